@@ -1,0 +1,255 @@
+"""From a YAML file to a `Recipe`: inheritance, overrides, and errors that name file, line and key.
+
+`extends:` names another recipe (a path beside this one, or a packaged name) whose keys this one overrides, section by section. Overrides are
+`dotted.key=value`, the value read as YAML. Paths are relative to the file that states them; those of overrides to the current folder.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeAlias, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from openflan.errors import InputError, did_you_mean
+from openflan.recipe.schema import Recipe
+
+KeyPath: TypeAlias = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Values not yet checked, and the place each key was read from."""
+
+    values: dict[str, Any]
+    places: dict[KeyPath, str] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> str:
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, "recipe")
+
+
+def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a file, or a packaged one by name, with overrides.
+
+    Raises InputError for a missing file, broken YAML, an unknown key (with the nearest name), a value of the wrong kind, or a circle of `extends:`.
+    """
+    draft = _read(_find(str(name), Path.cwd()), ())
+    for override in overrides:
+        _apply(draft, override)
+    return _check(draft)
+
+
+def recipe_from(values: dict[str, Any], place: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from values that were not read from a file; `place` stands for it in messages. Relative paths start at the current folder."""
+    draft = _Draft(copy.deepcopy(values), {(): place})
+    _resolve_paths(draft.values, Path.cwd())
+    for override in overrides:
+        _apply(draft, override)
+    return _check(draft)
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """Recipes that come with openflan, by name."""
+    folder = Path(str(files("openflan") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as YAML with every default filled in; loading it gives the same recipe."""
+    return yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """`key: old -> new` for every key that differs."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    return [f"{key}: {before.get(key)} -> {after.get(key)}" for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+
+
+def _find(name: str, folder: Path) -> Path:
+    path = folder / name
+    if path.is_file():
+        return path
+    packaged = packaged_recipes()
+    if name in packaged:
+        return packaged[name]
+    hint = did_you_mean(name, packaged) or f" (packaged: {', '.join(packaged) or 'none'})"
+    raise InputError(f"{name}: no such recipe file, nor a packaged recipe{hint}")
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> _Draft:
+    path = path.resolve()
+    if path in seen:
+        raise InputError(f"{path}: `extends:` goes in a circle: {' -> '.join(step.name for step in (*seen, path))}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte {error.start})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    places: dict[KeyPath, str] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+        if node is not None:
+            _note_places(node, (), path, places)
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply, or an anchor that holds itself") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: impossible dates
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `model:`, `mixture:` and `training:`")
+    draft = _Draft(values, places)
+    base = values.pop("extends", None)
+    _resolve_paths(values, path.parent)
+    if base is None:
+        return draft
+    if not isinstance(base, str):
+        raise InputError(f"{draft.place(('extends',))}: `extends:` must name one recipe")
+    parent = _read(_find(base, path.parent), (*seen, path))
+    _merge(parent.values, draft.values)
+    return _Draft(parent.values, parent.places | draft.places)
+
+
+def _note_places(node: yaml.Node, path: KeyPath, file: Path, places: dict[KeyPath, str]) -> None:
+    places.setdefault(path, f"{file}:{node.start_mark.line + 1}")
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*path, str(key.value))
+            if inner in places:  # YAML itself would silently keep the last
+                raise InputError(f"{file}:{key.start_mark.line + 1}: `{'.'.join(inner)}` stands twice; keep one")
+            places[inner] = f"{file}:{key.start_mark.line + 1}"
+            _note_places(value, inner, file, places)
+
+
+def _apply(draft: _Draft, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"`{override}` is not an override; write key=value, such as training.steps=100")
+    if key == "extends":
+        raise InputError(f"`{override}`: only a recipe file can extend another; name that recipe on the command line, or write a file with `extends:`")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise InputError(f"`{override}`: the value is not valid YAML; put it in quotes") from None
+    path = tuple(key.split("."))
+    tree: dict[str, Any] = {path[-1]: value}
+    for name in reversed(path[:-1]):
+        tree = {name: tree}
+    _resolve_paths(tree, Path.cwd())
+    into = draft.values
+    for name in path[:-1]:
+        if not isinstance(into.get(name), dict):
+            into[name] = {}
+        into, tree = into[name], tree[name]
+    _merge(into, tree)
+    place = f"override `{override}`"
+    for length in range(1, len(path)):
+        draft.places.setdefault(path[:length], place)
+    for inner in _paths(value, path):
+        draft.places[inner] = place
+
+
+def _paths(value: Any, path: KeyPath) -> list[KeyPath]:
+    """`path` and the paths of all keys below it."""
+    below = value.items() if isinstance(value, dict) else ()
+    return [path, *(inner for name, part in below for inner in _paths(part, (*path, str(name))))]
+
+
+def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict) and key != "config":
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
+    """Makes relative paths absolute where they are stated; a name that is no existing path stays, as it may be a hub id."""
+    model = values.get("model")
+    if isinstance(model, dict):
+        for key in ("base", "tokenizer"):
+            if isinstance(model.get(key), str) and (path := folder / Path(model[key]).expanduser()).exists():
+                model[key] = str(path.resolve())
+    mixture = values.get("mixture")
+    submixtures = mixture.get("submixtures") if isinstance(mixture, dict) else None
+    for submixture in submixtures.values() if isinstance(submixtures, dict) else ():
+        for key in ("data", "wordings"):
+            if isinstance(submixture, dict) and isinstance(submixture.get(key), str):
+                submixture[key] = str((folder / Path(submixture[key]).expanduser()).resolve())
+
+
+def _check(draft: _Draft) -> Recipe:
+    try:
+        return Recipe.model_validate(draft.values)
+    except ValidationError as error:
+        raise InputError("\n".join(_message(draft, problem) for problem in error.errors(include_url=False))) from None
+
+
+def _message(draft: _Draft, problem: Any) -> str:
+    path = _key_path(draft.values, problem["loc"])
+    dotted, place = ".".join(path), draft.place(path)
+    if problem["type"] == "extra_forbidden":
+        section = _section_at(path[:-1])
+        known = [*(section.model_fields if section else ()), *(() if path[:-1] else ("extends",))]
+        hint = did_you_mean(path[-1], known) or f"; keys here: {', '.join(known)}"
+        return f"{place}: `{dotted}` is not a key of a recipe{hint}"
+    if problem["type"] == "missing":
+        return f"{place}: `{dotted}` is missing"
+    detail = str(problem["msg"]).removeprefix("Value error, ")
+    wanted = _WANTED.get(problem["type"], detail.removeprefix(_EXPECTED).strip() if detail.startswith(_EXPECTED) else "")
+    if wanted:
+        detail = f"expected {wanted}; found {json.dumps(problem['input'], default=str, ensure_ascii=False)[:60]}"
+    return f"{place}: `{dotted}`: {detail}" if dotted else f"{place}: {detail}"
+
+
+_EXPECTED = "Input should be"
+_WANTED = {"dict_type": "a mapping of keys", "model_type": "a mapping of keys", "path_type": "a path", "too_short": "at least one"}
+
+
+def _key_path(values: Any, loc: tuple[int | str, ...]) -> KeyPath:
+    """Pydantic's location without the names of types that it puts in between; the last part stays, as a missing key is not among the values."""
+    path: list[str] = []
+    for number, part in enumerate(loc):
+        if isinstance(values, dict) and (part in values or number == len(loc) - 1):
+            values = values.get(part)
+        elif isinstance(values, list) and isinstance(part, int):
+            values = values[part]
+        else:
+            continue
+        path.append(str(part))
+    return tuple(path)
+
+
+def _section_at(path: KeyPath) -> type[BaseModel] | None:
+    """The schema class that holds the keys at `path`."""
+    current: Any = Recipe
+    for part in path:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            if part not in current.model_fields:
+                return None
+            current = _unwrapped(current.model_fields[part].annotation)
+        else:
+            arguments = get_args(current)
+            current = _unwrapped(arguments[1]) if get_origin(current) is dict and len(arguments) == 2 else None
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
+
+
+def _unwrapped(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next((part for part in get_args(annotation) if part is not type(None)), None)
+    return annotation
+
+
+def _flat(values: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {path: values}
+    return {key: value for name, inner in values.items() for key, value in _flat(inner, f"{path}.{name}" if path else str(name)).items()}

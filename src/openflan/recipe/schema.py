@@ -1,0 +1,157 @@
+"""What a recipe may say: one YAML file describes a run.
+
+Every key has a line of help. Unknown keys are refused, so that a misspelt one never passes as its default. Section and table numbers refer to Chung
+et al. 2022.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+
+from openflan.recipe.presets import CAPS, RATES
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: immutable, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: Any) -> Any:
+        # YAML reads yes and no as truth values, which would pass as the numbers 1 and 0.
+        if isinstance(value, bool):
+            raise ValueError(f"expected a number, a text or a mapping; found `{str(value).lower()}` (so YAML reads yes, no, on and off)")
+        return value
+
+
+class Model(Section):
+    """Where finetuning starts."""
+
+    base: str | None = Field(None, description="a hub id or a Hugging Face folder")
+    config: dict[str, Any] | None = Field(None, description="instead of `base`: a Hugging Face configuration with its `model_type`, initialised at random")
+    tokenizer: str | None = Field(None, description="a hub id or a folder; the base's own if absent")
+    dropout: Share | None = Field(None, description="dropout while finetuning (Table 22: 0.05 for T5); the base's own if absent")
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Model:
+        if (self.base is None) == (self.config is None):
+            raise ValueError("name either `base` (a pretrained model) or `config` (random initialisation)")
+        if self.config is not None and "model_type" not in self.config:
+            raise ValueError("`config` needs a `model_type`, such as t5 or llama")
+        if self.config is not None and self.tokenizer is None:
+            raise ValueError("`config` needs a `tokenizer`")
+        return self
+
+
+class Styles(Section):
+    """Shares of the formats inside a submixture; defaults as in the public release of the collection."""
+
+    few_shot: Share = Field(0.5, description="share of examples that show exemplars")
+    rationale: Share = Field(1.0, description="share of examples that show the chain of thought, where a task has rationales")
+    options: Share = Field(0.5, description="share of examples that list the answer options, where a task has options")
+
+
+class Submixture(Section):
+    """A group of tasks with one cap and one data source."""
+
+    tasks: list[str] = Field(["*"], min_length=1, description="names or patterns, such as cot/gsm8k or cot/*; all that the data holds if absent")
+    cap: PositiveInt | None = Field(None, description="the most examples of a task that count towards its rate; data is never cut (Table 23)")
+    data: Path | None = Field(None, description="file or folder with the rows; absent: the embedded world")
+    wordings: Path | None = Field(None, description="a YAML file of wordings that comes before the packaged ones")
+    styles: Styles = Field(Styles(), description="shares of zero-/few-shot, chain of thought, options shown")
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _one_or_many(cls, tasks: Any) -> Any:
+        return [tasks] if isinstance(tasks, str) else tasks
+
+
+def _kind_of_rates(value: Any) -> str | None:
+    return "preset" if isinstance(value, str) else "mapping" if isinstance(value, dict) else None
+
+
+Rates = Annotated[
+    Annotated[str, Tag("preset")] | Annotated[dict[str, Annotated[float, Field(ge=0.0)]], Tag("mapping")],
+    Discriminator(
+        _kind_of_rates,
+        custom_error_type="kind_of_rates",
+        custom_error_message=f"expected {' or '.join(RATES)}, or a mapping such as {{cot: 1, niv2: 3}}",
+    ),
+]
+
+
+class Mixture(Section):
+    """Which tasks, and how much of each."""
+
+    submixtures: dict[str, Submixture] = Field(description="submixture name to its tasks", min_length=1)
+    rates: Rates | None = Field(None, description=f"shares of the submixtures: {', '.join(RATES)}, or a mapping; absent: by capped size")
+
+    @model_validator(mode="after")
+    def _known_rates(self) -> Mixture:
+        if isinstance(self.rates, str) and self.rates not in RATES:
+            raise ValueError(f"`rates: {self.rates}` is no preset; presets: {', '.join(RATES)}, or give a mapping such as {{cot: 1, niv2: 3}}")
+        shares = self.relative_rates()
+        if shares is not None:
+            unknown = [name for name in shares if name not in self.submixtures] if isinstance(self.rates, dict) else []
+            absent = [name for name in self.submixtures if name not in shares]
+            if unknown or absent:
+                raise ValueError(f"`rates` and `submixtures` name different things: {', '.join(unknown + absent)}")
+            if sum(shares[name] for name in self.submixtures) <= 0:
+                raise ValueError("`rates` sum to 0: nothing would be drawn")
+        return self
+
+    def relative_rates(self) -> dict[str, float] | None:
+        """The named or given rates, not normalised; None: by capped size."""
+        return dict(RATES[self.rates]) if isinstance(self.rates, str) else self.rates
+
+    def cap(self, submixture: str) -> int | None:
+        """The submixture's cap, the paper's where the recipe states none."""
+        stated = self.submixtures[submixture].cap
+        return stated if stated is not None else CAPS.get(submixture)
+
+
+class Packing(Section):
+    """Token capacities of a packed row; a causal model's row holds both together."""
+
+    inputs: PositiveInt = Field(1024, description="tokens for inputs a row (the collection's code: 2048)")
+    targets: PositiveInt = Field(256, description="tokens for targets a row (the collection's code: 512)")
+    on_overflow: Literal["truncate-inputs", "drop", "error"] = Field(
+        "truncate-inputs", description="inputs that do not fit: cut at the end, drop the example, or stop. Targets are never cut: such an example is dropped"
+    )
+
+
+class Training(Section):
+    """The optimisation (section 2.2 and Table 22)."""
+
+    optimizer: Literal["adafactor"] = Field("adafactor", description="Adafactor as in T5X")
+    learning_rate: float = Field(5e-4, gt=0, description="constant (Table 22: 5e-4 for T5, 3e-3 for PaLM 8B)")
+    batch_size: PositiveInt = Field(64, description="packed rows a step, over all devices (Table 22: 64 for T5)")
+    micro_batch_size: PositiveInt | None = Field(None, description="packed rows at a time, which changes memory but not the result; absent: all")
+    steps: PositiveInt = Field(description="optimiser steps")
+    precision: Literal["float32", "bf16"] = Field("float32", description="arithmetic of forward and backward; weights stay float32")
+    step_offset: int = Field(0, ge=0, description="steps that the optimiser pretends to have made; T5X counts pretraining (1,100,000 for LM-adapted T5)")
+
+
+class Checkpoints(Section):
+    """What is kept while training."""
+
+    every: PositiveInt = Field(1_000, description="steps between checkpoints; the last step always has one")
+    keep: PositiveInt = Field(3, description="newest checkpoints that stay")
+
+
+class Recipe(Section):
+    """A run."""
+
+    name: str = Field(description="names the run folder, runs/NAME", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    seed: int = Field(0, ge=0, description="every random choice derives from it")
+    model: Model = Field(description="where finetuning starts")
+    mixture: Mixture = Field(description="which tasks, how much of each")
+    packing: Packing = Field(Packing(), description="tokens a row")
+    training: Training = Field(description="the optimisation")
+    checkpoints: Checkpoints = Field(Checkpoints(), description="what is kept while training")
