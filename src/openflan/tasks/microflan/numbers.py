@@ -1,0 +1,106 @@
+"""Small numbers: sums, neighbours, doubles, and which of two is larger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from openflan.randomness import Draws
+from openflan.tasks.microflan.forms import Item, Skill, judged, make_task
+from openflan.tasks.task import Row, Task
+
+LARGEST_COMPARED = 20
+"""Pairs of numbers up to this one are compared."""
+
+EVEN_BELOW = 40
+"""Numbers under this one are called even or odd."""
+
+_CLAIMS = ("Is {phrase} equal to {value}?", "Is it true that {phrase} is {value}?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    name: str
+    phrase: str
+    operands: tuple[tuple[int, ...], ...]
+    compute: Callable[..., int]
+
+
+def _next(a: int) -> int:
+    return a + 1
+
+
+def _double(a: int) -> int:
+    return 2 * a
+
+
+def _next_even(a: int) -> int:
+    return a + 2 - a % 2
+
+
+def _plus(a: int, b: int) -> int:
+    return a + b
+
+
+def _minus(a: int, b: int) -> int:
+    return a - b
+
+
+_OPERATIONS = (
+    _Operation("next", "the number after {}", tuple((a,) for a in range(40)), _next),
+    _Operation("double", "double {}", tuple((a,) for a in range(21)), _double),
+    _Operation("even", "the next even number after {}", tuple((a,) for a in range(EVEN_BELOW)), _next_even),
+    _Operation("plus", "{} plus {}", tuple((a, b) for a in range(11) for b in range(11)), _plus),
+    _Operation("minus", "{} minus {}", tuple((a, b) for a in range(13) for b in range(a + 1)), _minus),
+)
+
+
+def number_skills() -> Iterator[Skill]:
+    """One skill for each operation, with every operand once."""
+    for operation in _OPERATIONS:
+        yield Skill(f"number_{operation.name}", "number operations", len(operation.operands), partial(_result, operation), claims=_CLAIMS)
+
+
+def comparison_tasks(seed: int) -> Iterator[Task]:
+    """Larger or not, even or not."""
+    pairs = LARGEST_COMPARED * (LARGEST_COMPARED + 1)
+    category, options = "comparison and verification", frozenset({"options"})
+    yield make_task("microflan/compare_larger-qa", seed, pairs, _which_larger, category)
+    yield make_task("microflan/compare_larger-verify", seed, pairs, _is_larger, category, options)
+    yield make_task("microflan/compare_even-verify", seed, EVEN_BELOW, _is_even, category, options)
+
+
+def unequal(index: int) -> tuple[int, int]:
+    """The `index`-th ordered pair of different numbers up to LARGEST_COMPARED; even and odd indices take turns at which is larger."""
+    number, swap = divmod(index, 2)
+    larger = 1
+    while number >= larger:
+        number, larger = number - larger, larger + 1
+    return (number, larger) if swap else (larger, number)
+
+
+def near(answer: int) -> tuple[str, ...]:
+    """The six nearest other numbers, none below zero."""
+    low = max(0, answer - 3)
+    return tuple(str(number) for number in range(low, low + 7) if number != answer)
+
+
+def _result(operation: _Operation, number: int, _: Draws) -> Item:
+    operands = operation.operands[number]
+    answer = operation.compute(*operands)
+    return Item(operation.phrase.format(*operands), str(answer), near(answer))
+
+
+def _which_larger(index: int, _: Draws) -> Row:
+    one, other = unequal(index)
+    return {"question": f"Which is larger, {one} or {other}?", "answer": str(max(one, other))}
+
+
+def _is_larger(index: int, _: Draws) -> Row:
+    one, other = unequal(index)
+    return judged(f"Is {one} larger than {other}?", one > other)
+
+
+def _is_even(index: int, _: Draws) -> Row:
+    return judged(f"Is {index} an even number?", index % 2 == 0)
