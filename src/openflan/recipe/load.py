@@ -65,7 +65,19 @@ def packaged_recipes() -> dict[str, Path]:
 
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as YAML with every default filled in; loading it gives the same recipe."""
-    return yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+    return yaml.dump(recipe.model_dump(mode="json", exclude_none=True), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Escapes Unicode's own line breaks, which PyYAML would write as they are and read back as LF."""
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
@@ -212,7 +224,13 @@ def _message(draft: _Draft, problem: Any) -> str:
 
 
 _EXPECTED = "Input should be"
-_WANTED = {"dict_type": "a mapping of keys", "model_type": "a mapping of keys", "path_type": "a path", "too_short": "at least one"}
+_WANTED = {
+    "dict_type": "a mapping of keys",
+    "model_type": "a mapping of keys",
+    "path_type": "a path",
+    "too_short": "at least one",
+    "string_pattern_mismatch": "letters, digits, `_`, `.` and `-`, a letter or digit first",
+}
 
 
 def _key_path(values: Any, loc: tuple[int | str, ...]) -> KeyPath:

@@ -92,10 +92,15 @@ class Mixture(Section):
     submixtures: dict[str, Submixture] = Field(description="submixture name to its tasks", min_length=1)
     rates: Rates | None = Field(None, description=f"shares of the submixtures: {', '.join(RATES)}, or a mapping; absent: by capped size")
 
+    @field_validator("rates")
+    @classmethod
+    def _known_preset(cls, rates: Rates | None) -> Rates | None:
+        if isinstance(rates, str) and rates not in RATES:
+            raise ValueError(f"`{rates}` is no preset; presets: {', '.join(RATES)}, or give a mapping such as {{cot: 1, niv2: 3}}")
+        return rates
+
     @model_validator(mode="after")
-    def _known_rates(self) -> Mixture:
-        if isinstance(self.rates, str) and self.rates not in RATES:
-            raise ValueError(f"`rates: {self.rates}` is no preset; presets: {', '.join(RATES)}, or give a mapping such as {{cot: 1, niv2: 3}}")
+    def _consistent_rates(self) -> Mixture:
         shares = self.relative_rates()
         if shares is not None:
             unknown = [name for name in shares if name not in self.submixtures] if isinstance(self.rates, dict) else []

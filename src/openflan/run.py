@@ -1,0 +1,173 @@
+"""A run is a folder that is enough to repeat, resume and report it.
+
+    recipe.yaml        the resolved recipe: loading it gives the same run
+    provenance.json    versions, and hashes of the data and the tokenizer
+    ledger.json        what the mixture gives each task, measured before training
+    metrics.jsonl      one line a logged step
+    tokenizer/         the tokenizer of the run
+    checkpoints/step-N/
+    model/             the finetuned model, a plain Hugging Face folder
+    generations/*.jsonl, scores.json
+    report.html
+
+Files are written under a temporary name and renamed, so that none is ever half there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import InputError, SetupError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The paths of a run folder."""
+
+    folder: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.folder / "recipe.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        return self.folder / "provenance.json"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / "tokenizer"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def generations(self) -> Path:
+        return self.folder / "generations"
+
+    @property
+    def scores(self) -> Path:
+        return self.folder / "scores.json"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+
+def find_run(folder: Path) -> Run:
+    """The run in a folder; raises InputError if there is none."""
+    run = Run(folder)
+    if not run.recipe.is_file():
+        what = "has no recipe.yaml" if folder.is_dir() else "does not exist"
+        raise InputError(f"{folder}: not a run folder: it {what}; name the folder that `openflan finetune` printed")
+    return run
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write a file or folder to; it takes `path`'s place when the block ends well.
+
+    If the block raises, what stood at `path` is untouched and the temporary is gone; a full disk, or any other OSError, is raised as SetupError.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
+        yield temporary
+        _flush(temporary)
+        _swap(temporary, path)
+    except OSError as error:
+        _discard(temporary)
+        raise SetupError(f"{path}: could not be written: {error.strerror or error}; what was there before is intact") from error
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, otherwise: Any = None) -> Any:
+    """The value of a JSON file, or `otherwise` if there is none; raises InputError if the file is not JSON."""
+    if not path.is_file():
+        return otherwise
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:  # also UnicodeDecodeError
+        raise InputError(f"{path}: not valid JSON ({error}); openflan writes it whole, so it was changed since: restore or delete it") from None
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The lines of a JSONL file; a last line that was torn by a kill (it has no newline) is left out. Raises InputError for any other broken line."""
+    if not path.is_file():
+        return []
+    # Split as bytes: a kill may tear a line inside a character.
+    return [_parsed(line, f"{path}:{number}") for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1) if line.strip()]
+
+
+def _parsed(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:  # also UnicodeDecodeError
+        raise InputError(f"{place}: not valid JSON ({error}); delete that line") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: expected a JSON object; delete that line")
+    return value
+
+
+def _flush(path: Path) -> None:
+    """Brings a file, or every file of a folder, to the disk before the rename makes it visible."""
+    for file in [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]:
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+
+
+def _swap(temporary: Path, path: Path) -> None:
+    """Puts `temporary` in the place of `path`. A rename cannot replace a folder, so an old one steps aside and comes back if the rename fails."""
+    if not path.is_dir():
+        os.replace(temporary, path)
+        return
+    aside = path.with_name(f".{path.name}.old")
+    _remove(aside)
+    os.replace(path, aside)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        os.replace(aside, path)
+        raise
+    _discard(aside)
+
+
+def _discard(path: Path) -> None:
+    """Removes what is no longer needed; a failure to do so must not hide how the writing itself went."""
+    with suppress(OSError):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""Who may import whom, and what importing must not cost."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import openflan
+
+ROOT = Path(openflan.__file__).parent
+
+FOUNDATION = {"errors", "randomness"}
+
+# Room -> what it may import besides itself. A dotted name allows that one module of a room. Data flows down this table, imports point up.
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "randomness": set(),
+    "run": {"errors"},
+    "recipe": {"errors"},
+    "tasks": FOUNDATION,
+    "templates": FOUNDATION | {"tasks"},
+    "mixture": FOUNDATION | {"recipe", "tasks", "templates"},
+    "packing": FOUNDATION | {"tasks", "templates"},
+    "models": FOUNDATION | {"recipe", "packing", "run"},
+    "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "run"},
+    "inference": {"errors", "models"},
+    # Evaluation draws for its bootstrap, hence the foundation's randomness.
+    "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run"},
+    # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none of their business.
+    "reports": {"errors", "recipe", "run", "evaluation", "tasks.task"},
+    # The whole pipeline in one call, but no command line: that one calls it.
+    "quickstart": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "training", "inference", "evaluation", "reports", "run"},
+    "__main__": {"cli"},
+}
+ALLOWED["cli"] = set(ALLOWED) - {"__main__"}
+
+
+def imported(source: str) -> set[str]:
+    """Modules of openflan that a source names, without the package's name; `from openflan import x` counts as x."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where an import points"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("openflan.") for name in found if name.startswith("openflan.")}
+
+
+def complaints(room: str, source: str) -> list[str]:
+    """Imports of a source in `room` that the table does not allow. The version, the only name of the package itself, may be read by all."""
+    allowed = ALLOWED[room] | {room, "__version__"}
+    return sorted(name for name in imported(source) if not any(name == entry or name.startswith(f"{entry}.") for entry in allowed))
+
+
+def sources() -> dict[str, Path]:
+    return {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"}
+
+
+@pytest.mark.parametrize("name", sources())
+def test_imports_point_one_way(name: str) -> None:
+    room = name.split("/")[0].removesuffix(".py")
+    assert room in ALLOWED, f"{name}: a new room; state what it may import in ALLOWED"
+    assert complaints(room, sources()[name].read_text(encoding="utf-8")) == []
+
+
+def test_the_check_sees_imports_of_every_form() -> None:
+    assert complaints("tasks", "from openflan.templates.render import Renderer") == ["templates.render.Renderer"]
+    assert complaints("tasks", "from openflan import templates") == ["templates"]
+    assert complaints("tasks", "def late():\n    import openflan.mixture.rates") == ["mixture.rates"]
+    assert complaints("evaluation", "from openflan.inference import HuggingFaceEngine") == ["inference.HuggingFaceEngine"]
+    assert complaints("evaluation", "from openflan.inference.protocol import Engine\nfrom openflan.evaluation import bbh") == []
+    assert complaints("recipe", "from openflan.errors import InputError\nfrom openflan import __version__\nimport yaml") == []
+    assert complaints("templates", "from openflan.runner import x") == ["runner.x"]
+
+
+def test_the_table_has_no_circle() -> None:
+    """Kahn's sorting: at every step some room must need only rooms that are already placed."""
+    left, placed = {room: {entry.split(".")[0] for entry in allowed} for room, allowed in ALLOWED.items()}, set[str]()
+    while left:
+        ready = {room for room, needs in left.items() if needs <= placed}
+        assert ready, f"a circle among {sorted(left)}"
+        placed |= ready
+        left = {room: needs for room, needs in left.items() if room not in ready}
+
+
+def run_python(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("module", ["openflan", "openflan.cli.main"])
+def test_importing_loads_no_heavy_library(module: str) -> None:
+    code = f"import sys, {module}; print(' '.join(sorted(name.split('.')[0] for name in sys.modules)))"
+    loaded = set(run_python(code).split())
+    assert not loaded & {"torch", "transformers", "tokenizers", "pyarrow", "matplotlib", "datasets"}
+    assert "openflan" in loaded
+
+
+def test_the_heavy_libraries_would_be_seen() -> None:
+    assert "pyarrow" in run_python("import sys, pyarrow; print(' '.join(sys.modules))").split()
+
+
+def test_importing_openflan_takes_under_a_third_of_a_second() -> None:
+    """The best of five, as other processes only ever make it slower; the interpreter's own start is not counted."""
+    code = "import time; start = time.perf_counter(); import openflan; print(time.perf_counter() - start)"
+    assert min(float(run_python(code)) for _ in range(5)) < 0.3
