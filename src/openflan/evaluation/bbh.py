@@ -1,0 +1,97 @@
+"""BIG-Bench Hard: 27 files, answered directly or with rationales, three exemplars.
+
+The published prompt of a file is sent byte for byte, then the question. The direct prompt has the same exemplars with their rationales left out, as
+in the outputs the benchmark's authors released. Zero-shot prompts keep the description; their layout in the paper is not known and this is our
+choice. Answers: after the last "the answer is" with rationales, the stripped generation without; compared as strings, case included. Four rows are
+broken upstream; they stay and can hardly be answered, so that scores run over the same 6,511 questions as everybody's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from openflan.errors import InputError
+from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
+from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, exactly, number_of_shots
+from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, plain
+from openflan.evaluation.local_files import locate, text_of
+
+TRIGGER = "Let's think step by step."
+SHOTS = 3
+ANSWER_PHRASES = (r"\bthe\s+answer\s+is\b:?",)
+STOP = ("\nQ:",)
+
+MAX_TOKENS = {"direct": 128, "cot": 512}
+"""In T5 tokens the longest target has 70 (word_sorting) and all but two of the 81 exemplar rationales stay under 512."""
+
+_QUESTION = "\n\nQ: "
+_RULER = "\n-----\n"
+_CONCLUSION = "So the answer is "
+
+
+def bbh_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = None, *, shots: int | None = None) -> Benchmark:
+    """The benchmark; `data` is the folder with its files or the parent of `bbh/`, and may be left out for scoring.
+
+    `shots` uses the first exemplars only; 0 sends the description and the question.
+    """
+    count = number_of_shots("bbh", shots, SHOTS)
+    return Benchmark(
+        name="bbh",
+        mode=mode,
+        tasks={name: BenchmarkTask(task.size, task.chance, STOP) for name, task in BBH_TASKS.items()},
+        examples=partial(_examples, data, mode, count),
+        extract=_extract_rationale if mode == "cot" else _extract_direct,
+        compare=exactly,
+        averages={"average": tuple(BBH_TASKS), "nlp": bbh_part("nlp"), "algorithmic": bbh_part("algorithmic")},
+        max_tokens=MAX_TOKENS[mode],
+        prompt_version=f"bbh-{mode}-{count}-shot-1",
+    )
+
+
+def _examples(data: Path | None, mode: str, shots: int, task: str) -> Sequence[Example]:
+    if data is None:
+        raise InputError("the prompts of bbh need its files: give their folder with `--data`")
+    folder = locate(data, "bbh")
+    header = _header(folder / "cot-prompts" / f"{task}.txt", mode, shots)
+    end = f"\nA: {TRIGGER}" if mode == "cot" else "\nA:"
+    return [
+        Example(task, index, f"{header}{_QUESTION}{question}{end}", target, shots) for index, (question, target) in enumerate(_rows(folder / f"{task}.json"))
+    ]
+
+
+def _rows(path: Path) -> list[tuple[str, str]]:
+    try:
+        return [(row["input"], row["target"]) for row in json.loads(text_of(path))["examples"]]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f'{path} is not a BIG-Bench Hard file ({error!r}): expected {{"examples": [{{"input", "target"}}]}}') from error
+
+
+def _header(path: Path, mode: str, shots: int) -> str:
+    """What stands before the question: description and exemplars, after the line of dashes that closes the canary notice."""
+    _, ruler, prompt = text_of(path).partition(_RULER)
+    description, *exemplars = prompt.split(_QUESTION)
+    if not ruler or len(exemplars) != SHOTS:
+        raise InputError(f"{path}: found {len(exemplars)} exemplars after a line of dashes, expected {SHOTS}: fetch the file again")
+    blocks = exemplars[:shots] if mode == "cot" else [_without_rationale(exemplar, path) for exemplar in exemplars[:shots]]
+    return _QUESTION.join([description, *blocks])
+
+
+def _without_rationale(exemplar: str, path: Path) -> str:
+    question, answer_mark, rationale = exemplar.partition(f"\nA: {TRIGGER}")
+    _, phrase, answer = rationale.rpartition(_CONCLUSION)
+    if not answer_mark or not phrase:
+        raise InputError(f'{path}: an exemplar has no "A: {TRIGGER}" or no "{_CONCLUSION.strip()}": fetch the file again')
+    return f"{question}\nA: {answer.strip().removesuffix('.')}"
+
+
+def _extract_rationale(task: str, generation: str) -> str | None:
+    found = after_last_phrase(cut_at_next_question(generation), ANSWER_PHRASES)
+    return None if found is None else plain(found)
+
+
+def _extract_direct(task: str, generation: str) -> str | None:
+    return cut_at_next_question(generation).strip() or None

@@ -1,0 +1,79 @@
+"""A benchmark as data and plain functions.
+
+Decision: what scoring needs (task names, sizes, chance, extraction, comparison) is known without any data file, so that saved generations can be
+scored anywhere; only `examples` opens files. Variants (direct, with rationales, zero-shot) are values of this one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from openflan.errors import InputError, did_you_mean
+
+Target: TypeAlias = str | tuple[str, ...]
+"""The right answer, or several of which any one counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question as it is sent: the whole prompt, the right answer, and the number of exemplars in the prompt. `index` counts from 0."""
+
+    task: str
+    index: int
+    prompt: str
+    target: Target
+    exemplars: int
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkTask:
+    """What is known of a task without its file: number of examples, chance accuracy in percent, strings that end a generation."""
+
+    size: int
+    chance: float = 0.0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A named set of tasks in one mode (`direct` or `cot`).
+
+    `examples(task)` are all examples of a task, in the order of its file. `extract(task, generation)` is the answer or None, `compare(answer,
+    target)` decides. `averages` names means and the tasks they run over; `average` is the headline. `max_tokens` is the default for a generation.
+    `prompt_version` names wording and number of exemplars: results of different versions are not comparable.
+    """
+
+    name: str
+    mode: str
+    tasks: Mapping[str, BenchmarkTask]
+    examples: Callable[[str], Sequence[Example]]
+    extract: Callable[[str, str], str | None]
+    compare: Callable[[str, str], bool]
+    averages: Mapping[str, tuple[str, ...]]
+    max_tokens: int
+    prompt_version: str
+
+    def task(self, name: str) -> BenchmarkTask:
+        """Raises InputError for an unknown name, with the nearest one."""
+        if name not in self.tasks:
+            raise InputError(f"{self.name} has no task `{name}`{did_you_mean(name, self.tasks) or '; it has ' + ', '.join(self.tasks)}")
+        return self.tasks[name]
+
+    def correct(self, task: str, generation: str, target: Target) -> bool:
+        answer = self.extract(task, generation)
+        return answer is not None and any(self.compare(answer, one) for one in ((target,) if isinstance(target, str) else target))
+
+
+def exactly(answer: str, target: str) -> bool:
+    return answer == target
+
+
+def number_of_shots(name: str, shots: int | None, most: int) -> int:
+    """`shots`, or all exemplars there are; InputError outside 0..most."""
+    if shots is None:
+        return most
+    if not 0 <= shots <= most:
+        raise InputError(f"{name} has {most} exemplars: `--shots {shots}` is not between 0 and {most}")
+    return shots

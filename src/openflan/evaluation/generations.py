@@ -1,0 +1,106 @@
+"""The file between the two phases: one JSON line a generation, appended, readable by anybody.
+
+A line needs `task`, `index`, `generation` and `target`; `sample` defaults to 0. Files of other programs are read as well, plain or gzipped. A last
+line without its line end is what a killed run leaves behind: it is dropped when the run resumes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from openflan.errors import InputError
+from openflan.evaluation.benchmark import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One line. `finish` says why it ended (`eos` if the file does not say); `request` is its key, empty in files of others."""
+
+    task: str
+    index: int
+    generation: str
+    target: Target
+    sample: int = 0
+    finish: str = "eos"
+    request: str = ""
+    benchmark: str | None = None
+    mode: str | None = None
+    prompt_version: str | None = None
+
+
+def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Generation]]:
+    """Each generation with its place (`file:line`). Raises InputError for a missing or damaged file, or a line that is no generation."""
+    for place, line, whole in _lines(source):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            if not whole:
+                return  # torn by a kill; whoever needs it finds it missing
+            raise InputError(f"{place} is not JSON ({error.msg}): repair or remove the line") from error
+        yield place, _generation(value, place)
+
+
+def whole_lines(path: Path) -> None:
+    """Drop what stands after the last line end, so that appending starts on a line of its own."""
+    with path.open("r+b") as file:
+        data = file.read()
+        file.truncate(data.rfind(b"\n") + 1)
+
+
+def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+    """Place, text, and whether the line is whole. Lines end at LF only: a generation may hold any other character."""
+    if not isinstance(source, Path):
+        for number, text in enumerate(source, 1):
+            yield f"line {number}", text, True
+        return
+    try:
+        with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                yield f"{source}:{number}", line.decode("utf-8"), line.endswith(b"\n")
+    except FileNotFoundError as error:
+        raise InputError(f"there are no generations at {source}: generate them with `openflan evaluate`") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source} is not UTF-8 text: expected JSON lines") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{source} is not a whole gzip file ({error}): copy it again") from error
+
+
+def _generation(value: object, place: str) -> Generation:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{place} holds a {type(value).__name__}, expected an object with `task`, `index`, `generation` and `target`")
+    if missing := [key for key in ("task", "index", "generation", "target") if key not in value]:
+        raise InputError(f"{place} has no `{missing[0]}`; a generation needs `task`, `index`, `generation` and `target`")
+    for key, kind, known in (("task", str, "a string"), ("generation", str, "a string"), ("index", int, "a whole number"), ("sample", int, "a whole number")):
+        found = value.get(key, 0 if key == "sample" else None)
+        if not isinstance(found, kind) or isinstance(found, bool):
+            raise InputError(f"{place}: `{key}` is {found!r}, expected {known}")
+    return Generation(
+        task=value["task"],
+        index=value["index"],
+        generation=value["generation"],
+        target=_target(value["target"], place),
+        sample=value.get("sample", 0),
+        finish=str(value.get("finish", "eos")),
+        request=str(value.get("request", "")),
+        benchmark=value.get("benchmark"),
+        mode=value.get("mode"),
+        prompt_version=value.get("prompt_version"),
+    )
+
+
+def _target(value: object, place: str) -> Target:
+    """A target as text: other programs write plain numbers, which are as good as their spelling."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list) and value and all(isinstance(one, str | int | float) for one in value):
+        return tuple(str(one) for one in value)
+    raise InputError(f"{place}: `target` is {value!r}, expected a string or a list of references")

@@ -1,0 +1,93 @@
+"""Tasks that were kept out of training, as a benchmark.
+
+What is sent comes from a callable, so that this room needs to know no templates. Answers are compared after white space at the ends, one final
+period and case are dropped: a rendered prompt asks for an option's text, not for a label in one exact spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from statistics import fmean
+from typing import Literal, Protocol
+
+from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
+from openflan.evaluation.extract import after_last_phrase, plain
+from openflan.tasks.task import Row, Task
+
+ANSWER_PHRASES = (r"\banswer\s+is\b:?",)
+MAX_TOKENS = {"direct": 64, "cot": 256}
+
+
+class Prompted(Protocol):
+    """A row as it is sent: the prompt and the answer wanted. `exemplars`, where there are any, are counted."""
+
+    @property
+    def inputs(self) -> str: ...
+
+    @property
+    def answer(self) -> str: ...
+
+
+def held_out_benchmark(
+    tasks: Mapping[str, Task],
+    render: Callable[[Task, int], Prompted],
+    *,
+    limit: int | None = None,
+    mode: Literal["direct", "cot"] = "direct",
+    name: str = "held-out",
+) -> Benchmark:
+    """The first `limit` rows of each task (all of them if None), prompted by `render(task, index)`.
+
+    A task's chance is the mean over those rows of 100 / number of `options`, 0 for a row without. Where a row has `references`, each of them counts
+    as right beside the rendered answer. In mode `cot` the answer is what follows the last "answer is".
+    """
+    sizes = {key: len(task.rows) if limit is None else min(limit, len(task.rows)) for key, task in tasks.items()}
+    return Benchmark(
+        name=name,
+        mode=mode,
+        tasks={key: BenchmarkTask(sizes[key], _chance(task, sizes[key])) for key, task in tasks.items()},
+        examples=partial(_examples, tasks, sizes, render),
+        extract=_extract_rationale if mode == "cot" else _extract_direct,
+        compare=_same,
+        averages={"average": tuple(tasks)},
+        max_tokens=MAX_TOKENS[mode],
+        prompt_version=f"{name}-{mode}-1",
+    )
+
+
+def normalised(text: str) -> str:
+    """Text as it is compared: without outer white space, one final period and case."""
+    return (plain(text) or "").casefold()
+
+
+def _chance(task: Task, rows: int) -> float:
+    return fmean(_row_chance(task.rows[index]) for index in range(rows)) if rows else 0.0
+
+
+def _row_chance(row: Row) -> float:
+    options = row.get("options")
+    return 100 / len(options) if options and not isinstance(options, str) else 0.0
+
+
+def _examples(tasks: Mapping[str, Task], sizes: Mapping[str, int], render: Callable[[Task, int], Prompted], key: str) -> Sequence[Example]:
+    return [_example(tasks[key], key, index, render(tasks[key], index)) for index in range(sizes[key])]
+
+
+def _example(task: Task, key: str, index: int, prompted: Prompted) -> Example:
+    references = task.rows[index].get("references", ())
+    others = tuple(reference for reference in references if reference != prompted.answer) if not isinstance(references, str) else (references,)
+    target = (prompted.answer, *others) if others else prompted.answer
+    return Example(key, index, prompted.inputs, target, len(getattr(prompted, "exemplars", ())))
+
+
+def _extract_rationale(task: str, generation: str) -> str | None:
+    return after_last_phrase(generation, ANSWER_PHRASES)
+
+
+def _extract_direct(task: str, generation: str) -> str | None:
+    return generation.strip() or None
+
+
+def _same(answer: str, target: str) -> bool:
+    return normalised(answer) == normalised(target)

@@ -1,0 +1,48 @@
+"""Where a benchmark's files are on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from openflan.errors import InputError, did_you_mean
+from openflan.evaluation.bbh_tasks import BBH_TASKS
+from openflan.evaluation.mgsm_languages import LANGUAGES
+
+FILES: dict[str, tuple[str, ...]] = {
+    "bbh": (*(f"{task}.json" for task in BBH_TASKS), *(f"cot-prompts/{task}.txt" for task in BBH_TASKS)),
+    "mgsm": ("exemplars.json", *(f"mgsm_{language}.tsv" for language in LANGUAGES)),
+}
+"""Files relative to a benchmark's folder, as in suzgunmirac/BIG-Bench-Hard and in google-research/url-nlp (its exemplars as JSON)."""
+
+_NAMED = 3
+
+
+def locate(data: Path, name: str) -> Path:
+    """The folder with the files of benchmark `name`: `data` itself or `data/name`.
+
+    Raises InputError that names what is missing and the layout expected.
+    """
+    if name not in FILES:
+        raise InputError(f"no local files are known for `{name}`{did_you_mean(name, FILES) or '; known: ' + ', '.join(FILES)}")
+    if not data.is_dir():
+        raise InputError(f"{data} is not a folder: `--data` names the folder that holds `{name}/`")
+    files = FILES[name]
+    folder = next((place for place in (data / name, data) if any((place / file).is_file() for file in files)), None)
+    if folder is None:
+        raise InputError(f"{data} holds neither `{name}/` nor its files: expected {_listed(files)}")
+    missing = tuple(file for file in files if not (folder / file).is_file())
+    if missing:
+        raise InputError(f"{folder} lacks {len(missing)} of the {len(files)} files of {name}: {_listed(missing)}")
+    return folder
+
+
+def text_of(path: Path) -> str:
+    """A file's text with its line ends as they are; InputError if it is not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 (byte {error.start}): fetch it again") from error
+
+
+def _listed(files: tuple[str, ...]) -> str:
+    return ", ".join(files[:_NAMED]) + (f" and {len(files) - _NAMED} more" if len(files) > _NAMED else "")

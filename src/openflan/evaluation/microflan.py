@@ -1,0 +1,32 @@
+"""The held-out tasks of the embedded world as a benchmark, grouped by the kind of generalisation they test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.held_out import held_out_benchmark
+from openflan.tasks.microflan import microflan_tasks
+from openflan.tasks.task import Task
+from openflan.templates.render import Rendered, Renderer
+from openflan.templates.style import Style
+from openflan.templates.wording import packaged_wordings, wordings_for
+
+SEED = 2_210_11416
+"""Evaluation prompts are drawn from a seed of their own, so that every model is asked the same."""
+
+
+def microflan_benchmark(mode: Literal["direct", "cot"], *, shots: int = 0, limit: int | None = None) -> Benchmark:
+    """Held-out tasks, the first `limit` rows of each; `cot` keeps those with rationales. `averages` has one mean a kind beside the overall one."""
+    tasks = {name: task for name, task in microflan_tasks().items() if task.held_out and (mode == "direct" or "rationale" in task.fields)}
+    style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
+    renderers = {name: Renderer(task, wordings_for(name, task.fields, packaged_wordings())) for name, task in tasks.items()}
+
+    def render(task: Task, index: int) -> Rendered:
+        return renderers[task.name].render(index, style, SEED, index, shots=shots or None)
+
+    plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name="microflan")
+    kinds = dict.fromkeys(str(task.held_out) for task in tasks.values())
+    groups = {kind: tuple(name for name, task in tasks.items() if task.held_out == kind) for kind in kinds}
+    return replace(plain, averages={"average": tuple(tasks), **groups})

@@ -1,0 +1,6 @@
+"""Text from models: what is asked, what comes back, and the engines that answer. Importing this package loads no model library."""
+
+from openflan.inference.huggingface import HuggingFaceEngine
+from openflan.inference.protocol import Completion, Engine, Finish, Request
+
+__all__ = ["Completion", "Engine", "Finish", "HuggingFaceEngine", "Request"]
