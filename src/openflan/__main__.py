@@ -1,0 +1,5 @@
+"""`python -m openflan`."""
+
+from openflan.cli.main import main
+
+main()

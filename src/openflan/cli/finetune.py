@@ -1,0 +1,98 @@
+"""`openflan finetune`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from openflan.cli.output import next_command
+from openflan.errors import InputError
+from openflan.models.quiet import quiet_libraries
+from openflan.recipe.load import load_recipe, packaged_recipes, recipe_from
+from openflan.recipe.schema import Recipe
+from openflan.run import Run
+
+
+def finetune(
+    arguments: list[str] | None = typer.Argument(None, metavar="[RECIPE] [KEY=VALUE ...]", help="A recipe file or packaged recipe, and overrides of its keys."),
+    data: Path | None = typer.Option(None, help="Without a recipe: your rows (a JSONL file, or a folder that openflan reads)."),
+    base: str | None = typer.Option(None, help="Without a recipe: the model to start from (hub id or folder)."),
+    wordings: Path | None = typer.Option(None, help="Without a recipe: a YAML file of wordings for rows that are fields."),
+    run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
+    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
+) -> None:
+    """Finetune a model; the same command again goes on where it stopped.
+
+    Examples:
+
+    `openflan finetune recipes/mine.yaml training.steps=200`
+
+    `openflan finetune --data rows.jsonl --base google/t5-small-lm-adapt`
+    """
+    recipe = recipe_of(arguments or [], data, base, wordings)
+    folder = Run(run or Path("runs") / recipe.name)
+    if restart:
+        start_anew(folder)
+    quiet_libraries()
+    from openflan.training.finetune import finetune as train
+
+    train(recipe, folder)
+    typer.echo(f"model: {folder.model}")
+    next_command(f'openflan generate {folder.folder} "Your prompt"   or   openflan report {folder.folder}')
+
+
+def start_anew(run: Run) -> None:
+    """Removes a run folder; raises InputError if it holds something else."""
+    if not run.folder.exists():
+        return
+    if not run.recipe.is_file() and any(run.folder.iterdir()):
+        raise InputError(f"{run.folder}: --restart removes runs, but this folder holds none (no recipe.yaml); name another with --run")
+    shutil.rmtree(run.folder)
+
+
+def recipe_of(arguments: list[str], data: Path | None, base: str | None, wordings: Path | None) -> Recipe:
+    """The recipe that the arguments name, or the one that `--data` and `--base` amount to."""
+    names, overrides = [text for text in arguments if "=" not in text], [text for text in arguments if "=" in text]
+    if len(names) > 1:
+        raise InputError(f"one recipe at a time, not {' and '.join(names)}; overrides have the form key=value")
+    if names:
+        if data or base or wordings:
+            raise InputError(
+                "--data, --base and --wordings are for finetuning without a recipe; with one, override its keys: "
+                "mixture.submixtures.NAME.data=PATH model.base=FOLDER"
+            )
+        return load_recipe(names[0], overrides)
+    if not data or not base:
+        raise InputError(f"name a recipe (a file, or packaged: {', '.join(packaged_recipes())}), or give both --data and --base")
+    return load_from_rows(data, base, wordings, overrides)
+
+
+def load_from_rows(data: Path, base: str, wordings: Path | None, overrides: list[str]) -> Recipe:
+    """A recipe for a user's own rows: three quarters of the context for inputs, 100 steps of 8 rows."""
+    from openflan.models.load import context_length
+
+    quiet_libraries()
+    name = re.sub(r"[^A-Za-z0-9_.\-]+", "-", data.stem).strip("-.") or "own-data"
+    context = context_length(base)
+    inputs, targets = (1_024, 256) if context is None else (min(1_024, context * 3 // 4), min(256, context // 4))
+    submixture: dict[str, Any] = {"data": str(data.resolve())}
+    if wordings:
+        submixture["wordings"] = str(wordings.resolve())
+    values = {
+        "name": name,
+        "model": {"base": str(Path(base).resolve()) if Path(base).exists() else base},
+        "mixture": {"submixtures": {_submixture(data): submixture}},
+        "packing": {"inputs": inputs, "targets": targets},
+        "training": {"steps": 100, "batch_size": 8},
+        "checkpoints": {"every": 50},
+    }
+    return recipe_from(values, "the recipe made from --data and --base", overrides)
+
+
+def _submixture(data: Path) -> str:
+    """Chain-of-thought files have their own submixture; anything else is the user's."""
+    return "cot" if data.suffix == ".tsv" or (data.is_dir() and any(data.glob("*_train.tsv"))) else "own"

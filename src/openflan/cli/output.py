@@ -1,0 +1,53 @@
+"""What every verb shares: tables for people, one JSON value for machines, quiet libraries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+
+def print_json(value: Any) -> None:
+    """The one value on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table as wide as the terminal; numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for number, column in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[number], int | float) or row[number] in (None, "") for row in rows)
+        table.add_column(escape(column), justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(escape(cell(value)) for value in row))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 120))
+    console.print(table)
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def print_counts(title: str, counts: Mapping[str, int]) -> None:
+    """Counts in one line; nothing if all are 0."""
+    shown = [f"{number:,} {name}" for name, number in counts.items() if number]
+    if shown:
+        typer.echo(f"{title}: {', '.join(shown)}")
+
+
+def next_command(text: str) -> None:
+    """The command to try next, on standard error so that pipes stay clean."""
+    typer.echo(f"\nnext: {text}", err=True)

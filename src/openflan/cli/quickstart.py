@@ -1,0 +1,45 @@
+"""`openflan quickstart`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from openflan.cli.output import next_command, print_json, print_table
+from openflan.models.quiet import quiet_libraries
+
+
+def quickstart(
+    run: Path = typer.Option(Path("runs/quickstart"), help="The run folder."),
+    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output: what summary.json holds."),
+) -> None:
+    """The embedded world, offline: base, finetuning, held-out evaluation before and after, report.
+
+    Example: `openflan quickstart`
+    """
+    from openflan.cli.finetune import start_anew
+    from openflan.run import Run
+
+    if restart:
+        start_anew(Run(run))
+    quiet_libraries()
+    from openflan.quickstart import quickstart as walk
+    from openflan.reports.html import write_report
+
+    summary = walk(run, lambda text: typer.echo(text, err=True))
+    report = write_report(Run(run))
+    if as_json:
+        print_json(summary)
+        return
+    arms = ("before", "after", "random_init")
+    rows = [
+        [name, summary["before"]["groups"][name]["n"], summary["before"]["groups"][name]["chance"], *(summary[arm]["groups"][name]["accuracy"] for arm in arms)]
+        for name in summary["before"]["groups"]
+    ]
+    print_table("held-out accuracy, %", ["group", "n", "chance", "before", "after", "random init"], rows)
+    gain, (low, high) = summary["gain"]["normalized"], summary["gain"]["ci95"]
+    typer.echo(f"gain over the base, normalized by chance, mean of the groups: {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, over items)")
+    typer.echo(f"report: {report}")
+    next_command(f'openflan generate {run} "What is the sport of Ann?"   or   openflan tasks list --submixture microflan')

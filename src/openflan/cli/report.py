@@ -1,0 +1,39 @@
+"""`openflan report`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from openflan.cli.output import print_json, print_table
+from openflan.run import find_run
+
+
+def report(
+    run: Path = typer.Argument(help="A run folder, such as runs/quickstart."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+) -> None:
+    """What a run is, did and scored: tables here, and the whole as report.html in its folder.
+
+    Example: `openflan report runs/quickstart`
+    """
+    from openflan.reports.gather import gather
+    from openflan.reports.html import write_report
+    from openflan.reports.tables import absent, all_tables
+
+    found = find_run(run)
+    gathered = gather(found)
+    written = write_report(found, gathered)
+    if as_json:
+        tables = {table.name: asdict(table) for table in all_tables(gathered)}
+        print_json({"name": gathered.recipe.name, "report": str(written), "tables": tables, "absent": absent(gathered)})
+        return
+    for table in all_tables(gathered):
+        print_table(table.title, table.columns, table.rows)
+        if table.note:
+            typer.echo(f"{table.note}\n")
+    for sentence in absent(gathered):
+        typer.echo(sentence)
+    typer.echo(f"report: {written}")

@@ -1,0 +1,118 @@
+"""A few generations to read, taken evenly over tasks and items so that nobody chose them.
+
+Whether one is right is decided by the benchmark's own extraction and comparison; of a benchmark that openflan does not know, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from openflan.errors import InputError
+from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.catalogue import BENCHMARKS, find_benchmark
+from openflan.evaluation.generations import Generation, read_generations
+from openflan.evaluation.held_out import Prompted, held_out_benchmark
+from openflan.tasks.task import Task
+
+T = TypeVar("T")
+
+HELD_OUT = ("microflan", "held-out")
+"""Benchmarks out of tasks: all are judged by one rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A generation with the references of which any one counts; `right` is None where no rule is known."""
+
+    model: str
+    benchmark: str | None
+    mode: str | None
+    task: str
+    index: int
+    generation: str
+    targets: tuple[str, ...]
+    finish: str
+    right: bool | None
+
+
+def sample_generations(folder: Path, count: int) -> tuple[Sample, ...]:
+    """At most `count` generations of the most trained model that has any; raises InputError for a damaged file.
+
+    Files are `MODEL-BENCHMARK-MODE.jsonl`. If there are more tasks than `count`, evenly spaced ones are shown.
+    """
+    by_model: dict[str, list[Generation]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        for _, one in read_generations(path):
+            if one.sample == 0:
+                by_model.setdefault(_model(path.stem, one), []).append(one)
+    if not by_model:
+        return ()
+    model = max(by_model, key=_trained)
+    return tuple(_sample(model, one) for one in spread(by_model[model], count))
+
+
+def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
+    """At most `count`, from as many tasks as possible and evenly spaced within each, in the order of benchmark, mode, task and index."""
+    tasks: dict[tuple[str, str, str], list[Generation]] = {}
+    for one in sorted(generations, key=lambda one: (one.benchmark or "", one.mode or "", one.task, one.index)):
+        tasks.setdefault((one.benchmark or "", one.mode or "", one.task), []).append(one)
+    groups = _evenly(list(tasks.values()), count)
+    wanted = [0] * len(groups)
+    # One more from each task in turn, as long as it has any: short tasks leave their places to the others.
+    while sum(wanted) < min(count, sum(map(len, groups))):
+        for place, group in enumerate(groups):
+            if wanted[place] < len(group) and sum(wanted) < count:
+                wanted[place] += 1
+    return [one for group, number in zip(groups, wanted, strict=True) for one in _evenly(group, number)]
+
+
+def judge(one: Generation) -> bool | None:
+    """Right or wrong by the rule of its benchmark; None if there is none for it."""
+    benchmark = _rule(one)
+    if benchmark is None or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks):
+        return None
+    return one.finish != "too-long" and benchmark.correct(one.task, one.generation, one.target)
+
+
+def _rule(one: Generation) -> Benchmark | None:
+    mode: Literal["direct", "cot"] = "cot" if one.mode == "cot" else "direct"
+    if one.benchmark in HELD_OUT:
+        return held_out_benchmark({}, _no_prompt, mode=mode)
+    if one.benchmark is None or one.benchmark not in BENCHMARKS:
+        return None
+    try:
+        return find_benchmark(one.benchmark, mode)
+    except InputError:  # a mode that the benchmark does not have
+        return None
+
+
+def _no_prompt(task: Task, index: int) -> Prompted:
+    raise AssertionError("judging sends no prompt")
+
+
+def _sample(model: str, one: Generation) -> Sample:
+    targets = (one.target,) if isinstance(one.target, str) else one.target
+    return Sample(model, one.benchmark, one.mode, one.task, one.index, one.generation, targets, one.finish, judge(one))
+
+
+def _model(stem: str, one: Generation) -> str:
+    return stem.removesuffix(f"-{one.benchmark}-{one.mode}")
+
+
+def _trained(model: str) -> tuple[int, int]:
+    """Orders models by how far they are trained: the final one, then steps, then any other, then untrained ones."""
+    step = model.removeprefix("step-")
+    if model == "final":
+        return (3, 0)
+    if step != model and step.isdigit():
+        return (2, int(step))
+    return (0 if model in ("base", "random-init") else 1, int(model == "base"))
+
+
+def _evenly(items: Sequence[T], count: int) -> list[T]:
+    """`count` of the items, or all of them: each from the middle of an equal stretch."""
+    count = min(count, len(items))
+    return [items[(2 * place + 1) * len(items) // (2 * count)] for place in range(count)]

@@ -1,0 +1,251 @@
+"""The tables of a report, the same for terminal, HTML and JSON. Pure.
+
+Cells are raw values: numbers stay numbers, None is what is not known. Accuracies, shares and differences are in percent. The two models of a
+comparison must have answered the same questions with the same prompts; elsewhere the difference is left out rather than wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TypeAlias
+
+from openflan.reports.gather import Gathered, ModelScore, Step
+
+Cell: TypeAlias = str | int | float | None
+
+LOSSES = 10
+"""Rows of the loss table."""
+
+ABSENT = {
+    "scores": "No scores: no model of this run has been evaluated.",
+    "samples": "No generations: no model of this run has been evaluated.",
+    "metrics": "No training metrics: no step has been made.",
+    "ledger": "No ledger: the mixture of this run has not been measured.",
+    "provenance": "No provenance: the run has not been started.",
+}
+"""What stands in the place of a part that the folder lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`name` is for machines, `title` and `note` are for people; the first `averages` rows are means over rows after them."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    averages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A benchmark's average before and after finetuning, in percent; `difference` is None where the two cannot be compared."""
+
+    benchmark: str
+    mode: str
+    before: float | None
+    after: float | None
+    difference: float | None
+    partial: bool
+
+
+def all_tables(gathered: Gathered) -> list[Table]:
+    """Every table for which the run has data, in the order of the report."""
+    tables = [*before_after(gathered), by_checkpoint(gathered), training(gathered), loss(gathered)]
+    return [table for table in [*tables, submixtures(gathered), tasks(gathered), formats(gathered), counts(gathered)] if table is not None]
+
+
+def absent(gathered: Gathered) -> list[str]:
+    """A sentence for each part that the run lacks."""
+    return [sentence for part, sentence in ABSENT.items() if not getattr(gathered, part)]
+
+
+def headlines(gathered: Gathered) -> list[Headline]:
+    """One a benchmark and mode that the base or the final model has answered."""
+    found = []
+    for (benchmark, mode), models in _by_benchmark(gathered.scores).items():
+        before, after = models.get("base"), models.get("final")
+        if before or after:
+            first, last = (score.averages.get("average") if score else None for score in (before, after))
+            partial = any(score.partial for score in (before, after) if score)
+            found.append(Headline(benchmark, mode, first, last, _difference(first, last, _same_questions(before, after)), partial))
+    return found
+
+
+def before_after(gathered: Gathered) -> list[Table]:
+    """One table a benchmark and mode: averages first, then tasks. A column for random weights if they were evaluated."""
+    tables = []
+    for (benchmark, mode), models in _by_benchmark(gathered.scores).items():
+        base, final = models.get("base"), models.get("final")
+        compared = [name for name in ("random-init", "base", "final") if name != "random-init" or name in models]
+        present = [models[name] for name in ("final", "base", "random-init") if name in models]
+        if not present:
+            continue
+        rows: list[tuple[Cell, ...]] = []
+        for label, means in _means(present):
+            difference = _difference(means.get("base"), means.get("final"), _same_questions(base, final))
+            rows.append((label, None, None, *(means.get(name) for name in compared), difference, None, None))
+        for task in dict.fromkeys(name for score in present for name in score.tasks):
+            results = {score.model: score.tasks[task] for score in present if task in score.tasks}
+            first, accuracies = next(iter(results.values())), {name: result.accuracy for name, result in results.items()}
+            same = _same_prompts(base, final) and len({results[name].n for name in ("base", "final") if name in results}) == 1
+            low, high = (results["final"].ci95 if "final" in results else None) or (None, None)
+            difference = _difference(accuracies.get("base"), accuracies.get("final"), same)
+            rows.append((task, first.n, first.chance, *(accuracies.get(name) for name in compared), difference, low, high))
+        columns = ("task", "n", "chance %", *(f"{name} %" for name in compared), "difference", "95% from", "95% to")
+        title, note = f"{benchmark}, {mode}: before and after", _comparison_note(present, base, final)
+        tables.append(Table(f"{benchmark} {mode}", title, columns, tuple(rows), note, averages=len(_means(present))))
+    return tables
+
+
+def by_checkpoint(gathered: Gathered) -> Table | None:
+    """Averages along training, if checkpoints were evaluated."""
+    benchmarks = _by_benchmark(gathered.scores)
+    steps = {score.model for score in gathered.scores if _step(score.model) is not None}
+    if not steps:
+        return None
+    order = ["random-init", "base", *sorted(steps, key=lambda model: _step(model) or 0), "final"]
+    models = [model for model in order if any(score.model == model for score in gathered.scores)]
+    rows = tuple((model, *(found[model].averages.get("average") if model in found else None for found in benchmarks.values())) for model in models)
+    return Table("checkpoints", "Averages along training", ("model", *(f"{benchmark} {mode} %" for benchmark, mode in benchmarks)), rows)
+
+
+def training(gathered: Gathered) -> Table | None:
+    """Loss at both ends, and how fast and how full the steps were."""
+    steps = gathered.metrics
+    if not steps:
+        return None
+    tenth, seconds = max(1, len(steps) // 10), sum(step.seconds for step in steps)
+    tokens = sum(step.tokens for step in steps)
+    rows: tuple[tuple[str, Cell], ...] = (
+        ("steps", steps[-1].step),
+        ("examples", sum(step.examples for step in steps)),
+        ("tokens", tokens),
+        ("loss, first tenth of the steps (nats a target token)", fmean(step.loss for step in steps[:tenth])),
+        ("loss, last tenth of the steps (nats a target token)", fmean(step.loss for step in steps[-tenth:])),
+        ("tokens a second", tokens / seconds if seconds else None),
+        ("packed rows filled, %", 100 * fmean(step.fill for step in steps)),
+        ("time spent waiting for data, %", 100 * sum(step.waiting_seconds for step in steps) / seconds if seconds else None),
+    )
+    return Table("training", "Training", ("measure", "value"), rows)
+
+
+def loss(gathered: Gathered) -> Table | None:
+    """The loss at evenly spaced steps, and its running mean there."""
+    steps = gathered.metrics
+    if not steps:
+        return None
+    over, last = window(steps), len(steps) - 1
+    means = running_mean([step.loss for step in steps], over)
+    places = sorted({round(place * last / (LOSSES - 1)) for place in range(LOSSES)})
+    rows = tuple((steps[place].step, steps[place].loss, means[place]) for place in places)
+    note = "" if over == 1 else f"The mean is that of the last {over} steps."
+    return Table("loss", "Loss, nats a target token", ("step", "loss", "running mean"), rows, note)
+
+
+def submixtures(gathered: Gathered) -> Table | None:
+    """What the mixture gives each submixture."""
+    if gathered.ledger is None:
+        return None
+    rows = tuple((one.submixture, one.tasks, one.rows, 100 * one.share) for one in gathered.ledger.submixtures)
+    return Table("submixtures", f"Submixtures of {gathered.ledger.examples:,} examples", ("submixture", "tasks", "rows", "share %"), rows)
+
+
+def tasks(gathered: Gathered) -> Table | None:
+    """What the mixture gives each task."""
+    if gathered.ledger is None:
+        return None
+    rows = tuple((one.task, one.category, one.rows, one.cap, 100 * one.share, one.passes) for one in gathered.ledger.tasks)
+    note = "A pass is one look at every row of the task."
+    return Table("tasks", f"Mixture: {len(rows):,} tasks", ("task", "category", "rows", "cap", "share %", "passes"), rows, note)
+
+
+def formats(gathered: Gathered) -> Table | None:
+    """How often each format occurs among the examples that the ledger measured."""
+    if gathered.ledger is None:
+        return None
+    measured = gathered.ledger.measured
+    rows = tuple((name, number, 100 * number / measured.examples if measured.examples else None) for name, number in measured.formats.items())
+    return Table("formats", f"Formats of the first {measured.examples:,} examples", ("format", "examples", "share %"), rows)
+
+
+def counts(gathered: Gathered) -> Table | None:
+    """All that was truncated, pruned, dropped or did not fit, in training and in evaluation; zeros too."""
+    rows: list[tuple[Cell, ...]] = []
+    if gathered.ledger:
+        measured = gathered.ledger.measured
+        # Exemplars are counted one by one; everything else counts examples.
+        rows += [
+            ("training, as measured", name, number, None if "exemplars" in name else measured.examples)
+            for name, number in measured.counts.items()
+            if name != "examples"
+        ]
+    for score in gathered.scores:
+        where, asked = f"{score.benchmark} {score.mode}, {score.model}", sum(task.n for task in score.tasks.values())
+        rows.append((where, "prompts too long, counted as wrong", sum(task.too_long for task in score.tasks.values()), asked))
+        rows.append((where, "generations cut at the token limit", sum(task.truncated for task in score.tasks.values()), asked))
+    return Table("counts", "Cut, dropped or too long", ("where", "what", "count", "of"), tuple(rows)) if rows else None
+
+
+def window(steps: Sequence[Step]) -> int:
+    """Steps of a running mean: a fiftieth of them all, at least one."""
+    return max(1, len(steps) // 50)
+
+
+def running_mean(values: Sequence[float], over: int) -> list[float]:
+    """The mean of each value and the `over` - 1 before it, of fewer at the start."""
+    means, total = [], 0.0
+    for place, value in enumerate(values):
+        total += value - (values[place - over] if place >= over else 0.0)
+        means.append(total / min(place + 1, over))
+    return means
+
+
+def _by_benchmark(scores: Iterable[ModelScore]) -> dict[tuple[str, str], dict[str, ModelScore]]:
+    found: dict[tuple[str, str], dict[str, ModelScore]] = {}
+    for score in scores:
+        found.setdefault((score.benchmark, score.mode), {})[score.model] = score
+    return found
+
+
+def _means(scores: Sequence[ModelScore]) -> list[tuple[str, dict[str, float | None]]]:
+    """The averages of the models by label, the headline first and its normalised form after it."""
+    names = dict.fromkeys(["average", *(name for score in scores for name in score.averages)])
+    rows = [(name if name == "average" else f"average: {name}", {score.model: score.averages.get(name) for score in scores}) for name in names]
+    if any(score.normalized is not None for score in scores):
+        rows.insert(1, ("normalized average", {score.model: score.normalized for score in scores}))
+    return rows
+
+
+def _difference(before: float | None, after: float | None, same: bool) -> float | None:
+    return after - before if same and before is not None and after is not None else None
+
+
+def _same_prompts(base: ModelScore | None, final: ModelScore | None) -> bool:
+    return base is not None and final is not None and base.prompt_version == final.prompt_version
+
+
+def _same_questions(base: ModelScore | None, final: ModelScore | None) -> bool:
+    if base is None or final is None or not _same_prompts(base, final):
+        return False
+    return {name: task.n for name, task in base.tasks.items()} == {name: task.n for name, task in final.tasks.items()}
+
+
+def _comparison_note(present: Sequence[ModelScore], base: ModelScore | None, final: ModelScore | None) -> str:
+    notes = ["The interval is that of the final accuracy."] if final and any(task.ci95 for task in final.tasks.values()) else []
+    if any(score.partial for score in present):
+        notes.append("Only a part of the questions was answered.")
+    if base and final and not _same_prompts(base, final):
+        notes.append("The two models were asked with different prompts, so there is no difference to give.")
+    elif base and final and not _same_questions(base, final):
+        notes.append("No difference is given where the two models answered different numbers of questions; n is that of the final model.")
+    notes += [f"The {name} model was not evaluated." for name, score in (("base", base), ("final", final)) if score is None]
+    return " ".join(notes)
+
+
+def _step(model: str) -> int | None:
+    number = model.removeprefix("step-")
+    return int(number) if number != model and number.isdigit() else None
