@@ -1,0 +1,70 @@
+"""How often each task is drawn.
+
+Inside a submixture a task weighs min(rows, cap); submixtures stand in fixed relative rates (Chung et al. 2022, section 2.1 and Table 23). A cap is
+a weight, never a cut: a capped task is still read in full over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """A task's rows and the most of them that count; `cap=None` counts them all."""
+
+    submixture: str
+    rows: int
+    cap: int | None = None
+
+    @property
+    def weight(self) -> int:
+        return self.rows if self.cap is None else min(self.rows, self.cap)
+
+
+def shares(tasks: Mapping[str, Capped], rates: Mapping[str, float] | None) -> dict[str, float]:
+    """Each task's share of the mixture; they sum to 1.
+
+    `rates` are relative and may name submixtures that are not present; None weighs submixtures by their capped size.
+    Raises InputError naming the tasks without rows, or if the rates of the submixtures that are present sum to 0.
+    """
+    empty = [name for name, task in tasks.items() if task.weight == 0]
+    if empty:
+        raise InputError(f"no rows in {', '.join(empty)}: check their `data:`, or leave them out with `tasks:`")
+    sizes: dict[str, int] = {}
+    for task in tasks.values():
+        sizes[task.submixture] = sizes.get(task.submixture, 0) + task.weight
+    relative = {name: float(size) if rates is None else rates.get(name, 0.0) for name, size in sizes.items()}
+    total = sum(relative.values())
+    if total <= 0:
+        raise InputError("the rates of the submixtures sum to 0: nothing would be drawn")
+    return {name: relative[task.submixture] / total * task.weight / sizes[task.submixture] for name, task in tasks.items()}
+
+
+def counts_at(shares_T: NDArray[np.float64], before_T: NDArray[np.int64], drawn: int) -> NDArray[np.int64]:
+    """Cumulative counts (tasks,) once `drawn` examples are out, given the counts at the end of the block before; they sum to `drawn`.
+
+    Every count stays within one of `shares * drawn`. Rounding each block by itself would not do: a task that was rounded up would sometimes have to
+    give an example back. This is the chairman assignment problem, for which Tijdeman (1980) showed that handing out the next example by earliest
+    deadline keeps every count within 1 - 1/(2T - 2).
+    """
+    slack = 1.0 - 1.0 / max(2, 2 * len(shares_T) - 2)
+    exact_T = shares_T * drawn
+    # A hair of tolerance, as float64 cannot hold the shares exactly.
+    least_T = np.maximum(before_T, np.ceil(exact_T - slack - 1e-6).astype(np.int64))
+    most_T = np.maximum(least_T, np.floor(exact_T + slack + 1e-6).astype(np.int64))
+    missing = drawn - int(least_T.sum())
+    spare_T = most_T - least_T
+    tasks = np.repeat(np.arange(len(shares_T)), spare_T)
+    nth = np.arange(len(tasks)) - np.repeat(np.cumsum(spare_T) - spare_T, spare_T) + 1
+    with np.errstate(divide="ignore"):
+        deadline = (least_T[tasks] + nth - (1.0 - slack)) / shares_T[tasks]
+    counts_T = least_T.copy()
+    np.add.at(counts_T, tasks[np.argsort(deadline, kind="stable")[:missing]], 1)
+    return counts_T

@@ -1,0 +1,88 @@
+"""Which example stands at a position: a pure function of (mixture, seed, position).
+
+The stream is made of blocks. At a block's end every task's cumulative count is within one of its share; inside, the order is a seeded shuffle. The
+n-th draw of a task is element n mod rows of that pass's seeded permutation, so a pass shows every row once and the next pass has another order.
+Nothing is drawn one after the other, so any position can be had alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.mixture.rates import counts_at
+from openflan.randomness import Draws, Permutation, shuffled
+from openflan.tasks.task import Task
+from openflan.templates.render import Rendered, Renderer, Room
+from openflan.templates.style import Style, StyleShares
+
+BLOCK = 65_536
+"""Examples a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A task of the mixture: how it is rendered, how often, and in which formats."""
+
+    task: Task
+    renderer: Renderer
+    share: float
+    styles: StyleShares
+
+
+class Stream:
+    """Rendered examples by position, without end."""
+
+    def __init__(self, entries: Mapping[str, Entry], seed: int, room: Room | None = None) -> None:
+        """`room` bounds few-shot examples; see `Renderer.render`."""
+        self.entries = tuple(entries.values())
+        self.seed = seed
+        self.room = room
+        self._shares = np.array([entry.share for entry in self.entries])
+        self._rows = np.array([len(entry.task.rows) for entry in self.entries])
+        self._counts = [np.zeros(len(self.entries), dtype=np.int64)]
+        self._block = lru_cache(maxsize=2)(self._make_block)
+        self._permutation = lru_cache(maxsize=4096)(self._make_permutation)
+
+    def __getitem__(self, position: int) -> Rendered:
+        tasks, rows, _ = self._block(position // BLOCK)
+        offset = position % BLOCK
+        entry: Entry = self.entries[tasks[offset]]
+        return entry.renderer.render(int(rows[offset]), self._style(entry, position), self.seed, position, room=self.room)
+
+    def source(self, position: int) -> tuple[str, int, int]:
+        """Task name, row and pass (from 0) at a position, without rendering it."""
+        tasks, rows, passes = self._block(position // BLOCK)
+        offset = position % BLOCK
+        return self.entries[tasks[offset]].task.name, int(rows[offset]), int(passes[offset])
+
+    def counts(self, block: int) -> NDArray[np.int64]:
+        """How often each task (tasks,) was drawn in the first `block` blocks."""
+        while len(self._counts) <= block:
+            self._counts.append(counts_at(self._shares, self._counts[-1], len(self._counts) * BLOCK))
+        return self._counts[block]
+
+    def _style(self, entry: Entry, position: int) -> Style:
+        draws = Draws(self.seed, "style", position)
+        return Style(draws.chance(entry.styles.few_shot), draws.chance(entry.styles.rationale), draws.chance(entry.styles.options))
+
+    def _make_block(self, block: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Task, row and pass (BLOCK,) of every position of a block."""
+        before, after = self.counts(block), self.counts(block + 1)
+        sorted_tasks = np.repeat(np.arange(len(self.entries)), after - before)
+        draw = np.arange(BLOCK) - np.repeat(np.cumsum(after - before) - after, after - before)
+        pass_, within = np.divmod(draw, self._rows[sorted_tasks])
+        rows = np.empty(BLOCK, dtype=np.int64)
+        # One call for each (task, pass) run; the runs are contiguous because the draws are sorted.
+        starts = np.flatnonzero(np.diff(sorted_tasks, prepend=-1) | np.diff(pass_, prepend=-1))
+        for start, end in zip(starts, [*starts[1:], BLOCK], strict=True):
+            rows[start:end] = self._permutation(int(sorted_tasks[start]), int(pass_[start]))[within[start:end]]
+        order = shuffled(BLOCK, self.seed, "block", block)
+        return sorted_tasks[order], rows[order], pass_[order]
+
+    def _make_permutation(self, task: int, pass_: int) -> Permutation:
+        return Permutation(int(self._rows[task]), self.seed, "rows", self.entries[task].task.name, pass_)

@@ -1,0 +1,205 @@
+"""Hugging Face models and tokenizers: found, checked, initialised, exported.
+
+Weights are safetensors only. T5 needs care: transformers (5.23) forces `tie_word_embeddings`, so that a fresh "v1.1" model would share its two
+matrices; here the head is untied when the configuration says so, and the exported configuration says what the weights are.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+
+from openflan.errors import InputError, SetupError, did_you_mean
+from openflan.recipe.schema import Model
+
+_TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json", "vocab.txt")
+
+
+def load_tokenizer(section: Model) -> Any:
+    """The recipe's tokenizer, else its base's.
+
+    Raises InputError for a folder without a tokenizer, SetupError if the hub cannot be reached.
+    """
+    from transformers import AutoTokenizer
+
+    name = str(section.tokenizer or section.base)
+    if section.tokenizer is None:
+        _check_folder(name)
+    if Path(name).is_dir() and not any(any(Path(name).glob(pattern)) for pattern in _TOKENIZERS):
+        # transformers would make an empty T5 tokenizer of a folder that says `t5` and has none.
+        raise InputError(f"{name}: no tokenizer (it {_contents(Path(name))}); expected tokenizer.json or a vocabulary file, or name one with `model.tokenizer`")
+    return _fetch(name, "tokenizer", lambda: AutoTokenizer.from_pretrained(name))
+
+
+def load_model(section: Model, tokenizer: Any, seed: int) -> Any:
+    """The pretrained model of a recipe, or one initialised at random from `seed`, in float32.
+
+    Raises InputError for a folder that is no checkpoint, an unknown architecture, or a tokenizer with more tokens than the model; SetupError if the
+    hub cannot be reached.
+    """
+    model = _initialised(section, seed) if section.base is None else load_pretrained(section.base)
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > vocabulary:
+        raise InputError(
+            f"the tokenizer {tokenizer.name_or_path} has {len(tokenizer):,} tokens, the model embeds {vocabulary:,}; use the model's own tokenizer"
+        )
+    if section.dropout is not None:
+        set_dropout(model, section.dropout)
+    return model
+
+
+def load_pretrained(name: str) -> Any:
+    """A model by hub id or folder, in float32.
+
+    Raises InputError if its weights are damaged, or lack a part of what its configuration describes; warns of weights without a place.
+    """
+    import transformers
+
+    _check_folder(name)
+    config = _fetch(name, "configuration", lambda: transformers.AutoConfig.from_pretrained(name))
+    family = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    # transformers fills in at random what is missing, and says so in a log only.
+    model, found = _fetch(name, "weights", lambda: family.from_pretrained(name, dtype=torch.float32, use_safetensors=True, output_loading_info=True))
+    if found["missing_keys"]:
+        raise InputError(f"{name}: its weights lack {_some(found['missing_keys'])}, which its config.json asks for; fetch or export the checkpoint again")
+    if found["unexpected_keys"]:
+        warnings.warn(f"{name}: not used, as its config.json has no place for them: {_some(found['unexpected_keys'])}", stacklevel=2)
+    _state_ties(model)
+    return model
+
+
+def seq2seq_by_config(section: Model) -> bool:
+    """Whether the recipe's model is an encoder-decoder, without loading its weights."""
+    return bool(_config(section).is_encoder_decoder)
+
+
+def context_length(name: str) -> int | None:
+    """The positions a causal model knows; None for models without such a limit, T5 among them."""
+    from transformers import AutoConfig
+
+    _check_folder(name)
+    config = _fetch(name, "configuration", lambda: AutoConfig.from_pretrained(name))
+    return None if config.is_encoder_decoder else getattr(config, "max_position_embeddings", None)
+
+
+def save_pretrained(model: Any, folder: Path) -> None:
+    """Configuration and safetensors, as transformers reads them back. Raises OSError if they cannot be written."""
+    _state_ties(model)
+    try:
+        model.save_pretrained(folder)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+
+
+def set_dropout(model: Any, rate: float) -> None:
+    """Sets every dropout layer, and the configuration's own value."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = rate
+        for name in ("dropout", "attention_dropout"):
+            # A whole number too: `dropout_rate: 0` of a configuration arrives here as it stands.
+            if isinstance(getattr(module, name, None), int | float):
+                setattr(module, name, rate)
+    for name in ("dropout_rate", "attention_dropout", "dropout"):
+        if hasattr(model.config, name):
+            setattr(model.config, name, rate)
+
+
+def is_seq2seq(model: Any) -> bool:
+    return bool(model.config.is_encoder_decoder)
+
+
+def pad_id(model: Any, tokenizer: Any) -> int:
+    """The padding token, or EOS where there is none: padding is masked, so any token serves."""
+    return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
+
+
+def _config(section: Model) -> Any:
+    from transformers import AutoConfig
+
+    if section.config is None:
+        base = str(section.base)
+        return _fetch(base, "configuration", lambda: AutoConfig.from_pretrained(base))
+    settings = dict(section.config)
+    kind = settings.pop("model_type")
+    try:
+        default = AutoConfig.for_model(kind)
+        unknown = next((key for key in settings if not hasattr(default, key)), None)
+        if unknown is not None:
+            raise InputError(f"model.config: `{unknown}` is not a setting of {kind}{did_you_mean(unknown, default.to_dict())}")
+        return AutoConfig.for_model(kind, **settings)
+    except (ValueError, TypeError, StrictDataclassError) as error:
+        raise InputError(f"model.config: {' '.join(str(error).split())[:300]}") from None
+
+
+def _initialised(section: Model, seed: int) -> Any:
+    import transformers
+
+    config = _config(section)
+    auto = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = config.pad_token_id if config.pad_token_id is not None else 0
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            model = auto.from_config(config, dtype=torch.float32)
+        except ValueError as error:
+            raise InputError(f"model.config: {' '.join(str(error).split())[:300]}") from None
+        if (section.config or {}).get("tie_word_embeddings") is False:
+            _untie(model)
+    _state_ties(model)
+    return model
+
+
+def _untie(model: Any) -> None:
+    """Gives the head a matrix of its own, scaled so that a fresh model's loss is near ln V (T5X initialises it by fan-in)."""
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    if head.weight is embeddings.weight:
+        head.weight = torch.nn.Parameter(torch.randn_like(embeddings.weight) * embeddings.weight.shape[1] ** -0.5)
+
+
+def _state_ties(model: Any) -> None:
+    head = model.get_output_embeddings()
+    if head is not None:
+        model.config.tie_word_embeddings = head.weight is model.get_input_embeddings().weight
+
+
+def _check_folder(name: str) -> None:
+    folder = Path(name)
+    if not folder.exists():
+        if name.startswith((".", "/", "~")) or name.count("/") > 1:
+            raise InputError(f"{name}: no such folder; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
+        return
+    found = _contents(folder)
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: not a model folder: no config.json (it {found})")
+    if not any(folder.glob("*.safetensors")):
+        raise InputError(f"{folder}: no *.safetensors weights (it {found}); convert pickled weights with transformers' `save_pretrained`")
+
+
+def _contents(folder: Path) -> str:
+    return "holds " + (", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing") if folder.is_dir() else "is a file"
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(listed[:2]) + (f" and {len(listed) - 2} more" if len(listed) > 2 else "")
+
+
+def _fetch(name: str, what: str, get: Callable[[], Any]) -> Any:
+    """Runs a transformers loader and tells its failures apart."""
+    try:
+        return get()
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())[:300]
+        if "ignore_mismatched_sizes" in reason:
+            reason = "they have other sizes than its config.json describes; the two do not belong together"
+        if Path(name).exists():
+            raise InputError(f"{name}: cannot read its {what}: {reason}") from None
+        raise SetupError(f"{name}: no such folder, and its {what} could not be fetched from the hub: {reason} Offline, give a local folder") from None
