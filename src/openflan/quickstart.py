@@ -46,7 +46,7 @@ def quickstart(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     random_init = recipe.model_copy(update={"name": "random-init", "model": load_recipe(base.recipe).model})
     # Spawned, as a forked process would share the libraries' threads; one core each.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_one_core) as other_core:
-        finetuned_alike = other_core.submit(_finetune, random_init, control, "control")
+        finetuned_alike = other_core.submit(_finetune, random_init, control, "")
         _one_core()
         _finetune(recipe, run, "finetune")
         finetuned_alike.result()

@@ -184,9 +184,9 @@ def _cut_weights(folder: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no configuration": (lambda folder: (folder / "config.json").unlink(), "not a model folder: no config.json .it holds generation_config.json"),
-    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), r"no \*.safetensors weights"),
-    "pickled weights": (_pickle_weights, r"no \*.safetensors weights .*pytorch_model.bin.*convert pickled weights"),
+    "no configuration": (lambda folder: (folder / "config.json").unlink(), "not a Hugging Face model folder: no config.json .it holds generation_config.json"),
+    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), r"no \*.safetensors"),
+    "pickled weights": (_pickle_weights, r"no \*.safetensors .only pytorch_model.bin, which is pickled"),
     "broken configuration": (lambda folder: (folder / "config.json").write_text("{"), "cannot read its configuration"),
     "unknown architecture": (lambda folder: _edit_config(folder, model_type="t55"), "cannot read its configuration"),
     "no language model": (lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'), "cannot read its weights"),

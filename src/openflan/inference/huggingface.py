@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError
-from openflan.inference.checkpoint import Separator, checkpoint_folder, fingerprint, separator_of
 from openflan.inference.protocol import Completion, Finish, Request
+from openflan.models.folder import Separator, fingerprint, model_folder, separator_of
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +64,7 @@ class HuggingFaceEngine:
         """
         if batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
-        folder = checkpoint_folder(folder_or_hub_id)
+        folder = model_folder(folder_or_hub_id)
         chosen = separator_of(folder) if separator is None else separator
         model, tokenizer = _loaded(folder)
         eos = _end_of_sequence(model, tokenizer, folder)
@@ -205,20 +205,11 @@ def _batches(items: list[tuple[int, list[int]]], requests: Sequence[Request], bu
 
 def _loaded(folder: Path) -> tuple[Any, Any]:
     import torch
-    from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    try:
-        config = AutoConfig.from_pretrained(folder)
-        auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model, report = auto.from_pretrained(folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{folder} could not be loaded ({reason[0]}): check that its files belong together and are whole") from error
-    if lost := sorted(report["missing_keys"]):
-        raise InputError(f"{folder} lacks weights that its config.json asks for, such as {lost[0]} ({len(lost)} in all): the files do not belong together")
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
+    from openflan.models.load import load_pretrained, tokenizer_of
+
+    model = load_pretrained(str(folder))
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer_of(str(folder))
 
 
 def _end_of_sequence(model: Any, tokenizer: Any, folder: Path) -> list[int]:

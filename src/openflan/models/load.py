@@ -16,24 +16,25 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from openflan.errors import InputError, SetupError, did_you_mean
+from openflan.models.folder import contents, has_tokenizer, model_folder
 from openflan.recipe.schema import Model
-
-_TOKENIZERS = ("tokenizer.json", "*.model", "vocab.json", "vocab.txt")
 
 
 def load_tokenizer(section: Model) -> Any:
-    """The recipe's tokenizer, else its base's.
+    """The recipe's tokenizer, else its base's; see `tokenizer_of`."""
+    return tokenizer_of(section.tokenizer or str(model_folder(str(section.base), tokenizer=False)))
+
+
+def tokenizer_of(name: str) -> Any:
+    """The tokenizer of a folder or hub id.
 
     Raises InputError for a folder without a tokenizer, SetupError if the hub cannot be reached.
     """
     from transformers import AutoTokenizer
 
-    name = str(section.tokenizer or section.base)
-    if section.tokenizer is None:
-        _check_folder(name)
-    if Path(name).is_dir() and not any(any(Path(name).glob(pattern)) for pattern in _TOKENIZERS):
+    if Path(name).is_dir() and not has_tokenizer(Path(name)):
         # transformers would make an empty T5 tokenizer of a folder that says `t5` and has none.
-        raise InputError(f"{name}: no tokenizer (it {_contents(Path(name))}); expected tokenizer.json or a vocabulary file, or name one with `model.tokenizer`")
+        raise InputError(f"{name}: no tokenizer (it {contents(Path(name))}); expected tokenizer.json or a vocabulary file, or name one with `model.tokenizer`")
     return _fetch(name, "tokenizer", lambda: AutoTokenizer.from_pretrained(name))
 
 
@@ -61,7 +62,7 @@ def load_pretrained(name: str) -> Any:
     """
     import transformers
 
-    _check_folder(name)
+    name = str(model_folder(name, tokenizer=False))
     config = _fetch(name, "configuration", lambda: transformers.AutoConfig.from_pretrained(name))
     family = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
     # transformers fills in at random what is missing, and says so in a log only.
@@ -81,10 +82,7 @@ def seq2seq_by_config(section: Model) -> bool:
 
 def context_length(name: str) -> int | None:
     """The positions a causal model knows; None for models without such a limit, T5 among them."""
-    from transformers import AutoConfig
-
-    _check_folder(name)
-    config = _fetch(name, "configuration", lambda: AutoConfig.from_pretrained(name))
+    config = _config(Model(base=name))
     return None if config.is_encoder_decoder else getattr(config, "max_position_embeddings", None)
 
 
@@ -124,7 +122,7 @@ def _config(section: Model) -> Any:
     from transformers import AutoConfig
 
     if section.config is None:
-        base = str(section.base)
+        base = str(model_folder(str(section.base), tokenizer=False))
         return _fetch(base, "configuration", lambda: AutoConfig.from_pretrained(base))
     settings = dict(section.config)
     kind = settings.pop("model_type")
@@ -168,23 +166,6 @@ def _state_ties(model: Any) -> None:
     head = model.get_output_embeddings()
     if head is not None:
         model.config.tie_word_embeddings = head.weight is model.get_input_embeddings().weight
-
-
-def _check_folder(name: str) -> None:
-    folder = Path(name)
-    if not folder.exists():
-        if name.startswith((".", "/", "~")) or name.count("/") > 1:
-            raise InputError(f"{name}: no such folder; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
-        return
-    found = _contents(folder)
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder}: not a model folder: no config.json (it {found})")
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(f"{folder}: no *.safetensors weights (it {found}); convert pickled weights with transformers' `save_pretrained`")
-
-
-def _contents(folder: Path) -> str:
-    return "holds " + (", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing") if folder.is_dir() else "is a file"
 
 
 def _some(names: Iterable[str]) -> str:

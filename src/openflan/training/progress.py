@@ -11,13 +11,15 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A progress line on standard error: step, loss, real tokens a second, fill, time left."""
+    """A progress line on standard error: step, loss, real tokens a second, fill, time left. Without a `label` nothing is shown."""
 
     def __init__(self, first: int, total: int, *, label: str, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._total, self._label, self._every = total, label, max(1, total // 10)
         self._first, self._began = first, time.monotonic()
-        self._bar: Any = tqdm(total=total, initial=first, desc=label, unit="step", file=self._stream, dynamic_ncols=True) if self._stream.isatty() else None
+        self._bar: Any = None
+        if label and self._stream.isatty():
+            self._bar = tqdm(total=total, initial=first, desc=label, unit="step", file=self._stream, dynamic_ncols=True)
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
         """Tells of the step just done; `metrics` has loss, tokens_per_second and fill."""
@@ -25,7 +27,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(text)
             self._bar.update(step - self._bar.n)
-        elif step % self._every == 0 or step == self._total:
+        elif self._label and (step % self._every == 0 or step == self._total):
             left = (time.monotonic() - self._began) / (step - self._first) * (self._total - step)
             print(f"{self._label}: step {step:,} of {self._total:,}, {text}, {left:.0f} s left", file=self._stream, flush=True)
 

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from openflan.errors import InputError
+from openflan.errors import InputError, SetupError
 
 Separator: TypeAlias = Literal["eos", "none"]
 """What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning layout, or nothing."""
@@ -22,26 +22,36 @@ _TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json"
 _HASHED_BYTES = 1 << 20
 
 
-def checkpoint_folder(name: str | Path) -> Path:
+def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     """The folder that `name` stands for: itself, or the local copy of a hub repository, which is fetched if need be.
 
-    Raises InputError that names everything a usable checkpoint lacks: config.json, *.safetensors, a tokenizer.
+    Raises InputError that names everything a usable checkpoint lacks (config.json, *.safetensors and, if `tokenizer`, a tokenizer), or says that there
+    is no such folder; SetupError if the hub cannot be reached.
     """
     folder = Path(name)
-    if not folder.is_dir():
+    if not folder.exists():
         folder = _fetched(str(name))
     missing = []
     if not (folder / "config.json").is_file():
         missing.append("config.json")
     if not weight_files(folder):
         pickled = sorted(path.name for path in folder.glob("*.bin"))
-        found = f" (only {pickled[0]}, which is pickled and never loaded: convert it to safetensors)" if pickled else ""
+        found = f" (only {pickled[0]}, which is pickled and never loaded: convert it with transformers' `save_pretrained`)" if pickled else ""
         missing.append(f"*.safetensors{found}")
-    if not any((folder / file).is_file() for file in _TOKENIZERS):
-        missing.append("a tokenizer (tokenizer.json)")
+    if tokenizer and not has_tokenizer(folder):
+        missing.append("tokenizer (tokenizer.json)")
     if missing:
-        raise InputError(f"{folder} is not a Hugging Face checkpoint: it has no {', no '.join(missing)}")
+        raise InputError(f"{folder}: not a Hugging Face model folder: no {', no '.join(missing)} (it {contents(folder)})")
     return folder
+
+
+def has_tokenizer(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in _TOKENIZERS)
+
+
+def contents(folder: Path) -> str:
+    """`holds a, b, c` or `is a file`, for messages."""
+    return "holds " + (", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing") if folder.is_dir() else "is a file"
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -88,11 +98,11 @@ def read_json(path: Path) -> dict[str, object]:
 
 def _fetched(name: str) -> Path:
     if not _HUB_ID.fullmatch(name):
-        raise InputError(f"{name} is no folder, and no hub id such as google/flan-t5-small")
+        raise InputError(f"{name}: no such folder; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"]))
     except Exception as error:  # the hub client raises a dozen unrelated types: offline, no such repository, gated, bad proxy
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{name} is no folder here and could not be fetched from the hub ({reason[0]})") from error
+        raise SetupError(f"{name}: no such folder, and it could not be fetched from the hub ({reason[0]}); offline, give a local folder") from error
