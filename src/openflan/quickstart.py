@@ -36,20 +36,22 @@ def quickstart(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Runs everything into `folder` and returns what `summary.json` holds; goes on where an earlier call stopped. `say` tells a person what
     happens."""
     run, base, control = Run(folder), Run(folder / "base"), Run(folder / "random-init")
-    say("1/4  a small base model learns plain text of the embedded world (no instructions)")
     tokenizer = folder / "tokenizer-made"
     if not tokenizer.is_dir():
         make_tokenizer(tokenizer)
-    _finetune(load_recipe("microflan-base", [f"model.tokenizer={tokenizer}"]), base, "base")
-    say("2/4  finetuning on instructions; beside it, the same from random weights")
+    base_recipe = load_recipe("microflan-base", [f"model.tokenizer={tokenizer}"])
     recipe = load_recipe("microflan", [f"name={folder.name}", f"model.base={base.model}"])
-    random_init = recipe.model_copy(update={"name": "random-init", "model": load_recipe(base.recipe).model})
-    # Spawned, as a forked process would share the libraries' threads; one core each.
+    random_init = recipe.model_copy(update={"name": "random-init", "model": base_recipe.model})
+    say("1/4  a small base model learns plain text of the embedded world (no instructions)")
+    # The control needs no base, so it has the other core all the while. Spawned, as a forked process would share the libraries' threads.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_one_core) as other_core:
-        finetuned_alike = other_core.submit(_finetune, random_init, control, "")
         _one_core()
+        from_random = other_core.submit(_finetune, random_init, control, "")
+        _finetune(base_recipe, base, "base")
+        say("2/4  finetuning on instructions")
         _finetune(recipe, run, "finetune")
-        finetuned_alike.result()
+        say("     waiting for the control: the same from random weights")
+        from_random.result()
     say("3/4  held-out questions: before, after, and the control")
     benchmark = microflan_benchmark("direct", limit=ITEMS)
     right = {label: _evaluate(run, label, model, benchmark) for label, model in (("base", base), ("final", run), ("random-init", control))}
