@@ -10,7 +10,37 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-WORDS = "<pad> </s> <unk> what is the colour of a sky grass blue green red one two plus three five answer say how many yes no question . ? :".split()
+WORDS = [
+    "<pad>",
+    "</s>",
+    "<unk>",
+    "what",
+    "is",
+    "the",
+    "colour",
+    "of",
+    "a",
+    "sky",
+    "grass",
+    "blue",
+    "green",
+    "red",
+    "one",
+    "two",
+    "plus",
+    "three",
+    "five",
+    "answer",
+    "say",
+    "how",
+    "many",
+    "yes",
+    "no",
+    "question",
+    ".",
+    "?",
+    ":",
+]
 
 
 @pytest.fixture(scope="session")

@@ -24,14 +24,14 @@ def _save_tokenizer(folder: Path, *, pad: bool, eos: bool = True) -> None:
     """One token a character of printable ASCII, so that any answer can be read and cut anywhere."""
     letters = [chr(code) for code in range(32, 127)]
     vocabulary = {"<pad>": PAD, "</s>": EOS, "<s>": BOS} | {letter: place + 3 for place, letter in enumerate(letters)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))  # noqa: S106
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer.decoder = decoders.Fuse()
     if not pad:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", BOS)])
     names = {"pad_token": "<pad>"} if pad else {"bos_token": "<s>"}
     if eos:
-        names["eos_token"] = "</s>"  # noqa: S105
+        names["eos_token"] = "</s>"
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
 
 
