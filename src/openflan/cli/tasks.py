@@ -3,50 +3,66 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from openflan.cli.output import next_command, print_json, print_table
-from openflan.errors import InputError
-from openflan.tasks.cot import DATASETS
-from openflan.tasks.sources import EMBEDDED, open_submixture
-from openflan.tasks.task import Task, select
+from openflan.cli.output import next_command, print_example, print_json
+from openflan.cli.task_rows import COLUMNS, Listed, checked, missing, of_entry, of_task, print_counted, print_lines
+from openflan.errors import InputError, OpenflanError, did_you_mean
+from openflan.tasks.catalogue import SUBMIXTURES, catalogue, counts, find, how_to_get, language, real_name, resolve
+from openflan.tasks.reach import reach
+from openflan.tasks.sources import EMBEDDED
+from openflan.tasks.task import Task
 from openflan.templates.render import Renderer
 from openflan.templates.style import Style
 from openflan.templates.wording import load_wordings, packaged_wordings, wordings_for
 
 app = typer.Typer(help="Browse tasks and see how they are rendered.", no_args_is_help=True)
 
-_DATA: Path | None = typer.Option(None, help="Folder or file with rows: *_train.tsv, task*.json or *.jsonl. Without it: the embedded world.")
+_DATA: Path | None = typer.Option(
+    None, help="A file or folder with rows in any layout that recipes read, or folders of them named after submixtures. Without it: the embedded world."
+)
 _JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
 
 
 @app.command("list")
 def list_(
-    data: Path | None = _DATA,
+    data: Path | None = typer.Option(None, help="List what is in this folder or file instead of the catalogue."),
     submixture: str | None = typer.Option(None, help="Only this submixture."),
     category: str | None = typer.Option(None, help="Only categories that hold this text."),
+    language_: str | None = typer.Option(None, "--language", help="Only tasks in this language: an ISO code or a name, such as sw or Swahili."),
+    dataset: str | None = typer.Option(None, help="Only datasets whose names hold this text."),
+    held_out: bool = typer.Option(False, "--held-out", help="Only tasks that are kept out of training."),
+    counted: bool = typer.Option(False, "--counts", help="Count the collection and reconcile the figures with the paper's."),
     as_json: bool = _JSON,
 ) -> None:
-    """List tasks: name, category, rows, fields, held out or not.
+    """List the tasks of the Flan collection and of the embedded world, or with --data those whose rows are there.
 
-    Example: `openflan tasks list --submixture microflan`
+    Tasks that the collection leaves out are listed by --held-out only. Example: `openflan tasks list --submixture niv2 --language sw`
     """
-    found = [
-        task
-        for task in _open(data, submixture).values()
-        if (submixture is None or task.submixture == submixture) and (category is None or category.lower() in task.category)
+    if counted:
+        if data or submixture or category or language_ or dataset or held_out:
+            raise InputError("--counts counts the whole collection; give it without filters and --data")
+        print_counted(counts(), as_json)
+        return
+    listed = _reachable(data, submixture) if data else _known(submixture, held_out)
+    spoken = language(language_) if language_ else None
+    chosen = [
+        row
+        for row in listed
+        if (submixture is None or row.submixture == submixture)
+        and (category is None or category.lower() in row.category.lower())
+        and (dataset is None or dataset.lower() in row.dataset.lower())
+        and (spoken is None or spoken in row.languages)
+        and (not held_out or row.held_out is not None)
     ]
     if as_json:
-        print_json([_described(task) for task in found])
+        print_json([row.described for row in chosen])
         return
-    print_table(
-        f"{len(found)} tasks in {len({task.category for task in found})} categories",
-        ["task", "category", "rows", "fields", "held out"],
-        [[task.name, task.category, len(task.rows), " ".join(sorted(task.fields)), task.held_out or ""] for task in found],
-    )
+    title = f"{len(chosen):,} tasks of {len({row.dataset for row in chosen})} datasets in {len({row.category for row in chosen})} categories"
+    print_lines(title, COLUMNS, [row.cells for row in chosen])
     next_command("openflan tasks show TASK --style few-shot")
 
 
@@ -67,7 +83,7 @@ def show(
     Example: `openflan tasks show cot/gsm8k --style few-shot-cot --data FOLDER`
     """
     wanted = Style.parse(style)
-    (task,) = select(_open(data, name.partition("/")[0] if "/" in name else None), [name]).values()
+    task = _embedded_task(name) if data is None else _task_of(data, name)
     if index + number > len(task.rows):
         raise InputError(f"{task.name} has {len(task.rows):,} rows; --index {index} -n {number} goes beyond")
     own = load_wordings(wordings) if wordings else []
@@ -77,17 +93,9 @@ def show(
         print_json([{"inputs": one.inputs, "targets": one.targets, "answer": one.answer, **one.provenance()} for one in shown])
         return
     for one in shown:
-        typer.secho("inputs", bold=True)
-        typer.echo(one.inputs)
-        typer.secho("targets", bold=True)
-        typer.echo(one.targets)
-        typer.secho("from", bold=True)
-        for key, value in one.provenance().items():
-            if value not in (None, []):
-                typer.echo(f"  {key}: {value!r}" if isinstance(value, str) and "\n" in value else f"  {key}: {value}")
+        print_example(one)
         if one.style != wanted:
-            typer.echo(f"  ({task.name} has no {wanted.name} form; this is the nearest)", err=True)
-        typer.echo()
+            typer.echo(f"({task.name} has no {wanted.name} form; this is the nearest)\n", err=True)
 
 
 @app.command("check")
@@ -96,47 +104,86 @@ def check(data: Path | None = _DATA, as_json: bool = _JSON) -> None:
 
     Example: `openflan tasks check --data FOLDER`
     """
-    results = [_checked(task) for task in _open(data, None).values()]
-    if any(row["task"].startswith("cot/") for row in results):
-        present = {row["task"] for row in results}
-        results += [
-            {"task": f"cot/{name}", "status": "missing", "detail": f"put {name}_train.tsv into {data}"} for name in DATASETS if f"cot/{name}" not in present
-        ]
-    if as_json:
-        print_json(results)
+    if data is None:
+        results = [checked(name, lambda task=task: task) for name, task in _embedded().items()]  # type: ignore[misc]
+        absent = missing(SUBMIXTURES, present=set(), most=0)
     else:
-        counts = Counter(row["status"] for row in results)
-        print_table(", ".join(f"{number} {status}" for status, number in counts.items()), ["task", "status", "detail"], [list(row.values()) for row in results])
-    if any(row["status"] == "broken" for row in results):
+        found = reach(data)
+        results = [checked(task.name, task.open) for task in found]
+        present = {task.name for task in found} & catalogue().keys()
+        begun = [submixture for submixture in SUBMIXTURES if any(name.startswith(f"{submixture}/") for name in present)]
+        absent = missing(begun, present=present, most=None if as_json else 20)
+    results += absent
+    if as_json:
+        print_json([row.described for row in results])
+    else:
+        totals: Counter[str] = Counter()
+        for row in results:
+            totals[row.status] += row.tasks
+        title = ", ".join(f"{number:,} {status}" for status, number in totals.items())
+        print_lines(title, ["task", "status", "detail"], [[row.task, row.status, row.detail] for row in results])
+    if any(row.status == "broken" for row in results):
         raise typer.Exit(1)
 
 
-def _checked(task: Task) -> dict[str, str]:
+def _known(submixture: str | None, held_out: bool) -> list[Listed]:
+    """The catalogue and the embedded world."""
+    if submixture is not None and submixture not in SUBMIXTURES and submixture not in EMBEDDED:
+        known = [*SUBMIXTURES, *EMBEDDED]
+        raise InputError(f"no submixture `{submixture}`{did_you_mean(submixture, known) or '; there are ' + ', '.join(known)}; for your own rows give --data")
+    embedded = [] if submixture in SUBMIXTURES else [of_task(task) for task in _embedded().values()]
+    return [*map(of_entry, find(held_out=held_out)), *embedded]
+
+
+def _reachable(data: Path, submixture: str | None) -> list[Listed]:
+    """What can be opened; how much cannot goes to standard error."""
+    listed, broken = [], 0
+    for found in reach(data, submixture):
+        try:
+            listed.append(of_task(found.open()))
+        except OpenflanError:
+            broken += 1
+    if broken:
+        typer.echo(f"{broken} tasks cannot be read; `openflan tasks check --data {data}` says why", err=True)
+    return listed
+
+
+def _embedded() -> dict[str, Task]:
+    return {name: task for make in EMBEDDED.values() for name, task in make().items()}
+
+
+def _embedded_task(name: str) -> Task:
+    """Raises InputError for a task of the collection, with what to fetch, and for an unknown one, with the nearest name."""
+    embedded = _embedded()
+    if found := _matching(list(embedded), name):
+        return embedded[found]
     try:
-        example = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings())).render(0, Style(), seed=0, position=0)
-    except InputError as error:
-        return {"task": task.name, "status": "broken", "detail": str(error)}
-    return {"task": task.name, "status": "works", "detail": f"{len(task.rows):,} rows; first answer: {example.answer[:40]}"}
+        entry = resolve(name)
+    except InputError:
+        near = did_you_mean(name, [*embedded, *(full.partition("/")[2] for full in embedded)])
+        if near and name.partition("/")[0] not in SUBMIXTURES:
+            raise InputError(f"no task `{name}`{near}") from None
+        raise
+    raise InputError(f"the rows of {entry.name} do not come with openflan: {how_to_get(entry)}")
 
 
-def _open(data: Path | None, submixture: str | None) -> dict[str, Task]:
-    if data is not None:
-        cot = data.suffix == ".tsv" or (data.is_dir() and any(data.glob("*_train.tsv")))
-        return open_submixture("cot" if cot else submixture or "own", data)
-    if submixture is not None and submixture not in EMBEDDED:
-        raise InputError(f"the rows of `{submixture}` do not come with openflan; name their folder with --data")
-    return {name: task for embedded in EMBEDDED.values() for name, task in embedded().items()}
+def _task_of(data: Path, name: str) -> Task:
+    """Opens one task only."""
+    submixture = name.partition("/")[0] if "/" in name else None
+    there = {task.name: task for task in reversed(reach(data, submixture))}
+    wanted = real_name(name)
+    if found := _matching(list(there), wanted):
+        return there[found].open()
+    if wanted in catalogue():
+        raise InputError(f"{data}: no rows of {wanted}; {how_to_get(resolve(wanted))}")
+    raise InputError(f"{data}: no task `{name}`{did_you_mean(name, there) or '; it has ' + ', '.join(sorted(there)[:5])}")
 
 
-def _described(task: Task) -> dict[str, Any]:
-    return {
-        "name": task.name,
-        "submixture": task.submixture,
-        "dataset": task.dataset,
-        "category": task.category,
-        "rows": len(task.rows),
-        "fields": sorted(task.fields),
-        "languages": list(task.languages),
-        "licence": task.licence,
-        "held_out": task.held_out,
-    }
+def _matching(names: Sequence[str], wanted: str) -> str | None:
+    """The full name that is wanted, or the only one whose last part is."""
+    if wanted in names:
+        return wanted
+    bare = [name for name in names if name.partition("/")[2] == wanted]
+    if len(bare) > 1:
+        raise InputError(f"`{wanted}` is not unique: write one of {', '.join(bare)}")
+    return bare[0] if bare else None

@@ -1,0 +1,158 @@
+"""What `openflan tasks` prints: lines of a list, results of a check, the reconciliation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import typer
+
+from openflan.cli.output import cell, print_json, print_table
+from openflan.errors import OpenflanError
+from openflan.tasks.catalogue import POLICIES, SUBMIXTURES, Counts, Entry, find, how_to_get
+from openflan.tasks.task import Task
+from openflan.templates.render import Renderer
+from openflan.templates.style import Style
+from openflan.templates.wording import packaged_wordings, wordings_for
+
+COLUMNS = ("task", "category", "dataset", "rows", "held out", "languages")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A task as it is listed: what filters ask for, and all that is known as JSON."""
+
+    submixture: str
+    category: str
+    dataset: str
+    languages: tuple[str, ...]
+    held_out: str | None
+    described: dict[str, Any]
+
+    @property
+    def cells(self) -> list[Any]:
+        return [self.described["name"], self.category, self.dataset, self.described["rows"], self.held_out or "", ", ".join(self.languages)]
+
+
+def of_entry(entry: Entry) -> Listed:
+    """A task of the catalogue; its rows are the published number."""
+    described = {
+        "name": entry.name,
+        "submixture": entry.submixture,
+        "part": entry.part,
+        "dataset": entry.dataset,
+        "category": entry.category,
+        "rows": entry.rows,
+        "options": entry.options,
+        "languages": list(entry.languages),
+        "licence": entry.licence,
+        "held_out": entry.held_out,
+        "variants": list(entry.variants),
+        "source": entry.source,
+        "link": entry.link,
+        "hub": entry.hub,
+    }
+    return Listed(entry.submixture, entry.category, entry.dataset, entry.languages, entry.held_out, described)
+
+
+def of_task(task: Task) -> Listed:
+    """A task whose rows are at hand."""
+    described = {
+        "name": task.name,
+        "submixture": task.submixture,
+        "dataset": task.dataset,
+        "category": task.category,
+        "rows": len(task.rows),
+        "fields": sorted(task.fields),
+        "languages": list(task.languages),
+        "licence": task.licence,
+        "held_out": task.held_out,
+    }
+    return Listed(task.submixture, task.category, task.dataset, task.languages, task.held_out, described)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found about one task, or about `tasks` of a submixture that are all missing."""
+
+    task: str
+    status: str
+    detail: str
+    tasks: int = 1
+
+    @property
+    def described(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def checked(name: str, open_: Callable[[], Task]) -> Checked:
+    """Opens a task and renders its first row."""
+    try:
+        task = open_()
+        example = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings())).render(0, Style(), seed=0, position=0)
+    except OpenflanError as error:
+        return Checked(name, "broken", str(error))
+    except Exception as error:  # A defect of a reader must cost one line of the report, not the others.
+        return Checked(name, "broken", f"{type(error).__name__}: {error}")
+    left_out = f", {task.refused:,} left out" if task.refused else ""
+    kept_out = f"; kept out of training: {POLICIES.get(task.held_out, task.held_out)}" if task.held_out else ""
+    return Checked(name, "works", f"{len(task.rows):,} rows{left_out}; first answer: {' '.join(example.answer[:40].split())}{kept_out}")
+
+
+def missing(submixtures: Iterable[str], *, present: set[str], most: int | None) -> list[Checked]:
+    """The tasks that are not `present`, with the remedy; a submixture that lacks more than `most` gets one line."""
+    rows = []
+    for submixture in submixtures:
+        entries = [entry for entry in find(submixture=submixture) if entry.name not in present]
+        if most is not None and len(entries) > most:
+            rows.append(Checked(f"{submixture}/*", "missing", f"{len(entries):,} tasks: {SUBMIXTURES[submixture].fetch}", len(entries)))
+        else:
+            rows += [Checked(entry.name, "missing", how_to_get(entry)) for entry in entries]
+    return rows
+
+
+def print_counted(counted: Counts, as_json: bool) -> None:
+    """The table of submixtures, the paper's figures beside ours, and a sentence each."""
+    if as_json:
+        print_json(asdict(counted))
+        return
+    counts = [*counted.submixtures, counted.total]
+    print_table(
+        "the collection",
+        ["submixture", "tasks", "paper", "datasets", "categories", "languages", "inverted forms", "held out"],
+        [
+            [
+                SUBMIXTURES[one.submixture].title if one.submixture in SUBMIXTURES else one.submixture,
+                one.tasks,
+                one.paper_tasks,
+                one.datasets,
+                one.categories,
+                one.languages,
+                one.variants,
+                one.held_out,
+            ]
+            for one in counts
+        ],
+    )
+    print_table(
+        "beside the paper",
+        ["figure", "catalogue", "paper", "difference"],
+        [[difference.figure, difference.ours, difference.paper, difference.ours - difference.paper] for difference in counted.differences],
+    )
+    for difference in counted.differences:
+        typer.echo(f"{difference.figure}: {difference.why}\n")
+
+
+def print_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table of any length, one line a row and never folded: its links can be copied, and laying out thousands of rows to a width takes seconds."""
+    shown = [[cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
+    numeric = [bool(rows) and all(isinstance(row[number], int | None) for row in rows) for number in range(len(columns))]
+    typer.echo(title)
+    lines = [list(columns), *shown]
+    typer.echo("\n".join(_line(line, widths, numeric) for line in lines))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    return "  ".join(text.rjust(width) if right else text.ljust(width) for text, width, right in zip(cells, widths, numeric, strict=True)).rstrip()

@@ -1,0 +1,96 @@
+"""The tasks that a file or folder holds, found so that one that is broken hides no other.
+
+Where a recipe wants one layout in a folder, and stops at what it cannot read, this looks at a folder as people have them: files of several layouts
+side by side, a natural-instructions checkout, and folders named after the submixtures (`cot`, `niv2`, `muffin`, `t0_sf`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from openflan.errors import InputError, OpenflanError
+from openflan.tasks.catalogue import SUBMIXTURES
+from openflan.tasks.hub import is_hub
+from openflan.tasks.sources import COT, LAYOUTS, READERS, READY_MADE, Layout, find_submixture
+from openflan.tasks.task import Opener, name_of
+
+NIV2 = "niv2"
+OWN = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A task's name and what opens it; a file or folder in which no task could be found has a name made from its own, and opening it says why."""
+
+    name: str
+    open: Opener
+
+
+def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
+    """The tasks of a file, a folder or `hub:...`, none of them opened; `submixture` names those whose files do not tell theirs.
+
+    Chain-of-thought files belong to `cot` and natural-instructions files, unless told otherwise, to `niv2`; others to the submixture that their folder
+    is named after, else to `own`. Of two tasks of one name the second cannot be opened. Raises InputError if nothing is there.
+    """
+    if is_hub(data):
+        return tuple(Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items())
+    if not data.exists():
+        raise InputError(f"{data}: no such file or folder")
+    places = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
+    found = [task for place, named in places for layout in _layouts(place) for task in _in_place(place, layout, named)]
+    if not found:
+        find_submixture(submixture or OWN, data)
+    seen: set[str] = set()
+    return tuple(_once(task, seen) for task in found)
+
+
+def _layouts(place: Path) -> list[Layout]:
+    layouts = [layout for layout in READERS if layout.matches(place)]
+    return [layout for layout in layouts if layout.name not in ("*.jsonl", "*.parquet")] if READY_MADE in layouts else layouts
+
+
+def _in_place(place: Path, layout: Layout, submixture: str | None) -> Iterator[Reached]:
+    """Everything at once, or file by file where that fails."""
+    name = _submixture(place, layout, submixture)
+    try:
+        found = layout.find(place, name)
+    except OpenflanError as error:
+        files = _files(place, layout)
+        if not files:
+            yield Reached(name_of(name, place.stem.removesuffix("_train")), partial(_raise, error))
+        for file in files:
+            yield from _in_place(file, layout, name)
+        return
+    for task, opener in found.items():
+        yield Reached(task, opener)
+
+
+def _files(place: Path, layout: Layout) -> list[Path]:
+    """The files of a folder that hold one task each."""
+    if not place.is_dir() or layout.name not in LAYOUTS:
+        return []
+    return sorted(file for folder in (place, place / "tasks") for file in folder.glob(layout.name) if file.is_file())
+
+
+def _submixture(place: Path, layout: Layout, submixture: str | None) -> str:
+    if layout.name == "*_train.tsv":
+        return COT
+    if submixture is None and layout.name == "task*.json":
+        return NIV2
+    folder = place.absolute() if place.is_dir() else place.absolute().parent
+    return submixture or (folder.name if folder.name in SUBMIXTURES else OWN)
+
+
+def _once(task: Reached, seen: set[str]) -> Reached:
+    if task.name in seen:
+        return Reached(task.name, partial(_raise, InputError(f"two files or rows give a task named `{task.name}`; rename or remove one of them")))
+    seen.add(task.name)
+    return task
+
+
+def _raise(error: OpenflanError) -> NoReturn:
+    raise error
