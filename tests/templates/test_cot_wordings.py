@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ answers = st.text(min_size=1, max_size=20).filter(lambda text: text == text.stri
 
 
 def wordings_of(dataset: str) -> WordingSet:
-    return wordings_for(f"cot/{dataset}", FIELDS, packaged_wordings())
+    """The direct ones."""
+    found = wordings_for(f"cot/{dataset}", FIELDS, packaged_wordings())
+    return replace(found, wordings=tuple(one for one in found.wordings if not one.inverted))
 
 
 def answer_first(wording: Wording) -> bool:
@@ -219,7 +222,18 @@ def test_a_small_file_loads(tmp_path: Path) -> None:
         ("id: polite", "id: plain", "mine.yaml:7: wording `plain` stands twice"),
         ("id: polite", "id: polite\n    id: kind", "mine.yaml:7: `id:` stands twice; keep one"),
         ("tasks: [cot/quiz]", "tasks: [cot/quiz]\ntasks: []", "mine.yaml:1: `tasks:` stands twice; keep one"),
-        ("id: polite", "id: polite\n    shots: one", "mine.yaml:7: `shots: one` is none of any, zero, few"),
+        ("id: polite", "id: polite\n    shots: one", "mine.yaml:7: `shots: one` is none of any, zero, few, inside"),
+        ("id: polite", "id: polite\n    inverted: 1", "mine.yaml:7: `inverted: 1` must be true or false, without quotes"),
+        (
+            'Please: {question}"',
+            'Please: {question} {answer}"\n    inverted: true',
+            "mine.yaml:7: wording `polite` is inverted, but its inputs show `{answer}`",
+        ),
+        ("id: polite", "id: polite\n    on_top: true", "mine.yaml:7: wording `polite` is `on_top`, so its inputs must be an instruction, a blank line"),
+        ('"Please: {question}"', '"Please\\n\\nthink"\n    on_top: true', "mine.yaml:7: wording `polite` is `on_top`, so its inputs must be"),
+        ('"Please: {question}"', '"Do it.\\n\\n{question}"\n    on_top: true\n    shots: zero', "mine.yaml:7: wording `polite` is `on_top`, so its inputs"),
+        ("id: polite", "id: polite\n    requires: answer", "mine.yaml:7: `requires:` must be a list of names"),
+        ("id: polite", "id: polite\n    requires: [anwser]", "mine.yaml:7: wording `polite` names `{anwser}`; did you mean `answer`?"),
         ("id: polite", "id: polite\n    rationale: 'no'", "mine.yaml:7: `rationale: no` must be true or false, without quotes"),
         ("id: polite", "id: polite\n    labels: !mine x", "mine.yaml:1: not valid YAML: could not determine a constructor for the tag '!mine'"),
         ("id: polite", "id: polite\n    ? [a]\n    : b", "mine.yaml:1: not valid YAML: "),

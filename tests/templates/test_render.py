@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from openflan.errors import InputError
 from openflan.tasks.task import Row, Task
-from openflan.templates.formats import Formats, packaged_formats
+from openflan.templates.formats import PLAIN_OPTIONS, Formats, packaged_formats
 from openflan.templates.render import SHOTS, Rendered, Renderer, Room
 from openflan.templates.style import ALL_STYLES, Style, StyleShares
 from openflan.templates.wording import READY_MADE, Pattern, Wording, WordingSet
@@ -296,7 +296,7 @@ def test_markers_are_the_answer_only_where_they_differ_and_only_zero_shot(format
         line = next(line for line in example.inputs.split("\n") if "r2o1" in line)
         marker = line.removesuffix(style.ending).removesuffix("r2o1")
         if style.counter:
-            assert example.answer == marker.strip() != "r2o1"
+            assert example.answer == marker.rstrip(" =:") != "r2o1"
             assert "r2o1" not in example.targets
         else:
             assert example.answer == "r2o1"
@@ -329,10 +329,56 @@ def test_counters_count(counter: str, marks: list[str]) -> None:
     assert example.answer == marks[1]
 
 
-def test_a_list_longer_than_any_counter_is_bulleted() -> None:
-    example = renderer(choice(1, options=21), CHOICE).render(0, ZERO, 0, 0)
-    assert (example.answer, example.targets) == ("r0o1", "[r0o1]")
-    assert example.inputs.count("\n- ") == 21
+@pytest.mark.parametrize("counter", ["upper", "lower", "roman"])
+def test_a_list_longer_than_the_alphabet_is_bulleted(counter: str) -> None:
+    formats = replace(ONE_FORMAT, markers=(("({}) ", counter),))
+    most = renderer(choice(1, options=26), CHOICE, formats).render(0, ZERO, 0, 0)
+    assert most.inputs.split("\n")[-1].startswith({"upper": "(Z) ", "lower": "(z) ", "roman": "(XXVI) "}[counter])
+    more = renderer(choice(1, options=27), CHOICE, formats).render(0, ZERO, 0, 0)
+    assert (more.answer, more.targets) == ("r0o1", "[r0o1]")
+    assert more.inputs.count("\n- ") == 27
+
+
+def test_numbers_have_no_end() -> None:
+    example = renderer(choice(1, options=120), CHOICE, replace(ONE_FORMAT, markers=(("{}. ", "digit"),))).render(0, ZERO, 0, 0)
+    assert "\n120. r0o119;" in example.inputs
+    assert example.targets == "[2.]"
+
+
+@pytest.mark.parametrize(
+    ("marker", "alone", "closed"),
+    [
+        ("({}) ", "(B)", "It is (B)."),
+        ("{}. ", "B.", "It is B."),
+        ("{}) ", "B)", "It is B)."),
+        ("[{}] ", "[B]", "It is [B]."),
+        ("{}: ", "B", "It is B."),
+        ("<{}> ", "<B>", "It is <B>."),
+        ("{} = ", "B", "It is B."),
+        ("{} - ", "B", "It is B."),
+    ],
+)
+def test_a_marker_as_an_answer_reads_well(marker: str, alone: str, closed: str) -> None:
+    """Brackets and dots stay, what leads over to the option goes, and no sentence ends in two full stops."""
+    formats = replace(ONE_FORMAT, markers=((marker, "upper"),))
+    for targets, said in (("{answer}", alone), ("It is {answer}.", closed)):
+        set_ = wordings(wording("w", "{question}\n{options}", targets), wording("hidden", "{question}", targets))
+        example = renderer(choice(2), set_, formats).render(0, ZERO, 0, 0)
+        assert (example.targets, example.answer in said) == (said, True)
+        assert f"\n{marker.format('B')}r0o1;" in example.inputs
+        text = renderer(task([{"question": "q", "answer": "U.S.", "options": ["U.S.", "UK"]}]), set_, formats).render(0, Style(options=False), 0, 0)
+        assert text.answer == "U.S.", "an answer that is no marker is left as it is"
+
+
+def test_every_packaged_marker_reads_well_as_an_answer() -> None:
+    stock = packaged_formats()
+    assert len({style for style in stock.markers if style[1]}) >= 24
+    for marker, counter in stock.markers:
+        if counter:
+            answer = replace(PLAIN_OPTIONS, marker=marker, counter=counter).answer(["x", "y", "z"], "y")
+            assert answer == answer.strip()
+            assert answer[-1] not in "=:-"
+            assert any(mark in answer for mark in ("B", "b", "2", "II"))
 
 
 @settings(deadline=None)
@@ -375,25 +421,21 @@ def test_the_recorded_style_is_what_was_shown() -> None:
 
 
 def test_a_style_has_one_name() -> None:
-    assert [style.name for style in ALL_STYLES] == [
-        "zero-shot",
-        "zero-shot-no-options",
-        "zero-shot-cot",
-        "zero-shot-cot-no-options",
-        "few-shot",
-        "few-shot-no-options",
-        "few-shot-cot",
-        "few-shot-cot-no-options",
-    ]
+    names = [style.name for style in ALL_STYLES]
+    assert len(set(names)) == len(names) == len(set(ALL_STYLES)) == 32
+    assert {"zero-shot", "zero-shot-no-options", "zero-shot-cot", "few-shot-cot-no-options", "few-shot-cot-inverted", "few-shot-exemplars-only"} < set(names)
+    assert "few-shot-cot-inverted-no-options-instruction-on-top" in names
     assert all(Style.parse(style.name) == style for style in ALL_STYLES)
-    with pytest.raises(InputError, match=r"`few-shots` is not a style; did you mean `few-shot`\? Styles: zero-shot, "):
+    with pytest.raises(InputError, match=r"`few-shots` is not a style; did you mean `few-shot`\? Styles: zero-shot or few-shot, then "):
         Style.parse("few-shots")
-    with pytest.raises(InputError, match=r"`42` is not a style\. Styles: zero-shot, "):
+    with pytest.raises(InputError, match=r"`zero-shot-instruction-on-top` is not a style; did you mean"):
+        Style.parse("zero-shot-instruction-on-top")
+    with pytest.raises(InputError, match=r"`42` is not a style\. Styles: zero-shot or few-shot, then "):
         Style.parse("42")
 
 
-def test_default_shares_are_those_of_the_public_release() -> None:
-    assert StyleShares() == StyleShares(few_shot=0.5, rationale=1.0, options=0.5)
+def test_what_needs_wordings_of_its_own_is_off_unless_asked_for() -> None:
+    assert StyleShares() == StyleShares(few_shot=0.5, rationale=1.0, options=0.5, inverted=0.0, exemplars_only=0.0, instruction_on_top=0.0)
 
 
 # Where an example came from

@@ -16,7 +16,7 @@ import yaml
 from openflan.randomness import Draws
 
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI", "XVII", "XVIII", "XIX", "XX")
+_ROMAN = tuple(tens + ones for tens in ("", "X", "XX") for ones in ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"))[: len(_UPPER)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,11 @@ class OptionStyle:
         return "\n".join([self.header, *lines] if self.header else lines)
 
     def answer(self, options: Sequence[str], answer: str) -> str:
-        """The target for `answer`: its marker where markers differ, else its text."""
-        return self.markers(len(options))[options.index(answer)].strip() if self.counter else answer
+        """The target for `answer`: its marker where markers differ, else its text.
+
+        A marker keeps its brackets and dots, `(B)` and `B.`, as in the public release; what leads over to the option, `B:` or `B =`, is not part of it.
+        """
+        return self.markers(len(options))[options.index(answer)].strip().rstrip(" =:-") if self.counter else answer
 
 
 PLAIN_OPTIONS = OptionStyle("Options:", "- ", "", "")
@@ -71,9 +74,9 @@ class Formats:
         return Frame(labels, draws.choice(self.between), draws.choice(self.separators))
 
     def option_style(self, draws: Draws, count: int) -> OptionStyle:
-        """A style for `count` options; lists longer than any counter are bulleted plainly."""
+        """A style for `count` options; a list that is longer than the alphabet is bulleted plainly unless it is numbered."""
         header, (marker, counter), ending = draws.choice(self.headers), draws.choice(self.markers), draws.choice(self.endings)
-        return OptionStyle(header, marker, counter, ending) if count <= len(_ROMAN) else PLAIN_OPTIONS
+        return OptionStyle(header, marker, counter, ending) if count <= len(_UPPER) or counter in ("", "digit") else PLAIN_OPTIONS
 
 
 @cache

@@ -10,14 +10,15 @@ zero-shot instead of vanishing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 from openflan.errors import InputError
-from openflan.randomness import Draws
-from openflan.tasks.task import Row, Task
+from openflan.randomness import Draws, key_of
+from openflan.tasks.task import Task
 from openflan.templates.formats import PLAIN_OPTIONS, Formats, Frame, OptionStyle, packaged_formats
-from openflan.templates.style import ALL_STYLES, Style
+from openflan.templates.style import Instruction, Style
 from openflan.templates.wording import Wording, WordingSet
 
 SHOTS = (5, 5, 2, 3)
@@ -28,8 +29,8 @@ SHOTS = (5, 5, 2, 3)
 class Rendered:
     """One example as text, and where it came from.
 
-    `answer` is what the targets end in or consist of, as an evaluator should find it. `exemplars` are row indices of the same task; `pruned` counts
-    those left out because they did not fit.
+    `answer` is what the targets end in or consist of, as an evaluator should find it; of an inverted example, the targets. `exemplars` are row indices
+    of the same task; `pruned` counts those left out because they did not fit. A few-shot example without either wears a wording that holds its own.
     """
 
     inputs: str
@@ -68,13 +69,23 @@ class Room:
     measure: Callable[[str], int]
 
 
+_PURPOSE = key_of("render")
+
+
 class Renderer:
     """Renders the rows of one task with one set of wordings."""
 
     def __init__(self, task: Task, wordings: WordingSet, formats: Formats | None = None) -> None:
         self.task = task
         self._formats = formats or packaged_formats()
-        self._wordings = {style: _suitable(wordings.wordings, style, task) for style in ALL_STYLES}
+        self._key = key_of(task.name)  # hashed once, as names cost more than the rest of a draw
+
+        @cache
+        def choices(style: Style, inside: bool) -> tuple[tuple[Wording, Style], ...]:
+            found = wordings.wordings if inside else tuple(one for one in wordings.wordings if one.shots != "inside")
+            return tuple((wording, _shown(wording, style, task)) for wording in _suitable(found, style, task))
+
+        self._choices = choices
 
     def render(self, row: int, style: Style, seed: int, position: int, *, shots: int | None = None, room: Room | None = None) -> Rendered:
         """The example of `row` that stands at `position` of a run with `seed`.
@@ -82,25 +93,29 @@ class Renderer:
         `shots`: number of exemplars, drawn from SHOTS if None. `room`: exemplars are dropped from the end until the rest fits.
         Raises InputError naming task and row if the answer is not among the row's options.
         """
-        draws = Draws(seed, "render", self.task.name, row, position)
-        wording = draws.choice(self._wordings[style])
-        # What is recorded is what was shown: a task without rationales or options has no such format.
-        shown = Style(style.few_shot, wording.rationale, wording.options or "options" not in self.task.fields)
+        draws = Draws(seed, _PURPOSE, self._key, row, position)
+        wording, shown = draws.choice(self._choices(style, style.few_shot and shots is None))
         if not style.few_shot:
-            return self._zero_shot(row, shown, wording, draws)
+            return self._without_exemplars(row, shown, wording, draws)
+        if wording.shots == "inside":
+            example = self._without_exemplars(row, shown, wording, draws)
+            return example if _fits(example.inputs, room) and not self._own_exemplar(row) else self._pruned(row, style, seed, position, 1)
         wanted = draws.choice(SHOTS) if shots is None else shots
         exemplars = draws.distinct(wanted, len(self.task.rows), avoid=row)
-        frame = self._formats.frame(draws, labelled=wording.labels)
-        values = self._values(self.task.rows[row], row, PLAIN_OPTIONS if wording.options else None)
-        final = (frame.labels[0] + wording.inputs.fill(values) + frame.between + frame.labels[1]).rstrip(" ")
-        texts = [self._exemplar(index, wording, frame) for index in exemplars]
-        inputs, kept = _fitting(texts, final, frame.separator, room)
+        frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
+        once = shown.instruction == "top"
+        values = self._values(row, wording, PLAIN_OPTIONS)
+        final = _asked(values, wording, frame, once).rstrip(" ")
+        texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
+        top = _instruction(values, wording) if once else ""
+        inputs, kept = _fitting(top, texts, final, frame.separator, room)
         if kept == 0:
-            return replace(self.render(row, replace(style, few_shot=False), seed, position), pruned=len(texts))
+            return self._pruned(row, style, seed, position, len(texts))
+        targets = wording.targets.fill(values)
         return Rendered(
             inputs=inputs,
-            targets=wording.targets.fill(values),
-            answer=_answer(values),
+            targets=targets,
+            answer=_answer(values, wording, targets),
             task=self.task.name,
             row=row,
             style=shown,
@@ -111,54 +126,108 @@ class Renderer:
             option_style=PLAIN_OPTIONS if wording.options else None,
         )
 
-    def _zero_shot(self, row: int, style: Style, wording: Wording, draws: Draws) -> Rendered:
-        fields = self.task.rows[row]
-        option_style = self._formats.option_style(draws, len(fields["options"])) if wording.options else None
-        values = self._values(fields, row, option_style)
+    def _without_exemplars(self, row: int, shown: Style, wording: Wording, draws: Draws) -> Rendered:
+        option_style = PLAIN_OPTIONS
+        if wording.options and not shown.few_shot:
+            option_style = self._formats.option_style(draws, len(self.task.rows[row]["options"]))
+        values = self._values(row, wording, option_style)
+        targets = wording.targets.fill(values)
         return Rendered(
             inputs=wording.inputs.fill(values),
-            targets=wording.targets.fill(values),
-            answer=_answer(values),
+            targets=targets,
+            answer=_answer(values, wording, targets),
             task=self.task.name,
             row=row,
-            style=style,
+            style=shown,
             wording=wording.id,
-            option_style=option_style,
+            option_style=option_style if wording.options else None,
         )
 
-    def _exemplar(self, row: int, wording: Wording, frame: Frame) -> str:
-        values = self._values(self.task.rows[row], row, PLAIN_OPTIONS if wording.options else None)
-        return frame.labels[0] + wording.inputs.fill(values) + frame.between + frame.labels[1] + wording.targets.fill(values)
+    def _pruned(self, row: int, style: Style, seed: int, position: int, pruned: int) -> Rendered:
+        """The zero-shot example that takes the place of a few-shot one that has no room for any exemplar."""
+        return replace(self.render(row, replace(style, few_shot=False, instruction="each"), seed, position), pruned=pruned)
 
-    def _values(self, fields: Row, row: int, option_style: OptionStyle | None) -> dict[str, str]:
+    def _own_exemplar(self, row: int) -> bool:
+        """Whether the exemplar that a row brings along is the row itself, whose answer it would give away."""
+        fields = self.task.rows[row]
+        return fields.get("positive_input") == fields.get("question")
+
+    def _exemplar(self, row: int, wording: Wording, frame: Frame, once: bool) -> str:
+        values = self._values(row, wording, PLAIN_OPTIONS)
+        return _asked(values, wording, frame, once) + wording.targets.fill(values)
+
+    def _values(self, row: int, wording: Wording, option_style: OptionStyle) -> dict[str, str]:
+        fields = self.task.rows[row]
         values = {name: value for name, value in fields.items() if isinstance(value, str)}
-        options = fields.get("options")
-        if options is not None and option_style is not None:
-            if values.get("answer") not in options:
-                raise InputError(f"{self.task.name} row {row}: the answer `{values.get('answer')}` is not among its options {list(options)}")
-            values["options"] = option_style.block(options)
-            values["answer"] = option_style.answer(options, values["answer"])
+        if not wording.options:
+            return values
+        options = fields["options"]
+        if values.get("answer") not in options:
+            raise InputError(f"{self.task.name} row {row}: the answer `{values.get('answer')}` is not among its options {list(options)}")
+        values["options"] = option_style.block(options)
+        answer = option_style.answer(options, values["answer"])
+        # The marker `B.` before a full stop would read `B..`.
+        values["answer"] = answer.rstrip(".") if option_style.counter and wording.closes else answer
         return values
 
 
 def _suitable(wordings: tuple[Wording, ...], style: Style, task: Task) -> tuple[Wording, ...]:
-    """The wordings for a style; where a set has none for it, those that come nearest."""
-    shots = "few" if style.few_shot else "zero"
-    found = [wording for wording in wordings if wording.shots in ("any", shots)] or list(wordings)
+    """The wordings for a style; where a set has none for it, those that come nearest.
+
+    What is shown of a rationale comes before inversion: a run without chains of thought must not meet them in inverted examples.
+    """
+    shots = ("any", "few", "inside") if style.few_shot else ("any", "zero")
+    found = [wording for wording in wordings if wording.shots in shots] or [wording for wording in wordings if wording.shots != "inside"]
     found = [wording for wording in found if wording.rationale == style.rationale] or found
+    found = [wording for wording in found if wording.inverted == style.inverted] or found
+    if style.few_shot:
+        found = (
+            [wording for wording in found if _instructs(wording, style.instruction)] or [wording for wording in found if _instructs(wording, "each")] or found
+        )
     return tuple([wording for wording in found if wording.options == (style.options and "options" in task.fields)] or found)
 
 
-def _fitting(exemplars: list[str], final: str, separator: str, room: Room | None) -> tuple[str, int]:
+def _instructs(wording: Wording, instruction: Instruction) -> bool:
+    """Whether a few-shot wording can give its instruction so."""
+    if instruction == "top":
+        return wording.instruction is not None or wording.shots == "inside"
+    return wording.shots != "inside" and wording.bare == (instruction == "none")
+
+
+def _shown(wording: Wording, style: Style, task: Task) -> Style:
+    """The style that an example wears in truth: a task without rationales or options has no such format."""
+    instruction: Instruction = "each"
+    if style.few_shot and wording.bare:
+        instruction = "none"
+    elif style.few_shot and (wording.shots == "inside" or (style.instruction == "top" and wording.instruction is not None)):
+        instruction = "top"
+    return Style(style.few_shot, wording.rationale, wording.options or "options" not in task.fields, wording.inverted, instruction)
+
+
+def _instruction(values: dict[str, str], wording: Wording) -> str:
+    return wording.instruction.fill(values) + "\n\n" if wording.instruction else ""
+
+
+def _asked(values: dict[str, str], wording: Wording, frame: Frame, once: bool) -> str:
+    """What stands before the targets of one exemplar, or of the final item; labels are put on the item, not on its instruction."""
+    item = frame.labels[0] + (wording.item or wording.inputs).fill(values) + frame.between + frame.labels[1]
+    return item if once else _instruction(values, wording) + item
+
+
+def _fitting(top: str, exemplars: list[str], final: str, separator: str, room: Room | None) -> tuple[str, int]:
     """The few-shot inputs with as many of `exemplars`, from the first, as fit, and their number.
 
     The joined text is measured: separators have tokens too, and the tokens of parts do not add up.
     """
     for kept in range(len(exemplars), 0, -1):
-        inputs = separator.join([*exemplars[:kept], final])
-        if room is None or _most_tokens(inputs) <= room.tokens or room.measure(inputs) <= room.tokens:
+        inputs = top + separator.join([*exemplars[:kept], final])
+        if _fits(inputs, room):
             return inputs, kept
     return final, 0
+
+
+def _fits(inputs: str, room: Room | None) -> bool:
+    return room is None or _most_tokens(inputs) <= room.tokens or room.measure(inputs) <= room.tokens
 
 
 def _most_tokens(text: str) -> int:
@@ -166,5 +235,5 @@ def _most_tokens(text: str) -> int:
     return len(text.encode()) + 2
 
 
-def _answer(values: Mapping[str, str]) -> str:
-    return values["answer"] if "answer" in values else values.get("targets", "")
+def _answer(values: dict[str, str], wording: Wording, targets: str) -> str:
+    return targets if wording.inverted else values["answer"] if "answer" in values else values.get("targets", "")

@@ -1,15 +1,23 @@
 """How a row is said: pairs of patterns, kept as YAML that anyone can read, override and extend.
 
-A pattern is text with `{field}` in it and nothing more clever: no code, no formatting, doubled braces for literal ones. Patterns are split once at
-load, where an unknown field is refused with its file and line; rendering is then a join of strings, so the text of a row can never be read as a
-pattern.
+A file holds one or more sets: `tasks` (names or patterns), `fields` (all that its wordings may name) and `wordings`, each with
+
+    id, inputs, targets   a name and two patterns
+    rationale: true       the targets show the chain of thought
+    inverted: true        asks for what is usually given, such as the question that an answer belongs to
+    shots                 `any` (default), `zero` or `few`; `inside`: the inputs themselves hold an exemplar
+    labels: true          bare enough to wear drawn labels (`Q:`, `A:`) in few-shot examples
+    frame                 labels, between and separator of few-shot examples, where they are not to be drawn
+    on_top: true          the first paragraph of the inputs is the instruction, which may stand once above the exemplars
+    requires              fields that not every task's rows have; a task without them does without the wording
+
+An unknown key or field is refused at load with its file and line.
 """
 
 from __future__ import annotations
 
-import string
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
@@ -19,49 +27,20 @@ from typing import Any, Literal, TypeAlias
 import yaml
 
 from openflan.errors import InputError, did_you_mean
+from openflan.templates.formats import Frame
+from openflan.templates.pattern import Pattern as Pattern
 
-Shots: TypeAlias = Literal["any", "zero", "few"]
+Shots: TypeAlias = Literal["any", "zero", "few", "inside"]
 
-_KEYS = {"id", "inputs", "targets", "rationale", "shots", "labels"}
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """Text with `{field}` placeholders, split into what stands between them: `literals` has one more item than `fields`."""
-
-    text: str
-    literals: tuple[str, ...]
-    fields: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Pattern:
-        """Raises ValueError for anything but plain `{field}` placeholders."""
-        literals, fields = [""], []
-        for literal, name, spec, conversion in string.Formatter().parse(text):
-            literals[-1] += literal
-            if name is None:
-                continue
-            if not name.isidentifier() or spec or conversion:
-                raise ValueError(f"`{{{name}}}` is not a plain {{field}}; double the braces if they are meant literally")
-            fields.append(name)
-            literals.append("")
-        return cls(text, tuple(literals), tuple(fields))
-
-    def fill(self, values: Mapping[str, str]) -> str:
-        """The text with every field filled in; KeyError if one is missing."""
-        parts = [self.literals[0]]
-        for name, literal in zip(self.fields, self.literals[1:], strict=True):
-            parts.append(values[name])
-            parts.append(literal)
-        return "".join(parts)
+_KEYS = {"id", "inputs", "targets", "rationale", "inverted", "shots", "labels", "frame", "on_top", "requires"}
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A template pair and where it may be used.
+    """A template pair and where it may be used; the module's docstring tells what its keys mean.
 
-    `rationale`: its targets show the chain of thought. `shots`: used for zero-shot examples, for few-shot ones, or for both. `labels`: its inputs
-    are bare enough to wear drawn labels (`Q:`, `A:`) in few-shot examples.
+    `instruction` and `item` are the two parts of the inputs of a wording that is `on_top`: the first paragraph, and what follows the blank line.
+    `rationale`: its targets show the chain of thought; if it is inverted, its inputs or its targets do.
     """
 
     id: str
@@ -71,6 +50,21 @@ class Wording:
     shots: Shots = "any"
     labels: bool = False
     source: str = ""
+    frame: Frame | None = None
+    inverted: bool = False
+    instruction: Pattern | None = None
+    item: Pattern | None = None
+    requires: frozenset[str] = frozenset()
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is for few-shot examples without any instruction: nothing but the row's fields, a definition not among them."""
+        return self.shots == "few" and self.inputs.bare and self.instruction is None and "definition" not in self.inputs.fields
+
+    @property
+    def closes(self) -> bool:
+        """Whether its targets put a full stop behind the answer."""
+        return any(name == "answer" and literal.startswith(".") for name, literal in zip(self.targets.fields, self.targets.literals[1:], strict=True))
 
     @property
     def options(self) -> bool:
@@ -90,6 +84,7 @@ class WordingSet:
     fields: frozenset[str]
     wordings: tuple[Wording, ...] = field(repr=False)
     source: str = ""
+    packaged: bool = False
 
     def covers(self, task: str) -> bool:
         return any(fnmatchcase(task, pattern) for pattern in self.tasks)
@@ -130,28 +125,37 @@ def load_wordings(path: Path) -> list[WordingSet]:
 def packaged_wordings() -> tuple[WordingSet, ...]:
     """All wordings that come with openflan."""
     folder = Path(str(files("openflan.templates") / "wordings"))
-    return tuple(found for path in sorted(folder.rglob("*.yaml")) for found in load_wordings(path))
+    return tuple(replace(found, packaged=True) for path in sorted(folder.rglob("*.yaml")) for found in load_wordings(path))
 
 
 def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) -> WordingSet:
-    """The first set that covers the task, else the ready-made one if the rows are already worded.
+    """The wordings of a task: the direct ones of the first set that covers it and has such, likewise the inverted ones.
 
-    Raises InputError if there is none, or if the set needs a field the task's rows lack, naming the wording.
+    Rows that are already worded pass over packaged sets for other fields, and use the ready-made one if no other is left.
+    Raises InputError if there is none, or if one needs a field the task's rows lack, naming the wording; those that `require` the field are skipped.
     """
-    found = next((candidate for candidate in sets if candidate.covers(task)), None)
-    if found is None:
-        if READY_MADE.fields <= fields:
-            return READY_MADE
+    worded = fields >= READY_MADE.fields
+    covering = [found for found in sets if found.covers(task) and not (worded and found.packaged and found.fields.isdisjoint(fields))]
+    chosen: list[Wording] = []
+    for inverted in (False, True):
+        usable = [[one for one in found.wordings if one.inverted == inverted and one.requires <= fields] for found in covering]
+        chosen += next((wordings for wordings in usable if wordings), [])
+    if not chosen and worded:
+        return READY_MADE
+    if not chosen:
         raise InputError(
             f"{task}: no wordings for rows with the fields {', '.join(sorted(fields))}; name a file with `wordings:`, or use the fields inputs and targets"
         )
-    for wording in found.wordings:
+    for wording in chosen:
         missing = wording.fields - fields
         if missing:
             raise InputError(
                 f"{wording.source}: wording `{wording.id}` names {_listed(missing)}, which the rows of {task} lack (they have {', '.join(sorted(fields))})"
             )
-    return found
+    if all(wording.shots == "inside" for wording in chosen):
+        raise InputError(f"{chosen[0].source}: all wordings for {task} hold an exemplar (`shots: inside`); add one for examples without")
+    source = next(found.source for found in covering if chosen[0] in found.wordings)
+    return WordingSet((task,), frozenset().union(*(wording.fields for wording in chosen)), tuple(chosen), source)
 
 
 def _read_set(node: yaml.Node, path: Path) -> WordingSet:
@@ -186,21 +190,58 @@ def _read_wording(item: Any, fields: frozenset[str], place: str) -> Wording:
         if not isinstance(item.get(key), str) or not item[key].strip():
             raise InputError(f"{place}: a wording needs `{key}`, a text that is not empty")
     shots = item.get("shots", "any")
-    if shots not in ("any", "zero", "few"):
-        raise InputError(f"{place}: `shots: {shots}` is none of any, zero, few")
-    for key in ("rationale", "labels"):
+    if shots not in ("any", "zero", "few", "inside"):
+        raise InputError(f"{place}: `shots: {shots}` is none of any, zero, few, inside")
+    for key in ("rationale", "inverted", "labels", "on_top"):
         if not isinstance(item.get(key, False), bool):
             raise InputError(f"{place}: `{key}: {item[key]}` must be true or false, without quotes")
+    requires = frozenset(_strings(item["requires"], place, "requires")) if "requires" in item else frozenset()
     try:
         inputs, targets = Pattern.parse(item["inputs"]), Pattern.parse(item["targets"])
+        parts = inputs.paragraphs() if item.get("on_top", False) else None
     except ValueError as error:
         raise InputError(f"{place}: wording `{item['id']}`: {error}") from None
-    unknown = (set(inputs.fields) | set(targets.fields)) - fields
+    unknown = (set(inputs.fields) | set(targets.fields) | requires) - fields
     if unknown:
         raise InputError(
             f"{place}: wording `{item['id']}` names {_listed(unknown)}{did_you_mean(min(unknown), fields) or '.'} The fields are {', '.join(sorted(fields))}"
         )
-    return Wording(item["id"], inputs, targets, item.get("rationale", False), shots, item.get("labels", False), place)
+    if item.get("on_top", False) and (parts is None or not parts[1].fields or shots in ("zero", "inside")):
+        raise InputError(
+            f"{place}: wording `{item['id']}` is `on_top`, so its inputs must be an instruction, a blank line and the item, for `shots: any` or `few`"
+        )
+    wording = Wording(
+        item["id"],
+        inputs,
+        targets,
+        rationale=item.get("rationale", False),
+        shots=shots,
+        labels=item.get("labels", False),
+        source=place,
+        frame=_frame(item.get("frame"), place),
+        inverted=item.get("inverted", False),
+        instruction=parts[0] if parts else None,
+        item=parts[1] if parts else None,
+        requires=requires,
+    )
+    return _checked_inversion(wording) if wording.inverted else wording
+
+
+def _checked_inversion(wording: Wording) -> Wording:
+    """Raises InputError if an inverted wording shows all it asks for; whether it shows a chain of thought, on either side, is seen from its fields."""
+    asked = set(wording.targets.fields)
+    if asked <= set(wording.inputs.fields):
+        raise InputError(f"{wording.source}: wording `{wording.id}` is inverted, but its inputs show {_listed(asked)}, which its targets ask for")
+    return replace(wording, rationale="rationale" in wording.fields)
+
+
+def _frame(value: Any, place: str) -> Frame | None:
+    match value:
+        case None:
+            return None
+        case {"labels": [str(before), str(after)], "between": str(between), "separator": str(separator)} if len(value) == 3:
+            return Frame((before, after), between, separator)
+    raise InputError(f"{place}: `frame:` needs `labels` (two texts, before inputs and before targets), `between` and `separator`, each a text")
 
 
 def _construct(node: yaml.Node, place: str) -> Any:

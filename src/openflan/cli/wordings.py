@@ -1,0 +1,106 @@
+"""`openflan wordings`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from openflan.cli.output import next_command, print_json, print_table
+from openflan.templates.choice import IMPORT, Named, imported_folder, imported_wordings, known_wordings, own_wordings
+from openflan.templates.dump import kind
+from openflan.templates.import_flan import import_flan
+from openflan.templates.wording import WordingSet
+
+app = typer.Typer(help="List wordings, check your own, import the collection's.", no_args_is_help=True)
+
+_JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
+_LISTED = 12
+
+
+@app.command("list")
+def list_(
+    task: str | None = typer.Option(None, help="Show every wording of this task, such as cot/gsm8k."),
+    as_json: bool = _JSON,
+) -> None:
+    """List packaged and imported wordings: those of one task, or all sets.
+
+    Example: `openflan wordings list --task cot/gsm8k`
+    """
+    found = known_wordings(task)
+    if as_json:
+        print_json([_described(choice, one) for choice, one in found])
+        return
+    if task is None:
+        typer.echo(f"{len(found)} sets, {sum(len(one.wordings) for _, one in found):,} wordings")
+        print_table("", ["tasks", "choice", "wordings", "source"], [[" ".join(one.tasks), choice, len(one.wordings), one.source] for choice, one in found])
+        next_command("openflan wordings list --task TASK")
+        return
+    for choice, one in found:
+        typer.echo(f"{choice}: {len(one.wordings)} wordings of {task} in {one.source}")
+        print_table("", ["id", "kind", "line"], [[wording.id, kind(wording), wording.source.rpartition(":")[2]] for wording in one.wordings])
+    next_command(f"openflan tasks show {task} --data FOLDER" if imported_wordings() else IMPORT)
+
+
+@app.command("check")
+def check(
+    path: Path = typer.Argument(metavar="FILE", help="A YAML file of wordings, or a folder of them."),
+    as_json: bool = _JSON,
+) -> None:
+    """Read a wordings file as a recipe would, and say what it holds; the first mistake is named with its line.
+
+    Example: `openflan wordings check mine.yaml`
+    """
+    found = own_wordings(path)
+    if as_json:
+        print_json([_described("own", one) for one in found])
+        return
+    rows = [[" ".join(one.tasks), wording.id, kind(wording), " ".join(sorted(wording.fields))] for one in found for wording in one.wordings]
+    typer.echo(f"{path}: {len(rows)} wordings, all well formed")
+    print_table("", ["tasks", "id", "kind", "fields"], rows)
+    next_command(f"openflan tasks show TASK --wordings {path if path.is_file() else 'FILE'} --data FOLDER")
+
+
+@app.command("import")
+def import_(
+    flan: Path = typer.Option(..., "--flan", metavar="DIR", help="A checkout of github.com/google-research/FLAN."),
+    to: Path | None = typer.Option(None, metavar="FOLDER", help="Where to write the files; your cache if absent, where `wordings: original` finds them."),
+    as_json: bool = _JSON,
+) -> None:
+    """Read the collection's own templates from a checkout, as literals and without running it, into YAML files in your cache.
+
+    Example: `openflan wordings import --flan ~/FLAN`
+    """
+    done = import_flan(flan, to or imported_folder())
+    if as_json:
+        print_json({"folder": str(done.folder), "files": dict(done.files), "kinds": dict(done.kinds), "skipped": [asdict(one) for one in done.skipped]})
+        return
+    typer.echo(f"{sum(done.kinds.values()):,} wordings in {len(done.files):,} files in {done.folder}")
+    print_table("", ["kind", "wordings"], [list(row) for row in done.kinds.items()])
+    if done.skipped:
+        rows = [[one.place.removeprefix(f"{flan}/"), one.entry, one.reason] for one in done.skipped[:_LISTED]]
+        rest = f", the first {_LISTED} of them (--json lists all)" if len(done.skipped) > _LISTED else ""
+        print_table(f"{len(done.skipped)} left out{rest}", ["where", "what", "why"], rows)
+    next_command("openflan wordings list --task cot/gsm8k" if to is None else f"openflan wordings check {to}")
+
+
+def _described(choice: Named | str, found: WordingSet) -> dict[str, Any]:
+    return {
+        "tasks": list(found.tasks),
+        "choice": choice,
+        "source": found.source,
+        "wordings": [
+            {
+                "id": wording.id,
+                "shots": wording.shots,
+                "rationale": wording.rationale,
+                "options": wording.options,
+                "inverted": wording.inverted,
+                "fields": sorted(wording.fields),
+                "source": wording.source,
+            }
+            for wording in found.wordings
+        ],
+    }
