@@ -33,5 +33,5 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(PIP) --editable '.[dev,report]'
+	$(PIP) --editable '.[data,dev,report]'
 	touch $@

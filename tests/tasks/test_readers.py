@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.tasks.cot import DATASETS, CotRows, cot_tasks
-from openflan.tasks.jsonl import JsonlRows, jsonl_tasks
+from openflan.tasks.cot import DATASETS, CotRows, find_cot
 from openflan.tasks.lines import Lines
-from openflan.tasks.natural_instructions import natural_instructions_tasks
+from openflan.tasks.natural_instructions import find_natural_instructions
+from openflan.tasks.own import find_jsonl
+from openflan.tasks.records import JsonRecords
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Row, Task, select
 
@@ -40,6 +41,23 @@ def file(tmp_path: Path) -> Callable[[str, bytes | str], Path]:
 
 
 File = Callable[[str, bytes | str], Path]
+
+
+def cot_tasks(data: Path) -> dict[str, Task]:
+    return {name: opener() for name, opener in find_cot(data).items()}
+
+
+def natural_instructions_tasks(data: Path, submixture: str = "niv2") -> dict[str, Task]:
+    return {name: opener() for name, opener in find_natural_instructions(data, submixture).items()}
+
+
+def jsonl_tasks(data: Path, submixture: str = "mine") -> dict[str, Task]:
+    return {name: opener() for name, opener in find_jsonl(data, submixture).items()}
+
+
+def own_rows(path: Path) -> list[Row]:
+    (task,) = jsonl_tasks(path).values()
+    return [task.rows[index] for index in range(len(task.rows))]
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -68,7 +86,7 @@ def test_lines_end_at_newlines_and_nowhere_else(tmp_path_factory: pytest.TempPat
 def test_a_byte_order_mark_is_no_part_of_the_first_line(file: File) -> None:
     assert Lines(file("marked.txt", b"\xef\xbb\xbfone\ntwo\n"))[0] == "one"
     assert CotRows(file("marked.tsv", b"\xef\xbb\xbf" + GOOD))[0]["question"] == "How many?"
-    assert JsonlRows(file("marked.jsonl", b'\xef\xbb\xbf{"inputs": "a", "targets": "b"}\n'))[0] == {"inputs": "a", "targets": "b"}
+    assert own_rows(file("marked.jsonl", b'\xef\xbb\xbf{"inputs": "a", "targets": "b"}\n'))[0] == {"inputs": "a", "targets": "b"}
 
 
 # Chain-of-thought files
@@ -105,7 +123,7 @@ def test_a_broken_tsv_row_is_named_by_file_and_line_when_opened(file: File, line
     assert f"{path}{message}" in refusal(lambda: cot_tasks(path))
 
 
-@pytest.mark.parametrize("reader", [CotRows, JsonlRows])
+@pytest.mark.parametrize("reader", [CotRows, JsonRecords])
 def test_files_that_hold_nothing_are_named(file: File, tmp_path: Path, reader: Callable[[Path], object]) -> None:
     empty = file("empty.tsv", b"")
     assert refusal(lambda: reader(empty)) == f"{empty}: empty file; expected one example a line"
@@ -121,8 +139,6 @@ def test_a_folder_gives_a_task_for_each_dataset(file: File, tmp_path: Path) -> N
     assert {name: len(task.rows) for name, task in tasks.items()} == {"cot/aqua": 1, "cot/gsm8k": 3}
     assert (tasks["cot/gsm8k"].category, tasks["cot/gsm8k"].dataset, tasks["cot/gsm8k"].submixture) == (DATASETS["gsm8k"], "gsm8k", "cot")
     assert tasks["cot/gsm8k"].fields == set(tasks["cot/gsm8k"].rows[0])
-    assert list(cot_tasks(tmp_path, ["aqua"])) == ["cot/aqua"]
-    assert "no chain-of-thought files; expected qed_train.tsv" in refusal(lambda: cot_tasks(tmp_path, ["qed"]))
 
 
 def test_an_unknown_dataset_is_refused_with_the_nearest(file: File) -> None:
@@ -190,10 +206,16 @@ def test_natural_instructions_are_read_from_their_lists(file: File, tmp_path: Pa
         "MIT",
         ("English", "Spanish"),
     )
+    shared = {
+        "definition": "Answer the question. Write a digit.",
+        "positive_input": "1+1?",
+        "positive_output": "2",
+        "positive_explanation": "Sum.",
+    }
     assert [task.rows[index] for index in range(len(task.rows))] == [
-        {"definition": "Answer the question. Write a digit.", "question": "2+2?", "answer": "4", "references": ("4", "four")},
-        {"definition": "Answer the question. Write a digit.", "question": "3+3?", "answer": "6", "references": ("6",)},
-        {"definition": "Answer the question. Write a digit.", "question": "", "answer": "free text", "references": ("free text",)},
+        {**shared, "question": "2+2?", "answer": "4", "references": ("4", "four")},
+        {**shared, "question": "3+3?", "answer": "6", "references": ("6",)},
+        {**shared, "question": "", "answer": "free text", "references": ("free text",)},
     ]
     assert task.fields == set(task.rows[0])
 
@@ -248,13 +270,13 @@ def test_missing_task_files_are_named(tmp_path: Path) -> None:
 
 def test_own_rows_are_read_as_they_are(file: File) -> None:
     rows = [{"inputs": "Caf\u00e9\u2028\\n", "targets": " a\n"}, {"inputs": "{targets}", "targets": "b", "extra": "c"}]
-    read = JsonlRows(file("own.jsonl", "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)))
-    assert [read[index] for index in range(len(read))] == rows
-    assert read.fields == {"inputs", "targets"}
+    path = file("own.jsonl", "\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    assert own_rows(path) == rows
+    assert jsonl_tasks(path)["mine/own"].fields == {"inputs", "targets"}
 
 
 def test_numbers_become_texts_and_options_stay_lists(file: File) -> None:
-    read = JsonlRows(file("own.jsonl", '{"question": "2+2?", "answer": 4, "options": ["4", "5"], "references": ["4"], "weight": 0.5}\n'))
+    read = own_rows(file("own.jsonl", '{"question": "2+2?", "answer": 4, "options": ["4", "5"], "references": ["4"], "weight": 0.5}\n'))
     assert read[0] == {"question": "2+2?", "answer": "4", "options": ["4", "5"], "references": ["4"], "weight": "0.5"}
 
 
@@ -263,14 +285,15 @@ def test_numbers_become_texts_and_options_stay_lists(file: File) -> None:
     [
         (
             '{"input": "a", "target": "b"}',
-            ":1: found the fields `input`, `target`; expected inputs and targets, or fields for wordings with an `answer`; rename `target` to `targets`?",
+            ":1: found the fields `input`, `target`; expected inputs and targets, `messages`, or fields for wordings with an `answer`; "
+            "rename `target` to `targets`?",
         ),
         ('{"question": "a", "answr": "b"}', "rename `answr` to `answer`?"),
         ('{"text": "a"}', ":1: found the fields `text`; expected inputs and targets"),
     ],
 )
 def test_rows_without_anything_to_learn_are_refused(file: File, first: str, message: str) -> None:
-    assert message in refusal(lambda: JsonlRows(file("own.jsonl", first + "\n")))
+    assert message in refusal(lambda: own_rows(file("own.jsonl", first + "\n")))
 
 
 @pytest.mark.parametrize(
@@ -294,11 +317,11 @@ def test_rows_without_anything_to_learn_are_refused(file: File, first: str, mess
 )
 def test_a_broken_row_is_named_by_file_and_line(file: File, second: str, message: str) -> None:
     path = file("own.jsonl", f'{{"question": "a", "answer": "b"}}\n{second}\n{{"question": "c", "answer": "d"}}\n')
-    assert f"{path}:2: {message}" in refusal(lambda: JsonlRows(path))
+    assert f"{path}:2: {message}" in refusal(lambda: own_rows(path))
 
 
 def test_options_of_rows_that_are_already_worded_are_of_no_concern(file: File) -> None:
-    assert len(JsonlRows(file("own.jsonl", '{"inputs": "a", "targets": "b", "options": ["c"]}\n'))) == 1
+    assert len(own_rows(file("own.jsonl", '{"inputs": "a", "targets": "b", "options": ["c"]}\n'))) == 1
 
 
 def test_each_file_is_a_task(file: File, tmp_path: Path) -> None:
@@ -418,7 +441,7 @@ def test_missing_data_is_named_with_its_submixture(tmp_path: Path, data: Path) -
 
 
 def test_an_unknown_layout_is_refused(file: File, tmp_path: Path) -> None:
-    assert "unknown layout; expected *_train.tsv, task*.json, *.jsonl" in refusal(lambda: open_submixture("mine", file("rows.csv", "a,b\n")))
+    assert "unknown layout; expected *_train.tsv, task*.json, " in refusal(lambda: open_submixture("mine", file("rows.csv", "a,b\n")))
     assert "unknown layout" in refusal(lambda: open_submixture("mine", tmp_path))
 
 
@@ -434,4 +457,6 @@ def test_only_the_embedded_world_needs_no_data() -> None:
     assert all(task.submixture == "microflan" for task in tasks.values())
     some = list(tasks)[3]
     assert list(open_submixture("microflan", None, [some])) == [some]
-    assert "submixture `cot` needs `data:` (a file or folder); only microflan" in refusal(lambda: open_submixture("cot", None))
+    assert "submixture `cot` needs `data:` (a file or folder, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]); only microflan" in refusal(
+        lambda: open_submixture("cot", None)
+    )

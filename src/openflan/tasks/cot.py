@@ -7,11 +7,12 @@ as backslash n. It is read as such: a CSV reader with default quoting silently a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks.lines import Lines
-from openflan.tasks.task import Row, Task
+from openflan.tasks.task import Opener, Row, Task
 
 FIELDS = ("question", "answer", "rationale")
 
@@ -35,17 +36,17 @@ class CotRows:
     def __init__(self, path: Path) -> None:
         """Raises InputError naming file and line for a row without three columns, with an empty one, or that is not UTF-8."""
         self._lines = Lines(path)
-        for index in range(len(self._lines)):
-            self._columns(index)
+        for index, line in enumerate(self._lines):
+            self._columns(line, index)
 
     def __len__(self) -> int:
         return len(self._lines)
 
     def __getitem__(self, index: int) -> Row:
-        return dict(zip(FIELDS, self._columns(index), strict=True))
+        return dict(zip(FIELDS, self._columns(self._lines[index], index), strict=True))
 
-    def _columns(self, index: int) -> list[str]:
-        columns = self._lines[index].split("\t")
+    def _columns(self, line: str, index: int) -> list[str]:
+        columns = line.split("\t")
         if len(columns) != len(FIELDS):
             raise InputError(
                 f"{self._lines.place(index)}: {_columns(len(columns))}, expected 3 ({', '.join(FIELDS)}); "
@@ -59,24 +60,24 @@ class CotRows:
         return columns
 
 
-def cot_tasks(data: Path, names: list[str] | None = None) -> dict[str, Task]:
-    """The chain-of-thought tasks of a folder of `NAME_train.tsv` files, or of one such file.
+def find_cot(data: Path) -> dict[str, Opener]:
+    """The chain-of-thought tasks of a folder of `NAME_train.tsv` files, or of one such file, all named `cot/NAME`.
 
     Raises InputError if none is there, or for a file whose name is no known dataset.
     """
     files = sorted(data.glob("*_train.tsv")) if data.is_dir() else [data]
-    if data.is_dir() and names is not None:
-        files = [file for file in files if _dataset(file) in names]
     if not files:
-        raise InputError(f"{data}: no chain-of-thought files; expected {', '.join(f'{name}_train.tsv' for name in names or DATASETS)}")
-    tasks = {}
+        raise InputError(f"{data}: no chain-of-thought files; expected {', '.join(f'{name}_train.tsv' for name in DATASETS)}")
     for file in files:
         dataset = _dataset(file)
         if dataset not in DATASETS:
             raise InputError(f"{file}: `{dataset}` is not one of the chain-of-thought datasets{did_you_mean(dataset, DATASETS) or ': ' + ', '.join(DATASETS)}")
-        name = f"cot/{dataset}"
-        tasks[name] = Task(name, CotRows(file), frozenset(FIELDS), dataset, DATASETS[dataset])
-    return tasks
+    return {f"cot/{_dataset(file)}": partial(_open, file) for file in files}
+
+
+def _open(file: Path) -> Task:
+    dataset = _dataset(file)
+    return Task(f"cot/{dataset}", CotRows(file), frozenset(FIELDS), dataset, DATASETS[dataset])
 
 
 def _dataset(file: Path) -> str:

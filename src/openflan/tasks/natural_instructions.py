@@ -1,88 +1,190 @@
 """Super-NaturalInstructions task files: one JSON object a task, as in a checkout's `tasks/` folder.
 
-A file holds the task's definition and its instances; almost every field is a list, the definition and the outputs too. An instance with several
-accepted outputs trains on the first and is scored against all.
+A file holds the task's definition, explained examples of good and bad answers, and its instances; almost every field is a list, the definition and
+the outputs too. An instance with several accepted outputs trains on the first and is scored against all.
+
+The instances of the whole collection take some gigabytes, so only their places in the files are kept (8 bytes each) and each is parsed when it is
+drawn. Price: the file is walked key by key when it is opened.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from array import array
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError
-from openflan.tasks.task import Row, Task
+from openflan.tasks.natural_instructions_rows import MMLU, folded, is_mmlu
+from openflan.tasks.slices import Slices
+from openflan.tasks.task import Opener, Row, Task, name_of, one_file_each
 
 FIELDS = frozenset({"definition", "question", "answer", "references"})
+"""What every row has; tasks with examples have `positive_input`, `positive_output`, `positive_explanation` too, and `negative_...`."""
+
+_EXAMPLES = {"positive": "Positive Examples", "negative": "Negative Examples"}
+_INSTANCES = "Instances"
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class NaturalInstructionsRows:
     """The instances of one task file."""
 
-    def __init__(self, path: Path, definition: str, instances: list[dict[str, Any]]) -> None:
-        """Raises InputError naming the instance that lacks its input or output, or whose outputs are all empty; inputs may be empty."""
-        self._definition = definition
-        self._pairs: list[tuple[str, tuple[str, ...]]] = []
-        for number, instance in enumerate(instances):
-            source, outputs = (instance.get("input"), instance.get("output")) if isinstance(instance, dict) else (None, None)
-            outputs = [outputs] if isinstance(outputs, str) else outputs
-            if not isinstance(source, str) or not isinstance(outputs, list) or not all(isinstance(text, str) for text in outputs):
-                raise InputError(f"{path}: Instances[{number}] must have `input` (text) and `output` (list of texts)")
-            accepted = tuple(text.strip() for text in outputs if text.strip())
-            if not accepted:
-                raise InputError(f"{path}: Instances[{number}] has no output that is not empty; remove it or give it one")
-            self._pairs.append((source.strip(), accepted))
+    def __init__(self, file: Slices, spans: array[int], shared: Mapping[str, str]) -> None:
+        """`spans`: first byte and end of every instance, one after the other; `shared`: the fields that all rows have alike."""
+        self._file = file
+        self._spans = spans
+        self._shared = shared
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._spans) // 2
 
     def __getitem__(self, index: int) -> Row:
-        source, outputs = self._pairs[index]
-        return {"definition": self._definition, "question": source, "answer": outputs[0], "references": outputs}
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        instance = json.loads(self._file.read(self._spans[2 * index], self._spans[2 * index + 1]))
+        question, outputs = _pair(instance, self._file.path, index)
+        return {**self._shared, "question": question, "answer": outputs[0], "references": outputs}
 
 
-def natural_instructions_tasks(data: Path, submixture: str = "niv2") -> dict[str, Task]:
-    """The tasks of a folder of `task*.json` files (or its `tasks/` folder), or of one file.
+def find_natural_instructions(data: Path, submixture: str) -> dict[str, Opener]:
+    """The tasks of a folder of `task*.json` files (or its `tasks/` folder), or of one file; hyphens in names become underscores.
 
-    Raises InputError naming file and key for unreadable JSON or a missing field.
+    Raises InputError if there is none, or if two files name one task.
     """
     folder = data / "tasks" if (data / "tasks").is_dir() else data
     files = sorted(folder.glob("task*.json")) if folder.is_dir() else [data]
     if not files:
         raise InputError(f"{folder}: no task*.json files; expected the `tasks` folder of a natural-instructions checkout")
-    tasks = (_read(file, submixture) for file in files)
-    return {task.name: task for task in tasks}
+    named = one_file_each(files, lambda file: name_of(submixture, folded(file.stem)))
+    return {name: partial(read_task, file, submixture) for name, file in named.items()}
 
 
-def _read(path: Path, submixture: str) -> Task:
+def read_task(path: Path, submixture: str) -> Task:
+    """The task of one file.
+
+    Raises InputError naming file and key for unreadable JSON or a missing field, and the instance that lacks its input or output, or whose outputs are
+    all empty; inputs may be empty.
+    """
+    file = Slices(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        text = file.read(0, file.size).decode("utf-8-sig")
+        document, spans = _walk(text)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 (byte {error.start})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
-    if not isinstance(document, dict):
+    except (ValueError, RecursionError):  # a number of thousands of digits; thousands of nested lists
+        raise InputError(f"{path}: JSON that Python cannot read: a number too long, or lists too deep") from None
+    if document is None:
         raise InputError(f"{path}: expected one JSON object with Definition, Categories and Instances")
     definition = " ".join(_texts(document.get("Definition"))).strip()
-    for key, value in (("Definition", definition), ("Instances", document.get("Instances"))):
+    for key, value in (("Definition", definition), (_INSTANCES, spans or document.get(_INSTANCES))):
         if not value:
             raise InputError(f"{path}: `{key}` is missing or empty")
-    if not isinstance(document["Instances"], list):
-        raise InputError(f"{path}: `Instances` must be a list")
-    languages = sorted(set(_texts(document.get("Input_language")) + _texts(document.get("Output_language")))) or ["English"]
+    if _INSTANCES in document:
+        raise InputError(f"{path}: `{_INSTANCES}` must be a list")
+    for number in range(len(spans) // 2):
+        _pair(json.loads(text[spans[2 * number] : spans[2 * number + 1]]), path, number)
+    shared = {"definition": definition, **_first_examples(document)}
+    name = name_of(submixture, folded(path.stem))
     return Task(
-        name=f"{submixture}/{path.stem}",
-        rows=NaturalInstructionsRows(path, definition, document["Instances"]),
-        fields=FIELDS,
+        name=name,
+        rows=NaturalInstructionsRows(file, _in_bytes(spans, text, len(file.read(0, file.size)) - len(text.encode())), shared),
+        fields=FIELDS | shared.keys(),
         dataset=", ".join(_texts(document.get("Source"))) or path.stem,
         category=", ".join(_texts(document.get("Categories"))).lower() or "uncategorised",
-        languages=tuple(languages),
+        languages=tuple(sorted(set(_texts(document.get("Input_language")) + _texts(document.get("Output_language")))) or ["English"]),
         licence=", ".join(_texts(document.get("Instance License"))) or None,
+        held_out=MMLU if is_mmlu(path.stem) else None,
     )
+
+
+def _walk(text: str) -> tuple[dict[str, Any] | None, array[int]]:
+    """The object's values without its list of instances, and where each of those begins and ends in the text; None if it is no object.
+
+    Raises JSONDecodeError as `json.loads` would.
+    """
+    decoder = json.JSONDecoder()
+    spans = array("Q")
+
+    def after(position: int, mark: str) -> int:
+        position = _space(text, position)
+        if text[position : position + 1] != mark:
+            raise json.JSONDecodeError(f"Expecting '{mark}'", text, position)
+        return _space(text, position + 1)
+
+    position = _space(text, 0)
+    if text[position : position + 1] != "{":
+        json.loads(text)
+        return None, spans
+    document: dict[str, Any] = {}
+    first = position = _space(text, position + 1)
+    while text[position : position + 1] != "}":
+        if position != first:
+            position = after(position, ",")
+        if text[position : position + 1] != '"':
+            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, position)
+        key, position = decoder.raw_decode(text, position)
+        position = after(position, ":")
+        if key == _INSTANCES and text[position : position + 1] == "[":
+            position = _space(text, position + 1)
+            while text[position : position + 1] != "]":
+                position = after(position, ",") if spans else position
+                _, end = decoder.raw_decode(text, position)
+                spans.extend((position, end))
+                position = _space(text, end)
+            position += 1
+        else:
+            document[key], position = decoder.raw_decode(text, position)
+        position = _space(text, position)
+    end = _space(text, position + 1)
+    if end != len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return document, spans
+
+
+def _space(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
+
+
+def _in_bytes(spans: array[int], text: str, first: int) -> array[int]:
+    """Positions in a text as positions in its file, where the text begins at byte `first`."""
+    if text.isascii():
+        return array("Q", (position + first for position in spans)) if first else spans
+    places, before, at = array("Q"), 0, first
+    for position in spans:
+        at += len(text[before:position].encode())
+        places.append(at)
+        before = position
+    return places
+
+
+def _pair(instance: Any, path: Path, number: int) -> tuple[str, tuple[str, ...]]:
+    source, outputs = (instance.get("input"), instance.get("output")) if isinstance(instance, dict) else (None, None)
+    outputs = [outputs] if isinstance(outputs, str) else outputs
+    if not isinstance(source, str) or not isinstance(outputs, list) or not all(isinstance(text, str) for text in outputs):
+        raise InputError(f"{path}: {_INSTANCES}[{number}] must have `input` (text) and `output` (list of texts)")
+    accepted = tuple(text.strip() for text in outputs if text.strip())
+    if not accepted:
+        raise InputError(f"{path}: {_INSTANCES}[{number}] has no output that is not empty; remove it or give it one")
+    return source.strip(), accepted
+
+
+def _first_examples(document: Mapping[str, Any]) -> dict[str, str]:
+    """The parts of the first positive and the first negative example that are there and not empty."""
+    fields = {}
+    for kind, key in _EXAMPLES.items():
+        examples = document.get(key)
+        first = examples[0] if isinstance(examples, list) and examples and isinstance(examples[0], dict) else {}
+        for part in ("input", "output", "explanation"):
+            if texts := [text.strip() for text in _texts(first.get(part)) if text.strip()]:
+                fields[f"{kind}_{part}"] = texts[0]
+    return fields
 
 
 def _texts(value: Any) -> list[str]:

@@ -1,56 +1,115 @@
-"""Where a submixture's rows come from: the embedded world, or a file or folder whose layout tells its reader."""
+"""Where a submixture's rows come from: the embedded world, the hub, or a file or folder whose layout tells its reader."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.tasks.cot import cot_tasks
-from openflan.tasks.jsonl import jsonl_tasks
+from openflan.tasks.cot import find_cot
+from openflan.tasks.hub import FORM, find_hub, is_hub
 from openflan.tasks.microflan import microflan_tasks, text_tasks
-from openflan.tasks.natural_instructions import natural_instructions_tasks
-from openflan.tasks.task import Task, select
+from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
+from openflan.tasks.natural_instructions import find_natural_instructions
+from openflan.tasks.own import find_arrow, find_jsonl, find_parquet
+from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
+from openflan.tasks.ready_made import find_ready_made, is_ready_made
+from openflan.tasks.task import Opener, Task, select
 
 COT = "cot"
 LAYOUTS = ("*_train.tsv", "task*.json", "*.jsonl")
-EMBEDDED = {"microflan": microflan_tasks, "microflan_text": text_tasks}
+"""The files that hold one task each."""
+
+EVERY_ON_HUB = Path("hub:")
+"""For Muffin: each data set from its own place on the hub."""
+
+EMBEDDED: Mapping[str, Callable[[], dict[str, Task]]] = {"microflan": microflan_tasks, "microflan_text": text_tasks}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A layout that openflan reads: what a person sees of it, how a file or folder is recognised, and what finds the tasks in it."""
+
+    name: str
+    matches: Callable[[Path], bool]
+    find: Callable[[Path, str], dict[str, Opener]]
+
+
+def _holds(pattern: str, *below: str) -> Callable[[Path], bool]:
+    """Whether a path is a file of the pattern's kind, or a folder with such files in it or in one of the folders `below`."""
+
+    def matches(data: Path) -> bool:
+        if data.is_dir():
+            return any(any((data / folder).glob(pattern)) for folder in (".", *below))
+        return data.suffix == Path(pattern).suffix
+
+    return matches
+
+
+def _saved(data: Path) -> bool:
+    return _holds("*.arrow", "data", "train")(data) or (data / "dataset_dict.json").is_file()
+
+
+def _find_cot(data: Path, submixture: str) -> dict[str, Opener]:
+    if submixture != COT:
+        raise InputError(f"{data}: chain-of-thought files (*_train.tsv) belong to the submixture `{COT}`, found under `{submixture}`; rename the submixture")
+    return find_cot(data)
+
+
+READY_MADE = Layout("ready-made Flan (such as cot_zsopt_data/, cot_zs_opt_train.jsonl, cot_submix_original/)", is_ready_made, find_ready_made)
+READERS = (
+    Layout("*_train.tsv", _holds("*_train.tsv"), _find_cot),
+    Layout("task*.json", _holds("task*.json", "tasks"), find_natural_instructions),
+    Layout("P3 (a folder for each task, such as quarel_do_not_use/)", is_p3, find_p3),
+    Layout("promptsource (templates/ and data/)", is_promptsource, find_promptsource),
+    READY_MADE,
+    Layout("*.jsonl", _holds("*.jsonl", "data", "train"), find_jsonl),
+    Layout("*.parquet", _holds("*.parquet", "data", "train", "default/train"), find_parquet),
+    Layout("*.arrow", _saved, find_arrow),
+)
+"""In this order; files of a ready-made Flan are JSONL and Parquet too, any other two layouts in one folder are refused."""
 
 
 def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> dict[str, Task]:
-    """The tasks called `name`/..., from `data` or, for the embedded ones, from the package; `patterns` selects some.
+    """The tasks called `name`/..., from `data` or, for the embedded ones, from the package; `patterns` selects some, and only those are opened.
 
-    Layouts: a folder of `*_train.tsv` (chain of thought), of `task*.json` (natural instructions) or of `*.jsonl`, or one such file.
-    Chain-of-thought tasks keep their names, cot/DATASET, so they need the submixture `cot`.
-    Raises InputError if the layout is none of them, or several, or a pattern matches nothing.
+    Raises as `find_submixture` does, for a pattern that matches nothing, and for a task whose rows are broken.
+    """
+    found = find_submixture(name, data)
+    return {task: opener() for task, opener in (select(found, patterns) if patterns else found).items()}
+
+
+def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
+    """The names of the tasks that are there, and what opens each.
+
+    `data` is a file or folder in one of the layouts of READERS, or `hub:...`. Chain-of-thought tasks keep their names, cot/DATASET, so they need the
+    submixture `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout is none of them, or several.
     """
     if data is None:
         if name not in EMBEDDED:
-            raise InputError(f"submixture `{name}` needs `data:` (a file or folder); only {' and '.join(EMBEDDED)} come with openflan")
-        tasks = EMBEDDED[name]()
-    else:
-        tasks = _read(name, data)
-    return select(tasks, patterns) if patterns else tasks
-
-
-def _read(name: str, data: Path) -> dict[str, Task]:
+            raise InputError(f"submixture `{name}` needs `data:` (a file or folder, or {FORM}); only {' and '.join(EMBEDDED)} come with openflan")
+        return {task.name: partial(_same, task) for task in EMBEDDED[name]().values()}
+    if data == EVERY_ON_HUB and name == MUFFIN:
+        return find_muffin_on_hub()
+    if is_hub(data):
+        return find_hub_p3(data, name) if is_hub_p3(data) else find_hub(data, name)
     if not data.exists():
         raise InputError(f"{data}: no such file or folder (the data of submixture `{name}`)")
-    layouts = _layouts(data)
+    if name == MUFFIN and data.is_dir() and (datasets := find_muffin(data)):
+        return datasets
+    layouts = [layout for layout in READERS if layout.matches(data)]
+    if READY_MADE in layouts:
+        layouts = [layout for layout in layouts if layout.name not in ("*.jsonl", "*.parquet")]
+    if not layouts and data.name.endswith(".gz"):
+        raise InputError(f"{data}: packed, so its rows cannot be reached by number; unpack it with `gunzip {data}`")
     if not layouts:
-        raise InputError(f"{data}: unknown layout; expected {', '.join(LAYOUTS)} (a file or a folder of one kind)")
+        raise InputError(f"{data}: unknown layout; expected {', '.join(layout.name for layout in READERS)} (a file or a folder of one kind)")
     if len(layouts) > 1:
-        raise InputError(f"{data}: holds {' and '.join(layouts)}; put each kind into a folder, and a submixture, of its own")
-    if layouts[0] == "task*.json":
-        return natural_instructions_tasks(data, name)
-    if layouts[0] == "*.jsonl":
-        return jsonl_tasks(data, name)
-    if name != COT:
-        raise InputError(f"{data}: chain-of-thought files (*_train.tsv) belong to the submixture `{COT}`, found under `{name}`; rename the submixture")
-    return cot_tasks(data)
+        raise InputError(f"{data}: holds {' and '.join(layout.name for layout in layouts)}; put each kind into a folder, and a submixture, of its own")
+    return layouts[0].find(data, name)
 
 
-def _layouts(data: Path) -> list[str]:
-    if data.is_dir():
-        return [pattern for pattern in LAYOUTS if any(data.glob(pattern)) or (pattern == "task*.json" and (data / "tasks").is_dir())]
-    return [pattern for pattern in LAYOUTS if data.suffix == Path(pattern).suffix]
+def _same(task: Task) -> Task:
+    return task

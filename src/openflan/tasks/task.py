@@ -7,10 +7,11 @@ Rows are reached by index, so that any of them can be rendered at any time witho
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol, TypeAlias
+from pathlib import Path
+from typing import Protocol, TypeAlias, TypeVar
 
 from openflan.errors import InputError, did_you_mean
 
@@ -18,8 +19,14 @@ Row: TypeAlias = Mapping[str, str | Sequence[str]]
 """The fields of one dataset item.
 
 Field names are shared by all tasks: `question`, `answer`, `rationale`, `options` (a list, `answer` is one of them), `definition`, `references` (a
-list of accepted answers) and, for rows that are already worded, `inputs` and `targets`.
+list of accepted answers), `positive_input`, `positive_output`, `positive_explanation` and `negative_...` (the first example of an instruction) and,
+for rows that are already worded, `inputs`, `targets` and `source_task` (the task's name where the row comes from).
 """
+
+LIST_FIELDS = ("options", "references")
+"""The fields that are lists of texts; all others are texts."""
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9_]+/[A-Za-z0-9_.\-]+")
 
@@ -37,7 +44,9 @@ class Task:
     """A named task.
 
     `name` is `submixture/name`. `fields` are those that every row has. `held_out` names the kind of generalisation a task tests (None: it may be
-    trained on). `metric` is how its answers are compared (`exact_match`).
+    trained on). `metric` is how its answers are compared (`exact_match`). `refused` counts rows of the source that were left out, as they have no targets
+    or are held out. `finished` rows are whole examples (a collection that others rendered, conversations): they are shown as they are, without
+    exemplars.
     """
 
     name: str
@@ -49,6 +58,8 @@ class Task:
     licence: str | None = None
     held_out: str | None = None
     metric: str = "exact_match"
+    refused: int = 0
+    finished: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -61,8 +72,27 @@ class Task:
         return self.name.partition("/")[0]
 
 
-def select(tasks: Mapping[str, Task], patterns: Sequence[str]) -> dict[str, Task]:
-    """The tasks whose names match any of `patterns` (`cot/*`, `cot/gsm8k`, or a bare unique name), in the order of `tasks`.
+Opener: TypeAlias = Callable[[], Task]
+"""Opens a task and checks its rows; raises InputError or SetupError."""
+
+
+def name_of(submixture: str, text: str) -> str:
+    """A task's name from any text, such as a file's name."""
+    return f"{submixture}/{re.sub(r'[^A-Za-z0-9_.-]', '_', text)}"
+
+
+def one_file_each(files: Iterable[Path], name: Callable[[Path], str]) -> dict[str, Path]:
+    """The files by the names of their tasks; raises InputError if two would have the same."""
+    named: dict[str, Path] = {}
+    for file in files:
+        other = named.setdefault(name(file), file)
+        if other is not file:
+            raise InputError(f"{file}: its task would be named `{name(file)}`, as that of {other.name}; rename one of the files")
+    return named
+
+
+def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
+    """The tasks (or their openers) whose names match any of `patterns` (`cot/*`, `cot/gsm8k`, or a bare unique name), in the order of `tasks`.
 
     Raises InputError for a pattern that matches nothing, with the nearest name.
     """
@@ -77,7 +107,7 @@ def select(tasks: Mapping[str, Task], patterns: Sequence[str]) -> dict[str, Task
     return {name: task for name, task in tasks.items() if name in chosen}
 
 
-def _names(tasks: Mapping[str, Task]) -> list[str]:
+def _names(tasks: Iterable[str]) -> list[str]:
     """Full and bare names."""
     return [*tasks, *(name.partition("/")[2] for name in tasks)]
 
@@ -86,6 +116,6 @@ def _is_pattern(text: str) -> bool:
     return any(mark in text for mark in "*?[")
 
 
-def _some(names: Mapping[str, Task], most: int = 5) -> str:
+def _some(names: Iterable[str], most: int = 5) -> str:
     listed = list(names)
     return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")

@@ -1,0 +1,130 @@
+"""What a source holds before it is understood: objects with named values, by index.
+
+A reader turns each into a `Row` when it is drawn, so nothing but positions stays in memory. `place` says where a record stands, for messages.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from openflan.errors import InputError
+from openflan.tasks.lines import Lines
+
+Record: TypeAlias = Mapping[str, Any]
+
+LONG = 200_000
+"""Records from which on a pass over a source shows its progress; smaller ones take about a second."""
+
+
+class Records(Protocol):
+    """Records by index; iterating reads them all in order, once, without filling any cache."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Record: ...
+
+    def __iter__(self) -> Iterator[Record]: ...
+
+    def place(self, index: int) -> str: ...
+
+
+class JsonRecords:
+    """The objects of a JSONL file."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError for a file that is missing or empty; a line that is no JSON object is refused when it is read, with its number."""
+        self._lines = Lines(path)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, index: int) -> Record:
+        return self._parse(self._lines[index], index)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self._parse(line, index) for index, line in enumerate(self._lines))
+
+    def place(self, index: int) -> str:
+        return self._lines.place(index)
+
+    def _parse(self, line: str, index: int) -> Record:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{self.place(index)}: not valid JSON: {error.msg} (column {error.colno})") from None
+        except (ValueError, RecursionError):  # a number of thousands of digits; thousands of nested lists
+            raise InputError(f"{self.place(index)}: JSON that Python cannot read: a number too long, or lists too deep") from None
+        if not isinstance(record, dict) or not record:
+            raise InputError(f'{self.place(index)}: expected a JSON object such as {{"inputs": ..., "targets": ...}}')
+        return record
+
+
+class Joined:
+    """Several sources, one after the other."""
+
+    def __init__(self, parts: Sequence[Records]) -> None:
+        self._parts = parts
+        self._starts = [0, *accumulate(len(part) for part in parts)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int) -> Record:
+        part, within = self._find(index)
+        return part[within]
+
+    def __iter__(self) -> Iterator[Record]:
+        for part in self._parts:
+            yield from part
+
+    def place(self, index: int) -> str:
+        part, within = self._find(index)
+        return part.place(within)
+
+    def _find(self, index: int) -> tuple[Records, int]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        number = bisect_right(self._starts, index) - 1
+        return self._parts[number], index - self._starts[number]
+
+
+class Chosen:
+    """Some of a source's records, by their positions (4 bytes each)."""
+
+    def __init__(self, records: Records, positions: array[int]) -> None:
+        self._records = records
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, index: int) -> Record:
+        return self._records[self._position(index)]
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self._records[position] for position in self._positions)
+
+    def place(self, index: int) -> str:
+        return self._records.place(self._position(index))
+
+    def _position(self, index: int) -> int:
+        if not 0 <= index < len(self._positions):
+            raise IndexError(index)
+        return self._positions[index]
+
+
+def watched(records: Records) -> Iterator[Record]:
+    """All records in order, with a progress bar on standard error for a long source, on a terminal only."""
+    if len(records) < LONG:
+        return iter(records)
+    from tqdm import tqdm
+
+    label = re.split(r"[:,]", records.place(0).rpartition("/")[2])[0]
+    return iter(tqdm(records, total=len(records), desc=f"checking {label}", unit=" rows", unit_scale=True, delay=2, disable=None, leave=False))

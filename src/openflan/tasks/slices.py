@@ -1,0 +1,61 @@
+"""Bytes of a file by position.
+
+Files are read with `pread` instead of being mapped: a mapped file counts towards a process's memory once its rows have been drawn, and Python keeps
+a descriptor for each map, so a collection of 1,600 task files would meet the usual limit of 1,024 open files. Here a fixed number of files is open
+at any time, over all tasks. Price: a system call for every row, about a microsecond.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from openflan.errors import InputError
+
+OPEN_FILES = 128
+
+
+class Slices:
+    """A file from which any range of bytes can be read; threads and forked processes may share it."""
+
+    __slots__ = ("__weakref__", "path", "size")
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError if the file is missing, no file, or cannot be read."""
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
+        if not path.is_file():
+            raise InputError(f"{path}: not a file")
+        self.path = path
+        self.size = path.stat().st_size
+        _descriptor(self)
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes [start, end); raises InputError if the file has become shorter since it was opened."""
+        found = os.pread(_descriptor(self).number, end - start, start)
+        if len(found) != end - start:
+            raise InputError(f"{self.path}: changed while it was in use; start again, and leave data files alone during a run")
+        return found
+
+
+class _Descriptor:
+    """An open file that closes itself when nothing uses it any more."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if hasattr(self, "number"):
+            close(self.number)
+
+
+@lru_cache(maxsize=OPEN_FILES)
+def _descriptor(file: Slices) -> _Descriptor:
+    try:
+        return _Descriptor(file.path)
+    except OSError as error:
+        raise InputError(f"{file.path}: cannot be read ({error.strerror})") from None
