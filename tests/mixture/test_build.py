@@ -1,6 +1,7 @@
 """A recipe's mixture section becomes tasks and a stream; held-out tasks never do."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from openflan.mixture.build import build_stream, open_tasks
 from openflan.mixture.ledger import by_submixture, formats, shares_table
 from openflan.recipe.schema import Mixture
 from openflan.tasks.microflan import microflan_tasks
+from openflan.tasks.task import Row, Task
 
 HELD_OUT = [name for name, task in microflan_tasks().items() if task.held_out]
 TRAINED = [name for name, task in microflan_tasks().items() if not task.held_out]
@@ -52,3 +54,45 @@ def test_the_ledger_is_what_the_stream_gives(tmp_path: Path) -> None:
     drawn = Counter(stream[position].task for position in range(2_000))
     assert abs(drawn["own/few"] - 500) < 100
     assert formats(stream[position] for position in range(50)) == {"zero-shot": 50}
+
+
+COT: list[Row] = [{"question": f"q{row}?", "answer": f"a{row}", "rationale": f"r{row}."} for row in range(50)]
+NIV2: list[Row] = [{"definition": "d.", "question": f"q{row}?", "answer": f"a{row}", "references": [f"a{row}"]} for row in range(50)]
+
+
+def _formats(rows: Sequence[Row], name: str, examples: int = 4_000, **styles: float) -> Counter[str]:
+    task = Task(name, rows, frozenset(rows[0]), "x", "y")
+    mixture = Mixture.model_validate({"submixtures": {task.submixture: {"styles": styles}}})
+    stream = build_stream(mixture, {name: task}, seed=1)
+    return Counter(stream[position].style.name for position in range(examples))
+
+
+def _share(found: Counter[str], part: str, among: str = "") -> float:
+    return sum(count for name, count in found.items() if part in name and among in name) / sum(count for name, count in found.items() if among in name)
+
+
+def test_formats_come_at_the_rates_of_the_public_release() -> None:
+    """Within five standard deviations; a task without inverted wordings has none."""
+    cot = _formats(COT, "cot/gsm8k")
+    for part, among, expected in (
+        ("few-shot", "", 0.5),
+        ("-inverted", "zero-shot", 0.3 / 1.3),
+        ("-inverted", "few-shot", 0.3 / 1.3),
+        ("-cot", "", 1.0),
+        ("on-top", "", 0.0),
+    ):
+        assert abs(_share(cot, part, among) - expected) < 5 * (expected * (1 - expected) / 2_000) ** 0.5 + 1e-9, part
+    direct = Counter({name: count for name, count in cot.items() if "inverted" not in name})
+    assert abs(_share(direct, "exemplars-only", "few-shot") - 0.34) < 5 * (0.34 * 0.66 / 1_500) ** 0.5
+    niv2 = _formats(NIV2, "niv2/task001_x")
+    assert set(niv2) == {"zero-shot", "few-shot-instruction-on-top"}
+
+
+def test_a_recipe_sets_the_rates() -> None:
+    assert set(_formats(COT, "cot/gsm8k", 300, inverted=0.0, exemplars_only=0.0)) == {"zero-shot-cot", "few-shot-cot"}
+    assert set(_formats(COT, "cot/gsm8k", 300, inverted=1.0, instruction_on_top=1.0)) == {
+        "zero-shot-cot-inverted",
+        "few-shot-cot-inverted-instruction-on-top",
+    }
+    assert set(_formats(COT, "cot/gsm8k", 300, rationale=0.0, exemplars_only=1.0)) == {"zero-shot", "few-shot-exemplars-only"}
+    assert set(_formats(NIV2, "niv2/task001_x", 300, instruction_on_top=0.0, exemplars_only=0.0)) == {"zero-shot", "few-shot"}

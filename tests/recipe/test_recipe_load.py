@@ -408,7 +408,13 @@ def test_a_dumped_packaged_recipe_loads_as_itself(name: str, write: Write) -> No
 def test_a_dump_states_every_default(write: Write) -> None:
     dumped = yaml.safe_load(dump_recipe(load_recipe(write(LEAST))))
     assert dumped["packing"] == {"inputs": 1024, "targets": 256, "on_overflow": "truncate-inputs"}
-    assert dumped["mixture"]["submixtures"]["cot"]["styles"] == {"few_shot": 0.5, "rationale": 1.0, "options": 0.5}
+    assert dumped["mixture"]["submixtures"]["cot"]["styles"] == {
+        "few_shot": 0.5,
+        "rationale": 1.0,
+        "options": 0.5,
+        "inverted": pytest.approx(0.3 / 1.3),
+        "exemplars_only": 0.34,
+    }
 
 
 def test_differences_name_key_old_and_new(write: Write) -> None:

@@ -79,7 +79,7 @@ def load_from_rows(data: Path, base: str, wordings: Path | None, overrides: list
     name = re.sub(r"[^A-Za-z0-9_.\-]+", "-", data.stem).strip("-.") or "own-data"
     context = context_length(base)
     inputs, targets = (1_024, 256) if context is None else (min(1_024, context * 3 // 4), min(256, context // 4))
-    submixture: dict[str, Any] = {"data": str(data.resolve())}
+    submixture: dict[str, Any] = {"data": data.as_posix()}
     if wordings:
         submixture["wordings"] = str(wordings.resolve())
     values = {

@@ -12,7 +12,7 @@ import warnings
 import typer
 
 from openflan import __version__
-from openflan.cli import evaluate, finetune, generate, mixture, quickstart, report, tasks
+from openflan.cli import evaluate, finetune, generate, mixture, overlap, quickstart, report, tasks, wordings
 from openflan.errors import OpenflanError
 
 app = typer.Typer(
@@ -25,7 +25,9 @@ app = typer.Typer(
 )
 app.command("quickstart")(quickstart.quickstart)
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(wordings.app, name="wordings")
 app.command("mixture")(mixture.mixture)
+app.command("overlap")(overlap.overlap)
 app.command("finetune")(finetune.finetune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(evaluate.score)

@@ -2,34 +2,128 @@
 
 from __future__ import annotations
 
+import math
+import time
+from pathlib import Path
+from typing import Any
+
 import typer
 
-from openflan.cli.output import next_command, print_counts, print_json, print_table
+from openflan.cli.output import next_command, print_counts, print_example, print_json, print_table
+from openflan.errors import InputError, OpenflanError
+from openflan.mixture.build import build_stream, one_pass, open_tasks
+from openflan.mixture.export import check_path, export, record
+from openflan.mixture.stream import Stream
 from openflan.models.quiet import quiet_libraries
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load import dump_recipe, load_recipe
+from openflan.recipe.schema import Recipe
+from openflan.tasks.task import Task
 
 
 def mixture(
     recipe: str = typer.Argument(help="A recipe file or packaged recipe."),
     overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."),
+    to: Path | None = typer.Option(None, "--export", help="Write the rendered mixture to this .jsonl or .parquet file: inputs, targets, provenance."),
+    examples: int | None = typer.Option(None, min=1, help="With --export: how many examples; default one pass."),
+    passes: float | None = typer.Option(None, help="With --export: how many passes; a pass counts every task's rows, at most its cap."),
+    show: int | None = typer.Option(None, min=1, help="Print the first examples of the mixture, each with where it came from."),
+    no_pruning: bool = typer.Option(False, "--no-pruning", help="With --export or --show: keep all exemplars, however long; needs no tokenizer."),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
-    """The ledger: what the mixture gives each task, before any training.
+    """The ledger: what the mixture gives each task, before any training; or the mixture itself, as text.
 
-    Example: `openflan mixture recipes/mine.yaml training.steps=2000`
+    Exemplars that would not fit `packing.inputs` are pruned as in training, which needs the recipe's tokenizer; `--no-pruning` does without.
+
+    Examples:
+
+    `openflan mixture recipes/mine.yaml training.steps=2000`
+
+    `openflan mixture recipes/mine.yaml --export mine.parquet --passes 1`
     """
+    _check_options(to, examples, passes, show, no_pruning)
     loaded = load_recipe(recipe, overrides or [])
+    if to is None and show is None:
+        _ledger(recipe, loaded, as_json)
+        return
+    tasks = open_tasks(loaded.mixture)
+    stream = build_stream(loaded.mixture, tasks, loaded.seed) if no_pruning else _as_in_training(loaded, tasks)
+    if show is not None:
+        _show(stream, show, as_json)
+    if to is not None:
+        count = examples or max(1, round((1.0 if passes is None else passes) * one_pass(loaded.mixture, tasks)))
+        _export(stream, loaded, to, count, pruned=not no_pruning, as_json=as_json)
+
+
+def _check_options(to: Path | None, examples: int | None, passes: float | None, show: int | None, no_pruning: bool) -> None:
+    if to is not None:
+        check_path(to)
+    if to is not None and show is not None:
+        raise InputError("--export writes a file and --show prints; ask for one at a time")
+    if to is None and (examples is not None or passes is not None):
+        raise InputError("--examples and --passes say how much to write; name the file with --export")
+    if examples is not None and passes is not None:
+        raise InputError("--examples and --passes both say how much to write; keep one")
+    if passes is not None and not 0 < passes < math.inf:
+        raise InputError(f"--passes {passes:g}: expected a number above 0, such as 1 or 0.5")
+    if no_pruning and to is None and show is None:
+        raise InputError("--no-pruning is for --export and --show; the ledger always measures tokens")
+
+
+def _as_in_training(recipe: Recipe, tasks: dict[str, Task]) -> Stream:
+    quiet_libraries()
+    from openflan.models.load import load_tokenizer
+    from openflan.training.finetune import prepare
+
+    try:
+        tokenizer = load_tokenizer(recipe.model)
+    except OpenflanError as error:
+        raise type(error)(f"{error}; its tokenizer tells which exemplars fit: --no-pruning keeps them all and needs none") from None
+    return prepare(recipe, tasks, tokenizer, joint=False)[0]  # one row or two: the room for exemplars is the same
+
+
+def _show(stream: Stream, number: int, as_json: bool) -> None:
+    shown = [stream[position] for position in range(number)]
+    if as_json:
+        print_json([record(position, one) for position, one in enumerate(shown)])
+        return
+    for position, one in enumerate(shown):
+        print_example(one, f"position {position}")
+
+
+def _export(stream: Stream, recipe: Recipe, path: Path, count: int, *, pruned: bool, as_json: bool) -> None:
+    began = time.monotonic()
+    notes = {"openflan.recipe": dump_recipe(recipe), "openflan.pruning": "as in training" if pruned else "none"}
+    done = export(stream, path, count, notes)
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json(
+            {
+                "path": str(done.path),
+                "examples": done.examples,
+                "bytes": done.size,
+                "seconds": seconds,
+                "pruning": pruned,
+                "tasks": dict(done.tasks),
+                "formats": dict(done.formats),
+            }
+        )
+        return
+    typer.echo(f"{path}: {done.examples:,} examples of {len(done.tasks)} tasks, {done.size / 1e6:,.1f} MB, in {seconds:,.1f} s")
+    print_counts("formats", done.formats)
+
+
+def _ledger(name: str, recipe: Recipe, as_json: bool) -> None:
     quiet_libraries()
     from openflan.training.finetune import survey
 
-    ledger = survey(loaded)
+    ledger: dict[str, Any] = survey(recipe)
     if as_json:
         print_json(ledger)
         return
     measured = ledger["measured"]
     columns = ["task", "category", "rows", "cap", "share %", "passes"]
     print_table(
-        f"{loaded.name}: {len(ledger['tasks'])} tasks, {ledger['examples']:,} examples in {loaded.training.steps:,} steps",
+        f"{recipe.name}: {len(ledger['tasks'])} tasks, {ledger['examples']:,} examples in {recipe.training.steps:,} steps",
         columns,
         [[row["task"], row["category"], row["rows"], row["cap"], 100 * row["share"], row["passes"]] for row in ledger["tasks"]],
     )
@@ -40,4 +134,6 @@ def mixture(
     )
     print_counts("formats", measured["formats"])
     print_counts("of these", measured["counts"])
-    next_command(f"openflan finetune {recipe}")
+    print_counts("rows left out with nothing to learn from", {f"of {row['task']}": row["refused"] for row in ledger["tasks"]})
+    print_counts("rows left out as overlaps", {f"of {row['task']}": row["overlaps_dropped"] for row in ledger["tasks"]})
+    next_command(f"openflan finetune {name}")

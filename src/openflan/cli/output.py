@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from openflan.templates.render import Rendered
+
 
 def print_json(value: Any) -> None:
     """The one value on standard output."""
@@ -46,6 +48,20 @@ def print_counts(title: str, counts: Mapping[str, int]) -> None:
     shown = [f"{number:,} {name}" for name, number in counts.items() if number]
     if shown:
         typer.echo(f"{title}: {', '.join(shown)}")
+
+
+def print_example(example: Rendered, title: str = "") -> None:
+    """A rendered example as a person reads it, and where it came from."""
+    if title:
+        typer.secho(title, bold=True)
+    for name, text in (("inputs", example.inputs), ("targets", example.targets)):
+        typer.secho(name, bold=True)
+        typer.echo(text)
+    typer.secho("from", bold=True)
+    for key, value in example.provenance().items():
+        if value not in (None, []):
+            typer.echo(f"  {key}: {value!r}" if isinstance(value, str) and "\n" in value else f"  {key}: {value}")
+    typer.echo()
 
 
 def next_command(text: str) -> None:

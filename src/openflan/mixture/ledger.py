@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from openflan.mixture.overlap.drop import dropped_rows
 from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
 from openflan.tasks.task import Task
@@ -16,7 +17,8 @@ from openflan.templates.render import Rendered
 
 
 def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, examples: int) -> list[dict[str, Any]]:
-    """One row a task: submixture, category, rows, cap, weight, share of the mixture, and passes over its rows in `examples` examples."""
+    """One row a task: submixture, category, rows, those left out as overlaps or as nothing to learn from (`refused`; neither are among `rows`), cap,
+    weight, share of the mixture, and passes over its rows in `examples` examples."""
     table = []
     for entry in stream.entries:
         task = tasks[entry.task.name]
@@ -28,6 +30,8 @@ def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, ex
                 "submixture": task.submixture,
                 "category": task.category,
                 "rows": rows,
+                "overlaps_dropped": dropped_rows(task),
+                "refused": task.refused,
                 "cap": cap,
                 "weight": rows if cap is None else min(rows, cap),
                 "share": entry.share,

@@ -67,8 +67,10 @@ class Stream:
         return self._counts[block]
 
     def _style(self, entry: Entry, position: int) -> Style:
-        draws = Draws(self.seed, "style", position)
-        return Style(draws.chance(entry.styles.few_shot), draws.chance(entry.styles.rationale), draws.chance(entry.styles.options))
+        draws, shares = Draws(self.seed, "style", position), entry.styles
+        few_shot, rationale, options = draws.chance(shares.few_shot), draws.chance(shares.rationale), draws.chance(shares.options)
+        inverted, top, none = draws.chance(shares.inverted), draws.chance(shares.instruction_on_top), draws.chance(shares.exemplars_only)
+        return Style(few_shot, rationale, options, inverted, ("top" if top else "none" if none else "each") if few_shot else "each")
 
     def _make_block(self, block: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Task, row and pass (BLOCK,) of every position of a block."""

@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from openflan.errors import InputError, did_you_mean
-from openflan.recipe.schema import Recipe
+from openflan.recipe.schema import Recipe, WordingsName
 
 KeyPath: TypeAlias = tuple[str, ...]
 
@@ -185,17 +185,20 @@ def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
 
 
 def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
-    """Makes relative paths absolute where they are stated; a name that is no existing path stays, as it may be a hub id."""
+    """Makes relative paths absolute where they are stated; a model that is no existing path stays, as it may be a hub id, and so does `data: hub:...`."""
     model = values.get("model")
     if isinstance(model, dict):
         for key in ("base", "tokenizer"):
             if isinstance(model.get(key), str) and (path := folder / Path(model[key]).expanduser()).exists():
                 model[key] = str(path.resolve())
     mixture = values.get("mixture")
+    if isinstance(mixture, dict) and isinstance(mixture.get("drop_overlaps"), str):
+        mixture["drop_overlaps"] = str((folder / Path(mixture["drop_overlaps"]).expanduser()).resolve())
     submixtures = mixture.get("submixtures") if isinstance(mixture, dict) else None
     for submixture in submixtures.values() if isinstance(submixtures, dict) else ():
         for key in ("data", "wordings"):
-            if isinstance(submixture, dict) and isinstance(submixture.get(key), str):
+            named = key == "wordings" and isinstance(submixture, dict) and submixture.get(key) in get_args(WordingsName)
+            if isinstance(submixture, dict) and isinstance(submixture.get(key), str) and not named and not submixture[key].startswith("hub:"):
                 submixture[key] = str((folder / Path(submixture[key]).expanduser()).resolve())
 
 

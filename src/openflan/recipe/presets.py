@@ -15,3 +15,9 @@ A: the scaling study and the ablations; B: the other runs, Flan-T5 among them. B
 
 CAPS: Mapping[str, int] = {"muffin": 30_000, "t0_sf": 20_000, "cot": 100_000, "niv2": 5_000}
 """The most examples of a task that count towards its rate, by submixture (Chung et al. 2022, Table 23)."""
+
+INVERTED = 0.3 / 1.3
+"""The share of inverted examples: the release of the collection (flan/v2/mixtures.py) weighs an inverted chain-of-thought task 0.3 beside its direct one."""
+
+EXEMPLARS_ONLY = 0.34
+"""The share of few-shot examples without instruction: in the release (flan/v2/templates.py) 357 of 1,060 few-shot templates hold fields alone."""

@@ -7,13 +7,17 @@ et al. 2022.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
-from openflan.recipe.presets import CAPS, RATES
+from openflan.recipe.presets import CAPS, EXEMPLARS_ONLY, INVERTED, RATES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+WordingsName: TypeAlias = Literal["original", "openflan", "both"]
+BenchmarkName: TypeAlias = Literal["bbh", "gsm8k", "mgsm", "mmlu", "tydiqa"]
+BENCHMARKS: tuple[BenchmarkName, ...] = get_args(BenchmarkName)
+"""Benchmarks that tasks can be made from."""
 
 
 class Section(BaseModel):
@@ -55,6 +59,11 @@ class Styles(Section):
     few_shot: Share = Field(0.5, description="share of examples that show exemplars")
     rationale: Share = Field(1.0, description="share of examples that show the chain of thought, where a task has rationales")
     options: Share = Field(0.5, description="share of examples that list the answer options, where a task has options")
+    inverted: Share = Field(INVERTED, description="share of inverted examples, where a task has wordings for them; the release's 0.3 beside 1.0")
+    instruction_on_top: Share | None = Field(
+        None, description="share of few-shot examples that give the instruction once above the exemplars; absent: all where rows bring a definition, else none"
+    )
+    exemplars_only: Share = Field(EXEMPLARS_ONLY, description="share of the other few-shot examples that give no instruction at all")
 
 
 class Submixture(Section):
@@ -62,14 +71,27 @@ class Submixture(Section):
 
     tasks: list[str] = Field(["*"], min_length=1, description="names or patterns, such as cot/gsm8k or cot/*; all that the data holds if absent")
     cap: PositiveInt | None = Field(None, description="the most examples of a task that count towards its rate; data is never cut (Table 23)")
-    data: Path | None = Field(None, description="file or folder with the rows; absent: the embedded world")
-    wordings: Path | None = Field(None, description="a YAML file of wordings that comes before the packaged ones")
+    data: Path | None = Field(
+        None, description="file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] (docs/data.md); absent: the embedded world"
+    )
+    wordings: WordingsName | Path | None = Field(
+        None,
+        description="openflan (the default), original (the collection's own, as imported by `openflan wordings import`) or both; "
+        "or a YAML file or folder of wordings that comes before the packaged ones",
+    )
     styles: Styles = Field(Styles(), description="shares of zero-/few-shot, chain of thought, options shown")
 
     @field_validator("tasks", mode="before")
     @classmethod
     def _one_or_many(cls, tasks: Any) -> Any:
         return [tasks] if isinstance(tasks, str) else tasks
+
+    @field_validator("wordings", mode="before")
+    @classmethod
+    def _name_or_path(cls, wordings: Any) -> Any:
+        if not isinstance(wordings, str | Path | None):
+            raise ValueError(f"expected {', '.join(get_args(WordingsName))}, or the path of a YAML file of wordings")
+        return wordings
 
 
 def _kind_of_rates(value: Any) -> str | None:
@@ -91,6 +113,13 @@ class Mixture(Section):
 
     submixtures: dict[str, Submixture] = Field(description="submixture name to its tasks", min_length=1)
     rates: Rates | None = Field(None, description=f"shares of the submixtures: {', '.join(RATES)}, or a mapping; absent: by capped size")
+    held_out: list[BenchmarkName] = Field(["mmlu"], description="benchmarks that will be evaluated: tasks made from them are not trained on (section 2.1)")
+    drop_overlaps: Path | None = Field(None, description="leaves out the rows that this file names; `openflan overlap --out` writes it (docs/contamination.md)")
+
+    @field_validator("held_out", mode="before")
+    @classmethod
+    def _one_or_more(cls, names: Any) -> Any:
+        return [names] if isinstance(names, str) else names
 
     @field_validator("rates")
     @classmethod

@@ -29,6 +29,7 @@ from openflan.recipe.load import differences, dump_recipe, load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run import Run, read_json, replacing, write_json
 from openflan.tasks.task import Task
+from openflan.templates.choice import Named, wordings_files
 from openflan.templates.render import Room
 from openflan.training.loop import train
 
@@ -182,12 +183,12 @@ def _same_data(found: Mapping[str, Any], run: Run) -> None:
         warnings.warn(f"{run.folder}: goes on under other versions ({', '.join(versions)}); the numbers may differ from those of an unbroken run", stacklevel=3)
 
 
-def fingerprint(task: Task, wordings: Path | None = None) -> str:
-    """A hash of a task's number of rows, up to a thousand of them, evenly spaced, and the file of its wordings if it has its own."""
+def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
+    """A hash of a task's number of rows, up to a thousand of them, evenly spaced, and the files of its wordings if they are not the packaged ones."""
     count = len(task.rows)
     digest = hashlib.sha256(str(count).encode())
-    if wordings is not None and wordings.is_file():
-        digest.update(wordings.read_bytes())
+    for path in wordings_files(wordings, task.name):
+        digest.update(path.read_bytes() if path.is_file() else b"")
     for index in range(0, count, -(-count // 1_000)):
         digest.update(repr(sorted(task.rows[index].items())).encode())
     return digest.hexdigest()

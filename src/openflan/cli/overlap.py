@@ -1,0 +1,171 @@
+"""`openflan overlap`."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from tqdm import tqdm
+
+from openflan.cli.output import print_json, print_table
+from openflan.errors import InputError, OpenflanError
+from openflan.mixture.build import open_tasks
+from openflan.mixture.overlap.index import Index, build_index
+from openflan.mixture.overlap.items import PATTERNS, benchmark_items, find_benchmarks
+from openflan.mixture.overlap.report import Example, TaskOverlap, check_task
+from openflan.recipe.load import load_recipe
+from openflan.run import replacing
+from openflan.tasks.reach import reach
+from openflan.tasks.task import Task
+
+_BENCHMARKS: Path = typer.Option(..., help="The folder that holds bbh/, mmlu/, mgsm/, gsm8k/, tydiqa/, or some of them.")
+
+
+def overlap(
+    arguments: list[str] | None = typer.Argument(None, metavar="[RECIPE] [KEY=VALUE ...]", help="A recipe file or packaged recipe, and overrides of its keys."),
+    tasks_data: Path | None = typer.Option(None, help="Without a recipe: a file or folder of training rows in any layout that recipes read."),
+    benchmarks: Path = _BENCHMARKS,
+    examples: int = typer.Option(1, min=0, help="Examples shown of each task and benchmark, the strongest first."),
+    out: Path | None = typer.Option(None, help="Write every hit to this .jsonl file; `mixture.drop_overlaps` in a recipe leaves its rows out."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+) -> None:
+    """Compare training rows with the questions of the benchmarks: what is trained on must not be what is tested.
+
+    A row and a question match if they share 13 words in a row (24 characters of Chinese or Japanese, 55 of Thai), whatever case, width and
+    punctuation, or if the row holds the whole of a shorter question. Fields are compared, the words around them are not.
+
+    Examples:
+
+    `openflan overlap recipes/mine.yaml --benchmarks DATA --out hits.jsonl`
+
+    `openflan overlap --tasks-data FOLDER --benchmarks DATA --json`
+    """
+    began = time.monotonic()
+    if out is not None and out.suffix != ".jsonl":
+        raise InputError(f"{out}: expected a file name that ends in .jsonl")
+    missing = find_benchmarks(benchmarks).missing
+    if missing:
+        typer.echo(f"{benchmarks}: lacks {', '.join(missing)}; the rest is compared", err=True)
+    tasks, broken = _tasks(arguments or [], tasks_data, out)
+    index = build_index(benchmark_items(benchmarks))
+    prepared = time.monotonic()
+    checked = list(_checked(tasks, index, examples, out))
+    told = {
+        "benchmarks": _sizes(index),
+        "missing": list(missing),
+        "tasks": [one.described() for one in checked],
+        "broken": broken,
+        "index": {"ngrams": index.ngrams, "bytes": index.nbytes, "seconds": prepared - began},
+        "rows": sum(one.rows for one in checked),
+        "seconds": time.monotonic() - prepared,
+        "peak_memory_bytes": _peak_memory(),
+    }
+    if as_json:
+        print_json(told)
+    else:
+        _print(told, checked)
+        if out is not None:
+            typer.echo(f"hits: {out}; to leave these rows out of training: mixture.drop_overlaps={out}")
+    if broken:
+        for name, why in broken.items():
+            typer.echo(f"{name}: not checked: {why}", err=True)
+        raise typer.Exit(1)
+
+
+def _tasks(arguments: list[str], data: Path | None, out: Path | None) -> tuple[list[Task], dict[str, str]]:
+    """The tasks of a recipe or of a folder; of a folder's, why some cannot be opened."""
+    names, overrides = [text for text in arguments if "=" not in text], [text for text in arguments if "=" in text]
+    if len(names) + (data is not None) != 1 or (overrides and not names):
+        raise InputError("name one recipe, and overrides if you like, or give --tasks-data")
+    if data is None:
+        mixture = load_recipe(names[0], overrides).mixture
+        if out is not None and mixture.drop_overlaps is not None:
+            raise InputError(f"--out {out}: the recipe already leaves rows out, so their numbers have moved; add mixture.drop_overlaps=null")
+        return list(open_tasks(mixture).values()), {}
+    tasks: list[Task] = []
+    broken: dict[str, str] = {}
+    for found in reach(data):
+        try:
+            tasks.append(found.open())
+        except OpenflanError as error:
+            broken[found.name] = str(error)
+    return tasks, broken
+
+
+def _checked(tasks: list[Task], index: Index, examples: int, out: Path | None) -> Iterator[TaskOverlap]:
+    total = sum(len(task.rows) for task in tasks)
+    with _writer(out) as write, tqdm(total=total, desc="rows", unit=" rows", unit_scale=True, disable=None) as bar:
+        for task in tasks:
+            yield check_task(task, index, examples, write, bar.update)
+
+
+@contextmanager
+def _writer(path: Path | None) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    if path is None:
+        yield None
+        return
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        yield lambda hit: print(json.dumps(hit, ensure_ascii=False), file=file)
+
+
+def _sizes(index: Index) -> dict[str, int]:
+    """Questions, options or passages of each group."""
+    sizes: dict[str, int] = {}
+    for item in index.items:
+        sizes[item.group] = sizes.get(item.group, 0) + 1
+    return sizes
+
+
+def _peak_memory() -> int:
+    """Bytes of memory that this process has had at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _print(told: dict[str, Any], checked: list[TaskOverlap]) -> None:
+    # A benchmark without hits is news; options and passages without any are not.
+    hit = {name for one in checked for name in one.groups}
+    groups = [name for name in told["benchmarks"] if name in PATTERNS or name in hit]
+    rows = [
+        [one.task, one.rows, one.hit_rows, one.stock_rows, *(_cell(one, name) for name in groups)]
+        for one in sorted(checked, key=lambda one: (-one.hit_rows, one.task))
+    ]
+    title = f"{len(checked):,} tasks against " + ", ".join(f"{name} ({size:,})" for name, size in told["benchmarks"].items())
+    print_table(title, ["task", "rows", "with hits", "stock only", *(f"items of {name}" for name in groups)], rows)
+    for example in _strongest(checked):
+        _print_example(*example)
+    seconds = max(told["seconds"], 1e-9)
+    typer.echo(f"{told['rows']:,} rows in {seconds:,.1f} s ({told['rows'] / seconds:,.0f}/s), after {told['index']['seconds']:,.1f} s for the index")
+    typer.echo(f"index: {told['index']['ngrams']:,} n-grams, {told['index']['bytes'] / 1e6:,.0f} MB; peak memory {told['peak_memory_bytes'] / 1e6:,.0f} MB")
+
+
+def _cell(one: TaskOverlap, group: str) -> str | int:
+    counted = one.groups.get(group)
+    if counted is None:
+        return 0
+    return f"{counted.items:,} ({counted.whole:,} whole)" if counted.whole else counted.items
+
+
+def _strongest(checked: Iterable[TaskOverlap]) -> Iterator[tuple[str, Example]]:
+    return ((one.task, example) for one in checked for example in one.examples if example.hit.kind != "stock")
+
+
+def _print_example(task: str, example: Example) -> None:
+    hit = example.hit
+    item = hit.item
+    typer.secho(f"{task} row {hit.row}, {hit.field}: {hit.kind}, {hit.units} units, {item.group} {item.task} {item.index}", bold=True)
+    for name, text in (("shared", hit.span), ("row", example.text), ("item", item.text)):
+        typer.echo(f"  {name + ':':8}{_short(text)}")
+    typer.echo()
+
+
+def _short(text: str, most: int = 300) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[:most]} ..."

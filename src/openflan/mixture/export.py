@@ -1,0 +1,115 @@
+"""The rendered mixture as a file of text, for use in any other trainer.
+
+Examples are written in the order of the stream, chunk by chunk, so that memory does not grow with the file; the file takes its name when it is
+whole. Each has `inputs`, `targets`, its `position` in the stream and where it came from (`Rendered.provenance`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from tqdm import tqdm
+
+from openflan.errors import InputError
+from openflan.run import replacing
+from openflan.templates.render import Rendered
+
+CHUNK = 4_096
+"""Examples that are written at a time."""
+
+SUFFIXES = (".jsonl", ".parquet")
+
+Record: TypeAlias = dict[str, object]
+
+
+class Examples(Protocol):
+    """Rendered examples by position (`mixture.stream.Stream`)."""
+
+    def __getitem__(self, position: int, /) -> Rendered: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written; `tasks` and `formats` count examples."""
+
+    path: Path
+    examples: int
+    size: int
+    tasks: Mapping[str, int]
+    formats: Mapping[str, int]
+
+
+def record(position: int, example: Rendered) -> Record:
+    """One line of the file."""
+    return {"inputs": example.inputs, "targets": example.targets, "position": position, **example.provenance()}
+
+
+def check_path(path: Path) -> None:
+    """Raises InputError for a name that does not tell the format, or that is a folder's."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path}: expected a file name that ends in {' or '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file in it")
+
+
+def export(examples: Examples, path: Path, count: int, notes: Mapping[str, str] | None = None) -> Exported:
+    """Writes the first `count` examples to a `.jsonl` or `.parquet` file; `notes` go into a Parquet file's metadata.
+
+    Raises InputError for another suffix, SetupError if the file cannot be written; what stood there before is then intact.
+    """
+    check_path(path)
+    tasks, formats = Counter[str](), Counter[str]()
+    # The bar stays away where standard error is no terminal.
+    with replacing(path) as partial, _writer(partial, path.suffix, notes or {}) as write, tqdm(total=count, desc=path.name, unit="ex", disable=None) as bar:
+        for first in range(0, count, CHUNK):
+            chunk = [examples[position] for position in range(first, min(first + CHUNK, count))]
+            write([record(position, example) for position, example in enumerate(chunk, start=first)])
+            tasks.update(example.task for example in chunk)
+            formats.update(example.style.name for example in chunk)
+            bar.update(len(chunk))
+    return Exported(path, count, path.stat().st_size, dict(tasks.most_common()), dict(formats.most_common()))
+
+
+Write: TypeAlias = Callable[[list[Record]], None]
+
+
+@contextmanager
+def _writer(path: Path, suffix: str, notes: Mapping[str, str]) -> Iterator[Write]:
+    if suffix == ".jsonl":
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            yield lambda records: file.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
+        return
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = _schema().with_metadata(dict(notes))
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        yield lambda records: writer.write_table(pa.Table.from_pylist(records, schema=schema))
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    text, number, name = pa.string(), pa.int64(), pa.dictionary(pa.int32(), pa.string())
+    columns = {
+        "inputs": text,
+        "targets": text,
+        "position": number,
+        "task": name,
+        "row": number,
+        "style": name,
+        "wording": name,
+        "exemplars": pa.list_(number),
+        "pruned": number,
+        "labels": pa.list_(text),
+        "between": text,
+        "separator": text,
+        "options": text,
+    }
+    return pa.schema(list(columns.items()))

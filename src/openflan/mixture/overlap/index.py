@@ -1,0 +1,211 @@
+"""Every n-gram of the benchmarks, in sorted arrays.
+
+For each length of n-gram there is one table: 64-bit hashes in order, and where in the benchmarks each stands. A bit table in front of it answers
+nearly all look-ups. Memory grows with the benchmarks alone; `Index.nbytes` says how much it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.mixture.overlap.items import Item
+from openflan.mixture.overlap.units import LENGTHS, Hashes, Places, Units, prefix_sums, split, windows
+
+STOCK = 10
+"""An n-gram that stands in more texts of the benchmarks than this is a stock phrase: it tells of no item."""
+
+STOCK_QUESTIONS = 2
+"""The same for a whole question that is shorter than an n-gram, such as `Which of the following statements is true?`."""
+
+LEAST_UNITS, LEAST_LETTERS = 3, 16
+"""A question shorter than an n-gram is looked for inside other texts if it has as many units and letters as this; others only as whole texts: `Keynes`
+and `Where is Belize?` are too common to tell of anything."""
+
+_BITS = 64  # bits of the bit table for an n-gram: 1.5 in 100 look-ups pass for nothing
+_AT_A_TIME = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The n-grams of one length (K of them, P places).
+
+    `hashes` (K,) in order; n-gram k stands at the units `places[starts[k]:starts[k + 1]]` of the index; for one that is `stock` (K,) only the first
+    place in each group of items is kept. `bits` has a bit set for the first bits of every hash.
+    """
+
+    hashes: Hashes
+    starts: NDArray[np.int32]
+    places: NDArray[np.int32]
+    stock: NDArray[np.bool_]
+    bits: NDArray[np.uint8]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in (self.hashes, self.starts, self.places, self.stock, self.bits))
+
+    def find(self, hashes: Hashes) -> tuple[Places, Places]:
+        """Which of some hashes are here, by their positions, and the numbers of their n-grams."""
+        key = hashes >> np.uint64(64 - (8 * len(self.bits)).bit_length() + 1)
+        hits = np.flatnonzero((self.bits[key >> np.uint64(3)] >> (key & np.uint64(7)).astype(np.uint8)) & np.uint8(1))
+        slots = np.minimum(np.searchsorted(self.hashes, hashes[hits]), len(self.hashes) - 1)
+        same = self.hashes[slots] == hashes[hits]
+        return hits[same], slots[same]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The items with at least one unit, and their units one after the other (E items, U units).
+
+    `units` (U,) are hashes; those of item e are [starts[e], starts[e + 1]). `tables` are by length, `lengths` by the kind of unit that calls for them;
+    `whole` holds the questions that count only as whole texts, of any length.
+    """
+
+    items: tuple[Item, ...]
+    units: Hashes
+    starts: Places
+    tables: dict[int, Table]
+    lengths: dict[int, tuple[int, ...]]
+    whole: Table | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays and of the items' texts."""
+        tables = [*self.tables.values(), *([self.whole] if self.whole else [])]
+        texts = sum(len(item.text.encode("utf-8", "surrogatepass")) for item in self.items)
+        return sum(table.nbytes for table in tables) + self.units.nbytes + self.starts.nbytes + texts
+
+    @property
+    def ngrams(self) -> int:
+        return sum(len(table.hashes) for table in self.tables.values())
+
+    def item_at(self, place: int) -> int:
+        """The number of the item to which a unit belongs."""
+        return int(np.searchsorted(self.starts, place, side="right")) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """N-grams (N,) of one length as they come, called for by units of `kind`: hash, unit and item of each. `whole` if they count as whole texts only."""
+
+    kind: int
+    length: int
+    whole: bool
+    hashes: Hashes
+    places: NDArray[np.int32]
+    items: NDArray[np.int32]
+
+
+def build_index(items: Iterable[Item]) -> Index:
+    """The index of some items, which are read in small pieces."""
+    kept: list[Item] = []
+    units: list[Hashes] = []
+    starts = [0]
+    seen: list[_Seen] = []
+    for piece in _pieces(items):
+        found = split([item.text for item in piece])
+        counts = np.diff(found.starts)
+        present = np.flatnonzero(counts)
+        item_U = np.repeat(np.arange(len(kept), len(kept) + len(present), dtype=np.int32), counts[present])
+        seen += _ngrams(found, item_U, starts[-1])
+        seen += _short_questions(piece, found, item_U, starts[-1])
+        kept += [piece[number] for number in present]
+        units.append(found.hashes)
+        starts += (starts[-1] + found.starts[1:][present]).tolist()
+    groups = _numbered([item.group for item in kept])
+    inside = [part for part in seen if not part.whole]
+    whole = [part for part in seen if part.whole]
+    return Index(
+        items=tuple(kept),
+        units=np.concatenate([*units, np.zeros(0, dtype=np.uint64)]),
+        starts=np.array(starts, dtype=np.int64),
+        tables={
+            length: _table([part for part in inside if part.length == length], groups, STOCK if length in LENGTHS.values() else STOCK_QUESTIONS)
+            for length in sorted({part.length for part in inside})
+        },
+        lengths={kind: tuple(sorted({part.length for part in inside if part.kind == kind})) for kind in LENGTHS},
+        whole=_table(whole, groups, STOCK_QUESTIONS) if whole else None,
+    )
+
+
+def _ngrams(found: Units, item_U: NDArray[np.int32], begin: int) -> Iterator[_Seen]:
+    """All n-grams of some texts; `item_U` are the items of their units, `begin` is the first unit's number in the index."""
+    sums = prefix_sums(found.hashes)
+    left_U = np.repeat(found.starts[1:], np.diff(found.starts)) - np.arange(len(item_U))
+    for kind, length in LENGTHS.items():
+        of_kind = _of_kind(found.kinds, kind, length)
+        where = np.flatnonzero(of_kind & (left_U[: len(of_kind)] >= length))
+        if len(where):
+            yield _Seen(kind, length, False, windows(sums, length)[where], (begin + where).astype(np.int32), item_U[where])
+
+
+def _short_questions(piece: list[Item], found: Units, item_U: NDArray[np.int32], begin: int) -> Iterator[_Seen]:
+    """Each question that is shorter than an n-gram, as one."""
+    for item, first, last in zip(piece, found.starts[:-1].tolist(), found.starts[1:].tolist(), strict=True):
+        if item.part != "question" or first == last:
+            continue
+        kind, length = int(found.kinds[first:last].max()), last - first
+        if length < LENGTHS[kind]:
+            letters = int((found.ends[first:last] - found.begins[first:last]).sum())
+            whole = length < LEAST_UNITS or letters < LEAST_LETTERS
+            hashes = windows(prefix_sums(found.hashes[first:last]), length)
+            yield _Seen(kind, length, whole, hashes, np.array([begin + first], dtype=np.int32), item_U[first : first + 1])
+
+
+def _of_kind(kinds: NDArray[np.uint8], kind: int, length: int) -> NDArray[np.bool_]:
+    """Whether the window of `length` units that begins at each unit has units of `kind` and of no longer one; none begins in the last length - 1."""
+    count = max(0, len(kinds) - length + 1)
+
+    def number(of: NDArray[np.bool_]) -> Places:
+        sums = np.concatenate([[0], np.cumsum(of)])
+        inside: Places = sums[length:][:count] - sums[:count]
+        return inside
+
+    longest: NDArray[np.bool_] = number(kinds > kind) == 0
+    return longest if kind == min(LENGTHS) else longest & (number(kinds == kind) > 0)
+
+
+def _table(parts: list[_Seen], groups: NDArray[np.int32], most: int) -> Table:
+    hashes = np.concatenate([part.hashes for part in parts])
+    places = np.concatenate([part.places for part in parts])
+    items = np.concatenate([part.items for part in parts])
+    order = np.lexsort((places, groups[items], hashes))
+    hashes, places, items = hashes[order], places[order], items[order]
+    once = _differs(hashes) | _differs(items)  # an item that repeats an n-gram has it once
+    hashes, places, items = hashes[once], places[once], items[once]
+    new = _differs(hashes)
+    slots = np.cumsum(new) - 1
+    stock = np.bincount(slots) > most
+    kept = ~stock[slots] | new | _differs(groups[items])
+    hashes, places, slots = hashes[new], places[kept], slots[kept]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(slots))]).astype(np.int32)
+    bits = np.zeros(max(64, 1 << (len(hashes) * _BITS // 8 - 1).bit_length()), dtype=np.uint8)
+    key = hashes >> np.uint64(64 - (8 * len(bits)).bit_length() + 1)
+    np.bitwise_or.at(bits, key >> np.uint64(3), np.uint8(1) << (key & np.uint64(7)).astype(np.uint8))
+    return Table(hashes, starts, places, stock, bits)
+
+
+def _differs(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Whether each value differs from the one before."""
+    differs = np.ones(len(values), dtype=np.bool_)
+    differs[1:] = values[1:] != values[:-1]
+    return differs
+
+
+def _numbered(names: list[str]) -> NDArray[np.int32]:
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], dtype=np.int32)
+
+
+def _pieces(items: Iterable[Item]) -> Iterator[list[Item]]:
+    piece: list[Item] = []
+    for item in items:
+        piece.append(item)
+        if len(piece) == _AT_A_TIME:
+            yield piece
+            piece = []
+    if piece:
+        yield piece

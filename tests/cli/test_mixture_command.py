@@ -1,0 +1,108 @@
+"""`openflan mixture --export` and `--show`, as a user types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+from typer.testing import CliRunner, Result
+
+from openflan.cli.main import app
+from openflan.errors import InputError, OpenflanError
+
+RECIPE = """\
+name: mine
+model: {{base: {base}}}
+mixture:
+  submixtures:
+    own: {{data: {data}, cap: 20, styles: {{few_shot: 1.0}}}}
+packing: {{inputs: 24, targets: 16}}
+training: {{steps: 1}}
+"""
+
+
+def openflan(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, rows: Path, t5: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(RECIPE.format(base=t5, data=rows))
+    return path
+
+
+@pytest.fixture
+def unreachable(tmp_path: Path, rows: Path) -> Path:
+    """A recipe whose model is not there."""
+    path = tmp_path / "unreachable.yaml"
+    path.write_text(RECIPE.format(base="./nowhere", data=rows))
+    return path
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_one_pass_is_written_unless_told_otherwise(recipe: Path, tmp_path: Path) -> None:
+    for arguments, count in (([], 20), (["--passes", 2.5], 50), (["--examples", 7], 7)):
+        done = openflan("mixture", recipe, "--export", tmp_path / "out.jsonl", *arguments)
+        assert done.exit_code == 0, done.output
+        assert f"{count:,} examples of 1 tasks" in done.output
+        assert len(lines(tmp_path / "out.jsonl")) == count
+
+
+def test_exemplars_are_pruned_as_in_training_unless_told_otherwise(recipe: Path, tmp_path: Path) -> None:
+    """24 input tokens hold few of the exemplars that were drawn."""
+    assert openflan("mixture", recipe, "--export", tmp_path / "pruned.jsonl").exit_code == 0
+    assert openflan("mixture", recipe, "--export", tmp_path / "whole.jsonl", "--no-pruning").exit_code == 0
+    pruned, whole = lines(tmp_path / "pruned.jsonl"), lines(tmp_path / "whole.jsonl")
+    assert sum(bool(row["pruned"]) for row in pruned) > 10
+    assert all(row["pruned"] == 0 for row in whole)
+    for few, all_ in zip(pruned, whole, strict=True):
+        assert (few["row"], few["targets"]) == (all_["row"], all_["targets"])
+        assert few["exemplars"] == all_["exemplars"][: len(few["exemplars"])]
+
+
+def test_no_tokenizer_is_needed_without_pruning(unreachable: Path, tmp_path: Path) -> None:
+    done = openflan("mixture", unreachable, "--export", tmp_path / "out.parquet", "--no-pruning", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["examples"], told["pruning"], told["tasks"]) == (20, False, {"own/rows": 20})
+    assert parquet.read_metadata(tmp_path / "out.parquet").num_rows == 20
+    assert b"name: mine" in parquet.read_schema(tmp_path / "out.parquet").metadata[b"openflan.recipe"]
+    with pytest.raises(OpenflanError, match="no such folder.*--no-pruning"):
+        raise openflan("mixture", unreachable, "--export", tmp_path / "other.parquet").exception
+    assert not (tmp_path / "other.parquet").exists()
+
+
+def test_examples_are_shown_with_where_they_came_from(unreachable: Path, recipe: Path, tmp_path: Path) -> None:
+    done = openflan("mixture", unreachable, "--show", 2, "--no-pruning")
+    assert done.exit_code == 0, done.output
+    assert "position 1" in done.output
+    assert "position 2" not in done.output
+    assert done.output.count("task: own/rows") == 2
+    assert "exemplars: [" in done.output
+    shown = json.loads(openflan("mixture", recipe, "--show", 3, "--json").stdout)
+    assert openflan("mixture", recipe, "--export", tmp_path / "out.jsonl", "--examples", 3).exit_code == 0
+    assert shown == lines(tmp_path / "out.jsonl")
+
+
+BAD = [
+    (["--export", "out.txt"], "ends in .jsonl or .parquet"),
+    (["--export", "out.jsonl", "--show", 1], "one at a time"),
+    (["--export", "out.jsonl", "--examples", 1, "--passes", 1], "keep one"),
+    (["--passes", 1], "--export"),
+    (["--export", "out.jsonl", "--passes", 0], "--passes 0: expected a number above 0"),
+    (["--export", "out.jsonl", "--passes", "nan"], "--passes nan: expected a number above 0"),
+    (["--no-pruning"], "--export and --show"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD)
+def test_options_that_do_not_go_together_are_refused(arguments: list[object], says: str, recipe: Path) -> None:
+    done = openflan("mixture", recipe, *arguments)
+    assert isinstance(done.exception, InputError)
+    assert says in str(done.exception)

@@ -1,0 +1,119 @@
+"""`openflan overlap`, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import openflan
+
+GSM8K = "Tomas stacks 14 crates on each of 6 carts, drops half of all the crates in the lane, and sells the others for $3. What does he earn?"
+MGSM = "Orla's bakery sells 1,250 rolls a day, packed in bags of 5; how many bags does she need for 3 days?"
+
+RECIPE = """\
+name: mine
+model: {base: ./nowhere}
+mixture:
+  submixtures:
+    cot: {data: cot}
+training: {steps: 1}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A recipe, its three rows, two of them in benchmarks, and two benchmarks."""
+    for name in ("gsm8k", "mgsm", "cot"):
+        (tmp_path / "data" / name if name != "cot" else tmp_path / name).mkdir(parents=True)
+    (tmp_path / "data/gsm8k/test.jsonl").write_text(json.dumps({"question": GSM8K, "answer": "#### 126"}) + "\n")
+    (tmp_path / "data/mgsm/mgsm_en.tsv").write_text(f"{MGSM}\t750\n")
+    lines = [f"{MGSM}\t750\tShe sells 3,750.", "What is 2 + 2?\t4\t2 + 2 = 4.", f"Quickly: {GSM8K.upper()}\t126\tHalf are 42."]
+    (tmp_path / "cot/gsm8k_train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def test_a_recipe_is_compared(place: Path) -> None:
+    done = openflan("overlap", "mine.yaml", "--benchmarks", "data", folder=place)
+    assert done.returncode == 0, done.stderr
+    assert "cot/gsm8k row 2, question: contains, 28 units, gsm8k test 0" in done.stdout
+    assert "cot/gsm8k row 0, question: equal" in done.stdout
+    assert "index: " in done.stdout
+    assert "peak memory" in done.stdout
+    line = next(line for line in done.stdout.splitlines() if line.split()[:1] == ["cot/gsm8k"])
+    assert line.split()[1:4] == ["3", "2", "0"]
+
+
+def test_json_is_one_value(place: Path) -> None:
+    done = openflan("overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", "--examples", 0, folder=place)
+    told = json.loads(done.stdout)
+    (task,) = told["tasks"]
+    assert (task["task"], task["rows"], task["hit_rows"], task["stock_rows"]) == ("cot/gsm8k", 3, 2, 0)
+    assert task["groups"] == {"gsm8k": {"rows": 1, "items": 1, "whole": 1}, "mgsm": {"rows": 1, "items": 1, "whole": 1}}
+    assert task["examples"] == []
+    assert told["benchmarks"] == {"mgsm": 1, "gsm8k": 1}
+    assert told["missing"] == ["bbh/*.json", "mmlu/dev/*.csv", "mmlu/val/*.csv", "mmlu/test/*.csv", "tydiqa/dev/*.json"]
+    assert (told["broken"], told["rows"]) == ({}, 3)
+    assert told["peak_memory_bytes"] > told["index"]["bytes"] > 0
+
+
+def test_rows_without_hits_are_no_failure(place: Path) -> None:
+    (place / "cot/gsm8k_train.tsv").write_text("What is 2 + 2?\t4\t2 + 2 = 4.\n")
+    done = openflan("overlap", "mine.yaml", "--benchmarks", "data", folder=place)
+    assert done.returncode == 0
+    assert "contains" not in done.stdout
+
+
+def test_hits_are_written_and_leave_their_rows_out(place: Path) -> None:
+    assert openflan("overlap", "mine.yaml", "--benchmarks", "data", "--out", "hits.jsonl", folder=place).returncode == 0
+    written = [json.loads(line) for line in (place / "hits.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(hit["task"], hit["row"], hit["benchmark"], hit["benchmark_task"], hit["index"], hit["kind"]) for hit in written] == [
+        ("cot/gsm8k", 0, "mgsm", "en", 0, "equal"),
+        ("cot/gsm8k", 2, "gsm8k", "test", 0, "contains"),
+    ]
+    assert written[1]["span"] == GSM8K.lower().removesuffix("?")
+    again = openflan("overlap", "mine.yaml", "mixture.drop_overlaps=hits.jsonl", "--benchmarks", "data", "--json", folder=place)
+    assert [(task["rows"], task["hit_rows"]) for task in json.loads(again.stdout)["tasks"]] == [(1, 0)]
+    twice = openflan("overlap", "mine.yaml", "mixture.drop_overlaps=hits.jsonl", "--benchmarks", "data", "--out", "more.jsonl", folder=place)
+    assert twice.returncode == 2
+    assert "their numbers have moved; add mixture.drop_overlaps=null" in twice.stderr
+
+
+def test_what_is_missing_is_named_and_a_broken_task_hides_no_other(place: Path) -> None:
+    (place / "data/gsm8k/test.jsonl").unlink()
+    (place / "cot/aqua_train.tsv").write_text("one column\n")
+    done = openflan("overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", folder=place)
+    assert done.returncode == 1
+    assert "gsm8k/test.jsonl, tydiqa/dev/*.json; the rest is compared" in done.stderr
+    assert "cot/aqua: not checked: " in done.stderr
+    told = json.loads(done.stdout)
+    assert "gsm8k/test.jsonl" in told["missing"]
+    assert "1 column, expected 3" in told["broken"]["cot/aqua"]
+    assert [task["hit_rows"] for task in told["tasks"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["mine.yaml"], "--benchmarks"),
+        (["--benchmarks", "data"], "name one recipe"),
+        (["mine.yaml", "--tasks-data", "cot", "--benchmarks", "data"], "name one recipe"),
+        (["seed=1", "--tasks-data", "cot", "--benchmarks", "data"], "name one recipe"),
+        (["mine.yaml", "--benchmarks", "cot"], "holds no benchmark"),
+        (["mine.yaml", "--benchmarks", "nowhere"], "no such folder"),
+        (["mine.yaml", "--benchmarks", "data", "--out", "hits.txt"], "ends in .jsonl"),
+    ],
+)
+def test_bad_usage_is_told(arguments: list[str], expected: str, place: Path) -> None:
+    done = openflan("overlap", *arguments, folder=place)
+    assert done.returncode == 2
+    assert expected in done.stderr
+
+
+def test_a_failed_run_leaves_the_file_of_hits_as_it_was(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "hits.jsonl").write_text("before")
+    monkeypatch.setattr("openflan.cli.overlap.check_task", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        openflan("overlap", "mine.yaml", "--benchmarks", "data", "--out", "hits.jsonl", folder=place)
+    assert (place / "hits.jsonl").read_text() == "before"
