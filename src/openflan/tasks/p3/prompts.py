@@ -1,0 +1,81 @@
+"""Files of promptsource: `templates/DATASET[/SUBSET]/templates.yaml`, read as data.
+
+The YAML has two tags of its own, `!Template` and `!TemplateMetadata`, which promptsource turns into objects; here they are plain mappings and every
+other tag is refused, so that reading a file runs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from openflan.errors import InputError
+
+TAGS = ("!Template", "!TemplateMetadata")
+SEPARATOR = "|||"
+FILE = "templates.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A template: `jinja` gives inputs and target with SEPARATOR between them, `answer_choices` the choices with SEPARATOR between them.
+
+    `choices_in_prompt`: whether the inputs show the choices, None if the file does not tell. `place` names file and template, for messages.
+    """
+
+    name: str
+    jinja: str
+    answer_choices: str | None
+    choices_in_prompt: bool | None
+    place: str
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML of plain values, in which promptsource's tags mean nothing."""
+
+
+def _as_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    return loader.construct_mapping(node, deep=True)
+
+
+for _tag in TAGS:
+    _Loader.add_constructor(_tag, _as_mapping)
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    """The templates of a file, in its order.
+
+    Raises InputError naming file and line for what is not YAML, not UTF-8 or has foreign tags, and naming the template that lacks its name or text.
+    """
+    try:
+        document = yaml.load(path.read_bytes().decode("utf-8-sig"), Loader=_Loader)  # noqa: S506 (a subclass of the safe loader)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}); save it as UTF-8") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not the YAML of promptsource: {' '.join(str(error).split())[:300]}") from None
+    templates = document.get("templates") if isinstance(document, dict) else None
+    if not isinstance(templates, dict) or not templates:
+        raise InputError(f"{path}: expected `templates:`, a mapping of ids to templates")
+    return [_prompt(template, f"{path}, template {key}") for key, template in templates.items()]
+
+
+def _prompt(template: Any, place: str) -> Prompt:
+    if not isinstance(template, dict):
+        raise InputError(f"{place}: expected a mapping with `name` and `jinja`")
+    for key in ("name", "jinja"):
+        if not isinstance(template.get(key), str) or not template[key].strip():
+            raise InputError(f"{place}: `{key}` must be a text that is not empty; found {template.get(key)!r:.60}")
+    place = f"{place.rpartition(', template ')[0]}, template `{template['name'].strip()}`"
+    choices = template.get("answer_choices")
+    if isinstance(choices, list):  # as early files have them
+        choices = f" {SEPARATOR} ".join(map(str, choices))
+    if not isinstance(choices, str | None):
+        raise InputError(f"{place}: `answer_choices` must be a text with {SEPARATOR} between the choices; found {choices!r:.60}")
+    if SEPARATOR not in template["jinja"]:
+        raise InputError(f"{place}: its text has no {SEPARATOR}, which separates inputs and target")
+    metadata = template.get("metadata")
+    shown = metadata.get("choices_in_prompt") if isinstance(metadata, dict) else None
+    return Prompt(template["name"].strip(), template["jinja"], choices or None, shown if isinstance(shown, bool) else None, place)

@@ -1,0 +1,230 @@
+"""T0-SF from raw datasets and the templates of promptsource: what P3 was made by, with every choice in our hands.
+
+    DIR/templates/quarel/templates.yaml                 a checkout's `promptsource` folder (or the checkout itself)
+    DIR/templates/cos_e/v1.11/templates.yaml            with a folder for a subset
+    DIR/data/quarel/train-00000-of-00001.parquet        the rows of each dataset, as it publishes them: Parquet, Arrow or JSON lines
+    DIR/data/cos_e/v1.11/train.jsonl
+
+A template is a task. It is rendered when a row is drawn; opening a task renders every row once, to find those that give nothing: a template prints
+nothing for rows that it does not suit, which leaves them out, and counts them. Price: opening takes as long as the rows take to render, 10,000 to
+30,000 a second. What a text may do is said in `sandbox`; its random choices are drawn from (seed, task, row), so that a row always reads the same.
+"""
+
+from __future__ import annotations
+
+import warnings
+from array import array
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openflan.errors import InputError, did_you_mean
+from openflan.randomness import Draws, key_of
+from openflan.tasks.p3.names import entry_of, taken, template_task
+from openflan.tasks.p3.prompts import FILE, SEPARATOR, Prompt, read_prompts
+from openflan.tasks.p3.settings import Settings, row_of, settings_of
+from openflan.tasks.p3.tables import has_rows, open_rows, train_files
+from openflan.tasks.records import Record, Records, watched
+from openflan.tasks.task import Opener, Row, Task, name_of
+
+if TYPE_CHECKING:
+    from openflan.tasks.p3.sandbox import Program
+
+CHOICES = "answer_choices"
+
+# Code points that Unicode keeps out of interchange, as many as what they stand for, so that lengths stay as they are.
+_PROTECTED = "\ufdd0\ufdd1\ufdd0"
+_PURPOSE = key_of("promptsource")
+
+
+class LeftOut(Exception):
+    """Why a template gives no example for a row; not an error."""
+
+
+class Prompter:
+    """One template, compiled, that makes rows of records."""
+
+    def __init__(self, prompt: Prompt, task: str, options: bool, settings: Settings) -> None:
+        """`options`: whether its rows have their choices as `options`. Raises InputError for a text that is no Jinja, or does what none may."""
+        self._prompt = prompt
+        self._key = key_of(task)
+        self._options = options
+        self._settings = settings
+        self._text = _compiled(prompt.jinja, prompt, "text", settings.clip)
+        self._choices = _compiled(prompt.answer_choices, prompt, f"`{CHOICES}`", None) if prompt.answer_choices else None
+
+    def row(self, records: Records, index: int, record: Record) -> Row:
+        """The row that the template makes of a record.
+
+        Raises LeftOut if it makes none, InputError naming file, template and row if the record lacks what the template names.
+        """
+        from openflan.tasks.p3.budget import Short
+        from openflan.tasks.p3.sandbox import Missing
+
+        values: Mapping[str, Any] = record
+        guarded = _holds(record, SEPARATOR)
+        if guarded:
+            values = _protected(record, SEPARATOR, _PROTECTED)
+        if CHOICES in record:
+            raise InputError(f"{records.place(index)}: has a field `{CHOICES}`, whose name belongs to the templates; rename it")
+        draws = Draws(self._settings.seed, _PURPOSE, self._key, index)
+        try:
+            choices = [text.strip() for text in self._choices.render(values, draws).split(SEPARATOR)] if self._choices else None
+            parts = [text.strip() for text in self._text.render({**values, CHOICES: choices}, draws).split(SEPARATOR)]
+        except Short:
+            raise LeftOut("an item beyond the end of a list") from None
+        except Missing as error:
+            raise InputError(self._lacks(error.name, str(error), records, index, record)) from None
+        except ValueError as error:
+            raise InputError(f"{records.place(index)}: {self._prompt.place} {_saying(error)}") from None
+        if parts == [""]:
+            raise LeftOut("nothing printed")
+        if len(parts) != 2:
+            raise LeftOut(f"{len(parts) - 1} separators printed instead of one")
+        if guarded:
+            parts, choices = (_protected(found, _PROTECTED, SEPARATOR) for found in (parts, choices))
+        row = row_of(parts[0], parts[1], [choice for choice in choices or [] if choice] if self._options else None, self._settings.clean)
+        if not (row["inputs"] and row["targets"]):
+            raise LeftOut("empty inputs or targets")
+        if self._options and row["targets"] not in row["options"]:
+            raise LeftOut("targets that are not among their choices")
+        return row
+
+    def _lacks(self, name: str, message: str, records: Records, index: int, record: Record) -> str:
+        first = records[0]
+        place = f"{records.place(index)}: {self._prompt.place} names `{name}`"
+        if name in first and name not in record:
+            return f"{place}, which this row lacks and the first one has: the dataset's columns change; give every row all of them"
+        there = ", ".join(f"`{key}`" for key in record if key != CHOICES)
+        hint = did_you_mean(name, [str(key) for key in record]) or f"; the row has {there}"
+        return f"{place}, which is not there ({message}){hint}; are these the rows that the templates were written for?"
+
+
+class PromptedRows:
+    """The records for which a template gives an example, rendered when they are drawn."""
+
+    def __init__(self, records: Records, positions: array[int], prompter: Prompter) -> None:
+        self._records = records
+        self._positions = positions
+        self._prompter = prompter
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, index: int) -> Row:
+        if not 0 <= index < len(self._positions):
+            raise IndexError(index)
+        position = self._positions[index]
+        return self._prompter.row(self._records, position, self._records[position])
+
+
+def is_promptsource(data: Path) -> bool:
+    return bool(_template_files(data))
+
+
+def find_promptsource(data: Path, submixture: str) -> dict[str, Opener]:
+    """The tasks of a promptsource folder whose datasets have rows there and that the submixture takes (see `names`).
+
+    `openflan.yaml` in it may set `clean`, `clip` and `seed`. Raises InputError for a broken file of templates, for two templates of one name, and if
+    no dataset has rows.
+    """
+    settings = settings_of(data)
+    prompts: dict[str, tuple[Prompt, Path]] = {}
+    files = _template_files(data)
+    for file, dataset in files.items():
+        rows = data.joinpath("data", *dataset)
+        if not has_rows(rows):
+            continue
+        for prompt in read_prompts(file):
+            other, _ = prompts.setdefault(template_task(dataset, prompt.name), (prompt, rows))
+            if other is not prompt:
+                raise InputError(f"{prompt.place}: would be named `{template_task(dataset, prompt.name)}`, as {other.place}; rename one of them")
+    if not prompts:
+        folder = data.joinpath("data", *next(iter(files.values())))
+        raise InputError(f"{data}: templates of {len(files):,} datasets and rows of none; put them into folders such as {folder}")
+    return {name_of(submixture, name): partial(_open, *prompts[name], name_of(submixture, name), name, settings) for name in taken(prompts, submixture, data)}
+
+
+def _template_files(data: Path) -> dict[Path, Sequence[str]]:
+    """The files of templates with the names of their datasets and subsets."""
+    for folder in (data / "templates", data / "promptsource" / "templates"):
+        if files := sorted(folder.glob(f"*/**/{FILE}")):
+            return {file: file.parent.relative_to(folder).parts for file in files}
+    return {}
+
+
+def _open(prompt: Prompt, folder: Path, name: str, bare: str, settings: Settings) -> Task:
+    entry = entry_of(bare)
+    options = bool(entry.options) if entry else prompt.answer_choices is not None and prompt.choices_in_prompt is False
+    if options and prompt.answer_choices is None:
+        raise InputError(f"{prompt.place}: has no `{CHOICES}`, which the collection has for {name}; take a later version of promptsource")
+    prompter = Prompter(prompt, name, options, settings)
+    records = open_rows(train_files(folder))
+    positions, left_out, first = array("I"), Counter[str](), ""
+    for index, record in enumerate(watched(records)):
+        try:
+            _checked(prompter.row(records, index, record), records, index)
+        except LeftOut as why:
+            first = first or records.place(index)
+            left_out[str(why)] += 1
+        else:
+            positions.append(index)
+    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in left_out.most_common())
+    if not positions:
+        raise InputError(f"{prompt.place}: gives no example for any of the {len(records):,} rows in {folder} ({reasons})")
+    if left_out:
+        warnings.warn(f"{name}: {left_out.total():,} of {len(records):,} rows left out ({reasons}; the first: {first})", stacklevel=2)
+    return Task(
+        name,
+        PromptedRows(records, positions, prompter),
+        frozenset({"inputs", "targets", "question", "answer"} | ({"options"} if options else set())),
+        dataset=entry.dataset if entry else folder.name,
+        category=entry.category if entry else "promptsource",
+        licence=entry.licence if entry else None,
+        refused=left_out.total(),
+    )
+
+
+def _compiled(text: str, prompt: Prompt, what: str, clip: int | None) -> Program:
+    from openflan.tasks.p3.sandbox import compiled
+
+    try:
+        return compiled(text, clip)
+    except ValueError as error:
+        raise InputError(f"{prompt.place}: its {what} {_saying(error)}") from None
+
+
+def _saying(error: ValueError) -> str:
+    from openflan.tasks.p3.budget import Refused
+
+    return f"is refused: it {error}" if isinstance(error, Refused) else f"fails: {error}"
+
+
+def _checked(row: Row, records: Records, index: int) -> None:
+    """Raises InputError for half a character, which JSON may escape and no tokenizer can read."""
+    for name in ("inputs", "targets"):
+        text = str(row[name])
+        if not text.isascii() and (half := next((letter for letter in text if "\ud800" <= letter <= "\udfff"), None)):
+            raise InputError(f"{records.place(index)}: its {name} hold half a character ({half!a}), which no tokenizer can read; mend the text")
+
+
+def _protected(value: Any, old: str, new: str) -> Any:
+    """A value of JSON's kinds with `old` replaced by `new` in every text of it; itself where there is none."""
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, list):
+        return [_protected(item, old, new) for item in value] if _holds(value, old) else value
+    if isinstance(value, dict):
+        return {key: _protected(item, old, new) for key, item in value.items()} if _holds(value, old) else value
+    return value
+
+
+def _holds(value: Any, text: str) -> bool:
+    """Whether `text` occurs in any text of the value."""
+    if isinstance(value, str):
+        return text in value
+    if isinstance(value, list):
+        return any(_holds(item, text) for item in value)
+    return isinstance(value, dict) and any(_holds(item, text) for item in value.values())
