@@ -152,8 +152,24 @@ def test_phrases_of_many_items_are_stock_and_say_nothing_of_one() -> None:
     (stock,) = hits(index, {"question": f"Well. {frame} Yes."})
     assert (stock.kind, stock.item.index) == ("stock", 0)
     assert [(hit.kind, hit.item.index) for hit in hits(index, {"question": items[4].text})] == [("stock", 0), ("equal", 4)]
+    assert [(hit.kind, hit.item.index) for hit in hits(index, {"question": items[0].text})] == [("equal", 0)]
     (rare,) = hits(build_index(items[:1]), {"question": f"Well. {frame} Yes."})
     assert rare.kind == "n-gram", "the same phrase tells, where it is rare"
+
+
+def test_a_phrase_that_one_item_repeats_is_no_stock() -> None:
+    phrase = "the herons come home over the mill and the herons fly off again by day"
+    index = build_index([Item("own", "x", 0, f"{phrase}. " * (STOCK + 2))])
+    assert {hit.kind for hit in hits(index, {"question": phrase})} == {"n-gram"}
+
+
+def test_each_ngram_is_kept_once_at_its_length() -> None:
+    text = f"{GSM8K[0]} {LATER} {PASSAGE}"
+    count = len(text.split())
+    assert count > max(LENGTHS.values())
+    assert build_index([Item("own", "x", 0, text)] * 2).ngrams == count - 12
+    signs = "一二三四五六七八九十百千万年月日山川田人口手足目耳木水火土金石竹米"
+    assert build_index([Item("own", "x", 0, signs)]).ngrams == len(signs) - 23
 
 
 def test_a_short_question_asked_in_many_places_is_stock() -> None:
@@ -280,7 +296,7 @@ def test_memory_does_not_grow_with_the_rows(index: Index) -> None:
         tracemalloc.stop()
         return most
 
-    peak(1)  # tables that are made once
+    peak(2)  # tables that are made once
     one, many = peak(2), peak(12)
     assert many < 1.2 * one
     assert one < 80 * BATCH, "about 40 bytes a character"
@@ -333,6 +349,13 @@ def test_cells_with_newlines_and_odd_line_ends_stay_whole(tmp_path: Path) -> Non
     items = [item for item in benchmark_items(tmp_path) if item.part == "question"]
     assert [(item.index, item.text) for item in items] == [(0, 'One\ntwo, "three"'), (1, "four")]
     assert [item.text for item in benchmark_items(tmp_path) if item.part == "option"][:3] == ["None", "NA", "x\u2028y"]
+
+
+def test_a_passage_of_several_questions_is_one_item(tmp_path: Path) -> None:
+    (tmp_path / "tydiqa/dev").mkdir(parents=True)
+    paragraphs = [{"context": PASSAGE, "qas": [{"question": text}]} for text in ("who?", "what?")]
+    (tmp_path / "tydiqa/dev/english.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    assert [(item.part, item.index) for item in benchmark_items(tmp_path)] == [("passage", 0), ("question", 0), ("question", 1)]
 
 
 def test_what_is_missing_is_named_and_the_rest_is_used(tmp_path: Path) -> None:

@@ -137,8 +137,9 @@ def _print(told: dict[str, Any], checked: list[TaskOverlap]) -> None:
         [one.task, one.rows, one.hit_rows, one.stock_rows, *(_cell(one, name) for name in groups)]
         for one in sorted(checked, key=lambda one: (-one.hit_rows, one.task))
     ]
-    title = f"{len(checked):,} tasks against " + ", ".join(f"{name} ({size:,})" for name, size in told["benchmarks"].items())
-    print_table(title, ["task", "rows", "with hits", "stock only", *(f"items of {name}" for name in groups)], rows)
+    sizes = ", ".join(f"{size:,} of {name}" for name, size in told["benchmarks"].items())
+    typer.echo(f"{len(checked):,} tasks compared with {sizes}")
+    print_table("rows, and items of each benchmark that they share text with", ["task", "rows", "with hits", "stock only", *groups], rows)
     for example in _strongest(checked):
         _print_example(*example)
     seconds = max(told["seconds"], 1e-9)

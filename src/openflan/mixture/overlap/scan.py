@@ -119,7 +119,7 @@ def _hits(batch: _Batch, index: Index) -> list[Hit]:
 
 
 def _candidates(batch: _Batch, index: Index) -> Iterator[tuple[int, Table, Places, Places]]:
-    """For each length: its table, the units at which an n-gram of the index begins, and that n-gram's number."""
+    """For each length: its table, the units at which an n-gram of the index begins, and that n-gram's number. Some may reach over the end of a text."""
     hashes, starts, kinds = batch.units.hashes, batch.units.starts, batch.units.kinds
     counts = np.diff(starts)
     done: set[int] = set()
@@ -129,19 +129,16 @@ def _candidates(batch: _Batch, index: Index) -> Iterator[tuple[int, Table, Place
             continue
         done.update(lengths)
         if kind == WORD:
-            chosen, ends = None, np.repeat(starts[1:], counts)
+            chosen = None
         else:
             texts = np.zeros(len(counts), dtype=bool)
             texts[np.searchsorted(starts, np.flatnonzero(kinds == kind), side="right") - 1] = True
             chosen = np.flatnonzero(np.repeat(texts, counts))
-            ends = np.cumsum(counts[texts]).repeat(counts[texts])
             if not len(chosen):
                 continue
         sums = prefix_sums(hashes if chosen is None else hashes[chosen])
         for length in lengths:
             units, slots = index.tables[length].find(windows(sums, length))
-            inside = units + length <= ends[units]
-            units, slots = units[inside], slots[inside]
             yield length, index.tables[length], units if chosen is None else chosen[units], slots
     if index.whole is not None:
         asking = np.array([field in ASKING for field in batch.fields], dtype=bool) & (counts > 0)

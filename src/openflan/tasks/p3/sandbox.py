@@ -132,7 +132,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             args = (list(args[0]), *args[1:])
             work.charge(joined(owner, args[0]))
         elif isinstance(owner, str | list | dict):
-            pass
+            work.charge(size(owner))
         return super().call(__context, __obj, *args, **kwargs)
 
 
