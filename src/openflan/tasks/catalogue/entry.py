@@ -14,8 +14,6 @@ class Submixture:
     fetch: str
 
 
-_ROWS = "write its rows, `inputs` and `targets`, as JSON lines"
-
 SUBMIXTURES: Mapping[str, Submixture] = {
     "muffin": Submixture(
         "Muffin",
@@ -24,7 +22,7 @@ SUBMIXTURES: Mapping[str, Submixture] = {
     ),
     "t0_sf": Submixture(
         "T0-SF",
-        "ready-made rows of all: --data hub:DataProvenanceInitiative/t0_submix_original; "
+        "--data hub:bigscience/P3, or ready-made rows: --data hub:DataProvenanceInitiative/t0_submix_original; "
         "one task: `openflan tasks show t0_sf/TASK` says what to fetch and where to put it",
     ),
     "niv2": Submixture(
@@ -83,5 +81,6 @@ def how_to_get(entry: Entry) -> str:
         return f"curl -O {entry.link}, then pass its folder with --data"
     if entry.submixture == "niv2":
         return f"{SUBMIXTURES['niv2'].fetch} ({entry.source.partition(' of ')[0]})"
-    config = f" (config {bare})" if entry.submixture == "t0_sf" else ""
-    return f"fetch {entry.link}{config}, {_ROWS} to {entry.name}.jsonl and pass --data {entry.submixture}"
+    if entry.submixture == "t0_sf":
+        return f"pass --data hub:bigscience/P3, or the folder of a copy of {entry.link} (config {bare})"
+    return f"fetch {entry.link}, write its rows as they are to muffin/{bare}.jsonl (or .parquet) and pass --data muffin"
