@@ -15,6 +15,7 @@ from openflan.mixture.build import build_stream, one_pass, open_tasks
 from openflan.mixture.export import check_path, export, record
 from openflan.mixture.stream import Stream
 from openflan.models.quiet import quiet_libraries
+from openflan.packing.encode import Encoded, Encoder
 from openflan.recipe.load import dump_recipe, load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
@@ -46,9 +47,9 @@ def mixture(
         _ledger(recipe, loaded, as_json)
         return
     tasks = open_tasks(loaded.mixture)
-    stream = build_stream(loaded.mixture, tasks, loaded.seed) if no_pruning else _as_in_training(loaded, tasks)
+    stream, encoder = (build_stream(loaded.mixture, tasks, loaded.seed), None) if no_pruning else _as_in_training(loaded, tasks, exact=show is not None)
     if show is not None:
-        _show(stream, show, as_json)
+        _show(stream, encoder, show, as_json)
     if to is not None:
         count = examples or max(1, round((1.0 if passes is None else passes) * one_pass(loaded.mixture, tasks)))
         _export(stream, loaded, to, count, pruned=not no_pruning, as_json=as_json)
@@ -69,25 +70,35 @@ def _check_options(to: Path | None, examples: int | None, passes: float | None, 
         raise InputError("--no-pruning is for --export and --show; the ledger always measures tokens")
 
 
-def _as_in_training(recipe: Recipe, tasks: dict[str, Task]) -> Stream:
+def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> tuple[Stream, Encoder]:
+    """The stream, and the encoder; `exact` asks the model's configuration whether inputs and targets share a row, which exemplars do not depend on."""
     quiet_libraries()
-    from openflan.models.load import load_tokenizer
+    from openflan.models.load import load_tokenizer, seq2seq_by_config
     from openflan.training.finetune import prepare
 
     try:
         tokenizer = load_tokenizer(recipe.model)
+        joint = exact and not seq2seq_by_config(recipe.model)
     except OpenflanError as error:
         raise type(error)(f"{error}; its tokenizer tells which exemplars fit: --no-pruning keeps them all and needs none") from None
-    return prepare(recipe, tasks, tokenizer, joint=False)[0]  # one row or two: the room for exemplars is the same
+    return prepare(recipe, tasks, tokenizer, joint=joint)
 
 
-def _show(stream: Stream, number: int, as_json: bool) -> None:
+def _show(stream: Stream, encoder: Encoder | None, number: int, as_json: bool) -> None:
     shown = [stream[position] for position in range(number)]
+    encoded = [None] * number if encoder is None else encoder.encode(shown)
     if as_json:
-        print_json([record(position, one) for position, one in enumerate(shown)])
+        print_json([record(position, one) | _tokens(ids) for position, (one, ids) in enumerate(zip(shown, encoded, strict=True))])
         return
-    for position, one in enumerate(shown):
-        print_example(one, f"position {position}")
+    for position, (one, ids) in enumerate(zip(shown, encoded, strict=True)):
+        print_example(one, f"position {position}", _tokens(ids))
+
+
+def _tokens(ids: Encoded | None) -> dict[str, object]:
+    """What became of an example's tokens: how many stay, how many input tokens are cut, or why it is dropped; nothing without a tokenizer."""
+    if ids is None:
+        return {}
+    return {"dropped": ids.dropped} if ids.dropped else {"input_tokens": len(ids.input_ids), "target_tokens": len(ids.target_ids), "cut": ids.cut}
 
 
 def _export(stream: Stream, recipe: Recipe, path: Path, count: int, *, pruned: bool, as_json: bool) -> None:

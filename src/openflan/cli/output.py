@@ -50,15 +50,15 @@ def print_counts(title: str, counts: Mapping[str, int]) -> None:
         typer.echo(f"{title}: {', '.join(shown)}")
 
 
-def print_example(example: Rendered, title: str = "") -> None:
-    """A rendered example as a person reads it, and where it came from."""
+def print_example(example: Rendered, title: str = "", more: Mapping[str, object] | None = None) -> None:
+    """A rendered example as a person reads it, and where it came from; `more` stands behind that."""
     if title:
         typer.secho(title, bold=True)
     for name, text in (("inputs", example.inputs), ("targets", example.targets)):
         typer.secho(name, bold=True)
         typer.echo(text)
     typer.secho("from", bold=True)
-    for key, value in example.provenance().items():
+    for key, value in {**example.provenance(), **(more or {})}.items():
         if value not in (None, []):
             typer.echo(f"  {key}: {value!r}" if isinstance(value, str) and "\n" in value else f"  {key}: {value}")
     typer.echo()
