@@ -1,4 +1,4 @@
-"""What every verb shares: tables for people, one JSON value for machines, quiet libraries."""
+"""What every verb shares: tables for people, one JSON value for machines."""
 
 from __future__ import annotations
 

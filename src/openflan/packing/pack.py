@@ -2,8 +2,7 @@
 
 A row has room for so many input tokens and so many target tokens; both run out independently. Kept full by a small pool: the oldest example opens a
 row, then the pool member that is large and leaves both sides equally full joins it, until none fits. Windows are packed independently, so a row's
-place is (window, row) and needs no history. Price: the last rows of a window are emptier; at 4,096 examples a window that costs under half a
-percent.
+place is (window, row) and needs no history. Price: the last rows of a window are emptier.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 POOL = 100
-"""Examples that compete for a row; more gains nothing (measured), fewer loses fill."""
+"""Examples that compete for a row. More gain a little where rows hold few examples, and cost time in proportion (docs/diary.md)."""
 
 
 def pack(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int]) -> list[list[int]]:
