@@ -28,16 +28,52 @@ OUT = Path(catalogue.__file__).parent / FILE
 COLUMNS = ("name", "part", "dataset", "category", "source", "link", "hub", "languages", "licence", "options", "rows", "held_out", "variants")
 FLAN = "https://raw.githubusercontent.com/google-research/FLAN/main/flan/v2/cot_data"
 
-# As stated where each dataset is published (its repository or hub card), read in 2026.
+# As stated where each dataset is published: its own page or repository, or the hub card its authors keep. A dataset whose publication says nothing, has
+# terms without a name, or is contradicted by another of its pages stays unknown. They cover the dataset, not the texts that it may quote.
 LICENCES = {
     "gsm8k": "MIT",
     "strategyqa": "MIT",
+    "aqua": "Apache 2.0",
+    "ecqa": "CDLA-Sharing 1.0",
     "qed": "CC BY-SA 3.0",
+    "sensemaking": "CC BY-SA 4.0",
+    "qasc": "CC BY 4.0",
     "snli": "CC BY-SA 4.0",
+    "anli_r1": "CC BY-NC 4.0",
+    "anli_r2": "CC BY-NC 4.0",
+    "anli_r3": "CC BY-NC 4.0",
+    "arc_challenge": "CC BY-SA 4.0",
+    "arc_easy": "CC BY-SA 4.0",
+    "bool_q": "CC BY-SA 3.0",
+    "copa": "BSD 2-Clause",
+    "cosmos_qa": "CC BY 4.0",
+    "dart": "MIT",
+    "drop": "CC BY-SA 4.0",
+    "e2e_nlg": "CC BY-SA 4.0",
+    "hellaswag": "MIT",
+    "lambada": "CC BY 4.0",
+    "math_dataset": "Apache 2.0",
+    "natural_questions": "CC BY-SA 3.0",
+    "samsum": "CC BY-NC-ND 4.0",
+    "squad_v1": "CC BY-SA 4.0",
+    "squad_v2": "CC BY-SA 4.0",
+    "web_nlg_en": "CC BY-NC-SA 4.0",
+    "wic": "CC BY-NC 4.0",
+    "wsc": "CC BY 4.0",
     "qrecc": "CC BY-SA 3.0",
+    "task_master": "CC BY 4.0",
     "dmcc_python": "CC BY 4.0",
+    "duorc": "MIT",
+    "quail": "CC BY-NC-SA 4.0",
+    "quartz": "CC BY 4.0",
+    "quoref": "CC BY 4.0",
+    "ropes": "CC BY 4.0",
+    "sciq": "CC BY-NC 3.0",
+    "wiki_bio": "CC BY-SA 3.0",
+    "wiki_hop": "CC BY-SA 3.0",
 }
-LICENSED = {"muffin", "cot"}
+# The labels of natural instructions are not always those of the datasets, and their files name licences themselves.
+LICENSED = {"muffin", "t0_sf", "cot"}
 
 # A target word of its own is not a list of options.
 NO_OPTIONS = {"squad_v2"}

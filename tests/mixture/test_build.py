@@ -50,7 +50,9 @@ def test_the_ledger_is_what_the_stream_gives(tmp_path: Path) -> None:
     assert [(row["task"], row["rows"], row["cap"], row["weight"]) for row in (few, many)] == [("own/few", 30, 90, 30), ("own/many", 500, 90, 90)]
     assert (few["share"], many["share"]) == (0.25, 0.75)
     assert few["passes"] == pytest.approx(1_000 / 30)
-    assert by_submixture([few, many]) == [{"submixture": "own", "tasks": 2, "rows": 530, "share": 1.0}]
+    assert (few["hidden_by_cap"], many["hidden_by_cap"]) == (0, 410)
+    own = {"submixture": "own", "tasks": 2, "rows": 530, "weight": 120, "hidden_by_cap": 410, "share": 1.0, "passes": pytest.approx(4_000 / 530)}
+    assert by_submixture([few, many], 4_000) == [own]
     drawn = Counter(stream[position].task for position in range(2_000))
     assert abs(drawn["own/few"] - 500) < 100
     assert formats(stream[position] for position in range(50)) == {"zero-shot": 50}

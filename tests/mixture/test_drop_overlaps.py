@@ -13,7 +13,8 @@ from made_up_benchmarks import GSM8K, MMLU, write_benchmarks
 from openflan.errors import InputError
 from openflan.mixture.build import build_stream, open_tasks
 from openflan.mixture.ledger import shares_table
-from openflan.mixture.overlap.drop import Without, without_overlaps
+from openflan.mixture.overlap.drop import without_overlaps
+from openflan.tasks.subset import Without
 from openflan.mixture.overlap.index import build_index
 from openflan.mixture.overlap.items import benchmark_items
 from openflan.mixture.overlap.report import check_task, row_hash

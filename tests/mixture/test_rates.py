@@ -60,10 +60,10 @@ def test_shares_are_exact_fractions(rows: list[tuple[str, int, int | None]], rat
     tasks = {f"{name}/{number}": Capped(name, size, cap) for number, (name, size, cap) in enumerate(rows)}
     found = shares(tasks, rates)
     weight = {name: Fraction(task.rows if task.cap is None else min(task.rows, task.cap)) for name, task in tasks.items()}
-    size = {group: sum(weight[name] for name, task in tasks.items() if task.submixture == group) for group in {group for group, _, _ in rows}}
+    size = {group: sum(weight[name] for name, task in tasks.items() if task.group == group) for group in {group for group, _, _ in rows}}
     rate = {group: size[group] if rates is None else Fraction(rates[group]) for group in size}
     for name, task in tasks.items():
-        expected = rate[task.submixture] / sum(rate.values()) * weight[name] / size[task.submixture]
+        expected = rate[task.group] / sum(rate.values()) * weight[name] / size[task.group]
         assert found[name] == pytest.approx(float(expected), rel=1e-9)
     assert sum(found.values()) == pytest.approx(1.0, abs=1e-12)
 

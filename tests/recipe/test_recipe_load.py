@@ -69,6 +69,8 @@ def test_presets_are_those_of_table_23() -> None:
     assert {name: dict(shares) for name, shares in RATES.items()} == {
         "proportion-a": {"muffin": 52, "t0_sf": 15, "cot": 3, "niv2": 30},
         "proportion-b": {"muffin": 46.0, "t0_sf": 27.9, "cot": 1.8, "niv2": 24.2},
+        # Not of the table: the public release's.
+        "release": {"muffin/flan2021": 40, "muffin/dialog": 3, "muffin/program_synthesis": 0, "t0_sf": 32, "niv2": 20, "cot": 5},
     }
     assert dict(CAPS) == {"muffin": 30_000, "t0_sf": 20_000, "cot": 100_000, "niv2": 5_000}
 
@@ -95,7 +97,8 @@ def sections(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 def test_every_key_has_a_line_of_help() -> None:
     found = list(sections(Recipe))
-    assert {section.__name__ for section in found} == {"Recipe", "Model", "Mixture", "Submixture", "Styles", "Packing", "Training", "Checkpoints"}
+    names = {"Recipe", "Model", "Mixture", "Submixture", "Styles", "Packing", "Training", "Checkpoints", "Evaluation"}
+    assert {section.__name__ for section in found} == names
     for section in found:
         assert issubclass(section, Section)
         bare = [name for name, field in section.model_fields.items() if not field.description or len(field.description) < 8]
@@ -247,10 +250,10 @@ def test_a_wrong_override_is_named_itself(write: Write, override: str, message: 
         ("{data: rows}", "{data: 5}", 5, "`mixture.submixtures.cot.data`: expected a path; found 5"),
         ("{data: rows}", "{tasks: []}", 5, "`mixture.submixtures.cot.tasks`: expected at least one"),
         ("{data: rows}", "{tasks: [5]}", 5, "`mixture.submixtures.cot.tasks.0`: expected a valid string; found 5"),
-        ("mixture:", "mixture:\n  rates: proportion-c", 4, "`mixture.rates`: `proportion-c` is no preset; presets: proportion-a, proportion-b"),
+        ("mixture:", "mixture:\n  rates: proportion-c", 4, "`mixture.rates`: `proportion-c` is no preset; presets: proportion-a, proportion-b, release"),
         ("mixture:", "mixture:\n  rates: {cot: much}", 4, "`mixture.rates.cot`: expected a valid number"),
         ("mixture:", "mixture:\n  rates: {cot: -1}", 4, "`mixture.rates.cot`: expected greater than or equal to 0; found -1"),
-        ("mixture:", "mixture:\n  rates: [1, 2]", 4, "`mixture.rates`: expected proportion-a or proportion-b, or a mapping"),
+        ("mixture:", "mixture:\n  rates: [1, 2]", 4, "`mixture.rates`: expected proportion-a or proportion-b or release, or a mapping"),
         ("mixture:", "mixture:\n  rates: {niv2: 1}", 3, "`mixture`: `rates` and `submixtures` name different things: niv2, cot"),
         ("mixture:", "mixture:\n  rates: {cot: 0}", 3, "`mixture`: `rates` sum to 0"),
         ("name: mine", "name: ../mine", 1, '`name`: expected letters, digits, `_`, `.` and `-`, a letter or digit first; found "../mine"'),

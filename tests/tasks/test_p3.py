@@ -206,7 +206,7 @@ def test_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
 def test_rows_are_rendered_as_they_stand_and_their_options_by_wordings_that_list_them(tmp_path: Path) -> None:
     write_jsonl(tmp_path / SEPARATE / "train.jsonl", [worded(number, ["ice", "fog"]) for number in range(2)])
     (task,) = opened(tmp_path).values()
-    bare = Renderer(task, choose_wordings(None, task.name, task.fields)).render(0, Style(), seed=0, position=0)
+    bare = Renderer(task, choose_wordings(None, "mine/quiz", frozenset({"inputs", "targets"}))).render(0, Style(), seed=0, position=0)
     assert (bare.inputs, bare.targets) == ("Passage 0.\nWhat is number 0?", "ice")
     listing = WordingSet(("*",), task.fields, (Wording("w", Pattern.parse("{question}\n{options}"), Pattern.parse("{answer}")),))
     listed = Renderer(task, listing).render(1, Style(few_shot=True), seed=0, position=0, shots=1)

@@ -44,14 +44,14 @@ def mixed(tmp_path: Path) -> Path:
             "notes.json": "{}",
             "cot/qed_train.tsv": COT,
             "niv2/tasks/task7_more-sums.json": INSTRUCTIONS,
-            "muffin/rte.jsonl": ROW,
+            "muffin/my_quiz.jsonl": ROW,
             "elsewhere/rte.jsonl": ROW,
         },
     )
 
 
 def test_layouts_side_by_side_and_folders_of_submixtures_are_found_and_named(mixed: Path) -> None:
-    assert names(mixed) == {"cot/gsm8k", "cot/qed", "niv2/task9_sums", "niv2/task7_more_sums", "own/my_quiz", "muffin/rte"}
+    assert names(mixed) == {"cot/gsm8k", "cot/qed", "niv2/task9_sums", "niv2/task7_more_sums", "own/my_quiz", "muffin/my_quiz"}
     for found in reach(mixed):
         task = found.open()
         assert task.name == found.name
@@ -59,7 +59,7 @@ def test_layouts_side_by_side_and_folders_of_submixtures_are_found_and_named(mix
 
 
 def test_a_folder_or_file_by_itself_gives_the_same_names(mixed: Path) -> None:
-    assert names(mixed / "muffin") == names(mixed / "muffin" / "rte.jsonl") == {"muffin/rte"}
+    assert names(mixed / "muffin") == names(mixed / "muffin" / "my_quiz.jsonl") == {"muffin/my_quiz"}
     assert names(mixed / "gsm8k_train.tsv", "mine") == {"cot/gsm8k"}
     assert names(mixed / "elsewhere") == {"own/rte"}
     assert names(mixed / "elsewhere", "mine") == {"mine/rte"}

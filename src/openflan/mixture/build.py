@@ -3,36 +3,120 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from openflan.errors import InputError
+from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
 from openflan.mixture.rates import Capped, shares
 from openflan.mixture.stream import Entry, Stream
+from openflan.mixture.validation import hold_back
+from openflan.recipe.presets import PARTS
 from openflan.recipe.schema import BENCHMARKS, Mixture, Styles
-from openflan.tasks.sources import open_submixture
+from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
+from openflan.tasks.sources import EMBEDDED, open_submixture
 from openflan.tasks.task import Task
 from openflan.templates.choice import choose_wordings
 from openflan.templates.render import Renderer, Room
 from openflan.templates.style import StyleShares
 
+HELD_OUT = "held out"
+"""How the reason begins for tasks that are kept for evaluation."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A task that the recipe's patterns chose but that is not trained on, and why: `held out (mmlu)`, `licence unknown`, `rate 0`."""
+
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The tasks of a mixture, opened, those that it leaves out, and tasks of the rows that are held back for validation."""
+
+    tasks: dict[str, Task]
+    left_out: tuple[LeftOut, ...]
+    validation: dict[str, Task] = field(default_factory=dict)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """For the ledger: `left_out`, a list of tasks with their reasons."""
+        return {"left_out": [asdict(left) for left in self.left_out]}
+
 
 def open_tasks(mixture: Mixture) -> dict[str, Task]:
-    """Every task of the mixture that may be trained on, with its rows opened and checked.
+    """Every task of the mixture that may be trained on, with its rows opened and checked; see `open_mixture`."""
+    return open_mixture(mixture).tasks
 
-    Patterns pass over tasks that are held out, and rows that `drop_overlaps` names are left out. Raises InputError for missing or broken data, an
-    unknown task, a held-out one that is named outright, or a file of overlaps that was made from other data.
+
+def open_mixture(mixture: Mixture) -> Opened:
+    """Every task of the mixture that may be trained on, with its rows opened and checked, and what is left out.
+
+    Patterns pass over tasks that are held out or whose licence is not allowed; a rate of 0 leaves a task out even if it is named; rows that
+    `drop_overlaps` names are left out. Raises InputError for missing or broken data, an unknown task, one named outright that is held out or of another
+    licence, a licence that nothing has, if no task is left, or for a file of overlaps that was made from other data.
     """
+    _check_data(mixture)
+    opened = {name: open_submixture(name, submixture.data, submixture.tasks) for name, submixture in mixture.submixtures.items()}
+    check_licences(mixture.licences, [licence_of(task) for tasks in opened.values() for task in tasks.values()])
     tasks: dict[str, Task] = {}
-    for name, submixture in mixture.submixtures.items():
-        opened = open_submixture(name, submixture.data, submixture.tasks)
-        held_out = [task for task in opened.values() if _held_out(mixture, task)]
-        named = [task.name for task in held_out if not {task.name, task.name.partition("/")[2]}.isdisjoint(submixture.tasks)]
-        if named:
-            raise InputError(f"submixture `{name}`: {', '.join(named)} held out for evaluation, never trained on; take it out of `tasks:`")
-        if len(held_out) == len(opened):
-            raise InputError(f"submixture `{name}` holds only tasks that are held out for evaluation ({held_out[0].name}, ...); choose others with `tasks:`")
-        tasks |= {task.name: task for task in opened.values() if not _held_out(mixture, task)}
-    return tasks if mixture.drop_overlaps is None else without_overlaps(tasks, mixture.drop_overlaps)
+    left_out: list[LeftOut] = []
+    for name, found in opened.items():
+        passed_over = [LeftOut(task.name, reason) for task in found.values() if (reason := why_left_out(mixture, task.name, task.held_out, licence_of(task)))]
+        _check_named(mixture, name, passed_over)
+        if len(passed_over) == len(found) and all(left.reason.startswith(HELD_OUT) for left in passed_over):
+            raise InputError(f"submixture `{name}` holds only tasks that are held out for evaluation ({passed_over[0].task}, ...); choose others with `tasks:`")
+        left_out += passed_over
+        skipped = {left.task for left in passed_over}
+        tasks |= {task.name: task for task in found.values() if task.name not in skipped}
+    check_something_left(tasks, left_out)
+    if mixture.drop_overlaps is not None:
+        tasks = without_overlaps(tasks, mixture.drop_overlaps)
+    tasks, validation = hold_back(tasks, mixture.validation_rows)
+    return Opened(tasks, tuple(left_out), validation)
+
+
+def why_left_out(mixture: Mixture, name: str, held_out: str | None, licence: str | None) -> str | None:
+    """Why a task is not trained on, None if it is: what it tests is held out, its licence is not allowed, or its group has the rate 0."""
+    # Those that test no benchmark test a kind of generalisation, as the embedded world's do: never trained on.
+    if held_out is not None and (held_out not in BENCHMARKS or held_out in mixture.held_out):
+        return f"{HELD_OUT} ({held_out})"
+    if reason := refusal(licence, mixture.licences):
+        return reason
+    return "rate 0" if (mixture.relative_rates() or {}).get(group_of(mixture, name)) == 0 else None
+
+
+def group_of(mixture: Mixture, name: str) -> str:
+    """The group that a task is weighed in: its submixture, or the part of it that the rates name.
+
+    Raises InputError if the rates name parts of the submixture alone and the task belongs to none of them.
+    """
+    submixture, _, bare = name.partition("/")
+    entry = catalogue().get(real_name(name))
+    # Ready-made copies name the source in front: muffin/dialog_zs_opt.
+    part = entry.part if entry else next((part for part in PARTS.get(submixture, ()) if bare.startswith(f"{part}_")), None)
+    group = mixture.group(submixture, part)
+    if group is None:
+        parts = [rated for rated in mixture.relative_rates() or {} if rated.startswith(f"{submixture}/")]
+        raise InputError(
+            f"{name}: no rate, as `mixture.rates` names only {', '.join(parts)} and the task belongs to none of these; "
+            f"write the rates as a mapping that also has `{submixture}`, for all other tasks of it, or choose others with `tasks:`"
+        )
+    return group
+
+
+def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -> None:
+    """Raises InputError if every task was left out, with the commonest reason."""
+    if not tasks and left_out:
+        reasons = [left.reason for left in left_out]
+        most = max(dict.fromkeys(reasons), key=reasons.count)
+        raise InputError(
+            f"no task is left to train on: all {len(left_out):,} are left out, {reasons.count(most):,} for `{most}`; "
+            "change `licences`, `rates` or `tasks` of `mixture`"
+        )
 
 
 def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, room: Room | None = None) -> Stream:
@@ -54,13 +138,33 @@ def one_pass(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
     return sum(task.weight for task in _capped(mixture, tasks).values())
 
 
-def _held_out(mixture: Mixture, task: Task) -> bool:
-    """Whether a task tests a benchmark that the recipe keeps out of training, or a kind of generalisation, as the embedded world's do: never trained on."""
-    return task.held_out is not None and (task.held_out not in BENCHMARKS or task.held_out in mixture.held_out)
+def _check_data(mixture: Mixture) -> None:
+    """Raises InputError naming every submixture without data at once, and the overrides that would give it."""
+    missing = [name for name, submixture in mixture.submixtures.items() if submixture.data is None and name not in EMBEDDED]
+    if missing:
+        wanted = " ".join(f"mixture.submixtures.{name}.data=PATH" for name in missing)
+        known = all(name in SUBMIXTURES for name in missing)
+        hint = "; `openflan mixture` with the same recipe says what to fetch" if known else f"; only {' and '.join(EMBEDDED)} come with openflan"
+        raise InputError(f"no data for {', '.join(missing)}: add {wanted} (each a file or folder, or hub:OWNER/NAME){hint}")
+
+
+def _check_named(mixture: Mixture, submixture: str, passed_over: list[LeftOut]) -> None:
+    """Raises InputError for tasks that the recipe names outright, not by a pattern, though it forbids them."""
+    patterns = mixture.submixtures[submixture].tasks
+    named = [left for left in passed_over if left.reason != "rate 0" and not {left.task, left.task.partition("/")[2]}.isdisjoint(patterns)]
+    if not named:
+        return
+    if named[0].reason.startswith(HELD_OUT):
+        names = ", ".join(left.task for left in named if left.reason.startswith(HELD_OUT))
+        raise InputError(f"submixture `{submixture}`: {names} held out for evaluation, never trained on; take it out of `tasks:`")
+    raise InputError(
+        f"submixture `{submixture}`: {', '.join(f'{left.task} ({left.reason})' for left in named)} not allowed by `mixture.licences`; "
+        "take it out of `tasks:`, or allow its licence"
+    )
 
 
 def _capped(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, Capped]:
-    return {name: Capped(task.submixture, len(task.rows), mixture.cap(task.submixture)) for name, task in tasks.items()}
+    return {name: Capped(group := group_of(mixture, name), len(task.rows), mixture.cap(group)) for name, task in tasks.items()}
 
 
 def _style_shares(styles: Styles, task: Task) -> StyleShares:

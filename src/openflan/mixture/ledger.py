@@ -1,6 +1,6 @@
-"""What the mixture gives each task, before any training: the ledger.
+"""What the mixture gives each task, before any training: the shares of the ledger.
 
-Shares are exact; lengths, truncation and packing are measured on the first examples of the very stream that will be trained on.
+They are exact. Lengths, truncation and packing are measured on the first examples of the stream (`packing.measure`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from openflan.mixture.build import group_of
 from openflan.mixture.overlap.drop import dropped_rows
 from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
@@ -18,12 +19,13 @@ from openflan.templates.render import Rendered
 
 def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, examples: int) -> list[dict[str, Any]]:
     """One row a task: submixture, category, rows, those left out as overlaps or as nothing to learn from (`refused`; neither are among `rows`), cap,
-    weight, share of the mixture, and passes over its rows in `examples` examples."""
+    weight, rows that the cap hides from the weight, share of the mixture, and passes over its rows in `examples` examples."""
     table = []
     for entry in stream.entries:
         task = tasks[entry.task.name]
-        cap = mixture.cap(task.submixture)
+        cap = mixture.cap(group_of(mixture, task.name))
         rows = len(task.rows)
+        weight = rows if cap is None else min(rows, cap)
         table.append(
             {
                 "task": task.name,
@@ -33,7 +35,8 @@ def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, ex
                 "overlaps_dropped": dropped_rows(task),
                 "refused": task.refused,
                 "cap": cap,
-                "weight": rows if cap is None else min(rows, cap),
+                "weight": weight,
+                "hidden_by_cap": rows - weight,
                 "share": entry.share,
                 "passes": entry.share * examples / rows,
             }
@@ -41,14 +44,35 @@ def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, ex
     return table
 
 
-def by_submixture(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same, summed over the tasks of each submixture."""
-    names = dict.fromkeys(row["submixture"] for row in table)
-    return [
-        {"submixture": name, "tasks": len(rows), "rows": sum(row["rows"] for row in rows), "share": sum(row["share"] for row in rows)}
-        for name in names
-        for rows in [[row for row in table if row["submixture"] == name]]
-    ]
+def by_submixture(table: list[dict[str, Any]], examples: int) -> list[dict[str, Any]]:
+    """The same, summed over the tasks of each submixture; passes are over all of its rows together."""
+    return _summed(table, "submixture", examples)
+
+
+def by_category(table: list[dict[str, Any]], examples: int) -> list[dict[str, Any]]:
+    """The same over categories, which may span submixtures, the largest share first."""
+    return sorted(_summed(table, "category", examples), key=lambda row: -row["share"])
+
+
+def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[str, Any]]:
+    members: dict[str, list[dict[str, Any]]] = {}
+    for row in table:
+        members.setdefault(row[key], []).append(row)
+    found = []
+    for name, rows in members.items():
+        total, share = sum(row["rows"] for row in rows), sum(row["share"] for row in rows)
+        found.append(
+            {
+                key: name,
+                "tasks": len(rows),
+                "rows": total,
+                "weight": sum(row["weight"] for row in rows),
+                "hidden_by_cap": sum(row["hidden_by_cap"] for row in rows),
+                "share": share,
+                "passes": share * examples / total,
+            }
+        )
+    return found
 
 
 def formats(examples: Iterable[Rendered]) -> dict[str, int]:

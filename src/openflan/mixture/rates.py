@@ -1,7 +1,7 @@
 """How often each task is drawn.
 
-Inside a submixture a task weighs min(rows, cap); submixtures stand in fixed relative rates (Chung et al. 2022, section 2.1 and Table 23). A cap is
-a weight, never a cut: a capped task is still read in full over time.
+Inside a group a task weighs min(rows, cap); groups stand in fixed relative rates (Chung et al. 2022, section 2.1 and Table 23). A group is a submixture
+or, where the rates name it, a part of one. A cap is a weight, never a cut: a capped task is still read in full over time.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from openflan.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """A task's rows and the most of them that count; `cap=None` counts them all."""
+    """A task's group, its rows and the most of them that count; `cap=None` counts them all."""
 
-    submixture: str
+    group: str
     rows: int
     cap: int | None = None
 
@@ -31,20 +31,20 @@ class Capped:
 def shares(tasks: Mapping[str, Capped], rates: Mapping[str, float] | None) -> dict[str, float]:
     """Each task's share of the mixture; they sum to 1.
 
-    `rates` are relative and may name submixtures that are not present; None weighs submixtures by their capped size.
-    Raises InputError naming the tasks without rows, or if the rates of the submixtures that are present sum to 0.
+    `rates` are relative and may name groups that are not present; None weighs groups by their capped size.
+    Raises InputError naming the tasks without rows, or if the rates of the groups that are present sum to 0.
     """
     empty = [name for name, task in tasks.items() if task.weight == 0]
     if empty:
         raise InputError(f"no rows in {', '.join(empty)}: check their `data:`, or leave them out with `tasks:`")
     sizes: dict[str, int] = {}
     for task in tasks.values():
-        sizes[task.submixture] = sizes.get(task.submixture, 0) + task.weight
+        sizes[task.group] = sizes.get(task.group, 0) + task.weight
     relative = {name: float(size) if rates is None else rates.get(name, 0.0) for name, size in sizes.items()}
     total = sum(relative.values())
     if total <= 0:
         raise InputError("the rates of the submixtures sum to 0: nothing would be drawn")
-    return {name: relative[task.submixture] / total * task.weight / sizes[task.submixture] for name, task in tasks.items()}
+    return {name: relative[task.group] / total * task.weight / sizes[task.group] for name, task in tasks.items()}
 
 
 def counts_at(shares_T: NDArray[np.float64], before_T: NDArray[np.int64], drawn: int) -> NDArray[np.int64]:

@@ -49,10 +49,11 @@ class Stream:
         self._permutation = lru_cache(maxsize=4096)(self._make_permutation)
 
     def __getitem__(self, position: int) -> Rendered:
-        tasks, rows, _ = self._block(position // BLOCK)
-        offset = position % BLOCK
-        entry: Entry = self.entries[tasks[offset]]
-        return entry.renderer.render(int(rows[offset]), self._style(entry, position), self.seed, position, room=self.room)
+        return self._render(position, self.room)
+
+    def unpruned(self, position: int) -> Rendered:
+        """The example with all its exemplars, whether or not they fit `room`."""
+        return self._render(position, None)
 
     def source(self, position: int) -> tuple[str, int, int]:
         """Task name, row and pass (from 0) at a position, without rendering it."""
@@ -65,6 +66,12 @@ class Stream:
         while len(self._counts) <= block:
             self._counts.append(counts_at(self._shares, self._counts[-1], len(self._counts) * BLOCK))
         return self._counts[block]
+
+    def _render(self, position: int, room: Room | None) -> Rendered:
+        tasks, rows, _ = self._block(position // BLOCK)
+        offset = position % BLOCK
+        entry: Entry = self.entries[tasks[offset]]
+        return entry.renderer.render(int(rows[offset]), self._style(entry, position), self.seed, position, room=room)
 
     def _style(self, entry: Entry, position: int) -> Style:
         draws, shares = Draws(self.seed, "style", position), entry.styles

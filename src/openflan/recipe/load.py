@@ -63,6 +63,12 @@ def packaged_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def planning_recipes() -> dict[str, Path]:
+    """Packaged recipes of models that cannot be had, by name (`shapes/...`): for estimates only."""
+    folder = Path(str(files("openflan") / "recipes" / "shapes"))
+    return {f"shapes/{path.stem}": path for path in sorted(folder.glob("*.yaml"))}
+
+
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as YAML with every default filled in; loading it gives the same recipe."""
     return yaml.dump(recipe.model_dump(mode="json", exclude_none=True), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
@@ -90,7 +96,7 @@ def _find(name: str, folder: Path) -> Path:
     path = folder / name
     if path.is_file():
         return path
-    packaged = packaged_recipes()
+    packaged = packaged_recipes() | planning_recipes()
     if name in packaged:
         return packaged[name]
     hint = did_you_mean(name, packaged) or f" (packaged: {', '.join(packaged) or 'none'})"

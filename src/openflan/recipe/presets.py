@@ -7,17 +7,40 @@ from collections.abc import Mapping
 RATES: Mapping[str, Mapping[str, float]] = {
     "proportion-a": {"muffin": 52.0, "t0_sf": 15.0, "cot": 3.0, "niv2": 30.0},
     "proportion-b": {"muffin": 46.0, "t0_sf": 27.9, "cot": 1.8, "niv2": 24.2},
+    "release": {"muffin/flan2021": 40.0, "muffin/dialog": 3.0, "muffin/program_synthesis": 0.0, "t0_sf": 32.0, "niv2": 20.0, "cot": 5.0},
 }
-"""Shares of the submixtures in percent (Chung et al. 2022, Table 23).
+"""Shares in percent, of submixtures or of their parts.
 
-A: the scaling study and the ablations; B: the other runs, Flan-T5 among them. B sums to 99.9.
+`proportion-a`, `proportion-b` (Chung et al. 2022, Table 23): A for the scaling study and the ablations; B for the other runs, Flan-T5 among them. B
+sums to 99.9. `release`: the public release of the collection (google-research/FLAN, flan/v2/run_example.py), which has no program synthesis.
 """
+
+PARTS: Mapping[str, tuple[str, ...]] = {"muffin": ("flan2021", "dialog", "program_synthesis")}
+"""The parts of submixtures that rates may name, as `muffin/dialog`: those of the public list of tasks."""
 
 CAPS: Mapping[str, int] = {"muffin": 30_000, "t0_sf": 20_000, "cot": 100_000, "niv2": 5_000}
 """The most examples of a task that count towards its rate, by submixture (Chung et al. 2022, Table 23)."""
+
+PRESET_CAPS: Mapping[str, Mapping[str, int | None]] = {"release": {"muffin/dialog": 200_000, "niv2": None}}
+"""Where a preset's caps are others: the release (flan/v2/constants.py and mixtures.py) lets 200,000 examples of a dialog set count, and as all of NIV2
+is one task to it, every instance of a natural instruction."""
 
 INVERTED = 0.3 / 1.3
 """The share of inverted examples: the release of the collection (flan/v2/mixtures.py) weighs an inverted chain-of-thought task 0.3 beside its direct one."""
 
 EXEMPLARS_ONLY = 0.34
 """The share of few-shot examples without instruction: in the release (flan/v2/templates.py) 357 of 1,060 few-shot templates hold fields alone."""
+
+PARAMETERS: Mapping[str, float] = {
+    "flan-t5-small": 60e6,
+    "flan-t5-base": 220e6,
+    "flan-t5-large": 770e6,
+    "flan-t5-xl": 3e9,
+    "flan-t5-xxl": 11e9,
+    "flan-palm-8b": 8e9,
+    "flan-palm-62b": 62e9,
+    "flan-palm-540b": 540e9,
+    "flan-cont-palm-62b": 62e9,
+    "flan-u-palm-540b": 540e9,
+}
+"""The parameters that Table 2's FLOPs count, by recipe: solved from them (for T5 the sizes of T5 1.0, not those of its first column)."""

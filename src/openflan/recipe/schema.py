@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
-from openflan.recipe.presets import CAPS, EXEMPLARS_ONLY, INVERTED, RATES
+from openflan.recipe.presets import CAPS, EXEMPLARS_ONLY, INVERTED, PARTS, PRESET_CAPS, RATES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 WordingsName: TypeAlias = Literal["original", "openflan", "both"]
@@ -112,11 +112,20 @@ class Mixture(Section):
     """Which tasks, and how much of each."""
 
     submixtures: dict[str, Submixture] = Field(description="submixture name to its tasks", min_length=1)
-    rates: Rates | None = Field(None, description=f"shares of the submixtures: {', '.join(RATES)}, or a mapping; absent: by capped size")
+    rates: Rates | None = Field(
+        None, description=f"shares of the submixtures, or of parts such as muffin/dialog: {', '.join(RATES)}, or a mapping; absent: by capped size"
+    )
+    licences: list[str] | None = Field(
+        None, min_length=1, description="licences that the rows of a task may have, such as [mit, cc-by-*]; tasks of others, or of unknown ones, are left out"
+    )
     held_out: list[BenchmarkName] = Field(["mmlu"], description="benchmarks that will be evaluated: tasks made from them are not trained on (section 2.1)")
     drop_overlaps: Path | None = Field(None, description="leaves out the rows that this file names; `openflan overlap --out` writes it (docs/contamination.md)")
 
-    @field_validator("held_out", mode="before")
+    validation_rows: int = Field(
+        0, ge=0, description="rows of each task, a tenth of them at most, that are never trained on; the loss on them is measured every `evaluation.every` steps"
+    )
+
+    @field_validator("held_out", "licences", mode="before")
     @classmethod
     def _one_or_more(cls, names: Any) -> Any:
         return [names] if isinstance(names, str) else names
@@ -132,22 +141,41 @@ class Mixture(Section):
     def _consistent_rates(self) -> Mixture:
         shares = self.relative_rates()
         if shares is not None:
-            unknown = [name for name in shares if name not in self.submixtures] if isinstance(self.rates, dict) else []
-            absent = [name for name in self.submixtures if name not in shares]
+            named = {group: group.partition("/")[0] for group in shares}
+            unknown = [group for group, name in named.items() if name not in self.submixtures] if isinstance(self.rates, dict) else []
+            absent = [name for name in self.submixtures if name not in named.values()]
             if unknown or absent:
                 raise ValueError(f"`rates` and `submixtures` name different things: {', '.join(unknown + absent)}")
-            if sum(shares[name] for name in self.submixtures) <= 0:
+            for group, name in named.items():
+                if group != name and group.partition("/")[2] not in PARTS.get(name, ()):
+                    known = f"; its parts: {', '.join(PARTS[name])}" if name in PARTS else "; it has none"
+                    raise ValueError(f"`rates`: `{group}` is no part of {name}{known}")
+            if sum(share for group, share in shares.items() if named[group] in self.submixtures) <= 0:
                 raise ValueError("`rates` sum to 0: nothing would be drawn")
         return self
 
     def relative_rates(self) -> dict[str, float] | None:
-        """The named or given rates, not normalised; None: by capped size."""
+        """The named or given rates, not normalised, of submixtures and of parts (`muffin/dialog`); None: by capped size."""
         return dict(RATES[self.rates]) if isinstance(self.rates, str) else self.rates
 
-    def cap(self, submixture: str) -> int | None:
-        """The submixture's cap, the paper's where the recipe states none."""
+    def group(self, submixture: str, part: str | None = None) -> str | None:
+        """What weighs a submixture's tasks, or those of one of its parts, together: the part if the rates name it, else the submixture.
+
+        None if the rates name only other parts of it.
+        """
+        rates = self.relative_rates()
+        if rates is None or f"{submixture}/{part}" not in rates:
+            return submixture if rates is None or submixture in rates else None
+        return f"{submixture}/{part}"
+
+    def cap(self, group: str) -> int | None:
+        """The cap of the tasks of a group (see `group`): the recipe's for its submixture, else the preset's, else the paper's."""
+        submixture = group.partition("/")[0]
         stated = self.submixtures[submixture].cap
-        return stated if stated is not None else CAPS.get(submixture)
+        if stated is not None:
+            return stated
+        preset = PRESET_CAPS.get(self.rates, {}) if isinstance(self.rates, str) else {}
+        return preset[group] if group in preset else CAPS.get(submixture)
 
 
 class Packing(Section):
@@ -163,13 +191,31 @@ class Packing(Section):
 class Training(Section):
     """The optimisation (section 2.2 and Table 22)."""
 
-    optimizer: Literal["adafactor"] = Field("adafactor", description="Adafactor as in T5X")
-    learning_rate: float = Field(5e-4, gt=0, description="constant (Table 22: 5e-4 for T5, 3e-3 for PaLM 8B)")
+    optimizer: Literal["adafactor", "adamw"] = Field("adafactor", description="adafactor as in T5X, the paper's; or adamw, with 8 bytes of state a weight")
+    learning_rate: float = Field(5e-4, gt=0, description="its highest value (Table 22, where it is constant: 5e-4 for T5, 3e-3 for PaLM 8B)")
+    schedule: Literal["constant", "linear", "cosine", "rsqrt"] = Field(
+        "constant", description="the learning rate after warm-up: constant as in the paper, falling to 0 at the last step, or with 1 / sqrt(step)"
+    )
+    warmup_steps: int = Field(0, ge=0, description="steps in which the learning rate rises to `learning_rate`, in equal parts")
+    weight_decay: float = Field(0.0, ge=0, description="a step takes this share, times the learning rate, off each weight; adamw spares norms and biases")
+    momentum: float | None = Field(None, gt=0, lt=1, description="beta1, the average over gradients; absent: none for adafactor, 0.9 for adamw")
+    clip_norm: float | None = Field(None, gt=0, description="the longest a step's whole gradient may be; longer ones are scaled down; absent: not clipped")
+    z_loss: float = Field(0.0, ge=0, description="weight of the squared logarithm of the softmax's denominator (T5X's default 1e-4; the paper names none)")
     batch_size: PositiveInt = Field(64, description="packed rows a step, over all devices (Table 22: 64 for T5)")
     micro_batch_size: PositiveInt | None = Field(None, description="packed rows at a time, which changes memory but not the result; absent: all")
     steps: PositiveInt = Field(description="optimiser steps")
     precision: Literal["float32", "bf16"] = Field("float32", description="arithmetic of forward and backward; weights stay float32")
     step_offset: int = Field(0, ge=0, description="steps that the optimiser pretends to have made; T5X counts pretraining (1,100,000 for LM-adapted T5)")
+    activation_checkpointing: Literal["none", "full"] = Field("none", description="full: layers are computed again in the backward pass, a third more work")
+    compile: Literal["none", "fullgraph"] = Field("none", description="fullgraph: torch.compile of the whole model, which must not fall back to Python")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Training:
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"`warmup_steps` is {self.warmup_steps:,}, `steps` {self.steps:,}: the warm-up would never end")
+        if self.optimizer == "adamw" and self.step_offset:
+            raise ValueError("`step_offset` belongs to `optimizer: adafactor`; leave it out")
+        return self
 
 
 class Checkpoints(Section):
@@ -177,6 +223,31 @@ class Checkpoints(Section):
 
     every: PositiveInt = Field(1_000, description="steps between checkpoints; the last step always has one")
     keep: PositiveInt = Field(3, description="newest checkpoints that stay")
+
+
+class Evaluation(Section):
+    """What is measured while training; absent, nothing is until `openflan evaluate`."""
+
+    every: PositiveInt = Field(1_000, description="steps between evaluations; the last step always has one")
+    validation_examples: PositiveInt = Field(512, description="examples, made of the rows that `mixture.validation_rows` holds back, whose loss is measured")
+    benchmarks: list[str] = Field([], description="held-out benchmarks, such as [bbh, mgsm:cot, mmlu]; `:cot` asks for chains of thought")
+    data: Path | None = Field(None, description="the folder that holds bbh/, mgsm/, ... (microflan needs none)")
+    limit: PositiveInt | None = Field(None, description="the first so many items of each task; absent: all")
+    max_tokens: PositiveInt | None = Field(None, description="the most tokens of an answer; absent: each benchmark's own")
+    select: str | None = Field(
+        None, description="the benchmark, such as mgsm:cot, by whose average the best checkpoint is chosen; absent: the mean over all (section 2.2)"
+    )
+
+    @field_validator("benchmarks", mode="before")
+    @classmethod
+    def _one_or_more(cls, names: Any) -> Any:
+        return [names] if isinstance(names, str) else names
+
+    @model_validator(mode="after")
+    def _selects_what_it_measures(self) -> Evaluation:
+        if self.select is not None and self.select not in self.benchmarks:
+            raise ValueError(f"`select: {self.select}` is none of its `benchmarks` ({', '.join(self.benchmarks) or 'there are none'})")
+        return self
 
 
 class Recipe(Section):
@@ -189,3 +260,4 @@ class Recipe(Section):
     packing: Packing = Field(Packing(), description="tokens a row")
     training: Training = Field(description="the optimisation")
     checkpoints: Checkpoints = Field(Checkpoints(), description="what is kept while training")
+    evaluation: Evaluation | None = Field(None, description="what is measured while training")

@@ -15,6 +15,7 @@ from typing import NoReturn
 from openflan.errors import InputError, OpenflanError
 from openflan.tasks.catalogue import SUBMIXTURES
 from openflan.tasks.hub import is_hub
+from openflan.tasks.muffin.find import MUFFIN, find_muffin
 from openflan.tasks.sources import COT, LAYOUTS, READERS, READY_MADE, Layout, find_submixture
 from openflan.tasks.task import Opener, name_of
 
@@ -41,11 +42,26 @@ def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
     if not data.exists():
         raise InputError(f"{data}: no such file or folder")
     places = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
-    found = [task for place, named in places for layout in _layouts(place) for task in _in_place(place, layout, named)]
+    found = [task for place, named in places for task in (_of_muffin(place, named) or _in_layouts(place, named))]
     if not found:
         find_submixture(submixture or OWN, data)
     seen: set[str] = set()
     return tuple(_once(task, seen) for task in found)
+
+
+def _of_muffin(place: Path, submixture: str | None) -> list[Reached]:
+    """Muffin's data sets as their publishers have them, which are told by their files' names, as recipes do; none in a folder of another submixture."""
+    if not place.is_dir() or (submixture or place.absolute().name) != MUFFIN:
+        return []
+    try:
+        return [Reached(name, opener) for name, opener in find_muffin(place).items()]
+    except InputError as error:
+        return [Reached(name_of(MUFFIN, place.name), partial(_raise, error))]
+
+
+def _in_layouts(place: Path, submixture: str | None) -> Iterator[Reached]:
+    for layout in _layouts(place):
+        yield from _in_place(place, layout, submixture)
 
 
 def _layouts(place: Path) -> list[Layout]:

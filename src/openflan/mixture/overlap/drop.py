@@ -6,7 +6,6 @@ the kind `stock` drop nothing; other lines that should not count can be deleted 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,29 +13,12 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.mixture.overlap.report import row_hash
 from openflan.run import read_jsonl
-from openflan.tasks.task import Row, Rows, Task
+from openflan.tasks.subset import Without
+from openflan.tasks.task import Task
 
 
-class Without:
-    """Rows without some of them; the others move up. Costs memory for what is left out, not for what stays."""
-
-    def __init__(self, rows: Rows, dropped: set[int]) -> None:
-        self._rows = rows
-        # A row moves by the number of dropped ones before it: the j-th dropped row d has d - j kept ones before it.
-        self._before = [number - place for place, number in enumerate(sorted(dropped))]
-
-    @property
-    def dropped(self) -> int:
-        """The number of rows left out."""
-        return len(self._before)
-
-    def __len__(self) -> int:
-        return len(self._rows) - len(self._before)
-
-    def __getitem__(self, index: int) -> Row:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        return self._rows[index + bisect_right(self._before, index)]
+class _NoOverlaps(Without):
+    """Told apart from rows that are left out for other reasons."""
 
 
 def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
@@ -63,9 +45,14 @@ def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
         dropped.setdefault(name, set()).add(row)
     if named and named.isdisjoint(tasks):
         raise InputError(f"{path}: names none of the mixture's tasks, but {', '.join(sorted(named)[:3])}; make it from this recipe with `openflan overlap`")
-    return {name: replace(task, rows=Without(task.rows, dropped[name])) if name in dropped else task for name, task in tasks.items()}
+    return {name: replace(task, rows=_NoOverlaps(task.rows, dropped[name])) if name in dropped else task for name, task in tasks.items()}
 
 
 def dropped_rows(task: Task) -> int:
     """How many rows of a task were left out by `without_overlaps`."""
-    return task.rows.dropped if isinstance(task.rows, Without) else 0
+    rows = task.rows
+    while isinstance(rows, Without):
+        if isinstance(rows, _NoOverlaps):
+            return rows.dropped
+        rows = rows.rows
+    return 0

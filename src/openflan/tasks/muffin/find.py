@@ -7,6 +7,7 @@ task's. Every record is converted once when its task is opened, so that changed 
 from __future__ import annotations
 
 import re
+import warnings
 from array import array
 from collections.abc import Callable
 from functools import partial
@@ -69,7 +70,7 @@ def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slic
     if missing := frozenset(dataset.columns) - found:
         needed = listed(frozenset(dataset.columns))
         raise InputError(f"{source.place(0)}: {dataset.name} needs the columns {needed}; found {listed(found)}, not {listed(missing)}")
-    kept, wanted = array("I"), range(len(source))[window]
+    kept, wanted = array("I"), _wanted(source, window, dataset)
     for index, record in enumerate(watched(source)):
         if index not in wanted:
             continue
@@ -91,6 +92,18 @@ def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slic
         licence=entry.licence,
         refused=len(wanted) - len(kept),
     )
+
+
+def _wanted(source: Records, window: slice, dataset: Dataset) -> range:
+    """The records in the window; all of a file that is too short to reach into it, as an excerpt has nothing to keep back."""
+    wanted = range(len(source))[window]
+    if wanted or not len(source):
+        return wanted
+    warnings.warn(
+        f"{source.place(0)}: {len(source):,} records of {dataset.name}, none in its window {dataset.split}, so it is no whole split: all are used",
+        stacklevel=3,
+    )
+    return range(len(source))
 
 
 def _row(row: Callable[[Raw], Row | None], record: Record) -> Row:

@@ -1,0 +1,108 @@
+"""`openflan mixture` for a recipe whose data is not all here: its tasks and shares from the catalogue, and exactly what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import typer
+
+from openflan.cli.output import next_command, print_counts, print_json, print_table
+from openflan.mixture.offline import Missing, Offline, Planned, Sum, offline_ledger, without_data
+from openflan.recipe.schema import Mixture, Recipe
+from openflan.tasks.hub import is_hub
+from openflan.tasks.sources import open_submixture
+from openflan.tasks.task import Task
+
+_NAMED = 5
+"""Missing tasks that are named one by one; the rest are counted."""
+
+
+def offline(name: str, recipe: Recipe, as_json: bool) -> None:
+    """Prints the offline ledger of a recipe; `name` is what the user called it."""
+    found = offline_ledger(recipe.mixture, open_here(recipe.mixture))
+    rates = recipe.mixture.rates if isinstance(recipe.mixture.rates, str) else recipe.mixture.relative_rates()
+    if as_json:
+        print_json({"recipe": recipe.name, "offline": True, "rates": rates} | found.described)
+        return
+    print_table(
+        f"{recipe.name}: {len(found.tasks):,} tasks, counted from the catalogue where their rows are not here",
+        ["task", "category", "rows", "from", "cap", "counted", "share %", "passes"],
+        [
+            [task.task, task.category, "unknown" if task.rows is None else task.rows, _from(task), task.cap, task.weight, 100 * task.share, task.passes]
+            for task in found.tasks
+        ],
+    )
+    _print_sums("categories", found.categories)
+    if [one.name for one in found.groups] != [one.name for one in found.submixtures]:
+        _print_sums("groups", found.groups)
+    _print_sums("submixtures", found.submixtures)
+    _print_notes(recipe, found, rates)
+    print_left_out({"task": left.task, "reason": left.reason} for left in found.left_out)
+    for one in found.missing:
+        _print_missing(one)
+    wanted = " ".join(f"mixture.submixtures.{one}.data=PATH" for one in without_data(recipe.mixture))
+    next_command(f"openflan finetune {name} {wanted}")
+
+
+def open_here(mixture: Mixture) -> dict[str, dict[str, Task]]:
+    """The opened tasks of every submixture whose rows are on this machine; what stands on the hub is left there.
+
+    Raises InputError for data that is stated but not there, and for a submixture without data that is not of the collection.
+    """
+    absent = set(without_data(mixture))
+    return {
+        name: open_submixture(name, submixture.data)
+        for name, submixture in mixture.submixtures.items()
+        if name not in absent and not (submixture.data is not None and is_hub(submixture.data))
+    }
+
+
+def print_left_out(left_out: Iterable[Mapping[str, Any]]) -> None:
+    """How many tasks are left out for each reason; `left_out` as in the ledger, names are in its JSON."""
+    print_counts("tasks left out", {f"({reason})": number for reason, number in Counter(left["reason"] for left in left_out).most_common()})
+
+
+def _print_sums(title: str, sums: tuple[Sum, ...]) -> None:
+    print_table(
+        title,
+        [title, "tasks", "here", "rows", "counted", "share %", "passes"],
+        [[one.name, one.tasks, one.here, _rows(one), one.weight, 100 * one.share, one.passes] for one in sums],
+    )
+
+
+def _from(task: Planned) -> str:
+    """Where the number of rows is from."""
+    return "data" if task.here else "-" if task.rows is None else "catalogue"
+
+
+def _rows(one: Sum) -> int | str:
+    if not one.unknown:
+        return one.rows
+    return f"{one.rows:,} + unknown" if one.rows else "unknown"
+
+
+def _print_notes(recipe: Recipe, found: Offline, rates: str | Mapping[str, float] | None) -> None:
+    rated = rates if isinstance(rates, str) else "by capped size" if rates is None else "as the recipe states them"
+    typer.echo(f"rates: {rated}; counted: rows, at most the cap")
+    if found.assumed:
+        names = ", ".join(task.task for task in found.assumed)
+        caps = ", ".join(f"{weight:,}" for weight in sorted({task.weight for task in found.assumed}))
+        typer.echo(f"rows unknown, so that each counts as much as its cap ({caps}): {names}")
+    typer.echo(
+        f"passes: over a task's rows, and for sums over what counts of them, in {found.examples:,} examples, which is all that is counted; "
+        f"how many examples {recipe.training.steps:,} steps hold is measured once data and tokenizer are here"
+    )
+    task, examples = found.first_repeated
+    if task:
+        typer.echo(f"first to be repeated: {task}, after {examples:,} examples")
+    if recipe.mixture.drop_overlaps is not None:
+        typer.echo("overlaps are not dropped from these counts")
+
+
+def _print_missing(one: Missing) -> None:
+    number = f"all {len(one.tasks):,} tasks" if one.all_of_it else f"{len(one.tasks):,} task{'s' * (len(one.tasks) > 1)}"
+    names = "" if one.all_of_it else f" ({', '.join(one.tasks[:_NAMED])}{', ...' if len(one.tasks) > _NAMED else ''})"
+    typer.echo(f"missing: {number} of {one.submixture}{names}; give them with {one.override}")
+    typer.echo(f"  {one.get}")

@@ -1,0 +1,227 @@
+"""The ledger of a mixture whose rows are not all here: from the catalogue's counts, without data, tokenizer or model.
+
+Decision: every task of the catalogue that the recipe chooses is counted as if its rows were here, with the number of rows that is published, or that of
+the data where a submixture's is at hand; a task without a published number counts as much as its cap allows. Price: shares are those of the whole
+recipe, and training on a part of the data has others, which the ledger proper tells once every submixture has data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from openflan.errors import InputError
+from openflan.mixture.build import LeftOut, check_something_left, group_of, why_left_out
+from openflan.mixture.licences import UNKNOWN, check_licences, licence_of
+from openflan.mixture.rates import Capped, shares
+from openflan.recipe.schema import Mixture
+from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, how_to_get, real_name
+from openflan.tasks.task import Task, select
+
+IN_ITS_FILE = "licence stated in its file, which is not here"
+"""Why a natural instruction is left out whose licence nobody can see yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A task of the mixture, whether or not its rows are here.
+
+    `rows`: of the data if `here`, else as published; None if neither is known, and then `weight` is the cap. `passes` over its rows in
+    `Offline.examples` examples, None where rows are unknown. `get`: what to fetch, None if the rows are here.
+    """
+
+    task: str
+    submixture: str
+    group: str
+    category: str
+    rows: int | None
+    here: bool
+    cap: int | None
+    weight: int
+    share: float
+    passes: float | None
+    licence: str | None
+    get: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Tasks of a submixture, group or category taken together; `rows` without those of the `unknown` tasks whose number is not published."""
+
+    name: str
+    tasks: int
+    here: int
+    rows: int
+    unknown: int
+    weight: int
+    share: float
+    passes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The tasks of a submixture whose rows are not here (`all_of_it`: none are), the override that points to data, and what to fetch."""
+
+    submixture: str
+    tasks: tuple[str, ...]
+    all_of_it: bool
+    override: str
+    get: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """The whole ledger. `examples`: the tasks' weights together, which is one pass in which no task counts more than its cap.
+
+    `first_repeated`: the task that is first through its rows, and after how many examples of the mixture.
+    """
+
+    examples: int
+    tasks: tuple[Planned, ...]
+    submixtures: tuple[Sum, ...]
+    groups: tuple[Sum, ...]
+    categories: tuple[Sum, ...]
+    left_out: tuple[LeftOut, ...]
+    missing: tuple[Missing, ...]
+    first_repeated: tuple[str, int]
+
+    @property
+    def assumed(self) -> tuple[Planned, ...]:
+        """The tasks whose rows are unknown, so that they count as much as their cap allows."""
+        return tuple(task for task in self.tasks if task.rows is None)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"assumed": [{"task": task.task, "weight": task.weight} for task in self.assumed]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a task: by its opened rows, by its entry, or by both."""
+
+    name: str
+    task: Task | None
+    entry: Entry | None
+
+    @property
+    def rows(self) -> int | None:
+        if self.task is not None:
+            return len(self.task.rows)
+        return self.entry.rows if self.entry else None
+
+    @property
+    def held_out(self) -> str | None:
+        return self.task.held_out if self.task is not None else self.entry.held_out if self.entry else None
+
+    @property
+    def licence(self) -> str | None:
+        return licence_of(self.task) if self.task is not None else self.entry.licence if self.entry else None
+
+    @property
+    def category(self) -> str:
+        return self.entry.category if self.entry else self.task.category if self.task is not None else ""
+
+
+def without_data(mixture: Mixture) -> tuple[str, ...]:
+    """The submixtures of the collection that the recipe names no data for; with any, only the offline ledger can be had."""
+    return tuple(name for name, submixture in mixture.submixtures.items() if submixture.data is None and name in SUBMIXTURES)
+
+
+def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> Offline:
+    """The ledger of the whole mixture; `here` holds the opened tasks of the submixtures whose rows are at hand.
+
+    Raises InputError as `open_mixture` does for patterns, rates and licences, and for a task with neither a number of rows nor a cap.
+    """
+    known = [one for name in mixture.submixtures for one in _chosen(mixture, name, here.get(name, {}))]
+    check_licences(mixture.licences, [one.licence for one in known])
+    reasons = {one.name: _reason(mixture, one) for one in known}
+    left_out = [LeftOut(name, reason) for name, reason in reasons.items() if reason]
+    kept = [one for one in known if not reasons[one.name]]
+    check_something_left({one.name: one for one in kept}, left_out)
+    capped = {one.name: _capped(mixture, one) for one in kept}
+    share = shares(capped, mixture.relative_rates())
+    examples = sum(task.weight for task in capped.values())
+    tasks = tuple(_planned(one, capped[one.name], share[one.name], examples) for one in kept)
+    first = min((task for task in tasks if task.rows is not None), key=lambda task: (task.rows or 0) / task.share, default=None)
+    return Offline(
+        examples=examples,
+        tasks=tasks,
+        submixtures=_sums(tasks, {task.task: task.submixture for task in tasks}, examples),
+        groups=_sums(tasks, {task.task: task.group for task in tasks}, examples),
+        categories=_sums(sorted(tasks, key=lambda task: task.category), {task.task: task.category for task in tasks}, examples),
+        left_out=tuple(left_out),
+        missing=tuple(_missing(mixture, tasks)),
+        first_repeated=("", 0) if first is None else (first.task, round((first.rows or 0) / first.share)),
+    )
+
+
+def _chosen(mixture: Mixture, submixture: str, tasks: Mapping[str, Task]) -> list[_Known]:
+    """The catalogue's tasks of a submixture, and those here that it does not have, as far as the recipe's patterns choose them."""
+    opened = {real_name(name): task for name, task in tasks.items()}
+    # Rows that others rendered stand for the whole submixture, in tasks of their own.
+    ready_made = any(task.finished for task in opened.values())
+    entries = {entry.name: entry for entry in find(submixture=submixture, held_out=None)} if submixture in SUBMIXTURES and not ready_made else {}
+    known = {name: _Known(name, opened.get(name), entries.get(name)) for name in [*entries, *(name for name in opened if name not in entries)]}
+    return list(select(known, mixture.submixtures[submixture].tasks).values())
+
+
+def _reason(mixture: Mixture, one: _Known) -> str | None:
+    reason = why_left_out(mixture, one.name, one.held_out, one.licence)
+    # With the files at hand, some of these tasks are let through.
+    return IN_ITS_FILE if reason == UNKNOWN and one.task is None and one.name.startswith("niv2/") else reason
+
+
+def _capped(mixture: Mixture, one: _Known) -> Capped:
+    group = group_of(mixture, one.name)
+    cap = mixture.cap(group)
+    rows = one.rows if one.rows is not None else cap
+    if rows is None:
+        raise InputError(f"{one.name}: how many rows it has is not published and `{group}` has no cap, so it cannot be weighed; give it one with `cap:`")
+    return Capped(group, rows, cap)
+
+
+def _planned(one: _Known, capped: Capped, share: float, examples: int) -> Planned:
+    return Planned(
+        task=one.name,
+        submixture=one.name.partition("/")[0],
+        group=capped.group,
+        category=one.category,
+        rows=one.rows,
+        here=one.task is not None,
+        cap=capped.cap,
+        weight=capped.weight,
+        share=share,
+        passes=share * examples / one.rows if one.rows else None,
+        licence=one.licence,
+        get=how_to_get(one.entry) if one.task is None and one.entry else None,
+    )
+
+
+def _sums(tasks: Iterable[Planned], names: Mapping[str, str], examples: int) -> tuple[Sum, ...]:
+    """The tasks summed by what `names` gives for each; `passes` over what counts of them, not over all rows."""
+    together: dict[str, list[Planned]] = {}
+    for task in tasks:
+        together.setdefault(names[task.task], []).append(task)
+    return tuple(
+        Sum(
+            name=name,
+            tasks=len(group),
+            here=sum(task.here for task in group),
+            rows=sum(task.rows or 0 for task in group),
+            unknown=sum(task.rows is None for task in group),
+            weight=(weight := sum(task.weight for task in group)),
+            share=(share := sum(task.share for task in group)),
+            passes=share * examples / weight,
+        )
+        for name, group in together.items()
+    )
+
+
+def _missing(mixture: Mixture, tasks: tuple[Planned, ...]) -> Iterable[Missing]:
+    for name in mixture.submixtures:
+        of_it = [task for task in tasks if task.submixture == name]
+        absent = tuple(task.task for task in of_it if not task.here)
+        if absent:
+            yield Missing(name, absent, len(absent) == len(of_it), f"mixture.submixtures.{name}.data=PATH", SUBMIXTURES[name].fetch)

@@ -1,0 +1,61 @@
+"""What a mixture is made of, for figures: every task with its category, languages and share, nothing fetched.
+
+Decision: shares are those of the offline ledger (see `mixture.offline`), with the rows themselves where a submixture's data lie on this machine; one that
+names the hub, no data, or a place that is not there, is counted by the catalogue. Price: a share can rest on a published number of rows, or on a cap
+where none is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from openflan.errors import InputError
+from openflan.mixture.offline import offline_ledger
+from openflan.recipe.schema import Mixture
+from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
+from openflan.tasks.hub import is_hub
+from openflan.tasks.sources import EMBEDDED, open_submixture
+from openflan.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """A task of a mixture. `opened`: its rows were counted here; `rows` is None if they were not and nothing is published."""
+
+    task: str
+    submixture: str
+    category: str
+    languages: tuple[str, ...]
+    rows: int | None
+    opened: bool
+    share: float
+
+
+def outline(mixture: Mixture) -> tuple[Outlined, ...]:
+    """Every task of the mixture that is trained on, in the order of its submixtures.
+
+    Raises InputError for a submixture whose data are not here and that the catalogue does not know, and as `offline_ledger` and the readers do.
+    """
+    for name, submixture in mixture.submixtures.items():
+        if name not in SUBMIXTURES and not _is_here(name, submixture.data):
+            raise InputError(
+                f"submixture `{name}`: its rows are not here (data: {submixture.data}), and the catalogue knows only {', '.join(SUBMIXTURES)}; "
+                "fetch them, or correct `data:`"
+            )
+    here = {name: open_submixture(name, one.data) for name, one in mixture.submixtures.items() if _is_here(name, one.data)}
+    tasks = {task.name: task for opened in here.values() for task in opened.values()}
+    return tuple(
+        Outlined(planned.task, planned.submixture, planned.category, _languages(planned.task, tasks), planned.rows, planned.here, planned.share)
+        for planned in offline_ledger(mixture, here).tasks
+    )
+
+
+def _is_here(name: str, data: Path | None) -> bool:
+    return name in EMBEDDED if data is None else not is_hub(data) and data.exists()
+
+
+def _languages(name: str, opened: dict[str, Task]) -> tuple[str, ...]:
+    """The catalogue's names where it knows the task, as those of `categories`: a reader's may be spelt otherwise."""
+    entry = catalogue().get(real_name(name))
+    return entry.languages if entry else opened[name].languages
