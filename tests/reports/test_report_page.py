@@ -206,7 +206,7 @@ def test_json_is_one_value_with_the_same_tables(tmp_path: Path) -> None:
     assert value["absent"] == []
     table = value["tables"]["bbh cot"]
     assert dict(zip(table["columns"], table["rows"][0], strict=True))["difference"] == 3.0
-    assert set(value["tables"]) == {"bbh cot", "training", "loss", "submixtures", "tasks", "formats", "counts"}
+    assert set(value["tables"]) == {"bbh cot", "results", "bbh cot by task", "training", "loss", "submixtures", "tasks", "formats", "counts"}
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

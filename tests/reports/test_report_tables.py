@@ -186,7 +186,7 @@ def test_samples_come_from_the_most_trained_model(tmp_path: Path) -> None:
         ("bbh", "direct", "snarks", "(A)", "(A)", "too-long", False),
         ("bbh", "direct", "no such task", "(A)", "(A)", "eos", None),
         ("mgsm", "cot", "en", "The answer is 1,200.", "1200", "eos", True),
-        ("mgsm", "direct", "en", "1200", "1200", "eos", None),
+        ("mgsm", "direct", "en", "1200", "1200", "eos", True),
         ("microflan", "direct", "microflan/any", "Red.", ("blue", "red"), "eos", True),
         ("microflan", "cot", "microflan/any", "First. So the answer is red.", "red", "eos", True),
         ("somebody's", "direct", "x", "red", "red", "eos", None),

@@ -9,6 +9,8 @@ from pathlib import Path
 import typer
 
 from openflan.cli.output import next_command, print_example, print_json
+from openflan.cli.task_figures import figures
+from openflan.cli.task_review import review
 from openflan.cli.task_rows import COLUMNS, Listed, checked, missing, of_entry, of_task, print_counted, print_lines
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, counts, find, how_to_get, language, real_name, resolve
@@ -20,6 +22,8 @@ from openflan.templates.style import Style
 from openflan.templates.wording import load_wordings, packaged_wordings, wordings_for
 
 app = typer.Typer(help="Browse tasks and see how they are rendered.", no_args_is_help=True)
+app.command("figures")(figures)
+app.command("review")(review)
 
 _DATA: Path | None = typer.Option(
     None, help="A file or folder with rows in any layout that recipes read, or folders of them named after submixtures. Without it: the embedded world."

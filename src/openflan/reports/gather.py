@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,13 +17,19 @@ from pydantic import TypeAdapter, ValidationError
 from openflan.errors import InputError
 from openflan.recipe.load import load_recipe
 from openflan.recipe.schema import Recipe
-from openflan.reports.samples import Sample, sample_generations
+from openflan.reports.samples import Sample, sample_generations, unanswered_generations
 from openflan.run import Run, read_jsonl
 
 SAMPLES = 10
 """Generations shown in a report."""
 
-_NO_AVERAGES = {"model", "benchmark", "mode", "averages", "normalized", "partial", "prompt_version", "tasks"}
+UNANSWERED = 5
+"""Generations without an answer shown in a report: whether the model or the extraction failed is for people to see."""
+
+_NO_AVERAGES = {
+    *("model", "benchmark", "mode", "split", "averages", "normalized", "partial", "prompt_version", "tasks", "intervals", "agreement", "curve"),
+    *("samples", "missing", "duplicates", "exemplars", "exemplars_dropped", "prompts_shortened", "exemplar_from_dev"),
+}
 """Keys of a score that are no mean over tasks."""
 
 T = TypeVar("T")
@@ -86,7 +92,8 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """A task's accuracy, chance and 95 % interval in percent; `too_long` and `truncated` count generations."""
+    """A task's accuracy, chance, 95 % interval, share of questions with an answer (`extracted`), share of generations that were cut (`truncation`) and
+    normalised accuracy in percent; `too_long` and `truncated` count generations."""
 
     accuracy: float
     n: int
@@ -94,11 +101,23 @@ class TaskResult:
     ci95: tuple[float, float] | None = None
     too_long: int = 0
     truncated: int = 0
+    extracted: float | None = None
+    truncation: float | None = None
+    normalized: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The uncertainty of a mean: its 95 % interval in percent, and the number of questions."""
+
+    ci95: tuple[float, float]
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
 class ModelScore:
-    """A model on a benchmark in a mode; `averages` has the headline `average` first."""
+    """A model on a benchmark in a mode; `averages` has the headline `average` first, `intervals` are theirs. `curve` is the average by number of
+    samples, where questions were answered several times; `prompts_shortened` counts prompts that lost exemplars."""
 
     model: str
     benchmark: str
@@ -108,6 +127,12 @@ class ModelScore:
     normalized: float | None = None
     partial: bool = False
     prompt_version: str | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    samples: int = 1
+    agreement: float | None = None
+    curve: Mapping[str, float | None] = field(default_factory=dict)
+    prompts_shortened: int = 0
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +154,7 @@ class Gathered:
     metrics: tuple[Step, ...]
     scores: tuple[ModelScore, ...]
     samples: tuple[Sample, ...]
+    unanswered: tuple[Sample, ...]
     provenance: Provenance | None
 
 
@@ -144,6 +170,7 @@ def gather(run: Run) -> Gathered:
         metrics=_checked(run.metrics, tuple[Step, ...], _lines(run.metrics)),
         scores=() if scores is None else _scores(run.scores, scores),
         samples=sample_generations(run.generations, SAMPLES),
+        unanswered=unanswered_generations(run.generations, UNANSWERED),
         provenance=None if provenance is None else _provenance(run.provenance, provenance),
     )
 
@@ -183,7 +210,7 @@ def _scores(path: Path, value: Any) -> tuple[ModelScore, ...]:
         whole.append(score | {"averages": averages})
     # A later score of the same model, benchmark and mode stands in the place of an earlier one.
     scores = _checked(path, tuple[ModelScore, ...], whole)
-    return tuple({(score.model, score.benchmark, score.mode): score for score in scores}.values())
+    return tuple({(score.model, score.benchmark, score.mode, score.split, score.samples): score for score in scores}.values())
 
 
 def _provenance(path: Path, value: Any) -> Provenance:

@@ -48,6 +48,7 @@ def render(gathered: Gathered) -> str:
         headlines=tables.headlines(gathered),
         comparisons=tables.before_after(gathered),
         checkpoints=tables.by_checkpoint(gathered),
+        scores=tables.scores(gathered),
         training=tables.training(gathered),
         curve=Markup(curve) if curve else None,  # noqa: S704 - our own drawing; it holds no data but numbers
         loss=tables.loss(gathered),
@@ -86,7 +87,8 @@ def commands(gathered: Gathered) -> list[str]:
         chosen = "" if score.model == "final" else f" --checkpoint {score.model.removeprefix('step-')}"
         data = " --data DATA" if score.benchmark in BENCHMARKS else ""
         part = "   # a part of the questions: --limit or --subset was given" if score.partial else ""
-        lines.append(f"openflan evaluate runs/{name} --benchmark {score.benchmark} --mode {score.mode}{data}{chosen}{part}")
+        more = (f" --split {score.split}" if score.split else "") + (f" --samples {score.samples}" if score.samples > 1 else "")
+        lines.append(f"openflan evaluate runs/{name} --benchmark {score.benchmark} --mode {score.mode}{more}{data}{chosen}{part}")
     return [*lines, f"openflan report runs/{name}"]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -41,17 +42,30 @@ class Sample:
 def sample_generations(folder: Path, count: int) -> tuple[Sample, ...]:
     """At most `count` generations of the most trained model that has any; raises InputError for a damaged file.
 
-    Files are `MODEL-BENCHMARK-MODE.jsonl`. If there are more tasks than `count`, evenly spaced ones are shown.
+    If there are more tasks than `count`, evenly spaced ones are shown.
+    """
+    model, written = most_trained(folder)
+    return tuple(_sample(model, one) for one in spread(written, count))
+
+
+def unanswered_generations(folder: Path, count: int) -> tuple[Sample, ...]:
+    """The same of those in which no answer was found though something was generated; benchmarks without a known rule have none."""
+    model, written = most_trained(folder)
+    return tuple(_sample(model, one) for one in spread([one for one in written if answered(one) is False], count))
+
+
+def most_trained(folder: Path) -> tuple[str, list[Generation]]:
+    """The most trained model that has generations, and the first sample of each of its questions; no model and nothing if there is none.
+
+    Files are `MODEL-BENCHMARK-MODE.jsonl`.
     """
     by_model: dict[str, list[Generation]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         for _, one in read_generations(path):
             if one.sample == 0:
                 by_model.setdefault(_model(path.stem, one), []).append(one)
-    if not by_model:
-        return ()
-    model = max(by_model, key=_trained)
-    return tuple(_sample(model, one) for one in spread(by_model[model], count))
+    model = max(by_model, key=_trained, default="")
+    return model, by_model.get(model, [])
 
 
 def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
@@ -71,20 +85,29 @@ def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
 
 def judge(one: Generation) -> bool | None:
     """Right or wrong by the rule of its benchmark; None if there is none for it."""
-    benchmark = _rule(one)
+    benchmark = _rule(one.benchmark, one.mode)
     if benchmark is None or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks):
         return None
     return one.finish != "too-long" and benchmark.correct(one.task, one.generation, one.target)
 
 
-def _rule(one: Generation) -> Benchmark | None:
-    mode: Literal["direct", "cot"] = "cot" if one.mode == "cot" else "direct"
-    if one.benchmark in HELD_OUT:
+def answered(one: Generation) -> bool | None:
+    """Whether an answer was found in it; None if there is no rule for its benchmark, or nothing was generated."""
+    benchmark = _rule(one.benchmark, one.mode)
+    if benchmark is None or one.finish == "too-long" or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks):
+        return None
+    return benchmark.extract(one.task, one.generation) is not None
+
+
+@cache
+def _rule(benchmark: str | None, its_mode: str | None) -> Benchmark | None:
+    mode: Literal["direct", "cot"] = "cot" if its_mode == "cot" else "direct"
+    if benchmark in HELD_OUT:
         return held_out_benchmark({}, _no_prompt, mode=mode)
-    if one.benchmark is None or one.benchmark not in BENCHMARKS:
+    if benchmark is None or benchmark not in BENCHMARKS:
         return None
     try:
-        return find_benchmark(one.benchmark, mode)
+        return find_benchmark(benchmark, mode)
     except InputError:  # a mode that the benchmark does not have
         return None
 

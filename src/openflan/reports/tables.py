@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TypeAlias
 
 from openflan.reports.gather import Gathered, ModelScore, Step
-
-Cell: TypeAlias = str | int | float | None
+from openflan.reports.results import by_task, results, suite, variant
+from openflan.reports.table import Cell as Cell
+from openflan.reports.table import Table as Table
 
 LOSSES = 10
 """Rows of the loss table."""
@@ -26,18 +26,6 @@ ABSENT = {
     "provenance": "No provenance: the run has not been started.",
 }
 """What stands in the place of a part that the folder lacks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """`name` is for machines, `title` and `note` are for people; the first `averages` rows are means over rows after them."""
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    note: str = ""
-    averages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +42,13 @@ class Headline:
 
 def all_tables(gathered: Gathered) -> list[Table]:
     """Every table for which the run has data, in the order of the report."""
-    tables = [*before_after(gathered), by_checkpoint(gathered), training(gathered), loss(gathered)]
+    tables = [*before_after(gathered), by_checkpoint(gathered), *scores(gathered), training(gathered), loss(gathered)]
     return [table for table in [*tables, submixtures(gathered), tasks(gathered), formats(gathered), counts(gathered)] if table is not None]
+
+
+def scores(gathered: Gathered) -> list[Table]:
+    """How good each figure is: averages, suite averages, and the final model by task."""
+    return [table for table in (results(gathered), suite(gathered), *by_task(gathered)) if table is not None]
 
 
 def absent(gathered: Gathered) -> list[str]:
@@ -207,7 +200,7 @@ def running_mean(values: Sequence[float], over: int) -> list[float]:
 def _by_benchmark(scores: Iterable[ModelScore]) -> dict[tuple[str, str], dict[str, ModelScore]]:
     found: dict[tuple[str, str], dict[str, ModelScore]] = {}
     for score in scores:
-        found.setdefault((score.benchmark, score.mode), {})[score.model] = score
+        found.setdefault((score.benchmark, variant(score)), {})[score.model] = score
     return found
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from openflan.templates.flan_fields import fields_of, joined
 from openflan.templates.flan_files import Skipped, Template, TemplateFile
 from openflan.templates.formats import Frame
 from openflan.templates.pattern import Pattern
@@ -22,7 +23,6 @@ _FIELDS = {
     "options_str": "options",
     "chain_of_thought": "rationale",
     "cot": "rationale",
-    "dialog_": "dialog",
     "Definition": "definition",
 }
 _EVERYWHERE = frozenset({"definition", "question", "answer"})
@@ -123,8 +123,9 @@ def _converted(store: str, templates: list[Template], skipped: list[Skipped], pr
 
 def _convert(template: Template, name: str, shots: Shots) -> Wording:
     """ValueError with the reason if the template cannot be a wording."""
-    texts, fields = template.texts, _FIELDS | (_FIELDS_NIV2 if template.key == "natinst_v2" else {})
-    inputs, targets = (_renamed(texts[side], fields) for side in ("inputs", "targets"))
+    key = _INVERSION.sub("", template.key)
+    texts, fields = template.texts, {**_FIELDS, **(_FIELDS_NIV2 if key == "natinst_v2" else fields_of(key))}
+    inputs, targets = (_renamed(joined(key, texts[side]), fields) for side in ("inputs", "targets"))
     asked, told = set(Pattern.parse(inputs).fields), set(Pattern.parse(targets).fields)
     if texts.get("final_suffix"):
         raise ValueError("text after the last exemplar has no place in a wording")
@@ -155,6 +156,7 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
         frame=frame,
         instruction=parts[0] if parts else None,
         item=parts[1] if parts else None,
+        plain_options="{options_str}" in texts["inputs"],
     )
 
 

@@ -26,7 +26,13 @@ def _item(wording: Wording) -> dict[str, Any]:
     item: dict[str, Any] = {"id": wording.id}
     if wording.shots != "any":
         item["shots"] = wording.shots
-    marks = {"rationale": wording.rationale, "inverted": wording.inverted, "labels": wording.labels, "on_top": wording.instruction is not None}
+    marks = {
+        "rationale": wording.rationale,
+        "inverted": wording.inverted,
+        "labels": wording.labels,
+        "on_top": wording.instruction is not None,
+        "plain_options": wording.plain_options,
+    }
     item |= {name: True for name, true in marks.items() if true}
     if wording.requires:
         item["requires"] = _Names(sorted(wording.requires))

@@ -128,7 +128,7 @@ class Renderer:
 
     def _without_exemplars(self, row: int, shown: Style, wording: Wording, draws: Draws) -> Rendered:
         option_style = PLAIN_OPTIONS
-        if wording.options and not shown.few_shot:
+        if wording.options and not shown.few_shot and not wording.plain_options:
             option_style = self._formats.option_style(draws, len(self.task.rows[row]["options"]))
         values = self._values(row, wording, option_style)
         targets = wording.targets.fill(values)

@@ -10,6 +10,7 @@ A file holds one or more sets: `tasks` (names or patterns), `fields` (all that i
     frame                 labels, between and separator of few-shot examples, where they are not to be drawn
     on_top: true          the first paragraph of the inputs is the instruction, which may stand once above the exemplars
     requires              fields that not every task's rows have; a task without them does without the wording
+    plain_options: true   options are always a dash list and the answer one of their texts, where other lists wear drawn markers
 
 An unknown key or field is refused at load with its file and line.
 """
@@ -32,7 +33,7 @@ from openflan.templates.pattern import Pattern as Pattern
 
 Shots: TypeAlias = Literal["any", "zero", "few", "inside"]
 
-_KEYS = {"id", "inputs", "targets", "rationale", "inverted", "shots", "labels", "frame", "on_top", "requires"}
+_KEYS = {"id", "inputs", "targets", "rationale", "inverted", "shots", "labels", "frame", "on_top", "requires", "plain_options"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Wording:
     instruction: Pattern | None = None
     item: Pattern | None = None
     requires: frozenset[str] = frozenset()
+    plain_options: bool = False
 
     @property
     def bare(self) -> bool:
@@ -192,7 +194,7 @@ def _read_wording(item: Any, fields: frozenset[str], place: str) -> Wording:
     shots = item.get("shots", "any")
     if shots not in ("any", "zero", "few", "inside"):
         raise InputError(f"{place}: `shots: {shots}` is none of any, zero, few, inside")
-    for key in ("rationale", "inverted", "labels", "on_top"):
+    for key in ("rationale", "inverted", "labels", "on_top", "plain_options"):
         if not isinstance(item.get(key, False), bool):
             raise InputError(f"{place}: `{key}: {item[key]}` must be true or false, without quotes")
     requires = frozenset(_strings(item["requires"], place, "requires")) if "requires" in item else frozenset()
@@ -223,6 +225,7 @@ def _read_wording(item: Any, fields: frozenset[str], place: str) -> Wording:
         instruction=parts[0] if parts else None,
         item=parts[1] if parts else None,
         requires=requires,
+        plain_options=item.get("plain_options", False),
     )
     return _checked_inversion(wording) if wording.inverted else wording
 

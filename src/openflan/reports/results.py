@@ -1,0 +1,93 @@
+"""Scores as tables: every model's averages with their uncertainty, the paper's averages over the suite, the last model task by task. Pure.
+
+The table of before and after answers whether finetuning helped; these answer how good each figure is: on how many questions, within which interval,
+how often no answer was found and how often a generation was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from openflan.evaluation.averages import averages_of_normalized, relative_error_reduction
+from openflan.reports.gather import Gathered, ModelScore
+from openflan.reports.table import Cell, Table
+
+MEASURES = ("n", "%", "95% from", "95% to", "normalized", "extracted %", "cut %")
+"""`extracted` is the share of questions in which an answer was found, `cut` that of generations that ended at the token limit."""
+
+
+def results(gathered: Gathered) -> Table | None:
+    """One row a model, benchmark and mode: its headline average."""
+    if not gathered.scores:
+        return None
+    rows = tuple((score.model, named(score), score.samples, *_measures(score)) for score in gathered.scores)
+    notes = ["Normalized: chance is 0, all right is 100, each task by itself."]
+    if partial := [f"{score.model} on {named(score)}" for score in gathered.scores if score.partial]:
+        notes.append(f"Only a part of the questions was answered: {', '.join(partial)}.")
+    if any(score.samples > 1 for score in gathered.scores):
+        notes.append("Several samples of a question are decided by majority.")
+    if shortened := sum(score.prompts_shortened for score in gathered.scores):
+        notes.append(f"{shortened:,} prompts lost exemplars because they did not fit the model.")
+    return Table("results", "Results", ("model", "benchmark", "samples", *MEASURES), rows, " ".join(notes))
+
+
+def suite(gathered: Gathered) -> Table | None:
+    """The paper's averages of each model that has all their components, and by how much the error shrank from the base."""
+    found = {model: _suite(gathered.scores, model) for model in dict.fromkeys(score.model for score in gathered.scores)}
+    if not any(value is not None for averages in found.values() for value in averages.values()):
+        return None
+    rows: list[tuple[Cell, ...]] = []
+    for model, averages in found.items():
+        base, own = found.get("base", {}).get("normalized average"), averages["normalized average"]
+        gain = relative_error_reduction(base, own) if base is not None and own is not None and model != "base" and base < 100 else None
+        rows.append((model, *averages.values(), gain))
+    columns = ("model", *next(iter(found.values())), "error reduction %")
+    note = "Means over benchmarks as in the paper's Table 5 and Figure 5; error reduction from base to model as in its appendix A.3."
+    return Table("suite", "Averages over the suite", columns, tuple(rows), note)
+
+
+def by_task(gathered: Gathered) -> list[Table]:
+    """One table a benchmark: the final model task by task, or the last that was evaluated."""
+    last: dict[str, ModelScore] = {}
+    for score in gathered.scores:
+        if score.model == "final" or last.get(named(score), score).model != "final":
+            last[named(score)] = score
+    tables = []
+    for name, score in last.items():
+        if any(task.extracted is not None for task in score.tasks.values()):
+            rows = tuple(
+                (task, one.n, one.accuracy, *(one.ci95 or (None, None)), one.normalized, one.extracted, one.truncation) for task, one in score.tasks.items()
+            )
+            curve = ", ".join(f"{k}: {value:.2f}" for k, value in score.curve.items() if value is not None)
+            note = f"Accuracy by number of samples: {curve}." if curve else ""
+            tables.append(Table(f"{name} by task", f"{name}, {score.model}: by task", ("task", *MEASURES), rows, note))
+    return tables
+
+
+def named(score: ModelScore) -> str:
+    return f"{score.benchmark} {variant(score)}"
+
+
+def variant(score: ModelScore) -> str:
+    """A mode as it is read, with the split and the number of samples where they are not the usual ones."""
+    return " ".join([score.mode, *([score.split] if score.split else []), *([f"{score.samples} samples"] if score.samples > 1 else [])])
+
+
+def _measures(score: ModelScore) -> tuple[Cell, ...]:
+    average, interval = score.averages.get("average"), score.intervals.get("average")
+    low, high = interval.ci95 if interval else (None, None)
+    n = interval.n if interval else sum(task.n for task in score.tasks.values())
+    extracted, cut = (_mean([getattr(task, name) for task in score.tasks.values()]) for name in ("extracted", "truncation"))
+    return (n, average, low, high, score.normalized, extracted, cut)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return fmean(present) if present else None
+
+
+def _suite(scores: Sequence[ModelScore], model: str) -> dict[str, float | None]:
+    """Only greedy answers to all questions of the usual split count."""
+    whole = [score for score in scores if score.model == model and not score.partial and not score.split and score.samples == 1]
+    return averages_of_normalized({f"{score.benchmark}-{score.mode}": score.normalized for score in whole if score.normalized is not None})
