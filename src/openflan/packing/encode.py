@@ -1,4 +1,4 @@
-"""Rendered text becomes token ids within the limits of a row.
+"""Token ids within the limits of a row.
 
 EOS ends inputs and targets alike, inside the limits (Chung et al. 2022, section 2.2; the collection's code). Inputs that are too long are cut at
 their end, the policy of the collection's code, or refused; targets are never cut, since half an answer teaches a wrong one: such an example is
@@ -7,17 +7,20 @@ dropped. Both are counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import InputError
+from openflan.packing.tokens import Tokenize, Tokens, tokens_of
 from openflan.templates.render import Rendered
 
 Overflow = Literal["truncate-inputs", "drop", "error"]
+Dropped: TypeAlias = Literal["", "targets-too-long", "inputs-too-long"]
+REASONS: tuple[Dropped, ...] = ("", "targets-too-long", "inputs-too-long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,26 @@ class Encoded:
     input_ids: NDArray[np.int32]
     target_ids: NDArray[np.int32]
     cut: int = 0
-    dropped: Literal["", "targets-too-long", "inputs-too-long"] = ""
+    dropped: Dropped = ""
 
     @property
     def keeps(self) -> bool:
         return not self.dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What the limits make of N examples: their tokens with marks and after cutting (N, 2), input tokens cut (N,), and why dropped (N,), an index of
+    REASONS. Lengths of dropped examples are those they would have."""
+
+    lengths_N2: NDArray[np.int64]
+    cut_N: NDArray[np.int64]
+    dropped_N: NDArray[np.int8]
+
+    @property
+    def kept(self) -> NDArray[np.int64]:
+        """Numbers of the examples that stay."""
+        return np.flatnonzero(self.dropped_N == 0)
 
 
 _NOTHING = np.empty(0, dtype=np.int32)
@@ -61,38 +79,59 @@ class Encoder:
                 f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end inputs and targets; set one in its tokenizer_config.json"
             )
         self.limits = limits
-        self._tokenizer = tokenizer
-        self._on_overflow = on_overflow
-        self._eos = [tokenizer.eos_token_id]
-        self._bos = [tokenizer.bos_token_id] if _adds_bos(tokenizer) else []
+        self.on_overflow = on_overflow
+        self.tokenize = Tokenize(tokenizer)
+        self.eos = int(tokenizer.eos_token_id)
+        self.bos = [int(tokenizer.bos_token_id)] if _adds_bos(tokenizer) else []
 
     def count(self, text: str) -> int:
         """Tokens of a text, without marks."""
-        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return len(self.tokenize([text])[0])
 
     def encode(self, examples: Sequence[Rendered]) -> list[Encoded]:
         """One Encoded an example; under the policy `error`, raises InputError for the first that does not fit."""
-        if not examples:
-            return []
-        ids = self._tokenizer([text for example in examples for text in (example.inputs, example.targets)], add_special_tokens=False)["input_ids"]
-        return [self._fit(example, ids[2 * number], ids[2 * number + 1]) for number, example in enumerate(examples)]
+        tokens = tokens_of(examples, self.tokenize)
+        fit = self.fit(tokens)
+        self.refuse(fit, examples.__getitem__)
+        return [self.encoded(tokens, number, int(dropped)) for number, dropped in enumerate(fit.dropped_N)]
 
-    def _fit(self, example: Rendered, inputs: list[int], targets: list[int]) -> Encoded:
-        inputs, targets = self._bos + inputs + self._eos, targets + self._eos
-        room = self.limits.row - len(targets) if self.limits.joint else self.limits.inputs
-        over, most = max(0, len(inputs) - room), self.limits.targets
-        if not over and len(targets) <= most:
-            return Encoded(np.array(inputs, dtype=np.int32), np.array(targets, dtype=np.int32))
-        if self._on_overflow == "error":
-            raise InputError(
-                f"{example.task} row {example.row}: {len(inputs):,} input and {len(targets):,} target tokens do not fit {self.limits.inputs:,} and {most:,}; "
-                "raise `packing.inputs` or `packing.targets`, or set `packing.on_overflow: truncate-inputs`"
-            )
-        if len(targets) > most:
-            return Encoded(_NOTHING, _NOTHING, dropped="targets-too-long")
-        if self._on_overflow == "drop":
-            return Encoded(_NOTHING, _NOTHING, dropped="inputs-too-long")
-        return Encoded(np.array(inputs[: room - 1] + self._eos, dtype=np.int32), np.array(targets, dtype=np.int32), cut=over)
+    def fit(self, tokens: Tokens) -> Fit:
+        """What stays of each example. Nothing is raised: see `refuse`."""
+        raw_N2, limits = tokens.lengths_N2, self.limits
+        inputs_N, targets_N = raw_N2[:, 0] + len(self.bos) + 1, raw_N2[:, 1] + 1
+        room_N = limits.row - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
+        over_N = np.maximum(inputs_N - room_N, 0)
+        dropped_N = (targets_N > limits.targets).astype(np.int8)
+        if self.on_overflow != "truncate-inputs":
+            dropped_N[(dropped_N == 0) & (over_N > 0)] = REASONS.index("inputs-too-long")
+        cut_N = np.where(dropped_N == 0, over_N, 0)
+        return Fit(np.stack([inputs_N - cut_N, targets_N], axis=1), cut_N, dropped_N)
+
+    def refuse(self, fit: Fit, example: Callable[[int], Rendered]) -> None:
+        """Under the policy `error`, raises InputError for the first that does not fit; `example` gives one by its number."""
+        if self.on_overflow != "error" or not fit.dropped_N.any():
+            return
+        number = int(np.flatnonzero(fit.dropped_N)[0])
+        inputs, targets = fit.lengths_N2[number].tolist()
+        raise InputError(
+            f"{example(number).task} row {example(number).row}: {inputs:,} input and {targets:,} target tokens do not fit {self.limits.inputs:,} and "
+            f"{self.limits.targets:,}; raise `packing.inputs` or `packing.targets`, or set `packing.on_overflow: truncate-inputs`"
+        )
+
+    def encoded(self, tokens: Tokens, number: int, dropped: int = 0) -> Encoded:
+        """One example with its marks; `dropped` is an index of REASONS, as `fit` found it."""
+        if dropped:
+            return Encoded(_NOTHING, _NOTHING, dropped=REASONS[dropped])
+        inputs, targets = tokens.inputs(number), tokens.targets(number)
+        bos, long = len(self.bos), len(targets) + 1
+        whole = bos + len(inputs) + 1
+        wide = min(whole, self.limits.row - long if self.limits.joint else self.limits.inputs)
+        input_ids, target_ids = np.empty(wide, dtype=np.int32), np.empty(long, dtype=np.int32)
+        input_ids[:bos] = self.bos[:wide]
+        input_ids[bos:-1] = inputs[: max(0, wide - 1 - bos)]
+        target_ids[:-1] = targets
+        input_ids[-1] = target_ids[-1] = self.eos
+        return Encoded(input_ids, target_ids, cut=whole - wide)
 
 
 def _adds_bos(tokenizer: Any) -> bool:

@@ -1,0 +1,195 @@
+"""A build on disk: tokens and packed rows in blocks of 65,536 examples.
+
+    build.json              what the blocks were made of
+    blocks/000000/
+        ids.npy             token ids, flat: uint16 where the vocabulary allows, else uint32
+        offsets.npy         where each text begins (2 x examples + 1,), int64
+        pruned.npy          exemplars left out of each example, uint8
+        members.npy         example numbers within their window, row by row, uint16
+        starts.npy          where each row begins in members (rows + 1,), int64
+        block.json          rows of each window, and a SHA-256 of every file above
+
+A block is written beside its place and renamed, so it is there whole or not at all, and needs nothing of its neighbours: blocks made on different
+machines are put together by copying. Files are mapped, not read; each block's hashes are checked the first time one of its windows is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.errors import InputError
+from openflan.packing.pack import Packed
+from openflan.packing.plan import WINDOW
+from openflan.packing.tokens import Tokens
+from openflan.run import read_json, replacing, write_json
+
+WINDOWS = 16
+"""Windows a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Examples a window, and windows a block."""
+
+    window: int = WINDOW
+    windows: int = WINDOWS
+
+
+LAYOUT = Layout()
+
+TOKEN_FILES = ("ids", "offsets", "pruned")
+ROW_FILES = ("members", "starts")
+
+_OPEN = 256
+"""Blocks that are mapped at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All that a build depends on, as plain values by name: its tokens, and beside those how they are packed into rows."""
+
+    tokens: Mapping[str, Any]
+    rows: Mapping[str, Any]
+
+    @property
+    def tokens_key(self) -> str:
+        return _key(self.tokens)
+
+    @property
+    def rows_key(self) -> str:
+        return _key([self.tokens, self.rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What block.json says: keys of the parts it was made of, rows of each of its windows, SHA-256 of its files."""
+
+    tokens_key: str
+    rows_key: str
+    examples: int
+    rows_per_window: list[int]
+    files: dict[str, str]
+
+
+def block_folder(folder: Path, number: int) -> Path:
+    return folder / "blocks" / f"{number:06d}"
+
+
+def read_block(folder: Path, number: int) -> Block | None:
+    """None: there is no such block. Raises InputError if its block.json is not what a build writes."""
+    path = block_folder(folder, number) / "block.json"
+    try:
+        found = read_json(path)
+        return None if found is None else Block(**found)
+    except (InputError, TypeError):
+        raise InputError(f"{path}: not what a build wrote; `openflan build` with --repair makes the block again") from None
+
+
+def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed: Sequence[Packed]) -> Block:
+    """Puts a block in its place, whole. Raises SetupError if the disk is full; what was there stays."""
+    arrays = {"ids": tokens.ids, "offsets": tokens.offsets, "pruned": tokens.pruned, **_rows(packed)}
+    with replacing(block_folder(folder, number)) as partial:
+        partial.mkdir()
+        for name, array in arrays.items():
+            np.save(partial / f"{name}.npy", array, allow_pickle=False)
+        files = {name: _sha256(partial / f"{name}.npy") for name in arrays}
+        block = Block(parts.tokens_key, parts.rows_key, len(tokens), [len(one.starts) - 1 for one in packed], files)
+        write_json(partial / "block.json", asdict(block))
+    return block
+
+
+def replace_rows(folder: Path, number: int, parts: Parts, block: Block, packed: Sequence[Packed]) -> Block:
+    """Packs a block anew, its tokens untouched."""
+    place = block_folder(folder, number)
+    arrays = _rows(packed)
+    for name, array in arrays.items():
+        with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    files = block.files | {name: _sha256(place / f"{name}.npy") for name in arrays}
+    new = Block(parts.tokens_key, parts.rows_key, block.examples, [len(one.starts) - 1 for one in packed], files)
+    write_json(place / "block.json", asdict(new))
+    return new
+
+
+def damaged(folder: Path, number: int, block: Block, names: Sequence[str] = (*TOKEN_FILES, *ROW_FILES)) -> list[Path]:
+    """The files of a block that are missing, or not as they were written."""
+    paths = {name: block_folder(folder, number) / f"{name}.npy" for name in names}
+    return [path for name, path in paths.items() if not path.is_file() or _sha256(path) != block.files.get(name)]
+
+
+def read_tokens(folder: Path, number: int) -> Tokens:
+    """The tokens of a block, mapped."""
+    ids, offsets, pruned = (_mapped(block_folder(folder, number) / f"{name}.npy") for name in TOKEN_FILES)
+    return Tokens(ids, offsets, pruned)
+
+
+class Store:
+    """Windows of a build, as `packing.plan` asks for them."""
+
+    def __init__(self, folder: Path, parts: Parts, layout: Layout = LAYOUT) -> None:
+        """Blocks made of other parts count as missing."""
+        self.folder = folder
+        self._layout = layout
+        self._blocks: list[Block] = []
+        while (block := read_block(folder, len(self._blocks))) and block.rows_key == parts.rows_key:
+            self._blocks.append(block)
+            if len(block.rows_per_window) < layout.windows:
+                break
+        self._block = lru_cache(maxsize=_OPEN)(self._open)
+        self._sound: set[int] = set()
+
+    @property
+    def examples(self) -> int:
+        return sum(block.examples for block in self._blocks)
+
+    def rows_per_window(self) -> list[int]:
+        """Rows of the windows from the first on, up to the first that is missing."""
+        return [rows for block in self._blocks for rows in block.rows_per_window]
+
+    def window(self, number: int) -> tuple[Tokens, Packed] | None:
+        """A window's tokens and rows as views of the files, or None if it has not been built. Raises InputError if the files were damaged."""
+        which, within = divmod(number, self._layout.windows)
+        if which >= len(self._blocks) or within >= len(self._blocks[which].rows_per_window):
+            return None
+        tokens, members, starts, first_row = self._block(which)
+        rows = starts[first_row[within] : first_row[within + 1] + 1]
+        size = self._layout.window
+        return tokens.part(within * size, (within + 1) * size), Packed(members, rows)
+
+    def _open(self, number: int) -> tuple[Tokens, NDArray[Any], NDArray[np.int64], list[int]]:
+        block = self._blocks[number]
+        if number not in self._sound and (broken := damaged(self.folder, number, block)):
+            raise InputError(f"{broken[0]}: missing, cut short or changed since it was written; `openflan build` with --repair makes it again")
+        self._sound.add(number)
+        members, starts = (np.load(block_folder(self.folder, number) / f"{name}.npy") for name in ROW_FILES)
+        return read_tokens(self.folder, number), members, starts, [0, *np.cumsum(block.rows_per_window).tolist()]
+
+
+def _rows(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
+    members = np.concatenate([one.members for one in packed]).astype(np.uint16)
+    lengths = np.concatenate([np.diff(one.starts) for one in packed])
+    return {"members": members, "starts": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)}
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    # An array of nothing cannot be mapped. Seen as a plain array: slicing a memmap costs several times as much.
+    found: NDArray[Any] = np.load(path, mmap_mode="r" if path.stat().st_size > 4_096 else None, allow_pickle=False)
+    return found.view(np.ndarray)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _key(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
