@@ -5,6 +5,7 @@
     ledger.json        what the mixture gives each task, measured before training
     metrics.jsonl      one line a logged step
     tokenizer/         the tokenizer of the run
+    build/             tokens and packed rows made ahead of training, where `openflan build` was run
     checkpoints/step-N/
     model/             the finetuned model, a plain Hugging Face folder
     generations/*.jsonl, scores.json
@@ -52,6 +53,10 @@ class Run:
     @property
     def tokenizer(self) -> Path:
         return self.folder / "tokenizer"
+
+    @property
+    def build(self) -> Path:
+        return self.folder / "build"
 
     @property
     def checkpoints(self) -> Path:

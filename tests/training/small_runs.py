@@ -15,8 +15,8 @@ from openflan.packing.plan import Plan
 from openflan.recipe.load import recipe_from
 from openflan.recipe.schema import Recipe
 from openflan.run import Run, read_jsonl
-from openflan.training.finetune import prepare
 from openflan.training.loop import train
+from openflan.training.prepare import prepare
 
 T5 = {"model_type": "t5", "vocab_size": 56, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2, "pad_token_id": 0, "eos_token_id": 1}
 GATED = T5 | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}

@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from openflan.training import adafactor
 from openflan.training.adafactor import Adafactor
 
 INPUTS, OUTPUTS = (dict(np.load(Path(__file__).parent / "adafactor_t5x" / f"{name}.npz")) for name in ("inputs", "outputs"))
@@ -51,14 +52,12 @@ def test_the_cases_differ(case: str) -> None:
         assert _distance(_after(name, 10), OUTPUTS[f"{case}_{name}_after10"]) > 1e-4
 
 
-def _reference(
-    start: NDArray[np.float64], gradients: list[NDArray[np.float64]], rate: float, offset: int = 0, momentum: float | None = None
-) -> NDArray[np.float64]:
+def _reference(start: Double, gradients: list[Double], rate: float, step_offset: int = 0, momentum: float | None = None, weight_decay: float = 0.0) -> Double:
     """The rules, in float64 and for one matrix or vector: rows are the first dimension."""
     value = start.copy()
     factored = value.ndim == 2 and min(value.shape) >= 128
     second, rows, columns, first = np.zeros_like(value), np.zeros(value.shape[0]), np.zeros(value.shape[-1]), np.zeros_like(value)
-    for step, gradient in enumerate(gradients, 1 + offset):
+    for step, gradient in enumerate(gradients, 1 + step_offset):
         keep = 1 - step**-0.8
         square = gradient**2 + 1e-30
         if factored:
@@ -72,28 +71,73 @@ def _reference(
         update = rate * max(1e-3, np.sqrt((value**2).mean())) * update
         if momentum is not None:
             update = first = momentum * first + (1 - momentum) * update
-        value = value - update
+        value = (1 - rate * weight_decay) * value - update
     return value
 
 
 SHAPES = [(128, 160), (160, 128), (128, 128), (127, 160), (300, 40), (90,)]
+RULES: dict[str, dict[str, Any]] = CASES | {"decayed": {"weight_decay": 0.5}, "all": {"step_offset": 7, "momentum": 0.5, "weight_decay": 0.5}}
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("settings", CASES.values(), ids=CASES)
-def test_fifty_steps_follow_the_rules(shape: tuple[int, ...], settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", RULES.values(), ids=RULES)
+def test_fifty_steps_follow_the_rules(shape: tuple[int, ...], settings: dict[str, Any], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float64, whose rounding hides nothing, as closely as that allows; matrices are in pieces of 37 rows at most."""
+    monkeypatch.setattr(adafactor, "PIECE_ON_CPU", 37 * shape[-1])
     random = np.random.default_rng(4)
     start = random.normal(size=shape) * 0.1
     gradients = [random.normal(size=shape) * 10.0 ** random.uniform(-4, 1) for _ in range(50)]
     gradients[7][: shape[0] // 2] = 0.0
-    parameter = torch.nn.Parameter(torch.tensor(start, dtype=torch.float32))
+    parameter = torch.nn.Parameter(torch.tensor(start, dtype=dtype))
     optimizer = Adafactor([parameter], lr=0.01, **settings)
     for gradient in gradients:
-        parameter.grad = torch.tensor(gradient, dtype=torch.float32)
+        parameter.grad = torch.tensor(gradient, dtype=dtype)
         optimizer.step()
-    expected = _reference(start, gradients, 0.01, settings.get("step_offset", 0), settings.get("momentum"))
-    assert _distance(parameter.detach().numpy(), expected) <= 1e-5
+    expected = _reference(start, gradients, 0.01, **settings)
+    assert _distance(parameter.detach().numpy(), expected) <= (1e-5 if dtype == torch.float32 else 1e-12)
     assert _distance(start, expected) > 0.02, "nothing was learned, so nothing was tested"
+
+
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.9, "weight_decay": 0.1}], ids=["plain", "all"])
+def test_many_parameters_at_once_are_updated_as_each_alone(settings: dict[str, Any]) -> None:
+    random = np.random.default_rng(6)
+    values = [torch.tensor(random.normal(size=shape), dtype=torch.float32) for shape in [*SHAPES, (), (3, 130, 128), (2, 3)]]
+    gradients = [[torch.tensor(random.normal(size=value.shape), dtype=torch.float32) for value in values] for _ in range(3)]
+    together = [torch.nn.Parameter(value.clone()) for value in values]
+    alone = [torch.nn.Parameter(value.clone()) for value in values]
+    for optimizer, parameters in [(Adafactor(together, lr=0.1, **settings), together), *((Adafactor([one], lr=0.1, **settings), [one]) for one in alone)]:
+        for step in range(3):
+            for parameter in parameters:
+                number = next(place for place, one in enumerate([*together, *alone]) if one is parameter) % len(values)
+                parameter.grad = gradients[step][number].clone()
+            optimizer.step()
+    for one, other in zip(together, alone, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_groups_have_rates_of_their_own() -> None:
+    slow, fast = torch.nn.Parameter(torch.ones(128, 128)), torch.nn.Parameter(torch.ones(128, 128))
+    optimizer = Adafactor([{"params": [slow]}, {"params": [fast], "lr": 0.2}], lr=0.1)
+    for parameter in (slow, fast):
+        parameter.grad = torch.ones(128, 128)
+    optimizer.step()
+    assert torch.allclose(1 - fast, 2 * (1 - slow))
+    assert torch.allclose(slow, torch.tensor(0.9))
+
+
+def test_bfloat16_parameters_are_updated_in_float32_and_rounded_once() -> None:
+    random = np.random.default_rng(3)
+    start, gradient = (torch.tensor(random.normal(size=(130, 140)), dtype=torch.bfloat16) for _ in range(2))
+    results = []
+    for dtype in (torch.bfloat16, torch.float32):
+        parameter = torch.nn.Parameter(start.to(dtype, copy=True))
+        optimizer = Adafactor([parameter], lr=0.01)
+        parameter.grad = gradient.to(dtype)
+        optimizer.step()
+        assert {value.dtype for name, value in optimizer.state[parameter].items() if name != "step"} == {torch.float32}
+        results.append(parameter.detach())
+    assert torch.equal(results[0], results[1].bfloat16())
 
 
 def _state_of(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

@@ -15,8 +15,9 @@ from openflan.errors import InputError
 from openflan.mixture.build import open_tasks
 from openflan.recipe.schema import Recipe
 from openflan.run import Run
-from openflan.training.finetune import finetune, fingerprint
+from openflan.training.finetune import finetune
 from openflan.training.loop import train
+from openflan.training.prepare import fingerprint
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from openflan.models.load import load_model, load_tokenizer
 from openflan.packing.encode import Encoded
 from openflan.packing.plan import Plan
 from openflan.run import Run, read_jsonl
-from openflan.training import checkpoints, loop
+from openflan.training import checkpoints, engine
+from openflan.training.adafactor import Adafactor
 from openflan.training.loop import Terminated
 from openflan.training.progress import Progress
 
@@ -142,14 +143,14 @@ def test_dropout_is_drawn_anew_for_every_step_and_micro_batch(dropout: float, pl
     monkeypatch.setattr(Plan, "rows", lambda self, first, count: rows(self, 0, 1) * count)
     trained(recipe(place, dropout=dropout, steps=4, learning_rate=1e-12), Run(tmp_path / "steps"))
     assert len(set(losses(Run(tmp_path / "steps")))) == (1 if dropout == 0.0 else 4)
-    seen, computed = list[float](), loop.token_losses
+    seen, computed = list[float](), engine.token_losses
 
-    def spied(model: Any, batch: Any) -> Any:
-        found = computed(model, batch)
+    def spied(model: Any, batch: Any, **settings: Any) -> Any:
+        found = computed(model, batch, **settings)
         seen.append(found[0].sum().item())
         return found
 
-    monkeypatch.setattr(loop, "token_losses", spied)
+    monkeypatch.setattr(engine, "token_losses", spied)
     trained(recipe(place, dropout=dropout, steps=1, batch_size=3, micro_batch_size=1), Run(tmp_path / "micro"))
     assert len(set(seen)) == (1 if dropout == 0.0 else 3)
 
@@ -285,14 +286,14 @@ def test_sigterm_ends_with_a_checkpoint_and_code_75(place: Path, whole: tuple[Ru
 
 
 def test_a_loss_that_is_no_number_stops_the_run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any) -> None:
-    run, computed = Run(tmp_path / "run"), loop.token_losses
+    run, computed = Run(tmp_path / "run"), engine.token_losses
 
-    def broken(model: Any, batch: Any) -> Any:
-        values, segments = computed(model, batch)
+    def broken(model: Any, batch: Any, **settings: Any) -> Any:
+        values, segments = computed(model, batch, **settings)
         return values * float("nan"), segments
 
-    at_step(4, lambda: monkeypatch.setattr(loop, "token_losses", broken))
-    with pytest.raises(OpenflanError, match="step 5: the loss is nan; the checkpoints of .* are intact") as stopped:
+    at_step(4, lambda: monkeypatch.setattr(engine, "token_losses", broken))
+    with pytest.raises(OpenflanError, match="step 5: the loss is nan; the checkpoints of .* are intact. Its batch held own/") as stopped:
         trained(recipe(place), run)
     assert stopped.value.exit_code == 1
     assert len(losses(run)) == 4
@@ -301,13 +302,13 @@ def test_a_loss_that_is_no_number_stops_the_run(place: Path, tmp_path: Path, mon
 
 def test_weights_that_are_no_numbers_never_become_a_checkpoint(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any) -> None:
     """The gradient of step 4 overflows; its own loss, computed before, is still finite."""
-    run, update = Run(tmp_path / "run"), loop.Adafactor.step
+    run, update = Run(tmp_path / "run"), Adafactor.step
 
     def overflowing(self: Any, closure: Any = None) -> None:
         self.param_groups[0]["params"][0].grad[0] = float("inf")
         update(self)
 
-    at_step(3, lambda: monkeypatch.setattr(loop.Adafactor, "step", overflowing))
+    at_step(3, lambda: monkeypatch.setattr(Adafactor, "step", overflowing))
     with pytest.raises(OpenflanError, match="step 4: `shared.weight` holds values that are no numbers"):
         trained(recipe(place), run)
     assert checkpoints.steps(run.checkpoints) == [2]
@@ -342,4 +343,4 @@ def test_a_checkpoint_of_another_model_does_not_fit(place: Path, half: Run) -> N
     wanted = recipe(place, "gated")
     model = load_model(wanted.model, load_tokenizer(wanted.model), 0)
     with pytest.raises(InputError, match="step-4: its weights do not fit this model"):
-        checkpoints.restore(half.checkpoints / "step-4", model, loop.Adafactor(model.parameters(), lr=1.0))
+        checkpoints.restore_weights(half.checkpoints / "step-4", model)

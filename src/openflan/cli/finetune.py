@@ -23,7 +23,8 @@ def finetune(
     base: str | None = typer.Option(None, help="Without a recipe: the model to start from (hub id or folder)."),
     wordings: Path | None = typer.Option(None, help="Without a recipe: a YAML file of wordings for rows that are fields."),
     run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
-    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
+    build: Path | None = typer.Option(None, help="Tokens and rows that `openflan build` made; default: the run's own, if it has any."),
+    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds, its build excepted."),
 ) -> None:
     """Finetune a model; the same command again goes on where it stopped.
 
@@ -40,18 +41,18 @@ def finetune(
     quiet_libraries()
     from openflan.training.finetune import finetune as train
 
-    train(recipe, folder)
+    train(recipe, folder, build=build)
     typer.echo(f"model: {folder.model}")
     next_command(f'openflan generate {folder.folder} "Your prompt"   or   openflan report {folder.folder}')
 
 
 def start_anew(run: Run) -> None:
     """Removes a run folder; raises InputError if it holds something else."""
-    if not run.folder.exists():
-        return
-    if not run.recipe.is_file() and any(run.folder.iterdir()):
+    held = [path for path in run.folder.iterdir() if path != run.build] if run.folder.exists() else []
+    if held and not run.recipe.is_file():
         raise InputError(f"{run.folder}: --restart removes runs, but this folder holds none (no recipe.yaml); name another with --run")
-    shutil.rmtree(run.folder)
+    for path in held:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def recipe_of(arguments: list[str], data: Path | None, base: str | None, wordings: Path | None) -> Recipe:

@@ -7,16 +7,16 @@ matrices; here the head is untied when the configuration says so, and the export
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from openflan.errors import InputError, SetupError, did_you_mean
-from openflan.models.folder import contents, has_tokenizer, model_folder
+from openflan.models.folder import contents, has_tokenizer, model_folder, weight_files
 from openflan.recipe.schema import Model
 
 
@@ -45,11 +45,7 @@ def load_model(section: Model, tokenizer: Any, seed: int) -> Any:
     hub cannot be reached.
     """
     model = _initialised(section, seed) if section.base is None else load_pretrained(section.base)
-    vocabulary = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > vocabulary:
-        raise InputError(
-            f"the tokenizer {tokenizer.name_or_path} has {len(tokenizer):,} tokens, the model embeds {vocabulary:,}; use the model's own tokenizer"
-        )
+    check_vocabulary(tokenizer, model)
     if section.dropout is not None:
         set_dropout(model, section.dropout)
     return model
@@ -80,17 +76,44 @@ def seq2seq_by_config(section: Model) -> bool:
     return bool(_config(section).is_encoder_decoder)
 
 
+def empty_model(section: Model) -> Any:
+    """The recipe's model on torch's meta device: every size, no weights.
+
+    Raises InputError for a configuration that makes no model. A checkpoint with a head of its own has one here too, whatever its configuration says.
+    """
+    if section.base is None:
+        with torch.device("meta"):
+            return _initialised(section, 0)
+    base = section.base
+    config = _config(section)
+    with torch.device("meta"):
+        model = _fetch(base, "configuration", lambda: _made(config))
+        heads = {f"{name}.weight" for name, module in model.named_modules() if module is model.get_output_embeddings()}
+        if heads & _fetch(base, "weights", lambda: _stored(model_folder(base, tokenizer=False))):
+            _untie(model)
+    return model
+
+
+def check_vocabulary(tokenizer: Any, model: Any) -> None:
+    """Raises InputError for a tokenizer with more tokens than the model embeds."""
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > vocabulary:
+        raise InputError(
+            f"the tokenizer {tokenizer.name_or_path} has {len(tokenizer):,} tokens, the model embeds {vocabulary:,}; use the model's own tokenizer"
+        )
+
+
 def context_length(name: str) -> int | None:
     """The positions a causal model knows; None for models without such a limit, T5 among them."""
     config = _config(Model(base=name))
     return None if config.is_encoder_decoder else getattr(config, "max_position_embeddings", None)
 
 
-def save_pretrained(model: Any, folder: Path) -> None:
-    """Configuration and safetensors, as transformers reads them back. Raises OSError if they cannot be written."""
+def save_pretrained(model: Any, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+    """Configuration and safetensors, as transformers reads them back; `weights` stand for the model's own. Raises OSError if they cannot be written."""
     _state_ties(model)
     try:
-        model.save_pretrained(folder)
+        model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
     except SafetensorError as error:
         raise OSError(str(error)) from error
 
@@ -137,22 +160,35 @@ def _config(section: Model) -> Any:
 
 
 def _initialised(section: Model, seed: int) -> Any:
-    import transformers
-
     config = _config(section)
-    auto = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
     if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
         config.decoder_start_token_id = config.pad_token_id if config.pad_token_id is not None else 0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
-            model = auto.from_config(config, dtype=torch.float32)
+            model = _made(config)
         except ValueError as error:
             raise InputError(f"model.config: {' '.join(str(error).split())[:300]}") from None
         if (section.config or {}).get("tie_word_embeddings") is False:
             _untie(model)
     _state_ties(model)
     return model
+
+
+def _made(config: Any) -> Any:
+    import transformers
+
+    auto = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    return auto.from_config(config, dtype=torch.float32)
+
+
+def _stored(folder: Path) -> set[str]:
+    """The names of the tensors in a folder's weights, from their headers."""
+    found: set[str] = set()
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as file:
+            found.update(file.keys())
+    return found
 
 
 def _untie(model: Any) -> None:

@@ -1,49 +1,111 @@
-"""Packed examples through a Hugging Face model, as if each were alone.
+"""Packed examples through a model, as if each were alone.
 
-Every example of a row is a segment. A dense mask lets a token attend within its segment only: in the encoder, in the decoder (causally) and from
-decoder to encoder; a causal model's positions restart with every segment. The relative position bias of T5 depends on distances alone, which
-packing keeps. This is the reference path: exact for any architecture that takes 4-D masks; its price is attention over whole rows.
+Three layouts, the first of which a model passes is taken (`packing_of`):
+- flat: documents one after another in one buffer, attention document by document. No arithmetic is spent on padding or on pairs of different
+  documents, which makes it the fast path. T5, mT5 and umT5 by our own forward, causal models by transformers' attention interface.
+- dense: every example of a row is a segment, and a 4-D mask lets a token attend within its segment only. The reference: exact for any architecture
+  that takes such masks; its price is attention over whole rows.
+- none: one example a row and an ordinary padding mask, for everything else.
 
-Shape suffixes as in `packing.batch`.
+Nothing is trusted: an architecture that ignores masks or counts positions over the whole row is found out by two examples that must have the losses
+they have alone.
+
+Shape suffixes as in `packing.batch` and `packing.flat`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from openflan.errors import InputError
+from openflan.models.attention import at_least_float32, kept_area
+from openflan.models.causal import Documents, PackedCausal
+from openflan.models.masked import NEEDED_BY, encoded_under
+from openflan.models.t5 import FAMILIES, PackedT5
 from openflan.packing.batch import IGNORED, CausalBatch, PackedBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
 from openflan.packing.encode import Encoded
+from openflan.packing.flat import FlatBatch, FlatCausalBatch, FlatSeq2SeqBatch, document_of, flat_causal_batch, flat_seq2seq_batch
+
+Packing: TypeAlias = Literal["flat", "dense", "none"]
+Batch: TypeAlias = PackedBatch | FlatBatch
 
 
-def token_losses(model: Any, batch: PackedBatch) -> tuple[Tensor, Tensor]:
-    """Cross entropy of every target token, and the segment it belongs to: float32 and int64, both (R, D) or (R, L), 0 where there is no target
-    token."""
+def prepare_batch(model: Any, rows: Sequence[Sequence[Encoded]], pad_id: int, packing: Packing = "flat", *, everything: bool = False) -> Batch:
+    """Rows of examples in the layout of `packing`; `model` is a Hugging Face model or the root that `packed_model` made of one.
+
+    With `everything`, a causal model's loss is on every token but a document's first, not on targets only.
+    """
+    config = _hugging_face(model).config
+    if packing == "none":
+        rows = [[example] for row in rows for example in row]
+    if config.is_encoder_decoder:
+        start = _start(config)
+        return flat_seq2seq_batch(rows, start_id=start) if packing == "flat" else seq2seq_batch(rows, pad_id=pad_id, start_id=start)
+    if packing == "flat":
+        return flat_causal_batch(rows, everything=everything)
+    batch = causal_batch(rows, pad_id=pad_id)
+    return _labelled_everywhere(batch) if everything else batch
+
+
+def packed_model(model: Any) -> nn.Module:
+    """The root module for flat batches, over the modules of a Hugging Face model: made once, it is what is compiled, sharded and called.
+
+    A causal model trains with our attention function from then on (see `causal.ordinary_attention`). Raises ValueError for a family without one.
+    """
+    return _forward_of(model) if model.config.is_encoder_decoder else PackedCausal(model)
+
+
+def token_losses(model: Any, batch: Batch, *, z_loss: float = 0.0, chunk: int = 0, prefix: bool = False) -> tuple[Tensor, Tensor]:
+    """Cross entropy of every target token in float32, and the segment or document it belongs to (int64, from 1).
+
+    Both are (D) or (T) for flat batches, else (R, D) or (R, L) with 0 where there is no target token. `model` is a Hugging Face model, for flat
+    batches also `packed_model` of one. `z_loss` times the squared log of the softmax's denominator is added; `chunk` > 0 computes no more logits than
+    of that many tokens at once (flat batches); `prefix` lets a causal document's inputs see one another (flat batches).
+    """
     device = next(model.parameters()).device
-    return _seq2seq(model, batch, device) if isinstance(batch, Seq2SeqBatch) else _causal(model, batch, device)
+    if isinstance(batch, FlatSeq2SeqBatch | FlatCausalBatch):
+        return _flat(model, batch, device, z_loss, chunk, prefix)
+    if prefix or chunk:
+        raise ValueError("prefixes and chunks need a flat batch")
+    return _seq2seq(model, batch, device, z_loss) if isinstance(batch, Seq2SeqBatch) else _causal(model, batch, device, z_loss)
+
+
+def packing_of(model: Any) -> Packing:
+    """The fastest layout that is exact for a Hugging Face model, found by trying."""
+    choices: tuple[Packing, ...] = ("flat", "dense")
+    for packing in choices:
+        try:
+            check_packing(model, packing)
+        except InputError:
+            continue
+        return packing
+    return "none"
 
 
 @torch.no_grad()
-def check_packing(model: Any) -> None:
-    """Raises InputError if two examples in one row have other losses than alone: the architecture ignores the masks, or counts positions over the
-    whole row."""
+def check_packing(model: Any, packing: Packing = "dense") -> None:
+    """Raises InputError if two examples together have other losses than each alone by transformers' own forward.
+
+    Then the architecture ignores the masks, counts positions over the whole row, or computes something that our forward does not.
+    """
     kind, remedy = f"a model of type {model.config.model_type}", "use T5, or a causal model that takes 4-D masks and position ids"
     first, second = (_example(model, length) for length in (7, 4))
-    start = getattr(model.config, "decoder_start_token_id", None) or 0
     training = model.training
     model.eval()
-    layouts = ([[first, second]], [[first]], [[second]])
-    batches = [seq2seq_batch(rows, pad_id=0, start_id=start) if model.config.is_encoder_decoder else causal_batch(rows, pad_id=0) for rows in layouts]
     try:
-        together, *alone = (token_losses(model, batch) for batch in batches)
-    except (RuntimeError, TypeError, ValueError) as error:
+        together = token_losses(model, prepare_batch(model, [[first, second]], 0, packing))
+        alone = [token_losses(model, prepare_batch(model, [[example]], 0, "none")) for example in (first, second)]
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{kind} cannot be packed: {' '.join(str(error).split())[:200]}; {remedy}") from error
-    model.train(training)
+    finally:
+        model.train(training)
     packed = torch.stack([together[0][together[1] == segment].sum() for segment in (1, 2)])
     single = torch.stack([losses.sum() for losses, _ in alone])
     if not torch.allclose(packed, single, rtol=1e-3, atol=1e-3):
@@ -56,31 +118,85 @@ def _example(model: Any, length: int) -> Encoded:
     return Encoded(ids[:length], ids[length:])
 
 
-def _seq2seq(model: Any, batch: Seq2SeqBatch, device: torch.device) -> tuple[Tensor, Tensor]:
+def _hugging_face(model: Any) -> Any:
+    return model.model if isinstance(model, PackedCausal) else model
+
+
+def _start(config: Any) -> int:
+    start = getattr(config, "decoder_start_token_id", None)
+    return 0 if start is None else int(start)
+
+
+def _flat(model: Any, batch: FlatBatch, device: torch.device, z_loss: float, chunk: int, prefix: bool) -> tuple[Tensor, Tensor]:
+    documents = _tensor(document_of(batch.target_offsets), device)
+    if isinstance(batch, FlatSeq2SeqBatch):
+        root = model if isinstance(model, PackedT5) else _forward_of(model)
+        ids = (_tensor(array, device) for array in (batch.input_ids_E, batch.decoder_ids_D, batch.target_ids_D))
+        encoder_ids, decoder_ids, target_ids = ids
+        inputs, targets = torch.from_numpy(batch.input_offsets), torch.from_numpy(batch.target_offsets)
+        areas = tuple(kept_area(queries, keys, root.config.num_heads) for queries, keys in ((inputs, inputs), (targets, targets), (targets, inputs)))
+        longest = int(max(inputs.diff().max(), targets.diff().max()))
+        return root(encoder_ids, inputs, decoder_ids, target_ids, targets, longest=longest, areas=areas, z_loss=z_loss, chunk=chunk), documents
+    places = Documents(tuple(batch.offsets.tolist()), tuple(batch.input_lengths_N.tolist()) if prefix else None)
+    arrays = [_tensor(array, device) for array in (batch.input_ids_L, batch.positions_L, batch.predicting_T, batch.target_ids_T)]
+    before = _hugging_face(model).config._attn_implementation
+    causal = model if isinstance(model, PackedCausal) else PackedCausal(model)
+    try:
+        return causal(*arrays, documents=places, z_loss=z_loss, chunk=chunk), documents
+    finally:
+        if causal is not model:
+            model.set_attn_implementation(before)
+
+
+def _forward_of(model: Any) -> PackedT5:
+    if model.config.model_type not in FAMILIES:
+        raise ValueError("there is no forward for flat batches of this family")
+    return PackedT5(model)
+
+
+def _seq2seq(model: Any, batch: Seq2SeqBatch, device: torch.device, z_loss: float) -> tuple[Tensor, Tensor]:
     input_segments, target_segments = _tensor(batch.input_segments_RE, device), _tensor(batch.target_segments_RD, device)
     dtype = model.dtype
-    encoded = model.get_encoder()(input_ids=_tensor(batch.input_ids_RE, device), attention_mask=_mask(input_segments, input_segments, dtype))
-    logits_RDV = model(
-        encoder_outputs=encoded,
-        attention_mask=_mask(target_segments, input_segments, dtype),
-        decoder_input_ids=_tensor(batch.decoder_ids_RD, device),
-        decoder_attention_mask=_mask(target_segments, target_segments, dtype, causal=True),
-        use_cache=False,
-    ).logits
+    input_ids, decoder_ids = _tensor(batch.input_ids_RE, device), _tensor(batch.decoder_ids_RD, device)
+    if _single(batch.target_segments_RD):
+        masks = {"attention_mask": input_segments, "decoder_attention_mask": target_segments}
+        logits_RDV = model(input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False).logits
+    else:
+        inputs_mask = _mask(input_segments, input_segments, dtype)
+        if model.config.model_type in NEEDED_BY:
+            encoded = encoded_under(model, input_ids, inputs_mask)
+        else:
+            encoded = model.get_encoder()(input_ids=input_ids, attention_mask=inputs_mask)
+        logits_RDV = model(
+            encoder_outputs=encoded,
+            attention_mask=_mask(target_segments, input_segments, dtype),
+            decoder_input_ids=decoder_ids,
+            decoder_attention_mask=_mask(target_segments, target_segments, dtype, causal=True),
+            use_cache=False,
+        ).logits
     labels = _tensor(batch.target_ids_RD, device).masked_fill(target_segments == 0, IGNORED)
-    return _cross_entropy(logits_RDV, labels), target_segments
+    return _cross_entropy(logits_RDV, labels, z_loss), target_segments
 
 
-def _causal(model: Any, batch: CausalBatch, device: torch.device) -> tuple[Tensor, Tensor]:
+def _causal(model: Any, batch: CausalBatch, device: torch.device, z_loss: float) -> tuple[Tensor, Tensor]:
     segments = _tensor(batch.segments_RL, device)
+    single = _single(batch.segments_RL)
+    window = None if getattr(model.config, "use_sliding_window", True) is False else getattr(model.config, "sliding_window", None)
+    if not single and window is not None and segments.shape[1] > window:
+        raise ValueError(f"rows of {segments.shape[1]:,} tokens reach over its attention window of {window:,}, which a dense mask does not keep")
     logits_RLV = model(
         input_ids=_tensor(batch.input_ids_RL, device),
-        attention_mask=_mask(segments, segments, model.dtype, causal=True),
+        attention_mask=segments if single else _mask(segments, segments, model.dtype, causal=True),
         position_ids=_tensor(batch.positions_RL, device),
         use_cache=False,
     ).logits
     labels = _tensor(batch.labels_RL, device)
-    return _cross_entropy(logits_RLV, labels), segments * (labels != IGNORED)
+    return _cross_entropy(logits_RLV, labels, z_loss), segments * (labels != IGNORED)
+
+
+def _single(segments: np.ndarray) -> bool:
+    """Whether every row holds one example, so that a padding mask says all."""
+    return bool((segments <= 1).all())
 
 
 def _mask(query_segments: Tensor, key_segments: Tensor, dtype: torch.dtype, *, causal: bool = False) -> Tensor:
@@ -95,9 +211,17 @@ def _mask(query_segments: Tensor, key_segments: Tensor, dtype: torch.dtype, *, c
     return torch.zeros(same.shape, dtype=dtype, device=same.device).masked_fill(~same, torch.finfo(dtype).min)[:, None]
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    flat = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none", ignore_index=IGNORED)
-    return flat.view(labels.shape)
+def _cross_entropy(logits: Tensor, labels: Tensor, z_loss: float) -> Tensor:
+    logits = at_least_float32(logits)
+    losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", ignore_index=IGNORED).view(labels.shape)
+    return losses + z_loss * torch.logsumexp(logits, -1).square() * (labels != IGNORED) if z_loss else losses
+
+
+def _labelled_everywhere(batch: CausalBatch) -> CausalBatch:
+    labels = np.full_like(batch.labels_RL, IGNORED)
+    follows = (batch.segments_RL[:, 1:] == batch.segments_RL[:, :-1]) & (batch.segments_RL[:, 1:] > 0)
+    labels[:, :-1][follows] = batch.input_ids_RL[:, 1:][follows]
+    return dataclasses.replace(batch, labels_RL=labels)
 
 
 def _tensor(array: Any, device: torch.device) -> Tensor:

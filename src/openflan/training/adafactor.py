@@ -1,18 +1,29 @@
-"""Adafactor as T5X runs it, which neither torch's nor transformers' version does.
+"""Adafactor as T5X runs it, which neither torch's nor transformers' version does; also on parameters that FSDP2 has sharded.
 
 Shazeer and Stern (2018) with T5X's choices: statistics are factored only where both of the largest dimensions reach 128 (the relative position bias
 does not), the second moment's decay is 1 - t^-0.8, the update is clipped by its root mean square and scaled by the parameter's. The step counter is
 a setting, because it sets how fast the second moment moves: T5X restores it from pretraining, a fresh optimiser starts at 0.
+
+A step reads each gradient three times, in pieces that stay in the processor's cache, and makes no temporary of a factored parameter's size; the price
+is code that is longer than the formulas. Arithmetic and statistics are float32, for float64 parameters float64. On shards, two flat all-reduces a
+step add up what concerns all rows. Factored statistics are then the same full tensors on every rank; statistics of a parameter's own shape
+(unfactored ones, momentum) are sharded as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
 from typing import Any, overload
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
+
+from openflan.training.shards import Part, part_of, square_sums
 
 FACTORED_FROM = 128
 """Least size of both dimensions for factored statistics (T5X: min_dim_size_to_factor)."""
@@ -22,19 +33,30 @@ EPSILON_SQUARED_GRADIENT = 1e-30
 EPSILON_PARAMETER_SCALE = 1e-3
 CLIPPING_THRESHOLD = 1.0
 
+PIECE_ON_CPU = 1 << 17
+"""Elements of a matrix that are worked on at once: half a megabyte of float32 stays in a core's cache."""
+
+PIECE_ELSEWHERE = 1 << 26
+"""On accelerators starting a kernel costs more than memory traffic: 256 MB of float32."""
+
 
 class Adafactor(Optimizer):
-    """`step_offset`: steps it pretends to have made; `momentum`: T5X's beta1 (None: no first moment, the default there)."""
+    """`step_offset`: steps it pretends to have made; `momentum`: T5X's beta1 (None: no first moment, the default there).
+
+    `weight_decay`: a step multiplies every parameter by 1 - lr * weight_decay, then subtracts the update. This is T5X's weight_decay_rate with a
+    weight_decay_rate_lr_exponent of 1 (t5x/adafactor.py, apply_param_gradient); PaLM's lr^2, its exponent of 2, is weight_decay = lr.
+    """
 
     def __init__(
         self,
-        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]],
         lr: float,
         *,
         step_offset: int = 0,
         momentum: float | None = None,
+        weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "step_offset": step_offset, "momentum": momentum})
+        super().__init__(params, {"lr": lr, "step_offset": step_offset, "momentum": momentum, "weight_decay": weight_decay})
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -43,56 +65,217 @@ class Adafactor(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update. Of sharded parameters every rank must take it, with gradients for the same ones."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        together: dict[tuple[Any, ...], list[_Item]] = {}
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, parameter.grad.float(), group)
+                    item = self._item(parameter, parameter.grad, group)
+                    together.setdefault((item.part.group, item.gradient.device, item.gradient.dtype), []).append(item)
+        for (ranks, _, _), items in together.items():
+            _update(items, ranks)
         return loss
 
-    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _item(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> _Item:
         state = self.state[parameter]
+        part = part_of(parameter)
+        dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         if not state:
-            _prepare(state, parameter, group["momentum"])
+            _prepare(state, parameter, dtype, part.local.device, group["momentum"])
         state["step"] += 1
-        beta2 = 1.0 - float(state["step"] + group["step_offset"]) ** -DECAY_EXPONENT
-        squared = gradient.square().add_(EPSILON_SQUARED_GRADIENT)
-        if "row" in state:
-            large, small = _two_largest_dims(parameter)
-            state["row"].lerp_(squared.mean(dim=large), 1.0 - beta2)
-            state["column"].lerp_(squared.mean(dim=small), 1.0 - beta2)
-            # `row` has lost the dimension `large`; its mean runs over what is left of `small`.
-            mean = state["row"].mean(dim=small - (small > large), keepdim=True)
-            update = gradient * (state["row"] / mean).rsqrt_().unsqueeze(large) * state["column"].rsqrt().unsqueeze(small)
-        else:
-            state["full"].lerp_(squared, 1.0 - beta2)
-            update = gradient * state["full"].rsqrt()
-        update.div_(torch.clamp(_root_mean_square(update) / CLIPPING_THRESHOLD, min=1.0))
-        update.mul_(group["lr"] * torch.clamp(_root_mean_square(parameter), min=EPSILON_PARAMETER_SCALE))
-        if "momentum" in state:
-            update = state["momentum"].lerp_(update, 1.0 - group["momentum"])
-        parameter.sub_(update)
+        new = float(state["step"].item() + group["step_offset"]) ** -DECAY_EXPONENT
+        return _Item(part, part_of(gradient).local.to(dtype), state, new, group)
 
 
-def _prepare(state: dict[str, Any], parameter: Tensor, momentum: float | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A parameter in a step: this rank's part, its gradient (of the part's shape), statistics, the weight of new squares, settings."""
+
+    part: Part
+    gradient: Tensor
+    state: dict[str, Any]
+    new: float
+    group: dict[str, Any]
+
+    def own(self, kind: str) -> Tensor | None:
+        """This rank's part of a statistic that has the parameter's shape; None if none is kept."""
+        return part_of(self.state[kind]).local if kind in self.state else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some rows of a matrix of a factored parameter, and the vectors beside them.
+
+    `along_rows` has a number for each of the rows, `along_columns` one for each column: first the means of squares, then the roots that scale the
+    gradient. The matrix has `all_rows` on all ranks together; `item` is the parameter's place among those of the step.
+    """
+
+    item: int
+    all_rows: int
+    gradient: Tensor
+    values: Tensor
+    momentum: Tensor | None
+    along_rows: Tensor
+    along_columns: Tensor
+
+
+def _prepare(state: dict[str, Any], parameter: Tensor, dtype: torch.dtype, device: torch.device, momentum: float | None) -> None:
     state["step"] = torch.zeros((), dtype=torch.int64)
-    if parameter.ndim < 2 or sorted(parameter.shape)[-2] < FACTORED_FROM:
-        state["full"] = torch.zeros_like(parameter, dtype=torch.float32)
+    for kind, shape in statistics_shapes(parameter.shape, momentum).items():
+        own = shape == parameter.shape
+        state[kind] = torch.zeros_like(parameter, dtype=dtype) if own else torch.zeros(shape, dtype=dtype, device=device)
+
+
+def statistics_shapes(shape: tuple[int, ...], momentum: float | None) -> dict[str, tuple[int, ...]]:
+    """What is kept of a parameter of this (whole) shape, beside `step`: `row` and `column`, or `full`; `momentum` if it is set."""
+    if len(shape) >= 2 and sorted(shape)[-2] >= FACTORED_FROM:
+        kept = {kind: (*shape[:lost], *shape[lost + 1 :]) for kind, lost in zip(("row", "column"), _two_largest_dims(shape), strict=True)}
     else:
-        large, small = _two_largest_dims(parameter)
-        state["row"] = torch.zeros_like(parameter.select(large, 0), dtype=torch.float32)
-        state["column"] = torch.zeros_like(parameter.select(small, 0), dtype=torch.float32)
-    if momentum is not None:
-        state["momentum"] = torch.zeros_like(parameter, dtype=torch.float32)
+        kept = {"full": tuple(shape)}
+    return kept if momentum is None else kept | {"momentum": tuple(shape)}
 
 
-def _two_largest_dims(parameter: Tensor) -> tuple[int, int]:
-    small, large = sorted(range(parameter.ndim), key=lambda dim: parameter.shape[dim])[-2:]
+@lru_cache(maxsize=4096)
+def _two_largest_dims(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The dimensions that `row` and `column` are means over: the largest, the second largest."""
+    small, large = sorted(range(len(shape)), key=lambda dim: shape[dim])[-2:]
     return large, small
 
 
-def _root_mean_square(values: Tensor) -> Tensor:
-    return values.float().square().mean().sqrt()
+def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
+    """One update of parameters that lie on the same ranks and device."""
+    factored, whole = [item for item in items if "row" in item.state], [item for item in items if "row" not in item.state]
+    items = factored + whole
+    count, like = len(items), items[0].gradient
+
+    # First sums: squared parameters, a number each, and the means of squared gradients over columns and over rows.
+    statistics = [item.state[kind] for item in factored for kind in ("row", "column")]
+    lengths = [statistic.numel() for statistic in statistics]
+    flat = like.new_zeros(count + sum(lengths))
+    flat[:count] = square_sums([item.part.local.to(like.dtype) for item in items])
+    means = [run.view(statistic.shape) for run, statistic in zip(flat[count:].split_with_sizes(lengths), statistics, strict=True)]
+    pieces = [piece for number, item in enumerate(factored) for piece in _pieces(number, item, *means[2 * number : 2 * number + 2])]
+    room = like.new_empty(max((piece.gradient.numel() for piece in pieces), default=0))
+    ones = like.new_ones(max((max(piece.gradient.shape) for piece in pieces), default=0))
+    for piece in pieces:
+        _add_means(piece, room, ones)
+    if ranks is not None:
+        dist.all_reduce(flat, group=ranks)
+    numels = like.new_tensor([max(1, item.part.shape.numel()) for item in items])
+    scales = (flat[:count] / numels).sqrt_().clamp_(min=EPSILON_PARAMETER_SCALE)
+    scales *= like.new_tensor([item.group["lr"] for item in items])
+
+    # The second moments; their roots take the place of the means.
+    flat[count:] += EPSILON_SQUARED_GRADIENT
+    if factored:
+        torch._foreach_lerp_(statistics, means, [item.new for item in factored for _ in range(2)])
+        torch._foreach_copy_(means, statistics)
+        flat[count:].rsqrt_()
+        for item, root in zip(factored, means[::2], strict=True):
+            root *= _mean_of_row(item).sqrt_()
+    updates = _unfactored_updates(whole)
+
+    # Second sums: the squared updates, which clip them.
+    sizes = like.new_zeros(count)
+    found: dict[int, list[Tensor]] = {}
+    for piece in pieces:
+        found.setdefault(piece.item, []).append(_squared_update(piece, room))
+    for number, squares in found.items():
+        sizes[number] = torch.stack(squares).sum() if len(squares) > 1 else squares[0]
+    if whole:
+        sizes[len(factored) :] = square_sums(updates)
+    if ranks is not None:
+        dist.all_reduce(sizes, group=ranks)
+    scales /= (sizes / numels).sqrt_().div_(CLIPPING_THRESHOLD).clamp_(min=1.0)
+
+    each = scales.unbind()
+    for piece in pieces:
+        _apply(piece, each[piece.item], room, factored[piece.item].group)
+    for item, update, scale in zip(whole, updates, each[len(factored) :], strict=True):
+        _subtract(item.part.local, update.mul_(scale), item.own("momentum"), item.group)
+
+
+def _mean_of_row(item: _Item) -> Tensor:
+    """The mean of the statistic `row` over the side it is along; a stack of matrices has one each."""
+    large, small = _two_largest_dims(item.part.shape)
+    mean: Tensor = item.state["row"].mean(dim=small - (small > large), keepdim=True)
+    return mean
+
+
+def _unfactored_updates(items: list[_Item]) -> list[Tensor]:
+    """gradient / sqrt(second moment), which is moved before. Most are short, hence all in one call."""
+    if not items:
+        return []
+    gradients, moments = [item.gradient for item in items], [part_of(item.state["full"]).local for item in items]
+    updates = list(torch._foreach_mul(gradients, gradients))
+    torch._foreach_add_(updates, EPSILON_SQUARED_GRADIENT)
+    torch._foreach_lerp_(moments, updates, [item.new for item in items])
+    torch._foreach_copy_(updates, moments)
+    torch._foreach_rsqrt_(updates)
+    torch._foreach_mul_(updates, gradients)
+    return updates
+
+
+def _pieces(number: int, item: _Item, row: Tensor, column: Tensor) -> Iterator[_Piece]:
+    """The pieces of a factored parameter; `row` and `column` have the shapes of its statistics."""
+    shape, local = item.part.shape, item.part.local
+    large, small = _two_largest_dims(shape)
+    first, second = min(large, small), max(large, small)
+    along_rows, along_columns = (row, column) if large == second else (column, row)
+    along_rows = along_rows.narrow(0, item.part.first, local.shape[0])
+    if first != 0:
+        along_columns = along_columns.narrow(0, item.part.first, local.shape[0])
+    gradient, values, momentum = item.gradient, local, item.own("momentum")
+    if len(shape) > 2:
+        gradient, values = (tensor.movedim((first, second), (-2, -1)) for tensor in (gradient, values))
+        momentum = None if momentum is None else momentum.movedim((first, second), (-2, -1))
+        along_rows, along_columns = along_rows.movedim(first, -1), along_columns.movedim(second - 1, -1)
+    step = max(1, (PIECE_ON_CPU if local.device.type == "cpu" else PIECE_ELSEWHERE) // shape[second])
+    for place in product(*map(range, along_columns.shape[:-1])):
+        for start in range(0, along_rows.shape[-1], step):
+            at: Any = (*place, slice(start, start + step))
+            kept = None if momentum is None else momentum[at]
+            yield _Piece(number, shape[first], gradient[at], values[at], kept, along_rows[at], along_columns[place])
+
+
+def _add_means(piece: _Piece, room: Tensor, ones: Tensor) -> None:
+    """Adds the means of the squared gradient over columns, and this piece's share of those over rows, to the vectors."""
+    rows, columns = piece.gradient.shape
+    squares = room[: rows * columns].view(rows, columns)
+    torch.mul(piece.gradient, piece.gradient, out=squares)
+    piece.along_rows.addmv_(squares, ones[:columns], alpha=1.0 / columns)
+    piece.along_columns.addmv_(squares.t(), ones[:rows], alpha=1.0 / piece.all_rows)
+
+
+def _squared_update(piece: _Piece, room: Tensor) -> Tensor:
+    """The sum of (gradient * root * root)^2."""
+    squares = room[: piece.gradient.numel()].view(piece.gradient.shape)
+    torch.mul(piece.gradient, piece.gradient, out=squares)
+    # One factor at a time: where there is no gradient, the product of the roots may be too large for float32.
+    return torch.dot(torch.mv(squares, piece.along_columns.square()).mul_(piece.along_rows), piece.along_rows)
+
+
+def _apply(piece: _Piece, scale: Tensor, room: Tensor, group: dict[str, Any]) -> None:
+    """Takes scale * gradient * root * root from the values."""
+    update = room[: piece.gradient.numel()].view(piece.gradient.shape)
+    torch.mul(piece.gradient, piece.along_columns, out=update)
+    root = (piece.along_rows * scale).unsqueeze(-1)
+    if piece.momentum is None and not group["weight_decay"] and piece.values.dtype == update.dtype:
+        piece.values.addcmul_(update, root, value=-1.0)
+    else:
+        _subtract(piece.values, update.mul_(root), piece.momentum, group)
+
+
+def _subtract(values: Tensor, update: Tensor, momentum: Tensor | None, group: dict[str, Any]) -> None:
+    if momentum is not None:
+        update = momentum.lerp_(update, 1.0 - group["momentum"])
+    exact = values.to(update.dtype)  # the same tensor, unless parameters are stored in fewer bits than the arithmetic has
+    if group["weight_decay"]:
+        exact.mul_(1.0 - group["lr"] * group["weight_decay"])
+    exact.sub_(update)
+    if exact is not values:
+        values.copy_(exact)

@@ -5,8 +5,6 @@ Everything that can be wrong with the input is found before the first step.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,103 +16,112 @@ import transformers
 
 import openflan
 from openflan.errors import InputError
-from openflan.mixture.build import build_stream, open_tasks
-from openflan.mixture.ledger import by_submixture, formats, shares_table
-from openflan.mixture.stream import Stream
-from openflan.models.load import is_seq2seq, load_model, load_tokenizer, pad_id, save_pretrained, seq2seq_by_config
-from openflan.models.packed import check_packing
-from openflan.packing.encode import Encoder, Limits
+from openflan.mixture.build import open_mixture
+from openflan.models.estimate import Hardware, shape_of_model
+from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, save_pretrained
+from openflan.models.packed import Packing, check_packing, packing_of
 from openflan.packing.plan import Plan
 from openflan.recipe.load import differences, dump_recipe, load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run import Run, read_json, replacing, write_json
 from openflan.tasks.task import Task
-from openflan.templates.choice import Named, wordings_files
-from openflan.templates.render import Room
-from openflan.training.loop import train
+from openflan.training.checkpoints import snapshot
+from openflan.training.ledger import ledger
+from openflan.training.loop import Evaluate, Watch, train
+from openflan.training.prepare import fingerprint, parts_of, plan_of, prepare, tokenizer_hash
+from openflan.training.world import join_world
 
-ROOM = 1_920 / 2_048
-"""The share of a row's input tokens that a few-shot example may take (the collection's code: 1,920 of 2,048)."""
 
+def finetune(recipe: Recipe, run: Run, *, build: Path | None = None, strict: bool = False, evaluate: Evaluate | None = None, label: str = "finetune") -> None:
+    """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped. Under `torchrun` all its processes train together.
 
-def finetune(recipe: Recipe, run: Run, *, label: str = "finetune") -> None:
-    """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped.
+    `build`: a folder of windows made ahead; absent, the run's own if there is one. `strict`: refuses a model that cannot be packed, which is otherwise
+    trained on padded examples of like length. `evaluate` scores the model where `recipe.evaluation` asks for it.
 
     Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe.
     """
     _same_recipe(recipe, run)
-    tasks = open_tasks(recipe.mixture)
+    world = join_world()
+    opened = open_mixture(recipe.mixture)
+    tasks = opened.tasks
     tokenizer = load_tokenizer(recipe.model)
     provenance = _provenance(recipe, tasks, tokenizer)
     _same_data(provenance, run)
-    model = load_model(recipe.model, tokenizer, recipe.seed).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_model(recipe.model, tokenizer, recipe.seed)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     _check_context(recipe, model)
-    check_packing(model)
+    packing = _packing(model, strict)
     _describe(model, tokenizer, recipe)
-    write_text(run.recipe, dump_recipe(recipe))
-    tokenizer.save_pretrained(run.tokenizer)
-    write_json(run.provenance, provenance)
-    first = Plan(stream, encoder)
-    if not run.ledger.is_file():
-        write_json(run.ledger, ledger(recipe, tasks, stream, first))
+    parts = parts_of(recipe, tasks, encoder, tokenizer)
+    build = _build_folder(run, build)
+    first = plan_of(stream, encoder, parts, build)
+    world.barrier()
+    if world.main:
+        write_text(run.recipe, dump_recipe(recipe))
+        tokenizer.save_pretrained(run.tokenizer)
+        write_json(run.provenance, provenance)
+        if not run.ledger.is_file():
+            write_json(run.ledger, ledger(recipe, tasks, stream, encoder, first, shape_of_model(model)) | opened.described)
 
     def plan_from(rows_per_window: Sequence[int]) -> Plan:
-        return Plan(stream, encoder, rows_per_window) if rows_per_window else first
+        return plan_of(stream, encoder, parts, build, rows_per_window) if rows_per_window else first
 
-    train(recipe, run, model, tokenizer, plan_from, label=label)
-    export(model, tokenizer, run.model, recipe)
+    watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
+    train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label)
+    final = snapshot(model, None, main=world.main)
+    if world.main:
+        export(model, tokenizer, run.model, recipe, final.weights)
+    world.barrier()
 
 
-def survey(recipe: Recipe) -> dict[str, Any]:
-    """The ledger of a recipe, without its model's weights."""
-    tasks = open_tasks(recipe.mixture)
+def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None) -> dict[str, Any]:
+    """The ledger of a recipe, measured on its first `windows` windows, without its model's weights."""
+    opened = open_mixture(recipe.mixture)
     tokenizer = load_tokenizer(recipe.model)
-    stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
-    return ledger(recipe, tasks, stream, Plan(stream, encoder))
+    model = empty_model(recipe.model)
+    check_vocabulary(tokenizer, model)
+    _check_context(recipe, model)
+    stream, encoder = prepare(recipe, opened.tasks, tokenizer, joint=not is_seq2seq(model))
+    plan, shape = Plan(stream, encoder), shape_of_model(model)
+    return ledger(recipe, opened.tasks, stream, encoder, plan, shape, windows=windows, hardware=hardware) | opened.described
 
 
-def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bool) -> tuple[Stream, Encoder]:
-    """The stream and the encoder of a recipe."""
-    packing = recipe.packing
-    encoder = Encoder(tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow)
-    return build_stream(recipe.mixture, tasks, recipe.seed, Room(int(packing.inputs * ROOM), encoder.count)), encoder
-
-
-def ledger(recipe: Recipe, tasks: Mapping[str, Task], stream: Stream, plan: Plan) -> dict[str, Any]:
-    """Shares a task, and what the first window measured: fill, formats, truncation."""
-    window = plan.window(0)
-    kept = [example for example in window.encoded if example.keeps]
-    rows, packing = len(window.rows), recipe.packing
-    input_tokens, target_tokens = sum(len(example.input_ids) for example in kept), sum(len(example.target_ids) for example in kept)
-    examples = round(recipe.training.steps * recipe.training.batch_size * len(kept) / rows)
-    table = shares_table(recipe.mixture, tasks, stream, examples)
-    return {
-        "examples": examples,
-        "submixtures": by_submixture(table),
-        "tasks": table,
-        "measured": {
-            "examples": len(window.examples),
-            "rows": rows,
-            "examples_per_row": len(kept) / rows,
-            "input_tokens": input_tokens,
-            "target_tokens": target_tokens,
-            # In a causal model's row the two share one room.
-            "fill_inputs": None if plan.limits.joint else input_tokens / (rows * packing.inputs),
-            "fill_targets": None if plan.limits.joint else target_tokens / (rows * packing.targets),
-            "fill": (input_tokens + target_tokens) / (rows * (packing.inputs + packing.targets)),
-            "counts": dict(window.counts()),
-            "formats": formats(window.examples),
-        },
-    }
-
-
-def export(model: Any, tokenizer: Any, folder: Path, recipe: Recipe) -> None:
-    """A plain Hugging Face folder: transformers loads it without openflan."""
+def export(model: Any, tokenizer: Any, folder: Path, recipe: Recipe, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+    """A plain Hugging Face folder: transformers loads it without openflan. `weights` stand for the model's own, where those are sharded."""
     _describe(model, tokenizer, recipe)
     with replacing(folder) as partial:
-        save_pretrained(model, partial)
+        save_pretrained(model, partial, weights)
         tokenizer.save_pretrained(partial)
+
+
+def _packing(model: Any, strict: bool) -> Packing:
+    """The fastest exact layout; warns of one that pads. Raises InputError for such a model if `strict`."""
+    packing = packing_of(model)
+    if packing == "none":
+        if strict:
+            check_packing(model)
+        warnings.warn(
+            f"a model of type {model.config.model_type} cannot be packed: every example is a row of its own, padded to the longest of its batch", stacklevel=3
+        )
+    return packing
+
+
+def _watch(recipe: Recipe, validation: dict[str, Task], tokenizer: Any, model: Any, evaluate: Evaluate | None) -> Watch | None:
+    wanted = recipe.evaluation
+    if wanted is None:
+        return None
+    if not validation:
+        return Watch(wanted.every, evaluate=evaluate, select=wanted.select or "mean")
+    stream, encoder = prepare(recipe, validation, tokenizer, joint=not is_seq2seq(model))
+    plan = Plan(stream, encoder, window=wanted.validation_examples)
+    return Watch(wanted.every, plan, len(plan.window(0)), evaluate, wanted.select or "mean")
+
+
+def _build_folder(run: Run, stated: Path | None) -> Path:
+    """Raises InputError if a folder that was named holds no build."""
+    if stated is not None and not (stated / "build.json").is_file():
+        raise InputError(f"{stated}: no build there (no build.json); name the folder that `openflan build` printed")
+    return stated or run.build
 
 
 def _describe(model: Any, tokenizer: Any, recipe: Recipe) -> None:
@@ -156,15 +163,13 @@ def _check_context(recipe: Recipe, model: Any) -> None:
 
 
 def _provenance(recipe: Recipe, tasks: Mapping[str, Task], tokenizer: Any) -> dict[str, Any]:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    text = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
     return {
         "openflan": openflan.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "data": {name: fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings) for name, task in tasks.items()},
-        "tokenizer": hashlib.sha256(text.encode()).hexdigest(),
+        "tokenizer": tokenizer_hash(tokenizer),
     }
 
 
@@ -181,14 +186,3 @@ def _same_data(found: Mapping[str, Any], run: Run) -> None:
     versions = [f"{name} {before[name]} -> {found[name]}" for name in ("openflan", "python", "torch", "transformers") if before[name] != found[name]]
     if versions:
         warnings.warn(f"{run.folder}: goes on under other versions ({', '.join(versions)}); the numbers may differ from those of an unbroken run", stacklevel=3)
-
-
-def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
-    """A hash of a task's number of rows, up to a thousand of them, evenly spaced, and the files of its wordings if they are not the packaged ones."""
-    count = len(task.rows)
-    digest = hashlib.sha256(str(count).encode())
-    for path in wordings_files(wordings, task.name):
-        digest.update(path.read_bytes() if path.is_file() else b"")
-    for index in range(0, count, -(-count // 1_000)):
-        digest.update(repr(sorted(task.rows[index].items())).encode())
-    return digest.hexdigest()

@@ -1,36 +1,43 @@
-"""The one loop: packed batches through a model under Adafactor.
+"""The one loop: packed batches through a model, with checkpoints, metrics and evaluation on the way.
 
-The loss of a step is the sum of its target tokens' losses over their number (Chung et al. 2022 say nothing; it is the only normalisation that does
-not change with the batch split). Dropout is seeded from (seed, step, first row) before every micro-batch and every row is found from its number, so
-a run that was killed ends with the same bits as one that was not.
+Everything a step does is a function of (recipe, step): its rows are found from its number and its dropout is seeded from it, so a run that was killed
+ends with the same bits as one that was not, and any number of processes sees the same batches.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 
 from openflan.errors import OpenflanError
-from openflan.models.load import is_seq2seq, pad_id
-from openflan.models.packed import token_losses
-from openflan.packing.batch import PackedBatch, causal_batch, seq2seq_batch
-from openflan.packing.encode import Encoded
+from openflan.models.load import pad_id
+from openflan.models.packed import Packing
+from openflan.packing.loader import Loader
 from openflan.packing.plan import Plan
-from openflan.randomness import combine
 from openflan.recipe.schema import Recipe
 from openflan.run import Run, read_jsonl, replacing
 from openflan.training import checkpoints
-from openflan.training.adafactor import Adafactor
-from openflan.training.checkpoints import Position
+from openflan.training.checkpoints import Position, Saver, snapshot
+from openflan.training.engine import Engine, Outcome, Prepared
+from openflan.training.optimizers import restore_statistics
 from openflan.training.progress import Progress
+from openflan.training.schedule import learning_rate_at
+from openflan.training.shards import part_of
+from openflan.training.world import ALONE, World
+
+Evaluate: TypeAlias = Callable[[int, Any], Mapping[str, float]]
+"""Scores of a model after a number of steps, by name; called between two steps."""
 
 
 class Terminated(OpenflanError):
@@ -39,96 +46,161 @@ class Terminated(OpenflanError):
     exit_code = 75
 
 
-def train(recipe: Recipe, run: Run, model: Any, tokenizer: Any, plan_from: Any, *, label: str = "finetune") -> None:
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is measured while training: the loss on `validation` rows, never trained on, and what `evaluate` says, every `every` steps and at the end.
+
+    `select` names the score of `evaluate` by which the best checkpoint is chosen.
+    """
+
+    every: int
+    validation: Plan | None = None
+    validation_rows: int = 0
+    evaluate: Evaluate | None = None
+    select: str | None = None
+
+    def due(self, step: int, last: int) -> bool:
+        return step % self.every == 0 or step == last
+
+
+@dataclass(slots=True)
+class Counted:
+    """What became of the examples of every window that was begun."""
+
+    windows: int
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def take(self, plan: Plan, rows: int) -> list[int]:
+        """Counts the windows of the first `rows` rows that are new; returns the index up to there."""
+        index = plan.index(rows)
+        for number in range(self.windows, len(index)):
+            self.counts.update(plan.counts(number))
+        self.windows = len(index)
+        return index
+
+
+def train(
+    recipe: Recipe,
+    run: Run,
+    model: Any,
+    tokenizer: Any,
+    plan_from: Any,
+    *,
+    packing: Packing = "flat",
+    world: World = ALONE,
+    watch: Watch | None = None,
+    label: str = "finetune",
+) -> None:
     """Trains `model` in place to `recipe.training.steps`, from the newest checkpoint of the run if it has one.
 
-    `plan_from(rows_per_window)` makes the plan, given the index of windows that are known. Raises OpenflanError if the loss is no longer a number,
-    Terminated on SIGTERM.
+    `plan_from(rows_per_window)` makes the plan, given the index of windows that are known. Under a world of several ranks the model ends sharded. Raises
+    OpenflanError if the loss is no longer a number or memory runs out, Terminated on SIGTERM.
     """
-    settings = recipe.training
-    optimizer = Adafactor(model.parameters(), lr=settings.learning_rate, step_offset=settings.step_offset)
+    settings, size = recipe.training, recipe.training.batch_size
     start = checkpoints.newest(run.checkpoints)
-    position = checkpoints.restore(start, model, optimizer) if start else Position(0)
+    position = checkpoints.position_of(start) if start else Position(0)
+    if start:
+        checkpoints.restore_weights(start, model)
+    engine = Engine(model, settings, recipe.seed, pad_id(model, tokenizer), packing, world)
+    if start:
+        restore_statistics(engine.optimizer, checkpoints.statistics_of(start))
     plan: Plan = plan_from(position.rows_per_window)
-    counted, counts = len(position.rows_per_window), Counter(dict(position.counts))
+    counted = Counted(len(position.rows_per_window), Counter(dict(position.counts)))
     model.train()
-    progress = Progress(position.step, settings.steps, label=label)
-    _forget_after(run, position.step)
-    with run.metrics.open("a", encoding="utf-8") as metrics, _terminable() as terminated:
+    if world.main:
+        _forget_after(run, position.step)
+    progress = Progress(position.step, settings.steps, label=label if world.main else "")
+    with ExitStack() as stack:
+        terminated = stack.enter_context(_terminable())
+        saver = stack.enter_context(Saver())
+        metrics = stack.enter_context((run.metrics if world.main else Path(os.devnull)).open("a", encoding="utf-8"))
+        batches = stack.enter_context(Loader(lambda step: engine.prepare(plan.rows(step * size, size)), position.step, settings.steps))
+        arriving = iter(batches)
         for step in range(position.step, settings.steps):
             began = time.monotonic()
-            rows = plan.rows(step * settings.batch_size, settings.batch_size)
+            prepared = next(arriving)
             waited = time.monotonic() - began
-            loss, tokens, target_tokens = _step(model, optimizer, rows, recipe, step, pad_id(model, tokenizer))
-            if not math.isfinite(loss):
-                raise _diverged(f"step {step + 1}: the loss is {loss}", run)
-            for number in range(counted, len(plan.index)):
-                counts.update(plan.window(number).counts())
-            counted = len(plan.index)
-            seconds = time.monotonic() - began
-            line = {
-                "step": step + 1,
-                "loss": loss,
-                "tokens": tokens,
-                "target_tokens": target_tokens,
-                "examples": sum(map(len, rows)),
-                "fill": tokens / (settings.batch_size * (recipe.packing.inputs + recipe.packing.targets)),
-                "tokens_per_second": tokens / seconds,
-                "seconds": seconds,
-                "waiting_seconds": waited,
-            }
-            metrics.write(json.dumps(line) + "\n")
-            metrics.flush()
+            outcome = engine.step(step, prepared, wish=bool(terminated))
+            if not math.isfinite(outcome.loss):
+                raise _diverged(f"step {step + 1}: the loss is {outcome.loss}", run, plan, step, size)
+            index = counted.take(plan, (step + 1) * size)
+            line = _line(recipe, step, prepared, outcome, time.monotonic() - began, waited)
+            if watch and watch.due(step + 1, settings.steps):
+                line |= _watched(watch, engine, model, step + 1)
+            if world.main:
+                metrics.write(json.dumps(line) + "\n")
+                metrics.flush()
             progress.show(step + 1, line)
-            if (step + 1) % recipe.checkpoints.every == 0 or step + 1 == settings.steps or terminated:
-                _refuse_broken(model, step + 1, run)
-                position = Position(step + 1, tuple(plan.index), tuple(sorted(counts.items())))
-                checkpoints.save(run.checkpoints, model, tokenizer, optimizer, position, recipe.checkpoints.keep)
-            if terminated and step + 1 < settings.steps:
+            # Ranks learn of each other's SIGTERM with the next step's sums; alone there is nobody to wait for.
+            stop = bool(outcome.wishes or (world.size == 1 and terminated))
+            best = _to_be_best(watch, run, step + 1, line, world)
+            if (step + 1) % recipe.checkpoints.every == 0 or step + 1 == settings.steps or stop or best:
+                _refuse_broken(model, step + 1, run, plan, size, world)
+                taken = snapshot(model, engine.optimizer, main=world.main)
+                if world.main:
+                    now = Position(step + 1, tuple(index), tuple(sorted(counted.counts.items())))
+                    saver.save(run.checkpoints, model, tokenizer, taken, now, recipe.checkpoints.keep)
+            if stop and step + 1 < settings.steps:
                 progress.close()
                 raise Terminated(f"stopped by SIGTERM after step {step + 1}, with a checkpoint; run the same command again to go on")
     progress.close()
+    world.barrier()
+    engine.release()
     model.eval()
 
 
-def _step(model: Any, optimizer: torch.optim.Optimizer, rows: list[list[Encoded]], recipe: Recipe, step: int, pad: int) -> tuple[float, int, int]:
-    """One update; loss per target token, tokens and target tokens of the step."""
-    size = recipe.training.micro_batch_size or len(rows)
-    batches = [_batch(model, rows[first : first + size], pad) for first in range(0, len(rows), size)]
-    target_tokens = sum(batch.target_tokens for batch in batches)
-    total = 0.0
-    for number, batch in enumerate(batches):
-        torch.manual_seed(combine(recipe.seed, "dropout", step, number * size) >> 1)
-        with _precision(model, recipe.training.precision):
-            losses, _ = token_losses(model, batch)
-        loss = losses.sum() / target_tokens
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return total, sum(batch.tokens for batch in batches), target_tokens
+def _line(recipe: Recipe, step: int, prepared: Prepared, outcome: Outcome, seconds: float, waited: float) -> dict[str, Any]:
+    """One line of metrics.jsonl."""
+    return {
+        "step": step + 1,
+        "loss": outcome.loss,
+        "learning_rate": learning_rate_at(recipe.training, step),
+        **({} if outcome.norm is None else {"gradient_norm": outcome.norm}),
+        "tokens": prepared.tokens,
+        "target_tokens": prepared.target_tokens,
+        "examples": prepared.examples,
+        "fill": prepared.tokens / (prepared.rows * (recipe.packing.inputs + recipe.packing.targets)),
+        "tokens_per_second": prepared.tokens / seconds,
+        "seconds": seconds,
+        "waiting_seconds": waited,
+    }
 
 
-def _batch(model: Any, rows: list[list[Encoded]], pad: int) -> PackedBatch:
-    if is_seq2seq(model):
-        return seq2seq_batch(rows, pad_id=pad, start_id=model.config.decoder_start_token_id)
-    return causal_batch(rows, pad_id=pad)
+def _watched(watch: Watch, engine: Engine, model: Any, step: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if watch.validation is not None:
+        size, rows = engine.training.batch_size, watch.validation_rows
+        parts = (watch.validation.rows(first, min(size, rows - first)) for first in range(0, rows, size))
+        found["validation_loss"] = engine.validate(engine.prepare(part) for part in parts)
+    if watch.evaluate is not None:
+        with engine.lent():
+            found["scores"] = dict(watch.evaluate(step, model))
+    return found
 
 
-def _precision(model: Any, precision: str) -> Any:
-    return torch.autocast(next(model.parameters()).device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+def _to_be_best(watch: Watch | None, run: Run, step: int, line: Mapping[str, Any], world: World) -> bool:
+    """Whether this step's score is the highest so far, so that its checkpoint must be written and kept."""
+    if watch is None or watch.select is None or watch.select not in line.get("scores", {}):
+        return False
+    named = world.main and checkpoints.name_best(run.checkpoints, step, watch.select, line["scores"][watch.select])
+    # All ranks gather a checkpoint together, so all must know.
+    return bool(world.sums([float(named)])[0])
 
 
-def _refuse_broken(model: Any, step: int, run: Run) -> None:
+def _refuse_broken(model: Any, step: int, run: Run, plan: Plan, size: int, world: World) -> None:
     """A finite loss can have an infinite gradient: weights that it broke must not become a checkpoint, from which every later run would start."""
-    broken = next((name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()), None)
-    if broken is not None:
-        raise _diverged(f"step {step}: `{broken}` holds values that are no numbers", run)
+    broken = [name for name, weight in model.named_parameters() if not torch.isfinite(part_of(weight.detach()).local).all()]
+    if world.sums([len(broken)])[0]:
+        raise _diverged(f"step {step}: `{broken[0] if broken else 'a weight of another rank'}` holds values that are no numbers", run, plan, step - 1, size)
 
 
-def _diverged(what: str, run: Run) -> OpenflanError:
+def _diverged(what: str, run: Run, plan: Plan, step: int, size: int) -> OpenflanError:
+    examples = [example for row in plan.sources(step * size, size) for example in row]
+    named = ", ".join(f"{example.task} row {example.row}" for example in examples[:5])
+    more = f" and {len(examples) - 5:,} more" if len(examples) > 5 else ""
     return OpenflanError(
-        f"{what}; the checkpoints of {run.checkpoints} are intact. Lower `training.learning_rate`, or look at the data with `openflan mixture`"
+        f"{what}; the checkpoints of {run.checkpoints} are intact. Its batch held {named}{more}. "
+        "Lower `training.learning_rate`, or look at the data with `openflan mixture`"
     )
 
 

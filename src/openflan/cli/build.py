@@ -1,0 +1,82 @@
+"""`openflan build`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from openflan.cli.output import Bar, next_command, print_json
+from openflan.models.quiet import quiet_libraries
+from openflan.packing.build import Shard, Summary, build
+from openflan.packing.plan import WINDOW
+from openflan.recipe.load import load_recipe
+from openflan.recipe.schema import Recipe
+from openflan.run import Run
+
+_MARGIN = 1.02
+"""Windows differ a little in their rows; training makes what is still missing itself."""
+
+
+def build_(
+    recipe: str = typer.Argument(help="A recipe file or packaged recipe."),
+    overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."),
+    to: Path | None = typer.Option(None, help="The folder; default runs/NAME/build, where `openflan finetune` finds it."),
+    examples: int | None = typer.Option(None, min=1, help="How many examples, in whole windows of 4,096; default: what the recipe's steps will read."),
+    workers: int = typer.Option(1, min=1, help="Processes that render and tokenise, one core each; with one, tokenising alone takes all cores."),
+    shard: str = typer.Option("0/1", help="Only this part, such as 0/4, the first of four; parts may be made anywhere and their `blocks/` put together."),
+    repair: bool = typer.Option(False, "--repair", help="Make blocks again whose files are damaged."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+) -> None:
+    """Render, tokenise and pack ahead of training; the same command again goes on where it stopped.
+
+    Training gives the same batches without it. A build pays where the same mixture is trained on more than once, or where a GPU would wait.
+
+    Example: `openflan build recipes/mine.yaml --workers 8`
+    """
+    loaded = load_recipe(recipe, overrides or [])
+    part = Shard.parse(shard)
+    folder = to or Run(Path("runs") / loaded.name).build
+    quiet_libraries()
+    began = time.monotonic()
+    done = _build(loaded, folder, examples, workers, part, repair)
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json({"path": str(folder), "seconds": seconds, **asdict(done)})
+        return
+    typer.echo(
+        f"{folder}: {done.examples:,} examples in {done.rows:,} rows, {done.tokens:,} tokens, in {seconds:,.1f} s "
+        f"({done.made} blocks made, {done.packed_anew} packed anew, {done.kept} kept)\ncontent {done.content}"
+    )
+    next_command(f"openflan finetune {recipe}" + (f" --build {to}" if to else ""))
+
+
+def _build(recipe: Recipe, folder: Path, examples: int | None, workers: int, shard: Shard, repair: bool) -> Summary:
+    from openflan.mixture.build import open_tasks
+    from openflan.models.load import load_tokenizer, seq2seq_by_config
+    from openflan.training.prepare import opener, parts_of, plan_of, prepare
+
+    tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
+    stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
+    parts = parts_of(recipe, tasks, encoder, tokenizer)
+    if examples is None:
+        rows_of_window = len(plan_of(stream, encoder, parts, Path(folder, "none")).window(0))
+        windows = -(-round(recipe.training.steps * recipe.training.batch_size * _MARGIN) // rows_of_window)
+    else:
+        windows = -(-examples // WINDOW)
+    with Bar("build", "window") as bar:
+        return build(
+            folder,
+            stream,
+            encoder,
+            parts,
+            windows,
+            workers=workers,
+            make=opener(recipe),
+            shard=shard,
+            repair=repair,
+            notice=lambda text: typer.echo(text, err=True),
+            progress=bar.show,
+        )

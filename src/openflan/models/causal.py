@@ -1,0 +1,141 @@
+"""Causal models over a flat buffer: Hugging Face's forward, with attention document by document.
+
+The documents are one row of tokens whose positions restart, without a mask; transformers hands keyword arguments down to the attention function,
+and ours is told there where documents begin. An attention function of another name would ignore them and let documents see each other, so the model
+keeps ours for as long as it trains (activation checkpointing runs it again in the backward); `ordinary_attention` lends it the former one.
+
+Shape suffixes as in `packing.flat`; H query heads, G key heads, C channels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AttentionInterface
+
+from openflan.models.loss import head_losses, token_cross_entropy
+
+NAME = "openflan_documents"
+"""Our function in transformers' attention interface."""
+
+_HARMLESS = {"is_causal", "position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits", "return_dict"}
+"""Keyword arguments of an attention function that say nothing about which token sees which, or say what we do anyway."""
+
+_RESCALED_BY = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0, "lm_head_multiplier": 1.0}
+"""Settings by which a model changes its logits after the head, and the value at which it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Where documents begin and end; `prefixes` are the tokens at the start of each that see one another (prefix-LM)."""
+
+    offsets: tuple[int, ...]
+    prefixes: tuple[int, ...] | None = None
+
+
+class PackedCausal(nn.Module):
+    """A root whose forward gives token losses of a flat batch."""
+
+    def __init__(self, model: Any) -> None:
+        """`model` is a causal model of transformers, whose attention function is replaced. Raises ValueError if it does not let itself be."""
+        super().__init__()
+        register()
+        if model.config._attn_implementation != NAME:
+            model.set_attn_implementation(NAME)
+        if model.config._attn_implementation != NAME:
+            raise ValueError("its attention function cannot be replaced")
+        self.model = model
+
+    def forward(
+        self,
+        input_ids_L: Tensor,
+        positions_L: Tensor,
+        predicting_T: Tensor,
+        target_ids_T: Tensor,
+        *,
+        documents: Documents,
+        z_loss: float = 0.0,
+        chunk: int = 0,
+    ) -> Tensor:
+        """The loss of every target token, float32 (T). `z_loss`, `chunk`: see `loss`; a model that changes its logits after the head is not chunked."""
+        inputs = {"input_ids": input_ids_L[None], "position_ids": positions_L[None], "attention_mask": None, "use_cache": False, "documents": documents}
+        config = self.model.config
+        if chunk and all(getattr(config, name, idle) == idle for name, idle in _RESCALED_BY.items()):
+            hidden = self.model.base_model(**inputs).last_hidden_state[0, predicting_T]
+            return head_losses(self.model.get_output_embeddings(), hidden, target_ids_T, z_loss=z_loss, chunk=chunk)
+        return token_cross_entropy(self.model(**inputs, logits_to_keep=predicting_T).logits[0], target_ids_T, z_loss=z_loss)
+
+
+def register() -> None:
+    """Makes our function known to transformers; again does no harm."""
+    AttentionInterface.register(NAME, attend_documents)
+
+
+@contextmanager
+def ordinary_attention(model: Any, name: str = "sdpa") -> Iterator[None]:
+    """Gives a packed causal model its ordinary attention, for generation and evaluation between steps."""
+    before = model.config._attn_implementation
+    model.set_attn_implementation(name)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def attend_documents(
+    module: Any,
+    query_1HLC: Tensor,
+    key_1GLC: Tensor,
+    value_1GLC: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    documents: Documents | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """What transformers calls in every layer. Raises ValueError without `documents`, and for an argument whose meaning is not known here."""
+    unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
+    if documents is None or attention_mask is not None or unknown or key_1GLC.shape[2] != documents.offsets[-1]:
+        raise ValueError(f"attention by documents got {', '.join(unknown) or 'no documents, a mask or a cache'}, which it cannot serve")
+    prefixes = documents.prefixes or (0,) * (len(documents.offsets) - 1)
+    parts = []
+    for (first, end), prefix in zip(itertools.pairwise(documents.offsets), prefixes, strict=True):
+        query, key, value = (states[:, :, first:end] for states in (query_1HLC, key_1GLC, value_1GLC))
+        parts.append(_attend(query, key, value, scaling, dropout, _visible(end - first, prefix, sliding_window, query.device), softcap))
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _visible(length: int, prefix: int, window: int | None, device: torch.device) -> Tensor | None:
+    """Which key each query sees (length, length); None for all up to itself."""
+    narrow = window is not None and window < length
+    if prefix <= 1 and not narrow:
+        return None
+    ones = torch.ones(length, length, dtype=torch.bool, device=device)
+    visible = ones.tril()
+    if narrow:
+        visible &= ones.triu(1 - int(window or 0))
+    visible[:prefix, :prefix] = True
+    return visible
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, visible: Tensor | None, softcap: float | None) -> Tensor:
+    if softcap is None:
+        grouped = query.shape[1] != key.shape[1]
+        return functional.scaled_dot_product_attention(query, key, value, visible, dropout, visible is None, scale=scaling, enable_gqa=grouped)
+    groups = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    scores = torch.matmul(query, key.transpose(2, 3)) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    scores = torch.tanh(scores / softcap) * softcap
+    hidden = ~torch.ones(scores.shape[2:], dtype=torch.bool, device=scores.device).tril() if visible is None else ~visible
+    weights = torch.softmax(scores.masked_fill(hidden, float("-inf")), -1, dtype=torch.float32).to(query.dtype)
+    return torch.matmul(functional.dropout(weights, dropout), value)

@@ -1,0 +1,294 @@
+"""The T5 family's forward over the modules of a Hugging Face model: encoder, decoder and loss under one root.
+
+Covers T5, v1.1, LM-adapted, mT5, UL2 and umT5 (a relative bias in every layer). transformers builds a dense bias before any attention function is
+asked, which rules its forward out for documents in a flat buffer; here attention is document by document (`models.attention`) and everything else
+runs over real tokens only. The linear layers, norms and dropouts are the Hugging Face model's own objects: optimisers, adapters, sharding and export
+keep working through it, and `train()` of either reaches both. The price is that a change of T5's arithmetic in transformers must be made here too;
+the start-up leak test compares the two.
+
+Shape suffixes: E tokens of all inputs, D of all targets, M model width, H heads, C channels of a head, F feed-forward width, V vocabulary, B decoded
+sequences, P positions decoded so far, K padded input positions, R the longest document.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from openflan.models.attention import at_least_float32, attend
+from openflan.models.loss import head_losses
+
+_SCALED_IF = {"t5": "scale_decoder_outputs", "mt5": None, "umt5": "tie_word_embeddings"}
+FAMILIES = tuple(_SCALED_IF)
+"""`model_type` of the models that `PackedT5` takes."""
+
+
+class PackedT5(nn.Module):
+    """`forward` gives token losses; `encode`, `cross_states` and `decode_step` are what generation needs."""
+
+    def __init__(self, model: Any) -> None:
+        """`model` is a T5, mT5 or umT5 for conditional generation; its modules are shared, not copied."""
+        super().__init__()
+        config = model.config
+        self.scale = config.d_model**-0.5 if _scales_outputs(model) else 1.0
+        self.embeddings = model.get_input_embeddings()
+        self.encoder = Stack(model.encoder)
+        self.decoder = Stack(model.decoder)
+        self.head = model.get_output_embeddings()
+        self.config = config
+
+    def forward(
+        self,
+        input_ids_E: Tensor,
+        input_offsets: Tensor,
+        decoder_ids_D: Tensor,
+        target_ids_D: Tensor,
+        target_offsets: Tensor,
+        *,
+        longest: int,
+        areas: tuple[int, int, int] = (0, 0, 0),
+        z_loss: float = 0.0,
+        chunk: int = 0,
+    ) -> Tensor:
+        """The loss of every target token, float32 (D).
+
+        Offsets are on the CPU, ids where the model is. `longest` is at least the tokens of the longest document of either side; `areas` are the pairs
+        whose probabilities are kept, in the encoder, the decoder and between them (see `attention.kept_area`). `z_loss` and `chunk`: see `loss`.
+        """
+        embedded = self.embeddings(torch.cat([input_ids_E, decoder_ids_D]))
+        encoded_EM = self.encoder(embedded[: len(input_ids_E)], input_offsets, longest=longest, area=areas[0])
+        decoded_DM = self.decoder(embedded[len(input_ids_E) :], target_offsets, encoded_EM, input_offsets, longest=longest, area=areas[1], cross_area=areas[2])
+        return head_losses(self.head, self._scaled(decoded_DM), target_ids_D, z_loss=z_loss, chunk=chunk)
+
+    def encode(self, input_ids_E: Tensor, input_offsets: Tensor) -> Tensor:
+        """Encoder states of documents in a flat buffer, (E, M). Offsets (documents + 1) are on the CPU."""
+        encoded: Tensor = self.encoder(self.embeddings(input_ids_E), input_offsets, longest=int(input_offsets.diff().max()))
+        return encoded
+
+    def cross_states(self, encoded_EM: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values (E, H, C) of every decoder layer's attention to the encoder: computed once, read at every step."""
+        layers = [block.cross for block, _ in self.decoder.layers() if block.cross is not None]
+        return [(layer.split(layer.k(encoded_EM)), layer.split(layer.v(encoded_EM))) for layer in layers]
+
+    def decode_step(self, ids_B: Tensor, position: int, past: list[tuple[Tensor, Tensor]], cross: list[tuple[Tensor, Tensor]], cross_mask: Tensor) -> Tensor:
+        """Logits (B, V) of the token after `ids_B`, which stands at `position` of every sequence.
+
+        `past`: keys and values (B, H, capacity, C) of every layer, of which the first `position` are known; this step's are written at `position`.
+        `cross`: (B, H, K, C) of every layer, or (1, H, K, C) for sequences that share an input. `cross_mask`: added to scores, (B or 1, 1, 1, K).
+        """
+        hidden_BM = self.embeddings(ids_B)
+        shared = None
+        for (block, table), (keys, values), (cross_keys, cross_values) in zip(self.decoder.layers(), past, cross, strict=True):
+            if table is not None:
+                shared = self.decoder.distance_bias(table, position + 1)[:, : position + 1]
+            hidden_BM = block.step(hidden_BM, position, keys, values, shared, cross_keys, cross_values, cross_mask)
+        logits_BV: Tensor = self.head(self._scaled(rms_norm(hidden_BM, self.decoder.norm)))
+        return logits_BV
+
+    def _scaled(self, hidden: Tensor) -> Tensor:
+        return hidden if self.scale == 1.0 else hidden * self.scale
+
+
+class Stack(nn.Module):
+    """Encoder or decoder."""
+
+    def __init__(self, stack: Any) -> None:
+        super().__init__()
+        config = stack.config
+        self.causal = bool(stack.is_decoder)
+        self.buckets, self.max_distance = config.relative_attention_num_buckets, config.relative_attention_max_distance
+        self.blocks = nn.ModuleList(Block(block) for block in stack.block)
+        # Held here and not by the blocks: a block that is sharded has its weights together only while its own forward runs.
+        attentions = [block.layer[0].SelfAttention for block in stack.block]
+        self.tables = nn.ModuleDict({str(number): one.relative_attention_bias for number, one in enumerate(attentions) if one.has_relative_attention_bias})
+        self.norm = stack.final_layer_norm
+        self.dropout = stack.dropout
+
+    def forward(
+        self,
+        hidden: Tensor,
+        offsets: Tensor,
+        encoded_EM: Tensor | None = None,
+        encoded_offsets: Tensor | None = None,
+        *,
+        longest: int,
+        area: int = 0,
+        cross_area: int = 0,
+    ) -> Tensor:
+        hidden = self.dropout(hidden)
+        bias = None
+        for block, table in self.layers():
+            if table is not None:
+                bias = self.distance_bias(table, longest)
+            hidden = block(hidden, offsets, bias, area, encoded_EM, encoded_offsets, cross_area)
+        normed: Tensor = self.dropout(rms_norm(hidden, self.norm))
+        return normed
+
+    def layers(self) -> list[tuple[Block, nn.Embedding | None]]:
+        """Each block with the relative bias that begins there: of T5 the first has one for all, of umT5 every block its own."""
+        return [(block, self.tables[name] if name in self.tables else None) for name, block in self.blocks.named_children()]  # type: ignore[misc]
+
+    def distance_bias(self, table: nn.Embedding, longest: int) -> Tensor:
+        """(H, 2 longest - 1): what each head adds at distance key - query = -(longest - 1) ... longest - 1; minus infinity ahead of a decoder's query."""
+        distances = torch.arange(1 - longest, longest, device=table.weight.device)
+        bias = at_least_float32(table(relative_bucket(distances, bidirectional=not self.causal, buckets=self.buckets, max_distance=self.max_distance))).T
+        return bias.masked_fill(distances > 0, -math.inf) if self.causal else bias
+
+
+class Block(nn.Module):
+    """Self-attention, in a decoder attention to the encoder, and feed-forward."""
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        first = block.layer[0].SelfAttention
+        self.attention = Attention(first, block.layer[0])
+        self.cross = Attention(block.layer[1].EncDecAttention, block.layer[1]) if block.is_decoder else None
+        self.feed_forward = FeedForward(block.layer[-1])
+
+    def forward(
+        self,
+        hidden: Tensor,
+        offsets: Tensor,
+        bias: Tensor | None,
+        area: int,
+        encoded_EM: Tensor | None,
+        encoded_offsets: Tensor | None,
+        cross_area: int,
+    ) -> Tensor:
+        hidden = _finite(self.attention(hidden, None, bias, offsets, offsets, area))
+        if self.cross is not None and encoded_EM is not None and encoded_offsets is not None:
+            hidden = _finite(self.cross(hidden, encoded_EM, None, offsets, encoded_offsets, cross_area))
+        return _finite(self.feed_forward(hidden))
+
+    def step(
+        self, hidden_BM: Tensor, position: int, keys: Tensor, values: Tensor, bias: Tensor | None, cross_keys: Tensor, cross_values: Tensor, cross_mask: Tensor
+    ) -> Tensor:
+        """One position of every sequence, without dropout; see `PackedT5.decode_step`."""
+        normed = rms_norm(hidden_BM, self.attention.norm)
+        query, key, value = (self.attention.split(layer(normed)) for layer in (self.attention.q, self.attention.k, self.attention.v))
+        keys[:, :, position], values[:, :, position] = key, value
+        added = None if bias is None else bias[None, :, None, :]
+        known = slice(0, position + 1)
+        hidden_BM = _finite(hidden_BM + self.attention.o(_attend_one(query, keys[:, :, known], values[:, :, known], added)))
+        if self.cross is not None:
+            query = self.cross.split(self.cross.q(rms_norm(hidden_BM, self.cross.norm)))
+            hidden_BM = _finite(hidden_BM + self.cross.o(_attend_one(query, cross_keys, cross_values, cross_mask)))
+        return _finite(self.feed_forward(hidden_BM))
+
+
+class Attention(nn.Module):
+    """Projections of one attention layer with its norm and residual."""
+
+    def __init__(self, attention: Any, layer: Any) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.o = attention.q, attention.k, attention.v, attention.o
+        self.heads, self.channels = attention.n_heads, attention.key_value_proj_dim
+        self.norm, self.dropout = layer.layer_norm, layer.dropout
+
+    def forward(self, hidden: Tensor, encoded_EM: Tensor | None, bias: Tensor | None, offsets: Tensor, key_offsets: Tensor, area: int) -> Tensor:
+        normed = rms_norm(hidden, self.norm)
+        source = normed if encoded_EM is None else encoded_EM
+        query, key, value = self.split(self.q(normed)), self.split(self.k(source)), self.split(self.v(source))
+        rate = self.dropout.p if self.dropout.training else 0.0
+        seed = torch.randint(2**62, ()) if rate else offsets[0]
+        attended, _ = attend(query, key, value, bias, offsets, key_offsets, area, rate, seed)
+        after: Tensor = hidden + self.dropout(self.o(attended.flatten(1)))
+        return after
+
+    def split(self, states: Tensor) -> Tensor:
+        """(tokens, H C) as (tokens, H, C)."""
+        return states.view(len(states), self.heads, self.channels)
+
+
+class FeedForward(nn.Module):
+    """Plain or gated feed-forward with its norm and residual."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        dense = layer.DenseReluDense
+        self.gated = hasattr(dense, "wi_0")
+        self.wi = dense.wi_0 if self.gated else dense.wi
+        self.linear = dense.wi_1 if self.gated else None
+        self.wo, self.inner_dropout = dense.wo, dense.dropout
+        self.activation = _activation(dense.act)
+        self.norm, self.dropout = layer.layer_norm, layer.dropout
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        normed = rms_norm(hidden, self.norm)
+        inner = self.activation(self.wi(normed))
+        if self.linear is not None:
+            inner = inner * self.linear(normed)
+        after: Tensor = hidden + self.dropout(self.wo(self.inner_dropout(inner)))
+        return after
+
+
+def rms_norm(hidden: Tensor, norm: Any) -> Tensor:
+    """T5's norm: no mean, no bias, variance in float32. What autocast would make of it for a linear layer, it is at once."""
+    kind = hidden.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else norm.weight.dtype
+    normed: Tensor = _RmsNorm.apply(hidden, norm.weight, norm.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
+    return normed
+
+
+class _RmsNorm(torch.autograd.Function):
+    """Fewer passes over memory than autograd takes, which is what a norm costs."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight_M: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
+        wide = at_least_float32(hidden)
+        scale: Tensor = (torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square() / hidden.shape[-1] + epsilon).rsqrt()
+        ctx.save_for_backward(hidden, weight_M, scale)
+        normed: Tensor = (wide * scale).mul_(weight_M).to(dtype)
+        return normed
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        hidden, weight_M, scale = ctx.saved_tensors
+        gradient, weight = at_least_float32(gradient), at_least_float32(weight_M)
+        unit = at_least_float32(hidden) * scale
+        product = gradient * unit
+        along = torch.mv(product.flatten(0, -2), weight).view_as(scale) / hidden.shape[-1]
+        d_hidden = (gradient * weight).addcmul_(unit, along, value=-1).mul_(scale)
+        return d_hidden.to(hidden.dtype), product.flatten(0, -2).sum(0).to(weight_M.dtype), None, None
+
+
+def relative_bucket(distances: Tensor, *, bidirectional: bool, buckets: int, max_distance: int) -> Tensor:
+    """The row of the bias table for key - query: exact for near distances, logarithmic up to `max_distance`, one bucket beyond (T5's rule)."""
+    if bidirectional:
+        buckets //= 2
+        offset, away = (distances > 0).long() * buckets, distances.abs()
+    else:
+        offset, away = torch.zeros_like(distances), (-distances).clamp(min=0)
+    exact = buckets // 2
+    # In float32 and in this order, as transformers computes it: a bucket's edge may fall on a whole number.
+    steps = torch.log(away.clamp(min=1).float() / exact) / math.log(max_distance / exact) * (buckets - exact)
+    return offset + torch.where(away < exact, away, (exact + steps.long()).clamp(max=buckets - 1))
+
+
+def _attend_one(query_BHC: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> Tensor:
+    """One query of each sequence over (B or 1, H, positions, C): (B, H C)."""
+    scores = at_least_float32(torch.matmul(keys, query_BHC[..., None])[..., 0][:, :, None])
+    weights = torch.softmax(scores if added is None else scores + added, -1).to(values.dtype)
+    return torch.matmul(weights, values)[:, :, 0].flatten(1)
+
+
+def _finite(hidden: Tensor) -> Tensor:
+    """float16 overflows in T5; transformers cuts it there too."""
+    most = torch.finfo(torch.float16).max - 1000
+    return torch.clamp(hidden, -most, most) if hidden.dtype == torch.float16 else hidden
+
+
+def _activation(given: Any) -> Any:
+    """torch's own tanh GELU in place of transformers' chain of eight operations; everything else as it is."""
+    if type(given).__name__ == "NewGELUActivation":
+        return nn.GELU(approximate="tanh")
+    return given
+
+
+def _scales_outputs(model: Any) -> bool:
+    """Whether logits are taken from states times d_model**-0.5, by what transformers goes by in each family."""
+    setting = _SCALED_IF[model.config.model_type]
+    return setting is not None and bool(getattr(model.config, setting))

@@ -1,0 +1,190 @@
+"""One optimiser step over a global batch of packed rows, on one process or many.
+
+The loss of a step is the sum of its target tokens' losses over their number (Chung et al. 2022 say nothing; it is the only normalisation that does
+not change with the batch split). Every rank sees all rows of the plan, takes its share and knows the number of all target tokens, so micro-batches
+and ranks change nothing but rounding. Dropout is seeded from (seed, step, first row) before every micro-batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointImpl, apply_activation_checkpointing, checkpoint_wrapper
+
+from openflan.errors import OpenflanError
+from openflan.models.causal import ordinary_attention
+from openflan.models.packed import Batch, Packing, packed_model, prepare_batch, token_losses
+from openflan.models.t5 import Block
+from openflan.packing.encode import Encoded
+from openflan.randomness import combine
+from openflan.recipe.schema import Training
+from openflan.training.optimizers import clip_gradients, make_optimizer, set_learning_rate
+from openflan.training.schedule import learning_rate_at
+from openflan.training.world import ALONE, World, shard
+
+CHUNK = 8_192
+"""Target tokens whose logits exist at once, where a vocabulary is large: 8,192 x 256,000 float32 logits are 8.4 GB."""
+
+_LARGE_VOCABULARY = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A rank's part of a global batch: its micro-batches, with the number of each one's first row and whether it counts, and the tokens of all ranks."""
+
+    batches: tuple[tuple[Batch, int, bool], ...]
+    rows: int
+    examples: int
+    tokens: int
+    target_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A step: loss per target token over all ranks, the gradient's norm before clipping (None: not clipped), how many ranks want to stop."""
+
+    loss: float
+    norm: float | None
+    wishes: int
+
+
+class Root(nn.Module):
+    """What is sharded and called: token losses of a batch, under one forward."""
+
+    def __init__(self, model: Any, packing: Packing, training: Training) -> None:
+        super().__init__()
+        self.inner: nn.Module = packed_model(model) if packing == "flat" else model
+        self._settings: dict[str, Any] = {"z_loss": training.z_loss}
+        if packing == "flat" and model.get_input_embeddings().weight.shape[0] > _LARGE_VOCABULARY:
+            self._settings["chunk"] = CHUNK
+
+    def forward(self, batch: Batch) -> Tensor:
+        return token_losses(self.inner, batch, **self._settings)[0]
+
+
+class Engine:
+    """A model, its optimiser and the world they train in."""
+
+    def __init__(self, model: Any, training: Training, seed: int, pad_id: int, packing: Packing = "flat", world: World = ALONE) -> None:
+        """`model` is a Hugging Face model, which is sharded in place where the world has more than one rank."""
+        self.world = world
+        self.training = training
+        self.packing = packing
+        self._model = model
+        self._seed = seed
+        self._pad = pad_id
+        self._attention = model.config._attn_implementation
+        self.root = Root(model, packing, training)
+        if training.activation_checkpointing == "full":
+            _recompute(self.root, model)
+        if world.size > 1:
+            shard(self.root, _layers(self.root, model), world, bf16=training.precision == "bf16")
+        else:
+            self.root.to(world.device)
+        if training.compile == "fullgraph":
+            self.root.inner.compile(fullgraph=True, dynamic=True)
+        self.optimizer = make_optimizer(model.named_parameters(), training)
+
+    def prepare(self, rows: Sequence[Sequence[Encoded]]) -> Prepared:
+        """This rank's micro-batches of a global batch. Every rank has as many; one without rows of its own computes the first row once more, for nothing."""
+        first, end = self.world.share(len(rows))
+        size = self.training.micro_batch_size or self.world.most(len(rows))
+        batches = []
+        for number in range(-(-self.world.most(len(rows)) // size)):
+            at = first + number * size
+            mine = rows[at : min(at + size, end)]
+            batches.append((prepare_batch(self._model, mine or rows[:1], self._pad, self.packing), at, bool(mine)))
+        examples = [example for row in rows for example in row]
+        targets = sum(len(example.target_ids) for example in examples)
+        tokens = targets + sum(len(example.input_ids) for example in examples)
+        return Prepared(tuple(batches), len(rows), len(examples), tokens, targets)
+
+    def step(self, step: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
+        """The update after `step` finished ones. `wish`: this rank wants to stop; all learn of it.
+
+        Raises OpenflanError if memory runs out. With a loss that is no number the weights are left as they were.
+        """
+        total = 0.0
+        try:
+            for batch, first_row, counts in prepared.batches:
+                torch.manual_seed(combine(self._seed, "dropout", step, first_row) >> 1)
+                with self._arithmetic():
+                    loss = self.root(batch).sum()
+                # FSDP divides by the number of ranks what it has summed.
+                (loss * (self.world.size * counts / prepared.target_tokens)).backward()
+                total += loss.item() * counts
+        except torch.OutOfMemoryError as error:
+            raise self._out_of_memory(error) from None
+        summed, wishes = self.world.sums([total, float(wish)])
+        outcome = summed / prepared.target_tokens
+        norm = None
+        if outcome == outcome and abs(outcome) != float("inf"):
+            if self.training.clip_norm is not None:
+                norm = clip_gradients(self._model.parameters(), self.training.clip_norm)
+            set_learning_rate(self.optimizer, learning_rate_at(self.training, step))
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return Outcome(outcome, norm, round(wishes))
+
+    @torch.no_grad()
+    def validate(self, batches: Iterable[Prepared]) -> float:
+        """Loss per target token without dropout and z-loss, over batches that `prepare` made."""
+        was = self.root.training
+        self.root.eval()
+        total, targets = 0.0, 0
+        for prepared in batches:
+            for batch, _, counts in prepared.batches:
+                with self._arithmetic():
+                    total += self.root(batch).sum().item() * counts
+            targets += prepared.target_tokens
+        self.root.train(was)
+        return self.world.sums([total])[0] / max(1, targets)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """The model as plain transformers uses it, for generation between two steps: its own attention function, no dropout."""
+        was = self.root.training
+        self.root.eval()
+        with ordinary_attention(self._model, self._attention):
+            yield
+        self.root.train(was)
+
+    def release(self) -> None:
+        """Gives the model its own attention function back."""
+        self._model.set_attn_implementation(self._attention)
+
+    def _arithmetic(self) -> AbstractContextManager[Any]:
+        if self.training.precision != "bf16":
+            return nullcontext()
+        return torch.autocast(self.world.device.type, dtype=torch.bfloat16)
+
+    def _out_of_memory(self, error: Exception) -> OpenflanError:
+        size = self.training.micro_batch_size or self.training.batch_size
+        lower = f"training.micro_batch_size={max(1, size // 2)}" if size > 1 else "packing.inputs, or take more devices"
+        return OpenflanError(
+            f"out of memory on {self.world.device}: {str(error).splitlines()[0]} Lower {lower}, or set training.activation_checkpointing=full; "
+            "`openflan mixture` estimates what a recipe needs"
+        )
+
+
+def _layers(root: Root, model: Any) -> list[nn.Module]:
+    """The repeated layers, each of which is gathered by itself."""
+    names = set(getattr(model, "_no_split_modules", None) or ())
+    return [module for module in root.modules() if isinstance(module, Block)] or [module for module in model.modules() if type(module).__name__ in names]
+
+
+def _recompute(root: Root, model: Any) -> None:
+    """Layers keep their inputs only. Our T5 blocks are wrapped beside the Hugging Face model, whose parameters keep their names."""
+    if any(isinstance(module, Block) for module in root.modules()):
+        apply_activation_checkpointing(
+            root,
+            checkpoint_wrapper_fn=lambda module: checkpoint_wrapper(module, CheckpointImpl.NO_REENTRANT),
+            check_fn=lambda module: isinstance(module, Block),
+        )
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -1,0 +1,133 @@
+"""The ledger: what a recipe will train on and what it will take, known before the first step.
+
+Shares come from the mixture, lengths and fill from the first windows of the very stream, capacities from those lengths, cost from the model's
+configuration. Each part is a pure function elsewhere; here they meet. Keys are only ever added: reports read them from ledger.json.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.mixture.ledger import by_category, by_submixture, formats, shares_table
+from openflan.mixture.stream import Stream
+from openflan.models.estimate import ASSUMPTIONS, BF16_PEAK, Hardware, Shape, memory
+from openflan.packing.capacity import needs, propose, sizes
+from openflan.packing.encode import Encoder
+from openflan.packing.measure import Measured, Tally, lengths, measure, summed
+from openflan.packing.plan import Plan, Window
+from openflan.packing.tokens import tokens_of
+from openflan.recipe.schema import Recipe, Training
+from openflan.tasks.task import Task
+from openflan.training.adafactor import statistics_shapes
+from openflan.training.flops import device_hours, training_flops
+from openflan.training.prepare import ROOM
+
+
+def ledger(
+    recipe: Recipe,
+    tasks: Mapping[str, Task],
+    stream: Stream,
+    encoder: Encoder,
+    plan: Plan,
+    shape: Shape,
+    *,
+    windows: int = 1,
+    hardware: Hardware | None = None,
+) -> dict[str, Any]:
+    """The ledger of a recipe, measured on the first `windows` windows of its plan, as plain JSON values."""
+    seen = [plan.window(number) for number in range(windows)]
+    measured = _measured(seen, plan)
+    examples = round(recipe.training.steps * recipe.training.batch_size * measured.examples_per_row)
+    table = shares_table(recipe.mixture, tasks, stream, examples)
+    whole_N2, few_shot_N = _whole(seen, stream, encoder)
+    wanted_N2 = needs(whole_N2, few_shot_N, ROOM)
+    return {
+        "examples": examples,
+        "submixtures": _with(by_submixture(table, examples), "submixture", table, measured),
+        "categories": _with(by_category(table, examples), "category", table, measured),
+        "tasks": [row | measured.tasks.get(row["task"], Tally()).values() for row in table],
+        "measured": measured.values()
+        | {
+            "windows": windows,
+            "formats": formats(example for window in seen for example in window.examples),
+            "lengths": {side: lengths(whole_N2[:, n], sizes(int(whole_N2[:, n].max()))).values() for n, side in enumerate(("inputs", "targets"))},
+        },
+        "capacities": [one.values() for one in propose(whole_N2, wanted_N2, joint=plan.limits.joint)],
+        "estimates": estimates(recipe, shape, measured, hardware or Hardware()),
+    }
+
+
+def estimates(recipe: Recipe, shape: Shape, measured: Measured, hardware: Hardware) -> dict[str, Any]:
+    """Memory on one device and time on all, from formulas that `assumptions` and `models.estimate` state; `seconds` is None without a device."""
+    settings, packing, device = recipe.training, recipe.packing, hardware.device
+    rows = settings.steps * settings.batch_size
+    share = -(-settings.batch_size // hardware.devices)
+    at_a_time = min(share, settings.micro_batch_size or share)
+    bytes_ = memory(
+        shape,
+        rows=at_a_time,
+        inputs=packing.inputs,
+        targets=packing.targets,
+        precision=settings.precision,
+        optimizer_numbers=sum(state_numbers(size, settings) for size in shape.tensors),
+        recomputed=settings.activation_checkpointing == "full",
+    )
+    tokens = round(rows * measured.tokens_per_row)
+    flops = training_flops(shape.parameters, tokens, encoder_decoder=shape.seq2seq)
+    full = rows * (packing.inputs + packing.targets)
+    return {
+        "parameters": shape.parameters,
+        "tokens": tokens,
+        "flops": flops,
+        "full_row_tokens": full,
+        "full_row_flops": training_flops(shape.parameters, full, encoder_decoder=shape.seq2seq),
+        "rows_at_a_time": at_a_time,
+        "precision": settings.precision,
+        "memory": bytes_.values(),
+        "device": None if device is None else device.name,
+        "device_tflops": None if device is None else device.tflops,
+        "device_memory": None if device is None else device.memory,
+        "devices": hardware.devices,
+        "mfu": hardware.mfu,
+        "seconds": None if device is None else 3600 * device_hours(flops, device.tflops * 1e12, hardware.mfu) / hardware.devices,
+        "assumptions": [*ASSUMPTIONS, *([BF16_PEAK] if device is not None and settings.precision != "bf16" else [])],
+    }
+
+
+def state_numbers(size: tuple[int, ...], settings: Training) -> int:
+    """Numbers that the recipe's optimiser keeps of a parameter."""
+    if settings.optimizer == "adamw":
+        return 2 * math.prod(size)
+    return sum(math.prod(kept) for kept in statistics_shapes(size, settings.momentum).values())
+
+
+def _measured(windows: Sequence[Window], plan: Plan) -> Measured:
+    starts = np.cumsum([0, *(len(window.examples) for window in windows)])
+    rows = [[int(start) + number for number in row] for start, window in zip(starts, windows, strict=False) for row in window.rows]
+    return measure([example for window in windows for example in window.examples], [ids for window in windows for ids in window.encoded], rows, plan.limits)
+
+
+def _with(groups: list[dict[str, Any]], key: str, table: list[dict[str, Any]], measured: Measured) -> list[dict[str, Any]]:
+    """Groups of tasks with what was measured of them."""
+    return [group | summed(measured.tasks.get(row["task"], Tally()) for row in table if row[key] == group[key]).values() for group in groups]
+
+
+def _whole(windows: Sequence[Window], stream: Stream, encoder: Encoder) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Tokens of every example as it would be with room for all of it (N, 2), marks included, and whether it has exemplars (N,).
+
+    Only those that were pruned are rendered and tokenised again.
+    """
+    raw_N2 = np.concatenate([window.tokens.lengths_N2 for window in windows])
+    examples = [example for window in windows for example in window.examples]
+    few_shot_N = np.array([example.style.few_shot for example in examples])
+    positions = [window.first + number for window in windows for number in range(len(window.examples))]
+    pruned = [number for number, example in enumerate(examples) if example.pruned]
+    few_shot_N[pruned] = True
+    if pruned:
+        raw_N2[pruned] = tokens_of([stream.unpruned(positions[number]) for number in pruned], encoder.tokenize).lengths_N2
+    return raw_N2 + np.array([len(encoder.bos) + 1, 1]), few_shot_N

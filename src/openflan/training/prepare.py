@@ -1,0 +1,90 @@
+"""From a recipe to what training reads: the stream, the encoder, the plan, and the parts that a build of them depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import openflan
+from openflan.mixture.build import build_stream, open_tasks
+from openflan.mixture.stream import Stream
+from openflan.models.load import load_tokenizer, seq2seq_by_config
+from openflan.packing.build import Make, differences
+from openflan.packing.encode import Encoder, Limits
+from openflan.packing.plan import Plan
+from openflan.packing.store import LAYOUT, Parts, Store
+from openflan.recipe.schema import Recipe
+from openflan.tasks.task import Task
+from openflan.templates.choice import Named, wordings_files
+from openflan.templates.render import Room
+
+ROOM = 1_920 / 2_048
+"""The share of a row's input tokens that a few-shot example may take (the collection's code: 1,920 of 2,048)."""
+
+
+def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bool) -> tuple[Stream, Encoder]:
+    """The stream and the encoder of a recipe."""
+    packing = recipe.packing
+    encoder = Encoder(tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow)
+    return build_stream(recipe.mixture, tasks, recipe.seed, _room(recipe, encoder)), encoder
+
+
+def opener(recipe: Recipe) -> Make:
+    """What opens the recipe's stream and encoder in a process of its own."""
+    return partial(_opened, recipe)
+
+
+def parts_of(recipe: Recipe, tasks: Mapping[str, Task], encoder: Encoder, tokenizer: Any) -> Parts:
+    """What the tokens of a recipe depend on, and what their packing depends on beside."""
+    mixture = recipe.mixture.model_dump(mode="json")
+    for submixture in mixture["submixtures"].values():
+        # Where rows lie does not matter; what they are is hashed below.
+        del submixture["data"]
+    data = {f"data of {name}": fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings) for name, task in tasks.items()}
+    tokens = {"openflan": openflan.__version__, "seed": recipe.seed, "tokenizer": tokenizer_hash(tokenizer), **data}
+    tokens |= {f"mixture.{name}": value for name, value in mixture.items()}
+    tokens |= {"exemplars' room, set by packing.inputs": _room(recipe, encoder).tokens, "layout of blocks": [LAYOUT.window, LAYOUT.windows]}
+    packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
+    return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": [*encoder.bos, encoder.eos]})
+
+
+def plan_of(stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_per_window: Sequence[int] = ()) -> Plan:
+    """The plan of a recipe, with the windows that were built ahead in `build`. Warns if a build is there for other settings, and so is not used."""
+    changed = [name for names in differences(build, parts) for name in names]
+    if changed:
+        warnings.warn(f"{build}: not used, as it was built with other {', '.join(changed[:5])}; `openflan build` makes it anew", stacklevel=2)
+        return Plan(stream, encoder, rows_per_window)
+    return Plan(stream, encoder, rows_per_window, built=Store(build, parts))
+
+
+def tokenizer_hash(tokenizer: Any) -> str:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    # How texts are padded and cut is set by every call, and touches no token here.
+    told = json.loads(backend.to_str()) | {"padding": None, "truncation": None} if backend is not None else tokenizer.get_vocab()
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
+    """A hash of a task's number of rows, up to a thousand of them, evenly spaced, and the files of its wordings if they are not the packaged ones."""
+    count = len(task.rows)
+    digest = hashlib.sha256(str(count).encode())
+    for path in wordings_files(wordings, task.name):
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    for index in range(0, count, -(-count // 1_000)):
+        digest.update(repr(sorted(task.rows[index].items())).encode())
+    return digest.hexdigest()
+
+
+def _opened(recipe: Recipe) -> tuple[Stream, Encoder]:
+    tokenizer = load_tokenizer(recipe.model)
+    return prepare(recipe, open_tasks(recipe.mixture), tokenizer, joint=not seq2seq_by_config(recipe.model))
+
+
+def _room(recipe: Recipe, encoder: Encoder) -> Room:
+    return Room(int(recipe.packing.inputs * ROOM), encoder.count)

@@ -1,0 +1,103 @@
+"""The processes that train together: one, or as many as `torchrun` started.
+
+Under several the model is sharded by FSDP2 over all of them, or by HSDP: sharded within a machine, replicated over machines. Every rank knows the
+whole plan, so ranks agree on batches without a word; what they exchange is gradients, gathered weights and a few sums.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+
+from openflan.errors import SetupError
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """This process's place among those that train together."""
+
+    rank: int
+    size: int
+    device: torch.device
+    mesh: DeviceMesh | None = None
+
+    @property
+    def main(self) -> bool:
+        """Whether this rank writes files and speaks."""
+        return self.rank == 0
+
+    def share(self, rows: int) -> tuple[int, int]:
+        """This rank's rows of a batch of `rows`: neighbours, as even as can be."""
+        return rows * self.rank // self.size, rows * (self.rank + 1) // self.size
+
+    def most(self, rows: int) -> int:
+        """The most rows of a batch that any rank has."""
+        return -(-rows // self.size)
+
+    def sums(self, values: Iterable[float]) -> list[float]:
+        """Each value summed over the ranks, in float64."""
+        numbers = torch.tensor(list(values), dtype=torch.float64, device=self.device if self.device.type == "cuda" else "cpu")
+        if self.size > 1:
+            dist.all_reduce(numbers)
+        found: list[float] = numbers.tolist()
+        return found
+
+    def barrier(self) -> None:
+        if self.size > 1:
+            dist.barrier()
+
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+def join_world() -> World:
+    """This process's world: that of `torchrun`, else a world of one, on the GPU if there is one. Raises SetupError if the ranks do not find each other."""
+    cuda = torch.cuda.is_available()
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return World(0, 1, torch.device("cuda" if cuda else "cpu"))
+    local, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ.get("LOCAL_WORLD_SIZE", size))
+    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    try:
+        if not dist.is_initialized():
+            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    except (RuntimeError, ValueError) as error:
+        raise SetupError(f"the {size} processes of this run do not find each other: {error}; start them with torchrun") from error
+    machines = size // local_size
+    if machines > 1 and cuda:
+        mesh = init_device_mesh("cuda", (machines, local_size), mesh_dim_names=("replicate", "shard"))
+    else:
+        mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
+    return World(dist.get_rank(), size, device, mesh)
+
+
+def leave_world() -> None:
+    """Ends the process group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def shard(root: nn.Module, layers: Iterable[nn.Module], world: World, *, bf16: bool) -> None:
+    """Shards each of `layers`, then what is left of `root`; gradients are summed over ranks and divided by their number.
+
+    With `bf16` weights are gathered in bfloat16 and gradients reduced in float32.
+    """
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if bf16 else MixedPrecisionPolicy()
+    settings: dict[str, Any] = {"mesh": world.mesh, "mp_policy": policy}
+    for layer in layers:
+        fully_shard(layer, **settings)
+    fully_shard(root, **settings)
+    for module in root.modules():
+        if isinstance(module, FSDPModule):
+            # gloo knows no average; the division is done by FSDP itself.
+            module.set_force_sum_reduction_for_comms(True)
