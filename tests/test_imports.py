@@ -25,7 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "templates": FOUNDATION | {"tasks"},
     # The mixture is exported to files, hence the run's way of writing them whole.
     "mixture": FOUNDATION | {"recipe", "tasks", "templates", "run"},
-    "packing": FOUNDATION | {"tasks", "templates"},
+    # A build is written to files, hence the run's way of writing them whole.
+    "packing": FOUNDATION | {"tasks", "templates", "run"},
     "models": FOUNDATION | {"recipe", "packing", "run"},
     "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "run"},
     "inference": {"errors", "models"},

@@ -117,7 +117,7 @@ BAD = [
     (["finetune", "--data", "ROWS", "--base", "EMPTY"], 2, "config.json"),
     (["finetune", "--data", "ROWS", "--base", "T5", "training.stepz=3"], 2, "did you mean `steps`"),
     (["finetune", "--data", "ROWS", "--base", "T5", "packing.targets=1"], 2, "none of"),
-    (["mixture", "tiny-t5-cot"], 2, "cot"),
+    (["finetune", "tiny-t5-cot"], 2, "mixture.submixtures.cot.data=PATH"),
     (["tasks", "show", "microflan/person_color-qa"], 2, "person_colour-qa"),
     (["tasks", "show", "microflan/person_colour-qa", "--style", "fewshot"], 2, "few-shot"),
     (["evaluate", "T5", "--benchmark", "bhb"], 2, "bbh"),

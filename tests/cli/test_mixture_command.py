@@ -85,7 +85,7 @@ def test_examples_are_shown_with_where_they_came_from(unreachable: Path, recipe:
     assert "position 2" not in done.output
     assert done.output.count("task: own/rows") == 2
     assert "exemplars: [" in done.output
-    shown = json.loads(openflan("mixture", recipe, "--show", 3, "--json").stdout)
+    shown = json.loads(openflan("mixture", recipe, "--show", 3, "--examples-only", "--json").stdout)
     assert openflan("mixture", recipe, "--export", tmp_path / "out.jsonl", "--examples", 3).exit_code == 0
     extra = {"input_tokens", "target_tokens", "cut"}
     assert [{key: value for key, value in one.items() if key not in extra} for one in shown] == lines(tmp_path / "out.jsonl")
@@ -93,9 +93,9 @@ def test_examples_are_shown_with_where_they_came_from(unreachable: Path, recipe:
 
 
 def test_shown_examples_say_what_is_cut_or_dropped(recipe: Path) -> None:
-    short = json.loads(openflan("mixture", recipe, "packing.inputs=4", "--show", 2, "--json").stdout)
+    short = json.loads(openflan("mixture", recipe, "packing.inputs=4", "--show", 2, "--examples-only", "--json").stdout)
     assert all(one["input_tokens"] == 4 and one["cut"] > 0 for one in short)
-    none = json.loads(openflan("mixture", recipe, "packing.targets=1", "--show", 2, "--json").stdout)
+    none = json.loads(openflan("mixture", recipe, "packing.targets=1", "--show", 2, "--examples-only", "--json").stdout)
     assert {one["dropped"] for one in none} == {"targets-too-long"}
 
 

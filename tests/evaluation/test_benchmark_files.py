@@ -134,6 +134,24 @@ def test_all_mgsm_prompts_render(shots: int) -> None:
 
 
 @needs_data
+@pytest.mark.parametrize("shots", [0, 8])
+def test_all_direct_mgsm_prompts_render(shots: int) -> None:
+    benchmark = mgsm_benchmark("direct", DATA, shots=shots)
+    numbers = [11, 29, 39, 9, 33, 8, 8, 5]
+    for code, language in LANGUAGES.items():
+        assert unicodedata.is_normalized("NFC", language.answer)
+        examples = benchmark.examples(code)
+        assert len(examples) == 250
+        for example in examples:
+            *shown, asked = example.prompt.split("\n\n" + language.question)
+            assert [block.rpartition("\n")[2] for block in shown] == [f"{language.answer}{number}" for number in numbers[:shots]]
+            assert asked.endswith("\n" + language.answer.rstrip())
+            assert benchmark.correct(code, f" {example.target}", example.target)
+            assert benchmark.correct(code, f"{language.answer}{example.target}", example.target)
+            assert not benchmark.correct(code, f"{example.target}0", example.target)
+
+
+@needs_data
 def test_mgsm_prompt_in_french() -> None:
     (first, *_) = mgsm_benchmark(data=DATA, shots=1).examples("fr")
     blocks = first.prompt.split("\n\n")
@@ -184,8 +202,6 @@ def test_what_cannot_be_asked() -> None:
         bbh_benchmark("cot", shots=4)
     with pytest.raises(InputError, match="--data"):
         bbh_benchmark("cot").examples("navigate")
-    with pytest.raises(InputError, match="--mode cot"):
-        mgsm_benchmark("direct")
     with pytest.raises(InputError, match="did you mean `bbh`"):
         find_benchmark("bbhh", "cot")
     with pytest.raises(InputError, match="did you mean `direct`"):

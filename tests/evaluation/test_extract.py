@@ -169,7 +169,7 @@ def test_numbers_are_read(text: str, decimal_comma: bool, value: str) -> None:
     assert canonical(found) == value
 
 
-@pytest.mark.parametrize("text", ["", "none", "1,2,3", "1.2.3", "1,234.567,8", "1/0", "10:30", "½"])
+@pytest.mark.parametrize("text", ["", "none", "1,2,3", "1.2.3", "1,234.567,8", "1/0", "10:30", "10^3"])
 def test_what_is_no_number_is_none(text: str) -> None:
     assert number(text) is None
 

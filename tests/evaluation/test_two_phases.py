@@ -83,6 +83,7 @@ def test_scores_of_a_toy_run(tmp_path: Path) -> None:
         "n": 4,
         "too_long": 1,
         "truncated": 0,
+        "truncation": 0.0,
         "chance": 50.0,
         "normalized": -50.0,
     }
@@ -167,8 +168,7 @@ def test_strangers_files_are_scored(tmp_path: Path) -> None:
         (_line(task="colour"), "line 2: toy has no task `colour`; did you mean `colours`"),
         (_line(index=4), "line 2: index 4 of colours is not between 0 and 3"),
         (_line(index=-1), "line 2: index -1"),
-        (_line(), "line 2: colours 0 is there twice"),
-        (_line(index=1, sample=1), "line 2: sample 1 of colours 1"),
+        (_line(index=1, sample=-1), "line 2: sample -1 of colours 1"),
         (_line(index=1, benchmark="bbh"), "line 2 is of benchmark 'bbh', expected 'toy'"),
     ],
 )

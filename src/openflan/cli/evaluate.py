@@ -1,105 +1,133 @@
-"""`openflan evaluate`, `openflan score`, `openflan show`."""
+"""`openflan evaluate`, `openflan show`."""
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import typer
 
-from openflan.cli.output import next_command, print_json, print_table
+from openflan.cli.benchmarks import NAMES, OWN_HELP, check_prompts, chosen_benchmarks, fetch_files, open_benchmark, subset_of
+from openflan.cli.compare import check_side, comparison, components, print_comparison
+from openflan.cli.output import next_command, print_json
+from openflan.cli.score import print_score
 from openflan.errors import InputError
-from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, MODES, find_benchmark
-from openflan.evaluation.run import score_file
+from openflan.evaluation.averages import averages_of_scores
+from openflan.evaluation.catalogue import SUITES, find_mode
+from openflan.evaluation.run import Generated
 from openflan.models.quiet import quiet_libraries
 
 _MODE = typer.Option("direct", help="direct: the answer at once; cot: a chain of thought first. `--mode cot --shots 0` adds the trigger phrase.")
 _JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
-_NAMES = ", ".join([*BENCHMARKS, "microflan"])
+_DATA = typer.Option(None, help="The folder that holds mmlu/, bbh/, tydiqa/, mgsm/, gsm8k/, or one of them; for tasks: their rows.")
+_SHOTS = typer.Option(None, min=0, help="Exemplars; the published number if absent.")
+_SPLIT = typer.Option(None, help="mmlu: validation (default, as in the paper's Table 5) or test.")
 
 
 def evaluate(
     model: str = typer.Argument(help="A run folder, a Hugging Face folder, or a hub id."),
-    benchmark: list[str] = typer.Option(..., help=f"One of {_NAMES}; may be repeated."),
+    benchmark: list[str] = typer.Option([], help=f"One of {NAMES}; a task of --data, such as niv2/NAME; or {OWN_HELP}. May be repeated."),
+    suite: str | None = typer.Option(None, help=f"Several at once: {', '.join(SUITES)}. flan: the six components of the paper's normalized average."),
     mode: str = _MODE,
-    data: Path | None = typer.Option(None, help="The folder that holds bbh/, mgsm/, ... (microflan needs none)."),
+    data: Path | None = _DATA,
     limit: int | None = typer.Option(None, min=1, help="The first N items of each task."),
     subset: str | None = typer.Option(None, help="Tasks, separated by commas."),
-    shots: int | None = typer.Option(None, min=0, help="Exemplars; the published number if absent."),
+    shots: int | None = _SHOTS,
+    split: str | None = _SPLIT,
     max_tokens: int | None = typer.Option(None, min=1, help="The most tokens of a generation."),
     checkpoint: str | None = typer.Option(None, help="Of a run: last (default), base, or a step."),
     run: Path | None = typer.Option(None, help="Where generations and scores go; default: the run, else runs/NAME."),
+    against: str | None = typer.Option(None, help="Compare afterwards with another run, FOLDER[:LABEL], or with paper:NAME such as paper:flan-t5-base."),
+    fetch: bool = typer.Option(False, "--fetch", help="Without --data: get the benchmarks' public files once, checked by their sha256."),
+    offline: bool = typer.Option(False, "--offline", help="Use what is on this machine only; the hub is not asked."),
     as_json: bool = _JSON,
 ) -> None:
     """Evaluate a model; the same command again goes on where it stopped.
 
     Generations are saved first and scored afterwards, so `openflan score` can score them again.
 
-    Example: `openflan evaluate runs/mine --benchmark bbh --mode cot --data DATA --limit 10`
+    A benchmark of your own, `--benchmark capitals.yaml`: `name: capitals`, `data: capitals.jsonl`, `prompt: "Q: {question}\\nA:"`, `target: answer`;
+    optional are `instruction`, `options`, `metric`, `extraction`, `answer_phrases`, `exemplars`, `shots`, `rationale`, `stop` and `max_tokens`.
+
+    Examples: `openflan evaluate runs/mine --suite flan --data DATA --limit 10`,
+    `openflan evaluate runs/mine --benchmark bbh --mode cot --data DATA`
     """
+    if offline:
+        # Read by the hub's libraries when they are first imported, which is below.
+        os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
+    if fetch:
+        if data is not None or offline:
+            raise InputError("`--fetch` goes without `--data`, which names a copy, and without `--offline`")
+        fetch_files(benchmark, suite)
+    found = chosen_benchmarks(benchmark, suite, mode, data, shots=shots, split=split, limit=limit)
+    chosen = subset_of(found, subset.split(",") if subset else None)
     from openflan.models.locate import locate_model
     from openflan.run import Run
 
     located = locate_model(model, checkpoint)
     folder = Run(run) if run else located.run or Run(Path("runs") / Path(model).name)
-    chosen = [_benchmark(name, mode, data, shots, limit) for name in benchmark]
+    check_prompts(chosen)
+    if against:
+        check_side(against)
     quiet_libraries()
     from openflan.evaluation.record import evaluate_into
     from openflan.inference.huggingface import HuggingFaceEngine
 
     engine = HuggingFaceEngine.load(located.name)
-    tasks = subset.split(",") if subset else None
-    scores = []
-    for one in chosen:
+    scores, total, began = [], _Total(), time.monotonic()
+    for one, tasks in chosen:
         with _Bar(f"{one.name} {one.mode}") as bar:
-            scores.append(evaluate_into(folder, located.label, one, engine, limit=limit, subset=tasks, max_tokens=max_tokens, progress=bar.show))
+            scores.append(
+                evaluate_into(folder, located.label, one, engine, limit=limit, subset=tasks, max_tokens=max_tokens, progress=bar.show, generated=total.add)
+            )
+    typer.echo(f"{total.text} in {time.monotonic() - began:,.0f} s", err=True)
+    mine, rules = f"{folder.folder}:{located.label}", [one for one, _ in chosen]
     if as_json:
-        print_json(scores if len(scores) > 1 else scores[0])
+        one_or_all = scores if len(scores) > 1 else scores[0]
+        print_json({"scores": scores, "comparison": comparison(mine, against, rules, only=components(scores))} if against else one_or_all)
         return
     for score in scores:
-        _print_score(score)
+        print_score(score)
+        _print_exemplars(score)
+    if suite:
+        averages = averages_of_scores(scores, partial=True)
+        typer.echo("; ".join(f"{name} {value:.2f}" for name, value in averages.items() if value is not None))
+    if against:
+        print_comparison(comparison(mine, against, rules, only=components(scores)))
     if located.run:
         next_command(f"openflan report {folder.folder}")
 
 
-def score(
-    benchmark: str = typer.Argument(help="bbh or mgsm."),
-    generations: Path = typer.Option(..., help="A JSONL file of generations, or .jsonl.gz."),
-    mode: str = _MODE,
-    partial: bool = typer.Option(False, help="Average over what is there when the file is incomplete."),
-    as_json: bool = _JSON,
-) -> None:
-    """Score saved generations; no model is needed.
-
-    Example: `openflan score bbh --mode cot --generations runs/mine/generations/final-bbh-cot.jsonl --partial`
-    """
-    found = score_file(generations, find_benchmark(benchmark, mode), partial=partial)
-    if as_json:
-        print_json(found)
-    else:
-        _print_score(found)
-
-
 def show(
-    benchmark: str = typer.Argument(help="bbh or mgsm."),
-    task: str = typer.Option(..., help="A task of the benchmark."),
+    benchmark: str = typer.Argument(help=f"One of {NAMES}, a task of --data, or a YAML file of your own."),
+    task: str | None = typer.Option(None, help="A task of the benchmark; may be left out if it has only one."),
     index: int = typer.Option(0, min=0, help="The item, from 0 in the file's order."),
     mode: str = _MODE,
-    data: Path = typer.Option(..., help="The folder that holds bbh/, mgsm/, ..."),
-    shots: int | None = typer.Option(None, min=0, help="Exemplars; the published number if absent."),
+    data: Path | None = _DATA,
+    shots: int | None = _SHOTS,
+    split: str | None = _SPLIT,
     as_json: bool = _JSON,
 ) -> None:
     """Print the exact prompt that is sent for an item, and its target.
 
     Example: `openflan show bbh --task snarks --mode cot --index 3 --data DATA`
     """
-    found = find_benchmark(benchmark, mode, data, shots=shots)
+    found = open_benchmark(benchmark, find_mode(mode), data, shots=shots, split=split)
+    if task is None:
+        if len(found.tasks) > 1:
+            raise InputError(f"{found.name} has {len(found.tasks)} tasks: choose one with `--task`, such as {next(iter(found.tasks))}")
+        (task,) = found.tasks
     found.task(task)
-    examples = found.examples(task)
-    if index >= len(examples):
-        raise InputError(f"{task} has {len(examples)} items; --index {index} goes beyond {len(examples) - 1}")
+    examples = {one.index: one for one in found.examples(task)}
+    if index not in examples:
+        held_back = any(one.exemplar_split == "dev" for one in examples.values())
+        size = len(examples) + held_back
+        if held_back and index < size:
+            raise InputError(f"{task} {index} is shown as the exemplar of the others and not asked; choose another --index")
+        raise InputError(f"{task} has {size} items; --index {index} goes beyond {size - 1}")
     one = examples[index]
     if as_json:
         print_json(
@@ -110,23 +138,33 @@ def show(
     typer.echo(f"\ntarget: {one.target}   ({one.exemplars} exemplars, {found.prompt_version})", err=True)
 
 
-def _benchmark(name: str, mode: str, data: Path | None, shots: int | None, limit: int | None) -> Benchmark:
-    if name != "microflan":
-        if data is None and name in BENCHMARKS:
-            raise InputError(f"--benchmark {name} needs --data, the folder that holds {name}/")
-        return find_benchmark(name, mode, data, shots=shots)
-    if mode not in MODES:
-        raise InputError(f"`--mode {mode}` is no mode; expected direct or cot")
-    from openflan.evaluation.microflan import microflan_benchmark
+def _print_exemplars(score: dict[str, Any]) -> None:
+    """What a table of scores does not say: prompts and exemplars that found no room, and rows that served as one."""
+    if too_long := sum(task["too_long"] for task in score["tasks"].values()):
+        typer.echo(f"{too_long:,} prompts do not fit the model even without exemplars: unanswered, and counted as wrong")
+    if score["exemplars_dropped"]:
+        typer.echo(
+            f"{score['exemplars_dropped']:,} exemplars did not fit and were left out of {score['prompts_shortened']:,} prompts; "
+            f"on average a prompt had {score['exemplars']:.2f}"
+        )
+    if score.get("exemplar_from_dev"):
+        typer.echo(f"the first row by id of dev is the exemplar, and not scored, in {', '.join(score['exemplar_from_dev'])}: no train file")
 
-    return microflan_benchmark(cast(Literal["direct", "cot"], mode), shots=shots or 0, limit=limit)
 
+class _Total:
+    """Sums over the evaluations of one call."""
 
-def _print_score(found: dict[str, Any]) -> None:
-    columns = ["task", "n", "accuracy", "stderr", "extracted", "chance"]
-    rows = [[name, *(task[column] for column in columns[1:])] for name, task in found["tasks"].items()]
-    average = "-" if found["average"] is None else f"{found['average']:.2f}"
-    print_table(f"{found['benchmark']} {found['mode']}: average {average} %{' (partial)' if found['partial'] else ''}", columns, rows)
+    def __init__(self) -> None:
+        self._new = self._found = self._tokens = 0
+
+    def add(self, generated: Generated) -> None:
+        self._new += generated.new
+        self._found += generated.found
+        self._tokens += generated.tokens
+
+    @property
+    def text(self) -> str:
+        return f"{self._new:,} generations, {self._tokens:,} tokens" + (f" ({self._found:,} more were there)" if self._found else "")
 
 
 class _Bar:

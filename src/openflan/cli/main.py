@@ -12,7 +12,7 @@ import warnings
 import typer
 
 from openflan import __version__
-from openflan.cli import evaluate, finetune, generate, mixture, overlap, quickstart, report, tasks, wordings
+from openflan.cli import build, compare, evaluate, finetune, generate, mixture, overlap, quickstart, report, score, tasks, wordings
 from openflan.errors import OpenflanError
 
 app = typer.Typer(
@@ -28,9 +28,11 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(wordings.app, name="wordings")
 app.command("mixture")(mixture.mixture)
 app.command("overlap")(overlap.overlap)
+app.command("build")(build.build_)
 app.command("finetune")(finetune.finetune)
 app.command("evaluate")(evaluate.evaluate)
-app.command("score")(evaluate.score)
+app.command("score")(score.score)
+app.command("compare")(compare.compare)
 app.command("show")(evaluate.show)
 app.command("generate")(generate.generate)
 app.command("report")(report.report)

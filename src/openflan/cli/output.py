@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,3 +68,22 @@ def print_example(example: Rendered, title: str = "", more: Mapping[str, object]
 def next_command(text: str) -> None:
     """The command to try next, on standard error so that pipes stay clean."""
     typer.echo(f"\nnext: {text}", err=True)
+
+
+class Bar:
+    """A progress bar on standard error, silent in pipes."""
+
+    def __init__(self, label: str, unit: str) -> None:
+        from tqdm import tqdm
+
+        self._bar: Any = tqdm(desc=label, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)

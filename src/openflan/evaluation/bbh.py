@@ -56,10 +56,15 @@ def _examples(data: Path | None, mode: str, shots: int, task: str) -> Sequence[E
     if data is None:
         raise InputError("the prompts of bbh need its files: give their folder with `--data`")
     folder = locate(data, "bbh")
-    header = _header(folder / "cot-prompts" / f"{task}.txt", mode, shots)
+    headers = _headers(folder / "cot-prompts" / f"{task}.txt", mode)
     end = f"\nA: {TRIGGER}" if mode == "cot" else "\nA:"
+
+    def prompt(question: str, count: int) -> str:
+        return f"{headers[count]}{_QUESTION}{question}{end}"
+
     return [
-        Example(task, index, f"{header}{_QUESTION}{question}{end}", target, shots) for index, (question, target) in enumerate(_rows(folder / f"{task}.json"))
+        Example(task, index, prompt(question, shots), target, shots, fewer=partial(prompt, question))
+        for index, (question, target) in enumerate(_rows(folder / f"{task}.json"))
     ]
 
 
@@ -70,14 +75,15 @@ def _rows(path: Path) -> list[tuple[str, str]]:
         raise InputError(f'{path} is not a BIG-Bench Hard file ({error!r}): expected {{"examples": [{{"input", "target"}}]}}') from error
 
 
-def _header(path: Path, mode: str, shots: int) -> str:
-    """What stands before the question: description and exemplars, after the line of dashes that closes the canary notice."""
+def _headers(path: Path, mode: str) -> list[str]:
+    """What stands before the question, by number of exemplars: the description and the first of them, after the line of dashes that closes the canary
+    notice."""
     _, ruler, prompt = text_of(path).partition(_RULER)
     description, *exemplars = prompt.split(_QUESTION)
     if not ruler or len(exemplars) != SHOTS:
         raise InputError(f"{path}: found {len(exemplars)} exemplars after a line of dashes, expected {SHOTS}: fetch the file again")
-    blocks = exemplars[:shots] if mode == "cot" else [_without_rationale(exemplar, path) for exemplar in exemplars[:shots]]
-    return _QUESTION.join([description, *blocks])
+    blocks = exemplars if mode == "cot" else [_without_rationale(exemplar, path) for exemplar in exemplars]
+    return [_QUESTION.join([description, *blocks[:count]]) for count in range(SHOTS + 1)]
 
 
 def _without_rationale(exemplar: str, path: Path) -> str:

@@ -7,7 +7,7 @@ scored anywhere; only `examples` opens files. Variants (direct, with rationales,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from openflan.errors import InputError, did_you_mean
@@ -18,22 +18,37 @@ Target: TypeAlias = str | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question as it is sent: the whole prompt, the right answer, and the number of exemplars in the prompt. `index` counts from 0."""
+    """One question as it is sent: the whole prompt, the right answer, and the number of exemplars in the prompt. `index` counts from 0.
+
+    `cluster` names what it shares with other questions (a passage), where only the data tells. `fewer(count)` is the prompt with the first `count`
+    exemplars only; without it the prompt cannot be shortened. `exemplar_split` is where the exemplars come from, if that changes which rows are asked;
+    `exemplars_dropped` counts those left out because the prompt would not have fitted.
+    """
 
     task: str
     index: int
     prompt: str
     target: Target
     exemplars: int
+    cluster: str | None = None
+    fewer: Callable[[int], str] | None = field(default=None, compare=False, repr=False)
+    exemplar_split: str | None = None
+    exemplars_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkTask:
-    """What is known of a task without its file: number of examples, chance accuracy in percent, strings that end a generation."""
+    """What is known of a task without its file: number of examples, chance accuracy in percent, strings that end a generation.
+
+    `exemplar_row` is the one index that a complete run may lack, because its row was shown as the exemplar. `metric` names the task's own measure:
+    `accuracy`, or one of its benchmark's `metrics`.
+    """
 
     size: int
     chance: float = 0.0
     stop: tuple[str, ...] = ()
+    exemplar_row: int | None = None
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +57,10 @@ class Benchmark:
 
     `examples(task)` are all examples of a task, in the order of its file. `extract(task, generation)` is the answer or None, `compare(answer,
     target)` decides. `averages` names means and the tasks they run over; `average` is the headline. `max_tokens` is the default for a generation.
-    `prompt_version` names wording and number of exemplars: results of different versions are not comparable.
+    `prompt_version` names wording and number of exemplars: results of different versions are not comparable. `metrics` stand beside accuracy, by name:
+    `metric(answer, target)` is in 0..1, the best over several references counts, and no answer is 0.
+    `split` is empty unless another part of the data than the usual one is asked.
+    `cluster(task, index)` names the source of a question that stands in several tasks: questions of one name are no independent evidence.
     """
 
     name: str
@@ -54,6 +72,9 @@ class Benchmark:
     averages: Mapping[str, tuple[str, ...]]
     max_tokens: int
     prompt_version: str
+    metrics: Mapping[str, Callable[[str, str], float]] = field(default_factory=dict)
+    cluster: Callable[[str, int], str] | None = None
+    split: str = ""
 
     def task(self, name: str) -> BenchmarkTask:
         """Raises InputError for an unknown name, with the nearest one."""

@@ -1,7 +1,8 @@
 """The file between the two phases: one JSON line a generation, appended, readable by anybody.
 
-A line needs `task`, `index`, `generation` and `target`; `sample` defaults to 0. Files of other programs are read as well, plain or gzipped. A last
-line without its line end is what a killed run leaves behind: it is dropped when the run resumes.
+A line needs `task`, `index`, `generation` and `target`; `sample` defaults to 0, and lines that differ in it alone are
+samples of one question. Files of other programs are read as well, plain or gzipped. A last line without its line end is what a killed run leaves
+behind: it is dropped when the run resumes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.evaluation.benchmark import Target
+from openflan.evaluation.benchmark import Benchmark, Target
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One line. `finish` says why it ended (`eos` if the file does not say); `request` is its key, empty in files of others."""
+    """One line. `finish` says why it ended (`eos` if the file does not say); `request` is its key, empty in files of others.
+
+    `cluster` names what the question shares with others (a passage), if the file says so. `exemplars` is how many were in the prompt, None where the
+    line does not tell, `exemplars_dropped` how many it lacks for want of room, `exemplar_split` where they come from,
+    `prompt_hash` the start of the sha256 of the prompt.
+    """
 
     task: str
     index: int
@@ -31,6 +37,11 @@ class Generation:
     benchmark: str | None = None
     mode: str | None = None
     prompt_version: str | None = None
+    cluster: str | None = None
+    exemplars: int | None = None
+    exemplars_dropped: int = 0
+    exemplar_split: str | None = None
+    prompt_hash: str | None = None
 
 
 def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Generation]]:
@@ -45,6 +56,28 @@ def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Genera
                 return  # torn by a kill; whoever needs it finds it missing
             raise InputError(f"{place} is not JSON ({error.msg}): repair or remove the line") from error
         yield place, _generation(value, place)
+
+
+def checked_generations(source: Path | Iterable[str], benchmark: Benchmark) -> Iterator[tuple[str, Generation]]:
+    """The same, each checked to be of this benchmark: its name and mode where the line gives them, its task, index and sample.
+
+    Raises InputError for the first line that is not; a name that occurs twice is the reader's concern.
+    """
+    for place, one in read_generations(source):
+        for what, value, own in (("benchmark", one.benchmark, benchmark.name), ("mode", one.mode, benchmark.mode)):
+            if value not in (None, own):
+                raise InputError(f"{place} is of {what} {value!r}, expected {own!r}")
+        task = benchmark.tasks.get(one.task)
+        if task is None:
+            try:
+                benchmark.task(one.task)
+            except InputError as error:
+                raise InputError(f"{place}: {error}") from error
+        elif not 0 <= one.index < task.size:
+            raise InputError(f"{place}: index {one.index} of {one.task} is not between 0 and {task.size - 1}")
+        if one.sample < 0:
+            raise InputError(f"{place}: sample {one.sample} of {one.task} {one.index} is below 0: samples are numbered from 0")
+        yield place, one
 
 
 def whole_lines(path: Path) -> None:
@@ -92,7 +125,17 @@ def _generation(value: object, place: str) -> Generation:
         benchmark=value.get("benchmark"),
         mode=value.get("mode"),
         prompt_version=value.get("prompt_version"),
+        cluster=None if value.get("cluster") is None else str(value["cluster"]),
+        exemplars=_count(value.get("exemplars")),
+        exemplars_dropped=_count(value.get("exemplars_dropped")) or 0,
+        exemplar_split=None if value.get("exemplar_split") is None else str(value["exemplar_split"]),
+        prompt_hash=None if value.get("prompt_hash") is None else str(value["prompt_hash"]),
     )
+
+
+def _count(value: object) -> int | None:
+    """A count that is there for information: what is none is not said to be wrong."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _target(value: object, place: str) -> Target:

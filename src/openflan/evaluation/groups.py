@@ -14,19 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.generations import read_generations
+from openflan.evaluation.saved import judge_all, read_saved
 from openflan.evaluation.scores import normalized
 from openflan.randomness import combine
 
 DRAWS = 10_000
+_CELLS = 1 << 20
+"""Weights drawn at a time: 8 MB."""
 
 Items: TypeAlias = Mapping[tuple[str, int], bool]
 """Right or wrong, by task and index."""
 
 
 def right_items(generations: Path, benchmark: Benchmark) -> dict[tuple[str, int], bool]:
-    """Which saved generations are right."""
-    return {(one.task, one.index): benchmark.correct(one.task, one.generation, one.target) for _, one in read_generations(generations)}
+    """Which questions were answered right, several samples of one by majority."""
+    return {question: judged.correct for question, (_, judged) in judge_all(read_saved(generations, benchmark)).items()}
 
 
 def group_scores(items: Items, benchmark: Benchmark, groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -73,8 +75,10 @@ def _chance(items: Items, benchmark: Benchmark, tasks: Sequence[str]) -> float:
 def _resampled(column: NDArray[np.float64], group: str) -> NDArray[np.float64]:
     """Accuracies in percent (DRAWS,) of redrawn items; the draws depend on the group and its size alone, so that models are paired."""
     generator = np.random.default_rng(combine("bootstrap", group, len(column)))
-    weights = generator.multinomial(len(column), np.full(len(column), 1 / len(column)), size=DRAWS)
-    return np.asarray(100 * (weights @ column) / len(column))
+    n, chunk = len(column), max(1, _CELLS // len(column))
+    # Drawn in chunks, since all draws at once would take 80 kB an item; the generator gives the same numbers either way.
+    sums = [generator.multinomial(n, np.full(n, 1 / n), size=min(chunk, DRAWS - start)) @ column for start in range(0, DRAWS, chunk)]
+    return np.asarray(100 * np.concatenate(sums) / n)
 
 
 def _score(accuracy: float, chance: float, n: int, drawn: NDArray[np.float64]) -> dict[str, Any]:

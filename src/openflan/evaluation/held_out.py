@@ -1,7 +1,8 @@
 """Tasks that were kept out of training, as a benchmark.
 
-What is sent comes from a callable, so that this room needs to know no templates. Answers are compared after white space at the ends, one final
-period and case are dropped: a rendered prompt asks for an option's text, not for a label in one exact spelling.
+What is sent comes from a callable. Answers are compared after white space at the ends, one final period and case are dropped: a rendered prompt asks
+for an option's text, not for a label in one exact spelling. A task's `metric` may ask for another measure: ROUGE-L stands beside that accuracy and is
+the task's own score; numbers and spans (`squad`) are compared by rules of their own, so such tasks form a benchmark of their own.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from functools import partial
 from statistics import fmean
 from typing import Literal, Protocol
 
+from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
-from openflan.evaluation.extract import after_last_phrase, plain
+from openflan.evaluation.extract import after_last_phrase
+from openflan.evaluation.metrics import METRICS, Metric
 from openflan.tasks.task import Row, Task
 
 ANSWER_PHRASES = (r"\banswer\s+is\b:?",)
@@ -36,29 +39,39 @@ def held_out_benchmark(
     limit: int | None = None,
     mode: Literal["direct", "cot"] = "direct",
     name: str = "held-out",
+    fewer: Callable[[Task, int, int], str] | None = None,
+    metrics: Mapping[str, str] | None = None,
 ) -> Benchmark:
     """The first `limit` rows of each task (all of them if None), prompted by `render(task, index)`.
 
     A task's chance is the mean over those rows of 100 / number of `options`, 0 for a row without. Where a row has `references`, each of them counts
-    as right beside the rendered answer. In mode `cot` the answer is what follows the last "answer is".
+    as right beside the rendered answer. In mode `cot` the answer is what follows the last "answer is". `fewer(task, index, count)` is the prompt with the
+    first `count` exemplars. `metrics` names measures by task, in place of the tasks' own. Raises InputError for an unknown measure, and for
+    tasks whose answers are not compared by one rule.
     """
+    own = {key: _metric((metrics or {}).get(key, task.metric), key) for key, task in tasks.items()}
+    rules = {metric.compare for metric in own.values()} or {METRICS["exact_match"].compare}
+    if len(rules) > 1:
+        raise InputError(f"the tasks of {name} are compared by {len(rules)} rules: evaluate those with numbers or spans as answers by themselves")
     sizes = {key: len(task.rows) if limit is None else min(limit, len(task.rows)) for key, task in tasks.items()}
     return Benchmark(
         name=name,
         mode=mode,
-        tasks={key: BenchmarkTask(sizes[key], _chance(task, sizes[key])) for key, task in tasks.items()},
-        examples=partial(_examples, tasks, sizes, render),
+        tasks={key: BenchmarkTask(sizes[key], _chance(task, sizes[key]), metric=own[key].own) for key, task in tasks.items()},
+        examples=partial(_examples, tasks, sizes, render, fewer),
         extract=_extract_rationale if mode == "cot" else _extract_direct,
-        compare=_same,
+        compare=rules.pop(),
         averages={"average": tuple(tasks)},
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"{name}-{mode}-1",
+        metrics={beside: measure for metric in own.values() for beside, measure in metric.beside.items()},
     )
 
 
-def normalised(text: str) -> str:
-    """Text as it is compared: without outer white space, one final period and case."""
-    return (plain(text) or "").casefold()
+def _metric(name: str, task: str) -> Metric:
+    if name not in METRICS:
+        raise InputError(f"{task}: there is no metric `{name}`{did_you_mean(name, METRICS) or '; there are ' + ', '.join(METRICS)}")
+    return METRICS[name]
 
 
 def _chance(task: Task, rows: int) -> float:
@@ -70,15 +83,18 @@ def _row_chance(row: Row) -> float:
     return 100 / len(options) if options and not isinstance(options, str) else 0.0
 
 
-def _examples(tasks: Mapping[str, Task], sizes: Mapping[str, int], render: Callable[[Task, int], Prompted], key: str) -> Sequence[Example]:
-    return [_example(tasks[key], key, index, render(tasks[key], index)) for index in range(sizes[key])]
+def _examples(
+    tasks: Mapping[str, Task], sizes: Mapping[str, int], render: Callable[[Task, int], Prompted], fewer: Callable[[Task, int, int], str] | None, key: str
+) -> Sequence[Example]:
+    task = tasks[key]
+    return [_example(task, key, index, render(task, index), partial(fewer, task, index) if fewer else None) for index in range(sizes[key])]
 
 
-def _example(task: Task, key: str, index: int, prompted: Prompted) -> Example:
+def _example(task: Task, key: str, index: int, prompted: Prompted, fewer: Callable[[int], str] | None) -> Example:
     references = task.rows[index].get("references", ())
     others = tuple(reference for reference in references if reference != prompted.answer) if not isinstance(references, str) else (references,)
     target = (prompted.answer, *others) if others else prompted.answer
-    return Example(key, index, prompted.inputs, target, len(getattr(prompted, "exemplars", ())))
+    return Example(key, index, prompted.inputs, target, len(getattr(prompted, "exemplars", ())), fewer=fewer)
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:
@@ -87,7 +103,3 @@ def _extract_rationale(task: str, generation: str) -> str | None:
 
 def _extract_direct(task: str, generation: str) -> str | None:
     return generation.strip() or None
-
-
-def _same(answer: str, target: str) -> bool:
-    return normalised(answer) == normalised(target)

@@ -7,18 +7,30 @@ from pathlib import Path
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.bbh_tasks import BBH_TASKS
 from openflan.evaluation.mgsm_languages import LANGUAGES
+from openflan.evaluation.mmlu_subjects import SUBJECTS
+from openflan.evaluation.tydiqa_languages import TYDIQA_LANGUAGES
 
 FILES: dict[str, tuple[str, ...]] = {
     "bbh": (*(f"{task}.json" for task in BBH_TASKS), *(f"cot-prompts/{task}.txt" for task in BBH_TASKS)),
     "mgsm": ("exemplars.json", *(f"mgsm_{language}.tsv" for language in LANGUAGES)),
+    "mmlu": ("mmlu-cot.json", *(f"{split}/{subject}_{split}.csv" for split in ("dev", "val", "test") for subject in SUBJECTS)),
+    "tydiqa": tuple(f"dev/{language}.json" for language in TYDIQA_LANGUAGES),
+    "gsm8k": ("test.jsonl",),
 }
-"""Files relative to a benchmark's folder, as in suzgunmirac/BIG-Bench-Hard and in google-research/url-nlp (its exemplars as JSON)."""
+"""Files relative to a benchmark's folder, as in suzgunmirac/BIG-Bench-Hard, google-research/url-nlp (its exemplars as JSON), the release of MMLU with
+the prompts of jasonwei20/flan-2 beside it, TyDi QA's gold passages by language, and openai/grade-school-math."""
 
 _NAMED = 3
 
 
-def locate(data: Path, name: str) -> Path:
-    """The folder with the files of benchmark `name`: `data` itself or `data/name`.
+def mmlu_files(mode: str, split: str) -> tuple[str, ...]:
+    """The files that prompts of a mode and a split (`val`, `test`) need: a folder may hold one split only."""
+    kept = ("mmlu-cot.json", f"{split}/") if mode == "cot" else ("dev/", f"{split}/")
+    return tuple(file for file in FILES["mmlu"] if file.startswith(kept))
+
+
+def locate(data: Path, name: str, files: tuple[str, ...] = ()) -> Path:
+    """The folder with the files of benchmark `name`, or those of them that are named: `data` itself or `data/name`.
 
     Raises InputError that names what is missing and the layout expected.
     """
@@ -26,7 +38,7 @@ def locate(data: Path, name: str) -> Path:
         raise InputError(f"no local files are known for `{name}`{did_you_mean(name, FILES) or '; known: ' + ', '.join(FILES)}")
     if not data.is_dir():
         raise InputError(f"{data} is not a folder: `--data` names the folder that holds `{name}/`")
-    files = FILES[name]
+    files = files or FILES[name]
     folder = next((place for place in (data / name, data) if any((place / file).is_file() for file in files)), None)
     if folder is None:
         raise InputError(f"{data} holds neither `{name}/` nor its files: expected {_listed(files)}")

@@ -1,7 +1,8 @@
-"""MGSM: 250 grade-school problems in eleven languages, eight exemplars with rationales in the same language.
+"""MGSM: 250 grade-school problems in eleven languages, eight exemplars in the same language, with rationales or without.
 
 The exemplars start with their own prefixes; the questions of the files have none and get the language's. Score: numeric equality of the number
-after the last answer phrase. Only the form with rationales is offered, the one the paper's averages use.
+after the last answer phrase. The paper's averages use the form with rationales. The direct form is our choice, as no source prints one: the same
+questions, then the language's word for "Answer" and the number; there an answer may also be what the text starts with.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, without_labels
+from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, starts_with_number, without_labels
 from openflan.evaluation.local_files import locate, text_of
 from openflan.evaluation.mgsm_languages import AVERAGED, LANGUAGES
 from openflan.evaluation.numbers import canonical, number
@@ -22,39 +24,44 @@ from openflan.evaluation.numbers import canonical, number
 SHOTS = 8
 QUESTIONS = 250
 
-MAX_TOKENS = 512
-"""The paper's limit is not known. The longest exemplar rationale has 160 tokens under T5's vocabulary, and 700 bytes of UTF-8 (Telugu)."""
+MAX_TOKENS = {"direct": 32, "cot": 512}
+"""The paper's limit is not known. The longest exemplar rationale has 160 tokens under T5's vocabulary, and 700 bytes of UTF-8 (Telugu). A direct answer
+is a number, which a model may put into a short sentence."""
 
 
-def mgsm_benchmark(mode: str = "cot", data: Path | None = None, *, shots: int | None = None) -> Benchmark:
+def mgsm_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = None, *, shots: int | None = None) -> Benchmark:
     """The benchmark; `data` is the folder with its files or the parent of `mgsm/`, and may be left out for scoring.
 
-    `shots` uses the first exemplars only; 0 sends the question and the language's step-by-step prefix.
+    `shots` uses the first exemplars only; 0 sends the question and the language's step-by-step prefix (`direct`: its word for "Answer").
     """
-    if mode != "cot":
-        raise InputError(f"mgsm is evaluated with rationales, not in mode `{mode}`: use `--mode cot`")
     count = number_of_shots("mgsm", shots, SHOTS)
     return Benchmark(
         name="mgsm",
         mode=mode,
         tasks={code: BenchmarkTask(QUESTIONS, 0.0, (f"\n{language.question.strip()}",)) for code, language in LANGUAGES.items()},
-        examples=partial(_examples, data, count),
-        extract=_extract,
+        examples=partial(_examples, data, mode, count),
+        extract=_extract if mode == "cot" else _extract_direct,
         compare=_equal,
         averages={"average": AVERAGED},
-        max_tokens=MAX_TOKENS,
-        prompt_version=f"mgsm-cot-{count}-shot-1",
+        max_tokens=MAX_TOKENS[mode],
+        prompt_version=f"mgsm-{mode}-{count}-shot-1",
+        cluster=_source_question,
     )
 
 
-def _examples(data: Path | None, shots: int, code: str) -> Sequence[Example]:
+def _examples(data: Path | None, mode: str, shots: int, code: str) -> Sequence[Example]:
     if data is None:
         raise InputError("the prompts of mgsm need its files: give their folder with `--data`")
     folder = locate(data, "mgsm")
     language = LANGUAGES[code]
-    blocks = _exemplars(folder / "exemplars.json", code)[:shots]
+    blocks = _exemplars(folder / "exemplars.json", code, mode)
+    end = language.step.rstrip() if mode == "cot" else language.answer.rstrip()
+
+    def prompt(question: str, count: int) -> str:
+        return "\n\n".join([*blocks[:count], f"{language.question}{question}\n{end}"])
+
     return [
-        Example(code, index, "\n\n".join([*blocks, f"{language.question}{question}\n{language.step.rstrip()}"]), answer, shots)
+        Example(code, index, prompt(question, shots), answer, shots, fewer=partial(prompt, question))
         for index, (question, answer) in enumerate(_rows(folder / f"mgsm_{code}.tsv"))
     ]
 
@@ -70,23 +77,54 @@ def _rows(path: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def _exemplars(path: Path, code: str) -> list[str]:
+def _exemplars(path: Path, code: str, mode: str) -> list[str]:
+    """All exemplars of a language as they are, or with the answers alone."""
     try:
-        published = json.loads(text_of(path))["mgsm_exemplars"][code]
-        return [f"{published[str(place)]['q']}\n{published[str(place)]['a']}" for place in range(1, SHOTS + 1)]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        expected = '{"mgsm_exemplars": {language: {"1".."8": {"q", "a"}}}}'
+        document = json.loads(text_of(path))
+        blocks = [_exemplar(document, code, place, mode) for place in range(1, SHOTS + 1)]
+    except (json.JSONDecodeError, KeyError, IndexError, TypeError) as error:
+        expected = '{"mgsm_exemplars": {language: {"1".."8": {"q", "a"}}}, "exemplar_number_answers": [8 numbers]}'
         raise InputError(f"{path} lacks exemplars for `{code}` ({error!r}): expected {expected}") from error
+    return blocks
+
+
+def _exemplar(document: Any, code: str, place: int, mode: str) -> str:
+    published = document["mgsm_exemplars"][code][str(place)]
+    if mode == "cot":
+        return f"{published['q']}\n{published['a']}"
+    return f"{published['q']}\n{LANGUAGES[code].answer}{document['exemplar_number_answers'][place - 1]}"
+
+
+def _source_question(code: str, index: int) -> str:
+    """The languages are translations of one list: item 7 is the same problem in each."""
+    return str(index)
 
 
 def _extract(code: str, generation: str) -> str | None:
     language = LANGUAGES[code]
+    found = after_last_phrase(_own_text(code, generation), language.answer_phrases)
+    return None if found is None else _number(code, found)
+
+
+def _extract_direct(code: str, generation: str) -> str | None:
+    text = _own_text(code, generation)
+    found = after_last_phrase(text, LANGUAGES[code].answer_phrases)
+    if found is None:
+        found = text if starts_with_number(text) else None
+    return None if found is None else _number(code, found)
+
+
+def _own_text(code: str, generation: str) -> str:
+    """The generation up to the next question, without step-by-step prefixes."""
+    language = LANGUAGES[code]
     # English labels too, because models change language, and `Step-by-Step Answer:` is no answer in any of them.
     text = unicodedata.normalize("NFC", generation)  # models write `é` in either of its forms
     text = cut_at_next_question(text, (language.question, LANGUAGES["en"].question))
-    text = without_labels(text, (language.step, LANGUAGES["en"].step))
-    found = after_last_phrase(text, language.answer_phrases)
-    value = None if found is None else number(first_sentence(found), decimal_comma=language.decimal_comma)
+    return without_labels(text, (language.step, LANGUAGES["en"].step))
+
+
+def _number(code: str, text: str) -> str | None:
+    value = number(first_sentence(text), decimal_comma=LANGUAGES[code].decimal_comma)
     return None if value is None else canonical(value)
 
 

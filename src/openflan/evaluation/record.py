@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import Any
 
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.run import generate_to, score_file
+from openflan.evaluation.generations import read_generations
+from openflan.evaluation.run import Generated, generate_to
+from openflan.evaluation.saved import score_file
+from openflan.evaluation.shots import shown
 from openflan.inference.protocol import Engine
 from openflan.run import Run, read_json, write_json
 
@@ -21,16 +25,27 @@ def evaluate_into(
     subset: Sequence[str] | None = None,
     max_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    generated: Callable[[Generated], None] | None = None,
 ) -> dict[str, Any]:
     """Generates what is missing, scores what is there, and puts the score into `scores.json` in place of an earlier one of the same model,
-    benchmark and mode.
+    benchmark, mode and split.
 
-    `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`, `subset`) is marked `partial`.
+    `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`, `subset`) is marked `partial`. Another split
+    than the usual one has a folder of its own. `generated` is told what was done. The score also says how many exemplars the prompts had; where a
+    task's own measure is not accuracy, `own_average` is the mean of the tasks' own.
     """
-    path = run.generations / f"{label}-{benchmark.name}-{benchmark.mode}.jsonl"
-    generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress)
-    score = {"model": label, **score_file(path, benchmark, partial=True)}
-    same = ("model", "benchmark", "mode")
-    others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other[key] != score[key] for key in same)]
+    path = run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}.jsonl"
+    done = generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress)
+    if generated:
+        generated(done)
+    score = {"model": label, **score_file(path, benchmark, partial=True), "split": benchmark.split}
+    score |= shown(one for _, one in read_generations(path)).as_json() | _own_average(score, benchmark)
+    same = ("model", "benchmark", "mode", "split")
+    others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other.get(key, "") != score[key] for key in same)]
     write_json(run.scores, {"scores": [*others, score]})
     return score
+
+
+def _own_average(score: dict[str, Any], benchmark: Benchmark) -> dict[str, float]:
+    own = [found[benchmark.tasks[task].metric] for task, found in score["tasks"].items()]
+    return {"own_average": fmean(own)} if any(task.metric != "accuracy" for task in benchmark.tasks.values()) else {}

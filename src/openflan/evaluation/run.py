@@ -1,8 +1,7 @@
-"""Evaluation in two phases: generate into a file, then score the file.
+"""The first phase of an evaluation: generate into a file; `saved.py` scores it.
 
-The first phase appends a line as soon as a generation is done and skips what is there, so it can be killed at any time. What was generated is known
-by a key over weights, prompt, decoding and sample; a file that holds a question under another key is refused, never mixed. The second phase touches
-no model and sorts by task and index, so the order of the lines does not matter.
+It appends a line as soon as a generation is done and skips what is there, so it can be killed at any time. What was generated is known
+by a key over weights, prompt, decoding and sample; a file that holds a question under another key is refused, never mixed.
 """
 
 from __future__ import annotations
@@ -15,20 +14,22 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
-from openflan.evaluation.generations import Generation, read_generations, whole_lines
-from openflan.evaluation.scores import Judged, mean_over, task_score
+from openflan.evaluation.generations import Generation, checked_generations, whole_lines
+from openflan.evaluation.shots import fitted
 from openflan.inference.protocol import Completion, Engine, Request
 
-_NAMED = 5
+
+_HASH_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a call did: new lines, lines found in the file, and new ones whose prompt did not fit the model."""
+    """What a call did: new lines, lines found in the file, new ones whose prompt did not fit the model, and the tokens generated."""
 
     new: int
     found: int
     too_long: int
+    tokens: int = 0
 
 
 def generate_to(
@@ -43,15 +44,16 @@ def generate_to(
 ) -> Generated:
     """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of those in `subset`.
 
-    `progress(done, total)` is called at the start and after every generation. Raises InputError if the file belongs to another benchmark, model,
-    prompt or decoding.
+    Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first. `progress(done, total)` is called at the start and
+    after every generation. Raises InputError if the file belongs to another benchmark, model, prompt or decoding.
     """
     if path.suffix == ".gz":
         raise InputError(f"{path}: generations are appended to plain .jsonl; compress the file when it is finished")
     if limit is not None and limit < 1:
         raise InputError(f"`--limit {limit}` leaves nothing to evaluate: expected at least 1")
-    examples = [example for task in chosen_tasks(benchmark, subset) for example in benchmark.examples(task)[:limit]]
-    requests = [Request(one.prompt, max_tokens or benchmark.max_tokens, benchmark.tasks[one.task].stop) for one in examples]
+    room = max_tokens or benchmark.max_tokens
+    examples = [fitted(example, engine, room) for task in chosen_tasks(benchmark, subset) for example in benchmark.examples(task)[:limit]]
+    requests = [Request(one.prompt, room, benchmark.tasks[one.task].stop) for one in examples]
     keys = [request_key(engine.fingerprint, request) for request in requests]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -60,19 +62,20 @@ def generate_to(
     done = len(examples) - len(pending)
     if progress:
         progress(done, len(examples))
-    too_long = 0
+    too_long = tokens = 0
     with path.open("a", encoding="utf-8", newline="\n") as file:
         for place, completion in engine.generate([requests[position] for position in pending]):
             position = pending[place]
             file.write(_line(benchmark, examples[position], completion, keys[position]))
             file.flush()
             too_long += completion.finish == "too-long"
+            tokens += completion.tokens
             done += 1
             if progress:
                 progress(done, len(examples))
     if done != len(examples):
         raise RuntimeError(f"the engine answered {done - len(examples) + len(pending)} of {len(pending)} requests")
-    return Generated(len(pending), len(examples) - len(pending), too_long)
+    return Generated(len(pending), len(examples) - len(pending), too_long, tokens)
 
 
 def chosen_tasks(benchmark: Benchmark, subset: Sequence[str] | None) -> list[str]:
@@ -92,38 +95,6 @@ def request_key(fingerprint: str, request: Request, sample: int = 0) -> str:
     return hashlib.sha256(json.dumps([fingerprint, request.prompt, decoding, sample]).encode()).hexdigest()
 
 
-def score_file(source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False) -> dict[str, object]:
-    """The scores of saved generations, as the JSON value that `openflan score --json` prints.
-
-    `partial` averages over what is there; otherwise every question of every task must be. A mean over tasks none of which is there is None. Raises
-    InputError for unknown tasks, indices that are missing, repeated or out of range, and lines that are no generations of this benchmark.
-    """
-    named = str(source) if isinstance(source, Path) else "the generations"
-    found = _by_question(source, benchmark)
-    if not found:
-        raise InputError(f"{named} holds no generation of {benchmark.name}")
-    absent = [(name, index) for name, task in benchmark.tasks.items() for index in range(task.size) if (name, index) not in found]
-    if absent and not partial:
-        listed = ", ".join(f"{task} {index}" for task, index in absent[:_NAMED]) + (", ..." if len(absent) > _NAMED else "")
-        total = sum(task.size for task in benchmark.tasks.values())
-        raise InputError(f"{named} lacks {len(absent):,} of {total:,} generations ({listed}): finish the run, or score what is there with `--partial`")
-    scores = {}
-    for name, task in benchmark.tasks.items():
-        if judged := [_judged(benchmark, found[name, index]) for index in range(task.size) if (name, index) in found]:
-            scores[name] = task_score(judged, task.chance)
-    accuracies = {name: score.accuracy for name, score in scores.items()}
-    versions = {generation.prompt_version for generation in found.values()}
-    return {
-        "benchmark": benchmark.name,
-        "mode": benchmark.mode,
-        **{name: mean_over(tasks, accuracies) for name, tasks in benchmark.averages.items()},
-        "normalized": mean_over(benchmark.averages["average"], {name: score.normalized for name, score in scores.items()}),
-        "partial": bool(absent),
-        "prompt_version": versions.pop() if len(versions) == 1 else None,
-        "tasks": {name: score.as_json() for name, score in scores.items()},
-    }
-
-
 def _missing(path: Path, benchmark: Benchmark, examples: Sequence[Example], keys: Sequence[str]) -> list[int]:
     """Positions of examples that the file does not hold yet."""
     there = {question: generation.request for question, generation in _by_question(path, benchmark).items()}
@@ -138,29 +109,13 @@ def _missing(path: Path, benchmark: Benchmark, examples: Sequence[Example], keys
 def _by_question(source: Path | Iterable[str], benchmark: Benchmark) -> dict[tuple[str, int], Generation]:
     """Generations by (task, index), each checked to be one of this benchmark's and the only one."""
     found: dict[tuple[str, int], Generation] = {}
-    for place, one in read_generations(source):
-        for what, value, own in (("benchmark", one.benchmark, benchmark.name), ("mode", one.mode, benchmark.mode)):
-            if value not in (None, own):
-                raise InputError(f"{place} is of {what} {value!r}, expected {own!r}")
-        try:
-            size = benchmark.task(one.task).size
-        except InputError as error:
-            raise InputError(f"{place}: {error}") from error
-        if not 0 <= one.index < size:
-            raise InputError(f"{place}: index {one.index} of {one.task} is not between 0 and {size - 1}")
+    for place, one in checked_generations(source, benchmark):
         if one.sample != 0:
             raise InputError(f"{place}: sample {one.sample} of {one.task} {one.index}; only one sample (0) of each question is scored")
         if (one.task, one.index) in found:
             raise InputError(f"{place}: {one.task} {one.index} is there twice: keep one of the lines")
         found[one.task, one.index] = one
     return found
-
-
-def _judged(benchmark: Benchmark, one: Generation) -> Judged:
-    if one.finish == "too-long":
-        return Judged(extracted=False, correct=False, finish=one.finish)
-    extracted = benchmark.extract(one.task, one.generation) is not None
-    return Judged(extracted, benchmark.correct(one.task, one.generation, one.target), one.finish)
 
 
 def _line(benchmark: Benchmark, example: Example, completion: Completion, key: str) -> str:
@@ -175,7 +130,11 @@ def _line(benchmark: Benchmark, example: Example, completion: Completion, key: s
         "finish": completion.finish,
         "tokens": completion.tokens,
         "exemplars": example.exemplars,
+        "exemplars_dropped": example.exemplars_dropped,
+        **({"exemplar_split": example.exemplar_split} if example.exemplar_split else {}),
         "prompt_version": benchmark.prompt_version,
+        "prompt_hash": hashlib.sha256(example.prompt.encode()).hexdigest()[:_HASH_DIGITS],
         "request": key,
+        **({"cluster": example.cluster} if example.cluster is not None else {}),
     }
     return json.dumps(fields, ensure_ascii=False) + "\n"

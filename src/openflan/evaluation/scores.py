@@ -1,33 +1,60 @@
 """From right and wrong to numbers with their uncertainty. All in percent, unrounded.
 
 Normalised score: 100 (x - chance) / (100 - chance), negative below chance, one task at a time (the rule that reproduces the paper's averages).
-Averages are plain means over tasks, never over questions. The interval is Wilson's: unlike mean +- 1.96 errors it stays inside 0..100 and is not
-empty at 0 of n.
+Averages are plain means over tasks, never over questions. The interval of a task is Wilson's: unlike mean +- 1.96 errors it stays inside 0..100 and
+is not empty at 0 of n. The interval of an average combines those of its tasks (Zou and Donner 2008: the reaches of independent parts add in squares),
+which keeps both virtues. Questions that share a passage, or are one question in several languages, are no independent evidence: where questions
+have clusters, standard errors are those of the clusters (Liang and Zeger 1986) and intervals widen by the same factor, but never shrink. A task
+whose measure is graded (ROUGE-L) has Wilson's interval of that measure, which is wider than need be: right or wrong varies the most.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 Z95 = 1.959963984540054
+ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One question: was an answer found, is it right, and why the generation ended."""
+    """One question: was an answer found, is it right, and why its generations ended (`others` are those after the first sample).
+
+    `agreement` is the share of samples that gave the answer. `metrics` are in 0..1, by name; `metric` is the task's own,
+    ACCURACY or one of them. `cluster` names what the question shares with others.
+    """
 
     extracted: bool
     correct: bool
     finish: str = "eos"
+    others: tuple[str, ...] = ()
+    agreement: float = 1.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    cluster: str | None = None
+    metric: str = ACCURACY
+
+    @property
+    def value(self) -> float:
+        """What the question is worth by the task's own measure, in 0..1."""
+        return float(self.correct) if self.metric == ACCURACY else self.metrics[self.metric]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """Percentages, but `n`, `too_long` (prompts that did not fit: counted as wrong) and `truncated` (generations cut by max_tokens) are counts."""
+    """Percentages, but `n` (questions), `samples` (the most of a question), `too_long` (prompts that did not fit: counted as wrong) and `truncated`
+    (generations cut by max_tokens) are counts; `truncation` is the share of all generations that were cut.
 
+    `value` is the task's own measure, named by `metric`; `stderr`, `ci95` and `normalized` are its.
+    """
+
+    metric: str
+    value: float
     accuracy: float
     stderr: float
     ci95: tuple[float, float]
@@ -35,29 +62,72 @@ class TaskScore:
     n: int
     too_long: int
     truncated: int
+    truncation: float
     chance: float
     normalized: float
+    metrics: Mapping[str, float]
+    samples: int
+    agreement: float
 
     def as_json(self) -> dict[str, object]:
-        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in self.__slots__}
+        """Metrics stand beside the accuracy under their names, `metric` only if it is none; `samples` and `agreement` only where there are several."""
+        hidden = ("metric", "value", "ci95", "metrics", "samples", "agreement")
+        plain = {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
+        own: dict[str, object] = {} if self.metric == ACCURACY else {"metric": self.metric}
+        several = {"samples": self.samples, "agreement": self.agreement} if self.samples > 1 else {}
+        return plain | {"ci95": list(self.ci95)} | own | several | dict(self.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class AverageScore:
+    """A plain mean over tasks in percent, and its uncertainty; `n` counts questions, `clusters` what is independent among them."""
+
+    value: float
+    stderr: float
+    ci95: tuple[float, float]
+    n: int
+    clusters: int
+
+    def as_json(self) -> dict[str, object]:
+        return {"stderr": self.stderr, "ci95": list(self.ci95), "n": self.n, "clusters": self.clusters}
 
 
 def task_score(judged: Sequence[Judged], chance: float) -> TaskScore:
     """The score of at least one question; `chance` in percent, below 100."""
     n = len(judged)
-    right = sum(one.correct for one in judged)
-    accuracy = 100 * right / n
+    values_N = np.array([one.value for one in judged])
+    value = float(100 * values_N.mean())
+    stderr, inflation, _ = _spread({"": judged})
+    finishes = [finish for one in judged for finish in (one.finish, *one.others)]
+    truncated = finishes.count("length")
     return TaskScore(
-        accuracy=accuracy,
-        stderr=100 * math.sqrt(right / n * (1 - right / n) / n),
-        ci95=wilson(right, n),
+        metric=judged[0].metric,
+        value=value,
+        accuracy=100 * sum(one.correct for one in judged) / n,
+        stderr=stderr,
+        ci95=wilson(float(values_N.sum()) / inflation, n / inflation),
         extracted=100 * sum(one.extracted for one in judged) / n,
         n=n,
         too_long=sum(one.finish == "too-long" for one in judged),
-        truncated=sum(one.finish == "length" for one in judged),
+        truncated=truncated,
+        truncation=100 * truncated / len(finishes),
         chance=chance,
-        normalized=normalized(accuracy, chance),
+        normalized=normalized(value, chance),
+        metrics={name: 100 * fmean(one.metrics[name] for one in judged) for name in judged[0].metrics},
+        samples=max(1 + len(one.others) for one in judged),
+        agreement=100 * fmean(one.agreement for one in judged),
     )
+
+
+def average_score(tasks: Mapping[str, Sequence[Judged]]) -> AverageScore:
+    """The mean over at least one task, each with at least one question."""
+    shares_T = np.array([fmean(one.value for one in judged) for judged in tasks.values()])
+    n_T = np.array([len(judged) for judged in tasks.values()])
+    stderr, inflation, clusters = _spread(tasks)
+    low_T, high_T = wilson_intervals(shares_T * n_T, n_T)
+    value = float(100 * shares_T.mean())
+    down, up = (math.sqrt(inflation * float(((100 * shares_T - ends_T) ** 2).sum())) / len(tasks) for ends_T in (low_T, high_T))
+    return AverageScore(value, stderr, (max(0.0, value - down), min(100.0, value + up)), int(n_T.sum()), clusters)
 
 
 def normalized(accuracy: float, chance: float) -> float:
@@ -65,16 +135,44 @@ def normalized(accuracy: float, chance: float) -> float:
     return 100 * (accuracy - chance) / (100 - chance) if chance < 100 else 0.0
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share, in percent (Wilson 1927)."""
+def wilson(right: float, n: float) -> tuple[float, float]:
+    """The 95 % score interval of a share, in percent (Wilson 1927); both may be fractions, as an effective number of questions is."""
+    low, high = wilson_intervals(right, n)
+    return float(low), float(high)
+
+
+def wilson_intervals(right_T: ArrayLike, n_T: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same for arrays (T,): both ends, in percent."""
+    right, n = np.asarray(right_T, dtype=np.float64), np.asarray(n_T, dtype=np.float64)
     share, spread = right / n, Z95**2 / n
     centre = (share + spread / 2) / (1 + spread)
-    reach = Z95 * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    reach = Z95 * np.sqrt(np.maximum(0.0, share * (1 - share)) / n + spread / (4 * n)) / (1 + spread)
     # Rounding may leave the ends a hair outside of what is possible.
-    return 0.0 if right == 0 else 100 * (centre - reach), 100.0 if right == n else 100 * (centre + reach)
+    return np.where(share <= 0, 0.0, 100 * (centre - reach)), np.where(share >= 1, 100.0, 100 * (centre + reach))
 
 
 def mean_over(tasks: Iterable[str], values: Mapping[str, float]) -> float | None:
     """The plain mean over those `tasks` that have a value; None if none has."""
     present = [values[task] for task in tasks if task in values]
     return fmean(present) if present else None
+
+
+def _spread(tasks: Mapping[str, Sequence[Judged]]) -> tuple[float, float, int]:
+    """Standard error of the mean over tasks in percent, by how much clusters raise its square (at least 1), and the number of clusters.
+
+    A question's part in the mean is its deviation from its task over (tasks x questions of the task); parts of one cluster are added before they are
+    squared. A question without a cluster is one of its own.
+    """
+    parts: dict[str | tuple[str, int], float] = {}
+    alone = 0.0
+    for task, judged in tasks.items():
+        mean = fmean(one.value for one in judged)
+        for place, one in enumerate(judged):
+            part = (one.value - mean) / (len(tasks) * len(judged))
+            key = (task, place) if one.cluster is None else one.cluster
+            parts[key] = parts.get(key, 0.0) + part
+            alone += part * part
+    together = math.fsum(part * part for part in parts.values())
+    # Where all are right, or none, nothing tells how alike the questions of a cluster are: they then count as one.
+    inflation = max(1.0, together / alone) if alone else sum(map(len, tasks.values())) / len(parts)
+    return 100 * math.sqrt(together), inflation, len(parts)

@@ -101,6 +101,10 @@ class HuggingFaceEngine:
             raise InputError("a prompt is empty, and this model's tokenizer adds nothing to it: write at least one character")
         return ids
 
+    def fits(self, prompt: str, max_tokens: int) -> bool:
+        """Whether the prompt, with `max_tokens` to follow where they share the context, is short enough to be answered."""
+        return len(self.ids(prompt)) <= self._room(max_tokens)
+
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Greedy completions, longest prompts first; prompts that do not fit come first of all, as `too-long` with no text.
 

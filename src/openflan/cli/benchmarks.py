@@ -1,0 +1,101 @@
+"""What `--benchmark`, `--suite`, `--mode` and the rest of the selection mean: benchmarks, ready to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from openflan.errors import InputError, did_you_mean
+from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.catalogue import BENCHMARKS, SUITES, Mode, find_benchmark, find_mode, find_suite
+from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
+from openflan.evaluation.own import is_own, own_benchmark
+
+NAMES = ", ".join([*BENCHMARKS, "microflan"])
+OWN_HELP = "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: {question}\\nA:') and `target` (a field of the data)"
+
+
+def chosen_benchmarks(
+    names: Sequence[str], suite: str | None, mode: str, data: Path | None, *, shots: int | None = None, split: str | None = None, limit: int | None = None
+) -> list[Benchmark]:
+    """The named benchmarks in `mode`, then those of the suite in theirs, each once.
+
+    Raises InputError if there is none, for unknown names, and for data that is missing.
+    """
+    wanted = [(name, find_mode(mode)) for name in names] + list(find_suite(suite) if suite else ())
+    if not wanted:
+        raise InputError(f"nothing to evaluate: name a benchmark (`--benchmark`: {NAMES}) or a suite (`--suite`: {', '.join(SUITES)})")
+    # A suite is asked for one split where there are several, and otherwise as a whole.
+    several = len(wanted) > 1
+    return [
+        open_benchmark(name, of_mode, data, shots=shots, split=split if not several or name == "mmlu" else None, limit=limit)
+        for name, of_mode in dict.fromkeys(wanted)
+    ]
+
+
+def open_benchmark(
+    name: str, mode: Mode, data: Path | None, *, shots: int | None = None, split: str | None = None, limit: int | None = None, scored: bool = False
+) -> Benchmark:
+    """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored` needs no data where none is needed."""
+    if is_own(name):
+        return own_benchmark(Path(name), mode, shots=shots)
+    if name == "microflan":
+        from openflan.evaluation.microflan import microflan_benchmark
+
+        return microflan_benchmark(mode, shots=shots or 0, limit=limit)
+    if "/" in name:
+        return _of_tasks(name, mode, data, shots or 0, limit)
+    if name in BENCHMARKS and data is None and not scored:
+        if not is_fetched(name):
+            raise InputError(f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets its public files once")
+        data = benchmark_cache()
+    if name not in BENCHMARKS:
+        known = [*BENCHMARKS, "microflan"]
+        hint = did_you_mean(name, known) or f"; there are {', '.join(known)}, a YAML file of your own, and tasks such as niv2/NAME"
+        raise InputError(f"there is no benchmark `{name}`{hint}")
+    return find_benchmark(name, mode, data, shots=shots, split=split)
+
+
+def subset_of(benchmarks: Sequence[Benchmark], names: Sequence[str] | None) -> list[tuple[Benchmark, list[str] | None]]:
+    """Each benchmark with those of the named tasks that it has; without any, it is left out. Raises InputError for a name that none has."""
+    if names is None:
+        return [(one, None) for one in benchmarks]
+    known = [task for one in benchmarks for task in one.tasks]
+    for name in names:
+        if name not in known:
+            if len(benchmarks) == 1:
+                benchmarks[0].task(name)
+            raise InputError(f"no benchmark that was chosen has a task `{name}`{did_you_mean(name, known)}")
+    kept = [(one, [name for name in names if name in one.tasks]) for one in benchmarks]
+    return [(one, tasks) for one, tasks in kept if tasks]
+
+
+def fetch_files(names: Sequence[str], suite: str | None) -> None:
+    """Gets the public files of the benchmarks that are named and not in the cache; raises SetupError if they cannot be had."""
+    for name in dict.fromkeys([*names, *(one for one, _ in (find_suite(suite) if suite else ()))]):
+        if name in BENCHMARKS and not is_fetched(name):
+            fetch(name)
+
+
+def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> None:
+    """Renders every prompt that will be asked, so that a missing or damaged file is found before a model is loaded."""
+    for one, tasks in benchmarks:
+        for task in tasks if tasks is not None else one.tasks:
+            one.examples(task)
+
+
+def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None) -> Benchmark:
+    from openflan.evaluation.tasks import task_benchmark
+    from openflan.tasks.reach import reach
+    from openflan.tasks.sources import EMBEDDED
+    from openflan.tasks.task import select
+
+    submixture = pattern.partition("/")[0]
+    if data is None and submixture not in EMBEDDED:
+        raise InputError(f"--benchmark {pattern} needs --data, a file or folder with the rows of its tasks")
+    if data is None:
+        tasks = select(EMBEDDED[submixture](), [pattern])
+    else:
+        reached = select({one.name: one for one in reversed(reach(data, submixture))}, [pattern])
+        tasks = {name: one.open() for name, one in reached.items()}
+    return task_benchmark(tasks, mode, shots=shots, limit=limit)

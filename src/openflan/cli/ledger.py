@@ -1,0 +1,167 @@
+"""The ledger on a terminal: groups first, then tasks, then what it costs. `--json` has everything; here long tables end early and say so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import typer
+
+from openflan.cli.mixture_offline import print_left_out
+from openflan.cli.output import next_command, print_counts, print_table
+from openflan.errors import InputError
+from openflan.models.estimate import Device, Hardware, device_named
+from openflan.packing.capacity import REACH
+
+CATEGORIES = 20
+"""Rows of the table of categories unless all are asked for."""
+
+TASKS = 40
+"""Rows of the table of tasks unless all are asked for."""
+
+LONGEST_NAME = 30
+"""Characters of a task's name: with more the table would pass 120 columns."""
+
+_SPANS = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0))
+
+
+def print_ledger(recipe: str, name: str, steps: int, ledger: Mapping[str, Any], *, everything: bool) -> None:
+    """Prints the ledger of the recipe called `name`, which a user asked for as `recipe`; `everything` prints all tasks and categories."""
+    tasks = sorted(ledger["tasks"], key=lambda row: -row["share"])
+    typer.echo(f"{name}: {_number(len(tasks), 'task')}, {ledger['examples']:,} examples in {_number(steps, 'step')}\n")
+    _table("submixtures", "submixture", ledger["submixtures"], everything=True)
+    if len(ledger["categories"]) > 1:
+        _table("categories", "category", ledger["categories"], everything=everything, most=CATEGORIES)
+    _table("tasks", "task", tasks, everything=everything, most=TASKS)
+    _packing(ledger["measured"])
+    print_counts("formats", ledger["measured"]["formats"])
+    print_counts("of these", ledger["measured"]["counts"])
+    print_left_out(ledger["left_out"])
+    print_counts("rows left out with nothing to learn from", _by_task(tasks, "refused"))
+    print_counts("rows left out as overlaps", _by_task(tasks, "overlaps_dropped"))
+    typer.echo()
+    _capacities(ledger["capacities"], ledger["measured"]["examples"])
+    _estimates(ledger["estimates"], steps)
+    next_command(f"openflan finetune {recipe}")
+
+
+def hardware_of(device: str | None, tflops: float | None, devices: int, mfu: float) -> Hardware:
+    """What the options say. Raises InputError for an unknown device, or numbers that cannot be."""
+    if not 0 < mfu <= 1:
+        raise InputError(f"--mfu {mfu:g}: expected a share of the peak, above 0 and up to 1")
+    if tflops is not None and not 0 < tflops < math.inf:
+        raise InputError(f"--device-tflops {tflops:g}: expected a number above 0, such as 989 for an H100")
+    known = None if device is None else device_named(device)
+    if tflops is not None:
+        known = Device("device", tflops, None) if known is None else replace(known, tflops=tflops)
+    return Hardware(known, devices, mfu)
+
+
+def span(seconds: float) -> str:
+    """A time in the unit that suits it."""
+    for unit, size in _SPANS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.2g} seconds" if seconds < 10 else f"{seconds:,.0f} seconds"
+
+
+def _table(title: str, key: str, rows: Sequence[Mapping[str, Any]], *, everything: bool, most: int = 0) -> None:
+    shown = rows if everything else rows[:most]
+    groups = key != "task"
+    columns = [key, *(["tasks"] if groups else []), "rows", "over cap", "share %", "passes", "drawn", "inputs", "targets", "cut", "dropped", "pruned"]
+    print_table(title, columns, [_cells(row, key, groups) for row in shown])
+    if len(shown) < len(rows):
+        share = sum(row["share"] for row in rows[len(shown) :])
+        typer.echo(f"and {len(rows) - len(shown):,} more with {share:.1%} of the mixture; --all prints them\n")
+
+
+def _cells(row: Mapping[str, Any], key: str, groups: bool) -> list[Any]:
+    name = row[key] if groups or len(row[key]) <= LONGEST_NAME else f"{row[key][: LONGEST_NAME - 3]}..."
+    tokens = [None if row[side] is None else round(row[side]) for side in ("mean_input_tokens", "mean_target_tokens")]
+    counts = [row[what] for what in ("truncated", "dropped", "pruned_exemplars")]
+    return [name, *([row["tasks"]] if groups else []), row["rows"], row["hidden_by_cap"], 100 * row["share"], row["passes"], row["drawn"], *tokens, *counts]
+
+
+def _packing(measured: Mapping[str, Any]) -> None:
+    sides = "" if measured["fill_inputs"] is None else f" ({measured['fill_inputs']:.1%} of inputs, {measured['fill_targets']:.1%} of targets)"
+    typer.echo(
+        "over cap: rows that the weight does not count. Behind passes, what the first examples show: how many were drawn, their mean tokens,\n"
+        "examples whose inputs were cut, examples dropped, exemplars pruned.\n"
+    )
+    typer.echo(
+        f"packing, measured on {measured['examples']:,} examples: {measured['examples_per_row']:.1f} examples a row, {measured['fill']:.1%} filled{sides}"
+    )
+    for side, found in measured["lengths"].items():
+        typer.echo(
+            f"{side}, uncut: mean {found['mean']:,.0f} tokens, median {found['median']:,.0f}, 90 % up to {found['p90']:,.0f}, "
+            f"99 % up to {found['p99']:,.0f}, longest {found['longest']:,}"
+        )
+
+
+def _capacities(proposals: Sequence[Mapping[str, Any]], examples: int) -> None:
+    """Each pair once, under the least loss that it was proposed for."""
+    pairs = {(one["inputs"], one["targets"]): one for one in proposals}
+    sided = proposals[0]["fill_inputs"] is not None
+    columns = ["packing.inputs", "packing.targets", "touched %", "examples a row", "filled %", *(["inputs %", "targets %"] if sided else [])]
+    rows = [
+        [
+            str(one["inputs"]),
+            str(one["targets"]),
+            100 * one["touched"],
+            one["examples_per_row"],
+            100 * one["fill"],
+            *([100 * one["fill_inputs"], 100 * one["fill_targets"]] if sided else []),
+        ]
+        for _, one in sorted(pairs.items())
+    ]
+    losses = ", ".join(f"{loss:.1%}" for loss in dict.fromkeys(one["loss"] for one in proposals))
+    typer.echo(f"Capacities that cut, drop or prune at most {losses} of {examples:,} examples: the smallest, and the fullest up to {REACH} times that.")
+    print_table("capacities", columns, rows)
+
+
+def _estimates(found: Mapping[str, Any], steps: int) -> None:
+    memory = found["memory"]
+    parts = " + ".join(f"{_size(memory[part])} {part}" for part in ("weights", "gradients", "optimizer", "activations", "logits"))
+    typer.echo("estimates, from the configuration and not from a run:")
+    typer.echo(f"  memory on a device, {_number(found['rows_at_a_time'], 'row')} at a time in {found['precision']}: {_size(memory['total'])} GB")
+    typer.echo(f"    = {parts}")
+    typer.echo(f"    a dense attention mask adds {_size(memory['attention_scores'])} GB{_fits(found)}")
+    typer.echo(
+        f"  arithmetic: {found['flops']:.1e} FLOPs for {found['tokens']:,} tokens through {found['parameters']:,} parameters, by Table 2's rule;\n"
+        f"    {found['full_row_flops']:.1e} if rows were full, as the paper counts"
+    )
+    if found["seconds"] is None:
+        typer.echo("  time: name a device, such as --device h100 --devices 8")
+    else:
+        many = f"{found['devices']:,} x " if found["devices"] > 1 else ""
+        typer.echo(
+            f"  time: {span(found['seconds'])} for {_number(steps, 'step')} on {many}{found['device']}, "
+            f"at {found['mfu']:.0%} of {found['device_tflops']:,g} TFLOP/s (--mfu)"
+        )
+    typer.echo("  assumed:")
+    for assumption in found["assumptions"]:
+        typer.echo(f"    {assumption}")
+
+
+def _fits(found: Mapping[str, Any]) -> str:
+    """Whether it fits, with the dense mask and without."""
+    if found["device_memory"] is None:
+        return ""
+    least, most, room = found["memory"]["total"], found["memory"]["total"] + found["memory"]["attention_scores"], found["device_memory"]
+    verdict = "fits" if most <= room else "fits without the mask only" if least <= room else "does not fit; lower `training.micro_batch_size`"
+    return f"; of {_size(room)} GB on {found['device']}: {verdict}"
+
+
+def _size(count: int) -> str:
+    gigabytes = count / 1e9
+    return f"{gigabytes:,.0f}" if gigabytes >= 100 else f"{gigabytes:.3g}"
+
+
+def _by_task(tasks: Sequence[Mapping[str, Any]], key: str) -> dict[str, int]:
+    return {f"of {row['task']}": row[key] for row in tasks}
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

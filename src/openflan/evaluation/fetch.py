@@ -1,0 +1,112 @@
+"""The public files of the benchmarks, fetched once and checked: for machines with a connection and no copy.
+
+`public_files.json` names for every file its place on the web and its sha256. Nothing else is taken: a file that has changed upstream is refused rather
+than scored against, because prompts and questions would be others than everybody's. Files go to `benchmarks/NAME` in $OPENFLAN_CACHE, else in
+~/.cache/openflan, each under a temporary name first, so that a fetch that was interrupted goes on where it stopped. MGSM's exemplars are published as
+a Python file; its assignments are read as literals, never run, and written as JSON. GSM8K's exemplars are in no file of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from openflan.errors import InputError, SetupError
+
+Get = Callable[[str], bytes]
+
+_SECONDS = 60
+
+
+def benchmark_cache() -> Path:
+    """Where fetched files lie."""
+    cache = os.environ.get("OPENFLAN_CACHE")
+    return (Path(cache).expanduser() if cache else Path.home() / ".cache" / "openflan") / "benchmarks"
+
+
+def public_files(name: str) -> dict[str, tuple[str, str]]:
+    """Address and sha256 of each file of a benchmark, by its path in the benchmark's folder."""
+    listed = json.loads((files("openflan.evaluation") / "public_files.json").read_text(encoding="utf-8"))
+    if name not in listed:
+        raise InputError(f"no public files are known for `{name}`; known: {', '.join(listed)}")
+    return {path: (address, digest) for path, (address, digest) in listed[name].items()}
+
+
+def is_fetched(name: str, folder: Path | None = None) -> bool:
+    """Whether every file of a benchmark is in the cache."""
+    place = (folder or benchmark_cache()) / name
+    return all((place / path).is_file() for path in public_files(name))
+
+
+def fetch(name: str, folder: Path | None = None, get: Get | None = None) -> Path:
+    """The folder that holds `NAME/` with every file of a benchmark, those that lack fetched by `get`.
+
+    Raises SetupError if an address cannot be reached, or holds another file than the one that is known.
+    """
+    root = folder or benchmark_cache()
+    once = cache(get or _get)
+    for path, (address, digest) in public_files(name).items():
+        target = root / name / path
+        if target.is_file():
+            continue
+        data, found = _content(once(address), address, path)
+        if found != digest:
+            raise SetupError(
+                f"{address} holds another {path} than the one that is known (sha256 {found[:12]}..., expected {digest[:12]}...): give a copy by `--data`"
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.part")
+        unfinished.write_bytes(data)
+        unfinished.replace(target)
+    return root
+
+
+def _content(downloaded: bytes, address: str, path: str) -> tuple[bytes, str]:
+    """The file's bytes and what is checked: the bytes themselves, or of exemplars their values."""
+    if address.endswith(".zip"):
+        data = _member(downloaded, address, path)
+    elif address.endswith(".py"):
+        values = _assignments(downloaded, address)
+        return json.dumps(values, ensure_ascii=False).encode(), hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    else:
+        data = downloaded
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def _member(archive: bytes, address: str, path: str) -> bytes:
+    """The member whose path ends in `path`; the folder above it is not ours to know."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            member = next(name for name in opened.namelist() if f"/{name}".endswith(f"/{path}"))
+            return opened.read(member)
+    except (zipfile.BadZipFile, StopIteration) as error:
+        raise SetupError(f"{address} is no archive with {path} in it: give a copy by `--data`") from error
+
+
+def _assignments(source: bytes, address: str) -> dict[str, object]:
+    """The constants of a module, by their names in lower case."""
+    try:
+        assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+        return {node.targets[0].id.lower(): ast.literal_eval(node.value) for node in assigned if isinstance(node.targets[0], ast.Name)}
+    except (SyntaxError, ValueError) as error:
+        raise SetupError(f"{address} holds no plain constants ({error}): give a copy by `--data`") from error
+
+
+def _get(address: str) -> bytes:
+    try:
+        with urlopen(address, timeout=_SECONDS) as response:  # noqa: S310 - addresses come from the packaged list, all https
+            return bytes(response.read())
+    except (URLError, TimeoutError, ConnectionError) as error:
+        raise SetupError(
+            f"{address} cannot be reached ({error}): run the same command again with a connection, or copy the files and give their folder by `--data`"
+        ) from error

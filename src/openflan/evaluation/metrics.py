@@ -1,0 +1,97 @@
+"""How an answer is held against a reference: equality in four strictnesses, and two measures between 0 and 1.
+
+`squad` is SQuAD 1.1's rule, which TyDi QA names: case, ASCII punctuation, English articles and white space do not matter. ROUGE-L is the F measure of
+the longest common subsequence of words, as the evaluation of Super-NaturalInstructions reports it. That evaluation reduces English words to stems
+first and we do not: it would bring a stemmer for one language, and costs inflected forms here. Words of any script count, and in scripts without
+spaces every character is a word. Numbers are compared by value.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from openflan.evaluation.extract import first_sentence, plain, starts_with_number
+from openflan.evaluation.numbers import number
+
+_ARTICLE = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Thai, Lao, Burmese, Khmer, kana, Han."""
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`compare` decides what counts as right; `beside` are further measures by name. `own` is the one that is the task's score."""
+
+    compare: Callable[[str, str], bool]
+    beside: Mapping[str, Callable[[str, str], float]] = field(default_factory=dict)
+    own: str = "accuracy"
+
+
+def normalised(text: str) -> str:
+    """Text without outer white space, one final period and case."""
+    return (plain(text) or "").casefold()
+
+
+def same_text(answer: str, target: str) -> bool:
+    return normalised(answer) == normalised(target)
+
+
+def same_number(answer: str, target: str) -> bool:
+    """Whether the answer starts with the target's number; a target in GSM8K's form counts from its `####`."""
+    wanted = number(target.rpartition("####")[2])
+    return wanted is not None and starts_with_number(answer) and number(first_sentence(answer)) == wanted
+
+
+def squad_normalised(text: str) -> str:
+    """As SQuAD 1.1 compares: lower case, without ASCII punctuation, then without articles, single spaces."""
+    return " ".join(_ARTICLE.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def squad_exact(answer: str, target: str) -> bool:
+    return squad_normalised(answer) == squad_normalised(target)
+
+
+def squad_f1(answer: str, target: str) -> float:
+    """The F measure of the words, as a bag; 0 without a common word."""
+    said, wanted = Counter(squad_normalised(answer).split()), Counter(squad_normalised(target).split())
+    common = (said & wanted).total()
+    return 2 * common / (said.total() + wanted.total()) if common else 0.0
+
+
+def rouge_l(answer: str, target: str) -> float:
+    """The F measure of the longest common subsequence of words, case ignored; 0 if either has no word."""
+    said, wanted = words(answer), words(target)
+    return 2 * common_subsequence(said, wanted) / (len(said) + len(wanted)) if said and wanted else 0.0
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
+    """The length of the longest common subsequence, a row of the table at a time as the bits of one integer (Hyyrö 2004)."""
+    places: dict[str, int] = {}
+    for place, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << place
+    full = (1 << len(first)) - 1
+    row = full
+    for word in second:
+        matched = row & places.get(word, 0)
+        row = (row + matched | row - matched) & full
+    return len(first) - row.bit_count()
+
+
+METRICS: dict[str, Metric] = {
+    "exact_match": Metric(same_text),
+    "accuracy": Metric(same_text),
+    "squad": Metric(squad_exact, {"f1": squad_f1}),
+    "rouge_l": Metric(same_text, {"rouge_l": rouge_l}, own="rouge_l"),
+    "numeric": Metric(same_number),
+}
+"""By the name that a task or a benchmark file gives. Super-NaturalInstructions reports exact match and ROUGE-L for every task."""

@@ -1,0 +1,96 @@
+"""What may stand in the file of a benchmark of one's own; `own.py` shows one."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from openflan.errors import InputError, did_you_mean
+from openflan.evaluation.local_files import text_of
+from openflan.templates.pattern import Pattern
+
+
+class OwnBenchmark(BaseModel):
+    """The keys of the file; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+    data: str | dict[str, str] = Field(min_length=1)
+    prompt: str = Field(min_length=1)
+    target: str = Field(min_length=1)
+    instruction: str | None = None
+    options: str | None = None
+    metric: Literal["exact_match", "accuracy", "letter", "numeric", "squad", "rouge_l"] = "exact_match"
+    extraction: Literal["text", "first_line", "letter", "number"] = "first_line"
+    answer_phrases: list[str] = Field(default=["the answer is"], min_length=1)
+    exemplars: str | None = None
+    shots: int = Field(default=0, ge=0)
+    rationale: str | None = None
+    trigger: str = "Let's think step by step."
+    stop: list[str] = []
+    max_tokens: int | None = Field(default=None, ge=1)
+    chance: float | None = Field(default=None, ge=0, lt=100)
+
+    @field_validator("prompt")
+    @classmethod
+    def _is_pattern(cls, text: str) -> str:
+        if not Pattern.parse(text).fields:
+            raise ValueError("shows no {field} of a row, so every question would be the same")
+        return text
+
+    @field_validator("answer_phrases", "stop")
+    @classmethod
+    def _say_something(cls, texts: list[str]) -> list[str]:
+        if not all(texts):
+            raise ValueError("holds an empty text, which stands everywhere")
+        return texts
+
+    @property
+    def conclusion(self) -> str:
+        """What an exemplar's rationale ends with, before the answer: the first answer phrase as a sentence begins."""
+        phrase = self.answer_phrases[0]
+        return phrase[0].upper() + phrase[1:]
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight digits that change with anything in the file that a prompt may show."""
+        shown = [self.prompt, self.instruction, self.trigger, self.conclusion, self.rationale, self.options, self.target]
+        return hashlib.sha256(repr(shown).encode()).hexdigest()[:8]
+
+    def files(self, folder: Path) -> dict[str, Path]:
+        """Data files by task."""
+        return {self.name: folder / self.data} if isinstance(self.data, str) else {task: folder / file for task, file in self.data.items()}
+
+
+def read_own(path: Path) -> OwnBenchmark:
+    """Raises InputError naming the file and the key for anything that is not as `OwnBenchmark` says."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `--benchmark` takes a name, or a YAML file that describes a benchmark")
+    try:
+        values = yaml.safe_load(text_of(path))
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `data:`, `prompt:` and `target:`")
+    try:
+        return OwnBenchmark.model_validate(values)
+    except ValidationError as error:
+        raise InputError("\n".join(_message(path, problem) for problem in error.errors(include_url=False))) from None
+
+
+def _message(path: Path, problem: Any) -> str:
+    key = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        known = OwnBenchmark.model_fields
+        return f"{path}: `{key}` is not a key of a benchmark{did_you_mean(key, known) or '; keys: ' + ', '.join(known)}"
+    if problem["type"] == "missing":
+        return f"{path}: `{key}` is missing; a benchmark needs `name`, `data`, `prompt` and `target`"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{path}: `{key}` is {problem['input']!r}: expected letters, digits, `_`, `.` and `-`, a letter or digit first"
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{path}: `{key}` is {problem['input']!r}: {text[0].lower()}{text[1:]}"

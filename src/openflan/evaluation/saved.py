@@ -1,0 +1,202 @@
+"""Saved generations scored: the second phase of an evaluation, which touches no model.
+
+Lines may come in any order and from any program. Several samples of a question are decided by majority (`votes.py`). What is missing or there twice
+is counted, and no average is given over such a file unless `partial` asks for one: then what is there counts, and of a sample that is there twice the
+first line. Price: a file that two runs were appended to needs `partial` to be looked at at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from openflan.errors import InputError
+from openflan.evaluation.benchmark import Benchmark, Target
+from openflan.evaluation.generations import Generation, checked_generations
+from openflan.evaluation.scores import Judged, TaskScore, average_score, mean_over, task_score
+from openflan.evaluation.shots import shown
+from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A file's generations by (task, index), each question's samples in the order of their numbers.
+
+    `duplicates` names samples that are there again, `named` is the file as messages call it.
+    """
+
+    benchmark: Benchmark
+    questions: Mapping[tuple[str, int], Sequence[Generation]]
+    duplicates: Sequence[str]
+    named: str
+
+    @cached_property
+    def samples(self) -> int:
+        """The most samples of a question."""
+        return max(map(len, self.questions.values()))
+
+    @cached_property
+    def missing(self) -> list[tuple[str, int]]:
+        """Questions with fewer samples than others, or none; rows that were not asked because they are the exemplar do not count."""
+        asked = [(name, index) for name, task in self.benchmark.tasks.items() for index in range(task.size)]
+        shown_rows = {(name, self.benchmark.tasks[name].exemplar_row) for name in self.exemplar_from_dev}
+        return [question for question in asked if len(self.questions.get(question, ())) < self.samples and question not in shown_rows]
+
+    @cached_property
+    def exemplar_from_dev(self) -> list[str]:
+        """Tasks one row of which is the exemplar of the others, and absent. Lines of our own say whether it is; those of others are given the benefit."""
+        said = {one[0].task: one[0].exemplar_split == "dev" or one[0].exemplars is None for one in self.questions.values()}
+        rows = {name: task.exemplar_row for name, task in self.benchmark.tasks.items() if said.get(name)}
+        return [name for name, row in rows.items() if row is not None and (name, row) not in self.questions]
+
+
+def score_file(source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False) -> dict[str, object]:
+    """The scores of saved generations, as the JSON value that `openflan score --json` prints.
+
+    `partial` averages over what is there; otherwise every question of every task must be there once, with the same number of samples. A mean over tasks
+    none of which is there is None. Raises InputError for unknown tasks, indices that are missing, repeated or out of range, and lines that are no
+    generations of this benchmark.
+    """
+    saved = read_saved(source, benchmark)
+    if not partial:
+        _refuse_incomplete(saved)
+    votes = judge_all(saved)
+    judged = {task: list(questions.values()) for task, questions in _by_task(benchmark, {key: one for key, (_, one) in votes.items()}).items()}
+    scores = {name: task_score(judged[name], benchmark.tasks[name].chance) for name in benchmark.tasks if name in judged}
+    present = {name: tuple(task for task in tasks if task in scores) for name, tasks in benchmark.averages.items()}
+    intervals = {name: average_score({task: judged[task] for task in tasks}) for name, tasks in present.items() if tasks}
+    headline = benchmark.averages["average"]
+    versions = {one[0].prompt_version for one in saved.questions.values()}
+    found: dict[str, object] = {
+        "benchmark": benchmark.name,
+        "mode": benchmark.mode,
+        **{name: intervals[name].value if name in intervals else None for name in benchmark.averages},
+        "normalized": mean_over(headline, {name: score.normalized for name, score in scores.items()}),
+        **{name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()}) for name in benchmark.metrics},
+        "partial": bool(saved.missing or saved.duplicates),
+        "missing": len(saved.missing),
+        "duplicates": len(saved.duplicates),
+        "samples": saved.samples,
+        **{name: value for name, value in shown(one for of in saved.questions.values() for one in of).as_json().items() if name != "exemplar_from_dev"},
+        **({"exemplar_from_dev": saved.exemplar_from_dev} if saved.exemplar_from_dev else {}),
+        "split": benchmark.split,
+        "prompt_version": versions.pop() if len(versions) == 1 else None,
+        "intervals": {name: average.as_json() for name, average in intervals.items()},
+        "tasks": {name: score.as_json() for name, score in scores.items()},
+    }
+    return found | (_of_samples(saved, votes, scores) if saved.samples > 1 else {})
+
+
+def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
+    """The generations of a file, checked to be of this benchmark; raises InputError if there are none."""
+    named = str(source) if isinstance(source, Path) else "the generations"
+    samples: dict[tuple[str, int], dict[int, Generation]] = {}
+    duplicates = []
+    for place, one in checked_generations(source, benchmark):
+        question = samples.setdefault((one.task, one.index), {})
+        if one.sample in question:
+            duplicates.append(f"{place}: {one.task} {one.index}" + (f" sample {one.sample}" if one.sample else ""))
+        else:
+            question[one.sample] = one
+    if not samples:
+        raise InputError(f"{named} holds no generation of {benchmark.name}")
+    return Saved(benchmark, {key: tuple(of[number] for number in sorted(of)) for key, of in samples.items()}, duplicates, named)
+
+
+def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, Judged]]:
+    """Every question that is there, in the benchmark's order of tasks and by index."""
+    order = {task: place for place, task in enumerate(saved.benchmark.tasks)}
+    questions = sorted(saved.questions, key=lambda question: (order[question[0]], question[1]))
+    return {question: judge_question(saved.benchmark, saved.questions[question]) for question in questions}
+
+
+def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple[Vote, Judged]:
+    """The vote over the samples of one question, and what it is worth; the target is that of the first sample."""
+    vote = majority([_answer(benchmark, one) for one in samples], benchmark.compare)
+    first = samples[0]
+    # A passage is one task's; only the benchmark itself knows of questions that stand in several.
+    cluster = None if first.cluster is None else f"{first.task}/{first.cluster}"
+    if cluster is None and benchmark.cluster:
+        cluster = benchmark.cluster(first.task, first.index)
+    return vote, Judged(
+        extracted=vote.answer is not None,
+        correct=vote.answer is not None and any(benchmark.compare(vote.answer, one) for one in references(first.target)),
+        finish=first.finish,
+        others=tuple(one.finish for one in samples[1:]),
+        agreement=vote.agreement,
+        metrics={
+            name: 0.0 if vote.answer is None else max(metric(vote.answer, one) for one in references(first.target))
+            for name, metric in benchmark.metrics.items()
+        },
+        cluster=cluster,
+        metric=benchmark.tasks[first.task].metric,
+    )
+
+
+def references(target: Target) -> tuple[str, ...]:
+    return (target,) if isinstance(target, str) else target
+
+
+def _answer(benchmark: Benchmark, one: Generation) -> str | None:
+    return None if one.finish == "too-long" else benchmark.extract(one.task, one.generation)
+
+
+def _refuse_incomplete(saved: Saved) -> None:
+    """Raises InputError that counts what is missing and what is there twice."""
+    total = sum(task.size for task in saved.benchmark.tasks.values())
+    remedies, faults = [], []
+    if saved.missing:
+        listed = ", ".join(f"{task} {index}" for task, index in saved.missing[:_NAMED]) + (", ..." if len(saved.missing) > _NAMED else "")
+        of = f" with {saved.samples} samples each" if saved.samples > 1 else ""
+        faults.append(f"lacks {len(saved.missing):,} of {total:,} generations{of} ({listed})")
+        remedies.append("finish the run")
+    if saved.duplicates:
+        listed = ", ".join(saved.duplicates[:_NAMED]) + (", ..." if len(saved.duplicates) > _NAMED else "")
+        faults.append(f"holds {len(saved.duplicates):,} again ({listed}: there twice)")
+        remedies.append("keep one line of each")
+    if faults:
+        raise InputError(f"{saved.named} {' and '.join(faults)}: {' and '.join(remedies)}, or score what is there with `--partial`")
+
+
+def _by_task(benchmark: Benchmark, judged: Mapping[tuple[str, int], Judged]) -> dict[str, dict[int, Judged]]:
+    found: dict[str, dict[int, Judged]] = {}
+    for (task, index), one in judged.items():
+        found.setdefault(task, {})[index] = one
+    return found
+
+
+def _of_samples(saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, Judged]], scores: Mapping[str, TaskScore]) -> dict[str, object]:
+    """What only several samples have: agreement, and accuracy as a function of their number over the tasks of the headline.
+
+    The curve runs over questions with all their samples, each task's by itself.
+    """
+    headline = saved.benchmark.averages["average"]
+    curves = {}
+    for task in headline:
+        whole = [key for key in votes if key[0] == task and len(saved.questions[key]) == saved.samples]
+        if whole:
+            groups_NK = np.array([votes[key][0].groups for key in whole], dtype=np.int64)
+            right_NK = np.array([_right_groups(saved, key, votes[key][0]) for key in whole], dtype=np.bool_)
+            curves[task] = majority_curve(groups_NK, right_NK, name=f"{saved.benchmark.name} {task}")
+    return {
+        "agreement": mean_over(headline, {task: score.agreement for task, score in scores.items()}),
+        "curve": {str(k): mean_over(headline, {task: curve[k] for task, curve in curves.items()}) for k in next(iter(curves.values()), {})},
+    }
+
+
+def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[bool]:
+    """Whether the answer of each sample is right, judged by the first of its group as the vote is."""
+    samples = saved.questions[question]
+    targets = references(samples[0].target)
+    right: dict[int, bool] = {UNPARSED: False}
+    for group, one in zip(vote.groups, samples, strict=True):
+        if group not in right:
+            answer = _answer(saved.benchmark, one)
+            right[group] = answer is not None and any(saved.benchmark.compare(answer, target) for target in targets)
+    return [right[group] for group in vote.groups]
