@@ -36,6 +36,8 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {"errors", "recipe", "run", "evaluation", "tasks.task"},
     # The whole pipeline in one call, but no command line: that one calls it.
     "quickstart": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "training", "inference", "evaluation", "reports", "run"},
+    # Between training and evaluation, which do not know each other.
+    "held_out": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run"},
     "__main__": {"cli"},
 }
 ALLOWED["cli"] = set(ALLOWED) - {"__main__"}

@@ -74,10 +74,10 @@ def test_it_says_what_was_made_and_what_comes_next(recipe: Path, tmp_path: Path)
 
 
 def test_by_default_it_makes_what_the_steps_will_read(recipe: Path, tmp_path: Path) -> None:
-    few, many = (json.loads(openflan("build", recipe, "--to", tmp_path / str(steps), "--json", f"training.steps={steps}").stdout) for steps in (4, 500))
+    few, many = (json.loads(openflan("build", recipe, "--to", tmp_path / str(steps), "--json", f"training.steps={steps}").stdout) for steps in (4, 3_000))
     assert few["examples"] == 4_096
     assert many["examples"] > 4_096
-    assert many["rows"] >= 1_000
+    assert many["rows"] >= 6_000
 
 
 def test_training_from_a_build_is_training_without_it_to_the_bit(
@@ -113,6 +113,7 @@ def test_restart_begins_a_run_where_only_a_build_is(recipe: Path, built: Path, t
     assert openflan("finetune", recipe, "--run", run, "--restart").returncode == 0
 
 
+@pytest.mark.filterwarnings("default:.*not used, as it was built")
 @pytest.mark.parametrize(
     ("change", "named"), [("packing.targets=10", "packing.targets"), ("seed=5", "seed"), ("mixture.submixtures.own.cap=20", "mixture.submixtures")]
 )
@@ -165,11 +166,12 @@ def test_what_no_token_depends_on_changes_nothing(change: str, recipe: Path, bui
 
 @pytest.mark.parametrize(("change", "named"), PACKED_ANEW)
 def test_other_limits_keep_the_tokens(change: str, named: str, recipe: Path, copy: Path) -> None:
-    ids = (copy / "blocks" / "000000" / "ids.npy").stat()
+    path = copy / "blocks" / "000000" / "ids.npy"
+    ids = path.stat()
     done = openflan("build", recipe, change, "--to", copy, "--json")
     assert _made(done) == (0, 1, 0)
     assert f"changed since the build: {named}; the tokens stay, rows are packed anew" in done.stderr
-    assert (copy / "blocks" / "000000" / "ids.npy").stat() == ids
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (ids.st_ino, ids.st_mtime_ns)
     assert _made(openflan("build", recipe, change, "--to", copy, "--json")) == (0, 0, 1)
 
 
@@ -202,18 +204,14 @@ def test_a_causal_models_build_packs_one_sequence(llama: Path, rows: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_worker_processes_and_shards_make_the_same(recipe: Path, tmp_path: Path) -> None:
+def test_worker_processes_make_the_same(recipe: Path, tmp_path: Path) -> None:
     contents = []
-    for to, more in (("one", []), ("two", ["--workers", 2])):
-        done = openflan("build", recipe, "--to", tmp_path / to, "--examples", 70_000, "--json", *more)
-        assert done.returncode == 0, done.stderr
+    for to, more in (("one", []), ("two", ["--workers", 2]), ("third", ["--shard", "0/3"])):
+        done = openflan("build", recipe, "--to", tmp_path / to, "--examples", 8_192, "--json", *more)
+        assert _made(done) == (1, 0, 0)
         contents.append(json.loads(done.stdout)["content"])
-    for shard in ("0/2", "1/2"):
-        assert openflan("build", recipe, "--to", tmp_path / shard[0], "--examples", 70_000, "--shard", shard).returncode == 0
-        shutil.copytree(tmp_path / shard[0] / "blocks", tmp_path / "merged" / "blocks", dirs_exist_ok=True)
-    merged = openflan("build", recipe, "--to", tmp_path / "merged", "--examples", 70_000, "--json")
-    assert _made(merged) == (0, 0, 2)
-    assert {*contents, json.loads(merged.stdout)["content"]} == {contents[0]}
+    assert set(contents) == {contents[0]}
+    assert _made(openflan("build", recipe, "--to", tmp_path / "none", "--examples", 8_192, "--json", "--shard", "1/3")) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

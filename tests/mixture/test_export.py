@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pyarrow import parquet
 
 from openflan.errors import InputError, SetupError
 from openflan.mixture.build import build_stream, one_pass, open_tasks
-from openflan.mixture.export import CHUNK, export, record
+from openflan.mixture.export import CHUNK, export, hf_dataset, record
 from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
 from openflan.templates.render import Rendered
@@ -127,3 +128,27 @@ def test_a_pass_counts_rows_up_to_their_cap(tmp_path: Path) -> None:
 
 def test_a_record_is_the_example_and_its_provenance(stream: Stream) -> None:
     assert list(record(0, stream[0])) == FIELDS
+
+
+def _opened() -> Stream:
+    mixture = Mixture.model_validate({"submixtures": {"microflan": {"tasks": ["*_colour-*", "microflan/person_food-*"], "cap": 50}}})
+    return build_stream(mixture, open_tasks(mixture), seed=5)
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_hugging_face_dataset_holds_what_a_file_holds(shards: int, tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="the extra `data` is not installed")
+    found = hf_dataset(_opened, 100, shards)
+    export(_opened(), tmp_path / "mixture.jsonl", 100)
+    assert found.num_shards == shards
+    assert list(found.features) == FIELDS
+    rows = list(found)
+    assert rows == read(tmp_path / "mixture.jsonl")
+    assert [list(row) for row in rows] == [FIELDS] * 100
+    assert list(found) == rows, "it can be read again"
+
+
+def test_without_datasets_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(SetupError, match=r"pip install 'openflan\[data\]'"):
+        hf_dataset(_opened, 10)

@@ -447,6 +447,15 @@ def test_other_tokens_make_all_anew(copy: Path, tmp_path: Path) -> None:
     assert _bytes(copy) == _bytes(tmp_path / "other")
 
 
+def test_parts_are_compared_as_they_were_written(tmp_path: Path) -> None:
+    """Tuples come back as lists."""
+    parts = Parts({"layout": (40, 3), "null": None}, {"marks": {"after": (1,)}, "text": "ü"})
+    _build(tmp_path, 1, parts=parts)
+    assert differences(tmp_path, parts) == ([], [])
+    assert _build(tmp_path, 1, parts=parts).kept == 1
+    assert Store(tmp_path, parts, LAYOUT).window(0) is not None
+
+
 def test_a_build_of_other_parts_counts_as_missing(whole: Path) -> None:
     for parts in (Parts({"seed": 1}, PARTS.rows), Parts(PARTS.tokens, {"targets": 15})):
         assert Store(whole, parts, LAYOUT).rows_per_window() == []

@@ -10,7 +10,6 @@ from typing import Any
 
 import typer
 
-from openflan.cli.benchmarks import NAMES, OWN_HELP, check_prompts, chosen_benchmarks, fetch_files, open_benchmark, subset_of
 from openflan.cli.compare import check_side, comparison, components, print_comparison
 from openflan.cli.output import next_command, print_json
 from openflan.cli.score import print_score
@@ -18,6 +17,7 @@ from openflan.errors import InputError
 from openflan.evaluation.averages import averages_of_scores
 from openflan.evaluation.catalogue import SUITES, find_mode
 from openflan.evaluation.run import Generated
+from openflan.evaluation.selection import NAMES, OWN_HELP, check_prompts, chosen_benchmarks, fetch_files, open_benchmark, subset_of
 from openflan.models.quiet import quiet_libraries
 
 _MODE = typer.Option("direct", help="direct: the answer at once; cot: a chain of thought first. `--mode cot --shots 0` adds the trigger phrase.")

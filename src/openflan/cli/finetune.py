@@ -24,6 +24,7 @@ def finetune(
     wordings: Path | None = typer.Option(None, help="Without a recipe: a YAML file of wordings for rows that are fields."),
     run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
     build: Path | None = typer.Option(None, help="Tokens and rows that `openflan build` made; default: the run's own, if it has any."),
+    strict: bool = typer.Option(False, "--strict", help="Refuse a model that cannot be packed, instead of padding its examples."),
     restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds, its build excepted."),
 ) -> None:
     """Finetune a model; the same command again goes on where it stopped.
@@ -33,15 +34,22 @@ def finetune(
     `openflan finetune recipes/mine.yaml training.steps=200`
 
     `openflan finetune --data rows.jsonl --base google/t5-small-lm-adapt`
+
+    `torchrun --nproc-per-node 8 -m openflan finetune recipes/mine.yaml`
     """
     recipe = recipe_of(arguments or [], data, base, wordings)
     folder = Run(run or Path("runs") / recipe.name)
     if restart:
         start_anew(folder)
     quiet_libraries()
+    from openflan.held_out import evaluator
     from openflan.training.finetune import finetune as train
+    from openflan.training.world import leave_world
 
-    train(recipe, folder, build=build)
+    try:
+        train(recipe, folder, build=build, strict=strict, evaluate=evaluator(recipe, folder))
+    finally:
+        leave_world()
     typer.echo(f"model: {folder.model}")
     next_command(f'openflan generate {folder.folder} "Your prompt"   or   openflan report {folder.folder}')
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import typer
 
-from openflan.cli.benchmarks import NAMES, open_benchmark
 from openflan.cli.output import print_json, print_table
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.catalogue import find_mode
 from openflan.evaluation.saved import score_file
+from openflan.evaluation.selection import NAMES, open_benchmark
 
 FORMATS = ("lm-eval",)
 

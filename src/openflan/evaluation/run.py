@@ -18,7 +18,6 @@ from openflan.evaluation.generations import Generation, checked_generations, who
 from openflan.evaluation.shots import fitted
 from openflan.inference.protocol import Completion, Engine, Request
 
-
 _HASH_DIGITS = 16
 
 

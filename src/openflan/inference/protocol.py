@@ -1,6 +1,6 @@
 """What an engine is asked and what it answers, without any model library.
 
-Decision: an engine yields completions in whatever order it finishes them, with the position of the request, so that it may sort and batch as it
+Decision: an engine yields answers in whatever order it finishes them, with the position of the request, so that it may sort and batch as it
 likes and a caller can write each one down at once. Price: callers that want the order of the requests sort for themselves.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 Finish: TypeAlias = Literal["eos", "stop", "length", "too-long"]
 """Why a generation ended: the model's end of sequence, a stop string, `max_tokens`, or a prompt that does not fit the model's context."""
@@ -16,20 +16,52 @@ Finish: TypeAlias = Literal["eos", "stop", "length", "too-long"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt, the most tokens to generate (at least 1), and strings at which the text is cut; decoding is greedy."""
+    """A prompt, the most tokens to generate (at least 1), and strings at which the text is cut.
+
+    Decoding is greedy at `temperature` 0. Above it `samples` completions are drawn, from the `top_k` likeliest tokens of each position (0: from all).
+    What is drawn depends on prompt, temperature, top_k, `seed`, sample and position alone; asking for more samples or tokens adds to what was there.
+    """
 
     prompt: str
     max_tokens: int
     stop: tuple[str, ...] = ()
+    samples: int = 1
+    temperature: float = 0.0
+    top_k: int = 0
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What was generated: `text` without stop string and special tokens; `tokens` counts what the model produced, its end of sequence included."""
+    """What was generated: `text` without stop string and special tokens; `tokens` counts what the model produced, its end of sequence included.
+
+    `sample` counts from 0.
+    """
 
     text: str
     tokens: int
     finish: Finish
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LikelihoodRequest:
+    """A prompt and texts that may follow it (at least one); each is scored as it stands, without an end of sequence after it."""
+
+    prompt: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OptionScores:
+    """Natural logarithms of the options' probabilities, summed over their tokens, and how many tokens each has. Both empty if the prompt does not fit."""
+
+    log_probabilities: tuple[float, ...]
+    tokens: tuple[int, ...]
+
+    @property
+    def too_long(self) -> bool:
+        return not self.tokens
 
 
 class Engine(Protocol):
@@ -39,5 +71,14 @@ class Engine(Protocol):
     def fingerprint(self) -> str: ...
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """One completion a request, each with the request's index, in any order."""
+        """One completion a request and sample, each with the request's index, in any order."""
+        ...
+
+
+@runtime_checkable
+class LikelihoodEngine(Protocol):
+    """An engine that can also score given texts, which not every server can."""
+
+    def loglikelihood(self, requests: Sequence[LikelihoodRequest]) -> Iterator[tuple[int, OptionScores]]:
+        """The scores of each request's options, with the request's index, in any order."""
         ...

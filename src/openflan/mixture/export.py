@@ -1,7 +1,8 @@
 """The rendered mixture as a file of text, for use in any other trainer.
 
 Examples are written in the order of the stream, chunk by chunk, so that memory does not grow with the file; the file takes its name when it is
-whole. Each has `inputs`, `targets`, its `position` in the stream and where it came from (`Rendered.provenance`).
+whole. Each has `inputs`, `targets`, its `position` in the stream and where it came from (`Rendered.provenance`). Or, without a file, as a Hugging Face dataset
+that renders while it is read.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from tqdm import tqdm
 
-from openflan.errors import InputError
+from openflan.errors import InputError, SetupError
 from openflan.run import replacing
 from openflan.templates.render import Rendered
 
@@ -26,6 +28,23 @@ CHUNK = 4_096
 SUFFIXES = (".jsonl", ".parquet")
 
 Record: TypeAlias = dict[str, object]
+
+_Kind: TypeAlias = Literal["text", "name", "number", "numbers", "texts"]
+_COLUMNS: dict[str, _Kind] = {
+    "inputs": "text",
+    "targets": "text",
+    "position": "number",
+    "task": "name",
+    "row": "number",
+    "style": "name",
+    "wording": "name",
+    "exemplars": "numbers",
+    "pruned": "number",
+    "labels": "texts",
+    "between": "text",
+    "separator": "text",
+    "options": "text",
+}
 
 
 class Examples(Protocol):
@@ -76,6 +95,34 @@ def export(examples: Examples, path: Path, count: int, notes: Mapping[str, str] 
     return Exported(path, count, path.stat().st_size, dict(tasks.most_common()), dict(formats.most_common()))
 
 
+def hf_dataset(open_examples: Callable[[], Examples], count: int, shards: int = 1) -> Any:
+    """The first `count` examples as a `datasets.IterableDataset`, with the columns of an exported file, rendered while they are read.
+
+    `open_examples` opens the stream; it is called in each process that reads, so it must be picklable (`training.prepare.stream_opener`). As many
+    DataLoader workers can share the work as there are `shards`, each a run of positions; with one, the order is the stream's. Raises SetupError if
+    `datasets` is not installed.
+    """
+    try:
+        from datasets import Features, IterableDataset, List, Value
+    except ImportError:
+        raise SetupError("datasets is not installed: pip install 'openflan[data]'") from None
+    kinds = {"text": Value("string"), "name": Value("string"), "number": Value("int64")}
+    kinds |= {"numbers": List(kinds["number"]), "texts": List(kinds["text"])}
+    ends = [count * shard // shards for shard in range(shards + 1)]
+    positions = [range(first, end) for first, end in pairwise(ends)]
+    return IterableDataset.from_generator(
+        _records,
+        features=Features({column: kinds[kind] for column, kind in _COLUMNS.items()}),
+        gen_kwargs={"open_examples": open_examples, "positions": positions},
+    )
+
+
+def _records(open_examples: Callable[[], Examples], positions: list[range]) -> Iterator[Record]:
+    examples = open_examples()
+    for position in chain.from_iterable(positions):
+        yield record(position, examples[position])
+
+
 Write: TypeAlias = Callable[[list[Record]], None]
 
 
@@ -96,20 +143,6 @@ def _writer(path: Path, suffix: str, notes: Mapping[str, str]) -> Iterator[Write
 def _schema() -> Any:
     import pyarrow as pa
 
-    text, number, name = pa.string(), pa.int64(), pa.dictionary(pa.int32(), pa.string())
-    columns = {
-        "inputs": text,
-        "targets": text,
-        "position": number,
-        "task": name,
-        "row": number,
-        "style": name,
-        "wording": name,
-        "exemplars": pa.list_(number),
-        "pruned": number,
-        "labels": pa.list_(text),
-        "between": text,
-        "separator": text,
-        "options": text,
-    }
-    return pa.schema(list(columns.items()))
+    kinds: dict[_Kind, Any] = {"text": pa.string(), "name": pa.dictionary(pa.int32(), pa.string()), "number": pa.int64()}
+    kinds |= {"numbers": pa.list_(pa.int64()), "texts": pa.list_(pa.string())}
+    return pa.schema([(column, kinds[kind]) for column, kind in _COLUMNS.items()])

@@ -10,9 +10,10 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast, get_args
 
 from openflan.errors import InputError, SetupError
+from openflan.packing.marks import Layout
 
 Separator: TypeAlias = Literal["eos", "none"]
 """What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning layout, or nothing."""
@@ -73,14 +74,20 @@ def fingerprint(folder: Path, *settings: str) -> str:
 
 
 def separator_of(folder: Path) -> Separator:
-    """`eos` where the folder says `"openflan_layout": "paper"` (generation_config.json, else config.json), otherwise `none`."""
+    """`eos` for a model of the paper's layout, otherwise `none`; see `layout_of`."""
+    return "eos" if layout_of(folder) == "paper" else "none"
+
+
+def layout_of(folder: Path) -> Layout | None:
+    """The layout a causal model was finetuned with, `openflan_layout` of generation_config.json, else config.json; None where none is stated."""
     for name in ("generation_config.json", "config.json"):
         layout = read_json(folder / name).get("openflan_layout")
-        if layout == "paper":
-            return "eos"
-        if layout is not None:
-            raise InputError(f'{folder / name}: `openflan_layout` is {layout!r}; the one layout known is "paper"')
-    return "none"
+        if layout is None:
+            continue
+        if layout not in get_args(Layout):
+            raise InputError(f"{folder / name}: `openflan_layout` is {layout!r}; expected one of {', '.join(get_args(Layout))}")
+        return cast(Layout, layout)
+    return None
 
 
 def read_json(path: Path) -> dict[str, object]:

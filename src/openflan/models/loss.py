@@ -1,7 +1,7 @@
 """Token losses from hidden states: the head and cross entropy, at target tokens only.
 
 Logits are the largest thing a step computes, so they are written once, in float32, and turned into their own gradient in place. With `chunk` they
-are computed again in the backward instead, so many tokens at a time: a tenth more arithmetic at T5-small's vocabulary, and no memory to speak of.
+are computed again in the backward instead, so many tokens at a time: one more product of the head, and memory for one chunk only.
 
 Shape suffixes: T target tokens, M model width, V vocabulary.
 """

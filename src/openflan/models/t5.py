@@ -129,7 +129,8 @@ class Stack(nn.Module):
 
     def layers(self) -> list[tuple[Block, nn.Embedding | None]]:
         """Each block with the relative bias that begins there: of T5 the first has one for all, of umT5 every block its own."""
-        return [(block, self.tables[name] if name in self.tables else None) for name, block in self.blocks.named_children()]  # type: ignore[misc]
+        tables = dict(self.tables.items())
+        return [(block, tables.get(name)) for name, block in self.blocks.named_children()]  # type: ignore[misc]
 
     def distance_bias(self, table: nn.Embedding, longest: int) -> Tensor:
         """(H, 2 longest - 1): what each head adds at distance key - query = -(longest - 1) ... longest - 1; minus infinity ahead of a decoder's query."""

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.packing.encode import Encoded
+from openflan.packing.encode import Encoded, Limits
 
 Ids: TypeAlias = NDArray[np.int64]
 
@@ -68,10 +68,10 @@ IGNORED = -100
 _ROUND = 8
 
 
-def seq2seq_batch(rows: Sequence[Sequence[Encoded]], *, pad_id: int, start_id: int) -> Seq2SeqBatch:
-    """Rows of examples as arrays, padded to the longest row (and that to a multiple of 8)."""
-    wide = _width(sum(len(example.input_ids) for example in row) for row in rows)
-    long = _width(sum(len(example.target_ids) for example in row) for row in rows)
+def seq2seq_batch(rows: Sequence[Sequence[Encoded]], *, pad_id: int, start_id: int, limits: Limits | None = None) -> Seq2SeqBatch:
+    """Rows of examples as arrays, padded to `limits`, or else to the longest row (and that to a multiple of 8)."""
+    wide = limits.inputs if limits else _width(sum(len(example.input_ids) for example in row) for row in rows)
+    long = limits.targets if limits else _width(sum(len(example.target_ids) for example in row) for row in rows)
     inputs, input_segments = np.full((len(rows), wide), pad_id, dtype=np.int64), np.zeros((len(rows), wide), dtype=np.int64)
     targets, decoder = (np.full((len(rows), long), pad_id, dtype=np.int64) for _ in range(2))
     target_segments = np.zeros((len(rows), long), dtype=np.int64)
@@ -87,9 +87,9 @@ def seq2seq_batch(rows: Sequence[Sequence[Encoded]], *, pad_id: int, start_id: i
     return Seq2SeqBatch(inputs, input_segments, decoder, targets, target_segments)
 
 
-def causal_batch(rows: Sequence[Sequence[Encoded]], *, pad_id: int) -> CausalBatch:
-    """Rows of examples as arrays, padded to the longest row (and that to a multiple of 8)."""
-    long = _width(sum(len(example.input_ids) + len(example.target_ids) for example in row) for row in rows)
+def causal_batch(rows: Sequence[Sequence[Encoded]], *, pad_id: int, limits: Limits | None = None) -> CausalBatch:
+    """Rows of examples as arrays, padded to `limits`, or else to the longest row (and that to a multiple of 8)."""
+    long = limits.row if limits else _width(sum(len(example.input_ids) + len(example.target_ids) for example in row) for row in rows)
     ids, labels = np.full((len(rows), long), pad_id, dtype=np.int64), np.full((len(rows), long), IGNORED, dtype=np.int64)
     segments, positions = np.zeros((len(rows), long), dtype=np.int64), np.zeros((len(rows), long), dtype=np.int64)
     for number, row in enumerate(rows):

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from openflan.errors import InputError, SetupError
 from openflan.packing.encode import Encoder, Fit
@@ -123,8 +124,14 @@ def differences(folder: Path, parts: Parts) -> tuple[list[str], list[str]]:
         return [], []
     return tuple(  # type: ignore[return-value]
         sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        for old, new in ((before["tokens"], parts.tokens), (before["rows"], parts.rows))
+        for old, new in ((before["tokens"], _as_json(parts.tokens)), (before["rows"], _as_json(parts.rows)))
     )
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they are once written and read again: tuples have become lists."""
+    found: dict[str, Any] = json.loads(json.dumps(dict(values)))
+    return found
 
 
 def _state(folder: Path, parts: Parts, notice: Callable[[str], None]) -> None:

@@ -1,6 +1,6 @@
 """Token ids within the limits of a row.
 
-EOS ends inputs and targets alike, inside the limits (Chung et al. 2022, section 2.2; the collection's code). Inputs that are too long are cut at
+The marks of the layout, such as EOS after inputs and targets, count within the limits (the collection's code). Inputs that are too long are cut at
 their end, the policy of the collection's code, or refused; targets are never cut, since half an answer teaches a wrong one: such an example is
 dropped. Both are counted.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import InputError
+from openflan.packing.marks import Layout, marks_of
 from openflan.packing.tokens import Tokenize, Tokens, tokens_of
 from openflan.templates.render import Rendered
 
@@ -72,17 +73,12 @@ _NOTHING = np.empty(0, dtype=np.int32)
 class Encoder:
     """Token ids of rendered examples under one tokenizer, one set of limits and one overflow policy."""
 
-    def __init__(self, tokenizer: Any, limits: Limits, on_overflow: Overflow = "truncate-inputs") -> None:
-        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it has no EOS token."""
-        if tokenizer.eos_token_id is None:
-            raise InputError(
-                f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end inputs and targets; set one in its tokenizer_config.json"
-            )
+    def __init__(self, tokenizer: Any, limits: Limits, on_overflow: Overflow = "truncate-inputs", layout: Layout = "paper") -> None:
+        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it cannot mark a `layout` (see `marks`)."""
         self.limits = limits
         self.on_overflow = on_overflow
+        self.marks = marks_of(tokenizer, layout)
         self.tokenize = Tokenize(tokenizer)
-        self.eos = int(tokenizer.eos_token_id)
-        self.bos = [int(tokenizer.bos_token_id)] if _adds_bos(tokenizer) else []
 
     def count(self, text: str) -> int:
         """Tokens of a text, without marks."""
@@ -98,12 +94,13 @@ class Encoder:
     def fit(self, tokens: Tokens) -> Fit:
         """What stays of each example. Nothing is raised: see `refuse`."""
         raw_N2, limits = tokens.lengths_N2, self.limits
-        inputs_N, targets_N = raw_N2[:, 0] + len(self.bos) + 1, raw_N2[:, 1] + 1
+        inputs_N, targets_N = raw_N2[:, 0] + self.marks.inputs, raw_N2[:, 1] + len(self.marks.after)
         room_N = limits.row - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
         over_N = np.maximum(inputs_N - room_N, 0)
         dropped_N = (targets_N > limits.targets).astype(np.int8)
-        if self.on_overflow != "truncate-inputs":
-            dropped_N[(dropped_N == 0) & (over_N > 0)] = REASONS.index("inputs-too-long")
+        # Marks are never cut.
+        refused_N = over_N > (raw_N2[:, 0] if self.on_overflow == "truncate-inputs" else 0)
+        dropped_N[(dropped_N == 0) & refused_N] = REASONS.index("inputs-too-long")
         cut_N = np.where(dropped_N == 0, over_N, 0)
         return Fit(np.stack([inputs_N - cut_N, targets_N], axis=1), cut_N, dropped_N)
 
@@ -122,19 +119,12 @@ class Encoder:
         """One example with its marks; `dropped` is an index of REASONS, as `fit` found it."""
         if dropped:
             return Encoded(_NOTHING, _NOTHING, dropped=REASONS[dropped])
-        inputs, targets = tokens.inputs(number), tokens.targets(number)
-        bos, long = len(self.bos), len(targets) + 1
-        whole = bos + len(inputs) + 1
+        inputs, targets, marks = tokens.inputs(number), tokens.targets(number), self.marks
+        begin, long = len(marks.before), len(targets) + len(marks.after)
+        whole = len(inputs) + marks.inputs
         wide = min(whole, self.limits.row - long if self.limits.joint else self.limits.inputs)
+        end = wide - len(marks.between)
         input_ids, target_ids = np.empty(wide, dtype=np.int32), np.empty(long, dtype=np.int32)
-        input_ids[:bos] = self.bos[:wide]
-        input_ids[bos:-1] = inputs[: max(0, wide - 1 - bos)]
-        target_ids[:-1] = targets
-        input_ids[-1] = target_ids[-1] = self.eos
+        input_ids[:begin], input_ids[begin:end], input_ids[end:] = marks.before, inputs[: end - begin], marks.between
+        target_ids[: len(targets)], target_ids[len(targets) :] = targets, marks.after
         return Encoded(input_ids, target_ids, cut=whole - wide)
-
-
-def _adds_bos(tokenizer: Any) -> bool:
-    """Whether the tokenizer itself begins a text with BOS. Asked with a text, as on an empty one a BOS cannot be told from an EOS of the same id."""
-    marked, plain = (tokenizer("a", add_special_tokens=add)["input_ids"] for add in (True, False))
-    return bool(marked[:1] == [tokenizer.bos_token_id] and plain[:1] != marked[:1])

@@ -122,7 +122,9 @@ class Mixture(Section):
     drop_overlaps: Path | None = Field(None, description="leaves out the rows that this file names; `openflan overlap --out` writes it (docs/contamination.md)")
 
     validation_rows: int = Field(
-        0, ge=0, description="rows of each task, a tenth of them at most, that are never trained on; the loss on them is measured every `evaluation.every` steps"
+        0,
+        ge=0,
+        description="rows of each task, a tenth of them at most, that are never trained on; the loss on them is measured every `evaluation.every` steps",
     )
 
     @field_validator("held_out", "licences", mode="before")
@@ -183,6 +185,10 @@ class Packing(Section):
 
     inputs: PositiveInt = Field(1024, description="tokens for inputs a row (the collection's code: 2048)")
     targets: PositiveInt = Field(256, description="tokens for targets a row (the collection's code: 512)")
+    layout: Literal["paper", "plain", "chat"] = Field(
+        "paper",
+        description="of a causal model's example: paper (inputs, EOS, targets, EOS), plain (inputs, targets, EOS) or chat (the tokenizer's own template)",
+    )
     on_overflow: Literal["truncate-inputs", "drop", "error"] = Field(
         "truncate-inputs", description="inputs that do not fit: cut at the end, drop the example, or stop. Targets are never cut: such an example is dropped"
     )
@@ -200,6 +206,7 @@ class Training(Section):
     weight_decay: float = Field(0.0, ge=0, description="a step takes this share, times the learning rate, off each weight; adamw spares norms and biases")
     momentum: float | None = Field(None, gt=0, lt=1, description="beta1, the average over gradients; absent: none for adafactor, 0.9 for adamw")
     clip_norm: float | None = Field(None, gt=0, description="the longest a step's whole gradient may be; longer ones are scaled down; absent: not clipped")
+    loss_on: Literal["targets", "everything"] = Field("targets", description="targets, as in the paper; or everything, inputs too (causal models only)")
     z_loss: float = Field(0.0, ge=0, description="weight of the squared logarithm of the softmax's denominator (T5X's default 1e-4; the paper names none)")
     batch_size: PositiveInt = Field(64, description="packed rows a step, over all devices (Table 22: 64 for T5)")
     micro_batch_size: PositiveInt | None = Field(None, description="packed rows at a time, which changes memory but not the result; absent: all")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -140,7 +141,12 @@ def best_step(folder: Path) -> int | None:
 
 
 def name_best(folder: Path, step: int, metric: str, value: float) -> bool:
-    """Records `step` as the best if its value is higher than the recorded one's; ties go to the earlier step, as in the paper (section 2.2)."""
+    """Records `step` as the best if its value is higher than the recorded one's; ties go to the earlier step, as in the paper (section 2.2).
+
+    A value that is no number is never the best.
+    """
+    if math.isnan(value):
+        return False
     found = read_json(folder / _BEST)
     if found is not None and found["step"] != step and (found["value"], -found["step"]) >= (value, -step):
         return False

@@ -7,6 +7,7 @@ and ranks change nothing but rounding. Dropout is seeded from (seed, step, first
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from openflan.randomness import combine
 from openflan.recipe.schema import Training
 from openflan.training.optimizers import clip_gradients, make_optimizer, set_learning_rate
 from openflan.training.schedule import learning_rate_at
-from openflan.training.world import ALONE, World, shard
+from openflan.training.world import ALONE, World, gathered, shard
 
 CHUNK = 8_192
 """Target tokens whose logits exist at once, where a vocabulary is large: 8,192 x 256,000 float32 logits are 8.4 GB."""
@@ -78,11 +79,13 @@ class Engine:
         self._model = model
         self._seed = seed
         self._pad = pad_id
+        self._everything = training.loss_on == "everything"
         self._attention = model.config._attn_implementation
         self.root = Root(model, packing, training)
         if training.activation_checkpointing == "full":
             _recompute(self.root, model)
         if world.size > 1:
+            _own_once(self.root, model)
             shard(self.root, _layers(self.root, model), world, bf16=training.precision == "bf16")
         else:
             self.root.to(world.device)
@@ -98,16 +101,20 @@ class Engine:
         for number in range(-(-self.world.most(len(rows)) // size)):
             at = first + number * size
             mine = rows[at : min(at + size, end)]
-            batches.append((prepare_batch(self._model, mine or rows[:1], self._pad, self.packing), at, bool(mine)))
+            batch = prepare_batch(self._model, mine or rows[:1], self._pad, self.packing, everything=self._everything)
+            batches.append((batch, at, bool(mine)))
         examples = [example for row in rows for example in row]
         targets = sum(len(example.target_ids) for example in examples)
         tokens = targets + sum(len(example.input_ids) for example in examples)
+        if self._everything:
+            # Nothing comes before an example's first token, from which it could be predicted.
+            targets = tokens - len(examples)
         return Prepared(tuple(batches), len(rows), len(examples), tokens, targets)
 
     def step(self, step: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
         """The update after `step` finished ones. `wish`: this rank wants to stop; all learn of it.
 
-        Raises OpenflanError if memory runs out. With a loss that is no number the weights are left as they were.
+        Raises OpenflanError if memory runs out. With a loss or a norm that is no finite number the weights are left as they were.
         """
         total = 0.0
         try:
@@ -123,9 +130,9 @@ class Engine:
         summed, wishes = self.world.sums([total, float(wish)])
         outcome = summed / prepared.target_tokens
         norm = None
-        if outcome == outcome and abs(outcome) != float("inf"):
-            if self.training.clip_norm is not None:
-                norm = clip_gradients(self._model.parameters(), self.training.clip_norm)
+        if math.isfinite(outcome) and self.training.clip_norm is not None:
+            norm = clip_gradients(self._model.parameters(), self.training.clip_norm)
+        if math.isfinite(outcome) and math.isfinite(norm or 0.0):
             set_learning_rate(self.optimizer, learning_rate_at(self.training, step))
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -147,12 +154,17 @@ class Engine:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """The model as plain transformers uses it, for generation between two steps: its own attention function, no dropout."""
+        """The model as plain transformers uses it, for generation between two steps: its own attention function, no dropout, whole on every rank."""
         was = self.root.training
-        self.root.eval()
-        with ordinary_attention(self._model, self._attention):
-            yield
-        self.root.train(was)
+        # Both, as our T5 root has only the parts of the model that it calls: transformers' attention drops by a flag of its own.
+        for module in (self.root, self._model):
+            module.eval()
+        try:
+            with gathered(self.root), ordinary_attention(self._model, self._attention):
+                yield
+        finally:
+            for module in (self._model, self.root):
+                module.train(was)
 
     def release(self) -> None:
         """Gives the model its own attention function back."""
@@ -176,6 +188,21 @@ def _layers(root: Root, model: Any) -> list[nn.Module]:
     """The repeated layers, each of which is gathered by itself."""
     names = set(getattr(model, "_no_split_modules", None) or ())
     return [module for module in root.modules() if isinstance(module, Block)] or [module for module in model.modules() if type(module).__name__ in names]
+
+
+def _own_once(root: nn.Module, model: Any) -> None:
+    """Puts a module of `root` in the place of each one of the model that `root` does not hold but shares weights with.
+
+    T5's encoder and decoder have an embedding module each over one matrix. FSDP2 exchanges the weights of the modules under its root and knows of no
+    others, which would keep, evaluate and save the weights that they began with.
+    """
+    held = dict.fromkeys(root.modules())
+    owners = {(type(module), *map(id, module.parameters(recurse=False))): module for module in held if any(True for _ in module.parameters(recurse=False))}
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            owner = owners.get((type(child), *map(id, child.parameters(recurse=False))))
+            if child not in held and owner is not None:
+                setattr(parent, name, owner)
 
 
 def _recompute(root: Root, model: Any) -> None:

@@ -20,6 +20,7 @@ from openflan.mixture.build import open_mixture
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, save_pretrained
 from openflan.models.packed import Packing, check_packing, packing_of
+from openflan.packing.marks import chat_template_of
 from openflan.packing.plan import Plan
 from openflan.recipe.load import differences, dump_recipe, load_recipe
 from openflan.recipe.schema import Recipe
@@ -51,6 +52,8 @@ def finetune(recipe: Recipe, run: Run, *, build: Path | None = None, strict: boo
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     _check_context(recipe, model)
     packing = _packing(model, strict)
+    if is_seq2seq(model) and recipe.training.loss_on == "everything":
+        raise InputError("training.loss_on: everything is for causal models; an encoder-decoder learns its targets only")
     _describe(model, tokenizer, recipe)
     parts = parts_of(recipe, tasks, encoder, tokenizer)
     build = _build_folder(run, build)
@@ -130,7 +133,9 @@ def _describe(model: Any, tokenizer: Any, recipe: Recipe) -> None:
         # T5's relative positions have no limit, but other tools take this number for one.
         model.config.n_positions = recipe.packing.inputs
     else:
-        model.generation_config.openflan_layout = "paper"
+        model.generation_config.openflan_layout = recipe.packing.layout
+        # Other tools then send the prompt that the model was finetuned with.
+        tokenizer.chat_template = chat_template_of(tokenizer, recipe.packing.layout) or tokenizer.chat_template
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = pad_id(model, tokenizer)
 

@@ -22,6 +22,7 @@ import torch
 
 from openflan.errors import OpenflanError
 from openflan.models.load import pad_id
+from openflan.models.memory import keep_freed_memory
 from openflan.models.packed import Packing
 from openflan.packing.loader import Loader
 from openflan.packing.plan import Plan
@@ -34,6 +35,7 @@ from openflan.training.optimizers import restore_statistics
 from openflan.training.progress import Progress
 from openflan.training.schedule import learning_rate_at
 from openflan.training.shards import part_of
+from openflan.training.track import Track
 from openflan.training.world import ALONE, World
 
 Evaluate: TypeAlias = Callable[[int, Any], Mapping[str, float]]
@@ -97,6 +99,8 @@ def train(
     OpenflanError if the loss is no longer a number or memory runs out, Terminated on SIGTERM.
     """
     settings, size = recipe.training, recipe.training.batch_size
+    if world.device.type == "cpu":
+        keep_freed_memory()
     start = checkpoints.newest(run.checkpoints)
     position = checkpoints.position_of(start) if start else Position(0)
     if start:
@@ -114,6 +118,7 @@ def train(
         terminated = stack.enter_context(_terminable())
         saver = stack.enter_context(Saver())
         metrics = stack.enter_context((run.metrics if world.main else Path(os.devnull)).open("a", encoding="utf-8"))
+        track = stack.enter_context(Track(run.folder / "tensorboard", position.step, wanted=world.main))
         batches = stack.enter_context(Loader(lambda step: engine.prepare(plan.rows(step * size, size)), position.step, settings.steps))
         arriving = iter(batches)
         for step in range(position.step, settings.steps):
@@ -123,6 +128,8 @@ def train(
             outcome = engine.step(step, prepared, wish=bool(terminated))
             if not math.isfinite(outcome.loss):
                 raise _diverged(f"step {step + 1}: the loss is {outcome.loss}", run, plan, step, size)
+            if not math.isfinite(outcome.norm or 0.0):
+                raise _diverged(f"step {step + 1}: the gradient's norm is {outcome.norm}", run, plan, step, size)
             index = counted.take(plan, (step + 1) * size)
             line = _line(recipe, step, prepared, outcome, time.monotonic() - began, waited)
             if watch and watch.due(step + 1, settings.steps):
@@ -130,18 +137,24 @@ def train(
             if world.main:
                 metrics.write(json.dumps(line) + "\n")
                 metrics.flush()
+                track.write(line)
             progress.show(step + 1, line)
             # Ranks learn of each other's SIGTERM with the next step's sums; alone there is nobody to wait for.
             stop = bool(outcome.wishes or (world.size == 1 and terminated))
             best = _to_be_best(watch, run, step + 1, line, world)
             if (step + 1) % recipe.checkpoints.every == 0 or step + 1 == settings.steps or stop or best:
                 _refuse_broken(model, step + 1, run, plan, size, world)
+                # Before the copy is made, so that there is only one.
+                saver.wait()
                 taken = snapshot(model, engine.optimizer, main=world.main)
                 if world.main:
                     now = Position(step + 1, tuple(index), tuple(sorted(counted.counts.items())))
                     saver.save(run.checkpoints, model, tokenizer, taken, now, recipe.checkpoints.keep)
             if stop and step + 1 < settings.steps:
                 progress.close()
+                saver.wait()
+                # The main rank writes for all: a launcher that sees another one gone would end it too.
+                world.barrier()
                 raise Terminated(f"stopped by SIGTERM after step {step + 1}, with a checkpoint; run the same command again to go on")
     progress.close()
     world.barrier()

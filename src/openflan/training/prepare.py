@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import openflan
+from openflan.errors import InputError
 from openflan.mixture.build import build_stream, open_tasks
 from openflan.mixture.stream import Stream
-from openflan.models.load import load_tokenizer, seq2seq_by_config
+from openflan.models.load import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.packing.build import Make, differences
 from openflan.packing.encode import Encoder, Limits
 from openflan.packing.plan import Plan
 from openflan.packing.store import LAYOUT, Parts, Store
+from openflan.packing.torch_data import PackedDataset
 from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
 from openflan.templates.choice import Named, wordings_files
@@ -30,13 +33,28 @@ ROOM = 1_920 / 2_048
 def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bool) -> tuple[Stream, Encoder]:
     """The stream and the encoder of a recipe."""
     packing = recipe.packing
-    encoder = Encoder(tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow)
+    if packing.layout != "paper" and not joint:
+        raise InputError(f"packing.layout: {packing.layout} is for causal models; an encoder-decoder has `paper`, its two sequences")
+    encoder = Encoder(tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow, packing.layout)
     return build_stream(recipe.mixture, tasks, recipe.seed, _room(recipe, encoder)), encoder
 
 
 def opener(recipe: Recipe) -> Make:
     """What opens the recipe's stream and encoder in a process of its own."""
     return partial(_opened, recipe)
+
+
+def stream_opener(recipe: Recipe) -> Callable[[], Stream]:
+    """What opens the recipe's stream of rendered examples in a process of its own."""
+    return partial(_opened_stream, recipe)
+
+
+def packed_dataset(recipe: Recipe, rows: int | None = None, *, build: Path | None = None) -> PackedDataset:
+    """The first `rows` packed rows of a recipe for a torch DataLoader; as many as its training reads if None. `build`: a folder made by `openflan build`."""
+    model, tokenizer = empty_model(recipe.model), load_tokenizer(recipe.model)
+    start = int(model.config.decoder_start_token_id or 0) if is_seq2seq(model) else None
+    count = recipe.training.steps * recipe.training.batch_size if rows is None else rows
+    return PackedDataset(partial(_opened_plan, recipe, build), count, pad_id=pad_id(model, tokenizer), start_id=start)
 
 
 def parts_of(recipe: Recipe, tasks: Mapping[str, Task], encoder: Encoder, tokenizer: Any) -> Parts:
@@ -50,7 +68,8 @@ def parts_of(recipe: Recipe, tasks: Mapping[str, Task], encoder: Encoder, tokeni
     tokens |= {f"mixture.{name}": value for name, value in mixture.items()}
     tokens |= {"exemplars' room, set by packing.inputs": _room(recipe, encoder).tokens, "layout of blocks": [LAYOUT.window, LAYOUT.windows]}
     packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
-    return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": [*encoder.bos, encoder.eos]})
+    marks = {name: list(ids) for name, ids in asdict(encoder.marks).items()}
+    return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": marks})
 
 
 def plan_of(stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_per_window: Sequence[int] = ()) -> Plan:
@@ -84,6 +103,16 @@ def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
 def _opened(recipe: Recipe) -> tuple[Stream, Encoder]:
     tokenizer = load_tokenizer(recipe.model)
     return prepare(recipe, open_tasks(recipe.mixture), tokenizer, joint=not seq2seq_by_config(recipe.model))
+
+
+def _opened_stream(recipe: Recipe) -> Stream:
+    return _opened(recipe)[0]
+
+
+def _opened_plan(recipe: Recipe, build: Path | None) -> Plan:
+    tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
+    stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
+    return plan_of(stream, encoder, parts_of(recipe, tasks, encoder, tokenizer), build) if build else Plan(stream, encoder)
 
 
 def _room(recipe: Recipe, encoder: Encoder) -> Room:

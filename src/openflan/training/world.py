@@ -1,13 +1,15 @@
 """The processes that train together: one, or as many as `torchrun` started.
 
-Under several the model is sharded by FSDP2 over all of them, or by HSDP: sharded within a machine, replicated over machines. Every rank knows the
-whole plan, so ranks agree on batches without a word; what they exchange is gradients, gathered weights and a few sums.
+Under several the model is sharded by FSDP2 over all of them, or, on machines of as many devices each, by HSDP: sharded within a machine, replicated
+over machines, so that only gradients go over the network. Price: a model must fit into one machine's devices. Every rank knows the whole plan, so
+ranks agree on batches without a word; what they exchange is gradients, gathered weights and a few sums.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
 from openflan.errors import SetupError
 
@@ -73,9 +75,8 @@ def join_world() -> World:
             dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     except (RuntimeError, ValueError) as error:
         raise SetupError(f"the {size} processes of this run do not find each other: {error}; start them with torchrun") from error
-    machines = size // local_size
-    if machines > 1 and cuda:
-        mesh = init_device_mesh("cuda", (machines, local_size), mesh_dim_names=("replicate", "shard"))
+    if 1 < local_size < size and size % local_size == 0:
+        mesh = init_device_mesh(device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard"))
     else:
         mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
     return World(dist.get_rank(), size, device, mesh)
@@ -97,7 +98,40 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], world: World, *, bf16: b
     for layer in layers:
         fully_shard(layer, **settings)
     fully_shard(root, **settings)
-    for module in root.modules():
-        if isinstance(module, FSDPModule):
-            # gloo knows no average; the division is done by FSDP itself.
-            module.set_force_sum_reduction_for_comms(True)
+    for module in sharded_modules(root):
+        # gloo knows no average; the division is done by FSDP itself.
+        module.set_force_sum_reduction_for_comms(True)
+
+
+def shard_for_generation(model: Any, world: World) -> None:
+    """Shards a Hugging Face model that is only to generate, for one that does not fit on a device.
+
+    Every rank must call `model.generate`, each with its own prompts and `synced_gpus=True`, as layers are gathered by all ranks together.
+    """
+    names = set(model._no_split_modules or ())
+    shard(model, [module for module in model.modules() if type(module).__name__ in names], world, bf16=False)
+    register_fsdp_forward_method(model, "generate")
+
+
+@contextmanager
+def gathered(root: nn.Module) -> Iterator[None]:
+    """All weights of a sharded `root` whole on every rank, for as long as the context lasts; of one that is not sharded, nothing changes.
+
+    For what calls the modules by another way than `root`'s forward. Every rank must enter it; weights must not be changed in it.
+    """
+    modules = sharded_modules(root)
+    for module in modules:
+        module.set_reshard_after_forward(False, recurse=False)
+        module.unshard()
+    try:
+        yield
+    finally:
+        for number, module in enumerate(modules):
+            # FSDP's own default: the root, which comes first, stays whole after its forward, as the backward begins with it.
+            module.set_reshard_after_forward(number > 0, recurse=False)
+            module.reshard()
+
+
+def sharded_modules(root: nn.Module) -> list[FSDPModule]:
+    """What `shard` has sharded, `root` first."""
+    return [module for module in root.modules() if isinstance(module, FSDPModule)]

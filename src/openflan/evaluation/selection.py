@@ -1,4 +1,4 @@
-"""What `--benchmark`, `--suite`, `--mode` and the rest of the selection mean: benchmarks, ready to be asked."""
+"""Benchmarks by name, ready to be asked: published ones, YAML files of the user, and tasks of data at hand."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+"""Which token comes next: the likeliest, or one drawn.
+
+A draw is an inverse cumulative distribution at a number that belongs to (request, sample, position), so that samples do not depend on what else is in
+the batch, nor on the order in which anything is computed. The tokens are accumulated in the order of their ids and in float64: batches that differ in
+the last bits of their logits move the edges between tokens by as little, whereas an order by probability would swap neighbours. Price: two nearly
+equal tokens at the edge of the top k may still change places.
+
+Shape suffixes: B rows, V vocabulary, K kept tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from openflan.inference.protocol import Request
+from openflan.randomness import combine
+
+_BITS = 53
+"""Those of a float64's significand."""
+
+
+def request_draws(request: Request) -> int:
+    """64 bits for what a request's draws depend on; neither its length nor its number of samples is part of it."""
+    return combine("sampling", request.prompt, repr(request.temperature), request.top_k, request.seed)
+
+
+def uniform(draws: int, sample: int, position: int) -> float:
+    """The number in [0, 1) that decides a position of a sample."""
+    return float((combine(draws, sample, position) >> (64 - _BITS)) * 2.0**-_BITS)
+
+
+def drawn(logits_BV: Tensor, uniforms: Sequence[float], temperature: float, top_k: int) -> list[int]:
+    """A token for each row, from its `top_k` likeliest (0: from all) at `temperature` > 0."""
+    vocabulary = logits_BV.shape[1]
+    ids_BK = None
+    kept = logits_BV.float()
+    if 0 < top_k < vocabulary:
+        ids_BK = torch.topk(kept, top_k, sorted=False).indices.sort(-1).values
+        kept = kept.gather(1, ids_BK)
+    cumulative_BK = torch.softmax(kept.double() / temperature, -1).cumsum(-1)
+    # Rounding may leave the last sum a hair below 1.
+    wanted_B1 = torch.tensor(uniforms, dtype=torch.float64, device=logits_BV.device)[:, None] * cumulative_BK[:, -1:]
+    places_B1 = (cumulative_BK <= wanted_B1).sum(-1, keepdim=True).clamp(max=kept.shape[1] - 1)
+    found: list[int] = (places_B1 if ids_BK is None else ids_BK.gather(1, places_B1))[:, 0].tolist()
+    return found

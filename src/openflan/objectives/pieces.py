@@ -1,0 +1,107 @@
+"""Documents become pieces of bounded length, and pieces examples with their marks.
+
+Nothing is dropped and nothing is read twice: a document longer than a piece is cut into equal parts, as few as will do, so that no scrap is left over
+for a model to learn nothing from. EOS stands where a document ends; a piece whose text goes on has none in its targets, or it would teach to stop in
+the middle (T5's own pipeline marks every piece). Targets of span corruption are a complete list and always end with EOS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.errors import InputError
+from openflan.objectives.denoise import Ids
+from openflan.objectives.denoisers import Denoiser, Mode
+from openflan.packing.encode import Encoded, Limits
+
+SENTINEL = "<extra_id_{}>"
+"""How T5's tokenizers name their sentinels, from 0; those that a tokenizer lacks are added under these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The ids that stand around and for text.
+
+    `bos` is empty where the tokenizer puts none. `sentinels` in the order of their use; `modes` the ids of the mode tokens in use.
+    """
+
+    eos: int
+    bos: tuple[int, ...]
+    sentinels: NDArray[np.int64]
+    modes: Mapping[Mode, int]
+
+
+def cut(length: int, size: int) -> list[tuple[int, int]]:
+    """Where the pieces of a document of `length` tokens begin and end, each of up to `size` tokens; none for an empty one."""
+    number = -(-length // size)
+    return [(length * piece // number, length * (piece + 1) // number) for piece in range(number)]
+
+
+def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool, ends: bool) -> Encoded:
+    """A piece as an example: mode token, inputs and, for an encoder-decoder, EOS; then the targets.
+
+    `joint`: for a causal model, whose inputs begin with BOS if its tokenizer puts one and have no EOS between them and the targets. Where that leaves
+    nothing to predict the first token from, EOS stands there, as at the border of two documents. `ends`: the document ends with this piece.
+    """
+    pair = denoiser.apply(ids, marks.sentinels, key)
+    before = [*(marks.bos if joint else ()), *([marks.modes[denoiser.mode]] if denoiser.mode in marks.modes else ())]
+    if joint and not before and not len(pair.input_ids):
+        before = [marks.eos]
+    after = [marks.eos] if ends or denoiser.kind == "spans" or not len(pair.target_ids) else []
+    inputs = [np.array(before, dtype=np.int32), pair.input_ids, *([] if joint else [np.array([marks.eos], dtype=np.int32)])]
+    return Encoded(np.concatenate(inputs), np.concatenate([pair.target_ids, np.array(after, dtype=np.int32)]))
+
+
+def fits(length: int, denoisers: Sequence[Denoiser], marks: Marks, limits: Limits) -> bool:
+    """Whether no piece of up to `length` tokens can come to more than `limits`, marks included."""
+    return all(_room(size, denoiser, marks, limits) for denoiser in denoisers for size in range(max(1, length - _DIPS), length + 1))
+
+
+def longest(denoisers: Sequence[Denoiser], marks: Marks, limits: Limits) -> int:
+    """The most tokens of a piece that `fits`; raises InputError if not even one does."""
+    low, high = 0, limits.inputs + limits.targets
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle, denoisers, marks, limits) else (low, middle - 1)
+    if low == 0:
+        raise InputError(f"packing: {limits.inputs:,} input and {limits.targets:,} target tokens do not hold one token and its marks; raise both")
+    return low
+
+
+_DIPS = 8
+"""Rounding makes inputs or targets of a text a token shorter where the text is one longer, never over more than a few lengths."""
+
+
+def _room(length: int, denoiser: Denoiser, marks: Marks, limits: Limits) -> bool:
+    mode = int(denoiser.mode in marks.modes)
+    if limits.joint:
+        return denoiser.longest(length) + max(1, len(marks.bos) + mode) + 1 <= limits.row
+    inputs, targets = denoiser.most(length)
+    return inputs + mode + 1 <= limits.inputs and targets + 1 <= limits.targets
+
+
+def needed_sentinels(denoisers: Sequence[Denoiser], length: int) -> int:
+    """How many sentinels pieces of up to `length` tokens use, unless they hold some themselves."""
+    return max((denoiser.spans(length) for denoiser in denoisers), default=0)
+
+
+def marks_of(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> Marks:
+    """The ids of a tokenizer that has all of these tokens; raises InputError if it has no EOS."""
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end documents; set one in its tokenizer_config.json")
+    marked, plain = (tokenizer("a", add_special_tokens=add)["input_ids"] for add in (True, False))
+    bos = (int(tokenizer.bos_token_id),) if marked[:1] == [tokenizer.bos_token_id] and plain[:1] != marked[:1] else ()
+    ids = tokenizer.convert_tokens_to_ids([SENTINEL.format(number) for number in range(sentinels)]) if sentinels else []
+    return Marks(int(tokenizer.eos_token_id), bos, np.array(ids, dtype=np.int64), {mode: int(tokenizer.convert_tokens_to_ids(token)) for mode, token in modes.items()})
+
+
+def missing_tokens(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> list[str]:
+    """The tokens to add, in the order in which to add them: sentinels so that the first has the highest id, as T5's have, then mode tokens."""
+    known = tokenizer.get_vocab()
+    wanted = [*(SENTINEL.format(number) for number in reversed(range(sentinels))), *modes.values()]
+    return [token for token in wanted if token not in known]

@@ -1,0 +1,77 @@
+"""The code of docs/other-trainers.md, run as it stands there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+PAGE = Path(__file__).parents[1] / "docs" / "other-trainers.md"
+WORDS = ["<pad>", "</s>", "<unk>", "what", "is", "the", "colour", "of", "sky", "grass", "blue", "green", "question", "answer", ":", "?"]
+RECIPE = """\
+name: mine
+model: {base: llama}
+mixture:
+  submixtures:
+    own: {data: rows.jsonl, styles: {few_shot: 0.5}}
+packing: {inputs: 48, targets: 12}
+training: {steps: 3, batch_size: 8}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Llama, rows and a recipe for them."""
+    folder = tmp_path_factory.mktemp("place")
+    torch.manual_seed(0)
+    config = LlamaConfig(vocab_size=len(WORDS), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, eos_token_id=1)
+    LlamaForCausalLM(config).save_pretrained(folder / "llama")
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>").save_pretrained(folder / "llama")
+    rows = [{"inputs": f"what is the colour of the {what} ?", "targets": colour} for what, colour in (("sky", "blue"), ("grass", "green"))] * 10
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "recipes").mkdir()
+    (folder / "recipes" / "mine.yaml").write_text(RECIPE)
+    return folder
+
+
+def _code(importing: str) -> str:
+    (found,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL) if importing in block]
+    return str(found)
+
+
+def _run(code: str, place: Path, *arguments: str) -> str:
+    (place / "train.py").write_text(code)
+    command = [sys.executable, "train.py", *arguments]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed")
+def test_trl_trains_on_the_stream(place: Path) -> None:
+    code = _code("from trl import")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    losses = re.findall(r"'loss': '?([0-9.]+)", _run(code, place, "recipes/mine.yaml", "llama", "3"))
+    assert len(losses) == 3
+
+
+def test_packed_rows_come_in_full_width(place: Path) -> None:
+    """With a build, as the page has it, and the shapes that it promises."""
+    code = _code("packed_dataset")
+    build = [sys.executable, "-m", "openflan", "build", "recipes/mine.yaml"]
+    subprocess.run(build, cwd=place, capture_output=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    printed = _run(code, place).splitlines()
+    assert len(printed) == 3
+    assert printed[0] == str({name: (8, 60) for name in ("input_ids", "position_ids", "segment_ids", "labels")})

@@ -1,0 +1,234 @@
+"""Runs of fifty steps on one process or many; as a program, one rank of those that `torchrun`, or a test, started.
+
+A case's recipe knows float32 and bf16; models of float64 are made here, so that what differs beyond rounding is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from small_runs import recipe
+from torch import Tensor, nn
+
+from openflan.errors import OpenflanError
+from openflan.mixture.build import open_mixture
+from openflan.models import load
+from openflan.models.packed import Packing
+from openflan.packing.plan import Plan
+from openflan.recipe.load import load_recipe
+from openflan.recipe.schema import Recipe
+from openflan.run import Run
+from openflan.training import finetune as finetuning
+from openflan.training.checkpoints import snapshot
+from openflan.training.engine import Engine, Outcome, Prepared
+from openflan.training.loop import Watch, train
+from openflan.training.prepare import prepare
+from openflan.training.progress import Progress
+from openflan.training.world import World, join_world, leave_world, shard_for_generation
+
+STEPS = 50
+CASES: dict[str, dict[str, Any]] = {
+    "t5-float32": {"batch_size": 5},
+    "t5-float64": {"batch_size": 5, "micro_batch_size": 2, "clip_norm": 0.5},
+    "t5-float64-dense": {"batch_size": 3},
+    "t5-float32-recomputed": {"batch_size": 3, "activation_checkpointing": "full"},
+    "gated-float32": {"batch_size": 3, "optimizer": "adamw", "clip_norm": 0.5, "learning_rate": 0.002},
+    "gated-float64": {"batch_size": 4, "micro_batch_size": 1, "momentum": 0.9},
+    "llama-float32": {"batch_size": 5, "micro_batch_size": 2, "clip_norm": 0.5},
+    "llama-float64": {"batch_size": 3},
+    "llama-float64-recomputed": {"batch_size": 4, "activation_checkpointing": "full", "z_loss": 1e-3},
+}
+"""KIND-DTYPE with the packing, if it is not flat, or a word more."""
+
+
+class Norm(nn.Module):
+    """Llama's norm in the arithmetic of its input; transformers' own is float32 whatever the model is."""
+
+    def __init__(self, norm: Any) -> None:
+        super().__init__()
+        self.weight, self.epsilon = norm.weight, norm.variance_epsilon
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return hidden * (hidden.square().mean(-1, keepdim=True) + self.epsilon).rsqrt() * self.weight
+
+
+def widened(model: Any) -> Any:
+    """The model in float64."""
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if type(child).__name__ == "LlamaRMSNorm":
+                setattr(parent, name, Norm(child))
+    return model.double()
+
+
+def of_case(place: Path, case: str, **settings: Any) -> Recipe:
+    return recipe(place, case.split("-")[0], **({"steps": STEPS, "learning_rate": 0.005, "every": 20} | CASES[case] | settings))
+
+
+def opened(wanted: Recipe, *, double: bool = False) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Model, tokenizer, a function from an index to a plan of small windows, and what a plan of held-back rows needs."""
+    tokenizer = load.load_tokenizer(wanted.model)
+    model = load.load_model(wanted.model, tokenizer, wanted.seed)
+    found = open_mixture(wanted.mixture)
+    stream, encoder = prepare(wanted, found.tasks, tokenizer, joint=not model.config.is_encoder_decoder)
+
+    def plan_from(rows_per_window: Sequence[int]) -> Plan:
+        return Plan(stream, encoder, rows_per_window, window=24)
+
+    return (widened(model) if double else model), tokenizer, plan_from, found.validation
+
+
+@contextmanager
+def spied() -> Iterator[dict[int, list[tuple[int, str]]]]:
+    """By step, what this process computed the loss of and counted: (number of a micro-batch's first row, its tokens)."""
+    seen: dict[int, list[tuple[int, str]]] = {}
+    step_ = Engine.step
+
+    def step(self: Engine, number: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
+        outcome = step_(self, number, prepared, wish=wish)
+        seen[number] = [(at, tokens_of(batch)) for batch, at, counts in prepared.batches if counts]
+        return outcome
+
+    Engine.step = step  # type: ignore[method-assign]
+    try:
+        yield seen
+    finally:
+        Engine.step = step_  # type: ignore[method-assign]
+
+
+def tokens_of(batch: Any) -> str:
+    """The real tokens of a batch's inputs, in order: padding is 0, and nothing else is."""
+    ids = next(getattr(batch, name) for name in ("input_ids_E", "input_ids_L", "input_ids_RE", "input_ids_RL") if hasattr(batch, name))
+    return " ".join(str(number) for number in ids.flatten() if number)
+
+
+def of_step(seen: Sequence[tuple[int, str]]) -> str:
+    """The tokens of a global batch from the micro-batches of all ranks."""
+    return hashlib.sha256(" ".join(tokens for _, tokens in sorted(seen)).encode()).hexdigest()
+
+
+def run_case(place: Path, case: str, folder: Path, world: World) -> dict[int, list[tuple[int, str]]]:
+    """Trains a case in a run folder and leaves its last weights there; gives what this rank saw."""
+    wanted = of_case(place, case)
+    model, tokenizer, plan_from, _ = opened(wanted, double="float64" in case)
+    packing: Packing = "dense" if case.endswith("dense") else "flat"
+    folder.mkdir(parents=True, exist_ok=True)
+    with spied() as seen:
+        train(wanted, Run(folder), model, tokenizer, plan_from, packing=packing, world=world, label="")
+    taken = snapshot(model, None, main=world.main)
+    if world.main:
+        save_file({name: value.clone() for name, value in taken.weights.items()}, folder / "end.safetensors")
+    return seen
+
+
+def cases(place: Path, folder: Path, names: Sequence[str], world: World) -> None:
+    for case in names:
+        seen = run_case(place, case, folder / case, world)
+        (folder / f"{case}-{world.rank}.json").write_text(json.dumps(seen))
+
+
+def finetuned(path: Path, folder: Path, world: World) -> None:
+    """The whole command; environment: DIE is `STEP` or `STEP,RANK`, after which SIGKILL or the SIGNAL named comes; DOUBLE asks for float64."""
+    if os.environ.get("DOUBLE"):
+        finetuning.load_model = lambda *arguments: widened(load.load_model(*arguments))  # type: ignore[attr-defined]
+    step, _, rank = os.environ.get("DIE", "").partition(",")
+    shown = Progress.show
+
+    def show(self: Progress, done: int, metrics: Any) -> None:
+        shown(self, done, metrics)
+        if str(done) == step and rank in ("", str(world.rank)):
+            os.kill(os.getpid(), getattr(signal, os.environ.get("SIGNAL", "SIGKILL")))
+
+    Progress.show = show  # type: ignore[method-assign]
+    with spied() as seen:
+        try:
+            finetuning.finetune(load_recipe(str(path)), Run(folder), label="")
+        finally:
+            text = json.dumps({"rank": world.rank, "seen": seen})
+            (folder.parent / f"seen-{folder.name}-{world.size}-{world.rank}.json").write_text(text)
+
+
+def evaluated(place: Path, folder: Path, world: World) -> None:
+    """What in-loop validation and generation give on the ranks, of an Engine's model between two steps."""
+    for kind in ("t5", "gated", "llama"):
+        wanted = with_validation(recipe(place, kind, dropout=0.1, steps=4, batch_size=3))
+        model, tokenizer, plan_from, validation = opened(wanted)
+        stream, encoder = prepare(wanted, validation, tokenizer, joint=kind == "llama")
+        plan = Plan(stream, encoder, window=20)
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        scores: list[list[int]] = []
+
+        def generate(step: int, given: Any, scores: list[list[int]] = scores) -> dict[str, float]:
+            scores += answers(given, world.device)
+            return {"mean": float(len(scores))}
+
+        watch = Watch(2, plan, len(plan.window(0)), generate, "mean")
+        train(wanted, Run(folder / kind), model, tokenizer, plan_from, world=world, watch=watch, label="")
+        (folder / f"{kind}-answers-{world.rank}.json").write_text(json.dumps(scores))
+
+
+def with_validation(wanted: Recipe, rows: int = 3) -> Recipe:
+    return wanted.model_copy(update={"mixture": wanted.mixture.model_copy(update={"validation_rows": rows})})
+
+
+PROMPTS = [[4, 6, 7, 1], [5, 9, 8, 9, 1], [4, 13, 13, 1]]
+
+
+def answers(model: Any, device: torch.device, **settings: Any) -> list[list[int]]:
+    """Twelve greedy tokens for each prompt alone."""
+    found = []
+    for prompt in PROMPTS:
+        ids = torch.tensor([prompt], device=device)
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, min_new_tokens=12, do_sample=False, **settings)
+        found.append(out[0].tolist())
+    return found
+
+
+def generated(place: Path, folder: Path, world: World) -> None:
+    """Generation by models that were sharded for nothing else; the second rank asks in another order."""
+    for kind in ("t5", "gated", "llama"):
+        model = random_model(place, kind)
+        shard_for_generation(model, world)
+        found = answers(model, world.device, synced_gpus=True)
+        (folder / f"{kind}-tokens-{world.rank}.json").write_text(json.dumps(found))
+
+
+def random_model(place: Path, kind: str) -> Any:
+    """Weights so large that tokens differ from one another."""
+    wanted = recipe(place, kind)
+    model = load.load_model(wanted.model, load.load_tokenizer(wanted.model), 5).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(6.0)
+    return model
+
+
+def main(what: str, *arguments: str) -> int:
+    torch.set_num_threads(1)
+    world = join_world()
+    try:
+        first, second, *rest = map(Path, arguments)
+        if what == "cases":
+            cases(first, second, [str(name) for name in rest], world)
+        else:
+            {"finetune": finetuned, "evaluate": evaluated, "generate": generated}[what](first, second, world)
+    except OpenflanError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    leave_world()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
