@@ -1,0 +1,167 @@
+"""Plain documents by number: lines, paragraphs or whole text files, and a field of JSONL, Parquet, Arrow or hub rows.
+
+As rows of tasks are, documents are read when they are drawn, in constant memory; of paragraphs the first line's number is kept (8 bytes each).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+from openflan.errors import InputError, did_you_mean
+from openflan.tasks.columns import ColumnRecords, part_of, saved_files
+from openflan.tasks.hub import FORM, hub_records, is_hub
+from openflan.tasks.lines import Lines
+from openflan.tasks.records import JsonRecords, Records
+
+Unit: TypeAlias = Literal["line", "paragraph", "file"]
+SUFFIXES = (".txt", ".jsonl", ".parquet", ".arrow")
+
+
+class Texts(Protocol):
+    """Documents by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> str: ...
+
+    def place(self, number: int) -> str:
+        """Where a document stands, for messages."""
+        ...
+
+
+def open_texts(data: Sequence[Path], field: str = "text", unit: Unit = "line") -> Texts:
+    """The documents of files, folders and hub data sets, one after the other in that order; a folder's files by name, those in folders below too.
+
+    `field` holds the document of a row; `unit` is a document of a .txt file. Raises InputError for a place without documents, a file of another kind, a
+    row without the field, or a folder without such files.
+    """
+    parts = [texts for place in data for texts in _open(place, field, unit)]
+    return parts[0] if len(parts) == 1 else JoinedTexts(parts)
+
+
+class JoinedTexts:
+    """Several sources, one after the other."""
+
+    def __init__(self, parts: Sequence[Texts]) -> None:
+        self._parts = parts
+        self._starts = [0, *accumulate(len(part) for part in parts)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, number: int) -> str:
+        part, within = self._find(number)
+        return part[within]
+
+    def place(self, number: int) -> str:
+        part, within = self._find(number)
+        return part.place(within)
+
+    def _find(self, number: int) -> tuple[Texts, int]:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        part = bisect_right(self._starts, number) - 1
+        return self._parts[part], number - self._starts[part]
+
+
+class Paragraphs:
+    """The parts of a text file between lines that are empty or blank, line breaks within them kept."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError as `Lines` does, and for a file of blank lines only."""
+        self._lines = Lines(path)
+        self._starts, self._ends = array("q"), array("q")
+        before = True
+        for number, line in enumerate(self._lines):
+            blank = not line.strip()
+            if before and not blank:
+                self._starts.append(number)
+            if blank and not before:
+                self._ends.append(number)
+            before = blank
+        if not before:
+            self._ends.append(len(self._lines))
+        if not self._starts:
+            raise InputError(f"{path}: holds blank lines only; expected text")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, number: int) -> str:
+        return "\n".join(self._lines[line] for line in range(self._starts[number], self._ends[number]))
+
+    def place(self, number: int) -> str:
+        return self._lines.place(self._starts[number])
+
+
+class Whole:
+    """A text file that is one document."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = Lines(path)
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, number: int) -> str:
+        if number != 0:
+            raise IndexError(number)
+        return "\n".join(self._lines)
+
+    def place(self, number: int) -> str:
+        return str(self._lines.path)
+
+
+class Field:
+    """One field of every row of a source."""
+
+    def __init__(self, records: Records, field: str) -> None:
+        """Raises InputError if the first row lacks the field, naming the nearest."""
+        self._records = records
+        self._field = field
+        first = records[0]
+        if field not in first:
+            hint = did_you_mean(field, first) or f"; it has {', '.join(first) or 'none that holds text'}"
+            raise InputError(f"{records.place(0)}: no field `{field}`{hint}; set `pretraining.field`")
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, number: int) -> str:
+        """Raises InputError for a row without the field, or with something else than text in it."""
+        text = self._records[number].get(self._field)
+        if not isinstance(text, str):
+            raise InputError(f"{self._records.place(number)}: `{self._field}` is {'missing' if text is None else 'no text'}; expected a document")
+        return text
+
+    def place(self, number: int) -> str:
+        return self._records.place(number)
+
+
+def _open(place: Path, field: str, unit: Unit) -> Iterator[Texts]:
+    if is_hub(place):
+        yield Field(hub_records(place.as_posix()), field)
+        return
+    if not place.exists():
+        raise InputError(f"{place}: no such file or folder; expected {', '.join(SUFFIXES)} files, or {FORM}")
+    saved = place.is_dir() and any((place / name).is_file() for name in ("state.json", "dataset_dict.json"))
+    files = saved_files(place) if saved else sorted(file for file in place.rglob("*") if file.suffix in SUFFIXES) if place.is_dir() else [place]
+    if not files:
+        raise InputError(f"{place}: no {', '.join(SUFFIXES)} file in it")
+    for file in files:
+        yield _of_file(file, field, unit)
+
+
+def _of_file(file: Path, field: str, unit: Unit) -> Texts:
+    if file.suffix == ".txt":
+        return Lines(file) if unit == "line" else Paragraphs(file) if unit == "paragraph" else Whole(file)
+    if file.suffix == ".jsonl":
+        return Field(JsonRecords(file), field)
+    if file.suffix in (".parquet", ".arrow"):
+        return Field(ColumnRecords([part_of(file)], frozenset([field])), field)
+    raise InputError(f"{file}: not a file of documents; expected {', '.join(SUFFIXES)}")
