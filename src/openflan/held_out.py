@@ -7,14 +7,11 @@ training, as a process of its own.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import Any
-
-import torch
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
@@ -22,6 +19,7 @@ from openflan.evaluation.catalogue import find_mode
 from openflan.evaluation.record import evaluate_into
 from openflan.evaluation.selection import check_prompts, open_benchmark
 from openflan.inference.huggingface import HuggingFaceEngine
+from openflan.models.folder import Separator
 from openflan.models.load import load_tokenizer
 from openflan.recipe.schema import Evaluation, Recipe
 from openflan.run import Run
@@ -44,10 +42,10 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
         warnings.warn(f"held-out scores need a whole model: run `openflan evaluate {run.folder} --watch` beside this one", stacklevel=2)
         return None
     tokenizer, beside = load_tokenizer(recipe.model), Run(run.folder / "while-training")
-    separator = "eos" if recipe.packing.layout == "paper" else "none"
+    separator: Separator = "eos" if recipe.packing.layout == "paper" else "none"
 
     def evaluate(step: int, model: Any) -> Mapping[str, float]:
-        engine = HuggingFaceEngine.of(model, tokenizer, fingerprint=weights_hash(model), context=None, separator=separator)
+        engine = HuggingFaceEngine.of(model, tokenizer, separator=separator, chat=recipe.packing.layout == "chat")
         scores = {
             name: float(evaluate_into(beside, f"step-{step}", benchmark, engine, limit=wanted.limit, max_tokens=wanted.max_tokens)["average"])
             for name, benchmark in benchmarks.items()
@@ -55,15 +53,6 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
         return scores | {MEAN: fmean(scores.values())}
 
     return evaluate
-
-
-def weights_hash(model: Any) -> str:
-    """16 hexadecimal digits for all weights of a model in memory."""
-    digest = hashlib.sha256()
-    for name, value in model.named_parameters():
-        digest.update(name.encode())
-        digest.update(value.detach().to("cpu").contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _opened(name: str, wanted: Evaluation) -> Benchmark:
