@@ -62,7 +62,7 @@ class InMemory:
 
 def write_word_tokenizer(folder: Path) -> None:
     """Whole words and characters of the embedded world."""
-    recipe = load_recipe("microflan", [f"model.tokenizer={folder}"])
+    recipe = load_recipe("microflan", [])
     words = {word for task in open_tasks(recipe.mixture).values() for index in range(len(task.rows)) for word in str(task.rows[index]).split()}
     vocabulary = {name: number for number, name in enumerate(["<pad>", "</s>", "<unk>", *sorted(words)])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -146,7 +146,8 @@ def main() -> None:
             arguments = ["tiny-t5-cot", f"mixture.submixtures.cot.data={options.data}", f"model.tokenizer={options.tokenizer}", *CAPACITY]
         else:
             write_word_tokenizer(words)
-            arguments = ["microflan", f"model.tokenizer={words}", *CAPACITY]
+            model = f"model={{base: null, config: {{model_type: t5, vocab_size: 32128, d_model: 64}}, tokenizer: {words}}}"
+            arguments = ["microflan", model, *CAPACITY]
         print(f"{options.windows * WINDOW:,} examples")
         if options.only != "workers":
             report_arms(load_recipe(arguments[0], arguments[1:]), options.windows, Path(scratch))

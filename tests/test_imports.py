@@ -27,9 +27,11 @@ ALLOWED: dict[str, set[str]] = {
     "mixture": FOUNDATION | {"recipe", "tasks", "templates", "run"},
     # A build is written to files, hence the run's way of writing them whole.
     "packing": FOUNDATION | {"tasks", "templates", "run"},
+    "objectives": FOUNDATION | {"packing"},
     "models": FOUNDATION | {"recipe", "packing", "run"},
-    "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "run"},
-    "inference": {"errors", "models"},
+    "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run"},
+    # Samples are drawn, hence the foundation's randomness.
+    "inference": FOUNDATION | {"models"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
     "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run"},
     # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none of their business.
@@ -38,6 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     "quickstart": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "training", "inference", "evaluation", "reports", "run"},
     # Between training and evaluation, which do not know each other.
     "held_out": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run"},
+    # Steps of training one after another, as a user would start them, held-out scores included.
+    "chain": FOUNDATION | {"recipe", "models", "training", "held_out", "run"},
     "__main__": {"cli"},
 }
 ALLOWED["cli"] = set(ALLOWED) - {"__main__"}

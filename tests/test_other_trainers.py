@@ -15,14 +15,17 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from openflan.recipe.load import load_recipe
+from openflan.training.prepare import packed_dataset
+
 PAGE = Path(__file__).parents[1] / "docs" / "other-trainers.md"
 WORDS = ["<pad>", "</s>", "<unk>", "what", "is", "the", "colour", "of", "sky", "grass", "blue", "green", "question", "answer", ":", "?"]
 RECIPE = """\
 name: mine
-model: {base: llama}
+model: {base: FOLDER/llama}
 mixture:
   submixtures:
-    own: {data: rows.jsonl, styles: {few_shot: 0.5}}
+    own: {data: FOLDER/rows.jsonl, styles: {few_shot: 0.5}}
 packing: {inputs: 48, targets: 12}
 training: {steps: 3, batch_size: 8}
 """
@@ -41,7 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [{"inputs": f"what is the colour of the {what} ?", "targets": colour} for what, colour in (("sky", "blue"), ("grass", "green"))] * 10
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "recipes").mkdir()
-    (folder / "recipes" / "mine.yaml").write_text(RECIPE)
+    (folder / "recipes" / "mine.yaml").write_text(RECIPE.replace("FOLDER", str(folder)))
     return folder
 
 
@@ -67,6 +70,7 @@ def test_trl_trains_on_the_stream(place: Path) -> None:
     assert len(losses) == 3
 
 
+@pytest.mark.slow
 def test_packed_rows_come_in_full_width(place: Path) -> None:
     """With a build, as the page has it, and the shapes that it promises."""
     code = _code("packed_dataset")
@@ -74,4 +78,26 @@ def test_packed_rows_come_in_full_width(place: Path) -> None:
     subprocess.run(build, cwd=place, capture_output=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     printed = _run(code, place).splitlines()
     assert len(printed) == 3
-    assert printed[0] == str({name: (8, 60) for name in ("input_ids", "position_ids", "segment_ids", "labels")})
+    assert printed[0] == str(dict.fromkeys(("input_ids", "position_ids", "segment_ids", "labels"), (8, 60)))
+
+
+def test_a_causal_model_tells_packed_examples_apart_by_their_positions(place: Path) -> None:
+    """As the page says: without a mask and without a cache. With a cache, transformers lets them see each other."""
+    recipe = load_recipe(str(place / "recipes" / "mine.yaml"), [])
+    items = packed_dataset(recipe, 4)
+    row = max((items[index] for index in range(4)), key=lambda item: int(item["segment_ids"].max()))
+    model = LlamaForCausalLM.from_pretrained(place / "llama").eval()
+    inputs = {name: row[name][None] for name in ("input_ids", "position_ids", "labels")}
+    losses, seen = [], int(row["segment_ids"].max())
+    assert seen > 1
+    with torch.no_grad():
+        packed, cached = (model(**inputs, use_cache=cache) for cache in (False, True))
+        for segment in range(1, seen + 1):
+            mine = row["segment_ids"] == segment
+            alone = model(input_ids=row["input_ids"][mine][None], use_cache=False).logits[0]
+            assert torch.allclose(packed.logits[0, mine], alone, atol=1e-5)
+            losses += torch.nn.functional.cross_entropy(alone[:-1], row["labels"][mine][1:], reduction="none").tolist()
+    wanted = [loss for loss in losses if loss]
+    assert len(wanted) == int((row["labels"] != -100).sum())
+    assert float(packed.loss) == pytest.approx(sum(wanted) / len(wanted), rel=1e-4)
+    assert not torch.allclose(cached.logits, packed.logits, atol=1e-4)

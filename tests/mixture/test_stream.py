@@ -4,6 +4,8 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openflan.mixture.stream import BLOCK, Entry, Stream
 from openflan.randomness import Permutation
@@ -160,3 +162,54 @@ def test_a_permutation_holds_every_element_once(size: int) -> None:
     if size > 3:
         assert (found == again).sum() < 20
         assert (found == np.arange(size)).sum() < 20
+
+
+def test_counts_are_within_one_of_their_shares_at_the_end_of_each_of_many_blocks() -> None:
+    """Shares over five orders of magnitude, most of them far from whole examples a block."""
+    share = {f"own/{number}": 10.0 ** (-number / 3) for number in range(16)}
+    total = sum(share.values())
+    stream = _stream(sizes=dict.fromkeys(share, 1_000), share={name: one / total for name, one in share.items()})
+    exact_T = np.array(list(share.values())) / total
+    assert exact_T.min() * BLOCK < 1 < exact_T.max() * BLOCK
+    before = np.zeros(len(share), dtype=np.int64)
+    for blocks in range(1, 61):
+        counts = stream.counts(blocks)
+        assert counts.sum() == blocks * BLOCK
+        assert np.abs(counts - exact_T * blocks * BLOCK).max() <= 1
+        assert (counts >= before).all()
+        before = counts
+
+
+@pytest.fixture(scope="module")
+def passes(two_blocks: list[tuple[str, int, int]]) -> dict[int, list[int]]:
+    """Rows of the small task by pass, in the order of the stream."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for name, row, pass_ in two_blocks:
+        if name == "own/small":
+            found[pass_].append(row)
+    return found
+
+
+def test_every_pass_has_an_order_of_its_own_and_has_it_again(passes: dict[int, list[int]]) -> None:
+    again = _stream()
+    repeated = [(row, pass_) for name, row, pass_ in (again.source(position) for position in range(2 * BLOCK - 1, -1, -1)) if name == "own/small"][::-1]
+    for pass_, rows in passes.items():
+        assert [row for row, of in repeated if of == pass_] == rows
+    whole = [rows for rows in passes.values() if len(rows) == SIZES["own/small"]]
+    assert len(whole) >= 8
+    for number, rows in enumerate(whole):
+        for other in whole[:number]:
+            assert sum(a == b for a, b in zip(rows, other, strict=True)) < 15, "two seeded orders of 700 share one place on average"
+
+
+@settings(max_examples=8, deadline=None)
+@given(sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=6), seed=st.integers(0, 2**63), data=st.data())
+def test_every_example_stands_once_in_each_pass(sizes: list[int], seed: int, data: st.DataObject) -> None:
+    weights = data.draw(st.lists(st.floats(0.01, 1.0), min_size=len(sizes), max_size=len(sizes)))
+    names = [f"own/{number}" for number in range(len(sizes))]
+    stream = _stream(seed, sizes=dict(zip(names, sizes, strict=True)), share={name: one / sum(weights) for name, one in zip(names, weights, strict=True)})
+    drawn = Counter(stream.source(position) for position in range(BLOCK))
+    assert set(drawn.values()) == {1}, "a row twice in a pass"
+    for name, size, count in zip(names, sizes, stream.counts(1).tolist(), strict=True):
+        per_pass = Counter(pass_ for other, _, pass_ in drawn if other == name)
+        assert per_pass == {pass_: min(size, count - pass_ * size) for pass_ in range(-(-count // size))}

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_a_plan_from_a_build_is_the_plan_made_live(limits: Limits, windows: int,
     """Also where the build is shorter than what is read."""
     _build(tmp_path, windows, limits)
     assert Store(tmp_path, PARTS, LAYOUT).examples == windows * LAYOUT.window
-    assert _all(_plan(tmp_path, limits), ROWS) == _all(_plan(limits=limits), ROWS)
+    assert _all(_plan(tmp_path, limits), ROWS) == _live(limits)
 
 
 def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
@@ -88,7 +89,7 @@ def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
     built = Store(whole, PARTS, LAYOUT)
     plan = Plan(Silent(ROOM), encoder(), window=LAYOUT.window, built=built)
     rows = sum(built.rows_per_window())
-    assert _listed(plan.rows(0, rows)) == _listed(_plan().rows(0, rows))
+    assert _listed(plan.rows(0, rows)) == EXPECTED[:rows]
     with pytest.raises(AssertionError, match=f"position {WINDOWS * LAYOUT.window} was rendered"):
         plan.rows(rows, 1)
 
@@ -96,9 +97,9 @@ def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_blocks_that_are_missing_are_made_live(missing: int, copy: Path) -> None:
     shutil.rmtree(block_folder(copy, missing))
-    assert _all(_plan(copy), ROWS) == _all(_plan(), ROWS)
+    assert _all(_plan(copy), ROWS) == _live()
     assert _build(copy).made == 1
-    assert _all(_plan(copy), ROWS) == _all(_plan(), ROWS)
+    assert _all(_plan(copy), ROWS) == _live()
 
 
 @settings(max_examples=30, deadline=None)
@@ -112,7 +113,12 @@ def test_training_goes_on_from_any_position(position: int, known: int, missing: 
     assert _listed(resumed.rows(position, count)) == EXPECTED[position : position + count]
 
 
-EXPECTED = _listed(_plan().rows(0, ROWS))
+@cache
+def _live(limits: Limits = LIMITS) -> list[Any]:
+    return _all(_plan(limits=limits), ROWS)
+
+
+EXPECTED = _live()[0]
 
 
 def _global_batch(folder: Path | None, number: int, size: int, ranks: int, micro: int) -> list[list[list[int]]]:
@@ -138,7 +144,7 @@ def test_a_global_batch_is_the_same_for_any_ranks_and_micro_batches(number: int,
     assert [inputs for inputs, _ in expected] == flat
     assert len({str(row) for row in expected}) == 24, "rows differ, so that another order would be seen"
     for ranks in (1, 2, 3, 8):
-        for micro in (1, 3, 5, 24):
+        for micro in (1, 5, 24):
             for folder in (None, whole):
                 assert _global_batch(folder, number, 24, ranks, micro) == expected
 
@@ -194,7 +200,7 @@ def test_shards_in_one_folder_or_put_together_are_the_whole(count: int, whole: P
         assert done.made == len(range(index, 3, count))
         shutil.copytree(tmp_path / str(index) / "blocks", tmp_path / "merged" / "blocks", dirs_exist_ok=True) if done.made else None
     assert _bytes(tmp_path / "one") == _bytes(whole)
-    assert _all(_plan(tmp_path / "merged"), ROWS) == _all(_plan(), ROWS)
+    assert _all(_plan(tmp_path / "merged"), ROWS) == _live()
     merged = _build(tmp_path / "merged")
     assert (merged.made, merged.kept) == (0, 3)
     assert merged.content == _build(whole).content
@@ -363,7 +369,7 @@ def test_a_full_disk_leaves_complete_blocks(tmp_path: Path, whole: Path, monkeyp
         _build(tmp_path)
     monkeypatch.undo()
     assert [path.name for path in (tmp_path / "blocks").iterdir()] == ["000000"]
-    assert _all(_plan(tmp_path), ROWS) == _all(_plan(), ROWS)
+    assert _all(_plan(tmp_path), ROWS) == _live()
     assert _build(tmp_path).made == 2
     assert _bytes(tmp_path) == _bytes(whole)
 
@@ -412,7 +418,7 @@ def test_other_limits_pack_anew_and_leave_the_tokens(copy: Path, tmp_path: Path)
     assert {path: path.read_bytes() for path in before} == before
     _build(tmp_path / "other", limits=limits, parts=parts)
     assert _bytes(copy) == _bytes(tmp_path / "other")
-    assert _all(_plan(copy, limits, parts), ROWS) == _all(_plan(limits=limits), ROWS)
+    assert _all(_plan(copy, limits, parts), ROWS) == _live(limits)
 
 
 def test_packing_anew_that_was_killed_goes_on(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -410,7 +410,7 @@ def test_a_dumped_packaged_recipe_loads_as_itself(name: str, write: Write) -> No
 
 def test_a_dump_states_every_default(write: Write) -> None:
     dumped = yaml.safe_load(dump_recipe(load_recipe(write(LEAST))))
-    assert dumped["packing"] == {"inputs": 1024, "targets": 256, "on_overflow": "truncate-inputs"}
+    assert dumped["packing"] == {"inputs": 1024, "targets": 256, "layout": "paper", "on_overflow": "truncate-inputs"}
     assert dumped["mixture"]["submixtures"]["cot"]["styles"] == {
         "few_shot": 0.5,
         "rationale": 1.0,

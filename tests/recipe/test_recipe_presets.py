@@ -24,7 +24,7 @@ TABLE_22 = {
     "flan-cont-palm-62b": (32, 0.05, 3e-3, 60_000),
     "flan-u-palm-540b": (32, 0.1, 1e-3, 30_000),
 }
-MODERN = ("flan-t5gemma-b-b", "flan-qwen3-1.7b", "flan-olmo-2-1b", "flan-llama-3.2-1b")
+MODERN = ("flan-t5gemma-b-b", "flan-switch-base-8", "flan-qwen3-1.7b", "flan-olmo-2-1b", "flan-llama-3.2-1b")
 
 
 def by_name(name: str) -> str:
@@ -73,7 +73,7 @@ def test_the_opening_states_flops_and_hours_as_computed(name: str) -> None:
 
 def test_shapes_are_for_planning_only_and_not_listed_among_what_can_be_trained() -> None:
     assert set(planning_recipes()) == {f"shapes/{name}" for name in TABLE_22 if "palm" in name}
-    assert not any("palm" in name for name in packaged_recipes())
+    assert not any("palm" in name for name in packaged_recipes() if name.startswith("flan-"))
     assert all(opening(name.removeprefix("shapes/")).startswith("# For planning only: ") for name in planning_recipes())
 
 
@@ -87,6 +87,13 @@ def test_shapes_have_the_parameters_that_palm_states(size: str, billions: float)
         layer = 2 * width * heads * head + 2 * width * head * config["num_key_value_heads"] + 3 * width * config["intermediate_size"]
         assert round((config["num_hidden_layers"] * layer + config["vocab_size"] * width) / 1e9, 2) == billions
         assert config["tie_word_embeddings"] is True
+        assert (config["model_type"], config["num_key_value_heads"], head) == ("cohere", 1, 256)
+        assert config["logit_scale"] == pytest.approx(width**-0.5)
+
+
+def test_inputs_see_one_another_in_u_palm_alone() -> None:
+    attention = {name: load_recipe(by_name(name)).model.attention for name in TABLE_22}
+    assert {name: how for name, how in attention.items() if how} == {"flan-u-palm-540b": "prefix"}
 
 
 @pytest.mark.parametrize("name", MODERN)

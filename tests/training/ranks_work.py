@@ -5,7 +5,6 @@ A case's recipe knows float32 and bf16; models of float64 are made here, so that
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -46,9 +45,12 @@ CASES: dict[str, dict[str, Any]] = {
     "gated-float64": {"batch_size": 4, "micro_batch_size": 1, "momentum": 0.9},
     "llama-float32": {"batch_size": 5, "micro_batch_size": 2, "clip_norm": 0.5},
     "llama-float64": {"batch_size": 3},
+    "t5-bf16": {"batch_size": 3, "precision": "bf16"},
+    "llama-bf16": {"batch_size": 3, "precision": "bf16"},
     "llama-float64-recomputed": {"batch_size": 4, "activation_checkpointing": "full", "z_loss": 1e-3},
 }
 """KIND-DTYPE with the packing, if it is not flat, or a word more."""
+QUICK: dict[str, dict[str, Any]] = {"t5-float64-quick": {"batch_size": 3, "steps": 6, "clip_norm": 0.5}, "llama-float64-quick": {"batch_size": 5, "steps": 6}}
 
 
 class Norm(nn.Module):
@@ -71,8 +73,10 @@ def widened(model: Any) -> Any:
     return model.double()
 
 
-def of_case(place: Path, case: str, **settings: Any) -> Recipe:
-    return recipe(place, case.split("-")[0], **({"steps": STEPS, "learning_rate": 0.005, "every": 20} | CASES[case] | settings))
+def of_case(place: Path, case: str) -> Recipe:
+    return recipe(
+        place, case.split("-")[0], **({"steps": STEPS, "learning_rate": 0.005 if case.startswith("t5") else 0.02, "every": 20} | (CASES | QUICK)[case])
+    )
 
 
 def opened(wanted: Recipe, *, double: bool = False) -> tuple[Any, Any, Any, dict[str, Any]]:
@@ -89,19 +93,22 @@ def opened(wanted: Recipe, *, double: bool = False) -> tuple[Any, Any, Any, dict
 
 
 @contextmanager
-def spied() -> Iterator[dict[int, list[tuple[int, str]]]]:
-    """By step, what this process computed the loss of and counted: (number of a micro-batch's first row, its tokens)."""
-    seen: dict[int, list[tuple[int, str]]] = {}
+def spied(path: Path, world: World) -> Iterator[None]:
+    """Appends what this process computed the loss of and counted to `path`: a line for each micro-batch, with the number of its first row."""
     step_ = Engine.step
 
     def step(self: Engine, number: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
         outcome = step_(self, number, prepared, wish=wish)
-        seen[number] = [(at, tokens_of(batch)) for batch, at, counts in prepared.batches if counts]
+        for batch, at, counts in prepared.batches:
+            if counts:
+                file.write(json.dumps({"step": number, "ranks": world.size, "first": at, "tokens": tokens_of(batch)}) + "\n")
+        file.flush()
         return outcome
 
     Engine.step = step  # type: ignore[method-assign]
     try:
-        yield seen
+        with path.open("a") as file:
+            yield
     finally:
         Engine.step = step_  # type: ignore[method-assign]
 
@@ -112,29 +119,26 @@ def tokens_of(batch: Any) -> str:
     return " ".join(str(number) for number in ids.flatten() if number)
 
 
-def of_step(seen: Sequence[tuple[int, str]]) -> str:
-    """The tokens of a global batch from the micro-batches of all ranks."""
-    return hashlib.sha256(" ".join(tokens for _, tokens in sorted(seen)).encode()).hexdigest()
-
-
-def run_case(place: Path, case: str, folder: Path, world: World) -> dict[int, list[tuple[int, str]]]:
-    """Trains a case in a run folder and leaves its last weights there; gives what this rank saw."""
+def run_case(place: Path, case: str, folder: Path, world: World, nudge: float = 0.0) -> None:
+    """Trains a case in a run folder and leaves its last weights and what each rank saw there. `nudge` is added to one weight."""
     wanted = of_case(place, case)
     model, tokenizer, plan_from, _ = opened(wanted, double="float64" in case)
     packing: Packing = "dense" if case.endswith("dense") else "flat"
+    with torch.no_grad():
+        next(model.parameters())[7, 3] += nudge
     folder.mkdir(parents=True, exist_ok=True)
-    with spied() as seen:
+    with spied(folder / f"seen-{world.rank}.jsonl", world):
         train(wanted, Run(folder), model, tokenizer, plan_from, packing=packing, world=world, label="")
     taken = snapshot(model, None, main=world.main)
     if world.main:
         save_file({name: value.clone() for name, value in taken.weights.items()}, folder / "end.safetensors")
-    return seen
 
 
 def cases(place: Path, folder: Path, names: Sequence[str], world: World) -> None:
     for case in names:
-        seen = run_case(place, case, folder / case, world)
-        (folder / f"{case}-{world.rank}.json").write_text(json.dumps(seen))
+        run_case(place, case, folder / case, world)
+    if world.main:
+        (folder / "mesh.json").write_text(json.dumps(world.mesh.mesh_dim_names if world.mesh else []))
 
 
 def finetuned(path: Path, folder: Path, world: World) -> None:
@@ -150,18 +154,14 @@ def finetuned(path: Path, folder: Path, world: World) -> None:
             os.kill(os.getpid(), getattr(signal, os.environ.get("SIGNAL", "SIGKILL")))
 
     Progress.show = show  # type: ignore[method-assign]
-    with spied() as seen:
-        try:
-            finetuning.finetune(load_recipe(str(path)), Run(folder), label="")
-        finally:
-            text = json.dumps({"rank": world.rank, "seen": seen})
-            (folder.parent / f"seen-{folder.name}-{world.size}-{world.rank}.json").write_text(text)
+    with spied(folder / f"seen-{world.rank}.jsonl", world):
+        finetuning.finetune(load_recipe(str(path)), Run(folder), label="")
 
 
 def evaluated(place: Path, folder: Path, world: World) -> None:
     """What in-loop validation and generation give on the ranks, of an Engine's model between two steps."""
     for kind in ("t5", "gated", "llama"):
-        wanted = with_validation(recipe(place, kind, dropout=0.1, steps=4, batch_size=3))
+        wanted = with_validation(recipe(place, kind, steps=4, batch_size=3))
         model, tokenizer, plan_from, validation = opened(wanted)
         stream, encoder = prepare(wanted, validation, tokenizer, joint=kind == "llama")
         plan = Plan(stream, encoder, window=20)
@@ -184,33 +184,33 @@ def with_validation(wanted: Recipe, rows: int = 3) -> Recipe:
 PROMPTS = [[4, 6, 7, 1], [5, 9, 8, 9, 1], [4, 13, 13, 1]]
 
 
-def answers(model: Any, device: torch.device, **settings: Any) -> list[list[int]]:
-    """Twelve greedy tokens for each prompt alone."""
+def answers(model: Any, device: torch.device, tokens: int = 12, **settings: Any) -> list[list[int]]:
+    """So many greedy tokens for each prompt alone."""
     found = []
     for prompt in PROMPTS:
         ids = torch.tensor([prompt], device=device)
-        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, min_new_tokens=12, do_sample=False, **settings)
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, **settings)
         found.append(out[0].tolist())
     return found
 
 
 def generated(place: Path, folder: Path, world: World) -> None:
-    """Generation by models that were sharded for nothing else; the second rank asks in another order."""
+    """Generation by models that were sharded for nothing else; the second rank asks for fewer tokens, and must wait for the first."""
     for kind in ("t5", "gated", "llama"):
         model = random_model(place, kind)
         shard_for_generation(model, world)
-        found = answers(model, world.device, synced_gpus=True)
+        found = answers(model, world.device, 12 - 5 * world.rank, synced_gpus=True)
         (folder / f"{kind}-tokens-{world.rank}.json").write_text(json.dumps(found))
 
 
 def random_model(place: Path, kind: str) -> Any:
-    """Weights so large that tokens differ from one another."""
+    """Weights so large that prompts get answers of their own, which was tried out."""
     wanted = recipe(place, kind)
     model = load.load_model(wanted.model, load.load_tokenizer(wanted.model), 5).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 2:
-                parameter.mul_(6.0)
+                parameter.mul_(12.0 if kind == "t5" else 1.5)
     return model
 
 
@@ -219,6 +219,7 @@ def main(what: str, *arguments: str) -> int:
     world = join_world()
     try:
         first, second, *rest = map(Path, arguments)
+        second.mkdir(parents=True, exist_ok=True)
         if what == "cases":
             cases(first, second, [str(name) for name in rest], world)
         else:
@@ -226,9 +227,26 @@ def main(what: str, *arguments: str) -> int:
     except OpenflanError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    world.barrier()
     leave_world()
     return 0
 
 
+def forked(size: int, machines: int, *arguments: str) -> None:
+    """Runs `main` as so many ranks, as a cluster's own launcher would, but importing once; prints their exit codes."""
+    children = []
+    local = size // machines
+    for rank in range(size):
+        child = os.fork()
+        if child == 0:
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank % local), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(local)}
+            sys.exit(main(*arguments))
+        children.append(child)
+    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]))
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    if sys.argv[1] == "fork":
+        forked(int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
+    else:
+        sys.exit(main(*sys.argv[1:]))

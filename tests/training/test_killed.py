@@ -14,14 +14,20 @@ from openflan.training import checkpoints
 from openflan.training.finetune import finetune
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, time
 from openflan.recipe.load import load_recipe
 from openflan.run import Run
 from openflan.training.finetune import finetune
 from openflan.training.progress import Progress
 from pathlib import Path
 
-Progress.show = lambda self, step, metrics: os.kill(os.getpid(), signal.SIGKILL) if step == 3 else None
+def show(self, step, metrics):
+    if step == 3:
+        while not (Run(Path(sys.argv[2])).checkpoints / "step-2").is_dir():  # it is written beside training
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Progress.show = show
 finetune(load_recipe(sys.argv[1]), Run(Path(sys.argv[2])))
 """
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -325,6 +326,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(
         raise error
 
     def fill() -> None:
+        # The checkpoint of step 2 is written beside training.
+        while not (run.checkpoints / "step-2").is_dir():
+            time.sleep(0.01)
         if where == "statistics":
             monkeypatch.setattr(checkpoints, "save_file", full)
         else:

@@ -93,7 +93,7 @@ def check_side(name: str) -> None:
 
 def components(scores: Iterable[Mapping[str, Any]]) -> set[str]:
     """The components of results of an evaluation, as `comparison` names them."""
-    return {f"{one['benchmark']}-{one['mode']}" + (f"-{one['split']}" if one["split"] else "") for one in scores}
+    return {f"{one['benchmark']}-{one['mode']}{one.get('variant', '')}" + (f"-{one['split']}" if one["split"] else "") for one in scores}
 
 
 def print_comparison(found: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ _SPLIT = typer.Option(None, help="mmlu: validation (default, as in the paper's T
 
 
 def evaluate(
-    model: str = typer.Argument(help="A run folder, a Hugging Face folder, or a hub id."),
+    model: str = typer.Argument(help="A run folder, a Hugging Face folder, a hub id, or the address of a server, http://HOST:PORT/v1."),
     benchmark: list[str] = typer.Option([], help=f"One of {NAMES}; a task of --data, such as niv2/NAME; or {OWN_HELP}. May be repeated."),
     suite: str | None = typer.Option(None, help=f"Several at once: {', '.join(SUITES)}. flan: the six components of the paper's normalized average."),
     mode: str = _MODE,
@@ -38,6 +38,18 @@ def evaluate(
     shots: int | None = _SHOTS,
     split: str | None = _SPLIT,
     max_tokens: int | None = typer.Option(None, min=1, help="The most tokens of a generation."),
+    samples: int = typer.Option(1, min=1, help="Self-consistency: so many samples of each question, decided by majority; the paper has 40."),
+    temperature: float | None = typer.Option(None, min=0, help="Of samples; 0.7 where there are several, otherwise decoding is greedy."),
+    top_k: int | None = typer.Option(None, min=0, help="Samples are drawn from so many likeliest tokens; 40 if absent, 0: from all."),
+    seed: int = typer.Option(0, help="Of samples."),
+    likelihood: bool = typer.Option(False, "--likelihood", help="Choose the likeliest of a question's options instead of generating."),
+    normalized: bool = typer.Option(False, "--normalized", help="With --likelihood: by the log-probability a token, so that long options are not behind."),
+    context: int | None = typer.Option(None, min=1, help="The most tokens of a prompt (causal models: with its generation)."),
+    dtype: str | None = typer.Option(None, help="float32 (default up to about 1 billion parameters) or bfloat16."),
+    chat: bool = typer.Option(False, "--chat", help="Prompts become messages in the model's chat template."),
+    model_name: str | None = typer.Option(None, help="Of a server: the model's name there. Keys: OPENFLAN_API_KEY or OPENAI_API_KEY in the environment."),
+    parallel: int = typer.Option(8, min=1, help="Of a server: calls under way at once."),
+    per_minute: float = typer.Option(0, min=0, help="Of a server: the most calls that begin in a minute; 0: no limit."),
     checkpoint: str | None = typer.Option(None, help="Of a run: last (default), base, or a step."),
     run: Path | None = typer.Option(None, help="Where generations and scores go; default: the run, else runs/NAME."),
     against: str | None = typer.Option(None, help="Compare afterwards with another run, FOLDER[:LABEL], or with paper:NAME such as paper:flan-t5-base."),
@@ -53,8 +65,13 @@ def evaluate(
     optional are `instruction`, `options`, `metric`, `extraction`, `answer_phrases`, `exemplars`, `shots`, `rationale`, `stop` and `max_tokens`.
 
     Examples: `openflan evaluate runs/mine --suite flan --data DATA --limit 10`,
-    `openflan evaluate runs/mine --benchmark bbh --mode cot --data DATA`
+    `openflan evaluate runs/mine --benchmark bbh --mode cot --data DATA`,
+    `openflan evaluate runs/mine --benchmark gsm8k --mode cot --samples 40 --data DATA`,
+    `openflan evaluate http://localhost:8000/v1 --model-name NAME --benchmark mmlu --data DATA`
     """
+    from openflan.cli.engines import decoding_of, folder_name, locate, open_engine
+
+    decoding = decoding_of(samples, temperature, top_k, seed, likelihood=likelihood, normalized=normalized)
     if offline:
         # Read by the hub's libraries when they are first imported, which is below.
         os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
@@ -64,24 +81,33 @@ def evaluate(
         fetch_files(benchmark, suite)
     found = chosen_benchmarks(benchmark, suite, mode, data, shots=shots, split=split, limit=limit)
     chosen = subset_of(found, subset.split(",") if subset else None)
-    from openflan.models.locate import locate_model
     from openflan.run import Run
 
-    located = locate_model(model, checkpoint)
-    folder = Run(run) if run else located.run or Run(Path("runs") / Path(model).name)
+    located = locate(model, checkpoint, model_name)
+    folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))
     check_prompts(chosen)
     if against:
         check_side(against)
     quiet_libraries()
     from openflan.evaluation.record import evaluate_into
-    from openflan.inference.huggingface import HuggingFaceEngine
 
-    engine = HuggingFaceEngine.load(located.name)
+    engine = open_engine(located, model_name=model_name, chat=chat, context=context, dtype=dtype, parallel=parallel, per_minute=per_minute)
     scores, total, began = [], _Total(), time.monotonic()
     for one, tasks in chosen:
         with _Bar(f"{one.name} {one.mode}") as bar:
             scores.append(
-                evaluate_into(folder, located.label, one, engine, limit=limit, subset=tasks, max_tokens=max_tokens, progress=bar.show, generated=total.add)
+                evaluate_into(
+                    folder,
+                    located.label,
+                    one,
+                    engine,
+                    limit=limit,
+                    subset=tasks,
+                    max_tokens=max_tokens,
+                    progress=bar.show,
+                    generated=total.add,
+                    decoding=decoding,
+                )
             )
     typer.echo(f"{total.text} in {time.monotonic() - began:,.0f} s", err=True)
     mine, rules = f"{folder.folder}:{located.label}", [one for one, _ in chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -26,6 +27,9 @@ def finetune(
     build: Path | None = typer.Option(None, help="Tokens and rows that `openflan build` made; default: the run's own, if it has any."),
     strict: bool = typer.Option(False, "--strict", help="Refuse a model that cannot be packed, instead of padding its examples."),
     restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds, its build excepted."),
+    allow_changes: bool = typer.Option(
+        False, "--allow-changes", help="Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps what did."
+    ),
 ) -> None:
     """Finetune a model; the same command again goes on where it stopped.
 
@@ -35,11 +39,13 @@ def finetune(
 
     `openflan finetune --data rows.jsonl --base google/t5-small-lm-adapt`
 
-    `torchrun --nproc-per-node 8 -m openflan finetune recipes/mine.yaml`
+    `torchrun --nproc-per-node 8 -m -- openflan finetune recipes/mine.yaml`
     """
     recipe = recipe_of(arguments or [], data, base, wordings)
     folder = Run(run or Path("runs") / recipe.name)
-    if restart:
+    main = os.environ.get("RANK", "0") == "0"
+    if restart and main:
+        # The other processes of torchrun look at the folder only once they have met this one.
         start_anew(folder)
     quiet_libraries()
     from openflan.held_out import evaluator
@@ -47,9 +53,11 @@ def finetune(
     from openflan.training.world import leave_world
 
     try:
-        train(recipe, folder, build=build, strict=strict, evaluate=evaluator(recipe, folder))
+        train(recipe, folder, build=build, strict=strict, allow_changes=allow_changes, evaluate=evaluator(recipe, folder))
     finally:
         leave_world()
+    if not main:
+        return
     typer.echo(f"model: {folder.model}")
     next_command(f'openflan generate {folder.folder} "Your prompt"   or   openflan report {folder.folder}')
 

@@ -43,7 +43,7 @@ def print_ledger(recipe: str, name: str, steps: int, ledger: Mapping[str, Any], 
     print_counts("rows left out as overlaps", _by_task(tasks, "overlaps_dropped"))
     typer.echo()
     _capacities(ledger["capacities"], ledger["measured"]["examples"])
-    _estimates(ledger["estimates"], steps)
+    print_estimates(ledger["estimates"], steps)
     next_command(f"openflan finetune {recipe}")
 
 
@@ -121,7 +121,8 @@ def _capacities(proposals: Sequence[Mapping[str, Any]], examples: int) -> None:
     print_table("capacities", columns, rows)
 
 
-def _estimates(found: Mapping[str, Any], steps: int) -> None:
+def print_estimates(found: Mapping[str, Any], steps: int) -> None:
+    """Prints a ledger's estimates of memory and time."""
     memory = found["memory"]
     parts = " + ".join(f"{_size(memory[part])} {part}" for part in ("weights", "gradients", "optimizer", "activations", "logits"))
     typer.echo("estimates, from the configuration and not from a run:")

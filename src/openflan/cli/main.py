@@ -12,7 +12,7 @@ import warnings
 import typer
 
 from openflan import __version__
-from openflan.cli import build, compare, evaluate, finetune, generate, mixture, overlap, quickstart, report, score, tasks, wordings
+from openflan.cli import build, compare, convert, evaluate, finetune, generate, mixture, overlap, pretrain, quickstart, report, run, score, tasks, wordings
 from openflan.errors import OpenflanError
 
 app = typer.Typer(
@@ -29,13 +29,16 @@ app.add_typer(wordings.app, name="wordings")
 app.command("mixture")(mixture.mixture)
 app.command("overlap")(overlap.overlap)
 app.command("build")(build.build_)
+app.command("pretrain")(pretrain.pretrain)
 app.command("finetune")(finetune.finetune)
+app.command("run")(run.run)
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
 app.command("compare")(compare.compare)
 app.command("show")(evaluate.show)
 app.command("generate")(generate.generate)
 app.command("report")(report.report)
+app.add_typer(convert.app, name="convert")
 
 
 def _version(wanted: bool) -> None:

@@ -22,7 +22,8 @@ class Example:
 
     `cluster` names what it shares with other questions (a passage), where only the data tells. `fewer(count)` is the prompt with the first `count`
     exemplars only; without it the prompt cannot be shortened. `exemplar_split` is where the exemplars come from, if that changes which rows are asked;
-    `exemplars_dropped` counts those left out because the prompt would not have fitted.
+    `exemplars_dropped` counts those left out because the prompt would not have fitted. `options` are the texts that may follow the prompt where there
+    are such, with the white space between them and the prompt: what is scored by likelihood.
     """
 
     task: str
@@ -34,6 +35,7 @@ class Example:
     fewer: Callable[[int], str] | None = field(default=None, compare=False, repr=False)
     exemplar_split: str | None = None
     exemplars_dropped: int = 0
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def held_out_benchmark(
         name=name,
         mode=mode,
         tasks={key: BenchmarkTask(sizes[key], _chance(task, sizes[key]), metric=own[key].own) for key, task in tasks.items()},
-        examples=partial(_examples, tasks, sizes, render, fewer),
+        examples=partial(_examples, tasks, sizes, render, fewer, mode == "direct"),
         extract=_extract_rationale if mode == "cot" else _extract_direct,
         compare=rules.pop(),
         averages={"average": tuple(tasks)},
@@ -84,17 +84,25 @@ def _row_chance(row: Row) -> float:
 
 
 def _examples(
-    tasks: Mapping[str, Task], sizes: Mapping[str, int], render: Callable[[Task, int], Prompted], fewer: Callable[[Task, int, int], str] | None, key: str
+    tasks: Mapping[str, Task],
+    sizes: Mapping[str, int],
+    render: Callable[[Task, int], Prompted],
+    fewer: Callable[[Task, int, int], str] | None,
+    direct: bool,
+    key: str,
 ) -> Sequence[Example]:
     task = tasks[key]
-    return [_example(task, key, index, render(task, index), partial(fewer, task, index) if fewer else None) for index in range(sizes[key])]
+    return [_example(task, key, index, render(task, index), partial(fewer, task, index) if fewer else None, direct) for index in range(sizes[key])]
 
 
-def _example(task: Task, key: str, index: int, prompted: Prompted, fewer: Callable[[int], str] | None) -> Example:
+def _example(task: Task, key: str, index: int, prompted: Prompted, fewer: Callable[[int], str] | None, direct: bool) -> Example:
     references = task.rows[index].get("references", ())
     others = tuple(reference for reference in references if reference != prompted.answer) if not isinstance(references, str) else (references,)
     target = (prompted.answer, *others) if others else prompted.answer
-    return Example(key, index, prompted.inputs, target, len(getattr(prompted, "exemplars", ())), fewer=fewer)
+    options = task.rows[index].get("options", ()) if direct else ()
+    between = "" if prompted.inputs[-1:].isspace() else " "
+    listed = () if isinstance(options, str) or not options else tuple(f"{between}{option}" for option in options)
+    return Example(key, index, prompted.inputs, target, len(getattr(prompted, "exemplars", ())), fewer=fewer, options=listed)
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:

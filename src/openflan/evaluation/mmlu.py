@@ -96,8 +96,9 @@ def _examples(data: Path | None, mode: str, shots: int, split: str, ending: str,
         return _QUESTION.join([header, *blocks[:count], question]) + end
 
     asked = [(_asked(row), row[-1]) for row in rows]
+    options = () if mode == "cot" else tuple(f" ({letter})" for letter in LETTERS)
     return [
-        Example(subject, index, prompt(question, len(blocks)), target, len(blocks), fewer=partial(prompt, question))
+        Example(subject, index, prompt(question, len(blocks)), target, len(blocks), fewer=partial(prompt, question), options=options)
         for index, (question, target) in enumerate(asked)
     ]
 

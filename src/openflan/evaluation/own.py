@@ -60,7 +60,10 @@ def own_benchmark(path: Path, mode: Literal["direct", "cot"] = "direct", *, shot
         return instruction + "\n\n".join([*blocks[:count], _filled(pattern, row) + end])
 
     def examples(task: str) -> Sequence[Example]:
-        return [Example(task, index, prompt(row, len(blocks)), row.target, len(blocks), fewer=partial(prompt, row)) for index, row in enumerate(tasks[task])]
+        return [
+            Example(task, index, prompt(row, len(blocks)), row.target, len(blocks), fewer=partial(prompt, row), options=_options(row, own, mode))
+            for index, row in enumerate(tasks[task])
+        ]
 
     metric = METRICS.get(own.metric, _LETTER)
     return Benchmark(
@@ -95,6 +98,13 @@ def _filled(pattern: Pattern, row: OwnRow) -> str:
         return pattern.fill({**row.fields, **listed})
     except KeyError as error:
         raise InputError(f"{row.place}: lacks `{error.args[0]}`, which the prompt shows; it has {', '.join(row.fields)}") from None
+
+
+def _options(row: OwnRow, own: OwnBenchmark, mode: str) -> tuple[str, ...]:
+    """What may follow the prompt, as exemplars have it: letters where they are asked for, otherwise the options' texts; nothing with rationales."""
+    if mode == "cot":
+        return ()
+    return tuple(f" ({letter})" if own.metric == "letter" else f" {option}" for letter, option in zip(LETTERS, row.options, strict=False))
 
 
 def _answered(row: OwnRow, own: OwnBenchmark, mode: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.generations import read_generations
-from openflan.evaluation.run import Generated, generate_to
+from openflan.evaluation.run import GREEDY, Decoding, Generated, generate_to
 from openflan.evaluation.saved import score_file
 from openflan.evaluation.shots import shown
 from openflan.inference.protocol import Engine
@@ -26,22 +26,28 @@ def evaluate_into(
     max_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     generated: Callable[[Generated], None] | None = None,
+    decoding: Decoding = GREEDY,
 ) -> dict[str, Any]:
     """Generates what is missing, scores what is there, and puts the score into `scores.json` in place of an earlier one of the same model,
-    benchmark, mode and split.
+    benchmark, mode, split and decoding.
 
     `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`, `subset`) is marked `partial`. Another split
     than the usual one has a folder of its own. `generated` is told what was done. The score also says how many exemplars the prompts had; where a
     task's own measure is not accuracy, `own_average` is the mean of the tasks' own.
     """
-    path = run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}.jsonl"
-    done = generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress)
+    path = run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}{decoding.variant}.jsonl"
+    done = generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress, decoding=decoding)
     if generated:
         generated(done)
-    score = {"model": label, **score_file(path, benchmark, partial=True), "split": benchmark.split}
+    score = {
+        "model": label,
+        **score_file(path, benchmark, partial=True),
+        "split": benchmark.split,
+        **({"variant": decoding.variant} if decoding.variant else {}),
+    }
     score |= shown(one for _, one in read_generations(path)).as_json() | _own_average(score, benchmark)
-    same = ("model", "benchmark", "mode", "split")
-    others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other.get(key, "") != score[key] for key in same)]
+    same = ("model", "benchmark", "mode", "split", "variant")
+    others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other.get(key, "") != score.get(key, "") for key in same)]
     write_json(run.scores, {"scores": [*others, score]})
     return score
 

@@ -8,17 +8,47 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
 from openflan.evaluation.shots import fitted
-from openflan.inference.protocol import Completion, Engine, Request
+from openflan.inference.protocol import Engine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
 
 _HASH_DIGITS = 16
+
+
+_DECIMALS = 6
+"""Of the log-probabilities that are written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How questions are answered: greedily at `temperature` 0, else by `samples` draws from the `top_k` likeliest tokens (0: all), or by choosing the
+    option with the highest log-probability, that of the whole text (`sum`) or a token's on average (`mean`).
+    """
+
+    samples: int = 1
+    temperature: float = 0.0
+    top_k: int = 0
+    seed: int = 0
+    likelihood: Literal["sum", "mean"] | None = None
+
+    @property
+    def variant(self) -> str:
+        """What is added to a file's name and stands in scores: nothing for greedy decoding, and no number of samples, as files are added to."""
+        if self.likelihood:
+            return "-likelihood" if self.likelihood == "sum" else "-likelihood-normalized"
+        if self.temperature == 0:
+            return ""
+        return f"-t{self.temperature:g}-k{self.top_k}" + (f"-seed{self.seed}" if self.seed else "")
+
+
+GREEDY = Decoding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +70,14 @@ def generate_to(
     subset: Sequence[str] | None = None,
     max_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    decoding: Decoding = GREEDY,
 ) -> Generated:
     """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of those in `subset`.
 
     Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first. `progress(done, total)` is called at the start and
-    after every generation. Raises InputError if the file belongs to another benchmark, model, prompt or decoding.
+    after every generation. A question some of whose samples are there is asked as a whole again, as samples share most of their work; those that are
+    there stay. Raises InputError if the file belongs to another benchmark, model, prompt or decoding, or if likelihoods are asked of a benchmark
+    without options or an engine that has none.
     """
     if path.suffix == ".gz":
         raise InputError(f"{path}: generations are appended to plain .jsonl; compress the file when it is finished")
@@ -52,29 +85,34 @@ def generate_to(
         raise InputError(f"`--limit {limit}` leaves nothing to evaluate: expected at least 1")
     room = max_tokens or benchmark.max_tokens
     examples = [fitted(example, engine, room) for task in chosen_tasks(benchmark, subset) for example in benchmark.examples(task)[:limit]]
-    requests = [Request(one.prompt, room, benchmark.tasks[one.task].stop) for one in examples]
-    keys = [request_key(engine.fingerprint, request) for request in requests]
+    questions = [_question(benchmark, one, room, decoding) for one in examples]
+    wanted = [(position, sample) for position in range(len(examples)) for sample in range(decoding.samples)]
+    keys = {(position, sample): request_key(engine.fingerprint, questions[position], sample) for position, sample in wanted}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     whole_lines(path)
-    pending = _missing(path, benchmark, examples, keys)
-    done = len(examples) - len(pending)
+    missing = _missing(path, benchmark, examples, keys)
+    pending = list(dict.fromkeys(position for position, sample in wanted if (position, sample) in missing))
+    done = len(wanted) - len(missing)
+    new, too_long, tokens = len(missing), 0, 0
     if progress:
-        progress(done, len(examples))
-    too_long = tokens = 0
+        progress(done, len(wanted))
     with path.open("a", encoding="utf-8", newline="\n") as file:
-        for place, completion in engine.generate([requests[position] for position in pending]):
+        for place, answer in _answers(engine, benchmark, [questions[position] for position in pending], decoding):
             position = pending[place]
-            file.write(_line(benchmark, examples[position], completion, keys[position]))
+            if (position, answer.sample) not in missing:
+                continue
+            missing.discard((position, answer.sample))
+            file.write(_line(benchmark, examples[position], answer, keys[position, answer.sample]))
             file.flush()
-            too_long += completion.finish == "too-long"
-            tokens += completion.tokens
+            too_long += answer.finish == "too-long"
+            tokens += answer.tokens
             done += 1
             if progress:
-                progress(done, len(examples))
-    if done != len(examples):
-        raise RuntimeError(f"the engine answered {done - len(examples) + len(pending)} of {len(pending)} requests")
-    return Generated(len(pending), len(examples) - len(pending), too_long, tokens)
+                progress(done, len(wanted))
+    if missing:
+        raise RuntimeError(f"the engine left {len(missing)} of {new} generations out")
+    return Generated(new, len(wanted) - new, too_long, tokens)
 
 
 def chosen_tasks(benchmark: Benchmark, subset: Sequence[str] | None) -> list[str]:
@@ -88,46 +126,108 @@ def chosen_tasks(benchmark: Benchmark, subset: Sequence[str] | None) -> list[str
     return [name for name in benchmark.tasks if name in subset]
 
 
-def request_key(fingerprint: str, request: Request, sample: int = 0) -> str:
+def request_key(fingerprint: str, request: Request | LikelihoodRequest, sample: int = 0) -> str:
     """What a generation depends on, as 64 hexadecimal digits: weights, prompt, decoding, and which sample it is."""
-    decoding = {"greedy": True, "max_tokens": request.max_tokens, "stop": request.stop}
+    decoding: dict[str, object]
+    if isinstance(request, LikelihoodRequest):
+        decoding = {"likelihood": request.options}
+    elif request.temperature == 0:
+        decoding = {"greedy": True, "max_tokens": request.max_tokens, "stop": request.stop}
+    else:
+        drawn = {"temperature": request.temperature, "top_k": request.top_k, "seed": request.seed}
+        decoding = {"greedy": False, "max_tokens": request.max_tokens, "stop": request.stop, **drawn}
     return hashlib.sha256(json.dumps([fingerprint, request.prompt, decoding, sample]).encode()).hexdigest()
 
 
-def _missing(path: Path, benchmark: Benchmark, examples: Sequence[Example], keys: Sequence[str]) -> list[int]:
-    """Positions of examples that the file does not hold yet."""
+def _question(benchmark: Benchmark, example: Example, room: int, decoding: Decoding) -> Request | LikelihoodRequest:
+    if not decoding.likelihood:
+        how = {"samples": decoding.samples, "temperature": decoding.temperature, "top_k": decoding.top_k, "seed": decoding.seed}
+        return Request(example.prompt, room, benchmark.tasks[example.task].stop, **how)  # type: ignore[arg-type]
+    if not example.options:
+        raise InputError(
+            f"{example.task} {example.index} of {benchmark.name} {benchmark.mode} has no options to choose among: leave `--likelihood` out, "
+            "or use it with mmlu, microflan or a benchmark of your own with `options`, in `--mode direct`"
+        )
+    return LikelihoodRequest(example.prompt, example.options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What becomes a line: the text, how it ended, and for likelihoods what each option was worth."""
+
+    text: str
+    tokens: int
+    finish: str
+    sample: int
+    scored: dict[str, object]
+
+
+def _answers(engine: Engine, benchmark: Benchmark, questions: Sequence[Request | LikelihoodRequest], decoding: Decoding) -> Iterator[tuple[int, _Answer]]:
+    if not decoding.likelihood:
+        for place, one in engine.generate([question for question in questions if isinstance(question, Request)]):
+            yield place, _Answer(one.text, one.tokens, one.finish, one.sample, {})
+        return
+    if not isinstance(engine, LikelihoodEngine):
+        raise InputError(f"{benchmark.name} cannot be scored by likelihood here: this engine generates only; leave `--likelihood` out, or give local weights")
+    asked = [question for question in questions if isinstance(question, LikelihoodRequest)]
+    for place, scores in engine.loglikelihood(asked):
+        if scores.too_long:
+            yield place, _Answer("", 0, "too-long", 0, {})
+        else:
+            yield place, _chosen(asked[place].options, scores, normalized=decoding.likelihood == "mean")
+
+
+def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -> _Answer:
+    """The likeliest option, the first of equals; a whole text's probability, or with `normalized` that of a token of it on average."""
+    values = [value / count if normalized else value for value, count in zip(scores.log_probabilities, scores.tokens, strict=True)]
+    best = max(range(len(values)), key=values.__getitem__)
+    kept = {
+        "options": list(options),
+        "log_probabilities": [round(value, _DECIMALS) for value in scores.log_probabilities],
+        "option_tokens": list(scores.tokens),
+    }
+    return _Answer(options[best].strip(), sum(scores.tokens), "eos", 0, {**kept, "likelihood": "mean" if normalized else "sum"})
+
+
+def _missing(path: Path, benchmark: Benchmark, examples: Sequence[Example], keys: Mapping[tuple[int, int], str]) -> set[tuple[int, int]]:
+    """Positions of examples and samples that the file does not hold yet."""
     there = {question: generation.request for question, generation in _by_question(path, benchmark).items()}
-    for example, key in zip(examples, keys, strict=True):
-        if there.get((example.task, example.index), key) != key:
+    missing = set()
+    for (position, sample), key in keys.items():
+        example = examples[position]
+        held = there.get((example.task, example.index, sample))
+        if held is None:
+            missing.add((position, sample))
+        elif held != key:
             raise InputError(
                 f"{path} holds {example.task} {example.index} from another model, prompt or decoding: use another file, or start anew with `--restart`"
             )
-    return [position for position, example in enumerate(examples) if (example.task, example.index) not in there]
+    return missing
 
 
-def _by_question(source: Path | Iterable[str], benchmark: Benchmark) -> dict[tuple[str, int], Generation]:
-    """Generations by (task, index), each checked to be one of this benchmark's and the only one."""
-    found: dict[tuple[str, int], Generation] = {}
+def _by_question(source: Path | Iterable[str], benchmark: Benchmark) -> dict[tuple[str, int, int], Generation]:
+    """Generations by (task, index, sample), each checked to be one of this benchmark's and the only one."""
+    found: dict[tuple[str, int, int], Generation] = {}
     for place, one in checked_generations(source, benchmark):
-        if one.sample != 0:
-            raise InputError(f"{place}: sample {one.sample} of {one.task} {one.index}; only one sample (0) of each question is scored")
-        if (one.task, one.index) in found:
-            raise InputError(f"{place}: {one.task} {one.index} is there twice: keep one of the lines")
-        found[one.task, one.index] = one
+        if (one.task, one.index, one.sample) in found:
+            which = f" sample {one.sample}" if one.sample else ""
+            raise InputError(f"{place}: {one.task} {one.index}{which} is there twice: keep one of the lines")
+        found[one.task, one.index, one.sample] = one
     return found
 
 
-def _line(benchmark: Benchmark, example: Example, completion: Completion, key: str) -> str:
+def _line(benchmark: Benchmark, example: Example, answer: _Answer, key: str) -> str:
     fields = {
         "benchmark": benchmark.name,
         "mode": benchmark.mode,
         "task": example.task,
         "index": example.index,
-        "sample": 0,
-        "generation": completion.text,
+        "sample": answer.sample,
+        "generation": answer.text,
         "target": example.target,
-        "finish": completion.finish,
-        "tokens": completion.tokens,
+        "finish": answer.finish,
+        "tokens": answer.tokens,
+        **answer.scored,
         "exemplars": example.exemplars,
         "exemplars_dropped": example.exemplars_dropped,
         **({"exemplar_split": example.exemplar_split} if example.exemplar_split else {}),

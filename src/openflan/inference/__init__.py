@@ -1,6 +1,7 @@
 """Text from models: what is asked, what comes back, and the engines that answer. Importing this package loads no model library."""
 
+from openflan.inference.http import HttpEngine
 from openflan.inference.huggingface import HuggingFaceEngine
-from openflan.inference.protocol import Completion, Engine, Finish, Request
+from openflan.inference.protocol import Completion, Engine, Finish, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
 
-__all__ = ["Completion", "Engine", "Finish", "HuggingFaceEngine", "Request"]
+__all__ = ["Completion", "Engine", "Finish", "HttpEngine", "HuggingFaceEngine", "LikelihoodEngine", "LikelihoodRequest", "OptionScores", "Request"]

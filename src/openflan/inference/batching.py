@@ -102,7 +102,8 @@ def decode(decoder: Decoder, prompts: Iterable[Prompt], ending: Ending, budget: 
     following: list[int] = []
     spent = 0
     while waiting or admitted or active:
-        spent += _admit(decoder, waiting, admitted, left, budget, spent, len(active))
+        while taken := _admit(decoder, waiting, admitted, left, budget, spent, len(active)):
+            spent += taken
         while admitted and len(active) < budget.rows:
             prompt = admitted[0]
             row = prompt.rows[len(prompt.rows) - left[prompt]]
@@ -132,9 +133,7 @@ def decode(decoder: Decoder, prompts: Iterable[Prompt], ending: Ending, budget: 
                 spent -= _cost(prompt)
 
 
-def _admit(
-    decoder: Decoder, waiting: deque[Prompt], admitted: deque[Prompt], left: dict[Prompt, int], budget: Budget, spent: int, active: int
-) -> int:
+def _admit(decoder: Decoder, waiting: deque[Prompt], admitted: deque[Prompt], left: dict[Prompt, int], budget: Budget, spent: int, active: int) -> int:
     """Reads prompts while there is room for them and a row of each; gives the tokens they take."""
     free = budget.rows - active - sum(left[prompt] for prompt in admitted)
     arrivals: list[Prompt] = []

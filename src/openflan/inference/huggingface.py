@@ -1,30 +1,36 @@
-"""Greedy generation with transformers, for any model its Auto classes load.
+"""Generation and likelihoods with models that transformers loads: our own decoding where it is exact, transformers' `generate` elsewhere.
 
-Decisions: float32, so that a completion does not depend on what else is in the batch; a prompt that does not fit is answered with `too-long`
-instead of being cut, because a cut loses the instruction or the exemplars and the score would look valid; the folder's own sampling settings are
-replaced, because a repetition penalty hidden in generation_config.json is not greedy decoding. Price: twice the memory of bfloat16. A row that has
-finished stays in its batch until the batch is done: transformers' `generate` cannot drop rows.
+Decisions: float32 up to about a billion parameters, so that a completion depends on what else is in the batch only where two tokens are as good as
+equally likely, and bfloat16 above, which the fingerprint says; a prompt that does not fit is answered with `too-long` instead of being cut, because a
+cut loses the instruction or the exemplars and the score would look valid; the folder's own sampling settings are not used, because a repetition
+penalty hidden in generation_config.json is not greedy decoding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openflan.errors import InputError
-from openflan.inference.protocol import Completion, Finish, Request
-from openflan.models.folder import Separator, fingerprint, model_folder, separator_of
+from openflan.errors import InputError, did_you_mean
+from openflan.inference.limits import Way, batch_tokens_of, context_of, end_of_sequence, evaluating, way_of
+from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
+from openflan.models.folder import Separator, model_folder, separator_of
 
 if TYPE_CHECKING:
-    import torch
+    from openflan.inference.batching import Prompt
 
-RELATIVE_CONTEXT = 2048
-"""Input tokens allowed to a model without a position limit: T5's `n_positions` of 512 is a pretraining length, FLAN v2 trains on 2048."""
+DTYPES = ("float32", "bfloat16")
+FLOAT32_PARAMETERS = 1_500_000_000
+"""The largest model that is computed in float32 unless a dtype is named: those that are called "1B" have up to 1.5 billion parameters."""
 
-_STOP_SLACK = 8
-"""Tokens looked at beyond a stop string's length in bytes; one token is at least one byte, special ones may be empty."""
+_ENGINE = "openflan decoding 1"
+_MOST_ROWS = {"cpu": 64, "cuda": 512}
+_TOGETHER = {"cpu": 1, "cuda": 32}
+"""Prompts read at once: on a CPU one is a matrix large enough."""
+_SCORED_TOKENS = {"cpu": 4_096, "cuda": 65_536}
+_LOGITS_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class HuggingFaceEngine:
     """A loaded seq2seq or causal model.
 
     `context` is the most tokens of a prompt (seq2seq) or of prompt and generation together (causal). `separator` is what follows a causal prompt.
+    With `chat` a prompt is a user's message in the tokenizer's chat template.
     """
 
     model: Any
@@ -43,6 +50,8 @@ class HuggingFaceEngine:
     eos: frozenset[int]
     pad: int
     batch_tokens: int
+    way: Way = "transformers"
+    chat: bool = False
 
     @classmethod
     def load(
@@ -50,42 +59,92 @@ class HuggingFaceEngine:
         folder_or_hub_id: str | Path,
         *,
         context: int | None = None,
-        batch_tokens: int = 8192,
+        batch_tokens: int | None = None,
         separator: Separator | None = None,
         encode: Callable[[str], list[int]] | None = None,
+        chat: bool = False,
+        dtype: str | None = None,
     ) -> HuggingFaceEngine:
         """Load onto the GPU if there is one.
 
-        `batch_tokens` bounds rows x (longest prompt + max_tokens) of a batch. `separator` defaults to the folder's `openflan_layout`. `encode`
-        turns a prompt into ids and defaults to the tokenizer; the end of sequence that T5 and the paper's causal layout need is added afterwards.
+        `batch_tokens` bounds the tokens of prompts and generations that are in memory at once; by default it follows from the memory they take.
+        `separator` defaults to the folder's `openflan_layout`. `encode` turns a prompt into ids and defaults to the tokenizer; the end of sequence
+        that T5 and the paper's causal layout need is added afterwards. `dtype` is one of DTYPES; see FLOAT32_PARAMETERS.
 
-        Raises InputError if the folder is no complete checkpoint, its weights do not belong to its configuration, it has no end of sequence, or
-        `context` exceeds the positions the model has.
+        Raises InputError if the folder is no complete checkpoint, its weights do not belong to its configuration, it has no end of sequence or no
+        chat template where one is asked for, or `context` exceeds the learned positions of a model; one without learned positions warns.
         """
-        if batch_tokens < 1:
-            raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
+        import torch
+
+        from openflan.inference.fingerprint import folder_fingerprint
+        from openflan.models.load import load_pretrained, tokenizer_of
+
+        if dtype is not None and dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}{did_you_mean(dtype, DTYPES) or ', expected ' + ' or '.join(DTYPES)}")
         folder = model_folder(folder_or_hub_id)
         chosen = separator_of(folder) if separator is None else separator
-        model, tokenizer = _loaded(folder)
-        eos = _end_of_sequence(model, tokenizer, folder)
-        limit = _position_limit(model.config)
-        if context is not None and limit is not None and context > limit:
-            raise InputError(f"{folder} has {limit} positions: a context of {context} does not fit")
-        if context is not None and context < 1:
-            raise InputError(f"context is {context}, expected at least 1")
-        used = context or limit or RELATIVE_CONTEXT
+        model = load_pretrained(str(folder))
+        small = sum(parameter.numel() for parameter in model.parameters()) <= FLOAT32_PARAMETERS
+        precision = dtype or ("float32" if small else "bfloat16")
+        model = model.to(device="cuda" if torch.cuda.is_available() else "cpu", dtype=getattr(torch, precision))
+        made = cls.of(
+            model,
+            tokenizer_of(str(folder)),
+            fingerprint="",
+            context=context,
+            separator=chosen,
+            batch_tokens=batch_tokens,
+            encode=encode,
+            chat=chat,
+            name=str(folder),
+        )
+        settings = [_ENGINE, f"dtype {precision}", f"context {made.context}", f"separator {chosen}"]
+        return replace(made, fingerprint=folder_fingerprint(folder, *settings, *(["own encoding"] if encode else []), *(["chat"] if chat else [])))
+
+    @classmethod
+    def of(
+        cls,
+        model: Any,
+        tokenizer: Any,
+        *,
+        fingerprint: str | None = None,
+        context: int | None = None,
+        separator: Separator = "none",
+        batch_tokens: int | None = None,
+        encode: Callable[[str], list[int]] | None = None,
+        chat: bool = False,
+        name: str = "the model",
+    ) -> HuggingFaceEngine:
+        """An engine over a model in memory, where and as it is: for evaluation during training.
+
+        While it answers, the model is in evaluation mode and a causal one has our attention function; afterwards it is as it was. `fingerprint` names
+        the weights (without one they are hashed now); make another engine when they have changed. Raises InputError as `load` does.
+        """
+        if batch_tokens is not None and batch_tokens < 1:
+            raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
+        if chat and not getattr(tokenizer, "chat_template", None):
+            raise InputError(f"{name}: its tokenizer has no chat template: leave `--chat` out, or use a model that was trained on messages")
+        eos = end_of_sequence(model, tokenizer, name)
+        used = context_of(model.config, context, name)
         pad = tokenizer.pad_token_id
-        _fix_decoding(model, eos, eos[0] if pad is None else pad)
+        if fingerprint is None:
+            from openflan.inference.fingerprint import model_fingerprint
+
+            fingerprint = model_fingerprint(model, _ENGINE, f"context {used}", f"separator {separator}", *(["chat"] if chat else []))
+        with evaluating(model):
+            way = way_of(model)
         return cls(
             model=model,
             tokenizer=tokenizer,
             encode=encode or (lambda text: list(tokenizer(text, verbose=False)["input_ids"])),
-            fingerprint=fingerprint(folder, f"context {used}", f"separator {chosen}", *(["own encoding"] if encode else [])),
+            fingerprint=fingerprint,
             context=used,
-            separator=chosen,
+            separator=separator,
             eos=frozenset(eos),
             pad=eos[0] if pad is None else pad,
-            batch_tokens=batch_tokens,
+            batch_tokens=batch_tokens or batch_tokens_of(model),
+            way=way,
+            chat=chat,
         )
 
     @property
@@ -94,6 +153,9 @@ class HuggingFaceEngine:
 
     def ids(self, prompt: str) -> list[int]:
         """The ids the model is given: T5's inputs and the paper's causal inputs end in the end of sequence, exactly once."""
+        if self.chat:
+            message = self.tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False)
+            return list(self.tokenizer(message, add_special_tokens=False, verbose=False)["input_ids"])
         ids = self.encode(prompt)
         if (self.seq2seq or self.separator == "eos") and (not ids or ids[-1] not in self.eos):
             ids = [*ids, self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else min(self.eos)]
@@ -101,26 +163,122 @@ class HuggingFaceEngine:
             raise InputError("a prompt is empty, and this model's tokenizer adds nothing to it: write at least one character")
         return ids
 
+    def option_ids(self, prompt: str, option: str) -> list[int]:
+        """The ids of an option after a prompt. Where the prompt ends in a token of its own, white space before the option is dropped; elsewhere
+        prompt and option are tokenised together, and what goes beyond the prompt's number of tokens is the option (as lm-eval does).
+
+        Raises InputError for an option without a token.
+        """
+        if self.seq2seq or self.separator == "eos" or self.chat:
+            ids = list(self.tokenizer(option.lstrip(), add_special_tokens=False, verbose=False)["input_ids"])
+        else:
+            ids = self.encode(prompt + option)[len(self.ids(prompt)) :]
+        if not ids:
+            raise InputError(f"the option {option!r} has no token of its own after the prompt: give each option at least one character")
+        return ids
+
     def fits(self, prompt: str, max_tokens: int) -> bool:
         """Whether the prompt, with `max_tokens` to follow where they share the context, is short enough to be answered."""
         return len(self.ids(prompt)) <= self._room(max_tokens)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """Greedy completions, longest prompts first; prompts that do not fit come first of all, as `too-long` with no text.
+        """Completions as they finish; prompts that do not fit come first of all, as `too-long` with no text. Equal requests are computed once.
 
-        Raises InputError if `max_tokens` leaves no room for a prompt.
+        Raises InputError if `max_tokens` leaves no room for a prompt, or a request makes no sense.
         """
-        fitting: list[tuple[int, list[int]]] = []
+        from openflan.inference.batching import prompts_of
+        from openflan.inference.ending import Ending
+
+        fitting: list[tuple[int, tuple[int, ...], Request]] = []
+        known: dict[str, tuple[int, ...]] = {}
         for index, request in enumerate(requests):
+            _check(request)
             room = self._room(request.max_tokens)
-            ids = self.ids(request.prompt)
-            if len(ids) > room:
-                yield index, Completion("", 0, "too-long")
+            if request.prompt not in known:
+                known[request.prompt] = tuple(self.ids(request.prompt))
+            if len(known[request.prompt]) > room:
+                yield from ((index, Completion("", 0, "too-long", sample)) for sample in range(request.samples))
             else:
-                fitting.append((index, ids))
-        fitting.sort(key=lambda item: (-requests[item[0]].max_tokens, -len(item[1]), item[0]))
-        for batch in _batches(fitting, requests, self.batch_tokens):
-            yield from self._batch([(index, requests[index], ids) for index, ids in batch])
+                fitting.append((index, known[request.prompt], request))
+        with evaluating(self.model):
+            for row, completion in self._decoded(prompts_of(fitting), Ending(self.tokenizer, self.eos)):
+                for index in row.owners:
+                    asked = requests[index]
+                    # Greedy samples are all the same one.
+                    samples = range(asked.samples) if asked.temperature == 0 else [row.sample]
+                    yield from ((index, replace(completion, sample=sample)) for sample in samples)
+
+    def loglikelihood(self, requests: Sequence[LikelihoodRequest]) -> Iterator[tuple[int, OptionScores]]:
+        """The options' log-probabilities, prompt by prompt; those that do not fit come first, without scores.
+
+        Raises InputError for a request without options, or an option without a token.
+        """
+        from openflan.inference.batching import Prompt
+
+        fitting: list[tuple[Prompt, list[int], list[list[int]]]] = []
+        known: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        for index, request in enumerate(requests):
+            if not request.options:
+                raise InputError("a question without options cannot be scored by likelihood")
+            same = known.setdefault((request.prompt, request.options), [])
+            same.append(index)
+        for (prompt, texts), indices in known.items():
+            ids = tuple(self.ids(prompt))
+            options = [self.option_ids(prompt, option) for option in texts]
+            if len(ids) + (0 if self.seq2seq else max(map(len, options)) - 1) > self.context:
+                yield from ((index, OptionScores((), ())) for index in indices)
+            else:
+                fitting.append((Prompt(ids, []), indices, options))
+        with evaluating(self.model):
+            yield from self._scored(fitting)
+
+    def _decoded(self, prompts: list[Prompt], ending: Any) -> Iterator[tuple[Any, Completion]]:
+        from openflan.inference.batching import Budget, decode
+
+        kind = self.model.device.type
+        budget = Budget(self.batch_tokens, _MOST_ROWS.get(kind, 64), _TOGETHER.get(kind, 1))
+        if self.way == "t5":
+            from openflan.inference.t5_decoding import T5Decoder
+
+            yield from decode(T5Decoder(self.model), prompts, ending, budget)
+        elif self.way == "causal":
+            from openflan.inference.causal_attention import decoding_attention
+            from openflan.inference.causal_decoding import CausalDecoder
+            from openflan.inference.prefixes import share_prefixes
+
+            with decoding_attention(self.model):
+                yield from decode(CausalDecoder(self.model), share_prefixes(prompts), ending, budget)
+        else:
+            from openflan.inference.plain import generate_plain
+
+            yield from generate_plain(self.model, prompts, ending, self.pad, self.batch_tokens)
+
+    def _scored(self, items: list[tuple[Prompt, list[int], list[list[int]]]]) -> Iterator[tuple[int, OptionScores]]:
+        kind = self.model.device.type
+        most = min(_SCORED_TOKENS.get(kind, 4_096), self.batch_tokens)
+        most_options = max(1, _LOGITS_BYTES // (4 * self.model.get_input_embeddings().weight.shape[0]))
+        if self.way == "t5":
+            from openflan.inference.t5_decoding import T5Decoder
+
+            decoder = T5Decoder(self.model)
+            items = sorted(items, key=lambda item: -len(item[0].ids))
+            for chunk in _chunks(items, most, most_options):
+                yield from _answered(chunk, decoder.option_scores([(prompt.ids, options) for prompt, _, options in chunk]))
+        elif self.way == "causal":
+            from openflan.inference.causal_attention import decoding_attention
+            from openflan.inference.causal_decoding import CausalDecoder
+            from openflan.inference.prefixes import share_prefixes
+
+            with decoding_attention(self.model):
+                causal = CausalDecoder(self.model)
+                order = {prompt: place for place, prompt in enumerate(share_prefixes([prompt for prompt, _, _ in items]))}
+                for chunk in _chunks(sorted(items, key=lambda item: order[item[0]]), most, most_options):
+                    yield from _answered(chunk, causal.option_scores([(prompt, options) for prompt, _, options in chunk]))
+        else:
+            from openflan.inference.plain import score_plain
+
+            for prompt, indices, options in items:
+                yield from _answered([(prompt, indices, options)], [score_plain(self.model, prompt.ids, options)])
 
     def _room(self, max_tokens: int) -> int:
         """The most tokens of a prompt when `max_tokens` are to follow."""
@@ -131,112 +289,33 @@ class HuggingFaceEngine:
             raise InputError(f"{max_tokens} tokens to generate leave no room for a prompt in a context of {self.context}: lower --max-tokens")
         return room
 
-    def _batch(self, items: list[tuple[int, Request, list[int]]]) -> Iterator[tuple[int, Completion]]:
-        import torch
 
-        longest = max(len(ids) for _, _, ids in items)
-        rows = torch.full((len(items), longest), self.pad, dtype=torch.long)
-        mask = torch.zeros_like(rows)
-        for row, (_, _, ids) in enumerate(items):
-            # Seq2seq inputs are read from their start, causal prompts continue at their end: the padding goes to the other side.
-            where = slice(0, len(ids)) if self.seq2seq else slice(longest - len(ids), longest)
-            rows[row, where] = torch.tensor(ids)
-            mask[row, where] = 1
-        watch = _StopWatch(self.tokenizer, [request.stop for _, request, _ in items], start=1 if self.seq2seq else longest)
-        with torch.inference_mode():
-            out = self.model.generate(
-                input_ids=rows.to(self.model.device),
-                attention_mask=mask.to(self.model.device),
-                max_new_tokens=items[0][1].max_tokens,
-                stopping_criteria=[watch],
-            )
-        for row, ((index, request, _), new) in enumerate(zip(items, out[:, watch.start :].tolist(), strict=True)):
-            yield index, self._completion(new[: watch.ended.get(row, len(new))], request.stop)
-
-    def _completion(self, new: list[int], stop: tuple[str, ...]) -> Completion:
-        end = next((position for position, token in enumerate(new) if token in self.eos), None)
-        kept = new if end is None else new[: end + 1]
-        text = _text(self.tokenizer, kept)
-        cut = min((place for mark in stop if (place := text.find(mark)) >= 0), default=None)
-        finish: Finish = "stop" if cut is not None else "length" if end is None else "eos"
-        return Completion(text if cut is None else text[:cut], len(kept), finish)
+def _answered(chunk: Sequence[tuple[Prompt, list[int], list[list[int]]]], scores: Sequence[list[float]]) -> Iterator[tuple[int, OptionScores]]:
+    for (_, indices, options), one in zip(chunk, scores, strict=True):
+        for index in indices:
+            yield index, OptionScores(tuple(one), tuple(map(len, options)))
 
 
-class _StopWatch:
-    """Ends a row when its newest tokens spell one of its stop strings, and remembers at how many generated tokens.
-
-    It looks at the tail only: a whole decode at every step is quadratic in the length.
-    """
-
-    def __init__(self, tokenizer: Any, stops: list[tuple[str, ...]], start: int) -> None:
-        self.tokenizer = tokenizer
-        self.stops = stops
-        self.start = start
-        self.ended: dict[int, int] = {}
-        self.tails = [max((len(mark.encode()) for mark in stop), default=0) + _STOP_SLACK for stop in stops]
-
-    def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
-        import torch
-
-        new = input_ids[:, self.start :].tolist()
-        for row, stop in enumerate(self.stops):
-            if stop and row not in self.ended:
-                tail = _text(self.tokenizer, new[row][-self.tails[row] :])
-                # A tail may decode differently from the whole; what is cut in the end is the whole.
-                if any(mark in tail for mark in stop) and any(mark in _text(self.tokenizer, new[row]) for mark in stop):
-                    self.ended[row] = len(new[row])
-        return torch.tensor([row in self.ended for row in range(len(new))], device=input_ids.device)
-
-
-def _text(tokenizer: Any, ids: list[int]) -> str:
-    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
-
-def _batches(items: list[tuple[int, list[int]]], requests: Sequence[Request], budget: int) -> Iterator[list[tuple[int, list[int]]]]:
-    """Neighbours of equal `max_tokens` while rows x (longest prompt + max_tokens) stays within the budget; one row always fits."""
-    batch: list[tuple[int, list[int]]] = []
+def _chunks(
+    items: Sequence[tuple[Prompt, list[int], list[list[int]]]], most: int, most_options: int
+) -> Iterator[list[tuple[Prompt, list[int], list[list[int]]]]]:
+    """Neighbours while their own tokens, and those of their options, stay within bounds; at least one."""
+    chunk: list[tuple[Prompt, list[int], list[list[int]]]] = []
+    tokens = options = 0
     for item in items:
-        if batch:
-            first = requests[batch[0][0]].max_tokens
-            full = (len(batch) + 1) * (len(batch[0][1]) + first) > budget
-            if full or requests[item[0]].max_tokens != first:
-                yield batch
-                batch = []
-        batch.append(item)
-    if batch:
-        yield batch
+        more = sum(map(len, item[2]))
+        own = len(item[0].ids) - item[0].shared + more
+        if chunk and (tokens + own > most or options + more > most_options):
+            yield chunk
+            chunk, tokens, options = [], 0, 0
+        chunk.append(item)
+        tokens, options = tokens + own, options + more
+    if chunk:
+        yield chunk
 
 
-def _loaded(folder: Path) -> tuple[Any, Any]:
-    import torch
-
-    from openflan.models.load import load_pretrained, tokenizer_of
-
-    model = load_pretrained(str(folder))
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer_of(str(folder))
-
-
-def _end_of_sequence(model: Any, tokenizer: Any, folder: Path) -> list[int]:
-    """The ids that end a generation; the generation settings come first, as chat models end turns with a token of their own."""
-    for value in (model.generation_config.eos_token_id, getattr(model.config, "eos_token_id", None), tokenizer.eos_token_id):
-        if value is not None:
-            return [int(token) for token in value] if isinstance(value, list | tuple) else [int(value)]
-    raise InputError(f"{folder} has no end-of-sequence token, so nothing it generates would end: set `eos_token_id` in its generation_config.json")
-
-
-def _position_limit(config: Any) -> int | None:
-    """How many positions the model has; none for relative biases (T5), whatever `n_positions` says."""
-    if getattr(config, "relative_attention_num_buckets", None):
-        return None
-    limit = getattr(config, "max_position_embeddings", None)
-    return int(limit) if limit else None
-
-
-def _fix_decoding(model: Any, eos: list[int], pad: int) -> None:
-    """Plain greedy search, whatever the folder's generation settings say; `generate` would fill gaps of a passed configuration from them."""
-    from transformers import GenerationConfig
-
-    start = model.generation_config.decoder_start_token_id
-    if start is None:
-        start = getattr(model.config, "decoder_start_token_id", None)
-    model.generation_config = GenerationConfig(do_sample=False, num_beams=1, eos_token_id=eos, pad_token_id=pad, decoder_start_token_id=start)
+def _check(request: Request) -> None:
+    if request.samples < 1:
+        raise InputError(f"samples is {request.samples}, expected at least 1")
+    if request.temperature < 0 or request.top_k < 0:
+        raise InputError(f"temperature is {request.temperature} and top_k {request.top_k}, expected neither below 0")

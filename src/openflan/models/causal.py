@@ -31,6 +31,9 @@ _HARMLESS = {"is_causal", "position_ids", "cache_position", "use_cache", "output
 _RESCALED_BY = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0, "lm_head_multiplier": 1.0}
 """Settings by which a model changes its logits after the head, and the value at which it does not."""
 
+_MULTIPLIED = ("cohere", "cohere2")
+"""`model_type` of the models whose logits are the head's times `logit_scale`, which may as well multiply what goes into the head."""
+
 
 @dataclass(frozen=True, slots=True)
 class Documents:
@@ -67,8 +70,12 @@ class PackedCausal(nn.Module):
         """The loss of every target token, float32 (T). `z_loss`, `chunk`: see `loss`; a model that changes its logits after the head is not chunked."""
         inputs = {"input_ids": input_ids_L[None], "position_ids": positions_L[None], "attention_mask": None, "use_cache": False, "documents": documents}
         config = self.model.config
-        if chunk and all(getattr(config, name, idle) == idle for name, idle in _RESCALED_BY.items()):
+        multiplied = config.model_type in _MULTIPLIED
+        changed = {name for name, idle in _RESCALED_BY.items() if getattr(config, name, idle) != idle}
+        if chunk and not changed - ({"logit_scale"} if multiplied else set()):
             hidden = self.model.base_model(**inputs).last_hidden_state[0, predicting_T]
+            if multiplied:
+                hidden = hidden * config.logit_scale
             return head_losses(self.model.get_output_embeddings(), hidden, target_ids_T, z_loss=z_loss, chunk=chunk)
         return token_cross_entropy(self.model(**inputs, logits_to_keep=predicting_T).logits[0], target_ids_T, z_loss=z_loss)
 

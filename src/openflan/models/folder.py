@@ -18,6 +18,9 @@ from openflan.packing.marks import Layout
 Separator: TypeAlias = Literal["eos", "none"]
 """What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning layout, or nothing."""
 
+Attention: TypeAlias = Literal["causal", "prefix"]
+"""What a causal model's inputs see: what stands before them, or one another (prefix-LM)."""
+
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 _TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json", "vocab.txt")
 _HASHED_BYTES = 1 << 20
@@ -88,6 +91,15 @@ def layout_of(folder: Path) -> Layout | None:
             raise InputError(f"{folder / name}: `openflan_layout` is {layout!r}; expected one of {', '.join(get_args(Layout))}")
         return cast(Layout, layout)
     return None
+
+
+def attention_of(folder: Path) -> Attention:
+    """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where nothing is stated. Raises InputError for another."""
+    path = folder / "generation_config.json"
+    attention = read_json(path).get("openflan_attention", "causal")
+    if attention not in get_args(Attention):
+        raise InputError(f"{path}: `openflan_attention` is {attention!r}; expected one of {', '.join(get_args(Attention))}")
+    return cast(Attention, attention)
 
 
 def read_json(path: Path) -> dict[str, object]:

@@ -16,7 +16,10 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 
 from openflan.errors import InputError, SetupError, did_you_mean
-from openflan.models.folder import contents, has_tokenizer, model_folder, weight_files
+from openflan.models.experts import set_experts
+from openflan.models.folder import attention_of, contents, has_tokenizer, model_folder, weight_files
+from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
+from openflan.models.prefix import state_attention
 from openflan.recipe.schema import Model
 
 
@@ -48,6 +51,7 @@ def load_model(section: Model, tokenizer: Any, seed: int) -> Any:
     check_vocabulary(tokenizer, model)
     if section.dropout is not None:
         set_dropout(model, section.dropout)
+    set_experts(model, section.expert_dropout, section.expert_capacity)
     return model
 
 
@@ -68,6 +72,9 @@ def load_pretrained(name: str) -> Any:
     if found["unexpected_keys"]:
         warnings.warn(f"{name}: not used, as its config.json has no place for them: {_some(found['unexpected_keys'])}", stacklevel=2)
     _state_ties(model)
+    if not config.is_encoder_decoder:
+        # transformers forgets keys of generation_config.json that it does not know.
+        state_attention(model, attention_of(Path(name)))
     return model
 
 
@@ -151,7 +158,7 @@ def _config(section: Model) -> Any:
     kind = settings.pop("model_type")
     try:
         default = AutoConfig.for_model(kind)
-        unknown = next((key for key in settings if not hasattr(default, key)), None)
+        unknown = next((key for key in settings if not hasattr(default, key) and key not in UNLISTED.get(kind, ())), None)
         if unknown is not None:
             raise InputError(f"model.config: `{unknown}` is not a setting of {kind}{did_you_mean(unknown, default.to_dict())}")
         return AutoConfig.for_model(kind, **settings)
@@ -171,6 +178,8 @@ def _initialised(section: Model, seed: int) -> Any:
             raise InputError(f"model.config: {' '.join(str(error).split())[:300]}") from None
         if (section.config or {}).get("tie_word_embeddings") is False:
             _untie(model)
+        if is_palm_shaped(config):
+            initialise(model)
     _state_ties(model)
     return model
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load import load_any_recipe
 from openflan.run import Run
 
 
@@ -30,7 +30,7 @@ def locate_model(model: str, checkpoint: str | None = None) -> Located:
             raise InputError(f"{model}: --checkpoint chooses among the checkpoints of a run, and this is no run folder (no recipe.yaml)")
         return Located(model, "final", None)
     if checkpoint == "base":
-        base = load_recipe(run.recipe).model.base
+        base = load_any_recipe(run.recipe).model.base
         if base is None:
             raise InputError(f"{model}: this run started from random weights, so it has no base")
         return Located(base, "base", run)

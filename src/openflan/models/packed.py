@@ -90,26 +90,47 @@ def packing_of(model: Any) -> Packing:
 
 
 @torch.no_grad()
-def check_packing(model: Any, packing: Packing = "dense") -> None:
+def check_packing(model: Any, packing: Packing = "dense", *, prefix: bool = False) -> None:
     """Raises InputError if two examples together have other losses than each alone by transformers' own forward.
 
-    Then the architecture ignores the masks, counts positions over the whole row, or computes something that our forward does not.
+    Then the architecture ignores the masks, counts positions over the whole row, or computes something that our forward does not. With `prefix`, which
+    only the flat layout has, inputs see one another in both.
     """
     kind, remedy = f"a model of type {model.config.model_type}", "use T5, or a causal model that takes 4-D masks and position ids"
+    if prefix and (model.config.is_encoder_decoder or packing != "flat"):
+        raise InputError(f"{kind} cannot have `model.attention: prefix`, which is for causal models that pack flat; leave it out, or use another base")
     first, second = (_example(model, length) for length in (7, 4))
     training = model.training
     model.eval()
     try:
-        together = token_losses(model, prepare_batch(model, [[first, second]], 0, packing))
-        alone = [token_losses(model, prepare_batch(model, [[example]], 0, "none")) for example in (first, second)]
+        together = token_losses(model, prepare_batch(model, [[first, second]], 0, packing), prefix=prefix)
+        alone = [_prefixed(model, one) if prefix else token_losses(model, prepare_batch(model, [[one]], 0, "none"))[0] for one in (first, second)]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{kind} cannot be packed: {' '.join(str(error).split())[:200]}; {remedy}") from error
     finally:
         model.train(training)
     packed = torch.stack([together[0][together[1] == segment].sum() for segment in (1, 2)])
-    single = torch.stack([losses.sum() for losses, _ in alone])
+    single = torch.stack([losses.sum() for losses in alone])
     if not torch.allclose(packed, single, rtol=1e-3, atol=1e-3):
         raise InputError(f"{kind} cannot be packed exactly: two examples have the losses {single.tolist()} alone and {packed.tolist()} in one row; {remedy}")
+
+
+def _prefixed(model: Any, example: Encoded) -> Tensor:
+    """The target losses (T) of one prefix-LM example, by transformers' own forward under a 4-D mask.
+
+    Raises ValueError if the mask changes nothing: the architecture ignores it.
+    """
+    device, inputs = next(model.parameters()).device, len(example.input_ids)
+    ids = _tensor(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64), device)
+    seen = torch.ones(len(ids), len(ids), dtype=torch.bool, device=device).tril()
+    causal, seen[:inputs, :inputs] = seen.clone(), True
+    logits = []
+    for visible in (causal, seen):
+        mask = torch.zeros(visible.shape, dtype=model.dtype, device=device).masked_fill(~visible, torch.finfo(model.dtype).min)
+        logits.append(model(input_ids=ids[None], attention_mask=mask[None, None], use_cache=False).logits[0])
+    if torch.equal(*logits):
+        raise ValueError("its inputs do not see one another, whatever the mask")
+    return functional.cross_entropy(at_least_float32(logits[1][inputs - 1 : -1]), ids[inputs:], reduction="none")
 
 
 def _example(model: Any, length: int) -> Encoded:

@@ -3,9 +3,9 @@
 Span corruption is T5's (Raffel et al. 2020, section 3.1.4; its code). Of n tokens, round(n * rate) are noise, at least one and at most n - 1, in
 round(noise / mean) spans, at least one; halves round to the even number, in float32 as there. Noise and what is kept are each cut into as many parts
 that are not empty, every way of doing so equally likely, and laid in turns, what is kept first. A span of noise becomes one sentinel in the inputs;
-the targets hold each sentinel and the span that it stands for. Three things differ, so that nothing is ever lost: a sentinel that the text itself
-holds is passed over; spans are fewer where the sentinels do not suffice; no token of a text of one is noise. There is no sentinel at the end of the
-targets, as in T5's code and unlike its paper's figure.
+the targets hold each sentinel and the span that it stands for. Three things differ, so that nothing is ever lost: where the text itself holds sentinels,
+only those after the last of them in their order are used; spans are fewer where the sentinels do not suffice; no token of a text of one is noise.
+There is no sentinel at the end of the targets, as in T5's code and unlike its paper's figure.
 
 All of it is a function of the ids, the settings and a key, which the caller makes of seed and position.
 """
@@ -13,6 +13,7 @@ All of it is a function of the ids, the settings and a key, which the caller mak
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,7 +58,9 @@ def noise_mask(length: int, rate: float, mean: float, key: int, *, roll: bool = 
 
 def corrupt_spans(ids: Ids, rate: float, mean: float, sentinels: Ids, key: int, *, roll: bool = False) -> Pair:
     """Span corruption of a text; `sentinels` are the ids that may stand for spans, in the order of their use."""
-    free = sentinels[~np.isin(sentinels, ids)]
+    held = np.flatnonzero(np.isin(sentinels, ids))
+    # Not merely those that the text lacks: then the pair could be read in two ways.
+    free = sentinels[held[-1] + 1 :] if len(held) else sentinels
     mask = noise_mask(len(ids), rate, mean, key, roll=roll, most_spans=len(free))
     begins = mask & ~np.concatenate([[False], mask[:-1]])
     places = np.flatnonzero(begins)
@@ -71,9 +74,10 @@ def corrupt_spans(ids: Ids, rate: float, mean: float, sentinels: Ids, key: int, 
 def restore_spans(pair: Pair, sentinels: Ids) -> NDArray[np.int32]:
     """The text of which `corrupt_spans` made the pair, given the same sentinels."""
     inputs, targets = pair.input_ids, pair.target_ids
-    # Those in the targets are the ones that were used, as one that the text holds is passed over.
-    at = np.flatnonzero(np.isin(targets, sentinels) & np.isin(targets, inputs))
-    spans = {int(targets[first]): targets[first + 1 : end] for first, end in zip(at, [*at[1:], len(targets)], strict=True)}
+    # The targets begin with the first sentinel that was used; the text holds none from there on.
+    used = sentinels[np.flatnonzero(sentinels == targets[0])[0] :] if len(targets) else sentinels[:0]
+    at = np.flatnonzero(np.isin(targets, used))
+    spans = {int(targets[first]): targets[first + 1 : end] for first, end in pairwise([*at, len(targets)])}
     return np.concatenate([np.empty(0, dtype=np.int32), *(spans.get(int(token), np.array([token], dtype=np.int32)) for token in inputs)])
 
 

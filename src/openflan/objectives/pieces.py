@@ -1,7 +1,7 @@
 """Documents become pieces of bounded length, and pieces examples with their marks.
 
-Nothing is dropped and nothing is read twice: a document longer than a piece is cut into equal parts, as few as will do, so that no scrap is left over
-for a model to learn nothing from. EOS stands where a document ends; a piece whose text goes on has none in its targets, or it would teach to stop in
+Nothing is dropped and nothing is read twice: a document longer than a piece is cut into whole pieces and what is left, and where that would be a scrap
+the last two are made equal. EOS stands where a document ends; a piece whose text goes on has none in its targets, or it would teach to stop in
 the middle (T5's own pipeline marks every piece). Targets of span corruption are a complete list and always end with EOS.
 """
 
@@ -23,6 +23,10 @@ SENTINEL = "<extra_id_{}>"
 """How T5's tokenizers name their sentinels, from 0; those that a tokenizer lacks are added under these names."""
 
 
+_SCRAP = 8
+"""The share of a piece, as one in so many, under which what is left of a document is not a piece of its own: there is little to learn from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
     """The ids that stand around and for text.
@@ -35,11 +39,16 @@ class Marks:
     sentinels: NDArray[np.int64]
     modes: Mapping[Mode, int]
 
+    def mode(self, denoiser: Denoiser) -> tuple[int, ...]:
+        """The mode token of a denoiser, if it has one."""
+        return (self.modes[denoiser.mode],) if denoiser.mode is not None and denoiser.mode in self.modes else ()
 
-def cut(length: int, size: int) -> list[tuple[int, int]]:
-    """Where the pieces of a document of `length` tokens begin and end, each of up to `size` tokens; none for an empty one."""
-    number = -(-length // size)
-    return [(length * piece // number, length * (piece + 1) // number) for piece in range(number)]
+
+def next_piece(left: int, size: int) -> int:
+    """How many of a document's `left` tokens the next piece takes, of `size` at most: so many that what then remains is nothing, or no scrap."""
+    if left <= size:
+        return left
+    return size if left - size >= size // _SCRAP else -(-left // 2)
 
 
 def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool, ends: bool) -> Encoded:
@@ -49,7 +58,7 @@ def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool,
     nothing to predict the first token from, EOS stands there, as at the border of two documents. `ends`: the document ends with this piece.
     """
     pair = denoiser.apply(ids, marks.sentinels, key)
-    before = [*(marks.bos if joint else ()), *([marks.modes[denoiser.mode]] if denoiser.mode in marks.modes else ())]
+    before = [*(marks.bos if joint else ()), *marks.mode(denoiser)]
     if joint and not before and not len(pair.input_ids):
         before = [marks.eos]
     after = [marks.eos] if ends or denoiser.kind == "spans" or not len(pair.target_ids) else []
@@ -59,7 +68,8 @@ def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool,
 
 def fits(length: int, denoisers: Sequence[Denoiser], marks: Marks, limits: Limits) -> bool:
     """Whether no piece of up to `length` tokens can come to more than `limits`, marks included."""
-    return all(_room(size, denoiser, marks, limits) for denoiser in denoisers for size in range(max(1, length - _DIPS), length + 1))
+    # Neither side of a longer text is ever shorter: a token more is at most one noise token more.
+    return all(_fits(length, denoiser, marks, limits) for denoiser in denoisers)
 
 
 def longest(denoisers: Sequence[Denoiser], marks: Marks, limits: Limits) -> int:
@@ -73,21 +83,9 @@ def longest(denoisers: Sequence[Denoiser], marks: Marks, limits: Limits) -> int:
     return low
 
 
-_DIPS = 8
-"""Rounding makes inputs or targets of a text a token shorter where the text is one longer, never over more than a few lengths."""
-
-
-def _room(length: int, denoiser: Denoiser, marks: Marks, limits: Limits) -> bool:
-    mode = int(denoiser.mode in marks.modes)
-    if limits.joint:
-        return denoiser.longest(length) + max(1, len(marks.bos) + mode) + 1 <= limits.row
-    inputs, targets = denoiser.most(length)
-    return inputs + mode + 1 <= limits.inputs and targets + 1 <= limits.targets
-
-
-def needed_sentinels(denoisers: Sequence[Denoiser], length: int) -> int:
-    """How many sentinels pieces of up to `length` tokens use, unless they hold some themselves."""
-    return max((denoiser.spans(length) for denoiser in denoisers), default=0)
+def needed_sentinels(lengths: Mapping[Denoiser, int]) -> int:
+    """How many sentinels pieces use, unless they hold some themselves; `lengths` are the most tokens of each denoiser's."""
+    return max((denoiser.spans(length) for denoiser, length in lengths.items()), default=0)
 
 
 def marks_of(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> Marks:
@@ -96,8 +94,9 @@ def marks_of(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> Marks
         raise InputError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end documents; set one in its tokenizer_config.json")
     marked, plain = (tokenizer("a", add_special_tokens=add)["input_ids"] for add in (True, False))
     bos = (int(tokenizer.bos_token_id),) if marked[:1] == [tokenizer.bos_token_id] and plain[:1] != marked[:1] else ()
-    ids = tokenizer.convert_tokens_to_ids([SENTINEL.format(number) for number in range(sentinels)]) if sentinels else []
-    return Marks(int(tokenizer.eos_token_id), bos, np.array(ids, dtype=np.int64), {mode: int(tokenizer.convert_tokens_to_ids(token)) for mode, token in modes.items()})
+    ids = [tokenizer.convert_tokens_to_ids(SENTINEL.format(number)) for number in range(sentinels)]
+    mode_ids = {mode: int(tokenizer.convert_tokens_to_ids(token)) for mode, token in modes.items()}
+    return Marks(int(tokenizer.eos_token_id), bos, np.array(ids, dtype=np.int64), mode_ids)
 
 
 def missing_tokens(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> list[str]:
@@ -105,3 +104,11 @@ def missing_tokens(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) ->
     known = tokenizer.get_vocab()
     wanted = [*(SENTINEL.format(number) for number in reversed(range(sentinels))), *modes.values()]
     return [token for token in wanted if token not in known]
+
+
+def _fits(length: int, denoiser: Denoiser, marks: Marks, limits: Limits) -> bool:
+    mode = len(marks.mode(denoiser))
+    if limits.joint:
+        return denoiser.longest(length) + max(1, len(marks.bos) + mode) + 1 <= limits.row
+    inputs, targets = denoiser.most(length)
+    return inputs + mode + 1 <= limits.inputs and targets + 1 <= limits.targets

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from threading import RLock
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,25 +98,73 @@ class Built(Protocol):
         ...
 
 
-class Plan:
-    """Packed rows by position, without end. May be asked from several threads."""
+class Source(Protocol):
+    """Where an example came from, for messages."""
 
-    def __init__(self, examples: Examples, encoder: Encoder, rows_per_window: Sequence[int] = (), window: int = WINDOW, built: Built | None = None) -> None:
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def row(self) -> int: ...
+
+
+class PackedWindow(Protocol):
+    """What a plan needs of a window: its rows, and what each example in them came from."""
+
+    def __len__(self) -> int:
+        """Rows."""
+        ...
+
+    def members(self, row: int) -> NDArray[np.int64]:
+        """Example numbers of a row."""
+        ...
+
+    def row(self, row: int) -> list[Encoded]: ...
+
+    def example(self, number: int) -> Source: ...
+
+    def counts(self) -> Counter[str]:
+        """What became of its examples."""
+        ...
+
+
+W = TypeVar("W", bound=PackedWindow)
+W_co = TypeVar("W_co", bound=PackedWindow, covariant=True)
+
+
+class Windows(Protocol[W_co]):
+    """Windows by number, each a function of its number alone."""
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def rows_per_window(self) -> Sequence[int]:
+        """Rows of the windows that are known without making them, from the first on."""
+        ...
+
+    def read(self, number: int) -> W_co | None:
+        """A window that was made ahead; None if it was not."""
+        ...
+
+    def make(self, number: int) -> W_co: ...
+
+
+class WindowPlan(Generic[W]):
+    """Packed rows by position, without end, over windows of any kind. May be asked from several threads."""
+
+    def __init__(self, windows: Windows[W], rows_per_window: Sequence[int] = ()) -> None:
         """`rows_per_window` is what `index` said in an earlier run: windows that are known need not be made again."""
-        self.limits: Limits = encoder.limits
-        self._examples = examples
-        self._encoder = encoder
-        self._size = window
-        self._built = built
-        on_disk = built.rows_per_window() if built else ()
+        self.limits: Limits = windows.limits
+        on_disk = windows.rows_per_window()
         self._ends = list(accumulate(rows_per_window if len(rows_per_window) > len(on_disk) else on_disk))
         self._counts: dict[int, Counter[str]] = {}
         self._lock = RLock()
         # Windows of a build are views of its files: they cost no memory. Those made here hold their text.
+        self._make = windows.make
         self._new = lru_cache(maxsize=_HELD)(self._new_window)
-        self._read = lru_cache(maxsize=_VIEWED)(self._read_window)
+        self._read = lru_cache(maxsize=_VIEWED)(windows.read)
 
-    def window(self, number: int) -> Window:
+    def window(self, number: int) -> W:
         """Raises InputError if none of its examples fits, or if a build's files are damaged."""
         with self._lock:
             return self._read(number) or self._new(number)
@@ -137,15 +185,11 @@ class Plan:
         """Rows `first` to `first + count` of training, each a list of its examples' ids."""
         return [window.row(row) for window, row in map(self._locate, range(first, first + count))]
 
-    def sources(self, first: int, count: int) -> list[list[Rendered]]:
-        """The same rows as text, with where each example came from."""
+    def sources(self, first: int, count: int) -> Sequence[Sequence[Source]]:
+        """Where the examples of the same rows came from."""
         return [[window.example(int(number)) for number in window.members(row)] for window, row in map(self._locate, range(first, first + count))]
 
-    def positions(self, first: int, count: int) -> list[list[int]]:
-        """The same rows as positions of the stream."""
-        return [[window.first + int(number) for number in window.members(row)] for window, row in map(self._locate, range(first, first + count))]
-
-    def _locate(self, position: int) -> tuple[Window, int]:
+    def _locate(self, position: int) -> tuple[W, int]:
         with self._lock:
             while not self._ends or position >= self._ends[-1]:
                 rows = len(self.window(len(self._ends)))
@@ -154,18 +198,51 @@ class Plan:
             start = self._ends[number - 1] if number else 0
             return self.window(number), position - start
 
-    def _read_window(self, number: int) -> Window | None:
+    def _new_window(self, number: int) -> W:
+        window = self._make(number)
+        self._counts[number] = window.counts()
+        return window
+
+
+class Plan(WindowPlan[Window]):
+    """Packed rows of a stream of examples."""
+
+    def __init__(self, examples: Examples, encoder: Encoder, rows_per_window: Sequence[int] = (), window: int = WINDOW, built: Built | None = None) -> None:
+        """`rows_per_window` is what `index` said in an earlier run: windows that are known need not be made again."""
+        super().__init__(_OfExamples(examples, encoder, window, built), rows_per_window)
+
+    def sources(self, first: int, count: int) -> list[list[Rendered]]:
+        """The same rows as text, with where each example came from."""
+        return [[window.example(int(number)) for number in window.members(row)] for window, row in map(self._locate, range(first, first + count))]
+
+    def positions(self, first: int, count: int) -> list[list[int]]:
+        """The same rows as positions of the stream."""
+        return [[window.first + int(number) for number in window.members(row)] for window, row in map(self._locate, range(first, first + count))]
+
+
+class _OfExamples:
+    """A stream of examples cut into windows of `size`."""
+
+    def __init__(self, examples: Examples, encoder: Encoder, size: int, built: Built | None) -> None:
+        self.limits = encoder.limits
+        self._examples = examples
+        self._encoder = encoder
+        self._size = size
+        self._built = built
+
+    def rows_per_window(self) -> Sequence[int]:
+        return self._built.rows_per_window() if self._built else ()
+
+    def read(self, number: int) -> Window | None:
         found = self._built.window(number) if self._built else None
         return None if found is None else Window(number * self._size, *found, self._encoder, self._examples)
 
-    def _new_window(self, number: int) -> Window:
+    def make(self, number: int) -> Window:
         rendered, tokens = tokens_at(self._examples, number * self._size, self._size, self._encoder.tokenize)
         fit = self._encoder.fit(tokens)
         self._encoder.refuse(fit, rendered.__getitem__)
         (packed,) = packed_windows([fit], self.limits)
-        window = Window(number * self._size, tokens, packed, self._encoder, self._examples, rendered)
-        self._counts[number] = window.counts()
-        return window
+        return Window(number * self._size, tokens, packed, self._encoder, self._examples, rendered)
 
 
 def packed_windows(fits: Sequence[Fit], limits: Limits) -> list[Packed]:

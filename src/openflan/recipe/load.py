@@ -13,15 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias, Union, get_args, get_origin
+from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from openflan.errors import InputError, did_you_mean
-from openflan.recipe.schema import Recipe, WordingsName
+from openflan.recipe.paths import resolve_paths
+from openflan.recipe.pretraining import AnyRecipe, PretrainRecipe
+from openflan.recipe.schema import Recipe
 
 KeyPath: TypeAlias = tuple[str, ...]
+R = TypeVar("R", Recipe, PretrainRecipe)
 
 
 @dataclass(slots=True)
@@ -42,19 +45,27 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises InputError for a missing file, broken YAML, an unknown key (with the nearest name), a value of the wrong kind, or a circle of `extends:`.
     """
-    draft = _read(_find(str(name), Path.cwd()), ())
-    for override in overrides:
-        _apply(draft, override)
-    return _check(draft)
+    return _check(_draft(name, overrides), Recipe)
+
+
+def load_pretrain_recipe(name: str | Path, overrides: Sequence[str] = ()) -> PretrainRecipe:
+    """As `load_recipe`, for a recipe of continued pretraining."""
+    return _check(_draft(name, overrides), PretrainRecipe)
+
+
+def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
+    """As `load_recipe`, for a recipe of either kind, such as that of a run folder."""
+    draft = _draft(name, overrides)
+    return _check(draft, PretrainRecipe) if "pretraining" in draft.values else _check(draft, Recipe)
 
 
 def recipe_from(values: dict[str, Any], place: str, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from values that were not read from a file; `place` stands for it in messages. Relative paths start at the current folder."""
     draft = _Draft(copy.deepcopy(values), {(): place})
-    _resolve_paths(draft.values, Path.cwd())
+    resolve_paths(draft.values, Path.cwd())
     for override in overrides:
         _apply(draft, override)
-    return _check(draft)
+    return _check(draft, Recipe)
 
 
 def packaged_recipes() -> dict[str, Path]:
@@ -69,7 +80,13 @@ def planning_recipes() -> dict[str, Path]:
     return {f"shapes/{path.stem}": path for path in sorted(folder.glob("*.yaml"))}
 
 
-def dump_recipe(recipe: Recipe) -> str:
+def pretraining_recipes() -> dict[str, Path]:
+    """Packaged recipes of continued pretraining, by name."""
+    folder = Path(str(files("openflan") / "recipes" / "pretraining"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def dump_recipe(recipe: AnyRecipe) -> str:
     """The recipe as YAML with every default filled in; loading it gives the same recipe."""
     return yaml.dump(recipe.model_dump(mode="json", exclude_none=True), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
@@ -86,7 +103,7 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def differences(old: Recipe, new: Recipe) -> list[str]:
+def differences(old: AnyRecipe, new: AnyRecipe) -> list[str]:
     """`key: old -> new` for every key that differs."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     return [f"{key}: {before.get(key)} -> {after.get(key)}" for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
@@ -96,11 +113,18 @@ def _find(name: str, folder: Path) -> Path:
     path = folder / name
     if path.is_file():
         return path
-    packaged = packaged_recipes() | planning_recipes()
+    packaged = packaged_recipes() | planning_recipes() | pretraining_recipes()
     if name in packaged:
         return packaged[name]
     hint = did_you_mean(name, packaged) or f" (packaged: {', '.join(packaged) or 'none'})"
     raise InputError(f"{name}: no such recipe file, nor a packaged recipe{hint}")
+
+
+def _draft(name: str | Path, overrides: Sequence[str]) -> _Draft:
+    draft = _read(_find(str(name), Path.cwd()), ())
+    for override in overrides:
+        _apply(draft, override)
+    return draft
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> _Draft:
@@ -127,7 +151,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> _Draft:
         raise InputError(f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `model:`, `mixture:` and `training:`")
     draft = _Draft(values, places)
     base = values.pop("extends", None)
-    _resolve_paths(values, path.parent)
+    resolve_paths(values, path.parent)
     if base is None:
         return draft
     if not isinstance(base, str):
@@ -162,7 +186,7 @@ def _apply(draft: _Draft, override: str) -> None:
     tree: dict[str, Any] = {path[-1]: value}
     for name in reversed(path[:-1]):
         tree = {name: tree}
-    _resolve_paths(tree, Path.cwd())
+    resolve_paths(tree, Path.cwd())
     into = draft.values
     for name in path[:-1]:
         if not isinstance(into.get(name), dict):
@@ -190,36 +214,21 @@ def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
             into[key] = value
 
 
-def _resolve_paths(values: dict[str, Any], folder: Path) -> None:
-    """Makes relative paths absolute where they are stated; a model that is no existing path stays, as it may be a hub id, and so does `data: hub:...`."""
-    model = values.get("model")
-    if isinstance(model, dict):
-        for key in ("base", "tokenizer"):
-            if isinstance(model.get(key), str) and (path := folder / Path(model[key]).expanduser()).exists():
-                model[key] = str(path.resolve())
-    mixture = values.get("mixture")
-    if isinstance(mixture, dict) and isinstance(mixture.get("drop_overlaps"), str):
-        mixture["drop_overlaps"] = str((folder / Path(mixture["drop_overlaps"]).expanduser()).resolve())
-    submixtures = mixture.get("submixtures") if isinstance(mixture, dict) else None
-    for submixture in submixtures.values() if isinstance(submixtures, dict) else ():
-        for key in ("data", "wordings"):
-            named = key == "wordings" and isinstance(submixture, dict) and submixture.get(key) in get_args(WordingsName)
-            if isinstance(submixture, dict) and isinstance(submixture.get(key), str) and not named and not submixture[key].startswith("hub:"):
-                submixture[key] = str((folder / Path(submixture[key]).expanduser()).resolve())
-
-
-def _check(draft: _Draft) -> Recipe:
+def _check(draft: _Draft, kind: type[R]) -> R:
+    section, verb = ("mixture", "finetune") if kind is PretrainRecipe else ("pretraining", "pretrain")
+    if section in draft.values:
+        raise InputError(f"{draft.place((section,))}: a recipe with `{section}:` is for `openflan {verb}`")
     try:
-        return Recipe.model_validate(draft.values)
+        return kind.model_validate(draft.values)
     except ValidationError as error:
-        raise InputError("\n".join(_message(draft, problem) for problem in error.errors(include_url=False))) from None
+        raise InputError("\n".join(_message(draft, problem, kind) for problem in error.errors(include_url=False))) from None
 
 
-def _message(draft: _Draft, problem: Any) -> str:
+def _message(draft: _Draft, problem: Any, kind: type[BaseModel]) -> str:
     path = _key_path(draft.values, problem["loc"])
     dotted, place = ".".join(path), draft.place(path)
     if problem["type"] == "extra_forbidden":
-        section = _section_at(path[:-1])
+        section = _section_at(path[:-1], kind)
         known = [*(section.model_fields if section else ()), *(() if path[:-1] else ("extends",))]
         hint = did_you_mean(path[-1], known) or f"; keys here: {', '.join(known)}"
         return f"{place}: `{dotted}` is not a key of a recipe{hint}"
@@ -256,9 +265,9 @@ def _key_path(values: Any, loc: tuple[int | str, ...]) -> KeyPath:
     return tuple(path)
 
 
-def _section_at(path: KeyPath) -> type[BaseModel] | None:
-    """The schema class that holds the keys at `path`."""
-    current: Any = Recipe
+def _section_at(path: KeyPath, kind: type[BaseModel]) -> type[BaseModel] | None:
+    """The schema class that holds the keys at `path` of a recipe."""
+    current: Any = kind
     for part in path:
         if isinstance(current, type) and issubclass(current, BaseModel):
             if part not in current.model_fields:

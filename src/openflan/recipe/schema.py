@@ -41,6 +41,13 @@ class Model(Section):
     config: dict[str, Any] | None = Field(None, description="instead of `base`: a Hugging Face configuration with its `model_type`, initialised at random")
     tokenizer: str | None = Field(None, description="a hub id or a folder; the base's own if absent")
     dropout: Share | None = Field(None, description="dropout while finetuning (Table 22: 0.05 for T5); the base's own if absent")
+    attention: Literal["causal", "prefix"] | None = Field(
+        None, description="of a causal model: causal, or prefix (inputs see one another, as in UL2 and U-PaLM); absent: as the base was finetuned, else causal"
+    )
+    expert_dropout: Share | None = Field(None, description="dropout within the experts of a sparse model; absent: `dropout`")
+    expert_capacity: PositiveInt | None = Field(
+        None, description="tokens of a row that an expert of a sparse model takes; absent: all, so that none is passed over and packed examples do not compete"
+    )
 
     @model_validator(mode="after")
     def _one_start(self) -> Model:
@@ -208,6 +215,8 @@ class Training(Section):
     clip_norm: float | None = Field(None, gt=0, description="the longest a step's whole gradient may be; longer ones are scaled down; absent: not clipped")
     loss_on: Literal["targets", "everything"] = Field("targets", description="targets, as in the paper; or everything, inputs too (causal models only)")
     z_loss: float = Field(0.0, ge=0, description="weight of the squared logarithm of the softmax's denominator (T5X's default 1e-4; the paper names none)")
+    router_aux_loss: float | None = Field(None, ge=0, description="weight of a sparse model's load-balancing loss; absent: its configuration's own")
+    router_z_loss: float | None = Field(None, ge=0, description="weight of a sparse model's router z-loss; absent: its configuration's own")
     batch_size: PositiveInt = Field(64, description="packed rows a step, over all devices (Table 22: 64 for T5)")
     micro_batch_size: PositiveInt | None = Field(None, description="packed rows at a time, which changes memory but not the result; absent: all")
     steps: PositiveInt = Field(description="optimiser steps")

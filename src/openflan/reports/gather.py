@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import InputError
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load import load_any_recipe
+from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
 from openflan.reports.samples import Sample, sample_generations, unanswered_generations
 from openflan.run import Run, read_jsonl
@@ -37,7 +38,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A line of metrics.jsonl. `loss` is in nats a target token, `fill` a share of the packed capacity; `seconds` include the wait for data."""
+    """A line of metrics.jsonl. `loss` is in nats a target token, `fill` a share of the packed capacity; `seconds` include the wait for data.
+
+    `validation_loss` and held-out `scores` (percent, by benchmark) stand where they were measured.
+    """
 
     step: int
     loss: float
@@ -46,6 +50,8 @@ class Step:
     fill: float
     seconds: float
     waiting_seconds: float
+    validation_loss: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ class Gathered:
     """A run as its report sees it; what the folder lacks is None or empty."""
 
     recipe_text: str
-    recipe: Recipe
+    recipe: AnyRecipe
     ledger: Ledger | None
     metrics: tuple[Step, ...]
     scores: tuple[ModelScore, ...]
@@ -160,12 +166,14 @@ class Gathered:
 
 def gather(run: Run) -> Gathered:
     """Reads the folder of a run; raises InputError for a file that is damaged or lacks what its kind needs."""
-    ledger = _json(run.ledger)
+    recipe = load_any_recipe(run.recipe)
+    # Of a pretraining run it speaks of documents, not of tasks.
+    ledger = _json(run.ledger) if isinstance(recipe, Recipe) else None
     scores = _json(run.scores)
     provenance = _json(run.provenance)
     return Gathered(
         recipe_text=run.recipe.read_text(encoding="utf-8"),
-        recipe=load_recipe(run.recipe),
+        recipe=recipe,
         ledger=None if ledger is None else _checked(run.ledger, Ledger, ledger),
         metrics=_checked(run.metrics, tuple[Step, ...], _lines(run.metrics)),
         scores=() if scores is None else _scores(run.scores, scores),

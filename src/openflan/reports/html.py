@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from openflan.evaluation.catalogue import BENCHMARKS
+from openflan.recipe.schema import Recipe
 from openflan.reports import tables
 from openflan.reports.curve import INSTALL, loss_curve
 from openflan.reports.gather import Gathered, gather
@@ -52,6 +53,7 @@ def render(gathered: Gathered) -> str:
         training=tables.training(gathered),
         curve=Markup(curve) if curve else None,  # noqa: S704 - our own drawing; it holds no data but numbers
         loss=tables.loss(gathered),
+        watched=tables.watched(gathered),
         window=tables.window(gathered.metrics),
         install=INSTALL,
         mixture=[table for table in (tables.submixtures(gathered), tables.tasks(gathered)) if table],
@@ -74,13 +76,13 @@ def summary(gathered: Gathered) -> str:
     else:
         start = f"A {(recipe.model.config or {})['model_type']} model from random weights"
     over = f" on {_number(len(ledger.tasks), 'task')} in {_number(len(ledger.submixtures), 'submixture')}, about {ledger.examples:,} examples" if ledger else ""
-    return f"{start}, finetuned for {steps}{over}."
+    return f"{start}, {'finetuned' if isinstance(recipe, Recipe) else 'pretrained'} for {steps}{over}."
 
 
 def commands(gathered: Gathered) -> list[str]:
     """What repeats the run: training, every evaluation of its models, and this report."""
     name = gathered.recipe.name
-    lines = [f"openflan finetune {name}.yaml"]
+    lines = [f"openflan {'finetune' if isinstance(gathered.recipe, Recipe) else 'pretrain'} {name}.yaml"]
     for score in gathered.scores:
         if score.model == "random-init":
             continue

@@ -183,6 +183,16 @@ def counts(gathered: Gathered) -> Table | None:
     return Table("counts", "Cut, dropped or too long", ("where", "what", "count", "of"), tuple(rows)) if rows else None
 
 
+def watched(gathered: Gathered) -> Table | None:
+    """Validation loss and held-out scores by step, as they were measured while training; None if none were."""
+    measured = [step for step in gathered.metrics if step.validation_loss is not None or step.scores]
+    if not measured:
+        return None
+    names = list(dict.fromkeys(name for step in measured for name in step.scores))
+    rows = tuple((step.step, step.validation_loss, *(step.scores.get(name) for name in names)) for step in measured)
+    return Table("watched", "While training", ("step", "validation loss", *(f"{name} %" for name in names)), rows)
+
+
 def window(steps: Sequence[Step]) -> int:
     """Steps of a running mean: a fiftieth of them all, at least one."""
     return max(1, len(steps) // 50)

@@ -19,14 +19,16 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import Checkpoi
 
 from openflan.errors import OpenflanError
 from openflan.models.causal import ordinary_attention
+from openflan.models.experts import router_losses
 from openflan.models.packed import Batch, Packing, packed_model, prepare_batch, token_losses
 from openflan.models.t5 import Block
+from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
 from openflan.randomness import combine
 from openflan.recipe.schema import Training
 from openflan.training.optimizers import clip_gradients, make_optimizer, set_learning_rate
 from openflan.training.schedule import learning_rate_at
-from openflan.training.world import ALONE, World, gathered, shard
+from openflan.training.world import ALONE, World, gathered, shard, sharded_modules
 
 CHUNK = 8_192
 """Target tokens whose logits exist at once, where a vocabulary is large: 8,192 x 256,000 float32 logits are 8.4 GB."""
@@ -47,32 +49,40 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A step: loss per target token over all ranks, the gradient's norm before clipping (None: not clipped), how many ranks want to stop."""
+    """A step: loss per target token over all ranks, the gradient's norm before clipping (None: not clipped), how many ranks want to stop.
+
+    `router` is what a sparse model's routers added to the loss, per row; None for a dense one.
+    """
 
     loss: float
     norm: float | None
     wishes: int
+    router: float | None = None
 
 
 class Root(nn.Module):
     """What is sharded and called: token losses of a batch, under one forward."""
 
-    def __init__(self, model: Any, packing: Packing, training: Training) -> None:
+    def __init__(self, model: Any, packing: Packing, training: Training, *, prefix: bool = False) -> None:
         super().__init__()
         self.inner: nn.Module = packed_model(model) if packing == "flat" else model
-        self._settings: dict[str, Any] = {"z_loss": training.z_loss}
+        self.router = router_losses(model, training.router_aux_loss, training.router_z_loss)
+        self._settings: dict[str, Any] = {"z_loss": training.z_loss, "prefix": prefix}
         if packing == "flat" and model.get_input_embeddings().weight.shape[0] > _LARGE_VOCABULARY:
             self._settings["chunk"] = CHUNK
 
     def forward(self, batch: Batch) -> Tensor:
-        return token_losses(self.inner, batch, **self._settings)[0]
+        with nullcontext() if self.router is None else self.router.listening():
+            return token_losses(self.inner, batch, **self._settings)[0]
 
 
 class Engine:
     """A model, its optimiser and the world they train in."""
 
-    def __init__(self, model: Any, training: Training, seed: int, pad_id: int, packing: Packing = "flat", world: World = ALONE) -> None:
-        """`model` is a Hugging Face model, which is sharded in place where the world has more than one rank."""
+    def __init__(
+        self, model: Any, training: Training, seed: int, pad_id: int, packing: Packing = "flat", world: World = ALONE, *, prefix: bool = False
+    ) -> None:
+        """`model` is a Hugging Face model, which is sharded in place where the world has more than one rank; `prefix`: its inputs see one another."""
         self.world = world
         self.training = training
         self.packing = packing
@@ -81,7 +91,7 @@ class Engine:
         self._pad = pad_id
         self._everything = training.loss_on == "everything"
         self._attention = model.config._attn_implementation
-        self.root = Root(model, packing, training)
+        self.root = Root(model, packing, training, prefix=prefix)
         if training.activation_checkpointing == "full":
             _recompute(self.root, model)
         if world.size > 1:
@@ -116,18 +126,24 @@ class Engine:
 
         Raises OpenflanError if memory runs out. With a loss or a norm that is no finite number the weights are left as they were.
         """
-        total = 0.0
+        total, added = 0.0, 0.0
+        router, rows = self.root.router, prepared.examples if self.packing == "none" else prepared.rows
         try:
             for batch, first_row, counts in prepared.batches:
                 torch.manual_seed(combine(self._seed, "dropout", step, first_row) >> 1)
                 with self._arithmetic():
                     loss = self.root(batch).sum()
                 # FSDP divides by the number of ranks what it has summed.
-                (loss * (self.world.size * counts / prepared.target_tokens)).backward()
+                share = loss * (self.world.size * counts / prepared.target_tokens)
+                if router is not None and isinstance(batch, Seq2SeqBatch):
+                    terms = router.losses(batch).sum()
+                    share = share + terms * (self.world.size * counts / rows)
+                    added += terms.item() * counts
+                share.backward()
                 total += loss.item() * counts
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(error) from None
-        summed, wishes = self.world.sums([total, float(wish)])
+        summed, wishes, added = self.world.sums([total, float(wish), added])
         outcome = summed / prepared.target_tokens
         norm = None
         if math.isfinite(outcome) and self.training.clip_norm is not None:
@@ -136,7 +152,7 @@ class Engine:
             set_learning_rate(self.optimizer, learning_rate_at(self.training, step))
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return Outcome(outcome, norm, round(wishes))
+        return Outcome(outcome, norm, round(wishes), None if router is None else added / rows)
 
     @torch.no_grad()
     def validate(self, batches: Iterable[Prepared]) -> float:
@@ -149,6 +165,9 @@ class Engine:
                 with self._arithmetic():
                     total += self.root(batch).sum().item() * counts
             targets += prepared.target_tokens
+        for module in sharded_modules(self.root):
+            # No backward follows, after which FSDP would do so.
+            module.reshard()
         self.root.train(was)
         return self.world.sums([total])[0] / max(1, targets)
 
@@ -176,7 +195,7 @@ class Engine:
         return torch.autocast(self.world.device.type, dtype=torch.bfloat16)
 
     def _out_of_memory(self, error: Exception) -> OpenflanError:
-        size = self.training.micro_batch_size or self.training.batch_size
+        size = self.training.micro_batch_size or self.world.most(self.training.batch_size)
         lower = f"training.micro_batch_size={max(1, size // 2)}" if size > 1 else "packing.inputs, or take more devices"
         return OpenflanError(
             f"out of memory on {self.world.device}: {str(error).splitlines()[0]} Lower {lower}, or set training.activation_checkpointing=full; "
@@ -214,4 +233,6 @@ def _recompute(root: Root, model: Any) -> None:
             check_fn=lambda module: isinstance(module, Block),
         )
     else:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # Renamed in transformers 5.23, where the former name warns.
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})

@@ -20,12 +20,15 @@ from openflan.mixture.build import open_mixture
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, save_pretrained
 from openflan.models.packed import Packing, check_packing, packing_of
+from openflan.models.prefix import attention_of_model
 from openflan.packing.marks import chat_template_of
 from openflan.packing.plan import Plan
-from openflan.recipe.load import differences, dump_recipe, load_recipe
-from openflan.recipe.schema import Recipe
-from openflan.run import Run, read_json, replacing, write_json
+from openflan.recipe.load import dump_recipe
+from openflan.recipe.pretraining import AnyRecipe
+from openflan.recipe.schema import Model, Recipe
+from openflan.run import Run, replacing, write_json
 from openflan.tasks.task import Task
+from openflan.training.changes import changed_data, changed_keys, history_of, replans
 from openflan.training.checkpoints import snapshot
 from openflan.training.ledger import ledger
 from openflan.training.loop import Evaluate, Watch, train
@@ -33,44 +36,59 @@ from openflan.training.prepare import fingerprint, parts_of, plan_of, prepare, t
 from openflan.training.world import join_world
 
 
-def finetune(recipe: Recipe, run: Run, *, build: Path | None = None, strict: bool = False, evaluate: Evaluate | None = None, label: str = "finetune") -> None:
+def finetune(
+    recipe: Recipe,
+    run: Run,
+    *,
+    build: Path | None = None,
+    strict: bool = False,
+    allow_changes: bool = False,
+    evaluate: Evaluate | None = None,
+    label: str = "finetune",
+) -> None:
     """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped. Under `torchrun` all its processes train together.
 
     `build`: a folder of windows made ahead; absent, the run's own if there is one. `strict`: refuses a model that cannot be packed, which is otherwise
-    trained on padded examples of like length. `evaluate` scores the model where `recipe.evaluation` asks for it.
+    trained on padded examples of like length. `allow_changes`: goes on under another recipe or other data than the run began with, and records it.
+    `evaluate` scores the model where `recipe.evaluation` asks for it.
 
     Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe.
     """
-    _same_recipe(recipe, run)
     world = join_world()
+    changes = changed_keys(recipe, run, allow_changes)
     opened = open_mixture(recipe.mixture)
     tasks = opened.tasks
     tokenizer = load_tokenizer(recipe.model)
-    provenance = _provenance(recipe, tasks, tokenizer)
-    _same_data(provenance, run)
+    found = provenance(_fingerprints(recipe, tasks), tokenizer_hash(tokenizer))
+    changes += changed_data(found, run, allow_changes)
+    history = history_of(run, changes)
     model = load_model(recipe.model, tokenizer, recipe.seed)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
-    _check_context(recipe, model)
-    packing = _packing(model, strict)
+    check_context(recipe, model)
+    packing = packing_for(model, recipe.model, strict)
     if is_seq2seq(model) and recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for causal models; an encoder-decoder learns its targets only")
+    if recipe.training.loss_on == "everything" and attention_of_model(model, recipe.model.attention) == "prefix":
+        raise InputError("training.loss_on: everything does not go with prefix attention, in which an input sees what it would have to predict; take targets")
     _describe(model, tokenizer, recipe)
     parts = parts_of(recipe, tasks, encoder, tokenizer)
     build = _build_folder(run, build)
     first = plan_of(stream, encoder, parts, build)
     world.barrier()
     if world.main:
-        write_text(run.recipe, dump_recipe(recipe))
+        # The recipe last: stopped in between, the same command finds the same changes.
+        write_json(run.provenance, found | ({"changes": history} if history else {}))
         tokenizer.save_pretrained(run.tokenizer)
-        write_json(run.provenance, provenance)
-        if not run.ledger.is_file():
+        write_text(run.recipe, dump_recipe(recipe))
+        if not run.ledger.is_file() or replans(changes):
             write_json(run.ledger, ledger(recipe, tasks, stream, encoder, first, shape_of_model(model)) | opened.described)
 
     def plan_from(rows_per_window: Sequence[int]) -> Plan:
         return plan_of(stream, encoder, parts, build, rows_per_window) if rows_per_window else first
 
     watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
-    train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label)
+    replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
+    train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label, replanned=replanned)
     final = snapshot(model, None, main=world.main)
     if world.main:
         export(model, tokenizer, run.model, recipe, final.weights)
@@ -83,7 +101,7 @@ def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None
     tokenizer = load_tokenizer(recipe.model)
     model = empty_model(recipe.model)
     check_vocabulary(tokenizer, model)
-    _check_context(recipe, model)
+    check_context(recipe, model)
     stream, encoder = prepare(recipe, opened.tasks, tokenizer, joint=not is_seq2seq(model))
     plan, shape = Plan(stream, encoder), shape_of_model(model)
     return ledger(recipe, opened.tasks, stream, encoder, plan, shape, windows=windows, hardware=hardware) | opened.described
@@ -97,8 +115,11 @@ def export(model: Any, tokenizer: Any, folder: Path, recipe: Recipe, weights: Ma
         tokenizer.save_pretrained(partial)
 
 
-def _packing(model: Any, strict: bool) -> Packing:
-    """The fastest exact layout; warns of one that pads. Raises InputError for such a model if `strict`."""
+def packing_for(model: Any, section: Model, strict: bool) -> Packing:
+    """The fastest exact layout; warns of one that pads. Raises InputError for such a model if `strict`, or if its inputs cannot see one another but should."""
+    if section.attention == "prefix" or (not is_seq2seq(model) and attention_of_model(model, section.attention) == "prefix"):
+        check_packing(model, "flat", prefix=True)
+        return "flat"
     packing = packing_of(model)
     if packing == "none":
         if strict:
@@ -145,18 +166,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _same_recipe(recipe: Recipe, run: Run) -> None:
-    if not run.recipe.is_file():
-        return
-    # How often a run is saved changes nothing in it.
-    changed = [change for change in differences(load_recipe(run.recipe), recipe) if not change.startswith("checkpoints.")]
-    if changed:
-        raise InputError(
-            f"{run.folder}: holds a run of another recipe ({'; '.join(changed[:5])}); name another folder with --run, or start anew with --restart"
-        )
-
-
-def _check_context(recipe: Recipe, model: Any) -> None:
+def check_context(recipe: AnyRecipe, model: Any) -> None:
     """A causal row is as long as its examples allow, but no example may be longer than the positions a model knows."""
     most = getattr(model.config, "max_position_embeddings", None)
     joint = recipe.packing.inputs + recipe.packing.targets
@@ -167,27 +177,17 @@ def _check_context(recipe: Recipe, model: Any) -> None:
         )
 
 
-def _provenance(recipe: Recipe, tasks: Mapping[str, Task], tokenizer: Any) -> dict[str, Any]:
+def _fingerprints(recipe: Recipe, tasks: Mapping[str, Task]) -> dict[str, str]:
+    return {name: fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings) for name, task in tasks.items()}
+
+
+def provenance(data: Mapping[str, str], tokenizer: str) -> dict[str, Any]:
+    """What made a run: versions, and hashes of its data by name and of its tokenizer."""
     return {
         "openflan": openflan.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "data": {name: fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings) for name, task in tasks.items()},
-        "tokenizer": tokenizer_hash(tokenizer),
+        "data": dict(data),
+        "tokenizer": tokenizer,
     }
-
-
-def _same_data(found: Mapping[str, Any], run: Run) -> None:
-    """Raises InputError if rows, wordings or tokenizer are not those the run began with; another version of the code only warns."""
-    before = read_json(run.provenance)
-    if not before:
-        return
-    names = sorted(before["data"].keys() | found["data"].keys())
-    changed = [f"the rows or wordings of {name}" for name in names if before["data"].get(name) != found["data"].get(name)]
-    changed += ["the tokenizer"] if before["tokenizer"] != found["tokenizer"] else []
-    if changed:
-        raise InputError(f"{run.folder}: changed since the run began: {', '.join(changed[:5])}; restore what was there, or start anew with --restart")
-    versions = [f"{name} {before[name]} -> {found[name]}" for name in ("openflan", "python", "torch", "transformers") if before[name] != found[name]]
-    if versions:
-        warnings.warn(f"{run.folder}: goes on under other versions ({', '.join(versions)}); the numbers may differ from those of an unbroken run", stacklevel=3)

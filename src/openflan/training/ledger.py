@@ -21,6 +21,7 @@ from openflan.packing.encode import Encoder
 from openflan.packing.measure import Measured, Tally, lengths, measure, summed
 from openflan.packing.plan import Plan, Window
 from openflan.packing.tokens import tokens_of
+from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe, Training
 from openflan.tasks.task import Task
 from openflan.training.adafactor import statistics_shapes
@@ -62,7 +63,7 @@ def ledger(
     }
 
 
-def estimates(recipe: Recipe, shape: Shape, measured: Measured, hardware: Hardware) -> dict[str, Any]:
+def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Hardware) -> dict[str, Any]:
     """Memory on one device and time on all, from formulas that `assumptions` and `models.estimate` state; `seconds` is None without a device."""
     settings, packing, device = recipe.training, recipe.packing, hardware.device
     rows = settings.steps * settings.batch_size

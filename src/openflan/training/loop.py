@@ -21,12 +21,13 @@ from typing import Any, TypeAlias
 import torch
 
 from openflan.errors import OpenflanError
-from openflan.models.load import pad_id
+from openflan.models.load import is_seq2seq, pad_id
 from openflan.models.memory import keep_freed_memory
 from openflan.models.packed import Packing
+from openflan.models.prefix import attention_of_model, state_attention
 from openflan.packing.loader import Loader
-from openflan.packing.plan import Plan
-from openflan.recipe.schema import Recipe
+from openflan.packing.plan import WindowPlan
+from openflan.recipe.pretraining import AnyRecipe
 from openflan.run import Run, read_jsonl, replacing
 from openflan.training import checkpoints
 from openflan.training.checkpoints import Position, Saver, snapshot
@@ -56,7 +57,7 @@ class Watch:
     """
 
     every: int
-    validation: Plan | None = None
+    validation: WindowPlan[Any] | None = None
     validation_rows: int = 0
     evaluate: Evaluate | None = None
     select: str | None = None
@@ -72,7 +73,7 @@ class Counted:
     windows: int
     counts: Counter[str] = field(default_factory=Counter)
 
-    def take(self, plan: Plan, rows: int) -> list[int]:
+    def take(self, plan: WindowPlan[Any], rows: int) -> list[int]:
         """Counts the windows of the first `rows` rows that are new; returns the index up to there."""
         index = plan.index(rows)
         for number in range(self.windows, len(index)):
@@ -82,7 +83,7 @@ class Counted:
 
 
 def train(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     run: Run,
     model: Any,
     tokenizer: Any,
@@ -92,23 +93,29 @@ def train(
     world: World = ALONE,
     watch: Watch | None = None,
     label: str = "finetune",
+    replanned: int = -1,
 ) -> None:
     """Trains `model` in place to `recipe.training.steps`, from the newest checkpoint of the run if it has one.
 
-    `plan_from(rows_per_window)` makes the plan, given the index of windows that are known. Under a world of several ranks the model ends sharded. Raises
-    OpenflanError if the loss is no longer a number or memory runs out, Terminated on SIGTERM.
+    `plan_from(rows_per_window)` makes the plan, given the index of windows that are known; checkpoints of step `replanned` and before knew another.
+    Under a world of several ranks the model ends sharded. Raises OpenflanError if the loss is no longer a number or memory runs out, Terminated on
+    SIGTERM.
     """
     settings, size = recipe.training, recipe.training.batch_size
     if world.device.type == "cpu":
         keep_freed_memory()
     start = checkpoints.newest(run.checkpoints)
     position = checkpoints.position_of(start) if start else Position(0)
+    if position.step <= replanned:
+        position = Position(position.step)
     if start:
         checkpoints.restore_weights(start, model)
-    engine = Engine(model, settings, recipe.seed, pad_id(model, tokenizer), packing, world)
+    attention = "causal" if is_seq2seq(model) else attention_of_model(model, recipe.model.attention)
+    state_attention(model, attention)
+    engine = Engine(model, settings, recipe.seed, pad_id(model, tokenizer), packing, world, prefix=attention == "prefix")
     if start:
         restore_statistics(engine.optimizer, checkpoints.statistics_of(start))
-    plan: Plan = plan_from(position.rows_per_window)
+    plan: WindowPlan[Any] = plan_from(position.rows_per_window)
     counted = Counted(len(position.rows_per_window), Counter(dict(position.counts)))
     model.train()
     if world.main:
@@ -162,13 +169,14 @@ def train(
     model.eval()
 
 
-def _line(recipe: Recipe, step: int, prepared: Prepared, outcome: Outcome, seconds: float, waited: float) -> dict[str, Any]:
+def _line(recipe: AnyRecipe, step: int, prepared: Prepared, outcome: Outcome, seconds: float, waited: float) -> dict[str, Any]:
     """One line of metrics.jsonl."""
     return {
         "step": step + 1,
         "loss": outcome.loss,
         "learning_rate": learning_rate_at(recipe.training, step),
         **({} if outcome.norm is None else {"gradient_norm": outcome.norm}),
+        **({} if outcome.router is None else {"router_loss": outcome.router}),
         "tokens": prepared.tokens,
         "target_tokens": prepared.target_tokens,
         "examples": prepared.examples,
@@ -200,14 +208,14 @@ def _to_be_best(watch: Watch | None, run: Run, step: int, line: Mapping[str, Any
     return bool(world.sums([float(named)])[0])
 
 
-def _refuse_broken(model: Any, step: int, run: Run, plan: Plan, size: int, world: World) -> None:
+def _refuse_broken(model: Any, step: int, run: Run, plan: WindowPlan[Any], size: int, world: World) -> None:
     """A finite loss can have an infinite gradient: weights that it broke must not become a checkpoint, from which every later run would start."""
     broken = [name for name, weight in model.named_parameters() if not torch.isfinite(part_of(weight.detach()).local).all()]
     if world.sums([len(broken)])[0]:
         raise _diverged(f"step {step}: `{broken[0] if broken else 'a weight of another rank'}` holds values that are no numbers", run, plan, step - 1, size)
 
 
-def _diverged(what: str, run: Run, plan: Plan, step: int, size: int) -> OpenflanError:
+def _diverged(what: str, run: Run, plan: WindowPlan[Any], step: int, size: int) -> OpenflanError:
     examples = [example for row in plan.sources(step * size, size) for example in row]
     named = ", ".join(f"{example.task} row {example.row}" for example in examples[:5])
     more = f" and {len(examples) - 5:,} more" if len(examples) > 5 else ""

@@ -8,9 +8,11 @@ ranks agree on batches without a word; what they exchange is gradients, gathered
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -57,6 +59,9 @@ class World:
             dist.barrier()
 
 
+PATIENCE = timedelta(hours=1)
+"""How long ranks wait for one another; NCCL's ten minutes are short for a main rank that writes a checkpoint of tens of gigabytes."""
+
 ALONE = World(0, 1, torch.device("cpu"))
 
 
@@ -72,7 +77,7 @@ def join_world() -> World:
         torch.cuda.set_device(device)
     try:
         if not dist.is_initialized():
-            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise SetupError(f"the {size} processes of this run do not find each other: {error}; start them with torchrun") from error
     if 1 < local_size < size and size % local_size == 0:
@@ -94,6 +99,8 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], world: World, *, bf16: b
     With `bf16` weights are gathered in bfloat16 and gradients reduced in float32.
     """
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if bf16 else MixedPrecisionPolicy()
+    # Layers of transformers return views, which would matter if something were added to them in place; none of these models does that.
+    warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module \(.*\) returned a view tensor", category=UserWarning)
     settings: dict[str, Any] = {"mesh": world.mesh, "mp_policy": policy}
     for layer in layers:
         fully_shard(layer, **settings)

@@ -1,0 +1,92 @@
+"""Runs the steps of a chain in order and goes on where it stopped.
+
+A step is a run of its own, in a folder of the chain's, and resumes as any run does. It is finished when its model has been exported under the very
+recipe that the chain asks for. `chain.json` keeps a fingerprint of every model that came out and of the one that each step began with: weights that
+were made anew, or by hand, are told from those that later steps know, which a path alone would not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import InputError
+from openflan.models.folder import fingerprint
+from openflan.recipe.chain import Step
+from openflan.recipe.load import differences, load_any_recipe
+from openflan.recipe.pretraining import PretrainRecipe
+from openflan.recipe.schema import Recipe
+from openflan.run import Run, read_json, write_json
+from openflan.training.changes import FREE
+
+Notice = Callable[[str], None]
+
+
+def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text: None) -> Path:
+    """Trains what is not finished yet, in order; returns the last model's folder. `notice` is told of every step.
+
+    Raises InputError if a finished step was made by another recipe, or began with another model than the step before it now has; else what the steps
+    raise, such as Terminated on SIGTERM.
+    """
+    main = os.environ.get("RANK", "0") == "0"
+    path = folder / "chain.json"
+    known: dict[str, dict[str, Any]] = read_json(path, {})
+    model = folder
+    for number, step in enumerate(steps, 1):
+        run = Run(folder / step.folder)
+        place = f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}"
+        base = fingerprint(Path(step.recipe.model.base)) if number > 1 and step.recipe.model.base == str((model).absolute()) else None
+        began = known.get(step.folder, {})
+        if "base" in began and began["base"] != base:
+            raise InputError(f"{run.folder}: began with another model than the step before it has now; start it anew with --restart-from {number}")
+        if finished(step, run, number):
+            notice(f"{place}: finished")
+        else:
+            notice(place)
+            known[step.folder] = {"base": base}
+            if main:
+                write_json(path, known)
+            _train(step, run)
+        model = run.model
+        if main and known.get(step.folder, {}).get("model") is None:
+            known[step.folder] = {"base": base, "model": fingerprint(model)}
+            write_json(path, known)
+    return model
+
+
+def finished(step: Step, run: Run, number: int) -> bool:
+    """Whether the step's model is there. Raises InputError if its run was made by another recipe."""
+    if not run.recipe.is_file():
+        return False
+    changed = [change for change in differences(load_any_recipe(run.recipe), step.recipe) if not change.startswith(FREE)]
+    if changed:
+        raise InputError(f"{run.folder}: made by another recipe ({'; '.join(changed[:5])}); start it anew with --restart-from {number}, or give --run")
+    return run.model.is_dir()
+
+
+def forget_from(steps: Sequence[Step], folder: Path, first: int) -> list[Run]:
+    """The runs of step `first`, from 1, and those after it, which are no longer known; their folders are the caller's to remove.
+
+    Raises InputError if there is no such step.
+    """
+    if not 1 <= first <= len(steps):
+        raise InputError(f"--restart-from {first}: the chain has {len(steps)} steps; name one of them")
+    path = folder / "chain.json"
+    known = read_json(path, {})
+    left = {step.folder for step in steps[: first - 1]}
+    if path.is_file():
+        write_json(path, {name: value for name, value in known.items() if name in left})
+    return [Run(folder / step.folder) for step in steps[first - 1 :]]
+
+
+def _train(step: Step, run: Run) -> None:
+    from openflan.held_out import evaluator
+    from openflan.training.finetune import finetune
+    from openflan.training.pretrain import pretrain
+
+    if isinstance(step.recipe, PretrainRecipe):
+        pretrain(step.recipe, run)
+    elif isinstance(step.recipe, Recipe):
+        finetune(step.recipe, run, evaluate=evaluator(step.recipe, run))

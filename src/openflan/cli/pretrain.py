@@ -1,0 +1,102 @@
+"""`openflan pretrain`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from openflan.cli.finetune import start_anew
+from openflan.cli.ledger import hardware_of, print_estimates
+from openflan.cli.output import next_command, print_json
+from openflan.models.estimate import DEVICES, MFU
+from openflan.models.quiet import quiet_libraries
+from openflan.recipe.load import load_pretrain_recipe
+from openflan.run import Run
+
+_SHOWN = 5
+"""Added tokens that are listed one by one."""
+
+
+def pretrain(
+    recipe: str = typer.Argument(help="A recipe file or packaged recipe with `pretraining:`."),
+    overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."),
+    run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
+    strict: bool = typer.Option(False, "--strict", help="Refuse a model that cannot be packed, instead of padding its pieces."),
+    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
+    allow_changes: bool = typer.Option(
+        False, "--allow-changes", help="Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps what did."
+    ),
+    plan: bool = typer.Option(False, "--plan", help="Train nothing: print what the recipe would read, and what it would take."),
+    device: str | None = typer.Option(None, help=f"With --plan, for its estimate: {', '.join(DEVICES)}."),
+    device_tflops: float | None = typer.Option(None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."),
+    devices: int = typer.Option(1, min=1, help="For the same: how many devices."),
+    mfu: float = typer.Option(MFU, help="For the same: the share of the peak that training reaches."),
+    as_json: bool = typer.Option(False, "--json", help="With --plan: one JSON value on standard output."),
+) -> None:
+    """Continued pretraining on plain text, before finetuning; the same command again goes on where it stopped.
+
+    What is learned from the text is the recipe's `pretraining.objective`:
+
+    - `span-corruption`: T5's. Spans of three tokens give way to sentinels; the targets are what stood there.
+    - `prefix-lm`: LM adaptation. The text is cut somewhere; the inputs are what comes before.
+    - `causal-lm`: PaLM's. Every token from those before it.
+    - `ul2`: seven denoisers, short and long spans and a cut, each announced by a mode token.
+    - `ul2r`: U-PaLM's mixture: half cuts, a quarter short spans, a quarter long or many.
+
+    Text is .txt, .jsonl (the field `text`), .parquet or .arrow files, folders of them, or `hub:OWNER/NAME`. Tokens that the tokenizer lacks are added,
+    and exported with the model, from which `openflan finetune model.base=runs/NAME/model` starts; `openflan run` does both.
+
+    Examples:
+
+    `openflan pretrain lm-adapt-t5 pretraining.data=texts/ training.steps=1000 training.batch_size=32`
+
+    `openflan pretrain ul2r-palm-8b pretraining.data=texts/ --plan --device h100 --devices 8`
+
+    `torchrun --nproc-per-node 8 -m openflan pretrain recipes/mine.yaml`
+    """
+    hardware = hardware_of(device, device_tflops, devices, mfu)
+    loaded = load_pretrain_recipe(recipe, overrides or [])
+    quiet_libraries()
+    if plan:
+        from openflan.training.pretrain import survey_documents
+
+        ledger = survey_documents(loaded, hardware=hardware)
+        print_json(ledger) if as_json else _print(loaded.name, ledger, loaded.training.steps)
+        return
+    folder = Run(run or Path("runs") / loaded.name)
+    main = os.environ.get("RANK", "0") == "0"
+    if restart and main:
+        start_anew(folder)
+    from openflan.training.pretrain import pretrain as train
+    from openflan.training.world import leave_world
+
+    try:
+        train(loaded, folder, strict=strict, allow_changes=allow_changes)
+    finally:
+        leave_world()
+    if main:
+        typer.echo(f"model: {folder.model}")
+        next_command(f"openflan finetune RECIPE model.base={folder.model}")
+
+
+def _print(name: str, ledger: Mapping[str, Any], steps: int) -> None:
+    measured = ledger["measured"]
+    sides = "" if measured["fill_inputs"] is None else f" (inputs {measured['fill_inputs']:.1%}, targets {measured['fill_targets']:.1%})"
+    typer.echo(f"{name}: {ledger['objective']} on {ledger['documents']:,} documents, {ledger['passes']:,.3g} passes in {steps:,} steps")
+    typer.echo(f"held back: {ledger['held_back']:,}; pieces of up to {ledger['piece_length']:,} tokens; {_added(ledger['added_tokens'])}")
+    typer.echo(
+        f"first {measured['documents']:,} documents: {measured['tokens']:,} tokens in {measured['pieces']:,} pieces and {measured['rows']:,} rows, "
+        f"{measured['fill']:.1%} full{sides}"
+    )
+    for denoiser, share in measured["denoisers"].items():
+        typer.echo(f"  {share:6.1%}  {denoiser}")
+    print_estimates(ledger["estimates"], steps)
+
+
+def _added(tokens: list[str]) -> str:
+    shown = ", ".join(tokens) if len(tokens) <= _SHOWN else f"{tokens[0]}, {tokens[1]}, ..., {tokens[-1]}"
+    return f"tokens added: {shown} ({len(tokens):,})" if tokens else "no token added"

@@ -1,0 +1,55 @@
+"""`openflan run`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import typer
+
+from openflan.cli.finetune import start_anew
+from openflan.cli.output import next_command
+from openflan.models.quiet import quiet_libraries
+from openflan.recipe.chain import chain_path, load_chain
+
+
+def run(
+    chain: str = typer.Argument(help="A YAML list of steps, or a packaged chain."),
+    overrides: list[str] | None = typer.Argument(None, metavar="[N.KEY=VALUE ...]", help="Overrides of the keys of step N's recipe, N from 1."),
+    folder: Path | None = typer.Option(None, "--run", help="The folder that holds the steps' runs; default runs/NAME, after the chain's file."),
+    restart_from: int | None = typer.Option(None, min=1, help="Remove the runs of this step and those after it, and start there; 1: everything."),
+) -> None:
+    """Recipes one after another, each starting from the model of the one before; the same command again goes on where it stopped.
+
+    A chain is a list. `set:` overrides keys of a step's recipe, paths starting at the chain's folder:
+
+        - pretrain: lm-adapt-t5
+          set: { pretraining.data: texts/, training.steps: 2_000 }
+        - finetune: flan-t5-small
+
+    Every step is a run in the chain's folder, numbered: `openflan report`, `generate` and `evaluate` take it as any other.
+
+    Examples:
+
+    `openflan run chains/mine.yaml`
+
+    `openflan run lm-adapt-flan-t5-small 1.pretraining.data=texts/ 2.mixture.submixtures.cot.data=DIR`
+    """
+    path = chain_path(chain)
+    place = folder or Path("runs") / path.stem
+    steps = load_chain(path, place, overrides or [])
+    quiet_libraries()
+    from openflan.chain import forget_from, run_chain
+    from openflan.training.world import leave_world
+
+    main = os.environ.get("RANK", "0") == "0"
+    if restart_from is not None and main:
+        for one in forget_from(steps, place, restart_from):
+            start_anew(one)
+    try:
+        model = run_chain(steps, place, notice=lambda text: typer.echo(text, err=True) if main else None)
+    finally:
+        leave_world()
+    if main:
+        typer.echo(f"model: {model}")
+        next_command(f'openflan generate {model.parent} "Your prompt"')

@@ -1,0 +1,127 @@
+"""Which weights these are: a hash of all tensor bytes, known again without reading them.
+
+Decision: tensors are hashed by name, type, shape and bytes, in the order of their names, so that the same weights in other files are the same model.
+Hashing tens of gigabytes takes longer than many evaluations; what was hashed is remembered by path, size and time of change of every file. Price: a
+file that is changed without a trace in those is not noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import InputError
+from openflan.models.folder import weight_files
+
+CACHE = "fingerprints.json"
+_DESCRIBED = ("config.json", "tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json", "vocab.txt")
+_BLOCK = 1 << 22
+_DIGITS = 16
+_MOST_REMEMBERED = 1_000
+_LONGEST_HEADER = 100_000_000
+"""Of a safetensors file, by its specification."""
+
+
+def folder_fingerprint(folder: Path, *settings: str) -> str:
+    """16 hexadecimal digits for a model folder's tensors, configuration and tokenizer, and for settings that change what is generated."""
+    digest = hashlib.sha256(weights_digest(folder).encode())
+    for path in (folder / name for name in _DESCRIBED):
+        if path.is_file():
+            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+            digest.update(path.read_bytes())
+    return _with(digest, settings)
+
+
+def model_fingerprint(model: Any, *settings: str) -> str:
+    """The same for a model in memory: its tensors and the settings; other digits than those of the folder it may have come from."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return _with(digest, settings)
+
+
+def weights_digest(folder: Path) -> str:
+    """The sha256 of all tensors of a folder, from memory where its files are those that were hashed before."""
+    files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in weight_files(folder)]
+    key = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    known = _remembered()
+    if key not in known:
+        known[key] = _hashed(folder)
+        _remember(known)
+    return known[key]
+
+
+def cache_folder() -> Path:
+    """$OPENFLAN_CACHE, else ~/.cache/openflan."""
+    cache = os.environ.get("OPENFLAN_CACHE")
+    return Path(cache).expanduser() if cache else Path.home() / ".cache" / "openflan"
+
+
+def _hashed(folder: Path) -> str:
+    tensors = sorted((name, path, kind, shape, first, end) for path in weight_files(folder) for name, kind, shape, first, end in _tensors(path))
+    digest = hashlib.sha256()
+    for name, path, kind, shape, first, end in tensors:
+        digest.update(f"{name} {kind} {shape}\n".encode())
+        with path.open("rb") as file:
+            file.seek(first)
+            left = end - first
+            while left and (block := file.read(min(left, _BLOCK))):
+                digest.update(block)
+                left -= len(block)
+    return digest.hexdigest()
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, str, str, int, int]]:
+    """Name, type, shape, and where each tensor's bytes begin and end in the file."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            if size > _LONGEST_HEADER:
+                raise ValueError(f"a header of {size} bytes")
+            header = json.loads(file.read(size))
+        for name, one in header.items():
+            if name != "__metadata__":
+                first, end = one["data_offsets"]
+                yield name, str(one["dtype"]), str(one["shape"]), 8 + size + int(first), 8 + size + int(end)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: cannot read its weights: it is no safetensors file ({error}); fetch or export the checkpoint again") from error
+
+
+def _remembered() -> dict[str, str]:
+    """Digests by key; empty where none can be read."""
+    with suppress(OSError, ValueError, RuntimeError):
+        found = json.loads((cache_folder() / CACHE).read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return {str(key): str(value) for key, value in found.items()}
+    return {}
+
+
+def _remember(known: dict[str, str]) -> None:
+    """Written whole or not at all; a home that cannot be written to costs the memory only."""
+    with suppress(OSError, RuntimeError):
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = dict(list(known.items())[-_MOST_REMEMBERED:])
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{CACHE}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(kept, file)
+            Path(name).replace(folder / CACHE)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _with(digest: Any, settings: tuple[str, ...]) -> str:
+    for setting in settings:
+        digest.update(f"{setting}\n".encode())
+    return str(digest.hexdigest())[:_DIGITS]

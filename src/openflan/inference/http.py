@@ -1,0 +1,214 @@
+"""Completions from any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, hosted models.
+
+The completions endpoint takes the prompt as it is; with `chat` it becomes a user's message and the server adds its template. Decisions: every sample is
+a call of its own, with a seed of its own, so that a run that was killed goes on with the samples it lacks; the key comes from the environment, is sent
+to the one address that was given (redirections are not followed) and stands in no message. Price: which weights answer is what the server says its
+model is called, and a server may ignore `top_k` and `seed`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from threading import Lock
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, build_opener
+from urllib.request import Request as Call
+
+from openflan.errors import InputError, SetupError
+from openflan.inference.protocol import Completion, Finish, Request
+from openflan.randomness import combine
+
+KEYS = ("OPENFLAN_API_KEY", "OPENAI_API_KEY")
+"""Environment variables that may hold the key, in the order in which they are tried."""
+
+_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+_REFUSED = frozenset({401, 403})
+_TOO_LONG = ("context length", "context window", "context size", "maximum context", "too long", "exceeds the available", "max_model_len")
+_LONGEST_WAIT = 60.0
+_SHOWN = 300
+_SEEDS = 1 << 31
+
+
+def is_address(model: str) -> bool:
+    """Whether MODEL names a server."""
+    return model.startswith(("http://", "https://"))
+
+
+@dataclass(frozen=True, slots=True)
+class HttpEngine:
+    """A model behind an address such as http://localhost:8000/v1.
+
+    `parallel` calls are under way at once, at most `per_minute` begin in a minute (0: no limit), a call takes `seconds` at most and is tried `attempts`
+    times. `sleep` waits.
+    """
+
+    address: str
+    model: str
+    chat: bool = False
+    parallel: int = 8
+    per_minute: float = 0.0
+    seconds: float = 300.0
+    attempts: int = 6
+    sleep: Callable[[float], None] = time.sleep
+    _pace: _Pace = field(default_factory=lambda: _Pace(), repr=False)
+
+    def __post_init__(self) -> None:
+        """Raises InputError for an address or a number that cannot be meant."""
+        parts = urlsplit(self.address)
+        if not is_address(self.address) or not parts.hostname:
+            raise InputError(f"{self.address}: expected the address of a server, such as http://localhost:8000/v1")
+        if parts.username or parts.password:
+            raise InputError(f"{parts.scheme}://...@{parts.hostname}: no user or password in the address; set {KEYS[0]} in the environment")
+        if not self.model:
+            raise InputError(f"{self.address}: which of its models? Name one with `--model-name`")
+        if self.parallel < 1 or self.attempts < 1 or self.seconds <= 0 or self.per_minute < 0:
+            raise InputError("parallel calls and attempts are at least 1, a call's seconds above 0, calls a minute not below 0")
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits for address, name and kind of prompt: what the server does behind them is not known."""
+        told = json.dumps(["http", self.address.rstrip("/"), self.model, self.chat])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Completions as they arrive.
+
+        Raises SetupError if the server cannot be reached, refuses the key or keeps failing, and InputError if it does not take the request.
+        """
+        calls = ((index, sample) for index, request in enumerate(requests) for sample in range(request.samples))
+        pool = ThreadPoolExecutor(self.parallel)
+        under_way: dict[Future[Completion], int] = {}
+        try:
+            for index, sample in calls:
+                if len(under_way) >= self.parallel:
+                    yield from self._arrived(under_way)
+                under_way[pool.submit(self._completion, requests[index], sample)] = index
+            while under_way:
+                yield from self._arrived(under_way)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _arrived(self, under_way: dict[Future[Completion], int]) -> Iterator[tuple[int, Completion]]:
+        done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+        for call in sorted(done, key=under_way.__getitem__):
+            yield under_way.pop(call), call.result()
+
+    def _completion(self, request: Request, sample: int) -> Completion:
+        body: dict[str, Any] = {"model": self.model, "max_tokens": request.max_tokens, "temperature": request.temperature}
+        body |= {"messages": [{"role": "user", "content": request.prompt}]} if self.chat else {"prompt": request.prompt}
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if request.temperature > 0:
+            body["seed"] = combine("http", request.prompt, request.seed, sample) % _SEEDS
+            if request.top_k:
+                body["top_k"] = request.top_k
+        try:
+            found = self._post("chat/completions" if self.chat else "completions", body)
+        except _TooLong:
+            return Completion("", 0, "too-long", sample)
+        return _read(found, request, sample, self.address)
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        """The answer as JSON, after as many attempts as it takes."""
+        url = f"{self.address.rstrip('/')}/{path}"
+        key = next((value for name in KEYS if (value := os.environ.get(name))), "")
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        opener = build_opener(_Stay)
+        reason = ""
+        for attempt in range(self.attempts):
+            self._pace.take(self.per_minute, self.sleep)
+            pause = min(2.0**attempt, _LONGEST_WAIT)
+            try:
+                call = Call(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310 - the scheme was checked when the engine was made
+                return _call(opener, call, self.seconds)
+            except HTTPError as error:
+                with error:
+                    said = _without(key, " ".join(error.read().decode("utf-8", "replace").split()))
+                reason = f"{error.code} {said[:_SHOWN]}"
+                if error.code not in _AGAIN:
+                    raise self._refusal(error.code, said, url) from None
+                pause = _asked_wait(error.headers.get("Retry-After"), pause)
+            except (URLError, HTTPException, OSError) as error:
+                reason = _without(key, str(getattr(error, "reason", error)) or type(error).__name__)
+            except ValueError:
+                reason = "an answer that is not JSON"
+            if attempt + 1 < self.attempts:
+                self.sleep(pause)
+        raise SetupError(f"{url}: no answer after {self.attempts} attempts ({reason}): is the server up? The same command goes on where this one stopped")
+
+    def _refusal(self, code: int, said: str, url: str) -> Exception:
+        if code in _REFUSED:
+            return SetupError(f"{url}: the server refuses the call ({code}): set {' or '.join(KEYS)} in the environment to a key that may use {self.model}")
+        if code in (400, 413, 422) and any(mark in said.lower() for mark in _TOO_LONG):
+            return _TooLong()
+        hint = "; is the address complete (.../v1), the model's name right, and is it a chat model (`--chat`)?" if code == 404 else ""
+        return InputError(f"{url}: the server does not take the request ({code} {said[:_SHOWN]}){hint}")
+
+
+class _TooLong(Exception):
+    """The server says that a prompt does not fit its model."""
+
+
+class _Stay(HTTPRedirectHandler):
+    """A redirection would take the key elsewhere."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class _Pace:
+    """Lets calls begin one after another at a rate."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._next = 0.0
+
+    def take(self, per_minute: float, sleep: Callable[[float], None]) -> None:
+        if per_minute <= 0:
+            return
+        with self._lock:
+            now = time.monotonic()
+            begin = max(now, self._next)
+            self._next = begin + 60.0 / per_minute
+        if begin > now:
+            sleep(begin - now)
+
+
+def _call(opener: OpenerDirector, call: Call, seconds: float) -> Any:
+    with opener.open(call, timeout=seconds) as answer:
+        return json.loads(answer.read())
+
+
+def _asked_wait(header: str | None, otherwise: float) -> float:
+    """The seconds a server asks to wait, if it says so in seconds."""
+    try:
+        return min(max(float(header or ""), 0.0), _LONGEST_WAIT)
+    except ValueError:
+        return otherwise
+
+
+def _without(key: str, text: str) -> str:
+    return text.replace(key, "(key)") if key else text
+
+
+def _read(found: Any, request: Request, sample: int, address: str) -> Completion:
+    try:
+        choice = found["choices"][0]
+        text = choice["message"]["content"] if "message" in choice else choice["text"]
+        tokens = (found.get("usage") or {}).get("completion_tokens", 0)
+        finish: Finish = "length" if choice.get("finish_reason") == "length" else "eos"
+        cut = min((place for mark in request.stop if (place := (text or "").find(mark)) >= 0), default=None)
+        if cut is not None:
+            return Completion(text[:cut], int(tokens), "stop", sample)
+        return Completion(text or "", int(tokens), finish, sample)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise SetupError(f"{address}: an answer without a completion ({error!r}): is this a server that speaks OpenAI's protocol?") from None

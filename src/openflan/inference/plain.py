@@ -1,0 +1,127 @@
+"""Generation and likelihoods by transformers' own `generate` and forward, for architectures that our decoding does not know.
+
+Batches of like lengths, which end together: `generate` cannot drop rows. Samples are drawn by our own numbers here too, row by row, through a logits
+processor that leaves one token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openflan.inference.batching import Prompt, Row
+from openflan.inference.ending import Ending
+from openflan.inference.protocol import Completion
+from openflan.inference.sampling import drawn, uniform
+
+
+def generate_plain(model: Any, prompts: Sequence[Prompt], ending: Ending, pad: int, budget: int) -> Iterator[tuple[Row, Completion]]:
+    """Every row with its completion; `budget` bounds rows x (longest prompt + max_tokens) of a batch."""
+    items = [(prompt.ids, row) for prompt in prompts for row in prompt.rows]
+    items.sort(key=lambda item: (-item[1].request.max_tokens, -len(item[0])))
+    batch: list[tuple[tuple[int, ...], Row]] = []
+    for item in items:
+        most = item[1].request.max_tokens
+        if batch and (most != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + most) > budget):
+            yield from _batch(model, batch, ending, pad)
+            batch = []
+        batch.append(item)
+    if batch:
+        yield from _batch(model, batch, ending, pad)
+
+
+@torch.inference_mode()
+def score_plain(model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> list[float]:
+    """The summed log-probability of each option after the prompt."""
+    found = []
+    for option in options:
+        if model.config.is_encoder_decoder:
+            start = model.generation_config.decoder_start_token_id
+            start = getattr(model.config, "decoder_start_token_id", 0) if start is None else start
+            told = {"input_ids": _row(model, prompt), "decoder_input_ids": _row(model, [int(start or 0), *option[:-1]])}
+        else:
+            told = {"input_ids": _row(model, [*prompt, *option[:-1]])}
+        logits_LV = model(**told, use_cache=False).logits[0, -len(option) :].float()
+        wanted_L1 = torch.tensor(option, device=logits_LV.device)[:, None]
+        found.append(float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).double().sum()))
+    return found
+
+
+def _row(model: Any, ids: Sequence[int]) -> Tensor:
+    return torch.tensor([list(ids)], device=model.device)
+
+
+def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: Ending, pad: int) -> Iterator[tuple[Row, Completion]]:
+    seq2seq = bool(model.config.is_encoder_decoder)
+    longest = max(len(ids) for ids, _ in items)
+    ids_BL = torch.full((len(items), longest), pad, dtype=torch.long)
+    mask_BL = torch.zeros_like(ids_BL)
+    for place, (ids, _) in enumerate(items):
+        # Seq2seq inputs are read from their start, causal prompts continue at their end: the padding goes to the other side.
+        where = slice(0, len(ids)) if seq2seq else slice(longest - len(ids), longest)
+        ids_BL[place, where] = torch.tensor(ids)
+        mask_BL[place, where] = 1
+    rows = [row for _, row in items]
+    watch = _Watch(ending, rows, start=1 if seq2seq else longest)
+    with torch.inference_mode(), _greedy(model, sorted(ending.eos), pad):
+        out = model.generate(
+            input_ids=ids_BL.to(model.device),
+            attention_mask=mask_BL.to(model.device),
+            max_new_tokens=rows[0].request.max_tokens,
+            stopping_criteria=[watch],
+            logits_processor=[_Draw(rows, watch.start)],
+        )
+    for place, (row, new) in enumerate(zip(rows, out[:, watch.start :].tolist(), strict=True)):
+        row.new = new[: watch.ended.get(place, len(new))]
+        yield row, ending.completion(row.new, row.request.stop, row.sample)
+
+
+class _Watch:
+    """Ends a row when its newest tokens spell one of its stop strings, and remembers at how many generated tokens."""
+
+    def __init__(self, ending: Ending, rows: Sequence[Row], start: int) -> None:
+        self.ending, self.rows, self.start = ending, rows, start
+        self.ended: dict[int, int] = {}
+
+    def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
+        for place, (row, new) in enumerate(zip(self.rows, input_ids[:, self.start :].tolist(), strict=True)):
+            if row.request.stop and place not in self.ended and self.ending.stops(new, row.request.stop):
+                self.ended[place] = len(new)
+        return torch.tensor([place in self.ended for place in range(len(self.rows))], device=input_ids.device)
+
+
+class _Draw:
+    """Leaves rows that sample the one token that was drawn for them."""
+
+    def __init__(self, rows: Sequence[Row], start: int) -> None:
+        self.rows, self.start = rows, start
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        position = input_ids.shape[1] - self.start
+        for place, row in enumerate(self.rows):
+            request = row.request
+            if request.temperature > 0:
+                (token,) = drawn(scores[place : place + 1], [uniform(row.draws, row.sample, position)], request.temperature, request.top_k)
+                scores[place] = float("-inf")
+                scores[place, token] = 0.0
+        return scores
+
+
+@contextmanager
+def _greedy(model: Any, eos: list[int], pad: int) -> Iterator[None]:
+    """Plain greedy search, whatever the folder's generation settings say; `generate` would fill gaps of a passed configuration from them."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    start = own.decoder_start_token_id
+    if start is None:
+        start = getattr(model.config, "decoder_start_token_id", None)
+    model.generation_config = GenerationConfig(do_sample=False, num_beams=1, eos_token_id=eos, pad_token_id=pad, decoder_start_token_id=start)
+    try:
+        yield
+    finally:
+        model.generation_config = own

@@ -1,0 +1,48 @@
+"""Prompts that begin alike (the same exemplars before every question), found so that the beginning is computed once.
+
+Decision: prompts are sorted by their ids, and neighbours form a family while that saves tokens. Price: of nested beginnings (a header, then exemplars
+by subject) one level is shared, the one that saves the most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from openflan.inference.batching import Prompt
+
+LEAST = 16
+"""Tokens that a beginning must have to be worth a part of its own in every attention layer."""
+
+
+def share_prefixes(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Sets `shared` of each prompt; families stand together, the longest prompts first in each. At least one token of a prompt is its own."""
+    ordered = sorted(prompts, key=lambda prompt: prompt.ids)
+    families: list[tuple[list[Prompt], int]] = []
+    for prompt in ordered:
+        if families:
+            family, length = families[-1]
+            common = min(_common(family[-1].ids, prompt.ids), len(prompt.ids) - 1, len(family[-1].ids) - 1, length)
+            # One more member must not cost the others more than it saves.
+            if common >= LEAST and common * len(family) >= (length * (len(family) - 1) if len(family) > 1 else 0):
+                family.append(prompt)
+                families[-1] = family, common
+                continue
+        families.append(([prompt], len(prompt.ids)))
+    for family, length in families:
+        for prompt in family:
+            prompt.shared = length if len(family) > 1 else 0
+    families.sort(key=lambda item: -max(len(prompt.ids) for prompt in item[0]))
+    alone = [prompt for family, _ in families if len(family) == 1 for prompt in family]
+    together = [prompt for family, _ in families if len(family) > 1 for prompt in sorted(family, key=lambda prompt: -len(prompt.ids))]
+    return [*together, *sorted(alone, key=lambda prompt: -len(prompt.ids))]
+
+
+def families_of(prompts: Sequence[Prompt]) -> list[tuple[tuple[int, ...], list[Prompt]]]:
+    """Neighbours with the same prefix, by that prefix."""
+    return [(prefix, list(members)) for prefix, members in groupby(prompts, key=lambda prompt: prompt.prefix)]
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many ids at the start are equal."""
+    return next((place for place, (one, other) in enumerate(zip(first, second, strict=False)) if one != other), min(len(first), len(second)))

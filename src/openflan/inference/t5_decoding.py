@@ -1,0 +1,172 @@
+"""Generation and likelihoods of the T5 family, over the modules of a Hugging Face model.
+
+The encoder runs once a prompt, over real tokens only; its keys and values for the decoder are there once for all rows of the prompt. Decoding is row
+by row (`batching`). For likelihoods all options of a prompt are one pass of the decoder: each option sees itself, and together they are the queries
+to their prompt.
+
+Shape suffixes as in `models.t5` and `cache`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from openflan.inference.batching import Prompt
+from openflan.inference.cache import NOWHERE, GroupStates, OwnStates, attend_all
+from openflan.models.t5 import PackedT5, relative_bucket, rms_norm
+
+_KEPT_BYTES = 1 << 27
+"""The largest dense bias that is kept from one prompt to the next."""
+
+_POSITIONS = 64
+"""Room for generated tokens to begin with."""
+
+
+class T5Decoder:
+    """All rows that a T5 is generating; see `batching.Decoder`."""
+
+    def __init__(self, model: Any) -> None:
+        self.packed = PackedT5(model).eval()
+        self.start = int(model.config.decoder_start_token_id or 0)
+        self.device = self.packed.embeddings.weight.device
+        self._own = OwnStates(8, _POSITIONS)
+        self._inputs = GroupStates(_POSITIONS)
+        self._changed = True
+        self._tables: dict[int, Tensor] = {}
+        self._dense: dict[int, Tensor] = {}
+
+    @torch.inference_mode()
+    def admit(self, prompts: Sequence[Prompt]) -> None:
+        encoded_EM, offsets = self.encoded([prompt.ids for prompt in prompts])
+        cross = self.packed.cross_states(encoded_EM)
+        for prompt, first, end in zip(prompts, offsets[:-1], offsets[1:], strict=True):
+            self._inputs.admit(prompt, [(keys[first:end], values[first:end]) for keys, values in cross])
+
+    def add(self, prompt: Prompt) -> int:
+        self._own.add()
+        self._inputs.add(prompt)
+        self._changed = True
+        return self.start
+
+    def drop(self, place: int) -> None:
+        self._own.drop(place)
+        self._inputs.drop(place)
+        self._changed = True
+
+    def release(self, prompt: Prompt) -> None:
+        self._inputs.release(prompt)
+        self._changed = True
+
+    @torch.inference_mode()
+    def step(self, ids: list[int]) -> Tensor:
+        hidden_NM: Tensor = self.packed.embeddings(torch.tensor(ids, device=self.device))
+        self._own.begin(self.device)
+        if self._changed:
+            self._inputs.begin(hidden_NM)
+            self._changed = False
+        mask = None if self._inputs.mask_SP is None else self._inputs.mask_SP[:, None, None]
+        distances_NP = self._own.distances()
+        bias_NG1P = torch.zeros((), device=self.device)
+        for layer, (block, table) in enumerate(self.packed.decoder.layers()):
+            if table is not None:
+                bias_NG1P = self._bias(layer, table, distances_NP)
+            one = block.attention
+            normed = rms_norm(hidden_NM, one.norm)
+            query_NGC, key_NGC, value_NGC = (one.split(linear(normed)) for linear in (one.q, one.k, one.v))
+            keys, values = self._own.write(layer, key_NGC, value_NGC)
+            hidden_NM = _finite(hidden_NM + one.o(attend_all(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1)))
+            cross: Any = block.cross
+            query_NGC = cross.split(cross.q(rms_norm(hidden_NM, cross.norm)))
+            query_SGRC = self._inputs.seated(query_NGC).transpose(1, 2)
+            given_SGRC = attend_all(query_SGRC, *self._inputs.layer(layer), mask)
+            hidden_NM = _finite(hidden_NM + cross.o(self._inputs.unseated(given_SGRC.transpose(1, 2)).flatten(1)))
+            hidden_NM = _finite(block.feed_forward(hidden_NM))
+        self._own.end()
+        return self._logits(hidden_NM)
+
+    @torch.inference_mode()
+    def option_scores(self, prompts: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]) -> list[list[float]]:
+        """For each prompt's ids and options' ids (none of them empty): the options' summed log-probabilities."""
+        encoded_EM, input_offsets = self.encoded([ids for ids, _ in prompts])
+        options = [option for _, of in prompts for option in of]
+        offsets = _offsets([len(option) for option in options])
+        together = _offsets([sum(map(len, of)) for _, of in prompts])
+        fed = [token for option in options for token in (self.start, *option[:-1])]
+        hidden_DM: Tensor = self.packed.embeddings(torch.tensor(fed, device=self.device))
+        longest, bias = max(map(len, options)), None
+        for block, table in self.packed.decoder.layers():
+            if table is not None:
+                bias = self.packed.decoder.distance_bias(table, longest)
+            hidden_DM = block.attention(hidden_DM, None, bias, offsets, offsets, 0)
+            cross: Any = block.cross
+            hidden_DM = cross(hidden_DM, encoded_EM, None, together, input_offsets, 0)
+            hidden_DM = block.feed_forward(hidden_DM)
+        wanted = torch.tensor([token for option in options for token in option], device=self.device)
+        logits_DV = self._logits(hidden_DM).float()
+        gained_D = (logits_DV.gather(1, wanted[:, None])[:, 0] - logits_DV.logsumexp(-1)).double().cpu()
+        sums = iter([float(part.sum()) for part in torch.split(gained_D, [len(option) for option in options])])
+        return [[next(sums) for _ in of] for _, of in prompts]
+
+    def encoded(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Encoder states of prompts one after another, (E, M), and where each begins, on the CPU.
+
+        Without a gradient to keep anything for, a dense bias that all layers and prompts share is twice as quick as what training does.
+        """
+        lengths, encoder = [len(ids) for ids in prompts], self.packed.encoder
+        hidden_EM: Tensor = self.packed.embeddings(torch.tensor([token for ids in prompts for token in ids], device=self.device))
+        bias_GLL = torch.zeros((), device=self.device)
+        for layer, (block, table) in enumerate(encoder.layers()):
+            if table is not None:
+                bias_GLL = self._encoder_bias(layer, table, max(lengths), hidden_EM.dtype)
+            one = block.attention
+            normed = rms_norm(hidden_EM, one.norm)
+            parts = [torch.split(one.split(linear(normed)).transpose(0, 1)[None], lengths, 2) for linear in (one.q, one.k, one.v)]
+            given = [
+                functional.scaled_dot_product_attention(query, key, value, bias_GLL[None, :, : query.shape[2], : query.shape[2]], scale=1.0)
+                for query, key, value in zip(*parts, strict=True)
+            ]
+            hidden_EM = _finite(hidden_EM + one.o(torch.cat(given, 2)[0].transpose(0, 1).flatten(1)))
+            hidden_EM = _finite(block.feed_forward(hidden_EM))
+        return rms_norm(hidden_EM, encoder.norm), _offsets(lengths)
+
+    def _encoder_bias(self, layer: int, table: Any, longest: int, dtype: torch.dtype) -> Tensor:
+        """(G, L, L): what each head adds for every pair of positions, of the longest prompt or a longer one; shorter ones read a corner of it."""
+        known = self._dense.get(layer)
+        if known is None or known.shape[1] < longest:
+            by_distance = self.packed.encoder.distance_bias(table, longest).to(dtype)
+            # Rows of distances that begin one further each, from the last position to the first: a view, which one copy turns over.
+            known = by_distance.unfold(1, longest, 1).flip(1)
+            self._dense = {**self._dense, layer: known} if known.nbytes <= _KEPT_BYTES else {}
+        return known
+
+    def _bias(self, layer: int, table: Any, distances_NP: Tensor) -> Tensor:
+        """(N, G, 1, P): what each head adds, and what hides positions that a row does not have yet."""
+        longest = distances_NP.shape[1]
+        known = self._tables.get(layer)
+        if known is None or known.shape[1] < longest:
+            decoder = self.packed.decoder
+            behind = -torch.arange(2 * longest + _POSITIONS, device=self.device)
+            buckets = relative_bucket(behind, bidirectional=False, buckets=decoder.buckets, max_distance=decoder.max_distance)
+            known = self._tables[layer] = table(buckets).float().T.contiguous()
+        bias_GNP = known[:, (-distances_NP).clamp(min=0)]
+        return bias_GNP.masked_fill((distances_NP > 0)[None], NOWHERE).transpose(0, 1)[:, :, None]
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        states = rms_norm(hidden, self.packed.decoder.norm)
+        logits: Tensor = self.packed.head(states if self.packed.scale == 1.0 else states * self.packed.scale)
+        return logits
+
+
+def _finite(hidden: Tensor) -> Tensor:
+    """float16 overflows in T5; transformers cuts it there too."""
+    most = torch.finfo(torch.float16).max - 1000
+    return torch.clamp(hidden, -most, most) if hidden.dtype == torch.float16 else hidden
+
+
+def _offsets(lengths: Sequence[int]) -> Tensor:
+    return torch.tensor([0, *lengths]).cumsum(0)

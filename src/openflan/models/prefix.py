@@ -1,0 +1,74 @@
+"""Prefix-LM: a causal model whose inputs see one another in both directions, targets only what stands before them.
+
+The setting of UL2 and U-PaLM (Tay et al. 2022). Training has it in the flat layout (`causal.Documents`); here is what reads prompts so, for
+generation. A folder says it in generation_config.json, `openflan_attention: prefix`; tools that do not know the key attend causally, which such a model
+was not finetuned for: what they generate is worse, and nothing tells them.
+
+Shape suffixes: B prompts, P positions of the longest, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from openflan.models.folder import Attention
+
+SETTING = "openflan_attention"
+
+
+def attention_of_model(model: Any, stated: Attention | None = None) -> Attention:
+    """How a causal model's inputs attend: as a recipe states, else as the model was finetuned before, else causally."""
+    return stated or getattr(model.generation_config, SETTING, None) or "causal"
+
+
+def state_attention(model: Any, attention: Attention) -> None:
+    """Puts into the generation settings, which exports and checkpoints carry, how inputs attend; causal is what goes without saying."""
+    if attention == "prefix":
+        setattr(model.generation_config, SETTING, attention)
+    elif hasattr(model.generation_config, SETTING):
+        delattr(model.generation_config, SETTING)
+
+
+def prefix_mask(lengths: Sequence[int], positions: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What is added to attention scores (B, 1, P, P) of left-padded prompts: 0 to a prompt's own tokens, the lowest finite number to padding.
+
+    Padded queries look at real keys too: nothing reads what they find, and a row without a key would give NaN.
+    """
+    real = torch.arange(positions, device=device) >= positions - torch.tensor(list(lengths), device=device)[:, None]
+    return torch.zeros(real.shape, dtype=dtype, device=device).masked_fill(~real, torch.finfo(dtype).min)[:, None, None].expand(-1, 1, positions, -1)
+
+
+@torch.no_grad()
+def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Any]:
+    """Reads left-padded prompts, each token seeing all of its prompt: logits of what follows (B, V), and transformers' cache of all P positions.
+
+    From there on decoding is ordinary: causal, with a padding mask (B, P + generated). `model` has one of transformers' own attention functions that
+    take 4-D masks (`sdpa`, `eager`). Raises ValueError for prompts longer than a sliding window, which a mask of this kind would not keep.
+    """
+    positions = ids_BP.shape[1]
+    window = None if getattr(model.config, "use_sliding_window", True) is False else getattr(model.config, "sliding_window", None)
+    if window is not None and positions > window:
+        raise ValueError(f"a prompt of {positions:,} tokens reaches over the model's attention window of {window:,}")
+    padding = positions - torch.tensor(list(lengths), device=ids_BP.device)[:, None]
+    found = model(
+        input_ids=ids_BP,
+        attention_mask=prefix_mask(lengths, positions, model.dtype, ids_BP.device),
+        position_ids=(torch.arange(positions, device=ids_BP.device) - padding).clamp(min=0),
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return found.logits[:, -1], found.past_key_values
+
+
+def prefix_cache(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> Any:
+    """`past_key_values` for `model.generate(input_ids=ids_BP, attention_mask=...)`: the prompts but for their last token, which `generate` feeds itself.
+
+    Exact, as that token sees the same fed alone as it did within its prompt: everything. Prompts have two tokens or more.
+    """
+    _, cache = prefix_forward(model, ids_BP, lengths)
+    cache.crop(-1)
+    return cache

@@ -1,0 +1,179 @@
+"""Documents without end, and the packed windows that training reads of them.
+
+A pass over the documents is a seeded permutation, another one every time, so that document k of training is found without looking at the ones before.
+Windows of so many documents are tokenised, cut, corrupted and packed by themselves: a window is a function of the recipe and its number alone, which
+is what lets a run resume to the same bits. Text is tokenised as it was before any token was added for the objective, so that a document which spells
+one of those out does not hold it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.errors import InputError
+from openflan.objectives.denoise import Ids
+from openflan.objectives.denoisers import Denoiser, choose
+from openflan.objectives.pieces import Marks, encode, next_piece
+from openflan.packing.encode import Encoded, Fit, Limits
+from openflan.packing.pack import Packed
+from openflan.packing.plan import packed_windows
+from openflan.packing.tokens import Tokenize
+from openflan.randomness import Draws, Permutation, combine
+
+_PASSES = 4
+"""Permutations that stay in memory: a window may lie across the border of two passes, and validation has its own."""
+
+
+class Texts(Protocol):
+    """Documents by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> str: ...
+
+    def place(self, number: int) -> str:
+        """Where a document stands, for messages."""
+        ...
+
+
+class Documents:
+    """Some documents, pass after pass."""
+
+    def __init__(self, texts: Texts, numbers: Callable[[NDArray[np.int64]], NDArray[np.int64]], count: int, seed: int) -> None:
+        """`numbers` turns 0 to `count` - 1 into document numbers of `texts`."""
+        self.count = count
+        self.place = texts.place
+        self._texts = texts
+        self._numbers = numbers
+        self._order: Callable[[int], Permutation] = lru_cache(maxsize=_PASSES)(lambda number: Permutation(count, seed, "documents", number))
+
+    def number(self, position: int) -> int:
+        """The document at a position of training, of which there is no last."""
+        pass_, within = divmod(position, self.count)
+        return int(self._numbers(self._order(pass_)[np.array([within])])[0])
+
+    def text(self, number: int) -> str:
+        return self._texts[number]
+
+
+def split_documents(texts: Texts, held_back: int, seed: int) -> tuple[Documents, Documents | None]:
+    """The documents to train on, and `held_back` others, the same whatever the seed, to measure the loss on (None for 0).
+
+    Raises InputError if that leaves none to train on.
+    """
+    total = len(texts)
+    if held_back >= total:
+        raise InputError(f"validation.documents holds back {held_back:,} documents, and there are {total:,}; hold back fewer")
+    order = Permutation(total, "validation", "documents")
+    training = Documents(texts, lambda numbers: order[numbers + held_back], total - held_back, seed)
+    return training, Documents(texts, lambda numbers: order[numbers], held_back, seed) if held_back else None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Where an example came from: `row` counts the pieces of the document at `task`."""
+
+    task: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What becomes of documents: `lengths` are the most tokens of each denoiser's pieces, `joined` if documents stand one after another before they are
+    cut."""
+
+    lengths: Mapping[Denoiser, int]
+    marks: Marks
+    limits: Limits
+    seed: int
+    joined: bool = False
+
+    @property
+    def denoisers(self) -> tuple[Denoiser, ...]:
+        return tuple(self.lengths)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentWindow:
+    """Packed pieces of some documents."""
+
+    encoded: Sequence[Encoded]
+    origins: Sequence[Piece]
+    packed: Packed
+    tally: Counter[str] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.packed.starts) - 1
+
+    def members(self, row: int) -> NDArray[np.int64]:
+        """Piece numbers of a row."""
+        return self.packed.members[self.packed.starts[row] : self.packed.starts[row + 1]]
+
+    def row(self, row: int) -> list[Encoded]:
+        return [self.encoded[number] for number in self.members(row).tolist()]
+
+    def example(self, number: int) -> Piece:
+        return self.origins[number]
+
+    def counts(self) -> Counter[str]:
+        """Documents, their tokens, pieces, and how many of these each denoiser had."""
+        return self.tally
+
+
+class DocumentWindows:
+    """Windows of `size` documents each, as `packing.plan` asks for them."""
+
+    def __init__(self, documents: Documents, tokenize: Tokenize, setting: Setting, size: int) -> None:
+        self.limits = setting.limits
+        self._documents = documents
+        self._tokenize = tokenize
+        self._setting = setting
+        self._size = size
+
+    def rows_per_window(self) -> Sequence[int]:
+        return ()
+
+    def read(self, number: int) -> DocumentWindow | None:
+        """None: windows of documents are not made ahead."""
+        return None
+
+    def make(self, number: int) -> DocumentWindow:
+        """Raises InputError if none of its documents holds a token."""
+        setting, denoisers, first = self._setting, self._setting.denoisers, number * self._size
+        numbers = [self._documents.number(position) for position in range(first, first + self._size)]
+        ids, lengths = self._tokenize([self._documents.text(number) for number in numbers])
+        texts: list[Ids] = np.split(ids, np.cumsum(lengths)[:-1])
+        if setting.joined:
+            numbers, texts = numbers[:1], [self._joined(texts)]
+        encoded, origins, tally = list[Encoded](), list[Piece](), Counter[str]()
+        for position, (document, text) in enumerate(zip(numbers, texts, strict=True), first):
+            row = begin = 0
+            while begin < len(text):
+                key = combine(setting.seed, "piece", position, row)
+                denoiser = choose(denoisers, Draws(key, "denoiser"))
+                end = begin + next_piece(len(text) - begin, setting.lengths[denoiser])
+                encoded.append(encode(text[begin:end], denoiser, setting.marks, key, joint=setting.limits.joint, ends=end == len(text)))
+                origins.append(Piece(self._documents.place(document), row))
+                tally[f"pieces: {denoiser.name}"] += 1
+                row, begin = row + 1, end
+        if not encoded:
+            raise InputError(f"{self._documents.place(numbers[0])} and the {self._size - 1:,} documents drawn after it hold no token; look at the data")
+        tally |= Counter({"documents": self._size, "tokens": int(lengths.sum()), "empty documents": int((lengths == 0).sum())})
+        lengths_N2 = np.array([[len(one.input_ids), len(one.target_ids)] for one in encoded], dtype=np.int64)
+        nothing = np.zeros(len(encoded), dtype=np.int64)
+        (packed,) = packed_windows([Fit(lengths_N2, nothing, nothing.astype(np.int8))], setting.limits)
+        return DocumentWindow(encoded, origins, packed, tally)
+
+    def _joined(self, texts: Sequence[Ids]) -> Ids:
+        """All documents of a window as one text, EOS between them."""
+        border = np.array([self._setting.marks.eos], dtype=texts[0].dtype)
+        parts = [part for text in texts if len(text) for part in (text, border)]
+        return np.concatenate(parts[:-1]) if parts else texts[0]

@@ -1,0 +1,148 @@
+"""Recipes one after another: a YAML list whose steps each start from the model of the step before.
+
+    - pretrain: lm-adapt-t5
+      set: { pretraining.data: texts/, training.steps: 2_000 }
+    - finetune: flan-t5-small
+
+A step names a recipe, a file beside the chain or a packaged one, and may set its keys. `model.base: previous` is what every step but the first has
+anyway; whatever else it sets there holds instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import yaml
+
+from openflan.errors import InputError, did_you_mean
+from openflan.recipe.load import load_pretrain_recipe, load_recipe
+from openflan.recipe.paths import resolve_paths
+from openflan.recipe.pretraining import AnyRecipe
+
+Verb: TypeAlias = Literal["pretrain", "finetune"]
+VERBS: tuple[Verb, ...] = get_args(Verb)
+_FROM_PREVIOUS = ("model.base=previous", 'model.base="previous"')
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A verb and the recipe it is for; `folder` within the chain's holds its run."""
+
+    verb: Verb
+    recipe: AnyRecipe
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    verb: Verb
+    recipe: str
+    overrides: tuple[str, ...]
+
+
+def packaged_chains() -> dict[str, Path]:
+    """Chains that come with openflan, by name."""
+    folder = Path(str(files("openflan") / "recipes" / "chains"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def chain_path(name: str) -> Path:
+    """The file of a chain, or of a packaged one by name; raises InputError if there is neither."""
+    path, packaged = Path(name), packaged_chains()
+    if path.is_file():
+        return path
+    if name not in packaged:
+        hint = did_you_mean(name, packaged) or f" (packaged: {', '.join(packaged)})"
+        raise InputError(f"{name}: no such file, nor a packaged chain{hint}")
+    return packaged[name]
+
+
+def load_chain(path: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Step, ...]:
+    """The steps of a chain that runs in `folder`. Overrides begin with the number of their step, from 1: `2.training.steps=100`.
+
+    Every recipe is read and checked. Raises InputError for a file that is no such list, a step that is none, or what `load_recipe` refuses.
+    """
+    stated = [_step(entry, number, path) for number, entry in enumerate(_entries(path), 1)]
+    chosen = _by_step(overrides, len(stated))
+    steps: list[Step] = []
+    for number, one in enumerate(stated, 1):
+        own = [*one.overrides, *chosen[number - 1]]
+        if not steps and any(override in _FROM_PREVIOUS for override in own):
+            raise InputError(f"{path}: step 1: there is no previous model; name one")
+        before = _from_model(folder / steps[-1].folder / "model") if steps else []
+        load = load_pretrain_recipe if one.verb == "pretrain" else load_recipe
+        recipe = load(one.recipe, [*before, *(override for override in own if override not in _FROM_PREVIOUS)])
+        steps.append(Step(one.verb, recipe, f"{number}-{recipe.name}"))
+    return tuple(steps)
+
+
+def _by_step(overrides: Sequence[str], steps: int) -> list[list[str]]:
+    found: list[list[str]] = [[] for _ in range(steps)]
+    for override in overrides:
+        number, _, rest = override.partition(".")
+        if not number.isdecimal() or not 1 <= int(number) <= steps or "=" not in rest:
+            raise InputError(f"`{override}`: write N.key=value, N being a step's number from 1 to {steps}, such as 1.training.steps=100")
+        found[int(number) - 1].append(rest)
+    return found
+
+
+def _from_model(model: Path) -> list[str]:
+    return [f"model.base={json.dumps(str(model.absolute()), ensure_ascii=False)}", "model.config=null", "model.tokenizer=null"]
+
+
+def _entries(path: Path) -> list[Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(found, list) or not found:
+        raise InputError(f"{path}: not a chain; expected a list of steps such as `- pretrain: lm-adapt-t5` and `- finetune: flan-t5-small`")
+    return found
+
+
+def _step(entry: Any, number: int, path: Path) -> _Stated:
+    place = f"{path}: step {number}"
+    if not isinstance(entry, dict):
+        raise InputError(f"{place}: expected a mapping such as `- finetune: flan-t5-small`")
+    verbs = [verb for verb in VERBS if verb in entry]
+    if unknown := next((str(key) for key in entry if key not in (*VERBS, "set")), None):
+        raise InputError(f"{place}: `{unknown}` is not a key of a step{did_you_mean(unknown, (*VERBS, 'set')) or '; keys: pretrain, finetune, set'}")
+    if len(verbs) != 1 or not isinstance(entry[verbs[0]], str):
+        raise InputError(f"{place}: expected one of `pretrain:` and `finetune:`, with a recipe")
+    sets = entry.get("set", {})
+    if not isinstance(sets, dict):
+        raise InputError(f"{place}: `set:` holds keys of the recipe, such as {{training.steps: 100}}")
+    beside = path.parent / entry[verbs[0]]
+    nested = _nested(sets)
+    resolve_paths(nested, path.parent)
+    return _Stated(verbs[0], str(beside.resolve()) if beside.is_file() else entry[verbs[0]], tuple(_flat(nested)))
+
+
+def _nested(sets: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys with dots become mappings within mappings."""
+    tree: dict[str, Any] = {}
+    for key, value in sets.items():
+        *above, last = str(key).split(".")
+        into = tree
+        for name in above:
+            into = into.setdefault(name, {})
+        into[last] = into[last] | value if isinstance(value, dict) and isinstance(into.get(last), dict) else value
+    return tree
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> list[str]:
+    """`key=value` of every key; a model's configuration stays whole."""
+    found = []
+    for name, value in tree.items():
+        if isinstance(value, dict) and value and name != "config":
+            found += _flat(value, f"{above}{name}.")
+        else:
+            found.append(f"{above}{name}={json.dumps(value, default=str, ensure_ascii=False)}")
+    return found

@@ -1,0 +1,35 @@
+"""Paths in a recipe: relative ones start at the folder of the file that states them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from openflan.recipe.schema import WordingsName
+
+
+def resolve_paths(values: dict[str, Any], folder: Path) -> None:
+    """Makes relative paths absolute where they are stated; a model that is no existing path stays, as it may be a hub id, and so does `data: hub:...`."""
+    model = values.get("model")
+    if isinstance(model, dict):
+        for key in ("base", "tokenizer"):
+            if isinstance(model.get(key), str) and (path := folder / Path(model[key]).expanduser()).exists():
+                model[key] = str(path.resolve())
+    mixture = values.get("mixture")
+    if isinstance(mixture, dict) and isinstance(mixture.get("drop_overlaps"), str):
+        mixture["drop_overlaps"] = str((folder / Path(mixture["drop_overlaps"]).expanduser()).resolve())
+    pretraining = values.get("pretraining")
+    if isinstance(pretraining, dict) and isinstance(pretraining.get("data"), str | list):
+        data = pretraining["data"] if isinstance(pretraining["data"], list) else [pretraining["data"]]
+        pretraining["data"] = [_absolute(path, folder) for path in data]
+    submixtures = mixture.get("submixtures") if isinstance(mixture, dict) else None
+    for submixture in submixtures.values() if isinstance(submixtures, dict) else ():
+        for key in ("data", "wordings"):
+            named = key == "wordings" and isinstance(submixture, dict) and submixture.get(key) in get_args(WordingsName)
+            if isinstance(submixture, dict) and key in submixture and not named:
+                submixture[key] = _absolute(submixture[key], folder)
+
+
+def _absolute(path: Any, folder: Path) -> Any:
+    """A path from `folder` on; what is no text, or names a data set of the hub, stays."""
+    return path if not isinstance(path, str) or path.startswith("hub:") else str((folder / Path(path).expanduser()).resolve())

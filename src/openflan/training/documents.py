@@ -1,0 +1,94 @@
+"""From a recipe of continued pretraining to what its training reads: the tokenizer with its new tokens, the plan, and held-back documents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openflan.errors import InputError
+from openflan.models.vocabulary import add_tokens
+from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES, Denoiser, with_shares
+from openflan.objectives.documents import Documents, DocumentWindow, DocumentWindows, Setting, Texts, split_documents
+from openflan.objectives.pieces import fits, longest, marks_of, missing_tokens, needed_sentinels
+from openflan.packing.encode import Limits
+from openflan.packing.plan import WindowPlan
+from openflan.packing.tokens import Tokenize
+from openflan.recipe.pretraining import MIXTURES, Pretraining, PretrainRecipe
+from openflan.tasks.texts import open_texts
+
+_SAMPLED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A recipe's documents, and all that training needs to read them; `added` are the tokens that its tokenizer lacked."""
+
+    texts: Texts
+    training: Documents
+    held_back: Documents | None
+    tokenize: Tokenize
+    setting: Setting
+    window: int
+    added: tuple[str, ...]
+
+    def plan(self, rows_per_window: Sequence[int] = ()) -> WindowPlan[DocumentWindow]:
+        return WindowPlan(DocumentWindows(self.training, self.tokenize, self.setting, self.window), rows_per_window)
+
+    def validation(self) -> WindowPlan[DocumentWindow] | None:
+        """The held-back documents, all of them in its first window."""
+        if self.held_back is None:
+            return None
+        # Their own seed: the loss of two runs is then comparable, whatever the seed of their recipes.
+        return WindowPlan(DocumentWindows(self.held_back, self.tokenize, replace(self.setting, seed=0), self.held_back.count))
+
+
+def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) -> Prepared:
+    """Opens the data and adds to `tokenizer` what the objective needs. `joint`: for a causal model.
+
+    Raises InputError for data that cannot be read, too little of it, or pieces that do not fit a row.
+    """
+    wanted, packing = recipe.pretraining, recipe.packing
+    if packing.layout != "paper":
+        raise InputError(f"packing.layout: {packing.layout} is for finetuning; leave it out")
+    texts = open_texts(wanted.data, wanted.field, wanted.documents)
+    training, held_back = split_documents(texts, recipe.validation.documents if recipe.validation else 0, recipe.seed)
+    tokenize = Tokenize(tokenizer)
+    denoisers, limits = denoisers_of(wanted), Limits(packing.inputs, packing.targets, joint)
+    modes = MODE_TOKENS if wanted.mode_tokens is None else wanted.mode_tokens
+    modes = {mode: token for mode, token in modes.items() if any(denoiser.mode == mode for denoiser in denoisers)}
+    # Mode tokens take room, whatever their ids will be.
+    marks = replace(marks_of(tokenizer, {}, 0), modes=dict.fromkeys(modes, 0))
+    lengths = {denoiser: wanted.length or longest([denoiser], marks, limits) for denoiser in denoisers}
+    if wanted.length is not None and not fits(wanted.length, denoisers, marks, limits):
+        raise InputError(
+            f"pretraining.length: pieces of {wanted.length:,} tokens may not fit {packing.inputs:,} input and {packing.targets:,} target tokens; "
+            f"the longest that always do have {longest(denoisers, marks, limits):,}"
+        )
+    sentinels = needed_sentinels(lengths)
+    added = missing_tokens(tokenizer, modes, sentinels)
+    add_tokens(tokenizer, added)
+    setting = Setting(lengths, marks_of(tokenizer, modes, sentinels), limits, recipe.seed, wanted.pieces == "joined")
+    return Prepared(texts, training, held_back, tokenize, setting, wanted.window, tuple(added))
+
+
+def denoisers_of(wanted: Pretraining) -> tuple[Denoiser, ...]:
+    """The denoisers of a recipe, with the shares or spans that it states. Raises InputError for shares that are none."""
+    denoisers = OBJECTIVES[wanted.objective]
+    if wanted.objective in MIXTURES:
+        return denoisers if wanted.shares is None else with_shares(denoisers, wanted.shares)
+    if wanted.objective != "span-corruption":
+        return denoisers
+    (spans,) = denoisers
+    mean, rate = wanted.mean_span or spans.mean, wanted.corruption_rate or spans.rate or 0.0
+    return (replace(spans, mean=mean, rate=rate, name=f"spans of {mean:g}, {rate:.0%}".replace("%", " %")),)
+
+
+def texts_fingerprint(texts: Texts) -> str:
+    """A hash of the number of documents and up to a thousand of them, evenly spaced."""
+    count = len(texts)
+    digest = hashlib.sha256(str(count).encode())
+    for number in range(0, count, -(-count // _SAMPLED)):
+        digest.update(texts[number].encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()

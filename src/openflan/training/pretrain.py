@@ -1,0 +1,123 @@
+"""A recipe of continued pretraining becomes a run, by the loop, the checkpoints and the rules of finetuning; only what is read is another.
+
+The model that comes out is a plain Hugging Face folder with its tokenizer, new tokens included, from which `openflan finetune` starts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openflan.errors import InputError
+from openflan.models.estimate import Hardware, Shape, shape_of_model
+from openflan.models.load import empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, save_pretrained, seq2seq_by_config
+from openflan.models.vocabulary import make_room
+from openflan.objectives.documents import DocumentWindow
+from openflan.packing.measure import Measured, Tally
+from openflan.packing.plan import WindowPlan
+from openflan.recipe.load import dump_recipe
+from openflan.recipe.pretraining import PretrainRecipe
+from openflan.run import Run, replacing, write_json
+from openflan.training.changes import changed_data, changed_keys, history_of, replans
+from openflan.training.checkpoints import snapshot
+from openflan.training.documents import Prepared, prepare_documents, texts_fingerprint
+from openflan.training.finetune import check_context, packing_for, provenance, write_text
+from openflan.training.ledger import estimates
+from openflan.training.loop import Watch, train
+from openflan.training.prepare import tokenizer_hash
+from openflan.training.world import join_world
+
+
+def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_changes: bool = False, label: str = "pretrain") -> None:
+    """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped, as `finetune` does, with the same options.
+
+    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe.
+    """
+    world = join_world()
+    changes = changed_keys(recipe, run, allow_changes)
+    tokenizer = load_tokenizer(recipe.model)
+    told = tokenizer_hash(tokenizer)
+    model = load_model(recipe.model, tokenizer, recipe.seed)
+    prepared = prepare_documents(recipe, tokenizer, joint=not is_seq2seq(model))
+    make_room(model, len(tokenizer), recipe.seed)
+    found = provenance({"documents": texts_fingerprint(prepared.texts)}, told)
+    changes += changed_data(found, run, allow_changes)
+    history = history_of(run, changes)
+    check_context(recipe, model)
+    if recipe.training.loss_on == "everything":
+        raise InputError("training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token")
+    packing = packing_for(model, recipe.model, strict)
+    describe(model, tokenizer, recipe)
+    first = prepared.plan()
+    world.barrier()
+    if world.main:
+        write_json(run.provenance, found | ({"changes": history} if history else {}))
+        tokenizer.save_pretrained(run.tokenizer)
+        write_text(run.recipe, dump_recipe(recipe))
+        if not run.ledger.is_file() or replans(changes):
+            write_json(run.ledger, ledger(recipe, prepared, first, shape_of_model(model)))
+    replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
+    train(recipe, run, model, tokenizer, prepared.plan, packing=packing, world=world, watch=_watch(recipe, prepared), label=label, replanned=replanned)
+    final = snapshot(model, None, main=world.main)
+    if world.main:
+        describe(model, tokenizer, recipe)
+        with replacing(run.model) as partial:
+            save_pretrained(model, partial, final.weights)
+            tokenizer.save_pretrained(partial)
+    world.barrier()
+
+
+def survey_documents(recipe: PretrainRecipe, *, hardware: Hardware | None = None) -> dict[str, Any]:
+    """The ledger of a recipe, measured on its first window, without its model's weights."""
+    tokenizer = load_tokenizer(recipe.model)
+    prepared = prepare_documents(recipe, tokenizer, joint=not seq2seq_by_config(recipe.model))
+    model = empty_model(recipe.model)
+    check_context(recipe, model)
+    return ledger(recipe, prepared, prepared.plan(), shape_of_model(model), hardware)
+
+
+def ledger(recipe: PretrainRecipe, prepared: Prepared, plan: WindowPlan[DocumentWindow], shape: Shape, hardware: Hardware | None = None) -> dict[str, Any]:
+    """What a recipe will train on and what it will take, as plain JSON values: counted on the first window of its documents."""
+    window = plan.window(0)
+    counts, measured = window.counts(), _measured(window, plan)
+    rows = recipe.training.steps * recipe.training.batch_size
+    drawn = rows * prepared.window / len(window)
+    pieces = {name.removeprefix("pieces: "): count for name, count in sorted(counts.items()) if name.startswith("pieces: ")}
+    return {
+        "objective": recipe.pretraining.objective,
+        "documents": prepared.training.count,
+        "held_back": 0 if prepared.held_back is None else prepared.held_back.count,
+        "documents_drawn": round(drawn),
+        "passes": drawn / prepared.training.count,
+        "piece_length": max(prepared.setting.lengths.values()),
+        "denoisers": {denoiser.name: {"share": denoiser.share, "piece_length": length} for denoiser, length in prepared.setting.lengths.items()},
+        "added_tokens": list(prepared.added),
+        "measured": {
+            "documents": counts["documents"],
+            "empty_documents": counts["empty documents"],
+            "tokens": counts["tokens"],
+            "pieces": len(window.encoded),
+            "denoisers": {name: count / len(window.encoded) for name, count in pieces.items()},
+            **{key: value for key, value in measured.values().items() if key not in ("examples", "counts")},
+        },
+        "estimates": estimates(recipe, shape, measured, hardware or Hardware()),
+    }
+
+
+def describe(model: Any, tokenizer: Any, recipe: PretrainRecipe) -> None:
+    """Says in the configuration what other tools must know; checkpoints carry it as well as the exported model."""
+    if is_seq2seq(model):
+        # T5's relative positions have no limit, but other tools take this number for one.
+        model.config.n_positions = recipe.packing.inputs
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = pad_id(model, tokenizer)
+
+
+def _watch(recipe: PretrainRecipe, prepared: Prepared) -> Watch | None:
+    plan = prepared.validation()
+    return None if plan is None or recipe.validation is None else Watch(recipe.validation.every, plan, len(plan.window(0)))
+
+
+def _measured(window: DocumentWindow, plan: WindowPlan[DocumentWindow]) -> Measured:
+    inputs, targets = (sum(len(ids) for ids in side) for side in zip(*((one.input_ids, one.target_ids) for one in window.encoded), strict=True))
+    total = Tally(drawn=len(window.encoded), kept=len(window.encoded), input_tokens=inputs, target_tokens=targets)
+    return Measured(plan.limits, len(window), total, {})

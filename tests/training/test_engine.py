@@ -1,0 +1,77 @@
+"""One step at the engine's interface: what it refuses, and what must not change its numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ranks_work import opened
+from small_runs import losses, recipe, same, trained
+
+from openflan.errors import OpenflanError
+from openflan.run import Run, read_jsonl
+from openflan.training import engine
+from openflan.training.engine import Engine
+from openflan.training.world import World
+
+
+@pytest.mark.parametrize("kind", ["t5", "gated", "llama"])
+def test_activation_checkpointing_changes_no_bit_dropout_included(kind: str, place: Path, tmp_path: Path) -> None:
+    wanted = {"dropout": 0.1, "steps": 4, "batch_size": 3, "micro_batch_size": 2}
+    models = [trained(recipe(place, kind, **wanted, activation_checkpointing=how), Run(tmp_path / how)) for how in ("none", "full")]
+    assert losses(Run(tmp_path / "none")) == losses(Run(tmp_path / "full"))
+    assert same(*models)
+
+
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_a_model_of_float64_is_trained_and_validated_in_float64(kind: str, place: Path) -> None:
+    wanted = recipe(place, kind, batch_size=3)
+    found = {}
+    for double in (False, True):
+        model, _, plan_from, _ = opened(wanted, double=double)
+        one = Engine(model, wanted.training, wanted.seed, 0)
+        rows = plan_from(()).rows(0, 6)
+        before = one.validate(one.prepare(part) for part in (rows[:3], rows[3:]))
+        found[double] = (before, one.step(0, one.prepare(rows)).loss)
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float64 if double else torch.float32}
+    # The same sum, cut in other places: equal to float64's rounding in the one, to float32's in the other.
+    assert abs(found[True][0] / found[True][1] - 1) < 1e-14
+    assert 1e-14 < abs(found[False][0] / found[True][0] - 1) < 1e-6
+
+
+def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = recipe(place, batch_size=9)
+    model, _, plan_from, _ = opened(wanted)
+
+    def full(*values: Any, **settings: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
+
+    monkeypatch.setattr(engine, "token_losses", full)
+    cases = [({}, "training.micro_batch_size=4"), ({"micro_batch_size": 6}, "training.micro_batch_size=3"), ({"micro_batch_size": 1}, "packing.inputs")]
+    for settings, remedy in cases:
+        one = Engine(model, wanted.training.model_copy(update=settings), 0, 0)
+        with pytest.raises(
+            OpenflanError, match=rf"out of memory on cpu: CUDA out of memory. Tried to allocate 20.00 GiB. Lower {remedy}.*=full; `openflan mixture`"
+        ):
+            one.step(0, one.prepare(plan_from(()).rows(0, 9)))
+    # Of three ranks each has three of nine rows already.
+    one.world, one.training = World(0, 3, torch.device("cpu")), wanted.training
+    with pytest.raises(OpenflanError, match="Lower training.micro_batch_size=1,"):
+        one.step(0, one.prepare(plan_from(()).rows(0, 9)))
+
+
+def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where gradients are clipped, their norm tells; the loss of that step is still finite."""
+    run, clip, norms = Run(tmp_path / "run"), engine.clip_gradients, list[float]()
+
+    def overflowing(parameters: Any, most: float) -> float:
+        held = list(parameters)
+        if len(norms) == 2:
+            held[0].grad[0] = float("inf")
+        norms.append(clip(held, most))
+        return norms[-1]
+
+    monkeypatch.setattr(engine, "clip_gradients", overflowing)
+    with pytest.raises(OpenflanError, match="step 3: the gradient's norm is inf; the checkpoints of .* are intact. Its batch held own/"):
+        trained(recipe(place, clip_norm=1.0), run)
+    assert [line["gradient_norm"] for line in read_jsonl(run.metrics)] == norms[:2]
