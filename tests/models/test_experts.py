@@ -193,6 +193,17 @@ def test_the_weight_reaches_the_routers_gradient() -> None:
     assert (some - none).abs().max() > 1e-4
 
 
+def test_computing_layers_again_is_refused_where_masks_would_be_lost() -> None:
+    with pytest.raises(InputError, match="activation_checkpointing: full does not go with packed rows of a model of type switch_transformers"):
+        _engine(switch(), "dense", activation_checkpointing="full")
+    engine = _engine(switch({"dropout": 0.0}), "none", activation_checkpointing="full", router_aux_loss=0.5)
+    plain = _engine(switch({"dropout": 0.0}), "none", router_aux_loss=0.5)
+    rows = [examples(0, (6, 3)), examples(1, (2, 1))]
+    found, expected = ([each.step(step, each.prepare(rows)) for step in range(2)] for each in (engine, plain))
+    assert [one.loss for one in found] == pytest.approx([one.loss for one in expected], rel=1e-5)
+    assert [one.router for one in found] == pytest.approx([one.router for one in expected], rel=1e-5)
+
+
 def test_weights_default_to_those_of_the_configuration() -> None:
     found = router_losses(switch(router_aux_loss_coef=0.07, router_z_loss_coef=0.03), None, 0.5)
     assert found is not None

@@ -102,6 +102,7 @@ def test_dense_models_have_no_router_loss(place: Path, tmp_path: Path) -> None:
     assert "router_loss" not in json.loads(run.metrics.read_text())
 
 
+@pytest.mark.slow
 def test_two_ranks_take_the_steps_of_one() -> None:
     """Sparse experts above all, which idle on one rank and not on the other: their gradients must be there on both."""
     program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(Path(experts_work.__file__))]

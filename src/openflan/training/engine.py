@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointImpl, apply_activation_checkpointing, checkpoint_wrapper
 
-from openflan.errors import OpenflanError
+from openflan.errors import InputError, OpenflanError
 from openflan.models.causal import ordinary_attention
 from openflan.models.experts import router_losses
+from openflan.models.masked import NEEDED_BY
 from openflan.models.packed import Batch, Packing, packed_model, prepare_batch, token_losses
 from openflan.models.t5 import Block
 from openflan.packing.batch import Seq2SeqBatch
@@ -91,6 +92,11 @@ class Engine:
         self._pad = pad_id
         self._everything = training.loss_on == "everything"
         self._attention = model.config._attn_implementation
+        if training.activation_checkpointing == "full" and packing == "dense" and model.config.model_type in NEEDED_BY:
+            raise InputError(
+                f"training.activation_checkpointing: full does not go with packed rows of a model of type {model.config.model_type}, whose masks do not "
+                "outlive the forward; lower training.micro_batch_size instead"
+            )
         self.root = Root(model, packing, training, prefix=prefix)
         if training.activation_checkpointing == "full":
             _recompute(self.root, model)
