@@ -14,12 +14,12 @@ from openflan.errors import InputError
 from openflan.mixture.build import build_stream, open_tasks
 from openflan.mixture.ledger import shares_table
 from openflan.mixture.overlap.drop import without_overlaps
-from openflan.tasks.subset import Without
 from openflan.mixture.overlap.index import build_index
 from openflan.mixture.overlap.items import benchmark_items
 from openflan.mixture.overlap.report import check_task, row_hash
 from openflan.recipe.load import dump_recipe, load_recipe
 from openflan.recipe.schema import Mixture
+from openflan.tasks.subset import Without
 from openflan.tasks.task import Row, Task
 
 ROWS: list[Row] = [{"inputs": f"What follows {number}?", "targets": f"{number + 1}"} for number in range(6)]

@@ -13,12 +13,14 @@ import typer
 from openflan.cli.compare import check_side, comparison, components, print_comparison
 from openflan.cli.output import next_command, print_json
 from openflan.cli.score import print_score
+from openflan.cli.watch import watch_run
 from openflan.errors import InputError
 from openflan.evaluation.averages import averages_of_scores
 from openflan.evaluation.catalogue import SUITES, find_mode
 from openflan.evaluation.run import Generated
 from openflan.evaluation.selection import NAMES, OWN_HELP, check_prompts, chosen_benchmarks, fetch_files, open_benchmark, subset_of
 from openflan.models.quiet import quiet_libraries
+from openflan.run import Run
 
 _MODE = typer.Option("direct", help="direct: the answer at once; cot: a chain of thought first. `--mode cot --shots 0` adds the trigger phrase.")
 _JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
@@ -54,6 +56,7 @@ def evaluate(
     run: Path | None = typer.Option(None, help="Where generations and scores go; default: the run, else runs/NAME."),
     against: str | None = typer.Option(None, help="Compare afterwards with another run, FOLDER[:LABEL], or with paper:NAME such as paper:flan-t5-base."),
     fetch: bool = typer.Option(False, "--fetch", help="Without --data: get the benchmarks' public files once, checked by their sha256."),
+    watch: bool = typer.Option(False, "--watch", help="Of a run that is training: every checkpoint as it comes, until the run ends; the best is recorded."),
     offline: bool = typer.Option(False, "--offline", help="Use what is on this machine only; the hub is not asked."),
     as_json: bool = _JSON,
 ) -> None:
@@ -69,6 +72,10 @@ def evaluate(
     `openflan evaluate runs/mine --benchmark gsm8k --mode cot --samples 40 --data DATA`,
     `openflan evaluate http://localhost:8000/v1 --model-name NAME --benchmark mmlu --data DATA`
     """
+    asked = dict(locals())
+    if watch:
+        watch_run(Run(Path(model)), lambda step: evaluate(**asked | {"watch": False, "checkpoint": step}), checkpoint, as_json)
+        return
     from openflan.cli.engines import decoding_of, folder_name, locate, open_engine
 
     decoding = decoding_of(samples, temperature, top_k, seed, likelihood=likelihood, normalized=normalized)
@@ -81,7 +88,6 @@ def evaluate(
         fetch_files(benchmark, suite)
     found = chosen_benchmarks(benchmark, suite, mode, data, shots=shots, split=split, limit=limit)
     chosen = subset_of(found, subset.split(",") if subset else None)
-    from openflan.run import Run
 
     located = locate(model, checkpoint, model_name)
     folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from openflan.errors import InputError, did_you_mean
 from openflan.inference.limits import Way, batch_tokens_of, context_of, end_of_sequence, evaluating, way_of
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
-from openflan.models.folder import Separator, model_folder, separator_of
+from openflan.models.folder import Separator, layout_of, model_folder, separator_of
 
 if TYPE_CHECKING:
     from openflan.inference.batching import Prompt
@@ -83,6 +83,8 @@ class HuggingFaceEngine:
             raise InputError(f"dtype is {dtype!r}{did_you_mean(dtype, DTYPES) or ', expected ' + ' or '.join(DTYPES)}")
         folder = model_folder(folder_or_hub_id)
         chosen = separator_of(folder) if separator is None else separator
+        # A model that was finetuned through its chat template is asked through it.
+        chat = chat or layout_of(folder) == "chat"
         model = load_pretrained(str(folder))
         small = sum(parameter.numel() for parameter in model.parameters()) <= FLOAT32_PARAMETERS
         precision = dtype or ("float32" if small else "bfloat16")
@@ -122,6 +124,10 @@ class HuggingFaceEngine:
         """
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
+        from openflan.models.prefix import attention_of_model
+
+        if not model.config.is_encoder_decoder and attention_of_model(model) == "prefix":
+            raise InputError(f"{name}: its inputs were finetuned to see one another (attention: prefix); generation does not do that yet (docs/models.md)")
         if chat and not getattr(tokenizer, "chat_template", None):
             raise InputError(f"{name}: its tokenizer has no chat template: leave `--chat` out, or use a model that was trained on messages")
         eos = end_of_sequence(model, tokenizer, name)

@@ -1,0 +1,72 @@
+"""Checkpoints of a run, scored as they come."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from openflan.cli.watch import arriving, watch_run
+from openflan.errors import InputError
+from openflan.run import Run
+from openflan.training.checkpoints import best_step
+
+
+def checkpoint(run: Run, step: int) -> None:
+    (run.checkpoints / f"step-{step}").mkdir(parents=True)
+    (run.checkpoints / f"step-{step}" / "state.json").write_text("{}")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    (tmp_path / "recipe.yaml").write_text("name: run\n")
+    return Run(tmp_path)
+
+
+def test_checkpoints_come_once_each_in_order_and_the_model_at_last(run: Run) -> None:
+    checkpoint(run, 20)
+    checkpoint(run, 4)
+    (run.checkpoints / "step-30").mkdir()  # not finished
+    events = [lambda: checkpoint(run, 40), lambda: None, lambda: run.model.mkdir()]
+    assert list(arriving(run, lambda seconds: events.pop(0)())) == ["4", "20", "40", "last"]
+
+
+def test_the_best_is_recorded_and_a_removed_checkpoint_passed_over(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for step in (1, 2, 3):
+        checkpoint(run, step)
+    run.model.mkdir()
+    averages, asked = {"1": 10.0, "3": 30.0}, list[str]()
+
+    def evaluate(step: str) -> None:
+        asked.append(step)
+        if step == "2":
+            (run.checkpoints / "step-2" / "state.json").unlink()
+            (run.checkpoints / "step-2").rmdir()
+            raise InputError("no checkpoint 2")
+        scores = [{"model": f"step-{one}", "average": averages[one]} for one in asked if one in averages]
+        run.scores.write_text(json.dumps({"scores": scores}))
+
+    watch_run(run, evaluate, None, as_json=False)
+    assert asked == ["1", "2", "3", "last"]
+    assert best_step(run.checkpoints) == 3
+    assert "removed meanwhile" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_evaluated_stops_the_watch(run: Run) -> None:
+    checkpoint(run, 1)
+
+    def evaluate(step: str) -> None:
+        raise InputError("its weights are damaged")
+
+    with pytest.raises(InputError, match="damaged"):
+        watch_run(run, evaluate, None, as_json=False)
+
+
+@pytest.mark.parametrize(("checkpoint", "as_json", "named"), [("4", False, "--checkpoint"), (None, True, "--json")])
+def test_options_for_one_thing_are_refused(run: Run, checkpoint: str | None, as_json: bool, named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        watch_run(run, lambda step: None, checkpoint, as_json)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a run folder"):
+        watch_run(Run(tmp_path / "none"), lambda step: None, None, as_json=False)
