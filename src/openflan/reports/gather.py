@@ -28,7 +28,7 @@ UNANSWERED = 5
 """Generations without an answer shown in a report: whether the model or the extraction failed is for people to see."""
 
 _NO_AVERAGES = {
-    *("model", "benchmark", "mode", "split", "averages", "normalized", "partial", "prompt_version", "tasks", "intervals", "agreement", "curve"),
+    *("model", "benchmark", "mode", "split", "variant", "averages", "normalized", "partial", "prompt_version", "tasks", "intervals", "agreement", "curve"),
     *("samples", "missing", "duplicates", "exemplars", "exemplars_dropped", "prompts_shortened", "exemplar_from_dev"),
 }
 """Keys of a score that are no mean over tasks."""
@@ -123,7 +123,8 @@ class Interval:
 @dataclass(frozen=True, slots=True)
 class ModelScore:
     """A model on a benchmark in a mode; `averages` has the headline `average` first, `intervals` are theirs. `curve` is the average by number of
-    samples, where questions were answered several times; `prompts_shortened` counts prompts that lost exemplars."""
+    samples, where questions were answered several times; `prompts_shortened` counts prompts that lost exemplars. `variant`
+    names another way of answering than greedily, as generation files do (`-likelihood`)."""
 
     model: str
     benchmark: str
@@ -139,6 +140,7 @@ class ModelScore:
     curve: Mapping[str, float | None] = field(default_factory=dict)
     prompts_shortened: int = 0
     split: str = ""
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,9 @@ def named(score: ModelScore) -> str:
 
 
 def variant(score: ModelScore) -> str:
-    """A mode as it is read, with the split and the number of samples where they are not the usual ones."""
-    return " ".join([score.mode, *([score.split] if score.split else []), *([f"{score.samples} samples"] if score.samples > 1 else [])])
+    """A mode as it is read, with the split, the way of answering and the number of samples where they are not the usual ones."""
+    samples = f"{score.samples} samples" if score.samples > 1 else ""
+    return " ".join(part for part in (score.mode, score.split, score.variant.lstrip("-"), samples) if part)
 
 
 def _measures(score: ModelScore) -> tuple[Cell, ...]:
