@@ -26,7 +26,7 @@ def documents(
     Raises ValueError if no folder is given, or it holds none of the subjects.
     """
     if not data:
-        raise ValueError("mmlu_local needs the folder with dev/, val/ and test/: --metadata '{\"data\": \"FOLDER\"}'")
+        raise ValueError('mmlu_local needs the folder with dev/, val/ and test/: --metadata \'{"data": "FOLDER"}\'')
     folder = Path(data)
     found = sorted(path.name.removesuffix(f"_{split}.csv") for path in (folder / split).glob(f"*_{split}.csv"))
     chosen = found if subjects is None else list(subjects)
