@@ -146,7 +146,7 @@ def _question(benchmark: Benchmark, example: Example, room: int, decoding: Decod
     if not example.options:
         raise InputError(
             f"{example.task} {example.index} of {benchmark.name} {benchmark.mode} has no options to choose among: leave `--likelihood` out, "
-            "or use it with mmlu, microflan or a benchmark of your own with `options`, in `--mode direct`"
+            "or choose tasks that have them with `--subset` (all of mmlu; of microflan those ending in -mc), in `--mode direct`"
         )
     return LikelihoodRequest(example.prompt, example.options)
 
