@@ -65,7 +65,7 @@ def test_a_file_of_ones_own_is_a_benchmark(t5: Path, own: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
     assert (score["benchmark"], score["tasks"]["sky"]["n"]) == ("sky", 2)
-    assert score["own_average"] == score["tasks"]["sky"]["rouge_l"]
+    assert score["average"] == score["tasks"]["sky"]["rouge_l"]
     shown = openflan("show", own, "--json")
     assert json.loads(shown.stdout)["prompt"] == "question : what is the colour of the sky ? answer :"
 

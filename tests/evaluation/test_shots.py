@@ -140,7 +140,7 @@ def test_the_record_says_what_became_of_exemplars(tmp_path: Path) -> None:
     score = evaluate_into(run, "final", benchmark, ShortEngine(room=10**4), subset=["english", "finnish"])
     assert (score["exemplars"], score["exemplars_dropped"], score["exemplar_from_dev"]) == (1.0, 0, ["finnish"])
     assert (score["tasks"]["english"]["n"], score["tasks"]["finnish"]["n"]) == (3, 2)
-    assert (score["split"], "own_average" in score) == ("", False)
+    assert score["split"] == ""
     line = json.loads((run.generations / "final-tydiqa-direct.jsonl").read_text().splitlines()[0])
     assert (line["cluster"], line["exemplar_split"], line["target"]) == ("0", "train", ["in B", "B"])
     short = ShortEngine(room=len("Passage: A lies in B.\nQuestion: What lies in B?\nAnswer:") + 192)

@@ -21,7 +21,6 @@ from openflan.models.causal import Documents, ordinary_attention
 from openflan.models.packed import Packing, check_packing, packed_model, packing_of, prepare_batch, token_losses
 from openflan.models.t5 import PackedT5, relative_bucket
 from openflan.packing.encode import Encoded
-from openflan.packing.flat import FlatSeq2SeqBatch
 
 VOCABULARY, PAD, EOS = 61, 0, 1
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
@@ -459,38 +458,6 @@ def test_buckets_are_those_of_transformers(bidirectional: bool, buckets: int, fa
 def test_our_forward_shares_the_parameters(name: str) -> None:
     model = _model(name)
     assert {id(parameter) for parameter in PackedT5(model).parameters()} == {id(parameter) for parameter in model.parameters()}
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("name", OURS)
-def test_decoding_step_by_step_gives_the_losses_of_a_flat_batch(name: str) -> None:
-    """Two sequences of other inputs, of which the shorter is padded; teacher forcing with random targets."""
-    model = _model(name)
-    root = PackedT5(model)
-    (first, second), targets = [(9, 6), (14, 6)], 6
-    rows = _rows(4, [[(first[0], targets), (second[0], targets)]] if isinstance(first, tuple) else [])
-    batch = prepare_batch(model, rows, PAD)
-    assert isinstance(batch, FlatSeq2SeqBatch)
-    expected, documents = token_losses(model, batch)
-    offsets = torch.from_numpy(batch.input_offsets)
-    lengths = offsets.diff().tolist()
-    wide = max(lengths)
-    mask = torch.full((2, 1, 1, wide), float("-inf"))
-    for number, length in enumerate(lengths):
-        mask[number, ..., :length] = 0
-    encoded = root.encode(torch.from_numpy(batch.input_ids_E), offsets)
-
-    def padded(states: torch.Tensor) -> torch.Tensor:
-        split = torch.nn.utils.rnn.pad_sequence(list(states.split(lengths)), batch_first=True)
-        return split.transpose(1, 2)
-
-    cross = [(padded(keys), padded(values)) for keys, values in root.cross_states(encoded)]
-    past = [(torch.zeros(2, 3, targets, 8), torch.zeros(2, 3, targets, 8)) for _ in cross]
-    decoder_ids, target_ids = (torch.from_numpy(ids).view(2, targets) for ids in (batch.decoder_ids_D, batch.target_ids_D))
-    steps = [root.decode_step(decoder_ids[:, position], position, past, cross, mask) for position in range(targets)]
-    losses = torch.stack([torch.nn.functional.cross_entropy(logits, target_ids[:, at], reduction="none") for at, logits in enumerate(steps)], 1)
-    assert torch.allclose(losses.flatten(), expected, atol=1e-4)
-    assert documents.tolist() == [1] * targets + [2] * targets
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import typer
 
 from openflan.cli.compare import check_side, comparison, components, print_comparison
-from openflan.cli.output import next_command, print_json
+from openflan.cli.output import Bar, next_command, print_json
 from openflan.cli.score import print_score
 from openflan.cli.watch import watch_run
 from openflan.errors import InputError
@@ -100,7 +99,7 @@ def evaluate(
     engine = open_engine(located, model_name=model_name, chat=chat, context=context, dtype=dtype, parallel=parallel, per_minute=per_minute)
     scores, total, began = [], _Total(), time.monotonic()
     for one, tasks in chosen:
-        with _Bar(f"{one.name} {one.mode}") as bar:
+        with Bar(f"{one.name} {one.mode}", "item") as bar:
             scores.append(
                 evaluate_into(
                     folder,
@@ -197,22 +196,3 @@ class _Total:
     @property
     def text(self) -> str:
         return f"{self._new:,} generations, {self._tokens:,} tokens" + (f" ({self._found:,} more were there)" if self._found else "")
-
-
-class _Bar:
-    """A progress bar on standard error, silent in pipes."""
-
-    def __init__(self, label: str) -> None:
-        from tqdm import tqdm
-
-        self._bar: Any = tqdm(desc=label, unit="item", file=sys.stderr, disable=None, dynamic_ncols=True)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def show(self, done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import fmean
 from typing import Any
 
 from openflan.evaluation.benchmark import Benchmark
@@ -32,8 +31,7 @@ def evaluate_into(
     benchmark, mode, split and decoding.
 
     `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`, `subset`) is marked `partial`. Another split
-    than the usual one has a folder of its own. `generated` is told what was done. The score also says how many exemplars the prompts had; where a
-    task's own measure is not accuracy, `own_average` is the mean of the tasks' own.
+    than the usual one has a folder of its own. `generated` is told what was done. The score also says how many exemplars the prompts had.
     """
     path = run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}{decoding.variant}.jsonl"
     done = generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress, decoding=decoding)
@@ -45,13 +43,8 @@ def evaluate_into(
         "split": benchmark.split,
         **({"variant": decoding.variant} if decoding.variant else {}),
     }
-    score |= shown(one for _, one in read_generations(path)).as_json() | _own_average(score, benchmark)
+    score |= shown(one for _, one in read_generations(path)).as_json()
     same = ("model", "benchmark", "mode", "split", "variant")
     others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other.get(key, "") != score.get(key, "") for key in same)]
     write_json(run.scores, {"scores": [*others, score]})
     return score
-
-
-def _own_average(score: dict[str, Any], benchmark: Benchmark) -> dict[str, float]:
-    own = [found[benchmark.tasks[task].metric] for task, found in score["tasks"].items()]
-    return {"own_average": fmean(own)} if any(task.metric != "accuracy" for task in benchmark.tasks.values()) else {}

@@ -7,7 +7,6 @@ by subject) one level is shared, the one that saves the most.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from openflan.inference.batching import Prompt
 
@@ -36,11 +35,6 @@ def share_prefixes(prompts: Sequence[Prompt]) -> list[Prompt]:
     alone = [prompt for family, _ in families if len(family) == 1 for prompt in family]
     together = [prompt for family, _ in families if len(family) > 1 for prompt in sorted(family, key=lambda prompt: -len(prompt.ids))]
     return [*together, *sorted(alone, key=lambda prompt: -len(prompt.ids))]
-
-
-def families_of(prompts: Sequence[Prompt]) -> list[tuple[tuple[int, ...], list[Prompt]]]:
-    """Neighbours with the same prefix, by that prefix."""
-    return [(prefix, list(members)) for prefix, members in groupby(prompts, key=lambda prompt: prompt.prefix)]
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from openflan.inference.batching import Prompt
 from openflan.inference.cache import NOWHERE, GroupStates, OwnStates, attend_all
-from openflan.models.t5 import PackedT5, relative_bucket, rms_norm
+from openflan.models.t5 import PackedT5, finite, relative_bucket, rms_norm
 
 _KEPT_BYTES = 1 << 27
 """The largest dense bias that is kept from one prompt to the next."""
@@ -79,13 +79,13 @@ class T5Decoder:
             normed = rms_norm(hidden_NM, one.norm)
             query_NGC, key_NGC, value_NGC = (one.split(linear(normed)) for linear in (one.q, one.k, one.v))
             keys, values = self._own.write(layer, key_NGC, value_NGC)
-            hidden_NM = _finite(hidden_NM + one.o(attend_all(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1)))
+            hidden_NM = finite(hidden_NM + one.o(attend_all(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1)))
             cross: Any = block.cross
             query_NGC = cross.split(cross.q(rms_norm(hidden_NM, cross.norm)))
             query_SGRC = self._inputs.seated(query_NGC).transpose(1, 2)
             given_SGRC = attend_all(query_SGRC, *self._inputs.layer(layer), mask)
-            hidden_NM = _finite(hidden_NM + cross.o(self._inputs.unseated(given_SGRC.transpose(1, 2)).flatten(1)))
-            hidden_NM = _finite(block.feed_forward(hidden_NM))
+            hidden_NM = finite(hidden_NM + cross.o(self._inputs.unseated(given_SGRC.transpose(1, 2)).flatten(1)))
+            hidden_NM = finite(block.feed_forward(hidden_NM))
         self._own.end()
         return self._logits(hidden_NM)
 
@@ -130,8 +130,8 @@ class T5Decoder:
                 functional.scaled_dot_product_attention(query, key, value, bias_GLL[None, :, : query.shape[2], : query.shape[2]], scale=1.0)
                 for query, key, value in zip(*parts, strict=True)
             ]
-            hidden_EM = _finite(hidden_EM + one.o(torch.cat(given, 2)[0].transpose(0, 1).flatten(1)))
-            hidden_EM = _finite(block.feed_forward(hidden_EM))
+            hidden_EM = finite(hidden_EM + one.o(torch.cat(given, 2)[0].transpose(0, 1).flatten(1)))
+            hidden_EM = finite(block.feed_forward(hidden_EM))
         return rms_norm(hidden_EM, encoder.norm), _offsets(lengths)
 
     def _encoder_bias(self, layer: int, table: Any, longest: int, dtype: torch.dtype) -> Tensor:
@@ -160,12 +160,6 @@ class T5Decoder:
         states = rms_norm(hidden, self.packed.decoder.norm)
         logits: Tensor = self.packed.head(states if self.packed.scale == 1.0 else states * self.packed.scale)
         return logits
-
-
-def _finite(hidden: Tensor) -> Tensor:
-    """float16 overflows in T5; transformers cuts it there too."""
-    most = torch.finfo(torch.float16).max - 1000
-    return torch.clamp(hidden, -most, most) if hidden.dtype == torch.float16 else hidden
 
 
 def _offsets(lengths: Sequence[int]) -> Tensor:

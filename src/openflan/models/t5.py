@@ -27,7 +27,7 @@ FAMILIES = tuple(_SCALED_IF)
 
 
 class PackedT5(nn.Module):
-    """`forward` gives token losses; `encode`, `cross_states` and `decode_step` are what generation needs."""
+    """`forward` gives token losses; generation (`inference.t5_decoding`) reads its layers and `cross_states`."""
 
     def __init__(self, model: Any) -> None:
         """`model` is a T5, mT5 or umT5 for conditional generation; its modules are shared, not copied."""
@@ -63,30 +63,10 @@ class PackedT5(nn.Module):
         decoded_DM = self.decoder(embedded[len(input_ids_E) :], target_offsets, encoded_EM, input_offsets, longest=longest, area=areas[1], cross_area=areas[2])
         return head_losses(self.head, self._scaled(decoded_DM), target_ids_D, z_loss=z_loss, chunk=chunk)
 
-    def encode(self, input_ids_E: Tensor, input_offsets: Tensor) -> Tensor:
-        """Encoder states of documents in a flat buffer, (E, M). Offsets (documents + 1) are on the CPU."""
-        encoded: Tensor = self.encoder(self.embeddings(input_ids_E), input_offsets, longest=int(input_offsets.diff().max()))
-        return encoded
-
     def cross_states(self, encoded_EM: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values (E, H, C) of every decoder layer's attention to the encoder: computed once, read at every step."""
         layers = [block.cross for block, _ in self.decoder.layers() if block.cross is not None]
         return [(layer.split(layer.k(encoded_EM)), layer.split(layer.v(encoded_EM))) for layer in layers]
-
-    def decode_step(self, ids_B: Tensor, position: int, past: list[tuple[Tensor, Tensor]], cross: list[tuple[Tensor, Tensor]], cross_mask: Tensor) -> Tensor:
-        """Logits (B, V) of the token after `ids_B`, which stands at `position` of every sequence.
-
-        `past`: keys and values (B, H, capacity, C) of every layer, of which the first `position` are known; this step's are written at `position`.
-        `cross`: (B, H, K, C) of every layer, or (1, H, K, C) for sequences that share an input. `cross_mask`: added to scores, (B or 1, 1, 1, K).
-        """
-        hidden_BM = self.embeddings(ids_B)
-        shared = None
-        for (block, table), (keys, values), (cross_keys, cross_values) in zip(self.decoder.layers(), past, cross, strict=True):
-            if table is not None:
-                shared = self.decoder.distance_bias(table, position + 1)[:, : position + 1]
-            hidden_BM = block.step(hidden_BM, position, keys, values, shared, cross_keys, cross_values, cross_mask)
-        logits_BV: Tensor = self.head(self._scaled(rms_norm(hidden_BM, self.decoder.norm)))
-        return logits_BV
 
     def _scaled(self, hidden: Tensor) -> Tensor:
         return hidden if self.scale == 1.0 else hidden * self.scale
@@ -159,25 +139,10 @@ class Block(nn.Module):
         encoded_offsets: Tensor | None,
         cross_area: int,
     ) -> Tensor:
-        hidden = _finite(self.attention(hidden, None, bias, offsets, offsets, area))
+        hidden = finite(self.attention(hidden, None, bias, offsets, offsets, area))
         if self.cross is not None and encoded_EM is not None and encoded_offsets is not None:
-            hidden = _finite(self.cross(hidden, encoded_EM, None, offsets, encoded_offsets, cross_area))
-        return _finite(self.feed_forward(hidden))
-
-    def step(
-        self, hidden_BM: Tensor, position: int, keys: Tensor, values: Tensor, bias: Tensor | None, cross_keys: Tensor, cross_values: Tensor, cross_mask: Tensor
-    ) -> Tensor:
-        """One position of every sequence, without dropout; see `PackedT5.decode_step`."""
-        normed = rms_norm(hidden_BM, self.attention.norm)
-        query, key, value = (self.attention.split(layer(normed)) for layer in (self.attention.q, self.attention.k, self.attention.v))
-        keys[:, :, position], values[:, :, position] = key, value
-        added = None if bias is None else bias[None, :, None, :]
-        known = slice(0, position + 1)
-        hidden_BM = _finite(hidden_BM + self.attention.o(_attend_one(query, keys[:, :, known], values[:, :, known], added)))
-        if self.cross is not None:
-            query = self.cross.split(self.cross.q(rms_norm(hidden_BM, self.cross.norm)))
-            hidden_BM = _finite(hidden_BM + self.cross.o(_attend_one(query, cross_keys, cross_values, cross_mask)))
-        return _finite(self.feed_forward(hidden_BM))
+            hidden = finite(self.cross(hidden, encoded_EM, None, offsets, encoded_offsets, cross_area))
+        return finite(self.feed_forward(hidden))
 
 
 class Attention(nn.Module):
@@ -269,14 +234,7 @@ def relative_bucket(distances: Tensor, *, bidirectional: bool, buckets: int, max
     return offset + torch.where(away < exact, away, (exact + steps.long()).clamp(max=buckets - 1))
 
 
-def _attend_one(query_BHC: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> Tensor:
-    """One query of each sequence over (B or 1, H, positions, C): (B, H C)."""
-    scores = at_least_float32(torch.matmul(keys, query_BHC[..., None])[..., 0][:, :, None])
-    weights = torch.softmax(scores if added is None else scores + added, -1).to(values.dtype)
-    return torch.matmul(weights, values)[:, :, 0].flatten(1)
-
-
-def _finite(hidden: Tensor) -> Tensor:
+def finite(hidden: Tensor) -> Tensor:
     """float16 overflows in T5; transformers cuts it there too."""
     most = torch.finfo(torch.float16).max - 1000
     return torch.clamp(hidden, -most, most) if hidden.dtype == torch.float16 else hidden
