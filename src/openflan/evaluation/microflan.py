@@ -1,7 +1,11 @@
-"""The held-out tasks of the embedded world as a benchmark, grouped by the kind of generalisation they test."""
+"""The held-out tasks of the embedded world as two benchmarks, grouped by the kind of generalisation they test.
+
+`microflan` is the test set, looked at once a reported run; `microflan-dev` is for every choice that is made on the way.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -17,16 +21,21 @@ SEED = 2_210_11416
 """Evaluation prompts are drawn from a seed of their own, so that every model is asked the same."""
 
 
-def microflan_benchmark(mode: Literal["direct", "cot"], *, shots: int = 0, limit: int | None = None) -> Benchmark:
+NAMES: Mapping[str, Literal["test", "dev"]] = {"microflan": "test", "microflan-dev": "dev"}
+"""The benchmarks by name, and the set that each asks."""
+
+
+def microflan_benchmark(mode: Literal["direct", "cot"], *, name: str = "microflan", shots: int = 0, limit: int | None = None) -> Benchmark:
     """Held-out tasks, the first `limit` rows of each; `cot` keeps those with rationales. `averages` has one mean a kind beside the overall one."""
-    tasks = {name: task for name, task in microflan_tasks().items() if task.held_out and (mode == "direct" or "rationale" in task.fields)}
+    wanted = {key: task for key, task in microflan_tasks().items() if task.held_out and task.split == NAMES[name]}
+    tasks = {key: task for key, task in wanted.items() if mode == "direct" or "rationale" in task.fields}
     style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
-    renderers = {name: Renderer(task, wordings_for(name, task.fields, packaged_wordings())) for name, task in tasks.items()}
+    renderers = {key: Renderer(task, wordings_for(key, task.fields, packaged_wordings())) for key, task in tasks.items()}
 
     def render(task: Task, index: int) -> Rendered:
         return renderers[task.name].render(index, style, SEED, index, shots=shots or None)
 
-    plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name="microflan")
+    plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=name)
     kinds = dict.fromkeys(str(task.held_out) for task in tasks.values())
-    groups = {kind: tuple(name for name, task in tasks.items() if task.held_out == kind) for kind in kinds}
+    groups = {kind: tuple(key for key, task in tasks.items() if task.held_out == kind) for kind in kinds}
     return replace(plain, averages={"average": tuple(tasks), **groups})

@@ -51,7 +51,7 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
 
     Raises InputError if there is no such folder, label or generation.
     """
-    names = dict.fromkeys((*BENCHMARKS, "microflan", *(one.name for one in own)))
+    names = dict.fromkeys((*BENCHMARKS, "microflan", "microflan-dev", *(one.name for one in own)))
     path, label = (Path(name), None) if Path(name).exists() or ":" not in name else (Path(name.rpartition(":")[0]), name.rpartition(":")[2])
     if path.is_file():
         place = _place(path, names)[1]
@@ -81,8 +81,8 @@ def benchmark_of(place: Place, own: Sequence[Benchmark] = ()) -> Benchmark:
     for one in own:
         if (one.name, one.mode, one.split) == (place.benchmark, place.mode, place.split):
             return one
-    if place.benchmark == "microflan":
-        return microflan_benchmark(cast(Literal["direct", "cot"], place.mode))
+    if place.benchmark in ("microflan", "microflan-dev"):
+        return microflan_benchmark(cast(Literal["direct", "cot"], place.mode), name=place.benchmark)
     return find_benchmark(place.benchmark, place.mode, split=place.split or None)
 
 

@@ -11,7 +11,7 @@ from openflan.evaluation.catalogue import BENCHMARKS, SUITES, Mode, find_benchma
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.own import is_own, own_benchmark
 
-NAMES = ", ".join([*BENCHMARKS, "microflan"])
+NAMES = ", ".join([*BENCHMARKS, "microflan", "microflan-dev"])
 OWN_HELP = "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: {question}\\nA:') and `target` (a field of the data)"
 
 
@@ -39,10 +39,10 @@ def open_benchmark(
     """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored` needs no data where none is needed."""
     if is_own(name):
         return own_benchmark(Path(name), mode, shots=shots)
-    if name == "microflan":
+    if name in ("microflan", "microflan-dev"):
         from openflan.evaluation.microflan import microflan_benchmark
 
-        return microflan_benchmark(mode, shots=shots or 0, limit=limit)
+        return microflan_benchmark(mode, name=name, shots=shots or 0, limit=limit)
     if "/" in name:
         return _of_tasks(name, mode, data, shots or 0, limit)
     if name in BENCHMARKS and data is None and not scored:
@@ -50,7 +50,7 @@ def open_benchmark(
             raise InputError(f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets its public files once")
         data = benchmark_cache()
     if name not in BENCHMARKS:
-        known = [*BENCHMARKS, "microflan"]
+        known = [*BENCHMARKS, "microflan", "microflan-dev"]
         hint = did_you_mean(name, known) or f"; there are {', '.join(known)}, a YAML file of your own, and tasks such as niv2/NAME"
         raise InputError(f"there is no benchmark `{name}`{hint}")
     return find_benchmark(name, mode, data, shots=shots, split=split)

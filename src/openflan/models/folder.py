@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
-from openflan.errors import InputError, SetupError
+from openflan.errors import InputError, SetupError, did_you_mean
 from openflan.packing.marks import Layout
 
 Separator: TypeAlias = Literal["eos", "none"]
@@ -25,6 +26,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 _TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json", "vocab.txt")
 _HASHED_BYTES = 1 << 20
 
+EMBEDDED = "embedded:"
+"""What begins the name of a model that comes with openflan."""
+
 
 def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     """The folder that `name` stands for: itself, or the local copy of a hub repository, which is fetched if need be.
@@ -32,7 +36,7 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     Raises InputError that names everything a usable checkpoint lacks (config.json, *.safetensors and, if `tokenizer`, a tokenizer), or says that there
     is no such folder; SetupError if the hub cannot be reached.
     """
-    folder = Path(name)
+    folder = boxed(str(name)) or Path(name)
     if not folder.exists():
         folder = _fetched(str(name))
     missing = []
@@ -46,6 +50,23 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
         missing.append("tokenizer (tokenizer.json)")
     if missing:
         raise InputError(f"{folder}: not a Hugging Face model folder: no {', no '.join(missing)} (it {contents(folder)})")
+    return folder
+
+
+def boxed(name: str) -> Path | None:
+    """The folder of a model that comes with openflan, `embedded:NAME`; None for any other name.
+
+    Raises InputError for a name that is in no box, with those that are.
+    """
+    if not name.startswith(EMBEDDED):
+        return None
+    box = Path(str(files("openflan") / "box"))
+    folder = box / name.removeprefix(EMBEDDED)
+    if not folder.is_dir():
+        known = sorted(path.name for path in box.iterdir() if path.is_dir())
+        raise InputError(
+            f"{name}: no such model comes with openflan{did_you_mean(folder.name, known) or '; there is ' + ', '.join(EMBEDDED + one for one in known)}"
+        )
     return folder
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from openflan.errors import InputError, SetupError, did_you_mean
 from openflan.models.experts import set_experts
-from openflan.models.folder import attention_of, contents, has_tokenizer, model_folder, weight_files
+from openflan.models.folder import attention_of, boxed, contents, has_tokenizer, model_folder, weight_files
 from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
 from openflan.models.prefix import state_attention
 from openflan.recipe.schema import Model
@@ -35,6 +35,7 @@ def tokenizer_of(name: str) -> Any:
     """
     from transformers import AutoTokenizer
 
+    name = str(boxed(name) or name)
     if Path(name).is_dir() and not has_tokenizer(Path(name)):
         # transformers would make an empty T5 tokenizer of a folder that says `t5` and has none.
         raise InputError(f"{name}: no tokenizer (it {contents(Path(name))}); expected tokenizer.json or a vocabulary file, or name one with `model.tokenizer`")

@@ -58,10 +58,25 @@ def noise_mask(length: int, rate: float, mean: float, key: int, *, roll: bool = 
 
 def corrupt_spans(ids: Ids, rate: float, mean: float, sentinels: Ids, key: int, *, roll: bool = False) -> Pair:
     """Span corruption of a text; `sentinels` are the ids that may stand for spans, in the order of their use."""
+    free = _free(ids, sentinels)
+    return _replaced(ids, noise_mask(len(ids), rate, mean, key, roll=roll, most_spans=len(free)), free)
+
+
+def mask_span(ids: Ids, span: tuple[int, int], sentinels: Ids) -> Pair:
+    """Salient span masking (Guu et al. 2020): the noise is one given span, from its first token to its end; none where no sentinel is left."""
+    free, mask = _free(ids, sentinels), np.zeros(len(ids), dtype=np.bool_)
+    mask[slice(*span) if len(free) else slice(0, 0)] = True
+    return _replaced(ids, mask, free)
+
+
+def _free(ids: Ids, sentinels: Ids) -> Ids:
     held = np.flatnonzero(np.isin(sentinels, ids))
     # Not merely those that the text lacks: then the pair could be read in two ways.
-    free = sentinels[held[-1] + 1 :] if len(held) else sentinels
-    mask = noise_mask(len(ids), rate, mean, key, roll=roll, most_spans=len(free))
+    return sentinels[held[-1] + 1 :] if len(held) else sentinels
+
+
+def _replaced(ids: Ids, mask: NDArray[np.bool_], free: Ids) -> Pair:
+    """Each run of noise becomes a sentinel of `free`, in their order; the targets list them."""
     begins = mask & ~np.concatenate([[False], mask[:-1]])
     places = np.flatnonzero(begins)
     marks = free[: len(places)].astype(np.int32)

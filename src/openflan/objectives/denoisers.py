@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from openflan.errors import InputError
-from openflan.objectives.denoise import Ids, Pair, corrupt_spans, noise_counts, split
+from openflan.objectives.denoise import Ids, Pair, corrupt_spans, mask_span, noise_counts, split
 from openflan.randomness import Draws
 
 Objective: TypeAlias = Literal["span-corruption", "prefix-lm", "causal-lm", "ul2", "ul2r"]
@@ -38,8 +38,15 @@ class Denoiser:
     roll: bool = False
     mode: Mode | None = None
 
-    def apply(self, ids: Ids, sentinels: Ids, key: int) -> Pair:
-        """A piece of text as inputs and targets; `sentinels` in the order of their use, `key` made of seed and position."""
+    def apply(self, ids: Ids, sentinels: Ids, key: int, span: tuple[int, int] | None = None) -> Pair:
+        """A piece of text as inputs and targets; `sentinels` in the order of their use, `key` made of seed and position.
+
+        `span` (first token, end) is then the noise, or where the text is cut, whatever would have been drawn.
+        """
+        if span is not None and self.kind == "spans":
+            return mask_span(ids, span, sentinels)
+        if span is not None and self.kind == "prefix":
+            return Pair(ids[: span[0]].astype(np.int32), ids[span[0] :].astype(np.int32))
         if self.kind == "spans":
             return corrupt_spans(ids, self.rate or 0.0, self.mean, sentinels, key, roll=self.roll)
         if self.kind == "prefix":

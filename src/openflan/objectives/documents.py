@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,13 @@ class Texts(Protocol):
         ...
 
 
+@runtime_checkable
+class Salient(Protocol):
+    """Documents that may mark the span which matters in them, as characters from `begin` to `end`."""
+
+    def salient(self, number: int, /) -> tuple[int, int] | None: ...
+
+
 class Documents:
     """Some documents, pass after pass."""
 
@@ -61,6 +68,9 @@ class Documents:
 
     def text(self, number: int) -> str:
         return self._texts[number]
+
+    def salient(self, number: int) -> tuple[int, int] | None:
+        return self._texts.salient(number) if isinstance(self._texts, Salient) else None
 
 
 def split_documents(texts: Texts, held_back: int, seed: int) -> tuple[Documents, Documents | None]:
@@ -87,13 +97,14 @@ class Piece:
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What becomes of documents: `lengths` are the most tokens of each denoiser's pieces, `joined` if documents stand one after another before they are
-    cut."""
+    cut. `salient` is the share of documents that are cut or corrupted where they are marked."""
 
     lengths: Mapping[Denoiser, int]
     marks: Marks
     limits: Limits
     seed: int
     joined: bool = False
+    salient: float = 0.0
 
     @property
     def denoisers(self) -> tuple[Denoiser, ...]:
@@ -149,31 +160,52 @@ class DocumentWindows:
         """Raises InputError if none of its documents holds a token."""
         setting, denoisers, first = self._setting, self._setting.denoisers, number * self._size
         numbers = [self._documents.number(position) for position in range(first, first + self._size)]
-        ids, lengths = self._tokenize([self._documents.text(number) for number in numbers])
-        texts: list[Ids] = np.split(ids, np.cumsum(lengths)[:-1])
+        texts, marked = self._tokens(numbers)
+        tokens, empty = sum(map(len, texts)), sum(not len(text) for text in texts)
         if setting.joined:
-            numbers, texts = numbers[:1], [self._joined(texts)]
+            numbers, texts, marked = numbers[:1], [self._joined(texts)], [None]
         encoded, origins, tally = list[Encoded](), list[Piece](), Counter[str]()
-        for position, (document, text) in enumerate(zip(numbers, texts, strict=True), first):
+        for position, (document, text, span) in enumerate(zip(numbers, texts, marked, strict=True), first):
             row = begin = 0
             while begin < len(text):
                 key = combine(setting.seed, "piece", position, row)
                 denoiser = choose(denoisers, Draws(key, "denoiser"))
                 end = begin + next_piece(len(text) - begin, setting.lengths[denoiser])
-                encoded.append(encode(text[begin:end], denoiser, setting.marks, key, joint=setting.limits.joint, ends=end == len(text)))
+                whole = span is not None and end - begin == len(text) and Draws(key, "salient").chance(setting.salient)
+                one = encode(text[begin:end], denoiser, setting.marks, key, joint=setting.limits.joint, ends=end == len(text), span=span if whole else None)
+                if whole and not setting.limits.fit(one):
+                    one = encode(text[begin:end], denoiser, setting.marks, key, joint=setting.limits.joint, ends=True)
+                encoded.append(one)
                 origins.append(Piece(self._documents.place(document), row))
                 tally[f"pieces: {denoiser.name}"] += 1
                 row, begin = row + 1, end
         if not encoded:
             raise InputError(f"{self._documents.place(numbers[0])} and the {self._size - 1:,} documents drawn after it hold no token; look at the data")
-        tally |= Counter({"documents": self._size, "tokens": int(lengths.sum()), "empty documents": int((lengths == 0).sum())})
+        tally |= Counter({"documents": self._size, "tokens": tokens, "empty documents": empty})
         lengths_N2 = np.array([[len(one.input_ids), len(one.target_ids)] for one in encoded], dtype=np.int64)
         nothing = np.zeros(len(encoded), dtype=np.int64)
         (packed,) = packed_windows([Fit(lengths_N2, nothing, nothing.astype(np.int8))], setting.limits)
         return DocumentWindow(encoded, origins, packed, tally)
+
+    def _tokens(self, numbers: Sequence[int]) -> tuple[list[Ids], list[tuple[int, int] | None]]:
+        """The ids of documents, and the tokens of their marked spans where those are wanted."""
+        texts = [self._documents.text(number) for number in numbers]
+        if not self._setting.salient:
+            ids, lengths = self._tokenize(texts)
+            return np.split(ids, np.cumsum(lengths)[:-1]), [None] * len(texts)
+        listed, places = self._tokenize.with_places(texts)
+        return list(listed), [_tokens_of(self._documents.salient(number), spans) for number, spans in zip(numbers, places, strict=True)]
 
     def _joined(self, texts: Sequence[Ids]) -> Ids:
         """All documents of a window as one text, EOS between them."""
         border = np.array([self._setting.marks.eos], dtype=texts[0].dtype)
         parts = [part for text in texts if len(text) for part in (text, border)]
         return np.concatenate(parts[:-1]) if parts else texts[0]
+
+
+def _tokens_of(span: tuple[int, int] | None, places: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The tokens that hold any character of a span."""
+    if span is None:
+        return None
+    inside = [number for number, (begin, end) in enumerate(places) if end > span[0] and begin < span[1]]
+    return (inside[0], inside[-1] + 1) if inside else None

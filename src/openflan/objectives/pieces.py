@@ -51,13 +51,14 @@ def next_piece(left: int, size: int) -> int:
     return size if left - size >= size // _SCRAP else -(-left // 2)
 
 
-def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool, ends: bool) -> Encoded:
+def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool, ends: bool, span: tuple[int, int] | None = None) -> Encoded:
     """A piece as an example: mode token, inputs and, for an encoder-decoder, EOS; then the targets.
 
     `joint`: for a causal model, whose inputs begin with BOS if its tokenizer puts one and have no EOS between them and the targets. Where that leaves
-    nothing to predict the first token from, EOS stands there, as at the border of two documents. `ends`: the document ends with this piece.
+    nothing to predict the first token from, EOS stands there, as at the border of two documents. `ends`: the document ends with this piece. `span`: the tokens to
+    corrupt, or to cut before, in place of drawn ones.
     """
-    pair = denoiser.apply(ids, marks.sentinels, key)
+    pair = denoiser.apply(ids, marks.sentinels, key, span)
     before = [*(marks.bos if joint else ()), *marks.mode(denoiser)]
     if joint and not before and not len(pair.input_ids):
         before = [marks.eos]

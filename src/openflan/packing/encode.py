@@ -37,6 +37,11 @@ class Limits:
         """Tokens of a row's first sequence: everything for a causal model, inputs otherwise."""
         return self.inputs + self.targets if self.joint else self.inputs
 
+    def fit(self, example: Encoded) -> bool:
+        """Whether a row has room for the example alone."""
+        inputs, targets = len(example.input_ids), len(example.target_ids)
+        return inputs + targets <= self.row if self.joint else inputs <= self.inputs and targets <= self.targets
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from openflan.errors import InputError
 from openflan.templates.render import Rendered, Room
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
@@ -102,6 +103,16 @@ class Tokenize:
             lengths += [len(one) for one in ids]
             chunks.append(np.fromiter(chain.from_iterable(ids), dtype=self.dtype, count=sum(lengths[first:])))
         return np.concatenate(chunks), np.array(lengths, dtype=np.int64)
+
+    def with_places(self, texts: Sequence[str]) -> tuple[list[Ids], list[list[tuple[int, int]]]]:
+        """The ids of each text, and where each token begins and ends in it, in characters.
+
+        Raises InputError for a tokenizer that does not know the places of its tokens.
+        """
+        if self._backend is None:
+            raise InputError("this tokenizer does not tell where its tokens stand in a text; use one that has a tokenizer.json")
+        encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
+        return [np.array(one.ids, dtype=self.dtype) for one in encodings], [one.offsets for one in encodings]
 
     def _lists(self, texts: Sequence[str]) -> list[list[int]]:
         if self._backend is None:

@@ -31,5 +31,5 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> None:
 
 
 def _absolute(path: Any, folder: Path) -> Any:
-    """A path from `folder` on; what is no text, or names a data set of the hub, stays."""
-    return path if not isinstance(path, str) or path.startswith("hub:") else str((folder / Path(path).expanduser()).resolve())
+    """A path from `folder` on; what is no text, or names what is on the hub or comes with openflan, stays."""
+    return path if not isinstance(path, str) or path.startswith(("hub:", "embedded:")) else str((folder / Path(path).expanduser()).resolve())

@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Training
+from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Share, Training
 
 Objective: TypeAlias = Literal["span-corruption", "prefix-lm", "causal-lm", "ul2", "ul2r"]
 Mode: TypeAlias = Literal["r", "s", "x"]
 MIXTURES: tuple[Objective, ...] = ("ul2", "ul2r")
 """Objectives that are mixtures of denoisers."""
+
+MARKED: tuple[Objective, ...] = ("span-corruption", "prefix-lm")
+"""Objectives that know what to do with a marked span (`salient`)."""
 
 WINDOW = 1_024
 
@@ -20,7 +23,9 @@ WINDOW = 1_024
 class Pretraining(Section):
     """Which text, and what is learned from it."""
 
-    data: list[Path] = Field(min_length=1, description="text, JSONL, Parquet or Arrow files, folders of them, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]")
+    data: list[Path] = Field(
+        min_length=1, description="text, JSONL, Parquet or Arrow files, folders of them, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or embedded:microflan"
+    )
     field: str = Field("text", description="the field or column that holds a document, where the data has several")
     documents: Literal["line", "paragraph", "file"] = Field(
         "line", description="a document of a .txt file: a line; a paragraph, up to an empty line; or the whole file"
@@ -34,6 +39,11 @@ class Pretraining(Section):
     mode_tokens: dict[Mode, str] | None = Field(
         None, description="ul2, ul2r: what begins the inputs of each mode; absent: [NLU], [S2S], [NLG] for r, s, x; {} for none"
     )
+    salient: Share | None = Field(
+        None,
+        description="span-corruption, prefix-lm: the share of documents whose marked span is the noise, or where they are cut (salient span masking); absent: none",
+    )
+    salient_field: str | None = Field(None, description="the field or column that holds [begin, end] of the marked span, in characters")
     length: PositiveInt | None = Field(
         None, description="the most tokens of a piece, to which longer documents are cut; absent: the most that always fit a row, for each denoiser"
     )
@@ -50,7 +60,9 @@ class Pretraining(Section):
     @model_validator(mode="after")
     def _only_what_is_used(self) -> Pretraining:
         spans, modes = ("mean_span", "corruption_rate"), ("shares", "mode_tokens")
-        unused = (() if self.objective == "span-corruption" else spans) + (() if self.objective in MIXTURES else modes)
+        unused: tuple[str, ...] = (() if self.objective == "span-corruption" else spans) + (() if self.objective in MIXTURES else modes)
+        if self.objective not in MARKED:
+            unused += ("salient",)
         stated = next((name for name in unused if getattr(self, name) is not None), None)
         if stated is not None:
             raise ValueError(f"`{stated}` does not belong to `objective: {self.objective}`; leave it out")

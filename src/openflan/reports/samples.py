@@ -20,7 +20,7 @@ from openflan.tasks.task import Task
 
 T = TypeVar("T")
 
-HELD_OUT = ("microflan", "held-out")
+HELD_OUT = ("microflan", "microflan-dev", "held-out")
 """Benchmarks out of tasks: all are judged by one rule."""
 
 

@@ -10,15 +10,22 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks.columns import ColumnRecords, part_of, saved_files
 from openflan.tasks.hub import FORM, hub_records, is_hub
 from openflan.tasks.lines import Lines
+from openflan.tasks.microflan import WorldText
 from openflan.tasks.records import JsonRecords, Records
 
 Unit: TypeAlias = Literal["line", "paragraph", "file"]
+Span: TypeAlias = tuple[int, int]
+"""Where something begins and ends, in characters of a document."""
+
+EMBEDDED = "embedded:microflan"
+"""The plain text of the embedded world."""
+
 SUFFIXES = (".txt", ".jsonl", ".parquet", ".arrow")
 
 
@@ -34,13 +41,25 @@ class Texts(Protocol):
         ...
 
 
-def open_texts(data: Sequence[Path], field: str = "text", unit: Unit = "line") -> Texts:
+@runtime_checkable
+class Salient(Protocol):
+    """Documents that may mark the span which matters in them."""
+
+    def salient(self, number: int) -> Span | None: ...
+
+
+def salient_span(texts: Texts, number: int) -> Span | None:
+    """The marked span of a document; None where there is none."""
+    return texts.salient(number) if isinstance(texts, Salient) else None
+
+
+def open_texts(data: Sequence[Path], field: str = "text", unit: Unit = "line", salient_field: str | None = None) -> Texts:
     """The documents of files, folders and hub data sets, one after the other in that order; a folder's files by name, those in folders below too.
 
-    `field` holds the document of a row; `unit` is a document of a .txt file. Raises InputError for a place without documents, a file of another kind, a
+    `field` holds the document of a row, `salient_field` the beginning and end of its marked span; `unit` is a document of a .txt file. Raises InputError for a place without documents, a file of another kind, a
     row without the field, or a folder without such files.
     """
-    parts = [texts for place in data for texts in _open(place, field, unit)]
+    parts = [texts for place in data for texts in _open(place, field, unit, salient_field)]
     return parts[0] if len(parts) == 1 else JoinedTexts(parts)
 
 
@@ -61,6 +80,10 @@ class JoinedTexts:
     def place(self, number: int) -> str:
         part, within = self._find(number)
         return part.place(within)
+
+    def salient(self, number: int) -> Span | None:
+        part, within = self._find(number)
+        return salient_span(self._parts[part], within)
 
     def _find(self, number: int) -> tuple[Texts, int]:
         if not 0 <= number < len(self):
@@ -120,10 +143,10 @@ class Whole:
 class Field:
     """One field of every row of a source."""
 
-    def __init__(self, records: Records, field: str) -> None:
+    def __init__(self, records: Records, field: str, salient_field: str | None = None) -> None:
         """Raises InputError if the first row lacks the field, naming the nearest."""
         self._records = records
-        self._field = field
+        self._field, self._salient_field = field, salient_field
         first = records[0]
         if field not in first:
             hint = did_you_mean(field, first) or f"; it has {', '.join(first) or 'none that holds text'}"
@@ -139,13 +162,27 @@ class Field:
             raise InputError(f"{self._records.place(number)}: `{self._field}` is {'missing' if text is None else 'no text'}; expected a document")
         return text
 
+    def salient(self, number: int) -> Span | None:
+        """Raises InputError for a row whose mark is no span of its document."""
+        record = self._records[number]
+        marked = record.get(self._salient_field) if self._salient_field else None
+        if marked is None:
+            return None
+        pair = list(marked) if isinstance(marked, Sequence) and not isinstance(marked, str) else []
+        if len(pair) != 2 or not all(isinstance(place, int) for place in pair) or not 0 <= pair[0] < pair[1] <= len(record[self._field]):
+            raise InputError(f"{self._records.place(number)}: `{self._salient_field}` is {marked!r}; expected [begin, end] of a span, in characters")
+        return int(pair[0]), int(pair[1])
+
     def place(self, number: int) -> str:
         return self._records.place(number)
 
 
-def _open(place: Path, field: str, unit: Unit) -> Iterator[Texts]:
+def _open(place: Path, field: str, unit: Unit, salient_field: str | None) -> Iterator[Texts]:
+    if str(place) == EMBEDDED:
+        yield Field(WorldText(), "text", "salient")
+        return
     if is_hub(place):
-        yield Field(hub_records(place.as_posix()), field)
+        yield Field(hub_records(place.as_posix()), field, salient_field)
         return
     if not place.exists():
         raise InputError(f"{place}: no such file or folder; expected {', '.join(SUFFIXES)} files, or {FORM}")
@@ -154,14 +191,15 @@ def _open(place: Path, field: str, unit: Unit) -> Iterator[Texts]:
     if not files:
         raise InputError(f"{place}: no {', '.join(SUFFIXES)} file in it")
     for file in files:
-        yield _of_file(file, field, unit)
+        yield _of_file(file, field, unit, salient_field)
 
 
-def _of_file(file: Path, field: str, unit: Unit) -> Texts:
+def _of_file(file: Path, field: str, unit: Unit, salient_field: str | None) -> Texts:
     if file.suffix == ".txt":
         return Lines(file) if unit == "line" else Paragraphs(file) if unit == "paragraph" else Whole(file)
     if file.suffix == ".jsonl":
-        return Field(JsonRecords(file), field)
+        return Field(JsonRecords(file), field, salient_field)
     if file.suffix in (".parquet", ".arrow"):
-        return Field(ColumnRecords([part_of(file)], frozenset([field])), field)
+        columns = frozenset([field] if salient_field is None else [field, salient_field])
+        return Field(ColumnRecords([part_of(file)], columns), field, salient_field)
     raise InputError(f"{file}: not a file of documents; expected {', '.join(SUFFIXES)}")

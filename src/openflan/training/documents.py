@@ -52,7 +52,7 @@ def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) ->
     wanted, packing = recipe.pretraining, recipe.packing
     if packing.layout != "paper":
         raise InputError(f"packing.layout: {packing.layout} is for finetuning; leave it out")
-    texts = open_texts(wanted.data, wanted.field, wanted.documents)
+    texts = open_texts(wanted.data, wanted.field, wanted.documents, wanted.salient_field)
     training, held_back = split_documents(texts, recipe.validation.documents if recipe.validation else 0, recipe.seed)
     tokenize = Tokenize(tokenizer)
     denoisers, limits = denoisers_of(wanted), Limits(packing.inputs, packing.targets, joint)
@@ -69,7 +69,7 @@ def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) ->
     sentinels = needed_sentinels(lengths)
     added = missing_tokens(tokenizer, modes, sentinels)
     add_tokens(tokenizer, added)
-    setting = Setting(lengths, marks_of(tokenizer, modes, sentinels), limits, recipe.seed, wanted.pieces == "joined")
+    setting = Setting(lengths, marks_of(tokenizer, modes, sentinels), limits, recipe.seed, wanted.pieces == "joined", wanted.salient or 0.0)
     return Prepared(texts, training, held_back, tokenize, setting, wanted.window, tuple(added))
 
 

@@ -3,8 +3,9 @@
 Everything is made from a seed, so it needs no download, and no licence but ours.
 """
 
-from openflan.tasks.microflan.suite import microflan_tasks
+from openflan.tasks.microflan.documents import WorldText
+from openflan.tasks.microflan.suite import microflan_tasks, skills
 from openflan.tasks.microflan.text import plain_sentences, text_tasks
-from openflan.tasks.microflan.world import HELD_OUT, Function, World, world
+from openflan.tasks.microflan.world import Function, World, world
 
-__all__ = ["HELD_OUT", "Function", "World", "microflan_tasks", "plain_sentences", "text_tasks", "world"]
+__all__ = ["Function", "World", "WorldText", "microflan_tasks", "plain_sentences", "skills", "text_tasks", "world"]

@@ -1,6 +1,6 @@
 """One skill, asked in several forms.
 
-A skill yields items by number; a form turns an item into a row: a question, a choice, a claim to judge, a sentence to complete.
+A skill yields items by number; a form turns an item into a row: a question, a choice, a claim to judge, a sentence to complete and so on.
 Decision: rows are made when they are asked for and never kept. Finite skills are enumerated, so that none of their rows comes twice; open-ended ones
 are drawn. Price: the tasks of a fact have as few rows as there are facts, so rates should not follow row counts here.
 """
@@ -14,11 +14,13 @@ from math import comb
 from typing import Literal, TypeAlias
 
 from openflan.randomness import Draws, combine
+from openflan.tasks.microflan.splits import HELD_OUT_FORMS, PROBED, REWORDED, Split
 from openflan.tasks.task import Row, Task
 
-Form: TypeAlias = Literal["qa", "mc", "verify", "fill"]
+Form: TypeAlias = Literal["qa", "mc", "verify", "fill", "state", "correct", "either", "echo"]
 
-FORMS: tuple[Form, ...] = ("qa", "mc", "verify", "fill")
+FORMS: tuple[Form, ...] = ("qa", "mc", "verify", "fill", "state", "correct")
+"""The forms that are instructed."""
 
 OPEN_ENDED = 5_000
 """Rows of a task whose items are drawn: few enough that most differ."""
@@ -46,47 +48,81 @@ class WorldRows:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to know: `phrase` names it, `answer` is its value, `others` are wrong values of the same kind."""
+    """One thing to know.
 
-    phrase: str
+    `question` asks for it, `statement` says it (a pattern that ends with `{value}`), `answer` is the value, `others` are wrong ones of the same kind.
+    `context` is what must be read first, whole sentences. `claims` are further patterns of yes-or-no questions.
+    """
+
+    question: str
+    statement: str
     answer: str
     others: tuple[str, ...]
+    context: str = ""
+    claims: tuple[str, ...] = ()
+
+    def said(self, value: str) -> str:
+        return self.statement.replace("{value}", value)
+
+    def read(self, text: str) -> str:
+        """`text` after the context."""
+        return f"{self.context} {text}" if self.context else text
+
+
+def named(
+    phrase: str, answer: str, others: tuple[str, ...], *, asks: str = "What is", context: str = "", claims: tuple[str, ...] = ("Is {value} {phrase}?",)
+) -> Item:
+    """An item that a noun phrase names: `the boss of Ann`, `3 plus 4`."""
+    stated = tuple(claim.replace("{phrase}", phrase) for claim in claims)
+    return Item(f"{asks} {phrase}?", f"{phrase} is {{value}}", answer, others, context, stated)
 
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """`size` items, made by `item(number, draws)`, and how they are asked.
-
-    `claims` are patterns with `{phrase}` and `{value}`; every item is claimed in each of them once rightly and once wrongly.
-    """
+    """`size` items, made by `item(number, draws)`, and the instructed forms in which they are asked."""
 
     name: str
     category: str
     size: int
     item: Callable[[int, Draws], Item]
-    asks: str = "What is"
-    claims: tuple[str, ...] = ("Is {value} {phrase}?",)
     forms: tuple[Form, ...] = FORMS
-    held_out: str | None = None
+    split: Split = "train"
     enumerated: bool = True
 
     def tasks(self, seed: int) -> Iterator[Task]:
-        """One task for each form."""
+        """One task for each form; a skill that is probed has the held-out forms and wordings besides."""
+        held_out = None if self.split == "train" else "skill"
         for form in self.forms:
-            choice = frozenset({"options"}) if form in ("mc", "verify") else frozenset[str]()
-            yield make_task(f"microflan/{self.name}-{form}", seed, self._size(form), partial(_MAKE[form], self), self.category, choice, self.held_out)
+            yield self._task(seed, form, form, held_out, self.split)
+        if self.name in PROBED:
+            for form, split in HELD_OUT_FORMS.items():
+                yield self._task(seed, form, form, "form", split)  # type: ignore[arg-type]
+            for ending, split in REWORDED.items():
+                yield self._task(seed, "qa", ending, "wording", split)
+
+    def _task(self, seed: int, form: Form, ending: str, held_out: str | None, split: Split) -> Task:
+        options = frozenset({"options"}) if form in ("mc", "verify") else frozenset[str]()
+        make = partial(_MAKE[form], self)
+        return make_task(f"microflan/{self.name}-{ending}", seed, self._size(form), make, self.category, options, held_out, split)
 
     def _size(self, form: Form) -> int:
         if not self.enumerated:
             return self.size
+        first = self.item(0, Draws(0))
         if form == "mc":
-            others = len(self.item(0, Draws(0)).others)
-            return self.size * comb(others, min(3, others))
-        return self.size * 2 * len(self.claims) if form == "verify" else self.size
+            return self.size * comb(len(first.others), min(3, len(first.others)))
+        return self.size * 2 * (1 + len(first.claims)) if form == "verify" else self.size
 
 
 def make_task(
-    name: str, seed: int, size: int, make: Callable[[int, Draws], Row], category: str, more_fields: frozenset[str] = frozenset(), held_out: str | None = None
+    name: str,
+    seed: int,
+    size: int,
+    make: Callable[[int, Draws], Row],
+    category: str,
+    more_fields: frozenset[str] = frozenset(),
+    held_out: str | None = None,
+    split: Split = "train",
 ) -> Task:
     """A task of this world whose rows have a question, an answer and `more_fields`."""
     return Task(
@@ -97,6 +133,7 @@ def make_task(
         category=category,
         licence="Apache-2.0",
         held_out=held_out,
+        split=split,
     )
 
 
@@ -116,7 +153,7 @@ def sentence_case(text: str) -> str:
 
 def _question(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    return {"question": f"{skill.asks} {item.phrase}?", "answer": item.answer}
+    return {"question": item.read(item.question), "answer": item.answer}
 
 
 def _choice(skill: Skill, index: int, draws: Draws) -> Row:
@@ -126,22 +163,54 @@ def _choice(skill: Skill, index: int, draws: Draws) -> Row:
     # Option sets are walked from another start for each item, so that the first rows of a task already show them evenly.
     which = (variant * _STRIDE + number) % comb(len(item.others), count)
     options = mixed(draws, [item.answer, *_combination(item.others, count, which)])
-    return {"question": f"{skill.asks} {item.phrase}?", "answer": item.answer, "options": options}
+    return {"question": item.read(item.question), "answer": item.answer, "options": options}
 
 
 def _claim(skill: Skill, index: int, draws: Draws) -> Row:
     pattern, number = divmod(index // 2, skill.size)
     item, truth = skill.item(number, draws), index % 2 == 0
     value = item.answer if truth else draws.choice(item.others)
-    return judged(skill.claims[pattern].format(phrase=item.phrase, value=value), truth)
+    patterns = (f"Is it true that {item.statement}?", *item.claims)
+    chosen = patterns[pattern] if skill.enumerated else draws.choice(patterns)
+    return judged(item.read(chosen.replace("{value}", value)), truth)
 
 
-def _sentence(skill: Skill, index: int, draws: Draws) -> Row:
+def _begun(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    return {"question": sentence_case(f"{item.phrase} is"), "answer": item.answer}
+    return {"question": item.read(sentence_case(item.said("").rstrip())), "answer": item.answer}
 
 
-_MAKE: dict[Form, Callable[[Skill, int, Draws], Row]] = {"qa": _question, "mc": _choice, "verify": _claim, "fill": _sentence}
+def _whole(skill: Skill, index: int, draws: Draws) -> Row:
+    item = skill.item(index, draws)
+    return {"question": item.read(item.question), "answer": f"{sentence_case(item.said(item.answer))}."}
+
+
+def _wrong(skill: Skill, index: int, draws: Draws) -> Row:
+    item = skill.item(index, draws)
+    return {"question": item.read(f"{sentence_case(item.said(draws.choice(item.others)))}."), "answer": item.answer}
+
+
+def _either(skill: Skill, index: int, draws: Draws) -> Row:
+    item = skill.item(index, draws)
+    one, other = mixed(draws, [item.answer, draws.choice(item.others)])
+    return {"question": item.read(f"{item.question[:-1]}, {one} or {other}?"), "answer": item.answer}
+
+
+def _echo(skill: Skill, index: int, draws: Draws) -> Row:
+    item = skill.item(index, draws)
+    return {"question": item.read(f"{sentence_case(item.said('what'))}?"), "answer": item.answer}
+
+
+_MAKE: dict[Form, Callable[[Skill, int, Draws], Row]] = {
+    "qa": _question,
+    "mc": _choice,
+    "verify": _claim,
+    "fill": _begun,
+    "state": _whole,
+    "correct": _wrong,
+    "either": _either,
+    "echo": _echo,
+}
 
 
 def _combination(items: Sequence[str], count: int, which: int) -> list[str]:

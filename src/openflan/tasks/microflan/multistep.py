@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from openflan.randomness import Draws
-from openflan.tasks.microflan.forms import OPEN_ENDED, make_task
+from openflan.tasks.microflan.forms import OPEN_ENDED, make_task, sentence_case
 from openflan.tasks.microflan.lists import words_drawn
+from openflan.tasks.microflan.splits import Split
 from openflan.tasks.microflan.world import GROUPS, PEOPLE, Function, World
 from openflan.tasks.task import Row, Task
 
@@ -21,24 +22,28 @@ _RATIONALE = frozenset({"rationale"})
 
 
 def multistep_tasks(world: World) -> Iterator[Task]:
-    """Two-hop facts, a task for each pair of a relation and an attribute, then chains, walks, stories and a list taken twice."""
-    for held_out in (False, True):
-        for relation, attribute in world.pairs(held_out=held_out):
-            name = f"microflan/hop_{relation.word}_{attribute.word}-steps"
-            kind = "composition" if held_out else None
-            yield make_task(name, world.seed, len(PEOPLE), partial(_two_hops, relation, attribute), "two-hop facts", _RATIONALE, kind)
-    for skill, category, size, make in _OTHERS:
-        yield make_task(f"microflan/{skill}-steps", world.seed, size, make, category, _RATIONALE)
+    """Two-hop facts, a task for each pair of a function whose values are people and an attribute, then chains, walks, stories and a list taken twice."""
+    splits: tuple[Split, ...] = ("train", "dev", "test")
+    for split in splits:
+        for outer, attribute in world.pairs(split):
+            name, kind = f"microflan/hop_{outer.word}_{attribute.word}-steps", None if split == "train" else "composition"
+            make = partial(_two_hops, outer, attribute)
+            yield make_task(name, world.seed, len(outer.facts), make, "two-hop facts", _RATIONALE, kind, split)
+    for skill, category, size, made in _OTHERS:
+        yield make_task(f"microflan/{skill}-steps", world.seed, size, made, category, _RATIONALE)
 
 
-def _two_hops(relation: Function, attribute: Function, index: int, _: Draws) -> Row:
-    person, middle = relation.facts[index]
+def two_hops(outer: Function, attribute: Function, index: int) -> tuple[str, str, str]:
+    """The question's noun phrase, the two sentences that lead to its value, and the value."""
+    argument, middle = outer.facts[index]
     value = dict(attribute.facts)[middle]
-    return {
-        "question": f"What is the {attribute.word} of the {relation.word} of {person}?",
-        "rationale": f"The {relation.word} of {person} is {middle}. The {attribute.word} of {middle} is {value}.",
-        "answer": value,
-    }
+    phrase = outer.phrase.format(x=argument)
+    return f"the {attribute.word} of {phrase}", f"{sentence_case(phrase)} is {middle}. The {attribute.word} of {middle} is {value}.", value
+
+
+def _two_hops(outer: Function, attribute: Function, index: int, _: Draws) -> Row:
+    phrase, steps, value = two_hops(outer, attribute, index)
+    return {"question": f"What is {phrase}?", "rationale": steps, "answer": value}
 
 
 def chain(steps: int, _: int, draws: Draws) -> Row:

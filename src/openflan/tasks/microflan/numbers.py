@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from openflan.randomness import Draws
-from openflan.tasks.microflan.forms import Item, Skill, judged, make_task
+from openflan.tasks.microflan.forms import Item, Skill, judged, make_task, named
+from openflan.tasks.microflan.splits import split_of_skill
 from openflan.tasks.task import Row, Task
 
 LARGEST_COMPARED = 20
@@ -16,7 +17,7 @@ LARGEST_COMPARED = 20
 EVEN_BELOW = 40
 """Numbers under this one are called even or odd."""
 
-_CLAIMS = ("Is {phrase} equal to {value}?", "Is it true that {phrase} is {value}?")
+_CLAIMS = ("Is {phrase} equal to {value}?",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,16 @@ def _next(a: int) -> int:
     return a + 1
 
 
+def _before(a: int) -> int:
+    return a - 1
+
+
 def _double(a: int) -> int:
     return 2 * a
+
+
+def _half(a: int) -> int:
+    return a // 2
 
 
 def _next_even(a: int) -> int:
@@ -49,7 +58,9 @@ def _minus(a: int, b: int) -> int:
 
 _OPERATIONS = (
     _Operation("next", "the number after {}", tuple((a,) for a in range(40)), _next),
+    _Operation("before", "the number before {}", tuple((a,) for a in range(1, 41)), _before),
     _Operation("double", "double {}", tuple((a,) for a in range(21)), _double),
+    _Operation("half", "half of {}", tuple((a,) for a in range(0, 42, 2)), _half),
     _Operation("even", "the next even number after {}", tuple((a,) for a in range(EVEN_BELOW)), _next_even),
     _Operation("plus", "{} plus {}", tuple((a, b) for a in range(11) for b in range(11)), _plus),
     _Operation("minus", "{} minus {}", tuple((a, b) for a in range(13) for b in range(a + 1)), _minus),
@@ -57,18 +68,18 @@ _OPERATIONS = (
 
 
 def number_skills() -> Iterator[Skill]:
-    """One skill for each operation, with every operand once."""
+    """One skill for each operation, with every operand once; then which of two numbers is larger or smaller."""
     for operation in _OPERATIONS:
-        yield Skill(f"number_{operation.name}", "number operations", len(operation.operands), partial(_result, operation), claims=_CLAIMS)
-
-
-def comparison_tasks(seed: int) -> Iterator[Task]:
-    """Larger or not, even or not."""
+        name = f"number_{operation.name}"
+        yield Skill(name, "number operations", len(operation.operands), partial(_result, operation), split=split_of_skill(name))
     pairs = LARGEST_COMPARED * (LARGEST_COMPARED + 1)
-    category, options = "comparison and verification", frozenset({"options"})
-    yield make_task("microflan/compare_larger-qa", seed, pairs, _which_larger, category)
-    yield make_task("microflan/compare_larger-verify", seed, pairs, _is_larger, category, options)
-    yield make_task("microflan/compare_even-verify", seed, EVEN_BELOW, _is_even, category, options)
+    for name, word in (("compare_larger", "larger"), ("compare_smaller", "smaller")):
+        yield Skill(name, "comparison", pairs, partial(_of_two, word), split=split_of_skill(name))
+
+
+def even_tasks(seed: int) -> Iterator[Task]:
+    """Even or not."""
+    yield make_task("microflan/is_even-verify", seed, EVEN_BELOW, _is_even, "number operations", frozenset({"options"}))
 
 
 def unequal(index: int) -> tuple[int, int]:
@@ -89,17 +100,13 @@ def near(answer: int) -> tuple[str, ...]:
 def _result(operation: _Operation, number: int, _: Draws) -> Item:
     operands = operation.operands[number]
     answer = operation.compute(*operands)
-    return Item(operation.phrase.format(*operands), str(answer), near(answer))
+    return named(operation.phrase.format(*operands), str(answer), near(answer), claims=_CLAIMS)
 
 
-def _which_larger(index: int, _: Draws) -> Row:
-    one, other = unequal(index)
-    return {"question": f"Which is larger, {one} or {other}?", "answer": str(max(one, other))}
-
-
-def _is_larger(index: int, _: Draws) -> Row:
-    one, other = unequal(index)
-    return judged(f"Is {one} larger than {other}?", one > other)
+def _of_two(word: str, number: int, _: Draws) -> Item:
+    one, other = unequal(number)
+    answer = max(one, other) if word == "larger" else min(one, other)
+    return named(f"the {word} of {one} and {other}", str(answer), (str(one + other - answer),))
 
 
 def _is_even(index: int, _: Draws) -> Row:

@@ -1,43 +1,48 @@
 """Plain text of the same world: knowledge without instructions.
 
-A row is an ordinary sentence cut in two, its beginning as inputs and its rest as targets, as in prefix language modelling. Every sentence is cut once
-before its salient value, without which small models hardly learn facts in the time they have, and once at another word.
-Functions that no instruction mentions are stated here like any other; a relation and an attribute stand together only where that pair is instructed.
+Every skill is stated here, the held-out ones like any other; two functions stand together only where that pair is instructed. A sentence knows where
+its salient value lies, without which small models hardly learn facts in the time they have: pretraining masks it or cuts there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from openflan.randomness import Draws
-from openflan.tasks.microflan.facts import partner
-from openflan.tasks.microflan.forms import OPEN_ENDED, Skill, WorldRows, sentence_case
+from openflan.tasks.microflan.facts import fact_skills, partner
+from openflan.tasks.microflan.forms import OPEN_ENDED, Item, Skill, WorldRows, sentence_case
 from openflan.tasks.microflan.lists import list_skills
-from openflan.tasks.microflan.multistep import chain, walk_line, walk_turn
-from openflan.tasks.microflan.numbers import EVEN_BELOW, LARGEST_COMPARED, number_skills, unequal
-from openflan.tasks.microflan.world import LANGUAGES, PEOPLE, Function, Kind, World, world
+from openflan.tasks.microflan.multistep import chain, two_hops, walk_line, walk_turn
+from openflan.tasks.microflan.numbers import EVEN_BELOW, number_skills
+from openflan.tasks.microflan.reading import reading_skills
+from openflan.tasks.microflan.rules import format_skills, rule_skills
+from openflan.tasks.microflan.terms import term_skills
+from openflan.tasks.microflan.world import LANGUAGES, PEOPLE, Function, World, world
 from openflan.tasks.task import Row, Task
 
-_SAID = ("{phrase} is {value}.", "We know that {phrase} is {value}.", "It is true that {phrase} is {value}.", "{teller} told me that {phrase} is {value}.")
+_SAID = (
+    "{statement}.",
+    "{statement}.",
+    "We know that {statement}.",
+    "It is true that {statement}.",
+    "{teller} told me that {statement}.",
+    "I think that {statement}.",
+)
+"""The plain sentence stands twice, to be read as often as two others."""
 
-_SAID_OF_PEOPLE = (*_SAID, "{x}'s {word} is {value}.", "For {x}, the {word} is {value}.", "I think that {x}'s {word} is {value}.")
-
-_SAID_IN = {
-    "attribute": (*_SAID_OF_PEOPLE, "{x} has a {word}, and it is {value}."),
-    "relation": (*_SAID_OF_PEOPLE, "{x} has a {word} named {value}."),
-    "language": (*_SAID, "In {word}, the word for {x} is {value}.", "People who speak {word} say {value} for {x}."),
-    "opposite": (*_SAID, "Things that are not {x} are {value}.", "{x} things and {value} things are not the same."),
-    "group": (*_SAID, "The word {x} belongs to the group {value}.", "If we sort words, {x} goes to the group {value}."),
+_SAID_OF = {
+    "attribute": ("{x}'s {word} is {value}.", "For {x}, the {word} is {value}.", "{x} has a {word}, and it is {value}."),
+    "relation": ("{x}'s {word} is {value}.", "For {x}, the {word} is {value}.", "{x} has a {word} named {value}."),
+    "place": ("{x} has a {word}, and it is {value}.", "In {x}, the {word} is {value}."),
+    "thing": ("The {x} has a {word}, and it is {value}.", "As for the {x}, the {word} is {value}."),
+    "language": ("In {word}, the word for {x} is {value}.", "People who speak {word} say {value} for {x}."),
+    "opposite": ("Things that are not {x} are {value}.",),
+    "group": ("The word {x} belongs to the group {value}.", "If we sort words, {x} goes to the group {value}."),
 }
 
-_LINKED = (
-    "The {outer} of {x} is {middle}. The {inner} of {middle} is {value}.",
-    "{x}'s {outer} is {middle}. {middle}'s {inner} is {value}.",
-    "{x} has a {outer} named {middle}. For {middle}, the {inner} is {value}.",
-    "We know that the {outer} of {x} is {middle}. We know that the {inner} of {middle} is {value}.",
-)
+_LINKED = ("{steps}", "{steps}", "{steps} So {phrase} is {value}.", "We know that {steps}")
 
 _SPLITS = 2
 
@@ -46,118 +51,152 @@ _SAMPLED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
-    """Whole sentences, and where their salient value begins."""
+class Sentence:
+    """Whole sentences, and where their salient value begins and ends."""
 
     text: str
-    salient: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A kind of sentences: `size` of them by number (as many as are asked for, where they are drawn)."""
+
+    size: int
+    make: Callable[[int, Draws], Sentence]
+    drawn: bool = False
+
+
+def sources(here: World) -> Mapping[str, Source]:
+    """The kinds of plain text, by name."""
+    stated = [(skill, function) for skill, function in zip(fact_skills(here), here.functions, strict=True)]
+    facts = {
+        "attributes": [one for one in stated if one[1].kind == "attribute"],
+        "relations": [one for one in stated if one[1].kind == "relation"],
+        "places": [one for one in stated if one[1].kind in ("place", "thing")],
+        "words": [one for one in stated if one[1].kind == "word"],
+    }
+    linked = [(outer, attribute, number) for outer, attribute in here.pairs("train") for number in range(len(outer.facts))]
+    sets: dict[str, list[Skill]] = {
+        "numbers": [skill for skill in number_skills() if skill.name.startswith("number")],
+        "comparisons": [skill for skill in (*number_skills(), *term_skills()) if skill.name.startswith("compare")],
+        "terms": [skill for skill in term_skills() if not skill.name.startswith("compare")],
+    }
+    drawn: dict[str, list[Skill]] = {
+        "lists": list(list_skills()),
+        "reading": list(reading_skills()),
+        "rules": list(rule_skills(here)),
+        "formats": list(format_skills()),
+    }
+    found = {
+        name: Source(sum(len(_fact_sayings(function)) * skill.size for skill, function in some), partial(_fact, _table(some))) for name, some in facts.items()
+    }
+    found["linked"] = Source(len(linked) * len(_LINKED), partial(_link, linked))
+    found |= {name: Source(len(_SAID) * sum(skill.size for skill in some), partial(_worked, _numbered(some))) for name, some in sets.items()}
+    found["sharing"] = Source(EVEN_BELOW + len(here.of_kind("attribute")) * len(PEOPLE), partial(_shared, here))
+    found |= {name: Source(OPEN_ENDED, partial(_drawn, some), drawn=True) for name, some in drawn.items()}
+    found["steps"] = Source(OPEN_ENDED, _steps, drawn=True)
+    return found
 
 
 def text_tasks(seed: int = 0) -> dict[str, Task]:
-    """The plain text of the world, by name: `microflan_text/statements-of-a-kind`, rows with inputs and targets."""
-    here = world(seed)
-    kinds: dict[Kind, str] = {"attribute": "attributes", "relation": "relations", "word": "words"}
-    stated = {name: [(function, saying) for function in here.of_kind(kind) for saying in _sayings(function)] for kind, name in kinds.items()}
-    sources: dict[str, tuple[int, Callable[[int, Draws], _Sentence]]] = {
-        name: (len(facts) * len(facts[0][0].facts), partial(_fact, facts)) for name, facts in stated.items()
-    }
-    linked = [(relation, attribute, saying) for relation, attribute in here.pairs(held_out=False) for saying in _LINKED]
-    sources["linked"] = (len(linked) * len(PEOPLE), partial(_link, linked))
-    numbers = [(skill, number) for skill in number_skills() for number in range(skill.size)]
-    sources["numbers"] = (len(numbers) * len(_SAID), partial(_worked_number, numbers))
-    sources["comparisons"] = (_comparisons(here), partial(_comparison, here))
-    sources["lists"] = (OPEN_ENDED, partial(_worked_list, list(list_skills())))
-    sources["steps"] = (OPEN_ENDED, _steps)
-    return {task.name: task for task in (_task(seed, name, size, make) for name, (size, make) in sources.items())}
+    """The plain text of the world as rows to replay, by name: `microflan_text/KIND`, with inputs and targets.
+
+    A row is a sentence cut in two, as in prefix language modelling: once before its salient value, and once at another word.
+    """
+    return {f"microflan_text/{name}": _task(seed, name, source) for name, source in sources(world(seed)).items()}
 
 
 def plain_sentences(seed: int = 0) -> Iterator[str]:
     """Every sentence of the enumerated kinds and a thousand of each drawn kind: sample text with all words of the world."""
-    for task in text_tasks(seed).values():
-        drawn = task.name in ("microflan_text/lists", "microflan_text/steps")
-        for index in range(0, min(len(task.rows), _SAMPLED) if drawn else len(task.rows), _SPLITS):
-            row = task.rows[index]
-            yield f"{row['inputs']} {row['targets']}"
+    for name, source in sources(world(seed)).items():
+        for number in range(min(source.size, _SAMPLED) if source.drawn else source.size):
+            yield source.make(number, Draws(seed, "sample", name, number)).text
 
 
-def _task(seed: int, kind: str, sentences: int, make: Callable[[int, Draws], _Sentence]) -> Task:
+def _task(seed: int, kind: str, source: Source) -> Task:
     name = f"microflan_text/{kind}"
-    rows = WorldRows(seed, name, _SPLITS * sentences, partial(_split, seed, name, make))
+    rows = WorldRows(seed, name, _SPLITS * source.size, partial(_split, seed, name, source))
     return Task(name, rows, frozenset({"inputs", "targets"}), dataset="microflan", category="plain text", licence="Apache-2.0")
 
 
-def _split(seed: int, name: str, make: Callable[[int, Draws], _Sentence], index: int, draws: Draws) -> Row:
+def _split(seed: int, name: str, source: Source, index: int, draws: Draws) -> Row:
     number, elsewhere = divmod(index, _SPLITS)
     # Both cuts of a sentence must see the same sentence, so it is drawn for the sentence's number.
-    sentence = make(number, Draws(seed, name, "sentence", number))
-    cut = sentence.salient
+    sentence = source.make(number, Draws(seed, name, "sentence", number))
+    cut = sentence.begin
     if elsewhere:
         cut = draws.choice([place + 1 for place, mark in enumerate(sentence.text) if mark == " " and place + 1 != cut])
     return {"inputs": sentence.text[:cut].rstrip(), "targets": sentence.text[cut:]}
 
 
-def _said(saying: str, **values: str) -> _Sentence:
-    """`saying` filled in, and where its `{value}` begins."""
-    before, _, _ = saying.partition("{value}")
-    text = saying.format(**values)
-    return _Sentence(sentence_case(text), len(before.format(**values)))
+def _said(saying: str, value: str, context: str = "", **more: str) -> Sentence:
+    """`saying`, which ends with `{value}` and a full stop, filled in after the context."""
+    before, _, after = saying.partition("{value}")
+    begun = sentence_case(before.format(**more))
+    begun = f"{context} {begun}" if context else begun
+    return Sentence(f"{begun}{value}{after}", len(begun), len(begun) + len(value))
 
 
-def _sayings(function: Function) -> tuple[str, ...]:
-    return _SAID_IN["language" if function.word in LANGUAGES else function.word if function.kind == "word" else function.kind]
-
-
-def _teller(draws: Draws, about: str = "") -> str:
+def _state(item: Item, draws: Draws, saying: str) -> Sentence:
     teller = draws.choice(PEOPLE)
-    while teller == about:
+    while teller in item.statement:
         teller = draws.choice(PEOPLE)
-    return teller
+    return _said(saying.replace("{statement}", item.statement), item.answer, item.context, teller=teller)
 
 
-def _fact(stated: list[tuple[Function, str]], number: int, draws: Draws) -> _Sentence:
-    function, saying = stated[number % len(stated)]
-    argument, value = function.facts[number // len(stated)]
-    return _said(saying, phrase=function.phrase.format(x=argument), word=function.word, x=argument, value=value, teller=_teller(draws, argument))
+def _fact_sayings(function: Function) -> tuple[str, ...]:
+    kind = "language" if function.word in LANGUAGES else function.word if function.kind == "word" else function.kind
+    return (*_SAID, *_SAID_OF[kind])
 
 
-def _link(linked: list[tuple[Function, Function, str]], number: int, _: Draws) -> _Sentence:
-    relation, attribute, saying = linked[number % len(linked)]
-    person, middle = relation.facts[number // len(linked)]
-    return _said(saying, outer=relation.word, inner=attribute.word, x=person, middle=middle, value=dict(attribute.facts)[middle])
+def _table(stated: list[tuple[Skill, Function]]) -> list[tuple[Skill, Function, int, str]]:
+    return [(skill, function, number, saying) for skill, function in stated for number in range(skill.size) for saying in _fact_sayings(function)]
 
 
-def _worked_number(numbers: list[tuple[Skill, int]], number: int, draws: Draws) -> _Sentence:
-    skill, operands = numbers[number % len(numbers)]
-    item = skill.item(operands, draws)
-    return _said(_SAID[number // len(numbers)], phrase=item.phrase, value=item.answer, teller=_teller(draws))
+def _fact(stated: list[tuple[Skill, Function, int, str]], number: int, draws: Draws) -> Sentence:
+    skill, function, fact, saying = stated[number]
+    argument, value = function.facts[fact]
+    if "{statement}" in saying:
+        return _state(skill.item(fact, draws), draws, saying)
+    return _said(saying, value, x=argument, word=function.word)
 
 
-def _worked_list(skills: list[Skill], number: int, draws: Draws) -> _Sentence:
+def _numbered(skills: list[Skill]) -> list[tuple[Skill, int]]:
+    return [(skill, number) for skill in skills for number in range(skill.size)]
+
+
+def _worked(items: list[tuple[Skill, int]], number: int, draws: Draws) -> Sentence:
+    skill, which = items[number % len(items)]
+    return _state(skill.item(which, draws), draws, _SAID[number // len(items)])
+
+
+def _drawn(skills: list[Skill], number: int, draws: Draws) -> Sentence:
     skill = skills[number % len(skills)]
-    item = skill.item(number, draws)
-    return _said(_SAID[number // len(skills) % len(_SAID)], phrase=item.phrase, value=item.answer, teller=_teller(draws))
+    return _state(skill.item(number, draws), draws, _SAID[number // len(skills) % len(_SAID)])
 
 
-def _comparisons(here: World) -> int:
-    return LARGEST_COMPARED * (LARGEST_COMPARED + 1) + EVEN_BELOW + len(here.of_kind("attribute")) * len(PEOPLE)
+def _link(linked: list[tuple[Function, Function, int]], number: int, _: Draws) -> Sentence:
+    outer, attribute, which = linked[number % len(linked)]
+    phrase, steps, value = two_hops(outer, attribute, which)
+    text = _LINKED[number // len(linked)].format(steps=steps, phrase=phrase, value=value)
+    text = text.replace("We know that T", "We know that t")
+    begin = text.rindex(value)
+    return Sentence(text, begin, begin + len(value))
 
 
-def _comparison(here: World, number: int, _: Draws) -> _Sentence:
-    pairs = LARGEST_COMPARED * (LARGEST_COMPARED + 1)
-    if number < pairs:
-        one, other = unequal(number)
-        return _said("{one} is {value} than {other}.", one=str(one), other=str(other), value="larger" if one > other else "smaller")
-    number -= pairs
+def _shared(here: World, number: int, _: Draws) -> Sentence:
     if number < EVEN_BELOW:
-        return _said("{one} is an {value} number.", one=str(number), value="odd" if number % 2 else "even")
+        return _said("{one} is a number that is {value}.", "odd" if number % 2 else "even", one=str(number))
     attributes = here.of_kind("attribute")
     person, rest = divmod(number - EVEN_BELOW, len(attributes))
     attribute = attributes[rest]
-    return _said("{x} has the same {word} as {value}.", x=PEOPLE[person], word=attribute.word, value=partner(attribute, person))
+    return _said("{x} has the same {word} as {value}.", partner(attribute, person), word=attribute.word, x=PEOPLE[person])
 
 
-def _steps(number: int, draws: Draws) -> _Sentence:
+def _steps(number: int, draws: Draws) -> Sentence:
     """What multi-step rationales are made of, without their questions."""
     row = (partial(chain, 3), walk_line, walk_turn)[number % 3](draws.below(768), draws)
     text, value = str(row["rationale"]), str(row["answer"])
-    return _Sentence(text, len(text) - len(value) - 1)
+    return Sentence(text, len(text) - len(value) - 1, len(text) - 1)

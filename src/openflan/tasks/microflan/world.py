@@ -1,9 +1,9 @@
-"""The world that microflan asks about: people, what is true of each, and small dictionaries.
+"""The world that microflan asks about: people, places and things, what is true of each, and small dictionaries.
 
 Who has what is drawn from a seed, so none of it can be known from elsewhere; the vocabulary is the same for every seed, but for the invented words.
 Every value of an attribute belongs to two people, and no one stands in two relations to the same person, so that guessing is equally hard everywhere.
-Decision: 16 arguments for each of 18 functions, 288 facts, which is what a model of a million parameters can learn by heart in about a minute.
-Price: two hops between so few facts can be learned by heart as well; longer chains need a larger world.
+Decision: some 500 facts, which a model of two million parameters learns by heart in minutes. Price: two hops between so few facts can be learned by
+heart as well; longer chains need a larger world.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from functools import cache
 from typing import Literal, TypeAlias
 
 from openflan.randomness import Draws, shuffled
+from openflan.tasks.microflan.splits import HELD_OUT_WORDS, Split
 
-Kind: TypeAlias = Literal["attribute", "relation", "word"]
+Kind: TypeAlias = Literal["attribute", "relation", "place", "thing", "word"]
 
 PEOPLE = ("Ann", "Ben", "Carl", "Dan", "Eve", "Fay", "Hal", "Ida", "Jim", "Kim", "Leo", "Max", "Ned", "Pam", "Sam", "Tom")
+PLACES = ("Arden", "Brook", "Corvo", "Delma", "Eston", "Farrow", "Galen", "Holt", "Ister", "Jarrow", "Kelso", "Lund")
+THINGS = ("lamp", "bell", "book", "chair", "kite", "rope", "vase", "clock", "coat", "basket", "mirror", "carpet")
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "colour": ("red", "blue", "green", "black", "white", "brown", "pink", "grey"),
@@ -25,12 +28,30 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "city": ("Paris", "Rome", "Oslo", "Lima", "Cairo", "Delhi", "Boston", "Kyoto"),
     "month": ("March", "April", "May", "June", "July", "August", "October", "December"),
     "subject": ("music", "art", "history", "maths", "biology", "physics", "drama", "Latin"),
+    "pet": ("cat", "rabbit", "parrot", "mouse", "turtle", "pony", "duck", "snake"),
     "sport": ("tennis", "golf", "rugby", "hockey", "judo", "rowing", "boxing", "skiing"),
     "drink": ("tea", "milk", "coffee", "juice", "water", "cocoa", "cider", "lemonade"),
     "metal": ("gold", "silver", "iron", "copper", "tin", "zinc", "brass", "nickel"),
+    "flower": ("rose", "tulip", "lily", "daisy", "poppy", "violet", "orchid", "lotus"),
+    "instrument": ("piano", "violin", "drum", "flute", "harp", "guitar", "trumpet", "cello"),
+    "job": ("baker", "doctor", "driver", "farmer", "painter", "nurse", "pilot", "tailor"),
 }
 
-RELATIONS = ("boss", "teacher", "helper", "coach", "hero")
+OF_PLACES: Mapping[str, tuple[str, ...]] = {
+    "river": ("Amber", "Birk", "Cale", "Doon", "Esk", "Fenn"),
+    "mayor": PEOPLE[:12],
+    "crop": ("wheat", "barley", "oats", "hops", "flax", "beans"),
+    "symbol": ("lion", "eagle", "bear", "wolf", "crown", "anchor"),
+}
+
+OF_THINGS: Mapping[str, tuple[str, ...]] = {
+    "owner": PEOPLE[4:],
+    "material": ("wood", "glass", "wool", "paper", "clay", "stone"),
+    "shape": ("round", "square", "oval", "flat", "long", "curved"),
+    "room": ("kitchen", "hall", "attic", "cellar", "office", "garden"),
+}
+
+RELATIONS = ("boss", "teacher", "helper", "friend", "coach", "hero")
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "fruit": ("apple", "pear", "plum", "lemon"),
@@ -43,20 +64,17 @@ NOUNS = tuple(noun for nouns in GROUPS.values() for noun in nouns)
 
 OPPOSITES = (("hot", "cold"), ("big", "small"), ("fast", "slow"), ("old", "young"), ("wet", "dry"), ("hard", "soft"), ("high", "low"), ("early", "late"))
 
-LANGUAGES = ("Tovi", "Lenko", "Runa")
+LANGUAGES = ("Tovi", "Lenko", "Runa", "Sefi")
 
 LIST_WORDS = (*NOUNS, *ATTRIBUTES["colour"], *ATTRIBUTES["food"])
 """What lists are made of; nothing here is a value of a held-out function."""
-
-HELD_OUT = frozenset({"sport", "drink", "metal", "coach", "hero", "Runa", "group"})
-"""Functions that no instruction ever mentions; plain text states them like any other."""
 
 _ONSETS, _VOWELS, _MIDDLES = "bdfgklmnprstvz", "aeiou", ("vl", "zl", "zm", "vn", "lz", "nv", "mz", "vr")
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One value for each of its arguments: an attribute or a relation of people, or a word map.
+    """One value for each of its arguments: something true of people, places or things, or a word map.
 
     `word` is its name in sentences, `phrase` names its value for the argument `{x}`, and `values` are all values it can take.
     """
@@ -68,28 +86,34 @@ class Function:
     values: tuple[str, ...] = field(repr=False)
 
     @property
-    def held_out(self) -> bool:
-        return self.word in HELD_OUT
+    def split(self) -> Split:
+        """`train` where instructions may ask for it."""
+        return HELD_OUT_WORDS.get(self.word, "train")
+
+    @property
+    def persons(self) -> bool:
+        """Whether its values are people."""
+        return self.values[0] in PEOPLE
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that is true. `held_out_pairs` are (relation, attribute) pairs that are never instructed together, though each is apart."""
+    """All that is true. `held_out_pairs` are (outer, inner) pairs of functions that are never instructed together, though each is apart."""
 
     seed: int
     functions: tuple[Function, ...]
-    held_out_pairs: frozenset[tuple[str, str]]
+    held_out_pairs: Mapping[tuple[str, str], Split]
 
     def of_kind(self, kind: Kind) -> tuple[Function, ...]:
         return tuple(function for function in self.functions if function.kind == kind)
 
-    def pairs(self, *, held_out: bool) -> Iterator[tuple[Function, Function]]:
-        """The instructed pairs of a relation and an attribute, or the held-out ones."""
-        for relation in self.of_kind("relation"):
+    def pairs(self, split: Split) -> Iterator[tuple[Function, Function]]:
+        """The chains of two instructed functions that belong to a split: a function whose values are people, then an attribute."""
+        for outer in self.functions:
             for attribute in self.of_kind("attribute"):
-                apart = not relation.held_out and not attribute.held_out
-                if apart and held_out == ((relation.word, attribute.word) in self.held_out_pairs):
-                    yield relation, attribute
+                known = outer.persons and outer.split == attribute.split == "train"
+                if known and split == self.held_out_pairs.get((outer.word, attribute.word), "train"):
+                    yield outer, attribute
 
     def tables(self) -> dict[str, dict[str, str]]:
         """Every fact as plain data: function word, argument, value."""
@@ -99,15 +123,18 @@ class World:
 @cache
 def world(seed: int = 0) -> World:
     """The world of that seed."""
-    attributes = tuple(_attribute(seed, word, values) for word, values in ATTRIBUTES.items())
-    relations = tuple(_relations(seed))
-    return World(seed, (*attributes, *relations, *_languages(seed), _opposite(), _group()), _held_out_pairs(seed, relations, attributes))
+    attributes = tuple(_spread(seed, "attribute", word, PEOPLE, values, f"the {word} of {{x}}") for word, values in ATTRIBUTES.items())
+    places = tuple(_spread(seed, "place", word, PLACES, values, f"the {word} of {{x}}") for word, values in OF_PLACES.items())
+    things = tuple(_spread(seed, "thing", word, THINGS, values, f"the {word} of the {{x}}") for word, values in OF_THINGS.items())
+    functions = (*attributes, *_relations(seed), *places, *things, *_languages(seed), _opposite(), _group())
+    return World(seed, functions, _held_out_pairs(seed, functions))
 
 
-def _attribute(seed: int, word: str, values: tuple[str, ...]) -> Function:
-    order = shuffled(len(PEOPLE), seed, "attribute", word)
-    facts = tuple((person, values[int(place) % len(values)]) for person, place in zip(PEOPLE, order, strict=True))
-    return Function(word, "attribute", f"the {word} of {{x}}", facts, values)
+def _spread(seed: int, kind: Kind, word: str, arguments: tuple[str, ...], values: tuple[str, ...], phrase: str) -> Function:
+    """Every value equally often."""
+    order = shuffled(len(arguments), seed, kind, word)
+    facts = tuple((argument, values[int(place) % len(values)]) for argument, place in zip(arguments, order, strict=True))
+    return Function(word, kind, phrase, facts, values)
 
 
 def _relations(seed: int) -> Iterator[Function]:
@@ -144,9 +171,10 @@ def _group() -> Function:
     return Function("group", "word", "the group of {x}", facts, tuple(GROUPS))
 
 
-def _held_out_pairs(seed: int, relations: tuple[Function, ...], attributes: tuple[Function, ...]) -> frozenset[tuple[str, str]]:
-    """One pair for each instructed attribute, spread over the instructed relations: a third of the pairs, and each side is well known from others."""
-    outer = [relation.word for relation in relations if not relation.held_out]
-    inner = [attribute.word for attribute in attributes if not attribute.held_out]
-    order = shuffled(len(inner), seed, "pairs")
-    return frozenset((outer[int(place) % len(outer)], word) for word, place in zip(inner, order, strict=True))
+def _held_out_pairs(seed: int, functions: tuple[Function, ...]) -> dict[tuple[str, str], Split]:
+    """Two pairs for each instructed attribute, one a set, spread over the outer functions: a third of all, and each side is well known from others."""
+    outer = [function.word for function in functions if function.persons and function.split == "train"]
+    inner = [function.word for function in functions if function.kind == "attribute" and function.split == "train"]
+    order = shuffled(len(outer), seed, "pairs")
+    sets: tuple[Split, Split] = ("test", "dev")
+    return {(outer[int(order[(place + shift) % len(outer)])], word): split for shift, split in enumerate(sets) for place, word in enumerate(inner)}
