@@ -17,6 +17,8 @@ from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.catalogue import BENCHMARKS, MODES, find_benchmark
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.microflan import microflan_benchmark
+from openflan.evaluation.microflan_probes import NAME as PROBES
+from openflan.evaluation.microflan_probes import microflan_probes
 from openflan.run import Run
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -51,7 +53,7 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
 
     Raises InputError if there is no such folder, label or generation.
     """
-    names = dict.fromkeys((*BENCHMARKS, "microflan", "microflan-dev", *(one.name for one in own)))
+    names = dict.fromkeys((*BENCHMARKS, *EMBEDDED, *(one.name for one in own)))
     path, label = (Path(name), None) if Path(name).exists() or ":" not in name else (Path(name.rpartition(":")[0]), name.rpartition(":")[2])
     if path.is_file():
         place = _place(path, names)[1]
@@ -81,7 +83,9 @@ def benchmark_of(place: Place, own: Sequence[Benchmark] = ()) -> Benchmark:
     for one in own:
         if (one.name, one.mode, one.split) == (place.benchmark, place.mode, place.split):
             return one
-    if place.benchmark in ("microflan", "microflan-dev"):
+    if place.benchmark == PROBES:
+        return microflan_probes()
+    if place.benchmark in EMBEDDED:
         return microflan_benchmark(cast(Literal["direct", "cot"], place.mode), name=place.benchmark)
     return find_benchmark(place.benchmark, place.mode, split=place.split or None)
 

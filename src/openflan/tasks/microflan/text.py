@@ -22,7 +22,7 @@ from openflan.tasks.microflan.terms import term_skills
 from openflan.tasks.microflan.world import LANGUAGES, PEOPLE, Function, World, world
 from openflan.tasks.task import Row, Task
 
-_SAID = (
+SAID = (
     "{statement}.",
     "{statement}.",
     "We know that {statement}.",
@@ -30,7 +30,7 @@ _SAID = (
     "{teller} told me that {statement}.",
     "I think that {statement}.",
 )
-"""The plain sentence stands twice, to be read as often as two others."""
+"""How any item is said. The plain sentence stands twice, to be read as often as two others."""
 
 _SAID_OF = {
     "attribute": ("{x}'s {word} is {value}.", "For {x}, the {word} is {value}.", "{x} has a {word}, and it is {value}."),
@@ -93,7 +93,7 @@ def sources(here: World) -> Mapping[str, Source]:
         name: Source(sum(len(_fact_sayings(function)) * skill.size for skill, function in some), partial(_fact, _table(some))) for name, some in facts.items()
     }
     found["linked"] = Source(len(linked) * len(_LINKED), partial(_link, linked))
-    found |= {name: Source(len(_SAID) * sum(skill.size for skill in some), partial(_worked, _numbered(some))) for name, some in sets.items()}
+    found |= {name: Source(len(SAID) * sum(skill.size for skill in some), partial(_worked, _numbered(some))) for name, some in sets.items()}
     found["sharing"] = Source(EVEN_BELOW + len(here.of_kind("attribute")) * len(PEOPLE), partial(_shared, here))
     found |= {name: Source(OPEN_ENDED, partial(_drawn, some), drawn=True) for name, some in drawn.items()}
     found["steps"] = Source(OPEN_ENDED, _steps, drawn=True)
@@ -139,7 +139,8 @@ def _said(saying: str, value: str, context: str = "", **more: str) -> Sentence:
     return Sentence(f"{begun}{value}{after}", len(begun), len(begun) + len(value))
 
 
-def _state(item: Item, draws: Draws, saying: str) -> Sentence:
+def state(item: Item, draws: Draws, saying: str) -> Sentence:
+    """An item said in one of `SAID`, after its context."""
     teller = draws.choice(PEOPLE)
     while teller in item.statement:
         teller = draws.choice(PEOPLE)
@@ -148,7 +149,7 @@ def _state(item: Item, draws: Draws, saying: str) -> Sentence:
 
 def _fact_sayings(function: Function) -> tuple[str, ...]:
     kind = "language" if function.word in LANGUAGES else function.word if function.kind == "word" else function.kind
-    return (*_SAID, *_SAID_OF[kind])
+    return (*SAID, *_SAID_OF[kind])
 
 
 def _table(stated: list[tuple[Skill, Function]]) -> list[tuple[Skill, Function, int, str]]:
@@ -159,7 +160,7 @@ def _fact(stated: list[tuple[Skill, Function, int, str]], number: int, draws: Dr
     skill, function, fact, saying = stated[number]
     argument, value = function.facts[fact]
     if "{statement}" in saying:
-        return _state(skill.item(fact, draws), draws, saying)
+        return state(skill.item(fact, draws), draws, saying)
     return _said(saying, value, x=argument, word=function.word)
 
 
@@ -169,12 +170,12 @@ def _numbered(skills: list[Skill]) -> list[tuple[Skill, int]]:
 
 def _worked(items: list[tuple[Skill, int]], number: int, draws: Draws) -> Sentence:
     skill, which = items[number % len(items)]
-    return _state(skill.item(which, draws), draws, _SAID[number // len(items)])
+    return state(skill.item(which, draws), draws, SAID[number // len(items)])
 
 
 def _drawn(skills: list[Skill], number: int, draws: Draws) -> Sentence:
     skill = skills[number % len(skills)]
-    return _state(skill.item(number, draws), draws, _SAID[number // len(skills) % len(_SAID)])
+    return state(skill.item(number, draws), draws, SAID[number // len(skills) % len(SAID)])
 
 
 def _link(linked: list[tuple[Function, Function, int]], number: int, _: Draws) -> Sentence:
