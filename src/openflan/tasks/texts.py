@@ -24,7 +24,7 @@ Span: TypeAlias = tuple[int, int]
 """Where something begins and ends, in characters of a document."""
 
 EMBEDDED = "embedded:microflan"
-"""The plain text of the embedded world."""
+"""The plain text of the embedded world; `/MIX` after it asks for another mix of its kinds."""
 
 SUFFIXES = (".txt", ".jsonl", ".parquet", ".arrow")
 
@@ -178,8 +178,9 @@ class Field:
 
 
 def _open(place: Path, field: str, unit: Unit, salient_field: str | None) -> Iterator[Texts]:
-    if str(place) == EMBEDDED:
-        yield Field(WorldText(), "text", "salient")
+    name, _, mix = str(place).partition("/")
+    if name == EMBEDDED:
+        yield Field(WorldText(mix=mix), "text", "salient")
         return
     if is_hub(place):
         yield Field(hub_records(place.as_posix()), field, salient_field)

@@ -1,4 +1,4 @@
-"""The plain text of the world as documents for pretraining, without end in practice: `embedded:microflan`.
+"""The plain text of the world as documents for pretraining, without end in practice: `embedded:microflan`, or another mix of kinds, `embedded:microflan/MIX`.
 
 A document is one sentence, or a passage with what follows from it, drawn by kind. Decision: the shares below are weights of attention, not of how many
 sentences a kind has: operations on lists take far longer to learn than facts. Price: a pass over the documents repeats facts many times.
@@ -9,30 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
+from openflan.errors import InputError, did_you_mean
 from openflan.randomness import Draws, combine
 from openflan.tasks.microflan.ordinary import ordinary_sentence
 from openflan.tasks.microflan.text import sources
 from openflan.tasks.microflan.world import world
 from openflan.tasks.records import Record
 
-SHARES: Mapping[str, float] = {
-    "attributes": 0.12,
-    "relations": 0.06,
-    "places": 0.05,
-    "words": 0.06,
-    "linked": 0.04,
-    "numbers": 0.09,
-    "comparisons": 0.05,
-    "terms": 0.08,
-    "sharing": 0.02,
-    "lists": 0.20,
-    "reading": 0.08,
-    "rules": 0.06,
-    "formats": 0.04,
-    "steps": 0.04,
-    "ordinary": 0.01,
+KINDS = (
+    *("attributes", "relations", "places", "words", "linked", "numbers", "comparisons", "terms"),
+    *("sharing", "lists", "reading", "rules", "formats", "steps", "ordinary"),
+)
+
+SHARES: Mapping[str, tuple[float, ...]] = {
+    "": (0.06, 0.03, 0.03, 0.05, 0.03, 0.06, 0.04, 0.05, 0.01, 0.26, 0.17, 0.12, 0.05, 0.03, 0.01),
+    "facts": (0.12, 0.06, 0.05, 0.06, 0.04, 0.09, 0.05, 0.08, 0.02, 0.20, 0.08, 0.06, 0.04, 0.04, 0.01),
 }
-"""How often a document is of each kind."""
+"""How often a document is of each of KINDS, by the name of the mix: `embedded:microflan` or `embedded:microflan/facts`, which is where to begin."""
 
 DOCUMENTS = 1 << 24
 
@@ -40,10 +33,13 @@ DOCUMENTS = 1 << 24
 class WorldText:
     """Documents by number, each `{"text": ..., "salient": [begin, end]}`; `salient` counts characters and is absent where nothing is."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, mix: str = "") -> None:
+        """Raises InputError for a mix that there is not."""
+        if mix not in SHARES:
+            raise InputError(f"the embedded world has no text `{mix}`{did_you_mean(mix, SHARES)}; there are " + ", ".join(f"`{one}`" for one in SHARES if one))
         self._key = combine(seed, "documents")
         self._sources = sources(world(seed))
-        self._kinds = list(zip(SHARES, accumulate(SHARES.values()), strict=True))
+        self._kinds = list(zip(KINDS, accumulate(SHARES[mix]), strict=True))
 
     def __len__(self) -> int:
         return DOCUMENTS
