@@ -196,9 +196,10 @@ def test_transformers_generates_from_the_cache_as_if_all_were_read_anew(name: st
     assert causal != expected
 
 
-def test_a_prompt_longer_than_the_window_is_refused() -> None:
-    with pytest.raises(ValueError, match="a prompt of 65 tokens reaches over the model's attention window of 64"):
-        prefix_forward(model("Gemma2"), torch.full((1, 65), 5), [65])
+def test_a_prompt_that_fills_the_window_is_refused() -> None:
+    prefix_cache(model("Gemma2"), torch.full((1, 63), 5), [63])
+    with pytest.raises(ValueError, match="a prompt of 64 tokens fills the model's attention window of 64"):
+        prefix_cache(model("Gemma2"), torch.full((1, 64), 5), [64])
 
 
 def test_a_folder_says_how_its_inputs_attend(tmp_path: Path) -> None:

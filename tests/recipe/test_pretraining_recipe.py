@@ -85,9 +85,10 @@ def test_packaged_recipes_need_text_only(name: str) -> None:
     assert found.name == name
 
 
-def test_palms_shape_is_the_one_of_its_finetuning_recipe() -> None:
-    ours = load_pretrain_recipe("ul2r-palm-8b", ["pretraining.data=texts"]).model
-    theirs = load_recipe("shapes/flan-palm-8b").model
+@pytest.mark.parametrize(("name", "then"), [("ul2r-palm-8b", "shapes/flan-palm-8b"), ("ul2r-palm-tiny", "palm-tiny")])
+def test_palms_shape_is_the_one_of_its_finetuning_recipe(name: str, then: str) -> None:
+    ours = load_pretrain_recipe(name, ["pretraining.data=texts"]).model
+    theirs = load_recipe(then).model
     assert (ours.config, ours.tokenizer) == (theirs.config, theirs.tokenizer)
 
 
@@ -96,6 +97,15 @@ def test_packaged_chains_load(name: str, tmp_path: Path) -> None:
     first, last = load_chain(packaged_chains()[name], tmp_path / "run", ["1.pretraining.data=texts"])
     assert isinstance(first.recipe, PretrainRecipe)
     assert last.recipe.model.base == str(tmp_path / "run" / first.folder / "model")
+
+
+@pytest.mark.parametrize("size", ["8b", "tiny"])
+def test_u_palms_road_lets_inputs_see_one_another_in_both_steps(size: str, tmp_path: Path) -> None:
+    first, last = load_chain(packaged_chains()[f"ul2r-flan-u-palm-{size}"], tmp_path / "run", ["1.pretraining.data=texts"])
+    assert isinstance(first.recipe, PretrainRecipe)
+    assert first.recipe.pretraining.objective == "ul2r"
+    assert (first.recipe.model.attention, last.recipe.model.attention) == ("prefix", "prefix")
+    assert last.recipe.name == f"flan-u-palm-{size}"
 
 
 def chain(folder: Path, *steps: object) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openflan.recipe.load import dump_recipe, load_recipe, packaged_recipes, planning_recipes
+from openflan.recipe.load import differences, dump_recipe, load_recipe, packaged_recipes, planning_recipes
 from openflan.recipe.presets import PARAMETERS
 from openflan.training.flops import device_hours, recipe_flops
 
@@ -72,7 +72,7 @@ def test_the_opening_states_flops_and_hours_as_computed(name: str) -> None:
 
 
 def test_shapes_are_for_planning_only_and_not_listed_among_what_can_be_trained() -> None:
-    assert set(planning_recipes()) == {f"shapes/{name}" for name in TABLE_22 if "palm" in name}
+    assert set(planning_recipes()) == {f"shapes/{name}" for name in (*TABLE_22, "flan-u-palm-8b") if "palm" in name}
     assert not any("palm" in name for name in packaged_recipes() if name.startswith("flan-"))
     assert all(opening(name.removeprefix("shapes/")).startswith("# For planning only: ") for name in planning_recipes())
 
@@ -94,6 +94,22 @@ def test_shapes_have_the_parameters_that_palm_states(size: str, billions: float)
 def test_inputs_see_one_another_in_u_palm_alone() -> None:
     attention = {name: load_recipe(by_name(name)).model.attention for name in TABLE_22}
     assert {name: how for name, how in attention.items() if how} == {"flan-u-palm-540b": "prefix"}
+
+
+def test_flan_u_palm_of_8b_is_flan_palm_8b_but_for_what_u_palm_changes() -> None:
+    """A size that the paper has not: Table 22 has 8B, Table 23 has U-PaLM."""
+    ours, plain, paper = (load_recipe(f"shapes/flan-{name}") for name in ("u-palm-8b", "palm-8b", "u-palm-540b"))
+    assert differences(plain, ours) == [
+        "mixture.rates: proportion-a -> proportion-b",
+        "model.attention: None -> prefix",
+        "name: flan-palm-8b -> flan-u-palm-8b",
+    ]
+    assert (ours.mixture.rates, ours.model.attention) == (paper.mixture.rates, paper.model.attention)
+    text = opening("flan-u-palm-8b")
+    flops = recipe_flops(ours, PARAMETERS["flan-palm-8b"], encoder_decoder=False)
+    assert f"Estimate, not measured: {device_hours(flops, 989e12, 0.4):.0f} H100 hours" in text
+    assert f"{flops:.1e}".replace("e+", "e") in text
+    assert "No score is expected" in text
 
 
 @pytest.mark.parametrize("name", MODERN)

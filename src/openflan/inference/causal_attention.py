@@ -55,11 +55,15 @@ def attend_decoding(
 
 
 class Reading:
-    """Documents one after another; each sees itself, up to every token, and a past of its own. Keeps their keys and values."""
+    """Documents one after another; each sees itself, up to every token, and a past of its own. Keeps their keys and values.
 
-    def __init__(self, lengths: Sequence[int], pasts: Sequence[Sequence[States]]) -> None:
+    `whole` tokens at the start of each see all of one another and of the past, however wide the window: a prompt's in a prefix-LM.
+    """
+
+    def __init__(self, lengths: Sequence[int], pasts: Sequence[Sequence[States]], whole: Sequence[int] | None = None) -> None:
         self.lengths = lengths
         self.pasts = pasts
+        self.whole = whole or [0] * len(lengths)
         self.read: States = []
 
     def attend(self, layer: int, query_HLC: Tensor, key_GLC: Tensor, value_GLC: Tensor, scaling: float, window: int | None) -> Tensor:
@@ -68,13 +72,13 @@ class Reading:
         self.read.append((key_GLC.transpose(0, 1), value_GLC.transpose(0, 1)))
         grouped = query_HLC.shape[0] != key_GLC.shape[0]
         parts, first = [], 0
-        for length, past in zip(self.lengths, self.pasts, strict=True):
+        for length, past, whole in zip(self.lengths, self.pasts, self.whole, strict=True):
             here = slice(first, first + length)
             key, value = key_GLC[:, here], value_GLC[:, here]
             if past:
                 key = torch.cat([*(states[layer][0].transpose(0, 1) for states in past), key], 1)
                 value = torch.cat([*(states[layer][1].transpose(0, 1) for states in past), value], 1)
-            seen = _seen(length, key.shape[1], window, query_HLC.device)
+            seen = _seen(length, key.shape[1], window, query_HLC.device, whole)
             query = query_HLC[None, :, here]
             parts.append(functional.scaled_dot_product_attention(query, key[None], value[None], seen, 0.0, seen is None, scale=scaling, enable_gqa=grouped)[0])
             first += length
@@ -98,10 +102,13 @@ def decoding_attention(model: Any) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def _seen(length: int, keys: int, window: int | None, device: torch.device) -> Tensor | None:
+def _seen(length: int, keys: int, window: int | None, device: torch.device, whole: int) -> Tensor | None:
     """Which of the keys each of the last `length` positions sees; None for the plain case of all up to itself, from the first."""
-    if length == keys and (window is None or window >= keys):
+    if length == keys and (window is None or window >= keys) and whole <= 1:
         return None
     distances = torch.arange(keys, device=device) - torch.arange(keys - length, keys, device=device)[:, None]
     seen = distances <= 0
-    return seen if window is None else seen & (distances > -window)
+    if window is not None:
+        seen &= distances > -window
+    seen[:whole, : keys - length + whole] = True
+    return seen

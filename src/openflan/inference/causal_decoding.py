@@ -5,6 +5,9 @@ shares, the prompt that its samples share, and its own generated tokens. Linear 
 is no padding and no mask. Whether a model works this way is tried before it is trusted (`decodes`): an architecture with other inputs to its attention
 is refused, and its price is transformers' own `generate`.
 
+A prefix-LM's prompt is read whole, as each of its tokens sees all of it, and its last token is fed again as the first of its rows: alone it sees what it
+saw within the prompt. Prompts then share nothing, as what stands at their start depends on what follows.
+
 Shape suffixes as in `cache`; L tokens of one forward, H query heads.
 """
 
@@ -19,16 +22,21 @@ from torch import Tensor
 from openflan.inference.batching import Prompt
 from openflan.inference.cache import NOWHERE, GroupStates, OwnStates, attend_part, merged
 from openflan.inference.causal_attention import Reading, Sight, States, decoding_attention
+from openflan.models.prefix import prefix_lm_mask
 
 _LENGTH_BOUND = {"dynamic", "longrope"}
 """Kinds of rotary positions that depend on the longest sequence of a forward, which would make a row depend on its batch."""
 
 
 class CausalDecoder:
-    """All rows that a causal model is generating; see `batching.Decoder`. The model's attention function is to be `NAME` (see `decoding_attention`)."""
+    """All rows that a causal model is generating; see `batching.Decoder`. The model's attention function is to be `NAME` (see `decoding_attention`).
 
-    def __init__(self, model: Any) -> None:
+    With `prefix` a prompt's tokens see one another; prompts then share no beginning (`Prompt.shared` is 0).
+    """
+
+    def __init__(self, model: Any, *, prefix: bool = False) -> None:
         self.model = model
+        self.prefix = prefix
         self.device = model.device
         self._own = OwnStates(8, 64)
         self._prompts = GroupStates(64)
@@ -45,8 +53,7 @@ class CausalDecoder:
         for prompt in prompts:
             if prompt.shared and prompt.prefix not in self._families:
                 self._families[prompt.prefix] = _Family(self.read([prompt.prefix])[0])
-        rests = [prompt.ids[prompt.shared : -1] for prompt in prompts]
-        states = self.read(rests, [[self._families[prompt.prefix].states] if prompt.shared else [] for prompt in prompts])
+        states = self._read_prompts(prompts, [[self._families[prompt.prefix].states] if prompt.shared else [] for prompt in prompts])
         for prompt, kept in zip(prompts, states, strict=True):
             if prompt.shared:
                 self._families[prompt.prefix].members += 1
@@ -110,7 +117,11 @@ class CausalDecoder:
         mask = None if prompts.mask_SP is None else prompts.mask_SP[:, None]
         if window is not None:
             positions_NP = torch.arange(keys.shape[3], device=keys.device) + torch.tensor([prompt.shared for prompt in self._rows], device=keys.device)[:, None]
-            hidden_SRP = prompts.seated(_added(positions_NP <= self._begun_N[:, None] - window))
+            last_N = self._begun_N - window
+            if self.prefix:
+                # What a row is fed first is its prompt's last token, which sees all of the prompt.
+                last_N = last_N.masked_fill(self._begun_N == self._starts_N, -1)
+            hidden_SRP = prompts.seated(_added(positions_NP <= last_N[:, None]))
             mask = hidden_SRP if mask is None else hidden_SRP + mask
         query_SRGQC = prompts.seated(query_NGQC)
         groups, seats, heads, queries, channels = query_SRGQC.shape
@@ -145,6 +156,14 @@ class CausalDecoder:
                 found.setdefault(prompt.prefix, []).append(place)
         return [(self._families[prefix], torch.tensor(places, device=self.device)) for prefix, places in found.items()]
 
+    def _read_prompts(self, prompts: Sequence[Prompt], pasts: Sequence[Sequence[States]]) -> list[States]:
+        """Keys and values of all of each prompt but what it shares and its last token."""
+        if not self.prefix:
+            return self.read([prompt.ids[prompt.shared : -1] for prompt in prompts], pasts)
+        if any(prompt.shared for prompt in prompts):
+            raise ValueError("prompts whose tokens see one another cannot share their beginnings")
+        return [[(key[:-1], value[:-1]) for key, value in states] for states in self.read([prompt.ids for prompt in prompts])]
+
     @torch.inference_mode()
     def read(self, documents: Sequence[Sequence[int]], pasts: Sequence[Sequence[States]] | None = None) -> list[States]:
         """Keys and values of documents, each after its past; empty ones are not sent."""
@@ -153,7 +172,8 @@ class CausalDecoder:
         if not sent:
             nothing = self._nothing()
             return [nothing for _ in documents]
-        reading = Reading([len(documents[place]) for place in sent], [pasts[place] for place in sent])
+        lengths = [len(documents[place]) for place in sent]
+        reading = Reading(lengths, [pasts[place] for place in sent], lengths if self.prefix else None)
         starts = [_length(pasts[place]) for place in sent]
         self._forward(
             [token for place in sent for token in documents[place]],
@@ -173,10 +193,10 @@ class CausalDecoder:
             if prompt.shared and prompt.prefix not in prefixes:
                 prefixes[prompt.prefix] = self._known_prefix(prompt.prefix)
         before = [[prefixes[prompt.prefix]] if prompt.shared else [] for prompt, _ in prompts]
-        read = self.read([prompt.ids[prompt.shared : -1] for prompt, _ in prompts], before)
+        read = self._read_prompts([prompt for prompt, _ in prompts], before)
         # The last token of the prompt opens every option, as what it predicts is the option's first.
         fed = [(place, (prompt.ids[-1], *option[:-1])) for place, (prompt, options) in enumerate(prompts) for option in options]
-        reading = Reading([len(ids) for _, ids in fed], [[*before[place], read[place]] for place, _ in fed])
+        reading = Reading([len(ids) for _, ids in fed], [[*before[place], read[place]] for place, _ in fed], [1] * len(fed) if self.prefix else None)
         positions = [torch.arange(len(prompts[place][0].ids) - 1, len(prompts[place][0].ids) - 1 + len(ids), device=self.device) for place, ids in fed]
         logits_LV = self._forward([token for _, ids in fed for token in ids], torch.cat(positions), reading).logits[0].float()
         wanted = torch.tensor([token for _, options in prompts for option in options for token in option], device=self.device)
@@ -216,17 +236,17 @@ class _Family:
 
 
 @torch.inference_mode()
-def decodes(model: Any) -> bool:
-    """Whether our decoding gives a model's own log-probabilities, tried on two prompts that share a beginning."""
+def decodes(model: Any, *, prefix: bool = False) -> bool:
+    """Whether our decoding gives a model's own log-probabilities, tried on two prompts that begin alike; `prefix`: whose tokens see one another."""
     if _rope_type(model.config) in _LENGTH_BOUND:
         return False
     size = model.get_input_embeddings().weight.shape[0]
     ids = [tuple((7 * place + 3 * (place > 5) * number + 1) % size for place in range(9 + number)) for number in range(2)]
-    own = [model(input_ids=torch.tensor([one], device=model.device), use_cache=False).logits[0, -3:].float().log_softmax(-1) for one in ids]
+    own = [_own_logits(model, one, len(one) - 2 if prefix else 0)[-3:].float().log_softmax(-1) for one in ids]
     try:
         with decoding_attention(model):
-            decoder = CausalDecoder(model)
-            prompts = [Prompt(one[:-2], [], 5) for one in ids]
+            decoder = CausalDecoder(model, prefix=prefix)
+            prompts = [Prompt(one[:-2], [], 0 if prefix else 5) for one in ids]
             decoder.admit(prompts)
             for prompt in prompts:
                 decoder.add(prompt)
@@ -235,6 +255,13 @@ def decodes(model: Any) -> bool:
         return False
     tolerance = 1e-3 if model.dtype == torch.float32 else 0.25
     return all(torch.allclose(step[number], own[number][place], atol=tolerance, rtol=tolerance) for place, step in enumerate(steps) for number in range(2))
+
+
+def _own_logits(model: Any, ids: Sequence[int], prefix: int) -> Tensor:
+    """By transformers' own forward, whose first `prefix` tokens see one another."""
+    mask = prefix_lm_mask(prefix, len(ids), model.dtype, model.device) if prefix else None
+    logits: Tensor = model(input_ids=torch.tensor([ids], device=model.device), attention_mask=mask, use_cache=False).logits[0]
+    return logits
 
 
 def _rope_type(config: Any) -> str:

@@ -3,7 +3,8 @@
 Decisions: float32 up to about a billion parameters, so that a completion depends on what else is in the batch only where two tokens are as good as
 equally likely, and bfloat16 above, which the fingerprint says; a prompt that does not fit is answered with `too-long` instead of being cut, because a
 cut loses the instruction or the exemplars and the score would look valid; the folder's own sampling settings are not used, because a repetition
-penalty hidden in generation_config.json is not greedy decoding.
+penalty hidden in generation_config.json is not greedy decoding. A causal model whose prompts' tokens see one another is asked so, as its folder says;
+its few-shot prompts then share nothing, as what an exemplar is depends on the question after it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, did_you_mean
-from openflan.inference.limits import Way, batch_tokens_of, context_of, end_of_sequence, evaluating, way_of
+from openflan.inference.limits import Way, batch_tokens_of, context_of, end_of_sequence, evaluating, way_of, within_window
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
 from openflan.models.folder import Separator, layout_of, model_folder, separator_of
 
@@ -38,7 +39,7 @@ class HuggingFaceEngine:
     """A loaded seq2seq or causal model.
 
     `context` is the most tokens of a prompt (seq2seq) or of prompt and generation together (causal). `separator` is what follows a causal prompt.
-    With `chat` a prompt is a user's message in the tokenizer's chat template.
+    With `chat` a prompt is a user's message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another (prefix-LM).
     """
 
     model: Any
@@ -52,6 +53,7 @@ class HuggingFaceEngine:
     batch_tokens: int
     way: Way = "transformers"
     chat: bool = False
+    prefix: bool = False
 
     @classmethod
     def load(
@@ -101,7 +103,8 @@ class HuggingFaceEngine:
             name=str(folder),
         )
         settings = [_ENGINE, f"dtype {precision}", f"context {made.context}", f"separator {chosen}"]
-        return replace(made, fingerprint=folder_fingerprint(folder, *settings, *(["own encoding"] if encode else []), *(["chat"] if chat else [])))
+        more = {"own encoding": encode is not None, "chat": chat, "prefix attention": made.prefix}
+        return replace(made, fingerprint=folder_fingerprint(folder, *settings, *(name for name, so in more.items() if so)))
 
     @classmethod
     def of(
@@ -126,19 +129,21 @@ class HuggingFaceEngine:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
         from openflan.models.prefix import attention_of_model
 
-        if not model.config.is_encoder_decoder and attention_of_model(model) == "prefix":
-            raise InputError(f"{name}: its inputs were finetuned to see one another (attention: prefix); generation does not do that yet (docs/models.md)")
         if chat and not getattr(tokenizer, "chat_template", None):
             raise InputError(f"{name}: its tokenizer has no chat template: leave `--chat` out, or use a model that was trained on messages")
         eos = end_of_sequence(model, tokenizer, name)
         used = context_of(model.config, context, name)
         pad = tokenizer.pad_token_id
+        prefix = not model.config.is_encoder_decoder and attention_of_model(model) == "prefix"
+        with evaluating(model):
+            way = way_of(model, prefix=prefix)
+        if prefix and way == "transformers":
+            used = within_window(model.config, used, name)
         if fingerprint is None:
             from openflan.inference.fingerprint import model_fingerprint
 
-            fingerprint = model_fingerprint(model, _ENGINE, f"context {used}", f"separator {separator}", *(["chat"] if chat else []))
-        with evaluating(model):
-            way = way_of(model)
+            more = {"chat": chat, "prefix attention": prefix}
+            fingerprint = model_fingerprint(model, _ENGINE, f"context {used}", f"separator {separator}", *(name for name, so in more.items() if so))
         return cls(
             model=model,
             tokenizer=tokenizer,
@@ -151,6 +156,7 @@ class HuggingFaceEngine:
             batch_tokens=batch_tokens or batch_tokens_of(model),
             way=way,
             chat=chat,
+            prefix=prefix,
         )
 
     @property
@@ -253,11 +259,11 @@ class HuggingFaceEngine:
             from openflan.inference.prefixes import share_prefixes
 
             with decoding_attention(self.model):
-                yield from decode(CausalDecoder(self.model), share_prefixes(prompts), ending, budget)
+                yield from decode(CausalDecoder(self.model, prefix=self.prefix), prompts if self.prefix else share_prefixes(prompts), ending, budget)
         else:
             from openflan.inference.plain import generate_plain
 
-            yield from generate_plain(self.model, prompts, ending, self.pad, self.batch_tokens)
+            yield from generate_plain(self.model, prompts, ending, self.pad, self.batch_tokens, prefix=self.prefix)
 
     def _scored(self, items: list[tuple[Prompt, list[int], list[list[int]]]]) -> Iterator[tuple[int, OptionScores]]:
         kind = self.model.device.type
@@ -276,15 +282,16 @@ class HuggingFaceEngine:
             from openflan.inference.prefixes import share_prefixes
 
             with decoding_attention(self.model):
-                causal = CausalDecoder(self.model)
-                order = {prompt: place for place, prompt in enumerate(share_prefixes([prompt for prompt, _, _ in items]))}
+                causal = CausalDecoder(self.model, prefix=self.prefix)
+                prompts = [prompt for prompt, _, _ in items]
+                order = {prompt: place for place, prompt in enumerate(prompts if self.prefix else share_prefixes(prompts))}
                 for chunk in _chunks(sorted(items, key=lambda item: order[item[0]]), most, most_options):
                     yield from _answered(chunk, causal.option_scores([(prompt, options) for prompt, _, options in chunk]))
         else:
             from openflan.inference.plain import score_plain
 
             for prompt, indices, options in items:
-                yield from _answered([(prompt, indices, options)], [score_plain(self.model, prompt.ids, options)])
+                yield from _answered([(prompt, indices, options)], [score_plain(self.model, prompt.ids, options, prefix=self.prefix)])
 
     def _room(self, max_tokens: int) -> int:
         """The most tokens of a prompt when `max_tokens` are to follow."""

@@ -33,15 +33,15 @@ def evaluating(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def way_of(model: Any) -> Way:
-    """The first of our decoders that is exact for a model."""
+def way_of(model: Any, *, prefix: bool = False) -> Way:
+    """The first of our decoders that is exact for a model; `prefix`: a prompt's tokens see one another."""
     if model.config.is_encoder_decoder:
         from openflan.models.t5 import FAMILIES
 
         return "t5" if model.config.model_type in FAMILIES else "transformers"
     from openflan.inference.causal_decoding import decodes
 
-    return "causal" if decodes(model) else "transformers"
+    return "causal" if decodes(model, prefix=prefix) else "transformers"
 
 
 def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
@@ -64,6 +64,18 @@ def context_of(config: Any, asked: int | None, name: str) -> int:
             raise InputError(f"{name} has {limit} positions, each of them learned: a context of {asked} does not fit")
         warnings.warn(f"{name} was trained on {limit} positions: with a context of {asked} longer prompts may make no sense to it", stacklevel=3)
     return asked
+
+
+def within_window(config: Any, context: int, name: str) -> int:
+    """The context of a prefix-LM that transformers decodes: its cache of a sliding window forgets what a prompt's last token has seen."""
+    from openflan.models.prefix import window_of
+
+    window = window_of(config)
+    if window is None or context < window:
+        return context
+    told = f"{name}: its prompts' tokens see one another, which transformers does within a window of {window} only: longer prompts are refused"
+    warnings.warn(told, stacklevel=4)
+    return window - 1
 
 
 def _position_limit(config: Any) -> int | None:

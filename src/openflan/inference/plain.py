@@ -1,7 +1,7 @@
 """Generation and likelihoods by transformers' own `generate` and forward, for architectures that our decoding does not know.
 
 Batches of like lengths, which end together: `generate` cannot drop rows. Samples are drawn by our own numbers here too, row by row, through a logits
-processor that leaves one token.
+processor that leaves one token. The prompts of a prefix-LM are read under a mask first, and `generate` goes on from that cache.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from openflan.inference.batching import Prompt, Row
 from openflan.inference.ending import Ending
 from openflan.inference.protocol import Completion
 from openflan.inference.sampling import drawn, uniform
+from openflan.models.prefix import prefix_cache, prefix_lm_mask
 
 
-def generate_plain(model: Any, prompts: Sequence[Prompt], ending: Ending, pad: int, budget: int) -> Iterator[tuple[Row, Completion]]:
-    """Every row with its completion; `budget` bounds rows x (longest prompt + max_tokens) of a batch."""
+def generate_plain(model: Any, prompts: Sequence[Prompt], ending: Ending, pad: int, budget: int, *, prefix: bool = False) -> Iterator[tuple[Row, Completion]]:
+    """Every row with its completion; `budget` bounds rows x (longest prompt + max_tokens) of a batch; `prefix`: a prompt's tokens see one another."""
     items = [(prompt.ids, row) for prompt in prompts for row in prompt.rows]
     items.sort(key=lambda item: (-item[1].request.max_tokens, -len(item[0])))
     batch: list[tuple[tuple[int, ...], Row]] = []
     for item in items:
         most = item[1].request.max_tokens
         if batch and (most != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + most) > budget):
-            yield from _batch(model, batch, ending, pad)
+            yield from _batch(model, batch, ending, pad, prefix)
             batch = []
         batch.append(item)
     if batch:
-        yield from _batch(model, batch, ending, pad)
+        yield from _batch(model, batch, ending, pad, prefix)
 
 
 @torch.inference_mode()
-def score_plain(model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> list[float]:
-    """The summed log-probability of each option after the prompt."""
+def score_plain(model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]], *, prefix: bool = False) -> list[float]:
+    """The summed log-probability of each option after the prompt; `prefix`: its tokens see one another."""
     found = []
     for option in options:
         if model.config.is_encoder_decoder:
@@ -45,6 +46,8 @@ def score_plain(model: Any, prompt: Sequence[int], options: Sequence[Sequence[in
             told = {"input_ids": _row(model, prompt), "decoder_input_ids": _row(model, [int(start or 0), *option[:-1]])}
         else:
             told = {"input_ids": _row(model, [*prompt, *option[:-1]])}
+            if prefix:
+                told["attention_mask"] = prefix_lm_mask(len(prompt), told["input_ids"].shape[1], model.dtype, model.device)
         logits_LV = model(**told, use_cache=False).logits[0, -len(option) :].float()
         wanted_L1 = torch.tensor(option, device=logits_LV.device)[:, None]
         found.append(float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).double().sum()))
@@ -55,7 +58,7 @@ def _row(model: Any, ids: Sequence[int]) -> Tensor:
     return torch.tensor([list(ids)], device=model.device)
 
 
-def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: Ending, pad: int) -> Iterator[tuple[Row, Completion]]:
+def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: Ending, pad: int, prefix: bool) -> Iterator[tuple[Row, Completion]]:
     seq2seq = bool(model.config.is_encoder_decoder)
     longest = max(len(ids) for ids, _ in items)
     ids_BL = torch.full((len(items), longest), pad, dtype=torch.long)
@@ -68,12 +71,15 @@ def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: End
     rows = [row for _, row in items]
     watch = _Watch(ending, rows, start=1 if seq2seq else longest)
     with torch.inference_mode(), _greedy(model, sorted(ending.eos), pad):
+        # A prompt of one token has nothing else to see.
+        read = {"past_key_values": prefix_cache(model, ids_BL.to(model.device), [len(ids) for ids, _ in items])} if prefix and longest > 1 else {}
         out = model.generate(
             input_ids=ids_BL.to(model.device),
             attention_mask=mask_BL.to(model.device),
             max_new_tokens=rows[0].request.max_tokens,
             stopping_criteria=[watch],
             logits_processor=[_Draw(rows, watch.start)],
+            **read,
         )
     for place, (row, new) in enumerate(zip(rows, out[:, watch.start :].tolist(), strict=True)):
         row.new = new[: watch.ended.get(place, len(new))]

@@ -28,6 +28,7 @@ from openflan.errors import InputError
 from openflan.models.attention import at_least_float32, kept_area
 from openflan.models.causal import Documents, PackedCausal
 from openflan.models.masked import NEEDED_BY, encoded_under
+from openflan.models.prefix import prefix_lm_mask, window_of
 from openflan.models.t5 import FAMILIES, PackedT5
 from openflan.packing.batch import IGNORED, CausalBatch, PackedBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
 from openflan.packing.encode import Encoded
@@ -122,12 +123,8 @@ def _prefixed(model: Any, example: Encoded) -> Tensor:
     """
     device, inputs = next(model.parameters()).device, len(example.input_ids)
     ids = _tensor(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64), device)
-    seen = torch.ones(len(ids), len(ids), dtype=torch.bool, device=device).tril()
-    causal, seen[:inputs, :inputs] = seen.clone(), True
-    logits = []
-    for visible in (causal, seen):
-        mask = torch.zeros(visible.shape, dtype=model.dtype, device=device).masked_fill(~visible, torch.finfo(model.dtype).min)
-        logits.append(model(input_ids=ids[None], attention_mask=mask[None, None], use_cache=False).logits[0])
+    masks = [prefix_lm_mask(prefix, len(ids), model.dtype, device) for prefix in (0, inputs)]
+    logits = [model(input_ids=ids[None], attention_mask=mask, use_cache=False).logits[0] for mask in masks]
     if torch.equal(*logits):
         raise ValueError("its inputs do not see one another, whatever the mask")
     return functional.cross_entropy(at_least_float32(logits[1][inputs - 1 : -1]), ids[inputs:], reduction="none")
@@ -202,7 +199,7 @@ def _seq2seq(model: Any, batch: Seq2SeqBatch, device: torch.device, z_loss: floa
 def _causal(model: Any, batch: CausalBatch, device: torch.device, z_loss: float) -> tuple[Tensor, Tensor]:
     segments = _tensor(batch.segments_RL, device)
     single = _single(batch.segments_RL)
-    window = None if getattr(model.config, "use_sliding_window", True) is False else getattr(model.config, "sliding_window", None)
+    window = window_of(model.config)
     if not single and window is not None and segments.shape[1] > window:
         raise ValueError(f"rows of {segments.shape[1]:,} tokens reach over its attention window of {window:,}, which a dense mask does not keep")
     logits_RLV = model(

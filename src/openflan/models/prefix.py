@@ -33,6 +33,19 @@ def state_attention(model: Any, attention: Attention) -> None:
         delattr(model.generation_config, SETTING)
 
 
+def window_of(config: Any) -> int | None:
+    """The tokens that a causal model's narrowest layers see, where they do not see all."""
+    window = None if getattr(config, "use_sliding_window", True) is False else getattr(config, "sliding_window", None)
+    return None if window is None else int(window)
+
+
+def prefix_lm_mask(inputs: int, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What is added to attention scores (1, 1, length, length) of one example: 0 to what stands before a token and among the first `inputs` tokens."""
+    seen = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+    seen[:inputs, :inputs] = True
+    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, torch.finfo(dtype).min)[None, None]
+
+
 def prefix_mask(lengths: Sequence[int], positions: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """What is added to attention scores (B, 1, P, P) of left-padded prompts: 0 to a prompt's own tokens, the lowest finite number to padding.
 
@@ -47,12 +60,11 @@ def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[
     """Reads left-padded prompts, each token seeing all of its prompt: logits of what follows (B, V), and transformers' cache of all P positions.
 
     From there on decoding is ordinary: causal, with a padding mask (B, P + generated). `model` has one of transformers' own attention functions that
-    take 4-D masks (`sdpa`, `eager`). Raises ValueError for prompts longer than a sliding window, which a mask of this kind would not keep.
+    take 4-D masks (`sdpa`, `eager`). Raises ValueError for prompts that fill a sliding window, as the cache would lose what its last token saw.
     """
-    positions = ids_BP.shape[1]
-    window = None if getattr(model.config, "use_sliding_window", True) is False else getattr(model.config, "sliding_window", None)
-    if window is not None and positions > window:
-        raise ValueError(f"a prompt of {positions:,} tokens reaches over the model's attention window of {window:,}")
+    positions, window = ids_BP.shape[1], window_of(model.config)
+    if window is not None and positions >= window:
+        raise ValueError(f"a prompt of {positions:,} tokens fills the model's attention window of {window:,}")
     padding = positions - torch.tensor(list(lengths), device=ids_BP.device)[:, None]
     found = model(
         input_ids=ids_BP,
