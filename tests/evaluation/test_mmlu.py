@@ -10,7 +10,7 @@ import pytest
 from made_up_data import HEADER, make_mmlu, mmlu_prompt
 
 from openflan.errors import InputError
-from openflan.evaluation import find_benchmark, score_file
+from openflan.evaluation import find_benchmark, mgsm_benchmark, score_file
 from openflan.evaluation.mmlu import mmlu_benchmark
 from openflan.evaluation.mmlu_subjects import GROUPS, SUBJECTS, subjects_of
 
@@ -173,3 +173,30 @@ def test_files_of_others_are_scored(target: str) -> None:
     assert scores["average"] == pytest.approx(100 / 57)
     assert scores["other"] == pytest.approx(100 / 14)
     assert scores["stem"] == 0.0
+
+
+def test_the_mean_over_questions_stands_beside_the_mean_over_subjects() -> None:
+    """lm-eval's `acc` of the group, by its own rule: each subject's accuracy weighs as many questions as it has."""
+    lines = [
+        json.dumps({"task": name, "index": index, "generation": "(C)" if index < len(name) else "(A)", "target": "C"})
+        for name, subject in SUBJECTS.items()
+        for index in range(subject.validation)
+    ]
+    scores = score_file(lines, mmlu_benchmark("direct"))
+    sizes = {name: subject.validation for name, subject in SUBJECTS.items()}
+    right = {name: min(len(name), size) for name, size in sizes.items()}
+    expected = 100 * sum(right.values()) / sum(sizes.values())
+    assert scores["average_over_questions"] == pytest.approx(expected)
+    assert scores["average"] == pytest.approx(sum(100 * right[name] / sizes[name] for name in sizes) / 57)
+    assert abs(expected - float(str(scores["average"]))) > 0.1
+    interval = scores["intervals"]["average_over_questions"]  # type: ignore[index]
+    assert interval["n"] == sum(sizes.values())
+    # Wilson's interval of all questions in one.
+    share, n, z = expected / 100, interval["n"], 1.959964
+    centre, reach = share + z * z / 2 / n, z * (share * (1 - share) / n + (z / 2 / n) ** 2) ** 0.5
+    assert interval["ci95"] == pytest.approx([100 * (centre - reach) / (1 + z * z / n), 100 * (centre + reach) / (1 + z * z / n)], abs=1e-3)
+    some = score_file([line for line in lines if '"virology"' in line], mmlu_benchmark("direct"), partial=True)
+    assert some["average_over_questions"] == some["average"] == pytest.approx(100 * right["virology"] / sizes["virology"])
+    assert "average_over_questions" not in score_file(
+        [json.dumps({"task": "en", "index": 0, "generation": "5", "target": "5"})], mgsm_benchmark(), partial=True
+    )

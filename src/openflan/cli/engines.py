@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.evaluation.run import Decoding
+from openflan.evaluation.shares import ALONE, Processes
 from openflan.inference.http import HttpEngine, is_address
 from openflan.inference.huggingface import HuggingFaceEngine
 from openflan.models.locate import Located, locate_model
@@ -63,3 +67,17 @@ def open_engine(
 def folder_name(model: str, model_name: str | None) -> str:
     """What a model's folder in runs/ is called."""
     return (model_name or model).rstrip("/").rpartition("/")[2] if is_address(model) else Path(model).name
+
+
+@contextmanager
+def processes() -> Iterator[Processes]:
+    """Those that torchrun started, to share the requests for as long as the context lasts; without torchrun this one alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    from openflan.training.world import join_apart, leave_world
+
+    try:
+        yield join_apart()
+    finally:
+        leave_world()

@@ -56,6 +56,7 @@ def evaluate(
     against: str | None = typer.Option(None, help="Compare afterwards with another run, FOLDER[:LABEL], or with paper:NAME such as paper:flan-t5-base."),
     fetch: bool = typer.Option(False, "--fetch", help="Without --data: get the benchmarks' public files once, checked by their sha256."),
     watch: bool = typer.Option(False, "--watch", help="Of a run that is training: every checkpoint as it comes, until the run ends; the best is recorded."),
+    restart: bool = typer.Option(False, "--restart", help="Start anew: remove what was generated for these benchmarks, in this way of answering."),
     offline: bool = typer.Option(False, "--offline", help="Use what is on this machine only; the hub is not asked."),
     as_json: bool = _JSON,
 ) -> None:
@@ -69,51 +70,61 @@ def evaluate(
     Examples: `openflan evaluate runs/mine --suite flan --data DATA --limit 10`,
     `openflan evaluate runs/mine --benchmark bbh --mode cot --data DATA`,
     `openflan evaluate runs/mine --benchmark gsm8k --mode cot --samples 40 --data DATA`,
-    `openflan evaluate http://localhost:8000/v1 --model-name NAME --benchmark mmlu --data DATA`
+    `openflan evaluate http://localhost:8000/v1 --model-name NAME --benchmark mmlu --data DATA`,
+    `torchrun --nproc-per-node 8 -m -- openflan evaluate runs/mine --suite flan --data DATA`: every process has the model and a share of the questions
     """
     asked = dict(locals())
     if watch:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise InputError("`--watch` is one process: it takes checkpoints as it finds them; start it without torchrun")
         watch_run(Run(Path(model)), lambda step: evaluate(**asked | {"watch": False, "checkpoint": step}), checkpoint, as_json)
         return
-    from openflan.cli.engines import decoding_of, folder_name, locate, open_engine
+    from openflan.cli.engines import decoding_of, folder_name, locate, open_engine, processes
 
     decoding = decoding_of(samples, temperature, top_k, seed, likelihood=likelihood, normalized=normalized)
     if offline:
         # Read by the hub's libraries when they are first imported, which is below.
         os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
-    if fetch:
-        if data is not None or offline:
-            raise InputError("`--fetch` goes without `--data`, which names a copy, and without `--offline`")
-        fetch_files(benchmark, suite)
-    found = chosen_benchmarks(benchmark, suite, mode, data, shots=shots, split=split, limit=limit)
-    chosen = subset_of(found, subset.split(",") if subset else None)
+    if fetch and (data is not None or offline):
+        raise InputError("`--fetch` goes without `--data`, which names a copy, and without `--offline`")
+    with processes() as world:
+        main = world.rank == 0
+        if fetch and main:
+            fetch_files(benchmark, suite)
+        world.barrier()
+        found = chosen_benchmarks(benchmark, suite, mode, data, shots=shots, split=split, limit=limit)
+        chosen = subset_of(found, subset.split(",") if subset else None)
 
-    located = locate(model, checkpoint, model_name)
-    folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))
-    check_prompts(chosen)
-    if against:
-        check_side(against)
-    quiet_libraries()
-    from openflan.evaluation.record import evaluate_into
+        located = locate(model, checkpoint, model_name)
+        folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))
+        check_prompts(chosen)
+        if against:
+            check_side(against)
+        quiet_libraries()
+        from openflan.evaluation.record import evaluate_into
 
-    engine = open_engine(located, model_name=model_name, chat=chat, context=context, dtype=dtype, parallel=parallel, per_minute=per_minute)
-    scores, total, began = [], _Total(), time.monotonic()
-    for one, tasks in chosen:
-        with Bar(f"{one.name} {one.mode}", "item") as bar:
-            scores.append(
-                evaluate_into(
-                    folder,
-                    located.label,
-                    one,
-                    engine,
-                    limit=limit,
-                    subset=tasks,
-                    max_tokens=max_tokens,
-                    progress=bar.show,
-                    generated=total.add,
-                    decoding=decoding,
+        engine = open_engine(located, model_name=model_name, chat=chat, context=context, dtype=dtype, parallel=parallel, per_minute=per_minute)
+        scores, total, began = [], _Total(), time.monotonic()
+        for one, tasks in chosen:
+            with Bar(f"{one.name} {one.mode}", "item", hidden=not main) as bar:
+                scores.append(
+                    evaluate_into(
+                        folder,
+                        located.label,
+                        one,
+                        engine,
+                        limit=limit,
+                        subset=tasks,
+                        max_tokens=max_tokens,
+                        progress=bar.show,
+                        generated=total.add,
+                        decoding=decoding,
+                        restart=restart,
+                        world=world,
+                    )
                 )
-            )
+    if not main:
+        return
     typer.echo(f"{total.text} in {time.monotonic() - began:,.0f} s", err=True)
     mine, rules = f"{folder.folder}:{located.label}", [one for one, _ in chosen]
     if as_json:

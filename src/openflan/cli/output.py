@@ -73,10 +73,11 @@ def next_command(text: str) -> None:
 class Bar:
     """A progress bar on standard error, silent in pipes."""
 
-    def __init__(self, label: str, unit: str) -> None:
+    def __init__(self, label: str, unit: str, *, hidden: bool = False) -> None:
         from tqdm import tqdm
 
-        self._bar: Any = tqdm(desc=label, unit=unit, file=sys.stderr, disable=None, dynamic_ncols=True)
+        # None: shown if it is a terminal.
+        self._bar: Any = tqdm(desc=label, unit=unit, file=sys.stderr, disable=True if hidden else None, dynamic_ncols=True)
 
     def __enter__(self) -> Bar:
         return self

@@ -11,7 +11,7 @@ import typer
 from openflan.cli.output import print_json, print_table
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.catalogue import find_mode
-from openflan.evaluation.saved import score_file
+from openflan.evaluation.saved import OVER_QUESTIONS, score_file
 from openflan.evaluation.selection import NAMES, open_benchmark
 
 FORMATS = ("lm-eval",)
@@ -92,7 +92,7 @@ _TASK_KEYS = frozenset(
 
 def _beside(found: dict[str, Any]) -> str:
     means: Sequence[str] = [name for name in found["intervals"] if name != "average"]
-    return "".join(f"{name} {_percent(found[name])}; " for name in means)
+    return "".join(f"{'mean over questions' if name == OVER_QUESTIONS else name} {_percent(found[name])}; " for name in means)
 
 
 def _percent(value: float | None) -> str:

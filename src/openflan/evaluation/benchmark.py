@@ -62,6 +62,7 @@ class Benchmark:
     `prompt_version` names wording and number of exemplars: results of different versions are not comparable. `metrics` stand beside accuracy, by name:
     `metric(answer, target)` is in 0..1, the best over several references counts, and no answer is 0.
     `split` is empty unless another part of the data than the usual one is asked.
+    `over_questions` asks for the mean over all questions beside the mean over tasks, which other harnesses report.
     `cluster(task, index)` names the source of a question that stands in several tasks: questions of one name are no independent evidence.
     """
 
@@ -77,6 +78,7 @@ class Benchmark:
     metrics: Mapping[str, Callable[[str, str], float]] = field(default_factory=dict)
     cluster: Callable[[str, int], str] | None = None
     split: str = ""
+    over_questions: bool = False
 
     def task(self, name: str) -> BenchmarkTask:
         """Raises InputError for an unknown name, with the nearest one."""

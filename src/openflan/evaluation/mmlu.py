@@ -6,7 +6,8 @@ has the layout of the other, with the exemplars of `dev` in their order and `A: 
 `ending="period"` writes `A: (X).` instead. Questions and options lose outer white space, as they do in the published exemplars.
 
 Answers are option letters. With rationales only what follows "answer is" counts: a model that does not conclude is wrong, which is why base T5 scores
-far below chance (Table 5). The paper reports `validation`, and `test` in Tables 1 and 4.
+far below chance (Table 5). The paper reports `validation`, and `test` in Tables 1 and 4. Its average is the mean over subjects; lm-eval's `acc` is the
+mean over questions, which stands beside it.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def mmlu_benchmark(
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"mmlu-{mode}-{count}-shot{layout}-1",
         split="" if split == "validation" else split,
+        over_questions=True,
     )
 
 

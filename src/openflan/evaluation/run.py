@@ -1,7 +1,7 @@
 """The first phase of an evaluation: generate into a file; `saved.py` scores it.
 
-It appends a line as soon as a generation is done and skips what is there, so it can be killed at any time. What was generated is known
-by a key over weights, prompt, decoding and sample; a file that holds a question under another key is refused, never mixed.
+It appends a line as soon as a generation is done, on one process or several (`shares.py`), so it can be killed at any time. What was generated is
+known by a key over weights, prompt, decoding and sample; a file that holds a question under another key is refused, never mixed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Literal
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
+from openflan.evaluation.shares import ALONE, Processes, own_part, own_share, parts_of, put_together
 from openflan.evaluation.shots import fitted
 from openflan.inference.protocol import Engine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
 
@@ -71,13 +72,16 @@ def generate_to(
     max_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     decoding: Decoding = GREEDY,
+    world: Processes = ALONE,
 ) -> Generated:
-    """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of those in `subset`.
+    """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of those in `subset`; in the end its lines
+    stand in the order of the requests.
 
     Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first. `progress(done, total)` is called at the start and
-    after every generation. A question some of whose samples are there is asked as a whole again, as samples share most of their work; those that are
-    there stay. Raises InputError if the file belongs to another benchmark, model, prompt or decoding, or if likelihoods are asked of a benchmark
-    without options or an engine that has none.
+    after every generation of this process, whose share `total` counts beside what was there. A question some of whose samples are there is asked as a
+    whole again, and so is its chunk (`shares.py`); what is there stays. Every process of `world` must call this, with the same arguments, and returns
+    when all are done. Raises InputError if the file belongs to another benchmark, model, prompt or decoding, or if likelihoods are asked of a
+    benchmark without options or an engine that has none.
     """
     if path.suffix == ".gz":
         raise InputError(f"{path}: generations are appended to plain .jsonl; compress the file when it is finished")
@@ -88,31 +92,42 @@ def generate_to(
     questions = [_question(benchmark, one, room, decoding) for one in examples]
     wanted = [(position, sample) for position in range(len(examples)) for sample in range(decoding.samples)]
     keys = {(position, sample): request_key(engine.fingerprint, questions[position], sample) for position, sample in wanted}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    whole_lines(path)
+    if world.rank == 0:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        whole_lines(path)
+        if parts_of(path):
+            put_together(path, benchmark)
+    world.barrier()
     missing = _missing(path, benchmark, examples, keys)
+    world.barrier()  # before anybody writes where others still read
     pending = list(dict.fromkeys(position for position, sample in wanted if (position, sample) in missing))
-    done = len(wanted) - len(missing)
-    new, too_long, tokens = len(missing), 0, 0
+    calls = own_share(pending, engine, decoding.samples, len(examples), world)
+    found = len(wanted) - len(missing)
+    mine = {(position, sample) for call in calls for position in call for sample in range(decoding.samples)} & missing
+    new, left, too_long, tokens = len(mine), set(mine), 0, 0
     if progress:
-        progress(done, len(wanted))
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        for place, answer in _answers(engine, benchmark, [questions[position] for position in pending], decoding):
-            position = pending[place]
-            if (position, answer.sample) not in missing:
-                continue
-            missing.discard((position, answer.sample))
-            file.write(_line(benchmark, examples[position], answer, keys[position, answer.sample]))
-            file.flush()
-            too_long += answer.finish == "too-long"
-            tokens += answer.tokens
-            done += 1
-            if progress:
-                progress(done, len(wanted))
-    if missing:
-        raise RuntimeError(f"the engine left {len(missing)} of {new} generations out")
-    return Generated(new, len(wanted) - new, too_long, tokens)
+        progress(found, found + new)
+    with own_part(path, world).open("a", encoding="utf-8", newline="\n") as file:
+        for call in calls:
+            for place, answer in _answers(engine, benchmark, [questions[position] for position in call], decoding):
+                position = call[place]
+                if (position, answer.sample) not in left:
+                    continue
+                left.discard((position, answer.sample))
+                file.write(_line(benchmark, examples[position], answer, keys[position, answer.sample]))
+                file.flush()
+                too_long += answer.finish == "too-long"
+                tokens += answer.tokens
+                if progress:
+                    progress(found + new - len(left), found + new)
+    if left:
+        raise RuntimeError(f"the engine left {len(left)} of {new} generations out")
+    world.barrier()
+    if world.rank == 0:
+        put_together(path, benchmark)
+    all_new, all_too_long, all_tokens = map(int, world.sums([new, too_long, tokens]))
+    return Generated(all_new, found, all_too_long, all_tokens)
 
 
 def chosen_tasks(benchmark: Benchmark, subset: Sequence[str] | None) -> list[str]:

@@ -23,6 +23,9 @@ from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
 
 _NAMED = 5
 
+OVER_QUESTIONS = "average_over_questions"
+"""The mean over all questions of the headline's tasks, as lm-eval's `acc` of a group; `average` is the mean over tasks."""
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -72,11 +75,17 @@ def score_file(source: Path | Iterable[str], benchmark: Benchmark, *, partial: b
     present = {name: tuple(task for task in tasks if task in scores) for name, tasks in benchmark.averages.items()}
     intervals = {name: average_score({task: judged[task] for task in tasks}) for name, tasks in present.items() if tasks}
     headline = benchmark.averages["average"]
+    means = [OVER_QUESTIONS] if benchmark.over_questions else []
+    if means and (pooled := [one for task in headline for one in judged.get(task, ())]):
+        intervals[OVER_QUESTIONS] = average_score({"": pooled})
     versions = {one[0].prompt_version for one in saved.questions.values()}
     found: dict[str, object] = {
         "benchmark": benchmark.name,
         "mode": benchmark.mode,
-        **{name: intervals[name].value if name in intervals else None for name in benchmark.averages},
+        **{
+            name: intervals[name].value if name in intervals else None
+            for name in (*benchmark.averages, *([OVER_QUESTIONS] if benchmark.over_questions else []))
+        },
         "normalized": mean_over(headline, {name: score.normalized for name, score in scores.items()}),
         **{name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()}) for name in benchmark.metrics},
         "partial": bool(saved.missing or saved.duplicates),

@@ -30,6 +30,8 @@ _ENGINE = "openflan decoding 1"
 _MOST_ROWS = {"cpu": 64, "cuda": 512}
 _TOGETHER = {"cpu": 1, "cuda": 32}
 """Prompts read at once: on a CPU one is a matrix large enough."""
+_CHUNK = {"cpu": 128, "cuda": 256}
+"""Generations that are best asked together; more would leave fewer places empty towards the end, and fewer processes something to do."""
 _SCORED_TOKENS = {"cpu": 4_096, "cuda": 65_536}
 _LOGITS_BYTES = 512 << 20
 
@@ -162,6 +164,11 @@ class HuggingFaceEngine:
     @property
     def seq2seq(self) -> bool:
         return bool(self.model.config.is_encoder_decoder)
+
+    @property
+    def together(self) -> int:
+        """How many generations to ask at once: many enough for full batches, and the same number always, so that batches are the same again."""
+        return _CHUNK.get(self.model.device.type, 128)
 
     def ids(self, prompt: str) -> list[int]:
         """The ids the model is given: T5's inputs and the paper's causal inputs end in the end of sequence, exactly once."""

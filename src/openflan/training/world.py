@@ -61,6 +61,8 @@ class World:
 
 PATIENCE = timedelta(hours=1)
 """How long ranks wait for one another; NCCL's ten minutes are short for a main rank that writes a checkpoint of tens of gigabytes."""
+_DAYS = timedelta(days=7)
+"""The same where each works through its share by itself, and shares take as long as they take."""
 
 ALONE = World(0, 1, torch.device("cpu"))
 
@@ -71,20 +73,39 @@ def join_world() -> World:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World(0, 1, torch.device("cuda" if cuda else "cpu"))
-    local, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ.get("LOCAL_WORLD_SIZE", size))
-    device = torch.device("cuda", local) if cuda else torch.device("cpu")
-    if cuda:
-        torch.cuda.set_device(device)
-    try:
-        if not dist.is_initialized():
-            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
-    except (RuntimeError, ValueError) as error:
-        raise SetupError(f"the {size} processes of this run do not find each other: {error}; start them with torchrun") from error
+    device = _meet(size, "cpu:gloo,cuda:nccl" if cuda else "gloo", PATIENCE)
+    local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
     if 1 < local_size < size and size % local_size == 0:
         mesh = init_device_mesh(device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard"))
     else:
         mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
     return World(dist.get_rank(), size, device, mesh)
+
+
+def join_apart() -> World:
+    """The same for processes that each have a whole model and share requests: they exchange words only, over gloo, and wait for one another for days.
+
+    On GPUs each has its own from then on. The world's device is the CPU, where the words are.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return ALONE
+    _meet(size, "gloo", _DAYS)
+    return World(dist.get_rank(), size, torch.device("cpu"))
+
+
+def _meet(size: int, backend: str, patience: timedelta) -> torch.device:
+    """Joins the process group; gives this process's device, which is chosen for all that follows."""
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    try:
+        if not dist.is_initialized():
+            dist.init_process_group(backend, timeout=patience)
+    except (RuntimeError, ValueError) as error:
+        raise SetupError(f"the {size} processes of this run do not find each other: {error}; start them with torchrun") from error
+    return device
 
 
 def leave_world() -> None:

@@ -1,0 +1,122 @@
+"""Which process answers what, and how the pieces become one file.
+
+Requests are cut into chunks by their order, so many that they fill an engine's batches a few times over; a chunk is asked as one, whoever asks it and
+whenever. A generation is therefore computed together with the same others on one process or many, resumed or not, and comes out the same to the bit.
+Chunks in which something is missing go round the processes one by one. Price: a chunk that a kill interrupted, or that a larger `--limit` reaches into,
+is computed as a whole again (lines that are there stay); batches run empty at the end of a chunk; every process renders and tokenises all prompts.
+
+Each process appends to a file of its own, the main one to the file itself; what is finished is put into one file, in the order of the requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from openflan.errors import InputError
+from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.generations import checked_generations, whole_lines
+from openflan.run import replacing
+
+
+class Processes(Protocol):
+    """This process among those that share an evaluation; rank 0 is the main one."""
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def barrier(self) -> None: ...
+
+    def sums(self, values: Iterable[float]) -> list[float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    rank: int = 0
+    size: int = 1
+
+    def barrier(self) -> None:
+        """Nobody to wait for."""
+
+    def sums(self, values: Iterable[float]) -> list[float]:
+        return list(values)
+
+
+ALONE: Processes = _Alone()
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """An engine that computes requests together, so that what else is asked may change the last bits of an answer."""
+
+    @property
+    def together(self) -> int:
+        """How many generations are asked as one chunk."""
+        ...
+
+
+def own_share(pending: Sequence[int], engine: object, samples: int, questions: int, world: Processes) -> list[list[int]]:
+    """What this process asks, call by call: positions of questions (of so many in all), those in `pending` and the others of their chunks.
+
+    An engine that does not compute requests together is asked for `pending` alone, in one call.
+    """
+    if not isinstance(engine, Batching):
+        mine = list(pending[world.rank :: world.size])
+        return [mine] if mine else []
+    size = max(1, engine.together // samples)
+    chunks = list(dict.fromkeys(position // size for position in pending))
+    return [list(range(chunk * size, min((chunk + 1) * size, questions))) for chunk in chunks[world.rank :: world.size]]
+
+
+def own_part(path: Path, world: Processes) -> Path:
+    """The file this process appends to."""
+    return path if world.rank == 0 else path.with_name(f"{path.name}.part-{world.rank}")
+
+
+def parts_of(path: Path) -> list[Path]:
+    """What other processes appended and nobody has put together yet."""
+    return sorted(one for one in path.parent.glob("*.part-*") if one.name.startswith(f"{path.name}.part-"))
+
+
+def put_together(path: Path, benchmark: Benchmark) -> None:
+    """One file in the order of the requests (the benchmark's tasks, indices, samples) out of `path` and its parts; nothing is written if it is that.
+
+    A kill at any moment loses nothing: a line that is in a part and in `path` already is taken once. Raises InputError if the two are of different
+    models, prompts or decodings, or lines are none of this benchmark's.
+    """
+    parts = parts_of(path)
+    order = {task: place for place, task in enumerate(benchmark.tasks)}
+    found: dict[tuple[int, int, int], tuple[str, int, int, int]] = {}
+    for number, source in enumerate([path, *parts]):
+        whole_lines(source)
+        for (place, one), (first, end) in zip(checked_generations(source, benchmark), _lines(source), strict=True):
+            key = (order[one.task], one.index, one.sample)
+            if key not in found:
+                found[key] = (one.request, number, first, end)
+            elif number == 0 or found[key][0] != one.request:
+                raise InputError(f"{place}: {one.task} {one.index} is there twice: keep one of the lines")
+    if parts or list(found) != sorted(found):
+        with replacing(path) as temporary, ExitStack() as opened:
+            sources = [opened.enter_context(source.open("rb")) for source in (path, *parts)]
+            file = opened.enter_context(temporary.open("wb"))
+            for _, number, first, end in (found[key] for key in sorted(found)):
+                sources[number].seek(first)
+                file.write(sources[number].read(end - first))
+    for part in parts:
+        part.unlink()
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int]]:
+    """Where each line that is not blank begins and ends."""
+    first = 0
+    with path.open("rb") as file:
+        for line in file:
+            if line.strip():
+                yield first, first + len(line)
+            first += len(line)
