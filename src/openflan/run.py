@@ -99,14 +99,19 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(temporary)
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         _swap(temporary, path)
     except OSError as error:
         _discard(temporary)
-        raise SetupError(f"{path}: could not be written: {error.strerror or error}; what was there before is intact") from error
+        raise unwritten(path, error) from error
     except BaseException:
         _discard(temporary)
         raise
+
+
+def unwritten(path: Path, error: OSError) -> SetupError:
+    """What `replacing` raises for an OSError, for those who write into its temporary path from elsewhere."""
+    return SetupError(f"{path}: could not be written: {error.strerror or error}; what was there before is intact")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -142,7 +147,7 @@ def _parsed(line: bytes, place: str) -> dict[str, Any]:
     return value
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Brings a file, or every file of a folder, to the disk before the rename makes it visible."""
     for file in [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]:
         with file.open("rb") as handle:

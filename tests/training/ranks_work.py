@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from shared_work import shared
 from small_runs import recipe
 from torch import Tensor, nn
 
@@ -29,11 +30,11 @@ from openflan.recipe.load import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run import Run
 from openflan.training import finetune as finetuning
-from openflan.training.checkpoints import snapshot
 from openflan.training.engine import Engine, Outcome, Prepared
 from openflan.training.loop import Watch, train
 from openflan.training.prepare import prepare
 from openflan.training.progress import Progress
+from openflan.training.shards import whole
 from openflan.training.world import World, join_world, leave_world, shard_for_generation
 
 STEPS = 50
@@ -130,9 +131,9 @@ def run_case(place: Path, case: str, folder: Path, world: World, nudge: float = 
     folder.mkdir(parents=True, exist_ok=True)
     with spied(folder / f"seen-{world.rank}.jsonl", world):
         train(wanted, Run(folder), model, tokenizer, plan_from, packing=packing, world=world, label="")
-    taken = snapshot(model, None, main=world.main)
+    ends = {name: whole(value.detach()).clone() for name, value in model.named_parameters(remove_duplicate=False)}
     if world.main:
-        save_file({name: value.clone() for name, value in taken.weights.items()}, folder / "end.safetensors")
+        save_file(ends, folder / "end.safetensors")
 
 
 def cases(place: Path, folder: Path, names: Sequence[str], world: World) -> None:
@@ -223,6 +224,8 @@ def main(what: str, *arguments: str) -> int:
         second.mkdir(parents=True, exist_ok=True)
         if what == "cases":
             cases(first, second, [str(name) for name in rest], world)
+        elif what == "checkpoints":
+            shared(first, second, [str(name) for name in rest], world)
         else:
             {"finetune": finetuned, "evaluate": evaluated, "generate": generated}[what](first, second, world)
     except OpenflanError as error:

@@ -16,10 +16,10 @@ import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor
 
 from openflan.recipe.schema import Training
-from openflan.training.optimizers import clip_gradients, full_statistics, make_optimizer, restore_statistics
+from openflan.training.optimizers import clip_gradients, make_optimizer, restore_statistics, statistics
+from openflan.training.shards import whole
 
 SHAPES = {
     "even": (256, 130),
@@ -74,7 +74,7 @@ def steps(model: torch.nn.Module, optimizer: torch.optim.Optimizer, training: Tr
 
 
 def full(model: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: (p.full_tensor() if isinstance(p, DTensor) else p).detach().clone() for name, p in model.named_parameters()}
+    return {name: whole(p).detach().clone() for name, p in model.named_parameters()}
 
 
 def settings(case: str) -> Training:
@@ -93,13 +93,13 @@ def run(case: str, *, sharded: bool, start: dict[str, Tensor] | None = None) -> 
     if start is None:
         norms = steps(model, optimizer, training, 0, HALF)
         found |= {f"half/{name}": value for name, value in full(model).items()}
-        found |= {f"half/statistics/{name}": value.clone() for name, value in full_statistics(optimizer)}
+        found |= {f"half/statistics/{name}": whole(value).clone() for name, value in statistics(optimizer).items()}
     else:
         prefix = "half/statistics/"
         restore_statistics(optimizer, {name.removeprefix(prefix): value for name, value in start.items() if name.startswith(prefix)})
     norms += steps(model, optimizer, training, HALF, STEPS)
     found |= {f"end/{name}": value for name, value in full(model).items()}
-    found |= {f"end/statistics/{name}": value.clone() for name, value in full_statistics(optimizer)}
+    found |= {f"end/statistics/{name}": whole(value).clone() for name, value in statistics(optimizer).items()}
     return found | {"norms": torch.tensor(norms, dtype=torch.float64)}
 
 

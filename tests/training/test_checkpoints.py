@@ -22,6 +22,7 @@ from openflan.training import checkpoints
 from openflan.training.adafactor import Adafactor
 from openflan.training.checkpoints import Saver, snapshot
 from openflan.training.finetune import finetune
+from openflan.training.optimizers import make_optimizer
 from openflan.training.progress import Progress
 
 
@@ -72,7 +73,7 @@ def test_there_is_one_copy_of_the_weights_at_a_time(place: Path, tmp_path: Path,
 def test_a_snapshot_holds_tied_weights_once_and_apart_from_the_model(kind: str, place: Path) -> None:
     wanted = recipe(place, kind)
     model = load_model(wanted.model, load_tokenizer(wanted.model), 1)
-    taken = snapshot(model, None)
+    taken = snapshot(model, make_optimizer(model.named_parameters(), wanted.training))
     assert taken.weights.keys() == dict(model.named_parameters(remove_duplicate=False)).keys()
     held = {value.data_ptr(): value.nbytes for value in taken.weights.values()}
     assert sum(held.values()) == sum(parameter.nbytes for parameter in model.parameters())

@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from openflan.errors import InputError, SetupError
 from openflan.recipe.schema import Training
 from openflan.training.adafactor import Adafactor
-from openflan.training.optimizers import clip_gradients, full_statistics, make_optimizer, restore_statistics, set_learning_rate
+from openflan.training.optimizers import clip_gradients, make_optimizer, restore_statistics, set_learning_rate, statistics
 from openflan.training.shards import part_of, rows_before, slice_like, square_sums
 
 SHAPES = {"matrix": (130, 140), "small": (6, 4), "norm": (5,)}
@@ -87,7 +87,7 @@ def test_going_on_from_statistics_is_bit_identical(kind: str) -> None:
     model, again = parameters(), parameters()
     optimizer = make_optimizer(model.items(), settings(**KINDS[kind]))
     take_steps(model, optimizer, 0, 3)
-    kept = {name: value.clone() for name, value in full_statistics(optimizer)}
+    kept = {name: value.clone() for name, value in statistics(optimizer).items()}
     for name, value in model.items():
         again[name].data.copy_(value.data)
     take_steps(model, optimizer, 3, 6)
@@ -95,7 +95,7 @@ def test_going_on_from_statistics_is_bit_identical(kind: str) -> None:
     restore_statistics(resumed, kept)
     take_steps(again, resumed, 3, 6)
     assert all(torch.equal(model[name], again[name]) for name in SHAPES)
-    before, after = dict(full_statistics(optimizer)), dict(full_statistics(resumed))
+    before, after = dict(statistics(optimizer).items()), dict(statistics(resumed).items())
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) and before[name].dtype == after[name].dtype for name in before)
 
@@ -104,7 +104,7 @@ def test_restoring_copies() -> None:
     model = parameters()
     optimizer = make_optimizer(model.items(), settings())
     take_steps(model, optimizer, 0, 1)
-    kept = {name: value.clone() for name, value in full_statistics(optimizer)}
+    kept = {name: value.clone() for name, value in statistics(optimizer).items()}
     untouched = {name: value.clone() for name, value in kept.items()}
     resumed = make_optimizer(model.items(), settings())
     restore_statistics(resumed, kept)
@@ -116,7 +116,7 @@ def test_names_are_those_of_checkpoints_before() -> None:
     model = parameters()
     optimizer = make_optimizer(model.items(), settings())
     take_steps(model, optimizer, 0, 1)
-    shapes = {name: tuple(value.shape) for name, value in full_statistics(optimizer) if not name.endswith("|step")}
+    shapes = {name: tuple(value.shape) for name, value in statistics(optimizer).items() if not name.endswith("|step")}
     assert shapes == {"matrix|row": (130,), "matrix|column": (140,), "small|full": (6, 4), "norm|full": (5,)}
 
 
@@ -125,7 +125,7 @@ def test_parameters_without_statistics_start_afresh() -> None:
     optimizer = make_optimizer(model.items(), settings())
     restore_statistics(optimizer, {})
     take_steps(model, optimizer, 0, 1)
-    assert {int(value) for name, value in full_statistics(optimizer) if name.endswith("|step")} == {1}
+    assert {int(value) for name, value in statistics(optimizer).items() if name.endswith("|step")} == {1}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_statistics_of_something_else_are_refused(key: str, value: Tensor | None
     model = parameters()
     optimizer = make_optimizer(model.items(), settings())
     take_steps(model, optimizer, 0, 1)
-    kept = dict(full_statistics(optimizer))
+    kept = dict(statistics(optimizer).items())
     changed = {name: tensor for name, tensor in kept.items() if name != key} | ({} if value is None else {key: value})
     with pytest.raises(InputError) as caught:
         restore_statistics(make_optimizer(model.items(), settings()), changed)

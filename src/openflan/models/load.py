@@ -117,6 +117,29 @@ def context_length(name: str) -> int | None:
     return None if config.is_encoder_decoder else getattr(config, "max_position_embeddings", None)
 
 
+def save_configuration(model: Any, folder: Path) -> None:
+    """What `save_pretrained` writes beside the weights."""
+    _state_ties(model)
+    model.config.dtype = str(model.dtype).removeprefix("torch.")
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    if model.can_generate():
+        model.generation_config.save_pretrained(folder)
+
+
+def stored_names(model: Any) -> dict[str, str] | None:
+    """How files name a model's tensors, by the model's own names: transformers renames some of them when it writes and reads.
+
+    None for a model of which it also joins or splits tensors, experts above all.
+    """
+    from transformers.core_model_loading import revert_weight_conversion
+
+    own = {name: torch.empty(value.shape, dtype=value.dtype, device="meta") for name, value in model.state_dict().items()}
+    names = {id(value): name for name, value in own.items()}
+    found = {names.get(id(value), ""): name for name, value in revert_weight_conversion(model, dict(own)).items()}
+    return found if found.keys() == own.keys() else None
+
+
 def save_pretrained(model: Any, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
     """Configuration and safetensors, as transformers reads them back; `weights` stand for the model's own. Raises OSError if they cannot be written."""
     _state_ties(model)

@@ -1,9 +1,10 @@
 """Checkpoints: folders that appear whole or not at all, and are checked before they are trusted.
 
 A checkpoint is a Hugging Face folder (configuration, safetensors, tokenizer) plus the optimiser's statistics, the position in training and the
-plan's index. Weights and statistics are full tensors, whatever the number of ranks, so that any number goes on from them; the main rank gathers them
-and a thread writes while training goes on. A hash of every file is kept beside them; a damaged checkpoint is passed over, with a warning, for the one
-before. Price: the main rank's machine holds the weights and statistics once in memory while they are written.
+plan's index. Under several ranks each writes files of whole tensors, about as many bytes as any other (`training.files`), and each reads of whatever
+files there are the rows it needs, so that any number goes on from them. A thread of each writes while training goes on; the folder takes its name when
+all have ended well. A hash of every file is kept beside them; a damaged checkpoint is passed over, with a warning, for the one before. Price: weights
+and statistics are held once more in memory while they are written, by all ranks together.
 """
 
 from __future__ import annotations
@@ -21,17 +22,22 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from openflan.errors import InputError
-from openflan.models.load import save_pretrained
-from openflan.run import read_json, replacing, write_json
-from openflan.training.optimizers import full_statistics
+from openflan.models.load import load_pretrained, save_configuration, save_pretrained, stored_names
+from openflan.run import read_json, write_json
+from openflan.training.files import File, files_of, gather, replacing_together, sha256, size_of, stored, write_files, write_index
+from openflan.training.optimizers import statistics
+from openflan.training.shards import Whole, fill, whole
+from openflan.training.world import ALONE, World
 
 _STATE = "state.json"
 _BEST = "best.json"
+
+EXPORTED_FILE = 4 << 30
+"""Bytes of a file of a model that several ranks write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +51,88 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Full weights by name, tied ones sharing their memory, and statistics; on the CPU, and apart from what training goes on to change."""
+    """Whole weights and statistics by name, on the CPU and apart from what training goes on to change; tied weights share their memory.
+
+    Under several ranks those that this one writes, under the names that files have, with the `files` of all.
+    """
 
     weights: Mapping[str, Tensor]
     statistics: Mapping[str, Tensor]
+    files: tuple[File, ...] = ()
 
 
-def snapshot(model: Any, optimizer: torch.optim.Optimizer | None, *, main: bool = True) -> Snapshot:
-    """A copy of a model and, if given, of its optimiser's statistics. Every rank must call it, as sharded tensors are gathered; only the main one keeps any."""
-    copies: dict[int, Tensor] = {}
-    weights = {}
-    for name, value in [*model.named_parameters(remove_duplicate=False), *_lasting_buffers(model)]:
-        if id(value) not in copies:
-            copies[id(value)] = _copy(value, main)
-        weights[name] = copies[id(value)]
-    statistics = {} if optimizer is None else {name: _copy(value, main) for name, value in full_statistics(optimizer)}
-    return Snapshot(weights, statistics) if main else Snapshot({}, {})
+def snapshot(model: Any, optimizer: torch.optim.Optimizer, world: World = ALONE) -> Snapshot:
+    """A copy of a model and of its optimiser's statistics. Every rank must call it, as sharded tensors are gathered."""
+    kept = statistics(optimizer)
+    if world.size == 1:
+        return Snapshot(_whole(model), gather(kept, files_of("optimizer", kept, 1, 1), 0))
+    weights = _by_stored_name(model, stored_names(model) or {})
+    files = [files_of(stem, values, world.size, world.size) for stem, values in (("model", weights), ("optimizer", kept))]
+    return Snapshot(gather(weights, files[0], world.rank), gather(kept, files[1], world.rank), (*files[0], *files[1]))
 
 
-def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Position, keep: int) -> Path:
-    """Writes `folder/step-N` and removes all but the newest `keep` and the best; raises SetupError if the disk is full."""
+def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Position, keep: int, world: World = ALONE) -> Path:
+    """Writes `folder/step-N` and removes all but the newest `keep` and the best. Every rank must call it; raises SetupError on all if a disk is full."""
     path = folder / f"step-{position.step}"
-    with replacing(path) as partial:
-        partial.mkdir()
+
+    def write() -> dict[str, str]:
+        if taken.files:
+            return write_files(partial, taken.files, {**taken.weights, **taken.statistics}, world.rank)
         save_pretrained(model, partial, taken.weights)
-        tokenizer.save_pretrained(partial)
         try:
             save_file(dict(taken.statistics), partial / "optimizer.safetensors")
         except SafetensorError as error:
             raise OSError(str(error)) from error
+        return {}
+
+    def complete() -> None:
+        if taken.files:
+            save_configuration(model, partial)
+            write_index(partial, [file for file in taken.files if file.name.startswith("model")])
+        tokenizer.save_pretrained(partial)
         state = {
             "step": position.step,
             "rows_per_window": list(position.rows_per_window),
             "counts": dict(position.counts),
-            "sha256": {file.name: _sha256(file) for file in sorted(partial.iterdir())},
+            "sha256": {file.name: hashes.get(file.name) or sha256(file) for file in sorted(partial.iterdir())},
         }
         write_json(partial / _STATE, state | {"seal": _seal(state)})
+
+    with replacing_together(path, world) as partial:
+        hashes = {name: digest for found in world.together(write) for name, digest in found.items()}
+        world.told(complete)
+    if world.main:
+        _prune(folder, position.step, keep)
+    return path
+
+
+def save_model(folder: Path, model: Any, tokenizer: Any, world: World = ALONE) -> None:
+    """A plain Hugging Face folder of a model that has been trained. Every rank must call it.
+
+    Under several ranks weights are gathered and written in files of a few gigabytes, each rank one at a time; those that transformers joins or splits
+    when it writes, experts above all, go through the main rank's memory, whole.
+    """
+    names = None if world.size == 1 else stored_names(model)
+    with replacing_together(folder, world) as partial:
+        if names is None:
+            weights = None if world.size == 1 else _whole(model, keep=world.main)
+            world.told(lambda: save_pretrained(model, partial, weights))
+        else:
+            values = _by_stored_name(model, names)
+            files = files_of("model", values, -(-sum(map(size_of, values.values())) // EXPORTED_FILE), world.size)
+            for first in range(0, len(files), world.size):
+                some = files[first : first + world.size]
+                tensors = gather(values, some, world.rank)
+                world.together(lambda some=some, tensors=tensors: write_files(partial, some, tensors, world.rank))
+            world.told(lambda: (save_configuration(model, partial), write_index(partial, files)))
+        world.told(lambda: tokenizer.save_pretrained(partial))
+
+
+def _prune(folder: Path, newest_step: int, keep: int) -> None:
     # A newer one can only be a damaged one that was passed over: it must not take the place of an intact one.
-    for old in [step for step in steps(folder) if step <= position.step][:-keep]:
+    for old in [step for step in steps(folder) if step <= newest_step][:-keep]:
         if old != best_step(folder):
             shutil.rmtree(folder / f"step-{old}")
-    return path
 
 
 class Saver:
@@ -123,14 +170,15 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def newest(folder: Path) -> Path | None:
-    """The newest checkpoint that is intact, or None; warns of every damaged one."""
-    for step in reversed(steps(folder)):
+def newest(folder: Path, world: World = ALONE) -> Path | None:
+    """The newest checkpoint that is intact, or None; warns of every damaged one. Every rank must call it, and reads its part of the files."""
+    for step in reversed(world.told(lambda: steps(folder))):
         path = folder / f"step-{step}"
-        damage = _damage(path)
+        damage = next((found for found in world.together(lambda path=path: _damage(path, world)) if found is not None), None)
         if damage is None:
             return path
-        warnings.warn(f"{path}: damaged ({damage}); using the checkpoint before it", stacklevel=2)
+        if world.main:
+            warnings.warn(f"{path}: damaged ({damage}); using the checkpoint before it", stacklevel=2)
     return None
 
 
@@ -161,53 +209,68 @@ def position_of(path: Path) -> Position:
 
 
 def restore_weights(path: Path, model: Any) -> None:
-    """Puts a checkpoint's weights in place, bit for bit; the model must not be sharded yet. Raises InputError if they are of another model."""
-    weights: dict[str, Tensor] = {}
-    for file in sorted(path.glob("model*.safetensors")):
-        weights |= load_file(file)
+    """Puts a checkpoint's weights in place, bit for bit; of a sharded model each rank reads its rows. Raises InputError if they are of another model."""
+    names = stored_names(model)
+    tensors = stored(path.glob("model*.safetensors"))
+    if names is None and not tensors.keys() <= model.state_dict().keys():
+        # Written by transformers, which reads them back whole only.
+        tensors = load_pretrained(str(path)).state_dict()
     # Tied matrices are stored once; everything that is stored must have a place.
-    missing, unexpected = model.load_state_dict(weights, strict=False)
-    places = {name: value.data_ptr() for name, value in model.state_dict().items()}
-    filled = {places[name] for name in weights if name in places}
-    if unexpected or any(places[name] not in filled for name in missing):
-        raise InputError(f"{path}: its weights do not fit this model ({', '.join([*unexpected, *missing][:3])}, ...); start anew with --restart")
+    places: dict[int, tuple[Tensor, list[str]]] = {}
+    for name, value in _lasting(model):
+        places.setdefault(id(value), (value, []))[1].append((names or {}).get(name, name))
+    unexpected = tensors.keys() - {name for _, known in places.values() for name in known}
+    fitting = [(value, known[0], next((name for name in known if name in tensors), None)) for value, known in places.values()]
+    misfits = [known for value, known, name in fitting if name is None or tuple(tensors[name].shape) != tuple(value.shape)]
+    if unexpected or misfits:
+        raise InputError(f"{path}: its weights do not fit this model ({', '.join([*sorted(unexpected), *misfits][:3])}, ...); start anew with --restart")
+    for value, _, name in fitting:
+        fill(value, tensors[str(name)])
 
 
-def statistics_of(path: Path) -> dict[str, Tensor]:
+def statistics_of(path: Path) -> dict[str, Whole]:
     """What `optimizers.restore_statistics` puts in place."""
-    found: dict[str, Tensor] = load_file(path / "optimizer.safetensors")
-    return found
+    return stored(path.glob("optimizer*.safetensors"))
 
 
-def _lasting_buffers(model: Any) -> list[tuple[str, Tensor]]:
+def _lasting(model: Any) -> list[tuple[str, Tensor]]:
+    """Parameters and buffers that are kept, tied ones under each of their names."""
     kept = model.state_dict().keys()
-    return [(name, value) for name, value in model.named_buffers(remove_duplicate=False) if name in kept]
+    buffers = [(name, value) for name, value in model.named_buffers(remove_duplicate=False) if name in kept]
+    return [*model.named_parameters(remove_duplicate=False), *buffers]
 
 
-def _copy(value: Tensor, main: bool) -> Tensor:
-    """On the main rank a full copy on the CPU; on others the gathering only."""
-    value = value.detach()
-    full = value.full_tensor() if isinstance(value, DTensor) else value
-    return full.to("cpu", copy=True).contiguous() if main else torch.empty(0)
+def _by_stored_name(model: Any, names: Mapping[str, str]) -> dict[str, Tensor]:
+    """Parameters and buffers that are kept, tied ones once."""
+    first: dict[int, tuple[str, Tensor]] = {}
+    for name, value in _lasting(model):
+        first.setdefault(id(value), (names.get(name, name), value))
+    return dict(first.values())
 
 
-def _damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, or None."""
+def _whole(model: Any, *, keep: bool = True) -> dict[str, Tensor]:
+    """All weights on the CPU, tied ones sharing their memory; a rank that is not to `keep` them takes part in gathering them."""
+    copies: dict[int, Tensor] = {}
+    for _, value in _lasting(model):
+        if id(value) not in copies:
+            full = whole(value.detach())
+            copies[id(value)] = full.to("cpu", copy=True).contiguous() if keep else torch.empty(0)
+    return {name: copies[id(value)] for name, value in _lasting(model)}
+
+
+def _damage(path: Path, world: World) -> str | None:
+    """What is wrong with a checkpoint, or None; of its files the rank looks at its part."""
     try:
         state = read_json(path / _STATE)
         if state is None:
             return f"no {_STATE}"
         if state.pop("seal", None) != _seal(state):
             return f"{_STATE} differs from its hash"
-        return next((f"{name} differs from its hash" for name, digest in state["sha256"].items() if _sha256(path / name) != digest), None)
+        mine = list(state["sha256"].items())[world.rank :: world.size]
+        return next((f"{name} differs from its hash" for name, digest in mine if sha256(path / name) != digest), None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
         return " ".join(str(error).split())
 
 
 def _seal(state: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

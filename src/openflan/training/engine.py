@@ -27,6 +27,7 @@ from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
 from openflan.randomness import combine
 from openflan.recipe.schema import Training
+from openflan.training.lean import give_weights, take_weights
 from openflan.training.optimizers import clip_gradients, make_optimizer, set_learning_rate
 from openflan.training.schedule import learning_rate_at
 from openflan.training.world import ALONE, World, gathered, shard, sharded_modules
@@ -83,7 +84,10 @@ class Engine:
     def __init__(
         self, model: Any, training: Training, seed: int, pad_id: int, packing: Packing = "flat", world: World = ALONE, *, prefix: bool = False
     ) -> None:
-        """`model` is a Hugging Face model, which is sharded in place where the world has more than one rank; `prefix`: its inputs see one another."""
+        """`model` is a Hugging Face model, sharded in place where the world has more than one rank, which may leave its weights to the main one.
+
+        `prefix`: its inputs see one another.
+        """
         self.world = world
         self.training = training
         self.packing = packing
@@ -102,7 +106,9 @@ class Engine:
             _recompute(self.root, model)
         if world.size > 1:
             _own_once(self.root, model)
+            weights = take_weights(model)
             shard(self.root, _layers(self.root, model), world, bf16=training.precision == "bf16")
+            give_weights(self.root, model, weights, world)
         else:
             self.root.to(world.device)
         if training.compile == "fullgraph":

@@ -18,7 +18,7 @@ import openflan
 from openflan.errors import InputError
 from openflan.mixture.build import open_mixture
 from openflan.models.estimate import Hardware, shape_of_model
-from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, save_pretrained
+from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id
 from openflan.models.packed import Packing, check_packing, packing_of
 from openflan.models.prefix import attention_of_model
 from openflan.packing.marks import chat_template_of
@@ -29,7 +29,8 @@ from openflan.recipe.schema import Model, Recipe
 from openflan.run import Run, replacing, write_json
 from openflan.tasks.task import Task
 from openflan.training.changes import changed_data, changed_keys, history_of, replans
-from openflan.training.checkpoints import snapshot
+from openflan.training.checkpoints import save_model
+from openflan.training.lean import load_on_main
 from openflan.training.ledger import ledger
 from openflan.training.loop import Evaluate, Watch, train
 from openflan.training.prepare import fingerprint, parts_of, plan_of, prepare, tokenizer_hash
@@ -62,10 +63,10 @@ def finetune(
     found = provenance(_fingerprints(recipe, tasks), tokenizer_hash(tokenizer))
     changes += changed_data(found, run, allow_changes)
     history = history_of(run, changes)
-    model = load_model(recipe.model, tokenizer, recipe.seed)
+    model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), world)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     check_context(recipe, model)
-    packing = packing_for(model, recipe.model, strict)
+    packing = world.told(lambda: packing_for(model, recipe.model, strict))
     if is_seq2seq(model) and recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for causal models; an encoder-decoder learns its targets only")
     if recipe.training.loss_on == "everything" and attention_of_model(model, recipe.model.attention) == "prefix":
@@ -89,9 +90,8 @@ def finetune(
     watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
     replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
     train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label, replanned=replanned)
-    final = snapshot(model, None, main=world.main)
-    if world.main:
-        export(model, tokenizer, run.model, recipe, final.weights)
+    _describe(model, tokenizer, recipe)
+    save_model(run.model, model, tokenizer, world)
     world.barrier()
 
 
@@ -105,14 +105,6 @@ def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None
     stream, encoder = prepare(recipe, opened.tasks, tokenizer, joint=not is_seq2seq(model))
     plan, shape = Plan(stream, encoder), shape_of_model(model)
     return ledger(recipe, opened.tasks, stream, encoder, plan, shape, windows=windows, hardware=hardware) | opened.described
-
-
-def export(model: Any, tokenizer: Any, folder: Path, recipe: Recipe, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-    """A plain Hugging Face folder: transformers loads it without openflan. `weights` stand for the model's own, where those are sharded."""
-    _describe(model, tokenizer, recipe)
-    with replacing(folder) as partial:
-        save_pretrained(model, partial, weights)
-        tokenizer.save_pretrained(partial)
 
 
 def packing_for(model: Any, section: Model, strict: bool) -> Packing:

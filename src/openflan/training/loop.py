@@ -104,16 +104,15 @@ def train(
     settings, size = recipe.training, recipe.training.batch_size
     if world.device.type == "cpu":
         keep_freed_memory()
-    start = checkpoints.newest(run.checkpoints)
+    start = checkpoints.newest(run.checkpoints, world)
     position = checkpoints.position_of(start) if start else Position(0)
     if position.step <= replanned:
         position = Position(position.step)
-    if start:
-        checkpoints.restore_weights(start, model)
     attention = "causal" if is_seq2seq(model) else attention_of_model(model, recipe.model.attention)
     state_attention(model, attention)
     engine = Engine(model, settings, recipe.seed, pad_id(model, tokenizer), packing, world, prefix=attention == "prefix")
     if start:
+        checkpoints.restore_weights(start, model)
         restore_statistics(engine.optimizer, checkpoints.statistics_of(start))
     plan: WindowPlan[Any] = plan_from(position.rows_per_window)
     counted = Counted(len(position.rows_per_window), Counter(dict(position.counts)))
@@ -153,14 +152,13 @@ def train(
                 _refuse_broken(model, step + 1, run, plan, size, world)
                 # Before the copy is made, so that there is only one.
                 saver.wait()
-                taken = snapshot(model, engine.optimizer, main=world.main)
-                if world.main:
-                    now = Position(step + 1, tuple(index), tuple(sorted(counted.counts.items())))
-                    saver.save(run.checkpoints, model, tokenizer, taken, now, recipe.checkpoints.keep)
+                taken = snapshot(model, engine.optimizer, world)
+                now = Position(step + 1, tuple(index), tuple(sorted(counted.counts.items())))
+                saver.save(run.checkpoints, model, tokenizer, taken, now, recipe.checkpoints.keep, world)
             if stop and step + 1 < settings.steps:
                 progress.close()
                 saver.wait()
-                # The main rank writes for all: a launcher that sees another one gone would end it too.
+                # The main rank completes what all have written: a launcher that sees another one gone would end it too.
                 world.barrier()
                 raise Terminated(f"stopped by SIGTERM after step {step + 1}, with a checkpoint; run the same command again to go on")
     progress.close()

@@ -1,7 +1,7 @@
 """The recipe's optimiser, its statistics by name, and clipping; all of it also for parameters that FSDP2 has sharded.
 
-Statistics leave and enter as full tensors under `PARAMETER|KIND`, so that a checkpoint of one rank is restored on two and back. The price: all ranks
-gather each sharded statistic once when it is saved (Adafactor's factored ones are not sharded; AdamW's two are).
+Statistics leave under `PARAMETER|KIND`, placed as they are, and enter as whole tensors of which each rank takes its rows, so that a checkpoint of one
+rank is restored on two and back. Adafactor's factored ones are whole on every rank, AdamW's two are sharded as their parameter.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 from torch.optim import AdamW, Optimizer
 
 from openflan.errors import InputError
 from openflan.recipe.schema import Training
 from openflan.training.adafactor import Adafactor, statistics_shapes
 from openflan.training.schedule import learning_rate_at
-from openflan.training.shards import part_of, slice_like, square_sums
+from openflan.training.shards import Whole, part_of, slice_like, square_sums
 
 ADAMW_BETAS = (0.9, 0.999)
 """Kingma and Ba (2015); `momentum` takes the first one's place."""
@@ -72,18 +71,13 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     return norm
 
 
-def full_statistics(optimizer: Optimizer) -> Iterator[tuple[str, Tensor]]:
-    """`PARAMETER|KIND` and the full tensor, one after the other, so that a rank that does not write can drop them.
-
-    Every rank must go through all of them, as sharded ones are gathered on the way. The optimiser must be one of `make_optimizer`.
-    """
-    for name, parameter, _ in _named(optimizer):
-        for kind, value in optimizer.state.get(parameter, {}).items():
-            yield f"{name}|{kind}", value.full_tensor() if isinstance(value, DTensor) else value
+def statistics(optimizer: Optimizer) -> dict[str, Tensor]:
+    """`PARAMETER|KIND` and the tensor that is kept, in the same order on every rank. The optimiser must be one of `make_optimizer`."""
+    return {f"{name}|{kind}": value for name, parameter, _ in _named(optimizer) for kind, value in optimizer.state.get(parameter, {}).items()}
 
 
-def restore_statistics(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts what `full_statistics` gave in place; each rank takes its rows of the full tensors, nothing is communicated.
+def restore_statistics(optimizer: Optimizer, tensors: Mapping[str, Whole]) -> None:
+    """Puts what `statistics` gave, whole, in place; each rank takes its rows, nothing is communicated.
 
     Raises InputError if they are of another model or optimiser.
     """
@@ -115,9 +109,9 @@ def _shapes(optimizer: Optimizer, parameter: Tensor, group: Mapping[str, Any]) -
     return {"step": ()} | kept
 
 
-def _placed(kind: str, value: Tensor, parameter: Tensor, optimizer: Optimizer) -> Tensor:
+def _placed(kind: str, value: Whole, parameter: Tensor, optimizer: Optimizer) -> Tensor:
     device = part_of(parameter).local.device
     if kind == "step":
         # torch's fused kernels read it on the device, ours on the host.
-        return value.to(device if optimizer.defaults.get("fused") else "cpu", copy=True)
-    return slice_like(value, parameter) if value.shape == parameter.shape else value.to(device, copy=True)
+        return value[...].to(device if optimizer.defaults.get("fused") else "cpu", copy=True)
+    return slice_like(value, parameter) if tuple(value.shape) == tuple(parameter.shape) else value[...].to(device, copy=True)

@@ -9,18 +9,19 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.models.estimate import Hardware, Shape, shape_of_model
-from openflan.models.load import empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, save_pretrained, seq2seq_by_config
+from openflan.models.load import empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.models.vocabulary import make_room
 from openflan.objectives.documents import DocumentWindow
 from openflan.packing.measure import Measured, Tally
 from openflan.packing.plan import WindowPlan
 from openflan.recipe.load import dump_recipe
 from openflan.recipe.pretraining import PretrainRecipe
-from openflan.run import Run, replacing, write_json
+from openflan.run import Run, write_json
 from openflan.training.changes import changed_data, changed_keys, history_of, replans
-from openflan.training.checkpoints import snapshot
+from openflan.training.checkpoints import save_model
 from openflan.training.documents import Prepared, prepare_documents, texts_fingerprint
 from openflan.training.finetune import check_context, packing_for, provenance, write_text
+from openflan.training.lean import load_on_main
 from openflan.training.ledger import estimates
 from openflan.training.loop import Watch, train
 from openflan.training.prepare import tokenizer_hash
@@ -36,7 +37,7 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     changes = changed_keys(recipe, run, allow_changes)
     tokenizer = load_tokenizer(recipe.model)
     told = tokenizer_hash(tokenizer)
-    model = load_model(recipe.model, tokenizer, recipe.seed)
+    model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), world)
     prepared = prepare_documents(recipe, tokenizer, joint=not is_seq2seq(model))
     make_room(model, len(tokenizer), recipe.seed)
     found = provenance({"documents": texts_fingerprint(prepared.texts)}, told)
@@ -45,7 +46,7 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     check_context(recipe, model)
     if recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token")
-    packing = packing_for(model, recipe.model, strict)
+    packing = world.told(lambda: packing_for(model, recipe.model, strict))
     describe(model, tokenizer, recipe)
     first = prepared.plan()
     world.barrier()
@@ -57,12 +58,8 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
             write_json(run.ledger, ledger(recipe, prepared, first, shape_of_model(model)))
     replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
     train(recipe, run, model, tokenizer, prepared.plan, packing=packing, world=world, watch=_watch(recipe, prepared), label=label, replanned=replanned)
-    final = snapshot(model, None, main=world.main)
-    if world.main:
-        describe(model, tokenizer, recipe)
-        with replacing(run.model) as partial:
-            save_pretrained(model, partial, final.weights)
-            tokenizer.save_pretrained(partial)
+    describe(model, tokenizer, recipe)
+    save_model(run.model, model, tokenizer, world)
     world.barrier()
 
 

@@ -2,18 +2,19 @@
 
 Under several the model is sharded by FSDP2 over all of them, or, on machines of as many devices each, by HSDP: sharded within a machine, replicated
 over machines, so that only gradients go over the network. Price: a model must fit into one machine's devices. Every rank knows the whole plan, so
-ranks agree on batches without a word; what they exchange is gradients, gathered weights and a few sums.
+ranks agree on batches without a word; what they exchange is gradients, gathered weights and a few sums. What only one of them should do, or one can
+fail at, goes over a group of its own (`told`, `together`), so that all of them end with the same error.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -21,17 +22,20 @@ from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
-from openflan.errors import SetupError
+from openflan.errors import OpenflanError, SetupError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process's place among those that train together."""
+    """This process's place among those that train together. `talk` is a group over gloo, which a thread beside training may use, one at a time."""
 
     rank: int
     size: int
     device: torch.device
     mesh: DeviceMesh | None = None
+    talk: dist.ProcessGroup | None = None
 
     @property
     def main(self) -> bool:
@@ -58,6 +62,30 @@ class World:
         if self.size > 1:
             dist.barrier()
 
+    def told(self, get: Callable[[], T]) -> T:
+        """What `get` gives on the main rank, which alone calls it; what it raises there is raised on all."""
+        if self.size == 1:
+            return get()
+        mine = _tried(get) if self.main else (None, None)
+        sent = [(None if mine[1] else mine[0], _conveyed(mine[1]))]
+        dist.broadcast_object_list(sent, src=0, group=self.talk)
+        value, error = mine if self.main else sent[0]
+        if error is not None:
+            raise error
+        return value
+
+    def together(self, do: Callable[[], T]) -> list[T]:
+        """What `do` gives on each rank, once it is done on all; what it raises on one is raised on all."""
+        if self.size == 1:
+            return [do()]
+        value, error = _tried(do)
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, (value, _conveyed(error)), group=self.talk)
+        failed = error or next((error for _, error in found if error is not None), None)
+        if failed is not None:
+            raise failed
+        return [value for value, _ in found]
+
 
 PATIENCE = timedelta(hours=1)
 """How long ranks wait for one another; NCCL's ten minutes are short for a main rank that writes a checkpoint of tens of gigabytes."""
@@ -79,7 +107,7 @@ def join_world() -> World:
         mesh = init_device_mesh(device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard"))
     else:
         mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
-    return World(dist.get_rank(), size, device, mesh)
+    return World(dist.get_rank(), size, device, mesh, dist.new_group(timeout=PATIENCE, backend="gloo"))
 
 
 def join_apart() -> World:
@@ -158,6 +186,22 @@ def gathered(root: nn.Module) -> Iterator[None]:
             # FSDP's own default: the root, which comes first, stays whole after its forward, as the backward begins with it.
             module.set_reshard_after_forward(number > 0, recurse=False)
             module.reshard()
+
+
+def _tried(do: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    try:
+        return do(), None
+    except Exception as error:
+        return None, error
+
+
+def _conveyed(error: Exception | None) -> Exception | None:
+    """The error as another process can read it."""
+    if error is None or isinstance(error, OpenflanError):
+        return error
+    if isinstance(error, OSError):
+        return OSError(error.errno, error.strerror) if error.errno else OSError(str(error))
+    return OpenflanError(f"another process of this run failed: {type(error).__name__}: {error}")
 
 
 def sharded_modules(root: nn.Module) -> list[FSDPModule]:

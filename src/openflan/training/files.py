@@ -1,0 +1,135 @@
+"""Tensors of a sharded model in safetensors files: each file is written by one rank, and read row by row by any number of them.
+
+A file holds whole tensors, so that the files of a checkpoint are a Hugging Face folder as they stand, which everything that reads such folders reads;
+files of slices would have to be put together first. Price: sharded tensors are gathered when they are written, one after the other, which is about
+the traffic of a forward; what a rank keeps meanwhile is its own files' tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from openflan.run import flush, replacing, unwritten
+from openflan.training.shards import Whole, whole
+from openflan.training.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file, the rank that writes it and the names of its tensors."""
+
+    name: str
+    rank: int
+    tensors: tuple[str, ...]
+
+
+def files_of(stem: str, values: Mapping[str, Tensor], parts: int, ranks: int) -> list[File]:
+    """The tensors in at most `parts` files of about as many bytes, neighbours together, the ranks taking turns; one file is `STEM.safetensors`."""
+    sizes = {name: size_of(value) for name, value in values.items()}
+    total, before = max(1, sum(sizes.values())), 0
+    groups: dict[int, list[str]] = {}
+    for name, size in sizes.items():
+        # By where its middle lies.
+        groups.setdefault(min(parts - 1, (2 * before + size) * parts // (2 * total)), []).append(name)
+        before += size
+    count = len(groups)
+    names = [f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)] if count > 1 else [f"{stem}.safetensors"]
+    return [File(name, number % ranks, tuple(group)) for number, (name, group) in enumerate(zip(names, groups.values(), strict=False))]
+
+
+def size_of(value: Tensor) -> int:
+    """Bytes of the whole of a tensor."""
+    return value.numel() * value.element_size()
+
+
+def gather(values: Mapping[str, Tensor], files: Iterable[File], rank: int) -> dict[str, Tensor]:
+    """Copies on the CPU of the tensors of the files that `rank` writes. Every rank must call it with the same files, as sharded tensors are gathered."""
+    kept = {}
+    for file in files:
+        for name in file.tensors:
+            full = whole(values[name].detach())
+            if file.rank == rank:
+                kept[name] = full.to("cpu", copy=True).contiguous()
+    return kept
+
+
+def write_files(folder: Path, files: Iterable[File], tensors: Mapping[str, Tensor], rank: int) -> dict[str, str]:
+    """Writes the files of a rank; their hashes by name. Raises OSError if they cannot be written."""
+    found = {}
+    for file in files:
+        if file.rank == rank:
+            path = folder / file.name
+            try:
+                save_file({name: tensors[name] for name in file.tensors}, path, {"format": "pt"})
+            except SafetensorError as error:
+                raise OSError(str(error)) from error
+            flush(path)
+            found[file.name] = sha256(path)
+    return found
+
+
+def write_index(folder: Path, files: Sequence[File]) -> None:
+    """Says which file has which tensor, as transformers does, where there are several."""
+    if len(files) > 1:
+        size = sum((folder / file.name).stat().st_size for file in files)
+        places = {name: file.name for file in files for name in file.tensors}
+        text = json.dumps({"metadata": {"total_size": size}, "weight_map": places}, indent=2, sort_keys=True)
+        (folder / "model.safetensors.index.json").write_text(text + "\n", encoding="utf-8")
+
+
+def stored(paths: Iterable[Path]) -> dict[str, Whole]:
+    """The tensors of files by name; only what is indexed is read."""
+    found: dict[str, Whole] = {}
+    for path in paths:
+        with safe_open(path, framework="pt") as file:
+            found |= {name: _Stored(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    return found
+
+
+@contextmanager
+def replacing_together(path: Path, world: World) -> Iterator[Path]:
+    """As `run.replacing`, for a folder that all ranks write into: it appears when the block has ended on all of them.
+
+    The block must raise on all ranks or on none, which `World.together` and `World.told` see to.
+    """
+    with ExitStack() as stack:
+
+        def begun() -> Path:
+            partial = stack.enter_context(replacing(path))
+            partial.mkdir()
+            return partial
+
+        try:
+            yield world.told(begun)
+            world.told(stack.close)
+        except OSError as error:
+            raise unwritten(path, error) from error
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Stored:
+    """A tensor in a file that is read where it is indexed."""
+
+    __slots__ = ("_slice", "shape")
+
+    def __init__(self, piece: Any) -> None:
+        self._slice = piece
+        self.shape: tuple[int, ...] = tuple(piece.get_shape())
+
+    def __getitem__(self, place: Any, /) -> Tensor:
+        found: Tensor = self._slice[place]
+        return found

@@ -1,0 +1,202 @@
+"""What ranks do with checkpoints that they write together, of models whose matrices no number of ranks divides; called by `ranks_work`."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from small_runs import CONFIGS, recipe
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+from openflan.errors import InputError, OpenflanError, SetupError
+from openflan.models.load import load_model, load_tokenizer, save_pretrained
+from openflan.models.vocabulary import make_room
+from openflan.recipe.schema import Recipe
+from openflan.training import checkpoints, files
+from openflan.training.checkpoints import Position, snapshot
+from openflan.training.engine import Engine
+from openflan.training.lean import load_on_main
+from openflan.training.optimizers import restore_statistics, statistics
+from openflan.training.shards import slice_like, whole
+from openflan.training.world import ALONE, World
+
+WIDE = {"vocab_size": 131, "d_model": 133, "d_ff": 25}
+NEOX = {"model_type": "gpt_neox", "vocab_size": 57, "hidden_size": 18, "intermediate_size": 25, "num_hidden_layers": 2, "num_attention_heads": 3}
+KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "t5": (CONFIGS["t5"] | WIDE, {"momentum": 0.9}),
+    "gated": (CONFIGS["gated"] | WIDE, {}),
+    "llama": (CONFIGS["llama"] | {"vocab_size": 57, "intermediate_size": 25, "tie_word_embeddings": True}, {"optimizer": "adamw"}),
+    "renamed": (NEOX | {"bos_token_id": 2, "eos_token_id": 1}, {}),
+    "joined": (CONFIGS["llama"] | {"model_type": "mixtral", "num_local_experts": 3, "intermediate_size": 25}, {}),
+}
+"""A configuration and settings of training. transformers renames weights of the fourth when it writes them, and splits those of the fifth."""
+
+
+def of_kind(place: Path, kind: str, base: Path | None = None) -> Recipe:
+    config, training = KINDS[kind]
+    wanted = recipe(place, **training)
+    source = {"config": config} if base is None else {"base": str(base), "config": None}
+    return wanted.model_copy(update={"model": wanted.model.model_copy(update=source)})
+
+
+def engine_of(wanted: Recipe, model: Any, world: World) -> Engine:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* trains without the load-balancing loss of its experts")
+        return Engine(model, wanted.training, 0, 0, "none", world)
+
+
+def trained_once(wanted: Recipe, model: Any, world: World) -> Engine:
+    """An engine that has taken two steps along gradients that are known."""
+    engine = engine_of(wanted, model, world)
+    for step in range(2):
+        for number, (_, parameter) in enumerate(model.named_parameters()):
+            random = torch.Generator().manual_seed(100 * step + number)
+            parameter.grad = slice_like(torch.randn(tuple(parameter.shape), generator=random), parameter)
+        engine.optimizer.step()
+        engine.optimizer.zero_grad()
+    return engine
+
+
+def weights_of(model: Any) -> dict[str, Tensor]:
+    return {name: whole(value.detach()).clone() for name, value in model.named_parameters()}
+
+
+def statistics_of(engine: Engine) -> dict[str, Tensor]:
+    return {name: whole(value).clone() for name, value in statistics(engine.optimizer).items()}
+
+
+def equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
+    return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def restored(place: Path, kind: str, path: Path, world: World) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights and statistics of a checkpoint that a fresh model, of other random weights, goes on from."""
+    wanted = of_kind(place, kind).model_copy(update={"seed": 99})
+    tokenizer = load_tokenizer(wanted.model)
+    model = load_on_main(lambda: load_model(wanted.model, tokenizer, wanted.seed), world)
+    engine = engine_of(wanted, model, world)
+    checkpoints.restore_weights(path, model)
+    restore_statistics(engine.optimizer, checkpoints.statistics_of(path))
+    return weights_of(model), statistics_of(engine)
+
+
+def shared(place: Path, folder: Path, kinds: Sequence[str], world: World) -> None:
+    """Everything below, on this world; `folder` may hold checkpoints of one process, KIND/alone/step-2."""
+    for kind in kinds:
+        starts(place, kind, folder / kind, world)
+        writes(place, kind, folder / kind / str(world.size), world)
+        for name in ("alone", "2"):
+            if (folder / kind / name / "step-2").is_dir():
+                found = restored(place, kind, folder / kind / name / "step-2", world)
+                expected = load_file(folder / kind / name / "weights.safetensors"), load_file(folder / kind / name / "statistics.safetensors")
+                assert all(map(equal, found, expected)), f"{kind}: {name} is not what {world.size} ranks restore"
+    fails(place, folder / f"fails-{world.size}", world)
+
+
+def starts(place: Path, kind: str, folder: Path, world: World) -> None:
+    """A model that only the main rank loads has, sharded, the weights that a process alone starts from: random ones, a folder's, grown ones."""
+    for wanted, rows in ((of_kind(place, kind), 0), (of_kind(place, kind, folder / "base"), 0), (of_kind(place, kind), 140)):
+        tokenizer = load_tokenizer(wanted.model)
+        model, alone = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), world), load_model(wanted.model, tokenizer, 3)  # noqa: B023
+        assert {parameter.is_meta for parameter in model.parameters()} == {not world.main}
+        assert not any(buffer.is_meta for buffer in model.buffers())
+        for one in (model, alone) if rows else ():
+            make_room(one, rows, 5)
+        buffers = {name: value.clone() for name, value in alone.named_buffers()}
+        engine_of(wanted, model, world)
+        assert equal(weights_of(model), dict(alone.named_parameters()))
+        assert equal(dict(model.named_buffers()), buffers)
+        assert (model.config.to_dict(), model.generation_config.to_dict()) == (alone.config.to_dict(), alone.generation_config.to_dict())
+
+
+def writes(place: Path, kind: str, folder: Path, world: World) -> None:
+    """The union of the ranks' files is the state they hold, and a Hugging Face folder; so is what they export."""
+    wanted = of_kind(place, kind)
+    tokenizer = load_tokenizer(wanted.model)
+    model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), world)
+    engine = trained_once(wanted, model, world)
+    taken = snapshot(model, engine.optimizer, world)
+    checkpoints.save(folder, model, tokenizer, taken, Position(2), 3, world)
+    weights, kept = weights_of(model), statistics_of(engine)
+    files.EXPORTED_FILE = checkpoints.EXPORTED_FILE = sum(map(files.size_of, weights.values())) // 5  # type: ignore[attr-defined]
+    checkpoints.save_model(folder / "model", model, tokenizer, world)
+    if not world.main:
+        return
+    step = folder / "step-2"
+    union: dict[str, Tensor] = {}
+    for path in sorted(step.glob("*.safetensors")):
+        part = load_file(path)
+        assert union.keys().isdisjoint(part)
+        union |= part
+    stored = {"embed_out.weight" if kind == "renamed" and name == "lm_head.weight" else name: value for name, value in weights.items()}
+    if world.size > 1:
+        assert equal(union, stored | kept)
+        assert {file.rank for file in taken.files} == set(range(world.size))
+        assert len(list(step.glob("model-*.safetensors"))) == world.size
+    exported = list((folder / "model").glob("model-*.safetensors"))
+    assert len(exported) > 3 if world.size > 1 and kind != "joined" else not exported
+    auto = AutoModelForSeq2SeqLM if model.config.is_encoder_decoder else AutoModelForCausalLM
+    for path in (step, folder / "model"):
+        read, report = auto.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
+        assert not report["missing_keys"]
+        assert not report["unexpected_keys"]
+        assert equal(dict(read.named_parameters()), weights)
+        save_pretrained(read, folder / "again")
+        for name in ("config.json", "generation_config.json"):
+            assert json.loads((path / name).read_text()) == json.loads((folder / "again" / name).read_text())
+    for name, tensors in (("weights", weights), ("statistics", kept)):
+        save_file(tensors, folder / f"{name}.safetensors")
+
+
+def fails(place: Path, folder: Path, world: World) -> None:
+    """What fails on one rank ends all of them with the same message, and leaves the checkpoint before."""
+    wanted = of_kind(place, "t5")
+    tokenizer = load_tokenizer(wanted.model)
+    with pytest.raises(InputError, match="no such folder|not a Hugging Face model folder"):
+        load_on_main(lambda: load_model(of_kind(place, "t5", folder / "nothing").model, tokenizer, 3), world)
+    with pytest.raises(ZeroDivisionError if world.main else OpenflanError, match="division by zero|modulo by zero"):
+        world.told(lambda: 1 // 0)
+    model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), world)
+    engine = trained_once(wanted, model, world)
+    for step in (2, 4):
+        checkpoints.save(folder, model, tokenizer, snapshot(model, engine.optimizer, world), Position(step), 3, world)
+
+    def full(*values: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    write = files.save_file
+    if world.rank == world.size - 1:
+        files.save_file = full
+    with pytest.raises(SetupError, match="step-6: could not be written: .*No space left on device.*; what was there before is intact"):
+        checkpoints.save(folder, model, tokenizer, snapshot(model, engine.optimizer, world), Position(6), 3, world)
+    files.save_file = write
+    if world.main:
+        assert sorted(path.name for path in folder.iterdir()) == ["step-2", "step-4"]
+        path = max((folder / "step-4").glob("model-*.safetensors"))
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 1
+        path.write_bytes(bytes(content))
+    world.barrier()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        assert checkpoints.newest(folder, world) == folder / "step-2"
+    assert [f"-of-0000{world.size}.safetensors differs from its hash" in str(one.message) for one in heard] == [True] * world.main
+
+
+def alone(place: Path, folder: Path, kinds: Sequence[str]) -> None:
+    """Bases to load, and checkpoints of one process, for the ranks to go on from."""
+    for kind in kinds:
+        wanted = of_kind(place, kind)
+        tokenizer = load_tokenizer(wanted.model)
+        base = load_model(wanted.model, tokenizer, 7)
+        save_pretrained(base, folder / kind / "base")
+        tokenizer.save_pretrained(folder / kind / "base")
+        writes(place, kind, folder / kind / "alone", ALONE)
