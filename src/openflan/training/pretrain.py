@@ -10,6 +10,7 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.models.estimate import Hardware, Shape, shape_of_model
 from openflan.models.load import empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, save_pretrained, seq2seq_by_config
+from openflan.models.staged import attending_on
 from openflan.models.vocabulary import make_room
 from openflan.objectives.documents import DocumentWindow
 from openflan.packing.measure import Measured, Tally
@@ -45,7 +46,7 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     check_context(recipe, model)
     if recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token")
-    packing = packing_for(model, recipe.model, strict)
+    packing = packing_for(model, recipe.model, strict, attending_on(world.device))
     describe(model, tokenizer, recipe)
     first = prepared.plan()
     world.barrier()
