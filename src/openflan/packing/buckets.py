@@ -1,8 +1,9 @@
 """Documents of a flat buffer in buckets of like length: what lets a GPU attend to all of them in a few calls.
 
 The documents of a bucket are padded to one width of queries and one of keys. Decision: few buckets whose borders are found for this batch, by dynamic
-programming over lengths rounded up, instead of a fixed ladder of widths: four of these hold less padding than a power of two for each octave, and every
-bucket is launches in every layer. Price: shapes change with every batch, as those of the flat buffer do anyway.
+programming over lengths rounded up, instead of a fixed ladder of widths, as every bucket is launches in every layer: with lengths like those of
+chain-of-thought rows, six of these make 1.4 of the documents' own area, the seven powers of two 2.0. Price: shapes change with every batch, as those of
+the flat buffer do anyway.
 
 Everything is a function of the lengths alone, made on the host once for a batch; layers only read it. A slot is a place in the padded buckets, laid
 out one after another, documents within each in their own order.
@@ -22,7 +23,7 @@ from openflan.packing.batch import Ids
 
 Flags: TypeAlias = NDArray[np.bool_]
 
-MOST = 4
+MOST = 6
 """Buckets of an attention layer at most."""
 
 _ROUND = 16
