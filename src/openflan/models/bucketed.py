@@ -202,8 +202,10 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    d_query, d_key, d_value, d_bias = torch.ops.openflan.attend_buckets_backward(gradient, *ctx.saved_tensors, *ctx.how)
-    return d_query, d_key, d_value, None if ctx.saved_tensors[3] is None else d_bias, *[None] * 15
+    # Read once: activation checkpointing has each only once to give.
+    saved = ctx.saved_tensors
+    d_query, d_key, d_value, d_bias = torch.ops.openflan.attend_buckets_backward(gradient, *saved, *ctx.how)
+    return d_query, d_key, d_value, None if saved[3] is None else d_bias, *[None] * 15
 
 
 attend_buckets.register_autograd(_differentiate, setup_context=_keep)
