@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.models import causal, t5
+from openflan.models import causal, staged, t5
 from openflan.models.attention import attend, kept_area
 from openflan.models.causal import Documents, ordinary_attention
 from openflan.models.packed import Packing, check_packing, packed_model, packing_of, prepare_batch, token_losses
+from openflan.models.staged import Attending, stage
 from openflan.models.t5 import PackedT5, relative_bucket
 from openflan.packing.encode import Encoded
 
@@ -121,6 +122,7 @@ DECODERS: dict[str, Callable[[], Any]] = {
 OTHERS: dict[str, Callable[[], Any]] = {"T5Gemma": _t5gemma, "Switch": _switch}
 FLAT = OURS | DECODERS
 ALL = FLAT | OTHERS
+ATTENDING: tuple[Attending, ...] = ("documents", "buckets")
 
 
 @cache
@@ -179,10 +181,11 @@ def _compare(model: Any, rows: list[list[Encoded]], packing: Packing, **options:
         assert abs(loss - alone) <= 1e-5 * max(1.0, alone), f"example {number}: {loss} packed, {alone} alone"
 
 
+@pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize("name", FLAT)
-def test_flat_equals_alone(name: str) -> None:
-    _compare(_model(name), SOME, "flat")
-    assert packing_of(_model(name)) == "flat"
+def test_flat_equals_alone(name: str, attending: Attending) -> None:
+    _compare(_model(name), SOME, "flat", attending=attending)
+    assert packing_of(_model(name), attending) == "flat"
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -201,9 +204,10 @@ _lengths = st.lists(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 20)), 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**16), lengths=_lengths, chunk=st.sampled_from([0, 1, 7]))
+@pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize("name", ["untied gated T5", "umT5", "Llama", "Gemma3"])
-def test_flat_equals_alone_whatever_the_lengths(name: str, seed: int, lengths: list[list[tuple[int, int]]], chunk: int) -> None:
-    _compare(_model(name), _rows(seed, lengths), "flat", chunk=chunk)
+def test_flat_equals_alone_whatever_the_lengths(name: str, attending: Attending, seed: int, lengths: list[list[tuple[int, int]]], chunk: int) -> None:
+    _compare(_model(name), _rows(seed, lengths), "flat", chunk=chunk, attending=attending)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -234,7 +238,7 @@ def _gradients(model: Any, rows: list[list[Encoded]], packing: Packing, precisio
 
 
 @pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "deep decoder T5", "umT5", "Llama", "Gemma"])
-@pytest.mark.parametrize("options", [{}, {"chunk": 5}, {"z_loss": 0.01}, {"chunk": 5, "z_loss": 0.01}])
+@pytest.mark.parametrize("options", [{}, {"chunk": 5}, {"z_loss": 0.01}, {"chunk": 5, "z_loss": 0.01}, {"attending": "buckets"}])
 def test_gradients_are_those_of_dense_masks(name: str, options: dict[str, Any]) -> None:
     """The reference writes cross entropy as torch does, so this also checks our own."""
     model = ALL[name]().double()
@@ -243,10 +247,12 @@ def test_gradients_are_those_of_dense_masks(name: str, options: dict[str, Any]) 
     assert (flat - dense).norm() <= 1e-5 * dense.norm()
 
 
-def test_the_gradient_of_every_parameter_of_t5_is_right() -> None:
+@pytest.mark.parametrize("attending", ATTENDING)
+@pytest.mark.parametrize("name", ["tied T5", "umT5"])
+def test_the_gradient_of_every_parameter_of_t5_is_right(name: str, attending: Attending) -> None:
     """A bias table is a thousandth of the parameters, which a norm over all of them would not notice."""
-    model = ALL["umT5"]().double()
-    expected, found = _gradients(model, SOME, "dense"), _gradients(model, SOME, "flat")
+    model = ALL[name]().double()
+    expected, found = _gradients(model, SOME, "dense"), _gradients(model, SOME, "flat", attending=attending)
     start = 0
     for name, parameter in model.named_parameters():
         part = slice(start, start := start + parameter.numel())
@@ -259,9 +265,10 @@ def test_probabilities_computed_again_give_the_same_gradient(monkeypatch: pytest
     assert torch.allclose(_gradients(_model("tied T5"), SOME, "flat"), kept, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["untied gated T5", "mT5", "Llama", "Gemma2"])
-def test_bfloat16_is_near_float32(name: str) -> None:
-    wide, narrow = (_gradients(_model(name), SOME, "flat", precision) for precision in (torch.float32, torch.bfloat16))
+@pytest.mark.parametrize("attending", ATTENDING)
+@pytest.mark.parametrize("name", ["untied gated T5", "mT5", "Llama", "Qwen3", "Gemma2"])
+def test_bfloat16_is_near_float32(name: str, attending: Attending) -> None:
+    wide, narrow = (_gradients(_model(name), SOME, "flat", precision, attending=attending) for precision in (torch.float32, torch.bfloat16))
     assert narrow.isfinite().all()
     assert 0 < (narrow - wide).norm() <= 0.1 * wide.norm()
 
@@ -311,11 +318,12 @@ def test_attention_under_dropout_has_the_gradient_of_its_own_draws(bias: bool, a
         assert (values.grad * direction).sum().item() == pytest.approx(((ends[0] - ends[1]) / 2e-2).item(), rel=0.02, abs=1e-3)
 
 
-def test_dropout_keeps_means_and_follows_the_seed() -> None:
+@pytest.mark.parametrize("attending", ATTENDING)
+def test_dropout_keeps_means_and_follows_the_seed(attending: Attending) -> None:
     model = _model("tied T5")
     model.train()
     try:
-        batch = prepare_batch(model, SOME, PAD)
+        batch = stage(prepare_batch(model, SOME, PAD), torch.device("cpu"), attending)
         with torch.no_grad():
             torch.manual_seed(1)
             first, _ = token_losses(model, batch)
@@ -338,12 +346,13 @@ def _shifted(batch: Any, field: str) -> Any:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize(("name", "field"), [("tied T5", "input_offsets"), ("umT5", "target_offsets"), ("Llama", "offsets")])
-def test_wrong_offsets_change_the_losses(name: str, field: str) -> None:
+def test_wrong_offsets_change_the_losses(name: str, field: str, attending: Attending) -> None:
     """Negative control: the offsets are what keeps documents apart."""
     batch = prepare_batch(_model(name), SOME, PAD)
-    right, _ = token_losses(_model(name), batch)
-    wrong, _ = token_losses(_model(name), _shifted(batch, field))
+    right, _ = token_losses(_model(name), batch, attending=attending)
+    wrong, _ = token_losses(_model(name), _shifted(batch, field), attending=attending)
     assert (right - wrong).abs().max() > 1e-2
 
 
@@ -367,6 +376,28 @@ def test_a_planted_leak_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert packing_of(model) == "dense"
     monkeypatch.undo()
     causal.register()
+
+
+@pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "Llama"])
+def test_a_leak_between_documents_of_a_bucket_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a batch taken for one document when buckets are made, as a wrong border would."""
+    model = _model(name)
+    check_packing(model, "flat", attending="buckets")
+    rule = staged.bucketed
+    monkeypatch.setattr(staged, "bucketed", lambda queries, keys: rule(queries[[0, -1]], queries[[0, -1]] if queries is keys else keys[[0, -1]]))
+    with pytest.raises(InputError, match="cannot be packed exactly"):
+        check_packing(model, "flat", attending="buckets")
+    assert packing_of(model, "buckets") == "dense"
+    assert packing_of(model, "documents") == "flat"
+
+
+@pytest.mark.parametrize("name", ["tied T5", "untied gated T5"])
+def test_padding_of_a_bucket_that_is_seen_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A causal document never sees what stands behind it, an encoder would."""
+    rule = staged.tensors_of
+    monkeypatch.setattr(staged, "tensors_of", lambda *given: (made := rule(*given))._replace(key_padding=torch.zeros_like(made.key_padding)))
+    with pytest.raises(InputError, match="cannot be packed exactly"):
+        check_packing(_model(name), "flat", attending="buckets")
 
 
 def test_a_family_whose_arithmetic_is_not_ours_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,12 +445,13 @@ def test_a_packed_causal_model_still_generates() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize("name", ["Llama", "Gemma2"])
-def test_inputs_see_one_another_with_a_prefix(name: str) -> None:
+def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -> None:
     """The oracle is the example alone under a 4-D mask."""
     model = _model(name)
     examples = [example for row in SOME for example in row if len(example.input_ids) + len(example.target_ids) <= 6 or name == "Llama"]
-    found = _by_example(model, [examples], "flat", prefix=True)
+    found = _by_example(model, [examples], "flat", prefix=True, attending=attending)
     for example, loss in zip(examples, found, strict=True):
         ids = torch.from_numpy(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64))[None]
         inputs, length = len(example.input_ids), ids.shape[1]
@@ -461,7 +493,9 @@ def test_our_forward_shares_the_parameters(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_our_forward_compiles_without_a_break() -> None:
+@pytest.mark.parametrize("attending", ATTENDING)
+def test_our_forward_compiles_without_a_break(attending: Attending) -> None:
+    """Over batches of one bucket and of several."""
     model = OURS["untied gated T5"]()
     torch._dynamo.reset()
     root = packed_model(model)
@@ -470,7 +504,7 @@ def test_our_forward_compiles_without_a_break() -> None:
         batch = prepare_batch(model, rows, PAD)
         expected = _gradients(model, rows, "flat")
         model.zero_grad()
-        losses, _ = token_losses(root, batch)
+        losses, _ = token_losses(root, batch, attending=attending)
         (losses * (1 + losses.detach().round())).sum().backward()
         found = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
         assert (found - expected).norm() <= 1e-5 * expected.norm()

@@ -103,7 +103,7 @@ def spied(path: Path, world: World) -> Iterator[None]:
         outcome = step_(self, number, prepared, wish=wish)
         for batch, at, counts in prepared.batches:
             if counts:
-                file.write(json.dumps({"step": number, "ranks": world.size, "first": at, "tokens": tokens_of(batch)}) + "\n")
+                file.write(json.dumps({"step": number, "ranks": world.size, "first": at, "tokens": tokens_of(batch.batch)}) + "\n")
         file.flush()
         return outcome
 

@@ -75,3 +75,18 @@ def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(place: 
     with pytest.raises(OpenflanError, match="step 3: the gradient's norm is inf; the checkpoints of .* are intact. Its batch held own/"):
         trained(recipe(place, clip_norm=1.0), run)
     assert [line["gradient_norm"] for line in read_jsonl(run.metrics)] == norms[:2]
+
+
+@pytest.mark.parametrize("kind", ["t5", "gated", "llama"])
+def test_attention_in_buckets_trains_as_attention_by_documents(kind: str, place: Path) -> None:
+    """What a GPU does, on the CPU: the same losses over steps, with micro-batches; and with layers computed again no other bit, dropout included."""
+    found = {}
+    for attending, again, dropout in (("documents", "none", 0.0), ("buckets", "none", 0.0), ("buckets", "none", 0.1), ("buckets", "full", 0.1)):
+        wanted = recipe(place, kind, batch_size=4, micro_batch_size=2, dropout=dropout, activation_checkpointing=again)
+        model, _, plan_from, _ = opened(wanted)
+        one = Engine(model.train(), wanted.training, wanted.seed, 0, attending=attending)
+        plan = plan_from(())
+        found[attending, again, dropout] = [one.step(step, one.prepare(plan.rows(4 * step, 4))).loss for step in range(4)]
+    for first, second in zip(found["documents", "none", 0.0], found["buckets", "none", 0.0], strict=True):
+        assert second == pytest.approx(first, rel=1e-5)
+    assert found["buckets", "none", 0.1] == found["buckets", "full", 0.1] != found["buckets", "none", 0.0]

@@ -110,7 +110,7 @@ def attend_backward(
             if bias is not None:
                 by_pair[:, : end - first, : end - first] += d_scores
             at += size
-        return d_query, d_key, d_value, by_pair if bias is None else _by_distance(by_pair, bias)
+        return d_query, d_key, d_value, by_pair if bias is None else by_distance(by_pair, bias)
 
 
 @attend_backward.register_fake
@@ -167,7 +167,7 @@ def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, into: Tensor
     return torch.softmax(scores, -1, out=scores)
 
 
-def _by_distance(by_pair: Tensor, bias: Tensor) -> Tensor:
+def by_distance(by_pair: Tensor, bias: Tensor) -> Tensor:
     """Sums (H, R, R) along diagonals, as (H, 2 R - 1) in the middle of zeros like `bias`.
 
     Rows are laid out one element short of the stride they are read with, so that each diagonal becomes a column.

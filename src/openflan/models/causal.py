@@ -1,8 +1,9 @@
 """Causal models over a flat buffer: Hugging Face's forward, with attention document by document.
 
 The documents are one row of tokens whose positions restart, without a mask; transformers hands keyword arguments down to the attention function,
-and ours is told there where documents begin. An attention function of another name would ignore them and let documents see each other, so the model
-keeps ours for as long as it trains (activation checkpointing runs it again in the backward); `ordinary_attention` lends it the former one.
+and ours is told there where documents begin, or, for a GPU, in which buckets of like length they lie (`models.bucketed`). An attention function of
+another name would ignore them and let documents see each other, so the model keeps ours for as long as it trains (activation checkpointing runs it again
+in the backward); `ordinary_attention` lends it the former one.
 
 Shape suffixes as in `packing.flat`; H query heads, G key heads, C channels.
 """
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface
 
+from openflan.models.bucketed import BucketTensors, attend_in_buckets
 from openflan.models.loss import head_losses, token_cross_entropy
 
 NAME = "openflan_documents"
@@ -37,10 +39,14 @@ _MULTIPLIED = ("cohere", "cohere2")
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Where documents begin and end; `prefixes` are the tokens at the start of each that see one another (prefix-LM)."""
+    """Where documents begin and end; `prefixes` are the tokens at the start of each that see one another (prefix-LM).
+
+    With `buckets`, which then hold the prefixes too, attention goes by them.
+    """
 
     offsets: tuple[int, ...]
     prefixes: tuple[int, ...] | None = None
+    buckets: BucketTensors | None = None
 
 
 class PackedCausal(nn.Module):
@@ -114,12 +120,33 @@ def attend_documents(
     unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
     if documents is None or attention_mask is not None or unknown or key_1GLC.shape[2] != documents.offsets[-1]:
         raise ValueError(f"attention by documents got {', '.join(unknown) or 'no documents, a mask or a cache'}, which it cannot serve")
+    if documents.buckets is not None:
+        return _attend_in_buckets(query_1HLC, key_1GLC, value_1GLC, documents.buckets, scaling, dropout, sliding_window, softcap), None
     prefixes = documents.prefixes or (0,) * (len(documents.offsets) - 1)
     parts = []
     for (first, end), prefix in zip(itertools.pairwise(documents.offsets), prefixes, strict=True):
         query, key, value = (states[:, :, first:end] for states in (query_1HLC, key_1GLC, value_1GLC))
         parts.append(_attend(query, key, value, scaling, dropout, _visible(end - first, prefix, sliding_window, query.device), softcap))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _attend_in_buckets(
+    query_1HLC: Tensor,
+    key_1GLC: Tensor,
+    value_1GLC: Tensor,
+    buckets: BucketTensors,
+    scaling: float | None,
+    dropout: float,
+    window: int | None,
+    softcap: float | None,
+) -> Tensor:
+    kind = query_1HLC.device.type
+    states = [one[0].transpose(0, 1) for one in (query_1HLC, key_1GLC, value_1GLC)]
+    if torch.is_autocast_enabled(kind):
+        # As autocast does with scaled_dot_product_attention; norms of queries and keys may have left them in float32.
+        states = [one.to(torch.get_autocast_dtype(kind)) for one in states]
+    scale = query_1HLC.shape[-1] ** -0.5 if scaling is None else scaling
+    return attend_in_buckets(*states, buckets, causal=True, scale=scale, dropout=dropout, window=window, softcap=softcap)[None]
 
 
 def _visible(length: int, prefix: int, window: int | None, device: torch.device) -> Tensor | None:

@@ -1,8 +1,9 @@
 """Packed examples through a model, as if each were alone.
 
 Three layouts, the first of which a model passes is taken (`packing_of`):
-- flat: documents one after another in one buffer, attention document by document. No arithmetic is spent on padding or on pairs of different
-  documents, which makes it the fast path. T5, mT5 and umT5 by our own forward, causal models by transformers' attention interface.
+- flat: documents one after another in one buffer, attention document by document (on a CPU) or in buckets of like length (on a GPU). No arithmetic is
+  spent on pairs of different documents, and next to none on padding, which makes it the fast path. T5, mT5 and umT5 by our own forward, causal models by
+  transformers' attention interface.
 - dense: every example of a row is a segment, and a 4-D mask lets a token attend within its segment only. The reference: exact for any architecture
   that takes such masks; its price is attention over whole rows.
 - none: one example a row and an ordinary padding mask, for everything else.
@@ -29,13 +30,13 @@ from openflan.models.attention import at_least_float32, kept_area
 from openflan.models.causal import Documents, PackedCausal
 from openflan.models.masked import NEEDED_BY, encoded_under
 from openflan.models.prefix import prefix_lm_mask, window_of
-from openflan.models.t5 import FAMILIES, PackedT5
-from openflan.packing.batch import IGNORED, CausalBatch, PackedBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
+from openflan.models.staged import Attending, Batch, Staged, longest_of, stage
+from openflan.models.t5 import FAMILIES, PackedT5, Reach
+from openflan.packing.batch import IGNORED, CausalBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
 from openflan.packing.encode import Encoded
-from openflan.packing.flat import FlatBatch, FlatCausalBatch, FlatSeq2SeqBatch, document_of, flat_causal_batch, flat_seq2seq_batch
+from openflan.packing.flat import FlatCausalBatch, FlatSeq2SeqBatch, flat_causal_batch, flat_seq2seq_batch
 
 Packing: TypeAlias = Literal["flat", "dense", "none"]
-Batch: TypeAlias = PackedBatch | FlatBatch
 
 
 def prepare_batch(model: Any, rows: Sequence[Sequence[Encoded]], pad_id: int, packing: Packing = "flat", *, everything: bool = False) -> Batch:
@@ -63,27 +64,31 @@ def packed_model(model: Any) -> nn.Module:
     return _forward_of(model) if model.config.is_encoder_decoder else PackedCausal(model)
 
 
-def token_losses(model: Any, batch: Batch, *, z_loss: float = 0.0, chunk: int = 0, prefix: bool = False) -> tuple[Tensor, Tensor]:
+def token_losses(
+    model: Any, batch: Batch | Staged, *, z_loss: float = 0.0, chunk: int = 0, prefix: bool = False, attending: Attending | None = None
+) -> tuple[Tensor, Tensor]:
     """Cross entropy of every target token in float32, and the segment or document it belongs to (int64, from 1).
 
     Both are (D) or (T) for flat batches, else (R, D) or (R, L) with 0 where there is no target token. `model` is a Hugging Face model, for flat
     batches also `packed_model` of one. `z_loss` times the squared log of the softmax's denominator is added; `chunk` > 0 computes no more logits than
-    of that many tokens at once (flat batches); `prefix` lets a causal document's inputs see one another (flat batches).
+    of that many tokens at once (flat batches); `prefix` lets a causal document's inputs see one another (flat batches). How attention goes over a flat
+    batch was decided when it was staged; one that is not yet is staged as `attending` says, or as suits the device.
     """
     device = next(model.parameters()).device
-    if isinstance(batch, FlatSeq2SeqBatch | FlatCausalBatch):
-        return _flat(model, batch, device, z_loss, chunk, prefix)
+    staged = (batch if isinstance(batch, Staged) else stage(batch, device, attending)).on(device)
+    if isinstance(staged.batch, FlatSeq2SeqBatch | FlatCausalBatch):
+        return _flat(model, staged, z_loss, chunk, prefix), staged.tensors["documents"]
     if prefix or chunk:
         raise ValueError("prefixes and chunks need a flat batch")
-    return _seq2seq(model, batch, device, z_loss) if isinstance(batch, Seq2SeqBatch) else _causal(model, batch, device, z_loss)
+    return (_seq2seq if isinstance(staged.batch, Seq2SeqBatch) else _causal)(model, staged, z_loss)
 
 
-def packing_of(model: Any) -> Packing:
-    """The fastest layout that is exact for a Hugging Face model, found by trying."""
+def packing_of(model: Any, attending: Attending | None = None) -> Packing:
+    """The fastest layout that is exact for a Hugging Face model, found by trying; `attending` as it will train."""
     choices: tuple[Packing, ...] = ("flat", "dense")
     for packing in choices:
         try:
-            check_packing(model, packing)
+            check_packing(model, packing, attending=attending)
         except InputError:
             continue
         return packing
@@ -91,7 +96,7 @@ def packing_of(model: Any) -> Packing:
 
 
 @torch.no_grad()
-def check_packing(model: Any, packing: Packing = "dense", *, prefix: bool = False) -> None:
+def check_packing(model: Any, packing: Packing = "dense", *, prefix: bool = False, attending: Attending | None = None) -> None:
     """Raises InputError if two examples together have other losses than each alone by transformers' own forward.
 
     Then the architecture ignores the masks, counts positions over the whole row, or computes something that our forward does not. With `prefix`, which
@@ -104,7 +109,7 @@ def check_packing(model: Any, packing: Packing = "dense", *, prefix: bool = Fals
     training = model.training
     model.eval()
     try:
-        together = token_losses(model, prepare_batch(model, [[first, second]], 0, packing), prefix=prefix)
+        together = token_losses(model, prepare_batch(model, [[first, second]], 0, packing), prefix=prefix, attending=attending)
         alone = [_prefixed(model, one) if prefix else token_losses(model, prepare_batch(model, [[one]], 0, "none"))[0] for one in (first, second)]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{kind} cannot be packed: {' '.join(str(error).split())[:200]}; {remedy}") from error
@@ -145,22 +150,27 @@ def _start(config: Any) -> int:
     return 0 if start is None else int(start)
 
 
-def _flat(model: Any, batch: FlatBatch, device: torch.device, z_loss: float, chunk: int, prefix: bool) -> tuple[Tensor, Tensor]:
-    documents = _tensor(document_of(batch.target_offsets), device)
+def _flat(model: Any, staged: Staged, z_loss: float, chunk: int, prefix: bool) -> Tensor:
+    batch, tensors, buckets = staged.batch, staged.tensors, staged.buckets
     if isinstance(batch, FlatSeq2SeqBatch):
         root = model if isinstance(model, PackedT5) else _forward_of(model)
-        ids = (_tensor(array, device) for array in (batch.input_ids_E, batch.decoder_ids_D, batch.target_ids_D))
-        encoder_ids, decoder_ids, target_ids = ids
         inputs, targets = torch.from_numpy(batch.input_offsets), torch.from_numpy(batch.target_offsets)
-        areas = tuple(kept_area(queries, keys, root.config.num_heads) for queries, keys in ((inputs, inputs), (targets, targets), (targets, inputs)))
-        longest = int(max(inputs.diff().max(), targets.diff().max()))
-        return root(encoder_ids, inputs, decoder_ids, target_ids, targets, longest=longest, areas=areas, z_loss=z_loss, chunk=chunk), documents
-    places = Documents(tuple(batch.offsets.tolist()), tuple(batch.input_lengths_N.tolist()) if prefix else None)
-    arrays = [_tensor(array, device) for array in (batch.input_ids_L, batch.positions_L, batch.predicting_T, batch.target_ids_T)]
+        sides = ((inputs, inputs), (targets, targets), (targets, inputs))
+        heads = root.config.num_heads
+        reaches = tuple(Reach(*side, 0, buckets[number]) if buckets else Reach(*side, kept_area(*side, heads)) for number, side in enumerate(sides))
+        ids = (tensors[name] for name in ("input_ids_E", "decoder_ids_D", "target_ids_D"))
+        losses: Tensor = root(*ids, reaches, longest=longest_of(staged), z_loss=z_loss, chunk=chunk)
+        return losses
+    if not isinstance(batch, FlatCausalBatch):
+        raise TypeError("a flat batch is needed")
+    inside = buckets[0] if buckets and prefix else buckets[0]._replace(prefixes_N=None) if buckets else None
+    places = Documents(tuple(batch.offsets.tolist()), tuple(batch.input_lengths_N.tolist()) if prefix else None, inside)
     before = _hugging_face(model).config._attn_implementation
     causal = model if isinstance(model, PackedCausal) else PackedCausal(model)
+    arrays = (tensors[name] for name in ("input_ids_L", "positions_L", "predicting_T", "target_ids_T"))
     try:
-        return causal(*arrays, documents=places, z_loss=z_loss, chunk=chunk), documents
+        found: Tensor = causal(*arrays, documents=places, z_loss=z_loss, chunk=chunk)
+        return found
     finally:
         if causal is not model:
             model.set_attn_implementation(before)
@@ -172,11 +182,12 @@ def _forward_of(model: Any) -> PackedT5:
     return PackedT5(model)
 
 
-def _seq2seq(model: Any, batch: Seq2SeqBatch, device: torch.device, z_loss: float) -> tuple[Tensor, Tensor]:
-    input_segments, target_segments = _tensor(batch.input_segments_RE, device), _tensor(batch.target_segments_RD, device)
+def _seq2seq(model: Any, staged: Staged, z_loss: float) -> tuple[Tensor, Tensor]:
+    tensors = staged.tensors
+    input_segments, target_segments = tensors["input_segments_RE"], tensors["target_segments_RD"]
     dtype = model.dtype
-    input_ids, decoder_ids = _tensor(batch.input_ids_RE, device), _tensor(batch.decoder_ids_RD, device)
-    if _single(batch.target_segments_RD):
+    input_ids, decoder_ids = tensors["input_ids_RE"], tensors["decoder_ids_RD"]
+    if _single(staged.batch, "target_segments_RD"):
         masks = {"attention_mask": input_segments, "decoder_attention_mask": target_segments}
         logits_RDV = model(input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False).logits
     else:
@@ -192,29 +203,30 @@ def _seq2seq(model: Any, batch: Seq2SeqBatch, device: torch.device, z_loss: floa
             decoder_attention_mask=_mask(target_segments, target_segments, dtype, causal=True),
             use_cache=False,
         ).logits
-    labels = _tensor(batch.target_ids_RD, device).masked_fill(target_segments == 0, IGNORED)
+    labels = tensors["target_ids_RD"].masked_fill(target_segments == 0, IGNORED)
     return _cross_entropy(logits_RDV, labels, z_loss), target_segments
 
 
-def _causal(model: Any, batch: CausalBatch, device: torch.device, z_loss: float) -> tuple[Tensor, Tensor]:
-    segments = _tensor(batch.segments_RL, device)
-    single = _single(batch.segments_RL)
+def _causal(model: Any, staged: Staged, z_loss: float) -> tuple[Tensor, Tensor]:
+    tensors = staged.tensors
+    segments = tensors["segments_RL"]
+    single = _single(staged.batch, "segments_RL")
     window = window_of(model.config)
     if not single and window is not None and segments.shape[1] > window:
         raise ValueError(f"rows of {segments.shape[1]:,} tokens reach over its attention window of {window:,}, which a dense mask does not keep")
     logits_RLV = model(
-        input_ids=_tensor(batch.input_ids_RL, device),
+        input_ids=tensors["input_ids_RL"],
         attention_mask=segments if single else _mask(segments, segments, model.dtype, causal=True),
-        position_ids=_tensor(batch.positions_RL, device),
+        position_ids=tensors["positions_RL"],
         use_cache=False,
     ).logits
-    labels = _tensor(batch.labels_RL, device)
+    labels = tensors["labels_RL"]
     return _cross_entropy(logits_RLV, labels, z_loss), segments * (labels != IGNORED)
 
 
-def _single(segments: np.ndarray) -> bool:
-    """Whether every row holds one example, so that a padding mask says all."""
-    return bool((segments <= 1).all())
+def _single(batch: Any, segments: str) -> bool:
+    """Whether every row holds one example, so that a padding mask says all; asked of the arrays, for which nothing waits."""
+    return bool((getattr(batch, segments) <= 1).all())
 
 
 def _mask(query_segments: Tensor, key_segments: Tensor, dtype: torch.dtype, *, causal: bool = False) -> Tensor:

@@ -1,10 +1,10 @@
 """The T5 family's forward over the modules of a Hugging Face model: encoder, decoder and loss under one root.
 
 Covers T5, v1.1, LM-adapted, mT5, UL2 and umT5 (a relative bias in every layer). transformers builds a dense bias before any attention function is
-asked, which rules its forward out for documents in a flat buffer; here attention is document by document (`models.attention`) and everything else
-runs over real tokens only. The linear layers, norms and dropouts are the Hugging Face model's own objects: optimisers, adapters, sharding and export
-keep working through it, and `train()` of either reaches both. The price is that a change of T5's arithmetic in transformers must be made here too;
-the start-up leak test compares the two.
+asked, which rules its forward out for documents in a flat buffer; here attention is document by document (`models.attention`) or, on a GPU, in buckets
+of like length (`models.bucketed`), and everything else runs over real tokens only. The linear layers, norms and dropouts are the Hugging Face model's own
+objects: optimisers, adapters, sharding and export keep working through it, and `train()` of either reaches both. The price is that a change of T5's
+arithmetic in transformers must be made here too; the start-up leak test compares the two.
 
 Shape suffixes: E tokens of all inputs, D of all targets, M model width, H heads, C channels of a head, F feed-forward width, V vocabulary, B decoded
 sequences, P positions decoded so far, K padded input positions, R the longest document.
@@ -13,17 +13,30 @@ sequences, P positions decoded so far, K padded input positions, R the longest d
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from openflan.models.attention import at_least_float32, attend
+from openflan.models.bucketed import BucketTensors, attend_in_buckets, biases_by_pair
 from openflan.models.loss import head_losses
 
 _SCALED_IF = {"t5": "scale_decoder_outputs", "mt5": None, "umt5": "tie_word_embeddings"}
 FAMILIES = tuple(_SCALED_IF)
 """`model_type` of the models that `PackedT5` takes."""
+
+
+class Reach(NamedTuple):
+    """The documents of an attention layer's queries and keys: the same ones in both, and a query sees the keys of its own.
+
+    Offsets are on the CPU. `area` is the pairs whose probabilities are kept (see `attention.kept_area`); with `buckets` attention goes by them instead.
+    """
+
+    offsets: Tensor
+    key_offsets: Tensor
+    area: int = 0
+    buckets: BucketTensors | None = None
 
 
 class PackedT5(nn.Module):
@@ -43,24 +56,22 @@ class PackedT5(nn.Module):
     def forward(
         self,
         input_ids_E: Tensor,
-        input_offsets: Tensor,
         decoder_ids_D: Tensor,
         target_ids_D: Tensor,
-        target_offsets: Tensor,
+        reaches: tuple[Reach, Reach, Reach],
         *,
         longest: int,
-        areas: tuple[int, int, int] = (0, 0, 0),
         z_loss: float = 0.0,
         chunk: int = 0,
     ) -> Tensor:
         """The loss of every target token, float32 (D).
 
-        Offsets are on the CPU, ids where the model is. `longest` is at least the tokens of the longest document of either side; `areas` are the pairs
-        whose probabilities are kept, in the encoder, the decoder and between them (see `attention.kept_area`). `z_loss` and `chunk`: see `loss`.
+        `reaches` are those of the encoder, of the decoder, and from it to the encoder. `longest` is at least the tokens of the longest document of
+        either side, or the width of the widest bucket. `z_loss` and `chunk`: see `loss`.
         """
         embedded = self.embeddings(torch.cat([input_ids_E, decoder_ids_D]))
-        encoded_EM = self.encoder(embedded[: len(input_ids_E)], input_offsets, longest=longest, area=areas[0])
-        decoded_DM = self.decoder(embedded[len(input_ids_E) :], target_offsets, encoded_EM, input_offsets, longest=longest, area=areas[1], cross_area=areas[2])
+        encoded_EM = self.encoder(embedded[: len(input_ids_E)], reaches[0], longest=longest)
+        decoded_DM = self.decoder(embedded[len(input_ids_E) :], reaches[1], encoded_EM, reaches[2], longest=longest)
         return head_losses(self.head, self._scaled(decoded_DM), target_ids_D, z_loss=z_loss, chunk=chunk)
 
     def cross_states(self, encoded_EM: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -87,23 +98,15 @@ class Stack(nn.Module):
         self.norm = stack.final_layer_norm
         self.dropout = stack.dropout
 
-    def forward(
-        self,
-        hidden: Tensor,
-        offsets: Tensor,
-        encoded_EM: Tensor | None = None,
-        encoded_offsets: Tensor | None = None,
-        *,
-        longest: int,
-        area: int = 0,
-        cross_area: int = 0,
-    ) -> Tensor:
+    def forward(self, hidden: Tensor, own: Reach, encoded_EM: Tensor | None = None, across: Reach | None = None, *, longest: int) -> Tensor:
         hidden = self.dropout(hidden)
-        bias = None
+        bias = pairs = None
         for block, table in self.layers():
             if table is not None:
                 bias = self.distance_bias(table, longest)
-            hidden = block(hidden, offsets, bias, area, encoded_EM, encoded_offsets, cross_area)
+                if own.buckets is not None:
+                    pairs = biases_by_pair(bias.detach().to(_working_dtype(hidden, hidden.dtype)), own.buckets.shapes, own.buckets.area)
+            hidden = block(hidden, own, bias, pairs, encoded_EM, across)
         normed: Tensor = self.dropout(rms_norm(hidden, self.norm))
         return normed
 
@@ -125,42 +128,37 @@ class Block(nn.Module):
     def __init__(self, block: Any) -> None:
         super().__init__()
         first = block.layer[0].SelfAttention
-        self.attention = Attention(first, block.layer[0])
-        self.cross = Attention(block.layer[1].EncDecAttention, block.layer[1]) if block.is_decoder else None
+        self.attention = Attention(first, block.layer[0], causal=bool(block.is_decoder))
+        self.cross = Attention(block.layer[1].EncDecAttention, block.layer[1], causal=False) if block.is_decoder else None
         self.feed_forward = FeedForward(block.layer[-1])
 
-    def forward(
-        self,
-        hidden: Tensor,
-        offsets: Tensor,
-        bias: Tensor | None,
-        area: int,
-        encoded_EM: Tensor | None,
-        encoded_offsets: Tensor | None,
-        cross_area: int,
-    ) -> Tensor:
-        hidden = finite(self.attention(hidden, None, bias, offsets, offsets, area))
-        if self.cross is not None and encoded_EM is not None and encoded_offsets is not None:
-            hidden = finite(self.cross(hidden, encoded_EM, None, offsets, encoded_offsets, cross_area))
+    def forward(self, hidden: Tensor, own: Reach, bias: Tensor | None, pairs: Tensor | None, encoded_EM: Tensor | None, across: Reach | None) -> Tensor:
+        hidden = finite(self.attention(hidden, None, own, bias, pairs))
+        if self.cross is not None and encoded_EM is not None and across is not None:
+            hidden = finite(self.cross(hidden, encoded_EM, across, None, None))
         return finite(self.feed_forward(hidden))
 
 
 class Attention(nn.Module):
     """Projections of one attention layer with its norm and residual."""
 
-    def __init__(self, attention: Any, layer: Any) -> None:
+    def __init__(self, attention: Any, layer: Any, *, causal: bool) -> None:
         super().__init__()
+        self.causal = causal
         self.q, self.k, self.v, self.o = attention.q, attention.k, attention.v, attention.o
         self.heads, self.channels = attention.n_heads, attention.key_value_proj_dim
         self.norm, self.dropout = layer.layer_norm, layer.dropout
 
-    def forward(self, hidden: Tensor, encoded_EM: Tensor | None, bias: Tensor | None, offsets: Tensor, key_offsets: Tensor, area: int) -> Tensor:
+    def forward(self, hidden: Tensor, encoded_EM: Tensor | None, reach: Reach, bias: Tensor | None, pairs: Tensor | None) -> Tensor:
         normed = rms_norm(hidden, self.norm)
         source = normed if encoded_EM is None else encoded_EM
         query, key, value = self.split(self.q(normed)), self.split(self.k(source)), self.split(self.v(source))
         rate = self.dropout.p if self.dropout.training else 0.0
-        seed = torch.randint(2**62, ()) if rate else offsets[0]
-        attended, _ = attend(query, key, value, bias, offsets, key_offsets, area, rate, seed)
+        if reach.buckets is not None:
+            attended = attend_in_buckets(query, key, value, reach.buckets, bias=bias, pairs=pairs, causal=self.causal, dropout=rate)
+        else:
+            seed = torch.randint(2**62, ()) if rate else reach.offsets[0]
+            attended, _ = attend(query, key, value, bias, reach.offsets, reach.key_offsets, reach.area, rate, seed)
         after: Tensor = hidden + self.dropout(self.o(attended.flatten(1)))
         return after
 
@@ -193,10 +191,14 @@ class FeedForward(nn.Module):
 
 def rms_norm(hidden: Tensor, norm: Any) -> Tensor:
     """T5's norm: no mean, no bias, variance in float32. What autocast would make of it for a linear layer, it is at once."""
-    kind = hidden.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else norm.weight.dtype
+    dtype = _working_dtype(hidden, norm.weight.dtype)
     normed: Tensor = _RmsNorm.apply(hidden, norm.weight, norm.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
     return normed
+
+
+def _working_dtype(hidden: Tensor, otherwise: torch.dtype) -> torch.dtype:
+    kind = hidden.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else otherwise
 
 
 class _RmsNorm(torch.autograd.Function):

@@ -21,7 +21,8 @@ from openflan.errors import InputError, OpenflanError
 from openflan.models.causal import ordinary_attention
 from openflan.models.experts import router_losses
 from openflan.models.masked import NEEDED_BY
-from openflan.models.packed import Batch, Packing, packed_model, prepare_batch, token_losses
+from openflan.models.packed import Packing, packed_model, prepare_batch, token_losses
+from openflan.models.staged import Attending, Staged, stage
 from openflan.models.t5 import Block
 from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
@@ -42,7 +43,7 @@ _LARGE_VOCABULARY = 65_536
 class Prepared:
     """A rank's part of a global batch: its micro-batches, with the number of each one's first row and whether it counts, and the tokens of all ranks."""
 
-    batches: tuple[tuple[Batch, int, bool], ...]
+    batches: tuple[tuple[Staged, int, bool], ...]
     rows: int
     examples: int
     tokens: int
@@ -73,7 +74,7 @@ class Root(nn.Module):
         if packing == "flat" and model.get_input_embeddings().weight.shape[0] > _LARGE_VOCABULARY:
             self._settings["chunk"] = CHUNK
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Staged) -> Tensor:
         with nullcontext() if self.router is None else self.router.listening():
             return token_losses(self.inner, batch, **self._settings)[0]
 
@@ -82,15 +83,25 @@ class Engine:
     """A model, its optimiser and the world they train in."""
 
     def __init__(
-        self, model: Any, training: Training, seed: int, pad_id: int, packing: Packing = "flat", world: World = ALONE, *, prefix: bool = False
+        self,
+        model: Any,
+        training: Training,
+        seed: int,
+        pad_id: int,
+        packing: Packing = "flat",
+        world: World = ALONE,
+        *,
+        prefix: bool = False,
+        attending: Attending | None = None,
     ) -> None:
         """`model` is a Hugging Face model, sharded in place where the world has more than one rank, which may leave its weights to the main one.
 
-        `prefix`: its inputs see one another.
+        `prefix`: its inputs see one another. `attending` says how attention goes over flat batches, where it is not to be as suits the device.
         """
         self.world = world
         self.training = training
         self.packing = packing
+        self._attending = attending
         self._model = model
         self._seed = seed
         self._pad = pad_id
@@ -124,7 +135,7 @@ class Engine:
             at = first + number * size
             mine = rows[at : min(at + size, end)]
             batch = prepare_batch(self._model, mine or rows[:1], self._pad, self.packing, everything=self._everything)
-            batches.append((batch, at, bool(mine)))
+            batches.append((stage(batch, self.world.device, self._attending), at, bool(mine)))
         examples = [example for row in rows for example in row]
         targets = sum(len(example.target_ids) for example in examples)
         tokens = targets + sum(len(example.input_ids) for example in examples)
@@ -138,7 +149,7 @@ class Engine:
 
         Raises OpenflanError if memory runs out. With a loss or a norm that is no finite number the weights are left as they were.
         """
-        total, added = 0.0, 0.0
+        losses: list[tuple[Tensor, Tensor | None, bool]] = []
         router, rows = self.root.router, prepared.examples if self.packing == "none" else prepared.rows
         try:
             for batch, first_row, counts in prepared.batches:
@@ -147,12 +158,15 @@ class Engine:
                     loss = self.root(batch).sum()
                 # FSDP divides by the number of ranks what it has summed.
                 share = loss * (self.world.size * counts / prepared.target_tokens)
-                if router is not None and isinstance(batch, Seq2SeqBatch):
-                    terms = router.losses(batch).sum()
+                terms = None
+                if router is not None and isinstance(batch.batch, Seq2SeqBatch):
+                    terms = router.losses(batch.batch).sum()
                     share = share + terms * (self.world.size * counts / rows)
-                    added += terms.item() * counts
                 share.backward()
-                total += loss.item() * counts
+                losses.append((loss.detach(), None if terms is None else terms.detach(), counts))
+            # Read once all micro-batches are under way: a GPU would stand still for each.
+            total = sum(loss.item() * counts for loss, _, counts in losses)
+            added = sum(terms.item() * counts for _, terms, counts in losses if terms is not None)
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(error) from None
         summed, wishes, added = self.world.sums([total, float(wish), added])

@@ -21,6 +21,7 @@ from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id
 from openflan.models.packed import Packing, check_packing, packing_of
 from openflan.models.prefix import attention_of_model
+from openflan.models.staged import Attending, attending_on
 from openflan.packing.marks import chat_template_of
 from openflan.packing.plan import Plan
 from openflan.recipe.load import dump_recipe
@@ -66,7 +67,7 @@ def finetune(
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), world)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     check_context(recipe, model)
-    packing = world.told(lambda: packing_for(model, recipe.model, strict))
+    packing = world.told(lambda: packing_for(model, recipe.model, strict, attending_on(world.device)))
     if is_seq2seq(model) and recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for causal models; an encoder-decoder learns its targets only")
     if recipe.training.loss_on == "everything" and attention_of_model(model, recipe.model.attention) == "prefix":
@@ -107,12 +108,15 @@ def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None
     return ledger(recipe, opened.tasks, stream, encoder, plan, shape, windows=windows, hardware=hardware) | opened.described
 
 
-def packing_for(model: Any, section: Model, strict: bool) -> Packing:
-    """The fastest exact layout; warns of one that pads. Raises InputError for such a model if `strict`, or if its inputs cannot see one another but should."""
+def packing_for(model: Any, section: Model, strict: bool, attending: Attending) -> Packing:
+    """The fastest exact layout, for attention as it will train; warns of one that pads.
+
+    Raises InputError for such a model if `strict`, or if its inputs cannot see one another but should.
+    """
     if section.attention == "prefix" or (not is_seq2seq(model) and attention_of_model(model, section.attention) == "prefix"):
-        check_packing(model, "flat", prefix=True)
+        check_packing(model, "flat", prefix=True, attending=attending)
         return "flat"
-    packing = packing_of(model)
+    packing = packing_of(model, attending)
     if packing == "none":
         if strict:
             check_packing(model)

@@ -10,6 +10,7 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.models.estimate import Hardware, Shape, shape_of_model
 from openflan.models.load import empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
+from openflan.models.staged import attending_on
 from openflan.models.vocabulary import make_room
 from openflan.objectives.documents import DocumentWindow
 from openflan.packing.measure import Measured, Tally
@@ -46,7 +47,7 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     check_context(recipe, model)
     if recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token")
-    packing = world.told(lambda: packing_for(model, recipe.model, strict))
+    packing = world.told(lambda: packing_for(model, recipe.model, strict, attending_on(world.device)))
     describe(model, tokenizer, recipe)
     first = prepared.plan()
     world.barrier()
