@@ -55,8 +55,8 @@ def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool,
     """A piece as an example: mode token, inputs and, for an encoder-decoder, EOS; then the targets.
 
     `joint`: for a causal model, whose inputs begin with BOS if its tokenizer puts one and have no EOS between them and the targets. Where that leaves
-    nothing to predict the first token from, EOS stands there, as at the border of two documents. `ends`: the document ends with this piece. `span`: the tokens to
-    corrupt, or to cut before, in place of drawn ones.
+    nothing to predict the first token from, EOS stands there, as at the border of two documents. `ends`: the document ends with this piece. `span`: the
+    tokens to corrupt, or to cut before, in place of drawn ones.
     """
     pair = denoiser.apply(ids, marks.sentinels, key, span)
     before = [*(marks.bos if joint else ()), *marks.mode(denoiser)]

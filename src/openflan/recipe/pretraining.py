@@ -41,7 +41,8 @@ class Pretraining(Section):
     )
     salient: Share | None = Field(
         None,
-        description="span-corruption, prefix-lm: the share of documents whose marked span is the noise, or where they are cut (salient span masking); absent: none",
+        description="span-corruption, prefix-lm: the share of documents whose marked span is the noise, or where they are cut (salient span masking); "
+        "absent: none",
     )
     salient_field: str | None = Field(None, description="the field or column that holds [begin, end] of the marked span, in characters")
     length: PositiveInt | None = Field(

@@ -44,9 +44,9 @@ class Task:
     """A named task.
 
     `name` is `submixture/name`. `fields` are those that every row has. `held_out` names the kind of generalisation a task tests (None: it may be
-    trained on), and `split` the set of a suite that keeps several apart (`train`, `dev`, `test`). `metric` is how its answers are compared (`exact_match`). `refused` counts rows of the source that were left out, as they have no targets
-    or are held out. `finished` rows are whole examples (a collection that others rendered, conversations): they are shown as they are, without
-    exemplars.
+    trained on), and `split` the set of a suite that keeps several apart (`train`, `dev`, `test`). `metric` is how its answers are compared
+    (`exact_match`). `refused` counts rows of the source that were left out, as they have no targets or are held out. `finished` rows are whole
+    examples (a collection that others rendered, conversations): they are shown as they are, without exemplars.
     """
 
     name: str

@@ -56,8 +56,8 @@ def salient_span(texts: Texts, number: int) -> Span | None:
 def open_texts(data: Sequence[Path], field: str = "text", unit: Unit = "line", salient_field: str | None = None) -> Texts:
     """The documents of files, folders and hub data sets, one after the other in that order; a folder's files by name, those in folders below too.
 
-    `field` holds the document of a row, `salient_field` the beginning and end of its marked span; `unit` is a document of a .txt file. Raises InputError for a place without documents, a file of another kind, a
-    row without the field, or a folder without such files.
+    `field` holds the document of a row, `salient_field` the beginning and end of its marked span; `unit` is a document of a .txt file. Raises InputError
+    for a place without documents, a file of another kind, a row without the field, or a folder without such files.
     """
     parts = [texts for place in data for texts in _open(place, field, unit, salient_field)]
     return parts[0] if len(parts) == 1 else JoinedTexts(parts)

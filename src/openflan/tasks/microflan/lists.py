@@ -49,9 +49,9 @@ def joined(items: Sequence[int] | Sequence[str]) -> str:
 
 
 def wrong_orders(right: Sequence[int] | Sequence[str], join: Callable[[Sequence[int] | Sequence[str]], str] = joined) -> tuple[str, ...]:
-    """Three wrong orders of the same items: neighbours at either end are swapped, or all are moved round."""
+    """Three wrong orders of the same items (of two items there is but one): neighbours at either end are swapped, or all are moved round."""
     wrong = ([right[1], right[0], *right[2:]], [*right[:-2], right[-1], right[-2]], [*right[1:], right[0]])
-    return tuple(join(order) for order in wrong)  # type: ignore[arg-type]
+    return tuple(dict.fromkeys(join(order) for order in wrong))  # type: ignore[arg-type]
 
 
 def _skill(name: str, category: str, item: Callable[[int, Draws], Item], forms: tuple[Form, ...] | None = None) -> Skill:
@@ -126,4 +126,6 @@ def _in_either(_: int, draws: Draws) -> Item:
     first, second, third = words(draws, 3)
     one, two = [first, second], [second, third] if draws.below(2) else [third, first]
     answer = [first, second, third]
-    return named(f"the list of all words in {joined(one)} or in {joined(two)}, each once", joined(answer), wrong_orders(answer))
+    # Not the same words in another order: as a set those would be right too.
+    wrong = (joined(one), joined(two), joined([*one, *two]))
+    return named(f"the list of all words in {joined(one)} or in {joined(two)}, each once", joined(answer), wrong)

@@ -97,7 +97,8 @@ def _separated(how: str, mark: str, _: int, draws: Draws) -> Item:
 def _pair(_: int, draws: Draws) -> Item:
     person, colour = draws.choice(PEOPLE), draws.choice(ATTRIBUTES["colour"])
     first, second = ("name", person), ("colour", colour)
-    wrong = (f"name {colour}, colour {person}", f"{person}, {colour}", f"colour {colour}, name {person}")
+    # Not the same labels in another order, which would be right too.
+    wrong = (f"name {colour}, colour {person}", f"{person}, {colour}", f"name {person}, {colour}")
     return named(f"the pair {person} {colour} written with labels", f"{first[0]} {first[1]}, {second[0]} {second[1]}", wrong)
 
 

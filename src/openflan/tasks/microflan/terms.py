@@ -76,11 +76,8 @@ def _tables() -> Iterator[_Table]:
 
 def _entry(table: _Table, number: int, draws: Draws) -> Item:
     argument, value = list(table.values.items())[number]
-    if table.number:
-        others = near(int(value))
-    else:
-        others = tuple(dict.fromkeys(other for other in table.values.values() if other not in (value, argument)))
-    return named(table.phrase.format(argument), value, others)
+    words = tuple(dict.fromkeys(other for other in table.values.values() if other not in (value, argument)))
+    return named(table.phrase.format(argument), value, near(int(value)) if table.number else words)
 
 
 def _earlier(number: int, _: Draws) -> Item:

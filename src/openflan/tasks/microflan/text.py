@@ -132,11 +132,11 @@ def _split(seed: int, name: str, source: Source, index: int, draws: Draws) -> Ro
 
 
 def _said(saying: str, value: str, context: str = "", **more: str) -> Sentence:
-    """`saying`, which ends with `{value}` and a full stop, filled in after the context."""
+    """`saying`, which holds `{value}` once, filled in after the context."""
     before, _, after = saying.partition("{value}")
     begun = sentence_case(before.format(**more))
     begun = f"{context} {begun}" if context else begun
-    return Sentence(f"{begun}{value}{after}", len(begun), len(begun) + len(value))
+    return Sentence(f"{begun}{value}{after.format(**more)}", len(begun), len(begun) + len(value))
 
 
 def _state(item: Item, draws: Draws, saying: str) -> Sentence:
