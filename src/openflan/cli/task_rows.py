@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import typer
@@ -12,11 +12,14 @@ from openflan.cli.output import cell, print_json, print_table
 from openflan.errors import OpenflanError
 from openflan.tasks.catalogue import POLICIES, SUBMIXTURES, Counts, Entry, find, how_to_get
 from openflan.tasks.task import Task
+from openflan.templates.microflan_check import split_complaints, wording_complaints
 from openflan.templates.render import Renderer
 from openflan.templates.style import Style
-from openflan.templates.wording import packaged_wordings, wordings_for
+from openflan.templates.wording import WordingSet, packaged_wordings, wordings_for
 
 COLUMNS = ("task", "category", "dataset", "rows", "held out", "languages")
+EMBEDDED_COLUMNS = ("task", "category", "rows", "split", "held out", "wordings", "example")
+"""Where all tasks that are listed come with openflan, so that their rows are at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,17 @@ class Listed:
     @property
     def cells(self) -> list[Any]:
         return [self.described["name"], self.category, self.dataset, self.described["rows"], self.held_out or "", ", ".join(self.languages)]
+
+    @property
+    def example(self) -> dict[str, str] | None:
+        """Inputs and targets of its first row, where that is at hand."""
+        return self.described.get("example")
+
+    @property
+    def embedded_cells(self) -> list[Any]:
+        task, example = self.described, self.example or {}
+        shown = " ".join(f"{example['inputs']} -> {example['targets']}".split()) if example else ""
+        return [task["name"], self.category, task["rows"], task["split"] or "", self.held_out or "", len(task["wordings"]), shown]
 
 
 def of_entry(entry: Entry) -> Listed:
@@ -68,8 +82,17 @@ def of_task(task: Task) -> Listed:
         "languages": list(task.languages),
         "licence": task.licence,
         "held_out": task.held_out,
+        "split": task.split,
     }
     return Listed(task.submixture, task.category, task.dataset, task.languages, task.held_out, described)
+
+
+def with_example(task: Task) -> Listed:
+    """A task of the embedded world: its wordings too, and its first row in the first of them that needs no exemplars."""
+    listed, wordings = of_task(task), wordings_for(task.name, task.fields, packaged_wordings())
+    shown = Renderer(task, replace(wordings, wordings=wordings.wordings[:1])).render(0, Style(rationale=True), seed=0, position=0)
+    more = {"wordings": [wording.id for wording in wordings.wordings], "example": {"inputs": shown.inputs, "targets": shown.targets}}
+    return replace(listed, described=listed.described | more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +121,22 @@ def checked(name: str, open_: Callable[[], Task]) -> Checked:
     left_out = f", {task.refused:,} left out" if task.refused else ""
     kept_out = f"; kept out of training: {POLICIES.get(task.held_out, task.held_out)}" if task.held_out else ""
     return Checked(name, "works", f"{len(task.rows):,} rows{left_out}; first answer: {' '.join(example.answer[:40].split())}{kept_out}")
+
+
+def held_apart(tasks: Mapping[str, Task], own: Sequence[WordingSet]) -> list[Checked]:
+    """What the embedded world promises: a line for each promise that holds, and one for each place where it is broken."""
+    rows = []
+    sets = [*own, *packaged_wordings()]
+    try:
+        found = split_complaints(sets=sets)
+    except OpenflanError as error:
+        found = [str(error)]
+    for title, kept, complaints in (
+        ("held apart", "no instruction and no plain text shows what is held out", found),
+        ("wordings", "none gives an answer away", wording_complaints(sets, tasks)),
+    ):
+        rows += [Checked(title, "broken", complaint, 0) for complaint in complaints] or [Checked(title, "works", kept, 0)]
+    return rows
 
 
 def missing(submixtures: Iterable[str], *, present: set[str], most: int | None) -> list[Checked]:

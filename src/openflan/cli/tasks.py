@@ -11,7 +11,19 @@ import typer
 from openflan.cli.output import next_command, print_example, print_json
 from openflan.cli.task_figures import figures
 from openflan.cli.task_review import review
-from openflan.cli.task_rows import COLUMNS, Listed, checked, missing, of_entry, of_task, print_counted, print_lines
+from openflan.cli.task_rows import (
+    COLUMNS,
+    EMBEDDED_COLUMNS,
+    Listed,
+    checked,
+    held_apart,
+    missing,
+    of_entry,
+    of_task,
+    print_counted,
+    print_lines,
+    with_example,
+)
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, counts, find, how_to_get, language, real_name, resolve
 from openflan.tasks.reach import reach
@@ -51,13 +63,15 @@ def list_(
             raise InputError("--counts counts the whole collection; give it without filters and --data")
         print_counted(counts(), as_json)
         return
-    listed = _reachable(data, submixture) if data else _known(submixture, held_out)
+    listed = [row for row in (_reachable(data, submixture) if data else _known(submixture, held_out)) if submixture in (None, row.submixture)]
     spoken = language(language_) if language_ else None
+    if category is not None and not any(category.lower() in row.category.lower() for row in listed):
+        known = sorted({row.category for row in listed})
+        raise InputError(f"no category holds `{category}`{did_you_mean(category, known) or f'; there are {len(known)}, such as {known[0]}' if known else ''}")
     chosen = [
         row
         for row in listed
-        if (submixture is None or row.submixture == submixture)
-        and (category is None or category.lower() in row.category.lower())
+        if (category is None or category.lower() in row.category.lower())
         and (dataset is None or dataset.lower() in row.dataset.lower())
         and (spoken is None or spoken in row.languages)
         and (not held_out or row.held_out is not None)
@@ -66,7 +80,10 @@ def list_(
         print_json([row.described for row in chosen])
         return
     title = f"{len(chosen):,} tasks of {len({row.dataset for row in chosen})} datasets in {len({row.category for row in chosen})} categories"
-    print_lines(title, COLUMNS, [row.cells for row in chosen])
+    if chosen and all(row.example for row in chosen):
+        print_lines(title, EMBEDDED_COLUMNS, [row.embedded_cells for row in chosen])
+    else:
+        print_lines(title, COLUMNS, [row.cells for row in chosen])
     next_command("openflan tasks show TASK --style few-shot")
 
 
@@ -97,25 +114,37 @@ def show(
         print_json([{"inputs": one.inputs, "targets": one.targets, "answer": one.answer, **one.provenance()} for one in shown])
         return
     for one in shown:
-        print_example(one)
+        print_example(one, more={"split": task.split, "held out": task.held_out})
         if one.style != wanted:
             typer.echo(f"({task.name} has no {wanted.name} form; this is the nearest)\n", err=True)
 
 
 @app.command("check")
-def check(data: Path | None = _DATA, as_json: bool = _JSON) -> None:
+def check(
+    data: Path | None = _DATA,
+    submixture: str | None = typer.Option(None, help="Only this submixture."),
+    wordings: Path | None = typer.Option(None, help="A YAML file of wordings for the embedded world, looked through for answers that they give away."),
+    as_json: bool = _JSON,
+) -> None:
     """Open every task that can be reached, render one row of each, and say what works, what is missing and what is broken.
 
-    Example: `openflan tasks check --data FOLDER`
+    Of the embedded world also: whether anything held out shows in its instructions or in its plain text, and whether a wording gives an answer away.
+
+    Examples: `openflan tasks check --data FOLDER`, `openflan tasks check --submixture microflan --wordings FILE`
     """
+    if data is not None and wordings is not None:
+        raise InputError("--wordings looks through wordings for the embedded world, which has no --data; leave one out")
     if data is None:
-        results = [checked(name, lambda task=task: task) for name, task in _embedded().items()]  # type: ignore[misc]
-        absent = missing(SUBMIXTURES, present=set(), most=0)
+        _known_submixture(submixture)
+        chosen = {name: task for name, task in _embedded().items() if submixture in (None, task.submixture)}
+        results = [checked(name, lambda task=task: task) for name, task in chosen.items()]  # type: ignore[misc]
+        results += held_apart(chosen, load_wordings(wordings) if wordings else []) if chosen else []
+        absent = missing([name for name in SUBMIXTURES if submixture in (None, name)], present=set(), most=0)
     else:
-        found = reach(data)
+        found = reach(data, submixture)
         results = [checked(task.name, task.open) for task in found]
         present = {task.name for task in found} & catalogue().keys()
-        begun = [submixture for submixture in SUBMIXTURES if any(name.startswith(f"{submixture}/") for name in present)]
+        begun = [one for one in SUBMIXTURES if any(name.startswith(f"{one}/") for name in present)]
         absent = missing(begun, present=present, most=None if as_json else 20)
     results += absent
     if as_json:
@@ -132,11 +161,16 @@ def check(data: Path | None = _DATA, as_json: bool = _JSON) -> None:
 
 def _known(submixture: str | None, held_out: bool) -> list[Listed]:
     """The catalogue and the embedded world."""
+    _known_submixture(submixture)
+    embedded = [] if submixture in SUBMIXTURES else [with_example(task) for task in _embedded().values() if submixture in (None, task.submixture)]
+    return [*map(of_entry, find(held_out=held_out)), *embedded]
+
+
+def _known_submixture(submixture: str | None) -> None:
+    """Raises InputError for a submixture that is neither in the catalogue nor embedded, with the nearest name."""
     if submixture is not None and submixture not in SUBMIXTURES and submixture not in EMBEDDED:
         known = [*SUBMIXTURES, *EMBEDDED]
         raise InputError(f"no submixture `{submixture}`{did_you_mean(submixture, known) or '; there are ' + ', '.join(known)}; for your own rows give --data")
-    embedded = [] if submixture in SUBMIXTURES else [of_task(task) for task in _embedded().values()]
-    return [*map(of_entry, find(held_out=held_out)), *embedded]
 
 
 def _reachable(data: Path, submixture: str | None) -> list[Listed]:

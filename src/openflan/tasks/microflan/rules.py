@@ -26,21 +26,15 @@ Pairs: TypeAlias = Callable[[Draws], list[tuple[str, str]]]
 
 def rule_skills(world: World) -> Iterator[Skill]:
     """What something becomes, after three examples of the same rule."""
-    numbers: tuple[tuple[str, Callable[[int], int]], ...] = (
-        ("rule_next", lambda number: number + 1),
-        ("rule_before", lambda number: number - 1),
-        ("rule_ten", lambda number: number + 10),
-        ("rule_double", lambda number: 2 * number),
+    for name, factor, more in (("rule_next", 1, 1), ("rule_before", 1, -1), ("rule_ten", 1, 10), ("rule_double", 2, 0)):
+        yield _rule(name, partial(_number_pairs, factor, more))
+    orders: tuple[tuple[str, slice], ...] = (
+        ("rule_first", slice(0, 1)),
+        ("rule_last", slice(-1, None)),
+        ("rule_reverse", slice(None, None, -1)),
     )
-    for name, compute in numbers:
-        yield _rule(name, partial(_number_pairs, compute))
-    orders: tuple[tuple[str, Callable[[list[str]], str]], ...] = (
-        ("rule_first", lambda drawn: drawn[0]),
-        ("rule_last", lambda drawn: drawn[-1]),
-        ("rule_reverse", lambda drawn: joined(drawn[::-1])),
-    )
-    for name, order in orders:
-        yield _rule(name, partial(_list_pairs, order))
+    for name, kept in orders:
+        yield _rule(name, partial(_list_pairs, kept))
     yield _rule("rule_opposite", partial(_drawn_pairs, [pair for one, other in OPPOSITES for pair in ((one, other), (other, one))]))
     for function in world.functions:
         if function.word in ("colour", "food", "Tovi", "Lenko"):
@@ -75,14 +69,14 @@ def _becomes(pairs: Pairs, _: int, draws: Draws) -> Item:
     return Item(f"What does {argument} become?", f"by this rule {argument} becomes {{value}}", answer, others, context)
 
 
-def _number_pairs(compute: Callable[[int], int], draws: Draws) -> list[tuple[str, str]]:
-    return [(str(number + 1), str(compute(number + 1))) for number in draws.distinct(SHOWN + 1, 20)]
+def _number_pairs(factor: int, more: int, draws: Draws) -> list[tuple[str, str]]:
+    return [(str(number + 1), str(factor * (number + 1) + more)) for number in draws.distinct(SHOWN + 1, 20)]
 
 
-def _list_pairs(order: Callable[[list[str]], str], draws: Draws) -> list[tuple[str, str]]:
+def _list_pairs(kept: slice, draws: Draws) -> list[tuple[str, str]]:
     count = 2 + draws.below(2)
     lists = [words(draws, count) for _ in range(SHOWN + 1)]
-    return [(joined(drawn), order(drawn)) for drawn in lists]
+    return [(joined(drawn), joined(drawn[kept])) for drawn in lists]
 
 
 def _drawn_pairs(facts: list[tuple[str, str]], draws: Draws) -> list[tuple[str, str]]:
