@@ -14,7 +14,7 @@ from typing import Literal, cast
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, MODES, find_benchmark
+from openflan.evaluation.catalogue import BENCHMARKS, EMBEDDED, MODES, find_benchmark
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.microflan import microflan_benchmark
 from openflan.evaluation.microflan_probes import NAME as PROBES

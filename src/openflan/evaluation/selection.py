@@ -7,12 +7,9 @@ from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, SUITES, Mode, find_benchmark, find_mode, find_suite
+from openflan.evaluation.catalogue import BENCHMARKS, EMBEDDED, SUITES, Mode, find_benchmark, find_mode, find_suite
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.own import is_own, own_benchmark
-
-EMBEDDED = ("microflan", "microflan-dev", "microflan-probes")
-"""Benchmarks of the embedded world, which need no data: the test set, the set for choices, and what a base knows."""
 
 NAMES = ", ".join([*BENCHMARKS, *EMBEDDED])
 OWN_HELP = "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: {question}\\nA:') and `target` (a field of the data)"
@@ -93,8 +90,8 @@ def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> N
 
 def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None) -> Benchmark:
     from openflan.evaluation.tasks import task_benchmark
-    from openflan.tasks.reach import reach
     from openflan.tasks import sources
+    from openflan.tasks.reach import reach
     from openflan.tasks.task import select
 
     submixture = pattern.partition("/")[0]
