@@ -83,7 +83,7 @@ class JoinedTexts:
 
     def salient(self, number: int) -> Span | None:
         part, within = self._find(number)
-        return salient_span(self._parts[part], within)
+        return salient_span(part, within)
 
     def _find(self, number: int) -> tuple[Texts, int]:
         if not 0 <= number < len(self):
