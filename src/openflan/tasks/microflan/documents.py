@@ -12,20 +12,22 @@ from itertools import accumulate
 from openflan.errors import InputError, did_you_mean
 from openflan.randomness import Draws, combine
 from openflan.tasks.microflan.ordinary import ordinary_sentence
+from openflan.tasks.microflan.recall import recalled
 from openflan.tasks.microflan.text import sources
 from openflan.tasks.microflan.world import world
 from openflan.tasks.records import Record
 
 KINDS = (
     *("attributes", "relations", "places", "words", "linked", "numbers", "comparisons", "terms"),
-    *("sharing", "lists", "reading", "rules", "formats", "steps", "ordinary"),
+    *("sharing", "lists", "reading", "rules", "formats", "steps", "recall", "ordinary"),
 )
 
 SHARES: Mapping[str, tuple[float, ...]] = {
-    "": (0.06, 0.03, 0.03, 0.05, 0.03, 0.06, 0.04, 0.05, 0.01, 0.26, 0.17, 0.12, 0.05, 0.03, 0.01),
-    "facts": (0.12, 0.06, 0.05, 0.06, 0.04, 0.09, 0.05, 0.08, 0.02, 0.20, 0.08, 0.06, 0.04, 0.04, 0.01),
+    "": (0.05, 0.03, 0.03, 0.04, 0.03, 0.06, 0.04, 0.05, 0.01, 0.17, 0.18, 0.12, 0.03, 0.03, 0.12, 0.01),
+    "lists": (0.06, 0.03, 0.03, 0.05, 0.03, 0.06, 0.04, 0.05, 0.01, 0.26, 0.17, 0.12, 0.05, 0.03, 0.0, 0.01),
+    "facts": (0.12, 0.06, 0.05, 0.06, 0.04, 0.09, 0.05, 0.08, 0.02, 0.20, 0.08, 0.06, 0.04, 0.04, 0.0, 0.01),
 }
-"""How often a document is of each of KINDS, by the name of the mix: `embedded:microflan` or `embedded:microflan/facts`, which is where to begin."""
+"""How often a document is of each of KINDS, by the name of the mix: `embedded:microflan`, or `embedded:microflan/facts` to begin with."""
 
 DOCUMENTS = 1 << 24
 
@@ -50,8 +52,8 @@ class WorldText:
         kind = next(name for name, upto in self._kinds if point < upto)
         if kind == "ordinary":
             return {"text": ordinary_sentence(draws)}
-        source = self._sources[kind]
-        sentence = source.make(draws.below(source.size), draws)
+        source = self._sources.get(kind)
+        sentence = source.make(draws.below(source.size), draws) if source else recalled(draws)
         return {"text": sentence.text, "salient": [sentence.begin, sentence.end]}
 
     def __iter__(self) -> Iterator[Record]:
