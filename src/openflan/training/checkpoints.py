@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial as bind
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,9 @@ def save_model(folder: Path, model: Any, tokenizer: Any, world: World = ALONE) -
             for first in range(0, len(files), world.size):
                 some = files[first : first + world.size]
                 tensors = gather(values, some, world.rank)
-                world.together(lambda some=some, tensors=tensors: write_files(partial, some, tensors, world.rank))
-            world.told(lambda: (save_configuration(model, partial), write_index(partial, files)))
+                world.together(bind(write_files, partial, some, tensors, world.rank))
+            world.told(bind(save_configuration, model, partial))
+            world.told(bind(write_index, partial, files))
         world.told(lambda: tokenizer.save_pretrained(partial))
 
 
@@ -174,7 +176,7 @@ def newest(folder: Path, world: World = ALONE) -> Path | None:
     """The newest checkpoint that is intact, or None; warns of every damaged one. Every rank must call it, and reads its part of the files."""
     for step in reversed(world.told(lambda: steps(folder))):
         path = folder / f"step-{step}"
-        damage = next((found for found in world.together(lambda path=path: _damage(path, world)) if found is not None), None)
+        damage = next((found for found in world.together(bind(_damage, path, world)) if found is not None), None)
         if damage is None:
             return path
         if world.main:
@@ -220,12 +222,13 @@ def restore_weights(path: Path, model: Any) -> None:
     for name, value in _lasting(model):
         places.setdefault(id(value), (value, []))[1].append((names or {}).get(name, name))
     unexpected = tensors.keys() - {name for _, known in places.values() for name in known}
-    fitting = [(value, known[0], next((name for name in known if name in tensors), None)) for value, known in places.values()]
-    misfits = [known for value, known, name in fitting if name is None or tuple(tensors[name].shape) != tuple(value.shape)]
+    # Under the first name where none is stored, for the message.
+    fitting = {next((name for name in known if name in tensors), known[0]): value for value, known in places.values()}
+    misfits = [name for name, value in fitting.items() if name not in tensors or tuple(tensors[name].shape) != tuple(value.shape)]
     if unexpected or misfits:
         raise InputError(f"{path}: its weights do not fit this model ({', '.join([*sorted(unexpected), *misfits][:3])}, ...); start anew with --restart")
-    for value, _, name in fitting:
-        fill(value, tensors[str(name)])
+    for name, value in fitting.items():
+        fill(value, tensors[name])
 
 
 def statistics_of(path: Path) -> dict[str, Whole]:

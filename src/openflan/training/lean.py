@@ -32,7 +32,7 @@ def load_on_main(load: Callable[[], Any], world: World) -> Any:
     model = world.told(bare)
     for name, parameter in model.named_parameters():
         if name in weights:
-            torch.utils.swap_tensors(parameter, weights[name])
+            torch.utils.swap_tensors(parameter, weights[name])  # type: ignore[no-untyped-call]
     return model
 
 
@@ -41,7 +41,7 @@ def take_weights(model: Any) -> dict[str, nn.Parameter]:
     taken = {}
     for name, parameter in model.named_parameters():
         taken[name] = nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad)
-        torch.utils.swap_tensors(parameter, taken[name])
+        torch.utils.swap_tensors(parameter, taken[name])  # type: ignore[no-untyped-call]
     return taken
 
 
@@ -53,7 +53,7 @@ def give_weights(root: nn.Module, model: Any, weights: dict[str, nn.Parameter], 
         # Buffers are there.
         return torch.empty_like(tensor, device=world.device) if tensor.is_meta else tensor
 
-    root._apply(placed)
+    root._apply(placed)  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         mine = weights.pop(name)
         full = mine.detach().to(world.device).contiguous() if world.main else torch.empty(parameter.shape, dtype=parameter.dtype, device=world.device)

@@ -66,13 +66,14 @@ class World:
         """What `get` gives on the main rank, which alone calls it; what it raises there is raised on all."""
         if self.size == 1:
             return get()
-        mine = _tried(get) if self.main else (None, None)
-        sent = [(None if mine[1] else mine[0], _conveyed(mine[1]))]
+        mine: tuple[Any, Exception | None] = _tried(get) if self.main else (None, None)
+        sent = [(mine[0], _conveyed(mine[1]))]
         dist.broadcast_object_list(sent, src=0, group=self.talk)
         value, error = mine if self.main else sent[0]
         if error is not None:
             raise error
-        return value
+        found: T = value
+        return found
 
     def together(self, do: Callable[[], T]) -> list[T]:
         """What `do` gives on each rank, once it is done on all; what it raises on one is raised on all."""
