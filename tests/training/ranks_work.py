@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from openflan.errors import OpenflanError
 from openflan.mixture.build import open_mixture
-from openflan.models import load
+from openflan.models import load, staged
 from openflan.models.packed import Packing
 from openflan.packing.plan import Plan
 from openflan.recipe.load import load_recipe
@@ -52,7 +52,15 @@ CASES: dict[str, dict[str, Any]] = {
     "llama-float64-recomputed": {"batch_size": 4, "activation_checkpointing": "full", "z_loss": 1e-3},
 }
 """KIND-DTYPE with the packing, if it is not flat, or a word more."""
-QUICK: dict[str, dict[str, Any]] = {"t5-float64-quick": {"batch_size": 3, "steps": 6, "clip_norm": 0.5}, "llama-float64-quick": {"batch_size": 5, "steps": 6}}
+
+QUICK: dict[str, dict[str, Any]] = {
+    "t5-float64-quick": {"batch_size": 3, "steps": 6, "clip_norm": 0.5},
+    "llama-float64-quick": {"batch_size": 5, "steps": 6},
+    "t5-float64-quick-buckets": {"batch_size": 3, "steps": 4},
+    "t5-bf16-quick-buckets": {"batch_size": 3, "steps": 4, "precision": "bf16"},
+    "llama-float64-quick-buckets": {"batch_size": 3, "steps": 4},
+}
+"""The same, also with the attention that a GPU has."""
 
 
 class Norm(nn.Module):
@@ -129,8 +137,14 @@ def run_case(place: Path, case: str, folder: Path, world: World, nudge: float = 
     with torch.no_grad():
         next(model.parameters())[7, 3] += nudge
     folder.mkdir(parents=True, exist_ok=True)
-    with spied(folder / f"seen-{world.rank}.jsonl", world):
-        train(wanted, Run(folder), model, tokenizer, plan_from, packing=packing, world=world, label="")
+    by_device = staged.attending_on
+    if case.endswith("buckets"):
+        staged.attending_on = lambda device: "buckets"
+    try:
+        with spied(folder / f"seen-{world.rank}.jsonl", world):
+            train(wanted, Run(folder), model, tokenizer, plan_from, packing=packing, world=world, label="")
+    finally:
+        staged.attending_on = by_device
     ends = {name: whole(value.detach()).clone() for name, value in model.named_parameters(remove_duplicate=False)}
     if world.main:
         save_file(ends, folder / "end.safetensors")

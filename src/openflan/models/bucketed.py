@@ -16,7 +16,7 @@ Shape suffixes as in `packing.buckets`; H query heads, G key heads, C channels o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -48,11 +48,15 @@ class BucketTensors(NamedTuple):
 
 def tensors_of(buckets: Buckets, prefixes: Any = None) -> BucketTensors:
     """On the CPU. `prefixes` (N) are in the documents' own order."""
-    queries = [torch.from_numpy(array) for array in (buckets.query_slots_S, buckets.query_padding_S, buckets.query_places_Q)]
+
+    def side(slots: Any, padding: Any, places: Any) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.from_numpy(slots), torch.from_numpy(padding), torch.from_numpy(places)
+
+    queries = side(buckets.query_slots_S, buckets.query_padding_S, buckets.query_places_Q)
     itself = buckets.key_slots_Z is buckets.query_slots_S
-    keys = queries if itself else [torch.from_numpy(array) for array in (buckets.key_slots_Z, buckets.key_padding_Z, buckets.key_places_K)]
+    keys = queries if itself else side(buckets.key_slots_Z, buckets.key_padding_Z, buckets.key_places_K)
     ordered = None if prefixes is None else torch.from_numpy(prefixes[buckets.order_N])
-    return BucketTensors(torch.from_numpy(buckets.shapes_B3), *queries, *keys, ordered, buckets.area)  # type: ignore[arg-type]
+    return BucketTensors(torch.from_numpy(buckets.shapes_B3), *queries, *keys, ordered, buckets.area)
 
 
 def attend_in_buckets(
@@ -131,7 +135,7 @@ def attend_buckets(
                 # A kernel is chosen by what needs a gradient, and another kernel than the backward's would drop other pairs.
                 states, added = _leaves(states, added)
             with torch.set_grad_enabled(dropout > 0):
-                part.of_queries(out).copy_(_attended(*states, added, how))
+                part.of_queries(out).copy_(_attended(states, added, how))
         return out.index_select(0, query_places)
 
 
@@ -168,13 +172,13 @@ def _attend_buckets_backward(
         given = [query.index_select(0, query_slots), *(states.index_select(0, key_slots) for states in (key, value))]
         arriving = gradient.to(query.dtype).index_select(0, query_slots).masked_fill_(query_padding[:, None, None], 0)
         found = [torch.empty_like(states) for states in given]
-        by_pair = None if bias is None else bias.new_zeros((len(bias), longest, longest))
+        by_pair = None if bias is None else at_least_float32(bias).new_zeros((len(bias), longest, longest))
         for part in _parts(shapes):
             states = [part.of_queries(given[0]), part.of_keys(given[1]), part.of_keys(given[2])]
             states, added = _leaves(states, _added(part, how, states[0], pairs, key_padding, prefixes))
             wanted = states if added is None or not added.requires_grad else [*states, added]
             with torch.enable_grad():
-                attended = _attended(*states, added, how)
+                attended = _attended(states, added, how)
             gradients = torch.autograd.grad(attended, wanted, part.of_queries(arriving))
             for into, d_states in zip((part.of_queries(found[0]), part.of_keys(found[1]), part.of_keys(found[2])), gradients[:3], strict=True):
                 into.copy_(d_states)
@@ -190,7 +194,7 @@ torch.library.define(_BACKWARD, torch.library.infer_schema(_attend_buckets_backw
 torch.library.impl(_BACKWARD, "default", _attend_buckets_backward)
 
 
-@torch.library.register_fake(_BACKWARD)
+@torch.library.register_fake(_BACKWARD)  # type: ignore[untyped-decorator]
 def _(gradient: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     like = [torch.empty_like(states, memory_format=torch.contiguous_format) for states in (query, key, value)]
     return like[0], like[1], like[2], query.new_empty((0,), dtype=torch.float32) if bias is None else torch.empty_like(bias)
@@ -234,10 +238,12 @@ class _Part:
 
     def of_queries(self, slots: Tensor) -> Tensor:
         """(S, heads, C) as this bucket's (documents, heads, queries, C), a view."""
-        return slots[self.query_slot : self.query_slot + self.documents * self.queries].unflatten(0, (self.documents, self.queries)).transpose(1, 2)
+        own = slots[self.query_slot : self.query_slot + self.documents * self.queries]
+        return own.view(self.documents, self.queries, *slots.shape[1:]).transpose(1, 2)
 
     def of_keys(self, slots: Tensor) -> Tensor:
-        return slots[self.key_slot : self.key_slot + self.documents * self.keys].unflatten(0, (self.documents, self.keys)).transpose(1, 2)
+        own = slots[self.key_slot : self.key_slot + self.documents * self.keys]
+        return own.view(self.documents, self.keys, *slots.shape[1:]).transpose(1, 2)
 
 
 def _parts(shapes: Tensor) -> Iterator[_Part]:
@@ -273,11 +279,12 @@ def _added(part: _Part, how: _How, query: Tensor, pairs: Tensor | None, key_padd
     return visible[:, None]
 
 
-def _attended(query: Tensor, key: Tensor, value: Tensor, added: Tensor | None, how: _How) -> Tensor:
-    """(documents, H, queries, C) of one bucket."""
+def _attended(states: Sequence[Tensor], added: Tensor | None, how: _How) -> Tensor:
+    """(documents, H, queries, C) of the queries, keys and values of one bucket."""
+    query, key, value = states
     if query.shape[1] != key.shape[1] and added is not None:
         # Fused kernels take fewer key heads only without a mask.
-        key, value = (states.repeat_interleave(query.shape[1] // states.shape[1], 1) for states in (key, value))
+        key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (key, value))
     if not how.softcap:
         settings: dict[str, Any] = {"dropout_p": how.dropout, "is_causal": added is None, "scale": how.scale}
         return functional.scaled_dot_product_attention(query, key, value, added, **settings, enable_gqa=query.shape[1] != key.shape[1])

@@ -141,12 +141,12 @@ def _attend_in_buckets(
     softcap: float | None,
 ) -> Tensor:
     kind = query_1HLC.device.type
-    states = [one[0].transpose(0, 1) for one in (query_1HLC, key_1GLC, value_1GLC)]
+    query, key, value = (one[0].transpose(0, 1) for one in (query_1HLC, key_1GLC, value_1GLC))
     if torch.is_autocast_enabled(kind):
         # As autocast does with scaled_dot_product_attention; norms of queries and keys may have left them in float32.
-        states = [one.to(torch.get_autocast_dtype(kind)) for one in states]
+        query, key, value = (one.to(torch.get_autocast_dtype(kind)) for one in (query, key, value))
     scale = query_1HLC.shape[-1] ** -0.5 if scaling is None else scaling
-    return attend_in_buckets(*states, buckets, causal=True, scale=scale, dropout=dropout, window=window, softcap=softcap)[None]
+    return attend_in_buckets(query, key, value, buckets, causal=True, scale=scale, dropout=dropout, window=window, softcap=softcap)[None]
 
 
 def _visible(length: int, prefix: int, window: int | None, device: torch.device) -> Tensor | None:

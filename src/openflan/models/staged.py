@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ def _each(staged: Staged, move: Callable[[Tensor], Tensor]) -> Staged:
         return moved[id(tensor)]
 
     def of(buckets: BucketTensors) -> BucketTensors:
-        found = {name: once(value) for name, value in buckets._asdict().items() if isinstance(value, Tensor) and name != "shapes"}
+        found: dict[str, Any] = {name: once(value) for name, value in buckets._asdict().items() if isinstance(value, Tensor) and name != "shapes"}
         return buckets._replace(**found)
 
     return Staged(staged.batch, {name: once(tensor) for name, tensor in staged.tensors.items()}, tuple(of(one) for one in staged.buckets))
