@@ -60,6 +60,27 @@ def test_exemplars_without_room_are_dropped_and_shown(llama: Path, data: Path, t
     assert f"{found['exemplars_dropped']} exemplars did not fit and were left out of 1 prompts" in done.stdout
 
 
+def test_a_context_that_the_benchmarks_own_length_fills_leaves_it_unanswered(llama: Path, data: Path, tmp_path: Path) -> None:
+    """64 positions, and MMLU's rationales have 512: a suite goes on; asked for in so many words it is an error."""
+    arguments = ["--benchmark", "mmlu", "--mode", "cot", "--data", data, "--limit", 1, "--subset", "virology", "--run", tmp_path]
+    done = openflan("evaluate", llama, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "1 prompts do not fit the model" in done.stdout
+    refused = openflan("evaluate", llama, *arguments, "--max-tokens", 64)
+    assert (refused.returncode, "64 tokens to generate leave no room" in refused.stderr) == (2, True)
+
+
+def test_restart_forgets_what_was_generated(t5: Path, own: Path, tmp_path: Path) -> None:
+    arguments = ["--benchmark", own, "--run", tmp_path]
+    first = openflan("evaluate", t5, *arguments, "--max-tokens", 3)
+    assert first.returncode == 0, first.stderr
+    other = openflan("evaluate", t5, *arguments, "--max-tokens", 2)
+    assert (other.returncode, "`--restart`" in other.stderr) == (2, True)
+    again = openflan("evaluate", t5, *arguments, "--max-tokens", 2, "--restart")
+    assert again.returncode == 0, again.stderr
+    assert "2 generations, 4 tokens in" in again.stderr
+
+
 def test_a_file_of_ones_own_is_a_benchmark(t5: Path, own: Path, tmp_path: Path) -> None:
     done = openflan("evaluate", t5, "--benchmark", own, "--max-tokens", 3, "--run", tmp_path, "--json")
     assert done.returncode == 0, done.stderr

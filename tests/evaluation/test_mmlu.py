@@ -197,6 +197,6 @@ def test_the_mean_over_questions_stands_beside_the_mean_over_subjects() -> None:
     assert interval["ci95"] == pytest.approx([100 * (centre - reach) / (1 + z * z / n), 100 * (centre + reach) / (1 + z * z / n)], abs=1e-3)
     some = score_file([line for line in lines if '"virology"' in line], mmlu_benchmark("direct"), partial=True)
     assert some["average_over_questions"] == some["average"] == pytest.approx(100 * right["virology"] / sizes["virology"])
-    assert "average_over_questions" not in score_file(
-        [json.dumps({"task": "en", "index": 0, "generation": "5", "target": "5"})], mgsm_benchmark(), partial=True
-    )
+    other = json.dumps({"task": "en", "index": 0, "generation": "5", "target": "5"})
+    other = json.dumps({"task": "en", "index": 0, "generation": "5", "target": "5"})
+    assert "average_over_questions" not in score_file([other], mgsm_benchmark(), partial=True)

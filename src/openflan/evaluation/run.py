@@ -17,7 +17,7 @@ from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
 from openflan.evaluation.shares import ALONE, Processes, own_part, own_share, parts_of, put_together
-from openflan.evaluation.shots import fitted
+from openflan.evaluation.shots import Measuring, fitted
 from openflan.inference.protocol import Engine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
 
 _HASH_DIGITS = 16
@@ -77,16 +77,20 @@ def generate_to(
     """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of those in `subset`; in the end its lines
     stand in the order of the requests.
 
-    Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first. `progress(done, total)` is called at the start and
-    after every generation of this process, whose share `total` counts beside what was there. A question some of whose samples are there is asked as a
-    whole again, and so is its chunk (`shares.py`); what is there stays. Every process of `world` must call this, with the same arguments, and returns
-    when all are done. Raises InputError if the file belongs to another benchmark, model, prompt or decoding, or if likelihoods are asked of a
-    benchmark without options or an engine that has none.
+    Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first; a context that the benchmark's own `max_tokens`
+    fill leaves all of it unanswered. `progress(done, total)` is called at the start and after every generation of this process, whose share `total`
+    counts beside what was there. A question some of whose samples are there is asked as a whole again, and so is its chunk (`shares.py`); what is there
+    stays. Every process of `world` must call this, with the same arguments, and returns when all are done.
+
+    Raises InputError if the file belongs to another benchmark, model, prompt or decoding, if `max_tokens` leave no room for a prompt, or if likelihoods
+    are asked of a benchmark without options or an engine that has none.
     """
     if path.suffix == ".gz":
         raise InputError(f"{path}: generations are appended to plain .jsonl; compress the file when it is finished")
     if limit is not None and limit < 1:
         raise InputError(f"`--limit {limit}` leaves nothing to evaluate: expected at least 1")
+    if max_tokens is not None and isinstance(engine, Measuring) and not engine.fits("?", max_tokens):
+        raise InputError(f"{max_tokens} tokens to generate leave no room for a prompt in this model's context: lower `--max-tokens`")
     room = max_tokens or benchmark.max_tokens
     examples = [fitted(example, engine, room) for task in chosen_tasks(benchmark, subset) for example in benchmark.examples(task)[:limit]]
     questions = [_question(benchmark, one, room, decoding) for one in examples]

@@ -203,7 +203,7 @@ class HuggingFaceEngine:
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Completions as they finish; prompts that do not fit come first of all, as `too-long` with no text. Equal requests are computed once.
 
-        Raises InputError if `max_tokens` leaves no room for a prompt, or a request makes no sense.
+        Raises InputError if a request makes no sense.
         """
         from openflan.inference.batching import prompts_of
         from openflan.inference.ending import Ending
@@ -301,13 +301,10 @@ class HuggingFaceEngine:
                 yield from _answered([(prompt, indices, options)], [score_plain(self.model, prompt.ids, options, prefix=self.prefix)])
 
     def _room(self, max_tokens: int) -> int:
-        """The most tokens of a prompt when `max_tokens` are to follow."""
+        """The most tokens of a prompt when `max_tokens` are to follow; 0 or less if these alone fill the context."""
         if max_tokens < 1:
             raise InputError(f"max_tokens is {max_tokens}, expected at least 1")
-        room = self.context if self.seq2seq else self.context - max_tokens
-        if room < 1:
-            raise InputError(f"{max_tokens} tokens to generate leave no room for a prompt in a context of {self.context}: lower --max-tokens")
-        return room
+        return self.context if self.seq2seq else self.context - max_tokens
 
 
 def _answered(chunk: Sequence[tuple[Prompt, list[int], list[list[int]]]], scores: Sequence[list[float]]) -> Iterator[tuple[int, OptionScores]]:
