@@ -96,7 +96,7 @@ class Skill:
             yield self._task(seed, form, form, held_out, self.split)
         if self.name in PROBED:
             for form, split in HELD_OUT_FORMS.items():
-                yield self._task(seed, form, form, "form", split)  # type: ignore[arg-type]
+                yield self._task(seed, form, form, "form", split)
             for ending, split in REWORDED.items():
                 yield self._task(seed, "qa", ending, "wording", split)
 

@@ -51,7 +51,7 @@ def joined(items: Sequence[int] | Sequence[str]) -> str:
 def wrong_orders(right: Sequence[int] | Sequence[str], join: Callable[[Sequence[int] | Sequence[str]], str] = joined) -> tuple[str, ...]:
     """Three wrong orders of the same items (of two items there is but one): neighbours at either end are swapped, or all are moved round."""
     wrong = ([right[1], right[0], *right[2:]], [*right[:-2], right[-1], right[-2]], [*right[1:], right[0]])
-    return tuple(dict.fromkeys(join(order) for order in wrong))  # type: ignore[arg-type]
+    return tuple(dict.fromkeys(join(order) for order in wrong))
 
 
 def _skill(name: str, category: str, item: Callable[[int, Draws], Item], forms: tuple[Form, ...] | None = None) -> Skill:

@@ -54,7 +54,7 @@ HELD_OUT_SKILLS: Mapping[str, Split] = {
 }
 """Operations that plain text states and no instruction asks for."""
 
-HELD_OUT_FORMS: Mapping[str, Split] = {"echo": "test", "either": "dev"}
+HELD_OUT_FORMS: Mapping[Literal["echo", "either"], Split] = {"echo": "test", "either": "dev"}
 
 REWORDED: Mapping[str, Split] = {"reworded": "test", "reworded_dev": "dev"}
 """Tasks of a known form that wordings of their own ask."""
