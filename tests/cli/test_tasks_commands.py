@@ -89,6 +89,30 @@ def test_the_table_has_a_line_for_every_task() -> None:
     assert all(line.startswith("niv2/task") for line in lines)
 
 
+def test_the_embedded_world_is_listed_with_wordings_splits_and_examples() -> None:
+    found = listed("--submixture", "microflan")
+    assert len([task for task in found if task["split"] == "train"]) >= 200
+    assert len({task["category"] for task in found}) >= 20
+    assert {(task["split"], task["held_out"] is None) for task in found} == {("train", True), ("dev", False), ("test", False)}
+    assert all(len(task["wordings"]) >= 4 and task["example"]["inputs"] and task["example"]["targets"] for task in found)
+    (boss,) = [task for task in found if task["name"] == "microflan/relation_boss-qa"]
+    assert boss["example"]["inputs"] == "Who is the boss of Ann?"
+    assert "plain" in boss["wordings"]
+
+
+def test_the_table_of_the_embedded_world_shows_them_too() -> None:
+    done = openflan("tasks", "list", "--submixture", "microflan", "--category", "two-hop")
+    _, header, *lines = done.stdout.splitlines()
+    assert header.split() == ["task", "category", "rows", "split", "held", "out", "wordings", "example"]
+    assert any(" test  " in line and " composition " in line and "What is the " in line and " -> " in line for line in lines)
+
+
+def test_a_shown_task_says_its_split() -> None:
+    done = openflan("tasks", "show", "microflan/person_sport-qa")
+    assert "  split: test\n" in done.stdout
+    assert "  held out: skill\n" in done.stdout
+
+
 def test_counts_reconcile_with_the_paper() -> None:
     done = openflan("tasks", "list", "--counts")
     assert done.returncode == 0, done.stderr
@@ -152,6 +176,12 @@ def test_a_task_is_shown_from_a_folder_that_holds_broken_files(folder: Path) -> 
         (["show", "own/minee", "--data", "FOLDER"], "did you mean `own/mine`"),
         (["list", "--submixture", "nvi2"], "did you mean `niv2`"),
         (["list", "--language", "Swahilli"], "did you mean `swahili`"),
+        (["list", "--submixture", "microflan", "--category", "two hop facts"], "no category holds `two hop facts`; did you mean `two-hop facts`?"),
+        (["list", "--submixture", "cot", "--category", "xyzzy"], "no category holds `xyzzy`; there are"),
+        (["list", "--submixture", "microflann"], "did you mean `microflan`"),
+        (["show", "microflan/person_color-qa"], "did you mean `microflan/person_colour-qa`"),
+        (["check", "--submixture", "microflann"], "did you mean `microflan`"),
+        (["check", "--data", "FOLDER", "--wordings", "mine.yaml"], "leave one out"),
         (["list", "--counts", "--submixture", "cot"], "without filters"),
         (["check", "--data", "nowhere"], "no such file or folder"),
     ],
@@ -219,8 +249,19 @@ def test_without_data_the_embedded_world_works_and_each_submixture_is_one_line()
     assert {name: row["tasks"] for name, row in rows.items() if row["status"] == "missing"} == {"muffin/*": 80, "t0_sf/*": 193, "niv2/*": 1556, "cot/*": 9}
     works = {name for name, row in rows.items() if row["status"] == "works"}
     assert works
-    assert all(name.startswith(("microflan/", "microflan_text/")) for name in works)
+    assert {name for name in works if not name.startswith(("microflan/", "microflan_text/"))} == {"held apart", "wordings"}
     assert len(rows) == len(works) + 4
+
+
+def test_a_wording_that_gives_an_answer_away_is_named_and_a_leak_is_broken(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    head = 'tasks: ["microflan/person_pet-qa"]\nfields: [question, answer]\nwordings:\n'
+    file.write_text(head + '  - {id: tells, inputs: "{question} It is {answer}. Thank you.", targets: "{answer}"}\n')
+    done = openflan("tasks", "check", "--submixture", "microflan", "--wordings", file)
+    assert done.returncode == 1
+    assert f"{file}:4: wording `tells` gives away the answer: its inputs show `{{answer}}`" in done.stdout
+    assert "microflan/person_pet-qa, wording `tells`: `Thank you.` is a held-out wording" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.skipif(not (SHARED / "data" / "cot").is_dir(), reason="the public chain-of-thought files are not here")

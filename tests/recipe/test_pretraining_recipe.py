@@ -54,6 +54,11 @@ def test_a_recipe_of_the_other_kind_names_its_command(tmp_path: Path) -> None:
         ("pretraining.mean_span=3", "`mean_span` does not belong to `objective: prefix-lm`; leave it out"),
         ("pretraining.shares={r: 1}", "`shares` does not belong to `objective: prefix-lm`"),
         ("pretraining.corruption_rate=1.5", "`pretraining.corruption_rate`: expected less than 1"),
+        ("pretraining={objective: causal-lm, salient: 0.5}", "`salient` does not belong to `objective: causal-lm`; leave it out"),
+        ("pretraining={objective: ul2, salient: 0.5}", "`salient` does not belong to `objective: ul2`; leave it out"),
+        ("pretraining.salient=1.5", "`pretraining.salient`: expected"),
+        ("pretraining.salient=0.5", "`salient` needs `salient_field`"),
+        ("pretraining={salient: 0.5, salient_field: mark, pieces: joined}", "`salient` does not belong to `pieces: joined`"),
         ("validation.documents=0", "`validation.documents`: expected greater than 0"),
         ("pretraining.data=[]", "`pretraining.data`: expected at least one"),
         ("evaluation.every=3", "`evaluation` is not a key of a recipe"),
@@ -62,6 +67,14 @@ def test_a_recipe_of_the_other_kind_names_its_command(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said(override: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         load_pretrain_recipe(written(tmp_path, LEAST), [override])
+
+
+def test_marks_need_a_field_but_in_the_embedded_world(tmp_path: Path) -> None:
+    found = load_pretrain_recipe(written(tmp_path, LEAST), ["pretraining.data=embedded:microflan", "pretraining.salient=0.6"])
+    assert found.pretraining.data == [Path("embedded:microflan")]
+    assert (found.pretraining.salient, found.pretraining.salient_field) == (0.6, None)
+    marked = load_pretrain_recipe(written(tmp_path, LEAST), ["pretraining.salient=0.6", "pretraining.salient_field=mark"])
+    assert marked.pretraining.salient_field == "mark"
 
 
 def test_mixtures_take_shares_and_mode_tokens(tmp_path: Path) -> None:
@@ -78,9 +91,14 @@ def test_the_objectives_are_those_there_are() -> None:
 
 @pytest.mark.parametrize("name", pretraining_recipes())
 def test_packaged_recipes_need_text_only(name: str) -> None:
-    with pytest.raises(InputError, match=r"`pretraining.data` is missing"):
-        load_pretrain_recipe(name)
-    found = load_pretrain_recipe(name, ["pretraining.data=texts"])
+    """But for those that learn the embedded world, which need nothing."""
+    if name.startswith("microflan"):
+        found = load_pretrain_recipe(name)
+        assert found.pretraining.data == [Path("embedded:microflan")]
+    else:
+        with pytest.raises(InputError, match=r"`pretraining.data` is missing"):
+            load_pretrain_recipe(name)
+        found = load_pretrain_recipe(name, ["pretraining.data=texts"])
     assert isinstance(found, PretrainRecipe)
     assert found.name == name
 

@@ -44,9 +44,9 @@ def test_nothing_held_out_shows_in_the_rows_of_training_tasks() -> None:
 
 @pytest.mark.slow
 def test_nothing_held_out_shows_in_many_rows_and_renderings() -> None:
-    found = [f"{task.name}: {complaint}" for task in TRAINABLE.values() for row in sampled(task, 2_000) for complaint in LEAKS.in_instruction(shown(row))]
+    found = [f"{task.name}: {complaint}" for task in TRAINABLE.values() for row in sampled(task, 500) for complaint in LEAKS.in_instruction(shown(row))]
     assert found == []
-    assert split_complaints(rows=12, most=10_000) == []
+    assert split_complaints(rows=4, most=2_000) == []
 
 
 def test_the_rendered_split_is_kept() -> None:

@@ -60,14 +60,12 @@ def boxed(name: str) -> Path | None:
     """
     if not name.startswith(EMBEDDED):
         return None
-    box = Path(str(files("openflan") / "box"))
-    folder = box / name.removeprefix(EMBEDDED)
-    if not folder.is_dir():
-        known = sorted(path.name for path in box.iterdir() if path.is_dir())
-        raise InputError(
-            f"{name}: no such model comes with openflan{did_you_mean(folder.name, known) or '; there is ' + ', '.join(EMBEDDED + one for one in known)}"
-        )
-    return folder
+    box, wanted = Path(str(files("openflan") / "box")), name.removeprefix(EMBEDDED)
+    known = sorted(path.name for path in box.iterdir() if path.is_dir())
+    if wanted not in known:
+        hint = did_you_mean(name, [EMBEDDED + one for one in known]) or f"; there is {', '.join(EMBEDDED + one for one in known)}"
+        raise InputError(f"{name}: no such model comes with openflan{hint}")
+    return box / wanted
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -67,6 +67,10 @@ class Pretraining(Section):
         stated = next((name for name in unused if getattr(self, name) is not None), None)
         if stated is not None:
             raise ValueError(f"`{stated}` does not belong to `objective: {self.objective}`; leave it out")
+        if self.salient and self.pieces == "joined":
+            raise ValueError("`salient` does not belong to `pieces: joined`, where documents lose their places; leave one out")
+        if self.salient and self.salient_field is None and any(not str(place).startswith("embedded:") for place in self.data):
+            raise ValueError("`salient` needs `salient_field`, the field or column of `data` that holds the marks")
         return self
 
 

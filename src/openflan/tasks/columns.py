@@ -45,8 +45,8 @@ class Part:
 
 
 class ColumnRecords:
-    """The rows of one or more tables with the same columns. Only texts, numbers and lists of texts are read, and chat messages; an empty cell is as
-    if its column were not there."""
+    """The rows of one or more tables with the same columns. Only texts, numbers and lists of texts are read, chat messages, and lists of whole numbers
+    where such a column is asked for by name; an empty cell is as if its column were not there."""
 
     def __init__(self, parts: Sequence[Part], wanted: frozenset[str] | None = None, recent_bytes: int = RECENT_BYTES, *, raw: bool = False) -> None:
         """`wanted` are the only columns to be read; `raw` reads columns of any kind, empty cells as None.
@@ -203,7 +203,7 @@ def _arrow(path: Path) -> Part:
 def _readable(schema: Any, wanted: frozenset[str] | None) -> list[str]:
     """The columns that can be fields, in the table's order."""
     names = [name for name in schema.names if wanted is None or name in wanted]
-    return [name for name in names if name == _CHAT or _is_field(name, schema.field(name).type)]
+    return [name for name in names if name == _CHAT or _is_field(name, schema.field(name).type) or (wanted is not None and _is_span(schema.field(name).type))]
 
 
 def _is_field(name: str, kind: Any) -> bool:
@@ -213,6 +213,11 @@ def _is_field(name: str, kind: Any) -> bool:
     if types.is_dictionary(kind):
         kind = kind.value_type
     return any(test(kind) for test in (types.is_string, types.is_large_string, types.is_string_view, types.is_integer, types.is_floating))
+
+
+def _is_span(kind: Any) -> bool:
+    types = _pyarrow().types
+    return bool((types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)) and types.is_integer(kind.value_type))
 
 
 def _pyarrow() -> Any:

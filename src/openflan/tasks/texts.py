@@ -26,6 +26,9 @@ Span: TypeAlias = tuple[int, int]
 EMBEDDED = "embedded:microflan"
 """The plain text of the embedded world; `/MIX` after it asks for another mix of its kinds."""
 
+_MARKED_WITHIN = 100
+"""Rows, from the first, one of which has a mark where any has."""
+
 SUFFIXES = (".txt", ".jsonl", ".parquet", ".arrow")
 
 
@@ -144,13 +147,16 @@ class Field:
     """One field of every row of a source."""
 
     def __init__(self, records: Records, field: str, salient_field: str | None = None) -> None:
-        """Raises InputError if the first row lacks the field, naming the nearest."""
+        """Raises InputError if the first row lacks the field, naming the nearest, or if none of the first rows has a mark."""
         self._records = records
         self._field, self._salient_field = field, salient_field
         first = records[0]
         if field not in first:
             hint = did_you_mean(field, first) or f"; it has {', '.join(first) or 'none that holds text'}"
             raise InputError(f"{records.place(0)}: no field `{field}`{hint}; set `pretraining.field`")
+        if salient_field is not None and not any(records[number].get(salient_field) for number in range(min(len(records), _MARKED_WITHIN))):
+            hint = did_you_mean(salient_field, [name for name in first if name != field]) or f"; it has {', '.join(first)}"
+            raise InputError(f"{records.place(0)} and the rows after it have no mark `{salient_field}`{hint}; set `pretraining.salient_field`")
 
     def __len__(self) -> int:
         return len(self._records)
