@@ -42,6 +42,8 @@ ALLOWED: dict[str, set[str]] = {
     "held_out": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run"},
     # Steps of training one after another, as a user would start them, held-out scores included.
     "chain": FOUNDATION | {"recipe", "models", "training", "held_out", "run"},
+    # Grids of what a user would do one by one: a recipe, its finetuning, its evaluations, a page.
+    "studies": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "inference", "evaluation", "reports", "run"},
     "__main__": {"cli"},
 }
 ALLOWED["cli"] = set(ALLOWED) - {"__main__"}

@@ -12,7 +12,24 @@ import warnings
 import typer
 
 from openflan import __version__
-from openflan.cli import build, compare, convert, evaluate, finetune, generate, mixture, overlap, pretrain, quickstart, report, run, score, tasks, wordings
+from openflan.cli import (
+    build,
+    compare,
+    convert,
+    evaluate,
+    finetune,
+    generate,
+    mixture,
+    overlap,
+    pretrain,
+    quickstart,
+    report,
+    run,
+    score,
+    study,
+    tasks,
+    wordings,
+)
 from openflan.errors import OpenflanError
 
 app = typer.Typer(
@@ -37,6 +54,7 @@ app.command("score")(score.score)
 app.command("compare")(compare.compare)
 app.command("show")(evaluate.show)
 app.command("generate")(generate.generate)
+app.command("study")(study.study)
 app.command("report")(report.report)
 app.add_typer(convert.app, name="convert")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from openflan.errors import InputError
@@ -15,6 +15,7 @@ from openflan.mixture.validation import hold_back
 from openflan.recipe.presets import PARTS
 from openflan.recipe.schema import BENCHMARKS, Mixture, Styles
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
+from openflan.tasks.shuffled import ShuffledAnswers
 from openflan.tasks.sources import EMBEDDED, open_submixture
 from openflan.tasks.task import Task
 from openflan.templates.choice import choose_wordings
@@ -75,6 +76,10 @@ def open_mixture(mixture: Mixture) -> Opened:
     check_something_left(tasks, left_out)
     if mixture.drop_overlaps is not None:
         tasks = without_overlaps(tasks, mixture.drop_overlaps)
+    tasks = {
+        name: replace(task, rows=ShuffledAnswers(task.rows, name)) if mixture.submixtures[task.submixture].targets == "shuffled" else task
+        for name, task in tasks.items()
+    }
     tasks, validation = hold_back(tasks, mixture.validation_rows)
     return Opened(tasks, tuple(left_out), validation)
 

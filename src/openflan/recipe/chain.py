@@ -120,9 +120,14 @@ def _step(entry: Any, number: int, path: Path) -> _Stated:
     if not isinstance(sets, dict):
         raise InputError(f"{place}: `set:` holds keys of the recipe, such as {{training.steps: 100}}")
     beside = path.parent / entry[verbs[0]]
+    return _Stated(verbs[0], str(beside.resolve()) if beside.is_file() else entry[verbs[0]], overrides_of(sets, path.parent))
+
+
+def overrides_of(sets: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    """Overrides of a recipe from keys with dots; relative paths start at `folder`."""
     nested = _nested(sets)
-    resolve_paths(nested, path.parent)
-    return _Stated(verbs[0], str(beside.resolve()) if beside.is_file() else entry[verbs[0]], tuple(_flat(nested)))
+    resolve_paths(nested, folder)
+    return tuple(_flat(nested))
 
 
 def _nested(sets: Mapping[str, Any]) -> dict[str, Any]:

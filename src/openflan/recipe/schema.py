@@ -87,6 +87,7 @@ class Submixture(Section):
         "or a YAML file or folder of wordings that comes before the packaged ones",
     )
     styles: Styles = Field(Styles(), description="shares of zero-/few-shot, chain of thought, options shown")
+    targets: Literal["own", "shuffled"] = Field("own", description="shuffled: a control, in which each row has the answer of another row of its task")
 
     @field_validator("tasks", mode="before")
     @classmethod

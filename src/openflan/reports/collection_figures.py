@@ -37,7 +37,7 @@ def draw_categories(
     names = list(panels)
     pairs = [names[start : start + 2] for start in range(0, len(names), 2)]
     heights = [max(len(panels[name]) for name in pair) * _BAR_HEIGHT + 0.75 for pair in pairs]
-    with _drawing() as figure_of:
+    with drawing() as figure_of:
         figure = figure_of((11.4, sum(heights)))
         grid = figure.add_gridspec(len(pairs), min(2, len(names)), height_ratios=heights)
         for row, pair in enumerate(pairs):
@@ -50,7 +50,7 @@ def draw_categories(
                 _bars(axes, [_short(one.category) for one in bars], values, texts, most)
                 axes.set_title(_heading(titles.get(name, name), len(bars), totals.get(name, len(bars))), loc="left", fontsize=10, fontweight="bold")
                 axes.set_xlabel("tasks" if by == "tasks" else "% of the mixture", fontsize=8.5)
-        _save(figure, path, form)
+        save(figure, path, form)
 
 
 def draw_languages(counts: Sequence[LanguageCount], path: Path, form: str = "svg") -> None:
@@ -58,7 +58,7 @@ def draw_languages(counts: Sequence[LanguageCount], path: Path, form: str = "svg
     columns = max(1, -(-len(counts) // _MOST_IN_COLUMN))
     height = -(-len(counts) // columns)
     most = max((one.tasks for one in counts), default=1)
-    with _drawing() as figure_of:
+    with drawing() as figure_of:
         figure = figure_of((4.4 * columns + 0.4, height * _BAR_HEIGHT + 0.75))
         grid = figure.add_gridspec(1, columns)
         for column in range(columns):
@@ -71,7 +71,7 @@ def draw_languages(counts: Sequence[LanguageCount], path: Path, form: str = "svg
             axes.xaxis.set_major_formatter("{x:,.0f}")
             axes.minorticks_off()
             axes.set_xlabel("tasks (logarithmic)", fontsize=8.5)
-        _save(figure, path, form)
+        save(figure, path, form)
 
 
 def check_suffix(suffix: str) -> None:
@@ -115,7 +115,7 @@ def _short(name: str, most: int = 50) -> str:
 
 
 @contextmanager
-def _drawing() -> Iterator[Callable[[tuple[float, float]], Any]]:
+def drawing() -> Iterator[Callable[[tuple[float, float]], Any]]:
     """Within it matplotlib has its own defaults; gives what makes a figure of a size in inches. Raises SetupError without matplotlib."""
     try:
         import matplotlib.style
@@ -129,7 +129,8 @@ def _drawing() -> Iterator[Callable[[tuple[float, float]], Any]]:
         yield lambda size: Figure(figsize=size, layout="constrained", facecolor="white")
 
 
-def _save(figure: Any, path: Path, form: str) -> None:
+def save(figure: Any, path: Path, form: str) -> None:
+    """Writes a figure without dates and addresses."""
     check_suffix(f".{form}")
     empty = {"Date": None, "Creator": None, "Format": None, "Type": None} if form == "svg" else {"Software": None}
     drawn = io.BytesIO()

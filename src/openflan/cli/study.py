@@ -1,0 +1,143 @@
+"""`openflan study`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from openflan.cli.ledger import hardware_of, span
+from openflan.cli.output import next_command, print_json, print_table
+from openflan.errors import InputError
+from openflan.models.estimate import DEVICES, MFU, Hardware
+from openflan.models.quiet import quiet_libraries
+
+if TYPE_CHECKING:
+    from openflan.studies.plan import Planned
+
+
+def study(
+    study: str = typer.Argument(help="A study file, or a packaged study: its name (docs/studies.md)."),
+    overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Keys of the recipe, for every cell."),
+    out: Path | None = typer.Option(None, help="Where results and runs go; default runs/studies/NAME."),
+    workers: int | None = typer.Option(None, min=1, help="Cells at a time, a process and a thread each; default: the cores, or one where there is a GPU."),
+    coarse: bool = typer.Option(False, "--coarse", help="The first seed of every cell only."),
+    seeds: str | None = typer.Option(None, help="Other seeds than the study's, separated by commas."),
+    cells: str | None = typer.Option(None, help="Cells or patterns of them, separated by commas, such as 2M-50 or '*-seed0'."),
+    data: Path | None = typer.Option(None, help="The folder that holds bbh/, mmlu/, ... where the study asks published benchmarks."),
+    limit: int | None = typer.Option(None, min=1, help="The first N items of each task, in every evaluation."),
+    dev: bool = typer.Option(False, "--dev", help="Ask microflan-dev where the study asks microflan: for every choice made on the way."),
+    plan: bool = typer.Option(False, "--plan", help="Print cells, steps and estimated cost, and run nothing."),
+    device: str | None = typer.Option(None, help=f"With --plan: {', '.join(DEVICES)}; default cpu."),
+    device_tflops: float | None = typer.Option(None, help="With --plan: the peak of a device in TFLOP/s, dense bfloat16."),
+    devices: int = typer.Option(1, min=1, help="With --plan: how many devices."),
+    mfu: float = typer.Option(MFU, help="With --plan: the share of the peak that training reaches."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output: the results, or the plan."),
+) -> None:
+    """Run a grid of finetuning runs that answers a question; the same command again goes on where it stopped.
+
+    The first seed of every cell comes before any second one. Every finished cell is a line of cells.jsonl; results.json, results.csv, README.md and
+    figures say what all finished cells show, with intervals over seeds and over questions, and what became of the directions stated beforehand.
+
+    Examples:
+
+    `openflan study tasks-and-size --plan`
+
+    `openflan study tasks-and-size --out docs/studies/tasks-and-size`
+
+    `openflan study mine.yaml training.steps=50 --coarse --cells '2M-*'`
+    """
+    from openflan.studies.load import load_study, on_dev, study_path
+
+    path = study_path(study)
+    loaded = on_dev(load_study(path)) if dev else load_study(path)
+    quiet_libraries()
+    from openflan.studies.run import Options, run_study
+
+    options = Options(
+        overrides=tuple(overrides or ()),
+        seeds=None if seeds is None else _numbers(seeds),
+        workers=workers or _workers(),
+        coarse=coarse,
+        chosen=tuple(part for part in (cells or "").split(",") if part),
+        data=data,
+        limit=limit,
+        command="openflan " + shlex.join(sys.argv[1:]),
+    )
+    if plan:
+        from openflan.studies.cells import grid
+        from openflan.studies.plan import plan as planned
+        from openflan.studies.run import chosen_cells
+
+        hardware = hardware_of(device or (None if device_tflops else "cpu"), device_tflops, devices, mfu)
+        lines = planned(chosen_cells(grid(loaded, path.parent, options.overrides, options.seeds), options), hardware)
+        if as_json:
+            print_json({"study": loaded.name, "cells": [line.as_json() for line in lines]})
+        else:
+            _print_plan(f"{loaded.name}: {loaded.question}", lines, hardware, options.workers)
+            next_command(f"openflan study {study}")
+        return
+    folder = out or Path("runs") / "studies" / loaded.name
+    results = run_study(path, loaded, folder, options, lambda text: typer.echo(text, err=True))
+    if as_json:
+        print_json(results)
+        return
+    rows = [[one["says"], one["group"], one["difference"], _ends(one["ci95_seeds"]), _ends(one["ci95_items"]), one["verdict"]] for one in results["directions"]]
+    print_table("directions", ["direction", "group", "difference", "95 % over seeds", "over items", ""], rows)
+    typer.echo(f"results: {folder / 'README.md'}")
+    next_command(f"openflan report {folder / 'cells'}/CELL   or   openflan study {study} --out {folder}")
+
+
+def _print_plan(title: str, cells: Sequence[Planned], hardware: Hardware, workers: int) -> None:
+    rows = [
+        [
+            line.cell,
+            line.steps,
+            None if line.parameters is None else line.parameters / 1e6,
+            line.tokens / 1e6,
+            None if line.flops is None else f"{line.flops:.1e}",
+            "-" if line.seconds is None else span(line.seconds / hardware.devices),
+            None if line.memory is None else line.memory / 1e9,
+            "base is missing" if line.missing else "",
+        ]
+        for line in cells
+    ]
+    print_table(title, ["cell", "steps", "million parameters", "million tokens", "FLOPs", "time", "GB", ""], rows)
+    seconds = [line.seconds for line in cells if line.seconds is not None]
+    name = hardware.device.name if hardware.device else "device"
+    at_once = workers if hardware.device == DEVICES["cpu"] else hardware.devices
+    typer.echo(
+        f"{len(cells)} cells, {sum(line.steps for line in cells):,} steps, {sum(line.flops or 0 for line in cells):.1e} FLOPs: "
+        f"{span(sum(seconds))} on {name} at {hardware.mfu:.0%} of {hardware.device.tflops if hardware.device else 0:g} TFLOP/s, "
+        f"{span(sum(seconds) / at_once)} on {at_once}"
+    )
+    if unknown := len([line for line in cells if line.seconds is None]):
+        typer.echo(f"without {unknown} cells whose model is not here")
+    typer.echo("estimates for full rows and training alone; evaluation comes on top. time and GB: of a cell on all devices, and on each of them")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--seeds {text}: expected whole numbers with commas, such as 0,1,2") from None
+    if len(set(found)) != len(found) or min(found) < 0:
+        raise InputError(f"--seeds {text}: expected different numbers from 0 on")
+    return found
+
+
+def _workers() -> int:
+    import torch
+
+    if torch.cuda.is_available():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _ends(interval: Sequence[float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"

@@ -1,0 +1,1 @@
+"""Grids of finetuning runs that answer a question, with directions stated before they run."""

@@ -1,0 +1,171 @@
+"""The grid of a study: every cell as a recipe of its own, in the order in which they run.
+
+Decision: coarse first. All cells get their first seed before any gets its second, so that whatever time there is shows the whole question. A cell that
+trains on nothing is its base as it is: it runs once and stands for all seeds.
+Subsets of tasks are nested: those of 5 are among those of 50. Each seed has an order of its own, so that intervals over seeds include which tasks were
+drawn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import InputError, did_you_mean
+from openflan.mixture.build import why_left_out
+from openflan.mixture.licences import licence_of
+from openflan.models.folder import boxed, model_folder
+from openflan.randomness import shuffled
+from openflan.recipe.chain import overrides_of
+from openflan.recipe.load import load_recipe
+from openflan.recipe.schema import Mixture, Model, Recipe
+from openflan.studies.schema import WORDS, Setting, Study
+from openflan.tasks.sources import find_submixture
+from openflan.tasks.task import Opener, Task, select
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A place of the grid, or a control's twin of one, under a seed; `seed` is None where nothing is trained. `missing` says what keeps it from running:
+    a base that is not there."""
+
+    name: str
+    values: Mapping[str, str]
+    control: str | None
+    seed: int | None
+    recipe: Recipe
+    missing: str | None = None
+
+    @property
+    def trained(self) -> bool:
+        return self.seed is not None
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}-seed{self.seed}" if self.trained else self.name
+
+
+def grid(study: Study, folder: Path, overrides: Sequence[str] = (), seeds: Sequence[int] | None = None) -> list[Cell]:
+    """The cells of a study that was read from `folder`, controls after the grid, seed by seed; `overrides` hold for every cell.
+
+    Raises InputError for settings that make no recipe, and a subset of more tasks than there are.
+    """
+    places = [dict(zip(study.axes, values, strict=True)) for values in product(*study.axes.values())]
+    wanted: list[tuple[dict[str, str], str | None]] = [(values, None) for values in places]
+    for name, control in study.controls.items():
+        wanted += [(values, name) for values in places if control.at.items() <= values.items()]
+    cells: dict[str, Cell] = {}
+    for seed in seeds or study.seeds:
+        for values, control in wanted:
+            cell = _cell(study, folder, values, control, seed, overrides)
+            same = cells.setdefault(cell.label, cell)
+            if (same.values, same.control) != (cell.values, cell.control):
+                raise InputError(f"{study.name}: two cells would be called `{cell.label}`; rename a value of its axes")
+    return list(cells.values())
+
+
+def subset(names: Sequence[str], count: int, seed: int) -> list[str]:
+    """The first `count` of the names in the order of the seed, sorted; of more tasks, the same ones and others."""
+    if count > len(names):
+        raise InputError(f"`tasks: {count}`: only {len(names)} tasks may be trained on")
+    order = shuffled(len(names), "tasks of a study", seed)
+    return sorted(sorted(names)[place] for place in order[:count])
+
+
+def trainable(mixture: Mixture, submixture: str) -> list[str]:
+    """The names of a submixture's tasks that may be trained on."""
+    if submixture not in mixture.submixtures:
+        raise InputError(f"`tasks_of: {submixture}` is no submixture of the recipe{did_you_mean(submixture, mixture.submixtures)}")
+    section = mixture.submixtures[submixture]
+    tasks = opened(submixture, section.data, section.tasks)
+    return [name for name, task in tasks.items() if why_left_out(mixture, name, task.held_out, licence_of(task)) is None]
+
+
+def opened(submixture: str, data: Path | None, patterns: Sequence[str]) -> dict[str, Task]:
+    """The tasks of a submixture that the patterns choose; each is opened once, as the cells of a study share them."""
+    return {name: _opened(submixture, data, name) for name in select(_found(submixture, data), patterns)}
+
+
+@cache
+def _found(submixture: str, data: Path | None) -> dict[str, Opener]:
+    return find_submixture(submixture, data)
+
+
+@cache
+def _opened(submixture: str, data: Path | None, name: str) -> Task:
+    return _found(submixture, data)[name]()
+
+
+def _cell(study: Study, folder: Path, values: Mapping[str, str], control: str | None, seed: int, overrides: Sequence[str]) -> Cell:
+    settings = [study.set, *(study.axes[axis][value] for axis, value in values.items()), *([study.controls[control].set] if control else [])]
+    words = {key: value for setting in settings for key, value in setting.items() if key in WORDS}
+    keys = [override for setting in settings for override in overrides_of(_keys(setting), folder)]
+    named = str(words.get("recipe", study.recipe))
+    beside = folder / named
+    recipe = load_recipe(beside if beside.is_file() else named, [*keys, *overrides, f"seed={seed}"])
+    name = "-".join([*values.values(), *([control] if control else [])])
+    count = words.get("tasks", "all")
+    missing = _missing(recipe.model)
+    if count == 0:
+        return Cell(name, values, control, None, recipe, missing)
+    recipe = recipe.model_copy(update={"name": f"{study.name}-{name}-seed{seed}".replace("%", "").replace("+", "-")})
+    if "submixtures" in words:
+        recipe = recipe.model_copy(update={"mixture": _only(recipe.mixture, words["submixtures"])})
+    if count != "all":
+        recipe = _with_tasks(recipe, study.tasks_of, count, seed)
+    if words.get("init") == "random" and missing is None:
+        recipe = recipe.model_copy(update={"model": _random(recipe.model)})
+    elif words.get("init", "random") != "random":
+        raise InputError(f"{study.name}: `init: {words['init']}`; expected `init: random`")
+    return Cell(name, values, control, seed, recipe, missing)
+
+
+def _keys(setting: Setting) -> dict[str, Any]:
+    return {key: value for key, value in setting.items() if key not in WORDS}
+
+
+def _with_tasks(recipe: Recipe, submixture: str, count: Any, seed: int) -> Recipe:
+    if type(count) is not int or count < 0:
+        raise InputError(f"`tasks: {count}`: expected a number, or all")
+    names = subset(trainable(recipe.mixture, submixture), count, seed)
+    section = recipe.mixture.submixtures[submixture].model_copy(update={"tasks": names})
+    mixture = recipe.mixture.model_copy(update={"submixtures": {**recipe.mixture.submixtures, submixture: section}})
+    return recipe.model_copy(update={"mixture": mixture})
+
+
+def _only(mixture: Mixture, names: Any) -> Mixture:
+    """The mixture with some of its submixtures, at its own rates relative to one another."""
+    kept = [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in kept if name not in mixture.submixtures]
+    if unknown or not kept:
+        raise InputError(f"`submixtures: {names}`: expected some of {', '.join(mixture.submixtures)}")
+    rates = mixture.relative_rates()
+    return mixture.model_copy(
+        update={
+            "submixtures": {name: section for name, section in mixture.submixtures.items() if name in kept},
+            "rates": None if rates is None else {group: rate for group, rate in rates.items() if group.partition("/")[0] in kept},
+        }
+    )
+
+
+def _missing(model: Model) -> str | None:
+    """What a local base lacks; one on the hub is asked for when it is loaded."""
+    try:
+        if model.base is not None and (local := boxed(model.base) or Path(model.base)).exists():
+            model_folder(local, tokenizer=model.tokenizer is None)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _random(model: Model) -> Model:
+    """The same architecture and tokenizer with random weights."""
+    if model.base is None:
+        return model
+    config = json.loads((model_folder(model.base, tokenizer=False) / "config.json").read_text(encoding="utf-8"))
+    return model.model_copy(update={"base": None, "config": config, "tokenizer": model.tokenizer or model.base})

@@ -1,0 +1,74 @@
+"""What a cell's result depends on, as a hash: a changed study then reruns only what changed.
+
+Counted are the recipe, the weights that training begins with, some rows of every task, and every prompt and target of the evaluations. Not counted are
+names, how often checkpoints are written, and the code: after a change of code that matters, start in another folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from openflan.inference.fingerprint import folder_fingerprint
+from openflan.models.folder import boxed, model_folder
+from openflan.recipe.schema import Model, Recipe
+from openflan.studies.asked import Layout
+from openflan.studies.cells import Cell, opened
+from openflan.studies.schema import Ask
+from openflan.tasks.hub import is_hub
+
+_DIGITS = 16
+_ROWS = 5
+"""Rows of each task that are looked at, evenly spaced."""
+
+
+def training_key(cell: Cell) -> str:
+    """Of the model that is asked: of cells that share it, one trains. Raises InputError for a base that is not there."""
+    weights = _weights(cell.recipe.model)
+    return _digest({"weights": weights} | ({"recipe": _shaping(cell.recipe), "rows": _rows(cell.recipe)} if cell.trained else {}))
+
+
+def cell_key(model_key: str, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout]) -> str:
+    """Of a cell's result: its model and what it is asked."""
+    asked = {name: [ask.model_dump(mode="json"), layouts[name].prompts] for name, ask in evaluations.items()}
+    return _digest({"model": model_key, "asked": asked})
+
+
+def _shaping(recipe: Recipe) -> dict[str, Any]:
+    values = recipe.model_dump(mode="json", exclude={"name", "checkpoints", "evaluation"})
+    # Where weights and rows lie does not matter; what they are is counted apart.
+    for section in values["mixture"]["submixtures"].values():
+        del section["data"]
+    return values | {"model": {key: value for key, value in values["model"].items() if key != "base"}}
+
+
+def _weights(model: Model) -> str:
+    if model.base is None:
+        return "random"
+    local = boxed(model.base) or Path(model.base)
+    return folder_fingerprint(model_folder(model.base, tokenizer=model.tokenizer is None)) if local.exists() else model.base
+
+
+def _rows(recipe: Recipe) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, section in recipe.mixture.submixtures.items():
+        if section.data is not None and is_hub(section.data):
+            found[name] = str(section.data)
+            continue
+        found[name] = _digest([_of_task(name, section.data, task) for task in opened(name, section.data, section.tasks)])
+    return found
+
+
+@cache
+def _of_task(submixture: str, data: Path | None, name: str) -> str:
+    rows = opened(submixture, data, (name,))[name].rows
+    places = sorted({len(rows) * place // _ROWS for place in range(_ROWS)}) if len(rows) else []
+    return _digest([name, len(rows), [sorted(rows[place].items()) for place in places]])
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:_DIGITS]

@@ -1,0 +1,64 @@
+"""From a YAML file to a `Study`; relative paths start at the file's folder."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from openflan.errors import InputError, did_you_mean
+from openflan.studies.schema import Study
+
+
+def packaged_studies() -> dict[str, Path]:
+    """Studies that come with openflan, by name."""
+    folder = Path(str(files("openflan") / "recipes" / "studies"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def study_path(name: str) -> Path:
+    """The file of a study, or of a packaged one by name; raises InputError if there is neither."""
+    path, packaged = Path(name), packaged_studies()
+    if path.is_file():
+        return path
+    if name not in packaged:
+        hint = did_you_mean(name, packaged) or f" (packaged: {', '.join(packaged)})"
+        raise InputError(f"{name}: no such file, nor a packaged study{hint}")
+    return packaged[name]
+
+
+def load_study(path: Path) -> Study:
+    """Raises InputError for a file that cannot be read, broken YAML, and every key that is unknown, missing or of the wrong kind."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: not a study; expected `name:`, `question:`, `recipe:`, `axes:` and `evaluations:`")
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        raise InputError("\n".join(_message(path, problem) for problem in error.errors(include_url=False))) from None
+
+
+def on_dev(study: Study) -> Study:
+    """The study on the embedded world's development set instead of its test set."""
+    asked = {name: ask.model_copy(update={"benchmark": "microflan-dev"}) if ask.benchmark == "microflan" else ask for name, ask in study.evaluations.items()}
+    return study.model_copy(update={"evaluations": asked})
+
+
+def _message(path: Path, problem: Any) -> str:
+    where = [str(part) for part in problem["loc"] if part != "[key]"]
+    dotted = ".".join(where)
+    if problem["type"] == "extra_forbidden":
+        known = list(Study.model_fields) if len(where) == 1 else []
+        return f"{path}: `{dotted}` is not a key of a study{did_you_mean(where[-1], known)}"
+    if problem["type"] == "missing":
+        return f"{path}: `{dotted}` is missing"
+    detail = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{path}: `{dotted}`: {detail}" if dotted else f"{path}: {detail}"

@@ -1,0 +1,91 @@
+"""What a study will take, before any of it runs: cells, steps, and an estimate of arithmetic, time and memory for each.
+
+Tokens are those that rows have room for, as the paper counts them, so data need not be here. Parameters come from the model's files where they are on
+this machine, else from the paper's table by the base's name. Not counted: evaluation, whose cost depends on how much a model writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import OpenflanError
+from openflan.models.estimate import Hardware, Shape, memory, shape_of_model
+from openflan.models.folder import boxed
+from openflan.recipe.presets import PARAMETERS
+from openflan.recipe.schema import Recipe
+from openflan.studies.cells import Cell
+from openflan.training.flops import device_hours, recipe_flops, step_tokens
+from openflan.training.ledger import state_numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A cell's cost; None is what nobody knows without the model. `seconds` are those of one device after another; `memory` is bytes on one device."""
+
+    cell: str
+    seed: int | None
+    steps: int
+    tokens: int
+    parameters: float | None
+    flops: float | None
+    seconds: float | None
+    memory: int | None
+    missing: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def plan(cells: Sequence[Cell], hardware: Hardware) -> list[Planned]:
+    """One line a cell, in the order in which they run."""
+    return [_planned(cell, hardware) for cell in cells]
+
+
+def _planned(cell: Cell, hardware: Hardware) -> Planned:
+    recipe, shape = cell.recipe, _shape(cell.recipe)
+    parameters = float(shape.parameters) if shape else PARAMETERS.get(_paper_name(cell.recipe.model.base))
+    if not cell.trained:
+        return Planned(cell.label, None, 0, 0, parameters, 0.0, 0.0, None, cell.missing)
+    seq2seq = shape.seq2seq if shape else True  # the models whose size the name tells are T5
+    flops = None if parameters is None else recipe_flops(recipe, parameters, encoder_decoder=seq2seq)
+    device = hardware.device
+    seconds = None if device is None or flops is None else 3600 * device_hours(flops, device.tflops * 1e12, hardware.mfu)
+    tokens = recipe.training.steps * step_tokens(recipe)
+    needed = None if shape is None else _memory(recipe, shape, hardware.devices)
+    return Planned(cell.label, cell.seed, recipe.training.steps, tokens, parameters, flops, seconds, needed, cell.missing)
+
+
+def _shape(recipe: Recipe) -> Shape | None:
+    from openflan.models.load import empty_model
+
+    base = recipe.model.base
+    if base is not None and not base.startswith("embedded:") and not Path(base).exists():
+        return None  # on the hub
+    try:
+        if base is not None and not ((boxed(base) or Path(base)) / "config.json").is_file():
+            return None
+        return shape_of_model(empty_model(recipe.model))
+    except OpenflanError:
+        return None
+
+
+def _memory(recipe: Recipe, shape: Shape, devices: int) -> int:
+    settings, packing = recipe.training, recipe.packing
+    share = -(-settings.batch_size // devices)
+    return memory(
+        shape,
+        rows=min(share, settings.micro_batch_size or share),
+        inputs=packing.inputs,
+        targets=packing.targets,
+        precision=settings.precision,
+        optimizer_numbers=sum(state_numbers(size, settings) for size in shape.tensors),
+        recomputed=settings.activation_checkpointing == "full",
+    ).total
+
+
+def _paper_name(base: str | None) -> str:
+    """`google/t5-xl-lm-adapt` is what the paper's Flan-T5-XL began with."""
+    return "flan-" + (base or "").rpartition("/")[2].removesuffix("-lm-adapt")

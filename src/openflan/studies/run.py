@@ -1,0 +1,183 @@
+"""Runs the cells of a study that have no result yet, side by side, and writes what all finished ones say.
+
+    FOLDER/study.yaml         the study, as it was read, for whoever wants to run it again
+    FOLDER/evaluations.json   what was asked: tasks, numbers of questions, chances
+    FOLDER/cells.jsonl        a line for each finished cell: the state of the whole, appended when a cell ends
+    FOLDER/results.json, results.csv, README.md, *.svg
+    FOLDER/cells/             run folders, not to be committed (FOLDER/.gitignore says so)
+
+Decision: a line is known by the hash of what it depends on, so the same command goes on after a kill, and after a change of the study runs only what
+changed. Price: lines of what a study no longer asks stay in the file until somebody deletes them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import InputError, OpenflanError, did_you_mean
+from openflan.evaluation.generations import whole_lines
+from openflan.run import read_jsonl, write_json
+from openflan.studies.asked import Layout, layout_of
+from openflan.studies.cells import Cell, grid
+from openflan.studies.identity import cell_key, training_key
+from openflan.studies.results import results_of, write_results
+from openflan.studies.schema import Ask, Study
+from openflan.studies.scores import Scores
+from openflan.studies.work import Job, one_thread, start_worker, work
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a study is run; `chosen` are patterns of cells, `limit` caps the questions of each task of every evaluation."""
+
+    overrides: tuple[str, ...] = ()
+    seeds: tuple[int, ...] | None = None
+    workers: int = 1
+    coarse: bool = False
+    chosen: tuple[str, ...] = ()
+    data: Path | None = None
+    limit: int | None = None
+    command: str = ""
+
+
+def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say = lambda text: None) -> dict[str, Any]:
+    """Runs what is missing and returns the results of all finished cells, which it also writes. `say` is told of every cell that ends.
+
+    Raises InputError for cells that do not exist, bases and data that are not there, and groups that no evaluation has, before any cell runs; after all
+    others have run, what the first failing cell raised.
+    """
+    cells = grid(study, path.parent, options.overrides, options.seeds)
+    wanted = chosen_cells(cells, options)
+    evaluations = limited(study, options.limit)
+    layouts = {name: layout_of(ask, options.data) for name, ask in evaluations.items()}
+    check_groups(study, cells, layouts)
+    if missing := next((cell for cell in wanted if cell.missing), None):
+        raise InputError(f"cell {missing.label}: {missing.missing}; choose others with --cells, or name another base with model.base=FOLDER")
+    every = {cell.label: _job(cell, folder, evaluations, layouts, options.data) for cell in cells if not cell.missing}
+    jobs = [every[cell.label] for cell in wanted]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("cells/\n", encoding="utf-8")
+    if path.resolve() != (folder / "study.yaml").resolve():
+        shutil.copyfile(path, folder / "study.yaml")
+    write_json(folder / "evaluations.json", {name: layout.as_json() for name, layout in layouts.items()})
+    done = _finished(folder)
+    pending = [job for job in jobs if job.key not in done]
+    say(f"{study.name}: {len(jobs) - len(pending)} of {len(jobs)} cells are there, {len(pending)} to run on {options.workers} at a time")
+    failure = None
+    for number, (job, line) in enumerate(_run(pending, options.workers, folder), 1):
+        if isinstance(line, BaseException):
+            failure = failure or _told(job, line)
+            say(f"{job.cell.label}: failed: {line}")
+        else:
+            done[job.key] = line
+            say(_progress(job, line, number, pending, options.workers, done))
+    lines = {label: done[job.key] for label, job in every.items() if job.key in done}
+    scores = Scores.of(cells, lines, layouts, study.averages)
+    results = results_of(study, scores, options.seeds or tuple(study.seeds))
+    write_results(folder, study, scores, results, options.command)
+    if failure is not None:
+        raise failure
+    return results
+
+
+def chosen_cells(cells: Sequence[Cell], options: Options) -> list[Cell]:
+    """Those of the first seed if `coarse`, and those that the patterns name, with or without their seed."""
+    first = next((cell.seed for cell in cells if cell.trained), None)
+    some = [cell for cell in cells if not options.coarse or cell.seed in (None, first)]
+    for pattern in options.chosen:
+        if not any(_matches(cell, pattern) for cell in some):
+            names = list(dict.fromkeys(cell.name for cell in some))
+            raise InputError(f"no cell is called `{pattern}`{did_you_mean(pattern, names) or '; there are ' + ', '.join(names)}")
+    return [cell for cell in some if not options.chosen or any(_matches(cell, pattern) for pattern in options.chosen)]
+
+
+def limited(study: Study, limit: int | None) -> dict[str, Ask]:
+    return {name: ask if limit is None else ask.model_copy(update={"limit": min(limit, ask.limit or limit)}) for name, ask in study.evaluations.items()}
+
+
+def check_groups(study: Study, cells: Sequence[Cell], layouts: Mapping[str, Layout]) -> None:
+    """Raises InputError for a direction or figure that names a group which its evaluation does not have."""
+    scores = Scores.of(cells, {}, layouts, study.averages)
+    for direction in study.directions:
+        for _, selector in direction.terms:
+            for group in direction.groups:
+                scores.column("", 0, selector.evaluation or direction.evaluation, group)
+    for figure in study.figures:
+        for evaluation in figure.evaluations:
+            for group in figure.groups:
+                scores.column("", 0, evaluation, group)
+
+
+def _matches(cell: Cell, pattern: str) -> bool:
+    return fnmatchcase(cell.name, pattern) or fnmatchcase(cell.label, pattern)
+
+
+def _job(cell: Cell, folder: Path, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout], data: Path | None) -> Job:
+    model = training_key(cell)
+    keys = {name: cell_key(model, {name: ask}, layouts)[:8] for name, ask in evaluations.items()}
+    return Job(cell, cell_key(model, evaluations, layouts), model, folder, evaluations, keys, data)
+
+
+def _finished(folder: Path) -> dict[str, dict[str, Any]]:
+    """The lines of cells by key; a last line that a kill tore is cut off, so that the next one does not continue it."""
+    path = folder / "cells.jsonl"
+    path.touch()
+    whole_lines(path)
+    return {line["key"]: line for line in read_jsonl(path)}
+
+
+def _run(jobs: Sequence[Job], workers: int, folder: Path) -> Iterator[tuple[Job, Any]]:
+    """Each job with its line, which is in the file by then, or with what it raised, as they end."""
+    if workers > 1 and len(jobs) > 1:
+        # Spawned, as forked processes would share the libraries' threads.
+        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=start_worker) as pool:
+            running = {pool.submit(work, job): job for job in jobs}
+            try:
+                for one in as_completed(running):
+                    raised = one.exception()
+                    yield running[one], raised if raised is not None else _append(folder, one.result())
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        return
+    if jobs:
+        one_thread()
+    for job in jobs:
+        try:
+            line = work(job)
+        except Exception as error:  # another cell may still run
+            yield job, error
+        else:
+            yield job, _append(folder, line)
+
+
+def _append(folder: Path, line: dict[str, Any]) -> dict[str, Any]:
+    with (folder / "cells.jsonl").open("a", encoding="utf-8", newline="\n") as file:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return line
+
+
+def _told(job: Job, error: BaseException) -> Exception:
+    text = f"cell {job.cell.label}: {error}; its log is {job.run.folder / 'log.txt'}; the same command tries again what failed"
+    return type(error)(text) if isinstance(error, OpenflanError) else OpenflanError(text)
+
+
+def _progress(job: Job, line: Mapping[str, Any], number: int, pending: Sequence[Job], workers: int, done: Mapping[str, Any]) -> str:
+    """How long what is left takes, if its cells take as long as those of this call on average, cells without training apart."""
+    took = [sum(done[one.key]["seconds"].values()) for one in pending if one.key in done and one.cell.trained]
+    left = sum(one.key not in done and one.cell.trained for one in pending)
+    eta = f"; about {max(1, round(sum(took) / len(took) * left / workers / 60))} min left" if took and left else ""
+    return f"[{number}/{len(pending)}] {job.cell.label}: {sum(line['seconds'].values()):,.0f} s, {time.strftime('%H:%M')}{eta}"

@@ -1,0 +1,116 @@
+"""Scores of cells as sums over questions, and two intervals for anything made of them.
+
+A score is 100 (right - chance) / (100 - chance) for a question, averaged over a task's questions and then over tasks: a sum of shares, one a question.
+Differences of cells are then sums of shares too, and both intervals hold for any of them:
+over seeds, Student's t over the values of the seeds (paired, as a difference is taken within each seed): what varies between training runs;
+over items, a percentile bootstrap of the mean over seeds, questions redrawn within each task, all cells under the same draws (paired): what varies
+between questions. Neither contains the other. Questions count as independent, also where they share a passage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openflan.randomness import combine
+from openflan.studies.asked import Layout
+
+DRAWS = 10_000
+_CELLS = 1 << 20
+"""Numbers of a chunk of draws: 8 MB."""
+
+Interval: TypeAlias = tuple[float, float]
+Column: TypeAlias = Mapping[tuple[str, str], NDArray[np.float64]]
+"""By benchmark and task, each question's share of a score; not a number where a question was not asked."""
+
+_T975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
+"""Student's t that 97.5 % stay below, for 1 to 10 degrees of freedom."""
+_Z975 = 1.959964
+
+
+def column(values: Sequence[float], layout: Layout, group: str) -> Column:
+    """The shares of a cell's answers to an evaluation, `values` in 0..1 in the layout's order, in the normalized score of a group of tasks."""
+    wanted, start, found = layout.groups[group], 0, {}
+    for task, size in layout.sizes.items():
+        if task in wanted:
+            of_task = np.array(values[start : start + size], dtype=np.float64)
+            chance = layout.chances[task]
+            asked = np.count_nonzero(~np.isnan(of_task))
+            found[layout.benchmark, task] = (100 * of_task - chance) / (100 - chance) * 100 / (asked * len(wanted))
+        start += size
+    return found
+
+
+def weighted(columns: Iterable[tuple[float, Column]]) -> Column:
+    """A sum of columns; a question that only some of them asked has the shares of those."""
+    total: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for weight, one in columns:
+        for key, shares in one.items():
+            before = total.get(key)
+            total[key] = weight * shares if before is None else _added(before, weight * shares)
+    return total
+
+
+def mean(columns: Sequence[Column]) -> Column:
+    return weighted((1 / len(columns), one) for one in columns)
+
+
+def score(one: Column) -> float:
+    return float(sum(np.nansum(shares) for shares in one.values()))
+
+
+def over_seeds(values: Sequence[float]) -> Interval | None:
+    """Student's 95 % interval of the mean of independent values; None of fewer than two."""
+    if len(values) < 2:
+        return None
+    reach = t975(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return fmean(values) - reach, fmean(values) + reach
+
+
+def t975(degrees: int) -> float:
+    """Tabulated up to 10 degrees of freedom, beyond by Cornish and Fisher's expansion, which is then right to three decimals."""
+    if degrees <= len(_T975):
+        return _T975[degrees - 1]
+    z, v = _Z975, degrees
+    return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2) + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+
+
+def over_items(columns: Mapping[str, Column]) -> dict[str, Interval]:
+    """Bootstrap intervals of scores by name; draws depend on task and number of questions alone, so all columns share them."""
+    names = list(columns)
+    drawn_DK = np.zeros((DRAWS, len(names)))
+    for key in sorted({key for one in columns.values() for key in one}):
+        shown = [place for place, name in enumerate(names) if key in columns[name]]
+        size = max(len(columns[names[place]][key]) for place in shown)
+        shares_NK = np.full((size, len(shown)), np.nan)
+        for number, place in enumerate(shown):
+            shares = columns[names[place]][key]
+            shares_NK[: len(shares), number] = shares
+        kept_NK = np.nan_to_num(shares_NK[~np.isnan(shares_NK).all(axis=1)])
+        drawn_DK[:, shown] += _redrawn(kept_NK, combine("study", *key, len(kept_NK)))
+    return {name: _interval(drawn_DK[:, place]) for place, name in enumerate(names)}
+
+
+def _redrawn(shares_NK: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Sums (draws, columns) over redrawn questions."""
+    generator, n = np.random.default_rng(seed), len(shares_NK)
+    chunk = max(1, _CELLS // n)
+    parts = [generator.multinomial(n, np.full(n, 1 / n), size=min(chunk, DRAWS - start)) @ shares_NK for start in range(0, DRAWS, chunk)]
+    return np.concatenate(parts)
+
+
+def _interval(drawn: NDArray[np.float64]) -> Interval:
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _added(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    size = max(len(first), len(second))
+    both = np.full((2, size), np.nan)
+    both[0, : len(first)], both[1, : len(second)] = first, second
+    return np.where(np.isnan(both).all(axis=0), np.nan, np.nansum(both, axis=0))

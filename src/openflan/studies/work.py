@@ -1,0 +1,112 @@
+"""One cell: a finetuning run and the evaluations of its model, in a folder of its own, which both resume in."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openflan.run import Run, read_jsonl
+from openflan.studies.asked import ask_model
+from openflan.studies.cells import Cell
+from openflan.studies.schema import Ask
+
+_WATCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A cell with the keys of its result and of its model; `evaluations` have the keys of what they ask."""
+
+    cell: Cell
+    key: str
+    model_key: str
+    folder: Path
+    evaluations: Mapping[str, Ask]
+    asked_keys: Mapping[str, str]
+    data: Path | None
+
+    @property
+    def run(self) -> Run:
+        return Run(self.folder / "cells" / f"{self.cell.label}-{self.model_key[:8]}")
+
+
+def work(job: Job) -> dict[str, Any]:
+    """Trains and asks what is not there yet; returns the cell's line for `cells.jsonl`. What libraries print goes to `log.txt` of the cell."""
+    job.run.folder.mkdir(parents=True, exist_ok=True)
+    with (job.run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        return _work(job)
+
+
+def _work(job: Job) -> dict[str, Any]:
+    from openflan.inference.huggingface import HuggingFaceEngine
+    from openflan.training.finetune import finetune
+
+    began, cell, run = time.monotonic(), job.cell, job.run
+    if cell.trained and not run.model.is_dir():
+        finetune(cell.recipe, run, label=cell.label)
+    trained = time.monotonic()
+    engine = HuggingFaceEngine.load(run.model if cell.trained else str(cell.recipe.model.base))
+    label = "final" if cell.trained else "base"
+    answers = {
+        name: ask_model(ask, engine, Run(run.folder / "asked" / f"{name}-{job.asked_keys[name]}"), label, job.data) for name, ask in job.evaluations.items()
+    }
+    losses = [line["loss"] for line in read_jsonl(run.metrics)] if cell.trained else []
+    return {
+        "key": job.key,
+        "cell": cell.label,
+        "values": dict(cell.values),
+        "control": cell.control,
+        "seed": cell.seed,
+        "steps": cell.recipe.training.steps if cell.trained else 0,
+        "loss": losses[-1] if losses else None,
+        "seconds": {"training": round(trained - began, 1), "evaluation": round(time.monotonic() - trained, 1)},
+        "machine": machine(),
+        "answers": answers,
+    }
+
+
+def machine() -> str:
+    """What a cell ran on, as a person would say it."""
+    import torch
+
+    processor = _processor()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+    return f"{device}, {processor}, torch {torch.__version__}"
+
+
+def start_worker() -> None:
+    """Prepares a process of its own: one thread where there is no GPU, and no life after its parent's, which would write where the next study does."""
+    one_thread()
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def one_thread() -> None:
+    import torch
+
+    from openflan.models.quiet import quiet_libraries
+
+    quiet_libraries()
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

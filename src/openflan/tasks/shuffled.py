@@ -1,0 +1,33 @@
+"""Rows whose answers are those of other rows of their task: a control that keeps every format and takes the content away.
+
+What goes along with an answer moves with it (rationale, options, references), so that an answer is still one of its row's options; the question stays.
+The order is a permutation, hence every answer is there as often as before. Price: a row may get its own answer back, one of a task on average.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from openflan.randomness import Permutation
+from openflan.tasks.task import Row, Rows
+
+ANSWERS = ("answer", "rationale", "options", "references", "targets")
+"""The fields that move."""
+
+
+class ShuffledAnswers:
+    """Rows with the answers of others, in an order that the task's name decides."""
+
+    def __init__(self, rows: Rows, name: str) -> None:
+        self._rows = rows
+        self._order = Permutation(max(1, len(rows)), "shuffled targets", name)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Row:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        own, other = self._rows[index], self._rows[int(self._order[np.array([index])][0])]
+        kept = {name: value for name, value in own.items() if name not in ANSWERS}
+        return kept | {name: value for name, value in other.items() if name in ANSWERS}

@@ -1,0 +1,147 @@
+"""A study that is killed, resumed, changed, and asked for a part of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_study import small_study, write_study
+
+from openflan.errors import InputError
+from openflan.studies.load import load_study
+from openflan.studies.run import Options, run_study
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from openflan.studies import run
+from openflan.studies.load import load_study
+
+append = run._append
+
+def appended(folder, line):
+    append(folder, line)
+    if line["seed"] == 0:  # the first trained cell of four; another line is begun
+        with (folder / "cells.jsonl").open("a") as file:
+            file.write('{"key": "torn", "cell": "3-hi')
+        os.kill(os.getpid(), signal.SIGKILL)
+    return line
+
+run._append = appended
+run.run_study(Path(sys.argv[1]), load_study(Path(sys.argv[1])), Path(sys.argv[2]), run.Options())
+"""
+
+
+def ran(path: Path, folder: Path, **options: Any) -> tuple[dict[str, Any], list[str]]:
+    """The results, and the cells that ran."""
+    said: list[str] = []
+    results = run_study(path, load_study(path), folder, Options(**options), said.append)
+    return results, [text.split("] ")[1].split(":")[0] for text in said if text.startswith("[")]
+
+
+@pytest.fixture(scope="module")
+def path(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("study") / "small.yaml", small_study(base))
+
+
+@pytest.fixture(scope="module")
+def whole(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that ran without a break."""
+    folder = tmp_path_factory.mktemp("whole")
+    _, cells = ran(path, folder)
+    assert cells == ["0-low", "0-high", "3-low-seed0", "3-high-seed0", "3-low-seed1", "3-high-seed1"]
+    return folder
+
+
+def test_a_killed_study_goes_on_to_the_same_results(path: Path, whole: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(path), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not (tmp_path / "out" / "results.json").exists()
+    _, cells = ran(path, tmp_path / "out")
+    assert cells == ["3-high-seed0", "3-low-seed1", "3-high-seed1"], "what was finished stays"
+    assert (tmp_path / "out" / "results.json").read_bytes() == (whole / "results.json").read_bytes()
+    lines = [json.loads(line) for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()]
+    assert set(Counter(line["cell"] for line in lines).values()) == {1}
+
+
+def test_the_files_can_be_read_and_committed(whole: Path) -> None:
+    page = (whole / "README.md").read_text()
+    assert "Three tasks beat none." in page
+    assert "![Tasks](tasks.svg)" in page
+    assert (whole / "tasks.svg").read_text().startswith("<?xml")
+    assert (whole / ".gitignore").read_text() == "cells/\n"
+    table = (whole / "results.csv").read_text().splitlines()
+    assert table[0].startswith("cell,tasks,rate,control,evaluation,group,mean,seeds_low")
+    assert len(table) == 1 + 4 * 2  # four cells, the groups average and skill
+    assert "nan" not in (whole / "results.json").read_text().lower()
+
+
+def test_a_study_that_is_finished_runs_nothing(path: Path, whole: Path) -> None:
+    before = (whole / "results.json").read_bytes()
+    assert ran(path, whole)[1] == []
+    assert (whole / "results.json").read_bytes() == before
+
+
+def test_a_changed_study_runs_what_changed(base: Path, whole: Path, tmp_path: Path) -> None:
+    """One value of an axis is another, one seed is new: the rest stays."""
+    study = small_study(base)
+    study["axes"]["rate"]["high"] = {"training.learning_rate": 0.03}
+    study["seeds"] = [0]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "cells.jsonl").write_bytes((whole / "cells.jsonl").read_bytes())
+    _, cells = ran(write_study(tmp_path / "s.yaml", study), folder)
+    assert cells == ["3-high-seed0"]
+
+
+def test_another_base_is_another_study(base: Path, path: Path, whole: Path, tmp_path: Path) -> None:
+    """A folder whose weights were replaced is told by its weights, not by its name."""
+    from small_study import tiny_base
+
+    other = tiny_base(tmp_path / "other", seed=1)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "cells.jsonl").write_bytes((whole / "cells.jsonl").read_bytes())
+    _, cells = ran(path, folder, overrides=(f"model.base={other}",), chosen=("0-low",))
+    assert cells == ["0-low"]
+
+
+def test_cells_are_chosen_by_name_and_the_first_seed_alone(path: Path, tmp_path: Path) -> None:
+    results, cells = ran(path, tmp_path, chosen=("0-*",), coarse=True)
+    assert cells == ["0-low", "0-high"]
+    assert results["directions"][0]["verdict"] == "not run yet"
+    with pytest.raises(InputError, match="no cell is called `3-lo`; did you mean `3-low`"):
+        ran(path, tmp_path, chosen=("3-lo",))
+
+
+def test_a_base_that_is_not_there_is_named_before_anything_runs(base: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    study = write_study(tmp_path / "s.yaml", small_study(base))
+    with pytest.raises(InputError, match=r"cell 0-low: .*no config.json"):
+        ran(study, tmp_path / "out", overrides=(f"model.base={empty}",))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(base: Path, tmp_path: Path) -> None:
+    """A row of two tokens holds no example: that cell alone fails, is named at the end, and is tried again."""
+    study = small_study(base, seeds=[0])
+    study["axes"]["rate"]["low"] |= {"packing.inputs": 2, "packing.targets": 2, "packing.on_overflow": "error"}
+    path = write_study(tmp_path / "s.yaml", study)
+    with pytest.raises(InputError, match="cell 3-low-seed0: "):
+        ran(path, tmp_path / "out")
+    finished = {json.loads(line)["cell"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()}
+    assert finished == {"0-low", "0-high", "3-high-seed0"}
+    assert (tmp_path / "out" / "results.json").is_file()
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_results_of_one(path: Path, whole: Path, tmp_path: Path) -> None:
+    ran(path, tmp_path / "out", workers=2)
+    assert (tmp_path / "out" / "results.json").read_bytes() == (whole / "results.json").read_bytes()
