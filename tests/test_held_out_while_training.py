@@ -9,7 +9,6 @@ import torch
 
 from openflan.errors import InputError
 from openflan.held_out import MEAN, evaluator
-from openflan.quickstart import make_tokenizer
 from openflan.recipe.load import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run import Run, read_jsonl
@@ -17,32 +16,24 @@ from openflan.training import checkpoints
 from openflan.training.finetune import finetune
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("words")
-    make_tokenizer(folder)
-    return folder
-
-
-def recipe(tokenizer: Path, *more: str) -> Recipe:
+def recipe(*more: str) -> Recipe:
+    shape = "{model_type: t5, vocab_size: 1536, d_model: 16, d_kv: 8, d_ff: 16, num_layers: 1, num_heads: 2, feed_forward_proj: gated-gelu}"
     small = [
-        "model.config.d_model=16",
-        "model.config.d_ff=16",
-        "model.config.num_layers=1",
+        f"model={{config: {shape}, tokenizer: embedded:microflan-base, dropout: 0.0}}",
         "training.steps=6",
         "training.batch_size=2",
         "checkpoints.every=100",
     ]
-    return load_recipe("microflan-base", [f"model.tokenizer={tokenizer}", *small, *more])
+    return load_recipe("microflan", [*small, *more])
 
 
 EVALUATION = ["evaluation={every: 2, benchmarks: [microflan], limit: 1, max_tokens: 4}", "mixture.validation_rows=5"]
 
 
 @pytest.fixture(scope="module")
-def run(tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     torch.set_num_threads(1)
-    found, wanted = Run(tmp_path_factory.mktemp("run")), recipe(tokenizer, *EVALUATION)
+    found, wanted = Run(tmp_path_factory.mktemp("run")), recipe(*EVALUATION)
     finetune(wanted, found, evaluate=evaluator(wanted, found), label="")
     return found
 
@@ -61,9 +52,9 @@ def test_the_best_checkpoint_is_kept_and_ties_go_to_the_earlier_step(run: Run) -
     assert set(checkpoints.steps(run.checkpoints)) == {best, 6}
 
 
-def test_evaluating_changes_nothing_in_training(run: Run, tokenizer: Path, tmp_path: Path) -> None:
+def test_evaluating_changes_nothing_in_training(run: Run, tmp_path: Path) -> None:
     plain = Run(tmp_path / "plain")
-    finetune(recipe(tokenizer, "mixture.validation_rows=5"), plain, label="")
+    finetune(recipe("mixture.validation_rows=5"), plain, label="")
     assert (plain.model / "model.safetensors").read_bytes() == (run.model / "model.safetensors").read_bytes()
 
 
@@ -74,12 +65,12 @@ def test_generations_lie_apart_from_those_of_finished_models(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("benchmark", "complaint"), [("bbb", "there is no benchmark `bbb`"), ("bbh", "needs --data"), ("microflan:deep", "is not a mode")])
-def test_a_benchmark_that_cannot_be_asked_stops_before_training(benchmark: str, complaint: str, tokenizer: Path, tmp_path: Path) -> None:
-    wanted: Any = recipe(tokenizer, f"evaluation={{benchmarks: ['{benchmark}']}}")
+def test_a_benchmark_that_cannot_be_asked_stops_before_training(benchmark: str, complaint: str, tmp_path: Path) -> None:
+    wanted: Any = recipe(f"evaluation={{benchmarks: ['{benchmark}']}}")
     with pytest.raises(InputError, match=f"evaluation.benchmarks, `{benchmark}`: .*{complaint}"):
         evaluator(wanted, Run(tmp_path))
 
 
-def test_no_evaluation_no_evaluator(tokenizer: Path, tmp_path: Path) -> None:
-    assert evaluator(recipe(tokenizer), Run(tmp_path)) is None
-    assert evaluator(recipe(tokenizer, "evaluation={every: 2}"), Run(tmp_path)) is None
+def test_no_evaluation_no_evaluator(tmp_path: Path) -> None:
+    assert evaluator(recipe(), Run(tmp_path)) is None
+    assert evaluator(recipe("evaluation={every: 2}"), Run(tmp_path)) is None

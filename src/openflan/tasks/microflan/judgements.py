@@ -18,14 +18,14 @@ VERDICTS = ("yes", "no", "not known")
 def judgement_tasks(world: World) -> Iterator[Task]:
     """Entailment with three verdicts, and paraphrase with two; all with `options`."""
     makers: list[tuple[str, str, Callable[[int, Draws], Row]]] = [
-        ("entail_place", "entailment", _place),
-        ("entail_both", "entailment", _both),
-        ("entail_none", "entailment", _nobody),
+        ("entail_place-judge", "entailment", _place),
+        ("entail_both-judge", "entailment", _both),
+        ("entail_none-judge", "entailment", _nobody),
     ]
-    makers += [(f"paraphrase_{function.word}", "paraphrase", partial(_same_fact, function)) for function in world.functions if _worded(function)]
-    makers += [("paraphrase_sum", "paraphrase", _same_sum), ("paraphrase_place", "paraphrase", _same_place)]
+    makers += [(f"paraphrase_{function.word}-verify", "paraphrase", partial(_same_fact, function)) for function in world.functions if _worded(function)]
+    makers += [("paraphrase_sum-verify", "paraphrase", _same_sum), ("paraphrase_place-verify", "paraphrase", _same_place)]
     for name, category, make in makers:
-        yield make_task(f"microflan/{name}-judge", world.seed, OPEN_ENDED, make, category, frozenset({"options"}))
+        yield make_task(f"microflan/{name}", world.seed, OPEN_ENDED, make, category, frozenset({"options"}))
 
 
 def _worded(function: Function) -> bool:
