@@ -57,8 +57,8 @@ def grid(study: Study, folder: Path, overrides: Sequence[str] = (), seeds: Seque
     """
     places = [dict(zip(study.axes, values, strict=True)) for values in product(*study.axes.values())]
     wanted: list[tuple[dict[str, str], str | None]] = [(values, None) for values in places]
-    for name, control in study.controls.items():
-        wanted += [(values, name) for values in places if control.at.items() <= values.items()]
+    for name, twin in study.controls.items():
+        wanted += [(values, name) for values in places if twin.at.items() <= values.items()]
     cells: dict[str, Cell] = {}
     for seed in seeds or study.seeds:
         for values, control in wanted:

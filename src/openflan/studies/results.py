@@ -38,7 +38,8 @@ def results_of(study: Study, scores: Scores, seeds: Sequence[int]) -> dict[str, 
             table.setdefault(place[1], {})[place[2]] = _score(by_seed, items["\t".join(place)], scores.trained(name))
         cell = scores.any_of(name)
         cells.append({"cell": name, "values": dict(cell.values), "control": cell.control, "trained": cell.trained, "scores": table})
-    return _rounded({"study": study.name, "question": study.question, "cells": cells, "directions": decide(study, scores, seeds)})
+    results: dict[str, Any] = _rounded({"study": study.name, "question": study.question, "cells": cells, "directions": decide(study, scores, seeds)})
+    return results
 
 
 def as_csv(results: Mapping[str, Any]) -> str:
