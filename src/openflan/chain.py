@@ -3,6 +3,9 @@
 A step is a run of its own, in a folder of the chain's, and resumes as any run does. It is finished when its model has been exported under the very
 recipe that the chain asks for. `chain.json` keeps a fingerprint of every model that came out and of the one that each step began with: weights that
 were made anew, or by hand, are told from those that later steps know, which a path alone would not.
+
+Data of all steps that are not finished is read before the first is trained, so that the last does not fail days later for a wrong path. Price: it is
+read once more when its step begins.
 """
 
 from __future__ import annotations
@@ -34,6 +37,12 @@ def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text:
     path = folder / "chain.json"
     known: dict[str, dict[str, Any]] = read_json(path, {})
     model = folder
+    waiting = [(number, step) for number, step in enumerate(steps, 1) if not Run(folder / step.folder).model.is_dir()]
+    for number, step in waiting[1:]:
+        try:
+            _check_data(step)
+        except InputError as error:
+            raise InputError(f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}: {error}") from None
     for number, step in enumerate(steps, 1):
         run = Run(folder / step.folder)
         place = f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}"
@@ -79,6 +88,19 @@ def forget_from(steps: Sequence[Step], folder: Path, first: int) -> list[Run]:
     if path.is_file():
         write_json(path, {name: value for name, value in known.items() if name in left})
     return [Run(folder / step.folder) for step in steps[first - 1 :]]
+
+
+def _check_data(step: Step) -> None:
+    """Raises InputError for rows, documents or benchmarks of a step that cannot be read."""
+    from openflan.held_out import benchmarks_of
+    from openflan.mixture.build import open_mixture
+    from openflan.tasks.texts import open_texts
+
+    if isinstance(step.recipe, PretrainRecipe):
+        open_texts(step.recipe.pretraining.data, step.recipe.pretraining.field, step.recipe.pretraining.documents)
+    elif isinstance(step.recipe, Recipe):
+        open_mixture(step.recipe.mixture)
+        benchmarks_of(step.recipe.evaluation)
 
 
 def _train(step: Step, run: Run) -> None:

@@ -34,10 +34,9 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
     Raises InputError for an unknown benchmark, or one whose files are not there.
     """
     wanted = recipe.evaluation
-    if wanted is None or not wanted.benchmarks:
+    benchmarks = benchmarks_of(wanted)
+    if wanted is None or not benchmarks:
         return None
-    benchmarks = {name: _opened(name, wanted) for name in wanted.benchmarks}
-    check_prompts([(benchmark, None) for benchmark in benchmarks.values()])
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         warnings.warn(f"held-out scores need a whole model: run `openflan evaluate {run.folder} --watch` beside this one", stacklevel=2)
         return None
@@ -53,6 +52,13 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
         return scores | {MEAN: fmean(scores.values())}
 
     return evaluate
+
+
+def benchmarks_of(wanted: Evaluation | None) -> dict[str, Benchmark]:
+    """What `evaluation:` asks for, by name. Raises InputError for an unknown benchmark, or one whose files are not there."""
+    benchmarks = {name: _opened(name, wanted) for name in wanted.benchmarks} if wanted else {}
+    check_prompts([(benchmark, None) for benchmark in benchmarks.values()])
+    return benchmarks
 
 
 def _opened(name: str, wanted: Evaluation) -> Benchmark:

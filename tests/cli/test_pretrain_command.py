@@ -84,6 +84,21 @@ def test_a_chain_runs_resumes_and_begins_anew(work: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["2.mixture.submixtures.own.data=none.jsonl"], "step 2 of 2, finetune then: "),
+        (["2.evaluation={benchmarks: [bbh]}"], "step 2 of 2, finetune then: evaluation.benchmarks, `bbh`: "),
+    ],
+)
+def test_a_later_step_without_its_data_stops_the_chain_before_the_first(overrides: list[str], message: str, work: Path) -> None:
+    done = openflan("run", "road.yaml", *overrides, folder=work)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "pretrain more" not in done.stderr
+    assert not (work / "runs").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["pretrain", "none.yaml"], "none.yaml: no such recipe file, nor a packaged recipe"),

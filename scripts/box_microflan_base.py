@@ -1,0 +1,36 @@
+"""Puts a trained base of the embedded world into the box that ships with openflan: weights in bfloat16, configuration, tokenizer.
+
+The model card (README.md of the box) is written by hand, from `openflan evaluate embedded:microflan-base --benchmark microflan-probes`.
+
+    python scripts/box_microflan_base.py runs/microflan-base/model
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+BOX = Path(__file__).resolve().parent.parent / "src" / "openflan" / "box" / "microflan-base"
+LARGEST = 8_000_000
+"""Bytes of weights that may ship."""
+
+
+def main(model: Path) -> None:
+    weights = {name: value.to(torch.bfloat16).contiguous() for name, value in load_file(model / "model.safetensors").items()}
+    save_file(weights, BOX / "model.safetensors", {"format": "pt"})
+    size = (BOX / "model.safetensors").stat().st_size
+    if size > LARGEST:
+        raise SystemExit(f"{BOX}: {size:,} bytes of weights, {LARGEST:,} may ship")
+    config = json.loads((model / "config.json").read_text(encoding="utf-8")) | {"dtype": "bfloat16"}
+    (BOX / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    shutil.copyfile(model / "generation_config.json", BOX / "generation_config.json")
+    print(f"{BOX}: {sum(value.numel() for value in weights.values()):,} weights, {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
