@@ -40,15 +40,10 @@ ALLOWED: dict[str, set[str]] = {
     "quickstart": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "training", "inference", "evaluation", "reports", "run"},
     # Between training and evaluation, which do not know each other.
     "held_out": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run"},
-<<<<<<< HEAD
-    # Steps of training one after another, as a user would start them, held-out scores included.
-    "chain": FOUNDATION | {"recipe", "models", "training", "held_out", "run"},
     # Grids of what a user would do one by one: a recipe, its finetuning, its evaluations, a page.
     "studies": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "inference", "evaluation", "reports", "run"},
-=======
     # Steps of training one after another, as a user would start them, held-out scores included; it looks at all of their data first.
     "chain": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "held_out", "run"},
->>>>>>> helper-f
     "__main__": {"cli"},
 }
 ALLOWED["cli"] = set(ALLOWED) - {"__main__"}
