@@ -213,3 +213,19 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     result = CliRunner().invoke(APP, [str(tmp_path)])
     assert isinstance(result.exception, InputError)
     assert "not a run folder" in str(result.exception)
+
+
+def test_a_model_that_was_only_evaluated_has_a_page_of_results(tmp_path: Path) -> None:
+    run = full_run(tmp_path / "plain")
+    for path in (run.recipe, run.ledger, run.provenance, run.metrics):
+        path.unlink()
+    result = CliRunner().invoke(APP, [str(run.folder)])
+    assert result.exit_code == 0, result.exception
+    assert "bbh, cot: before and after" in result.stdout
+    assert "No ledger" not in result.stdout
+    page = run.report.read_text()
+    assert "<h1>plain</h1>" in page
+    assert "openflan evaluate MODEL --benchmark bbh --mode cot --data DATA --run runs/plain" in page
+    assert not any(f"<h2>{part}</h2>" in page for part in ("Training", "Mixture", "Recipe"))
+    run.scores.unlink()
+    assert isinstance(CliRunner().invoke(APP, [str(run.folder)]).exception, InputError)

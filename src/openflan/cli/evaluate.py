@@ -139,8 +139,7 @@ def evaluate(
         typer.echo("; ".join(f"{name} {value:.2f}" for name, value in averages.items() if value is not None))
     if against:
         print_comparison(comparison(mine, against, rules, only=components(scores)))
-    if located.run:
-        next_command(f"openflan report {folder.folder}")
+    next_command(f"openflan report {folder.folder}")
 
 
 def show(

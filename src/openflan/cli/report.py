@@ -8,14 +8,14 @@ from pathlib import Path
 import typer
 
 from openflan.cli.output import print_json, print_table
-from openflan.run import find_run
+from openflan.run import Run, find_run
 
 
 def report(
-    run: Path = typer.Argument(help="A run folder, such as runs/quickstart."),
+    run: Path = typer.Argument(help="A run folder, such as runs/quickstart, or the folder `openflan evaluate` wrote to."),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
-    """What a run is, did and scored: tables here, and the whole as report.html in its folder.
+    """What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a model that was only evaluated, its results.
 
     Example: `openflan report runs/quickstart`
     """
@@ -23,12 +23,12 @@ def report(
     from openflan.reports.html import write_report
     from openflan.reports.tables import absent, all_tables
 
-    found = find_run(run)
+    found = Run(run) if (run / "scores.json").is_file() else find_run(run)
     gathered = gather(found)
     written = write_report(found, gathered)
     if as_json:
         tables = {table.name: asdict(table) for table in all_tables(gathered)}
-        print_json({"name": gathered.recipe.name, "report": str(written), "tables": tables, "absent": absent(gathered)})
+        print_json({"name": gathered.name, "report": str(written), "tables": tables, "absent": absent(gathered)})
         return
     for table in all_tables(gathered):
         print_table(table.title, table.columns, table.rows)

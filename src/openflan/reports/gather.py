@@ -1,7 +1,8 @@
 """What a run folder holds, read once and checked; everything after this is pure.
 
-Any part but the recipe may be absent: a run that was only finetuned has no scores, and its report says so. Files are checked against the shapes below;
-keys beyond them are ignored, so that files may grow. Price: what a file says beyond these shapes cannot appear in a report.
+Any part may be absent: a run that was only finetuned has no scores, and its report says so; a model that was only evaluated has nothing else. Files are
+checked against the shapes below; keys beyond them are ignored, so that files may grow. Price: what a file says beyond these shapes cannot appear in a
+report.
 """
 
 from __future__ import annotations
@@ -154,10 +155,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A run as its report sees it; what the folder lacks is None or empty."""
+    """A run as its report sees it; what the folder lacks is None or empty. A model that was only evaluated has no recipe."""
 
+    name: str
     recipe_text: str
-    recipe: AnyRecipe
+    recipe: AnyRecipe | None
     ledger: Ledger | None
     metrics: tuple[Step, ...]
     scores: tuple[ModelScore, ...]
@@ -168,13 +170,14 @@ class Gathered:
 
 def gather(run: Run) -> Gathered:
     """Reads the folder of a run; raises InputError for a file that is damaged or lacks what its kind needs."""
-    recipe = load_any_recipe(run.recipe)
+    recipe = None if run.scores.is_file() and not run.recipe.is_file() else load_any_recipe(run.recipe)
     # Of a pretraining run it speaks of documents, not of tasks.
     ledger = _json(run.ledger) if isinstance(recipe, Recipe) else None
     scores = _json(run.scores)
     provenance = _json(run.provenance)
     return Gathered(
-        recipe_text=run.recipe.read_text(encoding="utf-8"),
+        name=recipe.name if recipe else run.folder.resolve().name,
+        recipe_text=run.recipe.read_text(encoding="utf-8") if recipe else "",
         recipe=recipe,
         ledger=None if ledger is None else _checked(run.ledger, Ledger, ledger),
         metrics=_checked(run.metrics, tuple[Step, ...], _lines(run.metrics)),

@@ -67,6 +67,8 @@ def render(gathered: Gathered) -> str:
 def summary(gathered: Gathered) -> str:
     """What the run is, in one sentence."""
     recipe, ledger = gathered.recipe, gathered.ledger
+    if recipe is None:
+        return "Evaluated here, trained elsewhere."
     done = gathered.metrics[-1].step if gathered.metrics else 0
     steps = f"{recipe.training.steps:,} steps" if done in (0, recipe.training.steps) else f"{done:,} of {recipe.training.steps:,} steps so far"
     if recipe.model.base is not None:
@@ -81,8 +83,9 @@ def summary(gathered: Gathered) -> str:
 
 def commands(gathered: Gathered) -> list[str]:
     """What repeats the run: training, every evaluation of its models, and this report."""
-    name = gathered.recipe.name
-    lines = [f"openflan {'finetune' if isinstance(gathered.recipe, Recipe) else 'pretrain'} {name}.yaml"]
+    name, recipe = gathered.name, gathered.recipe
+    lines = [f"openflan {'finetune' if isinstance(recipe, Recipe) else 'pretrain'} {name}.yaml"] if recipe else []
+    model, where = (f"runs/{name}", "") if recipe else ("MODEL", f" --run runs/{name}")
     for score in gathered.scores:
         if score.model == "random-init":
             continue
@@ -90,7 +93,7 @@ def commands(gathered: Gathered) -> list[str]:
         data = " --data DATA" if score.benchmark in BENCHMARKS else ""
         part = "   # a part of the questions: --limit or --subset was given" if score.partial else ""
         more = (f" --split {score.split}" if score.split else "") + (f" --samples {score.samples}" if score.samples > 1 else "")
-        lines.append(f"openflan evaluate runs/{name} --benchmark {score.benchmark} --mode {score.mode}{more}{data}{chosen}{part}")
+        lines.append(f"openflan evaluate {model} --benchmark {score.benchmark} --mode {score.mode}{more}{data}{chosen}{where}{part}")
     return [*lines, f"openflan report runs/{name}"]
 
 

@@ -53,7 +53,8 @@ def scores(gathered: Gathered) -> list[Table]:
 
 def absent(gathered: Gathered) -> list[str]:
     """A sentence for each part that the run lacks."""
-    return [sentence for part, sentence in ABSENT.items() if not getattr(gathered, part)]
+    expected = ABSENT if gathered.recipe else ("scores", "samples")
+    return [ABSENT[part] for part in expected if not getattr(gathered, part)]
 
 
 def headlines(gathered: Gathered) -> list[Headline]:
