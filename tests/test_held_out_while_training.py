@@ -19,7 +19,7 @@ from openflan.training.finetune import finetune
 def recipe(*more: str) -> Recipe:
     shape = "{model_type: t5, vocab_size: 1536, d_model: 16, d_kv: 8, d_ff: 16, num_layers: 1, num_heads: 2, feed_forward_proj: gated-gelu}"
     small = [
-        f"model={{config: {shape}, tokenizer: embedded:microflan-base, dropout: 0.0}}",
+        f"model={{config: {shape}, tokenizer: embedded:microflan-base, base: null}}",
         "training.steps=6",
         "training.batch_size=2",
         "checkpoints.every=100",

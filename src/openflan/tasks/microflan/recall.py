@@ -26,16 +26,20 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], str, str], ...] = 
 """How a part is said, what its key and its value are drawn from, what stands between parts and at the end."""
 
 
+_TOLD, _AGAIN = (4, 5, 6), 3
+"""Parts of a passage, and how many of them are told again: too few of them to find the last ones by what is left."""
+
+
 def recalled(draws: Draws) -> Sentence:
-    """Two to four parts, each with another key and value, then "Again:" and the same parts in another order; the first value there is salient."""
-    pattern, keys, values, between, end = draws.choice(_PATTERNS)
-    count = 2 + draws.below(3)
+    """Four to six parts, each with another key and value, then "Again:" and three of them in another order; the first value there is salient."""
+    # Half of them in the shortest way, where a value stands beside its key.
+    pattern, keys, values, between, end = draws.choice(_PATTERNS[:2] if draws.below(2) else _PATTERNS)
+    count = min(draws.choice(_TOLD), len(keys), len(values))
     told = [(keys[key], values[value]) for key, value in zip(draws.distinct(count, len(keys)), draws.distinct(count, len(values)), strict=True)]
-    order = draws.distinct(count, count)
-    before, _, _ = pattern.format(key=told[order[0]][0], value="\0").partition("\0")
-    passage = between.join(pattern.format(key=key, value=value) for key, value in told) + end
-    again = between.join(pattern.format(key=told[place][0], value=told[place][1]) for place in order) + end
+    chosen = [told[place] for place in draws.distinct(_AGAIN, count)]
+    passage, again = (between.join(pattern.format(key=key, value=value) for key, value in parts) + end for parts in (told, chosen))
+    before = pattern.partition("{value}")[0]
     # A value that comes first is told by nothing before it: then its key is what can be looked up.
-    key, value = told[order[0]]
-    begin = len(passage) + len(" Again: ") + (len(before) if before else again.index(key))
+    key, value = chosen[0]
+    begin = len(passage) + len(" Again: ") + (len(before.format(key=key)) if before else again.index(key))
     return Sentence(f"{passage} Again: {again}", begin, begin + len(value if before else key))
