@@ -55,8 +55,9 @@ def test_figure_6_runs_before_and_after(base: Path, data: Path, tmp_path: Path) 
 @pytest.mark.parametrize(("name", "number"), [("figure-4", 5), ("figure-5", 4)])
 def test_figures_4_and_5_run_over_their_mixtures(name: str, number: int, base: Path, data: Path, tmp_path: Path) -> None:
     results = dry_run(name, ("small-*",), base, data, tmp_path)
-    assert len(results["cells"]) == number
-    for cell in results["cells"]:
+    cells = [cell for cell in results["cells"] if cell["cell"].startswith("small-")]  # one base and one step make all sizes the same here
+    assert len(cells) == number
+    for cell in cells:
         assert {"normalized-average", "cot-average", "non-cot-average"} <= set(cell["scores"])
         parts = [cell["scores"][one]["average"]["mean"] for one in ("mmlu", "mmlu-cot", "bbh", "bbh-cot", "tydiqa", "mgsm-cot")]
         assert cell["scores"]["normalized-average"]["average"]["mean"] == pytest.approx(sum(parts) / 6, abs=1e-3)
