@@ -13,7 +13,7 @@ import torch
 from commands import Done, openflan
 from safetensors.torch import load_file
 
-from openflan.quickstart import make_tokenizer
+from openflan.models.load import tokenizer_of
 from openflan.run import read_jsonl
 from openflan.tasks.microflan import plain_sentences
 from openflan.training.progress import Progress
@@ -29,7 +29,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenizer, and sentences of the embedded world as documents."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("road")
-    make_tokenizer(folder / "tokenizer")
+    tokenizer_of("embedded:microflan-base").save_pretrained(folder / "tokenizer")
     sentences = list(plain_sentences())[::40]
     documents = [" ".join(sentences[at : at + 6]) for at in range(0, len(sentences), 6)]
     (folder / "documents.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
