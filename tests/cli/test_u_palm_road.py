@@ -13,7 +13,6 @@ import torch
 from commands import Done, openflan
 from safetensors.torch import load_file
 
-from openflan.models.load import tokenizer_of
 from openflan.run import read_jsonl
 from openflan.tasks.microflan import plain_sentences
 from openflan.training.progress import Progress
@@ -26,10 +25,9 @@ TASKS = {"microflan": "microflan/person_colour-*", "microflan_text": "microflan_
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tokenizer, and sentences of the embedded world as documents."""
+    """Sentences of the embedded world as documents."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("road")
-    tokenizer_of("embedded:microflan-base").save_pretrained(folder / "tokenizer")
     sentences = list(plain_sentences())[::40]
     documents = [" ".join(sentences[at : at + 6]) for at in range(0, len(sentences), 6)]
     (folder / "documents.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
@@ -37,7 +35,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def road(work: Path, name: str) -> Done:
-    own = ["1.model.tokenizer=tokenizer", "1.pretraining.data=documents.jsonl", "2.evaluation={every: 3, benchmarks: [microflan], limit: 1, max_tokens: 4}"]
+    own = ["1.pretraining.data=documents.jsonl", "2.evaluation={every: 3, benchmarks: [microflan], limit: 1, max_tokens: 4}"]
     small = [f"{step}.{key}" for step in (1, 2) for key in SMALL]
     small += [f"2.mixture.submixtures.{name}.tasks=['{tasks}']" for name, tasks in TASKS.items()]
     return openflan("run", "ul2r-flan-u-palm-tiny", *own, *small, "--run", name, folder=work)
@@ -56,7 +54,7 @@ def test_both_steps_let_inputs_see_one_another_and_the_export_says_so(whole: Pat
     assert says[1]["openflan_layout"] == "paper"
     first, last = (load_file(whole / step / "model" / "model.safetensors")["model.embed_tokens.weight"] for step in STEPS)
     assert first.shape == last.shape
-    assert first.shape[0] > 1_024, "mode tokens and sentinels stay"
+    assert first.shape[0] > 1_536, "mode tokens and sentinels stay"
     assert all(read_jsonl(whole / step / "metrics.jsonl")[-1]["step"] == 3 for step in STEPS)
 
 

@@ -92,9 +92,9 @@ def test_the_objectives_are_those_there_are() -> None:
 @pytest.mark.parametrize("name", pretraining_recipes())
 def test_packaged_recipes_need_text_only(name: str) -> None:
     """But for those that learn the embedded world, which need nothing."""
-    if name.startswith("microflan"):
+    if name.startswith("microflan") or name == "ul2r-palm-tiny":
         found = load_pretrain_recipe(name)
-        assert found.pretraining.data == [Path("embedded:microflan")]
+        assert [str(place).partition("/")[0] for place in found.pretraining.data] == ["embedded:microflan"]
     else:
         with pytest.raises(InputError, match=r"`pretraining.data` is missing"):
             load_pretrain_recipe(name)
