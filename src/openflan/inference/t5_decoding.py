@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from openflan.inference.batching import Prompt
 from openflan.inference.cache import NOWHERE, GroupStates, OwnStates, attend_all
-from openflan.models.t5 import PackedT5, finite, relative_bucket, rms_norm
+from openflan.models.t5 import PackedT5, Reach, finite, relative_bucket, rms_norm
 
 _KEPT_BYTES = 1 << 27
 """The largest dense bias that is kept from one prompt to the next."""
@@ -102,9 +102,9 @@ class T5Decoder:
         for block, table in self.packed.decoder.layers():
             if table is not None:
                 bias = self.packed.decoder.distance_bias(table, longest)
-            hidden_DM = block.attention(hidden_DM, None, bias, offsets, offsets, 0)
+            hidden_DM = block.attention(hidden_DM, None, Reach(offsets, offsets), bias, None)
             cross: Any = block.cross
-            hidden_DM = cross(hidden_DM, encoded_EM, None, together, input_offsets, 0)
+            hidden_DM = cross(hidden_DM, encoded_EM, Reach(together, input_offsets), None, None)
             hidden_DM = block.feed_forward(hidden_DM)
         wanted = torch.tensor([token for option in options for token in option], device=self.device)
         logits_DV = self._logits(hidden_DM).float()
