@@ -21,10 +21,13 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], str, str], ...] = 
     ("the {key} is {value}", CARRIED, SIZES, ". ", "."),
     ("{key} becomes {value}", LIST_WORDS, LIST_WORDS, ". ", "."),
     ("{key} becomes {value}", _NUMBERS, _NUMBERS, ". ", "."),
-    ("{value} belongs to {key}", CARRIED, PEOPLE, ". ", "."),
+    ("the {key} belongs to {value}", CARRIED, PEOPLE, ". ", "."),
 )
 """How a part is said, what its key and its value are drawn from, what stands between parts and at the end."""
 
+
+_MIRRORED = {"{key} {value}": "{value} {key}", "{key} has a {value}": "the {value} belongs to {key}", "{key} is in the {value}": "in the {value} is {key}"}
+"""How a third of the passages that can be are told again: the other way round, from the value to its key."""
 
 _TOLD, _AGAIN = (4, 5, 6), 3
 """Parts of a passage, and how many of them are told again: too few of them to find the last ones by what is left."""
@@ -37,9 +40,10 @@ def recalled(draws: Draws) -> Sentence:
     count = min(draws.choice(_TOLD), len(keys), len(values))
     told = [(keys[key], values[value]) for key, value in zip(draws.distinct(count, len(keys)), draws.distinct(count, len(values)), strict=True)]
     chosen = [told[place] for place in draws.distinct(_AGAIN, count)]
-    passage, again = (between.join(pattern.format(key=key, value=value) for key, value in parts) + end for parts in (told, chosen))
-    before = pattern.partition("{value}")[0]
-    # A value that comes first is told by nothing before it: then its key is what can be looked up.
+    said = _MIRRORED.get(pattern, pattern) if draws.below(3) == 0 else pattern
+    passage, again = (between.join(way.format(key=key, value=value) for key, value in parts) + end for way, parts in ((pattern, told), (said, chosen)))
+    # Whichever of key and value comes second can be looked up by the first.
     key, value = chosen[0]
-    begin = len(passage) + len(" Again: ") + (len(before.format(key=key)) if before else again.index(key))
-    return Sentence(f"{passage} Again: {again}", begin, begin + len(value if before else key))
+    first, second = ("{key}", value) if said.index("{key}") < said.index("{value}") else ("{value}", key)
+    begin = len(passage) + len(" Again: ") + said.index("{value}" if first == "{key}" else "{key}") - len(first) + len(key if first == "{key}" else value)
+    return Sentence(f"{passage} Again: {again}", begin, begin + len(second))
