@@ -65,6 +65,8 @@ def document_complaints(document: Mapping[str, Any], tables: Tables) -> list[str
     """What is wrong with a document of plain text: what it says, and where it says that its value stands."""
     text = str(document["text"])
     context, said = "", [""]
+    if " Again: " in text:
+        return _recall_complaints(text, document["salient"])
     complaints = []
     for said_now in sentences(text):
         if CONTEXT.fullmatch(said_now):
@@ -80,6 +82,23 @@ def document_complaints(document: Mapping[str, Any], tables: Tables) -> list[str
     if text[begin:end] != value or begin != text.rindex(value):
         complaints.append(f"{text[begin:end]} is marked, not {value}: {text}")
     return complaints
+
+
+def _recall_complaints(text: str, marked: Any) -> list[str]:
+    """Every part that is told again was told; the mark is on the second of the two things in the first such part."""
+    told, again = ([_content(part) for part in re.split(r"[.,] ?", side) if part] for side in text.split(" Again: "))
+    # What becomes what has a direction; who has what may be told the other way round.
+    known = told if " becomes " in text else [*told, *(part[::-1] for part in told)]
+    complaints = [f"not told: {part} in {text}" for part in again if part not in known]
+    begin, end = marked
+    if text[begin:end] != again[0][1] or begin < text.index(" Again: ") or text[end : end + 1] not in (".", ",", " "):
+        complaints.append(f"{text[begin:end]} is marked, not {again[0][1]}: {text}")
+    return complaints
+
+
+def _content(part: str) -> tuple[str, ...]:
+    """The two things that a part is about."""
+    return tuple(word for word in part.split() if word not in ("is", "in", "the", "has", "a", "becomes", "belongs", "to"))
 
 
 def _solved(form: str, question: str, tables: Tables) -> str | None:

@@ -13,8 +13,9 @@ from microflan_solver import CONTEXT, holds, sentences
 
 from openflan.randomness import Draws
 from openflan.tasks.microflan import WorldText, microflan_tasks, plain_sentences, text_tasks, world
-from openflan.tasks.microflan.documents import SHARES
+from openflan.tasks.microflan.documents import KINDS, SHARES
 from openflan.tasks.microflan.ordinary import ordinary_sentence
+from openflan.tasks.microflan.recall import recalled
 from openflan.tasks.task import Row
 from openflan.templates.wording import READY_MADE, packaged_wordings, wordings_for
 
@@ -76,6 +77,9 @@ def test_fifty_thousand_documents_are_true() -> None:
         ({"text": "Points: Ann 3, Ben 9. The person with the most points is Ann.", "salient": [57, 60]}, "untrue"),
         ({"text": "2 becomes 3. 5 becomes 6. By this rule 7 becomes 14.", "salient": [49, 51]}, "untrue"),
         ({"text": "Ann is in the park.", "salient": [14, 18]}, "says nothing"),
+        ({"text": "Ann 3, Ben 9. Again: Ben 3.", "salient": [25, 26]}, "not told"),
+        ({"text": "red becomes blue. Again: blue becomes red.", "salient": [38, 41]}, "not told"),
+        ({"text": "Ann 3, Ben 9. Again: Ben 9.", "salient": [21, 24]}, "is marked"),
         ({"text": "3 plus 4 is 7.", "salient": [0, 1]}, "is marked"),
         ({"text": "3 plus 4 is 7.", "salient": [12, 14]}, "is marked"),
         ({"text": "3 plus 0 is 3.", "salient": [0, 1]}, "is marked"),
@@ -83,6 +87,14 @@ def test_fifty_thousand_documents_are_true() -> None:
 )
 def test_the_checker_sees_a_wrong_document(document: Mapping[str, Any], says: str) -> None:
     assert says in " ".join(document_complaints(document, TABLES))
+
+
+def test_passages_are_told_again_both_ways_and_only_in_part() -> None:
+    told = [recalled(Draws("test", number)) for number in range(600)]
+    documents = [{"text": one.text, "salient": [one.begin, one.end]} for one in told]
+    assert [complaint for document in documents for complaint in document_complaints(document, TABLES)] == []
+    assert sum(bool(re.search(r"Again: (\d+ [A-Z]|in the |[a-z]+ [A-Z])", one.text)) for one in told) > 60
+    assert all(len(re.findall(r"[.,]", one.text.partition(" Again: ")[2])) == 3 for one in told)
 
 
 def test_documents_depend_on_seed_and_number_alone() -> None:
@@ -97,14 +109,15 @@ def test_documents_depend_on_seed_and_number_alone() -> None:
 
 def test_documents_are_of_the_stated_kinds() -> None:
     found: Counter[str] = Counter()
+    shares = dict(zip(KINDS, SHARES[""], strict=True))
     shapes = {"lists": r"\blists? ", "terms": r"letter|spell|the (day|month|season) |in the year|number of \w+ in \d|word for the number|digits"}
     for document in documents(4_000):
         found += Counter(name for name, shape in shapes.items() if re.search(shape, str(document["text"])) and "written" not in str(document["text"]))
         found["ordinary"] += "salient" not in document
-    assert found["lists"] / 4_000 == pytest.approx(SHARES["lists"], abs=0.03)
-    assert found["terms"] / 4_000 == pytest.approx(SHARES["terms"], abs=0.03)
-    assert found["ordinary"] / 4_000 == pytest.approx(SHARES["ordinary"], abs=0.01)
-    assert sum(SHARES.values()) == pytest.approx(1)
+    assert found["lists"] / 4_000 == pytest.approx(shares["lists"], abs=0.03)
+    assert found["terms"] / 4_000 == pytest.approx(shares["terms"], abs=0.03)
+    assert found["ordinary"] / 4_000 == pytest.approx(shares["ordinary"], abs=0.01)
+    assert all(sum(mix) == pytest.approx(1) for mix in SHARES.values())
 
 
 def test_plain_text_states_every_fact() -> None:
