@@ -104,11 +104,11 @@ def _content(part: str) -> tuple[str, ...]:
 def _solved(form: str, question: str, tables: Tables) -> str | None:
     """The answer to a question of that form."""
     context, last = _apart(question)
+    if form == "judge" or question.endswith("Do the two say the same?"):
+        return _judged(question)
     if form == "verify":
         truth = _claimed(last, context, tables)
         return None if truth is None else "yes" if truth else "no"
-    if form == "judge":
-        return _judged(question)
     if form == "steps":
         return told(question) or _asked(last, context, tables)
     if form == "correct":

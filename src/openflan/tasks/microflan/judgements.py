@@ -63,25 +63,25 @@ def _same(first: str, second: str, truth: bool) -> Row:
     return judged(f"{sentence_case(first)}. {sentence_case(second)}. Do the two say the same?", truth)
 
 
-def _same_fact(function: Function, _: int, draws: Draws) -> Row:
+def _same_fact(function: Function, index: int, draws: Draws) -> Row:
     argument, value = function.facts[draws.below(len(function.facts))]
-    truth = draws.below(2) == 0
+    truth = index % 2 == 0
     said = value if truth else draws.choice([other for other in function.values if other not in (value, argument)])
     phrase = function.phrase.format(x=argument)
     first, second = f"{phrase} is {value}", f"{argument}'s {function.word} is {said}" if draws.below(2) else f"{said} is {phrase}"
     return _same(first, second, truth)
 
 
-def _same_sum(_: int, draws: Draws) -> Row:
+def _same_sum(index: int, draws: Draws) -> Row:
     one, other, third = draws.distinct(3, 11)
-    truth = draws.below(2) == 0
+    truth = index % 2 == 0
     return _same(f"the sum is {one} plus {other}", f"the sum is {other} plus {one if truth else third}", truth)
 
 
-def _same_place(_: int, draws: Draws) -> Row:
+def _same_place(index: int, draws: Draws) -> Row:
     one, other = _two(PEOPLE, draws)
     spot, elsewhere = _two(SPOTS, draws)
-    truth = draws.below(2) == 0
+    truth = index % 2 == 0
     swapped = draws.below(2) == 0
     said, where = (one, spot) if truth else (other, spot) if swapped else (one, elsewhere)
     return _same(f"{one} is in the {spot}", f"the place of {said} is the {where}", truth)
