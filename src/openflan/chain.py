@@ -97,7 +97,8 @@ def _check_data(step: Step) -> None:
     from openflan.tasks.texts import open_texts
 
     if isinstance(step.recipe, PretrainRecipe):
-        open_texts(step.recipe.pretraining.data, step.recipe.pretraining.field, step.recipe.pretraining.documents)
+        wanted = step.recipe.pretraining
+        open_texts(wanted.data, wanted.field, wanted.documents, wanted.salient_field)
     elif isinstance(step.recipe, Recipe):
         open_mixture(step.recipe.mixture)
         benchmarks_of(step.recipe.evaluation)

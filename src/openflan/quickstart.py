@@ -17,11 +17,11 @@ from typing import Any
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.groups import gain, group_scores, right_items
 from openflan.evaluation.microflan import microflan_benchmark
-from openflan.evaluation.record import evaluate_into
+from openflan.evaluation.record import evaluate_into, generations_path
 from openflan.models.folder import model_folder
 from openflan.recipe.load import load_recipe
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, read_json, write_json
+from openflan.run import Run, write_json
 from openflan.tasks.microflan import microflan_tasks
 
 BASE = "embedded:microflan-base"
@@ -43,16 +43,20 @@ FORMS = {
 }
 
 
-def quickstart(folder: Path, say: Callable[[str], None], *, seed: int = 0) -> dict[str, Any]:
+def quickstart(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Runs everything into `folder` and returns what `summary.json` holds; goes on where an earlier call stopped. `say` tells a person what
     happens."""
+    from openflan.models.load import random_init
+    from openflan.models.quiet import one_thread
+
     run, control = Run(folder), Run(folder / "random-init")
-    recipe = load_recipe("microflan", [f"name={folder.name}", f"seed={seed}", f"model.base={BASE}"])
+    recipe = load_recipe("microflan", [f"name={folder.name}", f"model.base={BASE}"])
+    from_random_weights = recipe.model_copy(update={"name": "random-init", "model": random_init(recipe.model)})
     say("1/4  the base in the box answers held-out questions, before any instruction")
     # The control has the other core all the while. Spawned, as a forked process would share the libraries' threads.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_one_core) as other_core:
-        _one_core()
-        from_random = other_core.submit(_finetune, random_init(recipe), control, "")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=one_thread) as other_core:
+        one_thread()
+        from_random = other_core.submit(_finetune, from_random_weights, control, "")
         benchmarks = held_out_benchmarks()
         right = {"base": _ask(run, "base", model_folder(BASE), benchmarks)}
         say("2/4  finetuning on instructions")
@@ -92,14 +96,6 @@ def held_out_groups(benchmarks: Mapping[str, tuple[Benchmark, list[str]]]) -> di
     return groups
 
 
-def random_init(recipe: Recipe) -> Recipe:
-    """The recipe from random weights in the shape of its base."""
-    config = read_json(model_folder(BASE) / "config.json", {})
-    shape = {key: config[key] for key in ("model_type", "vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads", "feed_forward_proj")}
-    model = recipe.model.model_copy(update={"base": None, "config": shape, "tokenizer": BASE})
-    return recipe.model_copy(update={"name": "random-init", "model": model})
-
-
 def _key(way: str, task: str) -> str:
     return f"{way}/{task}" if way else task
 
@@ -117,15 +113,6 @@ def _finetune(recipe: Recipe, run: Run, label: str) -> None:
         finetune(recipe, run, label=label)
 
 
-def _one_core() -> None:
-    import torch
-
-    from openflan.models.quiet import quiet_libraries
-
-    quiet_libraries()
-    torch.set_num_threads(1)
-
-
 def _ask(run: Run, label: str, model: Path, benchmarks: Mapping[str, tuple[Benchmark, list[str]]]) -> dict[tuple[str, int], bool]:
     from openflan.inference.huggingface import HuggingFaceEngine
 
@@ -133,6 +120,6 @@ def _ask(run: Run, label: str, model: Path, benchmarks: Mapping[str, tuple[Bench
     right: dict[tuple[str, int], bool] = {}
     for way, (benchmark, names) in benchmarks.items():
         evaluate_into(run, label, benchmark, engine, subset=names)
-        answered = right_items(run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}.jsonl", benchmark)
+        answered = right_items(generations_path(run, label, benchmark), benchmark)
         right |= {(_key(way, task), index): good for (task, index), good in answered.items()}
     return right

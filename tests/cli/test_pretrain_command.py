@@ -101,7 +101,7 @@ def test_a_later_step_without_its_data_stops_the_chain_before_the_first(override
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pretrain", "none.yaml"], "none.yaml: no such recipe file, nor a packaged recipe"),
+        (["pretrain", "none.yaml"], "none.yaml: no such file, nor a packaged recipe"),
         (["pretrain", "then.yaml"], "then.yaml:1: a recipe with `mixture:` is for `openflan finetune`"),
         (["finetune", "more.yaml"], "is for `openflan pretrain`"),
         (["pretrain", "lm-adapt-t5"], "lm-adapt-t5.yaml:8: `pretraining.data` is missing"),

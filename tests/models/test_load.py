@@ -14,7 +14,17 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, LlamaConfig, PreTrainedTokenizerFast
 
 from openflan.errors import InputError
-from openflan.models.load import context_length, is_seq2seq, load_model, load_pretrained, load_tokenizer, pad_id, save_pretrained, seq2seq_by_config
+from openflan.models.load import (
+    context_length,
+    is_seq2seq,
+    load_model,
+    load_pretrained,
+    load_tokenizer,
+    pad_id,
+    random_init,
+    save_pretrained,
+    seq2seq_by_config,
+)
 from openflan.recipe.schema import Model
 
 T5 = {"model_type": "t5", "vocab_size": 60, "d_model": 24, "d_kv": 8, "d_ff": 40, "num_layers": 2, "num_heads": 3, "pad_token_id": 0, "eos_token_id": 1}
@@ -106,6 +116,25 @@ def test_an_untied_head_really_is_another_matrix() -> None:
     tied = _fresh("tied")
     extra = sum(value.numel() for value in load_model(_section(T5 | {"tie_word_embeddings": False}), _tokenizer(), 0).parameters())
     assert extra - sum(value.numel() for value in tied.parameters()) == 60 * 24
+
+
+@pytest.mark.parametrize("name", [*CONFIGS, "embedded:microflan-base"])
+def test_a_base_is_begun_anew_in_its_own_shape(name: str, tmp_path: Path) -> None:
+    """Every matrix of the base, other numbers in it, and the same ones for the same seed."""
+    if name in CONFIGS:
+        save_pretrained(_fresh(name, seed=5), tmp_path / "base")
+        _tokenizer().save_pretrained(tmp_path / "base")
+    base = str(tmp_path / "base") if name in CONFIGS else name
+    section = random_init(Model(base=base))
+    assert section.base is None
+    assert random_init(section) == section
+    old, (new, again) = load_pretrained(base), (load_model(section, load_tokenizer(section), 3) for _ in range(2))
+    assert {key: value.shape for key, value in new.state_dict().items()} == {key: value.shape for key, value in old.state_dict().items()}
+    tied = [model.get_output_embeddings().weight is model.get_input_embeddings().weight for model in (old, new)]
+    assert tied[0] == tied[1]
+    assert {value.dtype for value in new.parameters()} == {torch.float32}
+    assert not torch.equal(new.get_input_embeddings().weight, old.get_input_embeddings().weight)
+    assert _same(new, again)
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused() -> None:

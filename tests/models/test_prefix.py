@@ -225,5 +225,10 @@ def test_a_folder_says_how_its_inputs_attend(tmp_path: Path) -> None:
 def test_ordinary_attention_is_lent_back() -> None:
     made = MADE["Llama"]()
     packed_model(made)
+    prompt = torch.full((1, 5), 5)
+    with pytest.raises(ValueError, match="attention by documents"):
+        prefix_forward(made, prompt, [5])
     with ordinary_attention(made):
-        prefix_forward(made, torch.full((1, 5), 5), [5])
+        prefix_forward(made, prompt, [5])
+    with pytest.raises(ValueError, match="attention by documents"):
+        prefix_forward(made, prompt, [5])

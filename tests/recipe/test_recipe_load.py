@@ -306,7 +306,7 @@ def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
 def test_a_missing_recipe_is_refused_with_the_nearest_packaged_name(tmp_path: Path) -> None:
     assert "did you mean `tiny-t5-cot`?" in refusal("tiny-t5-coot")
     assert "(packaged: " in refusal(tmp_path / "zzz.yaml")
-    assert "no such recipe file" in refusal(tmp_path)
+    assert "no such file, nor a packaged recipe" in refusal(tmp_path)
 
 
 # Paths

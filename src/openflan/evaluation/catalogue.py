@@ -28,7 +28,7 @@ BENCHMARKS: dict[str, Callable[..., Benchmark]] = {
 WITH_SPLITS = ("mmlu",)
 """Benchmarks of which more than one split can be asked."""
 
-EMBEDDED = ("microflan", "microflan-dev", "microflan-probes")
+WORLD_BENCHMARKS = ("microflan", "microflan-dev", "microflan-probes")
 """Benchmarks of the embedded world, which need no data: the test set, the set for choices, and what a base knows."""
 
 SUITES: dict[str, tuple[tuple[str, Mode], ...]] = {

@@ -14,13 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.bootstrap import interval, redrawn
 from openflan.evaluation.saved import judge_all, read_saved
 from openflan.evaluation.scores import normalized
 from openflan.randomness import combine
-
-DRAWS = 10_000
-_CELLS = 1 << 20
-"""Weights drawn at a time: 8 MB."""
 
 Items: TypeAlias = Mapping[tuple[str, int], bool]
 """Right or wrong, by task and index."""
@@ -39,7 +36,7 @@ def group_scores(items: Items, benchmark: Benchmark, groups: Mapping[str, Sequen
     scores = {name: _score(float(100 * column.mean()), chances[name], len(column), drawn[name]) for name, column in columns.items()}
     overall = {
         "normalized": float(np.mean([score["normalized"] for score in scores.values()])),
-        "ci95": _interval(np.mean(list(drawn.values()), axis=0)),
+        "ci95": list(interval(np.mean(list(drawn.values()), axis=0))),
         "accuracy": float(np.mean([score["accuracy"] for score in scores.values()])),
         "chance": float(np.mean(list(chances.values()))),
         "n": sum(score["n"] for score in scores.values()),
@@ -57,7 +54,7 @@ def gain(before: Items, after: Items, benchmark: Benchmark, groups: Mapping[str,
     point = np.mean([normalized(100 * _column(after, tasks).mean(), _chance(after, benchmark, tasks)) for tasks in groups.values()]) - np.mean(
         [normalized(100 * _column(before, tasks).mean(), _chance(before, benchmark, tasks)) for tasks in groups.values()]
     )
-    return {"normalized": float(point), "ci95": _interval(np.mean(differences, axis=0))}
+    return {"normalized": float(point), "ci95": list(interval(np.mean(differences, axis=0)))}
 
 
 def normalized_array(accuracies: NDArray[np.float64], chance: float) -> NDArray[np.float64]:
@@ -74,17 +71,8 @@ def _chance(items: Items, benchmark: Benchmark, tasks: Sequence[str]) -> float:
 
 def _resampled(column: NDArray[np.float64], group: str) -> NDArray[np.float64]:
     """Accuracies in percent (DRAWS,) of redrawn items; the draws depend on the group and its size alone, so that models are paired."""
-    generator = np.random.default_rng(combine("bootstrap", group, len(column)))
-    n, chunk = len(column), max(1, _CELLS // len(column))
-    # Drawn in chunks, since all draws at once would take 80 kB an item; the generator gives the same numbers either way.
-    sums = [generator.multinomial(n, np.full(n, 1 / n), size=min(chunk, DRAWS - start)) @ column for start in range(0, DRAWS, chunk)]
-    return np.asarray(100 * np.concatenate(sums) / n)
+    return 100 * redrawn(column, combine("bootstrap", group, len(column))) / len(column)
 
 
 def _score(accuracy: float, chance: float, n: int, drawn: NDArray[np.float64]) -> dict[str, Any]:
-    return {"normalized": normalized(accuracy, chance), "ci95": _interval(drawn), "accuracy": accuracy, "chance": chance, "n": n}
-
-
-def _interval(drawn: NDArray[np.float64]) -> list[float]:
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return [float(low), float(high)]
+    return {"normalized": normalized(accuracy, chance), "ci95": list(interval(drawn)), "accuracy": accuracy, "chance": chance, "n": n}

@@ -60,6 +60,6 @@ def evaluate_into(
     return score
 
 
-def generations_path(run: Run, label: str, benchmark: Benchmark, decoding: Decoding) -> Path:
+def generations_path(run: Run, label: str, benchmark: Benchmark, decoding: Decoding = GREEDY) -> Path:
     """Where a model's generations for a benchmark lie."""
     return run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}{decoding.variant}.jsonl"

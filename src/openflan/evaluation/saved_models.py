@@ -14,7 +14,7 @@ from typing import Literal, cast
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, EMBEDDED, MODES, find_benchmark
+from openflan.evaluation.catalogue import BENCHMARKS, MODES, WORLD_BENCHMARKS, find_benchmark
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.microflan import microflan_benchmark
 from openflan.evaluation.microflan_probes import NAME as PROBES
@@ -53,7 +53,7 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
 
     Raises InputError if there is no such folder, label or generation.
     """
-    names = dict.fromkeys((*BENCHMARKS, *EMBEDDED, *(one.name for one in own)))
+    names = dict.fromkeys((*BENCHMARKS, *WORLD_BENCHMARKS, *(one.name for one in own)))
     path, label = (Path(name), None) if Path(name).exists() or ":" not in name else (Path(name.rpartition(":")[0]), name.rpartition(":")[2])
     if path.is_file():
         place = _place(path, names)[1]
@@ -85,7 +85,7 @@ def benchmark_of(place: Place, own: Sequence[Benchmark] = ()) -> Benchmark:
             return one
     if place.benchmark == PROBES:
         return microflan_probes()
-    if place.benchmark in EMBEDDED:
+    if place.benchmark in WORLD_BENCHMARKS:
         return microflan_benchmark(cast(Literal["direct", "cot"], place.mode), name=place.benchmark)
     return find_benchmark(place.benchmark, place.mode, split=place.split or None)
 

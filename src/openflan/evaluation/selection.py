@@ -7,11 +7,11 @@ from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, EMBEDDED, SUITES, Mode, find_benchmark, find_mode, find_suite
+from openflan.evaluation.catalogue import BENCHMARKS, SUITES, WORLD_BENCHMARKS, Mode, find_benchmark, find_mode, find_suite
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.own import is_own, own_benchmark
 
-NAMES = ", ".join([*BENCHMARKS, *EMBEDDED])
+NAMES = ", ".join([*BENCHMARKS, *WORLD_BENCHMARKS])
 OWN_HELP = "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: {question}\\nA:') and `target` (a field of the data)"
 
 
@@ -39,14 +39,14 @@ def open_benchmark(
     """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored` needs no data where none is needed."""
     if is_own(name):
         return own_benchmark(Path(name), mode, shots=shots)
-    if name in ("microflan", "microflan-dev"):
-        from openflan.evaluation.microflan import microflan_benchmark
-
-        return microflan_benchmark(mode, name=name, shots=shots or 0, limit=limit)
     if name == "microflan-probes":
         from openflan.evaluation.microflan_probes import microflan_probes
 
         return microflan_probes(limit)
+    if name in WORLD_BENCHMARKS:
+        from openflan.evaluation.microflan import microflan_benchmark
+
+        return microflan_benchmark(mode, name=name, shots=shots or 0, limit=limit)
     if "/" in name:
         return _of_tasks(name, mode, data, shots or 0, limit)
     if name in BENCHMARKS and data is None and not scored:
@@ -54,7 +54,7 @@ def open_benchmark(
             raise InputError(f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets its public files once")
         data = benchmark_cache()
     if name not in BENCHMARKS:
-        known = [*BENCHMARKS, *EMBEDDED]
+        known = [*BENCHMARKS, *WORLD_BENCHMARKS]
         hint = did_you_mean(name, known) or f"; there are {', '.join(known)}, a YAML file of your own, and tasks such as niv2/NAME"
         raise InputError(f"there is no benchmark `{name}`{hint}")
     return find_benchmark(name, mode, data, shots=shots, split=split)
@@ -90,15 +90,15 @@ def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> N
 
 def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None) -> Benchmark:
     from openflan.evaluation.tasks import task_benchmark
-    from openflan.tasks import sources
     from openflan.tasks.reach import reach
+    from openflan.tasks.sources import EMBEDDED
     from openflan.tasks.task import select
 
     submixture = pattern.partition("/")[0]
-    if data is None and submixture not in sources.EMBEDDED:
+    if data is None and submixture not in EMBEDDED:
         raise InputError(f"--benchmark {pattern} needs --data, a file or folder with the rows of its tasks")
     if data is None:
-        tasks = select(sources.EMBEDDED[submixture](), [pattern])
+        tasks = select(EMBEDDED[submixture](), [pattern])
     else:
         reached = select({one.name: one for one in reversed(reach(data, submixture))}, [pattern])
         tasks = {name: one.open() for name, one in reached.items()}

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from openflan.errors import InputError, SetupError, did_you_mean
 from openflan.packing.marks import Layout
+from openflan.recipe.paths import EMBEDDED
 
 Separator: TypeAlias = Literal["eos", "none"]
 """What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning layout, or nothing."""
@@ -25,9 +26,6 @@ Attention: TypeAlias = Literal["causal", "prefix"]
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 _TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json", "vocab.txt")
 _HASHED_BYTES = 1 << 20
-
-EMBEDDED = "embedded:"
-"""What begins the name of a model that comes with openflan."""
 
 
 def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:

@@ -22,6 +22,9 @@ from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
 from openflan.models.prefix import state_attention
 from openflan.recipe.schema import Model
 
+_OF_FILES = ("architectures", "dtype", "transformers_version")
+"""Keys of a configuration that tell of a folder's files, not of an architecture."""
+
 
 def load_tokenizer(section: Model) -> Any:
     """The recipe's tokenizer, else its base's; see `tokenizer_of`."""
@@ -100,6 +103,23 @@ def empty_model(section: Model) -> Any:
         if heads & _fetch(base, "weights", lambda: _stored(model_folder(base, tokenizer=False))):
             _untie(model)
     return model
+
+
+def random_init(section: Model) -> Model:
+    """The same architecture and tokenizer with random weights: the recipe's model with its base's configuration in the base's place.
+
+    Raises InputError for a base that is not there, SetupError if the hub cannot be reached.
+    """
+    from transformers import AutoConfig
+
+    if section.base is None:
+        return section
+    model = empty_model(section)
+    default = AutoConfig.for_model(model.config.model_type)
+    stated = {key: value for key, value in model.config.to_diff_dict().items() if hasattr(default, key) and key not in _OF_FILES}
+    tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    config = stated | {"model_type": model.config.model_type, "tie_word_embeddings": tied}
+    return section.model_copy(update={"base": None, "config": config, "tokenizer": section.tokenizer or section.base})
 
 
 def check_vocabulary(tokenizer: Any, model: Any) -> None:

@@ -12,3 +12,12 @@ def quiet_libraries() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+def one_thread() -> None:
+    """This process computes on one core, where there is no GPU: for those that have a neighbour on the other."""
+    import torch
+
+    quiet_libraries()
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)

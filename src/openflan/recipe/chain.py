@@ -13,14 +13,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-import yaml
-
 from openflan.errors import InputError, did_you_mean
 from openflan.recipe.load import load_pretrain_recipe, load_recipe
+from openflan.recipe.packaged import file_or_packaged, packaged, read_yaml
 from openflan.recipe.paths import resolve_paths
 from openflan.recipe.pretraining import AnyRecipe
 
@@ -47,19 +45,12 @@ class _Stated:
 
 def packaged_chains() -> dict[str, Path]:
     """Chains that come with openflan, by name."""
-    folder = Path(str(files("openflan") / "recipes" / "chains"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return packaged("chains")
 
 
 def chain_path(name: str) -> Path:
     """The file of a chain, or of a packaged one by name; raises InputError if there is neither."""
-    path, packaged = Path(name), packaged_chains()
-    if path.is_file():
-        return path
-    if name not in packaged:
-        hint = did_you_mean(name, packaged) or f" (packaged: {', '.join(packaged)})"
-        raise InputError(f"{name}: no such file, nor a packaged chain{hint}")
-    return packaged[name]
+    return file_or_packaged(name, packaged_chains(), "chain")
 
 
 def load_chain(path: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Step, ...]:
@@ -96,12 +87,7 @@ def _from_model(model: Path) -> list[str]:
 
 
 def _entries(path: Path) -> list[Any]:
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    found = read_yaml(path)
     if not isinstance(found, list) or not found:
         raise InputError(f"{path}: not a chain; expected a list of steps such as `- pretrain: lm-adapt-t5` and `- finetune: flan-t5-small`")
     return found

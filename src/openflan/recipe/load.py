@@ -11,7 +11,6 @@ import json
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin
 
@@ -19,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from openflan.errors import InputError, did_you_mean
+from openflan.recipe.packaged import file_or_packaged, packaged
 from openflan.recipe.paths import resolve_paths
 from openflan.recipe.pretraining import AnyRecipe, PretrainRecipe
 from openflan.recipe.schema import Recipe
@@ -70,20 +70,17 @@ def recipe_from(values: dict[str, Any], place: str, overrides: Sequence[str] = (
 
 def packaged_recipes() -> dict[str, Path]:
     """Recipes that come with openflan, by name."""
-    folder = Path(str(files("openflan") / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return packaged()
 
 
 def planning_recipes() -> dict[str, Path]:
     """Packaged recipes of models that cannot be had, by name (`shapes/...`): for estimates only."""
-    folder = Path(str(files("openflan") / "recipes" / "shapes"))
-    return {f"shapes/{path.stem}": path for path in sorted(folder.glob("*.yaml"))}
+    return packaged("shapes", "shapes/")
 
 
 def pretraining_recipes() -> dict[str, Path]:
     """Packaged recipes of continued pretraining, by name."""
-    folder = Path(str(files("openflan") / "recipes" / "pretraining"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return packaged("pretraining")
 
 
 def dump_recipe(recipe: AnyRecipe) -> str:
@@ -110,14 +107,7 @@ def differences(old: AnyRecipe, new: AnyRecipe) -> list[str]:
 
 
 def _find(name: str, folder: Path) -> Path:
-    path = folder / name
-    if path.is_file():
-        return path
-    packaged = packaged_recipes() | planning_recipes() | pretraining_recipes()
-    if name in packaged:
-        return packaged[name]
-    hint = did_you_mean(name, packaged) or f" (packaged: {', '.join(packaged) or 'none'})"
-    raise InputError(f"{name}: no such recipe file, nor a packaged recipe{hint}")
+    return file_or_packaged(name, packaged_recipes() | planning_recipes() | pretraining_recipes(), "recipe", folder)
 
 
 def _draft(name: str | Path, overrides: Sequence[str]) -> _Draft:

@@ -7,6 +7,9 @@ from typing import Any, get_args
 
 from openflan.recipe.schema import WordingsName
 
+EMBEDDED = "embedded:"
+"""What begins the name of something that comes with openflan: a model in the box, or the plain text of the embedded world."""
+
 
 def resolve_paths(values: dict[str, Any], folder: Path) -> None:
     """Makes relative paths absolute where they are stated; a model that is no existing path stays, as it may be a hub id, and so does `data: hub:...`."""
@@ -32,4 +35,4 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> None:
 
 def _absolute(path: Any, folder: Path) -> Any:
     """A path from `folder` on; what is no text, or names what is on the hub or comes with openflan, stays."""
-    return path if not isinstance(path, str) or path.startswith(("hub:", "embedded:")) else str((folder / Path(path).expanduser()).resolve())
+    return path if not isinstance(path, str) or path.startswith(("hub:", EMBEDDED)) else str((folder / Path(path).expanduser()).resolve())

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from openflan.recipe.paths import EMBEDDED
 from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Share, Training
 
 Objective: TypeAlias = Literal["span-corruption", "prefix-lm", "causal-lm", "ul2", "ul2r"]
@@ -69,7 +70,7 @@ class Pretraining(Section):
             raise ValueError(f"`{stated}` does not belong to `objective: {self.objective}`; leave it out")
         if self.salient and self.pieces == "joined":
             raise ValueError("`salient` does not belong to `pieces: joined`, where documents lose their places; leave one out")
-        if self.salient and self.salient_field is None and any(not str(place).startswith("embedded:") for place in self.data):
+        if self.salient and self.salient_field is None and any(not str(place).startswith(EMBEDDED) for place in self.data):
             raise ValueError("`salient` needs `salient_field`, the field or column of `data` that holds the marks")
         return self
 

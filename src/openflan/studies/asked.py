@@ -15,7 +15,7 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.record import evaluate_into
+from openflan.evaluation.record import evaluate_into, generations_path
 from openflan.evaluation.run import Decoding
 from openflan.evaluation.saved import judge_all, read_saved
 from openflan.evaluation.selection import open_benchmark
@@ -73,8 +73,8 @@ def ask_model(ask: Ask, engine: Engine, run: Run, label: str, data: Path | None)
     benchmark, tasks = open_asked(ask, data)
     decoding = Decoding(likelihood=ask.likelihood)
     evaluate_into(run, label, benchmark, engine, limit=ask.limit, subset=tasks, max_tokens=ask.max_tokens, decoding=decoding)
-    path = run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}{decoding.variant}.jsonl"
-    judged = {question: one.value for question, (_, one) in judge_all(read_saved(path, benchmark)).items()}
+    saved = read_saved(generations_path(run, label, benchmark, decoding), benchmark)
+    judged = {question: one.value for question, (_, one) in judge_all(saved).items()}
     sizes = {name: 1 + max(example.index for example in benchmark.examples(name)[: ask.limit]) for name in tasks}
     values = [judged.get((name, index)) for name, size in sizes.items() for index in range(size)]
     if any(value not in (None, 0.0, 1.0) for value in values):

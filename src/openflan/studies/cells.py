@@ -8,7 +8,6 @@ drawn.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -119,7 +118,9 @@ def _cell(study: Study, folder: Path, values: Mapping[str, str], control: str | 
     if count != "all":
         recipe = _with_tasks(recipe, study.tasks_of, count, seed)
     if words.get("init") == "random" and missing is None:
-        recipe = recipe.model_copy(update={"model": _random(recipe.model)})
+        from openflan.models.load import random_init
+
+        recipe = recipe.model_copy(update={"model": random_init(recipe.model)})
     elif words.get("init", "random") != "random":
         raise InputError(f"{study.name}: `init: {words['init']}`; expected `init: random`")
     return Cell(name, values, control, seed, recipe, missing)
@@ -161,11 +162,3 @@ def _missing(model: Model) -> str | None:
     except InputError as error:
         return str(error)
     return None
-
-
-def _random(model: Model) -> Model:
-    """The same architecture and tokenizer with random weights."""
-    if model.base is None:
-        return model
-    config = json.loads((model_folder(model.base, tokenizer=False) / "config.json").read_text(encoding="utf-8"))
-    return model.model_copy(update={"base": None, "config": config, "tokenizer": model.tokenizer or model.base})

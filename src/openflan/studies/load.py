@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from openflan.errors import InputError, did_you_mean
+from openflan.recipe.packaged import file_or_packaged, packaged, read_yaml
 from openflan.studies.schema import Study
 
 
 def packaged_studies() -> dict[str, Path]:
     """Studies that come with openflan, by name."""
-    folder = Path(str(files("openflan") / "recipes" / "studies"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return packaged("studies")
 
 
 def study_path(name: str) -> Path:
     """The file of a study, or of a packaged one by name; raises InputError if there is neither."""
-    path, packaged = Path(name), packaged_studies()
-    if path.is_file():
-        return path
-    if name not in packaged:
-        hint = did_you_mean(name, packaged) or f" (packaged: {', '.join(packaged)})"
-        raise InputError(f"{name}: no such file, nor a packaged study{hint}")
-    return packaged[name]
+    return file_or_packaged(name, packaged_studies(), "study")
 
 
 def load_study(path: Path) -> Study:
     """Raises InputError for a file that cannot be read, broken YAML, and every key that is unknown, missing or of the wrong kind."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: not a study; expected `name:`, `question:`, `recipe:`, `axes:` and `evaluations:`")
     try:

@@ -14,6 +14,7 @@ from typing import Any
 from openflan.errors import OpenflanError
 from openflan.models.estimate import Hardware, Shape, memory, shape_of_model
 from openflan.models.folder import boxed
+from openflan.recipe.paths import EMBEDDED
 from openflan.recipe.presets import PARAMETERS
 from openflan.recipe.schema import Recipe
 from openflan.studies.cells import Cell
@@ -62,7 +63,7 @@ def _shape(recipe: Recipe) -> Shape | None:
     from openflan.models.load import empty_model
 
     base = recipe.model.base
-    if base is not None and not base.startswith("embedded:") and not Path(base).exists():
+    if base is not None and not base.startswith(EMBEDDED) and not Path(base).exists():
         return None  # on the hub
     try:
         if base is not None and not ((boxed(base) or Path(base)) / "config.json").is_file():

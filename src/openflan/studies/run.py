@@ -26,6 +26,7 @@ from typing import Any
 
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.evaluation.generations import whole_lines
+from openflan.models.quiet import one_thread
 from openflan.run import read_jsonl, write_json
 from openflan.studies.asked import Layout, layout_of
 from openflan.studies.cells import Cell, grid
@@ -33,7 +34,7 @@ from openflan.studies.identity import cell_key, training_key
 from openflan.studies.results import results_of, write_results
 from openflan.studies.schema import Ask, Study
 from openflan.studies.scores import Scores
-from openflan.studies.work import Job, one_thread, start_worker, work
+from openflan.studies.work import Job, start_worker, work
 
 Say = Callable[[str], None]
 

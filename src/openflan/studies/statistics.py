@@ -17,12 +17,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from openflan.evaluation.bootstrap import DRAWS, interval, redrawn
 from openflan.randomness import combine
 from openflan.studies.asked import Layout
-
-DRAWS = 10_000
-_CELLS = 1 << 20
-"""Numbers of a chunk of draws: 8 MB."""
 
 Interval: TypeAlias = tuple[float, float]
 Column: TypeAlias = Mapping[tuple[str, str], NDArray[np.float64]]
@@ -92,21 +89,8 @@ def over_items(columns: Mapping[str, Column]) -> dict[str, Interval]:
             shares = columns[names[place]][key]
             shares_NK[: len(shares), number] = shares
         kept_NK = np.nan_to_num(shares_NK[~np.isnan(shares_NK).all(axis=1)])
-        drawn_DK[:, shown] += _redrawn(kept_NK, combine("study", *key, len(kept_NK)))
-    return {name: _interval(drawn_DK[:, place]) for place, name in enumerate(names)}
-
-
-def _redrawn(shares_NK: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Sums (draws, columns) over redrawn questions."""
-    generator, n = np.random.default_rng(seed), len(shares_NK)
-    chunk = max(1, _CELLS // n)
-    parts = [generator.multinomial(n, np.full(n, 1 / n), size=min(chunk, DRAWS - start)) @ shares_NK for start in range(0, DRAWS, chunk)]
-    return np.concatenate(parts)
-
-
-def _interval(drawn: NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+        drawn_DK[:, shown] += redrawn(kept_NK, combine("study", *key, len(kept_NK)))
+    return {name: interval(drawn_DK[:, place]) for place, name in enumerate(names)}
 
 
 def _added(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

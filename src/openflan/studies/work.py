@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openflan.models.quiet import one_thread
 from openflan.run import Run, read_jsonl
 from openflan.studies.asked import ask_model
 from openflan.studies.cells import Cell
@@ -92,16 +93,6 @@ def start_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def one_thread() -> None:
-    import torch
-
-    from openflan.models.quiet import quiet_libraries
-
-    quiet_libraries()
-    if not torch.cuda.is_available():
-        torch.set_num_threads(1)
 
 
 def _processor() -> str:

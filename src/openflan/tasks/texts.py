@@ -23,7 +23,7 @@ Unit: TypeAlias = Literal["line", "paragraph", "file"]
 Span: TypeAlias = tuple[int, int]
 """Where something begins and ends, in characters of a document."""
 
-EMBEDDED = "embedded:microflan"
+WORLD_TEXT = "embedded:microflan"
 """The plain text of the embedded world; `/MIX` after it asks for another mix of its kinds."""
 
 _MARKED_WITHIN = 100
@@ -185,7 +185,7 @@ class Field:
 
 def _open(place: Path, field: str, unit: Unit, salient_field: str | None) -> Iterator[Texts]:
     name, _, mix = str(place).partition("/")
-    if name == EMBEDDED:
+    if name == WORLD_TEXT:
         yield Field(WorldText(mix=mix), "text", "salient")
         return
     if is_hub(place):

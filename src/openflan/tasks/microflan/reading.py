@@ -37,11 +37,12 @@ def reading_skills() -> Iterator[Skill]:
         yield Skill(name, category, OPEN_ENDED, make, split=split_of_skill(name), enumerated=False)
 
 
-def _cast(draws: Draws, values: tuple[str, ...]) -> tuple[list[str], list[str], int]:
-    """People, a different value for each, and the one who is asked about."""
+def _passage(draws: Draws, values: tuple[str, ...], said: str) -> tuple[str, list[str], list[str], int]:
+    """What is `said` of two or three people, the people, a different value for each, and the one who is asked about."""
     count = draws.choice(_READERS)
     people = [PEOPLE[place] for place in draws.distinct(count, len(PEOPLE))]
-    return people, [values[place] for place in draws.distinct(count, len(values))], draws.below(count)
+    found, one = [values[place] for place in draws.distinct(count, len(values))], draws.below(count)
+    return " ".join(said.format(person=person, value=value) for person, value in zip(people, found, strict=True)), people, found, one
 
 
 def _without(items: list[str], place: int) -> tuple[str, ...]:
@@ -49,14 +50,12 @@ def _without(items: list[str], place: int) -> tuple[str, ...]:
 
 
 def _place(_: int, draws: Draws) -> Item:
-    people, spots, one = _cast(draws, SPOTS)
-    context = " ".join(f"{person} is in the {spot}." for person, spot in zip(people, spots, strict=True))
+    context, people, spots, one = _passage(draws, SPOTS, "{person} is in the {value}.")
     return Item(f"Where is {people[one]}?", f"the place of {people[one]} is the {{value}}", spots[one], _without(spots, one), context)
 
 
 def _thing(_: int, draws: Draws) -> Item:
-    people, things, one = _cast(draws, CARRIED)
-    context = " ".join(f"{person} has a {thing}." for person, thing in zip(people, things, strict=True))
+    context, people, things, one = _passage(draws, CARRIED, "{person} has a {value}.")
     return Item(f"What does {people[one]} have?", f"what {people[one]} has is a {{value}}", things[one], _without(things, one), context)
 
 
@@ -76,8 +75,7 @@ def _last_place(_: int, draws: Draws) -> Item:
 
 
 def _who(_: int, draws: Draws) -> Item:
-    people, spots, one = _cast(draws, SPOTS)
-    context = " ".join(f"{person} is in the {spot}." for person, spot in zip(people, spots, strict=True))
+    context, people, spots, one = _passage(draws, SPOTS, "{person} is in the {value}.")
     return Item(f"Who is in the {spots[one]}?", f"the person in the {spots[one]} is {{value}}", people[one], _without(people, one), context)
 
 
