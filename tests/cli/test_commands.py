@@ -110,7 +110,7 @@ def test_a_real_row_is_shown_with_its_provenance_and_absent_files_are_reported()
 
 
 BAD = [
-    (["finetune", "no-such-recipe"], 2, "no such recipe"),
+    (["finetune", "no-such-recipe"], 2, "nor a packaged recipe"),
     (["finetune"], 2, "--data and --base"),
     (["finetune", "--data", "ROWS", "--base", "./nowhere"], 2, "no such folder"),
     (["finetune", "--data", "missing.jsonl", "--base", "T5"], 2, "missing.jsonl"),
