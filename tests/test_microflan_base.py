@@ -1,4 +1,4 @@
-"""The model in the box, rebuilt by its chain in miniature: the same steps, a few batches each."""
+"""The models in the box, rebuilt by their chains in miniature: the same steps, a few batches each."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ from openflan.models.load import load_pretrained, tokenizer_of
 from openflan.recipe.chain import chain_path, load_chain
 from openflan.run import Run, read_jsonl
 
-BOX = model_folder("embedded:microflan-base")
+BOXED = ("microflan-base", "microflan-tiny")
 SHORT = ("training.steps=2", "training.batch_size=2", "training.warmup_steps=0", "pretraining.window=64", "validation=null")
 MEGABYTE = 1_000_000
 
 
 @pytest.mark.slow
-def test_a_short_version_of_its_chain_makes_a_model_of_its_shape(tmp_path: Path) -> None:
-    path = chain_path("microflan-base")
+@pytest.mark.parametrize("name", BOXED)
+def test_a_short_version_of_its_chain_makes_a_model_of_its_shape(name: str, tmp_path: Path) -> None:
+    path, box = chain_path(name), model_folder(f"embedded:{name}")
     count = sum(line.startswith("- ") for line in path.read_text().splitlines())
     steps = load_chain(path, tmp_path, [f"{step}.{key}" for step in range(1, count + 1) for key in SHORT])
     model = run_chain(steps, tmp_path)
-    made, boxed = (json.loads((folder / "config.json").read_text()) for folder in (model, BOX))
+    made, boxed = (json.loads((folder / "config.json").read_text()) for folder in (model, box))
     assert {key: value for key, value in made.items() if key != "dtype"} == {key: value for key, value in boxed.items() if key != "dtype"}
-    assert tokenizer_of(str(model)).get_vocab() == tokenizer_of("embedded:microflan-base").get_vocab()
+    assert tokenizer_of(str(model)).get_vocab() == tokenizer_of(str(box)).get_vocab()
     assert all(len([line for line in read_jsonl(Run(tmp_path / step.folder).metrics) if "loss" in line]) == 2 for step in steps)
-    assert {parameter.shape for parameter in load_pretrained(str(model)).parameters()} == {one.shape for one in load_pretrained(str(BOX)).parameters()}
+    assert {parameter.shape for parameter in load_pretrained(str(model)).parameters()} == {one.shape for one in load_pretrained(str(box)).parameters()}
 
 
-def test_the_box_is_small_and_has_a_card() -> None:
-    assert sum(file.stat().st_size for file in BOX.iterdir()) < 8 * MEGABYTE
-    with safe_open(BOX / "model.safetensors", framework="pt") as weights:
+@pytest.mark.parametrize("name", BOXED)
+def test_the_box_is_small_and_has_a_card(name: str) -> None:
+    box = model_folder(f"embedded:{name}")
+    assert sum(file.stat().st_size for file in box.iterdir()) < 8 * MEGABYTE
+    with safe_open(box / "model.safetensors", framework="pt") as weights:
         kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118 (it is no mapping)
     assert kinds == {"BF16"}
-    card = (BOX / "README.md").read_text()
+    card = (box / "README.md").read_text()
     assert all(said in card for said in ("microflan-probes", "Training", "Limits"))

@@ -43,15 +43,20 @@ FORMS = {
 }
 
 
-def quickstart(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[str, Any]:
     """Runs everything into `folder` and returns what `summary.json` holds; goes on where an earlier call stopped. `say` tells a person what
-    happens."""
+    happens. `seed` is that of both finetuning runs; the questions stay the same.
+
+    Raises InputError for a folder that holds another seed's run."""
     from openflan.models.load import random_init
     from openflan.models.quiet import one_thread
+    from openflan.training.changes import changed_keys
 
     run, control = Run(folder), Run(folder / "random-init")
-    recipe = load_recipe("microflan", [f"name={folder.name}", f"model.base={BASE}"])
+    recipe = load_recipe("microflan", [f"name={folder.name}", f"seed={seed}", f"model.base={BASE}"])
     from_random_weights = recipe.model_copy(update={"name": "random-init", "model": random_init(recipe.model)})
+    for arm, into in ((recipe, run), (from_random_weights, control)):
+        changed_keys(arm, into, allowed=False)
     say("1/4  the base in the box answers held-out questions, before any instruction")
     # The control has the other core all the while. Spawned, as a forked process would share the libraries' threads.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=one_thread) as other_core:

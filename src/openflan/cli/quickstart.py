@@ -12,12 +12,17 @@ from openflan.models.quiet import quiet_libraries
 
 def quickstart(
     run: Path = typer.Option(Path("runs/quickstart"), help="The run folder."),
+    seed: int = typer.Option(0, help="The seed of finetuning: order of examples, wordings, random weights. The questions stay the same."),
     restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output: what summary.json holds."),
 ) -> None:
     """The embedded world, offline: base, finetuning, held-out evaluation before and after, report.
 
-    Example: `openflan quickstart`
+    Examples:
+
+    openflan quickstart
+
+    openflan quickstart --seed 1 --run runs/quickstart-1
     """
     from openflan.cli.finetune import start_anew
     from openflan.run import Run
@@ -28,7 +33,7 @@ def quickstart(
     from openflan.quickstart import quickstart as walk
     from openflan.reports.html import write_report
 
-    summary = walk(run, lambda text: typer.echo(text, err=True))
+    summary = walk(run, lambda text: typer.echo(text, err=True), seed)
     report = write_report(Run(run))
     if as_json:
         print_json(summary)

@@ -1,0 +1,39 @@
+"""Puts a trained base of the embedded world into the box that ships with openflan: weights in bfloat16, configuration, tokenizer.
+
+The model card (README.md of the box) is written by hand, from `openflan evaluate embedded:NAME --benchmark microflan-probes`.
+
+    python scripts/box_microflan.py microflan-tiny runs/microflan-tiny/5-microflan-base/model
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+BOX = Path(__file__).resolve().parent.parent / "src" / "openflan" / "box"
+LARGEST = 8_000_000
+"""Bytes of weights that may ship."""
+
+
+def main(name: str, model: Path) -> None:
+    box = BOX / name
+    box.mkdir(exist_ok=True)
+    weights = {name: value.to(torch.bfloat16).contiguous() for name, value in load_file(model / "model.safetensors").items()}
+    save_file(weights, box / "model.safetensors", {"format": "pt"})
+    size = (box / "model.safetensors").stat().st_size
+    if size > LARGEST:
+        raise SystemExit(f"{box}: {size:,} bytes of weights, {LARGEST:,} may ship")
+    config = json.loads((model / "config.json").read_text(encoding="utf-8")) | {"dtype": "bfloat16"}
+    (box / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    for file in ("generation_config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(model / file, box / file)
+    print(f"{box}: {sum(value.numel() for value in weights.values()):,} weights, {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
