@@ -19,19 +19,25 @@ BOX = Path(__file__).resolve().parent.parent / "src" / "openflan" / "box"
 LARGEST = 8_000_000
 """Bytes of weights that may ship."""
 
+WHERE_IT_LAY = ("is_local", "local_files_only")
+"""What transformers keeps of how a tokenizer was loaded, which is of no use to others."""
+
 
 def main(name: str, model: Path) -> None:
     box = BOX / name
     box.mkdir(exist_ok=True)
-    weights = {name: value.to(torch.bfloat16).contiguous() for name, value in load_file(model / "model.safetensors").items()}
-    save_file(weights, box / "model.safetensors", {"format": "pt"})
-    size = (box / "model.safetensors").stat().st_size
+    weights = {key: value.to(torch.bfloat16).contiguous() for key, value in load_file(model / "model.safetensors").items()}
+    size = sum(value.nbytes for value in weights.values())
     if size > LARGEST:
-        raise SystemExit(f"{box}: {size:,} bytes of weights, {LARGEST:,} may ship")
+        raise SystemExit(f"{model}: {size:,} bytes of weights, {LARGEST:,} may ship")
+    save_file(weights, box / "model.safetensors", {"format": "pt"})
     config = json.loads((model / "config.json").read_text(encoding="utf-8")) | {"dtype": "bfloat16"}
     (box / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for file in ("generation_config.json", "tokenizer.json", "tokenizer_config.json"):
+    for file in ("generation_config.json", "tokenizer.json"):
         shutil.copyfile(model / file, box / file)
+    tokenizer = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
+    kept = {key: value for key, value in tokenizer.items() if key not in WHERE_IT_LAY}
+    (box / "tokenizer_config.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     print(f"{box}: {sum(value.numel() for value in weights.values()):,} weights, {size:,} bytes")
 
 

@@ -47,7 +47,8 @@ def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[
     """Runs everything into `folder` and returns what `summary.json` holds; goes on where an earlier call stopped. `say` tells a person what
     happens. `seed` is that of both finetuning runs; the questions stay the same.
 
-    Raises InputError for a folder that holds another seed's run."""
+    Raises InputError for a folder that holds another seed's run.
+    """
     from openflan.models.load import random_init
     from openflan.models.quiet import one_thread
     from openflan.training.changes import changed_keys

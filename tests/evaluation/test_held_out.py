@@ -7,6 +7,7 @@ from subprocess import run
 import pytest
 
 from openflan.evaluation import held_out_benchmark
+from openflan.evaluation.microflan import microflan_benchmark
 from openflan.tasks.task import Row, Task
 
 
@@ -66,6 +67,16 @@ def test_rows_become_examples() -> None:
 )
 def test_answers(mode: str, generation: str, target: str | tuple[str, ...], right: bool) -> None:
     assert held_out_benchmark(TASKS, _render, mode=mode).correct("mine/quiz", generation, target) is right  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shots", [0, 3])
+def test_just_one_option_that_may_follow_a_prompt_is_right(shots: int) -> None:
+    benchmark = microflan_benchmark("direct", name="microflan-dev", shots=shots, limit=4)
+    examples = [example for task in benchmark.tasks for example in benchmark.examples(task) if example.options]
+    assert len(examples) > 100
+    for one in examples:
+        right = [option for option in one.options if benchmark.correct(one.task, option, one.target)]
+        assert len(right) == 1, (one.prompt, one.options, one.target)
 
 
 def test_evaluation_and_inference_load_no_model_library() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,17 @@ def test_a_changed_study_runs_what_changed(base: Path, whole: Path, tmp_path: Pa
     (folder / "cells.jsonl").write_bytes((whole / "cells.jsonl").read_bytes())
     _, cells = ran(write_study(tmp_path / "s.yaml", study), folder)
     assert cells == ["3-high-seed0"]
+
+
+def test_a_model_that_is_there_is_asked_anew_and_keeps_the_time_it_took(path: Path, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(whole, folder)
+    before = next(line for line in map(json.loads, (folder / "cells.jsonl").read_text().splitlines()) if line["cell"] == "3-high-seed0")
+    (folder / "cells.jsonl").unlink()
+    ran(path, folder, chosen=("3-high-seed0",))
+    (again,) = (json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines())
+    assert again["seconds"]["training"] == before["seconds"]["training"] > 0
+    assert (again["loss"], again["answers"]) == (before["loss"], before["answers"])
 
 
 def test_another_base_is_another_study(base: Path, path: Path, whole: Path, tmp_path: Path) -> None:

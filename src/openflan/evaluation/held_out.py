@@ -17,13 +17,15 @@ from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
 from openflan.evaluation.extract import after_last_phrase
 from openflan.evaluation.metrics import METRICS, Metric
 from openflan.tasks.task import Row, Task
+from openflan.templates.formats import OptionStyle
 
 ANSWER_PHRASES = (r"\banswer\s+is\b:?",)
 MAX_TOKENS = {"direct": 64, "cot": 256}
 
 
 class Prompted(Protocol):
-    """A row as it is sent: the prompt and the answer wanted. `exemplars`, where there are any, are counted."""
+    """A row as it is sent: the prompt and the answer wanted. `exemplars`, where there are any, are counted; an `option_style` says how options are
+    answered."""
 
     @property
     def inputs(self) -> str: ...
@@ -101,8 +103,13 @@ def _example(task: Task, key: str, index: int, prompted: Prompted, fewer: Callab
     target = (prompted.answer, *others) if others else prompted.answer
     options = task.rows[index].get("options", ()) if direct else ()
     between = "" if prompted.inputs[-1:].isspace() else " "
-    listed = () if isinstance(options, str) or not options else tuple(f"{between}{option}" for option in options)
+    listed = () if isinstance(options, str) else tuple(f"{between}{answer}" for answer in _answers(options, getattr(prompted, "option_style", None)))
     return Example(key, index, prompted.inputs, target, len(getattr(prompted, "exemplars", ())), fewer=fewer, options=listed)
+
+
+def _answers(options: Sequence[str], style: OptionStyle | None) -> list[str]:
+    """What each option would be answered with: its marker where the prompt tells options apart by markers, as in the answer wanted, else its text."""
+    return [style.answer(options, option) for option in options] if style else list(options)
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:

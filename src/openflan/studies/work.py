@@ -49,7 +49,7 @@ def _work(job: Job) -> dict[str, Any]:
     from openflan.inference.huggingface import HuggingFaceEngine
     from openflan.training.finetune import finetune
 
-    began, cell, run = time.monotonic(), job.cell, job.run
+    cell, run = job.cell, job.run
     if cell.trained and not run.model.is_dir():
         finetune(cell.recipe, run, label=cell.label)
     trained = time.monotonic()
@@ -58,7 +58,7 @@ def _work(job: Job) -> dict[str, Any]:
     answers = {
         name: ask_model(ask, engine, Run(run.folder / "asked" / f"{name}-{job.asked_keys[name]}"), label, job.data) for name, ask in job.evaluations.items()
     }
-    losses = [line["loss"] for line in read_jsonl(run.metrics)] if cell.trained else []
+    logged = read_jsonl(run.metrics) if cell.trained else []
     return {
         "key": job.key,
         "cell": cell.label,
@@ -66,8 +66,9 @@ def _work(job: Job) -> dict[str, Any]:
         "control": cell.control,
         "seed": cell.seed,
         "steps": cell.recipe.training.steps if cell.trained else 0,
-        "loss": losses[-1] if losses else None,
-        "seconds": {"training": round(trained - began, 1), "evaluation": round(time.monotonic() - trained, 1)},
+        "loss": logged[-1]["loss"] if logged else None,
+        # Of all its steps, also those of an earlier call.
+        "seconds": {"training": round(sum(line["seconds"] for line in logged), 1), "evaluation": round(time.monotonic() - trained, 1)},
         "machine": machine(),
         "answers": answers,
     }

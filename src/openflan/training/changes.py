@@ -35,7 +35,7 @@ def changed_keys(recipe: AnyRecipe, run: Run, allowed: bool) -> list[str]:
     if changed and not allowed:
         raise InputError(
             f"{run.folder}: holds a run of another recipe ({'; '.join(changed[:5])}); name another folder with --run, start anew with --restart, "
-            "or go on under the new recipe with --allow-changes"
+            "or go on under the new recipe with --allow-changes of `openflan finetune` or `pretrain`"
         )
     done = max(checkpoints.steps(run.checkpoints), default=0)
     if done > recipe.training.steps:
