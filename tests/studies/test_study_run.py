@@ -71,6 +71,20 @@ def test_a_killed_study_goes_on_to_the_same_results(path: Path, whole: Path, tmp
     assert set(Counter(line["cell"] for line in lines).values()) == {1}
 
 
+def test_what_two_studies_have_in_common_trains_once(path: Path, base: Path, whole: Path, tmp_path: Path) -> None:
+    other = small_study(base, name="other", seeds=[0], axes={"pace": {"slow": {"tasks": 3, "training.learning_rate": 0.001}, "base": {"tasks": 0}}}, figures=[])
+    other["directions"][0] |= {"more": {"where": {"pace": "slow"}}, "less": {"where": {"pace": "base"}}}
+    runs = tmp_path / "cells"
+    shutil.copytree(whole / "cells", runs)
+    before = {folder.name for folder in runs.iterdir()}
+    _, cells = ran(write_study(tmp_path / "other.yaml", other), tmp_path / "out", runs=runs)
+    assert sorted(cells) == ["base", "slow-seed0"]
+    assert {name for name in before ^ {folder.name for folder in runs.iterdir()} if "slow" in name} == set(), "3-low-seed0 of the first study was asked"
+    assert not (tmp_path / "out" / "cells").exists()
+    answers = {json.loads(line)["cell"]: json.loads(line)["answers"] for folder in (whole, tmp_path / "out") for line in (folder / "cells.jsonl").open()}
+    assert answers["slow-seed0"] == answers["3-low-seed0"]
+
+
 def test_the_files_can_be_read_and_committed(whole: Path) -> None:
     page = (whole / "README.md").read_text()
     assert "Three tasks beat none." in page

@@ -25,6 +25,7 @@ def study(
     study: str = typer.Argument(help="A study file, or a packaged study: its name (docs/studies.md)."),
     overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Keys of the recipe, for every cell."),
     out: Path | None = typer.Option(None, help="Where results and runs go; default runs/studies/NAME."),
+    runs: Path | None = typer.Option(None, help="Where run folders of cells go; default OUT/cells. What studies with the same one have in common trains once."),
     workers: int | None = typer.Option(None, min=1, help="Cells at a time, a process and a thread each; default: the cores, or one where there is a GPU."),
     coarse: bool = typer.Option(False, "--coarse", help="The first seed of every cell only."),
     seeds: str | None = typer.Option(None, help="Other seeds than the study's, separated by commas."),
@@ -68,6 +69,7 @@ def study(
         data=data,
         limit=limit,
         command="openflan " + shlex.join(sys.argv[1:]),
+        runs=runs,
     )
     if plan:
         from openflan.studies.cells import grid
@@ -90,7 +92,7 @@ def study(
     rows = [[one["says"], one["group"], one["difference"], _ends(one["ci95_seeds"]), _ends(one["ci95_items"]), one["verdict"]] for one in results["directions"]]
     print_table("directions", ["direction", "group", "difference", "95 % over seeds", "over items", ""], rows)
     typer.echo(f"results: {folder / 'README.md'}")
-    next_command(f"openflan report {folder / 'cells'}/CELL   or   openflan study {study} --out {folder}")
+    next_command(f"openflan report {runs or folder / 'cells'}/CELL   or   openflan study {study} --out {folder}")
 
 
 def _print_plan(title: str, cells: Sequence[Planned], hardware: Hardware, workers: int) -> None:

@@ -4,7 +4,7 @@
     FOLDER/evaluations.json   what was asked: tasks, numbers of questions, chances
     FOLDER/cells.jsonl        a line for each finished cell: the state of the whole, appended when a cell ends
     FOLDER/results.json, results.csv, README.md, *.svg
-    FOLDER/cells/             run folders, not to be committed (FOLDER/.gitignore says so)
+    FOLDER/cells/             run folders, not to be committed (FOLDER/.gitignore says so), unless they go elsewhere
 
 Decision: a line is known by the hash of what it depends on, so the same command goes on after a kill, and after a change of the study runs only what
 changed. Price: lines of what a study no longer asks stay in the file until somebody deletes them.
@@ -41,7 +41,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a study is run; `chosen` are patterns of cells, `limit` caps the questions of each task of every evaluation."""
+    """How a study is run; `chosen` are patterns of cells, `limit` caps the questions of each task of every evaluation. `runs` is where run folders go if not
+    beside the results: cells of several studies that train alike then train once."""
 
     overrides: tuple[str, ...] = ()
     seeds: tuple[int, ...] | None = None
@@ -51,6 +52,7 @@ class Options:
     data: Path | None = None
     limit: int | None = None
     command: str = ""
+    runs: Path | None = None
 
 
 def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say = lambda text: None) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say
     check_groups(study, cells, layouts)
     if missing := next((cell for cell in wanted if cell.missing), None):
         raise InputError(f"cell {missing.label}: {missing.missing}; choose others with --cells, or name another base with model.base=FOLDER")
-    every = {cell.label: _job(cell, folder, evaluations, layouts, options.data) for cell in cells if not cell.missing}
+    every = {cell.label: _job(cell, options.runs or folder / "cells", evaluations, layouts, options.data) for cell in cells if not cell.missing}
     jobs = [every[cell.label] for cell in wanted]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("cells/\n", encoding="utf-8")
@@ -125,10 +127,10 @@ def _matches(cell: Cell, pattern: str) -> bool:
     return fnmatchcase(cell.name, pattern) or fnmatchcase(cell.label, pattern)
 
 
-def _job(cell: Cell, folder: Path, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout], data: Path | None) -> Job:
+def _job(cell: Cell, runs: Path, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout], data: Path | None) -> Job:
     model = training_key(cell)
     keys = {name: cell_key(model, {name: ask}, layouts)[:8] for name, ask in evaluations.items()}
-    return Job(cell, cell_key(model, evaluations, layouts), model, folder, evaluations, keys, data)
+    return Job(cell, cell_key(model, evaluations, layouts), model, runs, evaluations, keys, data)
 
 
 def _finished(folder: Path) -> dict[str, dict[str, Any]]:

@@ -23,19 +23,22 @@ _WATCH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A cell with the keys of its result and of its model; `evaluations` have the keys of what they ask."""
+    """A cell with the keys of its result and of its model; `evaluations` have the keys of what they ask. `runs` holds the run folders of cells."""
 
     cell: Cell
     key: str
     model_key: str
-    folder: Path
+    runs: Path
     evaluations: Mapping[str, Ask]
     asked_keys: Mapping[str, str]
     data: Path | None
 
     @property
     def run(self) -> Run:
-        return Run(self.folder / "cells" / f"{self.cell.label}-{self.model_key[:8]}")
+        """The cell's own folder, or the one in which the same training has ended, be it under another name or for another study."""
+        ending = f"-{self.model_key[:8]}"
+        twins = sorted(folder for folder in self.runs.glob(f"*{ending}") if Run(folder).model.is_dir())
+        return Run(twins[0] if twins else self.runs / f"{self.cell.label}{ending}")
 
 
 def work(job: Job) -> dict[str, Any]:
