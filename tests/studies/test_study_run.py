@@ -81,7 +81,8 @@ def test_what_two_studies_have_in_common_trains_once(path: Path, base: Path, who
     assert sorted(cells) == ["base", "slow-seed0"]
     assert {name for name in before ^ {folder.name for folder in runs.iterdir()} if "slow" in name} == set(), "3-low-seed0 of the first study was asked"
     assert not (tmp_path / "out" / "cells").exists()
-    answers = {json.loads(line)["cell"]: json.loads(line)["answers"] for folder in (whole, tmp_path / "out") for line in (folder / "cells.jsonl").open()}
+    lines = [json.loads(line) for folder in (whole, tmp_path / "out") for line in (folder / "cells.jsonl").read_text().splitlines()]
+    answers = {line["cell"]: line["answers"] for line in lines}
     assert answers["slow-seed0"] == answers["3-low-seed0"]
 
 

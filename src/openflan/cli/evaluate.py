@@ -18,6 +18,8 @@ from openflan.evaluation.averages import averages_of_scores
 from openflan.evaluation.catalogue import SUITES, find_mode
 from openflan.evaluation.run import Generated
 from openflan.evaluation.selection import NAMES, OWN_HELP, check_prompts, chosen_benchmarks, fetch_files, open_benchmark, subset_of
+from openflan.evaluation.worlds import worlds_asked
+from openflan.mixture.worlds import warn_of_other_worlds
 from openflan.models.quiet import quiet_libraries
 from openflan.run import Run
 
@@ -97,6 +99,8 @@ def evaluate(
 
         located = locate(model, checkpoint, model_name)
         folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))
+        if main:
+            warn_of_other_worlds(located.run.folder if located.run else located.name, worlds_asked(one for one, _ in chosen))
         check_prompts(chosen)
         if against:
             check_side(against)

@@ -11,6 +11,7 @@ import typer
 from openflan.cli.output import cell, print_json, print_table
 from openflan.errors import OpenflanError
 from openflan.tasks.catalogue import POLICIES, SUBMIXTURES, Counts, Entry, find, how_to_get
+from openflan.tasks.microflan.names import SHIPPED
 from openflan.tasks.task import Task
 from openflan.templates.microflan_check import split_complaints, wording_complaints
 from openflan.templates.render import Renderer
@@ -123,12 +124,12 @@ def checked(name: str, open_: Callable[[], Task]) -> Checked:
     return Checked(name, "works", f"{len(task.rows):,} rows{left_out}; first answer: {' '.join(example.answer[:40].split())}{kept_out}")
 
 
-def held_apart(tasks: Mapping[str, Task], own: Sequence[WordingSet]) -> list[Checked]:
-    """What the embedded world promises: a line for each promise that holds, and one for each place where it is broken."""
+def held_apart(tasks: Mapping[str, Task], own: Sequence[WordingSet], world: int | None = None) -> list[Checked]:
+    """What the embedded world, that of the seed `world`, promises: a line for each promise that holds, and one for each place where it is broken."""
     rows = []
     sets = [*own, *packaged_wordings()]
     try:
-        found = split_complaints(sets=sets)
+        found = split_complaints(SHIPPED if world is None else world, sets=sets)
     except OpenflanError as error:
         found = [str(error)]
     for title, kept, complaints in (

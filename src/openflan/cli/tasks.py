@@ -26,6 +26,7 @@ from openflan.cli.task_rows import (
 )
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, counts, find, how_to_get, language, real_name, resolve
+from openflan.tasks.microflan.names import SHIPPED, world_place
 from openflan.tasks.reach import reach
 from openflan.tasks.sources import EMBEDDED
 from openflan.tasks.task import Task
@@ -38,7 +39,9 @@ app.command("figures")(figures)
 app.command("review")(review)
 
 _DATA: Path | None = typer.Option(
-    None, help="A file or folder with rows in any layout that recipes read, or folders of them named after submixtures. Without it: the embedded world."
+    None,
+    help="A file or folder with rows in any layout that recipes read, or folders of them named after submixtures. "
+    "Without it: the embedded world; `embedded:microflan@SEED`: another one.",
 )
 _JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
 
@@ -104,7 +107,7 @@ def show(
     Example: `openflan tasks show cot/gsm8k --style few-shot-cot --data FOLDER`
     """
     wanted = Style.parse(style)
-    task = _embedded_task(name) if data is None else _task_of(data, name)
+    task = _task_of(data, name) if data is not None and _world(data) is None else _embedded_task(name, _world(data))
     if index + number > len(task.rows):
         raise InputError(f"{task.name} has {len(task.rows):,} rows; --index {index} -n {number} goes beyond")
     own = load_wordings(wordings) if wordings else []
@@ -132,14 +135,15 @@ def check(
 
     Examples: `openflan tasks check --data FOLDER`, `openflan tasks check --submixture microflan --wordings FILE`
     """
-    if data is not None and wordings is not None:
+    if data is not None and wordings is not None and _world(data) is None:
         raise InputError("--wordings looks through wordings for the embedded world, which has no --data; leave one out")
-    if data is None:
+    world = _world(data)
+    if data is None or world is not None:
         _known_submixture(submixture)
-        chosen = {name: task for name, task in _embedded().items() if submixture in (None, task.submixture)}
+        chosen = {name: task for name, task in _embedded(world).items() if submixture in (None, task.submixture)}
         results = [checked(name, lambda task=task: task) for name, task in chosen.items()]  # type: ignore[misc]
-        results += held_apart(chosen, load_wordings(wordings) if wordings else []) if chosen else []
-        absent = missing([name for name in SUBMIXTURES if submixture in (None, name)], present=set(), most=0)
+        results += held_apart(chosen, load_wordings(wordings) if wordings else [], world) if chosen else []
+        absent = missing([name for name in SUBMIXTURES if data is None and submixture in (None, name)], present=set(), most=0)
     else:
         found = reach(data, submixture)
         results = [checked(task.name, task.open) for task in found]
@@ -175,6 +179,8 @@ def _known_submixture(submixture: str | None) -> None:
 
 def _reachable(data: Path, submixture: str | None) -> list[Listed]:
     """What can be opened; how much cannot goes to standard error."""
+    if (world := _world(data)) is not None:
+        return [with_example(task) for task in _embedded(world).values()]
     listed, broken = [], 0
     for found in reach(data, submixture):
         try:
@@ -186,13 +192,19 @@ def _reachable(data: Path, submixture: str | None) -> list[Listed]:
     return listed
 
 
-def _embedded() -> dict[str, Task]:
-    return {name: task for make in EMBEDDED.values() for name, task in make().items()}
+def _world(data: Path | None) -> int | None:
+    """The seed of the embedded world that `data` names; None for other data, and for none."""
+    place = world_place(data) if data is not None else None
+    return None if place is None else place.seed
 
 
-def _embedded_task(name: str) -> Task:
+def _embedded(world: int | None = None) -> dict[str, Task]:
+    return {name: task for make in EMBEDDED.values() for name, task in make(SHIPPED if world is None else world).items()}
+
+
+def _embedded_task(name: str, world: int | None) -> Task:
     """Raises InputError for a task of the collection, with what to fetch, and for an unknown one, with the nearest name."""
-    embedded = _embedded()
+    embedded = _embedded(world)
     if found := _matching(list(embedded), name):
         return embedded[found]
     try:

@@ -28,9 +28,6 @@ BENCHMARKS: dict[str, Callable[..., Benchmark]] = {
 WITH_SPLITS = ("mmlu",)
 """Benchmarks of which more than one split can be asked."""
 
-WORLD_BENCHMARKS = ("microflan", "microflan-dev", "microflan-probes")
-"""Benchmarks of the embedded world, which need no data: the test set, the set for choices, and what a base knows."""
-
 SUITES: dict[str, tuple[tuple[str, Mode], ...]] = {
     "flan": (("mmlu", "direct"), ("mmlu", "cot"), ("bbh", "direct"), ("bbh", "cot"), ("tydiqa", "direct"), ("mgsm", "cot")),
     "reasoning": (("mmlu", "cot"), ("bbh", "cot"), ("mgsm", "cot"), ("gsm8k", "cot")),

@@ -1,4 +1,4 @@
-"""The held-out tasks of the embedded world as two benchmarks, grouped by the kind of generalisation they test.
+"""The held-out tasks of an embedded world as two benchmarks, grouped by the kind of generalisation they test.
 
 `microflan` is the test set, looked at once a reported run; `microflan-dev` is for every choice that is made on the way.
 """
@@ -12,6 +12,7 @@ from typing import Literal
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.held_out import held_out_benchmark
 from openflan.tasks.microflan import microflan_tasks
+from openflan.tasks.microflan.names import SHIPPED, named
 from openflan.tasks.task import Task
 from openflan.templates.render import Rendered, Renderer
 from openflan.templates.style import Style
@@ -25,9 +26,12 @@ NAMES: Mapping[str, Literal["test", "dev"]] = {"microflan": "test", "microflan-d
 """The benchmarks by name, and the set that each asks."""
 
 
-def microflan_benchmark(mode: Literal["direct", "cot"], *, name: str = "microflan", shots: int = 0, limit: int | None = None) -> Benchmark:
-    """Held-out tasks, the first `limit` rows of each; `cot` keeps those with rationales. `averages` has one mean a kind beside the overall one."""
-    wanted = {key: task for key, task in microflan_tasks().items() if task.held_out and task.split == NAMES[name]}
+def microflan_benchmark(
+    mode: Literal["direct", "cot"], *, name: str = "microflan", world: int = SHIPPED, shots: int = 0, limit: int | None = None
+) -> Benchmark:
+    """Held-out tasks of the world of a seed, the first `limit` rows of each; `cot` keeps those with rationales. `averages` has one mean a kind beside
+    the overall one."""
+    wanted = {key: task for key, task in microflan_tasks(world).items() if task.held_out and task.split == NAMES[name]}
     tasks = {key: task for key, task in wanted.items() if mode == "direct" or "rationale" in task.fields}
     style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
     renderers = {key: Renderer(task, wordings_for(key, task.fields, packaged_wordings())) for key, task in tasks.items()}
@@ -35,7 +39,7 @@ def microflan_benchmark(mode: Literal["direct", "cot"], *, name: str = "microfla
     def render(task: Task, index: int) -> Rendered:
         return renderers[task.name].render(index, style, SEED, index, shots=shots or None)
 
-    plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=name)
+    plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=named(name, world))
     kinds = dict.fromkeys(str(task.held_out) for task in tasks.values())
     groups = {kind: tuple(key for key, task in tasks.items() if task.held_out == kind) for kind in kinds}
     return replace(plain, averages={"average": tuple(tasks), **groups})

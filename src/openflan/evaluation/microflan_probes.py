@@ -12,6 +12,7 @@ from functools import partial
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, exactly
 from openflan.randomness import Draws
 from openflan.tasks.microflan import Skill, skills, world
+from openflan.tasks.microflan.names import SHIPPED, named
 from openflan.tasks.microflan.text import SAID, state
 
 NAME = "microflan-probes"
@@ -21,15 +22,15 @@ ITEMS = 64
 _SEED = 2_210_11417
 
 
-def microflan_probes(limit: int | None = None) -> Benchmark:
-    """The probes of every skill, the first `limit` of each."""
-    known = {skill.name: skill for skill in skills(world())}
+def microflan_probes(limit: int | None = None, seed: int = SHIPPED) -> Benchmark:
+    """The probes of every skill in the world of a seed, the first `limit` of each."""
+    known = {skill.name: skill for skill in skills(world(seed))}
     most = ITEMS if limit is None else min(limit, ITEMS)
     sizes = {name: min(most, skill.size) for name, skill in known.items()}
     categories = dict.fromkeys(skill.category for skill in known.values())
     by_category = {category: tuple(name for name, skill in known.items() if skill.category == category) for category in categories}
     return Benchmark(
-        name=NAME,
+        name=named(NAME, seed),
         mode="direct",
         tasks={name: BenchmarkTask(size) for name, size in sizes.items()},
         examples=partial(_examples, known, sizes),

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, MODES, WORLD_BENCHMARKS, find_benchmark
+from openflan.evaluation.catalogue import BENCHMARKS, MODES, find_benchmark, find_mode
 from openflan.evaluation.generations import read_generations
-from openflan.evaluation.microflan import microflan_benchmark
-from openflan.evaluation.microflan_probes import NAME as PROBES
-from openflan.evaluation.microflan_probes import microflan_probes
+from openflan.evaluation.worlds import open_world
 from openflan.run import Run
+from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
+from openflan.tasks.microflan.names import world_benchmark
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 
@@ -53,7 +52,7 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
 
     Raises InputError if there is no such folder, label or generation.
     """
-    names = dict.fromkeys((*BENCHMARKS, *WORLD_BENCHMARKS, *(one.name for one in own)))
+    names = dict.fromkeys((*BENCHMARKS, *WORLDS, *(one.name for one in own)))
     path, label = (Path(name), None) if Path(name).exists() or ":" not in name else (Path(name.rpartition(":")[0]), name.rpartition(":")[2])
     if path.is_file():
         place = _place(path, names)[1]
@@ -83,10 +82,8 @@ def benchmark_of(place: Place, own: Sequence[Benchmark] = ()) -> Benchmark:
     for one in own:
         if (one.name, one.mode, one.split) == (place.benchmark, place.mode, place.split):
             return one
-    if place.benchmark == PROBES:
-        return microflan_probes()
-    if place.benchmark in WORLD_BENCHMARKS:
-        return microflan_benchmark(cast(Literal["direct", "cot"], place.mode), name=place.benchmark)
+    if of_world := world_benchmark(place.benchmark):
+        return open_world(*of_world, find_mode(place.mode))
     return find_benchmark(place.benchmark, place.mode, split=place.split or None)
 
 
@@ -95,7 +92,8 @@ def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
     split = path.parent.name if path.parent.parent.name == "generations" else ""
     first = next((one for _, one in read_generations(path)), None)
     stem = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    for benchmark in names:
+    another_world = [first.benchmark] if first is not None and first.benchmark and world_benchmark(first.benchmark) else []
+    for benchmark in (*names, *another_world):
         for mode in MODES:
             said = first is not None and (first.benchmark, first.mode) == (benchmark, mode)
             silent = first is not None and (first.benchmark in (None, benchmark)) and (first.mode in (None, mode))

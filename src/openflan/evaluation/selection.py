@@ -7,11 +7,13 @@ from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, SUITES, WORLD_BENCHMARKS, Mode, find_benchmark, find_mode, find_suite
+from openflan.evaluation.catalogue import BENCHMARKS, SUITES, Mode, find_benchmark, find_mode, find_suite
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.own import is_own, own_benchmark
+from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
+from openflan.tasks.microflan.names import SHIPPED, world_benchmark
 
-NAMES = ", ".join([*BENCHMARKS, *WORLD_BENCHMARKS])
+NAMES = ", ".join([*BENCHMARKS, *WORLDS])
 OWN_HELP = "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: {question}\\nA:') and `target` (a field of the data)"
 
 
@@ -39,14 +41,10 @@ def open_benchmark(
     """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored` needs no data where none is needed."""
     if is_own(name):
         return own_benchmark(Path(name), mode, shots=shots)
-    if name == "microflan-probes":
-        from openflan.evaluation.microflan_probes import microflan_probes
+    if of_world := world_benchmark(name):
+        from openflan.evaluation.worlds import open_world
 
-        return microflan_probes(limit)
-    if name in WORLD_BENCHMARKS:
-        from openflan.evaluation.microflan import microflan_benchmark
-
-        return microflan_benchmark(mode, name=name, shots=shots or 0, limit=limit)
+        return open_world(*of_world, mode, shots=shots or 0, limit=limit)
     if "/" in name:
         return _of_tasks(name, mode, data, shots or 0, limit)
     if name in BENCHMARKS and data is None and not scored:
@@ -54,7 +52,7 @@ def open_benchmark(
             raise InputError(f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets its public files once")
         data = benchmark_cache()
     if name not in BENCHMARKS:
-        known = [*BENCHMARKS, *WORLD_BENCHMARKS]
+        known = [*BENCHMARKS, *WORLDS]
         hint = did_you_mean(name, known) or f"; there are {', '.join(known)}, a YAML file of your own, and tasks such as niv2/NAME"
         raise InputError(f"there is no benchmark `{name}`{hint}")
     return find_benchmark(name, mode, data, shots=shots, split=split)
@@ -98,7 +96,7 @@ def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: in
     if data is None and submixture not in EMBEDDED:
         raise InputError(f"--benchmark {pattern} needs --data, a file or folder with the rows of its tasks")
     if data is None:
-        tasks = select(EMBEDDED[submixture](), [pattern])
+        tasks = select(EMBEDDED[submixture](SHIPPED), [pattern])
     else:
         reached = select({one.name: one for one in reversed(reach(data, submixture))}, [pattern])
         tasks = {name: one.open() for name, one in reached.items()}

@@ -15,6 +15,7 @@ from openflan.mixture.offline import offline_ledger
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.hub import is_hub
+from openflan.tasks.microflan.names import world_place
 from openflan.tasks.sources import EMBEDDED, open_submixture
 from openflan.tasks.task import Task
 
@@ -52,7 +53,7 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
 
 
 def _is_here(name: str, data: Path | None) -> bool:
-    return name in EMBEDDED if data is None else not is_hub(data) and data.exists()
+    return name in EMBEDDED if data is None or world_place(data) else not is_hub(data) and data.exists()
 
 
 def _languages(name: str, opened: dict[str, Task]) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ class Pretraining(Section):
     """Which text, and what is learned from it."""
 
     data: list[Path] = Field(
-        min_length=1, description="text, JSONL, Parquet or Arrow files, folders of them, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or embedded:microflan"
+        min_length=1,
+        description="text, JSONL, Parquet or Arrow files, folders of them, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or embedded:microflan[@SEED][/MIX]",
     )
     field: str = Field("text", description="the field or column that holds a document, where the data has several")
     documents: Literal["line", "paragraph", "file"] = Field(

@@ -79,7 +79,9 @@ class Submixture(Section):
     tasks: list[str] = Field(["*"], min_length=1, description="names or patterns, such as cot/gsm8k or cot/*; all that the data holds if absent")
     cap: PositiveInt | None = Field(None, description="the most examples of a task that count towards its rate; data is never cut (Table 23)")
     data: Path | None = Field(
-        None, description="file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] (docs/data.md); absent: the embedded world"
+        None,
+        description="file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] (docs/data.md); "
+        "absent: the embedded world, of which embedded:microflan@SEED is another",
     )
     wordings: WordingsName | Path | None = Field(
         None,

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from openflan.errors import InputError, did_you_mean
 from openflan.recipe.packaged import file_or_packaged, packaged, read_yaml
-from openflan.studies.schema import Study
+from openflan.studies.schema import Ask, Study
+from openflan.tasks.microflan.names import named, world_benchmark
 
 
 def packaged_studies() -> dict[str, Path]:
@@ -35,8 +36,12 @@ def load_study(path: Path) -> Study:
 
 def on_dev(study: Study) -> Study:
     """The study on the embedded world's development set instead of its test set."""
-    asked = {name: ask.model_copy(update={"benchmark": "microflan-dev"}) if ask.benchmark == "microflan" else ask for name, ask in study.evaluations.items()}
-    return study.model_copy(update={"evaluations": asked})
+    return study.model_copy(update={"evaluations": {name: _on_dev(ask) for name, ask in study.evaluations.items()}})
+
+
+def _on_dev(ask: Ask) -> Ask:
+    of_world = world_benchmark(ask.benchmark)
+    return ask.model_copy(update={"benchmark": named("microflan-dev", of_world[1])}) if of_world and of_world[0] == "microflan" else ask
 
 
 def _message(path: Path, problem: Any) -> str:

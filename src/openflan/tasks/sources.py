@@ -11,6 +11,7 @@ from openflan.errors import InputError
 from openflan.tasks.cot import find_cot
 from openflan.tasks.hub import FORM, find_hub, is_hub
 from openflan.tasks.microflan import microflan_tasks, text_tasks
+from openflan.tasks.microflan.names import embedded_seed
 from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
 from openflan.tasks.natural_instructions import find_natural_instructions
 from openflan.tasks.own import find_arrow, find_jsonl, find_parquet
@@ -25,7 +26,8 @@ LAYOUTS = ("*_train.tsv", "task*.json", "*.jsonl")
 EVERY_ON_HUB = Path("hub:")
 """For Muffin: each data set from its own place on the hub."""
 
-EMBEDDED: Mapping[str, Callable[[], dict[str, Task]]] = {"microflan": microflan_tasks, "microflan_text": text_tasks}
+EMBEDDED: Mapping[str, Callable[[int], dict[str, Task]]] = {"microflan": microflan_tasks, "microflan_text": text_tasks}
+"""What comes with openflan, by submixture: tasks from the seed of a world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,15 @@ def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None
 def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
     """The names of the tasks that are there, and what opens each.
 
-    `data` is a file or folder in one of the layouts of READERS, or `hub:...`. Chain-of-thought tasks keep their names, cot/DATASET, so they need the
-    submixture `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout is none of them, or several.
+    `data` is a file or folder in one of the layouts of READERS, `hub:...`, or, of what comes with openflan, nothing or `embedded:microflan@SEED`.
+    Chain-of-thought tasks keep their names, cot/DATASET, so they need the submixture `cot`. Tables that hold many tasks are
+    read once to find them. Raises InputError if the layout is none of them, or several.
     """
+    seed = embedded_seed(name, data, tuple(EMBEDDED))
+    if seed is not None:
+        return {task.name: partial(_same, task) for task in EMBEDDED[name](seed).values()}
     if data is None:
-        if name not in EMBEDDED:
-            raise InputError(f"submixture `{name}` needs `data:` (a file or folder, or {FORM}); only {' and '.join(EMBEDDED)} come with openflan")
-        return {task.name: partial(_same, task) for task in EMBEDDED[name]().values()}
+        raise InputError(f"submixture `{name}` needs `data:` (a file or folder, or {FORM}); only {' and '.join(EMBEDDED)} come with openflan")
     if data == EVERY_ON_HUB and name == MUFFIN:
         return find_muffin_on_hub()
     if is_hub(data):

@@ -17,14 +17,12 @@ from openflan.tasks.columns import ColumnRecords, part_of, saved_files
 from openflan.tasks.hub import FORM, hub_records, is_hub
 from openflan.tasks.lines import Lines
 from openflan.tasks.microflan import WorldText
+from openflan.tasks.microflan.names import world_place
 from openflan.tasks.records import JsonRecords, Records
 
 Unit: TypeAlias = Literal["line", "paragraph", "file"]
 Span: TypeAlias = tuple[int, int]
 """Where something begins and ends, in characters of a document."""
-
-WORLD_TEXT = "embedded:microflan"
-"""The plain text of the embedded world; `/MIX` after it asks for another mix of its kinds."""
 
 _MARKED_WITHIN = 100
 """Rows, from the first, one of which has a mark where any has."""
@@ -184,9 +182,8 @@ class Field:
 
 
 def _open(place: Path, field: str, unit: Unit, salient_field: str | None) -> Iterator[Texts]:
-    name, _, mix = str(place).partition("/")
-    if name == WORLD_TEXT:
-        yield Field(WorldText(mix=mix), "text", "salient")
+    if world := world_place(place):
+        yield Field(WorldText(world.seed, world.mix), "text", "salient")
         return
     if is_hub(place):
         yield Field(hub_records(place.as_posix()), field, salient_field)

@@ -17,6 +17,7 @@ import transformers
 import openflan
 from openflan.errors import InputError
 from openflan.mixture.build import open_mixture
+from openflan.mixture.worlds import warn_of_other_worlds, worlds_of
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id
 from openflan.models.packed import Packing, check_packing, packing_of
@@ -58,6 +59,8 @@ def finetune(
     """
     world = join_world()
     changes = changed_keys(recipe, run, allow_changes)
+    if world.main:
+        warn_of_other_worlds(recipe.model.base, worlds_of(recipe.mixture))
     opened = open_mixture(recipe.mixture)
     tasks = opened.tasks
     tokenizer = load_tokenizer(recipe.model)

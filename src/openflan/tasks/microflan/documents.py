@@ -11,6 +11,7 @@ from itertools import accumulate
 
 from openflan.errors import InputError, did_you_mean
 from openflan.randomness import Draws, combine
+from openflan.tasks.microflan.names import SHIPPED, WORLD
 from openflan.tasks.microflan.ordinary import ordinary_sentence
 from openflan.tasks.microflan.recall import recalled
 from openflan.tasks.microflan.text import sources
@@ -41,6 +42,7 @@ class WorldText:
         """Raises InputError for a mix that there is not."""
         if mix not in SHARES:
             raise InputError(f"the embedded world has no text `{mix}`{did_you_mean(mix, SHARES)}; there are " + ", ".join(f"`{one}`" for one in SHARES if one))
+        self._name = WORLD if seed == SHIPPED else f"{WORLD}@{seed}"
         self._key = combine(seed, "documents")
         self._sources = sources(world(seed))
         self._kinds = list(zip(KINDS, accumulate(SHARES[mix]), strict=True))
@@ -62,4 +64,4 @@ class WorldText:
         return (self[index] for index in range(len(self)))
 
     def place(self, index: int) -> str:
-        return f"embedded:microflan, document {index:,}"
+        return f"{self._name}, document {index:,}"

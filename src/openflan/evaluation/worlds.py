@@ -1,0 +1,25 @@
+"""The benchmarks of an embedded world by name, as they are asked and as their saved generations are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.catalogue import Mode
+from openflan.evaluation.microflan import microflan_benchmark
+from openflan.evaluation.microflan_probes import NAME as PROBES
+from openflan.evaluation.microflan_probes import microflan_probes
+from openflan.tasks.microflan.names import world_benchmark
+
+
+def open_world(name: str, seed: int, mode: Mode, *, shots: int = 0, limit: int | None = None) -> Benchmark:
+    """One of `names.BENCHMARKS` about the world of that seed; probes know no mode and no exemplars."""
+    if name == PROBES:
+        return microflan_probes(limit, seed)
+    return microflan_benchmark(mode, name=name, world=seed, shots=shots, limit=limit)
+
+
+def worlds_asked(benchmarks: Iterable[Benchmark]) -> set[int]:
+    """The seeds of the worlds that these ask about."""
+    found = (world_benchmark(one.name) for one in benchmarks)
+    return {seed for of_world in found if of_world for _, seed in [of_world]}

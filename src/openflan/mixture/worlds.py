@@ -1,0 +1,70 @@
+"""Which embedded worlds a recipe tells of, and which a base has read of: facts of another world can only be learned anew."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from openflan.recipe.paths import EMBEDDED
+from openflan.recipe.schema import Mixture
+from openflan.tasks.microflan.names import SHIPPED, WORLD, embedded_seed, named, world_place
+from openflan.tasks.sources import EMBEDDED as SUBMIXTURES
+
+
+def worlds_of(mixture: Mixture) -> set[int]:
+    """The seeds of the worlds that a mixture's rows tell of."""
+    seeds = (embedded_seed(name, one.data, tuple(SUBMIXTURES)) for name, one in mixture.submixtures.items())
+    return {seed for seed in seeds if seed is not None}
+
+
+def known_worlds(model: str | Path | None) -> set[int]:
+    """The seeds of the worlds that a model has been trained on, by itself or as the base of its base; empty where nothing says so.
+
+    `model` is a model in the box, a run folder, or a folder in one, such as its `model/`; recipes tell.
+    """
+    seeds: set[int] = set()
+    seen: set[str] = set()
+    while model is not None and str(model) not in seen:
+        seen.add(str(model))
+        if str(model).startswith(EMBEDDED):
+            return seeds | {SHIPPED}
+        values = _recipe_of(Path(model))
+        seeds |= set(_told(values))
+        base = values.get("model")
+        model = base.get("base") if isinstance(base, dict) else None
+    return seeds
+
+
+def warn_of_other_worlds(model: str | Path | None, worlds: Iterable[int]) -> None:
+    """Warns if a model that knows a world is about to meet one that it has not read of."""
+    known = known_worlds(model)
+    if known and (others := sorted(set(worlds) - known)):
+        asked, of = ", ".join(named("microflan", seed) for seed in others), ", ".join(named("microflan", seed) for seed in sorted(known))
+        warnings.warn(
+            f"the base knows another world: {model} has read of {of}, and this is about {asked}, in which other things are true; "
+            f"pretrain a base on its plain text first, such as `pretraining.data={WORLD}@{others[0]}`",
+            stacklevel=3,
+        )
+
+
+def _recipe_of(model: Path) -> Mapping[str, Any]:
+    """The recipe that a model was trained by, where its run folder is still around it."""
+    for path in [folder / "recipe.yaml" for folder in (model, *model.resolve().parents[:2])] if model.is_dir() else ():
+        if path.is_file():
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return values if isinstance(values, dict) else {}
+    return {}
+
+
+def _told(values: Mapping[str, Any]) -> Iterator[int]:
+    pretraining, mixture = values.get("pretraining") or {}, values.get("mixture") or {}
+    places = pretraining.get("data") or []
+    yield from (place.seed for one in ([places] if isinstance(places, str) else places) if (place := world_place(str(one))))
+    for name, section in (mixture.get("submixtures") or {}).items():
+        data = (section or {}).get("data")
+        if (seed := embedded_seed(name, None if data is None else Path(data), tuple(SUBMIXTURES))) is not None:
+            yield seed
