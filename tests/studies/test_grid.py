@@ -1,5 +1,6 @@
 """From a study to its cells."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,21 @@ def test_random_weights_have_the_shape_of_the_base(base: Path, tmp_path: Path) -
     assert cell.recipe.model.config is not None
     assert cell.recipe.model.config["d_model"] == 16
     assert cell.recipe.model.tokenizer == str(base)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"tasks": 0, "pretrain": "microflan-base"}, "cell low: `tasks: 0` is the base as it is; leave `pretrain` or `tasks` out"),
+        ({"pretrain": {"training.steps": 3}}, "expected the name of a recipe of continued pretraining, or {recipe: NAME, KEY: VALUE}"),
+        ({"pretrain": "microflan-bass"}, "did you mean `microflan-base`"),
+        ({"pretrain": {"recipe": "microflan-base", "trainin.steps": 3}}, "`trainin`"),
+    ],
+)
+def test_pretraining_that_cannot_be_is_named(base: Path, tmp_path: Path, setting: dict[str, object], message: str) -> None:
+    study = small_study(base, axes={"rate": {"low": setting}}, directions=[], figures=[])
+    with pytest.raises(InputError, match=re.escape(message)):
+        grid(load_study(write_study(tmp_path / "s.yaml", study)), tmp_path)
 
 
 def test_nested_mixtures_keep_the_papers_rates() -> None:

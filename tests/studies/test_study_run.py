@@ -14,8 +14,15 @@ import pytest
 from small_study import small_study, write_study
 
 from openflan.errors import InputError
+from openflan.recipe.load import load_pretrain_recipe
+from openflan.recipe.schema import Model
+from openflan.run import Run
+from openflan.studies.cells import grid
+from openflan.studies.identity import training_key
 from openflan.studies.load import load_study
 from openflan.studies.run import Options, run_study
+from openflan.training.finetune import finetune
+from openflan.training.pretrain import pretrain
 
 KILLED = """
 import os, signal, sys
@@ -84,6 +91,27 @@ def test_what_two_studies_have_in_common_trains_once(path: Path, base: Path, who
     lines = [json.loads(line) for folder in (whole, tmp_path / "out") for line in (folder / "cells.jsonl").read_text().splitlines()]
     answers = {line["cell"]: line["answers"] for line in lines}
     assert answers["slow-seed0"] == answers["3-low-seed0"]
+
+
+def test_pretraining_before_finetuning_is_the_two_commands_in_turn(base: Path, tmp_path: Path) -> None:
+    read = {"recipe": "microflan-base", "pretraining.objective": "ul2r", "pretraining.salient": None, "pretraining.window": 32, "validation": None}
+    read |= {"training.steps": 3, "training.warmup_steps": 0, "training.batch_size": 2, "packing.inputs": 96, "packing.targets": 48}
+    study = small_study(base, axes={"road": {"none": {"tasks": 0}, "flan": {}, "ul2r-flan": {"pretrain": read}}}, seeds=[5], directions=[], figures=[])
+    path = write_study(tmp_path / "s.yaml", study)
+    _, cells = ran(path, tmp_path / "out", chosen=("ul2r-flan",))
+    assert cells == ["ul2r-flan-seed5"]
+    (folder,) = (tmp_path / "out" / "cells").glob("ul2r-flan-*")
+    keys = [f"{key}={'null' if value is None else value}" for key, value in read.items() if key != "recipe"]
+    before, after = Run(tmp_path / "before"), Run(tmp_path / "after")
+    pretrain(load_pretrain_recipe("microflan-base", [*keys, f"model.base={base}", "seed=5"]), before)
+    finetuning = grid(load_study(path), tmp_path)[1].recipe
+    finetune(finetuning.model_copy(update={"model": Model(base=str(before.model), dropout=0.0)}), after)
+    assert (folder / "model" / "model.safetensors").read_bytes() == (after.model / "model.safetensors").read_bytes()
+    line = json.loads((tmp_path / "out" / "cells.jsonl").read_text())
+    assert line["steps"] == 3 + 2
+    assert line["seconds"]["training"] > 0
+    keys_of = {cell.name: training_key(cell) for cell in grid(load_study(path), tmp_path)}
+    assert len(set(keys_of.values())) == 3, "pretraining counts towards what a cell's result depends on"
 
 
 def test_the_files_can_be_read_and_committed(whole: Path) -> None:

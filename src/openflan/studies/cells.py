@@ -21,7 +21,8 @@ from openflan.mixture.licences import licence_of
 from openflan.models.folder import boxed, model_folder
 from openflan.randomness import shuffled
 from openflan.recipe.chain import overrides_of
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load import load_pretrain_recipe, load_recipe
+from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Mixture, Model, Recipe
 from openflan.studies.schema import WORDS, Setting, Study
 from openflan.tasks.sources import find_submixture
@@ -31,7 +32,7 @@ from openflan.tasks.task import Opener, Task, select
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A place of the grid, or a control's twin of one, under a seed; `seed` is None where nothing is trained. `missing` says what keeps it from running:
-    a base that is not there."""
+    a base that is not there. `pretraining` comes before the recipe, from its base, and hands its model on."""
 
     name: str
     values: Mapping[str, str]
@@ -39,6 +40,11 @@ class Cell:
     seed: int | None
     recipe: Recipe
     missing: str | None = None
+    pretraining: PretrainRecipe | None = None
+
+    @property
+    def steps(self) -> int:
+        return 0 if not self.trained else self.recipe.training.steps + (self.pretraining.training.steps if self.pretraining else 0)
 
     @property
     def trained(self) -> bool:
@@ -111,6 +117,8 @@ def _cell(study: Study, folder: Path, values: Mapping[str, str], control: str | 
     count = words.get("tasks", "all")
     missing = _missing(recipe.model)
     if count == 0:
+        if "pretrain" in words:
+            raise InputError(f"{study.name}, cell {name}: `tasks: 0` is the base as it is; leave `pretrain` or `tasks` out")
         return Cell(name, values, control, None, recipe, missing)
     recipe = recipe.model_copy(update={"name": f"{study.name}-{name}-seed{seed}".replace("%", "").replace("+", "-")})
     if "submixtures" in words:
@@ -123,7 +131,21 @@ def _cell(study: Study, folder: Path, values: Mapping[str, str], control: str | 
         recipe = recipe.model_copy(update={"model": random_init(recipe.model)})
     elif words.get("init", "random") != "random":
         raise InputError(f"{study.name}: `init: {words['init']}`; expected `init: random`")
-    return Cell(name, values, control, seed, recipe, missing)
+    return Cell(name, values, control, seed, recipe, missing, _pretraining(words, recipe, folder, seed))
+
+
+def _pretraining(words: Mapping[str, Any], recipe: Recipe, folder: Path, seed: int) -> PretrainRecipe | None:
+    """`pretrain: NAME` or `pretrain: {recipe: NAME, KEY: VALUE}`, from the model that the cell would begin with."""
+    stated = words.get("pretrain")
+    if stated is None:
+        return None
+    keys = dict(stated) if isinstance(stated, Mapping) else {"recipe": stated}
+    named = keys.pop("recipe", None)
+    if not isinstance(named, str):
+        raise InputError(f"`pretrain: {stated}`: expected the name of a recipe of continued pretraining, or {{recipe: NAME, KEY: VALUE}}")
+    beside = folder / named
+    found = load_pretrain_recipe(beside if beside.is_file() else named, [*overrides_of(keys, folder), f"seed={seed}"])
+    return found.model_copy(update={"model": recipe.model})
 
 
 def _keys(setting: Setting) -> dict[str, Any]:

@@ -15,21 +15,25 @@ from typing import Any
 
 from openflan.inference.fingerprint import folder_fingerprint
 from openflan.models.folder import boxed, model_folder
+from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Model, Recipe
 from openflan.studies.asked import Layout
 from openflan.studies.cells import Cell, opened
 from openflan.studies.schema import Ask
 from openflan.tasks.hub import is_hub
+from openflan.tasks.texts import open_texts
 
 _DIGITS = 16
 _ROWS = 5
-"""Rows of each task that are looked at, evenly spaced."""
+"""Rows of each task, and documents, that are looked at, evenly spaced."""
 
 
 def training_key(cell: Cell) -> str:
     """Of the model that is asked: of cells that share it, one trains. Raises InputError for a base that is not there."""
     weights = _weights(cell.recipe.model)
-    return _digest({"weights": weights} | ({"recipe": _shaping(cell.recipe), "rows": _rows(cell.recipe)} if cell.trained else {}))
+    learned = {"recipe": _shaping(cell.recipe), "rows": _rows(cell.recipe)} if cell.trained else {}
+    first = {} if cell.pretraining is None else {"pretraining": _read(cell.pretraining)}
+    return _digest({"weights": weights} | learned | first)
 
 
 def cell_key(model_key: str, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout]) -> str:
@@ -44,6 +48,15 @@ def _shaping(recipe: Recipe) -> dict[str, Any]:
     for section in values["mixture"]["submixtures"].values():
         del section["data"]
     return values | {"model": {key: value for key, value in values["model"].items() if key != "base"}}
+
+
+def _read(recipe: PretrainRecipe) -> dict[str, Any]:
+    values = recipe.model_dump(mode="json", exclude={"name", "model", "checkpoints"})
+    about = recipe.pretraining
+    texts = open_texts(about.data, about.field, about.documents, about.salient_field)
+    places = sorted({len(texts) * place // _ROWS for place in range(_ROWS)}) if len(texts) else []
+    del values["pretraining"]["data"]
+    return {"recipe": values, "texts": [len(texts), *(texts[place] for place in places)]}
 
 
 def _weights(model: Model) -> str:

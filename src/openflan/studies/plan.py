@@ -16,6 +16,7 @@ from openflan.models.estimate import Hardware, Shape, memory, shape_of_model
 from openflan.models.folder import boxed
 from openflan.recipe.paths import EMBEDDED
 from openflan.recipe.presets import PARAMETERS
+from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
 from openflan.studies.cells import Cell
 from openflan.training.flops import device_hours, recipe_flops, step_tokens
@@ -46,17 +47,18 @@ def plan(cells: Sequence[Cell], hardware: Hardware) -> list[Planned]:
 
 
 def _planned(cell: Cell, hardware: Hardware) -> Planned:
-    recipe, shape = cell.recipe, _shape(cell.recipe)
+    recipes: list[AnyRecipe] = [cell.recipe, *([cell.pretraining] if cell.pretraining else [])]
+    shape = _shape(cell.recipe)
     parameters = float(shape.parameters) if shape else PARAMETERS.get(_paper_name(cell.recipe.model.base))
     if not cell.trained:
         return Planned(cell.label, None, 0, 0, parameters, 0.0, 0.0, None, cell.missing)
     seq2seq = shape.seq2seq if shape else True  # the models whose size the name tells are T5
-    flops = None if parameters is None else recipe_flops(recipe, parameters, encoder_decoder=seq2seq)
+    flops = None if parameters is None else sum(recipe_flops(recipe, parameters, encoder_decoder=seq2seq) for recipe in recipes)
     device = hardware.device
     seconds = None if device is None or flops is None else 3600 * device_hours(flops, device.tflops * 1e12, hardware.mfu)
-    tokens = recipe.training.steps * step_tokens(recipe)
-    needed = None if shape is None else _memory(recipe, shape, hardware.devices)
-    return Planned(cell.label, cell.seed, recipe.training.steps, tokens, parameters, flops, seconds, needed, cell.missing)
+    tokens = sum(recipe.training.steps * step_tokens(recipe) for recipe in recipes)
+    needed = None if shape is None else max(_memory(recipe, shape, hardware.devices) for recipe in recipes)
+    return Planned(cell.label, cell.seed, cell.steps, tokens, parameters, flops, seconds, needed, cell.missing)
 
 
 def _shape(recipe: Recipe) -> Shape | None:
@@ -73,7 +75,7 @@ def _shape(recipe: Recipe) -> Shape | None:
         return None
 
 
-def _memory(recipe: Recipe, shape: Shape, devices: int) -> int:
+def _memory(recipe: AnyRecipe, shape: Shape, devices: int) -> int:
     settings, packing = recipe.training, recipe.packing
     share = -(-settings.batch_size // devices)
     return memory(

@@ -1,7 +1,8 @@
 """What a study may say: one YAML file states a question, the grid of runs that is to answer it, and the directions expected, before any of them runs.
 
-Decision: axes are named values that set keys of a recipe, so a study can vary whatever a recipe can say and needs no code. Four words beside the keys
-say what keys cannot: `tasks` (a nested, seeded subset), `submixtures` (some of the recipe's, at its rates), `init: random`, and `recipe` (another one).
+Decision: axes are named values that set keys of a recipe, so a study can vary whatever a recipe can say and needs no code. Five words beside the keys
+say what keys cannot: `tasks` (a nested, seeded subset), `submixtures` (some of the recipe's, at its rates), `init: random`, `pretrain` (a recipe of
+continued pretraining and its keys, which comes first), and `recipe` (another one).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model
 
 from openflan.recipe.schema import Section
 
-WORDS = ("tasks", "submixtures", "init", "recipe")
+WORDS = ("tasks", "submixtures", "init", "pretrain", "recipe")
 """Keys of a setting that are no keys of a recipe."""
 
 AVERAGE = "average"

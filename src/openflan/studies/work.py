@@ -50,11 +50,10 @@ def work(job: Job) -> dict[str, Any]:
 
 def _work(job: Job) -> dict[str, Any]:
     from openflan.inference.huggingface import HuggingFaceEngine
-    from openflan.training.finetune import finetune
 
     cell, run = job.cell, job.run
     if cell.trained and not run.model.is_dir():
-        finetune(cell.recipe, run, label=cell.label)
+        _train(cell, run)
     trained = time.monotonic()
     engine = HuggingFaceEngine.load(run.model if cell.trained else str(cell.recipe.model.base))
     label = "final" if cell.trained else "base"
@@ -62,19 +61,39 @@ def _work(job: Job) -> dict[str, Any]:
         name: ask_model(ask, engine, Run(run.folder / "asked" / f"{name}-{job.asked_keys[name]}"), label, job.data) for name, ask in job.evaluations.items()
     }
     logged = read_jsonl(run.metrics) if cell.trained else []
+    first = read_jsonl(_before(run).metrics) if cell.pretraining else []
     return {
         "key": job.key,
         "cell": cell.label,
         "values": dict(cell.values),
         "control": cell.control,
         "seed": cell.seed,
-        "steps": cell.recipe.training.steps if cell.trained else 0,
+        "steps": cell.steps,
         "loss": logged[-1]["loss"] if logged else None,
         # Of all its steps, also those of an earlier call.
-        "seconds": {"training": round(sum(line["seconds"] for line in logged), 1), "evaluation": round(time.monotonic() - trained, 1)},
+        "seconds": {"training": round(sum(line["seconds"] for line in [*first, *logged]), 1), "evaluation": round(time.monotonic() - trained, 1)},
         "machine": machine(),
         "answers": answers,
     }
+
+
+def _train(cell: Cell, run: Run) -> None:
+    from openflan.training.finetune import finetune
+    from openflan.training.pretrain import pretrain
+
+    recipe = cell.recipe
+    if cell.pretraining is not None:
+        before = _before(run)
+        if not before.model.is_dir():
+            pretrain(cell.pretraining, before, label=f"{cell.label}, pretraining")
+        model = recipe.model.model_copy(update={"base": str(before.model), "config": None, "tokenizer": None})
+        recipe = recipe.model_copy(update={"model": model})
+    finetune(recipe, run, label=cell.label)
+
+
+def _before(run: Run) -> Run:
+    """What comes before finetuning, in the cell's folder."""
+    return Run(run.folder / "pretraining")
 
 
 def machine() -> str:

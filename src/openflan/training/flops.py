@@ -7,7 +7,7 @@ table gives for 21,000 steps though Table 22 states 30,000.
 
 from __future__ import annotations
 
-from openflan.recipe.schema import Recipe
+from openflan.recipe.pretraining import AnyRecipe
 
 
 def training_flops(parameters: float, tokens: float, *, encoder_decoder: bool) -> float:
@@ -15,12 +15,12 @@ def training_flops(parameters: float, tokens: float, *, encoder_decoder: bool) -
     return (3 if encoder_decoder else 6) * parameters * tokens
 
 
-def step_tokens(recipe: Recipe) -> int:
+def step_tokens(recipe: AnyRecipe) -> int:
     """The tokens that a step of a recipe has room for, inputs and targets."""
     return recipe.training.batch_size * (recipe.packing.inputs + recipe.packing.targets)
 
 
-def recipe_flops(recipe: Recipe, parameters: float, *, encoder_decoder: bool) -> float:
+def recipe_flops(recipe: AnyRecipe, parameters: float, *, encoder_decoder: bool) -> float:
     """What the whole run takes."""
     return training_flops(parameters, recipe.training.steps * step_tokens(recipe), encoder_decoder=encoder_decoder)
 
