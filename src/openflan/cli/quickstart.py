@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from openflan.cli.output import next_command, print_json, print_table
+from openflan.errors import SetupError
 from openflan.models.quiet import quiet_libraries
 
 
@@ -35,6 +38,7 @@ def quickstart(
 
     summary = walk(run, lambda text: typer.echo(text, err=True), seed)
     report = write_report(Run(run))
+    figure = _figure(summary, run / "groups.svg")
     if as_json:
         print_json(summary)
         return
@@ -47,4 +51,17 @@ def quickstart(
     gain, (low, high) = summary["gain"]["normalized"], summary["gain"]["ci95"]
     typer.echo(f"gain over the base, normalized by chance, mean of the groups: {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, over items)")
     typer.echo(f"report: {report}")
+    if figure:
+        typer.echo(f"figure: {figure}")
     next_command(f'openflan generate {run} "What is the sport of Ann?"   or   openflan tasks list --submixture microflan')
+
+
+def _figure(summary: Mapping[str, Any], path: Path) -> Path | None:
+    """Draws the groups, where matplotlib is installed."""
+    from openflan.reports.quickstart import draw_groups
+
+    try:
+        draw_groups([summary], path)
+    except SetupError:
+        return None
+    return path

@@ -15,7 +15,7 @@ from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.catalogue import BENCHMARKS, MODES, find_benchmark, find_mode
 from openflan.evaluation.generations import read_generations
-from openflan.evaluation.worlds import open_world
+from openflan.evaluation.worlds import world_named
 from openflan.run import Run
 from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
 from openflan.tasks.microflan.names import world_benchmark
@@ -82,8 +82,8 @@ def benchmark_of(place: Place, own: Sequence[Benchmark] = ()) -> Benchmark:
     for one in own:
         if (one.name, one.mode, one.split) == (place.benchmark, place.mode, place.split):
             return one
-    if of_world := world_benchmark(place.benchmark):
-        return open_world(*of_world, find_mode(place.mode))
+    if of_world := world_named(place.benchmark, find_mode(place.mode)):
+        return of_world
     return find_benchmark(place.benchmark, place.mode, split=place.split or None)
 
 

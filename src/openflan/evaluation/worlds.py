@@ -19,6 +19,12 @@ def open_world(name: str, seed: int, mode: Mode, *, shots: int = 0, limit: int |
     return microflan_benchmark(mode, name=name, world=seed, shots=shots, limit=limit)
 
 
+def world_named(name: str, mode: Mode) -> Benchmark | None:
+    """The benchmark of a world that is called so, such as `microflan-dev` or `microflan@7`; None for any other name."""
+    of_world = world_benchmark(name)
+    return open_world(*of_world, mode) if of_world else None
+
+
 def worlds_asked(benchmarks: Iterable[Benchmark]) -> set[int]:
     """The seeds of the worlds that these ask about."""
     found = (world_benchmark(one.name) for one in benchmarks)

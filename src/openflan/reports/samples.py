@@ -16,8 +16,7 @@ from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.catalogue import BENCHMARKS, find_benchmark
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.held_out import Prompted, held_out_benchmark
-from openflan.evaluation.worlds import open_world
-from openflan.tasks.microflan.names import world_benchmark
+from openflan.evaluation.worlds import world_named
 from openflan.tasks.task import Task
 
 T = TypeVar("T")
@@ -106,8 +105,8 @@ def _rule(benchmark: str | None, its_mode: str | None) -> Benchmark | None:
     mode: Literal["direct", "cot"] = "cot" if its_mode == "cot" else "direct"
     if benchmark == HELD_OUT:
         return held_out_benchmark({}, _no_prompt, mode=mode)
-    if benchmark is not None and (of_world := world_benchmark(benchmark)):
-        return open_world(*of_world, mode)
+    if benchmark is not None and (of_world := world_named(benchmark, mode)):
+        return of_world
     if benchmark is None or benchmark not in BENCHMARKS:
         return None
     try:
