@@ -78,14 +78,14 @@ def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say
     done = _finished(folder)
     pending = [job for job in jobs if job.key not in done]
     say(f"{study.name}: {len(jobs) - len(pending)} of {len(jobs)} cells are there, {len(pending)} to run on {options.workers} at a time")
-    failure = None
+    failure, began = None, time.monotonic()
     for number, (job, line) in enumerate(_run(pending, options.workers, folder), 1):
         if isinstance(line, BaseException):
             failure = failure or _told(job, line)
             say(f"{job.cell.label}: failed: {line}")
         else:
             done[job.key] = line
-            say(_progress(job, line, number, pending, options.workers, done))
+            say(_progress(job, line, number, pending, time.monotonic() - began, done))
     lines = {label: done[job.key] for label, job in every.items() if job.key in done}
     scores = Scores.of(cells, lines, layouts, study.averages)
     results = results_of(study, scores, options.seeds or tuple(study.seeds))
@@ -178,9 +178,9 @@ def _told(job: Job, error: BaseException) -> Exception:
     return type(error)(text) if isinstance(error, OpenflanError) else OpenflanError(text)
 
 
-def _progress(job: Job, line: Mapping[str, Any], number: int, pending: Sequence[Job], workers: int, done: Mapping[str, Any]) -> str:
-    """How long what is left takes, if its cells take as long as those of this call on average, cells without training apart."""
-    took = [sum(done[one.key]["seconds"].values()) for one in pending if one.key in done and one.cell.trained]
+def _progress(job: Job, line: Mapping[str, Any], number: int, pending: Sequence[Job], elapsed: float, done: Mapping[str, Any]) -> str:
+    """How long what is left takes, if its cells end as often as those of this call did in its `elapsed` seconds, cells without training apart."""
+    ended = sum(one.key in done and one.cell.trained for one in pending)
     left = sum(one.key not in done and one.cell.trained for one in pending)
-    eta = f"; about {max(1, round(sum(took) / len(took) * left / workers / 60))} min left" if took and left else ""
+    eta = f"; about {max(1, round(elapsed / ended * left / 60))} min left" if ended and left else ""
     return f"[{number}/{len(pending)}] {job.cell.label}: {sum(line['seconds'].values()):,.0f} s, {time.strftime('%H:%M')}{eta}"
