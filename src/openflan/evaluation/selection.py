@@ -11,7 +11,7 @@ from openflan.evaluation.catalogue import BENCHMARKS, SUITES, Mode, find_benchma
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.own import is_own, own_benchmark
 from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
-from openflan.tasks.microflan.names import SHIPPED, world_benchmark
+from openflan.tasks.microflan.names import world_benchmark, world_place
 
 NAMES = ", ".join([*BENCHMARKS, *WORLDS])
 OWN_HELP = "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: {question}\\nA:') and `target` (a field of the data)"
@@ -89,14 +89,14 @@ def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> N
 def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None) -> Benchmark:
     from openflan.evaluation.tasks import task_benchmark
     from openflan.tasks.reach import reach
-    from openflan.tasks.sources import EMBEDDED
+    from openflan.tasks.sources import EMBEDDED, open_submixture
     from openflan.tasks.task import select
 
     submixture = pattern.partition("/")[0]
     if data is None and submixture not in EMBEDDED:
         raise InputError(f"--benchmark {pattern} needs --data, a file or folder with the rows of its tasks")
-    if data is None:
-        tasks = select(EMBEDDED[submixture](SHIPPED), [pattern])
+    if data is None or world_place(data):
+        tasks = open_submixture(submixture, data, [pattern])
     else:
         reached = select({one.name: one for one in reversed(reach(data, submixture))}, [pattern])
         tasks = {name: one.open() for name, one in reached.items()}

@@ -27,5 +27,4 @@ def world_named(name: str, mode: Mode) -> Benchmark | None:
 
 def worlds_asked(benchmarks: Iterable[Benchmark]) -> set[int]:
     """The seeds of the worlds that these ask about."""
-    found = (world_benchmark(one.name) for one in benchmarks)
-    return {seed for of_world in found if of_world for _, seed in [of_world]}
+    return {of_world[1] for one in benchmarks if (of_world := world_benchmark(one.name))}

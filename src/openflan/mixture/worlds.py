@@ -11,13 +11,13 @@ import yaml
 
 from openflan.recipe.paths import EMBEDDED
 from openflan.recipe.schema import Mixture
-from openflan.tasks.microflan.names import SHIPPED, WORLD, embedded_seed, named, world_place
-from openflan.tasks.sources import EMBEDDED as SUBMIXTURES
+from openflan.tasks.microflan.names import SHIPPED, WORLD, named, world_place
+from openflan.tasks.sources import embedded_seed
 
 
 def worlds_of(mixture: Mixture) -> set[int]:
     """The seeds of the worlds that a mixture's rows tell of."""
-    seeds = (embedded_seed(name, one.data, tuple(SUBMIXTURES)) for name, one in mixture.submixtures.items())
+    seeds = (embedded_seed(name, one.data) for name, one in mixture.submixtures.items())
     return {seed for seed in seeds if seed is not None}
 
 
@@ -66,5 +66,5 @@ def _told(values: Mapping[str, Any]) -> Iterator[int]:
     yield from (place.seed for one in ([places] if isinstance(places, str) else places) if (place := world_place(str(one))))
     for name, section in (mixture.get("submixtures") or {}).items():
         data = (section or {}).get("data")
-        if (seed := embedded_seed(name, None if data is None else Path(data), tuple(SUBMIXTURES))) is not None:
+        if (seed := embedded_seed(name, None if data is None else Path(data))) is not None:
             yield seed

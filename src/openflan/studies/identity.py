@@ -25,7 +25,7 @@ from openflan.tasks.texts import open_texts
 
 _DIGITS = 16
 _ROWS = 5
-"""Rows of each task, and documents, that are looked at, evenly spaced."""
+"""Rows of each task that are looked at, evenly spaced."""
 
 
 def training_key(cell: Cell) -> str:
@@ -51,12 +51,12 @@ def _shaping(recipe: Recipe) -> dict[str, Any]:
 
 
 def _read(recipe: PretrainRecipe) -> dict[str, Any]:
-    values = recipe.model_dump(mode="json", exclude={"name", "model", "checkpoints"})
-    about = recipe.pretraining
-    texts = open_texts(about.data, about.field, about.documents, about.salient_field)
-    places = sorted({len(texts) * place // _ROWS for place in range(_ROWS)}) if len(texts) else []
+    """What continued pretraining depends on beside its base; where the text lies does not matter, what it is does."""
+    from openflan.training.documents import texts_fingerprint
+
+    values, about = recipe.model_dump(mode="json", exclude={"name", "model", "checkpoints"}), recipe.pretraining
     del values["pretraining"]["data"]
-    return {"recipe": values, "texts": [len(texts), *(texts[place] for place in places)]}
+    return {"recipe": values, "texts": texts_fingerprint(open_texts(about.data, about.field, about.documents, about.salient_field))}
 
 
 def _weights(model: Model) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from openflan.errors import InputError
+from openflan.errors import InputError, did_you_mean
 from openflan.tasks.cot import find_cot
 from openflan.tasks.hub import FORM, find_hub, is_hub
 from openflan.tasks.microflan import microflan_tasks, text_tasks
-from openflan.tasks.microflan.names import embedded_seed
+from openflan.tasks.microflan.names import FORM as WORLD_FORM
+from openflan.tasks.microflan.names import SHIPPED, world_place
 from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
 from openflan.tasks.natural_instructions import find_natural_instructions
 from openflan.tasks.own import find_arrow, find_jsonl, find_parquet
@@ -74,6 +75,24 @@ READERS = (
 """In this order; files of a ready-made Flan are JSONL and Parquet too, any other two layouts in one folder are refused."""
 
 
+def embedded_seed(submixture: str, data: Path | None) -> int | None:
+    """The seed of the world that a submixture's rows tell of; None where they come from elsewhere.
+
+    Raises InputError for a world's name under a submixture that does not tell of worlds, and for a mix, which is of plain text alone.
+    """
+    if data is None:
+        return SHIPPED if submixture in EMBEDDED else None
+    place = world_place(data)
+    if place is None:
+        return None
+    if submixture not in EMBEDDED:
+        hint = did_you_mean(submixture, EMBEDDED) or f"; {' and '.join(EMBEDDED)} do"
+        raise InputError(f"submixture `{submixture}` does not come from {data}{hint}")
+    if place.mix:
+        raise InputError(f"submixture `{submixture}`: `{data}`: mixes of kinds are for `pretraining.data`; expected {WORLD_FORM}")
+    return place.seed
+
+
 def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> dict[str, Task]:
     """The tasks called `name`/..., from `data` or, for the embedded ones, from the package; `patterns` selects some, and only those are opened.
 
@@ -90,7 +109,7 @@ def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
     Chain-of-thought tasks keep their names, cot/DATASET, so they need the submixture `cot`. Tables that hold many tasks are
     read once to find them. Raises InputError if the layout is none of them, or several.
     """
-    seed = embedded_seed(name, data, tuple(EMBEDDED))
+    seed = embedded_seed(name, data)
     if seed is not None:
         return {task.name: partial(_same, task) for task in EMBEDDED[name](seed).values()}
     if data is None:

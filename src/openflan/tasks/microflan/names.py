@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from openflan.errors import InputError, did_you_mean
+from openflan.errors import InputError
 
 WORLD = "embedded:microflan"
 FORM = f"{WORLD}[@SEED]"
@@ -42,22 +42,6 @@ def world_benchmark(name: str) -> tuple[str, int] | None:
 def named(benchmark: str, seed: int) -> str:
     """The inverse of `world_benchmark`; the shipped world goes without its seed."""
     return benchmark if seed == SHIPPED else f"{benchmark}@{seed}"
-
-
-def embedded_seed(submixture: str, data: Path | None, known: tuple[str, ...]) -> int | None:
-    """The world of a submixture that comes with openflan; None where `data` names something else.
-
-    Raises InputError for a world's name under a submixture that does not tell of worlds, and for a mix, which is of plain text alone.
-    """
-    place = Place() if data is None else world_place(data)
-    if place is None or (data is None and submixture not in known):
-        return None
-    if submixture not in known:
-        hint = did_you_mean(submixture, known) or f"; {' and '.join(known)} do"
-        raise InputError(f"submixture `{submixture}` does not come from {data}{hint}")
-    if place.mix:
-        raise InputError(f"submixture `{submixture}`: `{data}`: mixes of kinds are for `pretraining.data`; expected {FORM}")
-    return place.seed
 
 
 def _number(text: str, seed: str) -> int:
