@@ -179,6 +179,8 @@ def test_a_task_is_shown_from_a_folder_that_holds_broken_files(folder: Path) -> 
         (["list", "--submixture", "microflan", "--category", "two hop facts"], "no category holds `two hop facts`; did you mean `two-hop facts`?"),
         (["list", "--submixture", "cot", "--category", "xyzzy"], "no category holds `xyzzy`; there are"),
         (["list", "--submixture", "microflann"], "did you mean `microflan`"),
+        (["list", "--data", "FOLDER/gsm8k_train.tsv", "--submixture", "niv2"], "no tasks of submixture `niv2`; it has cot"),
+        (["list", "--data", "embedded:microflan@7", "--submixture", "microflan-text"], "did you mean `microflan_text`"),
         (["show", "microflan/person_color-qa"], "did you mean `microflan/person_colour-qa`"),
         (["check", "--submixture", "microflann"], "did you mean `microflan`"),
         (["check", "--data", "FOLDER", "--wordings", "mine.yaml"], "leave one out"),
@@ -188,7 +190,7 @@ def test_a_task_is_shown_from_a_folder_that_holds_broken_files(folder: Path) -> 
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_input_is_answered_with_the_remedy(arguments: list[str], says: str, folder: Path, tmp_path: Path) -> None:
-    done = openflan("tasks", *(folder if argument == "FOLDER" else argument for argument in arguments), folder=tmp_path)
+    done = openflan("tasks", *(argument.replace("FOLDER", str(folder)) for argument in arguments), folder=tmp_path)
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr

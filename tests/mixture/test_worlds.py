@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from openflan.cli.main import app
 from openflan.errors import InputError
 from openflan.evaluation.selection import open_benchmark
+from openflan.evaluation.worlds import worlds_asked
 from openflan.mixture.worlds import known_worlds, warn_of_other_worlds, worlds_of
 from openflan.recipe.load import load_recipe
 from openflan.tasks.microflan import plain_sentences, world
@@ -102,6 +103,23 @@ def test_a_base_that_knows_another_world_is_warned_of(tmp_path: Path) -> None:
         warn_of_other_worlds(recipe.model.base, {0})
         warn_of_other_worlds(run_folder(tmp_path / "read", pretraining={"data": "embedded:microflan@7"}), {7})
         warn_of_other_worlds("somebody/some-model", {7})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "found"),
+    [
+        ("microflan-dev@7", None, {7}),
+        ("microflan", None, {0}),
+        ("microflan/person_colour-qa", None, {0}),
+        ("microflan/person_colour-qa", OTHER, {7}),
+        ("microflan_text/*", OTHER, {7}),
+        ("microflan/own.yaml", None, set()),
+        ("mmlu", None, set()),
+        ("niv2/task1356_xlsum", Path("rows"), set()),
+    ],
+)
+def test_which_world_an_evaluation_asks_about(name: str, data: Path | None, found: set[int]) -> None:
+    assert worlds_asked([name], data) == found
 
 
 def test_tasks_of_another_world_can_be_looked_at() -> None:

@@ -1,5 +1,6 @@
 """Recipes of continued pretraining: read, checked and told apart from those of finetuning."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,24 @@ def test_a_chains_steps_start_from_one_another(tmp_path: Path) -> None:
     assert isinstance(second.recipe, PretrainRecipe)
     assert second.recipe.pretraining.data == [tmp_path / "other.txt"]
     assert third.recipe.model.base == "own/model"
+
+
+def test_a_chain_sets_a_models_configuration_or_one_key_of_it(tmp_path: Path) -> None:
+    config = {"model_type": "t5", "d_model": 64, "num_layers": 2}
+    written(tmp_path, LEAST.replace("base: some/model", f"config: {json.dumps(config)}, tokenizer: some/model"))
+    path = written(
+        tmp_path,
+        yaml.safe_dump(
+            [
+                {"pretrain": "mine.yaml", "set": {"model.config.d_model": 32, "name": "key"}},
+                {"pretrain": "mine.yaml", "set": {"model.base": None, "model.tokenizer": "some/model", "model.config": {"model_type": "t5", "d_kv": 8}}},
+            ]
+        ),
+        "chain.yaml",
+    )
+    one, whole = load_chain(path, tmp_path / "run")
+    assert one.recipe.model.config == config | {"d_model": 32}
+    assert whole.recipe.model.config == {"model_type": "t5", "d_kv": 8}
 
 
 @pytest.mark.parametrize(

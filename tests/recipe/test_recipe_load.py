@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from openflan.errors import InputError
-from openflan.recipe.load import differences, dump_recipe, load_recipe, packaged_recipes, recipe_from
+from openflan.recipe.load import differences, dump_recipe, load_pretrain_recipe, load_recipe, packaged_recipes, recipe_from
 from openflan.recipe.presets import CAPS, RATES
 from openflan.recipe.schema import Recipe, Section
 
@@ -307,6 +307,17 @@ def test_a_missing_recipe_is_refused_with_the_nearest_packaged_name(tmp_path: Pa
     assert "did you mean `tiny-t5-cot`?" in refusal("tiny-t5-coot")
     assert "(packaged: " in refusal(tmp_path / "zzz.yaml")
     assert "no such file, nor a packaged recipe" in refusal(tmp_path)
+
+
+def test_an_unknown_name_is_told_the_recipes_of_its_kind(tmp_path: Path) -> None:
+    """One of the other kind is found all the same, to say what it is for."""
+    assert "flan-t5-small" in refusal(tmp_path / "zzz.yaml")
+    assert "lm-adapt-t5" not in refusal(tmp_path / "zzz.yaml")
+    assert "is for `openflan pretrain`" in refusal("lm-adapt-t5")
+    with pytest.raises(InputError) as caught:
+        load_pretrain_recipe(tmp_path / "zzz.yaml")
+    assert "lm-adapt-t5" in str(caught.value)
+    assert "flan-t5-small" not in str(caught.value)
 
 
 # Paths

@@ -13,6 +13,7 @@ from openflan.evaluation.shares import ALONE, Processes
 from openflan.inference.http import HttpEngine, is_address
 from openflan.inference.huggingface import HuggingFaceEngine
 from openflan.models.locate import Located, locate_model
+from openflan.recipe.paths import EMBEDDED
 
 SAMPLED = Decoding(temperature=0.7, top_k=40)
 """The paper's self-consistency: 40 samples at temperature 0.7 from the 40 likeliest tokens (Wang et al. 2022)."""
@@ -66,7 +67,9 @@ def open_engine(
 
 def folder_name(model: str, model_name: str | None) -> str:
     """What a model's folder in runs/ is called."""
-    return (model_name or model).rstrip("/").rpartition("/")[2] if is_address(model) else Path(model).name
+    if is_address(model):
+        return (model_name or model).rstrip("/").rpartition("/")[2]
+    return Path(model).name.removeprefix(EMBEDDED)
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def evaluate(
         located = locate(model, checkpoint, model_name)
         folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))
         if main:
-            warn_of_other_worlds(located.run.folder if located.run else located.name, worlds_asked(one for one, _ in chosen))
+            warn_of_other_worlds(located.run.folder if located.run else located.name, worlds_asked(benchmark, data))
         check_prompts(chosen)
         if against:
             check_side(against)

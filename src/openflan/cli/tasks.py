@@ -66,7 +66,11 @@ def list_(
             raise InputError("--counts counts the whole collection; give it without filters and --data")
         print_counted(counts(), as_json)
         return
-    listed = [row for row in (_reachable(data, submixture) if data else _known(submixture, held_out)) if submixture in (None, row.submixture)]
+    there = _reachable(data, submixture) if data else _known(submixture, held_out)
+    listed = [row for row in there if submixture in (None, row.submixture)]
+    if data and submixture and not listed:
+        other = sorted({row.submixture for row in there} or {found.name.partition("/")[0] for found in reach(data)})
+        raise InputError(f"{data}: no tasks of submixture `{submixture}`{did_you_mean(submixture, other) or '; it has ' + ', '.join(other)}")
     spoken = language(language_) if language_ else None
     if category is not None and not any(category.lower() in row.category.lower() for row in listed):
         known = sorted({row.category for row in listed})
@@ -87,7 +91,8 @@ def list_(
         print_lines(title, EMBEDDED_COLUMNS, [row.embedded_cells for row in chosen])
     else:
         print_lines(title, COLUMNS, [row.cells for row in chosen])
-    next_command("openflan tasks show TASK --style few-shot")
+    if chosen:
+        next_command("openflan tasks show TASK --style few-shot")
 
 
 @app.command("show")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.catalogue import Mode
 from openflan.evaluation.microflan import microflan_benchmark
 from openflan.evaluation.microflan_probes import NAME as PROBES
 from openflan.evaluation.microflan_probes import microflan_probes
+from openflan.evaluation.own import is_own
 from openflan.tasks.microflan.names import world_benchmark
+from openflan.tasks.sources import embedded_seed
 
 
 def open_world(name: str, seed: int, mode: Mode, *, shots: int = 0, limit: int | None = None) -> Benchmark:
@@ -25,6 +28,11 @@ def world_named(name: str, mode: Mode) -> Benchmark | None:
     return open_world(*of_world, mode) if of_world else None
 
 
-def worlds_asked(benchmarks: Iterable[Benchmark]) -> set[int]:
-    """The seeds of the worlds that these ask about."""
-    return {of_world[1] for one in benchmarks if (of_world := world_benchmark(one.name))}
+def worlds_asked(names: Iterable[str], data: Path | None) -> set[int]:
+    """The seeds of the worlds that benchmarks of these names ask about; those of tasks, such as `microflan/NAME`, tell of the world that `data` names."""
+    seeds = (of_world[1] if (of_world := world_benchmark(name)) else _seed_of_task(name, data) for name in names)
+    return {seed for seed in seeds if seed is not None}
+
+
+def _seed_of_task(name: str, data: Path | None) -> int | None:
+    return embedded_seed(name.partition("/")[0], data) if "/" in name and not is_own(name) else None

@@ -110,22 +110,21 @@ def _step(entry: Any, number: int, path: Path) -> _Stated:
 
 
 def overrides_of(sets: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """Overrides of a recipe from keys with dots; relative paths start at `folder`."""
-    nested = _nested(sets)
-    resolve_paths(nested, folder)
-    return tuple(_flat(nested))
+    """Overrides of a recipe from keys with dots, in their order; relative paths start at `folder`.
+
+    `model.config: {...}` is a model's whole configuration, `model.config.d_model: 64` one key of it.
+    """
+    return tuple(override for key, value in sets.items() for override in _overrides(str(key), value, folder))
 
 
-def _nested(sets: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys with dots become mappings within mappings."""
-    tree: dict[str, Any] = {}
-    for key, value in sets.items():
-        *above, last = str(key).split(".")
-        into = tree
-        for name in above:
-            into = into.setdefault(name, {})
-        into[last] = into[last] | value if isinstance(value, dict) and isinstance(into.get(last), dict) else value
-    return tree
+def _overrides(key: str, value: Any, folder: Path) -> list[str]:
+    *above, last = key.split(".")
+    within: dict[str, Any] = {last: value}
+    tree = within
+    for name in reversed(above):
+        tree = {name: tree}
+    resolve_paths(tree, folder)
+    return _flat(within, "".join(f"{name}." for name in above))
 
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> list[str]:

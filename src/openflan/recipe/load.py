@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin
@@ -45,17 +45,17 @@ def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises InputError for a missing file, broken YAML, an unknown key (with the nearest name), a value of the wrong kind, or a circle of `extends:`.
     """
-    return _check(_draft(name, overrides), Recipe)
+    return _check(_draft(name, overrides, packaged_recipes() | planning_recipes()), Recipe)
 
 
 def load_pretrain_recipe(name: str | Path, overrides: Sequence[str] = ()) -> PretrainRecipe:
     """As `load_recipe`, for a recipe of continued pretraining."""
-    return _check(_draft(name, overrides), PretrainRecipe)
+    return _check(_draft(name, overrides, pretraining_recipes()), PretrainRecipe)
 
 
 def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """As `load_recipe`, for a recipe of either kind, such as that of a run folder."""
-    draft = _draft(name, overrides)
+    draft = _draft(name, overrides, {})
     return _check(draft, PretrainRecipe) if "pretraining" in draft.values else _check(draft, Recipe)
 
 
@@ -106,18 +106,20 @@ def differences(old: AnyRecipe, new: AnyRecipe) -> list[str]:
     return [f"{key}: {before.get(key)} -> {after.get(key)}" for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
 
 
-def _find(name: str, folder: Path) -> Path:
-    return file_or_packaged(name, packaged_recipes() | planning_recipes() | pretraining_recipes(), "recipe", folder)
+def _find(name: str, folder: Path, fitting: Mapping[str, Path]) -> Path:
+    """A recipe of any kind, as `_check` says what one of another kind is for; for a name that is unknown, those `fitting` are told."""
+    every = packaged_recipes() | planning_recipes() | pretraining_recipes()
+    return file_or_packaged(name, every if name in every else fitting or every, "recipe", folder)
 
 
-def _draft(name: str | Path, overrides: Sequence[str]) -> _Draft:
-    draft = _read(_find(str(name), Path.cwd()), ())
+def _draft(name: str | Path, overrides: Sequence[str], fitting: Mapping[str, Path]) -> _Draft:
+    draft = _read(_find(str(name), Path.cwd(), fitting), (), fitting)
     for override in overrides:
         _apply(draft, override)
     return draft
 
 
-def _read(path: Path, seen: tuple[Path, ...]) -> _Draft:
+def _read(path: Path, seen: tuple[Path, ...], fitting: Mapping[str, Path]) -> _Draft:
     path = path.resolve()
     if path in seen:
         raise InputError(f"{path}: `extends:` goes in a circle: {' -> '.join(step.name for step in (*seen, path))}")
@@ -146,7 +148,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> _Draft:
         return draft
     if not isinstance(base, str):
         raise InputError(f"{draft.place(('extends',))}: `extends:` must name one recipe")
-    parent = _read(_find(base, path.parent), (*seen, path))
+    parent = _read(_find(base, path.parent, fitting), (*seen, path), fitting)
     _merge(parent.values, draft.values)
     return _Draft(parent.values, parent.places | draft.places)
 
