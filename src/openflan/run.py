@@ -20,12 +20,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError, SetupError
+from openflan.lock import locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,10 @@ class Run:
         return self.folder / "scores.json"
 
     @property
+    def lock(self) -> Path:
+        return self.folder / ".lock"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 
@@ -86,6 +91,11 @@ def find_run(folder: Path) -> Run:
         what = "has no recipe.yaml" if folder.is_dir() else "does not exist"
         raise InputError(f"{folder}: not a run folder: it {what}; name the folder that `openflan finetune` printed")
     return run
+
+
+def training_alone(run: Run) -> AbstractContextManager[None]:
+    """The lock of a run folder, in which two trainings would overwrite each other's checkpoints; raises InputError where another is at work."""
+    return locked(run.lock, f"{run.folder}: another training is at work there; wait for it, or name another folder with --run")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +15,11 @@ from openflan.errors import InputError
 from openflan.evaluation import Benchmark, BenchmarkTask, Example, bbh_benchmark, generate_to, mgsm_benchmark, score_file
 from openflan.evaluation.benchmark import exactly
 from openflan.evaluation.extract import plain
+from openflan.evaluation.record import evaluate_into
 from openflan.evaluation.scores import Judged, task_score
 from openflan.inference import Completion, Request
+from openflan.lock import locked
+from openflan.run import Run, read_json, write_json
 
 
 class Killed(BaseException):
@@ -247,3 +251,31 @@ def test_scores_by_brute_force(rows: list[tuple[bool, bool, str]], chance: float
     for end in (low, high):
         if 0 < end < 100 and end not in (mean,):
             assert abs(mean - end) == pytest.approx(1.959964 * (end * (100 - end) / len(rows)) ** 0.5, rel=1e-4)
+
+
+def test_evaluations_that_end_together_keep_each_others_scores(tmp_path: Path) -> None:
+    """The second has read nothing of `scores.json` while another writes it."""
+    run, other = Run(tmp_path), {"model": "base", "benchmark": "other", "mode": "direct", "average": 50.0}
+    second = Thread(target=evaluate_into, args=(run, "base", TOY, TableEngine()))
+    with locked(run.folder / ".lock-scores"):
+        second.start()
+        second.join(1.0)
+        assert second.is_alive()
+        write_json(run.scores, {"scores": [other]})
+    second.join()
+    assert [score["benchmark"] for score in read_json(run.scores)["scores"]] == ["other", "toy"]
+
+
+def test_two_evaluations_do_not_write_to_one_file(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    tried: list[str] = []
+
+    def try_second(done: int, total: int) -> None:
+        if done == 1 and not tried:
+            with pytest.raises(InputError) as caught:
+                evaluate_into(run, "base", TOY, TableEngine())
+            tried.append(str(caught.value))
+
+    evaluate_into(run, "base", TOY, TableEngine(), progress=try_second)
+    assert "another evaluation is at work there; wait for it, or name another folder with --run" in tried[0]
+    assert len(run.scores.read_text().split('"model"')) == 2

@@ -93,6 +93,16 @@ def test_what_two_studies_have_in_common_trains_once(path: Path, base: Path, who
     assert answers["slow-seed0"] == answers["3-low-seed0"]
 
 
+def test_studies_at_work_at_once_wait_for_what_they_have_in_common(base: Path, tmp_path: Path) -> None:
+    """Three cells that train alike under three names, in two processes: one of them trains."""
+    axes = {"name": {name: {"tasks": 3} for name in ("one", "two", "three")}}
+    path = write_study(tmp_path / "s.yaml", small_study(base, seeds=[0], axes=axes, directions=[], figures=[]))
+    ran(path, tmp_path / "out", workers=2)
+    cells = [json.loads(line)["answers"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()]
+    assert cells == cells[:1] * 3
+    assert len([folder for folder in (tmp_path / "out" / "cells").iterdir() if folder.is_dir()]) == 1
+
+
 def test_pretraining_before_finetuning_is_the_two_commands_in_turn(base: Path, tmp_path: Path) -> None:
     read = {"recipe": "microflan-base", "pretraining.objective": "ul2r", "pretraining.salient": None, "pretraining.window": 32, "validation": None}
     read |= {"training.steps": 3, "training.warmup_steps": 0, "training.batch_size": 2, "packing.inputs": 96, "packing.targets": 48}

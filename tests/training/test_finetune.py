@@ -11,10 +11,11 @@ import torch
 from small_runs import losses, recipe, write_data
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from openflan.cli.finetune import start_anew
 from openflan.errors import InputError
 from openflan.mixture.build import open_tasks
 from openflan.recipe.schema import Recipe
-from openflan.run import Run
+from openflan.run import Run, training_alone
 from openflan.training.finetune import finetune
 from openflan.training.loop import train
 from openflan.training.prepare import fingerprint
@@ -29,7 +30,7 @@ def finished(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_run_folder_is_whole(finished: Run) -> None:
     there = {path.name for path in finished.folder.iterdir()}
-    assert there == {"recipe.yaml", "provenance.json", "ledger.json", "metrics.jsonl", "tokenizer", "checkpoints", "model"}
+    assert there == {".lock", "recipe.yaml", "provenance.json", "ledger.json", "metrics.jsonl", "tokenizer", "checkpoints", "model"}
     ledger = json.loads(finished.ledger.read_text())
     assert {task["task"]: task["share"] for task in ledger["tasks"]} == {"own/constant": pytest.approx(20 / 84), "own/copies": pytest.approx(64 / 84)}
     measured = ledger["measured"]
@@ -142,3 +143,17 @@ def test_a_causal_row_longer_than_the_model_knows_is_refused(place: Path, tmp_pa
     with pytest.raises(InputError, match=r"packing.inputs \+ packing.targets is 132, but the model knows 128 positions"):
         finetune(long, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_being_trained_is_left_alone(place: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    wanted = recipe(place, steps=1)
+    with training_alone(run), pytest.raises(InputError, match="run: another training is at work there; wait for it, or name another folder with --run"):
+        finetune(wanted, run)
+    assert [path.name for path in run.folder.iterdir()] == [".lock"]
+    finetune(wanted, run)
+    with training_alone(run), pytest.raises(InputError, match="another training is at work"):
+        start_anew(run)
+    assert run.model.is_dir()
+    start_anew(run)
+    assert not run.recipe.exists()

@@ -15,7 +15,7 @@ from openflan.errors import InputError
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.load import load_recipe, packaged_recipes, recipe_from
 from openflan.recipe.schema import Recipe
-from openflan.run import Run
+from openflan.run import Run, training_alone
 
 
 def finetune(
@@ -63,12 +63,15 @@ def finetune(
 
 
 def start_anew(run: Run) -> None:
-    """Removes a run folder; raises InputError if it holds something else."""
-    held = [path for path in run.folder.iterdir() if path != run.build] if run.folder.exists() else []
-    if held and not run.recipe.is_file():
+    """Removes a run folder; raises InputError if it holds something else, or is being trained."""
+    held = [path for path in run.folder.iterdir() if path not in (run.build, run.lock)] if run.folder.exists() else []
+    if not held:
+        return
+    if not run.recipe.is_file():
         raise InputError(f"{run.folder}: --restart removes runs, but this folder holds none (no recipe.yaml); name another with --run")
-    for path in held:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    with training_alone(run):
+        for path in held:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def recipe_of(arguments: list[str], data: Path | None, base: str | None, wordings: Path | None) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from openflan.evaluation.saved import score_file
 from openflan.evaluation.shares import ALONE, Processes, parts_of
 from openflan.evaluation.shots import shown
 from openflan.inference.protocol import Engine
+from openflan.lock import locked
 from openflan.run import Run, read_json, write_json
 
 
@@ -39,10 +41,12 @@ def evaluate_into(
     removes what was generated before. Every process of `world` calls this and gets the score; the main one writes it.
     """
     path = generations_path(run, label, benchmark, decoding)
-    if restart and world.rank == 0:
-        for file in (path, *parts_of(path)):
-            file.unlink(missing_ok=True)
-    done = generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress, decoding=decoding, world=world)
+    busy = f"{path}: another evaluation is at work there; wait for it, or name another folder with --run"
+    with locked(path.with_name(f".{path.name}.lock"), busy) if world.rank == 0 else nullcontext():
+        if restart and world.rank == 0:
+            for file in (path, *parts_of(path)):
+                file.unlink(missing_ok=True)
+        done = generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress, decoding=decoding, world=world)
     if generated:
         generated(done)
     score = {
@@ -55,8 +59,10 @@ def evaluate_into(
     if world.rank:
         return score
     same = ("model", "benchmark", "mode", "split", "variant")
-    others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other.get(key, "") != score.get(key, "") for key in same)]
-    write_json(run.scores, {"scores": [*others, score]})
+    # Evaluations of other benchmarks may end at the same moment.
+    with locked(run.folder / ".lock-scores"):
+        others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other.get(key, "") != score.get(key, "") for key in same)]
+        write_json(run.scores, {"scores": [*others, score]})
     return score
 
 

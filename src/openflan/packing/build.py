@@ -7,7 +7,6 @@ is the same to the byte. What has not changed is kept: other capacities leave th
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeAlias
 
-from openflan.errors import InputError, SetupError
+from openflan.errors import InputError
+from openflan.lock import locked
 from openflan.packing.encode import Encoder, Fit
 from openflan.packing.plan import packed_windows
 from openflan.packing.store import LAYOUT, ROW_FILES, TOKEN_FILES, Block, Layout, Parts, damaged, read_block, read_tokens, replace_rows, write_block
@@ -136,8 +136,7 @@ def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _state(folder: Path, parts: Parts, notice: Callable[[str], None]) -> None:
     """Brings build.json up to date, and says what changed. Shards that begin at the same time take turns."""
-    with (folder / ".lock-build.json").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+    with locked(folder / ".lock-build.json"):
         tokens, rows = differences(folder, parts)
         if tokens:
             notice(f"changed since the build: {', '.join(tokens)}; all of it is made anew")
@@ -239,15 +238,6 @@ def _end_with_parent() -> None:
 @contextmanager
 def _locked(folder: Path, shard: Shard) -> Iterator[None]:
     """One build a folder; shards may work side by side, each once. Raises InputError if another is at work, SetupError if the folder cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        whole, part = ((folder / name).open("w") for name in (".lock", f".lock-{shard.index}-of-{shard.count}"))
-    except OSError as error:
-        raise SetupError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    with whole, part:
-        try:
-            fcntl.flock(whole, (fcntl.LOCK_EX if shard.count == 1 else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder}: another build is at work there; wait for it, or name another folder with --to") from None
+    busy = f"{folder}: another build is at work there; wait for it, or name another folder with --to"
+    with locked(folder / ".lock", busy, shared=shard.count > 1), locked(folder / f".lock-{shard.index}-of-{shard.count}", busy):
         yield

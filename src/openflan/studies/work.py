@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openflan.lock import locked
 from openflan.models.quiet import one_thread
 from openflan.run import Run, read_jsonl
 from openflan.studies.asked import ask_model
@@ -42,10 +43,15 @@ class Job:
 
 
 def work(job: Job) -> dict[str, Any]:
-    """Trains and asks what is not there yet; returns the cell's line for `cells.jsonl`. What libraries print goes to `log.txt` of the cell."""
-    job.run.folder.mkdir(parents=True, exist_ok=True)
-    with (job.run.folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
-        return _work(job)
+    """Trains and asks what is not there yet; returns the cell's line for `cells.jsonl`. What libraries print goes to `log.txt` of the cell.
+
+    Where a cell that trains alike is at work on the same run folders, be it of another study, waits for it and takes its model.
+    """
+    with locked(job.runs / f".lock-{job.model_key[:8]}"):
+        folder = job.run.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+            return _work(job)
 
 
 def _work(job: Job) -> dict[str, Any]:

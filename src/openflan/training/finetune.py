@@ -55,7 +55,7 @@ def finetune(
     trained on padded examples of like length. `allow_changes`: goes on under another recipe or other data than the run began with, and records it.
     `evaluate` scores the model where `recipe.evaluation` asks for it.
 
-    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe.
+    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is being trained.
     """
     world = join_world()
     changes = changed_keys(recipe, run, allow_changes)
@@ -79,24 +79,25 @@ def finetune(
     parts = parts_of(recipe, tasks, encoder, tokenizer)
     build = _build_folder(run, build)
     first = plan_of(stream, encoder, parts, build)
-    world.barrier()
-    if world.main:
-        # The recipe last: stopped in between, the same command finds the same changes.
-        write_json(run.provenance, found | ({"changes": history} if history else {}))
-        tokenizer.save_pretrained(run.tokenizer)
-        write_text(run.recipe, dump_recipe(recipe))
-        if not run.ledger.is_file() or replans(changes):
-            write_json(run.ledger, ledger(recipe, tasks, stream, encoder, first, shape_of_model(model)) | opened.described)
 
     def plan_from(rows_per_window: Sequence[int]) -> Plan:
         return plan_of(stream, encoder, parts, build, rows_per_window) if rows_per_window else first
 
-    watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
-    replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
-    train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label, replanned=replanned)
-    _describe(model, tokenizer, recipe)
-    save_model(run.model, model, tokenizer, world)
     world.barrier()
+    with world.alone_in(run):
+        if world.main:
+            # The recipe last: stopped in between, the same command finds the same changes.
+            write_json(run.provenance, found | ({"changes": history} if history else {}))
+            tokenizer.save_pretrained(run.tokenizer)
+            write_text(run.recipe, dump_recipe(recipe))
+            if not run.ledger.is_file() or replans(changes):
+                write_json(run.ledger, ledger(recipe, tasks, stream, encoder, first, shape_of_model(model)) | opened.described)
+        watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
+        replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
+        train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label, replanned=replanned)
+        _describe(model, tokenizer, recipe)
+        save_model(run.model, model, tokenizer, world)
+        world.barrier()
 
 
 def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from openflan.training.world import join_world
 def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_changes: bool = False, label: str = "pretrain") -> None:
     """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped, as `finetune` does, with the same options.
 
-    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe.
+    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is being trained.
     """
     world = join_world()
     changes = changed_keys(recipe, run, allow_changes)
@@ -51,17 +51,18 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     describe(model, tokenizer, recipe)
     first = prepared.plan()
     world.barrier()
-    if world.main:
-        write_json(run.provenance, found | ({"changes": history} if history else {}))
-        tokenizer.save_pretrained(run.tokenizer)
-        write_text(run.recipe, dump_recipe(recipe))
-        if not run.ledger.is_file() or replans(changes):
-            write_json(run.ledger, ledger(recipe, prepared, first, shape_of_model(model)))
-    replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
-    train(recipe, run, model, tokenizer, prepared.plan, packing=packing, world=world, watch=_watch(recipe, prepared), label=label, replanned=replanned)
-    describe(model, tokenizer, recipe)
-    save_model(run.model, model, tokenizer, world)
-    world.barrier()
+    with world.alone_in(run):
+        if world.main:
+            write_json(run.provenance, found | ({"changes": history} if history else {}))
+            tokenizer.save_pretrained(run.tokenizer)
+            write_text(run.recipe, dump_recipe(recipe))
+            if not run.ledger.is_file() or replans(changes):
+                write_json(run.ledger, ledger(recipe, prepared, first, shape_of_model(model)))
+        replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
+        train(recipe, run, model, tokenizer, prepared.plan, packing=packing, world=world, watch=_watch(recipe, prepared), label=label, replanned=replanned)
+        describe(model, tokenizer, recipe)
+        save_model(run.model, model, tokenizer, world)
+        world.barrier()
 
 
 def survey_documents(recipe: PretrainRecipe, *, hardware: Hardware | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
 from openflan.errors import OpenflanError, SetupError
+from openflan.run import Run, training_alone
 
 T = TypeVar("T")
 
@@ -74,6 +75,13 @@ class World:
             raise error
         found: T = value
         return found
+
+    @contextmanager
+    def alone_in(self, run: Run) -> Iterator[None]:
+        """These processes train in the run folder and no others do; raises InputError on all of them where others are at work."""
+        with ExitStack() as held:
+            self.told(lambda: held.enter_context(training_alone(run)))
+            yield
 
     def together(self, do: Callable[[], T]) -> list[T]:
         """What `do` gives on each rank, once it is done on all; what it raises on one is raised on all."""
