@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,19 +131,14 @@ def evaluate(
     if not main:
         return
     typer.echo(f"{total.text} in {time.monotonic() - began:,.0f} s", err=True)
-    mine, rules = f"{folder.folder}:{located.label}", [one for one, _ in chosen]
+    compared = comparison(f"{folder.folder}:{located.label}", against, [one for one, _ in chosen], only=components(scores)) if against else None
     if as_json:
         one_or_all = scores if len(scores) > 1 else scores[0]
-        print_json({"scores": scores, "comparison": comparison(mine, against, rules, only=components(scores))} if against else one_or_all)
+        print_json(one_or_all if compared is None else {"scores": scores, "comparison": compared})
         return
-    for score in scores:
-        print_score(score)
-        _print_exemplars(score)
-    if suite:
-        averages = averages_of_scores(scores, partial=True)
-        typer.echo("; ".join(f"{name} {value:.2f}" for name, value in averages.items() if value is not None))
-    if against:
-        print_comparison(comparison(mine, against, rules, only=components(scores)))
+    _print_scores(scores, averaged=suite is not None)
+    if compared is not None:
+        print_comparison(compared)
     next_command(f"openflan report {folder.folder}")
 
 
@@ -181,6 +177,15 @@ def show(
         return
     typer.echo(one.prompt)
     typer.echo(f"\ntarget: {one.target}   ({one.exemplars} exemplars, {found.prompt_version})", err=True)
+
+
+def _print_scores(scores: Sequence[dict[str, Any]], *, averaged: bool) -> None:
+    for score in scores:
+        print_score(score)
+        _print_exemplars(score)
+    if averaged:
+        averages = averages_of_scores(scores, partial=True)
+        typer.echo("; ".join(f"{name} {value:.2f}" for name, value in averages.items() if value is not None))
 
 
 def _print_exemplars(score: dict[str, Any]) -> None:
