@@ -246,6 +246,7 @@ def test_every_part_of_a_run_lies_in_its_folder(tmp_path: Path) -> None:
         "model": "model",
         "generations": "generations",
         "scores": "scores.json",
+        "locks": ".locks",
         "report": "report.html",
     }
     assert all(path.parent == tmp_path for path in parts.values())

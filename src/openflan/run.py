@@ -10,6 +10,7 @@
     model/             the finetuned model, a plain Hugging Face folder
     generations/*.jsonl, scores.json
     report.html
+    .locks/            what is at work in the folder holds a file here
 
 Files are written under a temporary name and renamed, so that none is ever half there.
 """
@@ -76,8 +77,8 @@ class Run:
         return self.folder / "scores.json"
 
     @property
-    def lock(self) -> Path:
-        return self.folder / ".lock"
+    def locks(self) -> Path:
+        return self.folder / ".locks"
 
     @property
     def report(self) -> Path:
@@ -95,7 +96,7 @@ def find_run(folder: Path) -> Run:
 
 def training_alone(run: Run) -> AbstractContextManager[None]:
     """The lock of a run folder, in which two trainings would overwrite each other's checkpoints; raises InputError where another is at work."""
-    return locked(run.lock, f"{run.folder}: another training is at work there; wait for it, or name another folder with --run")
+    return locked(run.locks / "training", f"{run.folder}: another training is at work there; wait for it, or name another folder with --run")
 
 
 @contextmanager

@@ -257,7 +257,7 @@ def test_evaluations_that_end_together_keep_each_others_scores(tmp_path: Path) -
     """The second has read nothing of `scores.json` while another writes it."""
     run, other = Run(tmp_path), {"model": "base", "benchmark": "other", "mode": "direct", "average": 50.0}
     second = Thread(target=evaluate_into, args=(run, "base", TOY, TableEngine()))
-    with locked(run.folder / ".lock-scores"):
+    with locked(run.locks / "scores.json"):
         second.start()
         second.join(1.0)
         assert second.is_alive()

@@ -30,7 +30,7 @@ def finished(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_run_folder_is_whole(finished: Run) -> None:
     there = {path.name for path in finished.folder.iterdir()}
-    assert there == {".lock", "recipe.yaml", "provenance.json", "ledger.json", "metrics.jsonl", "tokenizer", "checkpoints", "model"}
+    assert there == {".locks", "recipe.yaml", "provenance.json", "ledger.json", "metrics.jsonl", "tokenizer", "checkpoints", "model"}
     ledger = json.loads(finished.ledger.read_text())
     assert {task["task"]: task["share"] for task in ledger["tasks"]} == {"own/constant": pytest.approx(20 / 84), "own/copies": pytest.approx(64 / 84)}
     measured = ledger["measured"]
@@ -150,7 +150,7 @@ def test_a_run_that_is_being_trained_is_left_alone(place: Path, tmp_path: Path) 
     wanted = recipe(place, steps=1)
     with training_alone(run), pytest.raises(InputError, match="run: another training is at work there; wait for it, or name another folder with --run"):
         finetune(wanted, run)
-    assert [path.name for path in run.folder.iterdir()] == [".lock"]
+    assert [path.name for path in run.folder.iterdir()] == [".locks"]
     finetune(wanted, run)
     with training_alone(run), pytest.raises(InputError, match="another training is at work"):
         start_anew(run)

@@ -64,7 +64,7 @@ def finetune(
 
 def start_anew(run: Run) -> None:
     """Removes a run folder; raises InputError if it holds something else, or is being trained."""
-    held = [path for path in run.folder.iterdir() if path not in (run.build, run.lock)] if run.folder.exists() else []
+    held = [path for path in run.folder.iterdir() if path not in (run.build, run.locks)] if run.folder.exists() else []
     if not held:
         return
     if not run.recipe.is_file():

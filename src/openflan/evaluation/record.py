@@ -42,7 +42,7 @@ def evaluate_into(
     """
     path = generations_path(run, label, benchmark, decoding)
     busy = f"{path}: another evaluation is at work there; wait for it, or name another folder with --run"
-    with locked(path.with_name(f".{path.name}.lock"), busy) if world.rank == 0 else nullcontext():
+    with locked(run.locks / path.relative_to(run.folder), busy) if world.rank == 0 else nullcontext():
         if restart and world.rank == 0:
             for file in (path, *parts_of(path)):
                 file.unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def evaluate_into(
         return score
     same = ("model", "benchmark", "mode", "split", "variant")
     # Evaluations of other benchmarks may end at the same moment.
-    with locked(run.folder / ".lock-scores"):
+    with locked(run.locks / run.scores.name):
         others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other.get(key, "") != score.get(key, "") for key in same)]
         write_json(run.scores, {"scores": [*others, score]})
     return score
