@@ -1,15 +1,17 @@
 """Locks between processes: what is at work in a folder keeps others out, until it ends or is killed."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from openflan.errors import InputError
+from openflan.errors import InputError, SetupError
 from openflan.lock import locked
 
 HOLDING = """
@@ -51,10 +53,15 @@ def test_shared_locks_keep_out_those_that_are_not(tmp_path: Path) -> None:
             pass
 
 
-def test_a_file_system_without_locks_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(*_: object) -> None:
-        raise OSError(38, "Function not implemented")
+@pytest.mark.parametrize(("number", "held"), [(errno.ENOSYS, ["first", "second"]), (errno.EIO, [])])
+def test_a_file_system_without_locks_is_no_hindrance_but_a_broken_one_is(number: int, held: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("openflan.lock.fcntl.flock", none)
-    with locked(tmp_path / "x", "busy"), locked(tmp_path / "x", "busy"):
-        pass
+    monkeypatch.setattr("openflan.lock.fcntl.flock", fails)
+    reached = []
+    with nullcontext() if held else pytest.raises(SetupError, match="x: cannot be locked: Input/output error"), locked(tmp_path / "x", "busy"):
+        reached.append("first")
+        with locked(tmp_path / "x", "busy"):
+            reached.append("second")
+    assert reached == held

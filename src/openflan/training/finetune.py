@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from openflan.training.lean import load_on_main
 from openflan.training.ledger import ledger
 from openflan.training.loop import Evaluate, Watch, train
 from openflan.training.prepare import fingerprint, parts_of, plan_of, prepare, tokenizer_hash
-from openflan.training.world import join_world
+from openflan.training.world import World, join_world
 
 
 def finetune(
@@ -66,7 +67,6 @@ def finetune(
     tokenizer = load_tokenizer(recipe.model)
     found = provenance(_fingerprints(recipe, tasks), tokenizer_hash(tokenizer))
     changes += changed_data(found, run, allow_changes)
-    history = history_of(run, changes)
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), world)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     check_context(recipe, model)
@@ -83,21 +83,37 @@ def finetune(
     def plan_from(rows_per_window: Sequence[int]) -> Plan:
         return plan_of(stream, encoder, parts, build, rows_per_window) if rows_per_window else first
 
-    world.barrier()
-    with world.alone_in(run):
-        if world.main:
-            # The recipe last: stopped in between, the same command finds the same changes.
-            write_json(run.provenance, found | ({"changes": history} if history else {}))
-            tokenizer.save_pretrained(run.tokenizer)
-            write_text(run.recipe, dump_recipe(recipe))
-            if not run.ledger.is_file() or replans(changes):
-                write_json(run.ledger, ledger(recipe, tasks, stream, encoder, first, shape_of_model(model)) | opened.described)
-        watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
-        replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
+    def ledger_of_run() -> dict[str, Any]:
+        return ledger(recipe, tasks, stream, encoder, first, shape_of_model(model)) | opened.described
+
+    watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
+    with recorded(recipe, run, tokenizer, found, changes, ledger_of_run, world) as replanned:
         train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label, replanned=replanned)
         _describe(model, tokenizer, recipe)
         save_model(run.model, model, tokenizer, world)
         world.barrier()
+
+
+@contextmanager
+def recorded(
+    recipe: AnyRecipe, run: Run, tokenizer: Any, found: Mapping[str, Any], changes: Sequence[str], ledger_of_run: Callable[[], Any], world: World
+) -> Iterator[int]:
+    """Trains alone in a run folder, which says what is trained there: `found` is its provenance, `changes` what differs from what it said before.
+
+    Gives the last step whose checkpoint knew another plan, -1 if none did. Raises InputError, on all processes, where another training is at work.
+    """
+    world.barrier()
+    with world.alone_in(run):
+        history = history_of(run, changes)
+        world.barrier()
+        if world.main:
+            # The recipe last: stopped in between, the same command finds the same changes.
+            write_json(run.provenance, dict(found) | ({"changes": history} if history else {}))
+            tokenizer.save_pretrained(run.tokenizer)
+            write_text(run.recipe, dump_recipe(recipe))
+            if not run.ledger.is_file() or replans(changes):
+                write_json(run.ledger, ledger_of_run())
+        yield max((change["step"] for change in history if replans(change["changed"])), default=-1)
 
 
 def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None) -> dict[str, Any]:

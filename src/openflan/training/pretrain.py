@@ -15,13 +15,12 @@ from openflan.models.vocabulary import make_room
 from openflan.objectives.documents import DocumentWindow
 from openflan.packing.measure import Measured, Tally
 from openflan.packing.plan import WindowPlan
-from openflan.recipe.load import dump_recipe
 from openflan.recipe.pretraining import PretrainRecipe
-from openflan.run import Run, write_json
-from openflan.training.changes import changed_data, changed_keys, history_of, replans
+from openflan.run import Run
+from openflan.training.changes import changed_data, changed_keys
 from openflan.training.checkpoints import save_model
 from openflan.training.documents import Prepared, prepare_documents, texts_fingerprint
-from openflan.training.finetune import check_context, packing_for, provenance, write_text
+from openflan.training.finetune import check_context, packing_for, provenance, recorded
 from openflan.training.lean import load_on_main
 from openflan.training.ledger import estimates
 from openflan.training.loop import Watch, train
@@ -43,22 +42,13 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     make_room(model, len(tokenizer), recipe.seed)
     found = provenance({"documents": texts_fingerprint(prepared.texts)}, told)
     changes += changed_data(found, run, allow_changes)
-    history = history_of(run, changes)
     check_context(recipe, model)
     if recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token")
     packing = world.told(lambda: packing_for(model, recipe.model, strict, attending_on(world.device)))
     describe(model, tokenizer, recipe)
     first = prepared.plan()
-    world.barrier()
-    with world.alone_in(run):
-        if world.main:
-            write_json(run.provenance, found | ({"changes": history} if history else {}))
-            tokenizer.save_pretrained(run.tokenizer)
-            write_text(run.recipe, dump_recipe(recipe))
-            if not run.ledger.is_file() or replans(changes):
-                write_json(run.ledger, ledger(recipe, prepared, first, shape_of_model(model)))
-        replanned = max((change["step"] for change in history if replans(change["changed"])), default=-1)
+    with recorded(recipe, run, tokenizer, found, changes, lambda: ledger(recipe, prepared, first, shape_of_model(model)), world) as replanned:
         train(recipe, run, model, tokenizer, prepared.plan, packing=packing, world=world, watch=_watch(recipe, prepared), label=label, replanned=replanned)
         describe(model, tokenizer, recipe)
         save_model(run.model, model, tokenizer, world)
