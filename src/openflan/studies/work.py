@@ -77,7 +77,7 @@ def _work(job: Job) -> dict[str, Any]:
         "steps": cell.steps,
         "loss": logged[-1]["loss"] if logged else None,
         # Of all its steps, also those of an earlier call.
-        "seconds": {"training": round(sum(line["seconds"] for line in [*first, *logged]), 1), "evaluation": round(time.monotonic() - trained, 1)},
+        "seconds": {"training": round(sum(line["seconds"] for line in [*first, *logged]), 3), "evaluation": round(time.monotonic() - trained, 3)},
         "machine": machine(),
         "answers": answers,
     }
