@@ -14,6 +14,7 @@ import pytest
 from small_study import small_study, write_study
 
 from openflan.errors import InputError
+from openflan.lock import locked
 from openflan.recipe.load import load_pretrain_recipe
 from openflan.recipe.schema import Model
 from openflan.run import Run
@@ -129,7 +130,7 @@ def test_the_files_can_be_read_and_committed(whole: Path) -> None:
     assert "Three tasks beat none." in page
     assert "![Tasks](tasks.svg)" in page
     assert (whole / "tasks.svg").read_text().startswith("<?xml")
-    assert (whole / ".gitignore").read_text() == "cells/\n"
+    assert (whole / ".gitignore").read_text() == "cells/\n.lock\n"
     table = (whole / "results.csv").read_text().splitlines()
     assert table[0].startswith("cell,tasks,rate,control,evaluation,group,mean,seeds_low")
     assert len(table) == 1 + 4 * 2  # four cells, the groups average and skill
@@ -162,6 +163,17 @@ def test_a_model_that_is_there_is_asked_anew_and_keeps_the_time_it_took(path: Pa
     (again,) = (json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines())
     assert again["seconds"]["training"] == before["seconds"]["training"] > 0
     assert (again["loss"], again["answers"]) == (before["loss"], before["answers"])
+
+
+def test_a_second_call_into_one_folder_is_refused_and_writes_nothing(path: Path, whole: Path, tmp_path: Path) -> None:
+    """Both would train the same cells, and the one that begins could cut a line that the other is writing."""
+    folder = tmp_path / "out"
+    shutil.copytree(whole, folder)
+    before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file() and file.name != ".lock"}
+    with locked(folder / ".lock"), pytest.raises(InputError, match=r"out: another call of `openflan study` is at work there.*--out"):
+        ran(path, folder)
+    assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file() and file.name != ".lock"} == before
+    assert ran(path, folder)[1] == []
 
 
 def test_another_base_is_another_study(base: Path, path: Path, whole: Path, tmp_path: Path) -> None:

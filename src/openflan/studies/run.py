@@ -5,6 +5,7 @@
     FOLDER/cells.jsonl        a line for each finished cell: the state of the whole, appended when a cell ends
     FOLDER/results.json, results.csv, README.md, *.svg
     FOLDER/cells/             run folders, not to be committed (FOLDER/.gitignore says so), unless they go elsewhere
+    FOLDER/.lock              held while the study runs
 
 Decision: a line is known by the hash of what it depends on, so the same command goes on after a kill, and after a change of the study runs only what
 changed. Price: lines of what a study no longer asks stay in the file until somebody deletes them.
@@ -26,6 +27,7 @@ from typing import Any
 
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.evaluation.generations import whole_lines
+from openflan.lock import locked
 from openflan.models.quiet import one_thread
 from openflan.run import read_jsonl, write_json
 from openflan.studies.asked import Layout, layout_of
@@ -58,8 +60,8 @@ class Options:
 def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say = lambda text: None) -> dict[str, Any]:
     """Runs what is missing and returns the results of all finished cells, which it also writes. `say` is told of every cell that ends.
 
-    Raises InputError for cells that do not exist, bases and data that are not there, and groups that no evaluation has, before any cell runs; after all
-    others have run, what the first failing cell raised.
+    Raises InputError for cells that do not exist, bases and data that are not there, groups that no evaluation has, and a folder in which another study is
+    at work, before any cell runs; after all others have run, what the first failing cell raised.
     """
     cells = grid(study, path.parent, options.overrides, options.seeds)
     wanted = chosen_cells(cells, options)
@@ -69,30 +71,30 @@ def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say
     if missing := next((cell for cell in wanted if cell.missing), None):
         raise InputError(f"cell {missing.label}: {missing.missing}; choose others with --cells, or name another base with model.base=FOLDER")
     every = {cell.label: _job(cell, options.runs or folder / "cells", evaluations, layouts, options.data) for cell in cells if not cell.missing}
-    jobs = [every[cell.label] for cell in wanted]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".gitignore").write_text("cells/\n", encoding="utf-8")
-    if path.resolve() != (folder / "study.yaml").resolve():
-        shutil.copyfile(path, folder / "study.yaml")
-    write_json(folder / "evaluations.json", {name: layout.as_json() for name, layout in layouts.items()})
-    done = _finished(folder)
-    pending = [job for job in jobs if job.key not in done]
-    say(f"{study.name}: {len(jobs) - len(pending)} of {len(jobs)} cells are there, {len(pending)} to run on {options.workers} at a time")
-    failure, began = None, time.monotonic()
-    for number, (job, line) in enumerate(_run(pending, options.workers, folder), 1):
-        if isinstance(line, BaseException):
-            failure = failure or _told(job, line)
-            say(f"{job.cell.label}: failed: {line}")
-        else:
-            done[job.key] = line
-            say(_progress(job, line, number, pending, time.monotonic() - began, done))
-    lines = {label: done[job.key] for label, job in every.items() if job.key in done}
-    scores = Scores.of(cells, lines, layouts, study.averages)
-    results = results_of(study, scores, options.seeds or tuple(study.seeds))
-    write_results(folder, study, scores, results, options.command)
-    if failure is not None:
-        raise failure
-    return results
+    with locked(folder / ".lock", f"{folder}: another call of `openflan study` is at work there; wait for it, or name another folder with --out"):
+        jobs = [every[cell.label] for cell in wanted]
+        (folder / ".gitignore").write_text("cells/\n.lock\n", encoding="utf-8")
+        if path.resolve() != (folder / "study.yaml").resolve():
+            shutil.copyfile(path, folder / "study.yaml")
+        write_json(folder / "evaluations.json", {name: layout.as_json() for name, layout in layouts.items()})
+        done = _finished(folder)
+        pending = [job for job in jobs if job.key not in done]
+        say(f"{study.name}: {len(jobs) - len(pending)} of {len(jobs)} cells are there, {len(pending)} to run on {options.workers} at a time")
+        failure, began = None, time.monotonic()
+        for number, (job, line) in enumerate(_run(pending, options.workers, folder), 1):
+            if isinstance(line, BaseException):
+                failure = failure or _told(job, line)
+                say(f"{job.cell.label}: failed: {line}")
+            else:
+                done[job.key] = line
+                say(_progress(job, line, number, pending, time.monotonic() - began, done))
+        lines = {label: done[job.key] for label, job in every.items() if job.key in done}
+        scores = Scores.of(cells, lines, layouts, study.averages)
+        results = results_of(study, scores, options.seeds or tuple(study.seeds))
+        write_results(folder, study, scores, results, options.command)
+        if failure is not None:
+            raise failure
+        return results
 
 
 def chosen_cells(cells: Sequence[Cell], options: Options) -> list[Cell]:
