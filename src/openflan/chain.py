@@ -47,7 +47,7 @@ def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text:
         run = Run(folder / step.folder)
         place = f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}"
         base = fingerprint(Path(step.recipe.model.base)) if number > 1 and step.recipe.model.base == str((model).absolute()) else None
-        began = known.get(step.folder, {})
+        began = known.get(step.folder, {}) if run.recipe.is_file() else {}  # of a run that was removed nothing is left to protect
         if "base" in began and began["base"] != base:
             raise InputError(f"{run.folder}: began with another model than the step before it has now; start it anew with --restart-from {number}")
         if finished(step, run, number):

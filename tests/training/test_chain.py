@@ -153,6 +153,13 @@ def test_a_step_that_knew_another_model_is_refused_and_begun_anew_on_request(cha
         assert weights(whole, "3-small") != weights(kept, "3-small")
         with pytest.raises(InputError, match="the chain has 3 steps"):
             forget_from(steps, whole, 4)
+
+        for name in STEPS[1:]:
+            shutil.rmtree(whole / name)
+        shutil.copytree(kept / "1-pre", whole / "1-pre", dirs_exist_ok=True)
+        assert [told.endswith("finished") for told in run(chain, whole)] == [True, False, False], "runs removed by hand are begun anew too"
+        assert [weights(whole, name) for name in STEPS] == [weights(kept, name) for name in STEPS]
+        assert read_json(whole / "chain.json")["2-again"] == read_json(kept / "chain.json")["2-again"]
     finally:
         shutil.rmtree(whole)
         shutil.copytree(kept, whole)
