@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from openflan.errors import InputError
+from openflan.json_files import reading
 
 OPEN_FILES = 128
 
@@ -24,7 +25,7 @@ class Slices:
 
     def __init__(self, path: Path) -> None:
         """Raises InputError if the file is missing, no file, or cannot be read."""
-        if not path.exists():
+        if not is_there(path):
             raise InputError(f"{path}: no such file")
         if not path.is_file():
             raise InputError(f"{path}: not a file")
@@ -38,6 +39,13 @@ class Slices:
         if len(found) != end - start:
             raise InputError(f"{self.path}: changed while it was in use; start again, and leave data files alone during a run")
         return found
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path leads to something; raises InputError for one that no file can have (too long, NUL in it) or that may not be looked at."""
+    with reading(path):
+        path.lstat() if "\0" in str(path) else None  # `exists` is silent about these
+        return path.exists()
 
 
 class _Descriptor:
