@@ -146,7 +146,7 @@ def test_what_datasets_saves_is_read(tmp_path: Path) -> None:
         ([{"input": "a", "target": "b"}], ", row 0: found the fields `input`, `target`; expected inputs and targets, `messages`, or fields for wordings"),
         (
             [{"answer": "a", "b": "c"}, {"answer": None, "b": "c"}],
-            ", row 1: missing `answer` (absent, null, NaN or infinite); there is nothing to learn from it",
+            ", row 1: missing `answer` (absent, null, NaN or infinite)",
         ),
         ([{"answer": "a"}, {"answer": " "}, {"answer": ""}], ", row 1: empty `answer`, as in 1 more of 3 rows; there is nothing to learn from them"),
         ([{"answer": "a", "options": ["b"]}], ", row 0: the answer `a` is not among its options ['b']"),

@@ -13,9 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.json_files import reading
 
 OPEN_FILES = 128
+
+_SHOWN = 120
+"""Characters of a path in a message that says it is none."""
 
 
 class Slices:
@@ -43,9 +45,15 @@ class Slices:
 
 def is_there(path: Path) -> bool:
     """Whether a path leads to something; raises InputError for one that no file can have (too long, NUL in it) or that may not be looked at."""
-    with reading(path):
-        path.lstat() if "\0" in str(path) else None  # `exists` is silent about these
+    try:
+        os.lstat(path)  # unlike `exists`, not silent about NUL
         return path.exists()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        text = str(path)
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
+        raise InputError(f"{shown!r} cannot be a file or folder here: {getattr(error, 'strerror', None) or error}; correct the path") from None
 
 
 class _Descriptor:

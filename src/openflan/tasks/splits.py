@@ -31,7 +31,7 @@ SUFFIXES = (".jsonl", ".parquet", ".arrow")
 """The files of rows that belong to splits."""
 
 _SPLIT_OF_WORD = {word: split for split, words in WORDS.items() for word in words}
-_SILENT = re.compile(r"v?\d.*|.{1,2}|part|shard|chunk|split|set|data|dataset|rows|file|final|full|default|clean")
+_SILENT = re.compile(r"v?\d.*|[a-z]{0,2}|part|shard|chunk|split|set|data|dataset|rows|file|final|full|default|clean")
 """Words of a name that say nothing of its split."""
 
 PLAIN_FOLDERS = (".", "data", "default")
@@ -66,7 +66,8 @@ def _words(name: str) -> list[str]:
     stem = re.sub(rf"({'|'.join(map(re.escape, SUFFIXES))}|\.json|\.txt|\.gz)+$", "", name, flags=re.IGNORECASE)
     stem = re.sub(r"([a-z])([A-Z])", r"\1 \2", stem).lower()
     stem = re.sub(r"(?<![a-z])(held|hold)[\W_]?out(?![a-z])", "heldout", stem)
-    return [re.sub(r"\d+k?$", "", word) for word in re.split(r"[\W_]+", stem) if word and not _SILENT.fullmatch(word)]
+    words = [re.sub(r"\d+k?$", "", word) for word in re.split(r"[\W_]+", stem) if not _SILENT.fullmatch(word)]
+    return [word for word in words if not _SILENT.fullmatch(word)]
 
 
 def choose(data: Path, suffix: str) -> Chosen:

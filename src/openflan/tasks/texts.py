@@ -28,9 +28,6 @@ Unit: TypeAlias = Literal["line", "paragraph", "file"]
 Span: TypeAlias = tuple[int, int]
 """Where something begins and ends, in characters of a document."""
 
-_MARKED_WITHIN = 100
-"""Rows, from the first, one of which has a mark where any has."""
-
 SUFFIXES = (".txt", ".jsonl", ".parquet", ".arrow")
 
 
@@ -149,14 +146,14 @@ class Field:
     """One field of every row of a source."""
 
     def __init__(self, records: Records, field: str, salient_field: str | None = None) -> None:
-        """Raises InputError if the first row lacks the field, naming the nearest, or if none of the first rows has a mark."""
+        """Raises InputError if the first row lacks the field, naming the nearest, or if no row has a mark (which takes reading them all)."""
         self._records = records
         self._field, self._salient_field = field, salient_field
         first = records[0]
         if field not in first:
             hint = did_you_mean(field, first) or f"; it has {', '.join(first) or 'none that holds text'}"
             raise InputError(f"{records.place(0)}: no field `{field}`{hint}; set `pretraining.field`")
-        if salient_field is not None and not any(records[number].get(salient_field) for number in range(min(len(records), _MARKED_WITHIN))):
+        if salient_field is not None and not any(record.get(salient_field) for record in records):
             hint = did_you_mean(salient_field, [name for name in first if name != field]) or f"; it has {', '.join(first)}"
             raise InputError(f"{records.place(0)} and the rows after it have no mark `{salient_field}`{hint}; set `pretraining.salient_field`")
 

@@ -166,7 +166,7 @@ class Renderer:
 
     def _absent(self, row: int) -> frozenset[str]:
         """Which of the fields that other rows have this row lacks."""
-        return self._partial - self.task.rows[row].keys() if self._partial else self._partial
+        return self._partial.difference(self.task.rows[row]) if self._partial else self._partial
 
     def _exemplars(self, wording: Wording, draws: Draws, wanted: int, row: int) -> list[int]:
         """Other rows that the wording can show; fewer where they are rare, so that looking for them ends."""
