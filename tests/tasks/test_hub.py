@@ -21,6 +21,7 @@ from openflan.recipe.load import recipe_from
 from openflan.tasks.hub import HubSource
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Task
+from openflan.tasks.texts import open_texts
 
 ROWS = [{"inputs": f"question {number}", "targets": f"answer {number}", "id": number} for number in range(40)]
 
@@ -196,3 +197,42 @@ def test_offline_says_which_files_to_fetch(datasets: Any, tmp_path: Path) -> Non
     assert "hf download org/name --repo-type dataset --local-dir FOLDER" in told
     assert "https://huggingface.co/datasets/org/name" in told
     assert "write `data: FOLDER/main`" in told
+
+
+# Only the hub is read
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hub:../name", "hub:./name", "hub:org/..", "hub:org/.", "hub:.../name", "hub:..", "hub:/etc/passwd", "hub:org/.hidden", "hub:~/rows", "hub:C:\\rows\\x"],
+)
+def test_a_path_is_no_data_set_of_the_hub(text: str) -> None:
+    with pytest.raises(InputError, match="expected hub:OWNER/NAME"):
+        open_submixture("mine", Path(text))
+
+
+@pytest.mark.parametrize("text", ["hub:org/name/../../other", "hub:org/name/a/./b", "hub:org/name@../main", "hub:org/name/a//b", "hub:org/name/.."])
+def test_a_configuration_or_revision_does_not_lead_out_of_the_data_set(text: str) -> None:
+    with pytest.raises(InputError, match="expected hub:OWNER/NAME"):
+        HubSource.parse(text)
+
+
+@pytest.mark.parametrize("name", ["org/name", "Open-Orca/FLAN.v2"])
+@pytest.mark.parametrize("config", ["", "/main"])
+def test_a_local_folder_is_never_read_in_place_of_the_hub(datasets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, config: str) -> None:
+    folder = tmp_path / f"{name}{config}"
+    folder.mkdir(parents=True)
+    (folder / "train.jsonl").write_text('{"inputs": "local", "targets": "local"}\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InputError, match=rf"hub:{name}{config}: {name} is a path in the current folder.*`./{name}`"):
+        only(f"hub:{name}{config}")
+    assert only(f"{name}{config}").rows[0]["targets"] == "local", "what is named as a folder is read as one"
+
+
+def test_a_local_folder_gives_no_documents_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "org/name").mkdir(parents=True)
+    (tmp_path / "org/name/train.jsonl").write_text('{"text": "local"}\n')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is a path in the current folder"):
+        open_texts([Path("hub:org/name")])

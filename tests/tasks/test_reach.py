@@ -9,6 +9,7 @@ import pytest
 
 from openflan.errors import InputError
 from openflan.tasks.reach import reach
+from openflan.tasks.sources import open_submixture
 
 INSTRUCTIONS = json.dumps({"Definition": ["Add."], "Categories": ["Sums"], "Instances": [{"input": "1 1", "output": ["2"]}]})
 COT = "How many?\tfour\tTwo and two.\n"
@@ -90,3 +91,43 @@ def test_nothing_there_is_refused(tmp_path: Path, name: str, says: str) -> None:
     write(tmp_path, {"notes.txt": "hello"})
     with pytest.raises(InputError, match=says):
         reach(tmp_path / name)
+
+
+# A folder named like the submixture
+
+
+@pytest.mark.parametrize(
+    ("submixture", "file", "content", "task"),
+    [
+        ("cot", "qed_train.tsv", COT, "cot/qed"),
+        ("niv2", "tasks/task7_sums.json", INSTRUCTIONS, "niv2/task7_sums"),
+        ("niv2", "task7_sums.json", INSTRUCTIONS, "niv2/task7_sums"),
+        ("muffin", "my_quiz.jsonl", ROW, "muffin/my_quiz"),
+        ("muffin", "rte.jsonl", '{"premise": "a", "hypothesis": "b", "label": 0}\n', "muffin/rte"),
+        ("t0_sf", "t0_zs_opt_train.jsonl", ROW, "t0_sf/zs_opt"),
+        ("house_rules", "quiz.jsonl", ROW, "house_rules/quiz"),
+        ("own", "quiz.jsonl", ROW, "own/quiz"),
+        ("dialogue", "data/part-0.jsonl", ROW, "dialogue/part-0"),
+    ],
+)
+def test_a_submixture_is_found_in_the_folder_of_its_name(tmp_path: Path, submixture: str, file: str, content: str, task: str) -> None:
+    """Recipes and `openflan tasks --data` mean the same by a folder that holds one for each submixture."""
+    write(tmp_path, {f"{submixture}/{file}": content, "elsewhere/notes.txt": "hello"})
+    assert list(open_submixture(submixture, tmp_path)) == list(open_submixture(submixture, tmp_path / submixture)) == [task]
+    assert names(tmp_path, submixture) == {task}
+
+
+def test_the_folder_of_its_name_comes_before_what_lies_beside_it(mixed: Path) -> None:
+    assert list(open_submixture("cot", mixed)) == ["cot/qed"]
+    assert list(open_submixture("niv2", mixed)) == ["niv2/task7_more_sums"]
+
+
+@pytest.mark.parametrize("submixture", ["data", "default", "train"])
+def test_a_submixture_called_like_a_part_of_a_copy_reads_the_whole_of_it(tmp_path: Path, submixture: str) -> None:
+    write(tmp_path, {"quiz.jsonl": ROW, f"{submixture}/other.jsonl": ROW})
+    assert names(tmp_path, submixture) == {f"{submixture}/quiz"}
+
+
+def test_an_empty_folder_of_its_name_hides_nothing(tmp_path: Path) -> None:
+    write(tmp_path, {"quiz.jsonl": ROW, "mine/notes.txt": "hello"})
+    assert names(tmp_path, "mine") == {"mine/quiz"}

@@ -272,7 +272,7 @@ def test_own_rows_are_read_as_they_are(file: File) -> None:
     rows = [{"inputs": "Caf\u00e9\u2028\\n", "targets": " a\n"}, {"inputs": "{targets}", "targets": "b", "extra": "c"}]
     path = file("own.jsonl", "\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
     assert own_rows(path) == rows
-    assert jsonl_tasks(path)["mine/own"].fields == {"inputs", "targets"}
+    assert jsonl_tasks(path)["mine/own"].fields == {"inputs", "targets", "extra"}
 
 
 def test_numbers_become_texts_and_options_stay_lists(file: File) -> None:
@@ -299,13 +299,13 @@ def test_rows_without_anything_to_learn_are_refused(file: File, first: str, mess
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ('{"question": "a", "answer": "b"', "not valid JSON: Expecting"),
-        ("", "not valid JSON: Expecting value (column 1)"),
+        ('{"question": "a", "answer": "b"', "not valid JSON (Expecting"),
+        ("", "not valid JSON (Expecting value at column 1)"),
         ('["a", "b"]', 'expected a JSON object such as {"inputs": ..., "targets": ...}'),
         ("{}", "expected a JSON object"),
-        ('{"question": "a"}', "lacks `answer`, which the first row has; 1 rows before it are fine"),
+        ('{"question": "a"}', "missing `answer` (absent, null, NaN or infinite); there is nothing to learn from it"),
         ('{"question": "a", "answer": " "}', "empty `answer`; there is nothing to learn from it"),
-        ('{"question": "a", "answer": null}', "`answer` is null; expected a text"),
+        ('{"question": "a", "answer": null}', "missing `answer`"),
         ('{"question": "a", "answer": true}', "`answer` is true or false; expected a text"),
         ('{"question": {"a": 1}, "answer": "b"}', "`question` is an object; expected a text"),
         ('{"question": "a", "answer": ["b"]}', "`answer` is a list; expected a text (only options and references are lists)"),

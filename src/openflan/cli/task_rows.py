@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -150,6 +151,12 @@ def missing(submixtures: Iterable[str], *, present: set[str], most: int | None) 
         else:
             rows += [Checked(entry.name, "missing", how_to_get(entry)) for entry in entries]
     return rows
+
+
+def nothing_found(data: Path, among: int, **filters: str | bool | None) -> str:
+    """What was looked for in vain among the tasks of `data`."""
+    wanted = [f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in filters.items() if value]
+    return f"{data}: none of its {among:,} tasks fits {' '.join(wanted) or 'what is listed'}; leave a filter out"
 
 
 def print_counted(counted: Counts, as_json: bool) -> None:

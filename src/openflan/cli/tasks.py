@@ -18,6 +18,7 @@ from openflan.cli.task_rows import (
     checked,
     held_apart,
     missing,
+    nothing_found,
     of_entry,
     of_task,
     print_counted,
@@ -83,6 +84,8 @@ def list_(
         and (spoken is None or spoken in row.languages)
         and (not held_out or row.held_out is not None)
     ]
+    if data and not chosen:
+        raise InputError(nothing_found(data, len(there), submixture=submixture, category=category, language=language_, dataset=dataset, held_out=held_out))
     if as_json:
         print_json([row.described for row in chosen])
         return
@@ -186,14 +189,18 @@ def _reachable(data: Path, submixture: str | None) -> list[Listed]:
     """What can be opened; how much cannot goes to standard error."""
     if (world := _world(data)) is not None:
         return [with_example(task) for task in _embedded(world).values()]
-    listed, broken = [], 0
+    listed: list[Listed] = []
+    broken: list[OpenflanError] = []
     for found in reach(data, submixture):
         try:
             listed.append(of_task(found.open()))
-        except OpenflanError:
-            broken += 1
+        except OpenflanError as error:
+            broken.append(error)
+    if broken and not listed:
+        more = f"; {len(broken) - 1} more cannot be read either: `openflan tasks check --data {data}` says why" if len(broken) > 1 else ""
+        raise InputError(f"{broken[0]}{more}")
     if broken:
-        typer.echo(f"{broken} tasks cannot be read; `openflan tasks check --data {data}` says why", err=True)
+        typer.echo(f"{len(broken)} tasks cannot be read; `openflan tasks check --data {data}` says why", err=True)
     return listed
 
 

@@ -7,15 +7,18 @@ a file into Arrow once.
 
 from __future__ import annotations
 
-import json
+import math
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from openflan.errors import InputError, SetupError
 from openflan.tasks.records import Record
@@ -23,6 +26,9 @@ from openflan.tasks.task import LIST_FIELDS
 
 RECENT_BYTES = 1 << 25
 """Decoded row groups that a Parquet source keeps, at most, unless one alone is larger."""
+
+DAMAGE = (ValueError, TypeError, LookupError, OSError, ArithmeticError, MemoryError, NotImplementedError, ImportError)
+"""What pyarrow raises for damaged files and for values that Python has no form for; its own errors are kinds of these."""
 
 _AT_A_TIME = 1_024
 _CHAT = "messages"
@@ -45,27 +51,31 @@ class Part:
 
 
 class ColumnRecords:
-    """The rows of one or more tables with the same columns. Only texts, numbers and lists of texts are read, chat messages, and lists of whole numbers
-    where such a column is asked for by name; an empty cell is as if its column were not there."""
+    """The rows of one or more tables. Only texts, numbers and options (lists of texts, see `own_row`) are read, chat messages, and lists of whole
+    numbers where such a column is asked for by name; an empty cell, NaN and infinity are as if their column were not there. Numbers of single and
+    half precision have the fewest digits that stand for them."""
 
     def __init__(self, parts: Sequence[Part], wanted: frozenset[str] | None = None, recent_bytes: int = RECENT_BYTES, *, raw: bool = False) -> None:
-        """`wanted` are the only columns to be read; `raw` reads columns of any kind, empty cells as None.
+        """`wanted` are the only columns to be read; `raw` reads columns of any kind, empty cells as None, and wants the same ones in every table.
 
-        Raises InputError if the tables have no rows or their columns differ.
+        `columns` are those of all tables that can be read, in their order; a row has those of its table. Raises InputError if the tables have no rows,
+        and for `raw` if their columns differ.
         """
         self._parts = parts
         self._raw = raw
-        self.all_columns: list[str] = list(parts[0].schema.names)
-        self.columns = self.all_columns if raw else _readable(parts[0].schema, wanted)
-        for part in parts[1:]:
+        self.all_columns: list[str] = list(dict.fromkeys(name for part in parts for name in part.schema.names))
+        readable = [list(part.schema.names) if raw else _readable(part.schema, wanted) for part in parts]
+        self.columns = list(parts[0].schema.names) if raw else list(dict.fromkeys(name for names in readable for name in names))
+        self._readable = [frozenset(names) for names in readable]
+        for part in parts[1:] if raw else ():
             if missing := [name for name in self.columns if name not in part.schema.names]:
                 raise InputError(
                     f"{part.place}: lacks the columns {', '.join(missing)}, which {parts[0].place} has; all files of a table have the same columns"
                 )
-        blocks = [(part, number, length) for part in parts for number, length in enumerate(part.lengths) if length]
+        blocks = [(order, number, length) for order, part in enumerate(parts) for number, length in enumerate(part.lengths) if length]
         if not blocks:
             raise InputError(f"{parts[0].place}: a table without rows; expected one example a row")
-        self._blocks = [(part, number) for part, number, _ in blocks]
+        self._blocks = [(order, number) for order, number, _ in blocks]
         self._starts = [0, *accumulate(length for _, _, length in blocks)]
         self._recent: OrderedDict[int, Block] = OrderedDict()
         self._held = 0
@@ -75,22 +85,46 @@ class ColumnRecords:
         return self._starts[-1]
 
     def __getitem__(self, index: int) -> Record:
+        """Raises InputError with file and row for a damaged file, and for a text that is not UTF-8."""
         number, within = self._find(index)
-        block = self._block(number)
-        values = {name: block.column(position)[within].as_py() for position, name in enumerate(self.columns)}
-        return values if self._raw else {name: value for name, value in values.items() if value is not None}
+        names = self._columns_of(self._blocks[number][0])
+        with _readable_values(lambda: self.place(index)):
+            block = self._block(number, names)
+            return self._record({name: _value(block.column(name)[within]) for name in names})  # a file has columns in its own order
 
     def __iter__(self) -> Iterator[Record]:
-        for part in self._parts:
-            for batch in part.batches(self.columns):
-                for record in batch.to_pylist():
-                    yield record if self._raw else {name: value for name, value in record.items() if value is not None}
+        index = 0
+        for order, part in enumerate(self._parts):
+            names = self._columns_of(order)
+            batches = iter(part.batches(names))
+            while True:
+                try:
+                    with _readable_values(lambda: ""):
+                        batch = next(batches, None)
+                        records = _records(batch) if batch is not None else []
+                except InputError:  # one by one, the broken row says so itself
+                    end = sum(sum(other.lengths) for other in self._parts[: order + 1])
+                    yield from (self[later] for later in range(index, end))
+                    index = end
+                    break
+                if batch is None:
+                    break
+                for record in records:
+                    yield self._record(record)
+                index += len(records)
+
+    def _record(self, values: dict[str, Any]) -> Record:
+        return values if self._raw else {name: value for name, value in values.items() if value is not None}
+
+    def _columns_of(self, order: int) -> list[str]:
+        """The columns of a part that are read."""
+        return [name for name in self.columns if name in self._readable[order]]
 
     def place(self, index: int) -> str:
         """`file, row N`, counted from 0 within its file."""
-        part = self._blocks[self._find(index)[0]][0]
-        first = self._starts[next(number for number, (other, _) in enumerate(self._blocks) if other is part)]
-        return f"{part.place}, row {index - first}"
+        order = self._blocks[self._find(index)[0]][0]
+        first = self._starts[next(number for number, (other, _) in enumerate(self._blocks) if other == order)]
+        return f"{self._parts[order].place}, row {index - first}"
 
     def _find(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):
@@ -98,13 +132,14 @@ class ColumnRecords:
         number = bisect_right(self._starts, index) - 1
         return number, index - self._starts[number]
 
-    def _block(self, number: int) -> Block:
-        part, within = self._blocks[number]
+    def _block(self, number: int, names: list[str]) -> Block:
+        order, within = self._blocks[number]
+        part = self._parts[order]
         if not part.decoded:
-            return part.block(within, self.columns)
+            return part.block(within, names)
         block = self._recent.get(number)
         if block is None:
-            block = self._recent[number] = part.block(within, self.columns)
+            block = self._recent[number] = part.block(within, names)
             self._held += block.nbytes
             while len(self._recent) > 1 and self._held > self._most:
                 self._held -= self._recent.popitem(last=False)[1].nbytes
@@ -113,54 +148,54 @@ class ColumnRecords:
         return block
 
 
-def columns_of(path: Path) -> frozenset[str]:
-    """The names of a Parquet or Arrow file's columns."""
-    return frozenset(part_of(path).schema.names)
+def columns_of(files: Iterable[Path]) -> frozenset[str]:
+    """The names of the columns of Parquet or Arrow files, of all of them together."""
+    return frozenset(name for file in files for name in part_of(file).schema.names)
 
 
 def part_of(path: Path) -> Part:
     """A Parquet or Arrow file; raises InputError if it is neither, or damaged."""
-    pyarrow = _pyarrow()
+    _pyarrow()
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    kind = path.suffix.removeprefix(".")
     try:
-        return _parquet(path) if path.suffix == ".parquet" else _arrow(path)
-    except pyarrow.ArrowInvalid as error:
-        raise InputError(f"{path}: cannot be read as {path.suffix.removeprefix('.')}: {' '.join(str(error).split())[:200]}; fetch the file again") from None
+        part = _parquet(path) if path.suffix == ".parquet" else _arrow(path)
+        list(part.schema.names)  # a damaged name fails here
+        return part
     except OSError as error:
+        if error.errno is None:  # what pyarrow raises for damaged files
+            raise _damaged(path, kind, error) from None
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except DAMAGE as error:
+        raise _damaged(path, kind, error) from None
 
 
-def saved_files(folder: Path) -> list[Path]:
-    """The Arrow files of a folder that `Dataset.save_to_disk` wrote (of its `train` split, if it has several), in their order.
-
-    Raises InputError if the folder says nothing of its files, or if its rows are only a selection from them.
-    """
-    if (folder / "dataset_dict.json").is_file():
-        splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8")).get("splits", [])
-        if "train" not in splits:
-            raise InputError(
-                f"{folder}: a saved data set with the splits {', '.join(splits)} and no train; name the folder of one of them, such as {folder}/NAME"
-            )
-        return saved_files(folder / "train")
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        files = [folder / str(file["filename"]) for file in state["_data_files"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{folder}: a saved data set whose state.json does not name its files; save it again with `save_to_disk`") from None
-    if state.get("_indices_data_files"):
-        raise InputError(f"{folder}: a saved selection of rows; call `flatten_indices()` before `save_to_disk`")
-    return files
+def _damaged(path: Path, kind: str, error: Exception) -> InputError:
+    return InputError(f"{path}: cannot be read as {kind}: {_said(error)}; fetch the file again")
 
 
 def table_part(place: str, schema: Any, blocks: Sequence[Block]) -> Part:
-    """A table whose blocks are at hand, memory-mapped or in memory."""
+    """A table whose blocks are at hand, memory-mapped or in memory.
+
+    Reading a block with damaged offsets would end the process, so each is checked when it is first used: one pass over its bytes.
+    """
+    sound: set[tuple[int, tuple[str, ...]]] = set()
+
+    def block(number: int, columns: list[str]) -> Block:
+        chosen = blocks[number].select(columns)
+        if (key := (number, tuple(columns))) not in sound:
+            chosen.validate(full=True)
+            sound.add(key)
+        return chosen
 
     def batches(columns: list[str]) -> Iterator[Block]:
-        for block in blocks:
-            chosen = block.select(columns)
+        for number in range(len(blocks)):
+            chosen = block(number, columns)
             for start in range(0, len(chosen), _AT_A_TIME):
                 yield chosen.slice(start, _AT_A_TIME)
 
-    return Part(place, schema, [len(block) for block in blocks], lambda number, columns: blocks[number].select(columns), batches)
+    return Part(place, schema, [len(one) for one in blocks], block, batches)
 
 
 def _parquet(path: Path) -> Part:
@@ -201,18 +236,61 @@ def _arrow(path: Path) -> Part:
 
 
 def _readable(schema: Any, wanted: frozenset[str] | None) -> list[str]:
-    """The columns that can be fields, in the table's order."""
-    names = [name for name in schema.names if wanted is None or name in wanted]
+    """The columns that can be fields, in the table's order; of a name that occurs twice neither can."""
+    names = [name for name in schema.names if (wanted is None or name in wanted) and schema.names.count(name) == 1]
     return [name for name in names if name == _CHAT or _is_field(name, schema.field(name).type) or (wanted is not None and _is_span(schema.field(name).type))]
 
 
 def _is_field(name: str, kind: Any) -> bool:
     types = _pyarrow().types
+    if types.is_null(kind):
+        return True
     if name in LIST_FIELDS:
-        return bool(types.is_list(kind) or types.is_large_list(kind))
+        return bool(types.is_nested(kind) or types.is_string(kind) or types.is_large_string(kind))
     if types.is_dictionary(kind):
         kind = kind.value_type
     return any(test(kind) for test in (types.is_string, types.is_large_string, types.is_string_view, types.is_integer, types.is_floating))
+
+
+def _value(cell: Any) -> Any:
+    """The value of a cell; a number that is none, and one beyond all bounds, is a missing value, as an empty cell is."""
+    value = cell.as_py()
+    return _number(value, cell.type) if isinstance(value, float) else value
+
+
+def _records(batch: Block) -> list[dict[str, Any]]:
+    """The rows of a batch, values as `_value` gives them."""
+    columns = {name: column.to_pylist() for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    for name, column in columns.items():
+        kind = batch.schema.field(name).type
+        columns[name] = [_number(value, kind) if isinstance(value, float) else value for value in column]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] if columns else [{} for _ in range(len(batch))]
+
+
+def _number(value: float, kind: Any) -> float | None:
+    if not math.isfinite(value):
+        return None
+    types = _pyarrow().types
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    narrow = np.float32 if types.is_float32(kind) else np.float16 if types.is_float16(kind) else None
+    return value if narrow is None else float(str(narrow(value)))
+
+
+@contextmanager
+def _readable_values(place: Callable[[], str]) -> Iterator[None]:
+    """Turns what reading a damaged table raises into an InputError that names a row."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{place()}: holds a text that is not UTF-8 (byte 0x{error.object[error.start]:02x}); write the table again with all texts in UTF-8"
+        ) from None
+    except DAMAGE as error:
+        raise InputError(f"{place()}: cannot be read: {_said(error)}; fetch the file again") from None
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _is_span(kind: Any) -> bool:

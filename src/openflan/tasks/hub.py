@@ -15,12 +15,13 @@ from typing import Any
 from openflan.errors import InputError, SetupError
 from openflan.tasks.columns import ColumnRecords, table_part
 from openflan.tasks.own import find_rows
+from openflan.tasks.slices import is_there
 from openflan.tasks.task import Opener
 
 PREFIX = "hub:"
 FORM = "hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]"
 CONVERTED = "refs/convert/parquet"
-_SOURCE = re.compile(r"hub:(?P<name>[\w.-]+/[\w.-]+)(?:/(?P<config>[^@:]+))?(?:@(?P<revision>[^:]+))?(?::(?P<split>.+))?")
+_SOURCE = re.compile(r"hub:(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:/(?P<config>[^@:]+))?(?:@(?P<revision>[^:]+))?(?::(?P<split>.+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ class HubSource:
 
     @classmethod
     def parse(cls, text: str) -> HubSource:
-        """Raises InputError if the text is not of the form."""
+        """Raises InputError if the text is not of the form, or leads out of the data set (`..` in it)."""
         found = _SOURCE.fullmatch(text)
-        if found is None:
-            raise InputError(f"`{text}`: expected {FORM}, such as hub:openai/gsm8k/main:train")
+        if found is None or any(part in ("", ".", "..") for name in ("config", "revision") for part in (found[name] or "-").split("/")):
+            raise InputError(f"{text!r}: expected {FORM}, such as hub:openai/gsm8k/main:train")
         return cls(text, found["name"], found["config"], found["revision"], found["split"] or "train")
 
 
@@ -49,7 +50,8 @@ def is_hub(data: Path) -> bool:
 def find_hub(data: Path, submixture: str) -> dict[str, Opener]:
     """The tasks of a data set of the hub: one named after it, or those of a collection that its columns show.
 
-    Raises SetupError if `datasets` is missing or the hub cannot be reached, InputError if there is no such data set, configuration or split.
+    Raises SetupError if `datasets` is missing or the hub cannot be reached, InputError if there is no such data set, configuration or split, and if a
+    folder of that name lies in the current one: the library would read that instead of the hub.
     """
     source = HubSource.parse(data.as_posix())
     records = hub_records(source.text)
@@ -68,6 +70,11 @@ def hub_records(text: str, *, raw: bool = False) -> ColumnRecords:
 
 
 def _load(source: HubSource) -> Any:
+    if is_there(Path(source.name)):
+        raise InputError(
+            f"{source.text}: {source.name} is a path in the current folder too, which `datasets` would read instead of the hub; "
+            f"start from another folder, or write `./{source.name}` to read what is in it"
+        )
     try:
         import datasets
         from huggingface_hub.errors import HfHubHTTPError

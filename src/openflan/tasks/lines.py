@@ -7,12 +7,13 @@ splits it. Lines end at LF and nowhere else: `str.splitlines` would also split a
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from openflan.errors import InputError
+from openflan.json_files import reading
 from openflan.tasks.slices import Slices
 
 GROUP = 16
@@ -51,7 +52,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[str]:
         """All lines in order, by one pass over the file."""
-        with self.path.open("rb") as file:
+        with reading(self.path), self.path.open("rb") as file:
             file.seek(self._begin)
             for index, line in enumerate(file):
                 yield self._decode(line.removesuffix(b"\n"), index)
@@ -59,6 +60,15 @@ class Lines:
     def place(self, index: int) -> str:
         """`file:line`, counted from 1, for messages."""
         return f"{self.path}:{index + 1}"
+
+    def holds(self, marks: Sequence[bytes]) -> bool:
+        """Whether any of some byte strings, none longer than a chunk, occurs in the file."""
+        overlap = max(map(len, marks)) - 1
+        for offset in range(0, self._file.size, _CHUNK):
+            chunk = self._file.read(max(0, offset - overlap), min(offset + _CHUNK, self._file.size))
+            if any(mark in chunk for mark in marks):
+                return True
+        return False
 
     def _scan(self) -> tuple[int, array[int]]:
         """The number of lines, and where lines 0, GROUP, 2 * GROUP, ... begin (a last one may point at the end of the file)."""

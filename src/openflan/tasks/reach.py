@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from openflan.errors import InputError, OpenflanError
+from openflan.json_files import reading
 from openflan.tasks.catalogue import SUBMIXTURES
 from openflan.tasks.hub import is_hub
 from openflan.tasks.muffin.find import MUFFIN, find_muffin
-from openflan.tasks.sources import COT, LAYOUTS, READERS, READY_MADE, Layout, find_submixture
+from openflan.tasks.slices import is_there
+from openflan.tasks.sources import COT, LAYOUTS, Layout, find_submixture, layouts_of
+from openflan.tasks.splits import choose
 from openflan.tasks.task import Opener, name_of
 
 NIV2 = "niv2"
@@ -39,12 +42,17 @@ def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
     """
     if is_hub(data):
         return tuple(Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items())
-    if not data.exists():
+    if not is_there(data):
         raise InputError(f"{data}: no such file or folder")
+    with reading(data):
+        return _reach(data, submixture)
+
+
+def _reach(data: Path, submixture: str | None) -> tuple[Reached, ...]:
     places = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
     found = [task for place, named in places for task in (_of_muffin(place, named) or _in_layouts(place, named))]
-    if not found:
-        find_submixture(submixture or OWN, data)
+    if not found:  # a folder named after a submixture that is none of the collection's, or the reason why there is nothing
+        found = [Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()]
     seen: set[str] = set()
     return tuple(_once(task, seen) for task in found)
 
@@ -60,13 +68,8 @@ def _of_muffin(place: Path, submixture: str | None) -> list[Reached]:
 
 
 def _in_layouts(place: Path, submixture: str | None) -> Iterator[Reached]:
-    for layout in _layouts(place):
+    for layout in layouts_of(place):
         yield from _in_place(place, layout, submixture)
-
-
-def _layouts(place: Path) -> list[Layout]:
-    layouts = [layout for layout in READERS if layout.matches(place)]
-    return [layout for layout in layouts if layout.name not in ("*.jsonl", "*.parquet")] if READY_MADE in layouts else layouts
 
 
 def _in_place(place: Path, layout: Layout, submixture: str | None) -> Iterator[Reached]:
@@ -89,6 +92,8 @@ def _files(place: Path, layout: Layout) -> list[Path]:
     """The files of a folder that hold one task each."""
     if not place.is_dir() or layout.name not in LAYOUTS:
         return []
+    if layout.name == "*.jsonl":
+        return list(choose(place, ".jsonl").files)
     return sorted(file for folder in (place, place / "tasks") for file in folder.glob(layout.name) if file.is_file())
 
 

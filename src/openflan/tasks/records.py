@@ -5,7 +5,7 @@ A reader turns each into a `Row` when it is drawn, so nothing but positions stay
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from array import array
 from bisect import bisect_right
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from openflan.errors import InputError
+from openflan.json_files import parse_json
 from openflan.tasks.lines import Lines
 
 Record: TypeAlias = Mapping[str, Any]
@@ -36,11 +37,15 @@ class Records(Protocol):
 
 
 class JsonRecords:
-    """The objects of a JSONL file."""
+    """The objects of a JSONL file; a value that is NaN or infinite is missing, thus null."""
 
     def __init__(self, path: Path) -> None:
         """Raises InputError for a file that is missing or empty; a line that is no JSON object is refused when it is read, with its number."""
         self._lines = Lines(path)
+
+    def holds(self, marks: Sequence[bytes]) -> bool:
+        """Whether any of some byte strings occurs in the file."""
+        return self._lines.holds(marks)
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -55,14 +60,12 @@ class JsonRecords:
         return self._lines.place(index)
 
     def _parse(self, line: str, index: int) -> Record:
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{self.place(index)}: not valid JSON: {error.msg} (column {error.colno})") from None
-        except (ValueError, RecursionError):  # a number of thousands of digits; thousands of nested lists
-            raise InputError(f"{self.place(index)}: JSON that Python cannot read: a number too long, or lists too deep") from None
+        record = parse_json(line, self.place(index))
         if not isinstance(record, dict) or not record:
             raise InputError(f'{self.place(index)}: expected a JSON object such as {{"inputs": ..., "targets": ...}}')
+        for name, value in record.items():
+            if type(value) is float and not math.isfinite(value):
+                record[name] = None
         return record
 
 

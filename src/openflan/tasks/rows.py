@@ -25,8 +25,20 @@ class BadRow(ValueError):
 class EmptyTarget(BadRow):
     """A record with nothing to learn from; the argument is the name of its empty field."""
 
+    @property
+    def wrong(self) -> str:
+        return f"empty `{self.args[0]}`"
+
     def __str__(self) -> str:
-        return f"empty `{self.args[0]}`; there is nothing to learn from it, remove the row"
+        return f"{self.wrong}; there is nothing to learn from it, remove the row"
+
+
+class MissingTarget(EmptyTarget):
+    """A record whose target is not there, or null or no number; the argument is the name of the field."""
+
+    @property
+    def wrong(self) -> str:
+        return f"missing `{self.args[0]}` (absent, null, NaN or infinite)"
 
 
 Convert: TypeAlias = Callable[[Record], Row]
@@ -59,28 +71,48 @@ class Group:
         return ConvertedRows(Chosen(records, self.positions), convert)
 
 
-def checked_rows(records: Records, convert: Convert) -> tuple[Rows, frozenset[str]]:
-    """The rows and the fields that they all have.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Rows of which every one was converted once; `fields` are those that any of them has, `lacking` names each field that some rows lack, with the
+    place of the first such row."""
 
-    Raises InputError naming file and line for a record that cannot be converted or lacks a field of the first one, and for empty answers, counted.
+    rows: Rows
+    fields: frozenset[str]
+    lacking: tuple[tuple[str, str], ...]
+
+
+def checked_rows(records: Records, convert: Convert) -> Checked:
+    """The rows, whose order does not matter for what fields they have.
+
+    Raises InputError naming file and line for a record that cannot be converted, and for empty and missing answers, counted.
     """
-    fields: frozenset[str] | None = None
-    empty: list[tuple[int, str]] = []
+    first_without: dict[str, int] = {}
+    fields: set[str] = set()
+    first: int | None = None
+    before: frozenset[str] = frozenset()
+    empty: list[tuple[int, EmptyTarget]] = []
     for index, record in enumerate(watched(records)):
         try:
             row = _checked(record, convert, records, index)
         except EmptyTarget as error:
-            empty.append((index, str(error.args[0])))
+            empty.append((index, error))
             continue
-        if fields is None:
-            fields = frozenset(row)
-        elif missing := fields - row.keys():
-            raise InputError(f"{records.place(index)}: lacks {listed(missing)}, which the first row has; {index:,} rows before it are fine")
+        if row.keys() == before:
+            continue
+        before = frozenset(row)
+        for name in before - fields:
+            if first is not None:
+                first_without.setdefault(name, first)
+        for name in fields - before:
+            first_without.setdefault(name, index)
+        fields |= before
+        first = index if first is None else first
     if empty:
-        index, name = empty[0]
-        others = f", as in {len(empty) - 1:,} more of {len(records):,} rows; there is nothing to learn from them, remove them"
-        raise InputError(f"{records.place(index)}: {EmptyTarget(name) if len(empty) == 1 else f'empty `{name}`{others}'}")
-    return ConvertedRows(records, convert), fields or frozenset()
+        index, first_empty = empty[0]
+        others = f"{first_empty.wrong}, as in {len(empty) - 1:,} more of {len(records):,} rows; there is nothing to learn from them, remove them"
+        raise InputError(f"{records.place(index)}: {first_empty if len(empty) == 1 else others}")
+    lacking = tuple((name, records.place(index)) for name, index in sorted(first_without.items()))
+    return Checked(ConvertedRows(records, convert), frozenset(fields), lacking)
 
 
 def grouped(records: Records, convert: Convert, key: Callable[[Record], K], unwanted: Callable[[Row], bool] | None = None) -> dict[K, Group]:

@@ -16,6 +16,9 @@ from openflan.errors import InputError
 
 OPEN_FILES = 128
 
+_SHOWN = 120
+"""Characters of a path in a message that says it is none."""
+
 
 class Slices:
     """A file from which any range of bytes can be read; threads and forked processes may share it."""
@@ -24,7 +27,7 @@ class Slices:
 
     def __init__(self, path: Path) -> None:
         """Raises InputError if the file is missing, no file, or cannot be read."""
-        if not path.exists():
+        if not is_there(path):
             raise InputError(f"{path}: no such file")
         if not path.is_file():
             raise InputError(f"{path}: not a file")
@@ -38,6 +41,19 @@ class Slices:
         if len(found) != end - start:
             raise InputError(f"{self.path}: changed while it was in use; start again, and leave data files alone during a run")
         return found
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path leads to something; raises InputError for one that no file can have (too long, NUL in it) or that may not be looked at."""
+    try:
+        os.lstat(path)  # unlike `exists`, not silent about NUL
+        return path.exists()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        text = str(path)
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
+        raise InputError(f"{shown!r} cannot be a file or folder here: {getattr(error, 'strerror', None) or error}; correct the path") from None
 
 
 class _Descriptor:

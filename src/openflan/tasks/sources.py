@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
+from openflan.json_files import reading
 from openflan.tasks.cot import find_cot
 from openflan.tasks.hub import FORM, find_hub, is_hub
 from openflan.tasks.microflan import microflan_tasks, text_tasks
@@ -18,6 +19,9 @@ from openflan.tasks.natural_instructions import find_natural_instructions
 from openflan.tasks.own import find_arrow, find_jsonl, find_parquet
 from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
 from openflan.tasks.ready_made import find_ready_made, is_ready_made
+from openflan.tasks.saved import is_saved
+from openflan.tasks.slices import is_there
+from openflan.tasks.splits import PLAIN_FOLDERS, choose, only_other_splits, split_of_folder
 from openflan.tasks.task import Opener, Task, select
 
 COT = "cot"
@@ -51,8 +55,17 @@ def _holds(pattern: str, *below: str) -> Callable[[Path], bool]:
     return matches
 
 
-def _saved(data: Path) -> bool:
-    return _holds("*.arrow", "data", "train")(data) or (data / "dataset_dict.json").is_file()
+def _holds_rows(suffix: str) -> Callable[[Path], bool]:
+    """Whether a path is a file with the suffix, or a folder with such files to train on."""
+
+    def matches(data: Path) -> bool:
+        return bool(choose(data, suffix).files) if data.is_dir() else data.suffix == suffix
+
+    return matches
+
+
+def _holds_arrow(data: Path) -> bool:
+    return is_saved(data) or _holds_rows(".arrow")(data)
 
 
 def _find_cot(data: Path, submixture: str) -> dict[str, Opener]:
@@ -68,9 +81,9 @@ READERS = (
     Layout("P3 (a folder for each task, such as quarel_do_not_use/)", is_p3, find_p3),
     Layout("promptsource (templates/ and data/)", is_promptsource, find_promptsource),
     READY_MADE,
-    Layout("*.jsonl", _holds("*.jsonl", "data", "train"), find_jsonl),
-    Layout("*.parquet", _holds("*.parquet", "data", "train", "default/train"), find_parquet),
-    Layout("*.arrow", _saved, find_arrow),
+    Layout("*.jsonl", _holds_rows(".jsonl"), find_jsonl),
+    Layout("*.parquet", _holds_rows(".parquet"), find_parquet),
+    Layout("*.arrow", _holds_arrow, find_arrow),
 )
 """In this order; files of a ready-made Flan are JSONL and Parquet too, any other two layouts in one folder are refused."""
 
@@ -106,8 +119,9 @@ def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
     """The names of the tasks that are there, and what opens each.
 
     `data` is a file or folder in one of the layouts of READERS, `hub:...`, or, of what comes with openflan, nothing or `embedded:microflan@SEED`.
-    Chain-of-thought tasks keep their names, cot/DATASET, so they need the submixture `cot`. Tables that hold many tasks are
-    read once to find them. Raises InputError if the layout is none of them, or several.
+    A folder may also hold a folder named after the submixture, which then is what is read. Chain-of-thought tasks keep their names, cot/DATASET, so they
+    need the submixture `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout is none of them, or several, and
+    for what cannot be looked at.
     """
     seed = embedded_seed(name, data)
     if seed is not None:
@@ -118,15 +132,34 @@ def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
         return find_muffin_on_hub()
     if is_hub(data):
         return find_hub_p3(data, name) if is_hub_p3(data) else find_hub(data, name)
-    if not data.exists():
+    if not is_there(data):
         raise InputError(f"{data}: no such file or folder (the data of submixture `{name}`)")
+    with reading(data):
+        return _find_there(name, _below(data, name))
+
+
+def layouts_of(data: Path) -> list[Layout]:
+    """The layouts of a file or folder. Files of a ready-made Flan are JSONL and Parquet too."""
+    layouts = [layout for layout in READERS if layout.matches(data)]
+    return [layout for layout in layouts if layout.name not in ("*.jsonl", "*.parquet")] if READY_MADE in layouts else layouts
+
+
+def _below(data: Path, name: str) -> Path:
+    """The folder in `data` that is named after the submixture, if it holds tasks of it; else `data`."""
+    folder = data / name
+    if name in PLAIN_FOLDERS or split_of_folder(name) or not folder.is_dir():
+        return data
+    return folder if layouts_of(folder) or (name == MUFFIN and find_muffin(folder)) else data
+
+
+def _find_there(name: str, data: Path) -> dict[str, Opener]:
     if name == MUFFIN and data.is_dir() and (datasets := find_muffin(data)):
         return datasets
-    layouts = [layout for layout in READERS if layout.matches(data)]
-    if READY_MADE in layouts:
-        layouts = [layout for layout in layouts if layout.name not in ("*.jsonl", "*.parquet")]
+    layouts = layouts_of(data)
     if not layouts and data.name.endswith(".gz"):
         raise InputError(f"{data}: packed, so its rows cannot be reached by number; unpack it with `gunzip {data}`")
+    if not layouts and data.is_dir() and (others := choose(data, ".jsonl").aside):
+        raise only_other_splits(data, others)
     if not layouts:
         raise InputError(f"{data}: unknown layout; expected {', '.join(layout.name for layout in READERS)} (a file or a folder of one kind)")
     if len(layouts) > 1:

@@ -43,7 +43,8 @@ class Rows(Protocol):
 class Task:
     """A named task.
 
-    `name` is `submixture/name`. `fields` are those that every row has. `held_out` names the kind of generalisation a task tests (None: it may be
+    `name` is `submixture/name`. `fields` are those that its rows have; where some rows lack some of them, `lacking` has each such field with the place
+    (file and row) of the first row without it. `held_out` names the kind of generalisation a task tests (None: it may be
     trained on), and `split` the set of a suite that keeps several apart (`train`, `dev`, `test`). `metric` is how its answers are compared
     (`exact_match`). `refused` counts rows of the source that were left out, as they have no targets or are held out. `finished` rows are whole
     examples (a collection that others rendered, conversations): they are shown as they are, without exemplars.
@@ -61,6 +62,7 @@ class Task:
     refused: int = 0
     finished: bool = False
     split: str | None = None
+    lacking: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

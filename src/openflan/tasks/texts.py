@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from openflan.errors import InputError, did_you_mean
-from openflan.tasks.columns import ColumnRecords, part_of, saved_files
+from openflan.json_files import reading
+from openflan.tasks.columns import ColumnRecords, part_of
 from openflan.tasks.hub import FORM, hub_records, is_hub
 from openflan.tasks.lines import Lines
 from openflan.tasks.microflan import WorldText
 from openflan.tasks.microflan.names import world_place
 from openflan.tasks.records import JsonRecords, Records
+from openflan.tasks.saved import is_saved, saved_files
+from openflan.tasks.slices import is_there
+from openflan.tasks.splits import training_only
 
 Unit: TypeAlias = Literal["line", "paragraph", "file"]
 Span: TypeAlias = tuple[int, int]
 """Where something begins and ends, in characters of a document."""
-
-_MARKED_WITHIN = 100
-"""Rows, from the first, one of which has a mark where any has."""
 
 SUFFIXES = (".txt", ".jsonl", ".parquet", ".arrow")
 
@@ -145,14 +146,14 @@ class Field:
     """One field of every row of a source."""
 
     def __init__(self, records: Records, field: str, salient_field: str | None = None) -> None:
-        """Raises InputError if the first row lacks the field, naming the nearest, or if none of the first rows has a mark."""
+        """Raises InputError if the first row lacks the field, naming the nearest, or if no row has a mark (which takes reading them all)."""
         self._records = records
         self._field, self._salient_field = field, salient_field
         first = records[0]
         if field not in first:
             hint = did_you_mean(field, first) or f"; it has {', '.join(first) or 'none that holds text'}"
             raise InputError(f"{records.place(0)}: no field `{field}`{hint}; set `pretraining.field`")
-        if salient_field is not None and not any(records[number].get(salient_field) for number in range(min(len(records), _MARKED_WITHIN))):
+        if salient_field is not None and not any(record.get(salient_field) for record in records):
             hint = did_you_mean(salient_field, [name for name in first if name != field]) or f"; it has {', '.join(first)}"
             raise InputError(f"{records.place(0)} and the rows after it have no mark `{salient_field}`{hint}; set `pretraining.salient_field`")
 
@@ -173,7 +174,8 @@ class Field:
         if marked is None:
             return None
         pair = list(marked) if isinstance(marked, Sequence) and not isinstance(marked, str) else []
-        if len(pair) != 2 or not all(isinstance(place, int) for place in pair) or not 0 <= pair[0] < pair[1] <= len(record[self._field]):
+        length = len(self[number])
+        if len(pair) != 2 or not all(type(place) is int for place in pair) or not 0 <= pair[0] < pair[1] <= length:
             raise InputError(f"{self._records.place(number)}: `{self._salient_field}` is {marked!r}; expected [begin, end] of a span, in characters")
         return int(pair[0]), int(pair[1])
 
@@ -188,14 +190,19 @@ def _open(place: Path, field: str, unit: Unit, salient_field: str | None) -> Ite
     if is_hub(place):
         yield Field(hub_records(place.as_posix()), field, salient_field)
         return
-    if not place.exists():
+    if not is_there(place):
         raise InputError(f"{place}: no such file or folder; expected {', '.join(SUFFIXES)} files, or {FORM}")
-    saved = place.is_dir() and any((place / name).is_file() for name in ("state.json", "dataset_dict.json"))
-    files = saved_files(place) if saved else sorted(file for file in place.rglob("*") if file.suffix in SUFFIXES) if place.is_dir() else [place]
+    files = saved_files(place) if is_saved(place) else _files_in(place) if place.is_dir() else [place]
     if not files:
         raise InputError(f"{place}: no {', '.join(SUFFIXES)} file in it")
     for file in files:
         yield _of_file(file, field, unit, salient_field)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    with reading(folder):
+        files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    return training_only(folder, files) if files else []
 
 
 def _of_file(file: Path, field: str, unit: Unit, salient_field: str | None) -> Texts:

@@ -71,6 +71,9 @@ class Room:
 
 _PURPOSE = key_of("render")
 
+_LOOKED_AT = 64
+"""Rows beyond those wanted that are looked at to find exemplars with all fields of a wording."""
+
 
 class Renderer:
     """Renders the rows of one task with one set of wordings."""
@@ -80,10 +83,15 @@ class Renderer:
         self._formats = formats or packaged_formats()
         self._key = key_of(task.name)  # hashed once, as names cost more than the rest of a draw
 
+        # Rows that lack none of these are alike: each wording can show them.
+        self._partial = frozenset(name for name, _ in task.lacking)
+        _check_lacking(task, wordings)
+
         @cache
-        def choices(style: Style, inside: bool) -> tuple[tuple[Wording, Style], ...]:
-            found = wordings.wordings if inside else tuple(one for one in wordings.wordings if one.shots != "inside")
-            return tuple((wording, _shown(wording, style, task)) for wording in _suitable(found, style, task))
+        def choices(style: Style, inside: bool, absent: frozenset[str]) -> tuple[tuple[Wording, Style], ...]:
+            fields = task.fields - absent
+            found = tuple(one for one in wordings.wordings if _can_show(one, absent) and (inside or one.shots != "inside"))
+            return tuple((wording, _shown(wording, style, fields)) for wording in _suitable(found, style, fields))
 
         self._choices = choices
 
@@ -91,17 +99,21 @@ class Renderer:
         """The example of `row` that stands at `position` of a run with `seed`.
 
         `shots`: number of exemplars, drawn from SHOTS if None. `room`: exemplars are dropped from the end until the rest fits.
-        Raises InputError naming task and row if the answer is not among the row's options.
+        Wordings that name a field which the row lacks are no choice for it, and rows that lack such a field are no exemplars. Raises InputError naming
+        task and row if the answer is not among the row's options, and if no wording can show the row.
         """
         draws = Draws(seed, _PURPOSE, self._key, row, position)
-        wording, shown = draws.choice(self._choices(style, style.few_shot and shots is None))
+        choices = self._choices(style, style.few_shot and shots is None, self._absent(row))
+        if not choices:
+            raise InputError(f"{self.task.name} row {row}: no wording for its fields ({', '.join(sorted(self.task.rows[row]))}); add one that needs no other")
+        wording, shown = draws.choice(choices)
         if not style.few_shot:
             return self._without_exemplars(row, shown, wording, draws)
         if wording.shots == "inside":
             example = self._without_exemplars(row, shown, wording, draws)
             return example if _fits(example.inputs, room) and not self._own_exemplar(row) else self._pruned(row, style, seed, position, 1)
         wanted = draws.choice(SHOTS) if shots is None else shots
-        exemplars = draws.distinct(wanted, len(self.task.rows), avoid=row)
+        exemplars = self._exemplars(wording, draws, wanted, row)
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
         once = shown.instruction == "top"
         values = self._values(row, wording, PLAIN_OPTIONS)
@@ -152,6 +164,17 @@ class Renderer:
         fields = self.task.rows[row]
         return fields.get("positive_input") == fields.get("question")
 
+    def _absent(self, row: int) -> frozenset[str]:
+        """Which of the fields that other rows have this row lacks."""
+        return self._partial.difference(self.task.rows[row]) if self._partial else self._partial
+
+    def _exemplars(self, wording: Wording, draws: Draws, wanted: int, row: int) -> list[int]:
+        """Other rows that the wording can show; fewer where they are rare, so that looking for them ends."""
+        if self._partial.isdisjoint(wording.fields | wording.requires):
+            return draws.distinct(wanted, len(self.task.rows), avoid=row)
+        candidates = draws.distinct(wanted + _LOOKED_AT, len(self.task.rows), avoid=row)
+        return [number for number in candidates if _can_show(wording, self._absent(number))][:wanted]
+
     def _exemplar(self, row: int, wording: Wording, frame: Frame, once: bool) -> str:
         values = self._values(row, wording, PLAIN_OPTIONS)
         return _asked(values, wording, frame, once) + wording.targets.fill(values)
@@ -171,8 +194,24 @@ class Renderer:
         return values
 
 
-def _suitable(wordings: tuple[Wording, ...], style: Style, task: Task) -> tuple[Wording, ...]:
-    """The wordings for a style; where a set has none for it, those that come nearest.
+def _can_show(wording: Wording, absent: frozenset[str]) -> bool:
+    """Whether a wording needs none of the fields that a row lacks."""
+    return absent.isdisjoint(wording.fields) and absent.isdisjoint(wording.requires)
+
+
+def _check_lacking(task: Task, wordings: WordingSet) -> None:
+    """Raises InputError for a field that every direct wording needs and some row lacks, with the place of that row. A row that lacks several fields, each
+    needed by some wordings, is found when it is rendered."""
+    direct = [wording for wording in wordings.wordings if not wording.inverted and wording.shots in ("any", "zero")] or wordings.wordings
+    for name, place in task.lacking:
+        if not any(_can_show(wording, frozenset({name})) for wording in direct):
+            raise InputError(
+                f"{place}: lacks `{name}`, which other rows have and every wording of {task.name} names; give the row one, remove it, or add a wording"
+            )
+
+
+def _suitable(wordings: tuple[Wording, ...], style: Style, fields: frozenset[str]) -> tuple[Wording, ...]:
+    """The wordings for a style and a row with `fields`; where a set has none for it, those that come nearest.
 
     What is shown of a rationale comes before inversion: a run without chains of thought must not meet them in inverted examples.
     """
@@ -184,7 +223,7 @@ def _suitable(wordings: tuple[Wording, ...], style: Style, task: Task) -> tuple[
         found = (
             [wording for wording in found if _instructs(wording, style.instruction)] or [wording for wording in found if _instructs(wording, "each")] or found
         )
-    return tuple([wording for wording in found if wording.options == (style.options and "options" in task.fields)] or found)
+    return tuple([wording for wording in found if wording.options == (style.options and "options" in fields)] or found)
 
 
 def _instructs(wording: Wording, instruction: Instruction) -> bool:
@@ -194,14 +233,14 @@ def _instructs(wording: Wording, instruction: Instruction) -> bool:
     return wording.shots != "inside" and wording.bare == (instruction == "none")
 
 
-def _shown(wording: Wording, style: Style, task: Task) -> Style:
-    """The style that an example wears in truth: a task without rationales or options has no such format."""
+def _shown(wording: Wording, style: Style, fields: frozenset[str]) -> Style:
+    """The style that an example wears in truth: a row without a rationale or options has no such format."""
     instruction: Instruction = "each"
     if style.few_shot and wording.bare:
         instruction = "none"
     elif style.few_shot and (wording.shots == "inside" or (style.instruction == "top" and wording.instruction is not None)):
         instruction = "top"
-    return Style(style.few_shot, wording.rationale, wording.options or "options" not in task.fields, wording.inverted, instruction)
+    return Style(style.few_shot, wording.rationale, wording.options or "options" not in fields, wording.inverted, instruction)
 
 
 def _instruction(values: dict[str, str], wording: Wording) -> str:

@@ -21,6 +21,9 @@ from openflan.templates.wording import WordingSet
 MOST = 1_600
 """Characters of a text that are shown, unless asked otherwise."""
 
+_LOOKED_AT = 20
+"""Rows that tell a task's formats, where rows differ in their fields."""
+
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~&])")
 _TICKS = re.compile(r"`+")
 
@@ -107,7 +110,8 @@ def _exemplars(example: Rendered) -> str:
 
 def _styles(renderer: Renderer, number: int, seed: int) -> list[Style]:
     """A style for each example: of the forms that the task really has, one of each kind by turns, none twice before all were shown."""
-    forms = list(dict.fromkeys(renderer.render(0, style, seed, position=0).style for style in ALL_STYLES))
+    rows = range(min(_LOOKED_AT, len(renderer.task.rows)) if renderer.task.lacking else 1)
+    forms = list(dict.fromkeys(renderer.render(row, style, seed, position=0).style for style in ALL_STYLES for row in rows))
     kinds = [
         [style for style in forms if not style.few_shot and not style.inverted],
         [style for style in forms if style.few_shot and not style.inverted],

@@ -19,9 +19,10 @@ from openflan.tasks.columns import ColumnRecords, part_of
 from openflan.tasks.hub import hub_records
 from openflan.tasks.muffin.dataset import Dataset, Raw
 from openflan.tasks.muffin.families import DATASETS
-from openflan.tasks.own import jsonl_files, shards
+from openflan.tasks.own import jsonl_files
 from openflan.tasks.records import Chosen, Joined, JsonRecords, Record, Records, watched
 from openflan.tasks.rows import BadRow, ConvertedRows, listed
+from openflan.tasks.splits import training_files
 from openflan.tasks.task import Opener, Row, Task
 
 MUFFIN = "muffin"
@@ -60,7 +61,7 @@ def _window(split: str) -> slice:
 
 def _records(place: Path) -> Records:
     if place.suffix == ".parquet" or (place.is_dir() and not any(place.rglob("*.jsonl"))):
-        return ColumnRecords([part_of(file) for file in shards(place, ".parquet")], raw=True)
+        return ColumnRecords([part_of(file) for file in training_files(place, ".parquet")], raw=True)
     return Joined([JsonRecords(file) for file in jsonl_files(place)])
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.tasks.columns import ColumnRecords, part_of
 from openflan.tasks.records import Joined, JsonRecords, Record, Records
+from openflan.tasks.splits import split_of
 
 SUFFIXES = (".parquet", ".arrow", ".jsonl")
-SPLITS = ("validation", "valid", "val", "dev", "test")
 _PLACES = (".", "train", "data", "default/train")
 
 
@@ -63,9 +63,9 @@ def train_files(folder: Path) -> list[Path]:
     for place in _PLACES:
         for suffix in SUFFIXES:
             files = sorted((folder / place).glob(f"*{suffix}"))
-            if trained := [file for file in files if file.name.startswith("train")]:
+            if trained := [file for file in files if split_of(file.name) == "train"]:
                 return trained
-            if rest := [file for file in files if not file.name.startswith(SPLITS)]:
+            if rest := [file for file in files if split_of(file.name) is None]:
                 return rest
             if files:
                 raise InputError(f"{folder}: holds {', '.join(file.name for file in files[:3])}, which are not for training; expected train{suffix}")
