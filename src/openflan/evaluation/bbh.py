@@ -17,13 +17,16 @@ from typing import Literal
 from openflan.errors import InputError
 from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, exactly, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, plain
+from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, plain, without_leading_labels
 from openflan.evaluation.local_files import locate, text_of
 
 TRIGGER = "Let's think step by step."
 SHOTS = 3
 ANSWER_PHRASES = (r"\bthe\s+answer\s+is\b:?",)
 STOP = ("\nQ:",)
+
+LABELS = ("A:", "Answer:")
+"""What the prompt ends with, and models write again before a direct answer."""
 
 MAX_TOKENS = {"direct": 128, "cot": 512}
 """In T5 tokens the longest target has 70 (word_sorting) and all but two of the 81 exemplar rationales stay under 512."""
@@ -100,4 +103,4 @@ def _extract_rationale(task: str, generation: str) -> str | None:
 
 
 def _extract_direct(task: str, generation: str) -> str | None:
-    return cut_at_next_question(generation).strip() or None
+    return without_leading_labels(cut_at_next_question(generation), LABELS).strip() or None

@@ -17,7 +17,7 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, starts_with_number
+from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, starts_with_number, without_leading_labels
 from openflan.evaluation.gsm8k_exemplars import gsm8k_exemplars
 from openflan.evaluation.local_files import locate
 from openflan.evaluation.metrics import same_number
@@ -31,6 +31,9 @@ TRIGGER = "Let's think step by step."
 STOP = ("\nQ:",)
 ANSWER_PHRASES = (*ENGLISH, "####")
 """The last is how the data itself marks an answer: a model trained on it writes it."""
+
+LABELS = ("A:", "Answer:")
+"""What the prompt ends with, and models write again before a direct answer."""
 
 MAX_TOKENS = {"direct": 32, "cot": 512}
 """The longest worked answer of the test split has 314 tokens under T5's vocabulary."""
@@ -113,6 +116,7 @@ def _extract_direct(task: str, generation: str) -> str | None:
     text = cut_at_next_question(generation, ("Q:", "Question:"))
     found = after_last_phrase(text, ANSWER_PHRASES)
     if found is None:
+        text = without_leading_labels(text, LABELS)
         found = text if starts_with_number(text) else None
     return None if found is None else _number(found)
 

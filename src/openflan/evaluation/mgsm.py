@@ -8,7 +8,6 @@ questions, then the language's word for "Answer" and the number; there an answer
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,15 @@ from typing import Any, Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, starts_with_number, without_labels
+from openflan.evaluation.extract import (
+    after_last_phrase,
+    composed,
+    cut_at_next_question,
+    first_sentence,
+    starts_with_number,
+    without_labels,
+    without_leading_labels,
+)
 from openflan.evaluation.local_files import locate, text_of
 from openflan.evaluation.mgsm_languages import AVERAGED, LANGUAGES
 from openflan.evaluation.numbers import canonical, number
@@ -110,6 +117,7 @@ def _extract_direct(code: str, generation: str) -> str | None:
     text = _own_text(code, generation)
     found = after_last_phrase(text, LANGUAGES[code].answer_phrases)
     if found is None:
+        text = without_leading_labels(text, (LANGUAGES[code].answer, LANGUAGES["en"].answer, "A:"))
         found = text if starts_with_number(text) else None
     return None if found is None else _number(code, found)
 
@@ -118,8 +126,8 @@ def _own_text(code: str, generation: str) -> str:
     """The generation up to the next question, without step-by-step prefixes."""
     language = LANGUAGES[code]
     # English labels too, because models change language, and `Step-by-Step Answer:` is no answer in any of them.
-    text = unicodedata.normalize("NFC", generation)  # models write `é` in either of its forms
-    text = cut_at_next_question(text, (language.question, LANGUAGES["en"].question))
+    text = composed(generation)  # models write `é` in either of its forms
+    text = cut_at_next_question(text, (language.question, LANGUAGES["en"].question, "Q:"))
     return without_labels(text, (language.step, LANGUAGES["en"].step))
 
 

@@ -22,7 +22,7 @@ from typing import Literal
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import concluded_letter, cut_at_next_question, leading_letter
+from openflan.evaluation.extract import concluded_letter, cut_at_next_question, labelled_letter
 from openflan.evaluation.local_files import locate, mmlu_files, text_of
 from openflan.evaluation.mmlu_subjects import GROUPS, SUBJECTS, subjects_of
 
@@ -35,6 +35,10 @@ SPLITS = {"validation": "val", "test": "test"}
 """Names of the splits, and of their folders."""
 
 ANSWER_PHRASES = (r"\banswer\s+is\b\s*:?",)
+
+MARKERS = ("Q:", "Question:")
+LABELS = ("A:", "The answer:", "The correct answer:", "Correct answer:", "The final answer:", "Final answer:")
+"""What models write again before a direct answer; `Answer:` is understood in any place before a letter."""
 
 MAX_TOKENS = {"direct": 16, "cot": 512}
 """An answer is a letter. All but one of the 282 published rationales have at most 461 tokens under T5's vocabulary; the longest has 581."""
@@ -135,12 +139,12 @@ def _published(path: Path, subject: str) -> tuple[str, list[str]]:
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:
-    return concluded_letter(cut_at_next_question(generation), ANSWER_PHRASES, LETTERS)
+    return concluded_letter(cut_at_next_question(generation, MARKERS), ANSWER_PHRASES, LETTERS)
 
 
 def _extract_direct(task: str, generation: str) -> str | None:
-    text = cut_at_next_question(generation)
-    return leading_letter(text, LETTERS) or concluded_letter(text, ANSWER_PHRASES, LETTERS)
+    text = cut_at_next_question(generation, MARKERS)
+    return labelled_letter(text, LETTERS, LABELS) or concluded_letter(text, ANSWER_PHRASES, LETTERS)
 
 
 def _same_letter(answer: str, target: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_line
+from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_line, without_leading_labels
 from openflan.evaluation.local_files import locate, text_of
 from openflan.evaluation.metrics import squad_exact, squad_f1
 from openflan.evaluation.tydiqa_languages import TYDIQA_AVERAGED, TYDIQA_LANGUAGES
@@ -27,6 +27,9 @@ TRIGGER = "Let's think step by step."
 MARKERS = ("Passage:", "Question:")
 STOP = tuple(f"\n{marker}" for marker in MARKERS)
 ANSWER_PHRASES = (r"\banswer\s+is\b\s*:?",)
+
+LABELS = ("Answer:", "A:")
+"""What the prompt ends with, and models write again before a direct answer."""
 
 MAX_TOKENS = {"direct": 192, "cot": 512}
 """In every language 99 % of the answers have at most 185 tokens under T5's vocabulary, which spells Finnish in small pieces."""
@@ -118,7 +121,7 @@ def _block(row: Asked) -> str:
 
 
 def _extract_direct(task: str, generation: str) -> str | None:
-    return first_line(cut_at_next_question(generation, MARKERS))
+    return first_line(without_leading_labels(cut_at_next_question(generation, MARKERS), LABELS))
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:
