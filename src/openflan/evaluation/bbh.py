@@ -8,7 +8,6 @@ broken upstream; they stay and can hardly be answered, so that scores run over t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, exactly, number_of_shots
 from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, plain, without_leading_labels
 from openflan.evaluation.local_files import locate, text_of
+from openflan.json_files import read_json_file
 
 TRIGGER = "Let's think step by step."
 SHOTS = 3
@@ -72,10 +72,15 @@ def _examples(data: Path | None, mode: str, shots: int, task: str) -> Sequence[E
 
 
 def _rows(path: Path) -> list[tuple[str, str]]:
-    try:
-        return [(row["input"], row["target"]) for row in json.loads(text_of(path))["examples"]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f'{path} is not a BIG-Bench Hard file ({error!r}): expected {{"examples": [{{"input", "target"}}]}}') from error
+    expected = 'expected {"examples": [{"input", "target"}]}, both texts: fetch it again'
+    document = read_json_file(path)
+    rows = document.get("examples") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        raise InputError(f"{path} is not a BIG-Bench Hard file: {expected}")
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("input", "target")):
+            raise InputError(f"{path}: example {number} is not one of BIG-Bench Hard: {expected}")
+    return [(row["input"], row["target"]) for row in rows]
 
 
 def _headers(path: Path, mode: str) -> list[str]:

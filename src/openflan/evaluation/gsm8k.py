@@ -8,7 +8,6 @@ the text starts with. "The last number in the text" is no rule of ours: whatever
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +22,7 @@ from openflan.evaluation.local_files import locate
 from openflan.evaluation.metrics import same_number
 from openflan.evaluation.mgsm_languages import ENGLISH
 from openflan.evaluation.numbers import canonical, number
+from openflan.json_files import parse_json
 from openflan.tasks.lines import Lines
 
 SHOTS = 8
@@ -95,12 +95,11 @@ def _rows(path: Path) -> list[tuple[str, str]]:
     """Question and final answer by line."""
     rows = []
     for place, line in enumerate(Lines(path), 1):
-        try:
-            row = json.loads(line)
-            _, mark, answer = row["answer"].rpartition("#### ")
-            question = row["question"].strip()
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f'{path}:{place} is no problem of GSM8K ({error!r}): expected {{"question", "answer"}}') from error
+        row = parse_json(line, f"{path}:{place}")
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("question", "answer")):
+            raise InputError(f'{path}:{place} is no problem of GSM8K: expected {{"question", "answer"}}, both texts')
+        _, mark, answer = row["answer"].rpartition("#### ")
+        question = row["question"].strip()
         if not mark:
             raise InputError(f"{path}:{place}: the answer has no `#### N` at its end: fetch the file again")
         rows.append((question, answer.strip()))

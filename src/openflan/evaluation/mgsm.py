@@ -7,7 +7,6 @@ questions, then the language's word for "Answer" and the number; there an answer
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from openflan.evaluation.extract import (
 from openflan.evaluation.local_files import locate, text_of
 from openflan.evaluation.mgsm_languages import AVERAGED, LANGUAGES
 from openflan.evaluation.numbers import canonical, number
+from openflan.json_files import read_json_file
 
 SHOTS = 8
 QUESTIONS = 250
@@ -86,10 +86,10 @@ def _rows(path: Path) -> list[tuple[str, str]]:
 
 def _exemplars(path: Path, code: str, mode: str) -> list[str]:
     """All exemplars of a language as they are, or with the answers alone."""
+    document = read_json_file(path)
     try:
-        document = json.loads(text_of(path))
         blocks = [_exemplar(document, code, place, mode) for place in range(1, SHOTS + 1)]
-    except (json.JSONDecodeError, KeyError, IndexError, TypeError) as error:
+    except (KeyError, IndexError, TypeError) as error:
         expected = '{"mgsm_exemplars": {language: {"1".."8": {"q", "a"}}}, "exemplar_number_answers": [8 numbers]}'
         raise InputError(f"{path} lacks exemplars for `{code}` ({error!r}): expected {expected}") from error
     return blocks
@@ -97,6 +97,8 @@ def _exemplars(path: Path, code: str, mode: str) -> list[str]:
 
 def _exemplar(document: Any, code: str, place: int, mode: str) -> str:
     published = document["mgsm_exemplars"][code][str(place)]
+    if not isinstance(published["q"], str) or not isinstance(published["a"], str):
+        raise TypeError(f"exemplar {place} is no pair of texts")
     if mode == "cot":
         return f"{published['q']}\n{published['a']}"
     return f"{published['q']}\n{LANGUAGES[code].answer}{document['exemplar_number_answers'][place - 1]}"

@@ -12,9 +12,6 @@ mean over questions, which stands beside it.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,8 +20,9 @@ from typing import Literal
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
 from openflan.evaluation.extract import concluded_letter, cut_at_next_question, labelled_letter
-from openflan.evaluation.local_files import locate, mmlu_files, text_of
+from openflan.evaluation.local_files import csv_rows, locate, mmlu_files
 from openflan.evaluation.mmlu_subjects import GROUPS, SUBJECTS, subjects_of
+from openflan.json_files import read_json_file
 
 LETTERS = "ABCD"
 SHOTS = 5
@@ -117,7 +115,7 @@ def _asked(row: Sequence[str]) -> str:
 
 def _rows(path: Path) -> list[list[str]]:
     """Question, four options, letter. Cells are texts: "None" and "NA" are options, and quoted ones may hold line ends."""
-    rows = list(csv.reader(io.StringIO(text_of(path), newline="")))
+    rows = [row for _, row in csv_rows(path)]
     for number, row in enumerate(rows, 1):
         if len(row) != _COLUMNS:
             raise InputError(f"{path}: row {number} has {len(row)} columns, expected {_COLUMNS} (question, four options, letter)")
@@ -128,11 +126,11 @@ def _rows(path: Path) -> list[list[str]]:
 
 def _published(path: Path, subject: str) -> tuple[str, list[str]]:
     """The first line and the exemplars of a subject, as they are."""
-    try:
-        prompts = json.loads(text_of(path))
-        header, *blocks = prompts[subject].split(_QUESTION)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} has no prompt for `{subject}` ({error!r}): expected an object of subject and prompt") from error
+    prompts = read_json_file(path)
+    prompt = prompts.get(subject) if isinstance(prompts, dict) else None
+    if not isinstance(prompt, str):
+        raise InputError(f"{path} has no prompt for `{subject}`: expected an object of subject and prompt, a text")
+    header, *blocks = prompt.split(_QUESTION)
     if len(blocks) < SHOTS - 1:
         raise InputError(f"{path}: {len(blocks)} exemplars for `{subject}`, expected {SHOTS - 1} or {SHOTS}: fetch the file again")
     return header, blocks
