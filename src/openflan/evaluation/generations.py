@@ -144,7 +144,7 @@ def _target(value: object, place: str) -> Target:
 
 def _is_reference(value: object) -> bool:
     """A text, or a number that is one."""
-    return isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _name(value: object, key: str, place: str) -> str | None:

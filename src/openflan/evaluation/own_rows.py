@@ -109,7 +109,7 @@ def _text(value: Any) -> str:
 
 def _is_text_or_number(value: Any) -> bool:
     """Whether it can be an answer: no object, no list within a list, no NaN, nothing that is missing."""
-    return isinstance(value, str | bool) or (isinstance(value, int | float) and math.isfinite(value))
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _shown(value: Any) -> str:
