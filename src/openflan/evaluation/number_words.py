@@ -73,9 +73,9 @@ def power_after(text: str, position: int, *, decimal_comma: bool, money: bool) -
     """
     if _ANY_LETTER.match(text, position):
         glued = (*_GLUED, *(_GLUED_TO_MONEY if money else ()), *_MONEY_FOLLOWS)
-        for pattern, power in glued:
+        for pattern, letter_power in glued:
             if found := pattern.match(text, position):
-                return power, found.end()
+                return letter_power, found.end()
     total = 0
     for _ in range(_MOST_WORDS):
         if not _ANY_WORD.match(text, position):

@@ -245,7 +245,7 @@ def _read(found: Any, request: Request, sample: int, address: str) -> Completion
         finish: Finish = "length" if choice.get("finish_reason") == "length" else "eos"
         cut = min((place for mark in request.stop if (place := (text or "").find(mark)) >= 0), default=None)
         if cut is not None:
-            return Completion(text[:cut], tokens, "stop", sample)
+            return Completion((text or "")[:cut], tokens, "stop", sample)
         return Completion(text or "", tokens, finish, sample)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise SetupError(f"{address}: an answer without a completion ({repr(error)[:_SHOWN]}): is this a server that speaks OpenAI's protocol?") from None
