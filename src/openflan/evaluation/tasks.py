@@ -63,7 +63,7 @@ def task_benchmark(
     style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
 
     def render(task: Task, index: int, room: Room | None = None) -> Rendered:
-        return renderers[task.name].render(index, style, SEED, index, shots=shots or None, room=room)
+        return renderers[task.name].render(index, style, SEED, index, shots=shots or None, room=room, unlike=True)
 
     def fewer(task: Task, index: int, count: int) -> str:
         rendered = render(task, index)

@@ -87,11 +87,11 @@ class Renderer:
 
         self._choices = choices
 
-    def render(self, row: int, style: Style, seed: int, position: int, *, shots: int | None = None, room: Room | None = None) -> Rendered:
+    def render(self, row: int, style: Style, seed: int, position: int, *, shots: int | None = None, room: Room | None = None, unlike: bool = False) -> Rendered:
         """The example of `row` that stands at `position` of a run with `seed`.
 
-        `shots`: number of exemplars, drawn from SHOTS if None; where it is given, as in evaluation, there are fewer of them where the task has too few
-        other rows or a row drawn asks the same, and none asks the same as the example. `room`: exemplars are dropped from the end until the rest fits.
+        `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows. `unlike` leaves those out whose inputs are the
+        example's own, as evaluation needs; training keeps them. `room`: exemplars are dropped from the end until the rest fits.
         Raises InputError naming task and row if the answer is not among the row's options.
         """
         draws = Draws(seed, _PURPOSE, self._key, row, position)
@@ -102,15 +102,13 @@ class Renderer:
             example = self._without_exemplars(row, shown, wording, draws)
             return example if _fits(example.inputs, room) and not self._own_exemplar(row) else self._pruned(row, style, seed, position, 1)
         wanted = draws.choice(SHOTS) if shots is None else shots
-        if shots is not None:
-            wanted = min(wanted, len(self.task.rows) - 1)
         exemplars = draws.distinct(wanted, len(self.task.rows), avoid=row)
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
         once = shown.instruction == "top"
         values = self._values(row, wording, PLAIN_OPTIONS)
         asked = _asked(values, wording, frame, once)
         final = asked.rstrip(" ")
-        if shots is not None:
+        if unlike:
             # Rows may repeat a question: shown with its answer, it would give that away.
             exemplars = [index for index in exemplars if _asked(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
