@@ -103,8 +103,8 @@ def _decoded(source: bytes, place: str, remedy: str) -> str:
         return source.decode("utf-8")
     except UnicodeDecodeError as error:
         if source.startswith(_WIDE_MARKS):
-            raise InputError(f"{place}: UTF-16, expected UTF-8; convert it with `iconv -f UTF-16 -t UTF-8`") from None
-        raise InputError(f"{place}: not UTF-8 (byte 0x{source[error.start]:02x} at {error.start + 1}); {remedy}") from None
+            raise InputError(f"{place}: not valid JSON (UTF-16, expected UTF-8); convert it with `iconv -f UTF-16 -t UTF-8`") from None
+        raise InputError(f"{place}: not valid JSON (not UTF-8: byte 0x{source[error.start]:02x} at {error.start + 1}); {remedy}") from None
 
 
 def _too_deep(place: str, remedy: str) -> InputError:

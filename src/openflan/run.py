@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError, SetupError
+from openflan.json_files import byte_lines, parse_json, read_json_file
 from openflan.lock import locked
 
 
@@ -134,25 +135,18 @@ def read_json(path: Path, otherwise: Any = None) -> Any:
     """The value of a JSON file, or `otherwise` if there is none; raises InputError if the file is not JSON."""
     if not path.is_file():
         return otherwise
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:  # also UnicodeDecodeError
-        raise InputError(f"{path}: not valid JSON ({error}); openflan writes it whole, so it was changed since: restore or delete it") from None
+    return read_json_file(path, remedy="openflan writes it whole, so it was changed since: restore or delete it")
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The lines of a JSONL file; a last line that was torn by a kill (it has no newline) is left out. Raises InputError for any other broken line."""
     if not path.is_file():
         return []
-    # Split as bytes: a kill may tear a line inside a character.
-    return [_parsed(line, f"{path}:{number}") for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1) if line.strip()]
+    return [_parsed(line, place) for place, line, is_whole in byte_lines(path) if is_whole and line.strip()]
 
 
 def _parsed(line: bytes, place: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:  # also UnicodeDecodeError
-        raise InputError(f"{place}: not valid JSON ({error}); delete that line") from None
+    value = parse_json(line, place, remedy="delete that line")
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object; delete that line")
     return value

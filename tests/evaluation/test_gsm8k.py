@@ -102,12 +102,12 @@ def test_too_few_exemplars_are_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("exemplars.json", "{", r"exemplars\.json is not JSON"),
+        ("exemplars.json", "{", r"exemplars\.json: not valid JSON"),
         ("exemplars.json", '[{"question": "q"}]', r"expected a list of objects with texts `question` and `answer`"),
         ("exemplars.json", "3", "expected a list"),
         ("exemplars.json", json.dumps([{"question": "q", "answer": "five"}] * 8), "does not conclude"),
         ("test.jsonl", '{"question": "q"}\n', r"test\.jsonl:1 is no problem"),
-        ("test.jsonl", '{"question": "q", "answer": "#### 1"}\n{\n', r"test\.jsonl:2 is no problem"),
+        ("test.jsonl", '{"question": "q", "answer": "#### 1"}\n{\n', r"test\.jsonl:2: not valid JSON"),
         ("test.jsonl", '{"question": "q", "answer": "five"}\n', r"test\.jsonl:1: the answer has no `#### N`"),
     ],
 )

@@ -137,7 +137,7 @@ MINIMAL = 'name: x\ndata: capitals.jsonl\nprompt: "{question}"\ntarget: answer\n
         (MINIMAL.replace("capitals.jsonl", "capitals.txt"), r"capitals\.txt: expected a \.jsonl or a \.csv file"),
         (MINIMAL.replace("capitals.jsonl", "none.jsonl"), r"none\.jsonl: no rows"),
         (MINIMAL.replace("capitals.jsonl", "list.jsonl"), r"list\.jsonl:1 holds a list"),
-        (MINIMAL.replace("capitals.jsonl", "torn.jsonl"), r"torn\.jsonl:2 is not JSON"),
+        (MINIMAL.replace("capitals.jsonl", "torn.jsonl"), r"torn\.jsonl:2: not valid JSON"),
         (MINIMAL.replace("capitals.jsonl", "short.csv"), r"short\.csv:2: 1 columns, and the header has 2"),
         (MINIMAL.replace("capitals.jsonl", "twice.csv"), r"twice\.csv: its header names a column twice"),
         (MINIMAL.replace("capitals.jsonl", "empty.csv"), r"empty\.csv:2: `answer` is empty"),

@@ -161,7 +161,7 @@ def test_strangers_files_are_scored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2 is not JSON"),
+        ("{", "line 2: not valid JSON"),
         ("[]", "line 2 holds a list"),
         ('{"task": "colours"}', "line 2 has no `index`"),
         (_line(index="0"), "line 2: `index` is '0', expected a whole number"),
@@ -197,7 +197,7 @@ def test_a_last_line_without_line_end_counts_if_whole(tmp_path: Path) -> None:
     path.write_text(_line() + "\n" + _line(index=1)[:-3])
     assert score_file(path, TOY, partial=True)["tasks"]["colours"]["n"] == 1  # type: ignore[index]
     path.write_text(_line()[:-3] + "\n" + _line(index=1) + "\n")
-    with pytest.raises(InputError, match=r"others\.jsonl:1 is not JSON"):
+    with pytest.raises(InputError, match=r"others\.jsonl:1: not valid JSON"):
         score_file(path, TOY, partial=True)
 
 

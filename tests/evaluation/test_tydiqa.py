@@ -106,7 +106,8 @@ def test_a_missing_language_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not the layout of SQuAD"),
+        ("{", "not valid JSON"),
+        ("[]", "not the layout of SQuAD"),
         ('{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": "1"}]}]}]}', r"'question'"),
         ('{"data": []}', "holds no question"),
         (json.dumps(squad([("a-1", "c", "q", [])])), "question a-1 has no answer"),

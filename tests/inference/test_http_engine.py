@@ -201,3 +201,52 @@ def test_a_server_does_not_score_given_texts(server: Server) -> None:
     server.reply = lambda number, path, body: (200, {"choices": []}, {})
     with pytest.raises(SetupError, match="an answer without a completion"):
         list(_engine(server).generate([Request("a", 2)]))
+
+
+def completed(text: str) -> bytes:
+    return b'{"choices": [{"text": ' + text.encode() + b', "finish_reason": "stop"}], "usage": {"completion_tokens": 3}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [(r'"a \ud83d"', "a \ufffd"), (r'"\ud83d\ude00"', "\U0001f600"), (r'"\\ud83d"', r"\ud83d"), (r'"\ude00\ud83d"', "\ufffd\ufffd"), ("null", "")],
+)
+def test_half_characters_of_a_server_are_replaced(text: str, read: str, server: Server) -> None:
+    server.reply = lambda number, path, body: (200, completed(text), {})
+    assert [one.text for _, one in _engine(server).generate([Request("x", 5)])] == [read]
+
+
+@pytest.mark.parametrize("answer", [completed("7"), completed('["a"]'), b"[" * 100_000, b"7" * 5_000, b"[]", b'{"choices": {}}', b'{"choices": [7]}', b"\xff"])
+def test_answers_of_wrong_types_are_one_line(answer: bytes, server: Server) -> None:
+    server.reply = lambda number, path, body: (200, answer, {})
+    with pytest.raises(SetupError) as raised:
+        list(_engine(server, attempts=2).generate([Request("x", 5)]))
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 600
+
+
+def test_a_wait_that_is_no_number_is_none(server: Server) -> None:
+    waits: list[float] = []
+    server.reply = lambda number, path, body: (429, {}, {"Retry-After": "nan"}) if number == 1 else (200, echoed(path, body), {})
+    list(_engine(server, sleep=waits.append).generate([Request("x", 5)]))
+    assert waits == [1.0]
+
+
+@pytest.mark.parametrize("address", ["http://[::1/v1", "http://localhost:port/v1", "http://localhost:99999/v1", "http://local host/v1", "http://localhost/\n"])
+def test_malformed_addresses_are_refused(address: str) -> None:
+    with pytest.raises(InputError, match="address of a server"):
+        HttpEngine(address, "m")
+
+
+def test_a_key_with_a_line_break_is_named_and_not_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEYS[0], SECRET + "\n")
+    with pytest.raises(SetupError, match=KEYS[0]) as raised:
+        list(_engine(server).generate([Request("x", 5)]))
+    assert SECRET not in str(raised.value)
+
+
+def test_an_endless_body_ends_at_a_size(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openflan.inference.http._MOST_BYTES", 1_000)
+    server.reply = lambda number, path, body: (200, b" " * 100_000, {})
+    with pytest.raises(SetupError, match="an answer of more than"):
+        list(_engine(server).generate([Request("x", 5)]))

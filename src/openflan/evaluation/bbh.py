@@ -8,7 +8,6 @@ broken upstream; they stay and can hardly be answered, so that scores run over t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,13 +16,17 @@ from typing import Literal
 from openflan.errors import InputError
 from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, exactly, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, plain
+from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, plain, without_leading_labels
 from openflan.evaluation.local_files import locate, text_of
+from openflan.json_files import read_json_file
 
 TRIGGER = "Let's think step by step."
 SHOTS = 3
 ANSWER_PHRASES = (r"\bthe\s+answer\s+is\b:?",)
 STOP = ("\nQ:",)
+
+LABELS = ("A:", "Answer:")
+"""What the prompt ends with, and models write again before a direct answer."""
 
 MAX_TOKENS = {"direct": 128, "cot": 512}
 """In T5 tokens the longest target has 70 (word_sorting) and all but two of the 81 exemplar rationales stay under 512."""
@@ -69,10 +72,15 @@ def _examples(data: Path | None, mode: str, shots: int, task: str) -> Sequence[E
 
 
 def _rows(path: Path) -> list[tuple[str, str]]:
-    try:
-        return [(row["input"], row["target"]) for row in json.loads(text_of(path))["examples"]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f'{path} is not a BIG-Bench Hard file ({error!r}): expected {{"examples": [{{"input", "target"}}]}}') from error
+    expected = 'expected {"examples": [{"input", "target"}]}, both texts: fetch it again'
+    document = read_json_file(path)
+    rows = document.get("examples") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        raise InputError(f"{path} is not a BIG-Bench Hard file: {expected}")
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("input", "target")):
+            raise InputError(f"{path}: example {number} is not one of BIG-Bench Hard: {expected}")
+    return [(row["input"], row["target"]) for row in rows]
 
 
 def _headers(path: Path, mode: str) -> list[str]:
@@ -100,4 +108,4 @@ def _extract_rationale(task: str, generation: str) -> str | None:
 
 
 def _extract_direct(task: str, generation: str) -> str | None:
-    return cut_at_next_question(generation).strip() or None
+    return without_leading_labels(cut_at_next_question(generation), LABELS).strip() or None

@@ -8,20 +8,47 @@ learned to say "the answer is" scores zero, as in the paper (Table 5, base T5 wi
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+
+from openflan.evaluation.number_words import BEFORE, LETTERS_AND_MARKS
 
 _COLON = "[:：]"
 
 
 def cut_at_next_question(text: str, markers: Sequence[str] = ("Q:",)) -> str:
-    """`text` up to a new line that starts with one of `markers`.
+    """`text` up to the first of `markers`, at the start of a new line or inside one: models go on with a next question where they should end.
 
-    The first line is never such a line: it continues the prompt. Spaces before a colon and its width do not matter (`Question :`, `问题:`); anything
-    inside a line is text, so that option `(Q)` can be answered.
+    Spaces before a colon and its width do not matter (`Question :`, `问题:`). A marker with which the text begins is none: the text continues the
+    prompt. Inside a line a marker is none either where it is part of a word (`この問題：`), or follows an article (`Die Frage: wie viele?`). Option `(Q)`
+    has no colon and can be answered.
     """
-    found = _line_starts(tuple(markers)).search(text)
-    return text[: found.start()] if found else text
+    found = next((one for one in _markers(tuple(markers)).finditer(text) if one[0].startswith("\n") or _is_inside(text, one.start())), None)
+    return text[: found.start()].rstrip() if found else text
+
+
+def without_leading_labels(text: str, labels: Sequence[str]) -> str:
+    """`text` without those of `labels` that it begins with: a model repeats the `A:` that its prompt ends with, once or several times.
+
+    Spaces before a colon, its width, case and marks of emphasis (`**Answer:**`) do not matter.
+    """
+    return text[found.end() :] if labels and (found := _leading_labels(tuple(labels)).match(text)) else text
+
+
+def composed(text: str) -> str:
+    """`text` with letters and their marks in one form (NFC); as it is, if more than 30 marks stand in a row, which no language writes.
+
+    Putting such a run in order takes time that grows with the square of its length.
+    """
+    if text.isascii():
+        return text
+    run = 0
+    for character in text:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > _MOST_MARKS:
+            return text
+    return unicodedata.normalize("NFC", text)
 
 
 def without_labels(text: str, labels: Sequence[str]) -> str:
@@ -60,19 +87,27 @@ def leading_letter(text: str, letters: str) -> str | None:
 
     A bare letter counts where it cannot be a word: before punctuation, at the end of a line, or as a capital other than "A" before a word.
     """
-    found = _label(letters).match(text)
-    if found is None or _ANOTHER_LABEL.match(text, found.end()):
-        return None
-    letter = found["closed"] or found["bare"]
-    return str(letter).upper()
+    return _letter_at(text, 0, letters)
+
+
+def labelled_letter(text: str, letters: str, labels: Sequence[str]) -> str | None:
+    """The same for a text that may begin with `labels`: `A: (C)` is C, `A: Pleural` is A, where `A:` is both a label and an option."""
+    return leading_letter(without_leading_labels(text, labels), letters) or leading_letter(text, letters)
 
 
 def concluded_letter(text: str, phrases: Sequence[str], letters: str) -> str | None:
     """The option after the last of `phrases` that one follows: `The answer is (B). I am sure this answer is right.` concludes with B."""
     for found in reversed(list(_compiled(tuple(phrases)).finditer(text))):
-        if letter := leading_letter(text[found.end() :], letters):
+        if letter := _letter_at(text, found.end(), letters):
             return letter
     return None
+
+
+def _letter_at(text: str, place: int, letters: str) -> str | None:
+    found = _label(letters).match(text, place)
+    if found is None or _ANOTHER_LABEL.match(text, found.end()):
+        return None
+    return str(found["closed"] or found["bare"]).upper()
 
 
 def starts_with_number(text: str) -> bool:
@@ -87,8 +122,19 @@ def first_sentence(text: str) -> str:
     return line[: end.start()] if end else line
 
 
-_BEFORE_NUMBER = re.compile(r"(?:[\s=≈~:：(\[*_`\"'“$€£¥₹৳฿₽￥＋+−–-]|US\$|\\\(|\\\[|\\boxed\{|\\[dt]?frac\{)*[.．]?(?:\d|[¼-¾⅐-⅞])")
-_LEADING = r"[\s*_`\"'“]*(?:(?i:option|choice|letter)\s+)?[\s*_`\"'“]*"
+_BEFORE_NUMBER = re.compile(
+    rf"(?:{BEFORE.pattern})?" r"(?:[\s=≈~:：(\[*_`\"'“$€£¥₹৳฿₽￥＋+−–-]|US\$|\\\(|\\\[|\\boxed\{|\\[dt]?frac\{)*[.．]?(?:\d|[¼-¾⅐-⅞])", re.IGNORECASE
+)
+# Possessive, as two runs of the same marks in a row would be tried in every division of the text among them.
+_LEADING = r"[\s*_`\"'“]*+(?:(?i:option|choice|letter|answer)(?:\s*[:：]|\s)[\s*_`\"'“]*+)?"
+_MOST_MARKS = 30
+_THAI_MARKS = r"\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+_ARTICLE_REACH = 16
+_ARTICLE_BEFORE = re.compile(
+    r"(?<![^\W\d_])(?:the|this|that|a|my|our|der|die|das|diese[rs]?|eine?r?|zur|la|esta|una|mi|cette|une|ma|эта|эту|наша|эй|এই|একটি|এ|ఈ|ఒక)[ \t]+$",
+    re.IGNORECASE,
+)
+"""Words after which a marker such as `Question:` is a noun of the sentence."""
 _LABEL_ENDS = r"(?:\)|[.:*_,;!\"”'’`](?!\w)|\s*$|[^\S\n]*\n)"
 _REASON = r"(?:because|since|as|which|due|by|for)\b"
 _ANOTHER_LABEL = re.compile(r"[\s*_]*(?:,|/|&|\band\b|\bor\b)\s*(?:(?:and|or)\s+)?\(?[A-Z]\)?(?![\w'’])")
@@ -105,8 +151,23 @@ def _label(letters: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=64)
-def _line_starts(markers: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(r"\n[ \t]*(?:" + "|".join(_loosely(marker) for marker in markers) + ")")
+def _markers(markers: tuple[str, ...]) -> re.Pattern[str]:
+    """A marker at the start of a line, with what stands before it there, or inside one where no letter or combining mark precedes it."""
+    marker = "|".join(_loosely(marker) for marker in markers)
+    return re.compile(rf"\n[ \t]*(?:{marker})|(?<![^\W\d_])(?<![{LETTERS_AND_MARKS}{_THAI_MARKS}])(?:{marker})")
+
+
+def _is_inside(text: str, place: int) -> bool:
+    """Whether a marker stands inside a line and follows no article or word like it, nor the blanks that the text begins with."""
+    before = text[max(0, place - _ARTICLE_REACH) : place]
+    starts_text = not before.strip() and not text[:place].strip()
+    return not starts_text and _ARTICLE_BEFORE.search(before) is None
+
+
+@lru_cache(maxsize=64)
+def _leading_labels(labels: tuple[str, ...]) -> re.Pattern[str]:
+    label = "|".join(_loosely(label) for label in sorted(labels, key=len, reverse=True))
+    return re.compile(rf"(?:[\s*_]*+(?:{label}))+[\s*_]*+", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)

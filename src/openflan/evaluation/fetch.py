@@ -13,9 +13,12 @@ import hashlib
 import io
 import json
 import os
+import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from functools import cache
+from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
 from urllib.error import URLError
@@ -26,6 +29,9 @@ from openflan.errors import InputError, SetupError
 Get = Callable[[str], bytes]
 
 _SECONDS = 60
+_SECONDS_IN_ALL = 1_800
+_MOST_BYTES = 1 << 30
+_PART = 1 << 16
 
 
 def benchmark_cache() -> Path:
@@ -88,8 +94,10 @@ def _member(archive: bytes, address: str, path: str) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             member = next(name for name in opened.namelist() if f"/{name}".endswith(f"/{path}"))
+            if opened.getinfo(member).file_size > _MOST_BYTES:
+                raise SetupError(f"{address}: its {path} is larger than {_MOST_BYTES >> 20} MiB: give a copy by `--data`")
             return opened.read(member)
-    except (zipfile.BadZipFile, StopIteration) as error:
+    except (zipfile.BadZipFile, StopIteration, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise SetupError(f"{address} is no archive with {path} in it: give a copy by `--data`") from error
 
 
@@ -98,15 +106,23 @@ def _assignments(source: bytes, address: str) -> dict[str, object]:
     try:
         assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
         return {node.targets[0].id.lower(): ast.literal_eval(node.value) for node in assigned if isinstance(node.targets[0], ast.Name)}
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise SetupError(f"{address} holds no plain constants ({error}): give a copy by `--data`") from error
 
 
 def _get(address: str) -> bytes:
     try:
+        end = time.monotonic() + _SECONDS_IN_ALL
+        content = bytearray()
         with urlopen(address, timeout=_SECONDS) as response:  # noqa: S310 - addresses come from the packaged list, all https
-            return bytes(response.read())
-    except (URLError, TimeoutError, ConnectionError) as error:
+            while part := response.read1(_PART):
+                content += part
+                if len(content) > _MOST_BYTES:
+                    raise SetupError(f"{address}: more than {_MOST_BYTES >> 20} MiB, which no file of a benchmark has: give a copy by `--data`")
+                if time.monotonic() > end:
+                    raise TimeoutError(f"not whole after {_SECONDS_IN_ALL} seconds")
+            return bytes(content)
+    except (URLError, HTTPException, OSError) as error:
         raise SetupError(
             f"{address} cannot be reached ({error}): run the same command again with a connection, or copy the files and give their folder by `--data`"
         ) from error

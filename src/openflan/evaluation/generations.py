@@ -7,15 +7,17 @@ behind: it is dropped when the run resumes.
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
+import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
+from openflan.json_files import byte_lines, parse_json
+
+_MOST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,11 @@ def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Genera
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
+            value = parse_json(line, place, remedy="repair or remove the line")
+        except InputError:
             if not whole:
                 return  # torn by a kill; whoever needs it finds it missing
-            raise InputError(f"{place} is not JSON ({error.msg}): repair or remove the line") from error
+            raise
         yield place, _generation(value, place)
 
 
@@ -87,22 +89,15 @@ def whole_lines(path: Path) -> None:
         file.truncate(data.rfind(b"\n") + 1)
 
 
-def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str | bytes, bool]]:
     """Place, text, and whether the line is whole. Lines end at LF only: a generation may hold any other character."""
     if not isinstance(source, Path):
         for number, text in enumerate(source, 1):
             yield f"line {number}", text, True
         return
-    try:
-        with gzip.open(source) if source.suffix == ".gz" else source.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                yield f"{source}:{number}", line.decode("utf-8"), line.endswith(b"\n")
-    except FileNotFoundError as error:
-        raise InputError(f"there are no generations at {source}: generate them with `openflan evaluate`") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source} is not UTF-8 text: expected JSON lines") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{source} is not a whole gzip file ({error}): copy it again") from error
+    if not os.path.exists(source):
+        raise InputError(f"there are no generations at {source}: generate them with `openflan evaluate`")
+    yield from byte_lines(source)
 
 
 def _generation(value: object, place: str) -> Generation:
@@ -113,7 +108,7 @@ def _generation(value: object, place: str) -> Generation:
     for key, kind, known in (("task", str, "a string"), ("generation", str, "a string"), ("index", int, "a whole number"), ("sample", int, "a whole number")):
         found = value.get(key, 0 if key == "sample" else None)
         if not isinstance(found, kind) or isinstance(found, bool):
-            raise InputError(f"{place}: `{key}` is {found!r}, expected {known}")
+            raise InputError(f"{place}: `{key}` is {_shown(found)}, expected {known}")
     return Generation(
         task=value["task"],
         index=value["index"],
@@ -122,9 +117,9 @@ def _generation(value: object, place: str) -> Generation:
         sample=value.get("sample", 0),
         finish=str(value.get("finish", "eos")),
         request=str(value.get("request", "")),
-        benchmark=value.get("benchmark"),
-        mode=value.get("mode"),
-        prompt_version=value.get("prompt_version"),
+        benchmark=_name(value.get("benchmark"), "benchmark", place),
+        mode=_name(value.get("mode"), "mode", place),
+        prompt_version=_name(value.get("prompt_version"), "prompt_version", place),
         cluster=None if value.get("cluster") is None else str(value["cluster"]),
         exemplars=_count(value.get("exemplars")),
         exemplars_dropped=_count(value.get("exemplars_dropped")) or 0,
@@ -140,10 +135,24 @@ def _count(value: object) -> int | None:
 
 def _target(value: object, place: str) -> Target:
     """A target as text: other programs write plain numbers, which are as good as their spelling."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float):
+    if _is_reference(value):
         return str(value)
-    if isinstance(value, list) and value and all(isinstance(one, str | int | float) for one in value):
+    if isinstance(value, list) and value and all(map(_is_reference, value)):
         return tuple(str(one) for one in value)
-    raise InputError(f"{place}: `target` is {value!r}, expected a string or a list of references")
+    raise InputError(f"{place}: `target` is {_shown(value)}, expected a string or a list of references")
+
+
+def _is_reference(value: object) -> bool:
+    """A text, or a number that is one."""
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _name(value: object, key: str, place: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise InputError(f"{place}: `{key}` is {_shown(value)}, expected a string")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

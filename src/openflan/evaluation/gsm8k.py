@@ -8,7 +8,6 @@ the text starts with. "The last number in the text" is no rule of ours: whatever
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -17,12 +16,13 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, starts_with_number
+from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, starts_with_number, without_leading_labels
 from openflan.evaluation.gsm8k_exemplars import gsm8k_exemplars
 from openflan.evaluation.local_files import locate
 from openflan.evaluation.metrics import same_number
 from openflan.evaluation.mgsm_languages import ENGLISH
 from openflan.evaluation.numbers import canonical, number
+from openflan.json_files import parse_json
 from openflan.tasks.lines import Lines
 
 SHOTS = 8
@@ -31,6 +31,9 @@ TRIGGER = "Let's think step by step."
 STOP = ("\nQ:",)
 ANSWER_PHRASES = (*ENGLISH, "####")
 """The last is how the data itself marks an answer: a model trained on it writes it."""
+
+LABELS = ("A:", "Answer:")
+"""What the prompt ends with, and models write again before a direct answer."""
 
 MAX_TOKENS = {"direct": 32, "cot": 512}
 """The longest worked answer of the test split has 314 tokens under T5's vocabulary."""
@@ -92,12 +95,11 @@ def _rows(path: Path) -> list[tuple[str, str]]:
     """Question and final answer by line."""
     rows = []
     for place, line in enumerate(Lines(path), 1):
-        try:
-            row = json.loads(line)
-            _, mark, answer = row["answer"].rpartition("#### ")
-            question = row["question"].strip()
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f'{path}:{place} is no problem of GSM8K ({error!r}): expected {{"question", "answer"}}') from error
+        row = parse_json(line, f"{path}:{place}")
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("question", "answer")):
+            raise InputError(f'{path}:{place} is no problem of GSM8K: expected {{"question", "answer"}}, both texts')
+        _, mark, answer = row["answer"].rpartition("#### ")
+        question = row["question"].strip()
         if not mark:
             raise InputError(f"{path}:{place}: the answer has no `#### N` at its end: fetch the file again")
         rows.append((question, answer.strip()))
@@ -113,6 +115,7 @@ def _extract_direct(task: str, generation: str) -> str | None:
     text = cut_at_next_question(generation, ("Q:", "Question:"))
     found = after_last_phrase(text, ANSWER_PHRASES)
     if found is None:
+        text = without_leading_labels(text, LABELS)
         found = text if starts_with_number(text) else None
     return None if found is None else _number(found)
 

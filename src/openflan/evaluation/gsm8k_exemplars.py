@@ -7,7 +7,6 @@ looked for without importing it, which would load its model libraries.
 
 from __future__ import annotations
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 
 from openflan.errors import InputError, SetupError
 from openflan.evaluation.local_files import text_of
+from openflan.json_files import read_json_file
 
 EXEMPLARS = "exemplars.json"
 TASK_FILE = "gsm8k-cot.yaml"
@@ -36,10 +36,7 @@ def gsm8k_exemplars(folder: Path) -> list[tuple[str, str]]:
     """
     own = folder / EXEMPLARS
     if own.is_file():
-        try:
-            return _pairs(json.loads(text_of(own)), "answer", own)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{own} is not JSON ({error.msg} in line {error.lineno})") from error
+        return _pairs(read_json_file(own), "answer", own)
     for path in (folder / TASK_FILE, *_installed()):
         if path.is_file():
             return _pairs(_samples(path), "target", path)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
@@ -9,6 +13,7 @@ from openflan.evaluation.bbh_tasks import BBH_TASKS
 from openflan.evaluation.mgsm_languages import LANGUAGES
 from openflan.evaluation.mmlu_subjects import SUBJECTS
 from openflan.evaluation.tydiqa_languages import TYDIQA_LANGUAGES
+from openflan.json_files import reading
 
 FILES: dict[str, tuple[str, ...]] = {
     "bbh": (*(f"{task}.json" for task in BBH_TASKS), *(f"cot-prompts/{task}.txt" for task in BBH_TASKS)),
@@ -36,24 +41,41 @@ def locate(data: Path, name: str, files: tuple[str, ...] = ()) -> Path:
     """
     if name not in FILES:
         raise InputError(f"no local files are known for `{name}`{did_you_mean(name, FILES) or '; known: ' + ', '.join(FILES)}")
-    if not data.is_dir():
+    if not os.path.isdir(data):
         raise InputError(f"{data} is not a folder: `--data` names the folder that holds `{name}/`")
     files = files or FILES[name]
-    folder = next((place for place in (data / name, data) if any((place / file).is_file() for file in files)), None)
+    folder = next((place for place in (data / name, data) if any(is_file(place / file) for file in files)), None)
     if folder is None:
         raise InputError(f"{data} holds neither `{name}/` nor its files: expected {_listed(files)}")
-    missing = tuple(file for file in files if not (folder / file).is_file())
+    missing = tuple(file for file in files if not is_file(folder / file))
     if missing:
         raise InputError(f"{folder} lacks {len(missing)} of the {len(files)} files of {name}: {_listed(missing)}")
     return folder
 
 
 def text_of(path: Path) -> str:
-    """A file's text with its line ends as they are; InputError if it is not UTF-8."""
+    """A file's text with its line ends as they are; InputError if it cannot be read or is not UTF-8."""
+    with reading(path):
+        content = path.read_bytes()
     try:
-        return path.read_bytes().decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 (byte {error.start}): fetch it again") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file, also for what can be no path: with a NUL in it, or too long."""
+    return os.path.isfile(path)
+
+
+def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line (its last one, counted from 1) and cells of each row; raises InputError for a file that is not UTF-8 or a row that is none."""
+    reader = csv.reader(io.StringIO(text_of(path).removeprefix("\ufeff"), newline=""))
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise InputError(f"{path}:{reader.line_num}: no row of CSV ({error}); correct or remove it") from None
 
 
 def _listed(files: tuple[str, ...]) -> str:

@@ -75,7 +75,11 @@ def words(text: str) -> list[str]:
 
 
 def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """The length of the longest common subsequence, a row of the table at a time as the bits of one integer (Hyyrö 2004)."""
+    """The length of the longest common subsequence, a row of the table at a time as the bits of one integer (Hyyrö 2004).
+
+    The bits stand for the shorter of the two, so that a long answer to a short reference takes time in proportion to its length.
+    """
+    first, second = sorted((first, second), key=len)
     places: dict[str, int] = {}
     for place, word in enumerate(first):
         places[word] = places.get(word, 0) | 1 << place

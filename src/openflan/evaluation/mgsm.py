@@ -7,8 +7,6 @@ questions, then the language's word for "Answer" and the number; there an answer
 
 from __future__ import annotations
 
-import json
-import unicodedata
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,10 +14,19 @@ from typing import Any, Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, starts_with_number, without_labels
+from openflan.evaluation.extract import (
+    after_last_phrase,
+    composed,
+    cut_at_next_question,
+    first_sentence,
+    starts_with_number,
+    without_labels,
+    without_leading_labels,
+)
 from openflan.evaluation.local_files import locate, text_of
 from openflan.evaluation.mgsm_languages import AVERAGED, LANGUAGES
 from openflan.evaluation.numbers import canonical, number
+from openflan.json_files import read_json_file
 
 SHOTS = 8
 QUESTIONS = 250
@@ -79,10 +86,10 @@ def _rows(path: Path) -> list[tuple[str, str]]:
 
 def _exemplars(path: Path, code: str, mode: str) -> list[str]:
     """All exemplars of a language as they are, or with the answers alone."""
+    document = read_json_file(path)
     try:
-        document = json.loads(text_of(path))
         blocks = [_exemplar(document, code, place, mode) for place in range(1, SHOTS + 1)]
-    except (json.JSONDecodeError, KeyError, IndexError, TypeError) as error:
+    except (KeyError, IndexError, TypeError) as error:
         expected = '{"mgsm_exemplars": {language: {"1".."8": {"q", "a"}}}, "exemplar_number_answers": [8 numbers]}'
         raise InputError(f"{path} lacks exemplars for `{code}` ({error!r}): expected {expected}") from error
     return blocks
@@ -90,6 +97,8 @@ def _exemplars(path: Path, code: str, mode: str) -> list[str]:
 
 def _exemplar(document: Any, code: str, place: int, mode: str) -> str:
     published = document["mgsm_exemplars"][code][str(place)]
+    if not isinstance(published["q"], str) or not isinstance(published["a"], str):
+        raise TypeError(f"exemplar {place} is no pair of texts")
     if mode == "cot":
         return f"{published['q']}\n{published['a']}"
     return f"{published['q']}\n{LANGUAGES[code].answer}{document['exemplar_number_answers'][place - 1]}"
@@ -110,6 +119,7 @@ def _extract_direct(code: str, generation: str) -> str | None:
     text = _own_text(code, generation)
     found = after_last_phrase(text, LANGUAGES[code].answer_phrases)
     if found is None:
+        text = without_leading_labels(text, (LANGUAGES[code].answer, LANGUAGES["en"].answer, "A:"))
         found = text if starts_with_number(text) else None
     return None if found is None else _number(code, found)
 
@@ -118,8 +128,8 @@ def _own_text(code: str, generation: str) -> str:
     """The generation up to the next question, without step-by-step prefixes."""
     language = LANGUAGES[code]
     # English labels too, because models change language, and `Step-by-Step Answer:` is no answer in any of them.
-    text = unicodedata.normalize("NFC", generation)  # models write `é` in either of its forms
-    text = cut_at_next_question(text, (language.question, LANGUAGES["en"].question))
+    text = composed(generation)  # models write `é` in either of its forms
+    text = cut_at_next_question(text, (language.question, LANGUAGES["en"].question, "Q:"))
     return without_labels(text, (language.step, LANGUAGES["en"].step))
 
 

@@ -37,7 +37,7 @@ def microflan_benchmark(
     renderers = {key: Renderer(task, wordings_for(key, task.fields, packaged_wordings())) for key, task in tasks.items()}
 
     def render(task: Task, index: int) -> Rendered:
-        return renderers[task.name].render(index, style, SEED, index, shots=shots or None)
+        return renderers[task.name].render(index, style, SEED, index, shots=shots or None, unlike=True)
 
     plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=named(name, world))
     kinds = dict.fromkeys(str(task.held_out) for task in tasks.values())

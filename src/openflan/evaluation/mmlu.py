@@ -12,9 +12,6 @@ mean over questions, which stands beside it.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -22,9 +19,10 @@ from typing import Literal
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import concluded_letter, cut_at_next_question, leading_letter
-from openflan.evaluation.local_files import locate, mmlu_files, text_of
+from openflan.evaluation.extract import concluded_letter, cut_at_next_question, labelled_letter
+from openflan.evaluation.local_files import csv_rows, locate, mmlu_files
 from openflan.evaluation.mmlu_subjects import GROUPS, SUBJECTS, subjects_of
+from openflan.json_files import read_json_file
 
 LETTERS = "ABCD"
 SHOTS = 5
@@ -35,6 +33,10 @@ SPLITS = {"validation": "val", "test": "test"}
 """Names of the splits, and of their folders."""
 
 ANSWER_PHRASES = (r"\banswer\s+is\b\s*:?",)
+
+MARKERS = ("Q:", "Question:")
+LABELS = ("A:", "The answer:", "The correct answer:", "Correct answer:", "The final answer:", "Final answer:")
+"""What models write again before a direct answer; `Answer:` is understood in any place before a letter."""
 
 MAX_TOKENS = {"direct": 16, "cot": 512}
 """An answer is a letter. All but one of the 282 published rationales have at most 461 tokens under T5's vocabulary; the longest has 581."""
@@ -113,7 +115,7 @@ def _asked(row: Sequence[str]) -> str:
 
 def _rows(path: Path) -> list[list[str]]:
     """Question, four options, letter. Cells are texts: "None" and "NA" are options, and quoted ones may hold line ends."""
-    rows = list(csv.reader(io.StringIO(text_of(path), newline="")))
+    rows = [row for _, row in csv_rows(path)]
     for number, row in enumerate(rows, 1):
         if len(row) != _COLUMNS:
             raise InputError(f"{path}: row {number} has {len(row)} columns, expected {_COLUMNS} (question, four options, letter)")
@@ -124,23 +126,23 @@ def _rows(path: Path) -> list[list[str]]:
 
 def _published(path: Path, subject: str) -> tuple[str, list[str]]:
     """The first line and the exemplars of a subject, as they are."""
-    try:
-        prompts = json.loads(text_of(path))
-        header, *blocks = prompts[subject].split(_QUESTION)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} has no prompt for `{subject}` ({error!r}): expected an object of subject and prompt") from error
+    prompts = read_json_file(path)
+    prompt = prompts.get(subject) if isinstance(prompts, dict) else None
+    if not isinstance(prompt, str):
+        raise InputError(f"{path} has no prompt for `{subject}`: expected an object of subject and prompt, a text")
+    header, *blocks = prompt.split(_QUESTION)
     if len(blocks) < SHOTS - 1:
         raise InputError(f"{path}: {len(blocks)} exemplars for `{subject}`, expected {SHOTS - 1} or {SHOTS}: fetch the file again")
     return header, blocks
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:
-    return concluded_letter(cut_at_next_question(generation), ANSWER_PHRASES, LETTERS)
+    return concluded_letter(cut_at_next_question(generation, MARKERS), ANSWER_PHRASES, LETTERS)
 
 
 def _extract_direct(task: str, generation: str) -> str | None:
-    text = cut_at_next_question(generation)
-    return leading_letter(text, LETTERS) or concluded_letter(text, ANSWER_PHRASES, LETTERS)
+    text = cut_at_next_question(generation, MARKERS)
+    return labelled_letter(text, LETTERS, LABELS) or concluded_letter(text, ANSWER_PHRASES, LETTERS)
 
 
 def _same_letter(answer: str, target: str) -> bool:

@@ -1,107 +1,90 @@
-"""The first number in a sentence, however it is written.
+"""The number that a sentence states: a quantity, or the result of the equation that it opens.
 
-Thousands and decimals look alike across languages: `2.125` is two thousand in German and two and an eighth in English. Decision: a single comma
-before three digits groups (all MGSM files write `2,125`), a single period before three digits groups only in languages with a decimal comma, and
-what fits no reading (`1,2,3`, a date, a time of day) is no number rather than a guess.
+Decision: a range (`15-20`), alternatives, several quantities (`5 cats and 3 dogs`), a date, a time of day, and a sum without its result are no number
+rather than a guess. Price: an answer in two units (`5 hours and 30 minutes`) is none.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Sequence
 from decimal import Decimal
 
-_MINUS = "[-−]"  # hyphen, minus sign
-_CURRENCY = r"(?:US\$|[$€£¥₹৳฿₽￥])\s?"
-_NARROW = "\u00a0\u2009\u202f"
-"""No-break, thin and narrow no-break space: they group digits in any language, plain spaces only where the decimal mark is a comma."""
+from openflan.evaluation.number_words import AND, EQUALS, IS, OPERATOR, OR, RANGE
+from openflan.evaluation.quantities import after_units, canonical, first_number, number_at, prepared, quantity
 
-_SAME_MARKS = str.maketrans("，．＋－／：٫٬⁄", ",.+-/:.,/")
-"""Full-width marks, the decimal and the thousands mark of Arabic digits, and the fraction slash."""
-_BODY = rf"\d+(?:[.,'’{_NARROW}]\d+)*|(?<![\d.,])\.\d+"
-_SPACED_BODY = rf"\d{{1,3}}(?:[ {_NARROW}]\d{{3}})+(?!\d)(?:[.,]\d+)?|{_BODY}"
-_OPERATOR = r"\s*[-+*/×÷−xX·]\s*"
-_NO_PLAIN_NUMBER = re.compile(r":\d|/\d+/\d|\s?\^")
-"""A time, a date, a power: their first number is not their value."""
-_FRACTION = re.compile(r"\s?/\s?(?P<below>\d+)(?![.,]?\d)")
-_MIXED = re.compile(r"\s(?P<above>\d+)\s?/\s?(?P<below>\d+)(?![.,/]?\d)")
-_EXPONENT = re.compile(r"[eE](?P<power>[+-]?\d{1,3})(?!\w)")
-_WRITTEN_FRACTION = re.compile(r"(?P<whole>(?<=\d))?(?:\\[dt]?frac\{(?P<above>\d+)\}\{(?P<below>\d+)\}|(?P<vulgar>[¼-¾⅐-⅞]))")
+__all__ = ["canonical", "number"]
+
+_TIME = re.compile(r":\d")
+_SUM_MARKS = ("+", "×", "÷")
+"""Marks that are nothing but operators: a word may stand between them and their number, as units stand first in Thai and Swahili."""
+_MOST_TERMS = 100
+"""Of an equation; a longer one is no number."""
+_RANGE_WORDS = 2
+"""Words between a number and the `to` of a range; after more of them `to` has another sense."""
+_COMMA = re.compile(r"[,،]\s+|、")
 
 
 def number(text: str, *, decimal_comma: bool = False) -> Decimal | None:
     """The value of the first number in `text`, or None.
 
-    Signs, currency before or after, units, percent signs, thousands separators, fractions (`1/2`, `1 1/2`, `1½`, LaTeX's), exponents (`1e3`) and the
-    decimal digits of any script are understood. Where the number opens an equation (`5 + 6 = 11`), its result is meant. `decimal_comma`: a comma is the
-    language's decimal mark.
+    Signs, currency before or after, units, percent signs, thousands separators, fractions (`1/2`, `1 1/2`, `1½`, LaTeX's), exponents (`1e3`), powers of
+    ten in words (`1.5 million`, `3万`, `2 crore`), halves (`3 and a half`) and the decimal digits of any script are understood. Where the number opens an
+    equation (`5 cats + 6 dogs = 11 animals`), its result is meant. `decimal_comma`: a comma is the language's decimal mark. Takes time in proportion to
+    the length of the text.
     """
-    text = _WRITTEN_FRACTION.sub(_spelled_fraction, text).translate(_SAME_MARKS)
-    body = _SPACED_BODY if decimal_comma else _BODY
-    found = re.search(rf"(?P<sign>(?<![A-Za-z)\d]){_MINUS})?(?:{_CURRENCY}(?P<inner>{_MINUS})?)?(?P<body>{body})", text)
-    if found is None or _NO_PLAIN_NUMBER.match(text, found.end()):
+    text = prepared(text)
+    found = first_number(text, decimal_comma)
+    return _stated(text, found, decimal_comma) if found else None
+
+
+def _stated(text: str, found: re.Match[str], decimal_comma: bool) -> Decimal | None:
+    """What the sentence says that begins with the number `found`: the sides of an equation, each a quantity or a sum of several."""
+    first = latest = quantity(text, found, decimal_comma)
+    if _TIME.match(text, latest.end):
         return None
-    term = rf"{_MINUS}?(?:{_CURRENCY}{_MINUS}?)?(?:{body})"
-    if equation := re.compile(rf"(?:{_OPERATOR}\(?{term}\)?)+\s*=\s*(?P<result>{term})").match(text, found.end()):
-        return number(equation["result"], decimal_comma=decimal_comma)
-    value = _value(found["body"], decimal_comma)
-    if value is not None and (fraction := _FRACTION.match(text, found.end())):
-        value = _quotient(value, Decimal(int(fraction["below"])))
-    elif value is not None and found["body"].isdecimal() and (mixed := _MIXED.match(text, found.end())):
-        part = _quotient(Decimal(int(mixed["above"])), Decimal(int(mixed["below"])))
-        value = None if part is None else value + part
-    elif value is not None and (exponent := _EXPONENT.match(text, found.end())):
-        value = value.scaleb(int(exponent["power"]))
-    return -value if value is not None and (found["sign"] or found["inner"]) else value
+    sides, is_sum, first_is_sum = 1, False, False
+    for _ in range(_MOST_TERMS):
+        places = after_units(text, latest.end)
+        equals = (EQUALS, IS) if is_sum and sides == 1 else (EQUALS,)
+        if following := _joined(text, places, (OPERATOR, AND), decimal_comma) or _bracketed(text, latest.end, decimal_comma):
+            is_sum = True
+        elif following := _joined(text, places, equals, decimal_comma, over_units=True):
+            first_is_sum = is_sum if sides == 1 else first_is_sum
+            sides, is_sum = sides + 1, False
+        else:
+            break
+        latest = quantity(text, following, decimal_comma)
+    else:
+        return None
+    if _joined(text, after_units(text, latest.end, _RANGE_WORDS), (RANGE, OR), decimal_comma) or _is_list(text, places[-1], decimal_comma):
+        return None
+    if not is_sum:
+        return latest.value
+    return first.value if sides > 1 and not first_is_sum else None
 
 
-def _quotient(above: Decimal, below: Decimal) -> Decimal | None:
-    return above / below if below else None
+def _joined(text: str, places: Sequence[int], connectors: Sequence[re.Pattern[str]], decimal_comma: bool, *, over_units: bool = False) -> re.Match[str] | None:
+    """The number that follows one of `connectors` at one of `places`, at once or, with `over_units`, after a few words."""
+    for place in places:
+        for connector in connectors:
+            if mark := connector.match(text, place):
+                reaches_over = over_units or mark[0].strip() in _SUM_MARKS
+                starts = after_units(text, mark.end()) if reaches_over else [mark.end()]
+                if number_there := next(filter(None, (number_at(text, start, decimal_comma) for start in starts)), None):
+                    return number_there
+    return None
 
 
-def _spelled_fraction(found: re.Match[str]) -> str:
-    """`½` as `1/2`, set off from a digit before it, so that `1½` is `1 1/2`."""
-    fraction = unicodedata.normalize("NFKC", found["vulgar"]) if found["vulgar"] else f"{found['above']}/{found['below']}"
-    return fraction if found["whole"] is None else f" {fraction}"
+def _bracketed(text: str, place: int, decimal_comma: bool) -> re.Match[str] | None:
+    """The number in a bracket that stands right behind another, as a factor does: `2(3 + 4) = 14`."""
+    return number_at(text, place, decimal_comma) if text.startswith("(", place) else None
 
 
-def canonical(value: Decimal) -> str:
-    """One spelling a value: no exponent, no trailing zeros, no negative zero."""
-    return format(value.normalize() if value else Decimal(0), "f")
-
-
-def _value(body: str, decimal_comma: bool) -> Decimal | None:
-    """A run of digits and separators, without sign; None if the separators make no sense together."""
-    digits = "".join(str(int(mark)) if mark.isdecimal() else "'" if mark in f"'’ {_NARROW}" else mark for mark in body)
-    decimal, groups = _marks(digits, decimal_comma)
-    whole, _, fraction = digits.partition(decimal) if decimal else (digits, "", "")
-    if groups:
-        parts = whole.split(groups)
-        if not _grouped(parts):
-            return None
-        whole = "".join(parts)
-    readable = (whole.isdecimal() or not whole) and (fraction.isdecimal() or not decimal)
-    return Decimal(f"{whole or '0'}.{fraction or '0'}") if readable else None
-
-
-def _marks(digits: str, decimal_comma: bool) -> tuple[str, str]:
-    """Which mark is the decimal one and which groups digits; empty where there is none."""
-    spaced = "'" if "'" in digits else ""
-    marks = [mark for mark in ".," if mark in digits]
-    if len(marks) == 2:
-        last = max(marks, key=digits.rfind)
-        return last, "," if last == "." else "."
-    if not marks:
-        return "", spaced
-    parts = digits.split(marks[0])
-    if _grouped(parts) and (marks[0] == "," or decimal_comma or len(parts) > 2):
-        return "", marks[0]
-    return marks[0], spaced
-
-
-def _grouped(parts: list[str]) -> bool:
-    """Whether the parts are groups of thousands, in threes or, as in India, in twos before the last three."""
-    head, *middle, last = parts if len(parts) > 1 else [*parts, ""]
-    if not all(part.isdecimal() for part in (head, *middle)) or head.startswith("0") or not (len(last) == 3 and last.isdecimal()):
-        return len(parts) == 1
-    return (len(head) <= 3 and all(len(part) == 3 for part in middle)) or (len(head) <= 2 and bool(middle) and all(len(part) == 2 for part in middle))
+def _is_list(text: str, place: int, decimal_comma: bool) -> bool:
+    """Whether further numbers follow after commas, the last of them after `and` or `or`: `5, 6 and 7`."""
+    last, items = place, 0
+    while (comma := _COMMA.match(text, place)) and (found := number_at(text, comma.end(), decimal_comma)):
+        last, items = found.end(), items + 1
+        place = after_units(text, last)[-1]
+    return items > 0 and _joined(text, after_units(text, last), (AND, OR), decimal_comma) is not None

@@ -31,7 +31,17 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, concluded_letter, first_line, first_sentence, leading_letter, phrase_pattern, starts_with_number
+from openflan.evaluation.extract import (
+    after_last_phrase,
+    concluded_letter,
+    cut_at_next_question,
+    first_line,
+    first_sentence,
+    labelled_letter,
+    phrase_pattern,
+    starts_with_number,
+    without_leading_labels,
+)
 from openflan.evaluation.metrics import METRICS, Metric
 from openflan.evaluation.numbers import canonical, number
 from openflan.evaluation.own_rows import OwnRow, own_rows
@@ -145,13 +155,19 @@ def _extract(own: OwnBenchmark, mode: str, task: str, generation: str) -> str | 
     text = generation
     for mark in own.stop:
         text = text.partition(mark)[0]
+    if own.question_labels:
+        text = cut_at_next_question(text, own.question_labels)
     phrases = tuple(phrase_pattern(phrase) for phrase in own.answer_phrases)
     kind = "letter" if own.metric == "letter" else "number" if own.metric == "numeric" else own.extraction
     if kind == "letter":
-        return concluded_letter(text, phrases, LETTERS) if mode == "cot" else leading_letter(text, LETTERS) or concluded_letter(text, phrases, LETTERS)
+        return (
+            concluded_letter(text, phrases, LETTERS)
+            if mode == "cot"
+            else labelled_letter(text, LETTERS, own.answer_labels) or concluded_letter(text, phrases, LETTERS)
+        )
     found = after_last_phrase(text, phrases)
     if found is None and mode == "direct":
-        found = text
+        found = without_leading_labels(text, own.answer_labels)
     if found is None or not found.strip():
         return None
     if kind == "number":

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,14 @@ from typing import Any
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Target
-from openflan.evaluation.local_files import text_of
+from openflan.evaluation.local_files import csv_rows, is_file
 from openflan.evaluation.own_schema import OwnBenchmark
+from openflan.json_files import json_lines
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SEPARATOR = "|"
+_EXACT_BELOW = 2.0**53
+_MOST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class OwnRow:
 
 def own_rows(path: Path, own: OwnBenchmark) -> list[OwnRow]:
     """All rows of a file; raises InputError for a file that is absent, empty or of another kind, and for a row that lacks its target or options."""
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path}: no such file, named in the benchmark {own.name}")
     readers = {".jsonl": _json_lines, ".csv": _csv}
     if path.suffix not in readers:
@@ -43,27 +45,21 @@ def own_rows(path: Path, own: OwnBenchmark) -> list[OwnRow]:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in enumerate(text_of(path).removeprefix("\ufeff").split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}:{number} is not JSON ({error.msg}): expected one object a line") from error
+    for place, record in json_lines(path):
         if not isinstance(record, dict):
-            raise InputError(f"{path}:{number} holds a {type(record).__name__}, expected an object")
-        yield f"{path}:{number}", record
+            raise InputError(f"{place} holds a {type(record).__name__}, expected an object")
+        yield place, record
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    reader = csv.reader(io.StringIO(text_of(path).removeprefix("\ufeff"), newline=""))
-    header = next(reader, [])
+    rows = csv_rows(path)
+    _, header = next(rows, (0, []))
     if len(set(header)) < len(header):
         raise InputError(f"{path}: its header names a column twice: {', '.join(header)}")
-    for cells in reader:
+    for line, cells in rows:
         if not cells:
             continue
-        place = f"{path}:{reader.line_num}"
+        place = f"{path}:{line}"
         if len(cells) != len(header):
             raise InputError(f"{place}: {len(cells)} columns, and the header has {len(header)}: quote fields that hold commas")
         yield place, dict(zip(header, cells, strict=True))
@@ -75,6 +71,9 @@ def _row(place: str, record: Mapping[str, Any], own: OwnBenchmark) -> OwnRow:
             raise InputError(f"{place}: lacks `{key}`{did_you_mean(key, record) or '; it has ' + ', '.join(record)}")
     options = _options(record[own.options], place) if own.options else ()
     found = record[own.target]
+    for key in (own.target, *([own.options] if own.options else [])):
+        if not all(_is_text_or_number(one) for one in (record[key] if isinstance(record[key], list) else [record[key]])):
+            raise InputError(f"{place}: `{key}` is {_shown(record[key])}: expected a text, a number, or a list of them")
     references = tuple(_text(one) for one in found) if isinstance(found, list) else (_text(found),)
     if not references or not all(one.strip() for one in references):
         raise InputError(f"{place}: `{own.target}` is empty: a question needs an answer")
@@ -102,4 +101,17 @@ def _letter(target: str, options: tuple[str, ...], place: str) -> str:
 
 
 def _text(value: Any) -> str:
+    """A value as it is shown; a whole number with a decimal point, as tables write it beside missing ones, without."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_BELOW:
+        return str(int(value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_text_or_number(value: Any) -> bool:
+    """Whether it can be an answer: no object, no list within a list, no NaN, nothing that is missing."""
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

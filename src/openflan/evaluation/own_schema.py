@@ -13,6 +13,13 @@ from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.local_files import text_of
 from openflan.templates.pattern import Pattern
 
+_ENGLISH_LABELS = ("Answer:", "The answer:", "The correct answer:", "Correct answer:", "The final answer:", "Final answer:")
+_LONGEST_LABEL = 40
+
+
+def _is_label(text: str) -> bool:
+    return text.endswith((":", "：")) and "\n" not in text and 1 < len(text) <= _LONGEST_LABEL
+
 
 class OwnBenchmark(BaseModel):
     """The keys of the file; unknown ones are refused."""
@@ -49,6 +56,18 @@ class OwnBenchmark(BaseModel):
         if not all(texts):
             raise ValueError("holds an empty text, which stands everywhere")
         return texts
+
+    @property
+    def question_labels(self) -> tuple[str, ...]:
+        """What the prompt begins with, if that is a label (`Q:`): where it stands in an answer, a next question begins."""
+        start = Pattern.parse(self.prompt).literals[0].strip()
+        return (start,) if _is_label(start) else ()
+
+    @property
+    def answer_labels(self) -> tuple[str, ...]:
+        """The last line of the prompt, if it is a label (`A:`), and the English ones: models write them again before the answer."""
+        last = Pattern.parse(self.prompt).literals[-1].strip().rpartition("\n")[2].strip()
+        return (*((last,) if _is_label(last) else ()), *_ENGLISH_LABELS)
 
     @property
     def conclusion(self) -> str:

@@ -47,7 +47,8 @@ def task_benchmark(
     limit: int | None = None,
     metrics: Mapping[str, str] | None = None,
 ) -> Benchmark:
-    """The first `limit` rows of each task, zero-shot or with `shots` exemplars drawn from its other rows.
+    """The first `limit` rows of each task, zero-shot or with `shots` exemplars drawn from its other rows, fewer where it
+    has too few others; none asks what the question asks, and each example counts its own.
 
     `metrics` (by task: accuracy, exact_match, rouge_l, numeric, squad) replaces the choice made by `metric_of`. Raises InputError for mode `cot` on a
     task without rationales, and as `held_out_benchmark` does.
@@ -57,14 +58,12 @@ def task_benchmark(
     for name, task in tasks.items():
         if mode == "cot" and "rationale" not in task.fields:
             raise InputError(f"{name} has no rationales, so none can be shown or asked for: use `--mode direct`")
-        if shots and len(task.rows) <= shots:
-            raise InputError(f"{name} has {len(task.rows)} rows: too few for {shots} exemplars beside the question")
     renderers = {name: Renderer(task, wordings_for(name, task.fields, packaged_wordings())) for name, task in tasks.items()}
 
     style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
 
     def render(task: Task, index: int, room: Room | None = None) -> Rendered:
-        return renderers[task.name].render(index, style, SEED, index, shots=shots or None, room=room)
+        return renderers[task.name].render(index, style, SEED, index, shots=shots or None, room=room, unlike=True)
 
     def fewer(task: Task, index: int, count: int) -> str:
         rendered = render(task, index)

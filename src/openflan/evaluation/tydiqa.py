@@ -8,7 +8,6 @@ result lists the language under `exemplar_from_dev`. Rationales are not publishe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,16 +16,21 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_line
-from openflan.evaluation.local_files import locate, text_of
+from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_line, without_leading_labels
+from openflan.evaluation.local_files import locate
 from openflan.evaluation.metrics import squad_exact, squad_f1
 from openflan.evaluation.tydiqa_languages import TYDIQA_AVERAGED, TYDIQA_LANGUAGES
+from openflan.json_files import read_json_file
 
 SHOTS = 1
+_SHOWN = 200
 TRIGGER = "Let's think step by step."
 MARKERS = ("Passage:", "Question:")
 STOP = tuple(f"\n{marker}" for marker in MARKERS)
 ANSWER_PHRASES = (r"\banswer\s+is\b\s*:?",)
+
+LABELS = ("Answer:", "A:")
+"""What the prompt ends with, and models write again before a direct answer."""
 
 MAX_TOKENS = {"direct": 192, "cot": 512}
 """In every language 99 % of the answers have at most 185 tokens under T5's vocabulary, which spells Finnish in small pieces."""
@@ -94,15 +98,19 @@ def _examples(data: Path | None, mode: str, shots: int, language: str) -> Sequen
 
 def read_squad(path: Path) -> list[Asked]:
     """The questions of a file in SQuAD 1.1's layout, in its order; raises InputError if it has another one or no question."""
+    document = read_json_file(path)
     try:
-        passages = [passage for article in json.loads(text_of(path))["data"] for passage in article["paragraphs"]]
+        passages = [passage for article in document["data"] for passage in article["paragraphs"]]
         places = {passage["context"]: place for place, passage in reversed(list(enumerate(passages)))}
         rows = [
             Asked(asked["id"], passage["context"], asked["question"], tuple(answer["text"] for answer in asked["answers"]), str(places[passage["context"]]))
             for passage in passages
             for asked in passage["qas"]
         ]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        for row in rows:
+            if not all(isinstance(text, str) for text in (row.id, row.passage, row.question, *row.answers)):
+                raise TypeError(f"question {row.id!r} holds what is no text"[:_SHOWN])
+    except (KeyError, TypeError) as error:
         expected = '{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text"}]}]}]}]}'
         raise InputError(f"{path} has not the layout of SQuAD 1.1 ({error!r}): expected {expected}") from error
     if not rows:
@@ -118,7 +126,7 @@ def _block(row: Asked) -> str:
 
 
 def _extract_direct(task: str, generation: str) -> str | None:
-    return first_line(cut_at_next_question(generation, MARKERS))
+    return first_line(without_leading_labels(cut_at_next_question(generation, MARKERS), LABELS))
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -25,6 +27,7 @@ from urllib.request import Request as Call
 
 from openflan.errors import InputError, SetupError
 from openflan.inference.protocol import Completion, Finish, Request
+from openflan.json_files import parse_json
 from openflan.randomness import combine
 
 KEYS = ("OPENFLAN_API_KEY", "OPENAI_API_KEY")
@@ -36,6 +39,12 @@ _TOO_LONG = ("context length", "context window", "context size", "maximum contex
 _LONGEST_WAIT = 60.0
 _SHOWN = 300
 _SEEDS = 1 << 31
+_MOST_BYTES = 64 << 20
+_MOST_OF_AN_ERROR = 1 << 16
+_PART = 1 << 16
+_PLAIN = re.compile(r"[!-~]+")
+_HALF_CHARACTER = re.compile(r"(?P<escaped>\\\\)|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+"""In JSON, from the left: an escaped backslash, a pair that makes one character, or half of one."""
 
 
 def is_address(model: str) -> bool:
@@ -63,9 +72,13 @@ class HttpEngine:
 
     def __post_init__(self) -> None:
         """Raises InputError for an address or a number that cannot be meant."""
-        parts = urlsplit(self.address)
-        if not is_address(self.address) or not parts.hostname:
-            raise InputError(f"{self.address}: expected the address of a server, such as http://localhost:8000/v1")
+        try:
+            parts = urlsplit(self.address)
+            parts.port  # noqa: B018 - raises ValueError if it is none
+        except ValueError as error:
+            raise InputError(f"{self.address!r}: no address of a server ({error}); expected one such as http://localhost:8000/v1") from None
+        if not is_address(self.address) or not parts.hostname or not _PLAIN.fullmatch(self.address):
+            raise InputError(f"{self.address!r}: expected the address of a server, such as http://localhost:8000/v1")
         if parts.username or parts.password:
             raise InputError(f"{parts.scheme}://...@{parts.hostname}: no user or password in the address; set {KEYS[0]} in the environment")
         if not self.model:
@@ -121,6 +134,9 @@ class HttpEngine:
         """The answer as JSON, after as many attempts as it takes."""
         url = f"{self.address.rstrip('/')}/{path}"
         key = next((value for name in KEYS if (value := os.environ.get(name))), "")
+        if key and not _PLAIN.fullmatch(key):
+            name = next(name for name in KEYS if os.environ.get(name))
+            raise SetupError(f"{name}: the key holds a line break, a blank or another character that no key has; set it again without")
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         opener = build_opener(_Stay)
         reason = ""
@@ -132,15 +148,17 @@ class HttpEngine:
                 return _call(opener, call, self.seconds)
             except HTTPError as error:
                 with error:
-                    said = _without(key, " ".join(error.read().decode("utf-8", "replace").split()))
+                    said = _without(key, " ".join(error.read(_MOST_OF_AN_ERROR).decode("utf-8", "replace").split()))
                 reason = f"{error.code} {said[:_SHOWN]}"
                 if error.code not in _AGAIN:
                     raise self._refusal(error.code, said, url) from None
                 pause = _asked_wait(error.headers.get("Retry-After"), pause)
             except (URLError, HTTPException, OSError) as error:
                 reason = _without(key, str(getattr(error, "reason", error)) or type(error).__name__)
+            except InputError as error:
+                reason = str(error)
             except ValueError:
-                reason = "an answer that is not JSON"
+                reason = "an answer that is not HTTP"
             if attempt + 1 < self.attempts:
                 self.sleep(pause)
         raise SetupError(f"{url}: no answer after {self.attempts} attempts ({reason}): is the server up? The same command goes on where this one stopped")
@@ -184,16 +202,32 @@ class _Pace:
 
 
 def _call(opener: OpenerDirector, call: Call, seconds: float) -> Any:
+    """The answer's value. `seconds` is the time for the whole of it: a server that sends a byte now and then would pass a limit for each read."""
+    end = time.monotonic() + seconds
+    content = bytearray()
     with opener.open(call, timeout=seconds) as answer:
-        return json.loads(answer.read())
+        while part := answer.read1(_PART):
+            content += part
+            if len(content) > _MOST_BYTES:
+                raise SetupError(f"{call.full_url}: an answer of more than {_MOST_BYTES >> 20} MiB: is this a server that speaks OpenAI's protocol?")
+            if time.monotonic() > end:
+                raise TimeoutError(f"no whole answer within {seconds:g} seconds")
+    return parse_json(_whole_characters(bytes(content)), "an answer")
+
+
+def _whole_characters(content: bytes) -> str:
+    """The answer as text; half characters, which servers send that cut between tokens, become U+FFFD as in any decoder."""
+    text = content.decode("utf-8", "replace")
+    return _HALF_CHARACTER.sub(lambda found: found[0] if found["pair"] or found["escaped"] else "\\ufffd", text) if "\\u" in text else text
 
 
 def _asked_wait(header: str | None, otherwise: float) -> float:
     """The seconds a server asks to wait, if it says so in seconds."""
     try:
-        return min(max(float(header or ""), 0.0), _LONGEST_WAIT)
+        asked = float(header or "")
     except ValueError:
         return otherwise
+    return min(max(asked, 0.0), _LONGEST_WAIT) if not math.isnan(asked) else otherwise
 
 
 def _without(key: str, text: str) -> str:
@@ -204,11 +238,14 @@ def _read(found: Any, request: Request, sample: int, address: str) -> Completion
     try:
         choice = found["choices"][0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
-        tokens = (found.get("usage") or {}).get("completion_tokens", 0)
+        if text is not None and not isinstance(text, str):
+            raise TypeError("its text is none")
+        counted = (found.get("usage") or {}).get("completion_tokens", 0)
+        tokens = counted if isinstance(counted, int) and 0 <= counted < _SEEDS else 0
         finish: Finish = "length" if choice.get("finish_reason") == "length" else "eos"
         cut = min((place for mark in request.stop if (place := (text or "").find(mark)) >= 0), default=None)
         if cut is not None:
-            return Completion(text[:cut], int(tokens), "stop", sample)
-        return Completion(text or "", int(tokens), finish, sample)
+            return Completion((text or "")[:cut], tokens, "stop", sample)
+        return Completion(text or "", tokens, finish, sample)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise SetupError(f"{address}: an answer without a completion ({error!r}): is this a server that speaks OpenAI's protocol?") from None
+        raise SetupError(f"{address}: an answer without a completion ({repr(error)[:_SHOWN]}): is this a server that speaks OpenAI's protocol?") from None

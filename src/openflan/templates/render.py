@@ -95,10 +95,11 @@ class Renderer:
 
         self._choices = choices
 
-    def render(self, row: int, style: Style, seed: int, position: int, *, shots: int | None = None, room: Room | None = None) -> Rendered:
+    def render(self, row: int, style: Style, seed: int, position: int, *, shots: int | None = None, room: Room | None = None, unlike: bool = False) -> Rendered:
         """The example of `row` that stands at `position` of a run with `seed`.
 
-        `shots`: number of exemplars, drawn from SHOTS if None. `room`: exemplars are dropped from the end until the rest fits.
+        `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows. `unlike` leaves those out whose inputs are the
+        example's own, as evaluation needs; training keeps them. `room`: exemplars are dropped from the end until the rest fits.
         Wordings that name a field which the row lacks are no choice for it, and rows that lack such a field are no exemplars. Raises InputError naming
         task and row if the answer is not among the row's options, and if no wording can show the row.
         """
@@ -117,7 +118,11 @@ class Renderer:
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
         once = shown.instruction == "top"
         values = self._values(row, wording, PLAIN_OPTIONS)
-        final = _asked(values, wording, frame, once).rstrip(" ")
+        asked = _asked(values, wording, frame, once)
+        final = asked.rstrip(" ")
+        if unlike:
+            # Rows may repeat a question: shown with its answer, it would give that away.
+            exemplars = [index for index in exemplars if _asked(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
         inputs, kept = _fitting(top, texts, final, frame.separator, room)
