@@ -1,6 +1,6 @@
 """What may differ when a run goes on: nothing that shapes it, unless that is allowed.
 
-A run is the recipe, the rows, the wordings and the tokenizer that it began with; going on with others gives a model that no recipe describes. So a
+A run is the recipe, the rows, the wordings, the tokenizer and the marks that it began with; going on with others gives a model that no recipe describes. So a
 difference is refused, with its keys. Where it is allowed, the run goes on from its newest checkpoint under what is new, and `provenance.json` keeps a
 list of what changed after which step: the price is that the run can no longer be repeated by its recipe alone.
 """
@@ -56,7 +56,10 @@ def changed_data(found: Mapping[str, Any], run: Run, allowed: bool) -> list[str]
         return []
     names = sorted(before["data"].keys() | found["data"].keys())
     changed = [f"the rows or wordings of {name}" for name in names if before["data"].get(name) != found["data"].get(name)]
-    changed += ["the tokenizer"] if before["tokenizer"] != found["tokenizer"] else []
+    if before["tokenizer"] != found["tokenizer"]:
+        changed.append("the tokenizer, its special tokens or its chat template")
+    elif before.get("marks", found.get("marks")) != found.get("marks"):
+        changed.append("what the chat template writes around a text (does it write today's date?)")
     if changed and not allowed:
         raise InputError(
             f"{run.folder}: changed since the run began: {', '.join(changed[:5])}; restore what was there, start anew with --restart, "
