@@ -56,10 +56,11 @@ def changed_data(found: Mapping[str, Any], run: Run, allowed: bool) -> list[str]
         return []
     names = sorted(before["data"].keys() | found["data"].keys())
     changed = [f"the rows or wordings of {name}" for name in names if before["data"].get(name) != found["data"].get(name)]
-    if before["tokenizer"] != found["tokenizer"]:
-        changed.append("the tokenizer, its special tokens or its chat template")
-    elif before.get("marks", found.get("marks")) != found.get("marks"):
-        changed.append("what the chat template writes around a text (does it write today's date?)")
+    changed += ["the tokenizer"] if before["tokenizer"] != found["tokenizer"] else []
+    template, marks = (name in before and before[name] != found.get(name) for name in ("chat_template", "marks"))
+    changed += ["the chat template"] if template else []
+    if marks and not changed:
+        changed.append("what the chat template writes around a text (today's date?)")
     if changed and not allowed:
         raise InputError(
             f"{run.folder}: changed since the run began: {', '.join(changed[:5])}; restore what was there, start anew with --restart, "

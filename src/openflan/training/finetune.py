@@ -37,7 +37,7 @@ from openflan.training.checkpoints import save_model
 from openflan.training.lean import load_on_main
 from openflan.training.ledger import ledger, losses
 from openflan.training.loop import Evaluate, Watch, train
-from openflan.training.prepare import check_layout, fingerprints, marks_as_values, parts_of, plan_of, prepare, tokenizer_hash
+from openflan.training.prepare import check_layout, fingerprints, marks_as_values, parts_of, plan_of, prepare, template_hash, tokenizer_hash
 from openflan.training.world import World, join_world
 
 
@@ -68,7 +68,8 @@ def finetune(
     tokenizer = load_tokenizer(recipe.model)
     layout = recipe.packing.layout
     check_layout(recipe, joint=not seq2seq_by_config(recipe.model))
-    found = provenance(fingerprints(recipe, tasks), tokenizer_hash(tokenizer, layout), marks_as_values(marks_of(tokenizer, layout)))
+    found = provenance(fingerprints(recipe, tasks), tokenizer_hash(tokenizer))
+    found |= {"chat_template": template_hash(tokenizer, layout), "marks": marks_as_values(marks_of(tokenizer, layout))}
     changes += changed_data(found, run, allow_changes)
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), world)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
@@ -198,8 +199,8 @@ def check_context(recipe: AnyRecipe, model: Any) -> None:
         )
 
 
-def provenance(data: Mapping[str, str], tokenizer: str, marks: Mapping[str, list[int]] | None = None) -> dict[str, Any]:
-    """What made a run: versions, hashes of its data by name and of its tokenizer, and the ids that stand around its texts."""
+def provenance(data: Mapping[str, str], tokenizer: str) -> dict[str, Any]:
+    """What made a run: versions, and hashes of its data by name and of its tokenizer."""
     return {
         "openflan": openflan.__version__,
         "python": platform.python_version(),
@@ -207,4 +208,4 @@ def provenance(data: Mapping[str, str], tokenizer: str, marks: Mapping[str, list
         "transformers": transformers.__version__,
         "data": dict(data),
         "tokenizer": tokenizer,
-    } | ({} if marks is None else {"marks": dict(marks)})
+    }

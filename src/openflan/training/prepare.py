@@ -72,10 +72,12 @@ def parts_of(recipe: Recipe, tasks: Mapping[str, Task], encoder: Encoder, tokeni
         # Where rows lie does not matter; what they are is hashed below.
         del submixture["data"]
     rows = {f"data of {name}": digest for name, digest in (data or fingerprints(recipe, tasks)).items()}
-    tokens = {"openflan": openflan.__version__, "seed": recipe.seed, "tokenizer": tokenizer_hash(tokenizer, recipe.packing.layout), **rows}
+    tokens = {"openflan": openflan.__version__, "seed": recipe.seed, "tokenizer": tokenizer_hash(tokenizer), **rows}
     tokens |= {f"mixture.{name}": value for name, value in mixture.items()}
     tokens |= {"exemplars' room, set by packing.inputs": _room(recipe, encoder).tokens, "layout of blocks": [LAYOUT.window, LAYOUT.windows]}
     packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
+    if template := template_hash(tokenizer, recipe.packing.layout):
+        packing["chat template"] = template
     return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": marks_as_values(encoder.marks)})
 
 
@@ -93,14 +95,21 @@ def marks_as_values(marks: Marks) -> dict[str, list[int]]:
     return {name: list(ids) for name, ids in asdict(marks).items()}
 
 
-def tokenizer_hash(tokenizer: Any, layout: Layout = "paper") -> str:
-    """Of all that a tokenizer does with texts: its vocabulary, its special tokens and, for the layout that reads it, its chat template."""
+def template_hash(tokenizer: Any, layout: Layout) -> str | None:
+    """Of the chat template; None for a layout that does not read it."""
+    if layout != "chat":
+        return None
+    text = json.dumps(tokenizer.chat_template, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def tokenizer_hash(tokenizer: Any) -> str:
+    """Of all that a tokenizer does with texts: its vocabulary and its special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     # How texts are padded and cut is set by every call, and touches no token here.
     told = json.loads(backend.to_str()) | {"padding": None, "truncation": None} if backend is not None else tokenizer.get_vocab()
     roles = {role: str(token) for role, token in tokenizer.special_tokens_map.items()}
-    template = tokenizer.chat_template if layout == "chat" else None
-    text = json.dumps([told, roles, control_tokens(tokenizer), template], sort_keys=True, ensure_ascii=False)
+    text = json.dumps([told, roles, control_tokens(tokenizer)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
