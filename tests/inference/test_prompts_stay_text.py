@@ -54,6 +54,6 @@ def test_a_prompt_that_ends_in_an_end_of_sequence_is_not_that_end(engines: dict[
 
 
 def test_a_folder_on_disk_is_read_alike(tmp_path: Path) -> None:
-    engine = HuggingFaceEngine.load(tiny_models.t5(tmp_path))
+    engine = HuggingFaceEngine.load(tiny_models.t5(tmp_path), context=16)
     assert engine.fits("a" * 15, 1)
     assert not engine.fits("</s>" * 4, 1)

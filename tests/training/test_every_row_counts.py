@@ -143,7 +143,10 @@ def _templated(place: Path, template: str) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": template}))
 
 
-TEMPLATE = "{% for message in messages %}MARK {{ message['content'] }} </s> {% endfor %}"
+TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}MARK {{ message['content'] }} c "
+    "{% else %}{{ message['content'] }} </s>{% endif %}{% endfor %}"
+)
 DATED = TEMPLATE.replace("MARK", "{{ 'abcdefgh'[(strftime_now('%d') | int) % 8] }}")
 
 
