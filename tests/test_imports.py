@@ -33,8 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "objectives": FOUNDATION | {"packing"},
     "models": FOUNDATION | {"recipe", "packing", "run"},
     "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run"},
-    # Samples are drawn, hence the foundation's randomness.
-    "inference": FOUNDATION | {"models"},
+    # Samples are drawn, hence the foundation's randomness. A prompt becomes ids by the same rule as what is trained on.
+    "inference": FOUNDATION | {"models", "packing.text_ids"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
     "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run", "lock"},
     # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none of their business.

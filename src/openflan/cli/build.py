@@ -11,6 +11,7 @@ import typer
 from openflan.cli.output import Bar, next_command, print_json
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.build import Shard, Summary, build
+from openflan.packing.losses import losses_line
 from openflan.packing.plan import WINDOW
 from openflan.recipe.load import load_recipe
 from openflan.recipe.schema import Recipe
@@ -67,7 +68,7 @@ def _build(recipe: Recipe, folder: Path, examples: int | None, workers: int, sha
     else:
         windows = -(-examples // WINDOW)
     with Bar("build", "window") as bar:
-        return build(
+        done = build(
             folder,
             stream,
             encoder,
@@ -80,3 +81,8 @@ def _build(recipe: Recipe, folder: Path, examples: int | None, workers: int, sha
             notice=lambda text: typer.echo(text, err=True),
             progress=bar.show,
         )
+    if shard.index == 0:
+        first = plan_of(stream, encoder, parts, folder).window(0)
+        if line := losses_line(first.counts(), first.longest(), encoder.limits):
+            typer.echo(f"build: {line}", err=True)
+    return done

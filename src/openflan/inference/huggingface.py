@@ -18,6 +18,7 @@ from openflan.errors import InputError, did_you_mean
 from openflan.inference.limits import Way, batch_tokens_of, context_of, end_of_sequence, evaluating, way_of, within_window
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
 from openflan.models.folder import Separator, layout_of, model_folder, separator_of
+from openflan.packing.text_ids import TextIds
 
 if TYPE_CHECKING:
     from openflan.inference.batching import Prompt
@@ -26,7 +27,7 @@ DTYPES = ("float32", "bfloat16")
 FLOAT32_PARAMETERS = 1_500_000_000
 """The largest model that is computed in float32 unless a dtype is named: those that are called "1B" have up to 1.5 billion parameters."""
 
-_ENGINE = "openflan decoding 1"
+_ENGINE = "openflan decoding 2"
 _MOST_ROWS = {"cpu": 64, "cuda": 512}
 _TOGETHER = {"cpu": 1, "cuda": 32}
 """Prompts read at once: on a CPU one is a matrix large enough."""
@@ -41,11 +42,13 @@ class HuggingFaceEngine:
     """A loaded seq2seq or causal model.
 
     `context` is the most tokens of a prompt (seq2seq) or of prompt and generation together (causal). `separator` is what follows a causal prompt.
-    With `chat` a prompt is a user's message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another (prefix-LM).
+    `text` turns what users write into ids, in which control tokens spelt there stay text; `encode` does so for a whole prompt. With `chat` a prompt is a
+    user's message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another (prefix-LM).
     """
 
     model: Any
     tokenizer: Any
+    text: TextIds
     encode: Callable[[str], list[int]]
     fingerprint: str
     context: int
@@ -146,10 +149,12 @@ class HuggingFaceEngine:
 
             more = {"chat": chat, "prefix attention": prefix}
             fingerprint = model_fingerprint(model, _ENGINE, f"context {used}", f"separator {separator}", *(name for name, so in more.items() if so))
+        text = TextIds(tokenizer)
         return cls(
             model=model,
             tokenizer=tokenizer,
-            encode=encode or (lambda text: list(tokenizer(text, verbose=False)["input_ids"])),
+            text=text,
+            encode=encode or text.marked,
             fingerprint=fingerprint,
             context=used,
             separator=separator,
@@ -173,8 +178,7 @@ class HuggingFaceEngine:
     def ids(self, prompt: str) -> list[int]:
         """The ids the model is given: T5's inputs and the paper's causal inputs end in the end of sequence, exactly once."""
         if self.chat:
-            message = self.tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False)
-            return list(self.tokenizer(message, add_special_tokens=False, verbose=False)["input_ids"])
+            return self.text.chat([{"role": "user", "content": prompt}], add_generation_prompt=True)
         ids = self.encode(prompt)
         if (self.seq2seq or self.separator == "eos") and (not ids or ids[-1] not in self.eos):
             ids = [*ids, self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else min(self.eos)]
@@ -189,7 +193,7 @@ class HuggingFaceEngine:
         Raises InputError for an option without a token.
         """
         if self.seq2seq or self.separator == "eos" or self.chat:
-            ids = list(self.tokenizer(option.lstrip(), add_special_tokens=False, verbose=False)["input_ids"])
+            ids = self.text.batch([option.lstrip()])[0]
         else:
             ids = self.encode(prompt + option)[len(self.ids(prompt)) :]
         if not ids:

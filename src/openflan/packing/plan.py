@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from openflan.errors import InputError
 from openflan.packing.encode import REASONS, Encoded, Encoder, Fit, Limits
+from openflan.packing.losses import remedy
 from openflan.packing.pack import Packed, pack_windows
 from openflan.packing.tokens import Examples, Tokens, tokens_at
 from openflan.templates.render import Rendered
@@ -74,6 +75,11 @@ class Window:
 
     def example(self, number: int) -> Rendered:
         return self._rendered[number] if self._rendered else self._examples[self.first + number]
+
+    def longest(self) -> tuple[int, int]:
+        """The most input and target tokens of its examples, marks included and nothing cut."""
+        inputs, targets = self.tokens.lengths_N2.max(axis=0).tolist()
+        return inputs + self._encoder.marks.inputs, targets + len(self._encoder.marks.after)
 
     def counts(self) -> Counter[str]:
         """Examples seen, and how many were truncated, dropped (by reason) or lost exemplars."""
@@ -251,9 +257,10 @@ def packed_windows(fits: Sequence[Fit], limits: Limits) -> list[Packed]:
     kept, lengths = [fit.kept for fit in fits], []
     for fit, numbers in zip(fits, kept, strict=True):
         if not len(numbers):
+            longest = (int(fit.lengths_N2[:, 0].max()), int(fit.lengths_N2[:, 1].max()))
             raise InputError(
-                f"none of {len(fit.dropped_N):,} examples fits {limits.inputs:,} input and {limits.targets:,} target tokens; "
-                "raise `packing.inputs` or `packing.targets`"
+                f"none of {len(fit.dropped_N):,} examples fits {limits.inputs:,} input and {limits.targets:,} target tokens "
+                f"(`packing.inputs`, `packing.targets`): the longest have {longest[0]:,} and {longest[1]:,}; set {remedy(longest, limits)}"
             )
         lengths_N2 = fit.lengths_N2[numbers]
         lengths.append(np.stack([lengths_N2.sum(axis=1), np.zeros(len(numbers), dtype=np.int64)], axis=1) if limits.joint else lengths_N2)

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.errors import InputError
+from openflan.packing.text_ids import TextIds
 from openflan.templates.render import Rendered, Room
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
@@ -79,27 +79,18 @@ _CHUNK = 128
 
 
 class Tokenize:
-    """A Hugging Face tokenizer without marks, padding or truncation, by its fastest call."""
+    """A Hugging Face tokenizer without marks, padding or truncation, by its fastest call; texts stay text (`text_ids`)."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer, ids = tokenizer, len(tokenizer)
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        if backend is not None:
-            # A copy: the settings of the caller's own tokenizer stay as they are.
-            backend = type(backend).from_str(backend.to_str())
-            backend.no_padding()
-            backend.no_truncation()
-            # A vocabulary may leave ids out, and so have higher ones than it has tokens.
-            ids = max(ids, 1 + max(backend.get_vocab().values(), default=0))
-        self._backend = backend
-        self.dtype: type[np.uint16] | type[np.uint32] = np.uint16 if ids <= 1 << 16 else np.uint32
+        self.text = TextIds(tokenizer)
+        self.dtype: type[np.uint16] | type[np.uint32] = np.uint16 if self.text.highest <= 1 << 16 else np.uint32
 
     def __call__(self, texts: Sequence[str]) -> tuple[Ids, NDArray[np.int64]]:
         """The ids of all texts, one after the other, and how many each has (texts,)."""
         chunks, lengths = [np.empty(0, dtype=self.dtype)], []
         # In chunks, so that encodings are read and dropped while they are still in the processor's cache.
         for first in range(0, len(texts), _CHUNK):
-            ids = self._lists(texts[first : first + _CHUNK])
+            ids = self.text.batch(texts[first : first + _CHUNK])
             lengths += [len(one) for one in ids]
             chunks.append(np.fromiter(chain.from_iterable(ids), dtype=self.dtype, count=sum(lengths[first:])))
         return np.concatenate(chunks), np.array(lengths, dtype=np.int64)
@@ -109,16 +100,8 @@ class Tokenize:
 
         Raises InputError for a tokenizer that does not know the places of its tokens.
         """
-        if self._backend is None:
-            raise InputError("this tokenizer does not tell where its tokens stand in a text; use one that has a tokenizer.json")
-        encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
-        return [np.array(one.ids, dtype=self.dtype) for one in encodings], [one.offsets for one in encodings]
-
-    def _lists(self, texts: Sequence[str]) -> list[list[int]]:
-        if self._backend is None:
-            return list(self._tokenizer(list(texts), add_special_tokens=False)["input_ids"])
-        # Faster than the tokenizer's own call by a third, as it keeps no character offsets.
-        return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+        ids, places = self.text.with_places(texts)
+        return [np.array(one, dtype=self.dtype) for one in ids], places
 
 
 def tokens_of(rendered: Sequence[Rendered], tokenize: Tokenize) -> Tokens:

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from openflan.errors import InputError, SetupError
+from openflan.tasks.digest import file_digest, hashed, joined
 from openflan.tasks.records import Record
 from openflan.tasks.task import LIST_FIELDS
 
@@ -40,7 +41,7 @@ Block: TypeAlias = Any
 @dataclass(frozen=True, slots=True)
 class Part:
     """One file: `lengths` are the rows of its blocks, `block(number, columns)` gives one of them, `batches(columns)` all rows in small pieces;
-    `decoded` if a block is made anew, in memory, each time it is asked for."""
+    `decoded` if a block is made anew, in memory, each time it is asked for; `file` is where all of it lies."""
 
     place: str
     schema: Any
@@ -48,6 +49,7 @@ class Part:
     block: Callable[[int, list[str]], Block]
     batches: Callable[[list[str]], Iterable[Block]]
     decoded: bool = False
+    file: Path | None = None
 
 
 class ColumnRecords:
@@ -80,6 +82,7 @@ class ColumnRecords:
         self._recent: OrderedDict[int, Block] = OrderedDict()
         self._held = 0
         self._most = recent_bytes
+        self._digest: bytes | None = None
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -125,6 +128,21 @@ class ColumnRecords:
         order = self._blocks[self._find(index)[0]][0]
         first = self._starts[next(number for number, (other, _) in enumerate(self._blocks) if other == order)]
         return f"{self._parts[order].place}, row {index - first}"
+
+    def digest(self) -> bytes | None:
+        """Of the files' bytes, of rows that lie in none, and of the columns that are read."""
+        if self._digest is None:
+            self._digest = joined("columns", map(self._digest_of, self._parts))
+        return joined(repr((sorted(self.columns), self._raw)), [self._digest])
+
+    def _digest_of(self, part: Part) -> bytes:
+        if part.file is not None:
+            return file_digest(part.file)
+        found = hashed()
+        for batch in part.batches(self.columns):
+            for record in batch.to_pylist():
+                found.update(repr(record).encode("utf-8", "surrogatepass") + b"\n")
+        return bytes(found.digest())
 
     def _find(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):
@@ -175,8 +193,8 @@ def _damaged(path: Path, kind: str, error: Exception) -> InputError:
     return InputError(f"{path}: cannot be read as {kind}: {_said(error)}; fetch the file again")
 
 
-def table_part(place: str, schema: Any, blocks: Sequence[Block]) -> Part:
-    """A table whose blocks are at hand, memory-mapped or in memory.
+def table_part(place: str, schema: Any, blocks: Sequence[Block], file: Path | None = None) -> Part:
+    """A table whose blocks are at hand, memory-mapped (from the whole of `file`) or in memory.
 
     Reading a block with damaged offsets would end the process, so each is checked when it is first used: one pass over its bytes.
     """
@@ -195,7 +213,7 @@ def table_part(place: str, schema: Any, blocks: Sequence[Block]) -> Part:
             for start in range(0, len(chosen), _AT_A_TIME):
                 yield chosen.slice(start, _AT_A_TIME)
 
-    return Part(place, schema, [len(one) for one in blocks], block, batches)
+    return Part(place, schema, [len(one) for one in blocks], block, batches, file=file)
 
 
 def _parquet(path: Path) -> Part:
@@ -211,7 +229,7 @@ def _parquet(path: Path) -> Part:
         return batches
 
     lengths = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    return Part(str(path), metadata.schema.to_arrow_schema(), lengths, block, batches, decoded=True)
+    return Part(str(path), metadata.schema.to_arrow_schema(), lengths, block, batches, decoded=True, file=path)
 
 
 @lru_cache(maxsize=16)
@@ -232,7 +250,7 @@ def _arrow(path: Path) -> Part:
         mapped.seek(0)
         reader = pyarrow.ipc.open_stream(mapped)
         blocks = list(reader)
-    return table_part(str(path), reader.schema, blocks)
+    return table_part(str(path), reader.schema, blocks, path)
 
 
 def _readable(schema: Any, wanted: frozenset[str] | None) -> list[str]:

@@ -45,6 +45,9 @@ class CotRows:
     def __getitem__(self, index: int) -> Row:
         return dict(zip(FIELDS, self._columns(self._lines[index], index), strict=True))
 
+    def digest(self) -> bytes:
+        return self._lines.digest()
+
     def _columns(self, line: str, index: int) -> list[str]:
         columns = line.split("\t")
         if len(columns) != len(FIELDS):

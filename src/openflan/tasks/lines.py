@@ -14,6 +14,7 @@ import numpy as np
 
 from openflan.errors import InputError
 from openflan.json_files import reading
+from openflan.tasks.digest import hashed
 from openflan.tasks.slices import Slices
 
 GROUP = 16
@@ -37,6 +38,7 @@ class Lines:
         if mark.startswith(_WIDE_MARKS):
             raise InputError(f"{path}: UTF-16, expected UTF-8; convert the file with `iconv -f UTF-16 -t UTF-8`")
         self._begin = len(_BYTE_ORDER_MARK) if mark == _BYTE_ORDER_MARK else 0
+        self._hash = hashed()
         self._length, self._starts = self._scan()
 
     def __len__(self) -> int:
@@ -57,6 +59,10 @@ class Lines:
             for index, line in enumerate(file):
                 yield self._decode(line.removesuffix(b"\n"), index)
 
+    def digest(self) -> bytes:
+        """Of the file's bytes, as they were when it was opened."""
+        return bytes(self._hash.digest())
+
     def place(self, index: int) -> str:
         """`file:line`, counted from 1, for messages."""
         return f"{self.path}:{index + 1}"
@@ -75,7 +81,9 @@ class Lines:
         starts = array("q", [self._begin])
         newlines = 0
         for offset in range(0, self._file.size, _CHUNK):
-            chunk = np.frombuffer(self._file.read(offset, min(offset + _CHUNK, self._file.size)), dtype=np.uint8)
+            read = self._file.read(offset, min(offset + _CHUNK, self._file.size))
+            self._hash.update(read)
+            chunk = np.frombuffer(read, dtype=np.uint8)
             ends = np.flatnonzero(chunk == ord("\n"))
             # The line after the k-th newline has the number k + 1.
             starts.extend((ends[(GROUP - 1 - newlines) % GROUP :: GROUP] + (offset + 1)).tolist())

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError
+from openflan.tasks.digest import file_digest, joined
 from openflan.tasks.natural_instructions_rows import MMLU, folded, is_mmlu
 from openflan.tasks.slices import Slices
 from openflan.tasks.task import Opener, Row, Task, name_of, one_file_each
@@ -48,6 +49,9 @@ class NaturalInstructionsRows:
         instance = json.loads(self._file.read(self._spans[2 * index], self._spans[2 * index + 1]))
         question, outputs = _pair(instance, self._file.path, index)
         return {**self._shared, "question": question, "answer": outputs[0], "references": outputs}
+
+    def digest(self) -> bytes | None:
+        return joined("instances", [file_digest(self._file.path), self._spans.tobytes()])
 
 
 def find_natural_instructions(data: Path, submixture: str) -> dict[str, Opener]:

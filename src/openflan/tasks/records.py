@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 from openflan.errors import InputError
 from openflan.json_files import parse_json
+from openflan.tasks.digest import digest_of, joined
 from openflan.tasks.lines import Lines
 
 Record: TypeAlias = Mapping[str, Any]
@@ -59,6 +60,9 @@ class JsonRecords:
     def place(self, index: int) -> str:
         return self._lines.place(index)
 
+    def digest(self) -> bytes:
+        return self._lines.digest()
+
     def _parse(self, line: str, index: int) -> Record:
         record = parse_json(line, self.place(index))
         if not isinstance(record, dict) or not record:
@@ -91,6 +95,9 @@ class Joined:
         part, within = self._find(index)
         return part.place(within)
 
+    def digest(self) -> bytes | None:
+        return joined("one after another", map(digest_of, self._parts))
+
     def _find(self, index: int) -> tuple[Records, int]:
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -116,6 +123,9 @@ class Chosen:
 
     def place(self, index: int) -> str:
         return self._records.place(self._position(index))
+
+    def digest(self) -> bytes | None:
+        return joined("chosen", [digest_of(self._records), self._positions.tobytes()])
 
     def _position(self, index: int) -> int:
         if not 0 <= index < len(self._positions):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from openflan.errors import InputError
+from openflan.tasks.digest import digest_of, function_digest, joined
 from openflan.tasks.records import Chosen, Record, Records, watched
 from openflan.tasks.task import Row, Rows
 
@@ -57,6 +58,9 @@ class ConvertedRows:
 
     def __getitem__(self, index: int) -> Row:
         return _converted(self._records[index], self._convert, self._records, index)
+
+    def digest(self) -> bytes | None:
+        return joined("converted", [digest_of(self._records), function_digest(self._convert)])
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from openflan.randomness import Permutation
+from openflan.tasks.digest import digest_of, joined
 from openflan.tasks.task import Row, Rows
 
 ANSWERS = ("answer", "rationale", "options", "references", "targets")
@@ -20,6 +21,7 @@ class ShuffledAnswers:
 
     def __init__(self, rows: Rows, name: str) -> None:
         self._rows = rows
+        self._name = name
         self._order = Permutation(max(1, len(rows)), "shuffled targets", name)
 
     def __len__(self) -> int:
@@ -31,3 +33,6 @@ class ShuffledAnswers:
         own, other = self._rows[index], self._rows[int(self._order[np.array([index])][0])]
         kept = {name: value for name, value in own.items() if name not in ANSWERS}
         return kept | {name: value for name, value in other.items() if name in ANSWERS}
+
+    def digest(self) -> bytes | None:
+        return joined("answers shuffled", [digest_of(self._rows), self._name.encode()])

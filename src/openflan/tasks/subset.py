@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
+from openflan.tasks.digest import digest_of, joined
 from openflan.tasks.task import Row, Rows
 
 
@@ -29,6 +30,9 @@ class Without:
             raise IndexError(index)
         return self.rows[index + bisect_right(self._before, index)]
 
+    def digest(self) -> bytes | None:
+        return joined("without", [digest_of(self.rows), repr(self._before).encode()])
+
 
 class Only:
     """The rows of these numbers, in their order."""
@@ -42,3 +46,6 @@ class Only:
 
     def __getitem__(self, index: int) -> Row:
         return self._rows[self._numbers[index]]
+
+    def digest(self) -> bytes | None:
+        return joined("only", [digest_of(self._rows), repr(self._numbers).encode()])

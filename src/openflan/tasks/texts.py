@@ -15,6 +15,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from openflan.errors import InputError, did_you_mean
 from openflan.json_files import reading
 from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.digest import digest_of, joined
 from openflan.tasks.hub import FORM, hub_records, is_hub
 from openflan.tasks.lines import Lines
 from openflan.tasks.microflan import WorldText
@@ -87,6 +88,9 @@ class JoinedTexts:
         part, within = self._find(number)
         return salient_span(part, within)
 
+    def digest(self) -> bytes | None:
+        return joined("one after another", map(digest_of, self._parts))
+
     def _find(self, number: int) -> tuple[Texts, int]:
         if not 0 <= number < len(self):
             raise IndexError(number)
@@ -123,6 +127,9 @@ class Paragraphs:
     def place(self, number: int) -> str:
         return self._lines.place(self._starts[number])
 
+    def digest(self) -> bytes | None:
+        return joined("paragraphs", [self._lines.digest()])
+
 
 class Whole:
     """A text file that is one document."""
@@ -140,6 +147,9 @@ class Whole:
 
     def place(self, number: int) -> str:
         return str(self._lines.path)
+
+    def digest(self) -> bytes | None:
+        return joined("whole", [self._lines.digest()])
 
 
 class Field:
@@ -181,6 +191,9 @@ class Field:
 
     def place(self, number: int) -> str:
         return self._records.place(number)
+
+    def digest(self) -> bytes | None:
+        return joined(f"field {self._field} {self._salient_field}", [digest_of(self._records)])
 
 
 def _open(place: Path, field: str, unit: Unit, salient_field: str | None) -> Iterator[Texts]:

@@ -1,6 +1,6 @@
 """What may differ when a run goes on: nothing that shapes it, unless that is allowed.
 
-A run is the recipe, the rows, the wordings and the tokenizer that it began with; going on with others gives a model that no recipe describes. So a
+A run is the recipe, the rows, the wordings, the tokenizer and the marks that it began with; going on with others gives a model that no recipe describes. So a
 difference is refused, with its keys. Where it is allowed, the run goes on from its newest checkpoint under what is new, and `provenance.json` keeps a
 list of what changed after which step: the price is that the run can no longer be repeated by its recipe alone.
 """
@@ -57,6 +57,10 @@ def changed_data(found: Mapping[str, Any], run: Run, allowed: bool) -> list[str]
     names = sorted(before["data"].keys() | found["data"].keys())
     changed = [f"the rows or wordings of {name}" for name in names if before["data"].get(name) != found["data"].get(name)]
     changed += ["the tokenizer"] if before["tokenizer"] != found["tokenizer"] else []
+    template, marks = (name in before and before[name] != found.get(name) for name in ("chat_template", "marks"))
+    changed += ["the chat template"] if template else []
+    if marks and not changed:
+        changed.append("what the chat template writes around a text (today's date?)")
     if changed and not allowed:
         raise InputError(
             f"{run.folder}: changed since the run began: {', '.join(changed[:5])}; restore what was there, start anew with --restart, "

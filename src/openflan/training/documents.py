@@ -16,9 +16,11 @@ from openflan.packing.encode import Limits
 from openflan.packing.plan import WindowPlan
 from openflan.packing.tokens import Tokenize
 from openflan.recipe.pretraining import MIXTURES, Pretraining, PretrainRecipe
+from openflan.tasks.digest import digest_of
 from openflan.tasks.texts import open_texts
 
-_SAMPLED = 1_000
+_LOOKED_AT = 16
+"""Documents that are read, evenly spaced, where the bytes behind all of them are hashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,9 @@ def denoisers_of(wanted: Pretraining) -> tuple[Denoiser, ...]:
 
 
 def texts_fingerprint(texts: Texts) -> str:
-    """A hash of the number of documents and up to a thousand of them, evenly spaced."""
-    count = len(texts)
-    digest = hashlib.sha256(str(count).encode())
-    for number in range(0, count, -(-count // _SAMPLED)):
+    """A hash of all documents: of the files they lie in and a few of them, which shows a reader that has changed, or else of each one."""
+    count, known = len(texts), digest_of(texts)
+    digest = hashlib.sha256(str(count).encode() + (known or b""))
+    for number in range(0, count, 1 if known is None else -(-count // _LOOKED_AT)):
         digest.update(texts[number].encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()

@@ -6,6 +6,7 @@ Everything that can be wrong with the input is found before the first step.
 from __future__ import annotations
 
 import platform
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,23 +21,23 @@ from openflan.errors import InputError
 from openflan.mixture.build import open_mixture
 from openflan.mixture.worlds import warn_of_other_worlds, worlds_of
 from openflan.models.estimate import Hardware, shape_of_model
-from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id
+from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.models.packed import Packing, check_packing, packing_of
 from openflan.models.prefix import attention_of_model
 from openflan.models.staged import Attending, attending_on
-from openflan.packing.marks import chat_template_of
+from openflan.packing.marks import chat_template_of, marks_of
 from openflan.packing.plan import Plan
 from openflan.recipe.load import dump_recipe
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Model, Recipe
-from openflan.run import Run, replacing, write_json
+from openflan.run import Run, read_json, replacing, write_json
 from openflan.tasks.task import Task
 from openflan.training.changes import changed_data, changed_keys, history_of, replans
 from openflan.training.checkpoints import save_model
 from openflan.training.lean import load_on_main
-from openflan.training.ledger import ledger
+from openflan.training.ledger import ledger, losses
 from openflan.training.loop import Evaluate, Watch, train
-from openflan.training.prepare import fingerprint, parts_of, plan_of, prepare, tokenizer_hash
+from openflan.training.prepare import check_layout, fingerprints, marks_as_values, parts_of, plan_of, prepare, template_hash, tokenizer_hash
 from openflan.training.world import World, join_world
 
 
@@ -65,7 +66,10 @@ def finetune(
     opened = open_mixture(recipe.mixture)
     tasks = opened.tasks
     tokenizer = load_tokenizer(recipe.model)
-    found = provenance(_fingerprints(recipe, tasks), tokenizer_hash(tokenizer))
+    layout = recipe.packing.layout
+    check_layout(recipe, joint=not seq2seq_by_config(recipe.model))
+    found = provenance(fingerprints(recipe, tasks), tokenizer_hash(tokenizer))
+    found |= {"chat_template": template_hash(tokenizer, layout), "marks": marks_as_values(marks_of(tokenizer, layout))}
     changes += changed_data(found, run, allow_changes)
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), world)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
@@ -76,7 +80,7 @@ def finetune(
     if recipe.training.loss_on == "everything" and attention_of_model(model, recipe.model.attention) == "prefix":
         raise InputError("training.loss_on: everything does not go with prefix attention, in which an input sees what it would have to predict; take targets")
     _describe(model, tokenizer, recipe)
-    parts = parts_of(recipe, tasks, encoder, tokenizer)
+    parts = parts_of(recipe, tasks, encoder, tokenizer, found["data"])
     build = _build_folder(run, build)
     first = plan_of(stream, encoder, parts, build)
 
@@ -88,6 +92,8 @@ def finetune(
 
     watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
     with recorded(recipe, run, tokenizer, found, changes, ledger_of_run, world) as replanned:
+        if world.main and label and (line := losses(read_json(run.ledger) or {}, encoder.limits)):
+            print(f"{label}: {line}", file=sys.stderr, flush=True)
         train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label, replanned=replanned)
         _describe(model, tokenizer, recipe)
         save_model(run.model, model, tokenizer, world)
@@ -191,10 +197,6 @@ def check_context(recipe: AnyRecipe, model: Any) -> None:
             f"packing.inputs + packing.targets is {joint:,}, but the model knows {most:,} positions; "
             f"set for instance packing.inputs={most * 3 // 4} packing.targets={most // 4}"
         )
-
-
-def _fingerprints(recipe: Recipe, tasks: Mapping[str, Task]) -> dict[str, str]:
-    return {name: fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings) for name, task in tasks.items()}
 
 
 def provenance(data: Mapping[str, str], tokenizer: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from openflan.mixture.ledger import by_category, by_submixture, formats, shares_
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import ASSUMPTIONS, BF16_PEAK, Hardware, Shape, memory
 from openflan.packing.capacity import needs, propose, sizes
-from openflan.packing.encode import Encoder
+from openflan.packing.encode import Encoder, Limits
+from openflan.packing.losses import losses_line
 from openflan.packing.measure import Measured, Tally, lengths, measure, summed
 from openflan.packing.plan import Plan, Window
 from openflan.packing.tokens import tokens_of
@@ -55,12 +56,23 @@ def ledger(
         "measured": measured.values()
         | {
             "windows": windows,
+            "longest_inputs": max(window.longest()[0] for window in seen),
+            "longest_targets": max(window.longest()[1] for window in seen),
             "formats": formats(example for window in seen for example in window.examples),
             "lengths": {side: lengths(whole_N2[:, n], sizes(int(whole_N2[:, n].max()))).values() for n, side in enumerate(("inputs", "targets"))},
         },
         "capacities": [one.values() for one in propose(whole_N2, wanted_N2, joint=plan.limits.joint)],
         "estimates": estimates(recipe, shape, measured, hardware or Hardware()),
     }
+
+
+def losses(ledger: Mapping[str, Any], limits: Limits) -> str | None:
+    """A line that tells what the capacities drop and cut of what a ledger measured; None for nothing."""
+    measured = ledger.get("measured", {})
+    if "longest_inputs" not in measured:
+        # Of a run that an earlier version began.
+        return None
+    return losses_line(measured["counts"], (measured["longest_inputs"], measured["longest_targets"]), limits)
 
 
 def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Hardware) -> dict[str, Any]:

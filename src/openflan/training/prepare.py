@@ -18,10 +18,13 @@ from openflan.mixture.stream import Stream
 from openflan.models.load import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.packing.build import Make, differences
 from openflan.packing.encode import Encoder, Limits
+from openflan.packing.marks import Layout, Marks
 from openflan.packing.plan import Plan
 from openflan.packing.store import LAYOUT, Parts, Store
+from openflan.packing.text_ids import control_tokens
 from openflan.packing.torch_data import PackedDataset
 from openflan.recipe.schema import Recipe
+from openflan.tasks.digest import rows_digest
 from openflan.tasks.task import Task
 from openflan.templates.choice import Named, wordings_files
 from openflan.templates.render import Room
@@ -33,10 +36,15 @@ ROOM = 1_920 / 2_048
 def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bool) -> tuple[Stream, Encoder]:
     """The stream and the encoder of a recipe."""
     packing = recipe.packing
-    if packing.layout != "paper" and not joint:
-        raise InputError(f"packing.layout: {packing.layout} is for causal models; an encoder-decoder has `paper`, its two sequences")
+    check_layout(recipe, joint=joint)
     encoder = Encoder(tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow, packing.layout)
     return build_stream(recipe.mixture, tasks, recipe.seed, _room(recipe, encoder)), encoder
+
+
+def check_layout(recipe: Recipe, *, joint: bool) -> None:
+    """Raises InputError for a layout that an encoder-decoder does not have; `joint`: the model is causal."""
+    if recipe.packing.layout != "paper" and not joint:
+        raise InputError(f"packing.layout: {recipe.packing.layout} is for causal models; an encoder-decoder has `paper`, its two sequences")
 
 
 def opener(recipe: Recipe) -> Make:
@@ -57,19 +65,20 @@ def packed_dataset(recipe: Recipe, rows: int | None = None, *, build: Path | Non
     return PackedDataset(partial(_opened_plan, recipe, build), count, pad_id=pad_id(model, tokenizer), start_id=start)
 
 
-def parts_of(recipe: Recipe, tasks: Mapping[str, Task], encoder: Encoder, tokenizer: Any) -> Parts:
-    """What the tokens of a recipe depend on, and what their packing depends on beside."""
+def parts_of(recipe: Recipe, tasks: Mapping[str, Task], encoder: Encoder, tokenizer: Any, data: Mapping[str, str] | None = None) -> Parts:
+    """What the tokens of a recipe depend on, and what their packing depends on beside. `data`: what `fingerprints` said of the tasks, if it was asked."""
     mixture = recipe.mixture.model_dump(mode="json")
     for submixture in mixture["submixtures"].values():
         # Where rows lie does not matter; what they are is hashed below.
         del submixture["data"]
-    data = {f"data of {name}": fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings) for name, task in tasks.items()}
-    tokens = {"openflan": openflan.__version__, "seed": recipe.seed, "tokenizer": tokenizer_hash(tokenizer), **data}
+    rows = {f"data of {name}": digest for name, digest in (data or fingerprints(recipe, tasks)).items()}
+    tokens = {"openflan": openflan.__version__, "seed": recipe.seed, "tokenizer": tokenizer_hash(tokenizer), **rows}
     tokens |= {f"mixture.{name}": value for name, value in mixture.items()}
     tokens |= {"exemplars' room, set by packing.inputs": _room(recipe, encoder).tokens, "layout of blocks": [LAYOUT.window, LAYOUT.windows]}
     packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
-    marks = {name: list(ids) for name, ids in asdict(encoder.marks).items()}
-    return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": marks})
+    if template := template_hash(tokenizer, recipe.packing.layout):
+        packing["chat template"] = template
+    return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": marks_as_values(encoder.marks)})
 
 
 def plan_of(stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_per_window: Sequence[int] = ()) -> Plan:
@@ -81,23 +90,38 @@ def plan_of(stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_pe
     return Plan(stream, encoder, rows_per_window, built=Store(build, parts))
 
 
+def marks_as_values(marks: Marks) -> dict[str, list[int]]:
+    """Marks as they are written to files."""
+    return {name: list(ids) for name, ids in asdict(marks).items()}
+
+
+def template_hash(tokenizer: Any, layout: Layout) -> str | None:
+    """Of the chat template; None for a layout that does not read it."""
+    if layout != "chat":
+        return None
+    text = json.dumps(tokenizer.chat_template, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def tokenizer_hash(tokenizer: Any) -> str:
+    """Of all that a tokenizer does with texts: its vocabulary and its special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     # How texts are padded and cut is set by every call, and touches no token here.
     told = json.loads(backend.to_str()) | {"padding": None, "truncation": None} if backend is not None else tokenizer.get_vocab()
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    roles = {role: str(token) for role, token in tokenizer.special_tokens_map.items()}
+    text = json.dumps([told, roles, control_tokens(tokenizer)], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def fingerprints(recipe: Recipe, tasks: Mapping[str, Task]) -> dict[str, str]:
+    """The fingerprint of every task of a recipe, by name."""
+    return {name: fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings) for name, task in tasks.items()}
 
 
 def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
-    """A hash of a task's number of rows, up to a thousand of them, evenly spaced, and the files of its wordings if they are not the packaged ones."""
-    count = len(task.rows)
-    digest = hashlib.sha256(str(count).encode())
-    for path in wordings_files(wordings, task.name):
-        digest.update(path.read_bytes() if path.is_file() else b"")
-    for index in range(0, count, -(-count // 1_000)):
-        digest.update(repr(sorted(task.rows[index].items())).encode())
-    return digest.hexdigest()
+    """A hash of all of a task's rows, and of the files of its wordings if they are not the packaged ones."""
+    files = [path.read_bytes() if path.is_file() else b"" for path in wordings_files(wordings, task.name)]
+    return hashlib.sha256(b"".join([rows_digest(task.rows), *(hashlib.sha256(text).digest() for text in files)])).hexdigest()
 
 
 def _opened(recipe: Recipe) -> tuple[Stream, Encoder]:

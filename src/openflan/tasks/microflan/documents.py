@@ -11,6 +11,7 @@ from itertools import accumulate
 
 from openflan.errors import InputError, did_you_mean
 from openflan.randomness import Draws, combine
+from openflan.tasks.digest import code_digest, joined
 from openflan.tasks.microflan.names import SHIPPED, WORLD
 from openflan.tasks.microflan.ordinary import ordinary_sentence
 from openflan.tasks.microflan.recall import recalled
@@ -62,6 +63,10 @@ class WorldText:
 
     def __iter__(self) -> Iterator[Record]:
         return (self[index] for index in range(len(self)))
+
+    def digest(self) -> bytes | None:
+        """Of the code that makes them, and what it makes them from."""
+        return joined(f"text {self._key} {self._kinds}", [code_digest("openflan.tasks.microflan")])
 
     def place(self, index: int) -> str:
         return f"{self._name}, document {index:,}"

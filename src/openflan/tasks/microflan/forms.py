@@ -14,6 +14,7 @@ from math import comb
 from typing import Literal, TypeAlias
 
 from openflan.randomness import Draws, combine
+from openflan.tasks.digest import code_digest, joined
 from openflan.tasks.microflan.splits import HELD_OUT_FORMS, PROBED, REWORDED, Split
 from openflan.tasks.task import Row, Task
 
@@ -44,6 +45,10 @@ class WorldRows:
         if not 0 <= index < self._size:
             raise IndexError(f"row {index} of {self._size}")
         return self._make(index, Draws(self._key, index))
+
+    def digest(self) -> bytes | None:
+        """Of the code that makes them, and what it makes them from."""
+        return joined(f"rows {self._key} {self._size}", [code_digest("openflan.tasks.microflan")])
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ import warnings
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, did_you_mean
 from openflan.randomness import Draws, key_of
+from openflan.tasks.digest import digest_of, joined
 from openflan.tasks.p3.names import entry_of, taken, template_task
 from openflan.tasks.p3.prompts import FILE, SEPARATOR, Prompt, read_prompts
 from openflan.tasks.p3.settings import Settings, row_of, settings_of
@@ -92,6 +94,10 @@ class Prompter:
             raise LeftOut("targets that are not among their choices")
         return row
 
+    def described(self) -> bytes:
+        """All that a row depends on beside its record."""
+        return repr((replace(self._prompt, place=""), self._key, self._options, self._settings)).encode()
+
     def _lacks(self, name: str, message: str, records: Records, index: int, record: Record) -> str:
         first = records[0]
         place = f"{records.place(index)}: {self._prompt.place} names `{name}`"
@@ -118,6 +124,9 @@ class PromptedRows:
             raise IndexError(index)
         position = self._positions[index]
         return self._prompter.row(self._records, position, self._records[position])
+
+    def digest(self) -> bytes | None:
+        return joined("prompted", [digest_of(self._records), self._positions.tobytes(), self._prompter.described()])
 
 
 def is_promptsource(data: Path) -> bool:

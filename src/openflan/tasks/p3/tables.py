@@ -48,6 +48,9 @@ class NamedRows:
     def place(self, index: int) -> str:
         return self._table.place(index)
 
+    def digest(self) -> bytes | None:
+        return self._table.digest()
+
 
 def has_rows(folder: Path) -> bool:
     """Whether a folder holds a dataset's files, of any split."""
