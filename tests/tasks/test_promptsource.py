@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
+from openflan.jinja.budget import WORK, Refused, Short
 from openflan.randomness import Draws
 from openflan.tasks.catalogue import catalogue
-from openflan.tasks.p3.budget import WORK, Refused, Short
 from openflan.tasks.p3.names import template_task
 from openflan.tasks.p3.prompts import read_prompts
 from openflan.tasks.p3.sandbox import Missing, compiled

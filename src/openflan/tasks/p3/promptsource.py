@@ -60,7 +60,7 @@ class Prompter:
 
         Raises LeftOut if it makes none, InputError naming file, template and row if the record lacks what the template names.
         """
-        from openflan.tasks.p3.budget import Short
+        from openflan.jinja.budget import Short
         from openflan.tasks.p3.sandbox import Missing
 
         values: Mapping[str, Any] = record
@@ -197,7 +197,7 @@ def _compiled(text: str, prompt: Prompt, what: str, clip: int | None) -> Program
 
 
 def _saying(error: ValueError) -> str:
-    from openflan.tasks.p3.budget import Refused
+    from openflan.jinja.budget import Refused
 
     return f"is refused: it {error}" if isinstance(error, Refused) else f"fails: {error}"
 
