@@ -56,6 +56,11 @@ class Work:
         self.charge(size(value, most=self.left))
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text, for lists of names that are to be read."""
+    return frozenset(text.split())
+
+
 def work_of(context: Context) -> Work:
     """The budget of the render that a context belongs to."""
     work: Work = context.parent[WORK_KEY]

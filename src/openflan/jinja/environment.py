@@ -22,7 +22,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from openflan.jinja.budget import WORK, WORK_KEY, Refused, Work, as_text, built, joined, one_by_one, replaced, size, work_of
+from openflan.jinja.budget import WORK, WORK_KEY, Refused, Work, as_text, built, joined, one_by_one, replaced, size, words, work_of
 
 LOOPED, READ, SPEND = "_looped", "_read", "_spend"
 """What is put around the items of a loop, around what is read as a whole, and at the begin of what may run many times."""
@@ -35,76 +35,19 @@ NODES_AT_ONCE = 16
 WIDEST = 1_000
 """The largest number in a format text, such as the width in `{:20}`."""
 
-FILTER_NAMES = frozenset(
-    [
-        "abs",
-        "attr",
-        "capitalize",
-        "count",
-        "d",
-        "default",
-        "dictsort",
-        "e",
-        "escape",
-        "first",
-        "float",
-        "groupby",
-        "indent",
-        "int",
-        "items",
-        "join",
-        "last",
-        "length",
-        "list",
-        "lower",
-        "map",
-        "max",
-        "min",
-        "reject",
-        "rejectattr",
-        "replace",
-        "reverse",
-        "round",
-        "safe",
-        "select",
-        "selectattr",
-        "sort",
-        "string",
-        "sum",
-        "title",
-        "tojson",
-        "trim",
-        "truncate",
-        "unique",
-        "upper",
-        "wordcount",
-    ]
-)
+FILTER_NAMES = words("""
+    abs attr capitalize count d default dictsort e escape first float groupby indent int items join last length list lower
+    map max min reject rejectattr replace reverse round safe select selectattr sort string sum title tojson trim truncate
+    unique upper wordcount
+""")
 """Jinja's filters that an environment has: those whose results cannot be much longer than what is charged."""
 
-_TEXTUAL = frozenset(["capitalize", "e", "escape", "indent", "lower", "safe", "string", "title", "trim", "truncate", "upper", "wordcount"])
-_WIDENING = frozenset({"indent", "tojson"})
-_LIGHT = frozenset(["attr", "count", "d", "default", "first", "items", "last", "length"])
-_TYPE_TESTS = frozenset(
-    [
-        "boolean",
-        "callable",
-        "defined",
-        "false",
-        "filter",
-        "float",
-        "integer",
-        "iterable",
-        "mapping",
-        "none",
-        "number",
-        "sequence",
-        "string",
-        "test",
-        "true",
-        "undefined",
-    ]
-)
+_TEXTUAL = words("capitalize e escape indent lower safe string title trim truncate upper wordcount")
+_WIDENING = words("indent tojson")
+_LIGHT = words("attr count d default first items last length")
+_TYPE_TESTS = words("""
+    boolean callable defined false filter float integer iterable mapping none number sequence string test true undefined
+""")
 _SAME_OBJECT = "sameas"
 _LIGHT_METHODS = frozenset({"get", "items", "keys", "values"})
 

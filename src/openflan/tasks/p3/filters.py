@@ -11,16 +11,11 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from jinja2.utils import Namespace
 
-from openflan.jinja.budget import Short
+from openflan.jinja.budget import Short, words
 from openflan.randomness import Draws
 
 DRAWS_KEY = "|draws"
 """Where a render's variables hold its random choices; no name in a template can be written so."""
-
-
-def words(text: str) -> frozenset[str]:
-    """The words of a text, for lists of names that are to be read."""
-    return frozenset(text.split())
 
 
 @pass_context

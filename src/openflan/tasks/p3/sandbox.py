@@ -19,10 +19,10 @@ from jinja2.environment import Template
 from jinja2.exceptions import SecurityError
 from jinja2.filters import do_truncate
 
-from openflan.jinja.budget import WORK, WORK_KEY, Refused, Short, Work
+from openflan.jinja.budget import WORK, WORK_KEY, Refused, Short, Work, words
 from openflan.jinja.environment import CHARGES, ChargedEnvironment
 from openflan.randomness import Draws
-from openflan.tasks.p3.filters import DRAWS_KEY, FUNCTIONS, JINJAS, OWN, words
+from openflan.tasks.p3.filters import DRAWS_KEY, FUNCTIONS, JINJAS, OWN
 
 TEXT = 100_000
 """Characters of a template, at most; the longest public ones have some thousand."""
