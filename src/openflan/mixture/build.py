@@ -11,10 +11,10 @@ from openflan.errors import InputError
 from openflan.mixture.left_out import told_left_out
 from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
-from openflan.mixture.rates import Capped, shares
+from openflan.mixture.rates import Capped, redistributed, shares
 from openflan.mixture.stream import Entry, Stream
 from openflan.mixture.validation import hold_back
-from openflan.recipe.presets import PARTS
+from openflan.recipe.presets import PARTS, SOURCES
 from openflan.recipe.schema import BENCHMARKS, Mixture, Styles
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.shuffled import ShuffledAnswers
@@ -145,13 +145,20 @@ def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, room: Room
 
     Raises InputError if a task has no wording, or one that names a field its rows lack.
     """
-    share = shares(_capped(mixture, tasks), mixture.relative_rates())
+    share = task_shares(mixture, tasks)
     entries = {}
     for name, task in tasks.items():
         submixture = mixture.submixtures[task.submixture]
         renderer = Renderer(task, choose_wordings(submixture.wordings, name, task.fields))
         entries[name] = Entry(task, renderer, share[name], _style_shares(submixture.styles, task))
     return Stream(entries, seed, room)
+
+
+def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:
+    """Each task's share of the mixture. Within a group, the sources of a ready-made copy stand as in the public release (SOURCES)."""
+    capped = _capped(mixture, tasks)
+    sides = {name: (capped[name].group, task.part) for name, task in tasks.items() if task.part in SOURCES}
+    return redistributed(shares(capped, mixture.relative_rates()), sides, SOURCES)
 
 
 def one_pass(mixture: Mixture, tasks: Mapping[str, Task]) -> int:

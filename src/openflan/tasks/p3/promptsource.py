@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, did_you_mean
 from openflan.randomness import Draws, key_of
-from openflan.tasks.p3.names import entry_of, taken, template_task
+from openflan.tasks.p3.names import entry_of, published, taken, template_task
 from openflan.tasks.p3.prompts import FILE, SEPARATOR, Prompt, read_prompts
 from openflan.tasks.p3.settings import Settings, row_of, settings_of
 from openflan.tasks.p3.tables import has_rows, open_rows, train_files
@@ -133,7 +133,7 @@ def find_promptsource(data: Path, submixture: str) -> dict[str, Opener]:
         if not has_rows(rows):
             continue
         for prompt in read_prompts(file):
-            other, _ = prompts.setdefault(template_task(dataset, prompt.name), (prompt, rows))
+            other, _ = prompts.setdefault(published(template_task(dataset, prompt.name)), (prompt, rows))
             if other is not prompt:
                 raise InputError(f"{prompt.place}: would be named `{template_task(dataset, prompt.name)}`, as {other.place}; rename one of them")
     if not prompts:

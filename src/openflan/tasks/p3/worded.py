@@ -17,7 +17,7 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.tasks.hub import HubSource, hub_records
-from openflan.tasks.p3.names import T0_SF, entry_of, is_known, known_names, taken
+from openflan.tasks.p3.names import HUB_SPELLINGS, T0_SF, entry_of, is_known, known_names, published, taken
 from openflan.tasks.p3.settings import Clean, Settings, row_of, settings_of
 from openflan.tasks.p3.tables import NamedRows, columns_in, has_rows, open_rows, train_files
 from openflan.tasks.public import Unusable, public, usable
@@ -55,7 +55,7 @@ def find_p3(data: Path, submixture: str) -> dict[str, Opener]:
     Raises InputError if there is none.
     """
     settings = settings_of(data)
-    folders = {folder.name: folder for folder in _folders(data) if is_known(folder.name) or _has_columns(folder)}
+    folders = {published(folder.name): folder for folder in _folders(data) if is_known(folder.name) or _has_columns(folder)}
     return {
         name_of(submixture, config): public(partial(_open, partial(_in_folder, folders[config]), submixture, config, settings))
         for config in taken(folders, submixture, data)
@@ -76,7 +76,7 @@ def find_hub_p3(data: Path, submixture: str) -> dict[str, Opener]:
         raise InputError(
             f"{source.text}: name a configuration, such as hub:{source.name}/quarel_do_not_use; only the submixture `{T0_SF}` takes all of its own"
         )
-    configs = [source.config] if source.config else known_names()
+    configs = [published(source.config)] if source.config else [*known_names()]
     return {
         name_of(submixture, config): public(partial(_open, partial(_on_hub, source, config), submixture, config, Settings()))
         for config in taken(configs, submixture, source.text)
@@ -107,7 +107,7 @@ def _in_folder(folder: Path, wanted: Sequence[str]) -> Records:
 
 def _on_hub(source: HubSource, config: str, wanted: Sequence[str]) -> Records:
     revision = f"@{source.revision}" if source.revision else ""
-    text = f"hub:{source.name}/{config}{revision}:{source.split}"
+    text = f"hub:{source.name}/{HUB_SPELLINGS.get(config, config)}{revision}:{source.split}"
     table = hub_records(text, raw=True)
     _check_columns(text, table.all_columns, wanted)
     return NamedRows(table, wanted)
