@@ -123,6 +123,17 @@ def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
     return {name: task for name, task in tasks.items() if name in chosen - taken_away}
 
 
+def chosen(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The names that any pattern matches and none with `!` takes away; patterns may match nothing, as those of one list for several sets do."""
+    wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)] or ["*"]
+    taken_away = [pattern.removeprefix(EXCLUDED) for pattern in patterns if pattern.startswith(EXCLUDED)]
+
+    def matches(name: str, listed: Sequence[str]) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in listed)
+
+    return [name for name in names if matches(name, wanted) and not matches(name, taken_away)]
+
+
 def open_each(openers: Mapping[str, Opener], patterns: Sequence[str] = ()) -> tuple[dict[str, Task], dict[str, str]]:
     """The opened tasks by name, and those that cannot be used, with what is wrong with each.
 

@@ -23,7 +23,8 @@ FILE = "templates.yaml"
 class Prompt:
     """A template: `jinja` gives inputs and target with SEPARATOR between them, `answer_choices` the choices with SEPARATOR between them.
 
-    `name` is as the file has it, a blank at its end too, since that shows in the name of the task. `choices_in_prompt`: whether the inputs show the choices, None if the file does not tell. `place` names file and template, for messages.
+    `name` is as the file has it, a blank at its end too, since that shows in the task's name.
+    `choices_in_prompt`: whether the inputs show the choices, None if the file does not tell. `place` names file and template, for messages.
     """
 
     name: str
