@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import nodes, pass_context
 from jinja2.environment import Template
@@ -161,7 +161,7 @@ class _Charged(NodeTransformer):
         if isinstance(node.arg, nodes.Slice):
             node.node = _through(READ, node.node)
         elif not isinstance(node.arg, nodes.Const):
-            node.arg = _through(READ, node.arg)
+            node.arg = _through(READ, cast(nodes.Expr, node.arg))
         return node
 
     def visit_Pair(self, node: nodes.Pair) -> nodes.Node:

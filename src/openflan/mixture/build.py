@@ -157,7 +157,7 @@ def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, room: Room
 def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:
     """Each task's share of the mixture. Within a group, the sources of a ready-made copy stand as in the public release (SOURCES)."""
     capped = _capped(mixture, tasks)
-    sides = {name: (capped[name].group, task.part) for name, task in tasks.items() if task.part in SOURCES}
+    sides = {name: (capped[name].group, task.part) for name, task in tasks.items() if task.part is not None and task.part in SOURCES}
     return redistributed(shares(capped, mixture.relative_rates()), sides, SOURCES)
 
 
