@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -159,10 +160,8 @@ def test_a_mutated_file_is_read_or_refused_in_our_words(tmp_path_factory: pytest
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     root = path.parent.parent if path.parent.name == "quarel_do_not_use" else path.parent
-    try:
+    with contextlib.suppress(OpenflanError):  # anything else is a fault
         for reached in reach(root):
             task = reached.open()
             for index in range(len(task.rows)):
                 "".join(str(value) for value in task.rows[index].values()).encode()
-    except OpenflanError as error:
-        assert str(error)

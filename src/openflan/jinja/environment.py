@@ -142,7 +142,7 @@ class _Charged(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
-        node.iter = _through(LOOPED, node.iter)
+        node.iter = _through(LOOPED, cast(nodes.Expr, node.iter))
         node.body = _spending(node.body, node)
         return node
 
@@ -161,7 +161,7 @@ class _Charged(NodeTransformer):
         if isinstance(node.arg, nodes.Slice):
             node.node = _through(READ, node.node)
         elif not isinstance(node.arg, nodes.Const):
-            node.arg = _through(READ, cast(nodes.Expr, node.arg))
+            node.arg = _through(READ, node.arg)
         return node
 
     def visit_Pair(self, node: nodes.Pair) -> nodes.Node:
