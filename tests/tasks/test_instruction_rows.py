@@ -84,10 +84,9 @@ def test_tasks_mixed_in_one_table_are_told_apart(tmp_path: Path, kind: str) -> N
 
 def test_rows_without_targets_are_left_out_and_counted(tmp_path: Path) -> None:
     jsonl(tmp_path / "a.jsonl", [row("task001_a", 0), row("task001_a", 1, targets=" "), row("task001_a", 2, inputs="")])
-    with pytest.warns(UserWarning, match="niv2/task001_a: 1 rows left out"):
-        (task,) = open_submixture("niv2", tmp_path).values()
+    (task,) = open_submixture("niv2", tmp_path).values()
     assert questions(task) == ["task001_a question 0", ""]
-    assert task.refused == 1
+    assert task.left_out == {"empty targets": 1}
 
 
 @pytest.mark.parametrize(
@@ -99,9 +98,12 @@ def test_rows_without_targets_are_left_out_and_counted(tmp_path: Path) -> None:
         ({"definition": ["a"]}, "`definition` must be a text; found ['a']"),
     ],
 )
-def test_a_row_that_lacks_something_is_named_by_line(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_row_that_lacks_something_is_left_out_and_named_by_line_where_no_other_is_left(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     jsonl(tmp_path / "a.jsonl", [row("task001_a", 0), row("task001_a", 1, **changes)])
-    assert f"{tmp_path}/a.jsonl:2: {message}" in refusal(tmp_path)
+    (task,) = open_submixture("niv2", tmp_path).values()
+    assert (questions(task), task.left_out) == (["task001_a question 0"], {f"{message.partition(' ')[0]} not as expected": 1})
+    jsonl(tmp_path / "a.jsonl", [row("task001_a", 1, **changes)])
+    assert f"{tmp_path}/a.jsonl:1: {message}" in refusal(tmp_path)
 
 
 def test_own_rows_named_as_a_task_of_the_collection_are_refused(tmp_path: Path) -> None:

@@ -203,12 +203,24 @@ KEPT: list[Example] = [
     (
         "copa",
         COPA,
-        {"premise": "It rained.", "question": "What happened as a result?", "options": ["Ann got wet.", "Ann got rich."], "answer": "Ann got wet."},
+        {
+            "premise": "It rained.",
+            "question": "What happened as a result?",
+            "asked_for": "effect",
+            "options": ["Ann got wet.", "Ann got rich."],
+            "answer": "Ann got wet.",
+        },
     ),
     (
         "copa",
         COPA | {"question": "cause", "label": 1},
-        {"premise": "It rained.", "question": "What was the cause?", "options": ["Ann got wet.", "Ann got rich."], "answer": "Ann got rich."},
+        {
+            "premise": "It rained.",
+            "question": "What was the cause?",
+            "asked_for": "cause",
+            "options": ["Ann got wet.", "Ann got rich."],
+            "answer": "Ann got rich.",
+        },
     ),
     ("cosmos_qa", COSMOS, {"context": "We ran.", "question": "Why?", "options": ["Fun", "Fear", "Haste", "None"], "answer": "Fear"}),
     ("hellaswag", HELLASWAG, HELLASWAG_ROW),

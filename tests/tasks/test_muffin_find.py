@@ -76,7 +76,8 @@ def test_nested_columns_are_the_same_from_jsonl_and_parquet(tmp_path: Path) -> N
 def test_a_mixture_over_local_copies_renders(tmp_path: Path) -> None:
     _jsonl(tmp_path / "rte.jsonl", RTE)
     mixture = Mixture.model_validate({"submixtures": {"muffin": {"data": str(tmp_path), "styles": {"few_shot": 0.5}}}})
-    tasks = open_tasks(mixture)
+    with pytest.warns(UserWarning, match=r"1 of 3 rows left out \(unlabelled, or cleaned away: 1\) of muffin/rte \(1\)"):
+        tasks = open_tasks(mixture)
     stream = build_stream(mixture, tasks, seed=0)
     texts = [stream[position] for position in range(200)]
     assert {text.row for text in texts} == {0, 1}
@@ -90,15 +91,18 @@ def test_changed_columns_are_named(tmp_path: Path) -> None:
         open_submixture("muffin", tmp_path)
 
 
-def test_a_broken_record_is_named_with_its_line(tmp_path: Path) -> None:
-    _jsonl(tmp_path / "rte.jsonl", [*RTE, {"premise": "a", "hypothesis": "b", "idx": 3, "label": 7}])
-    with pytest.raises(InputError, match=r"rte.jsonl:4: not a record of rte: "):
+def test_a_broken_record_is_left_out_and_named_with_its_line_where_no_other_is_left(tmp_path: Path) -> None:
+    broken = {"premise": "a", "hypothesis": "b", "idx": 3, "label": 7}
+    _jsonl(tmp_path / "rte.jsonl", [*RTE, broken])
+    assert open_submixture("muffin", tmp_path)["muffin/rte"].left_out == {"unlabelled, or cleaned away": 1, "`label` not as expected": 1}
+    _jsonl(tmp_path / "rte.jsonl", [broken])
+    with pytest.raises(InputError, match=r"rte.jsonl:1: not a record of rte: "):
         open_submixture("muffin", tmp_path)
 
 
 def test_a_data_set_without_a_labelled_record_is_refused(tmp_path: Path) -> None:
     _jsonl(tmp_path / "rte.jsonl", RTE[2:])
-    with pytest.raises(InputError, match="none of 1 records of rte can be trained on"):
+    with pytest.raises(InputError, match=r"rte.jsonl:1: no record of rte that can be trained on .*; none of its 1 rows can be used"):
         open_submixture("muffin", tmp_path)
 
 

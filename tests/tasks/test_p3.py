@@ -175,14 +175,14 @@ def test_targets_that_are_no_choice_are_left_out_and_counted(tmp_path: Path) -> 
     records = [worded(number, ["ice", "fog"]) for number in range(6)]
     records[1]["targets_pretokenized"], records[4]["targets_pretokenized"] = "Fog", "hail"
     write_parquet(tmp_path / SEPARATE / "train.parquet", records)
-    with pytest.warns(UserWarning, match=r"2 rows left out.*the first such target: `Fog`, its choices: \['ice', 'fog'\]"):
-        (task,) = opened(tmp_path).values()
+    (task,) = opened(tmp_path).values()
+    assert task.left_out == {"targets that are not among their choices": 2}
     assert (task.refused, [row["inputs"][8] for row in rows(task)]) == (2, ["0", "2", "3", "5"])
 
 
 def test_a_task_without_any_usable_row_is_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / SEPARATE / "train.jsonl", [worded(0, ["ice"]) | {"targets_pretokenized": "fog"}])
-    with pytest.raises(InputError, match=r"train\.jsonl:1: no row of t0_sf/sciq_Direct_Question can be used.*`fog`"):
+    with pytest.raises(InputError, match=r"train\.jsonl:1: the target `fog` is not among its choices \['ice'\]; none of its 1 rows can be used"):
         opened(tmp_path)
 
 
@@ -195,9 +195,8 @@ def test_choices_of_a_task_that_shows_them_in_its_text_are_no_options(tmp_path: 
 
 def test_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
     write_jsonl(tmp_path / PLAIN / "train.jsonl", [worded(0), worded(1) | {"targets_pretokenized": " "}, worded(2) | {"inputs_pretokenized": ""}])
-    with pytest.warns(UserWarning, match="2 rows left out"):
-        (task,) = opened(tmp_path).values()
-    assert len(task.rows) == 1
+    (task,) = opened(tmp_path).values()
+    assert (len(task.rows), task.left_out) == (1, {"empty targets_pretokenized": 1, "empty inputs_pretokenized": 1})
 
 
 # Rendered
@@ -238,28 +237,32 @@ def test_columns_that_change_between_shards_are_named(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-def test_values_that_are_no_texts_are_named_with_their_line(tmp_path: Path) -> None:
+def test_values_that_are_no_texts_are_left_out_and_named_where_no_row_is_left(tmp_path: Path) -> None:
     write_jsonl(tmp_path / PLAIN / "train.jsonl", [worded(1), worded(2) | {"targets_pretokenized": None}])
-    with pytest.raises(InputError, match=r"train\.jsonl:2: `targets_pretokenized` must be a text; found None"):
+    assert [task.left_out for task in opened(tmp_path).values()] == [{"`targets_pretokenized` not as expected": 1}]
+    write_jsonl(tmp_path / PLAIN / "train.jsonl", [worded(2) | {"targets_pretokenized": None}])
+    with pytest.raises(InputError, match=r"train\.jsonl:1: `targets_pretokenized` must be a text; found None"):
         opened(tmp_path)
 
 
-def test_mixed_encodings_are_named_with_their_line(tmp_path: Path) -> None:
+def test_mixed_encodings_are_left_out_and_named_with_their_line_where_no_row_is_left(tmp_path: Path) -> None:
     write_jsonl(tmp_path / PLAIN / "train.jsonl", [worded(1)])
-    with (tmp_path / PLAIN / "train.jsonl").open("ab") as file:
-        file.write('{"inputs_pretokenized": "café", "targets_pretokenized": "x"}\n'.encode("latin-1"))
-    with pytest.raises(InputError, match=r"train\.jsonl:2: not UTF-8 \(byte 0xe9 at column \d+\)"):
+    latin = '{"inputs_pretokenized": "café", "targets_pretokenized": "x"}\n'.encode("latin-1")
+    path = tmp_path / PLAIN / "train.jsonl"
+    path.write_bytes(path.read_bytes() + latin + path.read_bytes())
+    assert [(len(task.rows), task.left_out) for task in opened(tmp_path).values()] == [(2, {"not UTF-8": 1})]
+    path.write_bytes(latin)
+    with pytest.raises(InputError, match=r"train\.jsonl:1: not UTF-8 \(byte 0xe9 at column \d+\)"):
         opened(tmp_path)
 
 
-def test_mixed_encodings_in_a_table_are_named_with_their_row(tmp_path: Path) -> None:
+def test_mixed_encodings_in_a_table_are_left_out(tmp_path: Path) -> None:
     texts = [text.encode("utf-8") for text in ("one", "two", "three")] + ["café".encode("latin-1")]
     broken = pa.array(texts, pa.binary()).view(pa.string())
     table = pa.table({"inputs_pretokenized": broken, "targets_pretokenized": pa.array(["a", "b", "c", "d"])})
     (tmp_path / PLAIN).mkdir()
     pq.write_table(table, tmp_path / PLAIN / "train.parquet")
-    with pytest.raises(InputError, match=r"train\.parquet, row 3: holds a text that is not UTF-8 \(byte 0xe9\)"):
-        opened(tmp_path)
+    assert [(len(task.rows), task.left_out) for task in opened(tmp_path).values()] == [(3, {"not UTF-8": 1})]
 
 
 def test_tfrecords_are_refused_with_the_remedy(tmp_path: Path) -> None:

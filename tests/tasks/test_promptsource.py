@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
+from openflan.jinja.budget import WORK, Refused, Short
 from openflan.randomness import Draws
 from openflan.tasks.catalogue import catalogue
-from openflan.tasks.p3.budget import WORK, Refused, Short
 from openflan.tasks.p3.names import template_task
 from openflan.tasks.p3.prompts import read_prompts
 from openflan.tasks.p3.sandbox import Missing, compiled
@@ -251,8 +251,7 @@ def test_a_row_that_is_left_out_changes_no_choice_of_the_others(tmp_path: Path) 
     records = [{"answers": list("abcdefgh"), "use": True} for _ in range(20)]
     jinja = "{% if use %}Q ||| {{ answers | choice }}{% endif %}"
     before = pairs(one(tmp_path / "a", jinja, records))
-    with pytest.warns(UserWarning, match="left out"):
-        after = pairs(one(tmp_path / "b", jinja, [record | {"use": number != 5} for number, record in enumerate(records)]))
+    after = pairs(one(tmp_path / "b", jinja, [record | {"use": number != 5} for number, record in enumerate(records)]))
     assert after == before[:5] + before[6:]
 
 
@@ -261,9 +260,8 @@ def test_a_row_that_is_left_out_changes_no_choice_of_the_others(tmp_path: Path) 
 
 def test_rows_for_which_nothing_is_printed_are_left_out_and_counted(tmp_path: Path) -> None:
     records = [{"q": "a", "a": ["x"]}, {"q": "b", "a": []}, {"q": "c", "a": ["y"]}, {"q": "d", "a": []}]
-    with pytest.warns(UserWarning, match=r"mine/quiz_t: 2 of 4 rows left out \(nothing printed: 2; the first: .*train\.jsonl:2\)"):
-        task = one(tmp_path, "{% if a %}{{ q }} ||| {{ a[0] }}{% endif %}", records)
-    assert (pairs(task), task.refused) == ([("a", "x"), ("c", "y")], 2)
+    task = one(tmp_path, "{% if a %}{{ q }} ||| {{ a[0] }}{% endif %}", records)
+    assert (pairs(task), task.left_out) == ([("a", "x"), ("c", "y")], {"nothing printed": 2})
 
 
 def test_every_reason_is_counted_by_itself(tmp_path: Path) -> None:
@@ -274,16 +272,13 @@ def test_every_reason_is_counted_by_itself(tmp_path: Path) -> None:
         {"q": "fine", "a": ["hail"], "tail": ""},
         {"q": "fine", "a": ["ice"], "tail": "2"},
     ]
-    with pytest.warns(UserWarning, match="4 of 5 rows left out") as caught:
-        one(tmp_path, "{{ q }} ||| {{ a[0] }}{% if tail %} ||| {% endif %}", records, answer_choices="ice ||| fog", choices_in_prompt=False)
-    told = str(caught[0].message)
-    for reason in (
-        "an item beyond the end of a list: 1",
-        "empty inputs or targets: 1",
-        "targets that are not among their choices: 1",
-        "2 separators printed instead of one: 1",
-    ):
-        assert reason in told
+    task = one(tmp_path, "{{ q }} ||| {{ a[0] }}{% if tail %} ||| {% endif %}", records, answer_choices="ice ||| fog", choices_in_prompt=False)
+    assert task.left_out == {
+        "an item beyond the end of a list": 1,
+        "empty inputs or targets": 1,
+        "targets that are not among their choices": 1,
+        "2 separators printed instead of one": 1,
+    }
 
 
 def test_a_template_that_suits_no_row_is_refused(tmp_path: Path) -> None:
@@ -334,10 +329,10 @@ def test_a_missing_name_inside_a_list_is_named(tmp_path: Path) -> None:
         one(tmp_path, "Q ||| {{ output | map(attribute='answer') | list | choice }}", [{"output": [{"id": 1}]}])
 
 
-def test_columns_that_change_within_a_file_are_told_from_names_that_never_were_there(tmp_path: Path) -> None:
+def test_rows_that_lack_a_column_which_others_have_are_left_out(tmp_path: Path) -> None:
     records = [{"question": "Hot?", "answer": "yes"}] * 3 + [{"query": "Hot?", "answer": "yes"}]
-    with pytest.raises(InputError, match=r"train\.jsonl:4: .*names `question`, which this row lacks and the first one has: the dataset's columns change"):
-        one(tmp_path, QUESTION, records)
+    task = one(tmp_path, QUESTION, records)
+    assert (len(task.rows), task.left_out) == (3, {"lacks `question`": 1})
 
 
 def test_columns_that_change_between_shards_are_named(tmp_path: Path) -> None:
@@ -350,9 +345,11 @@ def test_columns_that_change_between_shards_are_named(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-def test_a_value_of_another_kind_is_named_with_its_row(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"train\.jsonl:2: .*template `t` fails: TypeError: can only concatenate"):
-        one(tmp_path, "Q ||| {{ 'no. ' + n }}", [{"n": "1"}, {"n": 2}])
+def test_a_value_of_another_kind_is_left_out_and_named_where_no_row_is_left(tmp_path: Path) -> None:
+    task = one(tmp_path / "a", "Q ||| {{ 'no. ' + n }}", [{"n": "1"}, {"n": 2}])
+    assert (pairs(task), task.left_out) == ([("Q", "no. 1")], {"fails: TypeError": 1})
+    with pytest.raises(InputError, match=r"train\.jsonl:1: .*template `t` fails: TypeError: can only concatenate"):
+        one(tmp_path / "b", "Q ||| {{ 'no. ' + n }}", [{"n": 2}])
 
 
 def test_a_field_that_takes_the_templates_name_is_refused(tmp_path: Path) -> None:
@@ -360,18 +357,18 @@ def test_a_field_that_takes_the_templates_name_is_refused(tmp_path: Path) -> Non
         one(tmp_path, "Q ||| {{ answer }}", [{"answer": "a", "answer_choices": ["a"]}])
 
 
-def test_mixed_encodings_of_rows_are_named_with_their_line(tmp_path: Path) -> None:
+def test_mixed_encodings_of_rows_are_left_out(tmp_path: Path) -> None:
     put(tmp_path, "quiz", [template("t", QUESTION)], [{"question": "Hot?", "answer": "yes"}])
     with (tmp_path / "data" / "quiz" / "train.jsonl").open("ab") as file:
         file.write('{"question": "café?", "answer": "no"}\n'.encode("latin-1"))
-    with pytest.raises(InputError, match=r"train\.jsonl:2: not UTF-8 \(byte 0xe9"):
-        opened(tmp_path)
+    task = only(tmp_path)
+    assert (len(task.rows), task.left_out) == (1, {"not UTF-8": 1})
 
 
 def test_half_a_character_is_named_with_its_row(tmp_path: Path) -> None:
     put(tmp_path, "quiz", [template("t", QUESTION)], [{}])
     (tmp_path / "data" / "quiz" / "train.jsonl").write_text('{"question": "\\ud83d", "answer": "x"}\n', encoding="utf-8")
-    with pytest.raises(InputError, match=r"train\.jsonl:1: its inputs hold half a character"):
+    with pytest.raises(InputError, match=r"half a character: 1\); the first: .*train\.jsonl:1: `inputs` holds half a character"):
         opened(tmp_path)
 
 

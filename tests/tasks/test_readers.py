@@ -108,7 +108,7 @@ def test_line_endings_do_not_matter(file: File, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"question\tanswer", ":3: 2 columns, expected 3 (question, answer, rationale); 2 rows before it are fine. Separate columns with one tab"),
+        (b"question\tanswer", ":3: 2 columns, expected 3 (question, answer, rationale). Separate columns with one tab"),
         (b"question", ":3: 1 column, expected 3"),
         (b"a\tb\tc\td", ":3: 4 columns, expected 3"),
         (b"", ":3: 1 column, expected 3"),
@@ -118,9 +118,13 @@ def test_line_endings_do_not_matter(file: File, content: bytes) -> None:
         (b"caf\xe9\tanswer\trationale", ":3: not UTF-8 (byte 0xe9 at column 4); convert the file with `iconv -t UTF-8`"),
     ],
 )
-def test_a_broken_tsv_row_is_named_by_file_and_line_when_opened(file: File, line: bytes, message: str) -> None:
+def test_a_broken_tsv_row_is_left_out_and_counted_and_named_where_no_other_is_left(file: File, line: bytes, message: str) -> None:
     path = file("gsm8k_train.tsv", GOOD + GOOD + line + b"\n" + GOOD)
-    assert f"{path}{message}" in refusal(lambda: cot_tasks(path))
+    task = cot_tasks(path)["cot/gsm8k"]
+    assert (len(task.rows), task.refused, [task.rows[index]["answer"] for index in range(3)]) == (3, 1, ["four"] * 3)
+    path.write_bytes(line + b"\n")
+    assert f"{path}{message.replace(':3:', ':1:')}" in refusal(lambda: cot_tasks(path))
+    assert str(path) + message in refusal(lambda: CotRows(file("x.tsv", GOOD + GOOD + line + b"\n"))[2]).replace("x.tsv", "gsm8k_train.tsv")
 
 
 @pytest.mark.parametrize("reader", [CotRows, JsonRecords])
@@ -247,11 +251,11 @@ def test_what_a_task_file_may_lack_has_a_plain_stand_in(file: File) -> None:
         (json.dumps(document(Definition=5)), ": `Definition` is missing or empty"),
         (json.dumps(document(Instances=[])), ": `Instances` is missing or empty"),
         (json.dumps(document(Instances={"a": 1})), ": `Instances` must be a list"),
-        (json.dumps(document(Instances=[{"input": "a", "output": ["b"]}, {}])), ": Instances[1] must have `input` (text) and `output` (list of texts)"),
-        (json.dumps(document(Instances=["a"])), ": Instances[0] must have"),
-        (json.dumps(document(Instances=[{"input": "a", "output": [1]}])), ": Instances[0] must have"),
-        (json.dumps(document(Instances=[{"input": "a", "output": []}])), ": Instances[0] has no output that is not empty"),
-        (json.dumps(document(Instances=[{"input": "a", "output": ["", " "]}])), ": Instances[0] has no output that is not empty"),
+        (json.dumps(document(Instances=[{}])), ": Instances[0]: must have `input` (text) and `output` (list of texts)"),
+        (json.dumps(document(Instances=["a"])), ": Instances[0]: must have"),
+        (json.dumps(document(Instances=[{"input": "a", "output": [1]}])), ": Instances[0]: must have"),
+        (json.dumps(document(Instances=[{"input": "a", "output": []}])), ": Instances[0]: has no output that is not empty"),
+        (json.dumps(document(Instances=[{"input": "a", "output": ["", " "]}])), ": Instances[0]: has no output that is not empty"),
         (b'{"Definition": "caf\xe9"}', ": not UTF-8 (byte 19)"),
     ],
 )

@@ -209,17 +209,16 @@ def test_rows_without_targets_and_held_out_tasks_are_left_out_and_counted(tmp_pa
         worded("f", 2, task="task684_online_privacy"),
     ]
     jsonl(tmp_path / "niv2_zs_opt_train.jsonl", rows)
-    with pytest.warns(UserWarning, match="niv2/zs_opt: 4 rows left out, as their targets are empty or their tasks are held out"):
-        (task,) = open_submixture("niv2", tmp_path).values()
+    (task,) = open_submixture("niv2", tmp_path).values()
     assert texts(task) == ["a question 0", "f question 2"]
-    assert task.refused == 4
+    assert (task.refused, task.left_out) == (4, {"empty targets": 3, "held out (mmlu)": 1})
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         ([{"prompt": "a", "targets": "b"}], ":1: found `prompt`, `targets`; expected the texts `inputs` and `targets`"),
-        ([worded("a", 0), {"inputs": 3, "targets": "b"}], ":2: found `inputs`, `targets`; expected the texts"),
+        ([{"inputs": 3, "targets": "b"}], ":1: found `inputs`, `targets`; expected the texts"),
     ],
 )
 def test_rows_of_other_columns_are_named(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
@@ -240,9 +239,12 @@ def test_tables_of_other_columns_are_named(tmp_path: Path) -> None:
         ({"task_source": "C4", "template_type": "zs_opt"}, "`task_source` is 'C4'; expected Flan2021, P3, NIv2, CoT or Dialog"),
     ],
 )
-def test_unknown_styles_and_sources_are_named(tmp_path: Path, others: Mapping[str, str], message: str) -> None:
+def test_unknown_styles_and_sources_are_left_out_and_named_where_no_row_is_left(tmp_path: Path, others: Mapping[str, str], message: str) -> None:
     jsonl(tmp_path / "rows.jsonl", [worded("a", 0, task_source="P3", template_type="fs_opt"), worded("a", 1, **others)])
-    assert f"{tmp_path}/rows.jsonl:2: {message}" in refusal("mine", tmp_path / "rows.jsonl")
+    (task,) = open_submixture("mine", tmp_path / "rows.jsonl").values()
+    assert (texts(task), task.left_out) == (["a question 0"], {f"unknown {message.partition(' ')[0]}": 1})
+    jsonl(tmp_path / "rows.jsonl", [worded("a", 1, **others)])
+    assert f"{tmp_path}/rows.jsonl:1: {message}" in refusal("mine", tmp_path / "rows.jsonl")
 
 
 def test_a_packed_file_is_to_be_unpacked_before_it_is_used(files: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 from openflan.cli.mixture_offline import print_left_out
 from openflan.cli.output import next_command, print_counts, print_table
 from openflan.errors import InputError
+from openflan.mixture.left_out import rows_by_reason
 from openflan.models.estimate import Device, Hardware, device_named
 from openflan.packing.capacity import REACH
 
@@ -39,7 +40,9 @@ def print_ledger(recipe: str, name: str, steps: int, ledger: Mapping[str, Any], 
     print_counts("formats", ledger["measured"]["formats"])
     print_counts("of these", ledger["measured"]["counts"])
     print_left_out(ledger["left_out"])
-    print_counts("rows left out with nothing to learn from", _by_task(tasks, "refused"))
+    reasons = rows_by_reason(row["left_out"] for row in tasks)
+    print_counts("rows left out", {f"({reason})": number for reason, number in reasons.items()})
+    print_counts("rows left out", _by_task(tasks, "refused"))
     print_counts("rows left out as overlaps", _by_task(tasks, "overlaps_dropped"))
     typer.echo()
     _capacities(ledger["capacities"], ledger["measured"]["examples"])

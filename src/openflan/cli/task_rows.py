@@ -120,7 +120,8 @@ def checked(name: str, open_: Callable[[], Task]) -> Checked:
         return Checked(name, "broken", str(error))
     except Exception as error:  # A defect of a reader must cost one line of the report, not the others.
         return Checked(name, "broken", f"{type(error).__name__}: {error}")
-    left_out = f", {task.refused:,} left out" if task.refused else ""
+    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in task.left_out.items())
+    left_out = f", {task.refused:,} left out ({reasons})" if task.refused else ""
     kept_out = f"; kept out of training: {POLICIES.get(task.held_out, task.held_out)}" if task.held_out else ""
     return Checked(name, "works", f"{len(task.rows):,} rows{left_out}; first answer: {' '.join(example.answer[:40].split())}{kept_out}")
 

@@ -90,7 +90,7 @@ def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: in
     from openflan.evaluation.tasks import task_benchmark
     from openflan.tasks.reach import reach
     from openflan.tasks.sources import EMBEDDED, open_submixture
-    from openflan.tasks.task import select
+    from openflan.tasks.task import open_each, select
 
     submixture = pattern.partition("/")[0]
     if data is None and submixture not in EMBEDDED:
@@ -99,5 +99,5 @@ def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: in
         tasks = open_submixture(submixture, data, [pattern])
     else:
         reached = select({one.name: one for one in reversed(reach(data, submixture))}, [pattern])
-        tasks = {name: one.open() for name, one in reached.items()}
+        tasks, _ = open_each({name: one.open for name, one in reached.items()}, [pattern])
     return task_benchmark(tasks, mode, shots=shots, limit=limit)

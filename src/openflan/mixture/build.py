@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from openflan.errors import InputError
+from openflan.mixture.left_out import told_left_out
 from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
-from openflan.mixture.rates import Capped, shares
+from openflan.mixture.rates import Capped, redistributed, shares
 from openflan.mixture.stream import Entry, Stream
 from openflan.mixture.validation import hold_back
-from openflan.recipe.presets import PARTS
+from openflan.recipe.presets import PARTS, SOURCES
 from openflan.recipe.schema import BENCHMARKS, Mixture, Styles
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.shuffled import ShuffledAnswers
-from openflan.tasks.sources import EMBEDDED, open_submixture
+from openflan.tasks.sources import EMBEDDED, open_usable
 from openflan.tasks.task import Task
 from openflan.templates.choice import choose_wordings
 from openflan.templates.render import Renderer, Room
@@ -25,10 +27,14 @@ from openflan.templates.style import StyleShares
 HELD_OUT = "held out"
 """How the reason begins for tasks that are kept for evaluation."""
 
+UNUSABLE = "cannot be used"
+"""How the reason begins for public tasks none of whose rows can be used, or whose data set is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A task that the recipe's patterns chose but that is not trained on, and why: `held out (mmlu)`, `licence unknown`, `rate 0`."""
+    """A task that the recipe's patterns chose but that is not trained on, and why: `held out (mmlu)`, `licence unknown`, `rate 0`,
+    `cannot be used: ...`."""
 
     task: str
     reason: str
@@ -47,32 +53,42 @@ class Opened:
         """For the ledger: `left_out`, a list of tasks with their reasons."""
         return {"left_out": [asdict(left) for left in self.left_out]}
 
+    @property
+    def told(self) -> str | None:
+        """One line that says which rows and tasks of public data are left out as they cannot be used; None if there are none."""
+        return told_left_out(self.tasks, {left.task: left.reason for left in self.left_out if left.reason.startswith(UNUSABLE)})
+
 
 def open_tasks(mixture: Mixture) -> dict[str, Task]:
-    """Every task of the mixture that may be trained on, with its rows opened and checked; see `open_mixture`."""
-    return open_mixture(mixture).tasks
+    """Every task of the mixture that may be trained on, with its rows opened and checked; see `open_mixture`. A warning says what cannot be used."""
+    opened = open_mixture(mixture)
+    if opened.told:
+        warnings.warn(opened.told, stacklevel=2)
+    return opened.tasks
 
 
 def open_mixture(mixture: Mixture) -> Opened:
     """Every task of the mixture that may be trained on, with its rows opened and checked, and what is left out.
 
-    Patterns pass over tasks that are held out or whose licence is not allowed; a rate of 0 leaves a task out even if it is named; rows that
-    `drop_overlaps` names are left out. Raises InputError for missing or broken data, an unknown task, one named outright that is held out or of another
-    licence, a licence that nothing has, if no task is left, or for a file of overlaps that was made from other data.
+    Patterns pass over tasks that are held out, whose licence is not allowed, or that are public and cannot be used; a rate of 0 leaves a task out even
+    if it is named; rows that `drop_overlaps` names are left out. Raises InputError for missing or broken data, an unknown task, one named outright that
+    is held out, of another licence or not usable, a licence that nothing has, if no task is left, or for a file of overlaps that was made from other
+    data.
     """
     _check_data(mixture)
-    opened = {name: open_submixture(name, submixture.data, submixture.tasks) for name, submixture in mixture.submixtures.items()}
+    found = {name: open_usable(name, submixture.data, submixture.tasks) for name, submixture in mixture.submixtures.items()}
+    opened = {name: tasks for name, (tasks, _) in found.items()}
     check_licences(mixture.licences, [licence_of(task) for tasks in opened.values() for task in tasks.values()])
     tasks: dict[str, Task] = {}
-    left_out: list[LeftOut] = []
-    for name, found in opened.items():
-        passed_over = [LeftOut(task.name, reason) for task in found.values() if (reason := why_left_out(mixture, task.name, task.held_out, licence_of(task)))]
+    left_out = [LeftOut(task, f"{UNUSABLE}: {why}") for _, unusable in found.values() for task, why in unusable.items()]
+    for name, there in opened.items():
+        passed_over = [LeftOut(task.name, reason) for task in there.values() if (reason := why_left_out(mixture, task.name, task.held_out, licence_of(task)))]
         _check_named(mixture, name, passed_over)
-        if len(passed_over) == len(found) and all(left.reason.startswith(HELD_OUT) for left in passed_over):
+        if len(passed_over) == len(there) and all(left.reason.startswith(HELD_OUT) for left in passed_over):
             raise InputError(f"submixture `{name}` holds only tasks that are held out for evaluation ({passed_over[0].task}, ...); choose others with `tasks:`")
         left_out += passed_over
         skipped = {left.task for left in passed_over}
-        tasks |= {task.name: task for task in found.values() if task.name not in skipped}
+        tasks |= {task.name: task for task in there.values() if task.name not in skipped}
     check_something_left(tasks, left_out)
     if mixture.drop_overlaps is not None:
         tasks = without_overlaps(tasks, mixture.drop_overlaps)
@@ -129,13 +145,20 @@ def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, room: Room
 
     Raises InputError if a task has no wording, or one that names a field its rows lack.
     """
-    share = shares(_capped(mixture, tasks), mixture.relative_rates())
+    share = task_shares(mixture, tasks)
     entries = {}
     for name, task in tasks.items():
         submixture = mixture.submixtures[task.submixture]
         renderer = Renderer(task, choose_wordings(submixture.wordings, name, task.fields))
         entries[name] = Entry(task, renderer, share[name], _style_shares(submixture.styles, task))
     return Stream(entries, seed, room)
+
+
+def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:
+    """Each task's share of the mixture. Within a group, the sources of a ready-made copy stand as in the public release (SOURCES)."""
+    capped = _capped(mixture, tasks)
+    sides = {name: (capped[name].group, task.part) for name, task in tasks.items() if task.part is not None and task.part in SOURCES}
+    return redistributed(shares(capped, mixture.relative_rates()), sides, SOURCES)
 
 
 def one_pass(mixture: Mixture, tasks: Mapping[str, Task]) -> int:

@@ -18,8 +18,8 @@ from openflan.templates.render import Rendered
 
 
 def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, examples: int) -> list[dict[str, Any]]:
-    """One row a task: submixture, category, rows, those left out as overlaps or as nothing to learn from (`refused`; neither are among `rows`), cap,
-    weight, rows that the cap hides from the weight, share of the mixture, and passes over its rows in `examples` examples."""
+    """One row a task: submixture, category, rows, those left out as overlaps or as they cannot be used (`refused`, and `left_out` by reason; none are
+    among `rows`), cap, weight, rows that the cap hides from the weight, share of the mixture, and passes over its rows in `examples` examples."""
     table = []
     for entry in stream.entries:
         task = tasks[entry.task.name]
@@ -34,6 +34,7 @@ def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, ex
                 "rows": rows,
                 "overlaps_dropped": dropped_rows(task),
                 "refused": task.refused,
+                "left_out": dict(task.left_out),
                 "cap": cap,
                 "weight": weight,
                 "hidden_by_cap": rows - weight,

@@ -47,6 +47,24 @@ def shares(tasks: Mapping[str, Capped], rates: Mapping[str, float] | None) -> di
     return {name: relative[task.group] / total * task.weight / sizes[task.group] for name, task in tasks.items()}
 
 
+def redistributed(shares: Mapping[str, float], sides: Mapping[str, tuple[str, str]], ratios: Mapping[str, float]) -> dict[str, float]:
+    """The shares with those of each group's parts in the ratios given, while every group keeps its whole and, in a part, tasks stand as before.
+
+    `sides`: group and part of each task concerned; the others keep their shares. `ratios`: of parts, relative; a part of a group stands beside those that
+    are there.
+    """
+    groups: dict[str, dict[str, float]] = {}
+    for task, (group, part) in sides.items():
+        parts = groups.setdefault(group, {})
+        parts[part] = parts.get(part, 0.0) + shares[task]
+    moved = dict(shares)
+    for task, (group, part) in sides.items():
+        parts = groups[group]
+        whole = sum(parts.values())
+        moved[task] = whole * ratios[part] / sum(ratios[one] for one in parts) * shares[task] / parts[part] if parts[part] else 0.0
+    return moved
+
+
 def counts_at(shares_T: NDArray[np.float64], before_T: NDArray[np.int64], drawn: int) -> NDArray[np.int64]:
     """Cumulative counts (tasks,) once `drawn` examples are out, given the counts at the end of the block before; they sum to `drawn`.
 

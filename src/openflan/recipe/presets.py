@@ -15,6 +15,10 @@ RATES: Mapping[str, Mapping[str, float]] = {
 sums to 99.9. `release`: the public release of the collection (google-research/FLAN, flan/v2/run_example.py), which has no program synthesis.
 """
 
+SOURCES: Mapping[str, float] = {"flan2021": 40.0, "t0": 32.0, "niv2": 20.0, "cot": 5.0, "dialog": 3.0}
+"""What the public release builds (flan/v2/run_example.py), in percent: how the sources of a ready-made copy stand to each other where one group of a
+recipe takes several, as the copies do not keep the release's ratios."""
+
 PARTS: Mapping[str, tuple[str, ...]] = {"muffin": ("flan2021", "dialog", "program_synthesis")}
 """The parts of submixtures that rates may name, as `muffin/dialog`: those of the public list of tasks."""
 

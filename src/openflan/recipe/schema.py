@@ -76,7 +76,9 @@ class Styles(Section):
 class Submixture(Section):
     """A group of tasks with one cap and one data source."""
 
-    tasks: list[str] = Field(["*"], min_length=1, description="names or patterns, such as cot/gsm8k or cot/*; all that the data holds if absent")
+    tasks: list[str] = Field(
+        ["*"], min_length=1, description="names or patterns, such as cot/gsm8k, cot/* or, to take away, '!cot/qed'; all that the data holds if absent"
+    )
     cap: PositiveInt | None = Field(None, description="the most examples of a task that count towards its rate; data is never cut (Table 23)")
     data: Path | None = Field(
         None,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from openflan.evaluation.selection import open_benchmark
 from openflan.inference.protocol import Engine
 from openflan.run import Run
 from openflan.studies.schema import Ask
+from openflan.tasks.task import chosen
 
 RIGHT, WRONG, ABSENT = "1", "0", "-"
 
@@ -46,7 +46,7 @@ def open_asked(ask: Ask, data: Path | None) -> tuple[Benchmark, list[str]]:
     Raises InputError as `open_benchmark` does, and if no task is left.
     """
     benchmark = open_benchmark(ask.benchmark, ask.mode, data, shots=ask.shots, limit=ask.limit)
-    tasks = [name for name in benchmark.tasks if any(fnmatchcase(name, pattern) for pattern in ask.tasks)]
+    tasks = chosen(benchmark.tasks, ask.tasks)
     if ask.likelihood:
         tasks = [name for name in tasks if all(example.options for example in benchmark.examples(name)[: ask.limit])]
     if not tasks:

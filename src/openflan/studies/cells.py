@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Mixture, Model, Recipe
 from openflan.studies.schema import WORDS, Setting, Study
 from openflan.tasks.sources import find_submixture
-from openflan.tasks.task import Opener, Task, select
+from openflan.tasks.task import Opener, Task, open_each, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ def trainable(mixture: Mixture, submixture: str) -> list[str]:
 
 def opened(submixture: str, data: Path | None, patterns: Sequence[str]) -> dict[str, Task]:
     """The tasks of a submixture that the patterns choose; each is opened once, as the cells of a study share them."""
-    return {name: _opened(submixture, data, name) for name in select(_found(submixture, data), patterns)}
+    chosen = select(_found(submixture, data), patterns)
+    return open_each({name: partial(_opened, submixture, data, name) for name in chosen}, patterns)[0]
 
 
 @cache

@@ -19,7 +19,8 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.tasks.digest import file_digest, joined
-from openflan.tasks.natural_instructions_rows import MMLU, folded, is_mmlu
+from openflan.tasks.natural_instructions_rows import MMLU, is_mmlu, published
+from openflan.tasks.public import Excluded, Unusable, encodable, public
 from openflan.tasks.slices import Slices
 from openflan.tasks.task import Opener, Row, Task, name_of, one_file_each
 
@@ -47,7 +48,7 @@ class NaturalInstructionsRows:
         if not 0 <= index < len(self):
             raise IndexError(index)
         instance = json.loads(self._file.read(self._spans[2 * index], self._spans[2 * index + 1]))
-        question, outputs = _pair(instance, self._file.path, index)
+        question, outputs = _pair(instance)
         return {**self._shared, "question": question, "answer": outputs[0], "references": outputs}
 
     def digest(self) -> bytes | None:
@@ -55,7 +56,7 @@ class NaturalInstructionsRows:
 
 
 def find_natural_instructions(data: Path, submixture: str) -> dict[str, Opener]:
-    """The tasks of a folder of `task*.json` files (or its `tasks/` folder), or of one file; hyphens in names become underscores.
+    """The tasks of a folder of `task*.json` files (or its `tasks/` folder), or of one file; names are those of the public list of tasks (see `published`).
 
     Raises InputError if there is none, or if two files name one task.
     """
@@ -63,15 +64,14 @@ def find_natural_instructions(data: Path, submixture: str) -> dict[str, Opener]:
     files = sorted(folder.glob("task*.json")) if folder.is_dir() else [data]
     if not files:
         raise InputError(f"{folder}: no task*.json files; expected the `tasks` folder of a natural-instructions checkout")
-    named = one_file_each(files, lambda file: name_of(submixture, folded(file.stem)))
-    return {name: partial(read_task, file, submixture) for name, file in named.items()}
+    named = one_file_each(files, lambda file: name_of(submixture, published(file.stem)))
+    return {name: public(partial(read_task, file, submixture)) for name, file in named.items()}
 
 
 def read_task(path: Path, submixture: str) -> Task:
-    """The task of one file.
+    """The task of one file. Instances that lack input or output, or whose outputs are all empty, are left out and counted; inputs may be empty.
 
-    Raises InputError naming file and key for unreadable JSON or a missing field, and the instance that lacks its input or output, or whose outputs are
-    all empty; inputs may be empty.
+    Raises InputError naming file and key for unreadable JSON or a missing field, and NotUsable if no instance can be used.
     """
     file = Slices(path)
     try:
@@ -91,10 +91,13 @@ def read_task(path: Path, submixture: str) -> Task:
             raise InputError(f"{path}: `{key}` is missing or empty")
     if _INSTANCES in document:
         raise InputError(f"{path}: `{_INSTANCES}` must be a list")
-    for number in range(len(spans) // 2):
-        _pair(json.loads(text[spans[2 * number] : spans[2 * number + 1]]), path, number)
+    spans, excluded = _usable(text, spans, path)
     shared = {"definition": definition, **_first_examples(document)}
-    name = name_of(submixture, folded(path.stem))
+    try:
+        encodable(shared)
+    except Unusable as error:
+        raise InputError(f"{path}: {error}; mend the text") from None
+    name = name_of(submixture, published(path.stem))
     return Task(
         name=name,
         rows=NaturalInstructionsRows(file, _in_bytes(spans, text, len(file.read(0, file.size)) - len(text.encode())), shared),
@@ -104,7 +107,25 @@ def read_task(path: Path, submixture: str) -> Task:
         languages=tuple(sorted(set(_texts(document.get("Input_language")) + _texts(document.get("Output_language")))) or ["English"]),
         licence=", ".join(_texts(document.get("Instance License"))) or None,
         held_out=MMLU if is_mmlu(path.stem) else None,
+        left_out=dict(excluded.counts),
     )
+
+
+def _usable(text: str, spans: array[int], path: Path) -> tuple[array[int], Excluded]:
+    """The places of the instances that can be used, and what is left out. Raises NotUsable if none can be used."""
+    kept, excluded = array("Q"), Excluded()
+    for number in range(len(spans) // 2):
+        begin, end = spans[2 * number], spans[2 * number + 1]
+        try:
+            question, outputs = _pair(json.loads(text[begin:end]))
+            encodable({"question": question, "references": outputs})
+        except Unusable as error:
+            excluded.add(f"{path}: {_INSTANCES}[{number}]", error)
+        else:
+            kept.extend((begin, end))
+    if not kept:
+        excluded.raise_unusable()
+    return kept, excluded
 
 
 def _walk(text: str) -> tuple[dict[str, Any] | None, array[int]]:
@@ -168,14 +189,15 @@ def _in_bytes(spans: array[int], text: str, first: int) -> array[int]:
     return places
 
 
-def _pair(instance: Any, path: Path, number: int) -> tuple[str, tuple[str, ...]]:
+def _pair(instance: Any) -> tuple[str, tuple[str, ...]]:
+    """Input and accepted outputs. Raises Unusable for an instance without them."""
     source, outputs = (instance.get("input"), instance.get("output")) if isinstance(instance, dict) else (None, None)
     outputs = [outputs] if isinstance(outputs, str) else outputs
     if not isinstance(source, str) or not isinstance(outputs, list) or not all(isinstance(text, str) for text in outputs):
-        raise InputError(f"{path}: {_INSTANCES}[{number}] must have `input` (text) and `output` (list of texts)")
+        raise Unusable("must have `input` (text) and `output` (list of texts)", "no input and output")
     accepted = tuple(text.strip() for text in outputs if text.strip())
     if not accepted:
-        raise InputError(f"{path}: {_INSTANCES}[{number}] has no output that is not empty; remove it or give it one")
+        raise Unusable("has no output that is not empty", "empty output")
     return source.strip(), accepted
 
 

@@ -6,11 +6,12 @@ The rows have no examples of the definition and, of several accepted outputs, on
 from __future__ import annotations
 
 import re
-import warnings
 from functools import partial
 
+from openflan.tasks.catalogue import catalogue, real_name
+from openflan.tasks.public import PublicGroup, usable
 from openflan.tasks.records import Record, Records
-from openflan.tasks.rows import BadRow, EmptyTarget, Group, grouped
+from openflan.tasks.rows import BadRow, EmptyTarget
 from openflan.tasks.task import Opener, Row, Task, name_of
 
 COLUMNS = frozenset({"task_name", "definition", "inputs", "targets"})
@@ -31,6 +32,13 @@ def folded(name: str) -> str:
     return name.replace("-", "_")
 
 
+def published(name: str) -> str:
+    """The name that the public list of tasks has for a file's or row's: with underscores for hyphens, and cut at its first dot where the list has it so
+    (task1530_scitail1 for task1530_scitail1.1_sentence_generation)."""
+    full = real_name(f"niv2/{folded(name)}")
+    return full.partition("/")[2] if full in catalogue() else folded(name)
+
+
 def instruction_row(record: Record) -> Row:
     """`definition`, `question`, `answer` and `references` of a row; inputs may be empty. Raises BadRow for values that are no texts."""
     for name in ("definition", "inputs", "targets"):
@@ -43,11 +51,10 @@ def instruction_row(record: Record) -> Row:
 
 
 def find_tasks_in_rows(records: Records, submixture: str) -> dict[str, Opener]:
-    """One task for each `task_name`, found and checked in one pass over all rows.
-
-    Raises InputError naming file and line for a row without name, definition, inputs or targets.
+    """One task for each `task_name`, found and checked in one pass over all rows. Rows without name, definition, inputs or targets are left out and
+    counted. Raises InputError naming the first row if none can be used.
     """
-    groups = grouped(records, instruction_row, _task_name)
+    groups = usable(records, instruction_row, _task_name)
     return {name_of(submixture, task): partial(_task, records, group, submixture, task) for task, group in groups.items()}
 
 
@@ -55,13 +62,11 @@ def _task_name(record: Record) -> str:
     name = record.get("task_name")
     if not isinstance(name, str) or not name:
         raise BadRow(f"`task_name` must be a text; found {name!r:.60}")
-    return folded(name)
+    return published(name)
 
 
-def _task(records: Records, group: Group, submixture: str, task: str) -> Task:
+def _task(records: Records, group: PublicGroup, submixture: str, task: str) -> Task:
     name = name_of(submixture, task)
-    if group.refused:
-        warnings.warn(f"{name}: {group.refused:,} rows left out, as their targets are empty", stacklevel=2)
     return Task(
         name,
         group.rows(records, instruction_row),
@@ -69,5 +74,5 @@ def _task(records: Records, group: Group, submixture: str, task: str) -> Task:
         dataset=task,
         category="natural instructions",
         held_out=MMLU if is_mmlu(task) else None,
-        refused=group.refused,
+        left_out=dict(group.excluded.counts),
     )

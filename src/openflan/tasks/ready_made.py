@@ -12,7 +12,6 @@ from such a folder the rows that came from P3, as tasks `t0/zs_opt`, `t0/fs_opt`
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,8 +19,9 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.tasks.columns import ColumnRecords, part_of
 from openflan.tasks.natural_instructions_rows import is_mmlu
+from openflan.tasks.public import PublicGroup, Unusable, usable
 from openflan.tasks.records import Joined, JsonRecords, Record, Records
-from openflan.tasks.rows import BadRow, EmptyTarget, Group, grouped
+from openflan.tasks.rows import EmptyTarget
 from openflan.tasks.task import Opener, Row, Task
 
 WORDED = frozenset({"inputs", "targets"})
@@ -56,7 +56,7 @@ def worded_row(record: Record) -> Row:
     if targets is None or targets == "":
         raise EmptyTarget("targets")
     if not isinstance(inputs, str) or not isinstance(targets, str):
-        raise BadRow(f"found {', '.join(f'`{name}`' for name in record)}; expected the texts `inputs` and `targets`")
+        raise Unusable(f"found {_named(record)}; expected the texts `inputs` and `targets`", "inputs or targets are no texts")
     if not targets.strip():
         raise EmptyTarget("targets")
     task = _first(record, _TASK_COLUMNS)
@@ -151,7 +151,7 @@ def _open_style(paths: Sequence[Path], submixture: str, source: str, style: str)
     if not paths:
         raise InputError(f"{source} {style}: no files")
     records = _records(paths)
-    (group,) = grouped(records, worded_row, lambda record: style, _is_held_out).values()
+    (group,) = usable(records, worded_row, lambda record: style, _held_out).values()
     return _task(records, group, submixture, source, style)
 
 
@@ -159,7 +159,7 @@ def _split(records: Records, submixture: str, source: str | None) -> dict[str, O
     def key(record: Record) -> tuple[str, str]:
         return source or _source_of(record), _style_of(record)
 
-    groups = grouped(records, worded_row, key, _is_held_out)
+    groups = usable(records, worded_row, key, _held_out)
     taken = _taken(submixture, {name for name, _ in groups}, records.place(0))
     return {
         _name(submixture, name, style): partial(_task, records, group, submixture, name, style)
@@ -168,18 +168,17 @@ def _split(records: Records, submixture: str, source: str | None) -> dict[str, O
     }
 
 
-def _task(records: Records, group: Group, submixture: str, source: str, style: str) -> Task:
+def _task(records: Records, group: PublicGroup, submixture: str, source: str, style: str) -> Task:
     name = _name(submixture, source, style)
-    if group.refused:
-        warnings.warn(f"{name}: {group.refused:,} rows left out, as their targets are empty or their tasks are held out", stacklevel=2)
     return Task(
         name,
         group.rows(records, worded_row),
         group.fields,
         dataset=f"Flan 2022 collection, {source}",
         category=f"ready-made {style}",
-        refused=group.refused,
+        left_out=dict(group.excluded.counts),
         finished=True,
+        part=source,
     )
 
 
@@ -200,19 +199,24 @@ def _name(submixture: str, source: str, style: str) -> str:
 def _style_of(record: Record) -> str:
     style = _first(record, TEMPLATE_TYPES)
     if style not in STYLES:
-        raise BadRow(f"`template_type` is {style!r}; expected one of {', '.join(STYLES)}")
+        raise Unusable(f"`template_type` is {style!r:.60}; expected one of {', '.join(STYLES)}", "unknown `template_type`")
     return str(style)
 
 
 def _source_of(record: Record) -> str:
     source = _first(record, _SOURCE_COLUMNS)
     if not isinstance(source, str) or source.lower() not in _NAMES:
-        raise BadRow(f"`task_source` is {source!r}; expected Flan2021, P3, NIv2, CoT or Dialog")
+        raise Unusable(f"`task_source` is {source!r:.60}; expected Flan2021, P3, NIv2, CoT or Dialog", "unknown `task_source`")
     return _NAMES[source.lower()]
 
 
-def _is_held_out(row: Row) -> bool:
-    return is_mmlu(str(row.get("source_task", "")))
+def _held_out(row: Row) -> Unusable | None:
+    task = str(row.get("source_task", ""))
+    return Unusable(f"a row of `{task:.60}`, which is held out", "held out (mmlu)") if is_mmlu(task) else None
+
+
+def _named(record: Record) -> str:
+    return ", ".join(f"`{name!s:.60}`" for name in [*record][:10])
 
 
 def _first(record: Record, names: Sequence[str]) -> object:

@@ -1,19 +1,18 @@
 """From a source's records to a task's rows: convert, and check them all once when a task is opened.
 
 Two policies. A user's own file is refused at the first bad row, and for empty answers with their number, because its owner can mend it. A public
-copy of many million rows cannot be mended by its reader: rows without targets are left out there and counted.
+copy of many million rows cannot be mended by its reader: see `public`.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from openflan.errors import InputError
 from openflan.tasks.digest import digest_of, function_digest, joined
-from openflan.tasks.records import Chosen, Record, Records, watched
+from openflan.tasks.records import Record, Records, watched
 from openflan.tasks.task import Row, Rows
 
 K = TypeVar("K", bound=Hashable)
@@ -63,18 +62,6 @@ class ConvertedRows:
         return joined("converted", [digest_of(self._records), function_digest(self._convert)])
 
 
-@dataclass(slots=True)
-class Group:
-    """Records of one source that belong together; `fields` are those that each has, `refused` counts those left out."""
-
-    positions: array[int] = field(default_factory=lambda: array("I"))
-    fields: frozenset[str] = frozenset()
-    refused: int = 0
-
-    def rows(self, records: Records, convert: Convert) -> Rows:
-        return ConvertedRows(Chosen(records, self.positions), convert)
-
-
 @dataclass(frozen=True, slots=True)
 class Checked:
     """Rows of which every one was converted once; `fields` are those that any of them has, `lacking` names each field that some rows lack, with the
@@ -117,36 +104,6 @@ def checked_rows(records: Records, convert: Convert) -> Checked:
         raise InputError(f"{records.place(index)}: {first_empty if len(empty) == 1 else others}")
     lacking = tuple((name, records.place(index)) for name, index in sorted(first_without.items()))
     return Checked(ConvertedRows(records, convert), frozenset(fields), lacking)
-
-
-def grouped(records: Records, convert: Convert, key: Callable[[Record], K], unwanted: Callable[[Row], bool] | None = None) -> dict[K, Group]:
-    """The records by `key`, in one pass; those with empty targets and the `unwanted` are left out and counted.
-
-    Raises InputError naming file and line for any other record that cannot be converted.
-    """
-    groups: dict[K, Group] = {}
-    for index, record in enumerate(watched(records)):
-        try:
-            name = key(record)
-        except BadRow as error:
-            raise InputError(f"{records.place(index)}: {error}") from None
-        group = groups.get(name)
-        if group is None:
-            group = groups[name] = Group()
-        try:
-            row = _checked(record, convert, records, index)
-        except EmptyTarget:
-            group.refused += 1
-            continue
-        if unwanted is not None and unwanted(row):
-            group.refused += 1
-            continue
-        if not group.positions:
-            group.fields = frozenset(row)
-        elif group.fields - row.keys():
-            group.fields &= row.keys()
-        group.positions.append(index)
-    return groups
 
 
 def listed(names: frozenset[str] | set[str]) -> str:

@@ -22,7 +22,7 @@ from openflan.tasks.ready_made import find_ready_made, is_ready_made
 from openflan.tasks.saved import is_saved
 from openflan.tasks.slices import is_there
 from openflan.tasks.splits import PLAIN_FOLDERS, choose, only_other_splits, split_of_folder
-from openflan.tasks.task import Opener, Task, select
+from openflan.tasks.task import Opener, Task, open_each, select
 
 COT = "cot"
 LAYOUTS = ("*_train.tsv", "task*.json", "*.jsonl")
@@ -109,10 +109,15 @@ def embedded_seed(submixture: str, data: Path | None) -> int | None:
 def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> dict[str, Task]:
     """The tasks called `name`/..., from `data` or, for the embedded ones, from the package; `patterns` selects some, and only those are opened.
 
-    Raises as `find_submixture` does, for a pattern that matches nothing, and for a task whose rows are broken.
+    Public tasks that cannot be used are passed over (see `open_usable`). Raises as `find_submixture` does, for a pattern that matches nothing, and for
+    a task whose data are broken.
     """
-    found = find_submixture(name, data)
-    return {task: opener() for task, opener in (select(found, patterns) if patterns else found).items()}
+    return open_usable(name, data, patterns)[0]
+
+
+def open_usable(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> tuple[dict[str, Task], dict[str, str]]:
+    """As `open_submixture`, and the public tasks that cannot be used, by name, each with what is wrong with it."""
+    return open_each(select(find_submixture(name, data), patterns or ()), patterns or ())
 
 
 def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:

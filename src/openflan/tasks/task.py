@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol, TypeAlias, TypeVar
 
 from openflan.errors import InputError, did_you_mean
+from openflan.tasks.catalogue.table import real_name
 
 Row: TypeAlias = Mapping[str, str | Sequence[str]]
 """The fields of one dataset item.
@@ -46,8 +47,9 @@ class Task:
     `name` is `submixture/name`. `fields` are those that its rows have; where some rows lack some of them, `lacking` has each such field with the place
     (file and row) of the first row without it. `held_out` names the kind of generalisation a task tests (None: it may be
     trained on), and `split` the set of a suite that keeps several apart (`train`, `dev`, `test`). `metric` is how its answers are compared
-    (`exact_match`). `refused` counts rows of the source that were left out, as they have no targets or are held out. `finished` rows are whole
-    examples (a collection that others rendered, conversations): they are shown as they are, without exemplars.
+    (`exact_match`). `left_out` counts the rows of the source that were left out, by reason (`empty targets`). `finished` rows are whole
+    examples (a collection that others rendered, conversations): they are shown as they are, without exemplars. `part` names the part of the collection
+    that the rows of a copy come from (`dialog`), where one submixture takes several.
     """
 
     name: str
@@ -59,10 +61,11 @@ class Task:
     licence: str | None = None
     held_out: str | None = None
     metric: str = "exact_match"
-    refused: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict, hash=False)
     finished: bool = False
     split: str | None = None
     lacking: tuple[tuple[str, str], ...] = ()
+    part: str | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -74,9 +77,18 @@ class Task:
     def submixture(self) -> str:
         return self.name.partition("/")[0]
 
+    @property
+    def refused(self) -> int:
+        """The rows of the source that were left out."""
+        return sum(self.left_out.values())
+
 
 Opener: TypeAlias = Callable[[], Task]
 """Opens a task and checks its rows; raises InputError or SetupError."""
+
+
+class NotUsable(InputError):
+    """A task of public data that cannot be had: none of its rows can be used, or its data set is gone. Others go on without it."""
 
 
 def name_of(submixture: str, text: str) -> str:
@@ -94,20 +106,64 @@ def one_file_each(files: Iterable[Path], name: Callable[[Path], str]) -> dict[st
     return named
 
 
-def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
-    """The tasks (or their openers) whose names match any of `patterns` (`cot/*`, `cot/gsm8k`, or a bare unique name), in the order of `tasks`.
+EXCLUDED = "!"
+"""How a pattern begins that takes tasks away."""
 
-    Raises InputError for a pattern that matches nothing, with the nearest name.
+
+def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
+    """The tasks (or their openers) that `patterns` choose, in the order of `tasks`.
+
+    A pattern is a full name, a bare unique one, or has `*`, `?` or `[...]` for parts of full names; `!` before it takes away what it matches, in
+    whatever order they stand, and where all patterns do so, they take away from all tasks. Raises InputError for a pattern that matches nothing, with
+    the nearest name, and if nothing is left.
     """
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matched = [name for name in tasks if fnmatchcase(name, pattern)] or [name for name in tasks if name.partition("/")[2] == pattern]
-        if not matched:
-            raise InputError(f"no task matches `{pattern}`{did_you_mean(pattern, _names(tasks)) or f'; there are {len(tasks)}: {_some(tasks)}'}")
-        if len(matched) > 1 and pattern not in tasks and not _is_pattern(pattern):
-            raise InputError(f"`{pattern}` is not unique: write one of {', '.join(matched)}")
-        chosen.update(matched)
-    return {name: task for name, task in tasks.items() if name in chosen}
+    wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)]
+    chosen = {name for pattern in wanted for name in _matched(tasks, pattern)} if wanted else set(tasks)
+    taken_away = {name for pattern in patterns if pattern.startswith(EXCLUDED) for name in _matched(tasks, pattern.removeprefix(EXCLUDED))}
+    if chosen and chosen <= taken_away:
+        raise InputError(f"no task is left: {', '.join(f'`{pattern}`' for pattern in patterns)} take away all that they choose")
+    return {name: task for name, task in tasks.items() if name in chosen - taken_away}
+
+
+def chosen(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The names that any pattern matches and none with `!` takes away; patterns may match nothing, as those of one list for several sets do."""
+    wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)] or ["*"]
+    taken_away = [pattern.removeprefix(EXCLUDED) for pattern in patterns if pattern.startswith(EXCLUDED)]
+
+    def matches(name: str, listed: Sequence[str]) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in listed)
+
+    return [name for name in names if matches(name, wanted) and not matches(name, taken_away)]
+
+
+def open_each(openers: Mapping[str, Opener], patterns: Sequence[str] = ()) -> tuple[dict[str, Task], dict[str, str]]:
+    """The opened tasks by name, and those that cannot be used, with what is wrong with each.
+
+    Raises what opening raises, but for NotUsable: that only for a task that `patterns` name outright, and if no task can be used.
+    """
+    opened: dict[str, Task] = {}
+    unusable: dict[str, str] = {}
+    for name, opener in openers.items():
+        try:
+            opened[name] = opener()
+        except NotUsable as error:
+            if name in patterns or name.partition("/")[2] in patterns:
+                raise
+            unusable[name] = str(error)
+    if unusable and not opened:
+        name, why = next(iter(unusable.items()))
+        raise NotUsable(f"{why}{f'; so are all {len(unusable):,} tasks, of which {name} is the first' if len(unusable) > 1 else ''}")
+    return opened, unusable
+
+
+def _matched(tasks: Mapping[str, object], pattern: str) -> list[str]:
+    spelled = real_name(pattern)
+    matched = [name for name in tasks if fnmatchcase(name, pattern)] or [name for name in tasks if name.partition("/")[2] == pattern or name == spelled]
+    if not matched:
+        raise InputError(f"no task matches `{pattern}`{did_you_mean(pattern, _names(tasks)) or f'; there are {len(tasks)}: {_some(tasks)}'}")
+    if len(matched) > 1 and pattern not in tasks and not _is_pattern(pattern):
+        raise InputError(f"`{pattern}` is not unique: write one of {', '.join(matched)}")
+    return matched
 
 
 def _names(tasks: Iterable[str]) -> list[str]:

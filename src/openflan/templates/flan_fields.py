@@ -21,6 +21,8 @@ OF_KEY: Mapping[str, Mapping[str, str]] = {
     "bool_q": {"text": "passage"},
     "cnn_dailymail": {"text": "document", "highlights": "answer"},
     "common_gen": {"target": "answer"},
+    # The release has the word cause or effect there, in the midst of its sentences.
+    "copa": {"question": "asked_for"},
     "coqa": {"text": "passage", "numbered_questions": "questions", "numbered_answers": "answer"},
     "dart": {"tripleset": "data", "tripleset_newline": "data", "target": "answer"},
     "drop": {"context": "passage"},

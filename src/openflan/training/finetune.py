@@ -64,6 +64,8 @@ def finetune(
     if world.main:
         warn_of_other_worlds(recipe.model.base, worlds_of(recipe.mixture))
     opened = open_mixture(recipe.mixture)
+    if world.main and opened.told:
+        warnings.warn(opened.told, stacklevel=2)
     tasks = opened.tasks
     tokenizer = load_tokenizer(recipe.model)
     layout = recipe.packing.layout

@@ -17,7 +17,8 @@ class Submixture:
 SUBMIXTURES: Mapping[str, Submixture] = {
     "muffin": Submixture(
         "Muffin",
-        "ready-made rows of all: --data hub:DataProvenanceInitiative/flan2021_submix_original; "
+        "ready-made rows: for NAME in flan2021 dialog, `hf download DataProvenanceInitiative/NAME_submix_original --repo-type dataset "
+        "--local-dir FLAN/NAME_submix_original` (dialog is a set of its own), then pass --data FLAN; "
         "one task: `openflan tasks show muffin/TASK` says what to fetch and where to put it",
     ),
     "t0_sf": Submixture(

@@ -31,8 +31,14 @@ def aliases() -> Mapping[str, str]:
 
 
 def real_name(name: str) -> str:
-    """The catalogue's spelling of a full name; a name that it does not know is returned as it is."""
-    return aliases().get(name, name)
+    """The catalogue's spelling of a full name; a name that it does not know is returned as it is.
+
+    Names of natural-instructions files that hold a dot stand in the public list of tasks as far as their first one.
+    """
+    if name in catalogue():
+        return name
+    cut = name.partition(".")[0]
+    return aliases().get(name, cut if name.startswith("niv2/") and cut in catalogue() else name)
 
 
 def resolve(name: str) -> Entry:

@@ -21,14 +21,22 @@ _TAG = re.compile(r"\s*\[[^\[\]]*\]\s*")
 
 
 def copa(raw: Raw) -> Row | None:
-    """`question` is the word cause or effect in the data, here a question."""
+    """`question` is the word cause or effect in the data: here `asked_for`, with a whole question as `question`."""
     chosen, asked = class_number(raw, "label", 2), text(raw, "question")
     if asked not in _COPA_QUESTIONS:
         raise ValueError(f"`question` is `{asked}`, expected cause or effect")
     options = [text(raw, "choice1"), text(raw, "choice2")]
     if chosen is None:
         return None
-    return filled({"premise": text(raw, "premise"), "question": _COPA_QUESTIONS[asked], "options": options, "answer": options[chosen]})
+    return filled(
+        {
+            "premise": text(raw, "premise"),
+            "question": _COPA_QUESTIONS[asked],
+            "asked_for": asked,
+            "options": options,
+            "answer": options[chosen],
+        }
+    )
 
 
 def cosmos_qa(raw: Raw) -> Row | None:
@@ -84,7 +92,7 @@ DATASETS: tuple[Dataset, ...] = (
         "aps/super_glue/copa",
         "train",
         ("premise", "choice1", "choice2", "question", "label"),
-        ("premise", "question", *_CHOICE),
+        ("premise", "question", "asked_for", *_CHOICE),
         copa,
     ),
     Dataset(

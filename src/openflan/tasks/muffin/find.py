@@ -1,7 +1,8 @@
 """The tasks of Muffin, from local copies of their data sets or from the hub.
 
 A local copy is `FOLDER/NAME.jsonl`, `FOLDER/NAME.parquet` or a folder `FOLDER/NAME/` of shards, with the columns of the hub's copy; NAME is the
-task's. Every record is converted once when its task is opened, so that changed columns or an unknown class label are named before training.
+task's. Every record is converted once when its task is opened: those that are unlabelled, cleaned away or broken are left out and counted. A data set of
+which no record can be used, or that the hub no longer has, is left out, and the others go on.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from openflan.errors import InputError
 from openflan.tasks.catalogue import catalogue
 from openflan.tasks.columns import ColumnRecords, part_of
 from openflan.tasks.hub import hub_records
-from openflan.tasks.muffin.dataset import Dataset, Raw
+from openflan.tasks.muffin.dataset import Dataset
 from openflan.tasks.muffin.families import DATASETS
 from openflan.tasks.own import jsonl_files
-from openflan.tasks.records import Chosen, Joined, JsonRecords, Record, Records, watched
-from openflan.tasks.rows import BadRow, ConvertedRows, listed
+from openflan.tasks.public import Unusable, public, reason_of, usable
+from openflan.tasks.records import Chosen, Joined, JsonRecords, Record, Records
+from openflan.tasks.rows import listed
 from openflan.tasks.splits import training_files
 from openflan.tasks.task import Opener, Row, Task
 
@@ -39,7 +41,7 @@ def find_muffin(data: Path) -> dict[str, Opener]:
         if len(places) > 1:
             raise InputError(f"{data}: holds {name} twice ({', '.join(place.name for place in places)}); remove one of them")
         if places:
-            found[f"{MUFFIN}/{name}"] = partial(_open, dataset, partial(_records, places[0]), HALVES.get(name, _window(dataset.split)))
+            found[f"{MUFFIN}/{name}"] = public(partial(_open, dataset, partial(_records, places[0]), HALVES.get(name, _window(dataset.split))))
     return found
 
 
@@ -49,7 +51,7 @@ def find_muffin_on_hub() -> dict[str, Opener]:
     for name, dataset in DATASETS.items():
         if dataset.hub is not None:
             records = partial(hub_records, f"hub:{dataset.hub}:{dataset.split}", raw=True)
-            found[f"{MUFFIN}/{name}"] = partial(_open, dataset, records, HALVES.get(name, slice(None)))
+            found[f"{MUFFIN}/{name}"] = public(partial(_open, dataset, records, HALVES.get(name, slice(None))))
     return found
 
 
@@ -67,31 +69,23 @@ def _records(place: Path) -> Records:
 
 def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slice(None)) -> Task:
     source = records()
-    found = frozenset(source.columns if isinstance(source, ColumnRecords) else source[0])
-    if missing := frozenset(dataset.columns) - found:
-        needed = listed(frozenset(dataset.columns))
-        raise InputError(f"{source.place(0)}: {dataset.name} needs the columns {needed}; found {listed(found)}, not {listed(missing)}")
-    kept, wanted = array("I"), _wanted(source, window, dataset)
-    for index, record in enumerate(watched(source)):
-        if index not in wanted:
-            continue
-        try:
-            if dataset.row(record) is not None:
-                kept.append(index)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise InputError(f"{source.place(index)}: not a record of {dataset.name}: {error}") from None
-    if not kept:
-        raise InputError(f"{source.place(0)}: none of {len(wanted):,} records of {dataset.name} can be trained on (unlabelled, or cleaned away)")
+    if isinstance(source, ColumnRecords) and (missing := frozenset(dataset.columns) - frozenset(source.columns)):
+        needed, found = listed(frozenset(dataset.columns)), listed(frozenset(source.columns))
+        raise InputError(f"{source.place(0)}: {dataset.name} needs the columns {needed}; found {found}, not {listed(missing)}")
+    wanted = _wanted(source, window, dataset)
+    chosen = source if len(wanted) == len(source) else Chosen(source, array("I", wanted))
+    convert = partial(_row, dataset)
+    (group,) = usable(chosen, convert, lambda record: dataset.name).values()
     entry = catalogue()[f"{MUFFIN}/{dataset.name}"]
     return Task(
         name=entry.name,
-        rows=ConvertedRows(Chosen(source, kept), partial(_row, dataset.row)),
+        rows=group.rows(chosen, convert),
         fields=frozenset(dataset.fields),
         dataset=entry.dataset,
         category=entry.category,
         languages=entry.languages,
         licence=entry.licence,
-        refused=len(wanted) - len(kept),
+        left_out=dict(group.excluded.counts),
     )
 
 
@@ -107,8 +101,15 @@ def _wanted(source: Records, window: slice, dataset: Dataset) -> range:
     return range(len(source))
 
 
-def _row(row: Callable[[Raw], Row | None], record: Record) -> Row:
-    found = row(record)
-    if found is None:
-        raise BadRow("left out when the file was opened, but no longer the same; leave data files alone during a run")
-    return found
+def _row(dataset: Dataset, record: Record) -> Row:
+    """Raises Unusable for a record that the collection leaves out too, and for a broken one."""
+    if missing := frozenset(dataset.columns) - record.keys():
+        needed, found = listed(frozenset(dataset.columns)), listed(frozenset(map(str, record)))
+        raise Unusable(f"{dataset.name} needs the columns {needed}; found {found}, not {listed(missing)}", f"lacks {listed(missing)}")
+    try:
+        row = dataset.row(record)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise Unusable(f"not a record of {dataset.name}: {error}", reason_of(error)) from None
+    if row is None:
+        raise Unusable(f"no record of {dataset.name} that can be trained on (unlabelled, or cleaned away)", "unlabelled, or cleaned away")
+    return row

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
@@ -24,13 +25,40 @@ def template_task(dataset: Sequence[str], template: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]+", "_", "_".join([*dataset, template]))
 
 
+HUB_SPELLINGS: Mapping[str, str] = {
+    "dbpedia_14_given_a_choice_of_categories_": "dbpedia_14_given_a_choice_of_categories_ ",
+    "quoref_Read_And_Extract_": "quoref_Read_And_Extract_ ",
+}
+"""Configurations of bigscience/P3 whose names end in a blank, by the names in the list of tasks."""
+
+
+def published(bare: str) -> str:
+    """The name that the list of T0-SF's tasks has for a configuration or template; itself, stripped, for others.
+
+    Copies differ in what stands at the end: a blank, the underscore that P3's rule makes of one, or neither.
+    """
+    name = bare.strip()
+    return name if name in known_names() else _by_stem().get(_stem(name), name)
+
+
 def entry_of(bare: str) -> Entry | None:
     """The catalogue's entry of a T0-SF task."""
-    return catalogue().get(f"{T0_SF}/{bare}")
+    return catalogue().get(f"{T0_SF}/{published(bare)}")
 
 
 def is_known(bare: str) -> bool:
     return entry_of(bare) is not None
+
+
+@cache
+def _by_stem() -> Mapping[str, str]:
+    """The names by what is before the underscores and blanks at their ends, where only one begins so."""
+    stems = [_stem(name) for name in known_names()]
+    return {_stem(name): name for name in known_names() if stems.count(_stem(name)) == 1}
+
+
+def _stem(name: str) -> str:
+    return name.rstrip("_ ")
 
 
 def taken(names: Iterable[str], submixture: str, place: Path | str) -> list[str]:
@@ -57,6 +85,7 @@ def taken(names: Iterable[str], submixture: str, place: Path | str) -> list[str]
     return chosen
 
 
-def known_names() -> list[str]:
-    """The bare names of T0-SF's tasks."""
-    return [name.partition("/")[2] for name in catalogue() if name.startswith(f"{T0_SF}/")]
+@cache
+def known_names() -> Mapping[str, None]:
+    """The bare names of T0-SF's tasks, in their order."""
+    return {name.partition("/")[2]: None for name in catalogue() if name.startswith(f"{T0_SF}/")}

@@ -23,6 +23,7 @@ FILE = "templates.yaml"
 class Prompt:
     """A template: `jinja` gives inputs and target with SEPARATOR between them, `answer_choices` the choices with SEPARATOR between them.
 
+    `name` is as the file has it, a blank at its end too, since that shows in the task's name.
     `choices_in_prompt`: whether the inputs show the choices, None if the file does not tell. `place` names file and template, for messages.
     """
 
@@ -78,4 +79,4 @@ def _prompt(template: Any, place: str) -> Prompt:
         raise InputError(f"{place}: its text has no {SEPARATOR}, which separates inputs and target")
     metadata = template.get("metadata")
     shown = metadata.get("choices_in_prompt") if isinstance(metadata, dict) else None
-    return Prompt(template["name"].strip(), template["jinja"], choices or None, shown if isinstance(shown, bool) else None, place)
+    return Prompt(template["name"], template["jinja"], choices or None, shown if isinstance(shown, bool) else None, place)

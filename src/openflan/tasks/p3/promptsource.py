@@ -12,9 +12,7 @@ nothing for rows that it does not suit, which leaves them out, and counts them. 
 
 from __future__ import annotations
 
-import warnings
 from array import array
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,11 +22,12 @@ from typing import TYPE_CHECKING, Any
 from openflan.errors import InputError, did_you_mean
 from openflan.randomness import Draws, key_of
 from openflan.tasks.digest import digest_of, joined
-from openflan.tasks.p3.names import entry_of, taken, template_task
+from openflan.tasks.p3.names import entry_of, published, taken, template_task
 from openflan.tasks.p3.prompts import FILE, SEPARATOR, Prompt, read_prompts
 from openflan.tasks.p3.settings import Settings, row_of, settings_of
 from openflan.tasks.p3.tables import has_rows, open_rows, train_files
-from openflan.tasks.records import Record, Records, watched
+from openflan.tasks.public import Excluded, Unusable, each, encodable, public
+from openflan.tasks.records import Record, Records
 from openflan.tasks.task import Opener, Row, Task, name_of
 
 if TYPE_CHECKING:
@@ -39,10 +38,6 @@ CHOICES = "answer_choices"
 # Code points that Unicode keeps out of interchange, as many as what they stand for, so that lengths stay as they are.
 _PROTECTED = "\ufdd0\ufdd1\ufdd0"
 _PURPOSE = key_of("promptsource")
-
-
-class LeftOut(Exception):
-    """Why a template gives no example for a row; not an error."""
 
 
 class Prompter:
@@ -60,9 +55,10 @@ class Prompter:
     def row(self, records: Records, index: int, record: Record) -> Row:
         """The row that the template makes of a record.
 
-        Raises LeftOut if it makes none, InputError naming file, template and row if the record lacks what the template names.
+        Raises Unusable if it makes none, as nothing is printed, or the record lacks what the template names; InputError naming file, template and row
+        for what no text may do.
         """
-        from openflan.tasks.p3.budget import Short
+        from openflan.jinja.budget import Refused, Short
         from openflan.tasks.p3.sandbox import Missing
 
         values: Mapping[str, Any] = record
@@ -70,39 +66,38 @@ class Prompter:
         if guarded:
             values = _protected(record, SEPARATOR, _PROTECTED)
         if CHOICES in record:
-            raise InputError(f"{records.place(index)}: has a field `{CHOICES}`, whose name belongs to the templates; rename it")
+            raise Unusable(f"has a field `{CHOICES}`, whose name belongs to the templates; rename it", f"has a field `{CHOICES}`")
         draws = Draws(self._settings.seed, _PURPOSE, self._key, index)
         try:
             choices = [text.strip() for text in self._choices.render(values, draws).split(SEPARATOR)] if self._choices else None
             parts = [text.strip() for text in self._text.render({**values, CHOICES: choices}, draws).split(SEPARATOR)]
         except Short:
-            raise LeftOut("an item beyond the end of a list") from None
+            raise _without("an item beyond the end of a list") from None
         except Missing as error:
-            raise InputError(self._lacks(error.name, str(error), records, index, record)) from None
-        except ValueError as error:
+            raise Unusable(self._lacks(error.name, str(error), records, record), f"lacks `{error.name}`") from None
+        except Refused as error:
             raise InputError(f"{records.place(index)}: {self._prompt.place} {_saying(error)}") from None
+        except ValueError as error:
+            raise Unusable(f"{self._prompt.place} {_saying(error)}", f"fails: {str(error).partition(':')[0]}") from None
         if parts == [""]:
-            raise LeftOut("nothing printed")
+            raise _without("nothing printed")
         if len(parts) != 2:
-            raise LeftOut(f"{len(parts) - 1} separators printed instead of one")
+            raise _without(f"{len(parts) - 1} separators printed instead of one")
         if guarded:
             parts, choices = (_protected(found, _PROTECTED, SEPARATOR) for found in (parts, choices))
         row = row_of(parts[0], parts[1], [choice for choice in choices or [] if choice] if self._options else None, self._settings.clean)
         if not (row["inputs"] and row["targets"]):
-            raise LeftOut("empty inputs or targets")
+            raise _without("empty inputs or targets")
         if self._options and row["targets"] not in row["options"]:
-            raise LeftOut("targets that are not among their choices")
+            raise _without("targets that are not among their choices")
         return row
 
     def described(self) -> bytes:
         """All that a row depends on beside its record."""
         return repr((replace(self._prompt, place=""), self._key, self._options, self._settings)).encode()
 
-    def _lacks(self, name: str, message: str, records: Records, index: int, record: Record) -> str:
-        first = records[0]
-        place = f"{records.place(index)}: {self._prompt.place} names `{name}`"
-        if name in first and name not in record:
-            return f"{place}, which this row lacks and the first one has: the dataset's columns change; give every row all of them"
+    def _lacks(self, name: str, message: str, records: Records, record: Record) -> str:
+        place = f"{self._prompt.place} names `{name}`"
         there = ", ".join(f"`{key}`" for key in record if key != CHOICES)
         hint = did_you_mean(name, [str(key) for key in record]) or f"; the row has {there}"
         return f"{place}, which is not there ({message}){hint}; are these the rows that the templates were written for?"
@@ -147,13 +142,16 @@ def find_promptsource(data: Path, submixture: str) -> dict[str, Opener]:
         if not has_rows(rows):
             continue
         for prompt in read_prompts(file):
-            other, _ = prompts.setdefault(template_task(dataset, prompt.name), (prompt, rows))
+            other, _ = prompts.setdefault(published(template_task(dataset, prompt.name)), (prompt, rows))
             if other is not prompt:
                 raise InputError(f"{prompt.place}: would be named `{template_task(dataset, prompt.name)}`, as {other.place}; rename one of them")
     if not prompts:
         folder = data.joinpath("data", *next(iter(files.values())))
         raise InputError(f"{data}: templates of {len(files):,} datasets and rows of none; put them into folders such as {folder}")
-    return {name_of(submixture, name): partial(_open, *prompts[name], name_of(submixture, name), name, settings) for name in taken(prompts, submixture, data)}
+    return {
+        name_of(submixture, name): public(partial(_open, *prompts[name], name_of(submixture, name), name, settings))
+        for name in taken(prompts, submixture, data)
+    }
 
 
 def _template_files(data: Path) -> dict[Path, Sequence[str]]:
@@ -171,20 +169,19 @@ def _open(prompt: Prompt, folder: Path, name: str, bare: str, settings: Settings
         raise InputError(f"{prompt.place}: has no `{CHOICES}`, which the collection has for {name}; take a later version of promptsource")
     prompter = Prompter(prompt, name, options, settings)
     records = open_rows(train_files(folder))
-    positions, left_out, first = array("I"), Counter[str](), ""
-    for index, record in enumerate(watched(records)):
-        try:
-            _checked(prompter.row(records, index, record), records, index)
-        except LeftOut as why:
-            first = first or records.place(index)
-            left_out[str(why)] += 1
-        else:
+    positions, excluded = array("I"), Excluded()
+    for index, record, error in each(records):
+        if error is None:
+            try:
+                encodable(prompter.row(records, index, record))
+            except Unusable as unusable:
+                error = unusable
+        if error is None:
             positions.append(index)
-    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in left_out.most_common())
+        else:
+            excluded.add(records.place(index), error)
     if not positions:
-        raise InputError(f"{prompt.place}: gives no example for any of the {len(records):,} rows in {folder} ({reasons})")
-    if left_out:
-        warnings.warn(f"{name}: {left_out.total():,} of {len(records):,} rows left out ({reasons}; the first: {first})", stacklevel=2)
+        raise InputError(f"{prompt.place}: gives no example for any of the {len(records):,} rows in {folder} ({excluded}); the first: {excluded.first}")
     return Task(
         name,
         PromptedRows(records, positions, prompter),
@@ -192,7 +189,7 @@ def _open(prompt: Prompt, folder: Path, name: str, bare: str, settings: Settings
         dataset=entry.dataset if entry else folder.name,
         category=entry.category if entry else "promptsource",
         licence=entry.licence if entry else None,
-        refused=left_out.total(),
+        left_out=dict(excluded.counts),
     )
 
 
@@ -206,17 +203,14 @@ def _compiled(text: str, prompt: Prompt, what: str, clip: int | None) -> Program
 
 
 def _saying(error: ValueError) -> str:
-    from openflan.tasks.p3.budget import Refused
+    from openflan.jinja.budget import Refused
 
     return f"is refused: it {error}" if isinstance(error, Refused) else f"fails: {error}"
 
 
-def _checked(row: Row, records: Records, index: int) -> None:
-    """Raises InputError for half a character, which JSON may escape and no tokenizer can read."""
-    for name in ("inputs", "targets"):
-        text = str(row[name])
-        if not text.isascii() and (half := next((letter for letter in text if "\ud800" <= letter <= "\udfff"), None)):
-            raise InputError(f"{records.place(index)}: its {name} hold half a character ({half!a}), which no tokenizer can read; mend the text")
+def _without(reason: str) -> Unusable:
+    """Why a template gives no example for a row, which is no error."""
+    return Unusable(reason, reason)
 
 
 def _protected(value: Any, old: str, new: str) -> Any:

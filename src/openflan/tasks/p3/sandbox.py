@@ -17,14 +17,12 @@ from typing import Any
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, nodes
 from jinja2.environment import Template
 from jinja2.exceptions import SecurityError
-from jinja2.filters import FILTERS, do_truncate
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.visitor import NodeTransformer
+from jinja2.filters import do_truncate
 
+from openflan.jinja.budget import WORK, WORK_KEY, Refused, Short, Work, words
+from openflan.jinja.environment import CHARGES, ChargedEnvironment
 from openflan.randomness import Draws
-from openflan.tasks.p3.budget import DRAWS_KEY, WORK_KEY, Refused, Short, Work, built, joined, printed, replaced, size, work_of
-from openflan.tasks.p3.filters import FUNCTIONS, JINJAS, LOOPED, OWN, READ, words
+from openflan.tasks.p3.filters import DRAWS_KEY, FUNCTIONS, JINJAS, OWN
 
 TEXT = 100_000
 """Characters of a template, at most; the longest public ones have some thousand."""
@@ -37,7 +35,8 @@ _METHODS = words("""
     capitalize casefold count cycle endswith find get index isalnum isalpha isdecimal isdigit islower isnumeric isspace istitle isupper items join keys lower
     lstrip partition removeprefix removesuffix replace rfind rindex rpartition rsplit rstrip split splitlines startswith strip swapcase title upper values
 """)
-_FILTERS = (JINJAS | OWN.keys()) - {LOOPED, READ}
+_FILTERS = JINJAS | OWN.keys()
+_CALLED = FUNCTIONS.keys() | {"range"}
 
 
 class Missing(ValueError):
@@ -54,19 +53,15 @@ class Program:
     def __init__(self, template: Template) -> None:
         self._template = template
 
-    def render(self, values: Mapping[str, Any], draws: Draws) -> str:
-        """The text with the values filled in.
+    def render(self, values: Mapping[str, Any], draws: Draws, most: int = WORK) -> str:
+        """The text with the values filled in, at the cost of `most` items and characters.
 
         Raises Missing for a name that they lack, Short for an item beyond a list's end, Refused for what no text may do, and ValueError for a
         computation that fails on these values, such as a sum of a number and a text.
         """
-        work = Work()
-        context = self._template.new_context({**values, WORK_KEY: work, DRAWS_KEY: draws})
-        parts: list[str] = []
+        context = self._template.new_context({**values, WORK_KEY: Work(most), DRAWS_KEY: draws})
         try:
-            for part in self._template.root_render_func(context):
-                work.charge(len(part))
-                parts.append(part)
+            return "".join(self._template.root_render_func(context))
         except (Short, Refused):
             raise
         except SecurityError as error:
@@ -75,7 +70,6 @@ class Program:
             raise _missing(str(error)) from None
         except (TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
-        return "".join(parts)
 
 
 def compiled(text: str, clip: int | None = None) -> Program:
@@ -92,7 +86,7 @@ def compiled(text: str, clip: int | None = None) -> Program:
             tree = environment.parse(text)
             for node in tree.find_all(nodes.Node):
                 _check(node)
-            code = environment.compile(_Charged().visit(tree))
+            code = environment.compile(tree)
         return Program(Template.from_code(environment, code, environment.make_globals(None)))
     except TemplateSyntaxError as error:
         raise ValueError(f"not valid Jinja: {error.message} (line {error.lineno})") from None
@@ -102,66 +96,19 @@ def compiled(text: str, clip: int | None = None) -> Program:
         raise Refused("is nested too deep") from None
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox with our filters and functions, and with operators and methods that charge the budget."""
-
-    intercepted_binops = frozenset({"+", "*", "**", "%"})
+class _Environment(ChargedEnvironment):
+    """The charged sandbox with the filters and functions of prompts only."""
 
     def __init__(self, clip: int | None) -> None:
-        super().__init__(undefined=StrictUndefined, finalize=printed if clip is None else lambda value: do_truncate(self, str(printed(value)), clip))
-        self.globals = dict(FUNCTIONS)
-        self.filters = {name: FILTERS[name] for name in JINJAS} | dict(OWN)
+        super().__init__(undefined=StrictUndefined, shorten=None if clip is None else lambda text: do_truncate(self, text, clip))
+        self.globals = {"range": self.globals["range"], **FUNCTIONS}
+        self.filters = {name: function for name, function in self.filters.items() if name in JINJAS or name in CHARGES} | dict(OWN)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         found = super().getitem(obj, argument)
         if isinstance(found, Undefined) and isinstance(argument, int) and isinstance(obj, list | tuple | str):
             return StrictUndefined(obj=obj, name=str(argument), exc=Short)
         return found
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        work_of(context).charge(built(operator, left, right))
-        return super().call_binop(context, operator, left, right)
-
-    # The parameters' names are those of the base class, which may not collide with keywords of the call.
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        owner, name = getattr(__obj, "__self__", None), getattr(__obj, "__name__", "")
-        work = work_of(__context)
-        if isinstance(owner, str) and name == "replace" and len(args) >= 2:
-            work.charge(replaced(owner, *args[:2]))
-        elif isinstance(owner, str) and name == "join" and args:
-            args = (list(args[0]), *args[1:])
-            work.charge(joined(owner, args[0]))
-        elif isinstance(owner, str | list | dict):
-            work.charge(size(owner))
-        return super().call(__context, __obj, *args, **kwargs)
-
-
-class _Charged(NodeTransformer):
-    """A text that charges the budget: the items of loops, what filters and slices read, and what `~` joins."""
-
-    def visit_For(self, node: nodes.For) -> nodes.Node:
-        self.generic_visit(node)
-        node.iter = _through(LOOPED, node.iter)
-        return node
-
-    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
-        self.generic_visit(node)
-        node.node = node.node and _through(READ, node.node)
-        return node
-
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
-        self.generic_visit(node)
-        if isinstance(node.arg, nodes.Slice):
-            node.node = _through(READ, node.node)
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
-        self.generic_visit(node)
-        return _through("join", nodes.List(node.nodes, lineno=node.lineno, environment=node.environment))
-
-
-def _through(name: str, node: nodes.Node) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno, environment=node.environment)
 
 
 def _check(node: nodes.Node) -> None:
@@ -177,7 +124,7 @@ def _check(node: nodes.Node) -> None:
     if isinstance(attribute, str) and attribute.startswith("__"):
         raise Refused(f"reads `{attribute}` (line {node.lineno}); a prompt may read values, not what Python is made of")
     if isinstance(node, nodes.Call) and not _may_be_called(node.node):
-        raise Refused(f"calls something (line {node.lineno}) that is none of the functions {_listed(FUNCTIONS)} and of the methods {_listed(_METHODS)}")
+        raise Refused(f"calls something (line {node.lineno}) that is none of the functions {_listed(_CALLED)} and of the methods {_listed(_METHODS)}")
 
 
 def _attribute(node: nodes.Node) -> Any:
@@ -189,7 +136,7 @@ def _attribute(node: nodes.Node) -> Any:
 
 def _may_be_called(node: nodes.Expr) -> bool:
     if isinstance(node, nodes.Name):
-        return node.name in FUNCTIONS
+        return node.name in _CALLED
     return isinstance(node, nodes.Getattr) and node.attr in _METHODS
 
 

@@ -11,18 +11,18 @@ stops there.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.tasks.hub import HubSource, hub_records
-from openflan.tasks.p3.names import T0_SF, entry_of, is_known, known_names, taken
+from openflan.tasks.p3.names import HUB_SPELLINGS, T0_SF, entry_of, is_known, known_names, published, taken
 from openflan.tasks.p3.settings import Clean, Settings, row_of, settings_of
 from openflan.tasks.p3.tables import NamedRows, columns_in, has_rows, open_rows, train_files
+from openflan.tasks.public import Unusable, public, usable
 from openflan.tasks.records import Record, Records
-from openflan.tasks.rows import BadRow, EmptyTarget, grouped
+from openflan.tasks.rows import BadRow, EmptyTarget
 from openflan.tasks.task import Opener, Row, Task, name_of
 
 INPUTS, TARGETS, CHOICES = "inputs_pretokenized", "targets_pretokenized", "answer_choices"
@@ -55,9 +55,9 @@ def find_p3(data: Path, submixture: str) -> dict[str, Opener]:
     Raises InputError if there is none.
     """
     settings = settings_of(data)
-    folders = {folder.name: folder for folder in _folders(data) if is_known(folder.name) or _has_columns(folder)}
+    folders = {published(folder.name): folder for folder in _folders(data) if is_known(folder.name) or _has_columns(folder)}
     return {
-        name_of(submixture, config): partial(_open, partial(_in_folder, folders[config]), submixture, config, settings)
+        name_of(submixture, config): public(partial(_open, partial(_in_folder, folders[config]), submixture, config, settings))
         for config in taken(folders, submixture, data)
     }
 
@@ -76,9 +76,9 @@ def find_hub_p3(data: Path, submixture: str) -> dict[str, Opener]:
         raise InputError(
             f"{source.text}: name a configuration, such as hub:{source.name}/quarel_do_not_use; only the submixture `{T0_SF}` takes all of its own"
         )
-    configs = [source.config] if source.config else known_names()
+    configs = [published(source.config)] if source.config else [*known_names()]
     return {
-        name_of(submixture, config): partial(_open, partial(_on_hub, source, config), submixture, config, Settings())
+        name_of(submixture, config): public(partial(_open, partial(_on_hub, source, config), submixture, config, Settings()))
         for config in taken(configs, submixture, source.text)
     }
 
@@ -107,7 +107,7 @@ def _in_folder(folder: Path, wanted: Sequence[str]) -> Records:
 
 def _on_hub(source: HubSource, config: str, wanted: Sequence[str]) -> Records:
     revision = f"@{source.revision}" if source.revision else ""
-    text = f"hub:{source.name}/{config}{revision}:{source.split}"
+    text = f"hub:{source.name}/{HUB_SPELLINGS.get(config, config)}{revision}:{source.split}"
     table = hub_records(text, raw=True)
     _check_columns(text, table.all_columns, wanted)
     return NamedRows(table, wanted)
@@ -124,21 +124,8 @@ def _open(records_of: Callable[[Sequence[str]], Records], submixture: str, confi
     options = bool(entry and entry.options)
     records = records_of((INPUTS, TARGETS, CHOICES) if options else (INPUTS, TARGETS))
     convert = partial(p3_row, clean=settings.clean, options=options)
-    strangers: list[Row] = []
 
-    def stranger(row: Row) -> bool:
-        """Whether the target is none of the options; the first is kept for the message."""
-        if "options" not in row or row["targets"] in row["options"]:
-            return False
-        strangers.extend([] if strangers else [row])
-        return True
-
-    (group,) = grouped(records, convert, lambda record: config, stranger).values()
-    first = f"; the first such target: `{strangers[0]['targets']:.60}`, its choices: {list(strangers[0]['options'])}" if strangers else ""
-    if not group.positions:
-        raise InputError(f"{records.place(0)}: no row of {name} can be used, as their texts are empty or their targets not among their choices{first}")
-    if group.refused:
-        warnings.warn(f"{name}: {group.refused:,} rows left out, as their texts are empty or their targets not among their choices{first}", stacklevel=2)
+    (group,) = usable(records, convert, lambda record: config, _stranger).values()
     return Task(
         name,
         group.rows(records, convert),
@@ -146,8 +133,15 @@ def _open(records_of: Callable[[Sequence[str]], Records], submixture: str, confi
         dataset=entry.dataset if entry else config,
         category=entry.category if entry else "P3",
         licence=entry.licence if entry else None,
-        refused=group.refused,
+        left_out=dict(group.excluded.counts),
     )
+
+
+def _stranger(row: Row) -> Unusable | None:
+    """Why a row is left out whose target is none of its options."""
+    if "options" not in row or row["targets"] in row["options"]:
+        return None
+    return Unusable(f"the target `{row['targets']:.60}` is not among its choices {[*row['options']]!s:.300}", "targets that are not among their choices")
 
 
 def _listed(names: Sequence[str]) -> str:

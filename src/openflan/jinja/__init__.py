@@ -1,0 +1,1 @@
+"""Jinja texts of others under a budget: what one render may cost, and values that always read the same."""
