@@ -61,13 +61,19 @@ def held_out_benchmark(
         mode=mode,
         tasks={key: BenchmarkTask(sizes[key], _chance(task, sizes[key]), metric=own[key].own) for key, task in tasks.items()},
         examples=partial(_examples, tasks, sizes, render, fewer, mode == "direct"),
-        extract=_extract_rationale if mode == "cot" else _extract_direct,
+        extract=extraction_of(mode),
         compare=rules.pop(),
         averages={"average": tuple(tasks)},
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"{name}-{mode}-1",
         metrics={beside: measure for metric in own.values() for beside, measure in metric.beside.items()},
+        rules={key: {"metric": (metrics or {}).get(key, task.metric)} for key, task in tasks.items()},
     )
+
+
+def extraction_of(mode: Literal["direct", "cot"]) -> Callable[[str, str], str | None]:
+    """What of a generation is the answer to a task's question: in mode `cot` what follows the last "answer is", else all of it."""
+    return _extract_rationale if mode == "cot" else _extract_direct
 
 
 def _metric(name: str, task: str) -> Metric:

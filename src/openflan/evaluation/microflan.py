@@ -42,4 +42,6 @@ def microflan_benchmark(
     plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=named(name, world))
     kinds = dict.fromkeys(str(task.held_out) for task in tasks.values())
     groups = {kind: tuple(key for key, task in tasks.items() if task.held_out == kind) for kind in kinds}
-    return replace(plain, averages={"average": tuple(tasks), **groups})
+    # Without exemplars the version is that of the first release, so that its scores stay comparable.
+    version = f"{plain.name}-{mode}-{shots}-shot-1" if shots else plain.prompt_version
+    return replace(plain, averages={"average": tuple(tasks), **groups}, prompt_version=version, shots=shots, usual_shots=0, rules={})

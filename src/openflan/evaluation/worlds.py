@@ -12,7 +12,7 @@ from openflan.evaluation.microflan_probes import NAME as PROBES
 from openflan.evaluation.microflan_probes import microflan_probes
 from openflan.evaluation.own import is_own
 from openflan.tasks.microflan.names import world_benchmark
-from openflan.tasks.sources import embedded_seed
+from openflan.tasks.sources import EMBEDDED, embedded_seed
 
 
 def open_world(name: str, seed: int, mode: Mode, *, shots: int = 0, limit: int | None = None) -> Benchmark:
@@ -20,6 +20,11 @@ def open_world(name: str, seed: int, mode: Mode, *, shots: int = 0, limit: int |
     if name == PROBES:
         return microflan_probes(limit, seed)
     return microflan_benchmark(mode, name=name, world=seed, shots=shots, limit=limit)
+
+
+def is_world(name: str) -> bool:
+    """Whether a benchmark or a task such as `microflan/NAME` is one of an embedded world, which needs no data."""
+    return name.partition("/")[0] in EMBEDDED or world_benchmark(name) is not None
 
 
 def world_named(name: str, mode: Mode) -> Benchmark | None:
