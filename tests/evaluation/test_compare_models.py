@@ -147,9 +147,7 @@ def test_mcnemar_by_exact_sums(pairs: list[tuple[int, int]]) -> None:
 
 
 def _score(half_width: float = 4.0, split: str = "", **changes: Any) -> EvaluationScore:
-    tasks = {
-        task: TaskScore(value, 600, value=value, ci95=(value - half_width, value + half_width)) for task, value in {"x": 40.0, "y": 60.0}.items()
-    }
+    tasks = {task: TaskScore(value, 600, value=value, ci95=(value - half_width, value + half_width)) for task, value in {"x": 40.0, "y": 60.0}.items()}
     key = ScoreKey("final", "bbh", "cot", split)
     intervals = {"average": Interval((46.0, 54.0), 500)}
     return EvaluationScore(key, {"average": 50.0, "other": None}, tasks, intervals=intervals, **changes)

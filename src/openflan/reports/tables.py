@@ -207,7 +207,8 @@ def counts(gathered: Gathered) -> Table | None:
     for score in gathered.scores:
         where, asked = f"{score.named}, {score.key.model}", sum(task.n for task in score.tasks.values())
         rows.append((where, "prompts too long, counted as wrong", sum(task.too_long for task in score.tasks.values()), asked))
-        rows.append((where, "generations cut at the token limit", sum(task.truncated for task in score.tasks.values()), asked))
+        generated = sum(task.n * task.samples for task in score.tasks.values())
+        rows.append((where, "generations cut at the token limit", sum(task.truncated for task in score.tasks.values()), generated))
     return Table("counts", "Cut, dropped or too long", ("where", "what", "count", "of"), tuple(rows)) if rows else None
 
 
