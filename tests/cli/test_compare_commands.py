@@ -57,7 +57,7 @@ def test_the_difference_is_the_second_minus_the_first_by_name(tmp_path: Path) ->
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12))
+@given(rights=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=12))
 def test_turning_the_arguments_turns_the_sign(rights: list[tuple[bool, bool]], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("runs")
     for place, label in enumerate(("base", "final")):

@@ -5,8 +5,8 @@ import pytest
 from openflan.errors import InputError
 from openflan.evaluation.averages import COMPONENTS, SUITE_AVERAGES, averages_of_scores, normalized_component, relative_error_reduction, suite_averages
 from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
-from openflan.evaluation.score_record import EvaluationScore, ScoreKey
 from openflan.evaluation.paper import CITED, paper_model, paper_models, paper_table
+from openflan.evaluation.score_record import EvaluationScore, ScoreKey
 
 FLAN_T5 = [f"flan-t5-{size}" for size in ("small", "base", "large", "xl", "xxl")]
 

@@ -49,8 +49,8 @@ def held_out_benchmark(
 
     A task's chance is the mean over those rows of 100 / number of `options`, 0 for a row without. Where a row has `references`, each of them counts
     as right beside the rendered answer. In mode `cot` the answer is what follows the last "answer is". `fewer(task, index, count)` is the prompt with the
-    first `count` exemplars. `metrics` names measures by task, in place of the tasks' own. `with_chance=False` reads no row for chance, which then is 0. Raises InputError for an unknown measure, and for
-    tasks whose answers are not compared by one rule.
+    first `count` exemplars. `metrics` names measures by task, in place of the tasks' own. `with_chance=False` reads no row for chance,
+    which then is 0. Raises InputError for an unknown measure, and for tasks whose answers are not compared by one rule.
     """
     own = {key: _metric((metrics or {}).get(key, task.metric), key) for key, task in tasks.items()}
     rules = {metric.compare for metric in own.values()} or {METRICS["exact_match"].compare}

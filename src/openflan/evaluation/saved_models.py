@@ -149,7 +149,7 @@ def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
             if first.benchmark not in (None, benchmark) or first.mode not in (None, mode):
                 continue
             label, named, behind = stem.rpartition(f"{benchmark}-{mode}")
-            if named or first.mode == mode and said:
+            if named or (first.mode == mode and said):
                 behind = behind if named else ""
                 unruled = benchmark not in names and world_benchmark(benchmark) is None
                 # Version 0.1 called the quickstart's questions with exemplars a split.
