@@ -45,10 +45,10 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
 
     def evaluate(step: int, model: Any) -> Mapping[str, float]:
         engine = HuggingFaceEngine.of(model, tokenizer, separator=separator, chat=recipe.packing.layout == "chat")
-        scores = {
-            name: float(evaluate_into(beside, f"step-{step}", benchmark, engine, limit=wanted.limit, max_tokens=wanted.max_tokens)["average"])
-            for name, benchmark in benchmarks.items()
-        }
+        scores = {}
+        for name, benchmark in benchmarks.items():
+            score = evaluate_into(beside, f"step-{step}", benchmark, engine, limit=wanted.limit, max_tokens=wanted.max_tokens)
+            scores[name] = float("nan") if score.average is None else score.average
         return scores | {MEAN: fmean(scores.values())}
 
     return evaluate

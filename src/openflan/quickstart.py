@@ -86,7 +86,7 @@ def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[
 def held_out_benchmarks() -> dict[str, tuple[Benchmark, list[str]]]:
     """The three ways of asking, each with the tasks that are asked so: all of them directly, questions with exemplars, steps with a chain of thought."""
     plain, steps = microflan_benchmark("direct", limit=ITEMS), microflan_benchmark("cot", limit=ITEMS)
-    shown = replace(microflan_benchmark("direct", shots=SHOTS, limit=ITEMS), split="few-shot")
+    shown = microflan_benchmark("direct", shots=SHOTS, limit=ITEMS)
     questions = [name for name in shown.averages["skill"] if name.endswith("-qa")]
     return {"": (plain, list(plain.tasks)), "few-shot": (shown, questions), "chain of thought": (steps, list(steps.tasks))}
 
@@ -125,7 +125,7 @@ def _ask(run: Run, label: str, model: Path, benchmarks: Mapping[str, tuple[Bench
     engine = HuggingFaceEngine.load(model)
     right: dict[tuple[str, int], bool] = {}
     for way, (benchmark, names) in benchmarks.items():
-        evaluate_into(run, label, benchmark, engine, subset=names)
+        evaluate_into(run, label, benchmark, engine, limit=ITEMS, subset=names)
         answered = right_items(generations_path(run, label, benchmark), benchmark)
         right |= {(_key(way, task), index): good for (task, index), good in answered.items()}
     return right

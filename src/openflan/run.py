@@ -9,6 +9,7 @@
     checkpoints/step-N/
     model/             the finetuned model, a plain Hugging Face folder
     generations/*.jsonl, scores.json
+    summary.json       of a quickstart: groups of questions before and after
     report.html
     .locks/            what is at work in the folder holds a file here
 
@@ -76,6 +77,10 @@ class Run:
     @property
     def scores(self) -> Path:
         return self.folder / "scores.json"
+
+    @property
+    def summary(self) -> Path:
+        return self.folder / "summary.json"
 
     @property
     def locks(self) -> Path:

@@ -1,12 +1,12 @@
 """Checkpoints of a run, scored as they come."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from openflan.cli.watch import arriving, watch_run
 from openflan.errors import InputError
+from openflan.evaluation.score_record import EvaluationScore, ScoreKey
 from openflan.run import Run
 from openflan.training.checkpoints import best_step
 
@@ -36,14 +36,13 @@ def test_the_best_is_recorded_and_a_removed_checkpoint_passed_over(run: Run, cap
     run.model.mkdir()
     averages, asked = {"1": 10.0, "3": 30.0}, list[str]()
 
-    def evaluate(step: str) -> None:
+    def evaluate(step: str) -> list[EvaluationScore]:
         asked.append(step)
         if step == "2":
             (run.checkpoints / "step-2" / "state.json").unlink()
             (run.checkpoints / "step-2").rmdir()
             raise InputError("no checkpoint 2")
-        scores = [{"model": f"step-{one}", "average": averages[one]} for one in asked if one in averages]
-        run.scores.write_text(json.dumps({"scores": scores}))
+        return [EvaluationScore(ScoreKey(f"step-{step}", "bbh", "cot"), {"average": averages.get(step)})]
 
     watch_run(run, evaluate, None, as_json=False)
     assert asked == ["1", "2", "3", "last"]
@@ -54,7 +53,7 @@ def test_the_best_is_recorded_and_a_removed_checkpoint_passed_over(run: Run, cap
 def test_a_checkpoint_that_cannot_be_evaluated_stops_the_watch(run: Run) -> None:
     checkpoint(run, 1)
 
-    def evaluate(step: str) -> None:
+    def evaluate(step: str) -> list[EvaluationScore]:
         raise InputError("its weights are damaged")
 
     with pytest.raises(InputError, match="damaged"):
@@ -64,9 +63,9 @@ def test_a_checkpoint_that_cannot_be_evaluated_stops_the_watch(run: Run) -> None
 @pytest.mark.parametrize(("checkpoint", "as_json", "named"), [("4", False, "--checkpoint"), (None, True, "--json")])
 def test_options_for_one_thing_are_refused(run: Run, checkpoint: str | None, as_json: bool, named: str) -> None:
     with pytest.raises(InputError, match=named):
-        watch_run(run, lambda step: None, checkpoint, as_json)
+        watch_run(run, lambda step: [], checkpoint, as_json)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a run folder"):
-        watch_run(Run(tmp_path / "none"), lambda step: None, None, as_json=False)
+        watch_run(Run(tmp_path / "none"), lambda step: [], None, as_json=False)

@@ -6,6 +6,7 @@ from openflan.errors import InputError
 from openflan.evaluation.averages import COMPONENTS, SUITE_AVERAGES, averages_of_scores, normalized_component, relative_error_reduction, suite_averages
 from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.paper import CITED, paper_model, paper_models, paper_table
+from openflan.evaluation.score_record import EvaluationScore, ScoreKey
 
 FLAN_T5 = [f"flan-t5-{size}" for size in ("small", "base", "large", "xl", "xxl")]
 
@@ -72,7 +73,8 @@ def test_what_the_averages_cannot_take(component: str, score: float | dict[str, 
 
 
 def test_scores_of_a_part_of_the_questions_make_no_suite_average() -> None:
-    scores = [{"benchmark": name.split("-")[0], "mode": name.split("-")[1], "normalized": 12.0, "partial": name == "bbh-cot"} for name in COMPONENTS]
+    keys = {name: ScoreKey("final", *name.split("-")) for name in COMPONENTS}
+    scores = [EvaluationScore(key, {}, normalized=12.0, partial=name == "bbh-cot") for name, key in keys.items()]
     assert averages_of_scores(scores) == {"normalized average": None, "CoT average": None, "non-CoT average": pytest.approx(12.0)}
     assert averages_of_scores(scores, partial=True)["normalized average"] == pytest.approx(12.0)
 

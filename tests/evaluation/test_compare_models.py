@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from openflan.errors import InputError
 from openflan.evaluation import compare
-from openflan.evaluation.compare import FIRST, NO_DIFFERENCE, SECOND, against_paper, compare_models, mcnemar
+from openflan.evaluation.compare import NO_DIFFERENCE, against_paper, compare_models, mcnemar
 from openflan.evaluation.paper import PaperFigures
-from openflan.evaluation.scores import Judged
+from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
+from openflan.evaluation.scores import Judged, TaskScore, task_score
 
 Outcomes = dict[tuple[str, int], Judged]
 
@@ -39,7 +41,7 @@ def test_differences_and_intervals_by_plain_resampling() -> None:
     generator = np.random.default_rng(1)
     drawn = []
     for task in "xy":
-        differences = np.array([a[task, index].correct - b[task, index].correct for index in range(120)], dtype=float)
+        differences = np.array([float(b[task, index].correct) - a[task, index].correct for index in range(120)])
         assert found.tasks[task].difference == pytest.approx(100 * differences.mean())
         resampled = 100 * differences[generator.integers(0, 120, size=(10_000, 120))].mean(axis=1)
         assert found.tasks[task].ci95 == pytest.approx(np.percentile(resampled, [2.5, 97.5]), abs=1.0)
@@ -82,7 +84,7 @@ def test_groups_of_tasks_that_share_clusters_in_a_chain() -> None:
     clusters = {"x": ["1", "2"], "y": ["2", "3"], "z": ["3", "4"], "w": ["8", "9"]}
     a, b = _outcomes(rights, clusters), _outcomes({task: [not one for one in values] for task, values in rights.items()}, clusters)
     found = compare_models(a, b, {"average": tuple(rights)})
-    assert found.tasks["z"].ci95 == (100.0, 100.0)
+    assert found.tasks["z"].ci95 == (-100.0, -100.0)
     assert found.tasks["x"].ci95 == (-100.0, 100.0)
 
 
@@ -121,10 +123,10 @@ def test_only_common_questions_are_compared() -> None:
 
 def test_a_handful_of_questions_proves_nothing() -> None:
     found = compare_models(_outcomes({"x": [True] * 4}), _outcomes({"x": [False] * 4}), {"average": ("x",)})
-    assert (found.tasks["x"].ci95, found.tasks["x"].p, found.tasks["x"].verdict) == ((100.0, 100.0), pytest.approx(0.125), NO_DIFFERENCE)
+    assert (found.tasks["x"].ci95, found.tasks["x"].p, found.tasks["x"].verdict) == ((-100.0, -100.0), pytest.approx(0.125), NO_DIFFERENCE)
     more = compare_models(_outcomes({"x": [True] * 8}), _outcomes({"x": [False] * 8}), {"average": ("x",)})
-    assert (more.tasks["x"].verdict, more.averages["average"].verdict) == (FIRST, FIRST)
-    assert compare_models(_outcomes({"x": [False] * 8}), _outcomes({"x": [True] * 8}), {}).tasks["x"].verdict == SECOND
+    assert (more.tasks["x"].verdict, more.averages["average"].verdict) == ("a is higher", "a is higher")
+    assert compare_models(_outcomes({"x": [False] * 8}), _outcomes({"x": [True] * 8}), {}).tasks["x"].verdict == "b is higher"
 
 
 def test_graded_measures_are_compared_by_their_values() -> None:
@@ -132,7 +134,7 @@ def test_graded_measures_are_compared_by_their_values() -> None:
         return {("x", index): Judged(True, False, metrics={"f": value}, metric="f") for index, value in enumerate(values)}
 
     found = compare_models(graded([0.5, 1.0, 0.2]), graded([0.25, 0.5, 0.2]), {})
-    assert (found.tasks["x"].a, found.tasks["x"].difference) == (pytest.approx(170 / 3), pytest.approx(25.0))
+    assert (found.tasks["x"].a, found.tasks["x"].difference) == (pytest.approx(170 / 3), pytest.approx(-25.0))
     assert (found.tasks["x"].only_a, found.tasks["x"].only_b) == (2, 0)
 
 
@@ -144,25 +146,41 @@ def test_mcnemar_by_exact_sums(pairs: list[tuple[int, int]]) -> None:
         assert p == pytest.approx(exact, rel=1e-9)
 
 
-def _score(**changes: object) -> dict[str, object]:
-    tasks = {"x": {"accuracy": 40.0, "ci95": [34.0, 46.0], "n": 250}, "y": {"accuracy": 60.0, "ci95": [54.0, 66.0], "n": 250}}
-    intervals = {"average": {"ci95": [46.0, 54.0], "n": 500}}
-    return {"average": 50.0, "other": None, "intervals": intervals, "tasks": tasks, "partial": False, "samples": 1, **changes}
+def _score(half_width: float = 4.0, split: str = "", **changes: Any) -> EvaluationScore:
+    tasks = {task: TaskScore(value, 600, value=value, ci95=(value - half_width, value + half_width)) for task, value in {"x": 40.0, "y": 60.0}.items()}
+    key = ScoreKey("final", "bbh", "cot", split)
+    intervals = {"average": Interval((46.0, 54.0), 500)}
+    return EvaluationScore(key, {"average": 50.0, "other": None}, tasks, intervals=intervals, **changes)
 
 
 def test_printed_figures_against_our_interval() -> None:
-    figures = PaperFigures({"average": 54.04, "other": 1.0, "test": 20.0}, {"x": 33.9, "y": 50.0, "z": 1.0}, frozenset({"y"}), ("somewhere",))
+    figures = PaperFigures({"average": 54.04, "other": 1.0, "test": 20.0}, {"x": 35.9, "y": 50.0, "z": 1.0}, frozenset({"y"}), ("somewhere",))
     found = against_paper(_score(), figures)
     assert list(found["tasks"]) == ["x", "y"]
     assert (found["tasks"]["x"]["verdict"], found["tasks"]["y"]["verdict"]) == ("above the paper", "above the paper")
-    assert (found["tasks"]["x"]["difference"], found["tasks"]["y"]["computed"]) == (pytest.approx(6.1), True)
+    assert (found["tasks"]["x"]["difference"], found["tasks"]["y"]["computed"]) == (pytest.approx(4.1), True)
     assert {name: one["verdict"] for name, one in found["averages"].items()} == {"average": "agrees with the paper"}
     assert against_paper(_score(), PaperFigures({"average": 54.2}))["averages"]["average"]["verdict"] == "below the paper"
-    assert against_paper(_score(), PaperFigures({}, {"x": 33.96}))["tasks"]["x"]["verdict"] == "agrees with the paper", "print is rounded"
+    assert against_paper(_score(), PaperFigures({}, {"x": 35.96}))["tasks"]["x"]["verdict"] == "agrees with the paper", "print is rounded"
 
 
 def test_parts_and_other_splits_are_not_held_against_the_printed_mean() -> None:
     figures = PaperFigures({"average": 50.0, "test": 47.0})
     assert against_paper(_score(partial=True), figures)["averages"] == {}
-    assert against_paper(_score(), figures, split="test")["averages"]["average"]["paper"] == 47.0
-    assert against_paper(_score(), PaperFigures({"average": 50.0}), split="test")["averages"] == {}
+    assert against_paper(_score(split="test"), figures)["averages"]["average"]["paper"] == 47.0
+    assert against_paper(_score(split="test"), PaperFigures({"average": 50.0}))["averages"] == {}
+
+
+@given(right=st.integers(0, 3_000), n=st.integers(1, 3_000), paper=st.floats(0, 100))
+def test_one_question_agrees_with_nothing(right: int, n: int, paper: float) -> None:
+    """A verdict needs an interval of at most five points to both sides, whatever the figures are."""
+    task = task_score([Judged(True, index < right) for index in range(n)], 0.0)
+    score = EvaluationScore(ScoreKey("final", "bbh", "cot"), {"average": task.accuracy}, {"x": task}, intervals={"average": Interval(task.ci95 or (0, 0), n)})
+    found = against_paper(score, PaperFigures({"average": paper}, {"x": paper}))
+    low, high = task.ci95 or (0.0, 0.0)
+    for one in (found["tasks"]["x"], found["averages"]["average"]):
+        if (high - low) / 2 > 5:
+            assert one["verdict"] == f"too few questions (n = {n:,})"
+        else:
+            inside = low - 0.05 <= paper <= high + 0.05
+            assert one["verdict"] == ("agrees with the paper" if inside else "above the paper" if task.accuracy > paper else "below the paper")

@@ -36,11 +36,12 @@ def test_splits_samples_and_strangers_are_told_apart(tmp_path: Path) -> None:
     _write(tmp_path, "test/final-mmlu-direct.jsonl", task="anatomy", benchmark="mmlu", mode="direct")
     _write(tmp_path, "final-bbh-cot-40.jsonl")
     _write(tmp_path, "final-own-direct.jsonl", benchmark="own", mode="direct")
+    _write(tmp_path, "final-odd-direct.jsonl")
     found = saved_model(f"{tmp_path}:final")
-    assert set(found.files) == {"mmlu-direct", "mmlu-direct-test", "bbh-cot-40"}
-    assert benchmark_of(found.files["mmlu-direct-test"]).split == "test"
-    assert sum(task.size for task in benchmark_of(found.files["mmlu-direct"]).tasks.values()) == 1531
-    assert [path.name for path in found.unknown] == ["final-own-direct.jsonl"]
+    assert set(found.files) == {"mmlu-direct", "mmlu-direct-test", "bbh-cot-40", "own-direct"}
+    assert benchmark_of([found.files["mmlu-direct-test"]]).split == "test"
+    assert sum(task.size for task in benchmark_of([found.files["mmlu-direct"]]).tasks.values()) == 1531
+    assert [path.name for path in found.unknown] == ["final-odd-direct.jsonl"]
 
 
 def test_a_name_that_says_another_benchmark_than_the_lines(tmp_path: Path) -> None:
@@ -63,4 +64,4 @@ def test_right_items_are_those_of_the_majority(tmp_path: Path) -> None:
     lines = [{"task": "snarks", "index": 1, "sample": sample, "generation": text, "target": "(A)"} for sample, text in enumerate(["(B)", "(A)", "(A)"])]
     path.write_text(path.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
     (place,) = saved_model(str(path)).files.values()
-    assert right_items(path, benchmark_of(place)) == {("snarks", 0): True, ("snarks", 1): True}
+    assert right_items(path, benchmark_of([place])) == {("snarks", 0): True, ("snarks", 1): True}

@@ -138,14 +138,14 @@ def test_the_record_says_what_became_of_exemplars(tmp_path: Path) -> None:
     benchmark = tydiqa_benchmark("direct", make_tydiqa(tmp_path / "data"), shots=1)
     run = Run(tmp_path / "run")
     score = evaluate_into(run, "final", benchmark, ShortEngine(room=10**4), subset=["english", "finnish"])
-    assert (score["exemplars"], score["exemplars_dropped"], score["exemplar_from_dev"]) == (1.0, 0, ["finnish"])
-    assert (score["tasks"]["english"]["n"], score["tasks"]["finnish"]["n"]) == (3, 2)
-    assert score["split"] == ""
+    assert (score.exemplars, score.exemplars_dropped, score.exemplar_from_dev) == (1.0, 0, ("finnish",))
+    assert (score.tasks["english"].n, score.tasks["finnish"].n) == (3, 2)
+    assert (score.key.split, score.key.shots) == ("", 1)
     line = json.loads((run.generations / "final-tydiqa-direct.jsonl").read_text().splitlines()[0])
     assert (line["cluster"], line["exemplar_split"], line["target"]) == ("0", "train", ["in B", "B"])
     short = ShortEngine(room=len("Passage: A lies in B.\nQuestion: What lies in B?\nAnswer:") + 192)
     score = evaluate_into(run, "base", benchmark, short, subset=["finnish"])
-    assert (score["exemplars"], score["exemplars_dropped"], score["prompts_shortened"]) == (0.0, 2, 2)
+    assert (score.exemplars, score.exemplars_dropped, score.prompts_shortened) == (0.0, 2, 2)
 
 
 def test_another_split_is_kept_apart(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_another_split_is_kept_apart(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     for split in ("validation", "test"):
         found = evaluate_into(run, "final", find_benchmark("mmlu", "direct", tmp_path, split=split), ShortEngine(room=10**4), subset=["virology"])
-        assert found["tasks"]["virology"]["n"] == (2 if split == "validation" else 3)
+        assert found.tasks["virology"].n == (2 if split == "validation" else 3)
     assert sorted(str(path.relative_to(run.generations)) for path in run.generations.rglob("*.jsonl")) == [
         "final-mmlu-direct.jsonl",
         "test/final-mmlu-direct.jsonl",

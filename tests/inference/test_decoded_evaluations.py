@@ -134,7 +134,8 @@ def test_ways_of_decoding_stand_beside_each_other(folders: dict[str, Path], tmp_
     names = ["final-toy-direct", "final-toy-direct-likelihood", "final-toy-direct-likelihood-normalized", "final-toy-direct-t0.7-k40"]
     assert sorted(path.stem for path in run.generations.glob("*.jsonl")) == names
     saved = json.loads(run.scores.read_text())["scores"]
-    assert sorted(score.get("variant", "") for score in saved) == ["", "-likelihood", "-likelihood-normalized", "-t0.7-k40"]
+    kinds = [(score["decoding"]["likelihood"], score["decoding"]["samples"], score["decoding"]["temperature"]) for score in saved]
+    assert sorted(kinds, key=str) == sorted([(None, 1, 0.0), (None, SAMPLED.samples, 0.7), ("sum", 1, 0.0), ("mean", 1, 0.0)], key=str)
 
 
 def test_the_command_line_samples_and_scores_options(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_averages_stand_beside_the_keys_or_under_averages(tmp_path: Path) -> Non
     assert found[0].averages == {"average": 60.0, "nlp": 60.0, "algorithmic": None}
 
 
-@pytest.mark.parametrize("changes", [{"n": 40}, {"prompt_version": "bbh-cot-0-shot-1"}])
+@pytest.mark.parametrize("changes", [{"n": 40}, {"prompt_version": "bbh-cot-3-shot-2"}])
 def test_no_difference_between_models_that_were_asked_differently(tmp_path: Path, changes: dict[str, Any]) -> None:
     scores = [score("base", {"snarks": 50.0}, **changes), score("final", {"snarks": 60.0})]
     found = gather(write_run(tmp_path / "run", scores=scores))

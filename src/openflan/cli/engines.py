@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.evaluation.run import Decoding
+from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.shares import ALONE, Processes
 from openflan.inference.http import HttpEngine, is_address
 from openflan.inference.huggingface import HuggingFaceEngine

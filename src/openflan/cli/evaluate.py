@@ -10,14 +10,18 @@ from typing import Any
 
 import typer
 
-from openflan.cli.compare import check_side, comparison, components, print_comparison
+from openflan.cli.compare import print_comparison
 from openflan.cli.output import Bar, next_command, print_json
 from openflan.cli.score import print_score
 from openflan.cli.watch import watch_run
 from openflan.errors import InputError
 from openflan.evaluation.averages import averages_of_scores
 from openflan.evaluation.catalogue import SUITES, find_mode
+from openflan.evaluation.comparison import PAPER, check_side, comparison
 from openflan.evaluation.run import Generated
+from openflan.evaluation.saved import printed
+from openflan.evaluation.saved_models import component_of_score
+from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.selection import NAMES, OWN_HELP, check_prompts, chosen_benchmarks, fetch_files, open_benchmark, subset_of
 from openflan.evaluation.worlds import worlds_asked
 from openflan.mixture.worlds import warn_of_other_worlds
@@ -77,11 +81,47 @@ def evaluate(
     `torchrun --nproc-per-node 8 -m -- openflan evaluate runs/mine --suite flan --data DATA`: every process has the model and a share of the questions
     """
     asked = dict(locals())
+    del asked["watch"]
     if watch:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise InputError("`--watch` is one process: it takes checkpoints as it finds them; start it without torchrun")
-        watch_run(Run(Path(model)), lambda step: evaluate(**asked | {"watch": False, "checkpoint": step}), checkpoint, as_json)
+        watch_run(Run(Path(model)), lambda step: _evaluate(**asked | {"checkpoint": step}), checkpoint, as_json)
         return
+    _evaluate(**asked)
+
+
+def _evaluate(
+    model: str,
+    benchmark: list[str],
+    suite: str | None,
+    mode: str,
+    data: Path | None,
+    limit: int | None,
+    subset: str | None,
+    shots: int | None,
+    split: str | None,
+    max_tokens: int | None,
+    samples: int,
+    temperature: float | None,
+    top_k: int | None,
+    seed: int,
+    likelihood: bool,
+    normalized: bool,
+    context: int | None,
+    dtype: str | None,
+    chat: bool,
+    model_name: str | None,
+    parallel: int,
+    per_minute: float,
+    checkpoint: str | None,
+    run: Path | None,
+    against: str | None,
+    fetch: bool,
+    restart: bool,
+    offline: bool,
+    as_json: bool,
+) -> list[EvaluationScore]:
+    """One evaluation, printed; the scores of this process."""
     from openflan.cli.engines import decoding_of, folder_name, locate, open_engine, processes
 
     decoding = decoding_of(samples, temperature, top_k, seed, likelihood=likelihood, normalized=normalized)
@@ -126,20 +166,29 @@ def evaluate(
                         decoding=decoding,
                         restart=restart,
                         world=world,
+                        context=context,
+                        chat=chat,
                     )
                 )
     if not main:
-        return
+        return scores
     typer.echo(f"{total.text} in {time.monotonic() - began:,.0f} s", err=True)
-    compared = comparison(f"{folder.folder}:{located.label}", against, [one for one, _ in chosen], only=components(scores)) if against else None
+    compared = None
+    if against:
+        this = f"{folder.folder}:{located.label}"
+        # What was evaluated now comes second, as it is what the difference is about; the paper has no model that could come first.
+        sides = (this, against) if against.startswith(PAPER) else (against, this)
+        compared = comparison(*sides, [one for one, _ in chosen], only={component_of_score(score) for score in scores})
     if as_json:
-        one_or_all = scores if len(scores) > 1 else scores[0]
-        print_json(one_or_all if compared is None else {"scores": scores, "comparison": compared})
-        return
+        values = [printed(score) for score in scores]
+        one_or_all = values if len(values) > 1 else values[0]
+        print_json(one_or_all if compared is None else {"scores": values, "comparison": compared})
+        return scores
     _print_scores(scores, averaged=suite is not None)
     if compared is not None:
         print_comparison(compared)
     next_command(f"openflan report {folder.folder}")
+    return scores
 
 
 def show(
@@ -179,13 +228,15 @@ def show(
     typer.echo(f"\ntarget: {one.target}   ({one.exemplars} exemplars, {found.prompt_version})", err=True)
 
 
-def _print_scores(scores: Sequence[dict[str, Any]], *, averaged: bool) -> None:
+def _print_scores(scores: Sequence[EvaluationScore], *, averaged: bool) -> None:
     for score in scores:
-        print_score(score)
-        _print_exemplars(score)
-    if averaged:
-        averages = averages_of_scores(scores, partial=True)
-        typer.echo("; ".join(f"{name} {value:.2f}" for name, value in averages.items() if value is not None))
+        print_score(printed(score))
+        _print_exemplars(printed(score))
+    if not averaged:
+        return
+    averages = averages_of_scores(scores, partial=True)
+    shown = "; ".join(f"{name} {value:.1f}" for name, value in averages.items() if value is not None)
+    typer.echo(shown or "no average over the suite: the paper's are of greedy generation with each benchmark's own number of exemplars")
 
 
 def _print_exemplars(score: dict[str, Any]) -> None:

@@ -21,15 +21,19 @@ def report(
     """
     from openflan.reports.gather import gather
     from openflan.reports.html import write_report
-    from openflan.reports.tables import absent, all_tables
+    from openflan.reports.tables import absent, all_tables, gain
 
     found = Run(run) if (run / "scores.json").is_file() else find_run(run)
     gathered = gather(found)
     written = write_report(found, gathered)
     if as_json:
         tables = {table.name: asdict(table) for table in all_tables(gathered)}
-        print_json({"name": gathered.name, "report": str(written), "tables": tables, "absent": absent(gathered)})
+        summed_up = gain(gathered)
+        headline = None if summed_up is None else {**asdict(summed_up[1]), "mean_of": summed_up[0]}
+        print_json({"name": gathered.name, "report": str(written), "gain": headline, "tables": tables, "absent": absent(gathered)})
         return
+    if summed_up := gain(gathered):
+        typer.echo(f"gain over the base, normalized by chance, mean of the {summed_up[0]}: {summed_up[1].normalized:+.1f} points\n")
     for table in all_tables(gathered):
         print_table(table.title, table.columns, table.rows)
         if table.note:

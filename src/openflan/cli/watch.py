@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
 import typer
 
 from openflan.errors import InputError
-from openflan.run import Run, find_run, read_json
+from openflan.evaluation.score_record import EvaluationScore
+from openflan.run import Run, find_run
 
 PAUSE = 10.0
 """Seconds between looks at the run's folder."""
 
 
-def watch_run(run: Run, evaluate: Callable[[str], None], checkpoint: str | None, as_json: bool) -> None:
+def watch_run(run: Run, evaluate: Callable[[str], Sequence[EvaluationScore]], checkpoint: str | None, as_json: bool) -> None:
     """Calls `evaluate` with every checkpoint (`200`, in the end `last`) and records the best by the mean of its averages; returns when the run has ended.
 
     Raises InputError for something that is no run, and for options that ask for one thing only.
@@ -27,14 +28,14 @@ def watch_run(run: Run, evaluate: Callable[[str], None], checkpoint: str | None,
 
     for step in arriving(run, time.sleep):
         try:
-            evaluate(step)
+            scores = evaluate(step)
         except InputError as error:
             if step == "last" or (run.checkpoints / f"step-{step}").is_dir():
                 raise
             typer.echo(f"{error}; it was removed meanwhile", err=True)
             continue
         if step != "last":
-            name_best(run.checkpoints, int(step), "mean", _mean(run, f"step-{step}"))
+            name_best(run.checkpoints, int(step), "mean", _mean(scores))
 
 
 def arriving(run: Run, pause: Callable[[float], None]) -> Iterator[str]:
@@ -54,6 +55,7 @@ def arriving(run: Run, pause: Callable[[float], None]) -> Iterator[str]:
             pause(PAUSE)
 
 
-def _mean(run: Run, label: str) -> float:
-    found = [score["average"] for score in read_json(run.scores, {"scores": []})["scores"] if score["model"] == label and score["average"] is not None]
-    return fmean(found) if found else float("-inf")
+def _mean(scores: Sequence[EvaluationScore]) -> float:
+    """The mean of what was asked now: the folder may hold scores of other benchmarks, or of another decoding."""
+    averages = [score.average for score in scores if score.average is not None]
+    return fmean(averages) if averages else float("-inf")

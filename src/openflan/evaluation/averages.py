@@ -7,12 +7,14 @@ ones that reproduce the printed averages: removing chance from BBH's mean instea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean
-from typing import Any
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.bbh_tasks import BBH_TASKS
+from openflan.evaluation.catalogue import usual_shots
+from openflan.evaluation.decoding import GREEDY
+from openflan.evaluation.score_record import EvaluationScore, ScoreKey
 from openflan.evaluation.scores import normalized
 
 COT = ("mmlu-cot", "bbh-cot", "mgsm-cot")
@@ -26,6 +28,12 @@ SUITE_AVERAGES: dict[str, tuple[str, ...]] = {"normalized average": COMPONENTS, 
 TASKS = {"mmlu": 57, "bbh": 27, "tydiqa": 8, "mgsm": 10}
 _CHANCE = {"mmlu": 25.0, "tydiqa": 0.0, "mgsm": 0.0}
 _APART = {"mgsm": "en", "tydiqa": "english"}
+
+
+def greedy_at_usual_shots(key: ScoreKey) -> bool:
+    """Whether a score enters the averages: greedy generation on the usual split with the benchmark's own number of exemplars, as in the paper. A number
+    that is not known counts as its own."""
+    return key.decoding == GREEDY and not key.split and key.shots in (None, usual_shots(key.benchmark, key.mode))
 
 
 def normalized_component(component: str, score: float | Mapping[str, float]) -> float:
@@ -60,10 +68,13 @@ def averages_of_normalized(components: Mapping[str, float]) -> dict[str, float |
     return {name: fmean(components[one] for one in over) if all(one in components for one in over) else None for name, over in SUITE_AVERAGES.items()}
 
 
-def averages_of_scores(scores: Iterable[Mapping[str, Any]], *, partial: bool = False) -> dict[str, float | None]:
-    """The same from results of `score_file` of one model; results over a part of the questions count only if `partial`."""
-    found = {f"{one['benchmark']}-{one['mode']}": one["normalized"] for one in scores if partial or not one["partial"]}
-    return averages_of_normalized({name: value for name, value in found.items() if value is not None})
+def averages_of_scores(
+    scores: Iterable[EvaluationScore], *, partial: bool = False, counts: Callable[[ScoreKey], bool] = greedy_at_usual_shots
+) -> dict[str, float | None]:
+    """The same from scores of one model; those over a part of the questions count only if `partial`, and only those whose key `counts`."""
+    chosen = [score for score in scores if counts(score.key) and (partial or not score.partial)]
+    components = {f"{score.key.benchmark}-{score.key.mode}": score.normalized for score in chosen}
+    return averages_of_normalized({name: value for name, value in components.items() if value is not None})
 
 
 def relative_error_reduction(before: float, after: float) -> float:

@@ -52,6 +52,8 @@ def bbh_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = No
         averages={"average": tuple(BBH_TASKS), "nlp": bbh_part("nlp"), "algorithmic": bbh_part("algorithmic")},
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"bbh-{mode}-{count}-shot-1",
+        shots=count,
+        usual_shots=SHOTS,
     )
 
 

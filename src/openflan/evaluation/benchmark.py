@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from openflan.errors import InputError, did_you_mean
 
@@ -63,6 +63,9 @@ class Benchmark:
     `metric(answer, target)` is in 0..1, the best over several references counts, and no answer is 0.
     `split` is empty unless another part of the data than the usual one is asked.
     `over_questions` asks for the mean over all questions beside the mean over tasks, which other harnesses report.
+    `shots` is the number of exemplars that a prompt is to have, `usual_shots` the benchmark's own; None where it is not known.
+    `rules` says, as JSON and by task, how answers are judged, for a benchmark that no name alone brings back (`rules.py`).
+    `asked_as` is the name that the command line takes where it is not `name`: a file's, or a pattern of tasks.
     `cluster(task, index)` names the source of a question that stands in several tasks: questions of one name are no independent evidence.
     """
 
@@ -79,6 +82,15 @@ class Benchmark:
     cluster: Callable[[str, int], str] | None = None
     split: str = ""
     over_questions: bool = False
+    shots: int | None = None
+    usual_shots: int | None = None
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    asked_as: str = ""
+
+    @property
+    def shots_variant(self) -> str:
+        """What a file's name has behind the mode: nothing for the usual number of exemplars, such as `-0-shot` for another."""
+        return "" if self.shots == self.usual_shots else f"-{self.shots}-shot"
 
     def task(self, name: str) -> BenchmarkTask:
         """Raises InputError for an unknown name, with the nearest one."""

@@ -49,6 +49,13 @@ def find_benchmark(name: str, mode: str, data: Path | None = None, *, shots: int
     return BENCHMARKS[name](find_mode(mode), data, **chosen)
 
 
+def usual_shots(name: object, mode: object) -> int | None:
+    """The number of exemplars that a published benchmark has; None for any other benchmark, or a mode that it does not have."""
+    if not isinstance(name, str) or name not in BENCHMARKS or mode not in MODES:
+        return None
+    return find_benchmark(name, str(mode)).usual_shots
+
+
 def find_mode(mode: str) -> Mode:
     """`direct` or `cot`; raises InputError for anything else."""
     if mode not in MODES:

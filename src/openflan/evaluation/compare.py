@@ -7,7 +7,8 @@ results was drawn, so patterns are drawn, from a multinomial, instead of questio
 test is exact, and takes questions as independent. A model is called higher only where the interval leaves out 0 and McNemar's p is below 0.05: on a
 handful of questions the bootstrap alone is too sure. Verdicts are one at a time: of twenty tasks without any difference one is expected to show one.
 
-Printed figures come without their questions: they are held against the interval of our own score, widened by the rounding of print.
+Printed figures come without their questions: they are held against the interval of our own score, widened by the rounding of print, and only where
+that interval is narrow enough to leave anything out.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from openflan.errors import InputError
 from openflan.evaluation.paper import ROUNDING, PaperFigures
+from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.scores import Judged
 from openflan.randomness import combine
 
@@ -29,13 +31,15 @@ _CELLS = 1 << 20
 """Numbers of a chunk of draws: 8 MB."""
 
 SIGNIFICANT = 0.05
-NO_DIFFERENCE, FIRST, SECOND = "no difference shown", "a is higher", "b is higher"
+NO_DIFFERENCE = "no difference shown"
+WIDEST = 5.0
+"""Half the width, in percent points, of the widest interval that a printed figure is held against."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A minus B in percent points on `n` common questions; `only_a` and `only_b` count those that one alone has right (scores higher, where the measure is
-    graded), `p` is McNemar's."""
+    """B minus A in percent points on `n` common questions; `only_a` and `only_b` count those that one alone has right (scores higher, where the measure is
+    graded), `p` is McNemar's. `verdict` names the model that is higher."""
 
     n: int
     a: float
@@ -65,9 +69,15 @@ class Comparison:
 
 
 def compare_models(
-    a: Mapping[tuple[str, int], Judged], b: Mapping[tuple[str, int], Judged], averages: Mapping[str, Sequence[str]], *, seed: int = 0
+    a: Mapping[tuple[str, int], Judged],
+    b: Mapping[tuple[str, int], Judged],
+    averages: Mapping[str, Sequence[str]],
+    *,
+    names: tuple[str, str] = ("a", "b"),
+    seed: int = 0,
 ) -> Comparison:
-    """Compares what two models made of questions, given by (task, index); `averages` names means and their tasks.
+    """Compares what two models made of questions, given by (task, index), the second minus the first; `averages` names means and their tasks, `names`
+    are the models' in verdicts.
 
     Raises InputError if no question is common.
     """
@@ -79,11 +89,11 @@ def compare_models(
         raise InputError("the two have no question in common: compare models that were evaluated on the same tasks")
     drawn = _bootstrap(a, b, common, seed)
     values = {task: np.array([(a[task, index].value, b[task, index].value) for index in indices]) for task, indices in common.items()}
-    tasks = {task: _difference([values[task]], drawn[task]) for task in common}
+    tasks = {task: _difference([values[task]], drawn[task], names) for task in common}
     means = {}
     for name, over in averages.items():
         if present := [task for task in over if task in common]:
-            means[name] = _difference([values[task] for task in present], np.mean([drawn[task] for task in present], axis=0))
+            means[name] = _difference([values[task] for task in present], np.mean([drawn[task] for task in present], axis=0), names)
     shared = sum(map(len, common.values()))
     return Comparison(tasks, means, (len(a) - shared, len(b) - shared))
 
@@ -101,43 +111,48 @@ def mcnemar(only_a: ArrayLike, only_b: ArrayLike) -> NDArray[np.float64]:
     return p_T
 
 
-def against_paper(score: Mapping[str, Any], figures: PaperFigures, *, split: str = "") -> dict[str, Any]:
-    """A result of `score_file` beside printed figures: `{"averages", "tasks", "partial", "samples"}`.
+def against_paper(score: EvaluationScore, figures: PaperFigures) -> dict[str, Any]:
+    """A score beside printed figures: `{"averages", "tasks", "partial", "samples"}`.
 
-    A mean or task has ours, ci95, paper, difference (ours minus theirs), n and verdict. Of MMLU on its test split (`split="test"`) the printed mean is that
-    of Tables 1 and 4. A mean is compared only where all of its tasks were scored.
+    A mean or task has ours, ci95, paper, difference (ours minus theirs), n and verdict. Of MMLU on its test split the printed mean is that of Tables 1
+    and 4. A mean is compared only where all of its tasks were scored. A verdict needs an interval of at most WIDEST points to both sides: a wider one
+    holds about any figure.
     """
     tasks = {
-        task: {**_beside(found["accuracy"], found["ci95"], figures.tasks[task]), "n": found["n"], "computed": task in figures.computed}
-        for task, found in score["tasks"].items()
-        if task in figures.tasks
+        task: {**_beside(found.accuracy, found.ci95, figures.tasks[task], found.n), "n": found.n, "computed": task in figures.computed}
+        for task, found in score.tasks.items()
+        if task in figures.tasks and found.ci95 is not None
     }
     printed = {name: value for name, value in figures.averages.items() if name != "test"}
-    if split == "test":
+    if score.key.split == "test":
         printed = {"average": figures.averages["test"]} if "test" in figures.averages else {}
-    averages = {
-        name: {**_beside(score[name], score["intervals"][name]["ci95"], value), "n": score["intervals"][name]["n"]}
-        for name, value in printed.items()
-        if score.get(name) is not None and not score["partial"]
-    }
-    return {"averages": averages, "tasks": tasks, "partial": score["partial"], "samples": score["samples"]}
+    averages = {}
+    for name, value in printed.items():
+        ours, interval = score.averages.get(name), score.intervals.get(name)
+        if ours is not None and interval and not score.partial:
+            averages[name] = {**_beside(ours, interval.ci95, value, interval.n), "n": interval.n}
+    return {"averages": averages, "tasks": tasks, "partial": score.partial, "samples": score.key.decoding.samples}
 
 
-def _beside(ours: float, ci95: Sequence[float], paper: float) -> dict[str, Any]:
+def _beside(ours: float, ci95: tuple[float, float], paper: float, n: int) -> dict[str, Any]:
     low, high = ci95
-    within = low - ROUNDING <= paper <= high + ROUNDING
-    verdict = "agrees with the paper" if within else "above the paper" if ours > paper else "below the paper"
+    if (high - low) / 2 > WIDEST:
+        verdict = f"too few questions (n = {n:,})"
+    elif low - ROUNDING <= paper <= high + ROUNDING:
+        verdict = "agrees with the paper"
+    else:
+        verdict = "above the paper" if ours > paper else "below the paper"
     return {"ours": ours, "ci95": [low, high], "paper": paper, "difference": ours - paper, "verdict": verdict}
 
 
-def _difference(values_T: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64]) -> Difference:
+def _difference(values_T: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64], names: tuple[str, str]) -> Difference:
     """Of tasks, each (questions, 2): the mean over tasks; discordant questions are pooled."""
     a, b = (float(100 * np.mean([values[:, place].mean() for values in values_T])) for place in (0, 1))
     only_a, only_b = (sum(int((values[:, one] > values[:, other]).sum()) for values in values_T) for one, other in ((0, 1), (1, 0)))
     low, high = (float(end) for end in np.nanpercentile(drawn, [2.5, 97.5]))
     p = float(mcnemar(only_a, only_b)[0])
-    verdict = NO_DIFFERENCE if low <= 0 <= high or p >= SIGNIFICANT else FIRST if low > 0 else SECOND
-    return Difference(sum(map(len, values_T)), a, b, a - b, (low, high), only_a, only_b, p, verdict)
+    verdict = NO_DIFFERENCE if low <= 0 <= high or p >= SIGNIFICANT else f"{names[low > 0]} is higher"
+    return Difference(sum(map(len, values_T)), a, b, b - a, (low, high), only_a, only_b, p, verdict)
 
 
 def _bootstrap(
@@ -150,7 +165,7 @@ def _bootstrap(
         for index in indices:
             cluster = a[task, index].cluster
             cell = of_task.setdefault(index if cluster is None else cluster, [0, 0])
-            cell[0] += a[task, index].value - b[task, index].value
+            cell[0] += b[task, index].value - a[task, index].value
             cell[1] += 1
     drawn: dict[str, NDArray[np.float64]] = {}
     for tasks in _strata({task: {cluster for cluster in of_task if isinstance(cluster, str)} for task, of_task in sums.items()}):

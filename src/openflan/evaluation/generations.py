@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
@@ -26,7 +27,8 @@ class Generation:
 
     `cluster` names what the question shares with others (a passage), if the file says so. `exemplars` is how many were in the prompt, None where the
     line does not tell, `exemplars_dropped` how many it lacks for want of room, `exemplar_split` where they come from,
-    `prompt_hash` the start of the sha256 of the prompt.
+    `prompt_hash` the start of the sha256 of the prompt. `likelihood` says by which likelihood an option was chosen, None where the answer was generated;
+    `rule` how it is judged, in files of benchmarks that have no rule of their own (`rules.py`).
     """
 
     task: str
@@ -44,6 +46,8 @@ class Generation:
     exemplars_dropped: int = 0
     exemplar_split: str | None = None
     prompt_hash: str | None = None
+    likelihood: Literal["sum", "mean"] | None = None
+    rule: Mapping[str, Any] | None = None
 
 
 def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Generation]]:
@@ -125,6 +129,8 @@ def _generation(value: object, place: str) -> Generation:
         exemplars_dropped=_count(value.get("exemplars_dropped")) or 0,
         exemplar_split=None if value.get("exemplar_split") is None else str(value["exemplar_split"]),
         prompt_hash=None if value.get("prompt_hash") is None else str(value["prompt_hash"]),
+        likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean") else None,
+        rule=value["rule"] if isinstance(value.get("rule"), Mapping) else None,
     )
 
 

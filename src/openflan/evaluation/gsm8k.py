@@ -57,6 +57,8 @@ def gsm8k_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = 
         averages={"average": ("gsm8k",)},
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"gsm8k-{mode}-{count}-shot-1",
+        shots=count,
+        usual_shots=SHOTS,
     )
 
 

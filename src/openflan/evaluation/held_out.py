@@ -43,13 +43,14 @@ def held_out_benchmark(
     name: str = "held-out",
     fewer: Callable[[Task, int, int], str] | None = None,
     metrics: Mapping[str, str] | None = None,
+    with_chance: bool = True,
 ) -> Benchmark:
     """The first `limit` rows of each task (all of them if None), prompted by `render(task, index)`.
 
     A task's chance is the mean over those rows of 100 / number of `options`, 0 for a row without. Where a row has `references`, each of them counts
     as right beside the rendered answer. In mode `cot` the answer is what follows the last "answer is". `fewer(task, index, count)` is the prompt with the
-    first `count` exemplars. `metrics` names measures by task, in place of the tasks' own. Raises InputError for an unknown measure, and for
-    tasks whose answers are not compared by one rule.
+    first `count` exemplars. `metrics` names measures by task, in place of the tasks' own. `with_chance=False` reads no row for chance,
+    which then is 0. Raises InputError for an unknown measure, and for tasks whose answers are not compared by one rule.
     """
     own = {key: _metric((metrics or {}).get(key, task.metric), key) for key, task in tasks.items()}
     rules = {metric.compare for metric in own.values()} or {METRICS["exact_match"].compare}
@@ -59,15 +60,21 @@ def held_out_benchmark(
     return Benchmark(
         name=name,
         mode=mode,
-        tasks={key: BenchmarkTask(sizes[key], _chance(task, sizes[key]), metric=own[key].own) for key, task in tasks.items()},
+        tasks={key: BenchmarkTask(sizes[key], _chance(task, sizes[key]) if with_chance else 0.0, metric=own[key].own) for key, task in tasks.items()},
         examples=partial(_examples, tasks, sizes, render, fewer, mode == "direct"),
-        extract=_extract_rationale if mode == "cot" else _extract_direct,
+        extract=extraction_of(mode),
         compare=rules.pop(),
         averages={"average": tuple(tasks)},
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"{name}-{mode}-1",
         metrics={beside: measure for metric in own.values() for beside, measure in metric.beside.items()},
+        rules={key: {"metric": (metrics or {}).get(key, task.metric)} for key, task in tasks.items()},
     )
+
+
+def extraction_of(mode: Literal["direct", "cot"]) -> Callable[[str, str], str | None]:
+    """What of a generation is the answer to a task's question: in mode `cot` what follows the last "answer is", else all of it."""
+    return _extract_rationale if mode == "cot" else _extract_direct
 
 
 def _metric(name: str, task: str) -> Metric:

@@ -52,6 +52,8 @@ def mgsm_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = N
         averages={"average": AVERAGED},
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"mgsm-{mode}-{count}-shot-1",
+        shots=count,
+        usual_shots=SHOTS,
         cluster=_source_question,
     )
 

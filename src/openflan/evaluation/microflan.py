@@ -27,10 +27,10 @@ NAMES: Mapping[str, Literal["test", "dev"]] = {"microflan": "test", "microflan-d
 
 
 def microflan_benchmark(
-    mode: Literal["direct", "cot"], *, name: str = "microflan", world: int = SHIPPED, shots: int = 0, limit: int | None = None
+    mode: Literal["direct", "cot"], *, name: str = "microflan", world: int = SHIPPED, shots: int = 0, limit: int | None = None, with_chance: bool = True
 ) -> Benchmark:
     """Held-out tasks of the world of a seed, the first `limit` rows of each; `cot` keeps those with rationales. `averages` has one mean a kind beside
-    the overall one."""
+    the overall one. `with_chance=False` is for judging alone: chance needs every row to be made."""
     wanted = {key: task for key, task in microflan_tasks(world).items() if task.held_out and task.split == NAMES[name]}
     tasks = {key: task for key, task in wanted.items() if mode == "direct" or "rationale" in task.fields}
     style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
@@ -39,7 +39,9 @@ def microflan_benchmark(
     def render(task: Task, index: int) -> Rendered:
         return renderers[task.name].render(index, style, SEED, index, shots=shots or None, unlike=True)
 
-    plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=named(name, world))
+    plain = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=named(name, world), with_chance=with_chance)
     kinds = dict.fromkeys(str(task.held_out) for task in tasks.values())
     groups = {kind: tuple(key for key, task in tasks.items() if task.held_out == kind) for kind in kinds}
-    return replace(plain, averages={"average": tuple(tasks), **groups})
+    # Without exemplars the version is that of the first release, so that its scores stay comparable.
+    version = f"{plain.name}-{mode}-{shots}-shot-1" if shots else plain.prompt_version
+    return replace(plain, averages={"average": tuple(tasks), **groups}, prompt_version=version, shots=shots, usual_shots=0, rules={})

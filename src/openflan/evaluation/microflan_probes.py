@@ -39,6 +39,8 @@ def microflan_probes(limit: int | None = None, seed: int = SHIPPED) -> Benchmark
         averages={"average": tuple(known), **by_category},
         max_tokens=16,
         prompt_version=f"{NAME}-1",
+        shots=0,
+        usual_shots=0,
     )
 
 

@@ -73,6 +73,8 @@ def mmlu_benchmark(
         averages={"average": tuple(SUBJECTS), **{group: subjects_of(group) for group in GROUPS}},
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"mmlu-{mode}-{count}-shot{layout}-1",
+        shots=count,
+        usual_shots=SHOTS,
         split="" if split == "validation" else split,
         over_questions=True,
     )

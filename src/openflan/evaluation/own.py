@@ -23,7 +23,7 @@ one of the options. Patterns are the project's own `{field}` and no template lan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -45,7 +45,7 @@ from openflan.evaluation.extract import (
 from openflan.evaluation.metrics import METRICS, Metric
 from openflan.evaluation.numbers import canonical, number
 from openflan.evaluation.own_rows import OwnRow, own_rows
-from openflan.evaluation.own_schema import OwnBenchmark, read_own
+from openflan.evaluation.own_schema import AnswerRule, OwnBenchmark, own_rule, read_own
 from openflan.templates.pattern import Pattern
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -75,17 +75,20 @@ def own_benchmark(path: Path, mode: Literal["direct", "cot"] = "direct", *, shot
             for index, row in enumerate(tasks[task])
         ]
 
-    metric = METRICS.get(own.metric, _LETTER)
+    metric = metric_of(own.metric)
     return Benchmark(
         name=own.name,
         mode=mode,
         tasks={name: BenchmarkTask(len(rows), _chance(own, rows), tuple(own.stop), metric=metric.own) for name, rows in tasks.items()},
         examples=examples,
-        extract=partial(_extract, own, mode),
+        extract=extraction_of(own, mode),
         compare=metric.compare,
         averages={"average": tuple(tasks)},
         max_tokens=own.max_tokens or MAX_TOKENS[mode],
         prompt_version=f"{own.name}-{mode}-{len(blocks)}-shot-{own.fingerprint}",
+        shots=len(blocks),
+        usual_shots=own.shots,
+        rules=dict.fromkeys(tasks, own_rule(own)),
         metrics=metric.beside,
     )
 
@@ -100,6 +103,16 @@ def _same_letter(answer: str, target: str) -> bool:
 
 
 _LETTER = Metric(_same_letter)
+
+
+def metric_of(name: str) -> Metric:
+    """The measure that a benchmark's file names: one of METRICS, or `letter`."""
+    return METRICS.get(name, _LETTER)
+
+
+def extraction_of(own: OwnBenchmark | AnswerRule, mode: str) -> Callable[[str, str], str | None]:
+    """What of a generation is the answer, given the task and the text."""
+    return partial(_extract, own, mode)
 
 
 def _filled(pattern: Pattern, row: OwnRow) -> str:
@@ -151,7 +164,7 @@ def _chance(own: OwnBenchmark, rows: Sequence[OwnRow]) -> float:
     return fmean(100 / len(row.options) if row.options else 0.0 for row in rows)
 
 
-def _extract(own: OwnBenchmark, mode: str, task: str, generation: str) -> str | None:
+def _extract(own: OwnBenchmark | AnswerRule, mode: str, task: str, generation: str) -> str | None:
     text = generation
     for mark in own.stop:
         text = text.partition(mark)[0]

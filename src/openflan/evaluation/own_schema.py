@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,6 +85,21 @@ class OwnBenchmark(BaseModel):
     def files(self, folder: Path) -> dict[str, Path]:
         """Data files by task."""
         return {self.name: folder / self.data} if isinstance(self.data, str) else {task: folder / file for task, file in self.data.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRule:
+    """How an answer is judged: by `metric`, and where `extraction` is given what of a generation is the answer, as the keys of the same names say."""
+
+    metric: str
+    extraction: Literal["text", "first_line", "letter", "number"] | None = None
+    answer_phrases: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+
+
+def own_rule(own: OwnBenchmark) -> dict[str, Any]:
+    """The rule by which the file's answers are judged, as JSON."""
+    return {"metric": own.metric, "extraction": own.extraction, "answer_phrases": list(own.answer_phrases), "stop": list(own.stop)}
 
 
 def read_own(path: Path) -> OwnBenchmark:

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.decoding import GREEDY, Decoding
 from openflan.evaluation.generations import read_generations
-from openflan.evaluation.run import GREEDY, Decoding, Generated, generate_to
-from openflan.evaluation.saved import score_file
+from openflan.evaluation.run import Generated, generate_to
+from openflan.evaluation.saved import score_generations
+from openflan.evaluation.score_record import Asked, EvaluationScore, stored_scores
 from openflan.evaluation.shares import ALONE, Processes, parts_of
 from openflan.evaluation.shots import shown
 from openflan.inference.protocol import Engine
 from openflan.lock import locked
-from openflan.run import Run, read_json, write_json
+from openflan.run import Run, write_json
+
+
+@runtime_checkable
+class LocalEngine(Protocol):
+    """An engine that computes here: the number format of its weights and the kind of device they lie on."""
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
 
 
 def evaluate_into(
@@ -32,13 +46,15 @@ def evaluate_into(
     decoding: Decoding = GREEDY,
     restart: bool = False,
     world: Processes = ALONE,
-) -> dict[str, Any]:
-    """Generates what is missing, scores what is there, and puts the score into `scores.json` in place of an earlier one of the same model,
-    benchmark, mode, split and decoding.
+    context: int | None = None,
+    chat: bool = False,
+) -> EvaluationScore:
+    """Generates what is missing, scores what is there, and puts the score into `scores.json` in place of an earlier one with the same key.
 
     `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`, `subset`) is marked `partial`. Another split
-    than the usual one has a folder of its own. `generated` is told what was done. The score also says how many exemplars the prompts had. `restart`
-    removes what was generated before. Every process of `world` calls this and gets the score; the main one writes it.
+    than the usual one has a folder of its own, another number of exemplars and another decoding a file of their own. `generated` is called with what was
+    done. The score also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of the engine, which are
+    recorded only. `restart` removes what was generated before. Every process of `world` calls this and gets the score; the main one writes it.
     """
     path = generations_path(run, label, benchmark, decoding)
     busy = f"{path}: another evaluation is at work there; wait for it, or name another folder with --run"
@@ -49,23 +65,34 @@ def evaluate_into(
         done = generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress, decoding=decoding, world=world)
     if generated:
         generated(done)
-    score = {
-        "model": label,
-        **score_file(path, benchmark, partial=True),
-        "split": benchmark.split,
-        **({"variant": decoding.variant} if decoding.variant else {}),
-    }
-    score |= shown(one for _, one in read_generations(path)).as_json()
+    score = score_generations(path, benchmark, partial=True, model=label, decoding=decoding)
+    if benchmark.shots is not None:
+        score = replace(score, key=replace(score.key, shots=benchmark.shots))
+    from_dev = shown(one for _, one in read_generations(path)).from_dev
+    # The file may hold more than this call asked for, from an earlier one, and the score is that of the file.
+    part = None if len(score.tasks) == len(benchmark.tasks) else tuple(score.tasks)
+    most = max(task.n for task in score.tasks.values())
+    local = engine if isinstance(engine, LocalEngine) else None
+    asked = Asked(
+        benchmark=benchmark.asked_as or None,
+        limit=None if limit is None else max(limit, most),
+        subset=part,
+        max_tokens=max_tokens,
+        context=context,
+        chat=chat,
+        dtype=local.dtype if local else None,
+        device=local.device if local else None,
+    )
+    score = replace(score, asked=asked, exemplar_from_dev=from_dev or score.exemplar_from_dev)
     if world.rank:
         return score
-    same = ("model", "benchmark", "mode", "split", "variant")
     # Evaluations of other benchmarks may end at the same moment.
     with locked(run.locks / run.scores.name):
-        others = [other for other in read_json(run.scores, {"scores": []})["scores"] if any(other.get(key, "") != score.get(key, "") for key in same)]
-        write_json(run.scores, {"scores": [*others, score]})
+        others = [stored for stored, other in stored_scores(run.scores) if other.key != score.key]
+        write_json(run.scores, {"scores": [*others, score.to_json()]})
     return score
 
 
 def generations_path(run: Run, label: str, benchmark: Benchmark, decoding: Decoding = GREEDY) -> Path:
     """Where a model's generations for a benchmark lie."""
-    return run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}{decoding.variant}.jsonl"
+    return run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}{benchmark.shots_variant}{decoding.variant}.jsonl"

@@ -11,10 +11,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
+from openflan.evaluation.decoding import GREEDY, Decoding
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
 from openflan.evaluation.shares import ALONE, Processes, own_part, own_share, parts_of, put_together
 from openflan.evaluation.shots import Measuring, fitted
@@ -25,31 +25,6 @@ _HASH_DIGITS = 16
 
 _DECIMALS = 6
 """Of the log-probabilities that are written down."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How questions are answered: greedily at `temperature` 0, else by `samples` draws from the `top_k` likeliest tokens (0: all), or by choosing the
-    option with the highest log-probability, that of the whole text (`sum`) or a token's on average (`mean`).
-    """
-
-    samples: int = 1
-    temperature: float = 0.0
-    top_k: int = 0
-    seed: int = 0
-    likelihood: Literal["sum", "mean"] | None = None
-
-    @property
-    def variant(self) -> str:
-        """What is added to a file's name and stands in scores: nothing for greedy decoding, and no number of samples, as files are added to."""
-        if self.likelihood:
-            return "-likelihood" if self.likelihood == "sum" else "-likelihood-normalized"
-        if self.temperature == 0:
-            return ""
-        return f"-t{self.temperature:g}-k{self.top_k}" + (f"-seed{self.seed}" if self.seed else "")
-
-
-GREEDY = Decoding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,5 +229,6 @@ def _line(benchmark: Benchmark, example: Example, answer: _Answer, key: str) -> 
         "prompt_hash": hashlib.sha256(example.prompt.encode()).hexdigest()[:_HASH_DIGITS],
         "request": key,
         **({"cluster": example.cluster} if example.cluster is not None else {}),
+        **({"rule": dict(benchmark.rules[example.task])} if example.task in benchmark.rules else {}),
     }
     return json.dumps(fields, ensure_ascii=False) + "\n"

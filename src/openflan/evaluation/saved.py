@@ -8,17 +8,20 @@ first line. Price: a file that two runs were appended to needs `partial` to be l
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
+from openflan.evaluation.decoding import GREEDY, Decoding
 from openflan.evaluation.generations import Generation, checked_generations
-from openflan.evaluation.scores import Judged, TaskScore, average_score, mean_over, task_score
-from openflan.evaluation.shots import shown
+from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
+from openflan.evaluation.scores import Judged, average_score, mean_over, task_score
+from openflan.evaluation.shots import shots_of, shown
 from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
 
 _NAMED = 5
@@ -60,7 +63,14 @@ class Saved:
 
 
 def score_file(source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False) -> dict[str, object]:
-    """The scores of saved generations, as the JSON value that `openflan score --json` prints.
+    """The scores of saved generations, as the JSON value that `openflan score --json` prints; arguments and errors are those of `score_generations`."""
+    return printed(score_generations(source, benchmark, partial=partial))
+
+
+def score_generations(
+    source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False, model: str = "", decoding: Decoding | None = None
+) -> EvaluationScore:
+    """The scores of saved generations. `model` names who gave them, `decoding` how; without it the lines say what they can.
 
     `partial` averages over what is there; otherwise every question of every task must be there once, with the same number of samples. A mean over tasks
     none of which is there is None. Raises InputError for unknown tasks, indices that are missing, repeated or out of range, and lines that are no
@@ -78,28 +88,68 @@ def score_file(source: Path | Iterable[str], benchmark: Benchmark, *, partial: b
     means = [OVER_QUESTIONS] if benchmark.over_questions else []
     if means and (pooled := [one for task in headline for one in judged.get(task, ())]):
         intervals[OVER_QUESTIONS] = average_score({"": pooled})
-    versions = {one[0].prompt_version for one in saved.questions.values()}
-    found: dict[str, object] = {
-        "benchmark": benchmark.name,
-        "mode": benchmark.mode,
-        **{
-            name: intervals[name].value if name in intervals else None
-            for name in (*benchmark.averages, *([OVER_QUESTIONS] if benchmark.over_questions else []))
+    lines = [one for samples in saved.questions.values() for one in samples]
+    versions = {samples[0].prompt_version for samples in saved.questions.values()}
+    exemplars = shown(lines)
+    shots = shots_of(samples[0] for samples in saved.questions.values())
+    return EvaluationScore(
+        key=ScoreKey(model, benchmark.name, benchmark.mode, benchmark.split, shots, replace(decoding or _decoding(lines), samples=saved.samples)),
+        averages={
+            **{name: intervals[name].value if name in intervals else None for name in (*benchmark.averages, *means)},
+            **{name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()}) for name in benchmark.metrics},
         },
-        "normalized": mean_over(headline, {name: score.normalized for name, score in scores.items()}),
-        **{name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()}) for name in benchmark.metrics},
-        "partial": bool(saved.missing or saved.duplicates),
-        "missing": len(saved.missing),
-        "duplicates": len(saved.duplicates),
-        "samples": saved.samples,
-        **{name: value for name, value in shown(one for of in saved.questions.values() for one in of).as_json().items() if name != "exemplar_from_dev"},
-        **({"exemplar_from_dev": saved.exemplar_from_dev} if saved.exemplar_from_dev else {}),
-        "split": benchmark.split,
-        "prompt_version": versions.pop() if len(versions) == 1 else None,
-        "intervals": {name: average.as_json() for name, average in intervals.items()},
-        "tasks": {name: score.as_json() for name, score in scores.items()},
+        tasks=scores,
+        normalized=mean_over(headline, {name: score.normalized for name, score in scores.items()}),
+        intervals={name: Interval(one.ci95, one.n, one.stderr, one.clusters) for name, one in intervals.items()},
+        partial=bool(saved.missing or saved.duplicates),
+        missing=len(saved.missing),
+        duplicates=len(saved.duplicates),
+        agreement=mean_over(headline, {task: score.agreement for task, score in scores.items()}) if saved.samples > 1 else None,
+        curve=_curve(saved, votes) if saved.samples > 1 else {},
+        exemplars=exemplars.mean,
+        exemplars_dropped=exemplars.dropped,
+        prompts_shortened=exemplars.shortened,
+        exemplar_from_dev=tuple(saved.exemplar_from_dev),
+        prompt_version=versions.pop() if len(versions) == 1 else None,
+        prompt_hash=exemplars.prompts,
+        usual_shots=benchmark.usual_shots,
+    )
+
+
+def printed(score: EvaluationScore) -> dict[str, Any]:
+    """A score as `openflan score --json` and `evaluate --json` print it: every average under its own name, beside the rest."""
+    key, decoding = score.key, score.key.decoding
+    intervals = {name: {"stderr": one.stderr, "ci95": list(one.ci95), "n": one.n, "clusters": one.clusters} for name, one in score.intervals.items()}
+    return {
+        **({"model": key.model} if key.model else {}),
+        "benchmark": key.benchmark,
+        "mode": key.mode,
+        **score.averages,
+        "normalized": score.normalized,
+        "partial": score.partial,
+        "missing": score.missing,
+        "duplicates": score.duplicates,
+        "samples": decoding.samples,
+        "exemplars": score.exemplars,
+        "exemplars_dropped": score.exemplars_dropped,
+        "prompts_shortened": score.prompts_shortened,
+        "prompt_hash": score.prompt_hash,
+        **({"exemplar_from_dev": list(score.exemplar_from_dev)} if score.exemplar_from_dev else {}),
+        "split": key.split,
+        "shots": key.shots,
+        "decoding": decoding.kind,
+        "prompt_version": score.prompt_version,
+        "intervals": intervals,
+        "tasks": {name: task.as_json() for name, task in score.tasks.items()},
+        **({"agreement": score.agreement, "curve": dict(score.curve)} if decoding.samples > 1 else {}),
+        **({"variant": decoding.variant} if decoding.variant else {}),
     }
-    return found | (_of_samples(saved, votes, scores) if saved.samples > 1 else {})
+
+
+def _decoding(lines: Sequence[Generation]) -> Decoding:
+    """What lines say of how they were answered: a choice by likelihood says so, anything else counts as generated."""
+    chosen = {one.likelihood for one in lines if one.finish != "too-long"}
+    return Decoding(likelihood=chosen.pop()) if len(chosen) == 1 else GREEDY
 
 
 def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
@@ -180,23 +230,18 @@ def _by_task(benchmark: Benchmark, judged: Mapping[tuple[str, int], Judged]) -> 
     return found
 
 
-def _of_samples(saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, Judged]], scores: Mapping[str, TaskScore]) -> dict[str, object]:
-    """What only several samples have: agreement, and accuracy as a function of their number over the tasks of the headline.
-
-    The curve runs over questions with all their samples, each task's by itself.
-    """
+def _curve(saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, Judged]]) -> dict[str, float | None]:
+    """Accuracy as a function of the number of samples, over the tasks of the headline; it runs over questions with all their samples, each task's by
+    itself."""
     headline = saved.benchmark.averages["average"]
-    curves = {}
+    curves: dict[str, Mapping[int, float]] = {}
     for task in headline:
         whole = [key for key in votes if key[0] == task and len(saved.questions[key]) == saved.samples]
         if whole:
             groups_NK = np.array([votes[key][0].groups for key in whole], dtype=np.int64)
             right_NK = np.array([_right_groups(saved, key, votes[key][0]) for key in whole], dtype=np.bool_)
             curves[task] = majority_curve(groups_NK, right_NK, name=f"{saved.benchmark.name} {task}")
-    return {
-        "agreement": mean_over(headline, {task: score.agreement for task, score in scores.items()}),
-        "curve": {str(k): mean_over(headline, {task: curve[k] for task, curve in curves.items()}) for k in next(iter(curves.values()), {})},
-    }
+    return {str(k): mean_over(headline, {task: curve[k] for task, curve in curves.items()}) for k in next(iter(curves.values()), {})}
 
 
 def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[bool]:

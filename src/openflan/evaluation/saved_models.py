@@ -1,20 +1,25 @@
 """What a model answered, found in a run folder by the name that a command gives: `runs/x`, `runs/x:LABEL`, or a file of generations.
 
-Benchmark and mode are read from the lines, and from the file's name (`LABEL-BENCHMARK-MODE.jsonl`) where lines do not say; what stands behind the mode
-tells files of one benchmark apart. Another split than the usual one has a folder of its own within the run's generations. Files of benchmarks that
-have no rule here are named, not guessed at.
+Benchmark, mode and number of exemplars are read from the lines, and from the file's name (`LABEL-BENCHMARK-MODE[-N-shot][-DECODING].jsonl`) where lines
+do not say. Another split than the usual one has a folder of its own within the run's generations. Answers to rows and files of the user are judged by
+the rule that their lines name (`rules.py`). Files that say neither benchmark nor mode are named, not guessed at.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, MODES, find_benchmark, find_mode
-from openflan.evaluation.generations import read_generations
+from openflan.evaluation.catalogue import BENCHMARKS, MODES, find_benchmark, find_mode, usual_shots
+from openflan.evaluation.generations import Generation, read_generations
+from openflan.evaluation.rules import Unruled, benchmark_of_rules, same_rules
+from openflan.evaluation.score_record import EvaluationScore, read_scores
+from openflan.evaluation.scores_0_1 import FEW_SHOT
+from openflan.evaluation.shots import shots_of
 from openflan.evaluation.worlds import world_named
 from openflan.run import Run
 from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
@@ -25,26 +30,43 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file of one benchmark; `variant` is what its name has behind the mode, `split` is empty for the usual one."""
+    """A file of one benchmark. `variant` is what its name has behind the mode and the number of exemplars, `split` is empty for the usual one, `shots` is
+    None where it is not known or usual. `unruled`: no name brings the benchmark back, so lines say how they are judged."""
 
     path: Path
     benchmark: str
     mode: str
     variant: str
     split: str
+    shots: int | None = None
+    unruled: bool = False
 
     @property
     def component(self) -> str:
-        return f"{self.benchmark}-{self.mode}{self.variant}" + (f"-{self.split}" if self.split else "")
+        return component_of(self.benchmark, self.mode, self.shots, self.variant, self.split)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedModel:
-    """A model's files by component (`bbh-cot`); `unknown` are files of benchmarks without a rule."""
+    """A model's files by component (`bbh-cot`); `label` is which model of a run it is, empty for a file by itself; `unknown` are files that do not say
+    what they answer."""
 
     name: str
+    folder: Path
+    label: str
     files: Mapping[str, Place]
     unknown: Sequence[Path]
+
+
+def component_of(benchmark: str, mode: str, shots: int | None, variant: str, split: str) -> str:
+    """What two files must share to be compared, as one word: `bbh-cot`, `bbh-cot-0-shot-likelihood`, `mmlu-direct-test`."""
+    return f"{benchmark}-{mode}" + ("" if shots is None else f"-{shots}-shot") + variant + (f"-{split}" if split else "")
+
+
+def component_of_score(score: EvaluationScore) -> str:
+    """The component of a score's answers."""
+    key = score.key
+    return component_of(key.benchmark, key.mode, None if score.at_usual_shots else key.shots, key.decoding.variant, key.split)
 
 
 def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
@@ -59,7 +81,7 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
         if place is None:
             listed = ", ".join(names)
             raise InputError(f"{path} is of no known benchmark: give its lines `benchmark` and `mode`, or name it LABEL-BENCHMARK-MODE.jsonl ({listed})")
-        return SavedModel(name, {place.component: place}, [])
+        return SavedModel(name, path, "", {place.component: place}, [])
     if not path.is_dir():
         raise InputError(f"{path} is neither a run folder nor a file of generations; `paper:NAME` names a model of the paper")
     by_label: dict[str, list[tuple[Path, Place | None]]] = {}
@@ -72,37 +94,86 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
         raise InputError(f"{path} holds no generations: evaluate its model with `openflan evaluate {path}`")
     if label is not None and label not in by_label:
         raise InputError(f"{path} holds no generations of `{label}`{did_you_mean(label, by_label) or '; it has ' + ', '.join(by_label)}")
-    chosen = by_label[max(by_label, key=_trained) if label is None else label]
-    known = {place.component: place for _, place in chosen if place is not None}
-    return SavedModel(name, known, [file for file, place in chosen if place is None])
+    answered = [its_label for its_label, files in by_label.items() if any(place is not None for _, place in files)]
+    label = max(answered or by_label, key=_trained) if label is None else label
+    known = {place.component: place for _, place in by_label[label] if place is not None}
+    # The name of a file that does not say what it answers begins with a model's label none the less.
+    unknown = [file for files in by_label.values() for file, place in files if place is None and file.name.startswith((f"{label}-", f"{label}."))]
+    return SavedModel(name, path, label, known, unknown)
 
 
-def benchmark_of(place: Place, own: Sequence[Benchmark] = ()) -> Benchmark:
-    """The rule by which a file is judged."""
+def benchmark_of(places: Sequence[Place], own: Sequence[Benchmark] = ()) -> Benchmark:
+    """The rule by which files of one component are judged.
+
+    Raises InputError where their lines name different rules.
+    """
+    place, mode = places[0], find_mode(places[0].mode)
     for one in own:
         if (one.name, one.mode, one.split) == (place.benchmark, place.mode, place.split):
             return one
-    if of_world := world_named(place.benchmark, find_mode(place.mode)):
+    if place.unruled:
+        files = [_unruled(place) for place in places]
+        if not same_rules(files):
+            raise InputError(f"{' and '.join(str(one.path) for one in places)}: their answers are judged by different rules, so they do not compare")
+        return benchmark_of_rules(place.benchmark, mode, files, place.split)
+    if of_world := world_named(place.benchmark, mode):
         return of_world
     return find_benchmark(place.benchmark, place.mode, split=place.split or None)
 
 
+def _unruled(place: Place) -> Unruled:
+    """What the file says of its rules; where it says none, as those of version 0.1, the run's scores tell the measure of each task."""
+    held = Unruled.of(one for _, one in read_generations(place.path))
+    if held.rules:
+        return held
+    folder = place.path.parent.parent if place.path.parent.name == "generations" else place.path.parent.parent.parent
+    scores = [score for score in read_scores(Run(folder).scores) if (score.key.benchmark, score.key.mode) == (place.benchmark, place.mode)]
+    rules = {task: {"metric": measure} for score in scores for task, one in score.tasks.items() if (measure := _MEASURES.get(frozenset(one.metrics)))}
+    return replace(held, rules={task: rule for task, rule in rules.items() if task in held.sizes})
+
+
+_MEASURES = {frozenset({"rouge_l"}): "rouge_l", frozenset({"f1"}): "squad"}
+"""Metrics by what they put beside the accuracy."""
+
+
 def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
-    """Label, and where the file belongs; None for a benchmark that has no rule or cannot be told."""
+    """Label, and where the file belongs; None for a file that does not say its benchmark and mode."""
     split = path.parent.name if path.parent.parent.name == "generations" else ""
     first = next((one for _, one in read_generations(path)), None)
     stem = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    another_world = [first.benchmark] if first is not None and first.benchmark and world_benchmark(first.benchmark) else []
-    for benchmark in (*names, *another_world):
+    if first is None:
+        return stem, None
+    said = [first.benchmark] if first.benchmark else []
+    for benchmark in dict.fromkeys([*said, *names]):
         for mode in MODES:
-            said = first is not None and (first.benchmark, first.mode) == (benchmark, mode)
-            silent = first is not None and (first.benchmark in (None, benchmark)) and (first.mode in (None, mode))
-            label, named, variant = stem.rpartition(f"{benchmark}-{mode}")
-            if named and silent:
-                return label.removesuffix("-"), Place(path, benchmark, mode, variant, split)
-            if said:
-                return stem, Place(path, benchmark, mode, "", split)
-    return (stem if first is None else stem.removesuffix(f"-{first.benchmark}-{first.mode}")), None
+            if first.benchmark not in (None, benchmark) or first.mode not in (None, mode):
+                continue
+            label, named, behind = stem.rpartition(f"{benchmark}-{mode}")
+            if named or (first.mode == mode and said):
+                behind = behind if named else ""
+                unruled = benchmark not in names and world_benchmark(benchmark) is None
+                # Version 0.1 called the quickstart's questions with exemplars a split.
+                place = Place(path, benchmark, mode, _SHOTS.sub("", behind, count=1), "" if split == FEW_SHOT else split, unruled=unruled)
+                return label.removesuffix("-") if named else stem, replace(place, shots=_shots(place, first, behind))
+    return stem, None
+
+
+_SHOTS = re.compile(r"^-(\d+)-shot(?=-|$)")
+
+
+def _shots(place: Place, first: Generation, behind: str) -> int | None:
+    """The number of exemplars that was asked for, as the lines or the file's name say; None for the benchmark's own."""
+    said = shots_of([first])
+    in_name = _SHOTS.match(behind)
+    shots = int(in_name[1]) if said is None and in_name else said
+    if place.benchmark in BENCHMARKS:
+        usual = usual_shots(place.benchmark, place.mode)
+    elif world_benchmark(place.benchmark) or (first.prompt_version or "").endswith("-shot-1"):
+        usual = 0  # of an embedded world, and of tasks
+    else:
+        # A benchmark's own file sets its usual number, and a file of generations names any other.
+        return shots if in_name else None
+    return None if shots == usual else shots
 
 
 def _trained(label: str) -> tuple[int, int]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,32 +51,37 @@ class TaskScore:
     """Percentages, but `n` (questions), `samples` (the most of a question), `too_long` (prompts that did not fit: counted as wrong) and `truncated`
     (generations cut by max_tokens) are counts; `truncation` is the share of all generations that were cut.
 
-    `value` is the task's own measure, named by `metric`; `stderr`, `ci95` and `normalized` are its.
+    `value` is the task's own measure, named by `metric`; `stderr`, `ci95` and `normalized` are its. What an old file does not say is None.
     """
 
-    metric: str
-    value: float
     accuracy: float
-    stderr: float
-    ci95: tuple[float, float]
-    extracted: float
     n: int
-    too_long: int
-    truncated: int
-    truncation: float
-    chance: float
-    normalized: float
-    metrics: Mapping[str, float]
-    samples: int
-    agreement: float
+    value: float | None = None
+    metric: str = ACCURACY
+    stderr: float | None = None
+    ci95: tuple[float, float] | None = None
+    extracted: float | None = None
+    too_long: int = 0
+    truncated: int = 0
+    truncation: float | None = None
+    chance: float | None = None
+    normalized: float | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    samples: int = 1
+    agreement: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field under its name, metrics under `metrics`."""
+        return asdict(self)
 
     def as_json(self) -> dict[str, object]:
-        """Metrics stand beside the accuracy under their names, `metric` only if it is none; `samples` and `agreement` only where there are several."""
+        """As `openflan score --json` prints it: metrics stand beside the accuracy under their names, `metric` only if it is another than accuracy,
+        `samples` and `agreement` only where there are several."""
         hidden = ("metric", "value", "ci95", "metrics", "samples", "agreement")
         plain = {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
         own: dict[str, object] = {} if self.metric == ACCURACY else {"metric": self.metric}
         several = {"samples": self.samples, "agreement": self.agreement} if self.samples > 1 else {}
-        return plain | {"ci95": list(self.ci95)} | own | several | dict(self.metrics)
+        return plain | {"ci95": None if self.ci95 is None else list(self.ci95)} | own | several | dict(self.metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +157,9 @@ def wilson_intervals(right_T: ArrayLike, n_T: ArrayLike) -> tuple[NDArray[np.flo
     return np.where(share <= 0, 0.0, 100 * (centre - reach)), np.where(share >= 1, 100.0, 100 * (centre + reach))
 
 
-def mean_over(tasks: Iterable[str], values: Mapping[str, float]) -> float | None:
+def mean_over(tasks: Iterable[str], values: Mapping[str, float | None]) -> float | None:
     """The plain mean over those `tasks` that have a value; None if none has."""
-    present = [values[task] for task in tasks if task in values]
+    present = [value for task in tasks if (value := values.get(task)) is not None]
     return fmean(present) if present else None
 
 

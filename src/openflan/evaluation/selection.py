@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
@@ -40,13 +41,14 @@ def open_benchmark(
 ) -> Benchmark:
     """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored` needs no data where none is needed."""
     if is_own(name):
-        return own_benchmark(Path(name), mode, shots=shots)
+        # A report names no folder of the machine.
+        return replace(own_benchmark(Path(name), mode, shots=shots), asked_as=Path(name).name)
     if of_world := world_benchmark(name):
         from openflan.evaluation.worlds import open_world
 
         return open_world(*of_world, mode, shots=shots or 0, limit=limit)
     if "/" in name:
-        return _of_tasks(name, mode, data, shots or 0, limit)
+        return replace(_of_tasks(name, mode, data, shots or 0, limit), asked_as=name)
     if name in BENCHMARKS and data is None and not scored:
         if not is_fetched(name):
             raise InputError(f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets its public files once")

@@ -7,6 +7,7 @@ answers `too-long`: the question counts as wrong. Price: a prompt is tokenised o
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -14,6 +15,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from openflan.evaluation.benchmark import Example
 from openflan.evaluation.generations import Generation
+
+_SHOTS = re.compile(r"-(\d+)-shot(?=-|$)")
 
 
 @runtime_checkable
@@ -46,6 +49,22 @@ class Shown:
             "prompt_hash": self.prompts,
             **({"exemplar_from_dev": list(self.from_dev)} if self.from_dev else {}),
         }
+
+
+def shots_in(prompt_version: object) -> int | None:
+    """The number of exemplars that a version such as `bbh-cot-3-shot-1` names; None if it names none."""
+    named = _SHOTS.search(prompt_version) if isinstance(prompt_version, str) else None
+    return int(named[1]) if named else None
+
+
+def shots_of(generations: Iterable[Generation]) -> int | None:
+    """The number of exemplars that was asked for: what the prompts' version says, else the most that a prompt had or lost for want of room; None where
+    no line tells, or versions of several numbers are in one file."""
+    every = list(generations)
+    said = {shots_in(one.prompt_version) for one in every}
+    if len(said) > 1 or said - {None}:
+        return said.pop() if len(said) == 1 else None
+    return max((one.exemplars + one.exemplars_dropped for one in every if one.exemplars is not None), default=None)
 
 
 def fitted(example: Example, engine: object, max_tokens: int) -> Example:

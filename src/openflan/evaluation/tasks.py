@@ -74,7 +74,7 @@ def task_benchmark(
     chosen = {name: metric_of(task) for name, task in tasks.items()} | dict(metrics or {})
     name = next(iter(tasks)).replace("/", "-") if len(tasks) == 1 else "held-out"
     benchmark = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=name, fewer=fewer if shots else None, metrics=chosen)
-    return replace(benchmark, prompt_version=f"{name}-{mode}-{shots}-shot-1")
+    return replace(benchmark, prompt_version=f"{name}-{mode}-{shots}-shot-1", shots=shots, usual_shots=0)
 
 
 def metric_of(task: Task) -> str:

@@ -68,6 +68,8 @@ def tydiqa_benchmark(mode: Literal["direct", "cot"] = "direct", data: Path | Non
         averages={"average": TYDIQA_AVERAGED},
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"tydiqa-{mode}-{count}-shot-1",
+        shots=count,
+        usual_shots=SHOTS if mode == "direct" else 0,
         metrics={"f1": squad_f1},
     )
 

@@ -171,6 +171,16 @@ class HuggingFaceEngine:
         return bool(self.model.config.is_encoder_decoder)
 
     @property
+    def dtype(self) -> str:
+        """The number format of the weights, such as `float32`."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def device(self) -> str:
+        """The kind of device that the weights lie on, such as `cpu` or `cuda`."""
+        return str(self.model.device.type)
+
+    @property
     def together(self) -> int:
         """How many generations to ask at once: many enough for full batches, and the same number always, so that batches are the same again."""
         return _CHUNK.get(self.model.device.type, 128)

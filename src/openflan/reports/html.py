@@ -12,9 +12,9 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from openflan.evaluation.catalogue import BENCHMARKS
 from openflan.recipe.schema import Recipe
 from openflan.reports import tables
+from openflan.reports.commands import evaluation_command
 from openflan.reports.curve import INSTALL, loss_curve
 from openflan.reports.gather import Gathered, gather
 from openflan.reports.tables import ABSENT, Cell, Table
@@ -39,13 +39,14 @@ def write_report(run: Run, gathered: Gathered | None = None) -> Path:
 def render(gathered: Gathered) -> str:
     """The whole page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters |= {"cell": cell, "signed": signed}
+    environment.filters |= {"cell": cell, "one_decimal": one_decimal, "points": points}
     curve = loss_curve(gathered.metrics)
     template = (files("openflan.reports") / "report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         run=gathered,
         absent=ABSENT,
         summary=summary(gathered),
+        gain=tables.gain(gathered),
         headlines=tables.headlines(gathered),
         comparisons=tables.before_after(gathered),
         checkpoints=tables.by_checkpoint(gathered),
@@ -82,18 +83,11 @@ def summary(gathered: Gathered) -> str:
 
 
 def commands(gathered: Gathered) -> list[str]:
-    """What repeats the run: training, every evaluation of its models, and this report."""
+    """What repeats the run: training, every evaluation of its models with all options that mattered, and this report."""
     name, recipe = gathered.name, gathered.recipe
     lines = [f"openflan {'finetune' if isinstance(recipe, Recipe) else 'pretrain'} {name}.yaml"] if recipe else []
-    model, where = (f"runs/{name}", "") if recipe else ("MODEL", f" --run runs/{name}")
-    for score in gathered.scores:
-        if score.model == "random-init":
-            continue
-        chosen = "" if score.model == "final" else f" --checkpoint {score.model.removeprefix('step-')}"
-        data = " --data DATA" if score.benchmark in BENCHMARKS else ""
-        part = "   # a part of the questions: --limit or --subset was given" if score.partial else ""
-        more = (f" --split {score.split}" if score.split else "") + (f" --samples {score.samples}" if score.samples > 1 else "")
-        lines.append(f"openflan evaluate {model} --benchmark {score.benchmark} --mode {score.mode}{more}{data}{chosen}{where}{part}")
+    model, where = (f"runs/{name}", []) if recipe else ("MODEL", ["--run", f"runs/{name}"])
+    lines += [evaluation_command(score, model, where) for score in gathered.scores if score.key.model != "random-init"]
     return [*lines, f"openflan report runs/{name}"]
 
 
@@ -117,6 +111,17 @@ def cell(value: Cell, column: str = "") -> str:
 def signed(value: float) -> str:
     """A difference with its sign, two decimals; none at all has no sign."""
     return f"{value:+,.2f}".replace("+0.00", "0.00").replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+
+
+def one_decimal(value: float | None) -> str:
+    """A percentage of the headline."""
+    return "\N{EN DASH}" if value is None else f"{value:,.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def points(value: float) -> str:
+    """A difference of the headline with its sign, one decimal, as the terminal prints it; none at all has no sign."""
+    text = f"{value:+,.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
 
 
 def _number(count: int, noun: str) -> str:

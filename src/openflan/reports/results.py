@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from openflan.evaluation.averages import averages_of_normalized, relative_error_reduction
-from openflan.reports.gather import Gathered, ModelScore
+from openflan.evaluation.averages import averages_of_scores, relative_error_reduction
+from openflan.evaluation.score_record import EvaluationScore
+from openflan.reports.gather import Gathered
 from openflan.reports.table import Cell, Table
 
 MEASURES = ("n", "%", "95% from", "95% to", "normalized", "extracted %", "cut %")
@@ -21,11 +22,11 @@ def results(gathered: Gathered) -> Table | None:
     """One row a model, benchmark and mode: its headline average."""
     if not gathered.scores:
         return None
-    rows = tuple((score.model, named(score), score.samples, *_measures(score)) for score in gathered.scores)
+    rows = tuple((score.key.model, score.named, score.key.decoding.samples, *_measures(score)) for score in gathered.scores)
     notes = ["Normalized: chance is 0, all right is 100, each task by itself."]
-    if partial := [f"{score.model} on {named(score)}" for score in gathered.scores if score.partial]:
+    if partial := [f"{score.key.model} on {score.named}" for score in gathered.scores if score.partial]:
         notes.append(f"Only a part of the questions was answered: {', '.join(partial)}.")
-    if any(score.samples > 1 for score in gathered.scores):
+    if any(score.key.decoding.samples > 1 for score in gathered.scores):
         notes.append("Several samples of a question are decided by majority.")
     if shortened := sum(score.prompts_shortened for score in gathered.scores):
         notes.append(f"{shortened:,} prompts lost exemplars because they did not fit the model.")
@@ -34,7 +35,7 @@ def results(gathered: Gathered) -> Table | None:
 
 def suite(gathered: Gathered) -> Table | None:
     """The paper's averages of each model that has all their components, and by how much the error shrank from the base."""
-    found = {model: _suite(gathered.scores, model) for model in dict.fromkeys(score.model for score in gathered.scores)}
+    found = {model: _suite(gathered.scores, model) for model in dict.fromkeys(score.key.model for score in gathered.scores)}
     if not any(value is not None for averages in found.values() for value in averages.values()):
         return None
     rows: list[tuple[Cell, ...]] = []
@@ -49,10 +50,10 @@ def suite(gathered: Gathered) -> Table | None:
 
 def by_task(gathered: Gathered) -> list[Table]:
     """One table a benchmark: the final model task by task, or the last that was evaluated."""
-    last: dict[str, ModelScore] = {}
+    last: dict[str, EvaluationScore] = {}
     for score in gathered.scores:
-        if score.model == "final" or last.get(named(score), score).model != "final":
-            last[named(score)] = score
+        if score.key.model == "final" or last.get(score.named, score).key.model != "final":
+            last[score.named] = score
     tables = []
     for name, score in last.items():
         if any(task.extracted is not None for task in score.tasks.values()):
@@ -61,22 +62,12 @@ def by_task(gathered: Gathered) -> list[Table]:
             )
             curve = ", ".join(f"{k}: {value:.2f}" for k, value in score.curve.items() if value is not None)
             note = f"Accuracy by number of samples: {curve}." if curve else ""
-            tables.append(Table(f"{name} by task", f"{name}, {score.model}: by task", ("task", *MEASURES), rows, note))
+            tables.append(Table(f"{name} by task", f"{name}, {score.key.model}: by task", ("task", *MEASURES), rows, note))
     return tables
 
 
-def named(score: ModelScore) -> str:
-    return f"{score.benchmark} {variant(score)}"
-
-
-def variant(score: ModelScore) -> str:
-    """A mode as it is read, with the split, the way of answering and the number of samples where they are not the usual ones."""
-    samples = f"{score.samples} samples" if score.samples > 1 else ""
-    return " ".join(part for part in (score.mode, score.split, score.variant.lstrip("-"), samples) if part)
-
-
-def _measures(score: ModelScore) -> tuple[Cell, ...]:
-    average, interval = score.averages.get("average"), score.intervals.get("average")
+def _measures(score: EvaluationScore) -> tuple[Cell, ...]:
+    average, interval = score.average, score.intervals.get("average")
     low, high = interval.ci95 if interval else (None, None)
     n = interval.n if interval else sum(task.n for task in score.tasks.values())
     extracted, cut = (_mean([getattr(task, name) for task in score.tasks.values()]) for name in ("extracted", "truncation"))
@@ -88,7 +79,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(present) if present else None
 
 
-def _suite(scores: Sequence[ModelScore], model: str) -> dict[str, float | None]:
-    """Only greedy answers to all questions of the usual split count."""
-    whole = [score for score in scores if score.model == model and not score.partial and not score.split and score.samples == 1]
-    return averages_of_normalized({f"{score.benchmark}-{score.mode}": score.normalized for score in whole if score.normalized is not None})
+def _suite(scores: Sequence[EvaluationScore], model: str) -> dict[str, float | None]:
+    """Only greedy answers to all questions of the usual split, with the usual exemplars, count."""
+    return averages_of_scores(score for score in scores if score.key.model == model)

@@ -58,15 +58,18 @@ def unanswered_generations(folder: Path, count: int) -> tuple[Sample, ...]:
 def most_trained(folder: Path) -> tuple[str, list[Generation]]:
     """The most trained model that has generations, and the first sample of each of its questions; no model and nothing if there is none.
 
-    Files are `MODEL-BENCHMARK-MODE.jsonl`.
+    Files are `MODEL-BENCHMARK-MODE.jsonl`. What was answered with another number of exemplars, by samples or by likelihood stands in files with more
+    behind the mode, and is taken only of a model that has no other.
     """
-    by_model: dict[str, list[Generation]] = {}
+    usual: dict[str, list[Generation]] = {}
+    others: dict[str, list[Generation]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         for _, one in read_generations(path):
             if one.sample == 0:
-                by_model.setdefault(_model(path.stem, one), []).append(one)
-    model = max(by_model, key=_trained, default="")
-    return model, by_model.get(model, [])
+                model, variant = _model(path.stem, one)
+                (others if variant else usual).setdefault(model, []).append(one)
+    model = max([*usual, *others], key=_trained, default="")
+    return model, usual.get(model) or others.get(model, [])
 
 
 def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
@@ -124,8 +127,10 @@ def _sample(model: str, one: Generation) -> Sample:
     return Sample(model, one.benchmark, one.mode, one.task, one.index, one.generation, targets, one.finish, judge(one))
 
 
-def _model(stem: str, one: Generation) -> str:
-    return stem.removesuffix(f"-{one.benchmark}-{one.mode}")
+def _model(stem: str, one: Generation) -> tuple[str, str]:
+    """The model that a file's name begins with, and what stands behind the mode."""
+    model, named, variant = stem.rpartition(f"-{one.benchmark}-{one.mode}")
+    return (model, variant) if named else (stem, "")
 
 
 def _trained(model: str) -> tuple[int, int]:

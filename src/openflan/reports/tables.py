@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from openflan.reports.gather import Gathered, ModelScore, Step
-from openflan.reports.results import by_task, results, suite, variant
+from openflan.evaluation.decoding import GREEDY
+from openflan.evaluation.score_record import EvaluationScore, ScoreKey
+from openflan.reports.gather import Gain, Gathered, Step
+from openflan.reports.results import by_task, results, suite
 from openflan.reports.table import Cell as Cell
 from openflan.reports.table import Table as Table
 
@@ -60,19 +62,41 @@ def absent(gathered: Gathered) -> list[str]:
 def headlines(gathered: Gathered) -> list[Headline]:
     """One a benchmark and mode that the base or the final model has answered."""
     found = []
-    for (benchmark, mode), models in _by_benchmark(gathered.scores).items():
+    for models in _by_benchmark(gathered.scores).values():
         before, after = models.get("base"), models.get("final")
-        if before or after:
-            first, last = (score.averages.get("average") if score else None for score in (before, after))
+        asked = after or before
+        if asked:
+            first, last = (score.average if score else None for score in (before, after))
             partial = any(score.partial for score in (before, after) if score)
-            found.append(Headline(benchmark, mode, first, last, _difference(first, last, _same_questions(before, after)), partial))
+            difference = _difference(first, last, _same_questions(before, after))
+            found.append(Headline(asked.key.benchmark, asked.variant, first, last, difference, partial))
     return found
+
+
+def gain(gathered: Gathered) -> tuple[str, Gain] | None:
+    """The one figure that sums a run up, and over what it is the mean: the gain over the base, normalized by chance.
+
+    It is that of a quickstart's groups, else the mean over the benchmarks that both models answered alike (greedily, with the usual exemplars); None
+    where there is none.
+    """
+    if gathered.gain:
+        return "groups", gathered.gain
+    differences = []
+    for key, models in _by_benchmark(gathered.scores).items():
+        base, final = models.get("base"), models.get("final")
+        if base and final and key.decoding == GREEDY and not key.split and final.at_usual_shots and _same_questions(base, final):
+            difference = _difference(base.normalized, final.normalized, same=True)
+            differences += [] if difference is None else [difference]
+    if not differences:
+        return None
+    over = "tasks" if len(differences) == 1 else f"{len(differences)} benchmarks"
+    return over, Gain(fmean(differences), None)
 
 
 def before_after(gathered: Gathered) -> list[Table]:
     """One table a benchmark and mode: averages first, then tasks. A column for random weights if they were evaluated."""
     tables = []
-    for (benchmark, mode), models in _by_benchmark(gathered.scores).items():
+    for models in _by_benchmark(gathered.scores).values():
         base, final = models.get("base"), models.get("final")
         compared = [name for name in ("random-init", "base", "final") if name != "random-init" or name in models]
         present = [models[name] for name in ("final", "base", "random-init") if name in models]
@@ -83,28 +107,31 @@ def before_after(gathered: Gathered) -> list[Table]:
             difference = _difference(means.get("base"), means.get("final"), _same_questions(base, final))
             rows.append((label, None, None, *(means.get(name) for name in compared), difference, None, None))
         for task in dict.fromkeys(name for score in present for name in score.tasks):
-            results = {score.model: score.tasks[task] for score in present if task in score.tasks}
+            results = {score.key.model: score.tasks[task] for score in present if task in score.tasks}
             first, accuracies = next(iter(results.values())), {name: result.accuracy for name, result in results.items()}
             same = _same_prompts(base, final) and len({results[name].n for name in ("base", "final") if name in results}) == 1
             low, high = (results["final"].ci95 if "final" in results else None) or (None, None)
             difference = _difference(accuracies.get("base"), accuracies.get("final"), same)
             rows.append((task, first.n, first.chance, *(accuracies.get(name) for name in compared), difference, low, high))
         columns = ("task", "n", "chance %", *(f"{name} %" for name in compared), "difference", "95% from", "95% to")
-        title, note = f"{benchmark}, {mode}: before and after", _comparison_note(present, base, final)
-        tables.append(Table(f"{benchmark} {mode}", title, columns, tuple(rows), note, averages=len(_means(present))))
+        benchmark, variant = present[0].key.benchmark, present[0].variant
+        title, note = f"{benchmark}, {variant}: before and after", _comparison_note(present, base, final)
+        tables.append(Table(f"{benchmark} {variant}", title, columns, tuple(rows), note, averages=len(_means(present))))
     return tables
 
 
 def by_checkpoint(gathered: Gathered) -> Table | None:
     """Averages along training, if checkpoints were evaluated."""
     benchmarks = _by_benchmark(gathered.scores)
-    steps = {score.model for score in gathered.scores if _step(score.model) is not None}
+    evaluated = {score.key.model for score in gathered.scores}
+    steps = {model for model in evaluated if _step(model) is not None}
     if not steps:
         return None
     order = ["random-init", "base", *sorted(steps, key=lambda model: _step(model) or 0), "final"]
-    models = [model for model in order if any(score.model == model for score in gathered.scores)]
-    rows = tuple((model, *(found[model].averages.get("average") if model in found else None for found in benchmarks.values())) for model in models)
-    return Table("checkpoints", "Averages along training", ("model", *(f"{benchmark} {mode} %" for benchmark, mode in benchmarks)), rows)
+    models = [model for model in order if model in evaluated]
+    rows = tuple((model, *(found[model].average if model in found else None for found in benchmarks.values())) for model in models)
+    names = [next(iter(found.values())).named for found in benchmarks.values()]
+    return Table("checkpoints", "Averages along training", ("model", *(f"{name} %" for name in names)), rows)
 
 
 def training(gathered: Gathered) -> Table | None:
@@ -178,9 +205,10 @@ def counts(gathered: Gathered) -> Table | None:
             if name != "examples"
         ]
     for score in gathered.scores:
-        where, asked = f"{score.benchmark} {score.mode}, {score.model}", sum(task.n for task in score.tasks.values())
+        where, asked = f"{score.named}, {score.key.model}", sum(task.n for task in score.tasks.values())
         rows.append((where, "prompts too long, counted as wrong", sum(task.too_long for task in score.tasks.values()), asked))
-        rows.append((where, "generations cut at the token limit", sum(task.truncated for task in score.tasks.values()), asked))
+        generated = sum(task.n * task.samples for task in score.tasks.values())
+        rows.append((where, "generations cut at the token limit", sum(task.truncated for task in score.tasks.values()), generated))
     return Table("counts", "Cut, dropped or too long", ("where", "what", "count", "of"), tuple(rows)) if rows else None
 
 
@@ -208,19 +236,20 @@ def running_mean(values: Sequence[float], over: int) -> list[float]:
     return means
 
 
-def _by_benchmark(scores: Iterable[ModelScore]) -> dict[tuple[str, str], dict[str, ModelScore]]:
-    found: dict[tuple[str, str], dict[str, ModelScore]] = {}
+def _by_benchmark(scores: Iterable[EvaluationScore]) -> dict[ScoreKey, dict[str, EvaluationScore]]:
+    """The scores of models that were asked in one way, by that way and by model."""
+    found: dict[ScoreKey, dict[str, EvaluationScore]] = {}
     for score in scores:
-        found.setdefault((score.benchmark, variant(score)), {})[score.model] = score
+        found.setdefault(score.key.of_model(""), {})[score.key.model] = score
     return found
 
 
-def _means(scores: Sequence[ModelScore]) -> list[tuple[str, dict[str, float | None]]]:
+def _means(scores: Sequence[EvaluationScore]) -> list[tuple[str, dict[str, float | None]]]:
     """The averages of the models by label, the headline first and its normalised form after it."""
     names = dict.fromkeys(["average", *(name for score in scores for name in score.averages)])
-    rows = [(name if name == "average" else f"average: {name}", {score.model: score.averages.get(name) for score in scores}) for name in names]
+    rows = [(name if name == "average" else f"average: {name}", {score.key.model: score.averages.get(name) for score in scores}) for name in names]
     if any(score.normalized is not None for score in scores):
-        rows.insert(1, ("normalized average", {score.model: score.normalized for score in scores}))
+        rows.insert(1, ("normalized average", {score.key.model: score.normalized for score in scores}))
     return rows
 
 
@@ -228,18 +257,19 @@ def _difference(before: float | None, after: float | None, same: bool) -> float 
     return after - before if same and before is not None and after is not None else None
 
 
-def _same_prompts(base: ModelScore | None, final: ModelScore | None) -> bool:
+def _same_prompts(base: EvaluationScore | None, final: EvaluationScore | None) -> bool:
     return base is not None and final is not None and base.prompt_version == final.prompt_version
 
 
-def _same_questions(base: ModelScore | None, final: ModelScore | None) -> bool:
+def _same_questions(base: EvaluationScore | None, final: EvaluationScore | None) -> bool:
     if base is None or final is None or not _same_prompts(base, final):
         return False
     return {name: task.n for name, task in base.tasks.items()} == {name: task.n for name, task in final.tasks.items()}
 
 
-def _comparison_note(present: Sequence[ModelScore], base: ModelScore | None, final: ModelScore | None) -> str:
-    notes = ["The interval is that of the final accuracy."] if final and any(task.ci95 for task in final.tasks.values()) else []
+def _comparison_note(present: Sequence[EvaluationScore], base: EvaluationScore | None, final: EvaluationScore | None) -> str:
+    notes = ["The average is the plain mean of the tasks' scores; in the normalized one chance is 0 and all right 100, task by task."]
+    notes += ["The interval is that of the final accuracy."] if final and any(task.ci95 for task in final.tasks.values()) else []
     if any(score.partial for score in present):
         notes.append("Only a part of the questions was answered.")
     if base and final and not _same_prompts(base, final):

@@ -14,8 +14,8 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.record import evaluate_into, generations_path
-from openflan.evaluation.run import Decoding
 from openflan.evaluation.saved import judge_all, read_saved
 from openflan.evaluation.selection import open_benchmark
 from openflan.inference.protocol import Engine

@@ -1,0 +1,111 @@
+"""Two models, or a model and the paper, compared by what their run folders hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from openflan.errors import InputError
+from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.compare import against_paper, compare_models
+from openflan.evaluation.paper import paper_model
+from openflan.evaluation.saved import Saved, judge_all, read_saved, references, score_generations
+from openflan.evaluation.saved_models import Place, SavedModel, benchmark_of, saved_model
+from openflan.evaluation.scores import Judged
+
+PAPER = "paper:"
+
+
+def comparison(a: str, b: str, own: Sequence[Benchmark] = (), *, seed: int = 0, only: Collection[str] | None = None) -> dict[str, Any]:
+    """`{"a", "b", "names": {"a", "b"}, "benchmarks": [...], "left_out": [...]}`, every difference the second minus the first.
+
+    `a` and `b` are run folders, FOLDER:LABEL or files of generations, `b` also `paper:NAME`, against which the difference is
+    the model's minus the paper's. `own` are benchmarks beside those that a name or the files themselves bring back, `only`
+    keeps components such as `bbh-cot`. Raises InputError if the two have no benchmark in common.
+    """
+    if a.startswith(PAPER):
+        raise InputError(f"`{a}` has printed figures only: give your own model first, as in `openflan compare runs/mine {a}`")
+    first = saved_model(a, own)
+    if b.startswith(PAPER):
+        return _with_paper(a, b, first, own, only)
+    second = saved_model(b, own)
+    names = model_names(first, second)
+    shared = [name for name in first.files if name in second.files and (only is None or name in only)]
+    if not shared:
+        listed = "; ".join(f"{model.name} has {', '.join(model.files) or 'none'}" for model in (first, second))
+        raise InputError(f"{a} and {b} have no benchmark in common: {listed}")
+    results = [{"benchmark": name, **_compared(first.files[name], second.files[name], own, names, seed)} for name in shared]
+    apart = [name for name in (*first.files, *second.files) if name not in shared and (only is None or name in only)]
+    unknown = [str(path) for path in (*first.unknown, *second.unknown)] if only is None else []
+    return {
+        "a": a,
+        "b": b,
+        "names": dict(zip("ab", names, strict=True)),
+        "benchmarks": results,
+        "left_out": list(dict.fromkeys([*apart, *unknown])),
+    }
+
+
+def check_side(name: str) -> None:
+    """Raises InputError if a side of a comparison does not exist, before anything is computed for the other."""
+    if name.startswith(PAPER):
+        paper_model(name.removeprefix(PAPER))
+    else:
+        saved_model(name)
+
+
+def model_names(first: SavedModel, second: SavedModel) -> tuple[str, str]:
+    """What tables and verdicts call two models: as short as tells them apart."""
+    if first.label and second.label and first.folder.resolve() == second.folder.resolve():
+        short = (first.label, second.label)
+    else:
+        short = (_short(first), _short(second))
+    if short[0] != short[1]:
+        return short
+    whole = [f"{one.folder}:{one.label}" if one.label else one.name for one in (first, second)]
+    return whole[0], whole[1]
+
+
+def _short(model: SavedModel) -> str:
+    name = model.folder.resolve().name
+    return f"{name}:{model.label}" if model.label else name
+
+
+def _compared(first: Place, second: Place, own: Sequence[Benchmark], names: tuple[str, str], seed: int) -> dict[str, Any]:
+    rule = benchmark_of((first, second), own)
+    saved = [read_saved(place.path, rule) for place in (first, second)]
+    ours, theirs = ({key: one for key, (_, one) in judge_all(side).items()} for side in saved)
+    # A name does not say which rows a file of the user had when it was asked: a question is one that has one answer.
+    other = _other_targets(*saved) if rule.rules else set()
+    found = compare_models(_without(ours, other), _without(theirs, other), rule.averages, names=names, seed=seed).as_json()
+    no_rule = first.unruled and not any(one.rule for side in saved for of in side.questions.values() for one in of)
+    return {**found, "other_targets": len(other), "compared_as_texts": no_rule}
+
+
+def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
+    """Questions that both have answered, and whose right answers are not the same."""
+    common = first.questions.keys() & second.questions.keys()
+    return {key for key in common if set(references(first.questions[key][0].target)) != set(references(second.questions[key][0].target))}
+
+
+def _without(judged: Mapping[tuple[str, int], Judged], other: Collection[tuple[str, int]]) -> dict[tuple[str, int], Judged]:
+    return {key: one for key, one in judged.items() if key not in other}
+
+
+def _with_paper(a: str, b: str, first: SavedModel, own: Sequence[Benchmark], only: Collection[str] | None) -> dict[str, Any]:
+    model = paper_model(b.removeprefix(PAPER))
+    chosen = {name: place for name, place in first.files.items() if only is None or name in only}
+    results, left_out = [], []
+    for name, place in chosen.items():
+        figures = model.components.get(f"{place.benchmark}-{place.mode}")
+        # The printed figures are of generated answers to prompts with the usual exemplars.
+        if figures is None or place.shots is not None or "likelihood" in place.variant:
+            left_out.append(name)
+            continue
+        score = score_generations(place.path, benchmark_of((place,), own), partial=True)
+        results.append({"benchmark": name, **against_paper(score, figures), "sources": list(figures.sources)})
+    if not results:
+        raise InputError(f"{a} and {b} have no benchmark in common: {a} has {', '.join(chosen) or 'none'}")
+    names = {"a": _short(first), "b": b.removeprefix(PAPER)}
+    unknown = [str(path) for path in first.unknown]
+    return {"a": a, "b": b, "names": names, "benchmarks": results, "left_out": [*left_out, *unknown]}

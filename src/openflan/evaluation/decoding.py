@@ -1,0 +1,64 @@
+"""How the questions of a benchmark are answered: greedily, by samples, or by the likelihoods of their options."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["greedy", "sampled", "likelihood"]
+
+_SAMPLED = re.compile(r"-t(?P<temperature>[0-9.e+-]+?)-k(?P<top_k>\d+)(?:-seed(?P<seed>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How questions are answered: greedily at `temperature` 0, else by `samples` draws from the `top_k` likeliest tokens
+    (0: all), or by choosing the option with the highest log-probability, that of the whole text (`sum`) or a token's on
+    average (`mean`). Several samples at temperature 0 stand for a file of samples that does not say how they were drawn.
+    """
+
+    samples: int = 1
+    temperature: float = 0.0
+    top_k: int = 0
+    seed: int = 0
+    likelihood: Literal["sum", "mean"] | None = None
+
+    @property
+    def kind(self) -> Kind:
+        if self.likelihood:
+            return "likelihood"
+        return "greedy" if self.temperature == 0 and self.samples == 1 else "sampled"
+
+    @property
+    def variant(self) -> str:
+        """What a file's name has behind the mode: nothing for greedy decoding, and no number of samples, as samples are
+        added to a file."""
+        if self.likelihood:
+            return "-likelihood" if self.likelihood == "sum" else "-likelihood-normalized"
+        if self.temperature == 0:
+            return ""
+        return f"-t{self.temperature:g}-k{self.top_k}" + (f"-seed{self.seed}" if self.seed else "")
+
+    @property
+    def described(self) -> str:
+        """As a table shows it: nothing for greedy decoding."""
+        samples = f"{self.samples} samples" if self.samples > 1 else ""
+        return " ".join(part for part in (self.variant.removeprefix("-"), samples) if part)
+
+
+GREEDY = Decoding()
+
+
+def decoding_of_variant(variant: str, samples: int = 1) -> Decoding:
+    """The inverse of `Decoding.variant`; of a variant that is none of ours only the number of samples counts."""
+    if variant in ("-likelihood", "-likelihood-normalized"):
+        return Decoding(likelihood="mean" if variant.endswith("normalized") else "sum")
+    drawn = _SAMPLED.fullmatch(variant)
+    try:
+        temperature = float(drawn["temperature"]) if drawn else 0.0
+    except ValueError:
+        temperature = 0.0
+    if not drawn or not temperature:
+        return Decoding(samples)
+    return Decoding(samples, temperature, int(drawn["top_k"]), int(drawn["seed"] or 0))

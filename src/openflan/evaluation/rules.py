@@ -1,0 +1,107 @@
+"""How saved answers are judged where no name brings the benchmark back: those to rows and files of the user.
+
+Each line of such a file says its rule: the metric, and for a benchmark described by a file what of a text is the answer. So
+answers are judged and compared wherever their file lies, without the rows they were asked from. Lines without a rule, of
+version 0.1 or of other programs, are compared as texts. Price: some sixty bytes a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from openflan.errors import InputError
+from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
+from openflan.evaluation.generations import Generation
+from openflan.evaluation.held_out import extraction_of
+from openflan.evaluation.metrics import METRICS
+from openflan.evaluation.own import extraction_of as own_extraction_of
+from openflan.evaluation.own import metric_of
+from openflan.evaluation.own_schema import AnswerRule
+
+TEXT_RULE: Mapping[str, Any] = {"metric": "exact_match"}
+"""White space at the ends, one final period and case do not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unruled:
+    """What a file of such a benchmark holds: each task's largest index, and its rule where its lines say one."""
+
+    sizes: Mapping[str, int]
+    rules: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, generations: Iterable[Generation]) -> Unruled:
+        sizes: dict[str, int] = {}
+        rules: dict[str, Mapping[str, Any]] = {}
+        for one in generations:
+            sizes[one.task] = max(sizes.get(one.task, 0), one.index + 1)
+            if one.rule is not None:
+                rules.setdefault(one.task, one.rule)
+        return cls(sizes, rules)
+
+
+def same_rules(files: Sequence[Unruled]) -> bool:
+    """Whether no task is judged by one rule in one file and by another in another."""
+    tasks = {task for file in files for task in file.rules}
+    return all(len({repr(sorted(file.rules[task].items())) for file in files if task in file.rules}) == 1 for task in tasks)
+
+
+def benchmark_of_rules(name: str, mode: Literal["direct", "cot"], files: Sequence[Unruled], split: str = "") -> Benchmark:
+    """A benchmark that judges the answers of these files and asks nothing.
+
+    Raises InputError for a rule that this version does not know, and for tasks whose answers no one rule compares.
+    """
+    sizes: dict[str, int] = {}
+    rules: dict[str, Mapping[str, Any]] = {}
+    for file in files:
+        rules |= {task: rule for task, rule in file.rules.items() if task not in rules}
+        for task, size in file.sizes.items():
+            sizes[task] = max(sizes.get(task, 0), size)
+    checked = {task: _checked(name, task, rules.get(task, TEXT_RULE)) for task in sizes}
+    metrics = {task: metric_of(rule.metric) for task, rule in checked.items()}
+    if len({metric.compare for metric in metrics.values()}) > 1:
+        raise InputError(f"the tasks of {name} are judged by different rules: compare them in files of their own")
+    extracts = {task: own_extraction_of(rule, mode) if rule.extraction is not None else extraction_of(mode) for task, rule in checked.items()}
+    return Benchmark(
+        name=name,
+        mode=mode,
+        tasks={task: BenchmarkTask(size, metric=metrics[task].own) for task, size in sizes.items()},
+        examples=_no_examples,
+        extract=partial(_extract, extracts),
+        compare=next(iter(metrics.values())).compare,
+        averages={"average": tuple(sizes)},
+        max_tokens=1,
+        prompt_version="",
+        metrics={beside: measure for metric in metrics.values() for beside, measure in metric.beside.items()},
+        split=split,
+        rules={task: asdict(rule) for task, rule in checked.items()},
+    )
+
+
+def _checked(name: str, task: str, value: Mapping[str, Any]) -> AnswerRule:
+    try:
+        rule = _RULE.validate_python(dict(value))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{name}, {task}: the `rule` of its answers is not understood: `{where}`: {first['msg']}") from None
+    if rule.extraction is None and rule.metric not in METRICS:
+        raise InputError(f"{name}, {task}: the `rule` of its answers names the metric `{rule.metric}`; there are {', '.join(METRICS)}")
+    return rule
+
+
+def _extract(extracts: Mapping[str, Any], task: str, generation: str) -> str | None:
+    answer: str | None = extracts[task](task, generation)
+    return answer
+
+
+def _no_examples(task: str) -> Sequence[Example]:
+    raise InputError(f"{task}: the questions are not at hand, only the answers to them")
+
+
+_RULE: TypeAdapter[AnswerRule] = TypeAdapter(AnswerRule)

@@ -1,0 +1,183 @@
+"""What a model scored on a benchmark, and the form in which a run folder keeps it (`scores.json`).
+
+A score is known by its key: model, benchmark, mode, split, number of exemplars and decoding. Scores that differ in any of
+them stand side by side. Averages stand under a name of their own, `averages`, and are never mixed with what else is said.
+The form of version 0.1, in which they stood beside everything else, is still read (`scores_0_1.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from openflan.errors import InputError
+from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.scores import TaskScore
+from openflan.evaluation.scores_0_1 import is_0_1, upgraded
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreKey:
+    """What tells one score of a run folder from every other.
+
+    `split` is empty for the benchmark's usual one. `shots` is the number of exemplars that were asked for (a prompt that is
+    too long may show fewer), None where it is not known.
+    """
+
+    model: str
+    benchmark: str
+    mode: str
+    split: str = ""
+    shots: int | None = None
+    decoding: Decoding = GREEDY
+
+    def of_model(self, model: str) -> ScoreKey:
+        """The key under which another model was asked in the same way."""
+        return replace(self, model=model)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The uncertainty of a mean: its 95 % interval in percent, the number of questions, and how many are independent."""
+
+    ci95: tuple[float, float]
+    n: int
+    stderr: float | None = None
+    clusters: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of an evaluation that its key does not name; None where nothing was asked for or recorded.
+
+    `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`, `capitals.yaml`).
+    `limit` counts the questions of a task, `subset` names tasks, `max_tokens` and `context` are in tokens.
+    """
+
+    benchmark: str | None = None
+    limit: int | None = None
+    subset: tuple[str, ...] | None = None
+    max_tokens: int | None = None
+    context: int | None = None
+    chat: bool = False
+    dtype: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationScore:
+    """A model's score on a benchmark, in percent and unrounded.
+
+    `averages` has the headline `average` first, None where no task of a mean was answered; `intervals` are theirs, by the
+    same names. `normalized` is the headline's tasks with chance at 0. `partial` says that questions are missing (`missing`)
+    or there twice (`duplicates`). `curve` is the average by number of samples, `agreement` the share of samples that gave
+    the answer, where questions were answered several times. `exemplars` is the mean number in a prompt,
+    `exemplars_dropped` and `prompts_shortened` count what did not fit, `exemplar_from_dev` names tasks one row of which is
+    the exemplar. `usual_shots` is the benchmark's own number of exemplars, None where it is not known.
+    """
+
+    key: ScoreKey
+    averages: Mapping[str, float | None]
+    tasks: Mapping[str, TaskScore] = field(default_factory=dict)
+    normalized: float | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    partial: bool = False
+    missing: int = 0
+    duplicates: int = 0
+    agreement: float | None = None
+    curve: Mapping[str, float | None] = field(default_factory=dict)
+    exemplars: float | None = None
+    exemplars_dropped: int = 0
+    prompts_shortened: int = 0
+    exemplar_from_dev: tuple[str, ...] = ()
+    prompt_version: str | None = None
+    prompt_hash: str | None = None
+    usual_shots: int | None = None
+    asked: Asked = field(default_factory=Asked)
+
+    @property
+    def average(self) -> float | None:
+        """The headline."""
+        return self.averages.get("average")
+
+    @property
+    def at_usual_shots(self) -> bool:
+        """Whether the benchmark's own number of exemplars was asked for; a number that is not known counts as its own."""
+        return self.key.shots is None or self.key.shots == self.usual_shots
+
+    @property
+    def variant(self) -> str:
+        """Mode, and split, exemplars and decoding where they are not the usual ones, as tables show them."""
+        shots = "" if self.at_usual_shots else f"{self.key.shots}-shot"
+        return " ".join(part for part in (self.key.mode, self.key.split, shots, self.key.decoding.described) if part)
+
+    @property
+    def named(self) -> str:
+        """The benchmark with its variant."""
+        return f"{self.key.benchmark} {self.variant}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `scores.json`; `from_json` is its inverse."""
+        value = asdict(self)
+        return {
+            **value.pop("key"),
+            **value,
+            "tasks": {name: task.to_json() for name, task in self.tasks.items()},
+            "asked": {name: option for name, option in value["asked"].items() if option not in (None, False)},
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> EvaluationScore:
+        """A score from its form in `scores.json`, also that of version 0.1; keys that are not known are passed over.
+
+        Raises InputError, naming the key, for anything else.
+        """
+        if not isinstance(value, Mapping):
+            raise InputError(f"a score is a {type(value).__name__}, expected an object")
+        fields = upgraded(value) if is_0_1(value) else value
+        key = {name: fields[name] for name in ScoreKey.__slots__ if name in fields}
+        try:
+            return _SCORE.validate_python({**fields, "key": key})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = [str(part) for part in first["loc"]]
+            raise InputError(f"`{'.'.join(where[1:] if where[:1] == ['key'] else where)}`: {first['msg']}") from None
+
+
+_SCORE: TypeAdapter[EvaluationScore] = TypeAdapter(EvaluationScore)
+
+
+def read_scores(path: Path) -> tuple[EvaluationScore, ...]:
+    """The scores of a run folder's `scores.json`, none if there is no such file; of two with one key the later counts.
+
+    Raises InputError naming file and key for a file that is damaged.
+    """
+    scores = (score for _, score in stored_scores(path))
+    return tuple({score.key: score for score in scores}.values())
+
+
+def stored_scores(path: Path) -> list[tuple[dict[str, Any], EvaluationScore]]:
+    """The file's scores as they stand there and as they are read, in its order; raises InputError as `read_scores` does."""
+    if not path.is_file():
+        return []
+    remedy = "write it anew with `openflan evaluate`, or remove it to report the run without"
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); restore it, or {remedy}") from None
+    scores = value.get("scores") if isinstance(value, dict) else value
+    if not isinstance(scores, list):
+        raise InputError(f"{path}: `scores`: should be a valid list; {remedy}")
+    stored = []
+    for number, score in enumerate(scores):
+        try:
+            stored.append((score, EvaluationScore.from_json(score)))
+        except InputError as error:
+            where = str(error).replace("`", f"`{number}.", 1)
+            raise InputError(f"{path}: {where}; {remedy}") from None
+    return stored

@@ -1,0 +1,52 @@
+"""The command line that repeats an evaluation, from what its score says of how it was asked."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from openflan.evaluation.catalogue import BENCHMARKS, WITH_SPLITS
+from openflan.evaluation.decoding import Decoding
+from openflan.evaluation.score_record import EvaluationScore
+from openflan.evaluation.worlds import is_world
+
+
+def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] = ()) -> str:
+    """`openflan evaluate` with every option that mattered. `model` is what is evaluated, `where` further options.
+
+    What no option sets stands behind a `#`: the device, and that a part of the questions was asked where no option is recorded that says which.
+    """
+    key, asked = score.key, score.asked
+    benchmark = asked.benchmark or key.benchmark
+    options: dict[str, object] = {
+        "--benchmark": benchmark,
+        "--mode": key.mode,
+        "--shots": None if score.at_usual_shots else key.shots,
+        "--split": key.split if key.benchmark in WITH_SPLITS and key.split else None,
+        **_decoding_options(key.decoding),
+        "--limit": asked.limit,
+        "--subset": ",".join(asked.subset) if asked.subset else None,
+        "--max-tokens": asked.max_tokens,
+        "--context": asked.context,
+        "--chat": "" if asked.chat else None,
+        "--dtype": asked.dtype,
+        "--data": "DATA" if benchmark in BENCHMARKS or ("/" in benchmark and not is_world(benchmark)) else None,
+        "--checkpoint": None if key.model == "final" else key.model.removeprefix("step-"),
+    }
+    said = [word for name, value in options.items() if value is not None for word in (name, str(value)) if word]
+    unsaid = [f"on {asked.device}"] if asked.device else []
+    if score.partial and asked.limit is None and asked.subset is None:
+        unsaid.append("a part of the questions: --limit or --subset was given")
+    command = shlex.join(["openflan", "evaluate", model, *said, *where])
+    return f"{command}   # {'; '.join(unsaid)}" if unsaid else command
+
+
+def _decoding_options(decoding: Decoding) -> dict[str, object]:
+    if decoding.likelihood:
+        return {"--likelihood": "", "--normalized": "" if decoding.likelihood == "mean" else None}
+    if decoding.kind == "greedy":
+        return {}
+    drawn: dict[str, object] = {"--samples": decoding.samples}
+    if decoding.temperature:
+        drawn |= {"--temperature": f"{decoding.temperature:g}", "--top-k": decoding.top_k, "--seed": decoding.seed or None}
+    return drawn
