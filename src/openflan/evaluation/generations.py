@@ -16,6 +16,7 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
+from openflan.run import unwritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Genera
             continue
         try:
             value = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
             if not whole:
                 return  # torn by a kill; whoever needs it finds it missing
-            raise InputError(f"{place} is not JSON ({error.msg}): repair or remove the line") from error
+            raise InputError(f"{place} is not JSON ({getattr(error, 'msg', error)}): repair or remove the line") from error
         yield place, _generation(value, place)
 
 
@@ -81,10 +82,13 @@ def checked_generations(source: Path | Iterable[str], benchmark: Benchmark) -> I
 
 
 def whole_lines(path: Path) -> None:
-    """Drop what stands after the last line end, so that appending starts on a line of its own."""
-    with path.open("r+b") as file:
-        data = file.read()
-        file.truncate(data.rfind(b"\n") + 1)
+    """Drop what stands after the last line end, so that appending starts on a line of its own. Raises SetupError if the file cannot be changed."""
+    try:
+        with path.open("r+b") as file:
+            data = file.read()
+            file.truncate(data.rfind(b"\n") + 1)
+    except OSError as error:
+        raise unwritten(path, error) from error
 
 
 def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str, bool]]:
@@ -103,6 +107,8 @@ def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str, bool]]:
         raise InputError(f"{source} is not UTF-8 text: expected JSON lines") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{source} is not a whole gzip file ({error}): copy it again") from error
+    except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
+        raise InputError(f"{source} cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def _generation(value: object, place: str) -> Generation:
@@ -110,10 +116,13 @@ def _generation(value: object, place: str) -> Generation:
         raise InputError(f"{place} holds a {type(value).__name__}, expected an object with `task`, `index`, `generation` and `target`")
     if missing := [key for key in ("task", "index", "generation", "target") if key not in value]:
         raise InputError(f"{place} has no `{missing[0]}`; a generation needs `task`, `index`, `generation` and `target`")
+    for key in ("benchmark", "mode", "prompt_version"):
+        if not isinstance(value.get(key, ""), str | None):
+            raise InputError(f"{place}: `{key}` is {value[key]!r:.80}, expected a string")
     for key, kind, known in (("task", str, "a string"), ("generation", str, "a string"), ("index", int, "a whole number"), ("sample", int, "a whole number")):
         found = value.get(key, 0 if key == "sample" else None)
         if not isinstance(found, kind) or isinstance(found, bool):
-            raise InputError(f"{place}: `{key}` is {found!r}, expected {known}")
+            raise InputError(f"{place}: `{key}` is {found!r:.80}, expected {known}")
     return Generation(
         task=value["task"],
         index=value["index"],
@@ -146,4 +155,4 @@ def _target(value: object, place: str) -> Target:
         return str(value)
     if isinstance(value, list) and value and all(isinstance(one, str | int | float) for one in value):
         return tuple(str(one) for one in value)
-    raise InputError(f"{place}: `target` is {value!r}, expected a string or a list of references")
+    raise InputError(f"{place}: `target` is {value!r:.80}, expected a string or a list of references")

@@ -48,8 +48,20 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     packing = world.told(lambda: packing_for(model, recipe.model, strict, attending_on(world.device)))
     describe(model, tokenizer, recipe)
     first = prepared.plan()
-    with recorded(recipe, run, tokenizer, found, changes, lambda: ledger(recipe, prepared, first, shape_of_model(model)), world) as replanned:
-        train(recipe, run, model, tokenizer, prepared.plan, packing=packing, world=world, watch=_watch(recipe, prepared), label=label, replanned=replanned)
+    with recorded(recipe, run, tokenizer, found, changes, lambda: ledger(recipe, prepared, first, shape_of_model(model)), world) as begun:
+        train(
+            recipe,
+            run,
+            model,
+            tokenizer,
+            prepared.plan,
+            packing=packing,
+            world=world,
+            watch=_watch(recipe, prepared),
+            label=label,
+            replanned=begun.replanned,
+            check=begun.check,
+        )
         describe(model, tokenizer, recipe)
         save_model(run.model, model, tokenizer, world)
         world.barrier()
