@@ -33,8 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "packing": FOUNDATION | {"tasks", "templates", "run", "lock", "stopping"},
     "objectives": FOUNDATION | {"packing"},
     "models": FOUNDATION | {"recipe", "packing", "run"},
-    "training": FOUNDATION
-    | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run", "lock", "metrics", "stopping"},
+    "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run", "lock", "metrics", "stopping"},
     # Samples are drawn, hence the foundation's randomness.
     "inference": FOUNDATION | {"models"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
@@ -46,8 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     # Between training and evaluation, which do not know each other.
     "held_out": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run"},
     # Grids of what a user would do one by one: a recipe, its finetuning, its evaluations, a page.
-    "studies": FOUNDATION
-    | {"recipe", "tasks", "mixture", "models", "training", "inference", "evaluation", "reports", "run", "lock", "metrics", "stopping"},
+    "studies": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "inference", "evaluation", "reports", "run", "lock", "metrics", "stopping"},
     # Steps of training one after another, as a user would start them, held-out scores included; it looks at all of their data first.
     "chain": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "held_out", "run"},
     "__main__": {"cli"},

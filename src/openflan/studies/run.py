@@ -142,7 +142,10 @@ def _finished(folder: Path) -> dict[str, dict[str, Any]]:
     path = folder / "cells.jsonl"
     with Lines(path):
         whole_lines(path)
-    return {line["key"]: line for line in read_jsonl(path)}
+    lines = read_jsonl(path)
+    if broken := next((line for line in lines if not isinstance(line.get("key"), str) or not isinstance(line.get("seconds"), dict)), None):
+        raise InputError(f"{path}: a line has no `key` or no `seconds` ({broken!r:.80}); delete that line, and its cell is run again")
+    return {line["key"]: line for line in lines}
 
 
 def _run(jobs: Sequence[Job], workers: int, folder: Path) -> Iterator[tuple[Job, Any]]:

@@ -8,7 +8,8 @@ at any time, over all tasks. Price: a system call for every row, about a microse
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,6 +39,15 @@ class Slices:
         if len(found) != end - start:
             raise InputError(f"{self.path}: changed while it was in use; start again, and leave data files alone during a run")
         return found
+
+
+@contextmanager
+def files_closed() -> Iterator[None]:
+    """When the block or function that it stands before has ended, no file of rows is open any more; what reads on opens its file again."""
+    try:
+        yield
+    finally:
+        _descriptor.cache_clear()
 
 
 class _Descriptor:

@@ -31,8 +31,9 @@ from openflan.recipe.load import dump_recipe
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Model, Recipe
 from openflan.run import Run, replacing, write_json
+from openflan.tasks.slices import files_closed
 from openflan.tasks.task import Task
-from openflan.training.changes import changed_data, changed_keys, history_of, replans
+from openflan.training.changes import FORMAT, changed_data, changed_keys, history_of, replans
 from openflan.training.checkpoints import save_model
 from openflan.training.files import save_tokenizer
 from openflan.training.lean import load_on_main
@@ -42,6 +43,7 @@ from openflan.training.prepare import fingerprint, parts_of, plan_of, prepare, t
 from openflan.training.world import World, join_world
 
 
+@files_closed()
 def finetune(
     recipe: Recipe,
     run: Run,
@@ -225,6 +227,7 @@ def _fingerprints(recipe: Recipe, tasks: Mapping[str, Task]) -> dict[str, str]:
 def provenance(data: Mapping[str, str], tokenizer: str) -> dict[str, Any]:
     """What made a run: versions, and hashes of its data by name and of its tokenizer."""
     return {
+        "format": FORMAT,
         "openflan": openflan.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,

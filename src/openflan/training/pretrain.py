@@ -17,6 +17,7 @@ from openflan.packing.measure import Measured, Tally
 from openflan.packing.plan import WindowPlan
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.run import Run
+from openflan.tasks.slices import files_closed
 from openflan.training.changes import changed_data, changed_keys
 from openflan.training.checkpoints import save_model
 from openflan.training.documents import Prepared, prepare_documents, texts_fingerprint
@@ -28,6 +29,7 @@ from openflan.training.prepare import tokenizer_hash
 from openflan.training.world import join_world
 
 
+@files_closed()
 def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_changes: bool = False, label: str = "pretrain") -> None:
     """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped, as `finetune` does, with the same options.
 
