@@ -171,7 +171,7 @@ _joined: list[World] = []
 
 
 def leave_world() -> None:
-    """Ends the process group, if there is one, and the threads of its gloo groups; worlds that were joined have no groups from then on.
+    """Ends the process group, if there is one, and the threads of gloo that nothing holds; worlds that were joined have no groups from then on.
 
     A group's threads end with the last reference to it, not with `destroy_process_group`: the mesh, the group `talk` and a sharded model keep them
     going. One that gives up a tensor while Python is being torn down, which generating right before the end makes likely, aborts the process.
@@ -185,7 +185,7 @@ def leave_world() -> None:
     _joined.clear()
     # Sharded modules and what shards them refer to each other.
     gc.collect()
-    # After an error its traceback may still hold a model: its threads get the time to give up what they hold.
+    # Where a model is still held, by the traceback of an error for instance, its group's threads get the time to give up what they hold.
     for _ in range(_LOOKS):
         if not gloo_threads():
             break
