@@ -35,7 +35,7 @@ def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text:
     """
     main = os.environ.get("RANK", "0") == "0"
     path = folder / "chain.json"
-    known: dict[str, dict[str, Any]] = read_json(path, {})
+    known = _known(path)
     model = folder
     waiting = [(number, step) for number, step in enumerate(steps, 1) if not Run(folder / step.folder).model.is_dir()]
     for number, step in waiting[1:]:
@@ -83,11 +83,19 @@ def forget_from(steps: Sequence[Step], folder: Path, first: int) -> list[Run]:
     if not 1 <= first <= len(steps):
         raise InputError(f"--restart-from {first}: the chain has {len(steps)} steps; name one of them")
     path = folder / "chain.json"
-    known = read_json(path, {})
+    known = _known(path)
     left = {step.folder for step in steps[: first - 1]}
     if path.is_file():
         write_json(path, {name: value for name, value in known.items() if name in left})
     return [Run(folder / step.folder) for step in steps[first - 1 :]]
+
+
+def _known(path: Path) -> dict[str, dict[str, Any]]:
+    """What `chain.json` says of each step, by its folder. Raises InputError for a damaged one."""
+    known = read_json(path, {})
+    if not isinstance(known, dict) or not all(isinstance(value, dict) for value in known.values()):
+        raise InputError(f"{path}: not what openflan writes; delete it, and the chain takes the models of its finished steps as they are")
+    return known
 
 
 def _check_data(step: Step) -> None:

@@ -29,7 +29,7 @@ from typing import Any
 
 from openflan.errors import InputError, SetupError
 from openflan.json_files import byte_lines, parse_json, read_json_file
-from openflan.lock import locked
+from openflan.lock import Held, locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,21 @@ def find_run(folder: Path) -> Run:
     return run
 
 
-def training_alone(run: Run) -> AbstractContextManager[None]:
+def training_alone(run: Run) -> AbstractContextManager[Held]:
     """The lock of a run folder, in which two trainings would overwrite each other's checkpoints; raises InputError where another is at work."""
     return locked(run.locks / "training", f"{run.folder}: another training is at work there; wait for it, or name another folder with --run")
+
+
+def check_alone(run: Run, held: Held) -> None:
+    """Raises SetupError where the lock that a training holds no longer keeps others out, as its file or the run folder was removed or replaced."""
+    if not held.lost():
+        return
+    if not run.folder.is_dir():
+        raise SetupError(f"{run.folder}: was removed while it was being trained; run the same command again to train anew")
+    raise SetupError(
+        f"{run.folder}: {held.path.relative_to(run.folder)}, which keeps other trainings out, was removed or replaced during this one, so another may be "
+        "at work there; this one ends and leaves its last checkpoint as it is. Run the same command again to go on when no other is at work"
+    )
 
 
 @contextmanager
@@ -131,9 +143,67 @@ def unwritten(path: Path, error: OSError) -> SetupError:
     return SetupError(f"{path}: could not be written: {error.strerror or error}; what was there before is intact")
 
 
+class Lines:
+    """A file that grows by whole lines, each written at once. `path` and its folder are made where they are missing.
+
+    Raises SetupError where a line cannot be written, on a full disk above all; the file then ends with the line before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Without a buffer nothing is left that closing the file would have to write.
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise unwritten(path, error) from error
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, line: str) -> None:
+        """Appends a line, which needs no line end. A half of a surrogate pair is written as JSON spells it."""
+        data = f"{line}\n".encode(errors="backslashreplace")
+        try:
+            before = os.fstat(self._file.fileno()).st_size
+            try:
+                while data:
+                    data = data[self._file.write(data) or 0 :]
+            except OSError:
+                with suppress(OSError):
+                    self._file.truncate(before)
+                raise
+        except OSError as error:
+            raise unwritten(self.path, error) from error
+
+    def sync(self) -> None:
+        """Brings what was written to the disk."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise unwritten(self.path, error) from error
+
+    def written(self) -> bytes:
+        """All that the open file holds, also where its path was removed or leads to another file by now."""
+        self._file.seek(0)
+        return self._file.read()
+
+    def in_place(self) -> bool:
+        """Whether the path still leads to the open file."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
+        except OSError:
+            return False
+
+
 def write_json(path: Path, value: Any) -> None:
+    # A half of a surrogate pair, which UTF-8 does not know, is written as JSON spells it.
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_bytes(text.encode(errors="backslashreplace"))
 
 
 def read_json(path: Path, otherwise: Any = None) -> Any:

@@ -481,3 +481,12 @@ def test_block_json_says_what_a_block_holds(whole: Path) -> None:
     assert block.rows_per_window == [len(_plan().window(number)) for number in (6, 7)]
     assert json.loads((whole / "build.json").read_text()) == {"tokens": dict(PARTS.tokens), "rows": dict(PARTS.rows)}
     assert read_block(whole, 3) is None
+
+
+def test_a_block_in_the_place_of_another_is_refused_and_made_again(copy: Path, whole: Path) -> None:
+    shutil.rmtree(block_folder(copy, 1))
+    shutil.copytree(block_folder(copy, 0), block_folder(copy, 1))
+    with pytest.raises(InputError, match="of block 0, in the place of block 1"):
+        _build(copy)
+    _build(copy, repair=True)
+    assert _bytes(copy) == _bytes(whole)

@@ -82,14 +82,13 @@ def test_a_snapshot_holds_tied_weights_once_and_apart_from_the_model(kind: str, 
         assert taken.weights["lm_head.weight"] is taken.weights["shared.weight"]
 
 
-def test_what_went_wrong_beside_training_is_raised_by_the_next_call() -> None:
+def test_what_went_wrong_beside_training_is_raised_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise SetupError("disk full")
 
-    saver = Saver()
-    saver._writing = saver._pool.submit(fail)
-    with pytest.raises(SetupError, match="disk full"), saver:
-        pass
+    monkeypatch.setattr(checkpoints, "save", fail)
+    with pytest.raises(SetupError, match="disk full"), Saver() as saver:
+        saver.save()
 
 
 def test_sigterm_does_not_promise_a_checkpoint_that_could_not_be_written(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,9 @@ from openflan.models.load import load_model, load_tokenizer
 from openflan.packing.encode import Encoded
 from openflan.packing.plan import Plan
 from openflan.run import Run, read_jsonl
+from openflan.stopping import Terminated
 from openflan.training import checkpoints, engine
 from openflan.training.adafactor import Adafactor
-from openflan.training.loop import Terminated
 from openflan.training.progress import Progress
 
 

@@ -15,8 +15,8 @@ from openflan.errors import InputError
 from openflan.objectives.denoisers import OBJECTIVES
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.run import Run, read_jsonl
+from openflan.stopping import Terminated
 from openflan.training import checkpoints
-from openflan.training.loop import Terminated
 from openflan.training.pretrain import pretrain, survey_documents
 from openflan.training.progress import Progress
 

@@ -1,7 +1,7 @@
 """The command line: one verb a stage. It parses, calls and prints; there is no logic here.
 
-A failure ends with one line for people and an exit code: 1 failed, 2 bad input or usage, 75 checkpointed after SIGTERM. `--debug` shows the
-traceback instead.
+A failure ends with one line for people and an exit code: 1 failed, 2 bad input or usage, 75 stopped by SIGTERM and 130 by Ctrl-C, with what was
+done kept. `--debug` shows the traceback instead.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from openflan.cli import (
     wordings,
 )
 from openflan.errors import OpenflanError
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="openflan",
@@ -84,6 +86,7 @@ def main() -> None:
             raise
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:  # typer makes this of KeyboardInterrupt
+            print("stopped; run the same command again to go on", file=sys.stderr)
+        raise

@@ -56,7 +56,7 @@ def pretrain(
 
     `openflan pretrain ul2r-palm-8b pretraining.data=texts/ --plan --device h100 --devices 8`
 
-    `torchrun --nproc-per-node 8 -m openflan pretrain recipes/mine.yaml`
+    `torchrun --nproc-per-node 8 -m -- openflan pretrain recipes/mine.yaml`
     """
     hardware = hardware_of(device, device_tflops, devices, mfu)
     loaded = load_pretrain_recipe(recipe, overrides or [])

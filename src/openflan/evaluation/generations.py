@@ -17,6 +17,7 @@ from typing import Any, Literal
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
 from openflan.json_files import byte_lines, parse_json
+from openflan.run import unwritten
 
 _MOST_SHOWN = 100
 
@@ -87,10 +88,13 @@ def checked_generations(source: Path | Iterable[str], benchmark: Benchmark) -> I
 
 
 def whole_lines(path: Path) -> None:
-    """Drop what stands after the last line end, so that appending starts on a line of its own."""
-    with path.open("r+b") as file:
-        data = file.read()
-        file.truncate(data.rfind(b"\n") + 1)
+    """Drop what stands after the last line end, so that appending starts on a line of its own. Raises SetupError if the file cannot be changed."""
+    try:
+        with path.open("r+b") as file:
+            data = file.read()
+            file.truncate(data.rfind(b"\n") + 1)
+    except OSError as error:
+        raise unwritten(path, error) from error
 
 
 def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str | bytes, bool]]:
@@ -109,6 +113,9 @@ def _generation(value: object, place: str) -> Generation:
         raise InputError(f"{place} holds a {type(value).__name__}, expected an object with `task`, `index`, `generation` and `target`")
     if missing := [key for key in ("task", "index", "generation", "target") if key not in value]:
         raise InputError(f"{place} has no `{missing[0]}`; a generation needs `task`, `index`, `generation` and `target`")
+    for key in ("benchmark", "mode", "prompt_version"):
+        if not isinstance(value.get(key, ""), str | None):
+            raise InputError(f"{place}: `{key}` is {value[key]!r:.80}, expected a string")
     for key, kind, known in (("task", str, "a string"), ("generation", str, "a string"), ("index", int, "a whole number"), ("sample", int, "a whole number")):
         found = value.get(key, 0 if key == "sample" else None)
         if not isinstance(found, kind) or isinstance(found, bool):

@@ -95,11 +95,14 @@ class AnswerRule:
     extraction: Literal["text", "first_line", "letter", "number"] | None = None
     answer_phrases: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
+    question_labels: tuple[str, ...] = ()
+    answer_labels: tuple[str, ...] = _ENGLISH_LABELS
 
 
 def own_rule(own: OwnBenchmark) -> dict[str, Any]:
     """The rule by which the file's answers are judged, as JSON."""
-    return {"metric": own.metric, "extraction": own.extraction, "answer_phrases": list(own.answer_phrases), "stop": list(own.stop)}
+    keys = ("answer_phrases", "stop", "question_labels", "answer_labels")
+    return {"metric": own.metric, "extraction": own.extraction} | {key: list(getattr(own, key)) for key in keys}
 
 
 def read_own(path: Path) -> OwnBenchmark:

@@ -2,7 +2,7 @@
 
 Each line of such a file says its rule: the metric, and for a benchmark described by a file what of a text is the answer. So
 answers are judged and compared wherever their file lies, without the rows they were asked from. Lines without a rule, of
-version 0.1 or of other programs, are compared as texts. Price: some sixty bytes a line.
+version 0.1 or of other programs, are compared as texts. Price: some two hundred bytes a line.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from openflan.evaluation.generations import Generation, checked_generations, who
 from openflan.evaluation.shares import ALONE, Processes, own_part, own_share, parts_of, put_together
 from openflan.evaluation.shots import Measuring, fitted
 from openflan.inference.protocol import Engine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
+from openflan.run import Lines
+from openflan.stopping import stoppable
 
 _HASH_DIGITS = 16
 
@@ -58,7 +60,8 @@ def generate_to(
     stays. Every process of `world` must call this, with the same arguments, and returns when all are done.
 
     Raises InputError if the file belongs to another benchmark, model, prompt or decoding, if `max_tokens` leave no room for a prompt, or if likelihoods
-    are asked of a benchmark without options or an engine that has none.
+    are asked of a benchmark without options or an engine that has none; SetupError on a full disk; after SIGTERM Terminated and after Ctrl-C Interrupted,
+    once the generation under way is in the file. Whatever is raised, the lines that were written stay.
     """
     if path.suffix == ".gz":
         raise InputError(f"{path}: generations are appended to plain .jsonl; compress the file when it is finished")
@@ -72,9 +75,8 @@ def generate_to(
     wanted = [(position, sample) for position in range(len(examples)) for sample in range(decoding.samples)]
     keys = {(position, sample): request_key(engine.fingerprint, questions[position], sample) for position, sample in wanted}
     if world.rank == 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        whole_lines(path)
+        with Lines(path):
+            whole_lines(path)
         if parts_of(path):
             put_together(path, benchmark)
     world.barrier()
@@ -87,7 +89,7 @@ def generate_to(
     new, left, too_long, tokens = len(mine), set(mine), 0, 0
     if progress:
         progress(found, found + new)
-    with own_part(path, world).open("a", encoding="utf-8", newline="\n") as file:
+    with stoppable("item") as asked, Lines(own_part(path, world)) as file:
         for call in calls:
             for place, answer in _answers(engine, benchmark, [questions[position] for position in call], decoding):
                 position = call[place]
@@ -95,11 +97,13 @@ def generate_to(
                     continue
                 left.discard((position, answer.sample))
                 file.write(_line(benchmark, examples[position], answer, keys[position, answer.sample]))
-                file.flush()
                 too_long += answer.finish == "too-long"
                 tokens += answer.tokens
                 if progress:
                     progress(found + new - len(left), found + new)
+                if asked and left:
+                    raise asked.ended(f"after {new - len(left):,} new generations, which are in {file.path}")
+        file.sync()
     if left:
         raise RuntimeError(f"the engine left {len(left)} of {new} generations out")
     world.barrier()
@@ -231,4 +235,4 @@ def _line(benchmark: Benchmark, example: Example, answer: _Answer, key: str) -> 
         **({"cluster": example.cluster} if example.cluster is not None else {}),
         **({"rule": dict(benchmark.rules[example.task])} if example.task in benchmark.rules else {}),
     }
-    return json.dumps(fields, ensure_ascii=False) + "\n"
+    return json.dumps(fields, ensure_ascii=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
@@ -24,6 +25,11 @@ Attention: TypeAlias = Literal["causal", "prefix"]
 """What a causal model's inputs see: what stands before them, or one another (prefix-LM)."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
+STATE = "state.json"
+"""In a checkpoint of openflan: where training stood, and under `sha256` the list of the checkpoint's files."""
+
+_WHOLE = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json", "vocab.txt")
 _HASHED_BYTES = 1 << 20
 
@@ -32,10 +38,12 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     """The folder that `name` stands for: itself, or the local copy of a hub repository, which is fetched if need be.
 
     Raises InputError that names everything a usable checkpoint lacks (config.json, *.safetensors and, if `tokenizer`, a tokenizer), or says that there
-    is no such folder; SetupError if the hub cannot be reached.
+    is no such folder; names what a local folder holds beside its weights that would be read in their place; SetupError if the hub cannot be reached.
     """
     folder = boxed(str(name)) or Path(name)
-    if not folder.exists():
+    if folder.exists():
+        _refuse_strangers(folder)
+    else:
         folder = _fetched(str(name))
     missing = []
     if not (folder / "config.json").is_file():
@@ -76,7 +84,34 @@ def contents(folder: Path) -> str:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors"))
+    """The files of a folder's weights, as transformers reads them: model.safetensors, else those that its index lists; others where there is neither.
+
+    Raises InputError for an index that is none.
+    """
+    if (folder / _WHOLE).is_file():
+        return [folder / _WHOLE]
+    if not (folder / _INDEX).is_file():
+        return sorted(folder.glob("*.safetensors"))
+    places = read_json(folder / _INDEX).get("weight_map")
+    names = list(places.values()) if isinstance(places, dict) else []
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise InputError(f"{folder / _INDEX}: `weight_map` must give the file of every tensor; fetch or export the checkpoint again")
+    return [folder / name for name in sorted(set(names)) if (folder / name).is_file()]
+
+
+def unlisted(folder: Path, listed: Container[str]) -> list[str]:
+    """What a checkpoint's folder holds beside the files that its `state.json` lists, by name; hidden files, which nothing reads, do not count."""
+    names = (path.name for path in folder.iterdir())
+    return sorted(name for name in names if name != STATE and name not in listed and not name.startswith("."))
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raises InputError for a local folder in which a file was put that would be read in place of the model's own."""
+    if (folder / _WHOLE).is_file() and (folder / _INDEX).is_file():
+        raise InputError(f"{folder}: holds {_WHOLE} and also {_INDEX}, which names other files: two models; remove the one that does not belong there")
+    listed = read_json(folder / STATE).get("sha256")
+    if isinstance(listed, dict) and (strangers := unlisted(folder, listed)):
+        raise InputError(f"{folder}: holds {strangers[0]}, which is not in the list of its {STATE}: it was put there later; remove it")
 
 
 def fingerprint(folder: Path, *settings: str) -> str:
@@ -124,9 +159,11 @@ def read_json(path: Path) -> dict[str, object]:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and numbers of too many digits are ValueErrors
         raise InputError(f"{path} is not JSON ({error}): fetch or export the checkpoint again") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a {type(value).__name__}, expected a JSON object")
     return value

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -27,6 +28,7 @@ from openflan.packing.plan import packed_windows
 from openflan.packing.store import LAYOUT, ROW_FILES, TOKEN_FILES, Block, Layout, Parts, damaged, read_block, read_tokens, replace_rows, write_block
 from openflan.packing.tokens import Examples, Tokens, join, tokens_at
 from openflan.run import read_json, write_json
+from openflan.stopping import stoppable
 
 Make: TypeAlias = Callable[[], tuple[Examples, Encoder]]
 """Opens the stream and the encoder; called once in every worker process, so it must be picklable."""
@@ -85,12 +87,12 @@ def build(
     `progress(done, total)` counts windows. Complete blocks stay whatever happens.
 
     Raises InputError if another build is at work in the folder, if files are damaged (unless `repair`), or if an example does not fit under the policy
-    `error`; SetupError if the disk is full.
+    `error`; SetupError if the disk is full; after SIGTERM Terminated and after Ctrl-C Interrupted, once the block under way is written.
     """
     shard = shard or Shard()
     wide = layout.windows
     sizes = {number: min(wide, windows - number * wide) for number in shard.blocks(-(-windows // wide))}
-    with _locked(folder, shard):
+    with _locked(folder, shard), stoppable("block") as asked:
         blocks = {number: block for number, size in sizes.items() if (block := _usable(folder, number, parts, size, repair, notice))}
         _state(folder, parts, notice)
         stale = [number for number, block in blocks.items() if block.rows_key != parts.rows_key]
@@ -98,6 +100,8 @@ def build(
         for number in stale:
             packed = packed_windows(_fits(_windows_of(read_tokens(folder, number), layout), number, layout, examples, encoder), encoder.limits)
             blocks[number] = replace_rows(folder, number, parts, blocks[number], packed)
+            if asked and (missing or number != stale[-1]):
+                raise asked.ended(f"after block {number}, which is written")
         with _tokens_of(examples, encoder, layout.window, make if workers > 1 and missing else None, workers) as tokens_of:
             todo = [number * wide + within for number in missing for within in range(sizes[number])]
             arriving = _counted(tokens_of(todo), len(todo), progress)
@@ -105,6 +109,8 @@ def build(
                 windows_of = [next(arriving) for _ in range(sizes[number])]
                 packed = packed_windows(_fits(windows_of, number, layout, examples, encoder), encoder.limits)
                 blocks[number] = write_block(folder, number, parts, join(windows_of), packed)
+                if asked and number != missing[-1]:
+                    raise asked.ended(f"after block {number}, which is written")
     found = [blocks[number] for number in sizes]
     return Summary(
         made=len(missing),
@@ -122,6 +128,8 @@ def differences(folder: Path, parts: Parts) -> tuple[list[str], list[str]]:
     before = read_json(folder / "build.json")
     if before is None:
         return [], []
+    if not isinstance(before, dict) or not isinstance(before.get("tokens"), dict) or not isinstance(before.get("rows"), dict):
+        raise InputError(f"{folder / 'build.json'}: not what a build wrote; delete it, and `openflan build` makes what it cannot use anew")
     return tuple(  # type: ignore[return-value]
         sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
         for old, new in ((before["tokens"], _as_json(parts.tokens)), (before["rows"], _as_json(parts.rows)))
@@ -194,8 +202,10 @@ def _tokens_of(examples: Examples, encoder: Encoder, size: int, make: Make | Non
         return
     # Spawned, not forked: tokenizers and torch have threads, which a fork does not survive.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_open_in_worker, initargs=(make,)) as pool:
-        yield lambda numbers: _in_order(pool, size, numbers, ahead=2 * workers)
-        pool.shutdown(cancel_futures=True)
+        try:
+            yield lambda numbers: _in_order(pool, size, numbers, ahead=2 * workers)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _in_order(pool: ProcessPoolExecutor, size: int, numbers: Sequence[int], ahead: int) -> Iterator[Tokens]:
@@ -218,6 +228,8 @@ _opened: list[tuple[Examples, Encoder]] = []
 
 
 def _open_in_worker(make: Make) -> None:
+    # A terminal sends Ctrl-C to all processes; the one that started the workers decides what becomes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # One core a worker: the tokenizer would start threads on all of them.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     Thread(target=_end_with_parent, daemon=True).start()
@@ -239,5 +251,14 @@ def _end_with_parent() -> None:
 def _locked(folder: Path, shard: Shard) -> Iterator[None]:
     """One build a folder; shards may work side by side, each once. Raises InputError if another is at work, SetupError if the folder cannot be written."""
     busy = f"{folder}: another build is at work there; wait for it, or name another folder with --to"
-    with locked(folder / ".lock", busy, shared=shard.count > 1), locked(folder / f".lock-{shard.index}-of-{shard.count}", busy):
+    whole, own = (folder / f".lock-{name}" for name in ("0-of-1", f"{shard.index}-of-{shard.count}"))
+    with ExitStack() as held:
+        # Those that begin take turns, so that none sees another's short look at a lock.
+        with locked(folder / ".lock"):
+            held.enter_context(locked(own, busy))
+            others = sorted(folder.glob(".lock-*-of-*")) if own == whole else [whole]
+            for other in others:
+                if other != own and other.is_file():
+                    with locked(other, busy):
+                        pass
         yield

@@ -71,13 +71,17 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What block.json says: keys of the parts it was made of, rows of each of its windows, SHA-256 of its files."""
+    """What block.json says: keys of the parts it was made of, rows of each of its windows, SHA-256 of its files, which block of the build it is.
+
+    Blocks of openflan 0.1 do not say which they are (-1).
+    """
 
     tokens_key: str
     rows_key: str
     examples: int
     rows_per_window: list[int]
     files: dict[str, str]
+    number: int = -1
 
 
 def block_folder(folder: Path, number: int) -> Path:
@@ -85,13 +89,32 @@ def block_folder(folder: Path, number: int) -> Path:
 
 
 def read_block(folder: Path, number: int) -> Block | None:
-    """None: there is no such block. Raises InputError if its block.json is not what a build writes."""
+    """None: there is no such block. Raises InputError if its block.json is not what a build writes, or is that of another block."""
     path = block_folder(folder, number) / "block.json"
     try:
         found = read_json(path)
-        return None if found is None else Block(**found)
+        if found is None:
+            return None
+        block = Block(**found)
     except (InputError, TypeError):
-        raise InputError(f"{path}: not what a build wrote; `openflan build` with --repair makes the block again") from None
+        block = None
+    if block is None or not _is_sound(block):
+        raise InputError(f"{path}: not what a build wrote; `openflan build` with --repair makes the block again")
+    if block.number not in (number, -1):
+        raise InputError(f"{path}: of block {block.number}, in the place of block {number}; `openflan build` with --repair makes the block again")
+    return block
+
+
+def _is_sound(block: Block) -> bool:
+    """Whether values read from a file are of the types they should be."""
+    counts = (block.examples, *block.rows_per_window) if isinstance(block.rows_per_window, list) else ()
+    return (
+        bool(counts)
+        and all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
+        and isinstance(block.files, dict)
+        and all(isinstance(text, str) for text in (block.tokens_key, block.rows_key, *block.files.values()))
+        and isinstance(block.number, int)
+    )
 
 
 def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed: Sequence[Packed]) -> Block:
@@ -102,7 +125,7 @@ def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed:
         for name, array in arrays.items():
             np.save(partial / f"{name}.npy", array, allow_pickle=False)
         files = {name: _sha256(partial / f"{name}.npy") for name in arrays}
-        block = Block(parts.tokens_key, parts.rows_key, len(tokens), [len(one.starts) - 1 for one in packed], files)
+        block = Block(parts.tokens_key, parts.rows_key, len(tokens), [len(one.starts) - 1 for one in packed], files, number)
         write_json(partial / "block.json", asdict(block))
     return block
 
@@ -115,7 +138,7 @@ def replace_rows(folder: Path, number: int, parts: Parts, block: Block, packed: 
         with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
     files = block.files | {name: _sha256(place / f"{name}.npy") for name in arrays}
-    new = Block(parts.tokens_key, parts.rows_key, block.examples, [len(one.starts) - 1 for one in packed], files)
+    new = Block(parts.tokens_key, parts.rows_key, block.examples, [len(one.starts) - 1 for one in packed], files, number)
     write_json(place / "block.json", asdict(new))
     return new
 

@@ -14,7 +14,6 @@ changed. Price: lines of what a study no longer asks stay in the file until some
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,8 @@ from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.evaluation.generations import whole_lines
 from openflan.lock import locked
 from openflan.models.quiet import one_thread
-from openflan.run import read_jsonl, write_json
+from openflan.run import Lines, read_jsonl, replacing, write_json
+from openflan.stopping import Terminated
 from openflan.studies.asked import Layout, layout_of
 from openflan.studies.cells import Cell, grid
 from openflan.studies.identity import cell_key, training_key
@@ -73,9 +73,11 @@ def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say
     every = {cell.label: _job(cell, options.runs or folder / "cells", evaluations, layouts, options.data) for cell in cells if not cell.missing}
     with locked(folder / ".lock", f"{folder}: another call of `openflan study` is at work there; wait for it, or name another folder with --out"):
         jobs = [every[cell.label] for cell in wanted]
-        (folder / ".gitignore").write_text("cells/\n.lock\n", encoding="utf-8")
+        with replacing(folder / ".gitignore") as partial:
+            partial.write_text("cells/\n.lock\n", encoding="utf-8")
         if path.resolve() != (folder / "study.yaml").resolve():
-            shutil.copyfile(path, folder / "study.yaml")
+            with replacing(folder / "study.yaml") as partial:
+                shutil.copyfile(path, partial)
         write_json(folder / "evaluations.json", {name: layout.as_json() for name, layout in layouts.items()})
         done = _finished(folder)
         pending = [job for job in jobs if job.key not in done]
@@ -138,9 +140,12 @@ def _job(cell: Cell, runs: Path, evaluations: Mapping[str, Ask], layouts: Mappin
 def _finished(folder: Path) -> dict[str, dict[str, Any]]:
     """The lines of cells by key; a last line that a kill tore is cut off, so that the next one does not continue it."""
     path = folder / "cells.jsonl"
-    path.touch()
-    whole_lines(path)
-    return {line["key"]: line for line in read_jsonl(path)}
+    with Lines(path):
+        whole_lines(path)
+    lines = read_jsonl(path)
+    if broken := next((line for line in lines if not isinstance(line.get("key"), str) or not isinstance(line.get("seconds"), dict)), None):
+        raise InputError(f"{path}: a line has no `key` or no `seconds` ({broken!r:.80}); delete that line, and its cell is run again")
+    return {line["key"]: line for line in lines}
 
 
 def _run(jobs: Sequence[Job], workers: int, folder: Path) -> Iterator[tuple[Job, Any]]:
@@ -152,6 +157,8 @@ def _run(jobs: Sequence[Job], workers: int, folder: Path) -> Iterator[tuple[Job,
             try:
                 for one in as_completed(running):
                     raised = one.exception()
+                    if isinstance(raised, Terminated):
+                        raise raised
                     yield running[one], raised if raised is not None else _append(folder, one.result())
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -161,6 +168,8 @@ def _run(jobs: Sequence[Job], workers: int, folder: Path) -> Iterator[tuple[Job,
     for job in jobs:
         try:
             line = work(job)
+        except Terminated:
+            raise
         except Exception as error:  # another cell may still run
             yield job, error
         else:
@@ -168,10 +177,9 @@ def _run(jobs: Sequence[Job], workers: int, folder: Path) -> Iterator[tuple[Job,
 
 
 def _append(folder: Path, line: dict[str, Any]) -> dict[str, Any]:
-    with (folder / "cells.jsonl").open("a", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    with Lines(folder / "cells.jsonl") as file:
+        file.write(json.dumps(line, ensure_ascii=False))
+        file.sync()
     return line
 
 

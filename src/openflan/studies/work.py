@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from openflan.lock import locked
+from openflan.metrics import read_metrics
 from openflan.models.quiet import one_thread
-from openflan.run import Run, read_jsonl
+from openflan.run import Run
 from openflan.studies.asked import ask_model
 from openflan.studies.cells import Cell
 from openflan.studies.schema import Ask
@@ -66,8 +67,8 @@ def _work(job: Job) -> dict[str, Any]:
     answers = {
         name: ask_model(ask, engine, Run(run.folder / "asked" / f"{name}-{job.asked_keys[name]}"), label, job.data) for name, ask in job.evaluations.items()
     }
-    logged = read_jsonl(run.metrics) if cell.trained else []
-    first = read_jsonl(_before(run).metrics) if cell.pretraining else []
+    logged = read_metrics(run.metrics) if cell.trained else []
+    first = read_metrics(_before(run).metrics) if cell.pretraining else []
     return {
         "key": job.key,
         "cell": cell.label,
@@ -77,7 +78,7 @@ def _work(job: Job) -> dict[str, Any]:
         "steps": cell.steps,
         "loss": logged[-1]["loss"] if logged else None,
         # Of all its steps, also those of an earlier call.
-        "seconds": {"training": round(sum(line["seconds"] for line in [*first, *logged]), 3), "evaluation": round(time.monotonic() - trained, 3)},
+        "seconds": {"training": round(sum(line.get("seconds", 0.0) for line in [*first, *logged]), 3), "evaluation": round(time.monotonic() - trained, 3)},
         "machine": machine(),
         "answers": answers,
     }

@@ -8,7 +8,8 @@ at any time, over all tasks. Price: a system call for every row, about a microse
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def is_there(path: Path) -> bool:
         text = str(path)
         shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
         raise InputError(f"{shown!r} cannot be a file or folder here: {getattr(error, 'strerror', None) or error}; correct the path") from None
+
+
+@contextmanager
+def files_closed() -> Iterator[None]:
+    """When the block or function that it stands before has ended, no file of rows is open any more; what reads on opens its file again."""
+    try:
+        yield
+    finally:
+        _descriptor.cache_clear()
 
 
 class _Descriptor:

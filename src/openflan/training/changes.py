@@ -23,6 +23,9 @@ FREE = ("checkpoints.",)
 FIXED = ("model.base", "model.config", "model.tokenizer", "training.optimizer", "training.momentum")
 """Beginnings of keys whose change leaves a checkpoint without a meaning: other weights, or other statistics."""
 
+FORMAT = 2
+"""Of what a run folder holds for going on, as `provenance.json` states it; openflan 0.1 stated none."""
+
 _SAME_PLAN = ("training.", "evaluation", "validation.every", "model.dropout", "name", "openflan", "python", "torch", "transformers")
 """Beginnings of changes under which the rows of every step stay where they are."""
 
@@ -31,6 +34,7 @@ def changed_keys(recipe: AnyRecipe, run: Run, allowed: bool) -> list[str]:
     """`key: old -> new` of what the run was begun with and is now asked for. Raises InputError for any, unless `allowed` and possible."""
     if not run.recipe.is_file():
         return []
+    _provenance(run)
     changed = [change for change in differences(load_any_recipe(run.recipe), recipe) if not change.startswith(FREE)]
     if changed and not allowed:
         raise InputError(
@@ -51,7 +55,7 @@ def changed_data(found: Mapping[str, Any], run: Run, allowed: bool) -> list[str]
 
     Raises InputError for other rows, wordings or another tokenizer, unless `allowed`; another version of the code only warns.
     """
-    before = read_json(run.provenance)
+    before = _provenance(run)
     if not before:
         return []
     names = sorted(before["data"].keys() | found["data"].keys())
@@ -66,7 +70,7 @@ def changed_data(found: Mapping[str, Any], run: Run, allowed: bool) -> list[str]
             f"{run.folder}: changed since the run began: {', '.join(changed[:5])}; restore what was there, start anew with --restart, "
             "or go on with what is there with --allow-changes"
         )
-    versions = [f"{name} {before[name]} -> {found[name]}" for name in ("openflan", "python", "torch", "transformers") if before[name] != found[name]]
+    versions = [f"{name} {before.get(name)} -> {found[name]}" for name in ("openflan", "python", "torch", "transformers") if before.get(name) != found[name]]
     if versions:
         warnings.warn(f"{run.folder}: goes on under other versions ({', '.join(versions)}); the numbers may differ from those of an unbroken run", stacklevel=3)
     return changed + versions
@@ -74,7 +78,7 @@ def changed_data(found: Mapping[str, Any], run: Run, allowed: bool) -> list[str]
 
 def history_of(run: Run, changes: Sequence[str]) -> list[dict[str, Any]]:
     """`{step, changed}` of every time the run went on with something else, the last being `changes`, of which a warning tells."""
-    history: list[dict[str, Any]] = list((read_json(run.provenance) or {}).get("changes", ()))
+    history: list[dict[str, Any]] = list((_provenance(run) or {}).get("changes", ()))
     step = max(checkpoints.steps(run.checkpoints), default=0)
     latest = {"step": step, "changed": list(changes)}
     if changes and latest not in history:
@@ -84,6 +88,33 @@ def history_of(run: Run, changes: Sequence[str]) -> list[dict[str, Any]]:
         rows = " Steps see other rows than before: some may come twice or not at all." if _moves(shaping) else ""
         warnings.warn(f"{run.folder}: goes on after step {step:,} with changes: {'; '.join(shaping[:5])}.{rows}", stacklevel=3)
     return history
+
+
+def _provenance(run: Run) -> dict[str, Any] | None:
+    """What `provenance.json` says, None if there is none. Raises InputError for a damaged one, and for a run of openflan 0.1."""
+    found = read_json(run.provenance)
+    if found is None:
+        return None
+    if isinstance(found, dict) and "format" not in found and "openflan" in found:
+        raise InputError(
+            f"{run.folder}: was trained by openflan {found['openflan']!s:.20}, whose runs this version does not train further; evaluate, compare, generate "
+            "and report take it as before. Name another folder with --run, or start anew with --restart"
+        )
+    if not isinstance(found, dict) or not _is_sound(found):
+        raise InputError(f"{run.provenance}: not what openflan writes; restore it, name another folder with --run, or start anew with --restart")
+    return found
+
+
+def _is_sound(found: Mapping[str, Any]) -> bool:
+    data, changes = found.get("data"), found.get("changes", [])
+    return (
+        found.get("format") == FORMAT
+        and isinstance(data, dict)
+        and all(isinstance(value, str) for value in (found.get("tokenizer"), *data.values()))
+        and isinstance(changes, list)
+        and all(isinstance(change, dict) and isinstance(change.get("step"), int) and isinstance(change.get("changed"), list) for change in changes)
+        and all(isinstance(text, str) for change in changes for text in change["changed"])
+    )
 
 
 def replans(changes: Sequence[str]) -> bool:

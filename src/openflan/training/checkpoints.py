@@ -3,8 +3,9 @@
 A checkpoint is a Hugging Face folder (configuration, safetensors, tokenizer) plus the optimiser's statistics, the position in training and the
 plan's index. Under several ranks each writes files of whole tensors, about as many bytes as any other (`training.files`), and each reads of whatever
 files there are the rows it needs, so that any number goes on from them. A thread of each writes while training goes on; the folder takes its name when
-all have ended well. A hash of every file is kept beside them; a damaged checkpoint is passed over, with a warning, for the one before. Price: weights
-and statistics are held once more in memory while they are written, by all ranks together.
+all have ended well. A list of the files and their hashes is kept beside them. Only listed files are read; a file that differs from its hash, or is not in
+the list, is damage, and a damaged checkpoint is passed over, with a warning, for the one before. Price: weights and statistics are held once more in
+memory while they are written, by all ranks together.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import shutil
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial as bind
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -27,14 +30,25 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from openflan.errors import InputError
+from openflan.models.folder import STATE, unlisted
 from openflan.models.load import load_pretrained, save_configuration, save_pretrained, stored_names
 from openflan.run import read_json, write_json
-from openflan.training.files import File, files_of, gather, replacing_together, sha256, size_of, stored, write_files, write_index
+from openflan.training.files import (
+    File,
+    files_of,
+    gather,
+    replacing_together,
+    save_tokenizer,
+    sha256,
+    size_of,
+    stored,
+    write_files,
+    write_index,
+)
 from openflan.training.optimizers import statistics
 from openflan.training.shards import Whole, fill, whole
 from openflan.training.world import ALONE, World
 
-_STATE = "state.json"
 _BEST = "best.json"
 
 EXPORTED_FILE = 4 << 30
@@ -90,14 +104,14 @@ def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Po
         if taken.files:
             save_configuration(model, partial)
             write_index(partial, [file for file in taken.files if file.name.startswith("model")])
-        tokenizer.save_pretrained(partial)
+        save_tokenizer(tokenizer, partial)
         state = {
             "step": position.step,
             "rows_per_window": list(position.rows_per_window),
             "counts": dict(position.counts),
             "sha256": {file.name: hashes.get(file.name) or sha256(file) for file in sorted(partial.iterdir())},
         }
-        write_json(partial / _STATE, state | {"seal": _seal(state)})
+        write_json(partial / STATE, state | {"seal": _seal(state)})
 
     with replacing_together(path, world) as partial:
         hashes = {name: digest for found in world.together(write) for name, digest in found.items()}
@@ -127,7 +141,7 @@ def save_model(folder: Path, model: Any, tokenizer: Any, world: World = ALONE) -
                 world.together(bind(write_files, partial, some, tensors, world.rank))
             world.told(bind(save_configuration, model, partial))
             world.told(bind(write_index, partial, files))
-        world.told(lambda: tokenizer.save_pretrained(partial))
+        world.told(lambda: save_tokenizer(tokenizer, partial))
 
 
 def _prune(folder: Path, newest_step: int, keep: int) -> None:
@@ -138,26 +152,35 @@ def _prune(folder: Path, newest_step: int, keep: int) -> None:
 
 
 class Saver:
-    """Writes one checkpoint at a time beside training. Leaving its context waits for the last."""
+    """Writes one checkpoint at a time beside training. Leaving its context waits for the last, unless KeyboardInterrupt is what leaves it."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[Path] | None = None
+        self._thread: Thread | None = None
 
     def __enter__(self) -> Saver:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self.wait()
-        finally:
-            self._pool.shutdown()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.wait()
+        elif not issubclass(kind, KeyboardInterrupt) and self._thread is not None:
+            self._thread.join()
 
     def save(self, *arguments: Any) -> None:
         """As the function `save`, which runs once the one before is done; what that one raised is raised here."""
         self.wait()
-        self._writing = self._pool.submit(save, *arguments)
+        writing = self._writing = Future()
+
+        def write() -> None:
+            try:
+                writing.set_result(save(*arguments))
+            except BaseException as error:
+                writing.set_exception(error)
+
+        # A daemon, so that a second Ctrl-C need not wait for it: what is half written has another name.
+        self._thread = Thread(target=write, name="checkpoint", daemon=True)
+        self._thread.start()
 
     def wait(self) -> None:
         """Until what is being written is on the disk; raises what went wrong."""
@@ -168,8 +191,8 @@ class Saver:
 
 def steps(folder: Path) -> list[int]:
     """The steps that have a checkpoint, in order."""
-    names = (path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir())
-    return sorted(int(name) for name in names if name.isdigit())
+    names = (re.fullmatch(r"step-(0|[1-9][0-9]{0,17})", path.name) for path in folder.glob("step-*") if path.is_dir())
+    return sorted(int(name[1]) for name in names if name)
 
 
 def newest(folder: Path, world: World = ALONE) -> Path | None:
@@ -185,35 +208,46 @@ def newest(folder: Path, world: World = ALONE) -> Path | None:
 
 
 def best_step(folder: Path) -> int | None:
-    """The step that held-out evaluation chose, if it did."""
-    found = read_json(folder / _BEST)
-    return None if found is None else int(found["step"])
+    """The step that held-out evaluation chose, if it did. Raises InputError for a damaged `best.json`."""
+    found = _best(folder)
+    return None if found is None else found[0]
 
 
 def name_best(folder: Path, step: int, metric: str, value: float) -> bool:
     """Records `step` as the best if its value is higher than the recorded one's; ties go to the earlier step, as in the paper (section 2.2).
 
-    A value that is no number is never the best.
+    A value that is no number is never the best. Raises InputError for a damaged `best.json`.
     """
     if math.isnan(value):
         return False
-    found = read_json(folder / _BEST)
-    if found is not None and found["step"] != step and (found["value"], -found["step"]) >= (value, -step):
+    found = _best(folder)
+    if found is not None and found[0] != step and (found[1], -found[0]) >= (value, -step):
         return False
     write_json(folder / _BEST, {"step": step, "metric": metric, "value": value})
     return True
 
 
+def _best(folder: Path) -> tuple[int, float] | None:
+    """Step and value of `best.json`."""
+    found = read_json(folder / _BEST)
+    if found is None:
+        return None
+    values: dict[str, Any] = found if isinstance(found, dict) else {}
+    step, value = values.get("step"), values.get("value")
+    if not isinstance(step, int) or not _is_count(step) or isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{folder / _BEST}: expected the numbers `step` and `value`; delete it, and the next evaluation names the best anew")
+    return step, value
+
+
 def position_of(path: Path) -> Position:
-    """Where training stood at an intact checkpoint."""
-    state = read_json(path / _STATE)
-    return Position(state["step"], tuple(state["rows_per_window"]), tuple(state["counts"].items()))
+    """Where training stood at an intact checkpoint. Raises InputError for a damaged one."""
+    return _state(path)[0]
 
 
 def restore_weights(path: Path, model: Any) -> None:
     """Puts a checkpoint's weights in place, bit for bit; of a sharded model each rank reads its rows. Raises InputError if they are of another model."""
     names = stored_names(model)
-    tensors = stored(path.glob("model*.safetensors"))
+    tensors = stored(_listed(path, "model"))
     if names is None and not tensors.keys() <= model.state_dict().keys():
         # Written by transformers, which reads them back whole only.
         tensors = load_pretrained(str(path)).state_dict()
@@ -233,7 +267,7 @@ def restore_weights(path: Path, model: Any) -> None:
 
 def statistics_of(path: Path) -> dict[str, Whole]:
     """What `optimizers.restore_statistics` puts in place."""
-    return stored(path.glob("optimizer*.safetensors"))
+    return stored(_listed(path, "optimizer"))
 
 
 def _lasting(model: Any) -> list[tuple[str, Tensor]]:
@@ -264,15 +298,45 @@ def _whole(model: Any, *, keep: bool = True) -> dict[str, Tensor]:
 def _damage(path: Path, world: World) -> str | None:
     """What is wrong with a checkpoint, or None; of its files the rank looks at its part."""
     try:
-        state = read_json(path / _STATE)
-        if state is None:
-            return f"no {_STATE}"
-        if state.pop("seal", None) != _seal(state):
-            return f"{_STATE} differs from its hash"
-        mine = list(state["sha256"].items())[world.rank :: world.size]
+        position, hashes = _state(path)
+        if path.name != f"step-{position.step}":
+            return f"it is of step {position.step:,}"
+        if strangers := unlisted(path, hashes):
+            return f"{strangers[0]} is not in the list of {STATE}"
+        mine = list(hashes.items())[world.rank :: world.size]
         return next((f"{name} differs from its hash" for name, digest in mine if sha256(path / name) != digest), None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError) as error:
+    except (OSError, ValueError, InputError) as error:
         return " ".join(str(error).split())
+
+
+def _state(path: Path) -> tuple[Position, dict[str, str]]:
+    """Position and files of a checkpoint, by its `state.json`. Raises InputError if that is missing or not as it was written."""
+    state = read_json(path / STATE)
+    if state is None:
+        raise InputError(f"{path}: no {STATE}")
+    if not isinstance(state, dict) or state.pop("seal", None) != _seal(state):
+        raise InputError(f"{path / STATE} differs from its hash")
+    values: dict[str, Any] = state
+    step, rows, counts, hashes = (values.get(name) for name in ("step", "rows_per_window", "counts", "sha256"))
+    if (
+        not isinstance(step, int)
+        or not isinstance(rows, list)
+        or not isinstance(counts, dict)
+        or not isinstance(hashes, dict)
+        or not all(map(_is_count, (step, *rows, *counts.values())))
+        or not all(Path(name).name == name for name in hashes)
+    ):
+        raise InputError(f"{path / STATE}: not what openflan writes")
+    return Position(step, tuple(rows), tuple(counts.items())), hashes
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _listed(path: Path, stem: str) -> list[Path]:
+    """The safetensors files of a checkpoint, `model` or `optimizer`, that its `state.json` lists."""
+    return [path / name for name in _state(path)[1] if name.startswith(stem) and name.endswith(".safetensors")]
 
 
 def _seal(state: dict[str, Any]) -> str:

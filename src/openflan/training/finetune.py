@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ from openflan.recipe.load import dump_recipe
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Model, Recipe
 from openflan.run import Run, read_json, replacing, write_json
+from openflan.tasks.slices import files_closed
 from openflan.tasks.task import Task
-from openflan.training.changes import changed_data, changed_keys, history_of, replans
+from openflan.training.changes import FORMAT, changed_data, changed_keys, history_of, replans
 from openflan.training.checkpoints import save_model
+from openflan.training.files import save_tokenizer
 from openflan.training.lean import load_on_main
 from openflan.training.ledger import ledger, losses
 from openflan.training.loop import Evaluate, Watch, train
@@ -41,6 +44,7 @@ from openflan.training.prepare import check_layout, fingerprints, marks_as_value
 from openflan.training.world import World, join_world
 
 
+@files_closed()
 def finetune(
     recipe: Recipe,
     run: Run,
@@ -93,35 +97,58 @@ def finetune(
         return ledger(recipe, tasks, stream, encoder, first, shape_of_model(model)) | opened.described
 
     watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
-    with recorded(recipe, run, tokenizer, found, changes, ledger_of_run, world) as replanned:
+    with recorded(recipe, run, tokenizer, found, changes, ledger_of_run, world) as begun:
         if world.main and label and (line := losses(read_json(run.ledger) or {}, encoder.limits)):
             print(f"{label}: {line}", file=sys.stderr, flush=True)
-        train(recipe, run, model, tokenizer, plan_from, packing=packing, world=world, watch=watch, label=label, replanned=replanned)
+        train(
+            recipe,
+            run,
+            model,
+            tokenizer,
+            plan_from,
+            packing=packing,
+            world=world,
+            watch=watch,
+            label=label,
+            replanned=begun.replanned,
+            check=begun.check,
+        )
         _describe(model, tokenizer, recipe)
         save_model(run.model, model, tokenizer, world)
         world.barrier()
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A training that is at work in its run folder: the last step whose checkpoint knew another plan, -1 if none did, and the main rank's check of
+    whether the folder is still this training's own, which raises SetupError if not.
+    """
+
+    replanned: int
+    check: Callable[[], None]
+
+
 @contextmanager
 def recorded(
     recipe: AnyRecipe, run: Run, tokenizer: Any, found: Mapping[str, Any], changes: Sequence[str], ledger_of_run: Callable[[], Any], world: World
-) -> Iterator[int]:
+) -> Iterator[Begun]:
     """Trains alone in a run folder, which says what is trained there: `found` is its provenance, `changes` what differs from what it said before.
 
-    Gives the last step whose checkpoint knew another plan, -1 if none did. Raises InputError, on all processes, where another training is at work.
+    Raises InputError, on all processes, where another training is at work.
     """
     world.barrier()
-    with world.alone_in(run):
+    with world.alone_in(run) as check:
         history = history_of(run, changes)
         world.barrier()
         if world.main:
             # The recipe last: stopped in between, the same command finds the same changes.
             write_json(run.provenance, dict(found) | ({"changes": history} if history else {}))
-            tokenizer.save_pretrained(run.tokenizer)
+            with replacing(run.tokenizer) as partial:
+                save_tokenizer(tokenizer, partial)
             write_text(run.recipe, dump_recipe(recipe))
             if not run.ledger.is_file() or replans(changes):
                 write_json(run.ledger, ledger_of_run())
-        yield max((change["step"] for change in history if replans(change["changed"])), default=-1)
+        yield Begun(max((change["step"] for change in history if replans(change["changed"])), default=-1), check)
 
 
 def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None) -> dict[str, Any]:
@@ -204,6 +231,7 @@ def check_context(recipe: AnyRecipe, model: Any) -> None:
 def provenance(data: Mapping[str, str], tokenizer: str) -> dict[str, Any]:
     """What made a run: versions, and hashes of its data by name and of its tokenizer."""
     return {
+        "format": FORMAT,
         "openflan": openflan.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -6,21 +6,19 @@ ends with the same bits as one that was not, and any number of processes sees th
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial as bind
 from typing import Any, TypeAlias
 
 import torch
 
 from openflan.errors import OpenflanError
+from openflan.metrics import Metrics
 from openflan.models.load import is_seq2seq, pad_id
 from openflan.models.memory import keep_freed_memory
 from openflan.models.packed import Packing
@@ -28,7 +26,8 @@ from openflan.models.prefix import attention_of_model, state_attention
 from openflan.packing.loader import Loader
 from openflan.packing.plan import WindowPlan
 from openflan.recipe.pretraining import AnyRecipe
-from openflan.run import Run, read_jsonl, replacing
+from openflan.run import Run
+from openflan.stopping import stoppable
 from openflan.training import checkpoints
 from openflan.training.checkpoints import Position, Saver, snapshot
 from openflan.training.engine import Engine, Outcome, Prepared
@@ -41,12 +40,6 @@ from openflan.training.world import ALONE, World
 
 Evaluate: TypeAlias = Callable[[int, Any], Mapping[str, float]]
 """Scores of a model after a number of steps, by name; called between two steps."""
-
-
-class Terminated(OpenflanError):
-    """SIGTERM came: a checkpoint was written and the same command goes on from it."""
-
-    exit_code = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +87,16 @@ def train(
     watch: Watch | None = None,
     label: str = "finetune",
     replanned: int = -1,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Trains `model` in place to `recipe.training.steps`, from the newest checkpoint of the run if it has one.
 
     `plan_from(rows_per_window)` makes the plan, given the index of windows that are known; checkpoints of step `replanned` and before knew another.
-    Under a world of several ranks the model ends sharded. Raises OpenflanError if the loss is no longer a number or memory runs out, Terminated on
-    SIGTERM.
+    `check` is called on the main rank before each checkpoint and at the end, and raises if the run folder is no longer this training's own. Under a
+    world of several ranks the model ends sharded.
+
+    Raises OpenflanError if the loss is no longer a number or memory runs out; after SIGTERM Terminated and after Ctrl-C Interrupted, once the step under
+    way is done and its checkpoint is on the disk.
     """
     settings, size = recipe.training, recipe.training.batch_size
     if world.device.type == "cpu":
@@ -117,13 +114,11 @@ def train(
     plan: WindowPlan[Any] = plan_from(position.rows_per_window)
     counted = Counted(len(position.rows_per_window), Counter(dict(position.counts)))
     model.train()
-    if world.main:
-        _forget_after(run, position.step)
     progress = Progress(position.step, settings.steps, label=label if world.main else "")
     with ExitStack() as stack:
-        terminated = stack.enter_context(_terminable())
+        asked = stack.enter_context(stoppable("step"))
         saver = stack.enter_context(Saver())
-        metrics = stack.enter_context((run.metrics if world.main else Path(os.devnull)).open("a", encoding="utf-8"))
+        metrics = stack.enter_context(Metrics(run.metrics, position.step)) if world.main else None
         track = stack.enter_context(Track(run.folder / "tensorboard", position.step, wanted=world.main))
         batches = stack.enter_context(Loader(lambda step: engine.prepare(plan.rows(step * size, size)), position.step, settings.steps))
         arriving = iter(batches)
@@ -131,7 +126,7 @@ def train(
             began = time.monotonic()
             prepared = next(arriving)
             waited = time.monotonic() - began
-            outcome = engine.step(step, prepared, wish=bool(terminated))
+            outcome = engine.step(step, prepared, wish=bool(asked))
             if not math.isfinite(outcome.loss):
                 raise _diverged(f"step {step + 1}: the loss is {outcome.loss}", run, plan, step, size)
             if not math.isfinite(outcome.norm or 0.0):
@@ -140,16 +135,16 @@ def train(
             line = _line(recipe, step, prepared, outcome, time.monotonic() - began, waited)
             if watch and watch.due(step + 1, settings.steps):
                 line |= _watched(watch, engine, model, step + 1)
-            if world.main:
-                metrics.write(json.dumps(line) + "\n")
-                metrics.flush()
+            if metrics is not None:
+                metrics.write(line)
                 track.write(line)
             progress.show(step + 1, line)
-            # Ranks learn of each other's SIGTERM with the next step's sums; alone there is nobody to wait for.
-            stop = bool(outcome.wishes or (world.size == 1 and terminated))
+            # Ranks learn of each other's signals with the next step's sums; alone there is nobody to wait for.
+            stop = bool(outcome.wishes or (world.size == 1 and asked))
             best = _to_be_best(watch, run, step + 1, line, world)
             if (step + 1) % recipe.checkpoints.every == 0 or step + 1 == settings.steps or stop or best:
                 _refuse_broken(model, step + 1, run, plan, size, world)
+                world.told(bind(_settle, check, metrics))
                 # Before the copy is made, so that there is only one.
                 saver.wait()
                 taken = snapshot(model, engine.optimizer, world)
@@ -160,8 +155,9 @@ def train(
                 saver.wait()
                 # The main rank completes what all have written: a launcher that sees another one gone would end it too.
                 world.barrier()
-                raise Terminated(f"stopped by SIGTERM after step {step + 1}, with a checkpoint; run the same command again to go on")
+                raise asked.ended(f"after step {step + 1}, with a checkpoint")
     progress.close()
+    world.told(check)
     world.barrier()
     engine.release()
     model.eval()
@@ -179,10 +175,18 @@ def _line(recipe: AnyRecipe, step: int, prepared: Prepared, outcome: Outcome, se
         "target_tokens": prepared.target_tokens,
         "examples": prepared.examples,
         "fill": prepared.tokens / (prepared.rows * (recipe.packing.inputs + recipe.packing.targets)),
-        "tokens_per_second": prepared.tokens / seconds,
+        # A clock may stand still.
+        "tokens_per_second": prepared.tokens / seconds if seconds > 0 else 0.0,
         "seconds": seconds,
         "waiting_seconds": waited,
     }
+
+
+def _settle(check: Callable[[], None], metrics: Metrics | None) -> None:
+    """What the main rank does before a checkpoint."""
+    check()
+    if metrics is not None:
+        metrics.sync()
 
 
 def _watched(watch: Watch, engine: Engine, model: Any, step: int) -> dict[str, Any]:
@@ -221,21 +225,3 @@ def _diverged(what: str, run: Run, plan: WindowPlan[Any], step: int, size: int) 
         f"{what}; the checkpoints of {run.checkpoints} are intact. Its batch held {named}{more}. "
         "Lower `training.learning_rate`, or look at the data with `openflan mixture`"
     )
-
-
-def _forget_after(run: Run, step: int) -> None:
-    """Takes out metrics of steps that will be done again."""
-    lines = [line for line in read_jsonl(run.metrics) if line["step"] <= step]
-    with replacing(run.metrics) as temporary:
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-
-
-@contextmanager
-def _terminable() -> Iterator[list[int]]:
-    """A list that is empty until SIGTERM comes; the step under way is finished first."""
-    came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -17,6 +17,7 @@ from openflan.packing.measure import Measured, Tally
 from openflan.packing.plan import WindowPlan
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.run import Run
+from openflan.tasks.slices import files_closed
 from openflan.training.changes import changed_data, changed_keys
 from openflan.training.checkpoints import save_model
 from openflan.training.documents import Prepared, prepare_documents, texts_fingerprint
@@ -28,6 +29,7 @@ from openflan.training.prepare import tokenizer_hash
 from openflan.training.world import join_world
 
 
+@files_closed()
 def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_changes: bool = False, label: str = "pretrain") -> None:
     """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped, as `finetune` does, with the same options.
 
@@ -48,8 +50,20 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     packing = world.told(lambda: packing_for(model, recipe.model, strict, attending_on(world.device)))
     describe(model, tokenizer, recipe)
     first = prepared.plan()
-    with recorded(recipe, run, tokenizer, found, changes, lambda: ledger(recipe, prepared, first, shape_of_model(model)), world) as replanned:
-        train(recipe, run, model, tokenizer, prepared.plan, packing=packing, world=world, watch=_watch(recipe, prepared), label=label, replanned=replanned)
+    with recorded(recipe, run, tokenizer, found, changes, lambda: ledger(recipe, prepared, first, shape_of_model(model)), world) as begun:
+        train(
+            recipe,
+            run,
+            model,
+            tokenizer,
+            prepared.plan,
+            packing=packing,
+            world=world,
+            watch=_watch(recipe, prepared),
+            label=label,
+            replanned=begun.replanned,
+            check=begun.check,
+        )
         describe(model, tokenizer, recipe)
         save_model(run.model, model, tokenizer, world)
         world.barrier()

@@ -8,12 +8,15 @@ fail at, goes over a group of its own (`told`, `together`), so that all of them 
 
 from __future__ import annotations
 
+import gc
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -23,7 +26,8 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
 from openflan.errors import OpenflanError, SetupError
-from openflan.run import Run, training_alone
+from openflan.lock import Held
+from openflan.run import Run, check_alone, training_alone
 
 T = TypeVar("T")
 
@@ -77,11 +81,20 @@ class World:
         return found
 
     @contextmanager
-    def alone_in(self, run: Run) -> Iterator[None]:
-        """These processes train in the run folder and no others do; raises InputError on all of them where others are at work."""
-        with ExitStack() as held:
-            self.told(lambda: held.enter_context(training_alone(run)))
-            yield
+    def alone_in(self, run: Run) -> Iterator[Callable[[], None]]:
+        """These processes train in the run folder and no others do; raises InputError on all of them where others are at work.
+
+        Gives a check for the main rank, which raises SetupError once the folder or its lock is no longer theirs.
+        """
+        locks: list[Held] = []
+        with ExitStack() as stack:
+            self.told(lambda: locks.append(stack.enter_context(training_alone(run))))
+
+            def check() -> None:
+                for held in locks:
+                    check_alone(run, held)
+
+            yield check
 
     def together(self, do: Callable[[], T]) -> list[T]:
         """What `do` gives on each rank, once it is done on all; what it raises on one is raised on all."""
@@ -101,6 +114,9 @@ PATIENCE = timedelta(hours=1)
 _DAYS = timedelta(days=7)
 """The same where each works through its share by itself, and shares take as long as they take."""
 
+_LOOKS, _PAUSE = 20, 0.01
+"""How often, and after how many seconds each, `leave_world` looks whether the threads of groups have ended."""
+
 ALONE = World(0, 1, torch.device("cpu"))
 
 
@@ -119,7 +135,9 @@ def join_world() -> World:
         mesh = init_device_mesh(device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard"))
     else:
         mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
-    return World(dist.get_rank(), size, device, mesh, dist.new_group(timeout=PATIENCE, backend="gloo"))
+    world = World(dist.get_rank(), size, device, mesh, dist.new_group(timeout=PATIENCE, backend="gloo"))
+    _joined.append(world)
+    return world
 
 
 def join_apart() -> World:
@@ -148,10 +166,39 @@ def _meet(size: int, backend: str, patience: timedelta) -> torch.device:
     return device
 
 
+_joined: list[World] = []
+"""The worlds that `join_world` made, whose groups `leave_world` takes from them."""
+
+
 def leave_world() -> None:
-    """Ends the process group, if there is one."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    """Ends the process group, if there is one, and the threads of gloo that nothing holds; worlds that were joined have no groups from then on.
+
+    A group's threads end with the last reference to it, not with `destroy_process_group`: the mesh, the group `talk` and a sharded model keep them
+    going. One that gives up a tensor while Python is being torn down, which generating right before the end makes likely, aborts the process.
+    """
+    if not dist.is_initialized():
+        return
+    dist.destroy_process_group()
+    for world in _joined:
+        for name in ("mesh", "talk"):
+            object.__setattr__(world, name, None)
+    _joined.clear()
+    # Sharded modules and what shards them refer to each other.
+    gc.collect()
+    # Where a model is still held, by the traceback of an error for instance, its group's threads get the time to give up what they hold.
+    for _ in range(_LOOKS):
+        if not gloo_threads():
+            break
+        time.sleep(_PAUSE)
+
+
+def gloo_threads() -> int:
+    """Threads of gloo groups in this process; 0 also where the system does not tell (it is no Linux)."""
+    names = []
+    for path in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):  # it has just ended
+            names.append(path.read_text(encoding="utf-8"))
+    return sum(name.startswith("pt_gloo") for name in names)
 
 
 def shard(root: nn.Module, layers: Iterable[nn.Module], world: World, *, bf16: bool) -> None:

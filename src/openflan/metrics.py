@@ -1,0 +1,125 @@
+"""`metrics.jsonl` of a run: one line a logged step, appended while training goes on and made whole again where that is possible."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from openflan.errors import InputError
+from openflan.run import Lines, read_jsonl, replacing
+
+_NUMBERS = (
+    "learning_rate",
+    "gradient_norm",
+    "router_loss",
+    "validation_loss",
+    "tokens",
+    "target_tokens",
+    "examples",
+    "fill",
+    "tokens_per_second",
+    "seconds",
+    "waiting_seconds",
+)
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of `metrics.jsonl`, none if there is no such file. Each has `step` (int) and `loss` (float), other figures where they were logged.
+
+    Raises InputError for a line that is none, naming it.
+    """
+    lines = read_jsonl(path)
+    for number, line in enumerate(lines, start=1):
+        _check(line, f"{path}: line {number}")
+    return lines
+
+
+def _check(line: Mapping[str, Any], place: str) -> None:
+    step = line.get("step")
+    if not isinstance(step, int) or isinstance(step, bool) or step < 1:
+        raise InputError(f"{place}: `step` is {step!r:.80}, expected a whole number from 1; delete that line")
+    for name in ("loss", *(name for name in _NUMBERS if name in line)):
+        if not _is_number(line.get(name)):
+            raise InputError(f"{place}: `{name}` is {line.get(name)!r:.80}, expected a number; delete that line")
+    scores = line.get("scores", {})
+    if not isinstance(scores, dict) or not all(map(_is_number, scores.values())):
+        raise InputError(f"{place}: `scores` is {scores!r:.80}, expected numbers by name; delete that line")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class Metrics:
+    """The file while a run is being trained.
+
+    What is removed, cut or changed under the training is made whole again, as far as it can be, when `sync` is called; a warning names the steps of
+    which nothing is left.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Takes out the lines of steps after `step`, which will be done again, and warns of steps up to there that have no line.
+
+        Raises InputError for a line that is none, SetupError if the file cannot be written.
+        """
+        self._path = path
+        self._recent: dict[int, str] = {}
+        kept = {int(line["step"]): json.dumps(line) for line in read_metrics(path) if line["step"] <= step}
+        self._synced = step
+        self._rewrite(kept)
+        _warn_of_gaps(path, kept, step)
+
+    def __enter__(self) -> Metrics:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.__exit__()
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Appends the line of a step. Raises SetupError on a full disk."""
+        text = json.dumps(line)
+        self._recent[line["step"]] = text
+        self._lines.write(text)
+        self._size += len(text) + 1
+
+    def sync(self) -> None:
+        """Brings the lines to the disk, all of them: those that are gone from the file since the last call are written again."""
+        held = self._lines.written()
+        if len(held) == self._size and self._lines.in_place():
+            self._lines.sync()
+        else:
+            whole = {step: text for line in held.split(b"\n") if (step := _step(line)) and step <= self._synced for text in [line.decode()]}
+            self._lines.__exit__()
+            self._rewrite(whole | self._recent)
+            warnings.warn(f"{self._path}: was removed, cut or changed during training; written again", stacklevel=3)
+            _warn_of_gaps(self._path, whole.keys() | self._recent.keys(), max(self._recent, default=self._synced))
+        self._synced = max(self._recent, default=self._synced)
+        self._recent = {}
+
+    def _rewrite(self, lines: Mapping[int, str]) -> None:
+        data = "".join(f"{lines[step]}\n" for step in sorted(lines)).encode()
+        with replacing(self._path) as temporary:
+            temporary.write_bytes(data)
+        self._lines, self._size = Lines(self._path), len(data)
+
+
+def _step(line: bytes) -> int | None:
+    """The step of a line, None for one that is broken."""
+    try:
+        value = json.loads(line)
+        _check(value, "")
+    except (ValueError, AttributeError, RecursionError, InputError):
+        return None
+    return int(value["step"])
+
+
+def _warn_of_gaps(path: Path, known: Collection[int], last: int) -> None:
+    missing = [step for step in range(1, last + 1) if step not in known]
+    if missing:
+        spans = f"{missing[0]:,}" if len(missing) == 1 else f"{len(missing):,} steps from {missing[0]:,} to {missing[-1]:,}"
+        warnings.warn(
+            f"{path}: has no line of {'step ' if len(missing) == 1 else ''}{spans}, as lines were removed; the curve of the report lacks them", stacklevel=4
+        )

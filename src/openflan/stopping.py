@@ -1,0 +1,100 @@
+"""SIGTERM and Ctrl-C: what is under way is finished and kept, and then the program ends; a second Ctrl-C ends it at once.
+
+Exit codes are 75 after SIGTERM, the usual sign to queue the same command again, and 130 after Ctrl-C, as shells have it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from openflan.errors import OpenflanError
+
+_ONE_REQUEST = 2.0
+"""Seconds within which processes of `torchrun` count a second SIGINT as the first: a terminal sends one, and torchrun passes on its own."""
+
+
+class Terminated(OpenflanError):
+    """SIGTERM came: what was done is kept, and the same command goes on from it."""
+
+    exit_code = 75
+
+
+class Interrupted(Terminated):
+    """Ctrl-C came: what was done is kept, and the same command goes on from it."""
+
+    exit_code = 130
+
+
+class Request:
+    """Whether somebody asked this process to end: False until SIGTERM or Ctrl-C comes."""
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+
+    def __bool__(self) -> bool:
+        return self._signal is not None
+
+    def note(self, number: int) -> None:
+        """Keeps the first signal."""
+        if self._signal is None:
+            self._signal = number
+
+    def ended(self, where: str) -> Terminated:
+        """What to raise: `where` says after what, such as `after step 3, with a checkpoint`. SIGTERM is named where this process got no signal."""
+        kind, name = (Interrupted, "Ctrl-C") if self._signal == signal.SIGINT else (Terminated, "SIGTERM")
+        return kind(f"stopped by {name} {where}; run the same command again to go on")
+
+
+_active: list[Request] = []
+"""The request of the outermost `stoppable` block that is running; empty outside of one."""
+
+
+@contextmanager
+def stoppable(unit: str) -> Iterator[Request]:
+    """Within the block the first SIGTERM or Ctrl-C only notes the request, which the block looks at between two units of its work (`step`, `item`).
+
+    A second Ctrl-C raises KeyboardInterrupt. Within another `stoppable` block, whose unit is the larger one, nothing is ever requested of the inner
+    block; nor in a thread beside the main one, where Python allows no handlers.
+    """
+    request = Request()
+    if _active or threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    first = 0.0
+
+    def terminated(number: int, frame: FrameType | None) -> None:
+        request.note(number)
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        if request and not (_launched() and time.monotonic() - first < _ONE_REQUEST):
+            raise KeyboardInterrupt
+        if not request and os.environ.get("RANK", "0") == "0":
+            # Not print: the handler may run within another print.
+            os.write(2, f"\nstopping after the {unit} under way; Ctrl-C again ends at once\n".encode())
+        first = time.monotonic()
+        request.note(number)
+
+    handlers = {signal.SIGTERM: terminated, signal.SIGINT: interrupted}
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background, where Ctrl-C is meant for others.
+        del handlers[signal.SIGINT]
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    _active.append(request)
+    try:
+        yield request
+    finally:
+        _active.clear()
+        for number, former in before.items():
+            signal.signal(number, signal.SIG_DFL if former is None else former)
+
+
+def _launched() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
