@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
+from openflan.cli.streams import takes_unicode
 from openflan.templates.render import Rendered
 
 
 def print_json(value: Any) -> None:
-    """The one value on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+    """The one value on standard output; what the terminal or pipe cannot take is written as JSON's own escapes."""
+    typer.echo(json.dumps(value, ensure_ascii=not takes_unicode(), indent=1))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -65,9 +67,17 @@ def print_example(example: Rendered, title: str = "", more: Mapping[str, object]
     typer.echo()
 
 
-def next_command(text: str) -> None:
-    """The command to try next, on standard error so that pipes stay clean."""
-    typer.echo(f"\nnext: {text}", err=True)
+def next_command(*words: object, fill: str = "") -> None:
+    """The command to try next, `openflan` and these words, quoted so that it can be pasted into a shell.
+
+    `fill` names what stands for something that only the reader knows, such as TASK. On standard error, so that pipes stay clean.
+    """
+    typer.echo(f"\nnext{f' (put your own in place of {fill})' if fill else ''}: {command_line(*words)}", err=True)
+
+
+def command_line(*words: object) -> str:
+    """`openflan` and its arguments as a shell reads them."""
+    return shlex.join(["openflan", *map(str, words)])
 
 
 class Bar:

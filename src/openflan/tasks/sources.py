@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -118,10 +119,24 @@ def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
         return find_muffin_on_hub()
     if is_hub(data):
         return find_hub_p3(data, name) if is_hub_p3(data) else find_hub(data, name)
-    if not data.exists():
+    if not os.path.exists(data):
         raise InputError(f"{data}: no such file or folder (the data of submixture `{name}`)")
     if name == MUFFIN and data.is_dir() and (datasets := find_muffin(data)):
         return datasets
+    return _layout(data).find(data, name)
+
+
+def check_layout(name: str, data: Path | None) -> None:
+    """Raises InputError as `find_submixture` does for a path that is not there, or of no known layout; reads no rows, and asks no hub."""
+    if embedded_seed(name, data) is not None or data is None or is_hub(data):
+        return
+    if not os.path.exists(data):
+        raise InputError(f"{data}: no such file or folder (the data of submixture `{name}`)")
+    if name != MUFFIN:
+        _layout(data)
+
+
+def _layout(data: Path) -> Layout:
     layouts = [layout for layout in READERS if layout.matches(data)]
     if READY_MADE in layouts:
         layouts = [layout for layout in layouts if layout.name not in ("*.jsonl", "*.parquet")]
@@ -131,7 +146,7 @@ def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
         raise InputError(f"{data}: unknown layout; expected {', '.join(layout.name for layout in READERS)} (a file or a folder of one kind)")
     if len(layouts) > 1:
         raise InputError(f"{data}: holds {' and '.join(layout.name for layout in layouts)}; put each kind into a folder, and a submixture, of its own")
-    return layouts[0].find(data, name)
+    return layouts[0]
 
 
 def _same(task: Task) -> Task:
