@@ -36,7 +36,7 @@ class Section(BaseModel):
         if isinstance(value, bool):
             raise ValueError(f"expected a number, a text or a mapping; found `{str(value).lower()}` (so YAML reads yes, no, on and off)")
         if isinstance(value, int) and abs(value) > LARGEST:
-            raise ValueError(f"{value:.1e} is beyond {LARGEST:,}, the largest whole number that openflan counts with")
+            raise ValueError(f"a number of {len(str(abs(value)))} digits is beyond {LARGEST:,}, the largest whole number that openflan counts with")
         return value
 
 
