@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Not compiled: most of what the libraries hold is never imported, and what is gets compiled then.
+# Not compiled: most of what the libraries hold is never imported. What is, COMPILE imports once, even where
+# PYTHONDONTWRITEBYTECODE is set and every process would compile some 3,000 modules again.
+COMPILE := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python scripts/compile_imports.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 .PHONY: quickstart test lint format test-all clean
@@ -31,8 +33,10 @@ clean:
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[report]'
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(PIP) --editable '.[data,dev,report]'
+	$(COMPILE) pytest _pytest hypothesis xdist datasets
 	touch $@

@@ -285,10 +285,10 @@ def test_every_mistake_is_named_at_once(write: Write) -> None:
         ("# only a comment\n", "empty file"),
         ("- a\n- b\n", "not a mapping"),
         ("name: [a\n", "not valid YAML"),
-        ("name: a\n---\nname: b\n", "not valid YAML"),
+        ("name: a\n---\nname: b\n", ":3: a second YAML document begins here"),
         ("name: 2024-02-31\n", "not valid YAML"),
         ("name: !!python/name:os.system\n", "not valid YAML"),
-        ("model: &a {config: *a}\n", "an anchor that holds itself"),
+        ("model: &a {config: *a}\n", "the anchor `a` holds itself"),
     ],
 )
 def test_what_is_no_recipe_at_all_is_refused(write: Write, content: str, message: str) -> None:
@@ -300,7 +300,7 @@ def test_what_is_no_recipe_at_all_is_refused(write: Write, content: str, message
 
 def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
-    assert "latin.yaml: not UTF-8 (byte 9)" in refusal(tmp_path / "latin.yaml")
+    assert "latin.yaml:1: not UTF-8 (byte 9: 0xe9)" in refusal(tmp_path / "latin.yaml")
 
 
 def test_a_missing_recipe_is_refused_with_the_nearest_packaged_name(tmp_path: Path) -> None:

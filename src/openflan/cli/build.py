@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from openflan.cli.output import Bar, next_command, print_json
+from openflan.mixture.build import check_places
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.build import Shard, Summary, build
 from openflan.packing.losses import losses_line
@@ -38,6 +39,7 @@ def build_(
     Example: `openflan build recipes/mine.yaml --workers 8`
     """
     loaded = load_recipe(recipe, overrides or [])
+    check_places(loaded.mixture)
     part = Shard.parse(shard)
     folder = to or Run(Path("runs") / loaded.name).build
     quiet_libraries()
@@ -51,7 +53,7 @@ def build_(
         f"{folder}: {done.examples:,} examples in {done.rows:,} rows, {done.tokens:,} tokens, in {seconds:,.1f} s "
         f"({done.made} blocks made, {done.packed_anew} packed anew, {done.kept} kept)\ncontent {done.content}"
     )
-    next_command(f"openflan finetune {recipe}" + (f" --build {to}" if to else ""))
+    next_command("finetune", recipe, *(overrides or []), *(["--build", to] if to else []))
 
 
 def _build(recipe: Recipe, folder: Path, examples: int | None, workers: int, shard: Shard, repair: bool) -> Summary:

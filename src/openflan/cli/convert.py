@@ -53,4 +53,10 @@ def t5x(
     if words is not None:
         words.save_pretrained(to)
     typer.echo(f"{to}: {config['model_type']} with {config['num_layers']} + {config['num_decoder_layers']} layers of width {config['d_model']:,}")
-    next_command(f"openflan finetune RECIPE model.base={to}" + ("" if words is not None else " model.tokenizer=google/t5-v1_1-small"))
+    next_command(
+        "finetune",
+        "RECIPE",
+        f"model.base={to}",
+        *([] if words is not None else ["model.tokenizer=google/t5-v1_1-small"]),
+        fill="RECIPE",
+    )

@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openflan.errors import InputError
 from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.shares import ALONE, Processes
 from openflan.inference.http import HttpEngine, is_address
-from openflan.inference.huggingface import HuggingFaceEngine
+from openflan.models.folder import check_model_name
 from openflan.models.locate import Located, locate_model
 from openflan.recipe.paths import EMBEDDED
+
+if TYPE_CHECKING:
+    from openflan.inference.huggingface import HuggingFaceEngine
 
 SAMPLED = Decoding(temperature=0.7, top_k=40)
 """The paper's self-consistency: 40 samples at temperature 0.7 from the 40 likeliest tokens (Wang et al. 2022)."""
@@ -46,7 +50,9 @@ def locate(model: str, checkpoint: str | None, model_name: str | None) -> Locate
     if not is_address(model):
         if model_name is not None:
             raise InputError(f"`--model-name` names one of a server's models, and {model} is no address (http://...)")
-        return locate_model(model, checkpoint)
+        located = locate_model(model, checkpoint)
+        check_model_name(located.name)
+        return located
     if checkpoint is not None:
         raise InputError(f"--checkpoint chooses among the checkpoints of a run, and {model} is a server: name its model with `--model-name`")
     if not model_name:
@@ -62,6 +68,8 @@ def open_engine(
         if context is not None or dtype is not None:
             raise InputError("`--context` and `--dtype` are the server's own affair: set them where it is started")
         return HttpEngine(located.name, model_name or "", chat=chat, parallel=parallel, per_minute=per_minute)
+    from openflan.inference.huggingface import HuggingFaceEngine
+
     return HuggingFaceEngine.load(located.name, context=context, chat=chat, dtype=dtype)
 
 

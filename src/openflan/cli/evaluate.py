@@ -187,7 +187,7 @@ def _evaluate(
     _print_scores(scores, averaged=suite is not None)
     if compared is not None:
         print_comparison(compared)
-    next_command(f"openflan report {folder.folder}")
+    next_command("report", folder.folder)
     return scores
 
 

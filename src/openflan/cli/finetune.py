@@ -12,10 +12,15 @@ import typer
 
 from openflan.cli.output import next_command
 from openflan.errors import InputError
+from openflan.mixture.build import check_places
+from openflan.models.folder import check_model_name
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.load import load_recipe, packaged_recipes, recipe_from
 from openflan.recipe.schema import Recipe
 from openflan.run import Run, training_alone
+
+_INPUTS, _TARGETS = 1_024, 256
+"""Tokens of a sequence's inputs and targets where there is no recipe, for bases whose context has no limit."""
 
 
 def finetune(
@@ -42,6 +47,7 @@ def finetune(
     `torchrun --nproc-per-node 8 -m -- openflan finetune recipes/mine.yaml`
     """
     recipe = recipe_of(arguments or [], data, base, wordings)
+    check_places(recipe.mixture)
     folder = Run(run or Path("runs") / recipe.name)
     main = os.environ.get("RANK", "0") == "0"
     if restart and main:
@@ -59,7 +65,8 @@ def finetune(
     if not main:
         return
     typer.echo(f"model: {folder.model}")
-    next_command(f'openflan generate {folder.folder} "Your prompt"   or   openflan report {folder.folder}')
+    next_command("generate", folder.folder, "Is the sky green?")
+    next_command("report", folder.folder)
 
 
 def start_anew(run: Run) -> None:
@@ -93,12 +100,7 @@ def recipe_of(arguments: list[str], data: Path | None, base: str | None, wording
 
 def load_from_rows(data: Path, base: str, wordings: Path | None, overrides: list[str]) -> Recipe:
     """A recipe for a user's own rows: three quarters of the context for inputs, 100 steps of 8 rows."""
-    from openflan.models.load import context_length
-
-    quiet_libraries()
     name = re.sub(r"[^A-Za-z0-9_.\-]+", "-", data.stem).strip("-.") or "own-data"
-    context = context_length(base)
-    inputs, targets = (1_024, 256) if context is None else (min(1_024, context * 3 // 4), min(256, context // 4))
     submixture: dict[str, Any] = {"data": data.as_posix()}
     if wordings:
         submixture["wordings"] = str(wordings.resolve())
@@ -106,11 +108,21 @@ def load_from_rows(data: Path, base: str, wordings: Path | None, overrides: list
         "name": name,
         "model": {"base": str(Path(base).resolve()) if Path(base).exists() else base},
         "mixture": {"submixtures": {_submixture(data): submixture}},
-        "packing": {"inputs": inputs, "targets": targets},
+        "packing": {"inputs": _INPUTS, "targets": _TARGETS},
         "training": {"steps": 100, "batch_size": 8},
         "checkpoints": {"every": 50},
     }
-    return recipe_from(values, "the recipe made from --data and --base", overrides)
+    place = "the recipe made from --data and --base"
+    # Data, keys and base are looked at before the libraries are imported that know the base's context.
+    check_places(recipe_from(values, place, overrides).mixture)
+    check_model_name(base)
+    quiet_libraries()
+    from openflan.models.load import context_length
+
+    context = context_length(base)
+    if context is not None:
+        values["packing"] = {"inputs": min(_INPUTS, context * 3 // 4), "targets": min(_TARGETS, context // 4)}
+    return recipe_from(values, place, overrides)
 
 
 def _submixture(data: Path) -> str:

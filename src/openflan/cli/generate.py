@@ -11,6 +11,7 @@ import typer
 from openflan.cli.output import print_json
 from openflan.errors import InputError
 from openflan.inference.protocol import Completion, Request
+from openflan.models.folder import check_model_name
 from openflan.models.quiet import quiet_libraries
 
 
@@ -32,6 +33,7 @@ def generate(
         raise InputError("give either a prompt or --file, not both")
     prompts = _prompts(file) if file else [prompt] if prompt is not None else None
     located = locate_model(model, checkpoint)
+    check_model_name(located.name)
     quiet_libraries()
     from openflan.inference.huggingface import HuggingFaceEngine
 

@@ -28,8 +28,11 @@ LONGEST_NAME = 30
 _SPANS = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0))
 
 
-def print_ledger(recipe: str, name: str, steps: int, ledger: Mapping[str, Any], *, everything: bool) -> None:
-    """Prints the ledger of the recipe called `name`, which a user asked for as `recipe`; `everything` prints all tasks and categories."""
+def print_ledger(arguments: Sequence[str], name: str, steps: int, ledger: Mapping[str, Any], *, everything: bool) -> None:
+    """Prints the ledger of the recipe called `name`; `everything` prints all tasks and categories.
+
+    `arguments` are what a user asked for it with, the recipe and its overrides.
+    """
     tasks = sorted(ledger["tasks"], key=lambda row: -row["share"])
     typer.echo(f"{name}: {_number(len(tasks), 'task')}, {ledger['examples']:,} examples in {_number(steps, 'step')}\n")
     _table("submixtures", "submixture", ledger["submixtures"], everything=True)
@@ -47,7 +50,7 @@ def print_ledger(recipe: str, name: str, steps: int, ledger: Mapping[str, Any], 
     typer.echo()
     _capacities(ledger["capacities"], ledger["measured"]["examples"])
     print_estimates(ledger["estimates"], steps)
-    next_command(f"openflan finetune {recipe}")
+    next_command("finetune", *arguments)
 
 
 def hardware_of(device: str | None, tflops: float | None, devices: int, mfu: float) -> Hardware:

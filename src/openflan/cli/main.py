@@ -1,7 +1,7 @@
 """The command line: one verb a stage. It parses, calls and prints; there is no logic here.
 
 A failure ends with one line for people and an exit code: 1 failed, 2 bad input or usage, 75 stopped by SIGTERM and 130 by Ctrl-C, with what was
-done kept. `--debug` shows the traceback instead.
+done kept. `openflan --debug VERB ...` shows the traceback instead.
 """
 
 from __future__ import annotations
@@ -12,53 +12,21 @@ import warnings
 import typer
 
 from openflan import __version__
-from openflan.cli import (
-    build,
-    compare,
-    convert,
-    evaluate,
-    finetune,
-    generate,
-    mixture,
-    overlap,
-    pretrain,
-    quickstart,
-    report,
-    run,
-    score,
-    study,
-    tasks,
-    wordings,
-)
-from openflan.errors import OpenflanError
+from openflan.cli.streams import discard_output, tolerant_streams
+from openflan.cli.verbs import MARKUP, LateGroup
+from openflan.errors import explained
 
 _INTERRUPTED = 130
 
 app = typer.Typer(
     name="openflan",
+    cls=LateGroup,
     help="Instruction finetuning after Chung et al. 2022: tasks, wordings, mixture, packing, finetuning, held-out evaluation, report.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
 )
-app.command("quickstart")(quickstart.quickstart)
-app.add_typer(tasks.app, name="tasks")
-app.add_typer(wordings.app, name="wordings")
-app.command("mixture")(mixture.mixture)
-app.command("overlap")(overlap.overlap)
-app.command("build")(build.build_)
-app.command("pretrain")(pretrain.pretrain)
-app.command("finetune")(finetune.finetune)
-app.command("run")(run.run)
-app.command("evaluate")(evaluate.evaluate)
-app.command("score")(score.score)
-app.command("compare")(compare.compare)
-app.command("show")(evaluate.show)
-app.command("generate")(generate.generate)
-app.command("study")(study.study)
-app.command("report")(report.report)
-app.add_typer(convert.app, name="convert")
 
 
 def _version(wanted: bool) -> None:
@@ -79,14 +47,26 @@ def main() -> None:
     """The `openflan` command."""
     warnings.showwarning = lambda message, *rest, **more: print(f"openflan: {message}", file=sys.stderr)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    tolerant_streams()
     try:
-        app()
-    except OpenflanError as error:
-        if "--debug" in sys.argv:
-            raise
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        try:
+            app(prog_name="openflan")
+        finally:
+            # What cannot be written is said below, instead of by the interpreter after its end.
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:  # typer makes this of KeyboardInterrupt
             print("stopped; run the same command again to go on", file=sys.stderr)
         raise
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough.
+        discard_output()
+        sys.exit(1)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        failure = explained(error)
+        print(failure, file=sys.stderr)
+        discard_output()
+        sys.exit(failure.exit_code)

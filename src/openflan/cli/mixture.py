@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -13,7 +14,7 @@ from openflan.cli.mixture_offline import offline
 from openflan.cli.output import print_counts, print_json
 from openflan.cli.packed_rows import show_examples, show_rows
 from openflan.errors import InputError, OpenflanError
-from openflan.mixture.build import build_stream, one_pass, open_tasks
+from openflan.mixture.build import build_stream, check_places, one_pass, open_tasks
 from openflan.mixture.export import check_path, export
 from openflan.mixture.offline import without_data
 from openflan.mixture.stream import Stream
@@ -63,10 +64,11 @@ def mixture(
     hardware = hardware_of(device, device_tflops, devices, mfu)
     loaded = load_recipe(recipe, overrides or [])
     if to is None and show is None and without_data(loaded.mixture):
-        offline(recipe, loaded, as_json)
+        offline([recipe, *(overrides or [])], loaded, as_json)
         return
+    check_places(loaded.mixture)
     if to is None and show is None:
-        _ledger(recipe, loaded, measure, hardware, everything=everything, as_json=as_json)
+        _ledger([recipe, *(overrides or [])], loaded, measure, hardware, everything=everything, as_json=as_json)
         return
     tasks = open_tasks(loaded.mixture)
     stream, encoder = (build_stream(loaded.mixture, tasks, loaded.seed), None) if no_pruning else _as_in_training(loaded, tasks, exact=show is not None)
@@ -131,7 +133,7 @@ def _export(stream: Stream, recipe: Recipe, path: Path, count: int, *, pruned: b
     print_counts("formats", done.formats)
 
 
-def _ledger(name: str, recipe: Recipe, measure: int, hardware: Hardware, *, everything: bool, as_json: bool) -> None:
+def _ledger(arguments: Sequence[str], recipe: Recipe, measure: int, hardware: Hardware, *, everything: bool, as_json: bool) -> None:
     quiet_libraries()
     from openflan.training.finetune import survey
 
@@ -139,4 +141,4 @@ def _ledger(name: str, recipe: Recipe, measure: int, hardware: Hardware, *, ever
     if as_json:
         print_json(ledger)
     else:
-        print_ledger(name, recipe.name, recipe.training.steps, ledger, everything=everything)
+        print_ledger(arguments, recipe.name, recipe.training.steps, ledger, everything=everything)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -19,8 +19,8 @@ _NAMED = 5
 """Missing tasks that are named one by one; the rest are counted."""
 
 
-def offline(name: str, recipe: Recipe, as_json: bool) -> None:
-    """Prints the offline ledger of a recipe; `name` is what the user called it."""
+def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
+    """Prints the offline ledger of a recipe; `arguments` are what a user asked for it with, its name and overrides."""
     found = offline_ledger(recipe.mixture, open_here(recipe.mixture))
     rates = recipe.mixture.rates if isinstance(recipe.mixture.rates, str) else recipe.mixture.relative_rates()
     if as_json:
@@ -42,8 +42,8 @@ def offline(name: str, recipe: Recipe, as_json: bool) -> None:
     print_left_out({"task": left.task, "reason": left.reason} for left in found.left_out)
     for one in found.missing:
         _print_missing(one)
-    wanted = " ".join(f"mixture.submixtures.{one}.data=PATH" for one in without_data(recipe.mixture))
-    next_command(f"openflan finetune {name} {wanted}")
+    wanted = [f"mixture.submixtures.{one}.data=PATH" for one in without_data(recipe.mixture)]
+    next_command("finetune", *arguments, *wanted, fill="PATH")
 
 
 def open_here(mixture: Mixture) -> dict[str, dict[str, Task]]:

@@ -3,37 +3,67 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
+from openflan.cli.streams import takes_unicode
 from openflan.templates.render import Rendered
+
+_TEXT = 16
+"""Characters of a line of text in a narrow table."""
+
+_BETWEEN = 2
+"""Blanks between two columns."""
 
 
 def print_json(value: Any) -> None:
-    """The one value on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+    """The one value on standard output; what the terminal or pipe cannot take is written as JSON's own escapes."""
+    typer.echo(json.dumps(value, ensure_ascii=not takes_unicode(), indent=1))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table as wide as the terminal; numbers to the right."""
+    """A table as wide as the terminal; numbers to the right, and never shortened.
+
+    Columns of numbers that find no room are left out from the right, and a line says which.
+    """
     from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for number, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[number], int | float) or row[number] in (None, "") for row in rows)
-        table.add_column(escape(column), justify="right" if numeric else "left")
-    for row in rows:
-        table.add_row(*(escape(cell(value)) for value in row))
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, 120))
+    numeric = [bool(rows) and all(isinstance(row[at], int | float) or row[at] in (None, "") for row in rows) for at in range(len(columns))]
+    widths = [max([len(column), *(len(cell(row[at])) for row in rows)]) for at, column in enumerate(columns)]
+    shown = _fitting(widths, numeric, console.width)
+    table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for at in shown:
+        if numeric[at]:
+            table.add_column(escape(columns[at]), justify="right", no_wrap=True, min_width=widths[at])
+        else:
+            table.add_column(escape(columns[at]), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell(row[at])) for at in shown))
     console.print(table)
+    if len(shown) < len(columns):
+        left_out = ", ".join(column for at, column in enumerate(columns) if at not in shown)
+        typer.echo(f"no room for the columns {left_out}: a wider terminal or --json shows them\n")
+
+
+def _fitting(widths: Sequence[int], numeric: Sequence[bool], room: int) -> list[int]:
+    """The columns that fit: numbers whole, texts folded at `_TEXT` characters; what does not fit is left out from the right, numbers alone."""
+    shown = list(range(len(widths)))
+    while sum((widths[at] if numeric[at] else min(widths[at], _TEXT)) + _BETWEEN for at in shown) > room:
+        last = next((at for at in reversed(shown) if numeric[at]), None)
+        if last is None:
+            break
+        shown.remove(last)
+    return shown
 
 
 def cell(value: Any) -> str:
@@ -65,9 +95,17 @@ def print_example(example: Rendered, title: str = "", more: Mapping[str, object]
     typer.echo()
 
 
-def next_command(text: str) -> None:
-    """The command to try next, on standard error so that pipes stay clean."""
-    typer.echo(f"\nnext: {text}", err=True)
+def next_command(*words: object, fill: str = "") -> None:
+    """The command to try next, `openflan` and these words, quoted so that it can be pasted into a shell.
+
+    `fill` names what stands for something that only the reader knows, such as TASK. On standard error, so that pipes stay clean.
+    """
+    typer.echo(f"\nnext{f' (put your own in place of {fill})' if fill else ''}: {command_line(*words)}", err=True)
+
+
+def command_line(*words: object) -> str:
+    """`openflan` and its arguments as a shell reads them."""
+    return shlex.join(["openflan", *map(str, words)])
 
 
 class Bar:

@@ -80,7 +80,7 @@ def pretrain(
         leave_world()
     if main:
         typer.echo(f"model: {folder.model}")
-        next_command(f"openflan finetune RECIPE model.base={folder.model}")
+        next_command("finetune", "RECIPE", f"model.base={folder.model}", fill="RECIPE")
 
 
 def _print(name: str, ledger: Mapping[str, Any], steps: int) -> None:

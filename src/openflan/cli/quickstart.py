@@ -53,7 +53,7 @@ def quickstart(
     typer.echo(f"report: {report}")
     if figure:
         typer.echo(f"figure: {figure}")
-    next_command(f'openflan generate {run} "What is the sport of Ann?"   or   openflan tasks list --submixture microflan')
+    next_command("generate", run, "What is the sport of Ann?")
 
 
 def _figure(summary: Mapping[str, Any], path: Path) -> Path | None:

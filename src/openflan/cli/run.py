@@ -52,4 +52,4 @@ def run(
         leave_world()
     if main:
         typer.echo(f"model: {model}")
-        next_command(f'openflan generate {model.parent} "Your prompt"')
+        next_command("generate", model.parent, "Is the sky green?")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from openflan.cli.ledger import hardware_of, span
-from openflan.cli.output import next_command, print_json, print_table
+from openflan.cli.output import command_line, next_command, print_json, print_table
 from openflan.errors import InputError
 from openflan.models.estimate import DEVICES, MFU, Hardware
 from openflan.models.quiet import quiet_libraries
@@ -60,6 +58,11 @@ def study(
     quiet_libraries()
     from openflan.studies.run import Options, run_study
 
+    again = _again(
+        overrides or [],
+        {"--out": out, "--runs": runs, "--seeds": seeds, "--cells": cells, "--data": data, "--limit": limit},
+        {"--coarse": coarse, "--dev": dev},
+    )
     options = Options(
         overrides=tuple(overrides or ()),
         seeds=None if seeds is None else _numbers(seeds),
@@ -68,7 +71,7 @@ def study(
         chosen=tuple(part for part in (cells or "").split(",") if part),
         data=data,
         limit=limit,
-        command="openflan " + shlex.join(sys.argv[1:]),
+        command=command_line("study", study, *again),
         runs=runs,
     )
     if plan:
@@ -82,7 +85,7 @@ def study(
             print_json({"study": loaded.name, "cells": [line.as_json() for line in lines]})
         else:
             _print_plan(f"{loaded.name}: {loaded.question}", lines, hardware, options.workers)
-            next_command(f"openflan study {study}")
+            next_command("study", study, *again)
         return
     folder = out or Path("runs") / "studies" / loaded.name
     results = run_study(path, loaded, folder, options, lambda text: typer.echo(text, err=True))
@@ -92,7 +95,9 @@ def study(
     rows = [[one["says"], one["group"], one["difference"], _ends(one["ci95_seeds"]), _ends(one["ci95_items"]), one["verdict"]] for one in results["directions"]]
     print_table("directions", ["direction", "group", "difference", "95 % over seeds", "over items", ""], rows)
     typer.echo(f"results: {folder / 'README.md'}")
-    next_command(f"openflan report {runs or folder / 'cells'}/CELL   or   openflan study {study} --out {folder}")
+    first = next((path for path in sorted((runs or folder / "cells").glob("*")) if (path / "recipe.yaml").is_file()), None)
+    if first is not None:
+        next_command("report", first)
 
 
 def _print_plan(title: str, cells: Sequence[Planned], hardware: Hardware, workers: int) -> None:
@@ -121,6 +126,12 @@ def _print_plan(title: str, cells: Sequence[Planned], hardware: Hardware, worker
     if unknown := len([line for line in cells if line.seconds is None]):
         typer.echo(f"without {unknown} cells whose model is not here")
     typer.echo("estimates for full rows and training alone; evaluation comes on top. time and GB: of a cell on all devices, and on each of them")
+
+
+def _again(overrides: Sequence[str], values: Mapping[str, object], flags: Mapping[str, bool]) -> list[str]:
+    """The arguments, behind the study's name, that ask for the same results; how many cells run at a time and what is printed does not matter."""
+    given = [word for name, value in values.items() if value is not None for word in (name, str(value))]
+    return [*overrides, *given, *(name for name, wanted in flags.items() if wanted)]
 
 
 def _numbers(text: str) -> tuple[int, ...]:

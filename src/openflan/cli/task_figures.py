@@ -47,7 +47,7 @@ def figures(
     for note in notes:
         typer.echo(note)
     typer.echo("\n".join(f"written: {path}" for path in written))
-    next_command("openflan tasks list --counts")
+    next_command("tasks", "list", "--counts")
 
 
 def _lines(recipe: str | None, overrides: Sequence[str]) -> tuple[list[collection.TaskLine], list[str]]:

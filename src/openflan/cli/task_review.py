@@ -42,7 +42,7 @@ def review(
     with replacing(out) as partial:
         partial.write_text(written, encoding="utf-8", newline="\n")
     typer.echo(f"{out}: {sum(len(one.examples) for one in reviewed):,} examples of {len(reviewed):,} tasks")
-    next_command(f"openflan tasks show TASK --data {data}")
+    next_command("tasks", "show", "TASK", "--data", data, fill="TASK")
 
 
 def _introduction(tasks: int, data: Path, number: int, seed: int) -> str:

@@ -95,7 +95,7 @@ def list_(
     else:
         print_lines(title, COLUMNS, [row.cells for row in chosen])
     if chosen:
-        next_command("openflan tasks show TASK --style few-shot")
+        next_command("tasks", "show", "TASK", "--style", "few-shot", *(["--data", data] if data else []), fill="TASK")
 
 
 @app.command("show")

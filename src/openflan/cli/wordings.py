@@ -36,12 +36,15 @@ def list_(
     if task is None:
         typer.echo(f"{len(found)} sets, {sum(len(one.wordings) for _, one in found):,} wordings")
         print_table("", ["tasks", "choice", "wordings", "source"], [[" ".join(one.tasks), choice, len(one.wordings), one.source] for choice, one in found])
-        next_command("openflan wordings list --task TASK")
+        next_command("wordings", "list", "--task", "TASK", fill="TASK")
         return
     for choice, one in found:
         typer.echo(f"{choice}: {len(one.wordings)} wordings of {task} in {one.source}")
         print_table("", ["id", "kind", "line"], [[wording.id, kind(wording), wording.source.rpartition(":")[2]] for wording in one.wordings])
-    next_command(f"openflan tasks show {task} --data FOLDER" if imported_wordings() else IMPORT)
+    if imported_wordings():
+        next_command("tasks", "show", task, "--data", "FOLDER", fill="FOLDER")
+    else:
+        next_command(*IMPORT.split()[1:], fill="DIR")
 
 
 @app.command("check")
@@ -60,7 +63,7 @@ def check(
     rows = [[" ".join(one.tasks), wording.id, kind(wording), " ".join(sorted(wording.fields))] for one in found for wording in one.wordings]
     typer.echo(f"{path}: {len(rows)} wordings, all well formed")
     print_table("", ["tasks", "id", "kind", "fields"], rows)
-    next_command(f"openflan tasks show TASK --wordings {path if path.is_file() else 'FILE'} --data FOLDER")
+    next_command("tasks", "show", "TASK", "--wordings", path if path.is_file() else "FILE", "--data", "FOLDER", fill="the words in capitals")
 
 
 @app.command("import")
@@ -83,7 +86,7 @@ def import_(
         rows = [[one.place.removeprefix(f"{flan}/"), one.entry, one.reason] for one in done.skipped[:_LISTED]]
         rest = f", the first {_LISTED} of them (--json lists all)" if len(done.skipped) > _LISTED else ""
         print_table(f"{len(done.skipped)} left out{rest}", ["where", "what", "why"], rows)
-    next_command("openflan wordings list --task cot/gsm8k" if to is None else f"openflan wordings check {to}")
+    next_command("wordings", *(["list", "--task", "cot/gsm8k"] if to is None else ["check", to]))
 
 
 def _described(choice: Named | str, found: WordingSet) -> dict[str, Any]:

@@ -11,22 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from openflan.errors import InputError, SetupError
-from openflan.evaluation.local_files import text_of
 from openflan.json_files import read_json_file
+from openflan.yaml_files import read_yaml
 
 EXEMPLARS = "exemplars.json"
 TASK_FILE = "gsm8k-cot.yaml"
 IN_PACKAGE = Path("tasks") / "gsm8k" / TASK_FILE
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """Task files may name functions (`!function`); no value of ours needs them, and none is run."""
-
-
-_PlainLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 def gsm8k_exemplars(folder: Path) -> list[tuple[str, str]]:
@@ -53,10 +44,11 @@ def _installed() -> list[Path]:
 
 
 def _samples(path: Path) -> Any:
+    # Task files may name functions (`!function`); no value that is used here needs them, and none is run.
+    document = read_yaml(path, any_tag=True, repeated_keys=True)
     try:
-        document = yaml.load(text_of(path), Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
         return document["fewshot_config"]["samples"]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise InputError(f"{path} has no samples under `fewshot_config:` ({type(error).__name__}): expected lm-eval's {TASK_FILE}") from error
 
 

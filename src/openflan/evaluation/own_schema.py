@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from openflan.errors import InputError, did_you_mean
-from openflan.evaluation.local_files import text_of
 from openflan.templates.pattern import Pattern
+from openflan.yaml_files import read_yaml
 
 _ENGLISH_LABELS = ("Answer:", "The answer:", "The correct answer:", "Correct answer:", "The final answer:", "Final answer:")
 _LONGEST_LABEL = 40
@@ -109,10 +108,7 @@ def read_own(path: Path) -> OwnBenchmark:
     """Raises InputError naming the file and the key for anything that is not as `OwnBenchmark` says."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; `--benchmark` takes a name, or a YAML file that describes a benchmark")
-    try:
-        values = yaml.safe_load(text_of(path))
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `data:`, `prompt:` and `target:`")
     try:

@@ -18,7 +18,7 @@ from openflan.recipe.presets import PARTS, SOURCES
 from openflan.recipe.schema import BENCHMARKS, Mixture, Styles
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.shuffled import ShuffledAnswers
-from openflan.tasks.sources import EMBEDDED, open_usable
+from openflan.tasks.sources import EMBEDDED, check_layout, open_usable
 from openflan.tasks.task import Task
 from openflan.templates.choice import choose_wordings
 from openflan.templates.render import Renderer, Room
@@ -164,6 +164,16 @@ def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]
 def one_pass(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
     """Examples of a pass: the rows of every task, none counting more than its cap. Rates divide them otherwise than by size; the number is the same."""
     return sum(task.weight for task in _capped(mixture, tasks).values())
+
+
+def check_places(mixture: Mixture) -> None:
+    """Looks where the rows are to come from, without reading them: what is said here is said before any library of models is imported.
+
+    Raises InputError for missing data, a path that is not there, or a file or folder of no known layout.
+    """
+    _check_data(mixture)
+    for name, submixture in mixture.submixtures.items():
+        check_layout(name, submixture.data)
 
 
 def _check_data(mixture: Mixture) -> None:

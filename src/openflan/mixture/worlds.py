@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from openflan.recipe.paths import EMBEDDED
 from openflan.recipe.schema import Mixture
 from openflan.tasks.microflan.names import SHIPPED, WORLD, named, world_place
 from openflan.tasks.sources import embedded_seed
+from openflan.yaml_files import read_yaml
 
 
 def worlds_of(mixture: Mixture) -> set[int]:
@@ -55,7 +54,7 @@ def _recipe_of(model: Path) -> Mapping[str, Any]:
     """The recipe that a model was trained by, where its run folder is still around it."""
     for path in [folder / "recipe.yaml" for folder in (model, *model.resolve().parents[:2])] if model.is_dir() else ():
         if path.is_file():
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            values = read_yaml(path)
             return values if isinstance(values, dict) else {}
     return {}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Container
 from importlib.resources import files
@@ -167,6 +168,14 @@ def read_json(path: Path) -> dict[str, object]:
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a {type(value).__name__}, expected a JSON object")
     return value
+
+
+def check_model_name(name: str) -> None:
+    """Raises InputError for a name that is neither a folder nor of the form of a hub id; no library of models is imported."""
+    if name.startswith(EMBEDDED) or os.path.isdir(name) or (_HUB_ID.fullmatch(name) and not os.path.isfile(name)):
+        return
+    found = "a file" if os.path.isfile(name) else "no such folder"
+    raise InputError(f"{name}: {found}; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
 
 
 def _fetched(name: str) -> Path:

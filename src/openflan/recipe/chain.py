@@ -18,9 +18,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from openflan.errors import InputError, did_you_mean
 from openflan.recipe.load import load_pretrain_recipe, load_recipe
-from openflan.recipe.packaged import file_or_packaged, packaged, read_yaml
+from openflan.recipe.packaged import file_or_packaged, packaged
 from openflan.recipe.paths import resolve_paths
 from openflan.recipe.pretraining import AnyRecipe
+from openflan.yaml_files import read_yaml
 
 Verb: TypeAlias = Literal["pretrain", "finetune"]
 VERBS: tuple[Verb, ...] = get_args(Verb)

@@ -22,6 +22,7 @@ from openflan.recipe.packaged import file_or_packaged, packaged
 from openflan.recipe.paths import resolve_paths
 from openflan.recipe.pretraining import AnyRecipe, PretrainRecipe
 from openflan.recipe.schema import Recipe
+from openflan.yaml_files import read_document, yaml_value
 
 KeyPath: TypeAlias = tuple[str, ...]
 R = TypeVar("R", Recipe, PretrainRecipe)
@@ -123,22 +124,11 @@ def _read(path: Path, seen: tuple[Path, ...], fitting: Mapping[str, Path]) -> _D
     path = path.resolve()
     if path in seen:
         raise InputError(f"{path}: `extends:` goes in a circle: {' -> '.join(step.name for step in (*seen, path))}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 (byte {error.start})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     places: dict[KeyPath, str] = {}
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-        if node is not None:
-            _note_places(node, (), path, places)
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply, or an anchor that holds itself") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: impossible dates
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    document = read_document(path)
+    values = document.value if document else None
+    if document is not None:
+        _note_places(document.node, (), path, places)
     if not isinstance(values, dict):
         raise InputError(f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `model:`, `mixture:` and `training:`")
     draft = _Draft(values, places)
@@ -158,8 +148,6 @@ def _note_places(node: yaml.Node, path: KeyPath, file: Path, places: dict[KeyPat
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*path, str(key.value))
-            if inner in places:  # YAML itself would silently keep the last
-                raise InputError(f"{file}:{key.start_mark.line + 1}: `{'.'.join(inner)}` stands twice; keep one")
             places[inner] = f"{file}:{key.start_mark.line + 1}"
             _note_places(value, inner, file, places)
 
@@ -171,9 +159,9 @@ def _apply(draft: _Draft, override: str) -> None:
     if key == "extends":
         raise InputError(f"`{override}`: only a recipe file can extend another; name that recipe on the command line, or write a file with `extends:`")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        raise InputError(f"`{override}`: the value is not valid YAML; put it in quotes") from None
+        value = yaml_value(text)
+    except ValueError as error:
+        raise InputError(f"`{override}`: the value is not valid YAML ({str(error).removeprefix('not valid YAML: ')}); put it in quotes") from None
     path = tuple(key.split("."))
     tree: dict[str, Any] = {path[-1]: value}
     for name in reversed(path[:-1]):

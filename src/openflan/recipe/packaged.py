@@ -1,13 +1,11 @@
-"""Files that come with openflan, by name (recipes, chains, studies), and YAML files read with errors for people."""
+"""Files that come with openflan, by name (recipes, chains, studies)."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from openflan.errors import InputError, did_you_mean
 
@@ -21,19 +19,9 @@ def packaged(folder: str = "", prefix: str = "") -> dict[str, Path]:
 def file_or_packaged(name: str, known: Mapping[str, Path], kind: str, folder: Path | None = None) -> Path:
     """A file, relative to `folder` if given, or the packaged one of that name; raises InputError if there is neither. `kind` is said in the message."""
     path = (folder or Path()) / name
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path.is_file, False for a path that is too long
         return path
     if name not in known:
         hint = did_you_mean(name, known) or f" (packaged: {', '.join(known) or 'none'})"
         raise InputError(f"{name}: no such file, nor a packaged {kind}{hint}")
     return known[name]
-
-
-def read_yaml(path: Path) -> Any:
-    """Raises InputError for a file that cannot be read, or is not YAML."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None

@@ -20,6 +20,10 @@ BENCHMARKS: tuple[BenchmarkName, ...] = get_args(BenchmarkName)
 """Benchmarks that tasks can be made from."""
 
 
+LARGEST = 2**53
+"""Whole numbers up to here are exact as doubles, which the arithmetic of rates needs."""
+
+
 class Section(BaseModel):
     """A part of a recipe: immutable, without unknown keys."""
 
@@ -27,10 +31,12 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_truth_values(cls, value: Any) -> Any:
+    def _plain_numbers(cls, value: Any) -> Any:
         # YAML reads yes and no as truth values, which would pass as the numbers 1 and 0.
         if isinstance(value, bool):
             raise ValueError(f"expected a number, a text or a mapping; found `{str(value).lower()}` (so YAML reads yes, no, on and off)")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ValueError(f"a number of {len(str(abs(value)))} digits is beyond {LARGEST:,}, the largest whole number that openflan counts with")
         return value
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from openflan.errors import InputError, did_you_mean
-from openflan.recipe.packaged import file_or_packaged, packaged, read_yaml
+from openflan.recipe.packaged import file_or_packaged, packaged
 from openflan.studies.schema import Ask, Study
 from openflan.tasks.microflan.names import named, world_benchmark
+from openflan.yaml_files import read_yaml
 
 
 def packaged_studies() -> dict[str, Path]:

@@ -160,6 +160,21 @@ def _below(data: Path, name: str) -> Path:
 def _find_there(name: str, data: Path) -> dict[str, Opener]:
     if name == MUFFIN and data.is_dir() and (datasets := find_muffin(data)):
         return datasets
+    return _layout(data).find(data, name)
+
+
+def check_layout(name: str, data: Path | None) -> None:
+    """Raises InputError as `find_submixture` does for a path that is not there, or of no known layout; reads no rows, and asks no hub."""
+    if embedded_seed(name, data) is not None or data is None or is_hub(data):
+        return
+    if not is_there(data):
+        raise InputError(f"{data}: no such file or folder (the data of submixture `{name}`)")
+    if name != MUFFIN:
+        with reading(data):
+            _layout(_below(data, name))
+
+
+def _layout(data: Path) -> Layout:
     layouts = layouts_of(data)
     if not layouts and data.name.endswith(".gz"):
         raise InputError(f"{data}: packed, so its rows cannot be reached by number; unpack it with `gunzip {data}`")
@@ -169,7 +184,7 @@ def _find_there(name: str, data: Path) -> dict[str, Opener]:
         raise InputError(f"{data}: unknown layout; expected {', '.join(layout.name for layout in READERS)} (a file or a folder of one kind)")
     if len(layouts) > 1:
         raise InputError(f"{data}: holds {' and '.join(layout.name for layout in layouts)}; put each kind into a folder, and a submixture, of its own")
-    return layouts[0].find(data, name)
+    return layouts[0]
 
 
 def _same(task: Task) -> Task:

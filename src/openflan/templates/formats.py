@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-import yaml
+from pathlib import Path
 
 from openflan.randomness import Draws
+from openflan.yaml_files import read_yaml
 
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ROMAN = tuple(tens + ones for tens in ("", "X", "XX") for ones in ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"))[: len(_UPPER)]
@@ -82,7 +82,7 @@ class Formats:
 @cache
 def packaged_formats() -> Formats:
     """The formats of `formats.yaml`, which comes with openflan."""
-    document = yaml.safe_load((files("openflan.templates") / "formats.yaml").read_text(encoding="utf-8"))
+    document = read_yaml(Path(str(files("openflan.templates") / "formats.yaml")))
     frames, options = document["frames"], document["options"]
     return Formats(
         labels=tuple((before, after) for before, after in frames["labels"]),

@@ -17,6 +17,7 @@ An unknown key or field is refused at load with its file and line.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -30,6 +31,7 @@ import yaml
 from openflan.errors import InputError, did_you_mean
 from openflan.templates.formats import Frame
 from openflan.templates.pattern import Pattern as Pattern
+from openflan.yaml_files import Document, read_documents
 
 Shots: TypeAlias = Literal["any", "zero", "few", "inside"]
 
@@ -106,21 +108,12 @@ def load_wordings(path: Path) -> list[WordingSet]:
     Raises InputError with file and line for unknown or repeated keys, duplicate ids, empty lists, and wordings that name a field which their set does
     not declare.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such wordings file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as a wordings file ({error.strerror})") from None
-    try:
-        documents = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such wordings file")
+    documents = read_documents(path)
     if not documents:
         raise InputError(f"{path}: empty; expected `tasks:`, `fields:` and `wordings:`")
-    return [_read_set(node, path) for node in documents]
+    return [_read_set(document, path) for document in documents]
 
 
 @cache
@@ -160,9 +153,9 @@ def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) 
     return WordingSet((task,), frozenset().union(*(wording.fields for wording in chosen)), tuple(chosen), source)
 
 
-def _read_set(node: yaml.Node, path: Path) -> WordingSet:
+def _read_set(read: Document, path: Path) -> WordingSet:
+    node, document = read.node, read.value
     place = f"{path}:{node.start_mark.line + 1}"
-    document = _construct(node, place)
     if not isinstance(document, dict) or not isinstance(node, yaml.MappingNode):
         raise InputError(f"{place}: expected a mapping with `tasks:`, `fields:` and `wordings:`")
     for key in document:
@@ -173,9 +166,8 @@ def _read_set(node: yaml.Node, path: Path) -> WordingSet:
     if not isinstance(items, yaml.SequenceNode) or not items.value:
         raise InputError(f"{place}: `wordings:` must list at least one wording")
     wordings: list[Wording] = []
-    for item in items.value:
-        item_place = f"{path}:{item.start_mark.line + 1}"
-        wording = _read_wording(_construct(item, item_place), frozenset(fields), item_place)
+    for item, value in zip(items.value, document["wordings"], strict=True):
+        wording = _read_wording(value, frozenset(fields), f"{path}:{item.start_mark.line + 1}")
         if any(wording.id == other.id for other in wordings):
             raise InputError(f"{wording.source}: wording `{wording.id}` stands twice")
         wordings.append(wording)
@@ -245,17 +237,6 @@ def _frame(value: Any, place: str) -> Frame | None:
         case {"labels": [str(before), str(after)], "between": str(between), "separator": str(separator)} if len(value) == 3:
             return Frame((before, after), between, separator)
     raise InputError(f"{place}: `frame:` needs `labels` (two texts, before inputs and before targets), `between` and `separator`, each a text")
-
-
-def _construct(node: yaml.Node, place: str) -> Any:
-    keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
-    repeated = next((key for key in keys if keys.count(key) > 1), None)
-    if repeated is not None:  # YAML itself would silently keep the last
-        raise InputError(f"{place}: `{repeated}:` stands twice; keep one")
-    try:
-        return yaml.SafeLoader("").construct_document(node)
-    except (yaml.YAMLError, ValueError) as error:  # foreign tags, keys that are lists; ValueError: impossible dates
-        raise InputError(f"{place}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _strings(value: Any, place: str, key: str) -> list[str]:

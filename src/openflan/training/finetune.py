@@ -64,10 +64,11 @@ def finetune(
     Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is being trained.
     """
     world = join_world()
+    # Before the run folder is looked at: data that cannot be read is what has to be mended first.
+    opened = open_mixture(recipe.mixture)
     changes = changed_keys(recipe, run, allow_changes)
     if world.main:
         warn_of_other_worlds(recipe.model.base, worlds_of(recipe.mixture))
-    opened = open_mixture(recipe.mixture)
     if world.main and opened.told:
         warnings.warn(opened.told, stacklevel=2)
     tasks = opened.tasks

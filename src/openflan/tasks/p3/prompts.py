@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from openflan.errors import InputError
+from openflan.yaml_files import read_yaml
 
 TAGS = ("!Template", "!TemplateMetadata")
 SEPARATOR = "|||"
@@ -34,29 +33,12 @@ class Prompt:
     place: str
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML of plain values, in which promptsource's tags mean nothing."""
-
-
-def _as_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    return loader.construct_mapping(node, deep=True)
-
-
-for _tag in TAGS:
-    _Loader.add_constructor(_tag, _as_mapping)
-
-
 def read_prompts(path: Path) -> list[Prompt]:
     """The templates of a file, in its order.
 
     Raises InputError naming file and line for what is not YAML, not UTF-8 or has foreign tags, and naming the template that lacks its name or text.
     """
-    try:
-        document = yaml.load(path.read_bytes().decode("utf-8-sig"), Loader=_Loader)  # noqa: S506 (a subclass of the safe loader)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start}); save it as UTF-8") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not the YAML of promptsource: {' '.join(str(error).split())[:300]}") from None
+    document = read_yaml(path, tags=TAGS, repeated_keys=True)
     templates = document.get("templates") if isinstance(document, dict) else None
     if not isinstance(templates, dict) or not templates:
         raise InputError(f"{path}: expected `templates:`, a mapping of ids to templates")

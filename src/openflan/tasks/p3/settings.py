@@ -16,10 +16,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-import yaml
-
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks.task import Row
+from openflan.yaml_files import read_yaml
 
 FILE = "openflan.yaml"
 
@@ -40,10 +39,7 @@ def settings_of(folder: Path) -> Settings:
     path = folder / FILE
     if not path.is_file():
         return Settings()
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    document = read_yaml(path)
     known = [field.name for field in fields(Settings)]
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected a mapping with any of {', '.join(known)}")
