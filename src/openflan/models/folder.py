@@ -7,13 +7,13 @@ within a second.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
-from openflan.errors import InputError, SetupError, did_you_mean
+from openflan.errors import InputError, did_you_mean
+from openflan.models.hub import fetched
+from openflan.models.json_file import json_object
 from openflan.packing.marks import Layout
 from openflan.recipe.paths import EMBEDDED
 
@@ -23,7 +23,6 @@ Separator: TypeAlias = Literal["eos", "none"]
 Attention: TypeAlias = Literal["causal", "prefix"]
 """What a causal model's inputs see: what stands before them, or one another (prefix-LM)."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 _TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json", "vocab.txt")
 _HASHED_BYTES = 1 << 20
 
@@ -36,7 +35,7 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     """
     folder = boxed(str(name)) or Path(name)
     if not folder.exists():
-        folder = _fetched(str(name))
+        folder = fetched(str(name))
     missing = []
     if not (folder / "config.json").is_file():
         missing.append("config.json")
@@ -121,24 +120,4 @@ def attention_of(folder: Path) -> Attention:
 
 def read_json(path: Path) -> dict[str, object]:
     """The object in a JSON file, empty if there is no such file; InputError if it holds something else."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is not JSON ({error}): fetch or export the checkpoint again") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} holds a {type(value).__name__}, expected a JSON object")
-    return value
-
-
-def _fetched(name: str) -> Path:
-    if not _HUB_ID.fullmatch(name):
-        raise InputError(f"{name}: no such folder; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"]))
-    except Exception as error:  # the hub client raises a dozen unrelated types: offline, no such repository, gated, bad proxy
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise SetupError(f"{name}: no such folder, and it could not be fetched from the hub ({reason[0]}); offline, give a local folder") from error
+    return json_object(path)
