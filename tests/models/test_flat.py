@@ -18,7 +18,8 @@ from openflan.errors import InputError
 from openflan.models import causal, staged, t5
 from openflan.models.attention import attend, kept_area
 from openflan.models.causal import Documents, ordinary_attention
-from openflan.models.packed import Packing, check_packing, packed_model, packing_of, prepare_batch, token_losses
+from openflan.models.packed import Packing, packed_model, prepare_batch, token_losses
+from openflan.models.packing_check import check_packing, packing_of
 from openflan.models.staged import Attending, stage
 from openflan.models.t5 import PackedT5, relative_bucket
 from openflan.packing.encode import Encoded

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from transformers import BartConfig, BartForConditionalGeneration, LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
 
 from openflan.errors import InputError
-from openflan.models.packed import check_packing, token_losses
+from openflan.models.packed import token_losses
+from openflan.models.packing_check import check_packing
 from openflan.packing.batch import CausalBatch, PackedBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
 from openflan.packing.encode import Encoded
 
