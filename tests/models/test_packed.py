@@ -325,5 +325,5 @@ def test_a_model_that_takes_no_dense_mask_is_refused() -> None:
         def forward(self, **inputs: Any) -> None:
             raise ValueError("too many values to unpack")
 
-    with pytest.raises(InputError, match="a model of type llama cannot be packed: too many values"):
+    with pytest.raises(InputError, match="a model of type llama cannot be packed: no small copy of it"):
         check_packing(Odd())

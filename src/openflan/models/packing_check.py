@@ -3,7 +3,7 @@
 Two things are asked of a layout. Each token's loss is the one that transformers' own forward gives the document alone, within 1e-5; and a document's
 losses do not move by a bit when another document changes (1e-6 for mixtures of experts, whose matrix products have other sizes then). Both are asked of
 a small random copy of the architecture first (`probe`), with documents longer than its windows, gradients included; then of the real weights, shortly,
-where rounding over many layers allows 1e-3 of the first and nothing more of the second.
+where rounding over many layers allows 1e-4 of the first and nothing more of the second.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from openflan.packing.encode import Encoded
 TOLERANCE = 1e-5
 """What rounding may change in a token's loss, times the larger of 1 and the loss, on a probe of few layers."""
 
-_OF_WEIGHTS = 1e-3
+_OF_WEIGHTS = 1e-4
 _OF_EXPERTS = 1e-6
 _OF_GRADIENTS = 1e-4
 _LENGTHS = ((24, 20), (18, 17), (3, 2))
@@ -161,6 +161,7 @@ class _Try:
                         f"{float(others[number][worst])!r} when another document changes"
                     )
 
+    @torch.enable_grad()
     def gradients(self, kind: str, documents: list[Encoded]) -> None:
         """Raises InputError where the gradient of documents in one row is not the sum of theirs alone."""
         # In one row, and each alone in the same layout, whose losses `losses` has compared with transformers' own.

@@ -40,9 +40,17 @@ def probe_of(model: Any, *, windows: bool = True) -> Any:
     config = copy.deepcopy(model.config)
     for part in parts_of(config):
         _shrink(part, windows=windows)
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    tied = head is None or head.weight is embeddings.weight
+    if config.is_encoder_decoder:
+        # In T5's kind the setting ties the encoder's and decoder's embeddings too; a head of its own is given afterwards, as when weights are read.
+        config.tie_word_embeddings = True
     with torch.random.fork_rng():
         torch.manual_seed(0)
         probe = type(model)(config)
+    if not tied and probe.get_output_embeddings().weight is probe.get_input_embeddings().weight:
+        probe.get_output_embeddings().weight = nn.Parameter(torch.empty_like(probe.get_input_embeddings().weight))
+    probe.config.tie_word_embeddings = tied
     implementation = model.config._attn_implementation
     probe.set_attn_implementation(implementation if implementation in ("eager", "sdpa") else ordinary_implementation(model))
     _spread(probe)
