@@ -19,6 +19,7 @@ FOUNDATION = {"errors", "randomness"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "randomness": set(),
+    "chat_template": {"errors"},
     "lock": {"errors"},
     # A run folder has a lock.
     "run": {"errors", "lock"},
@@ -28,12 +29,12 @@ ALLOWED: dict[str, set[str]] = {
     # The mixture is exported to files, hence the run's way of writing them whole.
     "mixture": FOUNDATION | {"recipe", "tasks", "templates", "run"},
     # A build is written to files, hence the run's way of writing them whole.
-    "packing": FOUNDATION | {"tasks", "templates", "run", "lock"},
+    "packing": FOUNDATION | {"tasks", "templates", "run", "lock", "chat_template"},
     "objectives": FOUNDATION | {"packing"},
     "models": FOUNDATION | {"recipe", "packing", "run"},
     "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run"},
     # Samples are drawn, hence the foundation's randomness.
-    "inference": FOUNDATION | {"models"},
+    "inference": FOUNDATION | {"models", "chat_template"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
     "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run", "lock"},
     # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none of their business.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openflan.chat_template import apply_chat_template
 from openflan.errors import InputError, did_you_mean
 from openflan.inference.limits import Way, batch_tokens_of, context_of, end_of_sequence, evaluating, way_of, within_window
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
@@ -173,7 +174,7 @@ class HuggingFaceEngine:
     def ids(self, prompt: str) -> list[int]:
         """The ids the model is given: T5's inputs and the paper's causal inputs end in the end of sequence, exactly once."""
         if self.chat:
-            message = self.tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False)
+            message = apply_chat_template(self.tokenizer, [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False)
             return list(self.tokenizer(message, add_special_tokens=False, verbose=False)["input_ids"])
         ids = self.encode(prompt)
         if (self.seq2seq or self.separator == "eos") and (not ids or ids[-1] not in self.eos):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
 from openflan.errors import InputError, did_you_mean
-from openflan.models.hub import fetched
+from openflan.models.hub import fetched, is_there
 from openflan.models.json_file import json_object
 from openflan.packing.marks import Layout
 from openflan.recipe.paths import EMBEDDED
@@ -34,7 +34,7 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     is no such folder; SetupError if the hub cannot be reached.
     """
     folder = boxed(str(name)) or Path(name)
-    if not folder.exists():
+    if not is_there(folder):
         folder = fetched(str(name))
     missing = []
     if not (folder / "config.json").is_file():

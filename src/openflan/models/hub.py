@@ -25,6 +25,14 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 _FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
+def is_there(path: Path) -> bool:
+    """Whether a path exists; False for one that no file system takes (too long, NUL, no permission to look)."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def fetched(name: str) -> Path:
     """The local copy of a hub repository, fetched if need be.
 
