@@ -26,7 +26,7 @@ ORDINARY = {
     "slices": "{% if messages[0].role == 'system' %}{% set rest = messages[1:] %}[{{ messages[0].content }}]{% else %}{% set rest = messages %}{% endif %}"
     "{% for m in rest if m.content %}{{ m.content.split(' ')[-1].strip('?') }}|{% else %}none{% endfor %}",
     "mappings": "{% for key, value in messages[0].items() %}{{ key }}={{ value }};{% endfor %}{{ messages | tojson }}{{ messages | length * 2 + 1 }}",
-    "undefined": "{% for tool in tools %}{{ tool }}{% endfor %}{% if tools is defined and tools %}t{% endif %}{{ '%s and %s' % ('a', 'b') }}{{ 2 ** 3 }}",
+    "undefined": "{% for tool in nothing %}{{ tool }}{% endfor %}{% if tools is defined and tools %}t{% endif %}{{ '%s and %s' % ('a', 'b') }}{{ 2 ** 3 }}",
     "loop controls": "{% for m in messages %}{% if loop.first %}{% continue %}{% endif %}{{ m.content.replace('1', 'one') }}{% break %}{% endfor %}",
     "a refusal": "{% if messages[0].role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}{{ messages | map(attribute='role') | join(', ') }}",
 }
@@ -73,7 +73,9 @@ def test_the_text_is_that_of_transformers(name: str, prompt: bool) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(turns=st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"]), "content": st.text(max_size=30)}), min_size=1, max_size=5))
+@given(
+    turns=st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"]), "content": st.text(max_size=30)}), min_size=1, max_size=5)
+)
 def test_the_text_is_that_of_transformers_whatever_the_turns(turns: list[dict[str, str]]) -> None:
     for name in ("ChatML", "namespace", "macro", "loop variables"):
         made = tokenizer(ORDINARY[name])
@@ -91,7 +93,10 @@ def test_a_template_without_an_end_is_refused_in_one_line(name: str) -> None:
 
 
 def test_the_assistants_part_is_still_marked() -> None:
-    made = tokenizer("{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %} {% endfor %}")
+    made = tokenizer(
+        "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}"
+        "{% else %}{{ m.content }}{% endif %} {% endfor %}"
+    )
     how = {"tokenize": True, "return_dict": True, "return_assistant_tokens_mask": True}
     expected = made.apply_chat_template(TURNS, **how)
     found = apply_chat_template(made, TURNS, **how)

@@ -96,7 +96,8 @@ def _compiler(theirs: Callable[[str], Any]) -> Callable[[str], Any]:
         if text not in _COMPILED:
             if len(_COMPILED) >= _MOST_KEPT:
                 _COMPILED.clear()
-            _COMPILED[text] = _with_limits(theirs(text).environment, text)
+            # Its environment is the same for all texts; compiling this one would compute its constant expressions without limits.
+            _COMPILED[text] = _with_limits(theirs("").environment, text)
         return _COMPILED[text]
 
     compiled.__wrapped__ = theirs  # type: ignore[attr-defined]
@@ -111,16 +112,16 @@ def _with_limits(environment: Any, text: str) -> Any:
     class Charged(NodeTransformer):
         """Loops count, `~` is joined within limits, and what is compared is measured first."""
 
-        def visit_For(self, node: Any) -> Any:  # noqa: N802
+        def visit_For(self, node: Any) -> Any:
             self.generic_visit(node)
             node.iter = nodes.Filter(node.iter, _COUNTED, [], [], None, None, lineno=node.lineno)
             return node
 
-        def visit_Concat(self, node: Any) -> Any:  # noqa: N802
+        def visit_Concat(self, node: Any) -> Any:
             self.generic_visit(node)
             return nodes.Filter(nodes.List(node.nodes, lineno=node.lineno), _JOINED, [], [], None, None, lineno=node.lineno)
 
-        def visit_Compare(self, node: Any) -> Any:  # noqa: N802
+        def visit_Compare(self, node: Any) -> Any:
             self.generic_visit(node)
             node.expr = nodes.Filter(node.expr, _MEASURED, [], [], None, None, lineno=node.lineno)
             return node
@@ -246,7 +247,8 @@ def _checked(value: Any) -> Any:
     if isinstance(value, str):
         total = len(value)
     elif isinstance(value, list | tuple | dict):
-        total, waiting = 0, [value]
+        total = 0
+        waiting: list[Any] = [value]
         while waiting and total <= LENGTH:
             part = waiting.pop()
             total += 1

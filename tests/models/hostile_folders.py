@@ -69,7 +69,9 @@ def make_folder(folder: Path) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "model.safetensors").unlink()
-    weights = {name: value.contiguous().clone() for name, value in model.state_dict().items() if value is not model.get_input_embeddings().weight or "embed" in name}
+    weights = {
+        name: value.contiguous().clone() for name, value in model.state_dict().items() if value is not model.get_input_embeddings().weight or "embed" in name
+    }
     save_file(weights, folder / FILES[-1], metadata={"format": "pt"})
     index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(weights, FILES[-1])}
     (folder / FILES[-2]).write_text(json.dumps(index))
@@ -107,7 +109,9 @@ def mutate(folder: Path, draw: random.Random) -> str:
             del part[key]
             how = f"without {key!r}"
         elif how == "add" and isinstance(part, dict):
-            name = draw.choice(("auto_map", "attn_implementation", "quantization_config", "rope_parameters", "layer_types", "chat_template", "dtype", "tokenizer_class"))
+            name = draw.choice(
+                ("auto_map", "attn_implementation", "quantization_config", "rope_parameters", "layer_types", "chat_template", "dtype", "tokenizer_class")
+            )
             part[name] = draw.choice(ODD)
             how = f"{name} {part[name]!r}"
         else:

@@ -32,8 +32,7 @@ CARRYING: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "GraniteMoeHybrid": (
         hf.GraniteMoeHybridForCausalLM,
         hf.GraniteMoeHybridConfig,
-        _MAMBA
-        | {"layer_types": ["mamba", "attention"] * 2, "num_local_experts": 2, "num_experts_per_tok": 1, "shared_intermediate_size": 16},
+        _MAMBA | {"layer_types": ["mamba", "attention"] * 2, "num_local_experts": 2, "num_experts_per_tok": 1, "shared_intermediate_size": 16},
     ),
     "Falcon-H1": (hf.FalconH1ForCausalLM, hf.FalconH1Config, _MAMBA | {"mamba_d_ssm": 64, "head_dim": 8}),
     "Bamba": (hf.BambaForCausalLM, hf.BambaConfig, _MAMBA | {"attn_layer_indices": [1, 3]}),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from openflan.cli.ledger import hardware_of, refuse_hardware, print_ledger
+from openflan.cli.ledger import hardware_of, print_ledger, refuse_hardware
 from openflan.cli.mixture_offline import offline
 from openflan.cli.output import print_counts, print_json
 from openflan.cli.packed_rows import show_examples, show_rows

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from openflan.cli.finetune import start_anew
-from openflan.cli.ledger import hardware_of, refuse_hardware, print_estimates
+from openflan.cli.ledger import hardware_of, print_estimates, refuse_hardware
 from openflan.cli.output import next_command, print_json
 from openflan.models.estimate import DEVICES, MFU
 from openflan.models.quiet import quiet_libraries

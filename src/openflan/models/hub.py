@@ -6,7 +6,6 @@ without it only what was fetched before is used.
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from pathlib import Path
@@ -54,7 +53,7 @@ def fetched(name: str) -> Path:
 def _unreachable(endpoint: str) -> str | None:
     """Why no connection to the hub, or to the proxy on the way to it, can be opened; None where it can."""
     address = urlsplit(endpoint)
-    proxy = getproxies().get(address.scheme) or os.environ.get("all_proxy") or os.environ.get("ALL_PROXY")
+    proxy = getproxies().get(address.scheme) or getproxies().get("all")
     if proxy and not proxy_bypass(address.hostname or ""):
         address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     try:

@@ -251,12 +251,14 @@ def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
     size = model.get_input_embeddings().weight.shape[0]
     positions = getattr(model.config, "max_position_embeddings", None)
     most = min(64, positions) // 2 if isinstance(positions, int) else 64
-    return [Encoded(*(random.integers(0, size, size=min(length, most), dtype=np.int32) for length in pair)) for pair in lengths]
+    drawn = ([random.integers(0, size, size=min(length, most), dtype=np.int32) for length in pair] for pair in lengths)
+    return [Encoded(inputs, targets) for inputs, targets in drawn]
 
 
 def _changed(model: Any, document: Encoded) -> Encoded:
     size = model.get_input_embeddings().weight.shape[0]
-    return Encoded(*((ids + 1 + np.arange(len(ids), dtype=np.int32) % 5) % size for ids in (document.input_ids, document.target_ids)))
+    inputs, targets = ((ids + 1 + np.arange(len(ids), dtype=np.int32) % 5) % size for ids in (document.input_ids, document.target_ids))
+    return Encoded(inputs, targets)
 
 
 def _tensor(ids: Any, model: Any) -> Tensor:

@@ -141,7 +141,8 @@ def _refuse_encoders(config: Any, folder: Path) -> None:
     silent = config.is_encoder_decoder or config.model_type in _CAUSAL_ALWAYS
     if not silent and getattr(type(config), "is_decoder", None) is False and not config.is_decoder:
         raise InputError(
-            f"{folder}: a model of type {config.model_type} is an encoder, which reads text and writes none; use an encoder-decoder such as T5, or a causal model"
+            f"{folder}: a model of type {config.model_type} is an encoder, which reads text and writes none; "
+            "use an encoder-decoder such as T5, or a causal model"
         )
 
 

@@ -34,7 +34,9 @@ def check_counts(config: Mapping[str, Any], where: str, tensors: int | None = No
             has = f"; its weights have {tensors:,} tensors" if tensors is not None and value > tensors else f", expected at most {MOST_LAYERS:,}"
             raise InputError(f"{where}: `{key}` is {value:,}{has}; correct it, or fetch or export the model again")
         if value > _MOST_SIZE or (_COUNTS.fullmatch(key) and "id" not in key.split("_") and value > 10**8):
-            raise InputError(f"{where}: `{key}` is {plain(ValueError(f'{float(value):.3g}'))}, which no model has; correct it, or fetch or export the model again")
+            raise InputError(
+                f"{where}: `{key}` is {plain(ValueError(f'{float(value):.3g}'))}, which no model has; correct it, or fetch or export the model again"
+            )
 
 
 def stored_sizes(files: list[Path]) -> dict[str, tuple[int, ...]]:
