@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "json_files": {"errors"},
     # Budgets of texts by others; it raises errors of its own, as what they mean depends on the text.
     "jinja": set(),
+    "chat_template": {"errors"},
     "lock": {"errors"},
     # A run folder has a lock.
     "run": {"errors", "lock", "json_files"},
@@ -34,12 +35,12 @@ ALLOWED: dict[str, set[str]] = {
     # The mixture is exported to files, hence the run's way of writing them whole.
     "mixture": FOUNDATION | {"recipe", "tasks", "templates", "run"},
     # A build is written to files, hence the run's way of writing them whole.
-    "packing": FOUNDATION | {"tasks", "templates", "run", "lock", "stopping"},
+    "packing": FOUNDATION | {"tasks", "templates", "run", "lock", "stopping", "chat_template"},
     "objectives": FOUNDATION | {"packing"},
     "models": FOUNDATION | {"recipe", "packing", "run"},
     "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run", "lock", "metrics", "stopping"},
     # Samples are drawn, hence the foundation's randomness. A prompt becomes ids by the same rule as what is trained on.
-    "inference": FOUNDATION | {"models", "packing.text_ids"},
+    "inference": FOUNDATION | {"models", "packing.text_ids", "chat_template"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
     "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run", "lock", "stopping"},
     # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none of their business.

@@ -18,7 +18,8 @@ from openflan.errors import InputError
 from openflan.models import causal, staged, t5
 from openflan.models.attention import attend, kept_area
 from openflan.models.causal import Documents, ordinary_attention
-from openflan.models.packed import Packing, check_packing, packed_model, packing_of, prepare_batch, token_losses
+from openflan.models.packed import Packing, packed_model, prepare_batch, token_losses
+from openflan.models.packing_check import check_packing, packing_of
 from openflan.models.staged import Attending, stage
 from openflan.models.t5 import PackedT5, relative_bucket
 from openflan.packing.encode import Encoded
@@ -80,11 +81,12 @@ def _untied(kind: Any, config: Any) -> Any:
     return model
 
 
-def _t5gemma() -> Any:
+def _t5gemma(kinds: tuple[str, str] = ("full_attention", "full_attention")) -> Any:
     side = {name: value for name, value in CAUSAL.items() if name != "max_position_embeddings"} | {
         "head_dim": 8,
         "query_pre_attn_scalar": 8,
         "sliding_window": 64,
+        "layer_types": list(kinds),
     }
     sides = {"encoder": hf.T5GemmaModuleConfig(**side), "decoder": hf.T5GemmaModuleConfig(**side, is_decoder=True, cross_attention_hidden_size=32)}
     ends = {"pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": 2, "decoder_start_token_id": 2}
@@ -197,6 +199,14 @@ def test_single_examples_equal_alone(name: str) -> None:
 def test_families_without_a_flat_forward_are_exact_with_masks(name: str) -> None:
     assert packing_of(_model(name)) == "dense"
     _compare(_model(name), SOME, "dense")
+
+
+def test_an_encoder_decoder_with_windows_is_padded_as_dense_masks_do_not_keep_them() -> None:
+    model = _t5gemma(("sliding_attention", "full_attention"))
+    assert packing_of(model) == "none"
+    with pytest.raises(InputError, match="a model of type t5gemma cannot be packed: a dense mask does not keep its attention windows"):
+        check_packing(model)
+    _compare(model, SOME, "none")
 
 
 _lengths = st.lists(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 20)), min_size=1, max_size=4), min_size=1, max_size=3)

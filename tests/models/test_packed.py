@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from transformers import BartConfig, BartForConditionalGeneration, LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
 
 from openflan.errors import InputError
-from openflan.models.packed import check_packing, token_losses
+from openflan.models.packed import token_losses
+from openflan.models.packing_check import check_packing
 from openflan.packing.batch import CausalBatch, PackedBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
 from openflan.packing.encode import Encoded
 
@@ -324,5 +325,5 @@ def test_a_model_that_takes_no_dense_mask_is_refused() -> None:
         def forward(self, **inputs: Any) -> None:
             raise ValueError("too many values to unpack")
 
-    with pytest.raises(InputError, match="a model of type llama cannot be packed: too many values"):
+    with pytest.raises(InputError, match="a model of type llama cannot be packed: no small copy of it"):
         check_packing(Odd())

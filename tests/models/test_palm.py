@@ -10,7 +10,8 @@ import transformers as hf
 
 from openflan.errors import InputError
 from openflan.models.load import empty_model, load_model, load_pretrained, save_pretrained
-from openflan.models.packed import packing_of, prepare_batch, token_losses
+from openflan.models.packed import prepare_batch, token_losses
+from openflan.models.packing_check import packing_of
 from openflan.models.palm import is_palm_shaped
 from openflan.packing.encode import Encoded
 from openflan.recipe.load import load_recipe

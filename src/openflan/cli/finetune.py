@@ -13,7 +13,7 @@ import typer
 from openflan.cli.output import next_command
 from openflan.errors import InputError
 from openflan.mixture.build import check_places
-from openflan.models.folder import check_model_name
+from openflan.models.folder import check_model_name, model_folder
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.load import load_recipe, packaged_recipes, recipe_from
 from openflan.recipe.schema import Recipe
@@ -53,6 +53,9 @@ def finetune(
     if restart and main:
         # The other processes of torchrun look at the folder only once they have met this one.
         start_anew(folder)
+    if main and recipe.model.base is not None:
+        # Before the libraries are imported, which takes seconds: a wrong path or no network is said at once.
+        model_folder(recipe.model.base, tokenizer=False)
     quiet_libraries()
     from openflan.held_out import evaluator
     from openflan.training.finetune import finetune as train

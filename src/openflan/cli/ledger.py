@@ -13,7 +13,7 @@ from openflan.cli.mixture_offline import print_left_out
 from openflan.cli.output import next_command, print_counts, print_table
 from openflan.errors import InputError
 from openflan.mixture.left_out import rows_by_reason
-from openflan.models.estimate import Device, Hardware, device_named
+from openflan.models.estimate import MFU, Device, Hardware, device_named
 from openflan.packing.capacity import REACH
 
 CATEGORIES = 20
@@ -51,6 +51,17 @@ def print_ledger(arguments: Sequence[str], name: str, steps: int, ledger: Mappin
     _capacities(ledger["capacities"], ledger["measured"]["examples"])
     print_estimates(ledger["estimates"], steps)
     next_command("finetune", *arguments)
+
+
+def refuse_hardware(device: str | None, tflops: float | None, devices: int, mfu: float, where: str) -> None:
+    """Raises InputError for options of an estimate where none is made; `where` says with what they go, such as `with --plan`."""
+    given = {"--device": device, "--device-tflops": tflops, "--devices": None if devices == 1 else devices, "--mfu": None if mfu == MFU else mfu}
+    name = next((name for name, value in given.items() if value is not None), None)
+    if name is not None:
+        raise InputError(
+            f"{name} is for the estimate of time and memory, which is made {where}; leave it out. Models run on the GPU if there is one "
+            "(CUDA_VISIBLE_DEVICES= hides it)"
+        )
 
 
 def hardware_of(device: str | None, tflops: float | None, devices: int, mfu: float) -> Hardware:

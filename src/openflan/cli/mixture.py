@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from openflan.cli.ledger import hardware_of, print_ledger
+from openflan.cli.ledger import hardware_of, print_ledger, refuse_hardware
 from openflan.cli.mixture_offline import offline
 from openflan.cli.output import print_counts, print_json
 from openflan.cli.packed_rows import show_examples, show_rows
@@ -62,8 +62,11 @@ def mixture(
     if examples_only and show is None:
         raise InputError("--examples-only says what --show prints; add --show N")
     hardware = hardware_of(device, device_tflops, devices, mfu)
+    if to is not None or show is not None:
+        refuse_hardware(device, device_tflops, devices, mfu, "without --export and --show")
     loaded = load_recipe(recipe, overrides or [])
     if to is None and show is None and without_data(loaded.mixture):
+        refuse_hardware(device, device_tflops, devices, mfu, "where the recipe's data are there (mixture.data)")
         offline([recipe, *(overrides or [])], loaded, as_json)
         return
     check_places(loaded.mixture)

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from openflan.cli.finetune import start_anew
-from openflan.cli.ledger import hardware_of, print_estimates
+from openflan.cli.ledger import hardware_of, print_estimates, refuse_hardware
 from openflan.cli.output import next_command, print_json
 from openflan.models.estimate import DEVICES, MFU
 from openflan.models.quiet import quiet_libraries
@@ -59,6 +59,8 @@ def pretrain(
     `torchrun --nproc-per-node 8 -m -- openflan pretrain recipes/mine.yaml`
     """
     hardware = hardware_of(device, device_tflops, devices, mfu)
+    if not plan:
+        refuse_hardware(device, device_tflops, devices, mfu, "with --plan")
     loaded = load_pretrain_recipe(recipe, overrides or [])
     quiet_libraries()
     if plan:

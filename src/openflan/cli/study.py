@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from openflan.cli.ledger import hardware_of, span
+from openflan.cli.ledger import hardware_of, refuse_hardware, span
 from openflan.cli.output import command_line, next_command, print_json, print_table
 from openflan.errors import InputError
 from openflan.models.estimate import DEVICES, MFU, Hardware
@@ -55,6 +55,8 @@ def study(
 
     path = study_path(study)
     loaded = on_dev(load_study(path)) if dev else load_study(path)
+    if not plan:
+        refuse_hardware(device, device_tflops, devices, mfu, "with --plan")
     quiet_libraries()
     from openflan.studies.run import Options, run_study
 

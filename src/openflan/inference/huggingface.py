@@ -81,14 +81,15 @@ class HuggingFaceEngine:
         Raises InputError if the folder is no complete checkpoint, its weights do not belong to its configuration, it has no end of sequence or no
         chat template where one is asked for, or `context` exceeds the learned positions of a model; one without learned positions warns.
         """
+        if dtype is not None and dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}{did_you_mean(dtype, DTYPES) or ', expected ' + ' or '.join(DTYPES)}")
+        # Before the libraries are imported, which takes seconds: a wrong path or no network is said at once.
+        folder = model_folder(folder_or_hub_id)
         import torch
 
         from openflan.inference.fingerprint import folder_fingerprint
         from openflan.models.load import load_pretrained, tokenizer_of
 
-        if dtype is not None and dtype not in DTYPES:
-            raise InputError(f"dtype is {dtype!r}{did_you_mean(dtype, DTYPES) or ', expected ' + ' or '.join(DTYPES)}")
-        folder = model_folder(folder_or_hub_id)
         chosen = separator_of(folder) if separator is None else separator
         # A model that was finetuned through its chat template is asked through it.
         chat = chat or layout_of(folder) == "chat"

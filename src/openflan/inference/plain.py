@@ -73,6 +73,7 @@ def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: End
     with torch.inference_mode(), _greedy(model, sorted(ending.eos), pad):
         # A prompt of one token has nothing else to see.
         read = {"past_key_values": prefix_cache(model, ids_BL.to(model.device), [len(ids) for ids, _ in items])} if prefix and longest > 1 else {}
+        read |= _room_for_layers(model)
         out = model.generate(
             input_ids=ids_BL.to(model.device),
             attention_mask=mask_BL.to(model.device),
@@ -84,6 +85,17 @@ def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: End
     for place, (row, new) in enumerate(zip(rows, out[:, watch.start :].tolist(), strict=True)):
         row.new = new[: watch.ended.get(place, len(new))]
         yield row, ending.completion(row.new, row.request.stop, row.sample)
+
+
+def _room_for_layers(model: Any) -> dict[str, Any]:
+    """A cache that grows with the layers, where transformers would make one of the encoder's number of layers and the decoder has more (Switch)."""
+    config = model.config
+    layers = getattr(config, "num_decoder_layers", None) or 0
+    if not config.is_encoder_decoder or layers <= (getattr(config, "num_hidden_layers", None) or layers):
+        return {}
+    from transformers import DynamicCache, EncoderDecoderCache
+
+    return {"past_key_values": EncoderDecoderCache(DynamicCache(), DynamicCache())}
 
 
 class _Watch:

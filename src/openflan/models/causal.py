@@ -22,6 +22,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 from openflan.models.bucketed import BucketTensors, attend_in_buckets
+from openflan.models.implementation import ordinary_implementation
 from openflan.models.loss import head_losses, token_cross_entropy
 
 NAME = "openflan_documents"
@@ -92,10 +93,13 @@ def register() -> None:
 
 
 @contextmanager
-def ordinary_attention(model: Any, name: str = "sdpa") -> Iterator[None]:
-    """Gives a packed causal model its ordinary attention, for generation and evaluation between steps."""
+def ordinary_attention(model: Any, name: str | None = None) -> Iterator[None]:
+    """Gives a packed causal model its ordinary attention, for generation and evaluation between steps.
+
+    `name` is what it had before; without one it is the first of transformers' own that computes all that the model does.
+    """
     before = model.config._attn_implementation
-    model.set_attn_implementation(name)
+    model.set_attn_implementation(name or ordinary_implementation(model))
     try:
         yield
     finally:

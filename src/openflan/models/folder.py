@@ -7,15 +7,15 @@ within a second.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
-from openflan.errors import InputError, SetupError, did_you_mean
+from openflan.errors import InputError, did_you_mean
+from openflan.models.hub import HUB_ID, fetched, is_there
+from openflan.models.json_file import json_object
 from openflan.packing.marks import Layout
 from openflan.recipe.paths import EMBEDDED
 
@@ -25,7 +25,6 @@ Separator: TypeAlias = Literal["eos", "none"]
 Attention: TypeAlias = Literal["causal", "prefix"]
 """What a causal model's inputs see: what stands before them, or one another (prefix-LM)."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 STATE = "state.json"
 """In a checkpoint of openflan: where training stood, and under `sha256` the list of the checkpoint's files."""
 
@@ -42,10 +41,10 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     is no such folder; names what a local folder holds beside its weights that would be read in their place; SetupError if the hub cannot be reached.
     """
     folder = boxed(str(name)) or Path(name)
-    if folder.exists():
+    if is_there(folder):
         _refuse_strangers(folder)
     else:
-        folder = _fetched(str(name))
+        folder = fetched(str(name))
     missing = []
     if not (folder / "config.json").is_file():
         missing.append("config.json")
@@ -157,34 +156,12 @@ def attention_of(folder: Path) -> Attention:
 
 def read_json(path: Path) -> dict[str, object]:
     """The object in a JSON file, empty if there is no such file; InputError if it holds something else."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and numbers of too many digits are ValueErrors
-        raise InputError(f"{path} is not JSON ({error}): fetch or export the checkpoint again") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} holds a {type(value).__name__}, expected a JSON object")
-    return value
+    return json_object(path)
 
 
 def check_model_name(name: str) -> None:
     """Raises InputError for a name that is neither a folder nor of the form of a hub id; no library of models is imported."""
-    if name.startswith(EMBEDDED) or os.path.isdir(name) or (_HUB_ID.fullmatch(name) and not os.path.isfile(name)):
+    if name.startswith(EMBEDDED) or os.path.isdir(name) or (HUB_ID.fullmatch(name) and not os.path.isfile(name)):
         return
     found = "a file" if os.path.isfile(name) else "no such folder"
     raise InputError(f"{name}: {found}; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
-
-
-def _fetched(name: str) -> Path:
-    if not _HUB_ID.fullmatch(name):
-        raise InputError(f"{name}: no such folder; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"]))
-    except Exception as error:  # the hub client raises a dozen unrelated types: offline, no such repository, gated, bad proxy
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise SetupError(f"{name}: no such folder, and it could not be fetched from the hub ({reason[0]}); offline, give a local folder") from error

@@ -7,19 +7,23 @@ matrices; here the head is untied when the configuration says so, and the export
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
-from openflan.errors import InputError, SetupError, did_you_mean
+from openflan.errors import InputError, did_you_mean
 from openflan.models.experts import set_experts
 from openflan.models.folder import attention_of, boxed, contents, has_tokenizer, model_folder, weight_files
+from openflan.models.hub import fetched, is_there
+from openflan.models.json_file import plain
 from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
 from openflan.models.prefix import state_attention
+from openflan.models.reading import build, configuration_of, guarded, read_configuration, read_tokenizer, read_weights
+from openflan.models.sizes import check_counts, check_memory, stored_sizes
 from openflan.recipe.schema import Model
 
 _OF_FILES = ("architectures", "dtype", "transformers_version")
@@ -34,15 +38,15 @@ def load_tokenizer(section: Model) -> Any:
 def tokenizer_of(name: str) -> Any:
     """The tokenizer of a folder or hub id.
 
-    Raises InputError for a folder without a tokenizer, SetupError if the hub cannot be reached.
+    Raises InputError for a folder without a tokenizer, or with one that cannot be read; SetupError if the hub cannot be reached.
     """
-    from transformers import AutoTokenizer
-
-    name = str(boxed(name) or name)
-    if Path(name).is_dir() and not has_tokenizer(Path(name)):
+    folder = boxed(name) or Path(name)
+    if not is_there(folder):
+        folder = fetched(name)
+    if not has_tokenizer(folder):
         # transformers would make an empty T5 tokenizer of a folder that says `t5` and has none.
-        raise InputError(f"{name}: no tokenizer (it {contents(Path(name))}); expected tokenizer.json or a vocabulary file, or name one with `model.tokenizer`")
-    return _fetch(name, "tokenizer", lambda: AutoTokenizer.from_pretrained(name))
+        raise InputError(f"{folder}: no tokenizer (it {contents(folder)}); expected tokenizer.json or a vocabulary file, or name one with `model.tokenizer`")
+    return read_tokenizer(folder)
 
 
 def load_model(section: Model, tokenizer: Any, seed: int) -> Any:
@@ -62,15 +66,13 @@ def load_model(section: Model, tokenizer: Any, seed: int) -> Any:
 def load_pretrained(name: str) -> Any:
     """A model by hub id or folder, in float32.
 
-    Raises InputError if its weights are damaged, or lack a part of what its configuration describes; warns of weights without a place.
+    Raises InputError if its files are damaged, need code of their own, or lack a part of what its configuration describes; warns of weights without a
+    place.
     """
-    import transformers
-
     name = str(model_folder(name, tokenizer=False))
-    config = _fetch(name, "configuration", lambda: transformers.AutoConfig.from_pretrained(name))
-    family = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    config = read_configuration(name)
     # transformers fills in at random what is missing, and says so in a log only.
-    model, found = _fetch(name, "weights", lambda: family.from_pretrained(name, dtype=torch.float32, use_safetensors=True, output_loading_info=True))
+    model, found = read_weights(name, config, torch.float32)
     if found["missing_keys"]:
         raise InputError(f"{name}: its weights lack {_some(found['missing_keys'])}, which its config.json asks for; fetch or export the checkpoint again")
     if found["unexpected_keys"]:
@@ -98,9 +100,9 @@ def empty_model(section: Model) -> Any:
     base = section.base
     config = _config(section)
     with torch.device("meta"):
-        model = _fetch(base, "configuration", lambda: _made(config))
+        model = guarded(base, "configuration", lambda: build(config, torch.float32))
         heads = {f"{name}.weight" for name, module in model.named_modules() if module is model.get_output_embeddings()}
-        if heads & _fetch(base, "weights", lambda: _stored(model_folder(base, tokenizer=False))):
+        if heads & stored_sizes(weight_files(model_folder(base, tokenizer=False))).keys():
             _untie(model)
     return model
 
@@ -110,12 +112,10 @@ def random_init(section: Model) -> Model:
 
     Raises InputError for a base that is not there, SetupError if the hub cannot be reached.
     """
-    from transformers import AutoConfig
-
     if section.base is None:
         return section
     model = empty_model(section)
-    default = AutoConfig.for_model(model.config.model_type)
+    default = configuration_of(model.config.model_type, {})
     stated = {key: value for key, value in model.config.to_diff_dict().items() if hasattr(default, key) and key not in _OF_FILES}
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
     config = stated | {"model_type": model.config.model_type, "tie_word_embeddings": tied}
@@ -193,21 +193,19 @@ def pad_id(model: Any, tokenizer: Any) -> int:
 
 
 def _config(section: Model) -> Any:
-    from transformers import AutoConfig
-
     if section.config is None:
-        base = str(model_folder(str(section.base), tokenizer=False))
-        return _fetch(base, "configuration", lambda: AutoConfig.from_pretrained(base))
+        return read_configuration(model_folder(str(section.base), tokenizer=False))
     settings = dict(section.config)
     kind = settings.pop("model_type")
+    check_counts(settings, "model.config")
     try:
-        default = AutoConfig.for_model(kind)
+        default = configuration_of(kind, {})
         unknown = next((key for key in settings if not hasattr(default, key) and key not in UNLISTED.get(kind, ())), None)
         if unknown is not None:
             raise InputError(f"model.config: `{unknown}` is not a setting of {kind}{did_you_mean(unknown, default.to_dict())}")
-        return AutoConfig.for_model(kind, **settings)
-    except (ValueError, TypeError, StrictDataclassError) as error:
-        raise InputError(f"model.config: {' '.join(str(error).split())[:300]}") from None
+        return configuration_of(kind, settings)
+    except (ValueError, TypeError, ArithmeticError, StrictDataclassError) as error:
+        raise InputError(f"model.config: {plain(error)}") from None
 
 
 def _initialised(section: Model, seed: int) -> Any:
@@ -217,31 +215,19 @@ def _initialised(section: Model, seed: int) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
-            model = _made(config)
-        except ValueError as error:
-            raise InputError(f"model.config: {' '.join(str(error).split())[:300]}") from None
+            if torch.get_default_device().type != "meta":
+                with torch.device("meta"):
+                    check_memory(build(config, torch.float32), "model.config")
+                torch.manual_seed(seed)
+            model = build(config, torch.float32)
+        except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+            raise InputError(f"model.config: {plain(error)}") from None
         if (section.config or {}).get("tie_word_embeddings") is False:
             _untie(model)
         if is_palm_shaped(config):
             initialise(model)
     _state_ties(model)
     return model
-
-
-def _made(config: Any) -> Any:
-    import transformers
-
-    auto = transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
-    return auto.from_config(config, dtype=torch.float32)
-
-
-def _stored(folder: Path) -> set[str]:
-    """The names of the tensors in a folder's weights, from their headers."""
-    found: set[str] = set()
-    for path in weight_files(folder):
-        with safe_open(path, framework="pt") as file:
-            found.update(file.keys())
-    return found
 
 
 def _untie(model: Any) -> None:
@@ -260,16 +246,3 @@ def _state_ties(model: Any) -> None:
 def _some(names: Iterable[str]) -> str:
     listed = sorted(names)
     return ", ".join(listed[:2]) + (f" and {len(listed) - 2} more" if len(listed) > 2 else "")
-
-
-def _fetch(name: str, what: str, get: Callable[[], Any]) -> Any:
-    """Runs a transformers loader and tells its failures apart."""
-    try:
-        return get()
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-        reason = " ".join(str(error).split())[:300]
-        if "ignore_mismatched_sizes" in reason:
-            reason = "they have other sizes than its config.json describes; the two do not belong together"
-        if Path(name).exists():
-            raise InputError(f"{name}: cannot read its {what}: {reason}") from None
-        raise SetupError(f"{name}: no such folder, and its {what} could not be fetched from the hub: {reason} Offline, give a local folder") from None

@@ -1,6 +1,6 @@
 """Packed examples through a model, as if each were alone.
 
-Three layouts, the first of which a model passes is taken (`packing_of`):
+Three layouts, the first of which a model passes is taken (`packing_check`):
 - flat: documents one after another in one buffer, attention document by document (on a CPU) or in buckets of like length (on a GPU). No arithmetic is
   spent on pairs of different documents, and next to none on padding, which makes it the fast path. T5, mT5 and umT5 by our own forward, causal models by
   transformers' attention interface.
@@ -8,8 +8,7 @@ Three layouts, the first of which a model passes is taken (`packing_of`):
   that takes such masks; its price is attention over whole rows.
 - none: one example a row and an ordinary padding mask, for everything else.
 
-Nothing is trusted: an architecture that ignores masks or counts positions over the whole row is found out by two examples that must have the losses
-they have alone.
+Nothing is taken on trust: an architecture that ignores masks, carries state or counts positions over the whole row is found by `packing_check`.
 
 Shape suffixes as in `packing.batch` and `packing.flat`.
 """
@@ -25,11 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from openflan.errors import InputError
 from openflan.models.attention import at_least_float32, kept_area
 from openflan.models.causal import Documents, PackedCausal
 from openflan.models.masked import NEEDED_BY, encoded_under
-from openflan.models.prefix import prefix_lm_mask, window_of
+from openflan.models.prefix import window_of
 from openflan.models.staged import Attending, Batch, Staged, longest_of, stage
 from openflan.models.t5 import FAMILIES, PackedT5, Reach
 from openflan.packing.batch import IGNORED, CausalBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
@@ -81,64 +79,6 @@ def token_losses(
     if prefix or chunk:
         raise ValueError("prefixes and chunks need a flat batch")
     return (_seq2seq if isinstance(staged.batch, Seq2SeqBatch) else _causal)(model, staged, z_loss)
-
-
-def packing_of(model: Any, attending: Attending | None = None) -> Packing:
-    """The fastest layout that is exact for a Hugging Face model, found by trying; `attending` as it will train."""
-    choices: tuple[Packing, ...] = ("flat", "dense")
-    for packing in choices:
-        try:
-            check_packing(model, packing, attending=attending)
-        except InputError:
-            continue
-        return packing
-    return "none"
-
-
-@torch.no_grad()
-def check_packing(model: Any, packing: Packing = "dense", *, prefix: bool = False, attending: Attending | None = None) -> None:
-    """Raises InputError if two examples together have other losses than each alone by transformers' own forward.
-
-    Then the architecture ignores the masks, counts positions over the whole row, or computes something that our forward does not. With `prefix`, which
-    only the flat layout has, inputs see one another in both.
-    """
-    kind, remedy = f"a model of type {model.config.model_type}", "use T5, or a causal model that takes 4-D masks and position ids"
-    if prefix and (model.config.is_encoder_decoder or packing != "flat"):
-        raise InputError(f"{kind} cannot have `model.attention: prefix`, which is for causal models that pack flat; leave it out, or use another base")
-    first, second = (_example(model, length) for length in (7, 4))
-    training = model.training
-    model.eval()
-    try:
-        together = token_losses(model, prepare_batch(model, [[first, second]], 0, packing), prefix=prefix, attending=attending)
-        alone = [_prefixed(model, one) if prefix else token_losses(model, prepare_batch(model, [[one]], 0, "none"))[0] for one in (first, second)]
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"{kind} cannot be packed: {' '.join(str(error).split())[:200]}; {remedy}") from error
-    finally:
-        model.train(training)
-    packed = torch.stack([together[0][together[1] == segment].sum() for segment in (1, 2)])
-    single = torch.stack([losses.sum() for losses in alone])
-    if not torch.allclose(packed, single, rtol=1e-3, atol=1e-3):
-        raise InputError(f"{kind} cannot be packed exactly: two examples have the losses {single.tolist()} alone and {packed.tolist()} in one row; {remedy}")
-
-
-def _prefixed(model: Any, example: Encoded) -> Tensor:
-    """The target losses (T) of one prefix-LM example, by transformers' own forward under a 4-D mask.
-
-    Raises ValueError if the mask changes nothing: the architecture ignores it.
-    """
-    device, inputs = next(model.parameters()).device, len(example.input_ids)
-    ids = _tensor(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64), device)
-    masks = [prefix_lm_mask(prefix, len(ids), model.dtype, device) for prefix in (0, inputs)]
-    logits = [model(input_ids=ids[None], attention_mask=mask, use_cache=False).logits[0] for mask in masks]
-    if torch.equal(*logits):
-        raise ValueError("its inputs do not see one another, whatever the mask")
-    return functional.cross_entropy(at_least_float32(logits[1][inputs - 1 : -1]), ids[inputs:], reduction="none")
-
-
-def _example(model: Any, length: int) -> Encoded:
-    """An example of `length` different input and target tokens."""
-    ids = np.arange(length, 3 * length, dtype=np.int32) % model.get_input_embeddings().weight.shape[0]
-    return Encoded(ids[:length], ids[length:])
 
 
 def _hugging_face(model: Any) -> Any:
@@ -252,7 +192,3 @@ def _labelled_everywhere(batch: CausalBatch) -> CausalBatch:
     follows = (batch.segments_RL[:, 1:] == batch.segments_RL[:, :-1]) & (batch.segments_RL[:, 1:] > 0)
     labels[:, :-1][follows] = batch.input_ids_RL[:, 1:][follows]
     return dataclasses.replace(batch, labels_RL=labels)
-
-
-def _tensor(array: Any, device: torch.device) -> Tensor:
-    return torch.from_numpy(array).to(device)

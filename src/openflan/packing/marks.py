@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from openflan.chat_template import apply_chat_template
 from openflan.errors import InputError
 
 Layout: TypeAlias = Literal["paper", "plain", "chat"]
@@ -74,8 +75,8 @@ def _chat(tokenizer: Any) -> Marks:
 def _around(tokenizer: Any, question: str, answer: str) -> Marks:
     """The marks around one turn. Raises InputError where its texts are not tokenised as they are alone."""
     turn = [{"role": "user", "content": question}]
-    prompt = _ids(tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=True))
-    whole = _ids(tokenizer.apply_chat_template([*turn, {"role": "assistant", "content": answer}], tokenize=True))
+    prompt = _ids(apply_chat_template(tokenizer, turn, add_generation_prompt=True, tokenize=True))
+    whole = _ids(apply_chat_template(tokenizer, [*turn, {"role": "assistant", "content": answer}], tokenize=True))
     asked, answered = (list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in (question, answer))
     place, after = _find(prompt, asked), len(prompt) + len(answered)
     if place is None or whole[: len(prompt)] != prompt or whole[len(prompt) : after] != answered or after == len(whole):

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from openflan.chat_template import apply_chat_template
 from openflan.errors import InputError
 
 _KEPT_KEYS = ("role", "type")
@@ -70,7 +71,7 @@ class TextIds:
     def chat(self, messages: Sequence[Mapping[str, Any]], **template: Any) -> list[int]:
         """The ids of a conversation in the tokenizer's chat template, control tokens coming from the template alone; `template` are further arguments
         of `apply_chat_template`."""
-        shown = self._tokenizer.apply_chat_template([self._parted(message) for message in messages], tokenize=False, **template)
+        shown = apply_chat_template(self._tokenizer, [self._parted(message) for message in messages], tokenize=False, **template)
         if self._spellings is None:
             return self.batch([shown])[0]
         text = self._spellings.sub(lambda found: self._names[found.group()], shown).replace(self._part, "")

@@ -23,7 +23,8 @@ from openflan.mixture.build import open_mixture
 from openflan.mixture.worlds import warn_of_other_worlds, worlds_of
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
-from openflan.models.packed import Packing, check_packing, packing_of
+from openflan.models.packed import Packing
+from openflan.models.packing_check import check_packing, chosen_packing
 from openflan.models.prefix import attention_of_model
 from openflan.models.staged import Attending, attending_on
 from openflan.packing.marks import chat_template_of, marks_of
@@ -172,14 +173,12 @@ def packing_for(model: Any, section: Model, strict: bool, attending: Attending) 
     if section.attention == "prefix" or (not is_seq2seq(model) and attention_of_model(model, section.attention) == "prefix"):
         check_packing(model, "flat", prefix=True, attending=attending)
         return "flat"
-    packing = packing_of(model, attending)
-    if packing == "none":
+    chosen = chosen_packing(model, attending)
+    if chosen.packing == "none":
         if strict:
-            check_packing(model)
-        warnings.warn(
-            f"a model of type {model.config.model_type} cannot be packed: every example is a row of its own, padded to the longest of its batch", stacklevel=3
-        )
-    return packing
+            raise InputError(f"{chosen.reasons[-1]} (--strict); leave --strict out to train on padded examples, or use T5 or another causal model")
+        warnings.warn(f"{chosen.reasons[-1]}. Every example is a sequence of its own, padded to the longest of its batch", stacklevel=3)
+    return chosen.packing
 
 
 def _watch(recipe: Recipe, validation: dict[str, Task], tokenizer: Any, model: Any, evaluate: Evaluate | None) -> Watch | None:

@@ -1,0 +1,126 @@
+"""A small random model of the same architecture, on which it shows whether packed documents see each other.
+
+What leaks is a matter of the architecture, not of its size. So a configuration is copied with few layers (one of each kind), few heads, a small
+vocabulary and narrow attention windows, and documents longer than those windows are packed. Weights are drawn so that attention is sharp and the loss
+is near ln V: a leak of any kind then changes a token's loss by much more than rounding does. Trade-off: a model whose configuration cannot be made smaller
+in this way is not checked, and counts as one that does not pack.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+import torch
+from torch import nn
+
+from openflan.models.implementation import ordinary_implementation, parts_of
+
+WINDOW = 16
+"""Tokens of the narrowest attention window or chunk of a probe, at most."""
+
+_LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers", "encoder_layers", "decoder_layers")
+_FEW_LAYERS = 4
+_HEADS = ("num_attention_heads", "num_heads", "n_head", "n_heads", "encoder_attention_heads", "decoder_attention_heads")
+_KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
+_WIDTHS = ("hidden_size", "d_model", "n_embd", "dim")
+_INNER = re.compile(r"\w*(intermediate|ffn|feed_forward|mlp_hidden)\w*|d_ff|n_inner|d_inner")
+_NARROW = re.compile(r"\w*(window|chunk)\w*|local_attention|local_radius|block_size")
+_NOT_NARROW = re.compile(r"\w*(layers|pattern|idx|ids?|factor)")
+_DENSE_FIRST = ("first_k_dense_replace", "encoder_sparse_step", "decoder_sparse_step", "interleave_moe_layer_step", "global_attn_every_n_layers")
+_VOCABULARY = 256
+
+
+def probe_of(model: Any, *, windows: bool = True) -> Any:
+    """A small random model of the class and configuration of `model`, on its device, in evaluation mode and float32.
+
+    `windows` False leaves attention windows as wide as they are. Raises whatever the class raises over a configuration that it does not take.
+    """
+    config = copy.deepcopy(model.config)
+    for part in parts_of(config):
+        _shrink(part, windows=windows)
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    tied = head is None or head.weight is embeddings.weight
+    if config.is_encoder_decoder:
+        # In T5's kind the setting ties the encoder's and decoder's embeddings too; a head of its own is given afterwards, as when weights are read.
+        config.tie_word_embeddings = True
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        probe = type(model)(config)
+    if not tied and probe.get_output_embeddings().weight is probe.get_input_embeddings().weight:
+        probe.get_output_embeddings().weight = nn.Parameter(torch.empty_like(probe.get_input_embeddings().weight))
+    probe.config.tie_word_embeddings = tied
+    implementation = model.config._attn_implementation
+    probe.set_attn_implementation(implementation if implementation in ("eager", "sdpa") else ordinary_implementation(model))
+    _spread(probe)
+    return probe.to(device=next(model.parameters()).device, dtype=torch.float32).eval()
+
+
+def _shrink(config: Any, *, windows: bool) -> None:
+    values = {name: value for name, value in vars(config).items() if not name.startswith("_")}
+    _fewer_layers(config, values)
+    _narrower(config, values)
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            continue
+        if name.endswith("vocab_size") and value > _VOCABULARY:
+            setattr(config, name, _VOCABULARY)
+        elif name.endswith("_token_id") and value >= _VOCABULARY:
+            setattr(config, name, 1)
+        elif windows and _NARROW.fullmatch(name) and not _NOT_NARROW.fullmatch(name) and value > WINDOW:
+            setattr(config, name, WINDOW)
+
+
+def _fewer_layers(config: Any, values: dict[str, Any]) -> None:
+    """Keeps the first layers, so many that each kind of layer is among them."""
+    counts = {name: value for name in _LAYERS if isinstance(value := values.get(name), int)}
+    if not counts:
+        return
+    dense = [value for name in _DENSE_FIRST if isinstance(value := values.get(name), int)]
+    few = max([_FEW_LAYERS, *(value + 1 for value in dense)])
+    by_layer = {name: value for name, value in values.items() if isinstance(value, list) and len(value) in counts.values() and len(value) > 1}
+    for kinds in by_layer.values():
+        first_of_kind = {repr(kind): number for number, kind in reversed(list(enumerate(kinds)))}
+        few = max(few, 1 + max(first_of_kind.values()))
+    for name, count in counts.items():
+        setattr(config, name, min(count, few))
+    for name, kinds in by_layer.items():
+        setattr(config, name, kinds[:few])
+
+
+def _narrower(config: Any, values: dict[str, Any]) -> None:
+    """Fewer heads of the same size, and a width that follows."""
+    heads = next((values[name] for name in _HEADS if isinstance(values.get(name), int)), None)
+    width = next((values[name] for name in _WIDTHS if isinstance(values.get(name), int)), None)
+    if not heads or not width or width % heads:
+        return
+    key_heads = next((values[name] for name in _KEY_HEADS if isinstance(values.get(name), int)), heads)
+    few_keys = min(key_heads, 2)
+    few = heads if heads % key_heads else few_keys * min(heads // key_heads, 2)
+    narrow = few * (width // heads)
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            continue
+        if name in _HEADS:
+            setattr(config, name, few)
+        elif name in _KEY_HEADS:
+            setattr(config, name, few_keys)
+        elif name in _WIDTHS or (value == width and re.search(r"dim|size|width|hidden", name) and "vocab" not in name):
+            setattr(config, name, narrow)
+        elif _INNER.fullmatch(name) and value > 2 * narrow:
+            setattr(config, name, 2 * narrow)
+
+
+@torch.no_grad()
+def _spread(model: nn.Module) -> None:
+    """Draws matrices with variance 1 / inputs, so that attention is sharp; norms stay near what they were, so that the loss stays near ln V."""
+    generator = torch.Generator().manual_seed(11)
+    for name, parameter in model.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if "relative_attention_bias" in name:
+            parameter.copy_(noise)
+        elif parameter.ndim >= 2:
+            parameter.copy_(noise * parameter.shape[-1] ** -0.5)
+        elif parameter.is_floating_point():
+            parameter.add_(0.1 * noise)
