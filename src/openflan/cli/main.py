@@ -23,6 +23,7 @@ from openflan.cli import (
     overlap,
     pretrain,
     quickstart,
+    recipe,
     report,
     run,
     score,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("quickstart")(quickstart.quickstart)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(wordings.app, name="wordings")
+app.add_typer(recipe.app, name="recipe")
 app.command("mixture")(mixture.mixture)
 app.command("overlap")(overlap.overlap)
 app.command("build")(build.build_)
