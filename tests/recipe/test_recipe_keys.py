@@ -35,7 +35,7 @@ def dotted(values: Any, prefix: str = "") -> set[str]:
 def test_every_key_of_every_packaged_recipe_is_listed(recipe_class: type[Recipe | PretrainRecipe]) -> None:
     is_finetuning = recipe_class is Recipe
     paths = packaged_recipes() if is_finetuning else pretraining_recipes()
-    overrides = [] if is_finetuning else ["pretraining.data=texts"]
+    overrides = [] if is_finetuning else ["pretraining.data=embedded:microflan"]
     listed = {key.path for key in recipe_keys(recipe_class)}
     used = {key for path in paths.values() for key in dotted(load_any_recipe(path, overrides).model_dump(mode="json"))}
     assert used - {"mixture.submixtures.NAME"} <= listed
