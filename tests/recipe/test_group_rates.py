@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from openflan.errors import InputError
+from openflan.mixture.rates import cap_of, rate_group, relative_rates
 from openflan.recipe.load import dump_recipe, load_recipe, recipe_from
 from openflan.recipe.presets import CAPS, PARTS, PRESET_CAPS, RATES
 from openflan.recipe.schema import Mixture
@@ -26,21 +27,21 @@ def test_the_release_has_the_rates_of_its_own_example() -> None:
 
 def test_a_preset_brings_caps_which_the_recipe_may_change() -> None:
     release = mixture(rates="release")
-    assert [release.cap(group) for group in ("muffin/flan2021", "muffin/dialog", "t0_sf", "niv2", "cot")] == [30_000, 200_000, 20_000, None, 100_000]
+    assert [cap_of(release, group) for group in ("muffin/flan2021", "muffin/dialog", "t0_sf", "niv2", "cot")] == [30_000, 200_000, 20_000, None, 100_000]
     for preset in ("proportion-a", "proportion-b", None, {"muffin": 1, "t0_sf": 1, "niv2": 1, "cot": 1}):
-        assert {group: mixture(rates=preset).cap(group) for group in CAPS} == dict(CAPS)
+        assert {group: cap_of(mixture(rates=preset), group) for group in CAPS} == dict(CAPS)
     stated = mixture(rates="release", submixtures={**ALL, "muffin": {"cap": 7}, "niv2": {"cap": 9}})
-    assert [stated.cap(group) for group in ("muffin/flan2021", "muffin/dialog", "niv2")] == [7, 7, 9]
+    assert [cap_of(stated, group) for group in ("muffin/flan2021", "muffin/dialog", "niv2")] == [7, 7, 9]
 
 
 def test_groups_are_the_parts_that_have_a_rate() -> None:
     release = mixture(rates="release")
-    assert release.group("muffin", "dialog") == "muffin/dialog"
-    assert release.group("cot") == "cot"
-    assert release.group("muffin") is None, "no rate for what belongs to no part"
+    assert rate_group(release, "muffin", "dialog") == "muffin/dialog"
+    assert rate_group(release, "cot") == "cot"
+    assert rate_group(release, "muffin") is None, "no rate for what belongs to no part"
     own = mixture(rates={"muffin/dialog": 1, "muffin": 2, "t0_sf": 1, "niv2": 1, "cot": 1})
-    assert [own.group("muffin", part) for part in ("dialog", "flan2021", None)] == ["muffin/dialog", "muffin", "muffin"]
-    assert mixture().group("muffin", "dialog") == "muffin"
+    assert [rate_group(own, "muffin", part) for part in ("dialog", "flan2021", None)] == ["muffin/dialog", "muffin", "muffin"]
+    assert rate_group(mixture(), "muffin", "dialog") == "muffin"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_a_recipe_with_parts_and_licences_is_dumped_and_loaded(tmp_path_factory:
         "training": {"steps": 1},
     }
     recipe = recipe_from(values, "here", ["mixture.licences=[mit]", "mixture.rates.muffin/dialog=3"])
-    assert recipe.mixture.relative_rates() == {"muffin/dialog": 3, "muffin/flan2021": 2}
+    assert relative_rates(recipe.mixture) == {"muffin/dialog": 3, "muffin/flan2021": 2}
     path = tmp_path_factory.mktemp("recipe") / "x.yaml"
     path.write_text(dump_recipe(recipe))
     assert load_recipe(path) == recipe
@@ -86,7 +87,7 @@ def test_the_packaged_recipe_is_the_papers() -> None:
     recipe = load_recipe("flan-2022")
     assert list(recipe.mixture.submixtures) == ["muffin", "t0_sf", "niv2", "cot"]
     assert recipe.mixture.rates == "proportion-b"
-    assert {name: recipe.mixture.cap(name) for name in CAPS} == dict(CAPS)
+    assert {name: cap_of(recipe.mixture, name) for name in CAPS} == dict(CAPS)
     assert recipe.mixture.held_out == ["mmlu"]
     assert all(submixture.data is None for submixture in recipe.mixture.submixtures.values())
     assert (recipe.training.steps, recipe.training.batch_size, recipe.training.learning_rate, recipe.model.dropout) == (84_000, 64, 5e-4, 0.05), "Table 22"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from openflan.errors import InputError
+from openflan.mixture.rates import cap_of, relative_rates
 from openflan.recipe.load import differences, dump_recipe, load_pretrain_recipe, load_recipe, packaged_recipes, recipe_from
 from openflan.recipe.presets import CAPS, RATES
 from openflan.recipe.schema import Recipe, Section
@@ -78,12 +79,12 @@ def test_presets_are_those_of_table_23() -> None:
 def test_a_cap_is_the_papers_unless_stated(write: Write) -> None:
     text = LEAST.replace("cot: {data: rows}", "cot: {data: rows}\n    niv2: {cap: 7}\n    mine: {}")
     mixture = load_recipe(write(text)).mixture
-    assert [mixture.cap(name) for name in ("cot", "niv2", "mine")] == [100_000, 7, None]
+    assert [cap_of(mixture, name) for name in ("cot", "niv2", "mine")] == [100_000, 7, None]
 
 
 def test_preset_rates_stand_for_their_numbers(write: Write) -> None:
     recipe = load_recipe(write(LEAST), ["mixture.rates=proportion-b"])
-    assert recipe.mixture.relative_rates() == {"muffin": 46.0, "t0_sf": 27.9, "cot": 1.8, "niv2": 24.2}
+    assert relative_rates(recipe.mixture) == {"muffin": 46.0, "t0_sf": 27.9, "cot": 1.8, "niv2": 24.2}
 
 
 def sections(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -175,7 +176,7 @@ def test_overrides_are_read_as_yaml_and_the_last_one_holds(write: Write) -> None
     overrides = ["training.steps=5", "training.steps=6", "training.learning_rate=1.0e-3", "seed=3", "mixture.rates={cot: 2}", "model.dropout=null"]
     recipe = load_recipe(write(LEAST), [*overrides, "mixture.submixtures.cot.tasks=[cot/gsm8k, cot/qasc]", "name=other-1"])
     assert (recipe.training.steps, recipe.training.learning_rate, recipe.seed, recipe.name) == (6, 1e-3, 3, "other-1")
-    assert recipe.mixture.relative_rates() == {"cot": 2}
+    assert relative_rates(recipe.mixture) == {"cot": 2}
     assert recipe.mixture.submixtures["cot"].tasks == ["cot/gsm8k", "cot/qasc"]
 
 

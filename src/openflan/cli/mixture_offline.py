@@ -10,6 +10,7 @@ import typer
 
 from openflan.cli.output import next_command, print_counts, print_json, print_table
 from openflan.mixture.offline import Missing, Offline, Planned, Sum, offline_ledger, without_data
+from openflan.mixture.rates import relative_rates
 from openflan.recipe.schema import Mixture, Recipe
 from openflan.tasks.hub import is_hub
 from openflan.tasks.sources import open_submixture
@@ -22,7 +23,7 @@ _NAMED = 5
 def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
     """Prints the offline ledger of a recipe; `arguments` are what a user asked for it with, its name and overrides."""
     found = offline_ledger(recipe.mixture, open_here(recipe.mixture))
-    rates = recipe.mixture.rates if isinstance(recipe.mixture.rates, str) else recipe.mixture.relative_rates()
+    rates = recipe.mixture.rates if isinstance(recipe.mixture.rates, str) else relative_rates(recipe.mixture)
     if as_json:
         print_json({"recipe": recipe.name, "offline": True, "rates": rates} | found.described)
         return

@@ -94,6 +94,12 @@ VERBS = (
         "report",
         "What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a model that was only evaluated, its results.",
     ),
+    Verb(
+        "recipe",
+        "recipe",
+        "app",
+        "Look up recipe keys, print the JSON schema, or show a packaged recipe with every default filled in.",
+    ),
     Verb("tasks", "tasks", "app", "Browse tasks and see how they are rendered."),
     Verb("wordings", "wordings", "app", "List wordings, check your own, import the collection's."),
     Verb("convert", "convert", "app", "Convert checkpoints of other tools into Hugging Face folders, and back."),

@@ -11,7 +11,7 @@ from openflan.errors import InputError
 from openflan.mixture.left_out import told_left_out
 from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
-from openflan.mixture.rates import Capped, redistributed, shares
+from openflan.mixture.rates import Capped, cap_of, rate_group, redistributed, relative_rates, shares
 from openflan.mixture.stream import Entry, Stream
 from openflan.mixture.validation import hold_back
 from openflan.recipe.presets import PARTS, SOURCES
@@ -107,7 +107,7 @@ def why_left_out(mixture: Mixture, name: str, held_out: str | None, licence: str
         return f"{HELD_OUT} ({held_out})"
     if reason := refusal(licence, mixture.licences):
         return reason
-    return "rate 0" if (mixture.relative_rates() or {}).get(group_of(mixture, name)) == 0 else None
+    return "rate 0" if (relative_rates(mixture) or {}).get(group_of(mixture, name)) == 0 else None
 
 
 def group_of(mixture: Mixture, name: str) -> str:
@@ -119,9 +119,9 @@ def group_of(mixture: Mixture, name: str) -> str:
     entry = catalogue().get(real_name(name))
     # Ready-made copies name the source in front: muffin/dialog_zs_opt.
     part = entry.part if entry else next((part for part in PARTS.get(submixture, ()) if bare.startswith(f"{part}_")), None)
-    group = mixture.group(submixture, part)
+    group = rate_group(mixture, submixture, part)
     if group is None:
-        parts = [rated for rated in mixture.relative_rates() or {} if rated.startswith(f"{submixture}/")]
+        parts = [rated for rated in relative_rates(mixture) or {} if rated.startswith(f"{submixture}/")]
         raise InputError(
             f"{name}: no rate, as `mixture.rates` names only {', '.join(parts)} and the task belongs to none of these; "
             f"write the rates as a mapping that also has `{submixture}`, for all other tasks of it, or choose others with `tasks:`"
@@ -158,7 +158,7 @@ def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]
     """Each task's share of the mixture. Within a group, the sources of a ready-made copy stand as in the public release (SOURCES)."""
     capped = _capped(mixture, tasks)
     sides = {name: (capped[name].group, task.part) for name, task in tasks.items() if task.part is not None and task.part in SOURCES}
-    return redistributed(shares(capped, mixture.relative_rates()), sides, SOURCES)
+    return redistributed(shares(capped, relative_rates(mixture)), sides, SOURCES)
 
 
 def one_pass(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
@@ -202,7 +202,7 @@ def _check_named(mixture: Mixture, submixture: str, passed_over: list[LeftOut]) 
 
 
 def _capped(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, Capped]:
-    return {name: Capped(group := group_of(mixture, name), len(task.rows), mixture.cap(group)) for name, task in tasks.items()}
+    return {name: Capped(group := group_of(mixture, name), len(task.rows), cap_of(mixture, group)) for name, task in tasks.items()}
 
 
 def _style_shares(styles: Styles, task: Task) -> StyleShares:

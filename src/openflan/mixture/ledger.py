@@ -11,6 +11,7 @@ from typing import Any
 
 from openflan.mixture.build import group_of
 from openflan.mixture.overlap.drop import dropped_rows
+from openflan.mixture.rates import cap_of
 from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
 from openflan.tasks.task import Task
@@ -23,7 +24,7 @@ def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, ex
     table = []
     for entry in stream.entries:
         task = tasks[entry.task.name]
-        cap = mixture.cap(group_of(mixture, task.name))
+        cap = cap_of(mixture, group_of(mixture, task.name))
         rows = len(task.rows)
         weight = rows if cap is None else min(rows, cap)
         table.append(

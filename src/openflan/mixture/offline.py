@@ -14,7 +14,7 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.mixture.build import LeftOut, check_something_left, group_of, why_left_out
 from openflan.mixture.licences import UNKNOWN, check_licences, licence_of
-from openflan.mixture.rates import Capped, shares
+from openflan.mixture.rates import Capped, cap_of, relative_rates, shares
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, how_to_get, real_name
 from openflan.tasks.task import Task, select
@@ -141,7 +141,7 @@ def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> 
     kept = [one for one in known if not reasons[one.name]]
     check_something_left({one.name: one for one in kept}, left_out)
     capped = {one.name: _capped(mixture, one) for one in kept}
-    share = shares(capped, mixture.relative_rates())
+    share = shares(capped, relative_rates(mixture))
     examples = sum(task.weight for task in capped.values())
     tasks = tuple(_planned(one, capped[one.name], share[one.name], examples) for one in kept)
     first = min((task for task in tasks if task.rows is not None), key=lambda task: (task.rows or 0) / task.share, default=None)
@@ -175,7 +175,7 @@ def _reason(mixture: Mixture, one: _Known) -> str | None:
 
 def _capped(mixture: Mixture, one: _Known) -> Capped:
     group = group_of(mixture, one.name)
-    cap = mixture.cap(group)
+    cap = cap_of(mixture, group)
     rows = one.rows if one.rows is not None else cap
     if rows is None:
         raise InputError(f"{one.name}: how many rows it has is not published and `{group}` has no cap, so it cannot be weighed; give it one with `cap:`")

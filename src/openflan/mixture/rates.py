@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import InputError
+from openflan.recipe.presets import CAPS, PRESET_CAPS, RATES
+from openflan.recipe.schema import Mixture
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,38 @@ class Capped:
     @property
     def weight(self) -> int:
         return self.rows if self.cap is None else min(self.rows, self.cap)
+
+
+def relative_rates(mixture: Mixture) -> dict[str, float] | None:
+    """Return the rates of submixtures, and of parts such as `muffin/dialog`, from a preset or as the recipe gives them.
+
+    They are not normalized. None means that groups are weighed by their capped size.
+    """
+    return dict(RATES[mixture.rates]) if isinstance(mixture.rates, str) else mixture.rates
+
+
+def rate_group(mixture: Mixture, submixture: str, part: str | None = None) -> str | None:
+    """Return the group in which a submixture's tasks, or those of one of its parts, are weighed.
+
+    The group is the part if the rates name it, else the submixture. None if the rates name only other parts of it.
+    """
+    rates = relative_rates(mixture)
+    if rates is None or f"{submixture}/{part}" not in rates:
+        return submixture if rates is None or submixture in rates else None
+    return f"{submixture}/{part}"
+
+
+def cap_of(mixture: Mixture, group: str) -> int | None:
+    """Return the cap of each task of a group: the recipe's for its submixture, else the preset's, else the paper's.
+
+    None means no cap.
+    """
+    submixture = group.partition("/")[0]
+    cap = mixture.submixtures[submixture].cap
+    if cap is not None:
+        return cap
+    preset = PRESET_CAPS.get(mixture.rates, {}) if isinstance(mixture.rates, str) else {}
+    return preset[group] if group in preset else CAPS.get(submixture)
 
 
 def shares(tasks: Mapping[str, Capped], rates: Mapping[str, float] | None) -> dict[str, float]:

@@ -60,6 +60,12 @@ def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecip
     return _check(draft, PretrainRecipe) if "pretraining" in draft.values else _check(draft, Recipe)
 
 
+def find_any_recipe(name: str, overrides: Sequence[str] = ()) -> AnyRecipe:
+    """Return the finetuning or pretraining recipe of a file or a packaged name, with overrides. Raises InputError like `load_recipe`."""
+    draft = _draft(name, overrides, packaged_recipes() | planning_recipes() | pretraining_recipes())
+    return _check(draft, PretrainRecipe) if "pretraining" in draft.values else _check(draft, Recipe)
+
+
 def recipe_from(values: dict[str, Any], place: str, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from values that were not read from a file; `place` stands for it in messages. Relative paths start at the current folder."""
     draft = _Draft(copy.deepcopy(values), {(): place})

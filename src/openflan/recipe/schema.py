@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
-from openflan.recipe.presets import CAPS, EXEMPLARS_ONLY, INVERTED, PARTS, PRESET_CAPS, RATES
+from openflan.recipe.presets import EXEMPLARS_ONLY, INVERTED, PARTS, RATES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 WordingsName: TypeAlias = Literal["original", "openflan", "both"]
@@ -159,7 +159,7 @@ class Mixture(Section):
 
     @model_validator(mode="after")
     def _consistent_rates(self) -> Mixture:
-        shares = self.relative_rates()
+        shares = RATES[self.rates] if isinstance(self.rates, str) else self.rates
         if shares is not None:
             named = {group: group.partition("/")[0] for group in shares}
             unknown = [group for group, name in named.items() if name not in self.submixtures] if isinstance(self.rates, dict) else []
@@ -173,29 +173,6 @@ class Mixture(Section):
             if sum(share for group, share in shares.items() if named[group] in self.submixtures) <= 0:
                 raise ValueError("`rates` sum to 0: nothing would be drawn")
         return self
-
-    def relative_rates(self) -> dict[str, float] | None:
-        """The named or given rates, not normalised, of submixtures and of parts (`muffin/dialog`); None: by capped size."""
-        return dict(RATES[self.rates]) if isinstance(self.rates, str) else self.rates
-
-    def group(self, submixture: str, part: str | None = None) -> str | None:
-        """What weighs a submixture's tasks, or those of one of its parts, together: the part if the rates name it, else the submixture.
-
-        None if the rates name only other parts of it.
-        """
-        rates = self.relative_rates()
-        if rates is None or f"{submixture}/{part}" not in rates:
-            return submixture if rates is None or submixture in rates else None
-        return f"{submixture}/{part}"
-
-    def cap(self, group: str) -> int | None:
-        """The cap of the tasks of a group (see `group`): the recipe's for its submixture, else the preset's, else the paper's."""
-        submixture = group.partition("/")[0]
-        stated = self.submixtures[submixture].cap
-        if stated is not None:
-            return stated
-        preset = PRESET_CAPS.get(self.rates, {}) if isinstance(self.rates, str) else {}
-        return preset[group] if group in preset else CAPS.get(submixture)
 
 
 class Packing(Section):

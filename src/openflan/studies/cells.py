@@ -18,6 +18,7 @@ from typing import Any
 from openflan.errors import InputError, did_you_mean
 from openflan.mixture.build import why_left_out
 from openflan.mixture.licences import licence_of
+from openflan.mixture.rates import relative_rates
 from openflan.models.folder import boxed, model_folder
 from openflan.randomness import shuffled
 from openflan.recipe.chain import overrides_of
@@ -168,7 +169,7 @@ def _only(mixture: Mixture, names: Any) -> Mixture:
     unknown = [name for name in kept if name not in mixture.submixtures]
     if unknown or not kept:
         raise InputError(f"`submixtures: {names}`: expected some of {', '.join(mixture.submixtures)}")
-    rates = mixture.relative_rates()
+    rates = relative_rates(mixture)
     return mixture.model_copy(
         update={
             "submixtures": {name: section for name, section in mixture.submixtures.items() if name in kept},
