@@ -32,13 +32,13 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from openflan.mixture.build import open_tasks
-from openflan.models.load import load_tokenizer
-from openflan.packing.build import build
+from openflan.mixture.open_mixture import open_tasks
+from openflan.models.load_model import load_tokenizer
+from openflan.packing.build_ahead import build
 from openflan.packing.plan import WINDOW
 from openflan.packing.store import WINDOWS
 from openflan.packing.tokens import Tokenize, tokens_at
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.templates.render import Rendered
 from openflan.training.prepare import parts_of, prepare

@@ -35,8 +35,8 @@ from openflan.models.staged import Attending
 from openflan.packing.encode import Encoded
 from openflan.packing.pack import pack_windows
 from openflan.recipe.schema import Training
-from openflan.training.engine import Engine, Prepared
-from openflan.training.world import World, join_world
+from openflan.training.distributed import World, join_world
+from openflan.training.trainer import Engine, Prepared
 
 PEAKS = {device.name.split()[0]: device.tflops for name, device in DEVICES.items() if name != "cpu"}
 """Dense bfloat16 TFLOP/s by a word of the device's name, of its SXM form; state others as `--peak`."""

@@ -48,12 +48,12 @@ def write_rows(path: Path, count: int) -> None:
 
 def measure(data: Path, tokenizer: str) -> None:
     stages = Stages()
-    from openflan.mixture.build import open_tasks
+    from openflan.mixture.open_mixture import open_tasks
     from openflan.models.estimate import shape_of_model
-    from openflan.models.load import empty_model, load_tokenizer
+    from openflan.models.load_model import empty_model, load_tokenizer
     from openflan.packing.batch import seq2seq_batch
     from openflan.packing.plan import Plan
-    from openflan.recipe.load import load_recipe
+    from openflan.recipe.load_recipe import load_recipe
     from openflan.recipe.schema import Recipe
     from openflan.training.ledger import ledger
     from openflan.training.prepare import prepare

@@ -13,10 +13,10 @@ import os
 import time
 from pathlib import Path
 
-from openflan.models.load import tokenizer_of
+from openflan.models.load_model import tokenizer_of
 from openflan.objectives.denoisers import OBJECTIVES
 from openflan.recipe.pretraining import PretrainRecipe
-from openflan.training.documents import prepare_documents
+from openflan.training.pretraining_data import prepare_documents
 
 RUNS = 3
 WINDOWS = 4

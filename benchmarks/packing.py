@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.mixture.build import open_tasks
-from openflan.models.load import load_tokenizer
+from openflan.mixture.open_mixture import open_tasks
+from openflan.models.load_model import load_tokenizer
 from openflan.packing.pack import lower_bound, pack_windows
 from openflan.packing.plan import WINDOW, Plan
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.training.prepare import prepare
 
 Lengths = list[NDArray[np.int64]]

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.packing.batch import seq2seq_batch
-from openflan.packing.build import build
+from openflan.packing.build_ahead import build
 from openflan.packing.encode import Encoder, Limits
 from openflan.packing.pack import Packed, pack_windows
 from openflan.packing.plan import WINDOW, Plan
@@ -84,9 +84,9 @@ def write_made_up(folder: Path, examples: int, shape: tuple[tuple[int, float], .
 
 def real(folder: Path, data: Path, tokenizer: Path, windows: int) -> Plan:
     """A build of chain-of-thought text."""
-    from openflan.mixture.build import open_tasks
-    from openflan.models.load import load_tokenizer
-    from openflan.recipe.load import load_recipe
+    from openflan.mixture.open_mixture import open_tasks
+    from openflan.models.load_model import load_tokenizer
+    from openflan.recipe.load_recipe import load_recipe
     from openflan.training.prepare import parts_of, prepare
 
     places = (f"mixture.submixtures.cot.data={data}", f"model.tokenizer={tokenizer}", f"packing.inputs={CAPACITY[0]}", f"packing.targets={CAPACITY[1]}")

@@ -21,7 +21,7 @@ import transformers
 from openflan.models.memory import keep_freed_memory
 from openflan.packing.encode import Encoded
 from openflan.recipe.schema import Training
-from openflan.training.engine import Engine
+from openflan.training.trainer import Engine
 
 ROUNDS, ROWS, DOCUMENTS, INPUTS, TARGETS, VOCABULARY = 5, 8, 4, 256, 64, 8_192
 ARMS: dict[str, dict[str, Any]] = {

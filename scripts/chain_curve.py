@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from openflan.recipe.load import load_any_recipe
+from openflan.recipe.load_recipe import load_any_recipe
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.reports.collection_figures import drawing, save
 from openflan.reports.tables import running_mean
-from openflan.run import Run, read_jsonl
+from openflan.run_folder import Run, read_jsonl
 
 OVER = 50
 """Steps of the running mean."""

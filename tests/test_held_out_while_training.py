@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from openflan.errors import InputError
-from openflan.held_out import MEAN, evaluator
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, read_jsonl
+from openflan.run_folder import Run, read_jsonl
 from openflan.training import checkpoints
 from openflan.training.finetune import finetune
+from openflan.training_evaluation import MEAN, evaluator
 
 
 def recipe(*more: str) -> Recipe:

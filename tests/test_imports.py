@@ -26,33 +26,34 @@ ALLOWED: dict[str, set[str]] = {
     "chat_template": {"errors"},
     "lock": {"errors"},
     # A run folder has a lock.
-    "run": {"errors", "lock", "json_files"},
+    "run_folder": {"errors", "lock", "json_files"},
     "stopping": {"errors"},
-    "metrics": {"errors", "run"},
+    "metrics": {"errors", "run_folder"},
     "recipe": {"errors", "yaml_files"},
     "tasks": FOUNDATION,
     "templates": FOUNDATION | {"tasks"},
     # The mixture is exported to files, hence the run's way of writing them whole.
-    "mixture": FOUNDATION | {"recipe", "tasks", "templates", "run"},
+    "mixture": FOUNDATION | {"recipe", "tasks", "templates", "run_folder"},
     # A build is written to files, hence the run's way of writing them whole.
-    "packing": FOUNDATION | {"tasks", "templates", "run", "lock", "stopping", "chat_template"},
+    "packing": FOUNDATION | {"tasks", "templates", "run_folder", "lock", "stopping", "chat_template"},
     "objectives": FOUNDATION | {"packing"},
-    "models": FOUNDATION | {"recipe", "packing", "run"},
-    "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run", "lock", "metrics", "stopping"},
+    "models": FOUNDATION | {"recipe", "packing", "run_folder"},
+    "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run_folder", "lock", "metrics", "stopping"},
     # Samples are drawn, hence the foundation's randomness. A prompt becomes ids by the same rule as what is trained on.
     "inference": FOUNDATION | {"models", "packing.text_ids", "chat_template"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
-    "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run", "lock", "stopping"},
+    "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run_folder", "lock", "stopping"},
     # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none of their business.
-    "reports": {"errors", "recipe", "run", "metrics", "evaluation", "tasks.task"},
+    "reports": {"errors", "recipe", "run_folder", "metrics", "evaluation", "tasks.task"},
     # The whole pipeline in one call, but no command line: that one calls it.
-    "quickstart": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "training", "inference", "evaluation", "reports", "run"},
+    "quickstart": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "training", "inference", "evaluation", "reports", "run_folder"},
     # Between training and evaluation, which do not know each other.
-    "held_out": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run"},
+    "training_evaluation": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run_folder"},
     # Grids of what a user would do one by one: a recipe, its finetuning, its evaluations, a page.
-    "studies": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "inference", "evaluation", "reports", "run", "lock", "metrics", "stopping"},
+    "studies": FOUNDATION
+    | {"recipe", "tasks", "mixture", "models", "training", "inference", "evaluation", "reports", "run_folder", "lock", "metrics", "stopping"},
     # Steps of training one after another, as a user would start them, held-out scores included; it looks at all of their data first.
-    "chain": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "held_out", "run"},
+    "run_chain": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "training_evaluation", "run_folder"},
     "__main__": {"cli"},
 }
 ALLOWED["cli"] = set(ALLOWED) - {"__main__"}

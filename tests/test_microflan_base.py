@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from openflan.chain import run_chain
 from openflan.models.folder import model_folder
-from openflan.models.load import load_pretrained, tokenizer_of
-from openflan.recipe.chain import chain_path, load_chain
-from openflan.run import Run, read_jsonl
+from openflan.models.load_model import load_pretrained, tokenizer_of
+from openflan.recipe.chain_steps import chain_path, load_chain
+from openflan.run_chain import run_chain
+from openflan.run_folder import Run, read_jsonl
 
 BOXED = ("microflan-base", "microflan-tiny")
 SHORT = ("training.steps=2", "training.batch_size=2", "training.warmup_steps=0", "pretraining.window=64", "validation=null")

@@ -8,7 +8,7 @@ import pytest
 
 from openflan.errors import InputError
 from openflan.quickstart import BASE, quickstart
-from openflan.recipe.load import dump_recipe, load_recipe
+from openflan.recipe.load_recipe import dump_recipe, load_recipe
 
 
 def test_a_folder_with_the_run_of_another_seed_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

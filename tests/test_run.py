@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError, OpenflanError, SetupError, did_you_mean
-from openflan.run import Run, find_run, read_json, read_jsonl, replacing, write_json
+from openflan.run_folder import Run, find_run, read_json, read_jsonl, replacing, write_json
 
 
 def names(folder: Path) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from openflan.errors import SetupError
-from openflan.run import Lines, read_jsonl, unwritten, write_json
+from openflan.run_folder import Lines, read_jsonl, unwritten, write_json
 from openflan.stopping import Interrupted, Terminated, stoppable
 
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 import openflan
 from openflan import yaml_files
 from openflan.errors import InputError
+from openflan.evaluation.custom_schema import read_own
 from openflan.evaluation.gsm8k_exemplars import gsm8k_exemplars
-from openflan.evaluation.own_schema import read_own
-from openflan.recipe.chain import load_chain
-from openflan.recipe.load import load_recipe
-from openflan.studies.load import load_study
+from openflan.recipe.chain_steps import load_chain
+from openflan.recipe.load_recipe import load_recipe
+from openflan.studies.load_study import load_study
 from openflan.tasks.p3.prompts import read_prompts
 from openflan.tasks.p3.settings import settings_of
 from openflan.templates.wording import load_wordings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError
-from openflan.run import Lines, read_jsonl, replacing
+from openflan.run_folder import Lines, read_jsonl, replacing
 
 _NUMBERS = (
     "learning_rate",

@@ -19,9 +19,9 @@ from openflan.evaluation.groups import gain, group_scores, right_items
 from openflan.evaluation.microflan import microflan_benchmark
 from openflan.evaluation.record import evaluate_into, generations_path
 from openflan.models.folder import model_folder
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, write_json
+from openflan.run_folder import Run, write_json
 from openflan.tasks.microflan import microflan_tasks
 
 BASE = "embedded:microflan-base"
@@ -49,7 +49,7 @@ def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[
 
     Raises InputError for a folder that holds another seed's run.
     """
-    from openflan.models.load import random_init
+    from openflan.models.load_model import random_init
     from openflan.models.quiet import one_thread
     from openflan.training.changes import changed_keys
 

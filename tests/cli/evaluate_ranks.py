@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerFast, T5ForConditionalGeneration  # noqa: F401 - before the fork, which then is cheap
 
-import openflan.training.world  # noqa: F401
+import openflan.training.distributed  # noqa: F401
 from openflan.cli.main import main
 from openflan.inference import huggingface
 from openflan.inference.huggingface import HuggingFaceEngine

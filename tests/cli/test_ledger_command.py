@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import SHARED, openflan
 
-from openflan.cli.ledger import span
+from openflan.cli.print_ledger import span
 
 RECIPE = """\
 name: mine

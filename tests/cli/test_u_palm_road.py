@@ -13,7 +13,7 @@ import torch
 from commands import Done, openflan
 from safetensors.torch import load_file
 
-from openflan.run import read_jsonl
+from openflan.run_folder import read_jsonl
 from openflan.tasks.microflan import plain_sentences
 from openflan.training.progress import Progress
 

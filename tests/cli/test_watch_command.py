@@ -7,7 +7,7 @@ import pytest
 from openflan.cli.watch import arriving, watch_run
 from openflan.errors import InputError
 from openflan.evaluation.score_record import EvaluationScore, ScoreKey
-from openflan.run import Run
+from openflan.run_folder import Run
 from openflan.training.checkpoints import best_step
 
 

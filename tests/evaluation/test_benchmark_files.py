@@ -13,7 +13,7 @@ from openflan.errors import InputError
 from openflan.evaluation import bbh_benchmark, find_benchmark, locate, mgsm_benchmark
 from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.mgsm_languages import LANGUAGES
-from openflan.evaluation.scores import normalized
+from openflan.evaluation.statistics import normalized
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data"

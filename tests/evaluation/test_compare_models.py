@@ -14,7 +14,7 @@ from openflan.evaluation import compare
 from openflan.evaluation.compare import NO_DIFFERENCE, against_paper, compare_models, mcnemar
 from openflan.evaluation.paper import PaperFigures
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
-from openflan.evaluation.scores import Judged, TaskScore, task_score
+from openflan.evaluation.statistics import Judged, TaskScore, task_score
 
 Outcomes = dict[tuple[str, int], Judged]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from openflan.evaluation import bbh_benchmark, mgsm_benchmark
+from openflan.evaluation.custom_benchmark import own_benchmark
 from openflan.evaluation.gsm8k import gsm8k_benchmark
 from openflan.evaluation.mmlu import mmlu_benchmark
-from openflan.evaluation.own import own_benchmark
 from openflan.evaluation.tydiqa import tydiqa_benchmark
 
 Extract = Callable[[str], str | None]

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.evaluation import bbh_benchmark, mgsm_benchmark
+from openflan.evaluation.custom_benchmark import own_benchmark
 from openflan.evaluation.extract import composed, concluded_letter, cut_at_next_question, leading_letter
 from openflan.evaluation.gsm8k import gsm8k_benchmark
 from openflan.evaluation.metrics import METRICS, same_number
 from openflan.evaluation.mgsm_languages import LANGUAGES
 from openflan.evaluation.mmlu import mmlu_benchmark
-from openflan.evaluation.own import own_benchmark
 from openflan.evaluation.tydiqa import tydiqa_benchmark
 
 Extract = Callable[[str], str | None]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
+from openflan.evaluation.custom_benchmark import own_benchmark
 from openflan.evaluation.generations import read_generations
-from openflan.evaluation.own import own_benchmark
-from openflan.evaluation.tasks import task_benchmark
+from openflan.evaluation.task_benchmark import task_benchmark
 from openflan.tasks.task import Task
 
 OWN = 'name: own\ndata: own.jsonl\nprompt: "Q: {question}\\nA:"\ntarget: answer\n'

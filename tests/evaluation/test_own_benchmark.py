@@ -7,7 +7,7 @@ import pytest
 
 from openflan.errors import InputError
 from openflan.evaluation import score_file
-from openflan.evaluation.own import is_own, own_benchmark
+from openflan.evaluation.custom_benchmark import is_own, own_benchmark
 
 CAPITALS = """
 name: capitals

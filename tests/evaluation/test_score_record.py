@@ -17,11 +17,11 @@ from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
 from openflan.evaluation.decoding import GREEDY, Decoding, decoding_of_variant
 from openflan.evaluation.record import evaluate_into
-from openflan.evaluation.saved import score_file
 from openflan.evaluation.score_record import Asked, EvaluationScore, Interval, ScoreKey, read_scores
-from openflan.evaluation.scores import TaskScore
+from openflan.evaluation.score_saved import score_file
+from openflan.evaluation.statistics import TaskScore
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
-from openflan.run import Run
+from openflan.run_folder import Run
 
 RUN_0_1 = Path(__file__).parent / "run_of_0_1"
 """Two models on two benchmarks, evaluated by version 0.1: greedily, by likelihood, by samples and with exemplars."""

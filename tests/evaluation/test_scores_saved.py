@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openflan.errors import InputError
 from openflan.evaluation import Benchmark, BenchmarkTask, mgsm_benchmark, score_file
 from openflan.evaluation.benchmark import exactly
-from openflan.evaluation.scores import Judged, average_score, task_score, wilson, wilson_intervals
+from openflan.evaluation.statistics import Judged, average_score, task_score, wilson, wilson_intervals
 
 
 def _overlap(answer: str, target: str) -> float:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from openflan.errors import InputError
 from openflan.evaluation import Benchmark, BenchmarkTask, Example, generate_to
 from openflan.evaluation.benchmark import exactly
-from openflan.evaluation.run import GREEDY, Decoding, Generated
+from openflan.evaluation.generate import GREEDY, Decoding, Generated
 from openflan.inference import Completion, Request
 
 TOY = Benchmark(

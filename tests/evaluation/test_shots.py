@@ -13,12 +13,12 @@ from made_up_data import make_all, make_mmlu, make_tydiqa
 
 from openflan.evaluation import BENCHMARKS, Benchmark, BenchmarkTask, Example, find_benchmark, generate_to, score_file
 from openflan.evaluation.benchmark import exactly
+from openflan.evaluation.fit_exemplars import fitted, shown
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.record import evaluate_into
-from openflan.evaluation.shots import fitted, shown
 from openflan.evaluation.tydiqa import tydiqa_benchmark
 from openflan.inference import Completion, Request
-from openflan.run import Run
+from openflan.run_folder import Run
 
 
 @dataclass

@@ -4,7 +4,7 @@ import pytest
 
 from openflan.errors import InputError
 from openflan.evaluation.averages import COMPONENTS
-from openflan.evaluation.catalogue import BENCHMARKS, MODES, SUITES, find_benchmark, find_suite
+from openflan.evaluation.known_benchmarks import BENCHMARKS, MODES, SUITES, find_benchmark, find_suite
 
 
 def test_the_flan_suite_is_what_the_papers_average_needs() -> None:

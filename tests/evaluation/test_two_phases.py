@@ -16,10 +16,10 @@ from openflan.evaluation import Benchmark, BenchmarkTask, Example, bbh_benchmark
 from openflan.evaluation.benchmark import exactly
 from openflan.evaluation.extract import plain
 from openflan.evaluation.record import evaluate_into
-from openflan.evaluation.scores import Judged, task_score
+from openflan.evaluation.statistics import Judged, task_score
 from openflan.inference import Completion, Request
 from openflan.lock import locked
-from openflan.run import Run, read_json, write_json
+from openflan.run_folder import Run, read_json, write_json
 
 
 class Killed(BaseException):

@@ -13,11 +13,11 @@ from tiny_models import llama, t5
 from openflan.errors import InputError
 from openflan.evaluation import Benchmark, BenchmarkTask, Example, generate_to, score_file
 from openflan.evaluation.benchmark import exactly
+from openflan.evaluation.generate import Decoding
 from openflan.evaluation.microflan import microflan_benchmark
 from openflan.evaluation.record import evaluate_into
-from openflan.evaluation.run import Decoding
 from openflan.inference import Completion, HuggingFaceEngine, LikelihoodRequest, OptionScores, Request
-from openflan.run import Run
+from openflan.run_folder import Run
 
 sys.path.append(str(Path(__file__).parents[1] / "cli"))
 from commands import openflan

@@ -15,7 +15,7 @@ from openflan.inference.batching import Prompt
 from openflan.inference.causal_attention import decoding_attention
 from openflan.inference.causal_decoding import CausalDecoder
 from openflan.inference.sampling import drawn, request_draws, uniform
-from openflan.models.load import load_pretrained
+from openflan.models.load_model import load_pretrained
 
 WINDOW = 24
 MAKERS: dict[str, Callable[[Path], Path]] = {

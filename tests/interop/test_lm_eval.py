@@ -17,14 +17,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from openflan.evaluation import Benchmark, BenchmarkTask
+from openflan.evaluation.generate import Decoding, generate_to
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.lm_eval_log import write_lm_eval_log
 from openflan.evaluation.mmlu import mmlu_benchmark
 from openflan.evaluation.mmlu_subjects import SUBJECTS
-from openflan.evaluation.run import Decoding, generate_to
 from openflan.inference import HuggingFaceEngine
-from openflan.recipe.load import recipe_from
-from openflan.run import Run
+from openflan.recipe.load_recipe import recipe_from
+from openflan.run_folder import Run
 from openflan.training.finetune import finetune
 
 PYTHON = os.environ.get("OPENFLAN_LM_EVAL_PYTHON", "")

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from made_up_benchmarks import GSM8K, MMLU, write_benchmarks
 
 from openflan.errors import InputError
-from openflan.mixture.build import build_stream, open_tasks
-from openflan.mixture.ledger import shares_table
+from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.overlap.drop import without_overlaps
 from openflan.mixture.overlap.index import build_index
 from openflan.mixture.overlap.items import benchmark_items
 from openflan.mixture.overlap.report import check_task, row_hash
-from openflan.recipe.load import dump_recipe, load_recipe
+from openflan.mixture.task_shares import shares_table
+from openflan.recipe.load_recipe import dump_recipe, load_recipe
 from openflan.recipe.schema import Mixture
 from openflan.tasks.subset import Without
 from openflan.tasks.task import Row, Task

@@ -12,8 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from openflan.errors import InputError, SetupError
-from openflan.mixture.build import build_stream, one_pass, open_tasks
 from openflan.mixture.export import CHUNK, export, hf_dataset, record
+from openflan.mixture.open_mixture import build_stream, one_pass, open_tasks
 from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
 from openflan.templates.render import Rendered

@@ -9,9 +9,9 @@ from fractions import Fraction
 
 import pytest
 
-from openflan.mixture.build import group_of
 from openflan.mixture.offline import Offline, offline_ledger
-from openflan.recipe.load import load_recipe
+from openflan.mixture.open_mixture import group_of
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.presets import PARTS
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import catalogue, find

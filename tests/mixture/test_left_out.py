@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.mixture.build import LeftOut, build_stream, open_mixture, open_tasks
 from openflan.mixture.licences import UNKNOWN, check_licences, licence_of, refusal, spelled
 from openflan.mixture.offline import IN_ITS_FILE, offline_ledger
+from openflan.mixture.open_mixture import LeftOut, build_stream, open_mixture, open_tasks
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import catalogue, find
 from openflan.tasks.sources import open_submixture

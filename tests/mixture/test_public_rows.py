@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError, OpenflanError
-from openflan.mixture.build import build_stream, open_mixture, open_tasks, task_shares
+from openflan.mixture.open_mixture import build_stream, open_mixture, open_tasks, task_shares
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import resolve
 from openflan.tasks.muffin.families import DATASETS

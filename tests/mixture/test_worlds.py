@@ -13,7 +13,7 @@ from openflan.errors import InputError
 from openflan.evaluation.selection import open_benchmark
 from openflan.evaluation.worlds import worlds_asked
 from openflan.mixture.worlds import known_worlds, warn_of_other_worlds, worlds_of
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.tasks.microflan import plain_sentences, world
 from openflan.tasks.microflan.names import world_benchmark, world_place
 from openflan.tasks.sources import open_submixture

@@ -124,7 +124,7 @@ def mutate(folder: Path, draw: random.Random) -> str:
 def load(folder: Path) -> str:
     """What reading a folder as a model and a tokenizer comes to: `read`, or the class of a proper error, whose message must be one line."""
     from openflan.models.folder import layout_of
-    from openflan.models.load import context_length, load_pretrained, tokenizer_of
+    from openflan.models.load_model import context_length, load_pretrained, tokenizer_of
 
     outcome = "read"
     for read in (lambda: load_pretrained(str(folder)), lambda: tokenizer_of(str(folder)), lambda: context_length(str(folder)), lambda: layout_of(folder)):

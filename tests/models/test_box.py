@@ -9,7 +9,7 @@ import pytest
 
 from openflan.errors import InputError
 from openflan.models.folder import boxed, has_tokenizer, model_folder
-from openflan.models.load import tokenizer_of
+from openflan.models.load_model import tokenizer_of
 from openflan.tasks.microflan import microflan_tasks, plain_sentences
 
 BASE = "embedded:microflan-base"

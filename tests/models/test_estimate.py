@@ -12,7 +12,7 @@ import torch
 
 from openflan.errors import InputError
 from openflan.models.estimate import DEVICES, Shape, device_named, memory, shape_of_model
-from openflan.models.load import check_vocabulary, empty_model, load_model, load_pretrained, save_pretrained
+from openflan.models.load_model import check_vocabulary, empty_model, load_model, load_pretrained, save_pretrained
 from openflan.recipe.schema import Model
 
 T5 = {"model_type": "t5", "vocab_size": 512, "d_model": 128, "d_kv": 16, "d_ff": 320, "num_layers": 3, "num_heads": 6, "dropout_rate": 0.0}

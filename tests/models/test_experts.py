@@ -11,13 +11,13 @@ from transformers.models.switch_transformers.modeling_switch_transformers import
 
 from openflan.errors import InputError
 from openflan.models.experts import ROOM_FOR_ALL, RouterLosses, balance_losses, router_losses, router_z_losses
-from openflan.models.load import load_model
+from openflan.models.load_model import load_model
 from openflan.models.packed import Packing, prepare_batch, token_losses
 from openflan.models.packing_check import check_packing, packing_of
 from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
 from openflan.recipe.schema import Model, Training
-from openflan.training.engine import Engine
+from openflan.training.trainer import Engine
 
 VOCABULARY, PAD = 40, 0
 SWITCH: dict[str, Any] = {

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, LlamaConfig, PreTrainedTokenizerFast
 
 from openflan.errors import InputError
-from openflan.models.load import (
+from openflan.models.load_model import (
     context_length,
     is_seq2seq,
     load_model,

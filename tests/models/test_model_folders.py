@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 import openflan
 from openflan.errors import InputError, SetupError
 from openflan.models import hub, sizes
-from openflan.models.load import load_model, load_pretrained, tokenizer_of
+from openflan.models.load_model import load_model, load_pretrained, tokenizer_of
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.schema import Model
 

@@ -9,12 +9,12 @@ import torch
 import transformers as hf
 
 from openflan.errors import InputError
-from openflan.models.load import empty_model, load_model, load_pretrained, save_pretrained
+from openflan.models.load_model import empty_model, load_model, load_pretrained, save_pretrained
 from openflan.models.packed import prepare_batch, token_losses
 from openflan.models.packing_check import packing_of
 from openflan.models.palm import is_palm_shaped
 from openflan.packing.encode import Encoded
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Model
 
 VOCABULARY = 61

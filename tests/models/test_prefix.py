@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from openflan.errors import InputError
 from openflan.models.causal import ordinary_attention
 from openflan.models.folder import attention_of
-from openflan.models.load import load_pretrained, save_pretrained
+from openflan.models.load_model import load_pretrained, save_pretrained
 from openflan.models.packed import packed_model, prepare_batch, token_losses
 from openflan.models.packing_check import check_packing
 from openflan.models.prefix import attention_of_model, prefix_cache, prefix_forward, state_attention

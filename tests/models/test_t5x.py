@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from openflan.errors import InputError, SetupError
 from openflan.models import t5x
-from openflan.models.load import load_pretrained, save_pretrained
+from openflan.models.load_model import load_pretrained, save_pretrained
 from openflan.models.t5x import from_t5x, is_t5x, to_t5x
 from openflan.models.t5x_files import packed, stored, write_array
 

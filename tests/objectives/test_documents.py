@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from openflan.errors import InputError
 from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES
-from openflan.objectives.documents import Documents, DocumentWindow, DocumentWindows, Setting, split_documents
+from openflan.objectives.document_windows import Documents, DocumentWindow, DocumentWindows, Setting, split_documents
 from openflan.objectives.pieces import Marks, longest, marks_of, missing_tokens, needed_sentinels
 from openflan.packing.encode import Encoded, Limits
 from openflan.packing.plan import WindowPlan

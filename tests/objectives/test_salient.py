@@ -12,7 +12,7 @@ from test_documents import LIMITS, Numbered, rebuilt, setting_of, words
 
 from openflan.objectives.denoise import Pair, mask_span, restore_spans
 from openflan.objectives.denoisers import CAUSAL_LM, PREFIX_LM, SPAN_CORRUPTION, UL2
-from openflan.objectives.documents import DocumentWindow, DocumentWindows, Setting, split_documents
+from openflan.objectives.document_windows import DocumentWindow, DocumentWindows, Setting, split_documents
 
 FEW = np.array([59, 58, 57, 56, 55])
 EOS = 0

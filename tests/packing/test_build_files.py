@@ -24,7 +24,7 @@ from numbered_words import JOINT, LAYOUT, LIMITS, PARTS, ROOM, Words, encoder, o
 
 from openflan.errors import InputError, SetupError
 from openflan.packing.batch import Seq2SeqBatch, seq2seq_batch
-from openflan.packing.build import Shard, Summary, build, differences
+from openflan.packing.build_ahead import Shard, Summary, build, differences
 from openflan.packing.encode import Encoded, Limits
 from openflan.packing.plan import Plan
 from openflan.packing.store import Parts, Store, block_folder, read_block
@@ -223,7 +223,7 @@ def _start(folder: Path, shard: str = "0/1", workers: int = 1) -> subprocess.Pop
     code = f"""
 import numbered_words as here
 from pathlib import Path
-from openflan.packing.build import Shard, build
+from openflan.packing.build_ahead import Shard, build
 
 if __name__ == "__main__":
     print("ready", flush=True)

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from openflan.errors import InputError
 from openflan.packing.encode import Encoder, Limits
-from openflan.packing.marks import Layout, Marks, chat_template_of, marks_of
+from openflan.packing.special_tokens import Layout, Marks, chat_template_of, marks_of
 from openflan.templates.render import Rendered
 from openflan.templates.style import Style
 

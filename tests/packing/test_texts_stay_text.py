@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
-from openflan.models.load import tokenizer_of
+from openflan.models.load_model import tokenizer_of
 from openflan.packing.text_ids import TextIds, control_tokens
 from openflan.packing.tokens import Tokenize
 

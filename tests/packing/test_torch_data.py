@@ -11,7 +11,7 @@ import torch
 from numbered_words import JOINT, LAYOUT, LIMITS, PARTS, ROOM, Words, encoder
 from torch.utils.data import DataLoader
 
-from openflan.packing.build import build
+from openflan.packing.build_ahead import build
 from openflan.packing.encode import Limits
 from openflan.packing.plan import Plan
 from openflan.packing.store import Store

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from openflan.recipe.chain import load_chain
-from openflan.recipe.load import load_recipe
+from openflan.recipe.chain_steps import load_chain
+from openflan.recipe.load_recipe import load_recipe
 
 BASE = "name: base\nmodel: {config: {model_type: t5, d_model: 32, num_layers: 2}, tokenizer: org/t}\n"
 REST = "mixture: {submixtures: {cot: {data: rows}}}\ntraining: {steps: 1}\n"

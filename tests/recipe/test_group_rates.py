@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from openflan.errors import InputError
 from openflan.mixture.rates import cap_of, rate_group, relative_rates
-from openflan.recipe.load import dump_recipe, load_recipe, recipe_from
+from openflan.recipe.load_recipe import dump_recipe, load_recipe, recipe_from
 from openflan.recipe.presets import CAPS, PARTS, PRESET_CAPS, RATES
 from openflan.recipe.schema import Mixture
 

@@ -8,8 +8,8 @@ import yaml
 
 from openflan.errors import InputError
 from openflan.objectives.denoisers import OBJECTIVES
-from openflan.recipe.chain import load_chain, packaged_chains
-from openflan.recipe.load import dump_recipe, load_any_recipe, load_pretrain_recipe, load_recipe, pretraining_recipes
+from openflan.recipe.chain_steps import load_chain, packaged_chains
+from openflan.recipe.load_recipe import dump_recipe, load_any_recipe, load_pretrain_recipe, load_recipe, pretraining_recipes
 from openflan.recipe.pretraining import Objective, Pretraining, PretrainRecipe
 from openflan.recipe.schema import Recipe
 

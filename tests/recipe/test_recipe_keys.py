@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from openflan.cli.recipe import app
 from openflan.errors import InputError
 from openflan.recipe.keys import REQUIRED, as_markdown, json_schema, keys_of_section, recipe_keys
-from openflan.recipe.load import load_any_recipe, load_recipe, packaged_recipes, pretraining_recipes
+from openflan.recipe.load_recipe import load_any_recipe, load_recipe, packaged_recipes, pretraining_recipes
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Recipe
 

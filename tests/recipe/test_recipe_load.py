@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from openflan.errors import InputError
 from openflan.mixture.rates import cap_of, relative_rates
-from openflan.recipe.load import differences, dump_recipe, load_pretrain_recipe, load_recipe, packaged_recipes, recipe_from
+from openflan.recipe.load_recipe import differences, dump_recipe, load_pretrain_recipe, load_recipe, packaged_recipes, recipe_from
 from openflan.recipe.presets import CAPS, RATES
 from openflan.recipe.schema import Recipe, Section
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openflan.recipe.load import differences, dump_recipe, load_recipe, packaged_recipes, planning_recipes
+from openflan.recipe.load_recipe import differences, dump_recipe, load_recipe, packaged_recipes, planning_recipes
 from openflan.recipe.presets import PARAMETERS
 from openflan.training.flops import device_hours, recipe_flops
 

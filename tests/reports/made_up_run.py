@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from openflan.run import Run
+from openflan.run_folder import Run
 
 RECIPE = """name: toy
 model:

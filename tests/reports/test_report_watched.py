@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from openflan.recipe.load import dump_recipe, load_any_recipe
+from openflan.recipe.load_recipe import dump_recipe, load_any_recipe
 from openflan.reports.gather import gather
 from openflan.reports.html import write_report
 from openflan.reports.tables import watched
-from openflan.run import Run
+from openflan.run_folder import Run
 
 LINE = {"loss": 2.0, "tokens": 10, "examples": 2, "fill": 0.5, "seconds": 0.1, "waiting_seconds": 0.0}
 

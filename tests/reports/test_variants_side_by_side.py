@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from made_up_run import generation, parse, score, write_run
 
 from openflan.evaluation.averages import COMPONENTS, averages_of_scores
-from openflan.evaluation.catalogue import usual_shots
+from openflan.evaluation.known_benchmarks import usual_shots
 from openflan.evaluation.score_record import EvaluationScore, read_scores
 from openflan.reports import tables
 from openflan.reports.gather import Gathered, gather
 from openflan.reports.html import commands, render
 from openflan.reports.results import suite
-from openflan.run import Run
+from openflan.run_folder import Run
 
 RUN_0_1 = Path(__file__).parents[1] / "evaluation" / "run_of_0_1"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from openflan.recipe.load import load_recipe
-from openflan.studies.asked import Layout
+from openflan.recipe.load_recipe import load_recipe
+from openflan.studies.cell_scores import Scores
 from openflan.studies.cells import Cell
-from openflan.studies.schema import Study
-from openflan.studies.scores import Scores
+from openflan.studies.evaluations import Layout
+from openflan.studies.study_schema import Study
 
 LAYOUT = Layout("made-up", {"a": 4, "b": 2}, {"a": 0.0, "b": 50.0}, {"average": ("a", "b"), "open": ("a",)}, "")
 """Four questions without chance and two that are guessed half of the time."""

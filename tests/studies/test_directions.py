@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from made_up_cells import scores, study
 
-from openflan.studies.asked import Layout
 from openflan.studies.directions import FAILED, HELD, NOT_RUN, UNCLEAR, decide, verdict
+from openflan.studies.evaluations import Layout
 
 WIDE = Layout("made-up", {"a": 200}, {"a": 0.0}, {"average": ("a",)}, "")
 

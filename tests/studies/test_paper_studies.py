@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from openflan.cli.main import app
 from openflan.models.estimate import DEVICES, Hardware
 from openflan.studies.cells import grid
-from openflan.studies.load import load_study, packaged_studies
-from openflan.studies.plan import plan
-from openflan.studies.run import Options, run_study
+from openflan.studies.estimate import plan
+from openflan.studies.load_study import load_study, packaged_studies
+from openflan.studies.run_study import Options, run_study
 
 SUBMIXTURES = ("cot", "muffin", "t0_sf", "niv2")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_cells import LAYOUT, scores, study
 
-from openflan.studies.asked import Layout
+from openflan.studies.evaluations import Layout
 from openflan.studies.results import results_of
 from openflan.studies.statistics import column, over_items, over_seeds, score, t975, weighted
 

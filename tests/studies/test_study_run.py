@@ -15,21 +15,21 @@ from small_study import small_study, write_study
 
 from openflan.errors import InputError
 from openflan.lock import locked
-from openflan.recipe.load import load_pretrain_recipe
+from openflan.recipe.load_recipe import load_pretrain_recipe
 from openflan.recipe.schema import Model
-from openflan.run import Run
+from openflan.run_folder import Run
 from openflan.studies.cells import grid
 from openflan.studies.identity import training_key
-from openflan.studies.load import load_study
-from openflan.studies.run import Options, run_study
+from openflan.studies.load_study import load_study
+from openflan.studies.run_study import Options, run_study
 from openflan.training.finetune import finetune
 from openflan.training.pretrain import pretrain
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from openflan.studies import run
-from openflan.studies.load import load_study
+from openflan.studies import run_study as run
+from openflan.studies.load_study import load_study
 
 append = run._append
 

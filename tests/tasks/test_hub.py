@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from openflan.errors import InputError, SetupError
-from openflan.recipe.load import recipe_from
+from openflan.recipe.load_recipe import recipe_from
 from openflan.tasks.hub import HubSource
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Task

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.mixture.build import open_tasks
+from openflan.mixture.open_mixture import open_tasks
 from openflan.recipe.schema import Mixture
 from openflan.tasks.natural_instructions import read_task
 from openflan.tasks.natural_instructions_rows import is_mmlu

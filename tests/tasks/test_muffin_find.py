@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from openflan.errors import InputError
-from openflan.mixture.build import build_stream, open_tasks
+from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import find
 from openflan.tasks.muffin.families import DATASETS

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from openflan.errors import InputError
 from openflan.tasks.cot import DATASETS, CotRows, find_cot
+from openflan.tasks.custom import find_jsonl
 from openflan.tasks.lines import Lines
 from openflan.tasks.natural_instructions import find_natural_instructions
-from openflan.tasks.own import find_jsonl
 from openflan.tasks.records import JsonRecords
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Row, Task, select

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from openflan.errors import InputError
-from openflan.mixture.build import build_stream, open_tasks
+from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.rates import Capped, shares
 from openflan.recipe.schema import Mixture
 from openflan.tasks.ready_made import STYLES, TAKES

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from openflan.mixture.build import open_tasks
+from openflan.mixture.open_mixture import open_tasks
 from openflan.recipe.schema import Mixture
 from openflan.tasks.microflan import microflan_tasks
 from openflan.tasks.shuffled import ShuffledAnswers

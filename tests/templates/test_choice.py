@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from openflan.errors import InputError
-from openflan.mixture.build import build_stream, open_tasks
-from openflan.recipe.load import dump_recipe, load_recipe
+from openflan.mixture.open_mixture import build_stream, open_tasks
+from openflan.recipe.load_recipe import dump_recipe, load_recipe
 from openflan.recipe.schema import Mixture, WordingsName
 from openflan.tasks.task import Task
 from openflan.templates.choice import NAMES, choose_wordings, imported_folder, imported_wordings, known_wordings, wordings_files

@@ -11,8 +11,8 @@ import transformers as hf
 from openflan.models.experts import set_experts
 from openflan.packing.encode import Encoded
 from openflan.recipe.schema import Training
-from openflan.training.engine import Engine, Outcome
-from openflan.training.world import ALONE, World, join_world, leave_world
+from openflan.training.distributed import ALONE, World, join_world, leave_world
+from openflan.training.trainer import Engine, Outcome
 
 T5: dict[str, Any] = {"vocab_size": 40, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
 SPARSE = {"num_decoder_layers": 2, "num_experts": 4, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1, "router_jitter_noise": 0.0}

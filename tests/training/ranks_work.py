@@ -21,20 +21,21 @@ from small_runs import recipe
 from torch import Tensor, nn
 
 from openflan.errors import OpenflanError
-from openflan.mixture.build import open_mixture
-from openflan.models import load, staged
+from openflan.mixture.open_mixture import open_mixture
+from openflan.models import load_model as load
+from openflan.models import staged
 from openflan.models.packed import Packing
 from openflan.packing.plan import Plan
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
-from openflan.run import Run
+from openflan.run_folder import Run
 from openflan.training import finetune as finetuning
-from openflan.training.engine import Engine, Outcome, Prepared
+from openflan.training.distributed import World, join_world, leave_world, shard_for_generation
 from openflan.training.loop import Watch, train
 from openflan.training.prepare import prepare
 from openflan.training.progress import Progress
 from openflan.training.shards import whole
-from openflan.training.world import World, join_world, leave_world, shard_for_generation
+from openflan.training.trainer import Engine, Outcome, Prepared
 
 STEPS = 50
 CASES: dict[str, dict[str, Any]] = {

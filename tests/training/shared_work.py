@@ -17,16 +17,17 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from openflan.errors import InputError, OpenflanError, SetupError
-from openflan.models.load import load_model, load_tokenizer, save_pretrained
+from openflan.models.load_model import load_model, load_tokenizer, save_pretrained
 from openflan.models.vocabulary import make_room
 from openflan.recipe.schema import Recipe
-from openflan.training import checkpoints, files
+from openflan.training import checkpoints
+from openflan.training import sharded_files as files
 from openflan.training.checkpoints import Position, snapshot
-from openflan.training.engine import Engine
-from openflan.training.lean import load_on_main
+from openflan.training.distributed import ALONE, World
+from openflan.training.load_sharded import load_on_main
 from openflan.training.optimizers import restore_statistics, statistics
 from openflan.training.shards import slice_like, whole
-from openflan.training.world import ALONE, World
+from openflan.training.trainer import Engine
 
 WIDE = {"vocab_size": 131, "d_model": 133, "d_ff": 25}
 NEOX = {"model_type": "gpt_neox", "vocab_size": 57, "hidden_size": 18, "intermediate_size": 25, "num_hidden_layers": 2, "num_attention_heads": 3}

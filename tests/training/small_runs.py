@@ -9,12 +9,12 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from openflan.mixture.build import open_tasks
-from openflan.models.load import load_model, load_tokenizer
+from openflan.mixture.open_mixture import open_tasks
+from openflan.models.load_model import load_model, load_tokenizer
 from openflan.packing.plan import Plan
-from openflan.recipe.load import recipe_from
+from openflan.recipe.load_recipe import recipe_from
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, read_jsonl
+from openflan.run_folder import Run, read_jsonl
 from openflan.training.loop import train
 from openflan.training.prepare import prepare
 

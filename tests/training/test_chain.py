@@ -16,11 +16,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 from small_runs import CONFIGS, LETTERS, recipe
 
-from openflan.chain import forget_from, run_chain
 from openflan.errors import InputError
-from openflan.recipe.chain import load_chain
-from openflan.recipe.load import dump_recipe
-from openflan.run import Run, read_json, read_jsonl
+from openflan.recipe.chain_steps import load_chain
+from openflan.recipe.load_recipe import dump_recipe
+from openflan.run_chain import forget_from, run_chain
+from openflan.run_folder import Run, read_json, read_jsonl
 from openflan.training.progress import Progress
 
 STEPS = ("1-pre", "2-again", "3-small")

@@ -9,9 +9,9 @@ import pytest
 from small_runs import losses, recipe, write_data
 
 from openflan.errors import InputError
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, read_json, read_jsonl
+from openflan.run_folder import Run, read_json, read_jsonl
 from openflan.training.finetune import finetune
 from openflan.training.progress import Progress
 

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from small_runs import losses, recipe, same, trained
 
 from openflan.errors import SetupError
-from openflan.models.load import load_model, load_tokenizer
-from openflan.recipe.load import dump_recipe
-from openflan.run import Run
+from openflan.models.load_model import load_model, load_tokenizer
+from openflan.recipe.load_recipe import dump_recipe
+from openflan.run_folder import Run
 from openflan.training import checkpoints
 from openflan.training.adafactor import Adafactor
 from openflan.training.checkpoints import Saver, snapshot
@@ -114,8 +114,8 @@ def test_sigterm_does_not_promise_a_checkpoint_that_could_not_be_written(place: 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from openflan.recipe.load import load_recipe
-from openflan.run import Run
+from openflan.recipe.load_recipe import load_recipe
+from openflan.run_folder import Run
 from openflan.training import checkpoints
 from openflan.training.finetune import finetune
 

@@ -9,10 +9,10 @@ from ranks_work import opened
 from small_runs import losses, recipe, same, trained
 
 from openflan.errors import OpenflanError
-from openflan.run import Run, read_jsonl
-from openflan.training import engine
-from openflan.training.engine import Engine
-from openflan.training.world import World
+from openflan.run_folder import Run, read_jsonl
+from openflan.training import trainer as engine
+from openflan.training.distributed import World
+from openflan.training.trainer import Engine
 
 
 @pytest.mark.parametrize("kind", ["t5", "gated", "llama"])

@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from small_runs import furnish, recipe
 
 from openflan.errors import InputError
-from openflan.mixture.build import open_tasks
-from openflan.models.load import load_tokenizer
+from openflan.mixture.open_mixture import open_tasks
+from openflan.models.load_model import load_tokenizer
 from openflan.recipe.schema import Recipe
-from openflan.run import Run
+from openflan.run_folder import Run
 from openflan.tasks.shuffled import ShuffledAnswers
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.subset import Only, Without
 from openflan.tasks.task import Task
 from openflan.tasks.texts import open_texts
-from openflan.training.documents import texts_fingerprint
 from openflan.training.finetune import finetune
 from openflan.training.prepare import fingerprint, parts_of, prepare
+from openflan.training.pretraining_data import texts_fingerprint
 
 MANY = 2_500
 """More than a thousand rows: a sample of them would pass over some."""

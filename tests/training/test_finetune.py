@@ -13,9 +13,9 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 
 from openflan.cli.finetune import start_anew
 from openflan.errors import InputError
-from openflan.mixture.build import open_tasks
+from openflan.mixture.open_mixture import open_tasks
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, training_alone
+from openflan.run_folder import Run, training_alone
 from openflan.training.finetune import finetune
 from openflan.training.loop import train
 from openflan.training.prepare import fingerprint

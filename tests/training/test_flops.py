@@ -2,7 +2,7 @@
 
 import pytest
 
-from openflan.recipe.load import load_recipe, planning_recipes
+from openflan.recipe.load_recipe import load_recipe, planning_recipes
 from openflan.recipe.presets import PARAMETERS
 from openflan.training.flops import device_hours, recipe_flops, step_tokens, training_flops
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from small_runs import losses, recipe
 
-from openflan.recipe.load import dump_recipe
-from openflan.run import Run, read_jsonl
+from openflan.recipe.load_recipe import dump_recipe
+from openflan.run_folder import Run, read_jsonl
 from openflan.training import checkpoints
 from openflan.training.finetune import finetune
 
 KILLED = """
 import os, signal, sys, time
-from openflan.recipe.load import load_recipe
-from openflan.run import Run
+from openflan.recipe.load_recipe import load_recipe
+from openflan.run_folder import Run
 from openflan.training.finetune import finetune
 from openflan.training.progress import Progress
 from pathlib import Path

@@ -8,9 +8,9 @@ from transformers import AutoTokenizer
 
 from openflan.errors import InputError
 from openflan.inference.huggingface import HuggingFaceEngine
-from openflan.packing.marks import Layout
+from openflan.packing.special_tokens import Layout
 from openflan.recipe.schema import Recipe
-from openflan.run import Run
+from openflan.run_folder import Run
 from openflan.training.finetune import finetune
 
 CHAT = "{% for message in messages %}<s> {{ message['content'] }} </s> {% endfor %}{% if add_generation_prompt %}<s> {% endif %}"

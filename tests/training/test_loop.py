@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 from small_runs import losses, recipe, same, trained
 
 from openflan.errors import InputError, OpenflanError, SetupError
-from openflan.models.load import load_model, load_tokenizer
+from openflan.models.load_model import load_model, load_tokenizer
 from openflan.packing.encode import Encoded
 from openflan.packing.plan import Plan
-from openflan.run import Run, read_jsonl
+from openflan.run_folder import Run, read_jsonl
 from openflan.stopping import Terminated
-from openflan.training import checkpoints, engine
+from openflan.training import checkpoints
+from openflan.training import trainer as engine
 from openflan.training.adafactor import Adafactor
 from openflan.training.progress import Progress
 

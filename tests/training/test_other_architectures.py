@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from openflan.errors import InputError
 from openflan.models.folder import attention_of
-from openflan.recipe.load import recipe_from
+from openflan.recipe.load_recipe import recipe_from
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, read_jsonl
+from openflan.run_folder import Run, read_jsonl
 from openflan.training.finetune import finetune
 
 PALM = {

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 from openflan.errors import InputError
 from openflan.objectives.denoisers import OBJECTIVES
 from openflan.recipe.pretraining import PretrainRecipe
-from openflan.run import Run, read_jsonl
+from openflan.run_folder import Run, read_jsonl
 from openflan.stopping import Terminated
 from openflan.training import checkpoints
 from openflan.training.pretrain import pretrain, survey_documents

@@ -18,11 +18,11 @@ from safetensors.torch import load_file
 from small_runs import losses, recipe
 from torch import Tensor
 
-from openflan.recipe.load import dump_recipe
-from openflan.run import Run, read_jsonl
+from openflan.recipe.load_recipe import dump_recipe
+from openflan.run_folder import Run, read_jsonl
 from openflan.training import checkpoints
 from openflan.training import finetune as finetuning
-from openflan.training.world import ALONE
+from openflan.training.distributed import ALONE
 
 BOUNDS = {"float32": 1e-5, "float64": 1e-9, "bf16": 0.02}
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.recipe.load import recipe_from
+from openflan.recipe.load_recipe import recipe_from
 from openflan.recipe.schema import Training
 from openflan.training.schedule import learning_rate_at
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from test_ranks import by_hand
 
-from openflan.training.files import File, files_of
-from openflan.training.world import ALONE
+from openflan.training.distributed import ALONE
+from openflan.training.sharded_files import File, files_of
 
 
 def written(place: Path, folder: Path, kinds: Sequence[str], numbers: Sequence[int]) -> Path:

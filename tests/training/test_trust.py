@@ -18,9 +18,9 @@ from openflan.errors import InputError, OpenflanError, SetupError
 from openflan.lock import locked
 from openflan.metrics import read_metrics
 from openflan.models.folder import model_folder, weight_files
-from openflan.packing.build import differences
+from openflan.packing.build_ahead import differences
 from openflan.packing.store import Parts, read_block
-from openflan.run import Run, training_alone
+from openflan.run_folder import Run, training_alone
 from openflan.training import changes, checkpoints
 from openflan.training.finetune import finetune
 from openflan.training.progress import Progress

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 from small_runs import recipe
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-from openflan.mixture.build import open_mixture
-from openflan.models.load import load_tokenizer
+from openflan.mixture.open_mixture import open_mixture
+from openflan.models.load_model import load_tokenizer
 from openflan.packing.encode import Encoded
 from openflan.packing.plan import Plan
 from openflan.recipe.schema import Evaluation, Recipe
-from openflan.run import Run, read_json, read_jsonl
+from openflan.run_folder import Run, read_json, read_jsonl
 from openflan.training import checkpoints
 from openflan.training.finetune import finetune
 from openflan.training.prepare import prepare

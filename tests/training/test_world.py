@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from small_runs import recipe, same
 
 from openflan.errors import SetupError
-from openflan.models.load import load_model, load_tokenizer
-from openflan.training.engine import Engine, _own_once
-from openflan.training.world import ALONE, World, gathered, join_world
+from openflan.models.load_model import load_model, load_tokenizer
+from openflan.training.distributed import ALONE, World, gathered, join_world
+from openflan.training.trainer import Engine, _own_once
 
 
 @given(rows=st.integers(0, 200), size=st.integers(1, 17))

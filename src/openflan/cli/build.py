@@ -9,14 +9,14 @@ from pathlib import Path
 import typer
 
 from openflan.cli.output import Bar, next_command, print_json
-from openflan.mixture.build import check_places
+from openflan.mixture.open_mixture import check_places
 from openflan.models.quiet import quiet_libraries
-from openflan.packing.build import Shard, Summary, build
+from openflan.packing.build_ahead import Shard, Summary, build
 from openflan.packing.losses import losses_line
 from openflan.packing.plan import WINDOW
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
-from openflan.run import Run
+from openflan.run_folder import Run
 
 _MARGIN = 1.02
 """Windows differ a little in their rows; training makes what is still missing itself."""
@@ -57,8 +57,8 @@ def build_(
 
 
 def _build(recipe: Recipe, folder: Path, examples: int | None, workers: int, shard: Shard, repair: bool) -> Summary:
-    from openflan.mixture.build import open_tasks
-    from openflan.models.load import load_tokenizer, seq2seq_by_config
+    from openflan.mixture.open_mixture import open_tasks
+    from openflan.models.load_model import load_tokenizer, seq2seq_by_config
     from openflan.training.prepare import opener, parts_of, plan_of, prepare
 
     tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)

@@ -38,7 +38,7 @@ def compare(
 
 def _both_modes(path: Path) -> list[Benchmark]:
     """A benchmark of one's own, answered directly and with rationales; its exemplars do not matter any more."""
-    from openflan.evaluation.own import own_benchmark
+    from openflan.evaluation.custom_benchmark import own_benchmark
 
     return [own_benchmark(path, mode, shots=0) for mode in ("direct", "cot")]
 

@@ -45,7 +45,7 @@ def t5x(
     if stacked:
         raise InputError("--stacked is for T5X checkpoints; Hugging Face folders have one layout")
     quiet_libraries()
-    from openflan.models.load import tokenizer_of
+    from openflan.models.load_model import tokenizer_of
 
     # Found before anything is written.
     words = None if tokenizer is None else tokenizer_of(tokenizer)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from openflan.errors import InputError
 from openflan.evaluation.decoding import Decoding
-from openflan.evaluation.shares import ALONE, Processes
+from openflan.evaluation.process_shares import ALONE, Processes
 from openflan.inference.http import HttpEngine, is_address
 from openflan.models.folder import check_model_name
 from openflan.models.locate import Located, locate_model
@@ -86,7 +86,7 @@ def processes() -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    from openflan.training.world import join_apart, leave_world
+    from openflan.training.distributed import join_apart, leave_world
 
     try:
         yield join_apart()

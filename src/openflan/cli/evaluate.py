@@ -16,17 +16,17 @@ from openflan.cli.score import print_score
 from openflan.cli.watch import watch_run
 from openflan.errors import InputError
 from openflan.evaluation.averages import averages_of_scores
-from openflan.evaluation.catalogue import SUITES, find_mode
 from openflan.evaluation.comparison import PAPER, check_side, comparison
-from openflan.evaluation.run import Generated
-from openflan.evaluation.saved import printed
+from openflan.evaluation.generate import Generated
+from openflan.evaluation.known_benchmarks import SUITES, find_mode
 from openflan.evaluation.saved_models import component_of_score
 from openflan.evaluation.score_record import EvaluationScore
+from openflan.evaluation.score_saved import printed
 from openflan.evaluation.selection import NAMES, OWN_HELP, check_prompts, chosen_benchmarks, fetch_files, open_benchmark, subset_of
 from openflan.evaluation.worlds import worlds_asked
 from openflan.mixture.worlds import warn_of_other_worlds
 from openflan.models.quiet import quiet_libraries
-from openflan.run import Run
+from openflan.run_folder import Run
 
 _MODE = typer.Option("direct", help="direct: the answer at once; cot: a chain of thought first. `--mode cot --shots 0` adds the trigger phrase.")
 _JSON = typer.Option(False, "--json", help="One JSON value on standard output.")

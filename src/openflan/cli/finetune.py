@@ -12,12 +12,12 @@ import typer
 
 from openflan.cli.output import next_command
 from openflan.errors import InputError
-from openflan.mixture.build import check_places
+from openflan.mixture.open_mixture import check_places
 from openflan.models.folder import check_model_name, model_folder
 from openflan.models.quiet import quiet_libraries
-from openflan.recipe.load import load_recipe, packaged_recipes, recipe_from
+from openflan.recipe.load_recipe import load_recipe, packaged_recipes, recipe_from
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, training_alone
+from openflan.run_folder import Run, training_alone
 
 _INPUTS, _TARGETS = 1_024, 256
 """Tokens of a sequence's inputs and targets where there is no recipe, for bases whose context has no limit."""
@@ -57,9 +57,9 @@ def finetune(
         # Before the libraries are imported, which takes seconds: a wrong path or no network is said at once.
         model_folder(recipe.model.base, tokenizer=False)
     quiet_libraries()
-    from openflan.held_out import evaluator
+    from openflan.training.distributed import leave_world
     from openflan.training.finetune import finetune as train
-    from openflan.training.world import leave_world
+    from openflan.training_evaluation import evaluator
 
     try:
         train(recipe, folder, build=build, strict=strict, allow_changes=allow_changes, evaluate=evaluator(recipe, folder))
@@ -120,7 +120,7 @@ def load_from_rows(data: Path, base: str, wordings: Path | None, overrides: list
     check_places(recipe_from(values, place, overrides).mixture)
     check_model_name(base)
     quiet_libraries()
-    from openflan.models.load import context_length
+    from openflan.models.load_model import context_length
 
     context = context_length(base)
     if context is not None:

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import typer
 
-from openflan.cli.ledger import hardware_of, print_ledger, refuse_hardware
 from openflan.cli.mixture_offline import offline
 from openflan.cli.output import print_counts, print_json
-from openflan.cli.packed_rows import show_examples, show_rows
+from openflan.cli.packed_sequences import show_examples, show_rows
+from openflan.cli.print_ledger import hardware_of, print_ledger, refuse_hardware
 from openflan.errors import InputError, OpenflanError
-from openflan.mixture.build import build_stream, check_places, one_pass, open_tasks
 from openflan.mixture.export import check_path, export
 from openflan.mixture.offline import without_data
+from openflan.mixture.open_mixture import build_stream, check_places, one_pass, open_tasks
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.encode import Encoder
 from openflan.packing.plan import WINDOW
-from openflan.recipe.load import dump_recipe, load_recipe
+from openflan.recipe.load_recipe import dump_recipe, load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
 
@@ -103,7 +103,7 @@ def _check_options(to: Path | None, examples: int | None, passes: float | None, 
 def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> tuple[Stream, Encoder]:
     """The stream, and the encoder; `exact` asks the model's configuration whether inputs and targets share a row, which exemplars do not depend on."""
     quiet_libraries()
-    from openflan.models.load import load_tokenizer, seq2seq_by_config
+    from openflan.models.load_model import load_tokenizer, seq2seq_by_config
     from openflan.training.prepare import prepare
 
     try:

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from openflan.cli.output import print_json, print_table
 from openflan.errors import InputError, OpenflanError
-from openflan.mixture.build import open_tasks
+from openflan.mixture.open_mixture import open_tasks
 from openflan.mixture.overlap.index import Index, build_index
 from openflan.mixture.overlap.items import PATTERNS, benchmark_items, find_benchmarks
 from openflan.mixture.overlap.report import Example, TaskOverlap, check_task
-from openflan.recipe.load import load_recipe
-from openflan.run import replacing
+from openflan.recipe.load_recipe import load_recipe
+from openflan.run_folder import replacing
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 

@@ -10,12 +10,12 @@ from typing import Any
 import typer
 
 from openflan.cli.finetune import start_anew
-from openflan.cli.ledger import hardware_of, print_estimates, refuse_hardware
 from openflan.cli.output import next_command, print_json
+from openflan.cli.print_ledger import hardware_of, print_estimates, refuse_hardware
 from openflan.models.estimate import DEVICES, MFU
 from openflan.models.quiet import quiet_libraries
-from openflan.recipe.load import load_pretrain_recipe
-from openflan.run import Run
+from openflan.recipe.load_recipe import load_pretrain_recipe
+from openflan.run_folder import Run
 
 _SHOWN = 5
 """Added tokens that are listed one by one."""
@@ -73,8 +73,8 @@ def pretrain(
     main = os.environ.get("RANK", "0") == "0"
     if restart and main:
         start_anew(folder)
+    from openflan.training.distributed import leave_world
     from openflan.training.pretrain import pretrain as train
-    from openflan.training.world import leave_world
 
     try:
         train(loaded, folder, strict=strict, allow_changes=allow_changes)

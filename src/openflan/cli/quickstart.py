@@ -28,7 +28,7 @@ def quickstart(
     openflan quickstart --seed 1 --run runs/quickstart-1
     """
     from openflan.cli.finetune import start_anew
-    from openflan.run import Run
+    from openflan.run_folder import Run
 
     if restart:
         start_anew(Run(run))

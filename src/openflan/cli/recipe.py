@@ -70,7 +70,7 @@ def show(
 
     `openflan recipe show flan-t5-small training.steps=100`
     """
-    from openflan.recipe.load import dump_recipe, find_any_recipe, packaged_recipes, planning_recipes, pretraining_recipes
+    from openflan.recipe.load_recipe import dump_recipe, find_any_recipe, packaged_recipes, planning_recipes, pretraining_recipes
 
     if name is None:
         kinds = {"finetune": packaged_recipes(), "plan only": planning_recipes(), "pretrain": pretraining_recipes()}

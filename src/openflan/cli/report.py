@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from openflan.cli.output import print_json, print_table
-from openflan.run import Run, find_run
+from openflan.run_folder import Run, find_run
 
 
 def report(

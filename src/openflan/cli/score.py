@@ -10,8 +10,8 @@ import typer
 
 from openflan.cli.output import print_json, print_table
 from openflan.errors import InputError, did_you_mean
-from openflan.evaluation.catalogue import find_mode
-from openflan.evaluation.saved import OVER_QUESTIONS, score_file
+from openflan.evaluation.known_benchmarks import find_mode
+from openflan.evaluation.score_saved import OVER_QUESTIONS, score_file
 from openflan.evaluation.selection import NAMES, open_benchmark
 
 FORMATS = ("lm-eval",)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from openflan.cli.ledger import hardware_of, refuse_hardware, span
 from openflan.cli.output import command_line, next_command, print_json, print_table
+from openflan.cli.print_ledger import hardware_of, refuse_hardware, span
 from openflan.errors import InputError
 from openflan.models.estimate import DEVICES, MFU, Hardware
 from openflan.models.quiet import quiet_libraries
 
 if TYPE_CHECKING:
-    from openflan.studies.plan import Planned
+    from openflan.studies.estimate import Planned
 
 
 def study(
@@ -51,14 +51,14 @@ def study(
 
     `openflan study mine.yaml training.steps=50 --coarse --cells '2M-*'`
     """
-    from openflan.studies.load import load_study, on_dev, study_path
+    from openflan.studies.load_study import load_study, on_dev, study_path
 
     path = study_path(study)
     loaded = on_dev(load_study(path)) if dev else load_study(path)
     if not plan:
         refuse_hardware(device, device_tflops, devices, mfu, "with --plan")
     quiet_libraries()
-    from openflan.studies.run import Options, run_study
+    from openflan.studies.run_study import Options, run_study
 
     again = _again(
         overrides or [],
@@ -78,8 +78,8 @@ def study(
     )
     if plan:
         from openflan.studies.cells import grid
-        from openflan.studies.plan import plan as planned
-        from openflan.studies.run import chosen_cells
+        from openflan.studies.estimate import plan as planned
+        from openflan.studies.run_study import chosen_cells
 
         hardware = hardware_of(device or (None if device_tflops else "cpu"), device_tflops, devices, mfu)
         lines = planned(chosen_cells(grid(loaded, path.parent, options.overrides, options.seeds), options), hardware)

@@ -11,9 +11,9 @@ import typer
 from openflan.cli.output import next_command, print_json
 from openflan.errors import InputError
 from openflan.mixture.outline import outline
-from openflan.recipe.load import load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.reports import collection, collection_figures
-from openflan.run import replacing, write_json
+from openflan.run_folder import replacing, write_json
 from openflan.tasks.catalogue import SUBMIXTURES, find
 
 _TITLES = {name: submixture.title for name, submixture in SUBMIXTURES.items()}

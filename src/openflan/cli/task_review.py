@@ -8,7 +8,7 @@ import typer
 
 from openflan.cli.output import next_command
 from openflan.errors import InputError
-from openflan.run import replacing
+from openflan.run_folder import replacing
 from openflan.tasks.catalogue import SUBMIXTURES
 from openflan.tasks.reach import reach
 from openflan.templates.review import MOST, document, examples

@@ -63,7 +63,7 @@ VERBS = (
     Verb("finetune", "finetune", "finetune", "Finetune a model; the same command again goes on where it stopped."),
     Verb(
         "run",
-        "run",
+        "chain",
         "run",
         "Recipes one after another, each starting from the model of the one before; the same command again goes on where it stopped.",
     ),

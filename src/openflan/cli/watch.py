@@ -10,7 +10,7 @@ import typer
 
 from openflan.errors import InputError
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.run import Run, find_run
+from openflan.run_folder import Run, find_run
 
 PAUSE = 10.0
 """Seconds between looks at the run's folder."""

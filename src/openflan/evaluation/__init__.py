@@ -2,16 +2,16 @@
 
 from openflan.evaluation.bbh import bbh_benchmark
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
-from openflan.evaluation.catalogue import BENCHMARKS, SUITES, find_benchmark, find_suite
+from openflan.evaluation.custom_benchmark import own_benchmark
+from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.gsm8k import gsm8k_benchmark
 from openflan.evaluation.held_out import held_out_benchmark
+from openflan.evaluation.known_benchmarks import BENCHMARKS, SUITES, find_benchmark, find_suite
 from openflan.evaluation.local_files import locate
 from openflan.evaluation.mgsm import mgsm_benchmark
 from openflan.evaluation.mmlu import mmlu_benchmark
-from openflan.evaluation.own import own_benchmark
-from openflan.evaluation.run import Generated, generate_to
-from openflan.evaluation.saved import score_file
-from openflan.evaluation.tasks import task_benchmark
+from openflan.evaluation.score_saved import score_file
+from openflan.evaluation.task_benchmark import task_benchmark
 from openflan.evaluation.tydiqa import tydiqa_benchmark
 
 __all__ = [

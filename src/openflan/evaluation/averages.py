@@ -12,10 +12,10 @@ from statistics import fmean
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.bbh_tasks import BBH_TASKS
-from openflan.evaluation.catalogue import usual_shots
 from openflan.evaluation.decoding import GREEDY
+from openflan.evaluation.known_benchmarks import usual_shots
 from openflan.evaluation.score_record import EvaluationScore, ScoreKey
-from openflan.evaluation.scores import normalized
+from openflan.evaluation.statistics import normalized
 
 COT = ("mmlu-cot", "bbh-cot", "mgsm-cot")
 NON_COT = ("mmlu-direct", "bbh-direct", "tydiqa-direct")

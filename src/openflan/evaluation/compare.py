@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from openflan.errors import InputError
 from openflan.evaluation.paper import ROUNDING, PaperFigures
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.scores import Judged
+from openflan.evaluation.statistics import Judged
 from openflan.randomness import combine
 
 DRAWS = 10_000

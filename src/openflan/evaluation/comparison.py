@@ -9,9 +9,9 @@ from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import against_paper, compare_models
 from openflan.evaluation.paper import paper_model
-from openflan.evaluation.saved import Saved, judge_all, read_saved, references, score_generations
 from openflan.evaluation.saved_models import Place, SavedModel, benchmark_of, saved_model
-from openflan.evaluation.scores import Judged
+from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_generations
+from openflan.evaluation.statistics import Judged
 
 PAPER = "paper:"
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
 from openflan.json_files import byte_lines, parse_json
-from openflan.run import unwritten
+from openflan.run_folder import unwritten
 
 _MOST_SHOWN = 100
 

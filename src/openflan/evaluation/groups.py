@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.bootstrap import interval, redrawn
-from openflan.evaluation.saved import judge_all, read_saved
-from openflan.evaluation.scores import normalized
+from openflan.evaluation.score_saved import judge_all, read_saved
+from openflan.evaluation.statistics import normalized
 from openflan.randomness import combine
 
 Items: TypeAlias = Mapping[tuple[str, int], bool]

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.saved import Saved, judge_all, read_saved
-from openflan.run import replacing
+from openflan.evaluation.score_saved import Saved, judge_all, read_saved
+from openflan.run_folder import replacing
 
 INVALID = "[invalid]"
 

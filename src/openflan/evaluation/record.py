@@ -10,15 +10,15 @@ from typing import Protocol, runtime_checkable
 
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.fit_exemplars import shown
+from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.generations import read_generations
-from openflan.evaluation.run import Generated, generate_to
-from openflan.evaluation.saved import score_generations
+from openflan.evaluation.process_shares import ALONE, Processes, parts_of
 from openflan.evaluation.score_record import Asked, EvaluationScore, stored_scores
-from openflan.evaluation.shares import ALONE, Processes, parts_of
-from openflan.evaluation.shots import shown
+from openflan.evaluation.score_saved import score_generations
 from openflan.inference.protocol import Engine
 from openflan.lock import locked
-from openflan.run import Run, write_json
+from openflan.run_folder import Run, write_json
 
 
 @runtime_checkable

@@ -16,12 +16,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
+from openflan.evaluation.custom_benchmark import extraction_of as own_extraction_of
+from openflan.evaluation.custom_benchmark import metric_of
+from openflan.evaluation.custom_schema import AnswerRule
 from openflan.evaluation.generations import Generation
 from openflan.evaluation.held_out import extraction_of
 from openflan.evaluation.metrics import METRICS
-from openflan.evaluation.own import extraction_of as own_extraction_of
-from openflan.evaluation.own import metric_of
-from openflan.evaluation.own_schema import AnswerRule
 
 TEXT_RULE: Mapping[str, Any] = {"metric": "exact_match"}
 """White space at the ends, one final period and case do not count."""

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, MODES, find_benchmark, find_mode, usual_shots
+from openflan.evaluation.fit_exemplars import shots_of
 from openflan.evaluation.generations import Generation, read_generations
+from openflan.evaluation.known_benchmarks import BENCHMARKS, MODES, find_benchmark, find_mode, usual_shots
 from openflan.evaluation.rules import Unruled, benchmark_of_rules, same_rules
 from openflan.evaluation.score_record import EvaluationScore, read_scores
 from openflan.evaluation.scores_0_1 import FEW_SHOT
-from openflan.evaluation.shots import shots_of
 from openflan.evaluation.worlds import world_named
-from openflan.run import Run
+from openflan.run_folder import Run
 from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
 from openflan.tasks.microflan.names import world_benchmark
 

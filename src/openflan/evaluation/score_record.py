@@ -17,8 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import InputError
 from openflan.evaluation.decoding import GREEDY, Decoding
-from openflan.evaluation.scores import TaskScore
 from openflan.evaluation.scores_0_1 import is_0_1, upgraded
+from openflan.evaluation.statistics import TaskScore
 
 
 @dataclass(frozen=True, slots=True)

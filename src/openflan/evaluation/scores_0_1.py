@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from openflan.evaluation.catalogue import usual_shots
 from openflan.evaluation.decoding import decoding_of_variant
-from openflan.evaluation.shots import shots_in
+from openflan.evaluation.fit_exemplars import shots_in
+from openflan.evaluation.known_benchmarks import usual_shots
 
 _NO_AVERAGES = frozenset(
     {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, SUITES, Mode, find_benchmark, find_mode, find_suite
+from openflan.evaluation.custom_benchmark import is_own, own_benchmark
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
-from openflan.evaluation.own import is_own, own_benchmark
+from openflan.evaluation.known_benchmarks import BENCHMARKS, SUITES, Mode, find_benchmark, find_mode, find_suite
 from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
 from openflan.tasks.microflan.names import world_benchmark, world_place
 
@@ -89,7 +89,7 @@ def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> N
 
 
 def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None) -> Benchmark:
-    from openflan.evaluation.tasks import task_benchmark
+    from openflan.evaluation.task_benchmark import task_benchmark
     from openflan.tasks.reach import reach
     from openflan.tasks.sources import EMBEDDED, open_submixture
     from openflan.tasks.task import open_each, select

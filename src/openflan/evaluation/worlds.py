@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import Mode
+from openflan.evaluation.custom_benchmark import is_own
+from openflan.evaluation.known_benchmarks import Mode
 from openflan.evaluation.microflan import microflan_benchmark
 from openflan.evaluation.microflan_probes import NAME as PROBES
 from openflan.evaluation.microflan_probes import microflan_probes
-from openflan.evaluation.own import is_own
 from openflan.tasks.microflan.names import world_benchmark
 from openflan.tasks.sources import EMBEDDED, embedded_seed
 

@@ -88,7 +88,7 @@ class HuggingFaceEngine:
         import torch
 
         from openflan.inference.fingerprint import folder_fingerprint
-        from openflan.models.load import load_pretrained, tokenizer_of
+        from openflan.models.load_model import load_pretrained, tokenizer_of
 
         chosen = separator_of(folder) if separator is None else separator
         # A model that was finetuned through its chat template is asked through it.

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from tqdm import tqdm
 
 from openflan.errors import InputError, SetupError
-from openflan.run import replacing
+from openflan.run_folder import replacing
 from openflan.templates.render import Rendered
 
 CHUNK = 4_096

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from openflan.errors import InputError
-from openflan.mixture.build import LeftOut, check_something_left, group_of, why_left_out
 from openflan.mixture.licences import UNKNOWN, check_licences, licence_of
+from openflan.mixture.open_mixture import LeftOut, check_something_left, group_of, why_left_out
 from openflan.mixture.rates import Capped, cap_of, relative_rates, shares
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, how_to_get, real_name

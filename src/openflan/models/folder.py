@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias, cast, get_args
 from openflan.errors import InputError, did_you_mean
 from openflan.models.hub import HUB_ID, fetched, is_there
 from openflan.models.json_file import json_object
-from openflan.packing.marks import Layout
+from openflan.packing.special_tokens import Layout
 from openflan.recipe.paths import EMBEDDED
 
 Separator: TypeAlias = Literal["eos", "none"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.recipe.load import load_any_recipe
-from openflan.run import Run
+from openflan.recipe.load_recipe import load_any_recipe
+from openflan.run_folder import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from openflan.errors import InputError
 from openflan.models.folder import contents, read_json, weight_files
 from openflan.models.t5x_files import Array, Stored, packed, stored, write_array
 from openflan.models.t5x_layout import BIAS, Layout, Place, layout_of, places
-from openflan.run import replacing, write_json
+from openflan.run_folder import replacing, write_json
 
 FAMILIES = ("t5", "mt5", "umt5")
 SHARD_BYTES = 5 * 10**9

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import InputError
-from openflan.packing.marks import Layout, marks_of
+from openflan.packing.special_tokens import Layout, marks_of
 from openflan.packing.tokens import Tokenize, Tokens, tokens_of
 from openflan.templates.render import Rendered
 

@@ -30,7 +30,7 @@ from openflan.errors import InputError
 from openflan.packing.pack import Packed
 from openflan.packing.plan import WINDOW
 from openflan.packing.tokens import Tokens
-from openflan.run import read_json, replacing, write_json
+from openflan.run_folder import read_json, replacing, write_json
 
 WINDOWS = 16
 """Windows a block."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from openflan.evaluation.catalogue import BENCHMARKS, WITH_SPLITS
 from openflan.evaluation.decoding import Decoding
+from openflan.evaluation.known_benchmarks import BENCHMARKS, WITH_SPLITS
 from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.worlds import is_world
 

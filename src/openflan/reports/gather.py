@@ -17,11 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from openflan.errors import InputError
 from openflan.evaluation.score_record import EvaluationScore, read_scores
-from openflan.recipe.load import load_any_recipe
+from openflan.recipe.load_recipe import load_any_recipe
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
 from openflan.reports.samples import Sample, sample_generations, unanswered_generations
-from openflan.run import Run, read_jsonl
+from openflan.run_folder import Run, read_jsonl
 
 SAMPLES = 10
 """Generations shown in a report."""

@@ -18,7 +18,7 @@ from openflan.reports.commands import evaluation_command
 from openflan.reports.curve import INSTALL, loss_curve
 from openflan.reports.gather import Gathered, gather
 from openflan.reports.tables import ABSENT, Cell, Table
-from openflan.run import Run, replacing
+from openflan.run_folder import Run, replacing
 
 OPEN_ROWS = 40
 """A table with more rows starts folded."""

@@ -13,9 +13,9 @@ from typing import Literal, TypeVar
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import BENCHMARKS, find_benchmark
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.held_out import Prompted, held_out_benchmark
+from openflan.evaluation.known_benchmarks import BENCHMARKS, find_benchmark
 from openflan.evaluation.worlds import world_named
 from openflan.tasks.task import Task
 

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError, did_you_mean
-from openflan.mixture.build import why_left_out
 from openflan.mixture.licences import licence_of
+from openflan.mixture.open_mixture import why_left_out
 from openflan.mixture.rates import relative_rates
 from openflan.models.folder import boxed, model_folder
 from openflan.randomness import shuffled
-from openflan.recipe.chain import overrides_of
-from openflan.recipe.load import load_pretrain_recipe, load_recipe
+from openflan.recipe.chain_steps import overrides_of
+from openflan.recipe.load_recipe import load_pretrain_recipe, load_recipe
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Mixture, Model, Recipe
-from openflan.studies.schema import WORDS, Setting, Study
+from openflan.studies.study_schema import WORDS, Setting, Study
 from openflan.tasks.sources import find_submixture
 from openflan.tasks.task import Opener, Task, open_each, select
 
@@ -128,7 +128,7 @@ def _cell(study: Study, folder: Path, values: Mapping[str, str], control: str | 
     if count != "all":
         recipe = _with_tasks(recipe, study.tasks_of, count, seed)
     if words.get("init") == "random" and missing is None:
-        from openflan.models.load import random_init
+        from openflan.models.load_model import random_init
 
         recipe = recipe.model_copy(update={"model": random_init(recipe.model)})
     elif words.get("init", "random") != "random":

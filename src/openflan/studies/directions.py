@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from openflan.studies.schema import Direction, Study
-from openflan.studies.scores import Scores
+from openflan.studies.cell_scores import Scores
 from openflan.studies.statistics import Column, Interval, mean, over_items, over_seeds, score, weighted
+from openflan.studies.study_schema import Direction, Study
 
 HELD, FAILED, UNCLEAR, NOT_RUN = "held", "did not hold", "cannot be told at this scale", "not run yet"
 

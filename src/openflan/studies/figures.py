@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.reports.collection_figures import drawing, save
-from openflan.studies.schema import Figure, Study
+from openflan.studies.study_schema import Figure, Study
 
 COLOURS = ("#3b6ea8", "#c8553d", "#4f8a5b", "#8a5fa8", "#b08a2e", "#555555")
 MARKS = ("x", "v", "s", "D", "P", "*")

@@ -17,9 +17,9 @@ from openflan.inference.fingerprint import folder_fingerprint
 from openflan.models.folder import boxed, model_folder
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Model, Recipe
-from openflan.studies.asked import Layout
 from openflan.studies.cells import Cell, opened
-from openflan.studies.schema import Ask
+from openflan.studies.evaluations import Layout
+from openflan.studies.study_schema import Ask
 from openflan.tasks.hub import is_hub
 from openflan.tasks.texts import open_texts
 
@@ -52,7 +52,7 @@ def _shaping(recipe: Recipe) -> dict[str, Any]:
 
 def _read(recipe: PretrainRecipe) -> dict[str, Any]:
     """What continued pretraining depends on beside its base; where the text lies does not matter, what it is does."""
-    from openflan.training.documents import texts_fingerprint
+    from openflan.training.pretraining_data import texts_fingerprint
 
     values, about = recipe.model_dump(mode="json", exclude={"name", "model", "checkpoints"}), recipe.pretraining
     del values["pretraining"]["data"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from openflan.studies.cell_scores import Scores
 from openflan.studies.directions import FAILED, HELD, UNCLEAR
-from openflan.studies.schema import Study
-from openflan.studies.scores import Scores
+from openflan.studies.study_schema import Study
 
 RULE = (
     "Scores are normalized: 0 is chance, 100 all right; the plain mean over tasks. **Over seeds**: 95 % interval of Student's t over the values of the seeds. "

@@ -10,13 +10,13 @@ from statistics import fmean
 from typing import Any
 
 from openflan.errors import SetupError
-from openflan.run import replacing, write_json
+from openflan.run_folder import replacing, write_json
+from openflan.studies.cell_scores import Scores
 from openflan.studies.directions import decide
 from openflan.studies.figures import draw
 from openflan.studies.page import page
-from openflan.studies.schema import Study
-from openflan.studies.scores import Scores
 from openflan.studies.statistics import Column, mean, over_items, over_seeds, score
+from openflan.studies.study_schema import Study
 
 _DECIMALS = 4
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from openflan.evaluation.bootstrap import DRAWS, interval, redrawn
 from openflan.randomness import combine
-from openflan.studies.asked import Layout
+from openflan.studies.evaluations import Layout
 
 Interval: TypeAlias = tuple[float, float]
 Column: TypeAlias = Mapping[tuple[str, str], NDArray[np.float64]]

@@ -14,7 +14,7 @@ from typing import Any
 
 from openflan.errors import InputError, SetupError
 from openflan.tasks.columns import ColumnRecords, table_part
-from openflan.tasks.own import find_rows
+from openflan.tasks.custom import find_rows
 from openflan.tasks.slices import is_there
 from openflan.tasks.task import Opener
 

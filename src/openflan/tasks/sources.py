@@ -10,13 +10,13 @@ from pathlib import Path
 from openflan.errors import InputError, did_you_mean
 from openflan.json_files import reading
 from openflan.tasks.cot import find_cot
+from openflan.tasks.custom import find_arrow, find_jsonl, find_parquet
 from openflan.tasks.hub import FORM, find_hub, is_hub
 from openflan.tasks.microflan import microflan_tasks, text_tasks
 from openflan.tasks.microflan.names import FORM as WORLD_FORM
 from openflan.tasks.microflan.names import SHIPPED, world_place
 from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
 from openflan.tasks.natural_instructions import find_natural_instructions
-from openflan.tasks.own import find_arrow, find_jsonl, find_parquet
 from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
 from openflan.tasks.ready_made import find_ready_made, is_ready_made
 from openflan.tasks.saved import is_saved

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openflan.errors import InputError
-from openflan.recipe.load import differences, load_any_recipe
+from openflan.recipe.load_recipe import differences, load_any_recipe
 from openflan.recipe.pretraining import AnyRecipe
-from openflan.run import Run, read_json
+from openflan.run_folder import Run, read_json
 from openflan.training import checkpoints
 
 FREE = ("checkpoints.",)

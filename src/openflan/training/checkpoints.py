@@ -31,9 +31,11 @@ from torch import Tensor
 
 from openflan.errors import InputError
 from openflan.models.folder import STATE, unlisted
-from openflan.models.load import load_pretrained, save_configuration, save_pretrained, stored_names
-from openflan.run import read_json, write_json
-from openflan.training.files import (
+from openflan.models.load_model import load_pretrained, save_configuration, save_pretrained, stored_names
+from openflan.run_folder import read_json, write_json
+from openflan.training.distributed import ALONE, World
+from openflan.training.optimizers import statistics
+from openflan.training.sharded_files import (
     File,
     files_of,
     gather,
@@ -45,9 +47,7 @@ from openflan.training.files import (
     write_files,
     write_index,
 )
-from openflan.training.optimizers import statistics
 from openflan.training.shards import Whole, fill, whole
-from openflan.training.world import ALONE, World
 
 _BEST = "best.json"
 

@@ -19,30 +19,30 @@ import transformers
 
 import openflan
 from openflan.errors import InputError
-from openflan.mixture.build import open_mixture
+from openflan.mixture.open_mixture import open_mixture
 from openflan.mixture.worlds import warn_of_other_worlds, worlds_of
 from openflan.models.estimate import Hardware, shape_of_model
-from openflan.models.load import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
+from openflan.models.load_model import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.models.packed import Packing
 from openflan.models.packing_check import check_packing, chosen_packing
 from openflan.models.prefix import attention_of_model
 from openflan.models.staged import Attending, attending_on
-from openflan.packing.marks import chat_template_of, marks_of
 from openflan.packing.plan import Plan
-from openflan.recipe.load import dump_recipe
+from openflan.packing.special_tokens import chat_template_of, marks_of
+from openflan.recipe.load_recipe import dump_recipe
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Model, Recipe
-from openflan.run import Run, read_json, replacing, write_json
+from openflan.run_folder import Run, read_json, replacing, write_json
 from openflan.tasks.slices import files_closed
 from openflan.tasks.task import Task
 from openflan.training.changes import FORMAT, changed_data, changed_keys, history_of, replans
 from openflan.training.checkpoints import save_model
-from openflan.training.files import save_tokenizer
-from openflan.training.lean import load_on_main
+from openflan.training.distributed import World, join_world
 from openflan.training.ledger import ledger, losses
+from openflan.training.load_sharded import load_on_main
 from openflan.training.loop import Evaluate, Watch, train
 from openflan.training.prepare import check_layout, fingerprints, marks_as_values, parts_of, plan_of, prepare, template_hash, tokenizer_hash
-from openflan.training.world import World, join_world
+from openflan.training.sharded_files import save_tokenizer
 
 
 @files_closed()

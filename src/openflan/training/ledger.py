@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.mixture.ledger import by_category, by_submixture, formats, shares_table
 from openflan.mixture.stream import Stream
+from openflan.mixture.task_shares import by_category, by_submixture, formats, shares_table
 from openflan.models.estimate import ASSUMPTIONS, BF16_PEAK, Hardware, Shape, memory
 from openflan.packing.capacity import needs, propose, sizes
 from openflan.packing.encode import Encoder, Limits

@@ -19,24 +19,24 @@ import torch
 
 from openflan.errors import OpenflanError
 from openflan.metrics import Metrics
-from openflan.models.load import is_seq2seq, pad_id
+from openflan.models.load_model import is_seq2seq, pad_id
 from openflan.models.memory import keep_freed_memory
 from openflan.models.packed import Packing
 from openflan.models.prefix import attention_of_model, state_attention
 from openflan.packing.loader import Loader
 from openflan.packing.plan import WindowPlan
 from openflan.recipe.pretraining import AnyRecipe
-from openflan.run import Run
+from openflan.run_folder import Run
 from openflan.stopping import stoppable
 from openflan.training import checkpoints
 from openflan.training.checkpoints import Position, Saver, snapshot
-from openflan.training.engine import Engine, Outcome, Prepared
+from openflan.training.distributed import ALONE, World
 from openflan.training.optimizers import restore_statistics
 from openflan.training.progress import Progress
 from openflan.training.schedule import learning_rate_at
 from openflan.training.shards import part_of
 from openflan.training.track import Track
-from openflan.training.world import ALONE, World
+from openflan.training.trainer import Engine, Outcome, Prepared
 
 Evaluate: TypeAlias = Callable[[int, Any], Mapping[str, float]]
 """Scores of a model after a number of steps, by name; called between two steps."""

@@ -13,13 +13,13 @@ from typing import Any
 
 import openflan
 from openflan.errors import InputError
-from openflan.mixture.build import build_stream, open_tasks
+from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.stream import Stream
-from openflan.models.load import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
-from openflan.packing.build import Make, differences
+from openflan.models.load_model import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
+from openflan.packing.build_ahead import Make, differences
 from openflan.packing.encode import Encoder, Limits
-from openflan.packing.marks import Layout, Marks
 from openflan.packing.plan import Plan
+from openflan.packing.special_tokens import Layout, Marks
 from openflan.packing.store import LAYOUT, Parts, Store
 from openflan.packing.text_ids import control_tokens
 from openflan.packing.torch_data import PackedDataset

@@ -9,24 +9,24 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.models.estimate import Hardware, Shape, shape_of_model
-from openflan.models.load import empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
+from openflan.models.load_model import empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.models.staged import attending_on
 from openflan.models.vocabulary import make_room
-from openflan.objectives.documents import DocumentWindow
+from openflan.objectives.document_windows import DocumentWindow
 from openflan.packing.measure import Measured, Tally
 from openflan.packing.plan import WindowPlan
 from openflan.recipe.pretraining import PretrainRecipe
-from openflan.run import Run
+from openflan.run_folder import Run
 from openflan.tasks.slices import files_closed
 from openflan.training.changes import changed_data, changed_keys
 from openflan.training.checkpoints import save_model
-from openflan.training.documents import Prepared, prepare_documents, texts_fingerprint
+from openflan.training.distributed import join_world
 from openflan.training.finetune import check_context, packing_for, provenance, recorded
-from openflan.training.lean import load_on_main
 from openflan.training.ledger import estimates
+from openflan.training.load_sharded import load_on_main
 from openflan.training.loop import Watch, train
 from openflan.training.prepare import tokenizer_hash
-from openflan.training.world import join_world
+from openflan.training.pretraining_data import Prepared, prepare_documents, texts_fingerprint
 
 
 @files_closed()

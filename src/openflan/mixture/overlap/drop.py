@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.mixture.overlap.report import row_hash
-from openflan.run import read_jsonl
+from openflan.run_folder import read_jsonl
 from openflan.tasks.subset import Without
 from openflan.tasks.task import Task
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.tasks.catalogue import catalogue
 from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.custom import jsonl_files
 from openflan.tasks.hub import hub_records
 from openflan.tasks.muffin.dataset import Dataset
 from openflan.tasks.muffin.families import DATASETS
-from openflan.tasks.own import jsonl_files
 from openflan.tasks.public import Unusable, public, reason_of, usable
 from openflan.tasks.records import Chosen, Joined, JsonRecords, Record, Records
 from openflan.tasks.rows import listed

@@ -28,10 +28,10 @@ from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
 from openflan.randomness import combine
 from openflan.recipe.schema import Training
-from openflan.training.lean import give_weights, take_weights
+from openflan.training.distributed import ALONE, World, gathered, shard, sharded_modules
+from openflan.training.load_sharded import give_weights, take_weights
 from openflan.training.optimizers import clip_gradients, make_optimizer, set_learning_rate
 from openflan.training.schedule import learning_rate_at
-from openflan.training.world import ALONE, World, gathered, shard, sharded_modules
 
 CHUNK = 8_192
 """Target tokens whose logits exist at once, where a vocabulary is large: 8,192 x 256,000 float32 logits are 8.4 GB."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from openflan.errors import InputError, did_you_mean
-from openflan.recipe.load import load_pretrain_recipe, load_recipe
+from openflan.recipe.load_recipe import load_pretrain_recipe, load_recipe
 from openflan.recipe.packaged import file_or_packaged, packaged
 from openflan.recipe.paths import resolve_paths
 from openflan.recipe.pretraining import AnyRecipe

@@ -27,7 +27,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from openflan.errors import OpenflanError, SetupError
 from openflan.lock import Held
-from openflan.run import Run, check_alone, training_alone
+from openflan.run_folder import Run, check_alone, training_alone
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from openflan.errors import InputError, did_you_mean
 from openflan.recipe.packaged import file_or_packaged, packaged
-from openflan.studies.schema import Ask, Study
+from openflan.studies.study_schema import Ask, Study
 from openflan.tasks.microflan.names import named, world_benchmark
 from openflan.yaml_files import read_yaml
 

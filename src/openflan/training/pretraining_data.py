@@ -10,7 +10,7 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES, Denoiser, with_shares
-from openflan.objectives.documents import Documents, DocumentWindow, DocumentWindows, Setting, Texts, split_documents
+from openflan.objectives.document_windows import Documents, DocumentWindow, DocumentWindows, Setting, Texts, split_documents
 from openflan.objectives.pieces import fits, longest, marks_of, missing_tokens, needed_sentinels
 from openflan.packing.encode import Limits
 from openflan.packing.plan import WindowPlan

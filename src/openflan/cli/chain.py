@@ -10,7 +10,7 @@ import typer
 from openflan.cli.finetune import start_anew
 from openflan.cli.output import next_command
 from openflan.models.quiet import quiet_libraries
-from openflan.recipe.chain import chain_path, load_chain
+from openflan.recipe.chain_steps import chain_path, load_chain
 
 
 def run(
@@ -39,8 +39,8 @@ def run(
     place = folder or Path("runs") / path.stem
     steps = load_chain(path, place, overrides or [])
     quiet_libraries()
-    from openflan.chain import forget_from, run_chain
-    from openflan.training.world import leave_world
+    from openflan.run_chain import forget_from, run_chain
+    from openflan.training.distributed import leave_world
 
     main = os.environ.get("RANK", "0") == "0"
     if restart_from is not None and main:

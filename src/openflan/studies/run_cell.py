@@ -15,10 +15,10 @@ from typing import Any
 from openflan.lock import locked
 from openflan.metrics import read_metrics
 from openflan.models.quiet import one_thread
-from openflan.run import Run
-from openflan.studies.asked import ask_model
+from openflan.run_folder import Run
 from openflan.studies.cells import Cell
-from openflan.studies.schema import Ask
+from openflan.studies.evaluations import ask_model
+from openflan.studies.study_schema import Ask
 
 _WATCH_SECONDS = 1.0
 

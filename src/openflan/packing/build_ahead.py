@@ -27,7 +27,7 @@ from openflan.packing.encode import Encoder, Fit
 from openflan.packing.plan import packed_windows
 from openflan.packing.store import LAYOUT, ROW_FILES, TOKEN_FILES, Block, Layout, Parts, damaged, read_block, read_tokens, replace_rows, write_block
 from openflan.packing.tokens import Examples, Tokens, join, tokens_at
-from openflan.run import read_json, write_json
+from openflan.run_folder import read_json, write_json
 from openflan.stopping import stoppable
 
 Make: TypeAlias = Callable[[], tuple[Examples, Encoder]]

@@ -31,6 +31,8 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
+from openflan.evaluation.custom_rows import OwnRow, own_rows
+from openflan.evaluation.custom_schema import AnswerRule, OwnBenchmark, own_rule, read_own
 from openflan.evaluation.extract import (
     after_last_phrase,
     concluded_letter,
@@ -44,8 +46,6 @@ from openflan.evaluation.extract import (
 )
 from openflan.evaluation.metrics import METRICS, Metric
 from openflan.evaluation.numbers import canonical, number
-from openflan.evaluation.own_rows import OwnRow, own_rows
-from openflan.evaluation.own_schema import AnswerRule, OwnBenchmark, own_rule, read_own
 from openflan.templates.pattern import Pattern
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -15,11 +15,11 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
 from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.fit_exemplars import Measuring, fitted
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
-from openflan.evaluation.shares import ALONE, Processes, own_part, own_share, parts_of, put_together
-from openflan.evaluation.shots import Measuring, fitted
+from openflan.evaluation.process_shares import ALONE, Processes, own_part, own_share, parts_of, put_together
 from openflan.inference.protocol import Engine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
-from openflan.run import Lines
+from openflan.run_folder import Lines
 from openflan.stopping import stoppable
 
 _HASH_DIGITS = 16

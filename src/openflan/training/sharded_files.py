@@ -21,9 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from openflan.run import flush, replacing, unwritten
+from openflan.run_folder import flush, replacing, unwritten
+from openflan.training.distributed import World
 from openflan.training.shards import Whole, whole
-from openflan.training.world import World
 
 
 @dataclass(frozen=True, slots=True)

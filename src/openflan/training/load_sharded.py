@@ -14,8 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from openflan.training.distributed import World
 from openflan.training.shards import fill
-from openflan.training.world import World
 
 
 def load_on_main(load: Callable[[], Any], world: World) -> Any:

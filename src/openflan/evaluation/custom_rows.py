@@ -11,8 +11,8 @@ from typing import Any
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Target
+from openflan.evaluation.custom_schema import OwnBenchmark
 from openflan.evaluation.local_files import csv_rows, is_file
-from openflan.evaluation.own_schema import OwnBenchmark
 from openflan.json_files import json_lines
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

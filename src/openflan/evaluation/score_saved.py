@@ -18,10 +18,10 @@ import numpy as np
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
 from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.fit_exemplars import shots_of, shown
 from openflan.evaluation.generations import Generation, checked_generations
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
-from openflan.evaluation.scores import Judged, average_score, mean_over, task_score
-from openflan.evaluation.shots import shots_of, shown
+from openflan.evaluation.statistics import Judged, average_score, mean_over, task_score
 from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
 
 _NAMED = 5

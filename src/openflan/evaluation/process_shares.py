@@ -19,7 +19,7 @@ from typing import Protocol, runtime_checkable
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.generations import checked_generations, whole_lines
-from openflan.run import replacing
+from openflan.run_folder import replacing
 
 
 class Processes(Protocol):

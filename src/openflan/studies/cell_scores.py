@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from openflan.errors import InputError
-from openflan.studies.asked import Layout, unpacked
 from openflan.studies.cells import Cell
-from openflan.studies.schema import AVERAGE
+from openflan.studies.evaluations import Layout, unpacked
 from openflan.studies.statistics import Column, column, mean
+from openflan.studies.study_schema import AVERAGE
 
 
 @dataclass(frozen=True, slots=True)

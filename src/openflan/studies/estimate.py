@@ -62,7 +62,7 @@ def _planned(cell: Cell, hardware: Hardware) -> Planned:
 
 
 def _shape(recipe: Recipe) -> Shape | None:
-    from openflan.models.load import empty_model
+    from openflan.models.load_model import empty_model
 
     base = recipe.model.base
     if base is not None and not base.startswith(EMBEDDED) and not Path(base).exists():

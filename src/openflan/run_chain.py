@@ -17,11 +17,11 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.models.folder import fingerprint
-from openflan.recipe.chain import Step
-from openflan.recipe.load import differences, load_any_recipe
+from openflan.recipe.chain_steps import Step
+from openflan.recipe.load_recipe import differences, load_any_recipe
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Recipe
-from openflan.run import Run, read_json, write_json
+from openflan.run_folder import Run, read_json, write_json
 from openflan.training.changes import FREE
 
 Notice = Callable[[str], None]
@@ -100,9 +100,9 @@ def _known(path: Path) -> dict[str, dict[str, Any]]:
 
 def _check_data(step: Step) -> None:
     """Raises InputError for rows, documents or benchmarks of a step that cannot be read."""
-    from openflan.held_out import benchmarks_of
-    from openflan.mixture.build import open_mixture
+    from openflan.mixture.open_mixture import open_mixture
     from openflan.tasks.texts import open_texts
+    from openflan.training_evaluation import benchmarks_of
 
     if isinstance(step.recipe, PretrainRecipe):
         wanted = step.recipe.pretraining
@@ -113,9 +113,9 @@ def _check_data(step: Step) -> None:
 
 
 def _train(step: Step, run: Run) -> None:
-    from openflan.held_out import evaluator
     from openflan.training.finetune import finetune
     from openflan.training.pretrain import pretrain
+    from openflan.training_evaluation import evaluator
 
     if isinstance(step.recipe, PretrainRecipe):
         pretrain(step.recipe, run)

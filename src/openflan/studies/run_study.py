@@ -28,15 +28,15 @@ from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.evaluation.generations import whole_lines
 from openflan.lock import locked
 from openflan.models.quiet import one_thread
-from openflan.run import Lines, read_jsonl, replacing, write_json
+from openflan.run_folder import Lines, read_jsonl, replacing, write_json
 from openflan.stopping import Terminated
-from openflan.studies.asked import Layout, layout_of
+from openflan.studies.cell_scores import Scores
 from openflan.studies.cells import Cell, grid
+from openflan.studies.evaluations import Layout, layout_of
 from openflan.studies.identity import cell_key, training_key
 from openflan.studies.results import results_of, write_results
-from openflan.studies.schema import Ask, Study
-from openflan.studies.scores import Scores
-from openflan.studies.work import Job, start_worker, work
+from openflan.studies.run_cell import Job, start_worker, work
+from openflan.studies.study_schema import Ask, Study
 
 Say = Callable[[str], None]
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from openflan.mixture.build import group_of
+from openflan.mixture.open_mixture import group_of
 from openflan.mixture.overlap.drop import dropped_rows
 from openflan.mixture.rates import cap_of
 from openflan.mixture.stream import Stream

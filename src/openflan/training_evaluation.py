@@ -15,14 +15,14 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.catalogue import find_mode
+from openflan.evaluation.known_benchmarks import find_mode
 from openflan.evaluation.record import evaluate_into
 from openflan.evaluation.selection import check_prompts, open_benchmark
 from openflan.inference.huggingface import HuggingFaceEngine
 from openflan.models.folder import Separator
-from openflan.models.load import load_tokenizer
+from openflan.models.load_model import load_tokenizer
 from openflan.recipe.schema import Evaluation, Recipe
-from openflan.run import Run
+from openflan.run_folder import Run
 
 MEAN = "mean"
 """The score that chooses the best checkpoint where the recipe names none: the mean of the benchmarks' averages."""

@@ -16,11 +16,11 @@ from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.record import evaluate_into, generations_path
-from openflan.evaluation.saved import judge_all, read_saved
+from openflan.evaluation.score_saved import judge_all, read_saved
 from openflan.evaluation.selection import open_benchmark
 from openflan.inference.protocol import Engine
-from openflan.run import Run
-from openflan.studies.schema import Ask
+from openflan.run_folder import Run
+from openflan.studies.study_schema import Ask
 from openflan.tasks.task import chosen
 
 RIGHT, WRONG, ABSENT = "1", "0", "-"
