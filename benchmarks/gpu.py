@@ -35,7 +35,7 @@ from openflan.models.staged import Attending
 from openflan.packing.encode import Encoded
 from openflan.packing.pack import pack_windows
 from openflan.recipe.schema import Training
-from openflan.training.distributed import World, join_world
+from openflan.training.distributed import World, join_distributed
 from openflan.training.trainer import Engine, Prepared
 
 PEAKS = {device.name.split()[0]: device.tflops for name, device in DEVICES.items() if name != "cpu"}
@@ -193,7 +193,7 @@ def main() -> None:
         raise SystemExit("no GPU here: --device cpu --shape tiny shows that the script works, and what buckets cost a CPU")
     shape = SHAPES[arguments.shape]
     shape = Shape(shape.family, shape.sizes, shape.inputs, shape.targets, arguments.rows or shape.rows, arguments.micro or shape.micro)
-    world = join_world() if arguments.device == "cuda" else World(0, 1, torch.device("cpu"))
+    world = join_distributed() if arguments.device == "cuda" else World(0, 1, torch.device("cpu"))
     precision = arguments.precision or ("bf16" if arguments.device == "cuda" else "float32")
     if arguments.device == "cpu":
         torch.set_num_threads(1)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import openflan
 from openflan import yaml_files
 from openflan.errors import InputError
-from openflan.evaluation.custom_schema import read_own
+from openflan.evaluation.custom_schema import read_custom_benchmark
 from openflan.evaluation.gsm8k_exemplars import gsm8k_exemplars
 from openflan.recipe.chain_steps import load_chain
 from openflan.recipe.load_recipe import load_recipe
@@ -31,7 +31,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "chain": ("mine.yaml", lambda path: load_chain(path, path.parent / "runs")),
     "study": ("mine.yaml", load_study),
     "wordings": ("mine.yaml", load_wordings),
-    "benchmark": ("mine.yaml", read_own),
+    "benchmark": ("mine.yaml", read_custom_benchmark),
     "settings": ("openflan.yaml", lambda path: settings_of(path.parent)),
     "templates": ("templates.yaml", read_prompts),
     "exemplars": ("gsm8k-cot.yaml", lambda path: gsm8k_exemplars(path.parent)),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from openflan.evaluation import bbh_benchmark, mgsm_benchmark
-from openflan.evaluation.custom_benchmark import own_benchmark
+from openflan.evaluation.custom_benchmark import custom_benchmark
 from openflan.evaluation.gsm8k import gsm8k_benchmark
 from openflan.evaluation.mmlu import mmlu_benchmark
 from openflan.evaluation.tydiqa import tydiqa_benchmark
@@ -279,4 +279,4 @@ OWN = 'name: own\ndata: own.jsonl\nprompt: "Q: {question}\\nA:"\ntarget: answer\
 def test_extraction_of_own_benchmarks(tmp_path: Path, more: str, mode: str, text: str, answer: str | None) -> None:
     (tmp_path / "own.jsonl").write_text('{"question": "?", "answer": "A"}\n')
     (tmp_path / "own.yaml").write_text(OWN + more, encoding="utf-8")
-    assert own_benchmark(tmp_path / "own.yaml", mode).extract("own", text) == answer  # type: ignore[arg-type]
+    assert custom_benchmark(tmp_path / "own.yaml", mode).extract("own", text) == answer  # type: ignore[arg-type]

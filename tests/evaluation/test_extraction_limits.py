@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.evaluation import bbh_benchmark, mgsm_benchmark
-from openflan.evaluation.custom_benchmark import own_benchmark
+from openflan.evaluation.custom_benchmark import custom_benchmark
 from openflan.evaluation.extract import composed, concluded_letter, cut_at_next_question, leading_letter
 from openflan.evaluation.gsm8k import gsm8k_benchmark
 from openflan.evaluation.metrics import METRICS, same_number
@@ -99,11 +99,11 @@ def test_a_question_that_a_sentence_speaks_of_is_none() -> None:
 def test_labels_of_ones_own_benchmark_are_those_of_its_prompt(tmp_path: Path) -> None:
     (tmp_path / "own.jsonl").write_text('{"frage": "?", "antwort": "Rom"}\n')
     (tmp_path / "own.yaml").write_text('name: own\ndata: own.jsonl\nprompt: "Rätsel: {frage}\\nLösung:"\ntarget: antwort\n', encoding="utf-8")
-    extract = own_benchmark(tmp_path / "own.yaml").extract
+    extract = custom_benchmark(tmp_path / "own.yaml").extract
     assert extract("own", "Lösung: Rom") == "Rom"
     assert extract("own", "Rom Rätsel: noch eins") == "Rom"
     (tmp_path / "own.yaml").write_text('name: own\ndata: own.jsonl\nprompt: "{frage}\\n=>"\ntarget: antwort\n', encoding="utf-8")
-    assert own_benchmark(tmp_path / "own.yaml").extract("own", "Lösung: Rom") == "Lösung: Rom"
+    assert custom_benchmark(tmp_path / "own.yaml").extract("own", "Lösung: Rom") == "Lösung: Rom"
 
 
 # A form that takes time with the square of the length would need 10^10 steps for each of these.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.evaluation.custom_benchmark import own_benchmark
+from openflan.evaluation.custom_benchmark import custom_benchmark
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.task_benchmark import task_benchmark
 from openflan.tasks.task import Task
@@ -32,7 +32,7 @@ def test_a_hostile_line_is_named_by_file_and_row(line: str, tmp_path: Path) -> N
     path = tmp_path / "own.jsonl"
     path.write_text('{"question": "?", "answer": 3.0}\n' + line + "\n")
     with pytest.raises(InputError, match=r"own\.jsonl:2") as raised:
-        own_benchmark(tmp_path / "own.yaml")
+        custom_benchmark(tmp_path / "own.yaml")
     assert "\n" not in str(raised.value)
     path.write_text(json.dumps(GENERATION) + "\n" + line + "\n")
     with pytest.raises(InputError, match=r"own\.jsonl:2"):
@@ -56,7 +56,7 @@ def test_a_generation_of_any_types_is_read_or_named(key: str, value: object) -> 
 def test_whole_floats_are_shown_as_whole_numbers(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(OWN)
     (tmp_path / "own.jsonl").write_text('{"question": 2.0, "answer": 3.0}\n{"question": 0.1, "answer": 0.1}\n')
-    first, second = own_benchmark(tmp_path / "own.yaml").examples("own")
+    first, second = custom_benchmark(tmp_path / "own.yaml").examples("own")
     assert (first.prompt, first.target, second.target) == ("Q: 2\nA:", "3", "0.1")
 
 

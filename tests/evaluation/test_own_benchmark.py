@@ -7,7 +7,7 @@ import pytest
 
 from openflan.errors import InputError
 from openflan.evaluation import score_file
-from openflan.evaluation.custom_benchmark import is_own, own_benchmark
+from openflan.evaluation.custom_benchmark import custom_benchmark, is_custom_benchmark
 
 CAPITALS = """
 name: capitals
@@ -36,23 +36,23 @@ def write(folder: Path, text: str = CAPITALS, rows: list[dict[str, object]] | No
 
 
 def test_prompts_word_for_word(tmp_path: Path) -> None:
-    benchmark = own_benchmark(write(tmp_path))
+    benchmark = custom_benchmark(write(tmp_path))
     first, second = benchmark.examples("capitals")
     assert first.prompt == "Answer the question.\n\nQ: Of Italy?\nA: Rome\n\nQ: Capital of {France}?\nA:"
     assert (first.target, second.target, second.exemplars) == ("Paris", ("Lima", "Lima, Peru"), 1)
     assert first.fewer is not None
     assert first.fewer(0) == "Answer the question.\n\nQ: Capital of {France}?\nA:"
-    cot = own_benchmark(tmp_path / "capitals.yaml", "cot", shots=2).examples("capitals")[1]
+    cot = custom_benchmark(tmp_path / "capitals.yaml", "cot", shots=2).examples("capitals")[1]
     assert cot.prompt == (
         "Answer the question.\n\nQ: Of Italy?\nA: Italy is governed from Rome. The answer is Rome.\n\n"
         "Q: Of Chad?\nA: It is there. The answer is N'Djamena.\n\nQ: Of Peru?\nA:"
     )
-    zero = own_benchmark(tmp_path / "capitals.yaml", "cot", shots=0).examples("capitals")[1]
+    zero = custom_benchmark(tmp_path / "capitals.yaml", "cot", shots=0).examples("capitals")[1]
     assert zero.prompt == "Answer the question.\n\nQ: Of Peru?\nA: Let's think step by step."
 
 
 def test_scores(tmp_path: Path) -> None:
-    benchmark = own_benchmark(write(tmp_path))
+    benchmark = custom_benchmark(write(tmp_path))
     lines = [
         json.dumps({"task": "capitals", "index": index, "generation": said, "target": ["Lima", "Lima, Peru"]}) for index, said in enumerate(("x", "lima."))
     ]
@@ -60,10 +60,10 @@ def test_scores(tmp_path: Path) -> None:
 
 
 def test_a_change_of_wording_is_another_version(tmp_path: Path) -> None:
-    first = own_benchmark(write(tmp_path)).prompt_version
-    assert own_benchmark(write(tmp_path)).prompt_version == first
-    assert own_benchmark(write(tmp_path, CAPITALS.replace("Answer the", "Please answer the"))).prompt_version != first
-    assert own_benchmark(write(tmp_path), shots=2).prompt_version != first
+    first = custom_benchmark(write(tmp_path)).prompt_version
+    assert custom_benchmark(write(tmp_path)).prompt_version == first
+    assert custom_benchmark(write(tmp_path, CAPITALS.replace("Answer the", "Please answer the"))).prompt_version != first
+    assert custom_benchmark(write(tmp_path), shots=2).prompt_version != first
 
 
 CHOICES = """
@@ -78,7 +78,7 @@ CSV = 'question,choices,right\n"One, or\ntwo?",one | two,two\nWhich?,a|b|c|d,(C)
 
 
 def test_options_in_csv_files_and_several_tasks(tmp_path: Path) -> None:
-    benchmark = own_benchmark(write(tmp_path, CHOICES, hard_csv=CSV, easy_csv="question,choices,right\nWhich?,a|b,b\n"))
+    benchmark = custom_benchmark(write(tmp_path, CHOICES, hard_csv=CSV, easy_csv="question,choices,right\nWhich?,a|b,b\n"))
     first, second = benchmark.examples("hard")
     assert first.prompt == "One, or\ntwo?\n(A) one\n(B) two\nAnswer:"
     assert (first.target, second.target) == ("B", "C")
@@ -98,7 +98,7 @@ def test_options_in_csv_files_and_several_tasks(tmp_path: Path) -> None:
     ],
 )
 def test_metrics(tmp_path: Path, metric: str, said: str, target: str, right: bool, beside: dict[str, float]) -> None:
-    benchmark = own_benchmark(write(tmp_path, CAPITALS + f"metric: {metric}\n"))
+    benchmark = custom_benchmark(write(tmp_path, CAPITALS + f"metric: {metric}\n"))
     assert benchmark.correct("capitals", said, target) is right
     assert {name: measure(said, target) for name, measure in benchmark.metrics.items()} == pytest.approx(beside)
     assert benchmark.tasks["capitals"].metric == ("rouge_l" if metric == "rouge_l" else "accuracy")
@@ -155,24 +155,24 @@ def test_wrong_files_say_what_is_wrong(tmp_path: Path, text: str, message: str) 
     }
     path = write(tmp_path, text, **others)
     with pytest.raises(InputError, match=message):
-        own_benchmark(path).examples("x")
+        custom_benchmark(path).examples("x")
 
 
 def test_rationales_must_be_there(tmp_path: Path) -> None:
     text = MINIMAL + "shots: 1\nexemplars: worked.jsonl\n"
     with pytest.raises(InputError, match="needs `rationale:`"):
-        own_benchmark(write(tmp_path, text), "cot")
+        custom_benchmark(write(tmp_path, text), "cot")
     with pytest.raises(InputError, match=r"worked\.jsonl:1: an exemplar without rationale: `--mode cot` needs the field `reason`"):
-        own_benchmark(write(tmp_path, text + "rationale: reason\n"), "cot")
+        custom_benchmark(write(tmp_path, text + "rationale: reason\n"), "cot")
     with pytest.raises(InputError, match=r"worked\.jsonl\) has 2 exemplars: `--shots 3`"):
-        own_benchmark(write(tmp_path, text), shots=3)
+        custom_benchmark(write(tmp_path, text), shots=3)
     with pytest.raises(InputError, match="no such file; `--benchmark` takes a name"):
-        own_benchmark(tmp_path / "absent.yaml")
+        custom_benchmark(tmp_path / "absent.yaml")
 
 
 def test_a_benchmark_is_named_by_its_file() -> None:
-    assert is_own("mine/my.yaml")
-    assert not is_own("mmlu")
+    assert is_custom_benchmark("mine/my.yaml")
+    assert not is_custom_benchmark("mmlu")
 
 
 def test_the_example_of_the_documentation_is_one(tmp_path: Path) -> None:
@@ -184,5 +184,5 @@ def test_the_example_of_the_documentation_is_one(tmp_path: Path) -> None:
     for name in ("capitals.jsonl", "worked.jsonl"):
         (tmp_path / name).write_text((json.dumps(row) + "\n") * 3)
     (tmp_path / "capitals.yaml").write_text(text)
-    (first, *_) = own_benchmark(tmp_path / "capitals.yaml").examples("capitals")
+    (first, *_) = custom_benchmark(tmp_path / "capitals.yaml").examples("capitals")
     assert first.prompt == "Answer the question.\n\n" + "Q: Of Peru?\nA: Lima\n\n" * 3 + "Q: Of Peru?\nA:"

@@ -42,8 +42,8 @@ def test_a_row_with_an_empty_output_refuses_nothing_and_is_counted(tmp_path: Pat
     assert {name: len(task.rows) for name, task in opened.tasks.items()} == {"niv2/task001_good": 4, "niv2/task002_some": 4}
     assert opened.tasks["niv2/task002_some"].left_out == {"empty output": 1, "no input and output": 1, "half a character": 1}
     assert [(left.task, "task003_none.json" in left.reason) for left in opened.left_out] == [("niv2/task003_none", True)]
-    assert "3 of 11 rows left out" in str(opened.told)
-    assert "1 task left out: niv2/task003_none" in str(opened.told)
+    assert "3 of 11 rows left out" in str(opened.warning)
+    assert "1 task left out: niv2/task003_none" in str(opened.warning)
 
 
 def test_a_task_that_is_named_outright_is_not_passed_over(tmp_path: Path) -> None:

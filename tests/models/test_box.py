@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openflan.errors import InputError
-from openflan.models.folder import boxed, has_tokenizer, model_folder
+from openflan.models.folder import bundled_model_folder, has_tokenizer, model_folder
 from openflan.models.load_model import tokenizer_of
 from openflan.tasks.microflan import microflan_tasks, plain_sentences
 
@@ -16,7 +16,7 @@ BASE = "embedded:microflan-base"
 
 
 def test_a_boxed_name_is_a_folder_of_the_package() -> None:
-    folder = boxed(BASE)
+    folder = bundled_model_folder(BASE)
     assert folder is not None
     assert folder.is_dir()
     assert has_tokenizer(folder)
@@ -24,11 +24,11 @@ def test_a_boxed_name_is_a_folder_of_the_package() -> None:
 
 @pytest.mark.parametrize("name", ["google/t5-small-lm-adapt", "microflan-base", "runs/embedded:microflan-base"])
 def test_other_names_are_left_to_others(name: str) -> None:
-    assert boxed(name) is None
+    assert bundled_model_folder(name) is None
 
 
 @pytest.mark.parametrize("name", ["embedded:microflan-bass", "embedded:none", "embedded:", "embedded:../recipes", "embedded:."])
-@pytest.mark.parametrize("load", [boxed, model_folder, tokenizer_of])
+@pytest.mark.parametrize("load", [bundled_model_folder, model_folder, tokenizer_of])
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, load: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=rf"^{re.escape(name)}: no such model comes with openflan; (did you mean `{BASE}`\?|there is {BASE})"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from openflan.errors import InputError
 from openflan.objectives.denoisers import CAUSAL_LM, OBJECTIVES, PREFIX_LM, SPAN_CORRUPTION, UL2, UL2R, Denoiser, choose, with_shares
-from openflan.objectives.pieces import Marks, encode, fits, longest, needed_sentinels, next_piece
+from openflan.objectives.pieces import SpecialTokens, encode, fits, longest, needed_sentinels, next_piece
 from openflan.packing.encode import Limits
 from openflan.randomness import Draws
 
@@ -17,8 +17,8 @@ SENTINELS = np.arange(999, 699, -1)
 EVERY = sorted({denoiser for denoisers in OBJECTIVES.values() for denoiser in denoisers}, key=lambda denoiser: denoiser.name + denoiser.kind)
 
 
-def marks(*, bos: bool = False, modes: bool = True) -> Marks:
-    return Marks(1, (2,) if bos else (), SENTINELS, {"r": 10, "s": 11, "x": 12} if modes else {})
+def marks(*, bos: bool = False, modes: bool = True) -> SpecialTokens:
+    return SpecialTokens(1, (2,) if bos else (), SENTINELS, {"r": 10, "s": 11, "x": 12} if modes else {})
 
 
 def test_the_mixtures_are_those_of_the_papers() -> None:
@@ -74,7 +74,7 @@ def test_no_piece_takes_more_room_than_was_promised(denoiser: Denoiser, length: 
     assert needed_sentinels({denoiser: length}) >= int(np.isin(one.target_ids, SENTINELS).sum())
 
 
-def denoiser_room(denoiser: Denoiser, around: Marks, length: int) -> tuple[int, int]:
+def denoiser_room(denoiser: Denoiser, around: SpecialTokens, length: int) -> tuple[int, int]:
     inputs, targets = denoiser.most(length)
     return inputs + len(around.bos) + len(around.mode(denoiser)) + 1, targets + 1
 

@@ -15,7 +15,7 @@ from openflan.errors import InputError
 from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES
 from openflan.objectives.document_windows import Documents, DocumentWindow, DocumentWindows, Setting, split_documents
-from openflan.objectives.pieces import Marks, longest, marks_of, missing_tokens, needed_sentinels
+from openflan.objectives.pieces import SpecialTokens, longest, missing_tokens, needed_sentinels, special_tokens_of
 from openflan.packing.encode import Encoded, Limits
 from openflan.packing.plan import WindowPlan
 from openflan.packing.tokens import Tokenize
@@ -58,11 +58,11 @@ def setting_of(tokenizer: Any, objective: str, *, joint: bool, length: int | Non
     """As `training.documents` makes it, by hand."""
     tokenize, denoisers, limits = Tokenize(tokenizer), OBJECTIVES[objective], LIMITS[joint]  # type: ignore[index]
     modes = {mode: token for mode, token in MODE_TOKENS.items() if any(one.mode == mode for one in denoisers)}
-    room = Marks(0, (0,), np.array([]), dict.fromkeys(modes, 0))
+    room = SpecialTokens(0, (0,), np.array([]), dict.fromkeys(modes, 0))
     lengths = {denoiser: length or longest([denoiser], room, limits) for denoiser in denoisers}
     needed = needed_sentinels(lengths)
     add_tokens(tokenizer, missing_tokens(tokenizer, modes, needed))
-    return tokenize, Setting(lengths, marks_of(tokenizer, modes, needed), limits, seed, joined)
+    return tokenize, Setting(lengths, special_tokens_of(tokenizer, modes, needed), limits, seed, joined)
 
 
 def texts_of(count: int, size: int, *, odd: Sequence[str] = ()) -> list[str]:

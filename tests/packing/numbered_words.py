@@ -8,7 +8,7 @@ from typing import Any
 from openflan.packing.encode import Encoder, Limits, Overflow
 from openflan.packing.store import Layout, Parts
 from openflan.randomness import Draws
-from openflan.templates.render import Rendered, Room
+from openflan.templates.render import Rendered, TokenBudget
 from openflan.templates.style import Style
 
 LAYOUT = Layout(window=40, windows=3)
@@ -42,22 +42,22 @@ class Lettered:
 class Words:
     """Examples of seeded lengths whose words say their position; every third is few-shot, with up to five exemplars of ten words each."""
 
-    room: Room | None = None
+    token_budget: TokenBudget | None = None
     seed: int = 0
 
     def __getitem__(self, position: int) -> Rendered:
-        return self._rendered(position, self.room)
+        return self._rendered(position, self.token_budget)
 
     def unpruned(self, position: int) -> Rendered:
         return self._rendered(position, None)
 
-    def _rendered(self, position: int, room: Room | None) -> Rendered:
+    def _rendered(self, position: int, token_budget: TokenBudget | None) -> Rendered:
         draws = Draws(self.seed, "lengths", position)
         inputs, targets = " ".join([f"in{position}"] * (1 + draws.below(30))), " ".join([f"out{position}"] * (1 + draws.below(21)))
         shots = 1 + draws.below(5) if position % 3 == 0 else 0
         for kept in range(shots, -1, -1):
             text = " ".join([f"ex{position}"] * (10 * kept) + [inputs])
-            if room is None or kept == 0 or room.measure(text) <= room.tokens:
+            if token_budget is None or kept == 0 or token_budget.measure(text) <= token_budget.tokens:
                 break
         return Rendered(text, targets, "", "own/words", position, Style(few_shot=kept > 0), "any", exemplars=(0,) * kept, pruned=shots - kept)
 
@@ -66,7 +66,7 @@ def words_in(text: str) -> int:
     return len(text.split())
 
 
-ROOM = Room(45, words_in)
+ROOM = TokenBudget(45, words_in)
 
 
 def encoder(limits: Limits = LIMITS, on_overflow: Overflow = "truncate-inputs") -> Encoder:

@@ -44,7 +44,7 @@ def _plan(folder: Path | None = None, limits: Limits = LIMITS, parts: Parts = PA
 
 
 def _listed(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int], int]]]:
-    return [[(example.input_ids.tolist(), example.target_ids.tolist(), example.cut) for example in row] for row in rows]
+    return [[(example.input_ids.tolist(), example.target_ids.tolist(), example.truncated) for example in row] for row in rows]
 
 
 def _all(plan: Plan, rows: int) -> list[Any]:

@@ -17,13 +17,13 @@ PAD, EOS, BOS, UNK = 0, 1, 2, 3
 FIRST_WORD = 4
 
 
-def _tokenizer(*, bos: bool = False, eos: bool = True, marks: str | None = None, bos_is_eos: bool = False) -> Any:
-    """Word i of `w0 w1 ...` is token 4 + i. `marks` is what the tokenizer itself adds: `<s> $A`, `$A </s>`."""
+def _tokenizer(*, bos: bool = False, eos: bool = True, special_tokens: str | None = None, bos_is_eos: bool = False) -> Any:
+    """Word i of `w0 w1 ...` is token 4 + i. `special_tokens` is what the tokenizer itself adds: `<s> $A`, `$A </s>`."""
     vocabulary = {"<pad>": PAD, "</s>": EOS, "<s>": BOS, "<unk>": UNK} | {f"w{number}": FIRST_WORD + number for number in range(50)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    if marks:
-        tokenizer.post_processor = processors.TemplateProcessing(single=marks, special_tokens=[("<s>", BOS), ("</s>", EOS)])
+    if special_tokens:
+        tokenizer.post_processor = processors.TemplateProcessing(single=special_tokens, special_tokens=[("<s>", BOS), ("</s>", EOS)])
     names = {"pad_token": "<pad>", "unk_token": "<unk>"}
     if bos or bos_is_eos:
         names["bos_token"] = "</s>" if bos_is_eos else "<s>"
@@ -44,8 +44,8 @@ def _example(inputs: int, targets: int, row: int = 7) -> Rendered:
     return Rendered(_words(0, inputs), _words(10, targets), answer="", task="own/quiz", row=row, style=Style(), wording="any")
 
 
-def _encode(inputs: int, targets: int, limits: Limits, policy: Literal["truncate-inputs", "drop", "error"] = "truncate-inputs", **marks: Any) -> Any:
-    (encoded,) = Encoder(_tokenizer(**marks), limits, policy).encode([_example(inputs, targets)])
+def _encode(inputs: int, targets: int, limits: Limits, policy: Literal["truncate-inputs", "drop", "error"] = "truncate-inputs", **special_tokens: Any) -> Any:
+    (encoded,) = Encoder(_tokenizer(**special_tokens), limits, policy).encode([_example(inputs, targets)])
     return encoded
 
 
@@ -59,11 +59,11 @@ def test_eos_ends_inputs_and_targets(limits: Limits) -> None:
     assert encoded.input_ids.tolist() == [*_ids(0, 5), EOS]
     assert encoded.target_ids.tolist() == [*_ids(10, 2), EOS]
     assert encoded.keeps
-    assert encoded.cut == 0
+    assert encoded.truncated == 0
 
 
 def test_eos_is_not_doubled_where_the_tokenizer_adds_its_own() -> None:
-    encoded = _encode(5, 2, SEPARATE, marks="$A </s>")
+    encoded = _encode(5, 2, SEPARATE, special_tokens="$A </s>")
     assert encoded.input_ids.tolist() == [*_ids(0, 5), EOS]
     assert encoded.target_ids.tolist() == [*_ids(10, 2), EOS]
 
@@ -75,11 +75,11 @@ def test_examples_of_exactly_the_limits_stay_whole() -> None:
 
 
 @pytest.mark.parametrize(("words", "cut"), [(8, 1), (30, 23)])
-def test_long_inputs_are_cut_at_their_end_and_keep_eos(words: int, cut: int) -> None:
+def test_long_inputs_are_cut_at_their_end_and_keep_eos(words: int, truncated: int) -> None:
     encoded = _encode(words, 2, SEPARATE)
     assert encoded.input_ids.tolist() == [*_ids(0, 7), EOS]
     assert encoded.target_ids.tolist() == [*_ids(10, 2), EOS]
-    assert encoded.cut == cut
+    assert encoded.truncated == truncated
 
 
 @pytest.mark.parametrize("policy", ["truncate-inputs", "drop"])
@@ -106,16 +106,16 @@ def test_error_names_the_row_and_the_remedy(inputs: int, targets: int) -> None:
 def test_a_causal_row_lends_its_inputs_what_the_targets_leave() -> None:
     """12 tokens in all: 3 for the targets leave 9, one more than `inputs` says."""
     assert _encode(8, 2, JOINT, "error").input_ids.tolist() == [*_ids(0, 8), EOS]
-    cut = _encode(9, 2, JOINT)
-    assert cut.input_ids.tolist() == [*_ids(0, 8), EOS]
-    assert cut.cut == 1
+    truncated = _encode(9, 2, JOINT)
+    assert truncated.input_ids.tolist() == [*_ids(0, 8), EOS]
+    assert truncated.truncated == 1
 
 
 def test_bos_is_kept_where_the_tokenizer_adds_one() -> None:
-    encoded = _encode(20, 2, SEPARATE, bos=True, marks="<s> $A")
+    encoded = _encode(20, 2, SEPARATE, bos=True, special_tokens="<s> $A")
     assert encoded.input_ids.tolist() == [BOS, *_ids(0, 6), EOS]
     assert encoded.target_ids.tolist() == [*_ids(10, 2), EOS]
-    assert encoded.cut == 14
+    assert encoded.truncated == 14
 
 
 def test_bos_is_not_added_where_the_tokenizer_adds_none() -> None:
@@ -124,7 +124,7 @@ def test_bos_is_not_added_where_the_tokenizer_adds_none() -> None:
 
 def test_an_eos_that_is_bos_too_is_not_put_in_front() -> None:
     """A tokenizer that ends texts with the token it also calls BOS begins none with it."""
-    assert _encode(5, 2, SEPARATE, bos_is_eos=True, marks="$A </s>").input_ids.tolist() == [*_ids(0, 5), EOS]
+    assert _encode(5, 2, SEPARATE, bos_is_eos=True, special_tokens="$A </s>").input_ids.tolist() == [*_ids(0, 5), EOS]
 
 
 def test_a_tokenizer_without_eos_is_refused() -> None:
@@ -133,7 +133,7 @@ def test_a_tokenizer_without_eos_is_refused() -> None:
 
 
 def test_count_leaves_marks_out() -> None:
-    encoder = Encoder(_tokenizer(bos=True, marks="<s> $A </s>"), SEPARATE)
+    encoder = Encoder(_tokenizer(bos=True, special_tokens="<s> $A </s>"), SEPARATE)
     assert encoder.count(_words(0, 6)) == 6
     assert encoder.count("") == 0
 
@@ -153,13 +153,13 @@ def test_nothing_encodes_to_nothing() -> None:
 def test_whatever_the_lengths_rows_hold_what_is_kept(lengths: list[tuple[int, int]], inputs: int, targets: int, joint: bool, bos: bool) -> None:
     limits = Limits(inputs, targets, joint)
     examples = [_example(*pair) for pair in lengths]
-    found = Encoder(_tokenizer(bos=bos, marks="<s> $A" if bos else None), limits).encode(examples)
+    found = Encoder(_tokenizer(bos=bos, special_tokens="<s> $A" if bos else None), limits).encode(examples)
     for (words, answer), encoded in zip(lengths, found, strict=True):
         if answer + 1 > targets:
             assert encoded.dropped == "targets-too-long"
             continue
         assert encoded.target_ids.tolist() == [*_ids(10, answer), EOS]
-        room = inputs + targets - (answer + 1) if joint else inputs
+        token_budget = inputs + targets - (answer + 1) if joint else inputs
         whole = [BOS] * bos + _ids(0, words)
-        assert encoded.input_ids.tolist() == [*whole[: room - 1], EOS]
-        assert encoded.cut == max(0, len(whole) + 1 - room)
+        assert encoded.input_ids.tolist() == [*whole[: token_budget - 1], EOS]
+        assert encoded.truncated == max(0, len(whole) + 1 - token_budget)

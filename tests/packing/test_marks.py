@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from openflan.errors import InputError
 from openflan.packing.encode import Encoder, Limits
-from openflan.packing.special_tokens import Layout, Marks, chat_template_of, marks_of
+from openflan.packing.special_tokens import Layout, SpecialTokens, chat_template_of, special_tokens_of
 from openflan.templates.render import Rendered
 from openflan.templates.style import Style
 
@@ -41,11 +41,11 @@ def ids(*words: str) -> tuple[int, ...]:
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize(("layout", "between"), [("paper", (1,)), ("plain", ())])
 def test_paper_and_plain_differ_between_inputs_and_targets(layout: Layout, between: tuple[int, ...], bos: bool) -> None:
-    assert marks_of(tokenizer(bos=bos), layout) == Marks((2,) if bos else (), between, (1,))
+    assert special_tokens_of(tokenizer(bos=bos), layout) == SpecialTokens((2,) if bos else (), between, (1,))
 
 
 def test_chat_takes_its_marks_from_the_template() -> None:
-    assert marks_of(tokenizer(template=CHAT), "chat") == Marks(ids("<turn>", "user"), ids("</turn>", "<turn>", "assistant"), ids("</turn>"))
+    assert special_tokens_of(tokenizer(template=CHAT), "chat") == SpecialTokens(ids("<turn>", "user"), ids("</turn>", "<turn>", "assistant"), ids("</turn>"))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_chat_takes_its_marks_from_the_template() -> None:
 )
 def test_templates_that_cannot_be_packed_are_refused(template: str | None, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
-        marks_of(tokenizer(template=template), "chat")
+        special_tokens_of(tokenizer(template=template), "chat")
 
 
 def encoded(layout: Layout, inputs: int = 40) -> Any:
@@ -87,7 +87,7 @@ def test_marks_are_never_cut() -> None:
     found = encoded("chat", inputs=2)
     # 12 tokens in all, 3 for the targets: 9 for the inputs' side, 5 of them marks.
     assert found.input_ids.tolist() == [*ids("<turn>", "user"), *ids("a", "b", "c", "d"), *ids("</turn>", "<turn>", "assistant")]
-    assert found.cut == 2
+    assert found.truncated == 2
 
 
 def test_an_example_without_room_for_its_marks_is_dropped() -> None:

@@ -20,8 +20,8 @@ def _example(task: str = "own/a", pruned: int = 0) -> Rendered:
     return Rendered("", "", answer="", task=task, row=0, style=Style(), wording="any", pruned=pruned)
 
 
-def _ids(inputs: int, targets: int, cut: int = 0) -> Encoded:
-    return Encoded(np.zeros(inputs, dtype=np.int32), np.zeros(targets, dtype=np.int32), cut)
+def _ids(inputs: int, targets: int, truncated: int = 0) -> Encoded:
+    return Encoded(np.zeros(inputs, dtype=np.int32), np.zeros(targets, dtype=np.int32), truncated)
 
 
 def _gone(reason: str) -> Encoded:
@@ -31,7 +31,7 @@ def _gone(reason: str) -> Encoded:
 
 def test_a_small_case_by_hand() -> None:
     examples = [_example(), _example(pruned=2), _example("own/b"), _example("own/b"), _example("own/c")]
-    encoded = [_ids(3, 1), _ids(10, 2, cut=5), _ids(4, 4), _gone("targets-too-long"), _gone("inputs-too-long")]
+    encoded = [_ids(3, 1), _ids(10, 2, truncated=5), _ids(4, 4), _gone("targets-too-long"), _gone("inputs-too-long")]
     found = measure(examples, encoded, [[0, 2], [1]], LIMITS)
     assert found.tasks["own/a"] == Tally(drawn=2, kept=2, input_tokens=13, target_tokens=3, truncated=1, cut_tokens=5, thinned=1, pruned=2)
     assert found.tasks["own/b"] == Tally(drawn=2, kept=1, dropped=1, input_tokens=4, target_tokens=4)
@@ -61,7 +61,7 @@ KINDS = st.tuples(st.sampled_from("abc"), st.integers(1, 10), st.integers(1, 4),
 @given(kinds=st.lists(KINDS, min_size=1, max_size=40))
 def test_tallies_are_those_of_a_plain_count(kinds: list[tuple[str, int, int, int, bool, int]]) -> None:
     examples = [_example(task, pruned) for task, *_, pruned in kinds]
-    encoded = [_gone("targets-too-long") if drop else _ids(wide, long, cut) for _, wide, long, cut, drop, _ in kinds]
+    encoded = [_gone("targets-too-long") if drop else _ids(wide, long, truncated) for _, wide, long, truncated, drop, _ in kinds]
     kept = [number for number, kind in enumerate(kinds) if not kind[4]]
     if not kept:
         return
@@ -70,7 +70,7 @@ def test_tallies_are_those_of_a_plain_count(kinds: list[tuple[str, int, int, int
     for task, tally in found.tasks.items():
         mine = [kind for kind in kinds if kind[0] == task]
         assert tally.input_tokens == sum(wide for _, wide, _, _, drop, _ in mine if not drop)
-        assert tally.truncated == sum(cut > 0 for _, _, _, cut, drop, _ in mine if not drop)
+        assert tally.truncated == sum(truncated > 0 for _, _, _, truncated, drop, _ in mine if not drop)
         assert tally.pruned == sum(pruned for *_, pruned in mine)
     assert found.total == summed(found.tasks.values())
     assert found.total.kept + found.total.dropped == len(kinds)

@@ -127,19 +127,19 @@ def test_rows_are_those_of_a_search_in_plain_python(seed: int, count: int) -> No
     share = [(int(inputs) / capacity[0], int(targets) / capacity[1]) for inputs, targets in lengths]
     placed, waiting = 0, list(range(count))
     for row in pack_windows([lengths], capacity)[0].rows():
-        room = list(capacity)
+        token_budget = list(capacity)
         for place, number in enumerate(row):
             pool = waiting[:POOL]
-            fits = [one for one in pool if all(lengths[one][side] <= room[side] for side in (0, 1))]
+            fits = [one for one in pool if all(lengths[one][side] <= token_budget[side] for side in (0, 1))]
             if place == 0:
                 assert number == waiting[0]
             else:
-                worth = {one: _worth(share[one], (room[0] / capacity[0], room[1] / capacity[1])) for one in fits}
+                worth = {one: _worth(share[one], (token_budget[0] / capacity[0], token_budget[1] / capacity[1])) for one in fits}
                 assert worth[number] >= max(worth.values()) * (1 - 1e-5)
-            room = [room[side] - int(lengths[number][side]) for side in (0, 1)]
+            token_budget = [token_budget[side] - int(lengths[number][side]) for side in (0, 1)]
             waiting.remove(number)
             placed += 1
-        assert not any(all(lengths[one][side] <= room[side] for side in (0, 1)) for one in waiting[:POOL])
+        assert not any(all(lengths[one][side] <= token_budget[side] for side in (0, 1)) for one in waiting[:POOL])
     assert placed == count
 
 

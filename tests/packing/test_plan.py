@@ -25,7 +25,7 @@ class Words:
     def __init__(self) -> None:
         self.asked: list[int] = []
 
-    room = None
+    token_budget = None
 
     def unpruned(self, position: int) -> Rendered:
         return self[position]

@@ -166,8 +166,8 @@ def test_places_are_those_of_the_letters() -> None:
 def test_a_conversation_has_the_control_tokens_of_its_template_alone(kind: str, text: str, made: dict[str, Any]) -> None:
     tokenizer, turn = made[kind], [{"role": "user", "content": text}]
     ids, control = TextIds(tokenizer).chat(turn, add_generation_prompt=True), control_tokens(tokenizer)
-    marks = [token for token in ids if token in _controls(tokenizer)]
-    assert marks == [control["<|turn|>"], control["</s>"], control["<|turn|>"]]
+    special_tokens = [token for token in ids if token in _controls(tokenizer)]
+    assert special_tokens == [control["<|turn|>"], control["</s>"], control["<|turn|>"]]
     shown = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
     if not any(token in text for token in CONTROL):
         assert ids == tokenizer(shown, add_special_tokens=False)["input_ids"]

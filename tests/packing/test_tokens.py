@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numbered_words import ROOM, Lettered, Words, word_level, words_in
 
 from openflan.packing.tokens import Tokenize, Tokens, join, tokens_at, tokens_of
-from openflan.templates.render import Rendered, Room
+from openflan.templates.render import Rendered, TokenBudget
 from openflan.templates.style import Style
 
 
@@ -26,9 +26,9 @@ def _one_by_one(examples: Words, first: int, count: int, tokenizer: Lettered) ->
 
 
 @settings(max_examples=40, deadline=None)
-@given(first=st.integers(0, 500), count=st.integers(1, 150), room=st.none() | st.integers(1, 90))
-def test_tokens_are_those_of_rendering_within_the_room_position_by_position(first: int, count: int, room: int | None) -> None:
-    examples, tokenizer = Words(None if room is None else Room(room, words_in)), Lettered()
+@given(first=st.integers(0, 500), count=st.integers(1, 150), token_budget=st.none() | st.integers(1, 90))
+def test_tokens_are_those_of_rendering_within_the_room_position_by_position(first: int, count: int, token_budget: int | None) -> None:
+    examples, tokenizer = Words(None if token_budget is None else TokenBudget(token_budget, words_in)), Lettered()
     rendered, tokens = tokens_at(examples, first, count, Tokenize(tokenizer))
     assert _plain(tokens) == _one_by_one(examples, first, count, tokenizer)
     assert rendered == [examples[position] for position in range(first, first + count)]

@@ -7,7 +7,7 @@ import torch
 import yaml
 from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
-from openflan.models.folder import boxed
+from openflan.models.folder import bundled_model_folder
 
 SHAPE = {"vocab_size": 1536, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2, "feed_forward_proj": "gated-gelu"}
 
@@ -15,7 +15,7 @@ SHAPE = {"vocab_size": 1536, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers":
 def tiny_base(folder: Path, seed: int = 0) -> Path:
     """A T5 with random weights and the tokenizer of the embedded world."""
     torch.manual_seed(seed)
-    tokenizer = AutoTokenizer.from_pretrained(boxed("embedded:microflan-base"))
+    tokenizer = AutoTokenizer.from_pretrained(bundled_model_folder("embedded:microflan-base"))
     config = T5Config(**SHAPE, pad_token_id=0, eos_token_id=tokenizer.eos_token_id, decoder_start_token_id=0)
     T5ForConditionalGeneration(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

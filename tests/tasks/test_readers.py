@@ -55,7 +55,7 @@ def jsonl_tasks(data: Path, submixture: str = "mine") -> dict[str, Task]:
     return {name: opener() for name, opener in find_jsonl(data, submixture).items()}
 
 
-def own_rows(path: Path) -> list[Row]:
+def custom_rows(path: Path) -> list[Row]:
     (task,) = jsonl_tasks(path).values()
     return [task.rows[index] for index in range(len(task.rows))]
 
@@ -86,7 +86,7 @@ def test_lines_end_at_newlines_and_nowhere_else(tmp_path_factory: pytest.TempPat
 def test_a_byte_order_mark_is_no_part_of_the_first_line(file: File) -> None:
     assert Lines(file("marked.txt", b"\xef\xbb\xbfone\ntwo\n"))[0] == "one"
     assert CotRows(file("marked.tsv", b"\xef\xbb\xbf" + GOOD))[0]["question"] == "How many?"
-    assert own_rows(file("marked.jsonl", b'\xef\xbb\xbf{"inputs": "a", "targets": "b"}\n'))[0] == {"inputs": "a", "targets": "b"}
+    assert custom_rows(file("marked.jsonl", b'\xef\xbb\xbf{"inputs": "a", "targets": "b"}\n'))[0] == {"inputs": "a", "targets": "b"}
 
 
 # Chain-of-thought files
@@ -275,12 +275,12 @@ def test_missing_task_files_are_named(tmp_path: Path) -> None:
 def test_own_rows_are_read_as_they_are(file: File) -> None:
     rows = [{"inputs": "Caf\u00e9\u2028\\n", "targets": " a\n"}, {"inputs": "{targets}", "targets": "b", "extra": "c"}]
     path = file("own.jsonl", "\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
-    assert own_rows(path) == rows
+    assert custom_rows(path) == rows
     assert jsonl_tasks(path)["mine/own"].fields == {"inputs", "targets", "extra"}
 
 
 def test_numbers_become_texts_and_options_stay_lists(file: File) -> None:
-    read = own_rows(file("own.jsonl", '{"question": "2+2?", "answer": 4, "options": ["4", "5"], "references": ["4"], "weight": 0.5}\n'))
+    read = custom_rows(file("own.jsonl", '{"question": "2+2?", "answer": 4, "options": ["4", "5"], "references": ["4"], "weight": 0.5}\n'))
     assert read[0] == {"question": "2+2?", "answer": "4", "options": ["4", "5"], "references": ["4"], "weight": "0.5"}
 
 
@@ -297,7 +297,7 @@ def test_numbers_become_texts_and_options_stay_lists(file: File) -> None:
     ],
 )
 def test_rows_without_anything_to_learn_are_refused(file: File, first: str, message: str) -> None:
-    assert message in refusal(lambda: own_rows(file("own.jsonl", first + "\n")))
+    assert message in refusal(lambda: custom_rows(file("own.jsonl", first + "\n")))
 
 
 @pytest.mark.parametrize(
@@ -321,11 +321,11 @@ def test_rows_without_anything_to_learn_are_refused(file: File, first: str, mess
 )
 def test_a_broken_row_is_named_by_file_and_line(file: File, second: str, message: str) -> None:
     path = file("own.jsonl", f'{{"question": "a", "answer": "b"}}\n{second}\n{{"question": "c", "answer": "d"}}\n')
-    assert f"{path}:2: {message}" in refusal(lambda: own_rows(path))
+    assert f"{path}:2: {message}" in refusal(lambda: custom_rows(path))
 
 
 def test_options_of_rows_that_are_already_worded_are_of_no_concern(file: File) -> None:
-    assert len(own_rows(file("own.jsonl", '{"inputs": "a", "targets": "b", "options": ["c"]}\n'))) == 1
+    assert len(custom_rows(file("own.jsonl", '{"inputs": "a", "targets": "b", "options": ["c"]}\n'))) == 1
 
 
 def test_each_file_is_a_task(file: File, tmp_path: Path) -> None:

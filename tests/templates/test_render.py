@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from openflan.errors import InputError
 from openflan.tasks.task import Row, Task
 from openflan.templates.formats import PLAIN_OPTIONS, Formats, packaged_formats
-from openflan.templates.render import SHOTS, Rendered, Renderer, Room
+from openflan.templates.render import SHOTS, Rendered, Renderer, TokenBudget
 from openflan.templates.style import ALL_STYLES, Style, StyleShares
 from openflan.templates.wording import READY_MADE, Pattern, Wording, WordingSet
 
@@ -218,7 +218,7 @@ LONG = task([{"question": "q" * (1 + 7 * row), "answer": "a" * (3 + row)} for ro
 def test_a_few_shot_example_never_exceeds_its_room(row: int, position: int, tokens: int, shots: int | None, measure: Any) -> None:
     render = Renderer(LONG, PLAIN).render
     whole = render(row, FEW, 0, position, shots=shots)
-    example = render(row, FEW, 0, position, shots=shots, room=Room(tokens, measure))
+    example = render(row, FEW, 0, position, shots=shots, token_budget=TokenBudget(tokens, measure))
     assert example.exemplars == whole.exemplars[: len(example.exemplars)]
     assert len(example.exemplars) + example.pruned == len(whole.exemplars)
     if example.exemplars:
@@ -256,10 +256,10 @@ def test_the_tokens_of_separators_count() -> None:
     rows = task([{"question": words, "answer": "x"} for _ in range(3)])
     set_ = wordings(wording("w", "{question}", "{answer}"))
     formats = replace(ONE_FORMAT, separators=("\n\n# # #\n\n",))
-    room = Room(26 + 6, lambda text: len(text.split()))
-    assert len(renderer(rows, set_, formats).render(0, FEW, 0, 0, shots=2, room=room).exemplars) == 2
-    tighter = replace(room, tokens=26 + 5)
-    example = renderer(rows, set_, formats).render(0, FEW, 0, 0, shots=2, room=tighter)
+    token_budget = TokenBudget(26 + 6, lambda text: len(text.split()))
+    assert len(renderer(rows, set_, formats).render(0, FEW, 0, 0, shots=2, token_budget=token_budget).exemplars) == 2
+    tighter = replace(token_budget, tokens=26 + 5)
+    example = renderer(rows, set_, formats).render(0, FEW, 0, 0, shots=2, token_budget=tighter)
     assert (len(example.exemplars), example.pruned) == (1, 1)
 
 
@@ -269,7 +269,7 @@ def test_short_examples_are_not_measured() -> None:
     def never(text: str) -> int:
         raise AssertionError(f"measured {text}")
 
-    assert renderer(plain(9), PLAIN).render(0, FEW, 0, 0, shots=5, room=Room(1000, never)).pruned == 0
+    assert renderer(plain(9), PLAIN).render(0, FEW, 0, 0, shots=5, token_budget=TokenBudget(1000, never)).pruned == 0
 
 
 def test_what_is_pruned_to_zero_shot_keeps_the_style_that_was_asked_for() -> None:
@@ -279,7 +279,7 @@ def test_what_is_pruned_to_zero_shot_keeps_the_style_that_was_asked_for() -> Non
         wording("zero-listed", "<{question}>\n{options}", "[{answer}]", shots="zero"),
     )
     for position in range(20):
-        example = renderer(choice(5), set_).render(0, Style(few_shot=True, options=False), 0, position, room=Room(3, len))
+        example = renderer(choice(5), set_).render(0, Style(few_shot=True, options=False), 0, position, token_budget=TokenBudget(3, len))
         assert (example.wording, example.style.name) == ("zero-hidden", "zero-shot-no-options")
 
 
@@ -442,7 +442,7 @@ def test_what_needs_wordings_of_its_own_is_off_unless_asked_for() -> None:
 
 
 def test_provenance_is_complete_plain_and_true() -> None:
-    few = renderer(choice(6), CHOICE).render(2, FEW, 0, 0, shots=3, room=Room(120, len))
+    few = renderer(choice(6), CHOICE).render(2, FEW, 0, 0, shots=3, token_budget=TokenBudget(120, len))
     assert few.pruned > 0
     assert few.exemplars
     record = few.provenance()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from openflan.errors import InputError
 from openflan.tasks.task import Row, Task
 from openflan.templates.formats import Formats
-from openflan.templates.render import Rendered, Renderer, Room
+from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import ALL_STYLES, Style
 from openflan.templates.wording import WordingSet, load_wordings, packaged_wordings, wordings_for
 
@@ -196,17 +196,17 @@ def test_rows_that_are_already_worded_need_no_packaged_wordings(tmp_path: Path) 
 def test_what_does_not_fit_becomes_zero_shot_whatever_its_frame(sums: Renderer, defined: Renderer) -> None:
     for style in (TOP, NONE, EACH):
         for position in range(20):
-            example = sums.render(0, style, 0, position, room=Room(3, len))
+            example = sums.render(0, style, 0, position, token_budget=TokenBudget(3, len))
             assert example.pruned in (2, 3, 5)
             assert replace(example, pruned=0) == sums.render(0, Style(), 0, position)
-    seen = Counter(defined.render(0, TOP, 0, position, room=Room(3, len)).pruned for position in range(60))
+    seen = Counter(defined.render(0, TOP, 0, position, token_budget=TokenBudget(3, len)).pruned for position in range(60))
     assert set(seen) == {1, 2, 3, 5}, "1: the exemplar inside a wording"
 
 
 def test_the_instruction_on_top_counts(sums: Renderer) -> None:
     whole = sums.render(0, TOP, 0, 0, shots=3)
-    assert sums.render(0, TOP, 0, 0, shots=3, room=Room(len(whole.inputs), len)) == whole
-    assert sums.render(0, TOP, 0, 0, shots=3, room=Room(len(whole.inputs) - 1, len)).pruned == 1
+    assert sums.render(0, TOP, 0, 0, shots=3, token_budget=TokenBudget(len(whole.inputs), len)) == whole
+    assert sums.render(0, TOP, 0, 0, shots=3, token_budget=TokenBudget(len(whole.inputs) - 1, len)).pruned == 1
 
 
 def test_an_example_is_never_the_exemplar_inside_its_own_wording(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import transformers as hf
 from openflan.models.experts import set_experts
 from openflan.packing.encode import Encoded
 from openflan.recipe.schema import Training
-from openflan.training.distributed import ALONE, World, join_world, leave_world
-from openflan.training.trainer import Engine, Outcome
+from openflan.training.distributed import SINGLE_PROCESS, DistributedContext, join_distributed, leave_distributed
+from openflan.training.trainer import Outcome, Trainer
 
 T5: dict[str, Any] = {"vocab_size": 40, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
 SPARSE = {"num_decoder_layers": 2, "num_experts": 4, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1, "router_jitter_noise": 0.0}
@@ -47,23 +47,23 @@ def rows() -> list[list[Encoded]]:
     return [[Encoded(*(random.integers(3, 40, size=size).astype(np.int32) for size in pair)) for pair in row] for row in lengths]
 
 
-def steps(name: str, world: World) -> list[Outcome]:
+def steps(name: str, distributed: DistributedContext) -> list[Outcome]:
     make, packing, prefix, training = CASES[name]
-    engine = Engine(make(), Training(steps=3, batch_size=5, learning_rate=0.02, **training), 0, 0, packing, world, prefix=prefix)
-    return [engine.step(step, engine.prepare(rows())) for step in range(3)]
+    trainer = Trainer(make(), Training(steps=3, batch_size=5, learning_rate=0.02, **training), 0, 0, packing, distributed, prefix=prefix)
+    return [trainer.step(step, trainer.prepare(rows())) for step in range(3)]
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    world = join_world()
+    distributed = join_distributed()
     for name in CASES:
-        found = steps(name, world)
-        for step, (many, one) in enumerate(zip(found, steps(name, ALONE) if world.main else (), strict=world.main)):
+        found = steps(name, distributed)
+        for step, (many, one) in enumerate(zip(found, steps(name, SINGLE_PROCESS) if distributed.main else (), strict=distributed.main)):
             if abs(many.loss - one.loss) > 1e-5 or abs((many.router or 0) - (one.router or 0)) > 1e-5:
-                sys.exit(f"{name}, step {step}: {many} on {world.size} ranks, {one} alone")
-        world.barrier()
-    leave_world()
+                sys.exit(f"{name}, step {step}: {many} on {distributed.size} ranks, {one} alone")
+        distributed.barrier()
+    leave_distributed()
 
 
 if __name__ == "__main__":

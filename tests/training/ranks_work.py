@@ -30,12 +30,12 @@ from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 from openflan.training import finetune as finetuning
-from openflan.training.distributed import World, join_world, leave_world, shard_for_generation
+from openflan.training.distributed import DistributedContext, join_distributed, leave_distributed, shard_for_generation
 from openflan.training.loop import Watch, train
 from openflan.training.prepare import prepare
 from openflan.training.progress import Progress
 from openflan.training.shards import whole
-from openflan.training.trainer import Engine, Outcome, Prepared
+from openflan.training.trainer import Outcome, Prepared, Trainer
 
 STEPS = 50
 CASES: dict[str, dict[str, Any]] = {
@@ -103,24 +103,24 @@ def opened(wanted: Recipe, *, double: bool = False) -> tuple[Any, Any, Any, dict
 
 
 @contextmanager
-def spied(path: Path, world: World) -> Iterator[None]:
+def spied(path: Path, distributed: DistributedContext) -> Iterator[None]:
     """Appends what this process computed the loss of and counted to `path`: a line for each micro-batch, with the number of its first row."""
-    step_ = Engine.step
+    step_ = Trainer.step
 
-    def step(self: Engine, number: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
+    def step(self: Trainer, number: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
         outcome = step_(self, number, prepared, wish=wish)
         for batch, at, counts in prepared.batches:
             if counts:
-                file.write(json.dumps({"step": number, "ranks": world.size, "first": at, "tokens": tokens_of(batch.batch)}) + "\n")
+                file.write(json.dumps({"step": number, "ranks": distributed.size, "first": at, "tokens": tokens_of(batch.batch)}) + "\n")
         file.flush()
         return outcome
 
-    Engine.step = step  # type: ignore[method-assign]
+    Trainer.step = step  # type: ignore[method-assign]
     try:
         with path.open("a") as file:
             yield
     finally:
-        Engine.step = step_  # type: ignore[method-assign]
+        Trainer.step = step_  # type: ignore[method-assign]
 
 
 def tokens_of(batch: Any) -> str:
@@ -129,7 +129,7 @@ def tokens_of(batch: Any) -> str:
     return " ".join(str(number) for number in ids.flatten() if number)
 
 
-def run_case(place: Path, case: str, folder: Path, world: World, nudge: float = 0.0) -> None:
+def run_case(place: Path, case: str, folder: Path, distributed: DistributedContext, nudge: float = 0.0) -> None:
     """Trains a case in a run folder and leaves its last weights and what each rank saw there. `nudge` is added to one weight."""
     wanted = of_case(place, case)
     model, tokenizer, plan_from, _ = opened(wanted, double="float64" in case)
@@ -141,23 +141,23 @@ def run_case(place: Path, case: str, folder: Path, world: World, nudge: float = 
     if case.endswith("buckets"):
         staged.attending_on = lambda device: "buckets"
     try:
-        with spied(folder / f"seen-{world.rank}.jsonl", world):
-            train(wanted, Run(folder), model, tokenizer, plan_from, packing=packing, world=world, label="")
+        with spied(folder / f"seen-{distributed.rank}.jsonl", distributed):
+            train(wanted, Run(folder), model, tokenizer, plan_from, packing=packing, distributed=distributed, label="")
     finally:
         staged.attending_on = by_device
     ends = {name: whole(value.detach()).clone() for name, value in model.named_parameters(remove_duplicate=False)}
-    if world.main:
+    if distributed.main:
         save_file(ends, folder / "end.safetensors")
 
 
-def cases(place: Path, folder: Path, names: Sequence[str], world: World) -> None:
+def cases(place: Path, folder: Path, names: Sequence[str], distributed: DistributedContext) -> None:
     for case in names:
-        run_case(place, case, folder / case, world)
-    if world.main:
-        (folder / "mesh.json").write_text(json.dumps(world.mesh.mesh_dim_names if world.mesh else []))
+        run_case(place, case, folder / case, distributed)
+    if distributed.main:
+        (folder / "mesh.json").write_text(json.dumps(distributed.mesh.mesh_dim_names if distributed.mesh else []))
 
 
-def finetuned(path: Path, folder: Path, world: World) -> None:
+def finetuned(path: Path, folder: Path, distributed: DistributedContext) -> None:
     """The whole command; environment: DIE is `STEP` or `STEP,RANK`, after which SIGKILL or the SIGNAL named comes; DOUBLE asks for float64."""
     if os.environ.get("DOUBLE"):
         finetuning.load_model = lambda *arguments: widened(load.load_model(*arguments))  # type: ignore[attr-defined]
@@ -166,15 +166,15 @@ def finetuned(path: Path, folder: Path, world: World) -> None:
 
     def show(self: Progress, done: int, metrics: Any) -> None:
         shown(self, done, metrics)
-        if str(done) == step and rank in ("", str(world.rank)):
+        if str(done) == step and rank in ("", str(distributed.rank)):
             os.kill(os.getpid(), getattr(signal, os.environ.get("SIGNAL", "SIGKILL")))
 
     Progress.show = show  # type: ignore[method-assign]
-    with spied(folder / f"seen-{world.rank}.jsonl", world):
+    with spied(folder / f"seen-{distributed.rank}.jsonl", distributed):
         finetuning.finetune(load_recipe(str(path)), Run(folder), label="")
 
 
-def evaluated(place: Path, folder: Path, world: World) -> None:
+def evaluated(place: Path, folder: Path, distributed: DistributedContext) -> None:
     """What in-loop validation and generation give on the ranks, of an Engine's model between two steps."""
     for kind in ("t5", "gated", "llama"):
         wanted = with_validation(recipe(place, kind, steps=4, batch_size=3))
@@ -185,12 +185,12 @@ def evaluated(place: Path, folder: Path, world: World) -> None:
         scores: list[list[int]] = []
 
         def generate(step: int, given: Any, scores: list[list[int]] = scores) -> dict[str, float]:
-            scores += answers(given, world.device)
+            scores += answers(given, distributed.device)
             return {"mean": float(len(scores))}
 
         watch = Watch(2, plan, len(plan.window(0)), generate, "mean")
-        train(wanted, Run(folder / kind), model, tokenizer, plan_from, world=world, watch=watch, label="")
-        (folder / f"{kind}-answers-{world.rank}.json").write_text(json.dumps(scores))
+        train(wanted, Run(folder / kind), model, tokenizer, plan_from, distributed=distributed, watch=watch, label="")
+        (folder / f"{kind}-answers-{distributed.rank}.json").write_text(json.dumps(scores))
 
 
 def with_validation(wanted: Recipe, rows: int = 3) -> Recipe:
@@ -210,13 +210,13 @@ def answers(model: Any, device: torch.device, tokens: int = 12, **settings: Any)
     return found
 
 
-def generated(place: Path, folder: Path, world: World) -> None:
+def generated(place: Path, folder: Path, distributed: DistributedContext) -> None:
     """Generation by models that were sharded for nothing else; the second rank asks for fewer tokens, and must wait for the first."""
     for kind in ("t5", "gated", "llama"):
         model = random_model(place, kind)
-        shard_for_generation(model, world)
-        found = answers(model, world.device, 12 - 5 * world.rank, synced_gpus=True)
-        (folder / f"{kind}-tokens-{world.rank}.json").write_text(json.dumps(found))
+        shard_for_generation(model, distributed)
+        found = answers(model, distributed.device, 12 - 5 * distributed.rank, synced_gpus=True)
+        (folder / f"{kind}-tokens-{distributed.rank}.json").write_text(json.dumps(found))
 
 
 def random_model(place: Path, kind: str) -> Any:
@@ -232,21 +232,21 @@ def random_model(place: Path, kind: str) -> Any:
 
 def main(what: str, *arguments: str) -> int:
     torch.set_num_threads(1)
-    world = join_world()
+    distributed = join_distributed()
     try:
         first, second, *rest = map(Path, arguments)
         second.mkdir(parents=True, exist_ok=True)
         if what == "cases":
-            cases(first, second, [str(name) for name in rest], world)
+            cases(first, second, [str(name) for name in rest], distributed)
         elif what == "checkpoints":
-            shared(first, second, [str(name) for name in rest], world)
+            shared(first, second, [str(name) for name in rest], distributed)
         else:
-            {"finetune": finetuned, "evaluate": evaluated, "generate": generated}[what](first, second, world)
+            {"finetune": finetuned, "evaluate": evaluated, "generate": generated}[what](first, second, distributed)
     except OpenflanError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    world.barrier()
-    leave_world()
+    distributed.barrier()
+    leave_distributed()
     return 0
 
 

@@ -23,11 +23,11 @@ from openflan.recipe.schema import Recipe
 from openflan.training import checkpoints
 from openflan.training import sharded_files as files
 from openflan.training.checkpoints import Position, snapshot
-from openflan.training.distributed import ALONE, World
+from openflan.training.distributed import SINGLE_PROCESS, DistributedContext
 from openflan.training.load_sharded import load_on_main
 from openflan.training.optimizers import restore_statistics, statistics
 from openflan.training.shards import slice_like, whole
-from openflan.training.trainer import Engine
+from openflan.training.trainer import Trainer
 
 WIDE = {"vocab_size": 131, "d_model": 133, "d_ff": 25}
 NEOX = {"model_type": "gpt_neox", "vocab_size": 57, "hidden_size": 18, "intermediate_size": 25, "num_hidden_layers": 2, "num_attention_heads": 3}
@@ -48,88 +48,88 @@ def of_kind(place: Path, kind: str, base: Path | None = None) -> Recipe:
     return wanted.model_copy(update={"model": wanted.model.model_copy(update=source)})
 
 
-def engine_of(wanted: Recipe, model: Any, world: World) -> Engine:
+def engine_of(wanted: Recipe, model: Any, distributed: DistributedContext) -> Trainer:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* trains without the load-balancing loss of its experts")
-        return Engine(model, wanted.training, 0, 0, "none", world)
+        return Trainer(model, wanted.training, 0, 0, "none", distributed)
 
 
-def trained_once(wanted: Recipe, model: Any, world: World) -> Engine:
+def trained_once(wanted: Recipe, model: Any, distributed: DistributedContext) -> Trainer:
     """An engine that has taken two steps along gradients that are known."""
-    engine = engine_of(wanted, model, world)
+    trainer = engine_of(wanted, model, distributed)
     for step in range(2):
         for number, (_, parameter) in enumerate(model.named_parameters()):
             random = torch.Generator().manual_seed(100 * step + number)
             parameter.grad = slice_like(torch.randn(tuple(parameter.shape), generator=random), parameter)
-        engine.optimizer.step()
-        engine.optimizer.zero_grad()
-    return engine
+        trainer.optimizer.step()
+        trainer.optimizer.zero_grad()
+    return trainer
 
 
 def weights_of(model: Any) -> dict[str, Tensor]:
     return {name: whole(value.detach()).clone() for name, value in model.named_parameters()}
 
 
-def statistics_of(engine: Engine) -> dict[str, Tensor]:
-    return {name: whole(value).clone() for name, value in statistics(engine.optimizer).items()}
+def statistics_of(trainer: Trainer) -> dict[str, Tensor]:
+    return {name: whole(value).clone() for name, value in statistics(trainer.optimizer).items()}
 
 
 def equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
     return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def restored(place: Path, kind: str, path: Path, world: World) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def restored(place: Path, kind: str, path: Path, distributed: DistributedContext) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights and statistics of a checkpoint that a fresh model, of other random weights, goes on from."""
     wanted = of_kind(place, kind).model_copy(update={"seed": 99})
     tokenizer = load_tokenizer(wanted.model)
-    model = load_on_main(lambda: load_model(wanted.model, tokenizer, wanted.seed), world)
-    engine = engine_of(wanted, model, world)
+    model = load_on_main(lambda: load_model(wanted.model, tokenizer, wanted.seed), distributed)
+    trainer = engine_of(wanted, model, distributed)
     checkpoints.restore_weights(path, model)
-    restore_statistics(engine.optimizer, checkpoints.statistics_of(path))
-    return weights_of(model), statistics_of(engine)
+    restore_statistics(trainer.optimizer, checkpoints.statistics_of(path))
+    return weights_of(model), statistics_of(trainer)
 
 
-def shared(place: Path, folder: Path, kinds: Sequence[str], world: World) -> None:
+def shared(place: Path, folder: Path, kinds: Sequence[str], distributed: DistributedContext) -> None:
     """Everything below, on this world; `folder` may hold checkpoints of one process, KIND/alone/step-2."""
     for kind in kinds:
-        starts(place, kind, folder / kind, world)
-        writes(place, kind, folder / kind / str(world.size), world)
+        starts(place, kind, folder / kind, distributed)
+        writes(place, kind, folder / kind / str(distributed.size), distributed)
         for name in ("alone", "2"):
             if (folder / kind / name / "step-2").is_dir():
-                found = restored(place, kind, folder / kind / name / "step-2", world)
+                found = restored(place, kind, folder / kind / name / "step-2", distributed)
                 expected = load_file(folder / kind / name / "weights.safetensors"), load_file(folder / kind / name / "statistics.safetensors")
-                assert all(map(equal, found, expected)), f"{kind}: {name} is not what {world.size} ranks restore"
-    fails(place, folder / f"fails-{world.size}", world)
+                assert all(map(equal, found, expected)), f"{kind}: {name} is not what {distributed.size} ranks restore"
+    fails(place, folder / f"fails-{distributed.size}", distributed)
 
 
-def starts(place: Path, kind: str, folder: Path, world: World) -> None:
+def starts(place: Path, kind: str, folder: Path, distributed: DistributedContext) -> None:
     """A model that only the main rank loads has, sharded, the weights that a process alone starts from: random ones, a folder's, grown ones."""
     for wanted, rows in ((of_kind(place, kind), 0), (of_kind(place, kind, folder / "base"), 0), (of_kind(place, kind), 140)):
         tokenizer = load_tokenizer(wanted.model)
-        model, alone = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), world), load_model(wanted.model, tokenizer, 3)  # noqa: B023
-        assert {parameter.is_meta for parameter in model.parameters()} == {not world.main}
+        model, alone = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed), load_model(wanted.model, tokenizer, 3)  # noqa: B023
+        assert {parameter.is_meta for parameter in model.parameters()} == {not distributed.main}
         assert not any(buffer.is_meta for buffer in model.buffers())
         for one in (model, alone) if rows else ():
             make_room(one, rows, 5)
         buffers = {name: value.clone() for name, value in alone.named_buffers()}
-        engine_of(wanted, model, world)
+        engine_of(wanted, model, distributed)
         assert equal(weights_of(model), dict(alone.named_parameters()))
         assert equal(dict(model.named_buffers()), buffers)
         assert (model.config.to_dict(), model.generation_config.to_dict()) == (alone.config.to_dict(), alone.generation_config.to_dict())
 
 
-def writes(place: Path, kind: str, folder: Path, world: World) -> None:
+def writes(place: Path, kind: str, folder: Path, distributed: DistributedContext) -> None:
     """The union of the ranks' files is the state they hold, and a Hugging Face folder; so is what they export."""
     wanted = of_kind(place, kind)
     tokenizer = load_tokenizer(wanted.model)
-    model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), world)
-    engine = trained_once(wanted, model, world)
-    taken = snapshot(model, engine.optimizer, world)
-    checkpoints.save(folder, model, tokenizer, taken, Position(2), 3, world)
-    weights, kept = weights_of(model), statistics_of(engine)
+    model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed)
+    trainer = trained_once(wanted, model, distributed)
+    taken = snapshot(model, trainer.optimizer, distributed)
+    checkpoints.save(folder, model, tokenizer, taken, Position(2), 3, distributed)
+    weights, kept = weights_of(model), statistics_of(trainer)
     files.EXPORTED_FILE = checkpoints.EXPORTED_FILE = sum(map(files.size_of, weights.values())) // 5  # type: ignore[attr-defined]
-    checkpoints.save_model(folder / "model", model, tokenizer, world)
-    if not world.main:
+    checkpoints.save_model(folder / "model", model, tokenizer, distributed)
+    if not distributed.main:
         return
     step = folder / "step-2"
     union: dict[str, Tensor] = {}
@@ -138,12 +138,12 @@ def writes(place: Path, kind: str, folder: Path, world: World) -> None:
         assert union.keys().isdisjoint(part)
         union |= part
     stored = {"embed_out.weight" if kind == "renamed" and name == "lm_head.weight" else name: value for name, value in weights.items()}
-    if world.size > 1:
+    if distributed.size > 1:
         assert equal(union, stored | kept)
-        assert {file.rank for file in taken.files} == set(range(world.size))
-        assert len(list(step.glob("model-*.safetensors"))) == world.size
+        assert {file.rank for file in taken.files} == set(range(distributed.size))
+        assert len(list(step.glob("model-*.safetensors"))) == distributed.size
     exported = list((folder / "model").glob("model-*.safetensors"))
-    assert len(exported) > 3 if world.size > 1 and kind != "joined" else not exported
+    assert len(exported) > 3 if distributed.size > 1 and kind != "joined" else not exported
     auto = AutoModelForSeq2SeqLM if model.config.is_encoder_decoder else AutoModelForCausalLM
     for path in (step, folder / "model"):
         read, report = auto.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
@@ -157,39 +157,39 @@ def writes(place: Path, kind: str, folder: Path, world: World) -> None:
         save_file(tensors, folder / f"{name}.safetensors")
 
 
-def fails(place: Path, folder: Path, world: World) -> None:
+def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
     """What fails on one rank ends all of them with the same message, and leaves the checkpoint before."""
     wanted = of_kind(place, "t5")
     tokenizer = load_tokenizer(wanted.model)
     with pytest.raises(InputError, match="no such folder|not a Hugging Face model folder"):
-        load_on_main(lambda: load_model(of_kind(place, "t5", folder / "nothing").model, tokenizer, 3), world)
-    with pytest.raises(ZeroDivisionError if world.main else OpenflanError, match="division by zero|modulo by zero"):
-        world.told(lambda: 1 // 0)
-    model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), world)
-    engine = trained_once(wanted, model, world)
+        load_on_main(lambda: load_model(of_kind(place, "t5", folder / "nothing").model, tokenizer, 3), distributed)
+    with pytest.raises(ZeroDivisionError if distributed.main else OpenflanError, match="division by zero|modulo by zero"):
+        distributed.run_on_main(lambda: 1 // 0)
+    model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed)
+    trainer = trained_once(wanted, model, distributed)
     for step in (2, 4):
-        checkpoints.save(folder, model, tokenizer, snapshot(model, engine.optimizer, world), Position(step), 3, world)
+        checkpoints.save(folder, model, tokenizer, snapshot(model, trainer.optimizer, distributed), Position(step), 3, distributed)
 
     def full(*values: Any) -> None:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     write = files.save_file
-    if world.rank == world.size - 1:
+    if distributed.rank == distributed.size - 1:
         files.save_file = full
     with pytest.raises(SetupError, match="step-6: could not be written: .*No space left on device.*; what was there before is intact"):
-        checkpoints.save(folder, model, tokenizer, snapshot(model, engine.optimizer, world), Position(6), 3, world)
+        checkpoints.save(folder, model, tokenizer, snapshot(model, trainer.optimizer, distributed), Position(6), 3, distributed)
     files.save_file = write
-    if world.main:
+    if distributed.main:
         assert sorted(path.name for path in folder.iterdir()) == ["step-2", "step-4"]
         path = max((folder / "step-4").glob("model-*.safetensors"))
         content = bytearray(path.read_bytes())
         content[-5] ^= 1
         path.write_bytes(bytes(content))
-    world.barrier()
+    distributed.barrier()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        assert checkpoints.newest(folder, world) == folder / "step-2"
-    assert [f"-of-0000{world.size}.safetensors differs from its hash" in str(one.message) for one in heard] == [True] * world.main
+        assert checkpoints.newest(folder, distributed) == folder / "step-2"
+    assert [f"-of-0000{distributed.size}.safetensors differs from its hash" in str(one.message) for one in heard] == [True] * distributed.main
 
 
 def alone(place: Path, folder: Path, kinds: Sequence[str]) -> None:
@@ -200,4 +200,4 @@ def alone(place: Path, folder: Path, kinds: Sequence[str]) -> None:
         base = load_model(wanted.model, tokenizer, 7)
         save_pretrained(base, folder / kind / "base")
         tokenizer.save_pretrained(folder / kind / "base")
-        writes(place, kind, folder / kind / "alone", ALONE)
+        writes(place, kind, folder / kind / "alone", SINGLE_PROCESS)

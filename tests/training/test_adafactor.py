@@ -104,15 +104,18 @@ def test_many_parameters_at_once_are_updated_as_each_alone(settings: dict[str, A
     random = np.random.default_rng(6)
     values = [torch.tensor(random.normal(size=shape), dtype=torch.float32) for shape in [*SHAPES, (), (3, 130, 128), (2, 3)]]
     gradients = [[torch.tensor(random.normal(size=value.shape), dtype=torch.float32) for value in values] for _ in range(3)]
-    together = [torch.nn.Parameter(value.clone()) for value in values]
+    on_all_ranks = [torch.nn.Parameter(value.clone()) for value in values]
     alone = [torch.nn.Parameter(value.clone()) for value in values]
-    for optimizer, parameters in [(Adafactor(together, lr=0.1, **settings), together), *((Adafactor([one], lr=0.1, **settings), [one]) for one in alone)]:
+    for optimizer, parameters in [
+        (Adafactor(on_all_ranks, lr=0.1, **settings), on_all_ranks),
+        *((Adafactor([one], lr=0.1, **settings), [one]) for one in alone),
+    ]:
         for step in range(3):
             for parameter in parameters:
-                number = next(place for place, one in enumerate([*together, *alone]) if one is parameter) % len(values)
+                number = next(place for place, one in enumerate([*on_all_ranks, *alone]) if one is parameter) % len(values)
                 parameter.grad = gradients[step][number].clone()
             optimizer.step()
-    for one, other in zip(together, alone, strict=True):
+    for one, other in zip(on_all_ranks, alone, strict=True):
         assert torch.equal(one, other)
 
 

@@ -54,10 +54,10 @@ def chain(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(chain: Path, folder: Path, *overrides: str) -> list[str]:
-    told: list[str] = []
-    model = run_chain(load_chain(chain, folder, overrides), folder, told.append)
+    run_on_main: list[str] = []
+    model = run_chain(load_chain(chain, folder, overrides), folder, run_on_main.append)
     assert model == folder / STEPS[-1] / "model"
-    return told
+    return run_on_main
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,9 @@ def weights(folder: Path, step: str) -> bytes:
 
 def test_each_step_starts_from_the_model_before(whole: Path) -> None:
     for before, after in pairwise(STEPS):
-        told = yaml.safe_load((whole / after / "recipe.yaml").read_text())["model"]
-        assert told["base"] == str(whole / before / "model")
-        assert not {"config", "tokenizer"} & set(told)
+        run_on_main = yaml.safe_load((whole / after / "recipe.yaml").read_text())["model"]
+        assert run_on_main["base"] == str(whole / before / "model")
+        assert not {"config", "tokenizer"} & set(run_on_main)
     known = read_json(whole / "chain.json")
     assert [known[step]["base"] for step in STEPS] == [None, known["1-pre"]["model"], known["2-again"]["model"]]
     last = load_file(whole / "3-small" / "model" / "model.safetensors")
@@ -90,7 +90,7 @@ def test_each_step_starts_from_the_model_before(whole: Path) -> None:
 
 def test_a_finished_chain_is_not_trained_again(chain: Path, whole: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()}
-    assert [told.rpartition(": ")[2] for told in run(chain, whole)] == ["finished"] * 3
+    assert [run_on_main.rpartition(": ")[2] for run_on_main in run(chain, whole)] == ["finished"] * 3
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()} == before
 
 
@@ -116,8 +116,8 @@ def test_a_chain_stopped_in_any_step_ends_with_the_same_bits(step: int, chain: P
             with pytest.raises(Stop):
                 run(chain, whole)
         assert [(whole / name / "model").is_dir() for name in STEPS] == [number < step for number in range(3)]
-        told = run(chain, whole)
-        assert [line.endswith("finished") for line in told] == [number < step for number in range(3)]
+        run_on_main = run(chain, whole)
+        assert [line.endswith("finished") for line in run_on_main] == [number < step for number in range(3)]
         assert [weights(whole, name) for name in STEPS] == [weights(kept, name) for name in STEPS]
         assert read_json(whole / "chain.json") == read_json(kept / "chain.json")
         for name in STEPS:
@@ -149,7 +149,7 @@ def test_a_step_that_knew_another_model_is_refused_and_begun_anew_on_request(cha
         steps = load_chain(chain, whole)
         for one in forget_from(steps, whole, 2):
             shutil.rmtree(one.folder)
-        assert [told.endswith("finished") for told in run(chain, whole)] == [True, False, False]
+        assert [run_on_main.endswith("finished") for run_on_main in run(chain, whole)] == [True, False, False]
         assert weights(whole, "3-small") != weights(kept, "3-small")
         with pytest.raises(InputError, match="the chain has 3 steps"):
             forget_from(steps, whole, 4)
@@ -157,7 +157,7 @@ def test_a_step_that_knew_another_model_is_refused_and_begun_anew_on_request(cha
         for name in STEPS[1:]:
             shutil.rmtree(whole / name)
         shutil.copytree(kept / "1-pre", whole / "1-pre", dirs_exist_ok=True)
-        assert [told.endswith("finished") for told in run(chain, whole)] == [True, False, False], "runs removed by hand are begun anew too"
+        assert [run_on_main.endswith("finished") for run_on_main in run(chain, whole)] == [True, False, False], "runs removed by hand are begun anew too"
         assert [weights(whole, name) for name in STEPS] == [weights(kept, name) for name in STEPS]
         assert read_json(whole / "chain.json")["2-again"] == read_json(kept / "chain.json")["2-again"]
     finally:

@@ -10,9 +10,9 @@ from small_runs import losses, recipe, same, trained
 
 from openflan.errors import OpenflanError
 from openflan.run_folder import Run, read_jsonl
-from openflan.training import trainer as engine
-from openflan.training.distributed import World
-from openflan.training.trainer import Engine
+from openflan.training import trainer as trainer
+from openflan.training.distributed import DistributedContext
+from openflan.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("kind", ["t5", "gated", "llama"])
@@ -29,7 +29,7 @@ def test_a_model_of_float64_is_trained_and_validated_in_float64(kind: str, place
     found = {}
     for double in (False, True):
         model, _, plan_from, _ = opened(wanted, double=double)
-        one = Engine(model, wanted.training, wanted.seed, 0)
+        one = Trainer(model, wanted.training, wanted.seed, 0)
         rows = plan_from(()).rows(0, 6)
         before = one.validate(one.prepare(part) for part in (rows[:3], rows[3:]))
         found[double] = (before, one.step(0, one.prepare(rows)).loss)
@@ -46,23 +46,23 @@ def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.Monke
     def full(*values: Any, **settings: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
 
-    monkeypatch.setattr(engine, "token_losses", full)
+    monkeypatch.setattr(trainer, "token_losses", full)
     cases = [({}, "training.micro_batch_size=4"), ({"micro_batch_size": 6}, "training.micro_batch_size=3"), ({"micro_batch_size": 1}, "packing.inputs")]
     for settings, remedy in cases:
-        one = Engine(model, wanted.training.model_copy(update=settings), 0, 0)
+        one = Trainer(model, wanted.training.model_copy(update=settings), 0, 0)
         with pytest.raises(
             OpenflanError, match=rf"out of memory on cpu: CUDA out of memory. Tried to allocate 20.00 GiB. Lower {remedy}.*=full; `openflan mixture`"
         ):
             one.step(0, one.prepare(plan_from(()).rows(0, 9)))
     # Of three ranks each has three of nine rows already.
-    one.world, one.training = World(0, 3, torch.device("cpu")), wanted.training
+    one.distributed, one.training = DistributedContext(0, 3, torch.device("cpu")), wanted.training
     with pytest.raises(OpenflanError, match="Lower training.micro_batch_size=1,"):
         one.step(0, one.prepare(plan_from(()).rows(0, 9)))
 
 
 def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where gradients are clipped, their norm tells; the loss of that step is still finite."""
-    run, clip, norms = Run(tmp_path / "run"), engine.clip_gradients, list[float]()
+    run, clip, norms = Run(tmp_path / "run"), trainer.clip_gradients, list[float]()
 
     def overflowing(parameters: Any, most: float) -> float:
         held = list(parameters)
@@ -71,7 +71,7 @@ def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(place: 
         norms.append(clip(held, most))
         return norms[-1]
 
-    monkeypatch.setattr(engine, "clip_gradients", overflowing)
+    monkeypatch.setattr(trainer, "clip_gradients", overflowing)
     with pytest.raises(OpenflanError, match="step 3: the gradient's norm is inf; the checkpoints of .* are intact. Its batch held own/"):
         trained(recipe(place, clip_norm=1.0), run)
     assert [line["gradient_norm"] for line in read_jsonl(run.metrics)] == norms[:2]
@@ -84,7 +84,7 @@ def test_attention_in_buckets_trains_as_attention_by_documents(kind: str, place:
     for attending, again, dropout in (("documents", "none", 0.0), ("buckets", "none", 0.0), ("buckets", "none", 0.1), ("buckets", "full", 0.1)):
         wanted = recipe(place, kind, batch_size=4, micro_batch_size=2, dropout=dropout, activation_checkpointing=again)
         model, _, plan_from, _ = opened(wanted)
-        one = Engine(model.train(), wanted.training, wanted.seed, 0, attending=attending)
+        one = Trainer(model.train(), wanted.training, wanted.seed, 0, attending=attending)
         plan = plan_from(())
         found[attending, again, dropout] = [one.step(step, one.prepare(plan.rows(4 * step, 4))).loss for step in range(4)]
     for first, second in zip(found["documents", "none", 0.0], found["buckets", "none", 0.0], strict=True):

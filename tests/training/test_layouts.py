@@ -36,8 +36,8 @@ def test_the_engine_sends_what_the_model_was_finetuned_with(layout: Layout, prom
     """`copy a` is 4, 6; EOS is 1, BOS 2, which the chat template puts before every turn."""
     run = Run(tmp_path / "run")
     finetune(laid_out(talking, "llama", layout), run, label="")
-    engine = HuggingFaceEngine.load(run.model)
-    assert engine.ids("copy a") == prompt
+    trainer = HuggingFaceEngine.load(run.model)
+    assert trainer.ids("copy a") == prompt
     template = AutoTokenizer.from_pretrained(run.model).chat_template
     assert (template == CHAT) == (layout == "chat")
 

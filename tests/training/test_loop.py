@@ -22,7 +22,7 @@ from openflan.packing.plan import Plan
 from openflan.run_folder import Run, read_jsonl
 from openflan.stopping import Terminated
 from openflan.training import checkpoints
-from openflan.training import trainer as engine
+from openflan.training import trainer as trainer
 from openflan.training.adafactor import Adafactor
 from openflan.training.progress import Progress
 
@@ -145,14 +145,14 @@ def test_dropout_is_drawn_anew_for_every_step_and_micro_batch(dropout: float, pl
     monkeypatch.setattr(Plan, "rows", lambda self, first, count: rows(self, 0, 1) * count)
     trained(recipe(place, dropout=dropout, steps=4, learning_rate=1e-12), Run(tmp_path / "steps"))
     assert len(set(losses(Run(tmp_path / "steps")))) == (1 if dropout == 0.0 else 4)
-    seen, computed = list[float](), engine.token_losses
+    seen, computed = list[float](), trainer.token_losses
 
     def spied(model: Any, batch: Any, **settings: Any) -> Any:
         found = computed(model, batch, **settings)
         seen.append(found[0].sum().item())
         return found
 
-    monkeypatch.setattr(engine, "token_losses", spied)
+    monkeypatch.setattr(trainer, "token_losses", spied)
     trained(recipe(place, dropout=dropout, steps=1, batch_size=3, micro_batch_size=1), Run(tmp_path / "micro"))
     assert len(set(seen)) == (1 if dropout == 0.0 else 3)
 
@@ -288,13 +288,13 @@ def test_sigterm_ends_with_a_checkpoint_and_code_75(place: Path, whole: tuple[Ru
 
 
 def test_a_loss_that_is_no_number_stops_the_run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any) -> None:
-    run, computed = Run(tmp_path / "run"), engine.token_losses
+    run, computed = Run(tmp_path / "run"), trainer.token_losses
 
     def broken(model: Any, batch: Any, **settings: Any) -> Any:
         values, segments = computed(model, batch, **settings)
         return values * float("nan"), segments
 
-    at_step(4, lambda: monkeypatch.setattr(engine, "token_losses", broken))
+    at_step(4, lambda: monkeypatch.setattr(trainer, "token_losses", broken))
     with pytest.raises(OpenflanError, match="step 5: the loss is nan; the checkpoints of .* are intact. Its batch held own/") as stopped:
         trained(recipe(place), run)
     assert stopped.value.exit_code == 1

@@ -207,14 +207,14 @@ def mesh() -> Iterator[Any]:
 def test_a_mesh_of_one_rank_is_its_own_part(mesh: Any) -> None:
     full = torch.arange(6.0).view(3, 2)
     for placement in (Shard(0), Replicate()):
-        cut = distribute_tensor(full, mesh, [placement])
-        part = part_of(cut)
+        truncated = distribute_tensor(full, mesh, [placement])
+        part = part_of(truncated)
         assert (part.shape, part.first, part.group) == ((3, 2), 0, None)
         assert torch.equal(part.local, full)
-        again = slice_like(full, cut)
+        again = slice_like(full, truncated)
         assert isinstance(again, DTensor)
         assert torch.equal(again.full_tensor(), full)
-        assert again.placements == cut.placements
+        assert again.placements == truncated.placements
 
 
 def test_other_cuts_are_refused(mesh: Any) -> None:

@@ -22,7 +22,7 @@ from openflan.recipe.load_recipe import dump_recipe
 from openflan.run_folder import Run, read_jsonl
 from openflan.training import checkpoints
 from openflan.training import finetune as finetuning
-from openflan.training.distributed import ALONE
+from openflan.training.distributed import SINGLE_PROCESS
 
 BOUNDS = {"float32": 1e-5, "float64": 1e-9, "bf16": 0.02}
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -46,7 +46,7 @@ def by_torchrun(size: int, *arguments: object) -> None:
 
 
 def alone(place: Path, folder: Path, cases: Iterable[str]) -> Path:
-    work.cases(place, folder, list(cases), ALONE)
+    work.cases(place, folder, list(cases), SINGLE_PROCESS)
     return folder
 
 
@@ -125,7 +125,7 @@ def test_two_ranks_of_torchrun_take_the_fifty_steps_of_one(case: str, place: Pat
 @pytest.mark.slow
 def test_a_millionth_more_in_one_weight_would_be_noticed(place: Path, fifty: tuple[Path, Path], tmp_path: Path) -> None:
     """Negative control of the bound in float64."""
-    work.run_case(place, "t5-float64", tmp_path / "t5-float64", ALONE, nudge=1e-6)
+    work.run_case(place, "t5-float64", tmp_path / "t5-float64", SINGLE_PROCESS, nudge=1e-6)
     assert furthest(losses(Run(tmp_path / "t5-float64")), losses(Run(fifty[0] / "t5-float64"))) > 10 * BOUNDS["float64"]
 
 
@@ -161,7 +161,7 @@ def test_killed_on_one_resumed_on_two_killed_and_resumed_on_one(dtype: str, seed
         made = finetuning.load_model
         monkeypatch.setattr(finetuning, "load_model", lambda *arguments: work.widened(made(*arguments)))
     whole.folder.mkdir()
-    with work.spied(whole.folder / "seen-0.jsonl", ALONE):
+    with work.spied(whole.folder / "seen-0.jsonl", SINGLE_PROCESS):
         finetuning.finetune(wanted, whole, label="")
     # `losses` asserts that every step stands there once.
     assert furthest(losses(run), losses(whole)) <= BOUNDS[dtype]
@@ -193,7 +193,7 @@ def test_two_ranks_measure_between_steps_what_one_measures(place: Path, tmp_path
     """Validation loss, generation by the model that trains, the choice of the best."""
     by_torchrun(2, "evaluate", place, tmp_path / "two")
     (tmp_path / "one").mkdir()
-    work.evaluated(place, tmp_path / "one", ALONE)
+    work.evaluated(place, tmp_path / "one", SINGLE_PROCESS)
     for kind in ("t5", "gated", "llama"):
         one, two = (read_jsonl(tmp_path / name / kind / "metrics.jsonl") for name in ("one", "two"))
         measured = [line["validation_loss"] for line in one if "validation_loss" in line]
@@ -212,7 +212,7 @@ def test_two_ranks_measure_between_steps_what_one_measures(place: Path, tmp_path
 def test_sharded_models_generate_the_tokens_of_whole_ones(place: Path, tmp_path: Path) -> None:
     by_torchrun(2, "generate", place, tmp_path)
     for kind in ("t5", "gated", "llama"):
-        expected = work.answers(work.random_model(place, kind), ALONE.device)
+        expected = work.answers(work.random_model(place, kind), SINGLE_PROCESS.device)
         assert len({tuple(answer[-12:]) for answer in expected}) == 3, "prompts must have answers of their own"
         for rank in range(2):
             found = json.loads((tmp_path / f"{kind}-tokens-{rank}.json").read_text())

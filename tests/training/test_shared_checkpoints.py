@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from test_ranks import by_hand
 
-from openflan.training.distributed import ALONE
+from openflan.training.distributed import SINGLE_PROCESS
 from openflan.training.sharded_files import File, files_of
 
 
@@ -32,7 +32,7 @@ def every(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def check_restored(kind: str, ranks: str, place: Path, folder: Path) -> None:
     at = folder / kind / ranks
-    weights, statistics = work.restored(place, kind, at / "step-2", ALONE)
+    weights, statistics = work.restored(place, kind, at / "step-2", SINGLE_PROCESS)
     assert work.equal(weights, load_file(at / "weights.safetensors"))
     assert work.equal(statistics, load_file(at / "statistics.safetensors"))
 

@@ -97,12 +97,12 @@ def test_weights_beside_an_index_of_others_are_refused(run: Run, tmp_path: Path)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, None])
-def test_metrics_that_were_cut_or_removed_are_told_of_when_training_goes_on(cut: int | None, place: Path, run: Run) -> None:
+def test_metrics_that_were_cut_or_removed_are_told_of_when_training_goes_on(truncated: int | None, place: Path, run: Run) -> None:
     lines = run.metrics.read_text().splitlines(keepends=True)
-    run.metrics.unlink() if cut is None else run.metrics.write_text("".join(lines[:cut]))
+    run.metrics.unlink() if truncated is None else run.metrics.write_text("".join(lines[:truncated]))
     with pytest.warns(UserWarning, match="metrics.jsonl: has no line of"):
         trained(recipe(place, steps=5), run)
-    assert [line["step"] for line in read_metrics(run.metrics)] == [*range(1, (cut or 0) + 1), 5]
+    assert [line["step"] for line in read_metrics(run.metrics)] == [*range(1, (truncated or 0) + 1), 5]
 
 
 def at_step(monkeypatch: pytest.MonkeyPatch, step: int, action: Callable[[], None]) -> None:
@@ -172,9 +172,9 @@ def test_a_second_training_that_a_removed_lock_lets_in_keeps_the_first_from_writ
 def test_a_run_of_the_version_before_is_refused_in_one_line_that_says_what_still_works(place: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     finetune(recipe(place, steps=1), run, label="")
-    told = json.loads(run.provenance.read_text())
-    del told["format"]
-    run.provenance.write_text(json.dumps(told | {"openflan": "0.1.0"}))
+    run_on_main = json.loads(run.provenance.read_text())
+    del run_on_main["format"]
+    run.provenance.write_text(json.dumps(run_on_main | {"openflan": "0.1.0"}))
     with pytest.raises(InputError, match="trained by openflan 0.1.0, whose runs this version does not train further; evaluate, compare"):
         finetune(recipe(place, steps=1), run, label="")
     assert model_folder(run.model).is_dir()

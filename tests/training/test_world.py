@@ -11,14 +11,14 @@ from small_runs import recipe, same
 
 from openflan.errors import SetupError
 from openflan.models.load_model import load_model, load_tokenizer
-from openflan.training.distributed import ALONE, World, gathered, join_world
-from openflan.training.trainer import Engine, _own_once
+from openflan.training.distributed import SINGLE_PROCESS, DistributedContext, gathered, join_distributed
+from openflan.training.trainer import Trainer, _own_once
 
 
 @given(rows=st.integers(0, 200), size=st.integers(1, 17))
 def test_ranks_share_a_batch_without_gap_or_overlap(rows: int, size: int) -> None:
-    worlds = [World(rank, size, torch.device("cpu")) for rank in range(size)]
-    shares = [world.share(rows) for world in worlds]
+    worlds = [DistributedContext(rank, size, torch.device("cpu")) for rank in range(size)]
+    shares = [distributed.share(rows) for distributed in worlds]
     assert [row for first, end in shares for row in range(first, end)] == list(range(rows))
     counts = [end - first for first, end in shares]
     assert max(counts) == worlds[0].most(rows)
@@ -27,10 +27,10 @@ def test_ranks_share_a_batch_without_gap_or_overlap(rows: int, size: int) -> Non
 
 def test_without_torchrun_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    world = join_world()
-    assert (world.rank, world.size, world.mesh, world.main) == (0, 1, None, True)
-    assert world.sums([1.5, 2]) == [1.5, 2.0]
-    world.barrier()
+    distributed = join_distributed()
+    assert (distributed.rank, distributed.size, distributed.mesh, distributed.main) == (0, 1, None, True)
+    assert distributed.all_reduce_sum([1.5, 2]) == [1.5, 2.0]
+    distributed.barrier()
 
 
 def test_ranks_that_do_not_meet_are_an_error_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_ranks_that_do_not_meet_are_an_error_of_the_environment(monkeypatch: pyt
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SetupError, match="the 2 processes of this run do not find each other: .*; start them with torchrun"):
-        join_world()
+        join_distributed()
 
 
 @pytest.mark.parametrize("kind", ["t5", "gated"])
@@ -48,10 +48,10 @@ def test_modules_that_share_weights_become_one_before_sharding(kind: str, place:
     wanted = recipe(place, kind)
     model, before = (load_model(wanted.model, load_tokenizer(wanted.model), 1) for _ in range(2))
     assert model.encoder.embed_tokens is not model.shared
-    engine = Engine(model, wanted.training, 1, 0)
-    _own_once(engine.root, model)
+    trainer = Trainer(model, wanted.training, 1, 0)
+    _own_once(trainer.root, model)
     assert model.encoder.embed_tokens is model.decoder.embed_tokens is model.shared
-    assert {id(parameter) for parameter in model.parameters()} == {id(parameter) for parameter in engine.root.parameters()}
+    assert {id(parameter) for parameter in model.parameters()} == {id(parameter) for parameter in trainer.root.parameters()}
     assert same(model, before)
     assert model.state_dict().keys() == before.state_dict().keys()
 
@@ -60,13 +60,13 @@ def test_modules_that_share_weights_become_one_before_sharding(kind: str, place:
 def test_a_lent_model_is_plain_transformers_without_dropout(kind: str, place: Path) -> None:
     wanted = recipe(place, kind, dropout=0.5)
     model = load_model(wanted.model, load_tokenizer(wanted.model), 1)
-    engine = Engine(model, wanted.training, 1, 0)
+    trainer = Trainer(model, wanted.training, 1, 0)
     model.train()
-    with suppress(ZeroDivisionError), engine.lent():
-        assert not any(module.training for module in (*model.modules(), *engine.root.modules()))
+    with suppress(ZeroDivisionError), trainer.borrowed():
+        assert not any(module.training for module in (*model.modules(), *trainer.root.modules()))
         assert model.config._attn_implementation == "sdpa"
         raise ZeroDivisionError
-    assert all(module.training for module in (*model.modules(), *engine.root.modules()))
+    assert all(module.training for module in (*model.modules(), *trainer.root.modules()))
     assert (model.config._attn_implementation == "sdpa") == (kind == "t5")
 
 
@@ -75,4 +75,4 @@ def test_gathering_what_is_not_sharded_changes_nothing() -> None:
     before = module.weight
     with gathered(module):
         assert module.weight is before
-    assert ALONE.main
+    assert SINGLE_PROCESS.main

@@ -40,7 +40,7 @@ def run(
     steps = load_chain(path, place, overrides or [])
     quiet_libraries()
     from openflan.run_chain import forget_from, run_chain
-    from openflan.training.distributed import leave_world
+    from openflan.training.distributed import leave_distributed
 
     main = os.environ.get("RANK", "0") == "0"
     if restart_from is not None and main:
@@ -49,7 +49,7 @@ def run(
     try:
         model = run_chain(steps, place, notice=lambda text: typer.echo(text, err=True) if main else None)
     finally:
-        leave_world()
+        leave_distributed()
     if main:
         typer.echo(f"model: {model}")
         next_command("generate", model.parent, "Is the sky green?")

@@ -38,9 +38,9 @@ def compare(
 
 def _both_modes(path: Path) -> list[Benchmark]:
     """A benchmark of one's own, answered directly and with rationales; its exemplars do not matter any more."""
-    from openflan.evaluation.custom_benchmark import own_benchmark
+    from openflan.evaluation.custom_benchmark import custom_benchmark
 
-    return [own_benchmark(path, mode, shots=0) for mode in ("direct", "cot")]
+    return [custom_benchmark(path, mode, shots=0) for mode in ("direct", "cot")]
 
 
 def print_comparison(found: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from openflan.errors import InputError
 from openflan.evaluation.decoding import Decoding
-from openflan.evaluation.process_shares import ALONE, Processes
+from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes
 from openflan.inference.http import HttpEngine, is_address
 from openflan.models.folder import check_model_name
 from openflan.models.locate import Located, locate_model
@@ -84,11 +84,11 @@ def folder_name(model: str, model_name: str | None) -> str:
 def processes() -> Iterator[Processes]:
     """Those that torchrun started, to share the requests for as long as the context lasts; without torchrun this one alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
-    from openflan.training.distributed import join_apart, leave_world
+    from openflan.training.distributed import join_request_sharing, leave_distributed
 
     try:
-        yield join_apart()
+        yield join_request_sharing()
     finally:
-        leave_world()
+        leave_distributed()

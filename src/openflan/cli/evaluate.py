@@ -130,11 +130,11 @@ def _evaluate(
         os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
     if fetch and (data is not None or offline):
         raise InputError("`--fetch` goes without `--data`, which names a copy, and without `--offline`")
-    with processes() as world:
-        main = world.rank == 0
+    with processes() as shared:
+        main = shared.rank == 0
         if fetch and main:
             fetch_files(benchmark, suite)
-        world.barrier()
+        shared.barrier()
         found = chosen_benchmarks(benchmark, suite, mode, data, shots=shots, split=split, limit=limit)
         chosen = subset_of(found, subset.split(",") if subset else None)
 
@@ -165,7 +165,7 @@ def _evaluate(
                         generated=total.add,
                         decoding=decoding,
                         restart=restart,
-                        world=world,
+                        processes=shared,
                         context=context,
                         chat=chat,
                     )

@@ -57,14 +57,14 @@ def finetune(
         # Before the libraries are imported, which takes seconds: a wrong path or no network is said at once.
         model_folder(recipe.model.base, tokenizer=False)
     quiet_libraries()
-    from openflan.training.distributed import leave_world
+    from openflan.training.distributed import leave_distributed
     from openflan.training.finetune import finetune as train
     from openflan.training_evaluation import evaluator
 
     try:
         train(recipe, folder, build=build, strict=strict, allow_changes=allow_changes, evaluate=evaluator(recipe, folder))
     finally:
-        leave_world()
+        leave_distributed()
     if not main:
         return
     typer.echo(f"model: {folder.model}")

@@ -73,7 +73,7 @@ def _tokens(ids: Encoded | None) -> dict[str, object]:
     """What became of an example's tokens: how many stay, how many input tokens are cut, or why it is dropped; nothing without a tokenizer."""
     if ids is None:
         return {}
-    return {"dropped": ids.dropped} if ids.dropped else {"input_tokens": len(ids.input_ids), "target_tokens": len(ids.target_ids), "cut": ids.cut}
+    return {"dropped": ids.dropped} if ids.dropped else {"input_tokens": len(ids.input_ids), "target_tokens": len(ids.target_ids), "cut": ids.truncated}
 
 
 def _summary(row: dict[str, Any], limits: Limits) -> str:

@@ -73,13 +73,13 @@ def pretrain(
     main = os.environ.get("RANK", "0") == "0"
     if restart and main:
         start_anew(folder)
-    from openflan.training.distributed import leave_world
+    from openflan.training.distributed import leave_distributed
     from openflan.training.pretrain import pretrain as train
 
     try:
         train(loaded, folder, strict=strict, allow_changes=allow_changes)
     finally:
-        leave_world()
+        leave_distributed()
     if main:
         typer.echo(f"model: {folder.model}")
         next_command("finetune", "RECIPE", f"model.base={folder.model}", fill="RECIPE")

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from openflan.cli.output import next_command, print_json, print_table
-from openflan.templates.choice import IMPORT, Named, imported_folder, imported_wordings, known_wordings, own_wordings
+from openflan.templates.choice import IMPORT, Named, custom_wordings, imported_folder, imported_wordings, known_wordings
 from openflan.templates.dump import kind
 from openflan.templates.import_flan import import_flan
 from openflan.templates.wording import WordingSet
@@ -56,7 +56,7 @@ def check(
 
     Example: `openflan wordings check mine.yaml`
     """
-    found = own_wordings(path)
+    found = custom_wordings(path)
     if as_json:
         print_json([_described("own", one) for one in found])
         return

@@ -2,7 +2,7 @@
 
 from openflan.evaluation.bbh import bbh_benchmark
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
-from openflan.evaluation.custom_benchmark import own_benchmark
+from openflan.evaluation.custom_benchmark import custom_benchmark
 from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.gsm8k import gsm8k_benchmark
 from openflan.evaluation.held_out import held_out_benchmark
@@ -22,6 +22,7 @@ __all__ = [
     "Example",
     "Generated",
     "bbh_benchmark",
+    "custom_benchmark",
     "find_benchmark",
     "find_suite",
     "generate_to",
@@ -30,7 +31,6 @@ __all__ = [
     "locate",
     "mgsm_benchmark",
     "mmlu_benchmark",
-    "own_benchmark",
     "score_file",
     "task_benchmark",
     "tydiqa_benchmark",

@@ -31,8 +31,8 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.custom_rows import OwnRow, own_rows
-from openflan.evaluation.custom_schema import AnswerRule, OwnBenchmark, own_rule, read_own
+from openflan.evaluation.custom_rows import CustomRow, custom_rows
+from openflan.evaluation.custom_schema import AnswerRule, CustomBenchmark, own_rule, read_custom_benchmark
 from openflan.evaluation.extract import (
     after_last_phrase,
     concluded_letter,
@@ -52,20 +52,20 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_TOKENS = {"direct": 64, "cot": 512}
 
 
-def own_benchmark(path: Path, mode: Literal["direct", "cot"] = "direct", *, shots: int | None = None) -> Benchmark:
+def custom_benchmark(path: Path, mode: Literal["direct", "cot"] = "direct", *, shots: int | None = None) -> Benchmark:
     """The benchmark that the file describes; `shots` replaces the file's.
 
     Rows are read at once. Raises InputError for a key that is unknown, missing or of the wrong kind, a pattern that is none, a file that is not
     there, a row that lacks a field, fewer exemplars than shots, and rationales that are asked for where exemplars have none.
     """
-    own = read_own(path)
-    tasks = {name: own_rows(file, own) for name, file in own.files(path.parent).items()}
+    own = read_custom_benchmark(path)
+    tasks = {name: custom_rows(file, own) for name, file in own.files(path.parent).items()}
     exemplars = _exemplars(path, own, mode, shots)
     pattern = Pattern.parse(own.prompt)
     instruction = f"{own.instruction.strip()}\n\n" if own.instruction else ""
     blocks = [f"{_filled(pattern, row)} {_answered(row, own, mode)}" for row in exemplars]
 
-    def prompt(row: OwnRow, count: int) -> str:
+    def prompt(row: CustomRow, count: int) -> str:
         end = f" {own.trigger}" if mode == "cot" and not count else ""
         return instruction + "\n\n".join([*blocks[:count], _filled(pattern, row) + end])
 
@@ -93,7 +93,7 @@ def own_benchmark(path: Path, mode: Literal["direct", "cot"] = "direct", *, shot
     )
 
 
-def is_own(name: str) -> bool:
+def is_custom_benchmark(name: str) -> bool:
     """Whether a benchmark is named by a file."""
     return name.endswith((".yaml", ".yml"))
 
@@ -110,12 +110,12 @@ def metric_of(name: str) -> Metric:
     return METRICS.get(name, _LETTER)
 
 
-def extraction_of(own: OwnBenchmark | AnswerRule, mode: str) -> Callable[[str, str], str | None]:
+def extraction_of(own: CustomBenchmark | AnswerRule, mode: str) -> Callable[[str, str], str | None]:
     """What of a generation is the answer, given the task and the text."""
     return partial(_extract, own, mode)
 
 
-def _filled(pattern: Pattern, row: OwnRow) -> str:
+def _filled(pattern: Pattern, row: CustomRow) -> str:
     listed = {"options": "\n".join(f"({letter}) {option}" for letter, option in zip(LETTERS, row.options, strict=False))} if row.options else {}
     try:
         return pattern.fill({**row.fields, **listed})
@@ -123,14 +123,14 @@ def _filled(pattern: Pattern, row: OwnRow) -> str:
         raise InputError(f"{row.place}: lacks `{error.args[0]}`, which the prompt shows; it has {', '.join(row.fields)}") from None
 
 
-def _options(row: OwnRow, own: OwnBenchmark, mode: str) -> tuple[str, ...]:
+def _options(row: CustomRow, own: CustomBenchmark, mode: str) -> tuple[str, ...]:
     """What may follow the prompt, as exemplars have it: letters where they are asked for, otherwise the options' texts; nothing with rationales."""
     if mode == "cot":
         return ()
     return tuple(f" ({letter})" if own.metric == "letter" else f" {option}" for letter, option in zip(LETTERS, row.options, strict=False))
 
 
-def _answered(row: OwnRow, own: OwnBenchmark, mode: str) -> str:
+def _answered(row: CustomRow, own: CustomBenchmark, mode: str) -> str:
     answer = row.target if isinstance(row.target, str) else row.target[0]
     if own.metric == "letter":
         answer = f"({answer})"
@@ -142,7 +142,7 @@ def _answered(row: OwnRow, own: OwnBenchmark, mode: str) -> str:
     return f"{rationale.strip()} {own.conclusion} {answer}."
 
 
-def _exemplars(path: Path, own: OwnBenchmark, mode: str, shots: int | None) -> list[OwnRow]:
+def _exemplars(path: Path, own: CustomBenchmark, mode: str, shots: int | None) -> list[CustomRow]:
     wanted = own.shots if shots is None else shots
     if not wanted:
         return []
@@ -151,20 +151,20 @@ def _exemplars(path: Path, own: OwnBenchmark, mode: str, shots: int | None) -> l
     if mode == "cot" and own.rationale is None:
         raise InputError(f"{path}: `--mode cot` with exemplars needs `rationale:`, the field that holds theirs; or ask without any, `--shots 0`")
     file = path.parent / own.exemplars
-    rows = own_rows(file, own)
+    rows = custom_rows(file, own)
     if shots is None and len(rows) < wanted:
         raise InputError(f"{file}: {len(rows)} exemplars, and `shots: {wanted}` in {path.name}: add rows, or ask for fewer")
     return rows[: number_of_shots(f"{own.name} ({file})", wanted, len(rows))]
 
 
-def _chance(own: OwnBenchmark, rows: Sequence[OwnRow]) -> float:
+def _chance(own: CustomBenchmark, rows: Sequence[CustomRow]) -> float:
     """What the file says, else from the options of the rows."""
     if own.chance is not None:
         return own.chance
     return fmean(100 / len(row.options) if row.options else 0.0 for row in rows)
 
 
-def _extract(own: OwnBenchmark | AnswerRule, mode: str, task: str, generation: str) -> str | None:
+def _extract(own: CustomBenchmark | AnswerRule, mode: str, task: str, generation: str) -> str | None:
     text = generation
     for mark in own.stop:
         text = text.partition(mark)[0]

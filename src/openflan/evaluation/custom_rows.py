@@ -11,7 +11,7 @@ from typing import Any
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Target
-from openflan.evaluation.custom_schema import OwnBenchmark
+from openflan.evaluation.custom_schema import CustomBenchmark
 from openflan.evaluation.local_files import csv_rows, is_file
 from openflan.json_files import json_lines
 
@@ -22,7 +22,7 @@ _MOST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class OwnRow:
+class CustomRow:
     """A row where it stands (`file:line`): its fields as texts, what is right, and its options."""
 
     place: str
@@ -31,7 +31,7 @@ class OwnRow:
     options: tuple[str, ...]
 
 
-def own_rows(path: Path, own: OwnBenchmark) -> list[OwnRow]:
+def custom_rows(path: Path, own: CustomBenchmark) -> list[CustomRow]:
     """All rows of a file; raises InputError for a file that is absent, empty or of another kind, and for a row that lacks its target or options."""
     if not is_file(path):
         raise InputError(f"{path}: no such file, named in the benchmark {own.name}")
@@ -65,7 +65,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield place, dict(zip(header, cells, strict=True))
 
 
-def _row(place: str, record: Mapping[str, Any], own: OwnBenchmark) -> OwnRow:
+def _row(place: str, record: Mapping[str, Any], own: CustomBenchmark) -> CustomRow:
     for key in (own.target, *([own.options] if own.options else [])):
         if key not in record:
             raise InputError(f"{place}: lacks `{key}`{did_you_mean(key, record) or '; it has ' + ', '.join(record)}")
@@ -80,7 +80,7 @@ def _row(place: str, record: Mapping[str, Any], own: OwnBenchmark) -> OwnRow:
     if own.metric == "letter":
         references = tuple(_letter(one, options, place) for one in references)
     fields = {name: "\n".join(map(_text, value)) if isinstance(value, list) else _text(value) for name, value in record.items() if value is not None}
-    return OwnRow(place, fields, references[0] if len(references) == 1 else references, options)
+    return CustomRow(place, fields, references[0] if len(references) == 1 else references, options)
 
 
 def _options(value: Any, place: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ def _is_label(text: str) -> bool:
     return text.endswith((":", "：")) and "\n" not in text and 1 < len(text) <= _LONGEST_LABEL
 
 
-class OwnBenchmark(BaseModel):
+class CustomBenchmark(BaseModel):
     """The keys of the file; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -98,21 +98,21 @@ class AnswerRule:
     answer_labels: tuple[str, ...] = _ENGLISH_LABELS
 
 
-def own_rule(own: OwnBenchmark) -> dict[str, Any]:
+def own_rule(own: CustomBenchmark) -> dict[str, Any]:
     """The rule by which the file's answers are judged, as JSON."""
     keys = ("answer_phrases", "stop", "question_labels", "answer_labels")
     return {"metric": own.metric, "extraction": own.extraction} | {key: list(getattr(own, key)) for key in keys}
 
 
-def read_own(path: Path) -> OwnBenchmark:
-    """Raises InputError naming the file and the key for anything that is not as `OwnBenchmark` says."""
+def read_custom_benchmark(path: Path) -> CustomBenchmark:
+    """Raises InputError naming the file and the key for anything that is not as `CustomBenchmark` says."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; `--benchmark` takes a name, or a YAML file that describes a benchmark")
     values = read_yaml(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `data:`, `prompt:` and `target:`")
     try:
-        return OwnBenchmark.model_validate(values)
+        return CustomBenchmark.model_validate(values)
     except ValidationError as error:
         raise InputError("\n".join(_message(path, problem) for problem in error.errors(include_url=False))) from None
 
@@ -120,7 +120,7 @@ def read_own(path: Path) -> OwnBenchmark:
 def _message(path: Path, problem: Any) -> str:
     key = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
-        known = OwnBenchmark.model_fields
+        known = CustomBenchmark.model_fields
         return f"{path}: `{key}` is not a key of a benchmark{did_you_mean(key, known) or '; keys: ' + ', '.join(known)}"
     if problem["type"] == "missing":
         return f"{path}: `{key}` is missing; a benchmark needs `name`, `data`, `prompt` and `target`"

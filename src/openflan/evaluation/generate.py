@@ -17,8 +17,8 @@ from openflan.evaluation.benchmark import Benchmark, Example
 from openflan.evaluation.decoding import GREEDY, Decoding
 from openflan.evaluation.fit_exemplars import Measuring, fitted
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
-from openflan.evaluation.process_shares import ALONE, Processes, own_part, own_share, parts_of, put_together
-from openflan.inference.protocol import Engine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
+from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, part_of_process, parts_of, put_together, share_of_process
+from openflan.inference.protocol import InferenceEngine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
 from openflan.run_folder import Lines
 from openflan.stopping import stoppable
 
@@ -42,14 +42,14 @@ class Generated:
 def generate_to(
     path: Path,
     benchmark: Benchmark,
-    engine: Engine,
+    engine: InferenceEngine,
     *,
     limit: int | None = None,
     subset: Sequence[str] | None = None,
     max_tokens: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     decoding: Decoding = GREEDY,
-    world: Processes = ALONE,
+    processes: Processes = SINGLE_PROCESS,
 ) -> Generated:
     """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of those in `subset`; in the end its lines
     stand in the order of the requests.
@@ -57,7 +57,7 @@ def generate_to(
     Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first; a context that the benchmark's own `max_tokens`
     fill leaves all of it unanswered. `progress(done, total)` is called at the start and after every generation of this process, whose share `total`
     counts beside what was there. A question some of whose samples are there is asked as a whole again, and so is its chunk (`shares.py`); what is there
-    stays. Every process of `world` must call this, with the same arguments, and returns when all are done.
+    stays. Every process of `processes` must call this, with the same arguments, and returns when all are done.
 
     Raises InputError if the file belongs to another benchmark, model, prompt or decoding, if `max_tokens` leave no room for a prompt, or if likelihoods
     are asked of a benchmark without options or an engine that has none; SetupError on a full disk; after SIGTERM Terminated and after Ctrl-C Interrupted,
@@ -74,22 +74,22 @@ def generate_to(
     questions = [_question(benchmark, one, room, decoding) for one in examples]
     wanted = [(position, sample) for position in range(len(examples)) for sample in range(decoding.samples)]
     keys = {(position, sample): request_key(engine.fingerprint, questions[position], sample) for position, sample in wanted}
-    if world.rank == 0:
+    if processes.rank == 0:
         with Lines(path):
             whole_lines(path)
         if parts_of(path):
             put_together(path, benchmark)
-    world.barrier()
+    processes.barrier()
     missing = _missing(path, benchmark, examples, keys)
-    world.barrier()  # before anybody writes where others still read
+    processes.barrier()  # before anybody writes where others still read
     pending = list(dict.fromkeys(position for position, sample in wanted if (position, sample) in missing))
-    calls = own_share(pending, engine, decoding.samples, len(examples), world)
+    calls = share_of_process(pending, engine, decoding.samples, len(examples), processes)
     found = len(wanted) - len(missing)
     mine = {(position, sample) for call in calls for position in call for sample in range(decoding.samples)} & missing
     new, left, too_long, tokens = len(mine), set(mine), 0, 0
     if progress:
         progress(found, found + new)
-    with stoppable("item") as asked, Lines(own_part(path, world)) as file:
+    with stoppable("item") as asked, Lines(part_of_process(path, processes)) as file:
         for call in calls:
             for place, answer in _answers(engine, benchmark, [questions[position] for position in call], decoding):
                 position = call[place]
@@ -106,10 +106,10 @@ def generate_to(
         file.sync()
     if left:
         raise RuntimeError(f"the engine left {len(left)} of {new} generations out")
-    world.barrier()
-    if world.rank == 0:
+    processes.barrier()
+    if processes.rank == 0:
         put_together(path, benchmark)
-    all_new, all_too_long, all_tokens = map(int, world.sums([new, too_long, tokens]))
+    all_new, all_too_long, all_tokens = map(int, processes.all_reduce_sum([new, too_long, tokens]))
     return Generated(all_new, found, all_too_long, all_tokens)
 
 
@@ -160,7 +160,9 @@ class _Answer:
     scored: dict[str, object]
 
 
-def _answers(engine: Engine, benchmark: Benchmark, questions: Sequence[Request | LikelihoodRequest], decoding: Decoding) -> Iterator[tuple[int, _Answer]]:
+def _answers(
+    engine: InferenceEngine, benchmark: Benchmark, questions: Sequence[Request | LikelihoodRequest], decoding: Decoding
+) -> Iterator[tuple[int, _Answer]]:
     if not decoding.likelihood:
         for place, one in engine.generate([question for question in questions if isinstance(question, Request)]):
             yield place, _Answer(one.text, one.tokens, one.finish, one.sample, {})

@@ -33,22 +33,22 @@ class Processes(Protocol):
 
     def barrier(self) -> None: ...
 
-    def sums(self, values: Iterable[float]) -> list[float]: ...
+    def all_reduce_sum(self, values: Iterable[float]) -> list[float]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Alone:
+class _SingleProcess:
     rank: int = 0
     size: int = 1
 
     def barrier(self) -> None:
         """Nobody to wait for."""
 
-    def sums(self, values: Iterable[float]) -> list[float]:
+    def all_reduce_sum(self, values: Iterable[float]) -> list[float]:
         return list(values)
 
 
-ALONE: Processes = _Alone()
+SINGLE_PROCESS: Processes = _SingleProcess()
 
 
 @runtime_checkable
@@ -61,22 +61,22 @@ class Batching(Protocol):
         ...
 
 
-def own_share(pending: Sequence[int], engine: object, samples: int, questions: int, world: Processes) -> list[list[int]]:
+def share_of_process(pending: Sequence[int], engine: object, samples: int, questions: int, processes: Processes) -> list[list[int]]:
     """What this process asks, call by call: positions of questions (of so many in all), those in `pending` and the others of their chunks.
 
     An engine that does not compute requests together is asked for `pending` alone, in one call.
     """
     if not isinstance(engine, Batching):
-        mine = list(pending[world.rank :: world.size])
+        mine = list(pending[processes.rank :: processes.size])
         return [mine] if mine else []
     size = max(1, engine.together // samples)
     chunks = list(dict.fromkeys(position // size for position in pending))
-    return [list(range(chunk * size, min((chunk + 1) * size, questions))) for chunk in chunks[world.rank :: world.size]]
+    return [list(range(chunk * size, min((chunk + 1) * size, questions))) for chunk in chunks[processes.rank :: processes.size]]
 
 
-def own_part(path: Path, world: Processes) -> Path:
+def part_of_process(path: Path, processes: Processes) -> Path:
     """The file this process appends to."""
-    return path if world.rank == 0 else path.with_name(f"{path.name}.part-{world.rank}")
+    return path if processes.rank == 0 else path.with_name(f"{path.name}.part-{processes.rank}")
 
 
 def parts_of(path: Path) -> list[Path]:

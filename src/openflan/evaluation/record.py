@@ -13,10 +13,10 @@ from openflan.evaluation.decoding import GREEDY, Decoding
 from openflan.evaluation.fit_exemplars import shown
 from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.generations import read_generations
-from openflan.evaluation.process_shares import ALONE, Processes, parts_of
+from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, parts_of
 from openflan.evaluation.score_record import Asked, EvaluationScore, stored_scores
 from openflan.evaluation.score_saved import score_generations
-from openflan.inference.protocol import Engine
+from openflan.inference.protocol import InferenceEngine
 from openflan.lock import locked
 from openflan.run_folder import Run, write_json
 
@@ -36,7 +36,7 @@ def evaluate_into(
     run: Run,
     label: str,
     benchmark: Benchmark,
-    engine: Engine,
+    engine: InferenceEngine,
     *,
     limit: int | None = None,
     subset: Sequence[str] | None = None,
@@ -45,7 +45,7 @@ def evaluate_into(
     generated: Callable[[Generated], None] | None = None,
     decoding: Decoding = GREEDY,
     restart: bool = False,
-    world: Processes = ALONE,
+    processes: Processes = SINGLE_PROCESS,
     context: int | None = None,
     chat: bool = False,
 ) -> EvaluationScore:
@@ -54,15 +54,17 @@ def evaluate_into(
     `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`, `subset`) is marked `partial`. Another split
     than the usual one has a folder of its own, another number of exemplars and another decoding a file of their own. `generated` is called with what was
     done. The score also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of the engine, which are
-    recorded only. `restart` removes what was generated before. Every process of `world` calls this and gets the score; the main one writes it.
+    recorded only. `restart` removes what was generated before. Every process of `processes` calls this and gets the score; the main one writes it.
     """
     path = generations_path(run, label, benchmark, decoding)
     busy = f"{path}: another evaluation is at work there; wait for it, or name another folder with --run"
-    with locked(run.locks / path.relative_to(run.folder), busy) if world.rank == 0 else nullcontext():
-        if restart and world.rank == 0:
+    with locked(run.locks / path.relative_to(run.folder), busy) if processes.rank == 0 else nullcontext():
+        if restart and processes.rank == 0:
             for file in (path, *parts_of(path)):
                 file.unlink(missing_ok=True)
-        done = generate_to(path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress, decoding=decoding, world=world)
+        done = generate_to(
+            path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress, decoding=decoding, processes=processes
+        )
     if generated:
         generated(done)
     score = score_generations(path, benchmark, partial=True, model=label, decoding=decoding)
@@ -84,7 +86,7 @@ def evaluate_into(
         device=local.device if local else None,
     )
     score = replace(score, asked=asked, exemplar_from_dev=from_dev or score.exemplar_from_dev)
-    if world.rank:
+    if processes.rank:
         return score
     # Evaluations of other benchmarks may end at the same moment.
     with locked(run.locks / run.scores.name):

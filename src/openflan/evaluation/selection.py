@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.custom_benchmark import is_own, own_benchmark
+from openflan.evaluation.custom_benchmark import custom_benchmark, is_custom_benchmark
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.known_benchmarks import BENCHMARKS, SUITES, Mode, find_benchmark, find_mode, find_suite
 from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
@@ -40,9 +40,9 @@ def open_benchmark(
     name: str, mode: Mode, data: Path | None, *, shots: int | None = None, split: str | None = None, limit: int | None = None, scored: bool = False
 ) -> Benchmark:
     """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored` needs no data where none is needed."""
-    if is_own(name):
+    if is_custom_benchmark(name):
         # A report names no folder of the machine.
-        return replace(own_benchmark(Path(name), mode, shots=shots), asked_as=Path(name).name)
+        return replace(custom_benchmark(Path(name), mode, shots=shots), asked_as=Path(name).name)
     if of_world := world_benchmark(name):
         from openflan.evaluation.worlds import open_world
 

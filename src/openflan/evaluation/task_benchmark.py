@@ -16,7 +16,7 @@ from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.held_out import held_out_benchmark
 from openflan.evaluation.microflan import SEED
 from openflan.tasks.task import Task
-from openflan.templates.render import Rendered, Renderer, Room
+from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import Style
 from openflan.templates.wording import packaged_wordings, wordings_for
 
@@ -62,13 +62,13 @@ def task_benchmark(
 
     style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
 
-    def render(task: Task, index: int, room: Room | None = None) -> Rendered:
-        return renderers[task.name].render(index, style, SEED, index, shots=shots or None, room=room, unlike=True)
+    def render(task: Task, index: int, room: TokenBudget | None = None) -> Rendered:
+        return renderers[task.name].render(index, style, SEED, index, shots=shots or None, token_budget=room, unlike=True)
 
     def fewer(task: Task, index: int, count: int) -> str:
         rendered = render(task, index)
         while len(rendered.exemplars) > count:  # one character less costs the last exemplar, and nothing else of the prompt
-            rendered = render(task, index, Room(len(rendered.inputs) - 1, len))
+            rendered = render(task, index, TokenBudget(len(rendered.inputs) - 1, len))
         return rendered.inputs
 
     chosen = {name: metric_of(task) for name, task in tasks.items()} | dict(metrics or {})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.custom_benchmark import is_own
+from openflan.evaluation.custom_benchmark import is_custom_benchmark
 from openflan.evaluation.known_benchmarks import Mode
 from openflan.evaluation.microflan import microflan_benchmark
 from openflan.evaluation.microflan_probes import NAME as PROBES
@@ -40,4 +40,4 @@ def worlds_asked(names: Iterable[str], data: Path | None) -> set[int]:
 
 
 def _seed_of_task(name: str, data: Path | None) -> int | None:
-    return embedded_seed(name.partition("/")[0], data) if "/" in name and not is_own(name) else None
+    return embedded_seed(name.partition("/")[0], data) if "/" in name and not is_custom_benchmark(name) else None

@@ -2,6 +2,6 @@
 
 from openflan.inference.http import HttpEngine
 from openflan.inference.huggingface import HuggingFaceEngine
-from openflan.inference.protocol import Completion, Engine, Finish, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
+from openflan.inference.protocol import Completion, Finish, InferenceEngine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
 
-__all__ = ["Completion", "Engine", "Finish", "HttpEngine", "HuggingFaceEngine", "LikelihoodEngine", "LikelihoodRequest", "OptionScores", "Request"]
+__all__ = ["Completion", "Finish", "HttpEngine", "HuggingFaceEngine", "InferenceEngine", "LikelihoodEngine", "LikelihoodRequest", "OptionScores", "Request"]

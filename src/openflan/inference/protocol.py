@@ -64,7 +64,7 @@ class OptionScores:
         return not self.tokens
 
 
-class Engine(Protocol):
+class InferenceEngine(Protocol):
     """A loaded model. `fingerprint` changes with anything that may change a completion."""
 
     @property

@@ -21,7 +21,7 @@ from openflan.tasks.shuffled import ShuffledAnswers
 from openflan.tasks.sources import EMBEDDED, check_layout, open_usable
 from openflan.tasks.task import Task
 from openflan.templates.choice import choose_wordings
-from openflan.templates.render import Renderer, Room
+from openflan.templates.render import Renderer, TokenBudget
 from openflan.templates.style import StyleShares
 
 HELD_OUT = "held out"
@@ -54,7 +54,7 @@ class Opened:
         return {"left_out": [asdict(left) for left in self.left_out]}
 
     @property
-    def told(self) -> str | None:
+    def warning(self) -> str | None:
         """One line that says which rows and tasks of public data are left out as they cannot be used; None if there are none."""
         return told_left_out(self.tasks, {left.task: left.reason for left in self.left_out if left.reason.startswith(UNUSABLE)})
 
@@ -62,8 +62,8 @@ class Opened:
 def open_tasks(mixture: Mixture) -> dict[str, Task]:
     """Every task of the mixture that may be trained on, with its rows opened and checked; see `open_mixture`. A warning says what cannot be used."""
     opened = open_mixture(mixture)
-    if opened.told:
-        warnings.warn(opened.told, stacklevel=2)
+    if opened.warning:
+        warnings.warn(opened.warning, stacklevel=2)
     return opened.tasks
 
 
@@ -140,7 +140,7 @@ def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -
         )
 
 
-def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, room: Room | None = None) -> Stream:
+def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, token_budget: TokenBudget | None = None) -> Stream:
     """The stream of a mixture over its opened tasks.
 
     Raises InputError if a task has no wording, or one that names a field its rows lack.
@@ -151,7 +151,7 @@ def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, room: Room
         submixture = mixture.submixtures[task.submixture]
         renderer = Renderer(task, choose_wordings(submixture.wordings, name, task.fields))
         entries[name] = Entry(task, renderer, share[name], _style_shares(submixture.styles, task))
-    return Stream(entries, seed, room)
+    return Stream(entries, seed, token_budget)
 
 
 def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:

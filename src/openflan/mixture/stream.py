@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from openflan.mixture.rates import counts_at
 from openflan.randomness import Draws, Permutation, shuffled
 from openflan.tasks.task import Task
-from openflan.templates.render import Rendered, Renderer, Room
+from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import Style, StyleShares
 
 BLOCK = 65_536
@@ -37,11 +37,11 @@ class Entry:
 class Stream:
     """Rendered examples by position, without end."""
 
-    def __init__(self, entries: Mapping[str, Entry], seed: int, room: Room | None = None) -> None:
-        """`room` bounds few-shot examples; see `Renderer.render`."""
+    def __init__(self, entries: Mapping[str, Entry], seed: int, token_budget: TokenBudget | None = None) -> None:
+        """`token_budget` bounds few-shot examples; see `Renderer.render`."""
         self.entries = tuple(entries.values())
         self.seed = seed
-        self.room = room
+        self.token_budget = token_budget
         self._shares = np.array([entry.share for entry in self.entries])
         self._rows = np.array([len(entry.task.rows) for entry in self.entries])
         self._counts = [np.zeros(len(self.entries), dtype=np.int64)]
@@ -49,10 +49,10 @@ class Stream:
         self._permutation = lru_cache(maxsize=4096)(self._make_permutation)
 
     def __getitem__(self, position: int) -> Rendered:
-        return self._render(position, self.room)
+        return self._render(position, self.token_budget)
 
     def unpruned(self, position: int) -> Rendered:
-        """The example with all its exemplars, whether or not they fit `room`."""
+        """The example with all its exemplars, whether or not they fit `token_budget`."""
         return self._render(position, None)
 
     def source(self, position: int) -> tuple[str, int, int]:
@@ -67,11 +67,11 @@ class Stream:
             self._counts.append(counts_at(self._shares, self._counts[-1], len(self._counts) * BLOCK))
         return self._counts[block]
 
-    def _render(self, position: int, room: Room | None) -> Rendered:
+    def _render(self, position: int, token_budget: TokenBudget | None) -> Rendered:
         tasks, rows, _ = self._block(position // BLOCK)
         offset = position % BLOCK
         entry: Entry = self.entries[tasks[offset]]
-        return entry.renderer.render(int(rows[offset]), self._style(entry, position), self.seed, position, room=room)
+        return entry.renderer.render(int(rows[offset]), self._style(entry, position), self.seed, position, token_budget=token_budget)
 
     def _style(self, entry: Entry, position: int) -> Style:
         draws, shares = Draws(self.seed, "style", position), entry.styles

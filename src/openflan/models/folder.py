@@ -40,7 +40,7 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     Raises InputError that names everything a usable checkpoint lacks (config.json, *.safetensors and, if `tokenizer`, a tokenizer), or says that there
     is no such folder; names what a local folder holds beside its weights that would be read in their place; SetupError if the hub cannot be reached.
     """
-    folder = boxed(str(name)) or Path(name)
+    folder = bundled_model_folder(str(name)) or Path(name)
     if is_there(folder):
         _refuse_strangers(folder)
     else:
@@ -59,7 +59,7 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     return folder
 
 
-def boxed(name: str) -> Path | None:
+def bundled_model_folder(name: str) -> Path | None:
     """The folder of a model that comes with openflan, `embedded:NAME`; None for any other name.
 
     Raises InputError for a name that is in no box, with those that are.

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 from openflan.errors import InputError, did_you_mean
 from openflan.models.experts import set_experts
-from openflan.models.folder import attention_of, boxed, contents, has_tokenizer, model_folder, weight_files
+from openflan.models.folder import attention_of, bundled_model_folder, contents, has_tokenizer, model_folder, weight_files
 from openflan.models.hub import fetched, is_there
 from openflan.models.json_file import plain
 from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
@@ -40,7 +40,7 @@ def tokenizer_of(name: str) -> Any:
 
     Raises InputError for a folder without a tokenizer, or with one that cannot be read; SetupError if the hub cannot be reached.
     """
-    folder = boxed(name) or Path(name)
+    folder = bundled_model_folder(name) or Path(name)
     if not is_there(folder):
         folder = fetched(name)
     if not has_tokenizer(folder):

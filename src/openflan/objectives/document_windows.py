@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from openflan.errors import InputError
 from openflan.objectives.denoise import Ids
 from openflan.objectives.denoisers import Denoiser, choose
-from openflan.objectives.pieces import Marks, encode, next_piece
+from openflan.objectives.pieces import SpecialTokens, encode, next_piece
 from openflan.packing.encode import Encoded, Fit, Limits
 from openflan.packing.pack import Packed
 from openflan.packing.plan import packed_windows
@@ -100,7 +100,7 @@ class Setting:
     cut. `salient` is the share of documents that are cut or corrupted where they are marked."""
 
     lengths: Mapping[Denoiser, int]
-    marks: Marks
+    marks: SpecialTokens
     limits: Limits
     seed: int
     joined: bool = False

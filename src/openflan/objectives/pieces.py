@@ -28,7 +28,7 @@ _SCRAP = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class SpecialTokens:
     """The ids that stand around and for text.
 
     `bos` is empty where the tokenizer puts none. `sentinels` in the order of their use; `modes` the ids of the mode tokens in use.
@@ -51,7 +51,7 @@ def next_piece(left: int, size: int) -> int:
     return size if left - size >= size // _SCRAP else -(-left // 2)
 
 
-def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool, ends: bool, span: tuple[int, int] | None = None) -> Encoded:
+def encode(ids: Ids, denoiser: Denoiser, marks: SpecialTokens, key: int, *, joint: bool, ends: bool, span: tuple[int, int] | None = None) -> Encoded:
     """A piece as an example: mode token, inputs and, for an encoder-decoder, EOS; then the targets.
 
     `joint`: for a causal model, whose inputs begin with BOS if its tokenizer puts one and have no EOS between them and the targets. Where that leaves
@@ -67,13 +67,13 @@ def encode(ids: Ids, denoiser: Denoiser, marks: Marks, key: int, *, joint: bool,
     return Encoded(np.concatenate(inputs), np.concatenate([pair.target_ids, np.array(after, dtype=np.int32)]))
 
 
-def fits(length: int, denoisers: Sequence[Denoiser], marks: Marks, limits: Limits) -> bool:
+def fits(length: int, denoisers: Sequence[Denoiser], marks: SpecialTokens, limits: Limits) -> bool:
     """Whether no piece of up to `length` tokens can come to more than `limits`, marks included."""
     # Neither side of a longer text is ever shorter: a token more is at most one noise token more.
     return all(_fits(length, denoiser, marks, limits) for denoiser in denoisers)
 
 
-def longest(denoisers: Sequence[Denoiser], marks: Marks, limits: Limits) -> int:
+def longest(denoisers: Sequence[Denoiser], marks: SpecialTokens, limits: Limits) -> int:
     """The most tokens of a piece that `fits`; raises InputError if not even one does."""
     low, high = 0, limits.inputs + limits.targets
     while low < high:
@@ -89,7 +89,7 @@ def needed_sentinels(lengths: Mapping[Denoiser, int]) -> int:
     return max((denoiser.spans(length) for denoiser, length in lengths.items()), default=0)
 
 
-def marks_of(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> Marks:
+def special_tokens_of(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> SpecialTokens:
     """The ids of a tokenizer that has all of these tokens; raises InputError if it has no EOS."""
     if tokenizer.eos_token_id is None:
         raise InputError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end documents; set one in its tokenizer_config.json")
@@ -97,7 +97,7 @@ def marks_of(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> Marks
     bos = (int(tokenizer.bos_token_id),) if marked[:1] == [tokenizer.bos_token_id] and plain[:1] != marked[:1] else ()
     ids = [tokenizer.convert_tokens_to_ids(SENTINEL.format(number)) for number in range(sentinels)]
     mode_ids = {mode: int(tokenizer.convert_tokens_to_ids(token)) for mode, token in modes.items()}
-    return Marks(int(tokenizer.eos_token_id), bos, np.array(ids, dtype=np.int64), mode_ids)
+    return SpecialTokens(int(tokenizer.eos_token_id), bos, np.array(ids, dtype=np.int64), mode_ids)
 
 
 def missing_tokens(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> list[str]:
@@ -107,7 +107,7 @@ def missing_tokens(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) ->
     return [token for token in wanted if token not in known]
 
 
-def _fits(length: int, denoiser: Denoiser, marks: Marks, limits: Limits) -> bool:
+def _fits(length: int, denoiser: Denoiser, marks: SpecialTokens, limits: Limits) -> bool:
     mode = len(marks.mode(denoiser))
     if limits.joint:
         return denoiser.longest(length) + max(1, len(marks.bos) + mode) + 1 <= limits.row

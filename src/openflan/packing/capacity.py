@@ -74,12 +74,12 @@ def sizes(longest: int) -> list[int]:
     return found
 
 
-def needs(lengths_N2: NDArray[np.int64], few_shot_N: NDArray[np.bool_], room: float) -> NDArray[np.int64]:
-    """The least capacities (N, 2) that leave each example whole: its length, and for one with exemplars the inputs of whose share `room` it may take,
+def needs(lengths_N2: NDArray[np.int64], few_shot_N: NDArray[np.bool_], token_budget: float) -> NDArray[np.int64]:
+    """The least capacities (N, 2) that leave each example whole: its length, and for one with exemplars the inputs of whose share `token_budget` it may take,
     EOS apart."""
     wanted = lengths_N2.copy()
     text = np.maximum(lengths_N2[:, 0] - 1, 0)
-    wanted[few_shot_N, 0] = np.maximum(wanted[few_shot_N, 0], np.ceil(text[few_shot_N] / room - 1e-9).astype(np.int64))
+    wanted[few_shot_N, 0] = np.maximum(wanted[few_shot_N, 0], np.ceil(text[few_shot_N] / token_budget - 1e-9).astype(np.int64))
     return wanted
 
 
@@ -160,5 +160,5 @@ def _fitted(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int], *, joint
     examples are touched the difference is below what is printed."""
     inputs, targets = capacity_2
     kept = lengths_N2[lengths_N2[:, 1] <= targets]
-    room = inputs + targets - kept[:, 1] if joint else inputs
-    return np.stack([np.minimum(kept[:, 0], room), kept[:, 1]], axis=1)
+    token_budget = inputs + targets - kept[:, 1] if joint else inputs
+    return np.stack([np.minimum(kept[:, 0], token_budget), kept[:, 1]], axis=1)

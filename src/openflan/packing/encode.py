@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import InputError
-from openflan.packing.special_tokens import Layout, marks_of
+from openflan.packing.special_tokens import Layout, special_tokens_of
 from openflan.packing.tokens import Tokenize, Tokens, tokens_of
 from openflan.templates.render import Rendered
 
@@ -45,11 +45,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One example as ids, EOS included. `cut` counts input tokens that were cut; `dropped` says why there are none at all."""
+    """One example as ids, EOS included. `truncated` counts input tokens that were cut; `dropped` says why there are none at all."""
 
     input_ids: NDArray[np.int32]
     target_ids: NDArray[np.int32]
-    cut: int = 0
+    truncated: int = 0
     dropped: Dropped = ""
 
     @property
@@ -63,7 +63,7 @@ class Fit:
     REASONS. Lengths of dropped examples are those they would have."""
 
     lengths_N2: NDArray[np.int64]
-    cut_N: NDArray[np.int64]
+    truncated_N: NDArray[np.int64]
     dropped_N: NDArray[np.int8]
 
     @property
@@ -79,10 +79,10 @@ class Encoder:
     """Token ids of rendered examples under one tokenizer, one set of limits and one overflow policy."""
 
     def __init__(self, tokenizer: Any, limits: Limits, on_overflow: Overflow = "truncate-inputs", layout: Layout = "paper") -> None:
-        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it cannot mark a `layout` (see `marks`)."""
+        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it cannot mark a `layout` (see `special_tokens`)."""
         self.limits = limits
         self.on_overflow = on_overflow
-        self.marks = marks_of(tokenizer, layout)
+        self.special_tokens = special_tokens_of(tokenizer, layout)
         self.tokenize = Tokenize(tokenizer)
 
     def count(self, text: str) -> int:
@@ -99,15 +99,15 @@ class Encoder:
     def fit(self, tokens: Tokens) -> Fit:
         """What stays of each example. Nothing is raised: see `refuse`."""
         raw_N2, limits = tokens.lengths_N2, self.limits
-        inputs_N, targets_N = raw_N2[:, 0] + self.marks.inputs, raw_N2[:, 1] + len(self.marks.after)
+        inputs_N, targets_N = raw_N2[:, 0] + self.special_tokens.inputs, raw_N2[:, 1] + len(self.special_tokens.after)
         room_N = limits.row - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
         over_N = np.maximum(inputs_N - room_N, 0)
         dropped_N = (targets_N > limits.targets).astype(np.int8)
         # Marks are never cut.
         refused_N = over_N > (raw_N2[:, 0] if self.on_overflow == "truncate-inputs" else 0)
         dropped_N[(dropped_N == 0) & refused_N] = REASONS.index("inputs-too-long")
-        cut_N = np.where(dropped_N == 0, over_N, 0)
-        return Fit(np.stack([inputs_N - cut_N, targets_N], axis=1), cut_N, dropped_N)
+        truncated_N = np.where(dropped_N == 0, over_N, 0)
+        return Fit(np.stack([inputs_N - truncated_N, targets_N], axis=1), truncated_N, dropped_N)
 
     def refuse(self, fit: Fit, example: Callable[[int], Rendered]) -> None:
         """Under the policy `error`, raises InputError for the first that does not fit; `example` gives one by its number."""
@@ -124,12 +124,12 @@ class Encoder:
         """One example with its marks; `dropped` is an index of REASONS, as `fit` found it."""
         if dropped:
             return Encoded(_NOTHING, _NOTHING, dropped=REASONS[dropped])
-        inputs, targets, marks = tokens.inputs(number), tokens.targets(number), self.marks
-        begin, long = len(marks.before), len(targets) + len(marks.after)
-        whole = len(inputs) + marks.inputs
+        inputs, targets, special_tokens = tokens.inputs(number), tokens.targets(number), self.special_tokens
+        begin, long = len(special_tokens.before), len(targets) + len(special_tokens.after)
+        whole = len(inputs) + special_tokens.inputs
         wide = min(whole, self.limits.row - long if self.limits.joint else self.limits.inputs)
-        end = wide - len(marks.between)
+        end = wide - len(special_tokens.between)
         input_ids, target_ids = np.empty(wide, dtype=np.int32), np.empty(long, dtype=np.int32)
-        input_ids[:begin], input_ids[begin:end], input_ids[end:] = marks.before, inputs[: end - begin], marks.between
-        target_ids[: len(targets)], target_ids[len(targets) :] = targets, marks.after
-        return Encoded(input_ids, target_ids, cut=whole - wide)
+        input_ids[:begin], input_ids[begin:end], input_ids[end:] = special_tokens.before, inputs[: end - begin], special_tokens.between
+        target_ids[: len(targets)], target_ids[len(targets) :] = targets, special_tokens.after
+        return Encoded(input_ids, target_ids, truncated=whole - wide)

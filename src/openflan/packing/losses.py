@@ -16,14 +16,14 @@ def losses_line(counts: Mapping[str, int], longest: tuple[int, int], limits: Lim
     """
     examples = counts.get("examples", 0)
     targets, inputs = (counts.get(f"dropped: {reason.replace('-', ' ')}", 0) for reason in REASONS[1:])
-    cut = counts.get("truncated", 0)
-    if not examples or not targets + inputs + cut:
+    truncated = counts.get("truncated", 0)
+    if not examples or not targets + inputs + truncated:
         return None
     parts = []
     if targets:
         share = _share(targets, examples)
         parts.append(f"{share} are dropped, as their targets exceed packing.targets={limits.targets} (the longest have {longest[1]:,} tokens)")
-    for count, done in ((inputs, "are dropped, as"), (cut, "lose the end of their inputs, as")):
+    for count, done in ((inputs, "are dropped, as"), (truncated, "lose the end of their inputs, as")):
         if count:
             parts.append(f"{_share(count, examples)} {done} {_exceeding(limits)} (the longest inputs have {longest[0]:,} tokens)")
     return f"of {examples:,} examples looked at, {'; '.join(parts)}. To keep them whole, set {remedy(longest, limits)}"

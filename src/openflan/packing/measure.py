@@ -171,8 +171,8 @@ def _one(example: Rendered, ids: Encoded) -> Tally:
         dropped=int(not ids.keeps),
         input_tokens=len(ids.input_ids),
         target_tokens=len(ids.target_ids),
-        truncated=int(ids.cut > 0),
-        cut_tokens=ids.cut,
+        truncated=int(ids.truncated > 0),
+        cut_tokens=ids.truncated,
         thinned=int(example.pruned > 0),
         pruned=example.pruned,
     )

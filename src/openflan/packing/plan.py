@@ -79,12 +79,12 @@ class Window:
     def longest(self) -> tuple[int, int]:
         """The most input and target tokens of its examples, marks included and nothing cut."""
         inputs, targets = self.tokens.lengths_N2.max(axis=0).tolist()
-        return inputs + self._encoder.marks.inputs, targets + len(self._encoder.marks.after)
+        return inputs + self._encoder.special_tokens.inputs, targets + len(self._encoder.special_tokens.after)
 
     def counts(self) -> Counter[str]:
         """Examples seen, and how many were truncated, dropped (by reason) or lost exemplars."""
         found = Counter(examples=len(self.tokens))
-        found["truncated"] = int((self.fit.cut_N > 0).sum())
+        found["truncated"] = int((self.fit.truncated_N > 0).sum())
         found["pruned exemplars"] = int(self.tokens.pruned.sum(dtype=np.int64))
         for code, reason in enumerate(REASONS[1:], 1):
             if number := int((self.fit.dropped_N == code).sum()):

@@ -21,7 +21,7 @@ _SAMPLES = (("Which sea is warmer?", "The southern one."), ("7 + 5", "12"))
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class SpecialTokens:
     """Ids before the inputs, between inputs and targets, and after the targets. The first two belong to what is read, the last to what is learned."""
 
     before: tuple[int, ...]
@@ -34,7 +34,7 @@ class Marks:
         return len(self.before) + len(self.between)
 
 
-def marks_of(tokenizer: Any, layout: Layout = "paper") -> Marks:
+def special_tokens_of(tokenizer: Any, layout: Layout = "paper") -> SpecialTokens:
     """The marks of a layout under a Hugging Face tokenizer.
 
     Raises InputError if it has no EOS token or, for `chat`, no chat template or one whose marks depend on the text.
@@ -45,7 +45,7 @@ def marks_of(tokenizer: Any, layout: Layout = "paper") -> Marks:
         return _chat(tokenizer)
     eos = (int(tokenizer.eos_token_id),)
     before = (int(tokenizer.bos_token_id),) if _adds_bos(tokenizer) else ()
-    return Marks(before, eos if layout == "paper" else (), eos)
+    return SpecialTokens(before, eos if layout == "paper" else (), eos)
 
 
 def chat_template_of(tokenizer: Any, layout: Layout) -> str | None:
@@ -63,7 +63,7 @@ def chat_template_of(tokenizer: Any, layout: Layout) -> str | None:
     )
 
 
-def _chat(tokenizer: Any) -> Marks:
+def _chat(tokenizer: Any) -> SpecialTokens:
     if not getattr(tokenizer, "chat_template", None):
         raise InputError(f"`packing.layout: chat` needs a chat template, and the tokenizer of {tokenizer.name_or_path} has none; use paper or plain")
     found = {_around(tokenizer, question, answer) for question, answer in _SAMPLES}
@@ -72,7 +72,7 @@ def _chat(tokenizer: Any) -> Marks:
     return found.pop()
 
 
-def _around(tokenizer: Any, question: str, answer: str) -> Marks:
+def _around(tokenizer: Any, question: str, answer: str) -> SpecialTokens:
     """The marks around one turn. Raises InputError where its texts are not tokenised as they are alone."""
     turn = [{"role": "user", "content": question}]
     prompt = _ids(apply_chat_template(tokenizer, turn, add_generation_prompt=True, tokenize=True))
@@ -83,7 +83,7 @@ def _around(tokenizer: Any, question: str, answer: str) -> Marks:
         raise InputError(
             f"the chat template of {tokenizer.name_or_path} does not keep a turn's texts apart from its marks, or does not end the answer; use paper or plain"
         )
-    return Marks(tuple(prompt[:place]), tuple(prompt[place + len(asked) :]), tuple(whole[after:]))
+    return SpecialTokens(tuple(prompt[:place]), tuple(prompt[place + len(asked) :]), tuple(whole[after:]))
 
 
 def _ids(found: Any) -> list[int]:

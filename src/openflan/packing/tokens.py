@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.packing.text_ids import TextIds
-from openflan.templates.render import Rendered, Room
+from openflan.templates.render import Rendered, TokenBudget
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
@@ -25,14 +25,14 @@ class Examples(Protocol):
     """Rendered examples by position (`mixture.Stream`)."""
 
     @property
-    def room(self) -> Room | None:
+    def token_budget(self) -> TokenBudget | None:
         """How long few-shot inputs may be; None: as long as they come."""
         ...
 
     def __getitem__(self, position: int, /) -> Rendered: ...
 
     def unpruned(self, position: int, /) -> Rendered:
-        """The example with all its exemplars, whether or not they fit `room`."""
+        """The example with all its exemplars, whether or not they fit `token_budget`."""
         ...
 
 
@@ -113,10 +113,10 @@ def tokens_of(rendered: Sequence[Rendered], tokenize: Tokenize) -> Tokens:
 def tokens_at(examples: Examples, first: int, count: int, tokenize: Tokenize) -> tuple[list[Rendered], Tokens]:
     """Examples `first` to `first + count` of a stream, exemplars pruned to fit its room: as text and as ids."""
     rendered = [examples.unpruned(position) for position in range(first, first + count)]
-    tokens, room = tokens_of(rendered, tokenize), examples.room
-    if room is None:
+    tokens, token_budget = tokens_of(rendered, tokenize), examples.token_budget
+    if token_budget is None:
         return rendered, tokens
-    long = [int(place) for place in np.flatnonzero(tokens.lengths_N2[:, 0] > room.tokens) if rendered[place].style.few_shot]
+    long = [int(place) for place in np.flatnonzero(tokens.lengths_N2[:, 0] > token_budget.tokens) if rendered[place].style.few_shot]
     for place in long:
         rendered[place] = examples[first + place]
     again = tokens_of([rendered[place] for place in long], tokenize)

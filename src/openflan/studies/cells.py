@@ -19,7 +19,7 @@ from openflan.errors import InputError, did_you_mean
 from openflan.mixture.licences import licence_of
 from openflan.mixture.open_mixture import why_left_out
 from openflan.mixture.rates import relative_rates
-from openflan.models.folder import boxed, model_folder
+from openflan.models.folder import bundled_model_folder, model_folder
 from openflan.randomness import shuffled
 from openflan.recipe.chain_steps import overrides_of
 from openflan.recipe.load_recipe import load_pretrain_recipe, load_recipe
@@ -181,7 +181,7 @@ def _only(mixture: Mixture, names: Any) -> Mixture:
 def _missing(model: Model) -> str | None:
     """What a local base lacks; one on the hub is asked for when it is loaded."""
     try:
-        if model.base is not None and (local := boxed(model.base) or Path(model.base)).exists():
+        if model.base is not None and (local := bundled_model_folder(model.base) or Path(model.base)).exists():
             model_folder(local, tokenizer=model.tokenizer is None)
     except InputError as error:
         return str(error)

@@ -13,7 +13,7 @@ from typing import Any
 
 from openflan.errors import OpenflanError
 from openflan.models.estimate import Hardware, Shape, memory, shape_of_model
-from openflan.models.folder import boxed
+from openflan.models.folder import bundled_model_folder
 from openflan.recipe.paths import EMBEDDED
 from openflan.recipe.presets import PARAMETERS
 from openflan.recipe.pretraining import AnyRecipe
@@ -68,7 +68,7 @@ def _shape(recipe: Recipe) -> Shape | None:
     if base is not None and not base.startswith(EMBEDDED) and not Path(base).exists():
         return None  # on the hub
     try:
-        if base is not None and not ((boxed(base) or Path(base)) / "config.json").is_file():
+        if base is not None and not ((bundled_model_folder(base) or Path(base)) / "config.json").is_file():
             return None
         return shape_of_model(empty_model(recipe.model))
     except OpenflanError:

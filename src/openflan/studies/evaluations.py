@@ -18,7 +18,7 @@ from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.record import evaluate_into, generations_path
 from openflan.evaluation.score_saved import judge_all, read_saved
 from openflan.evaluation.selection import open_benchmark
-from openflan.inference.protocol import Engine
+from openflan.inference.protocol import InferenceEngine
 from openflan.run_folder import Run
 from openflan.studies.study_schema import Ask
 from openflan.tasks.task import chosen
@@ -68,7 +68,7 @@ def layout_of(ask: Ask, data: Path | None) -> Layout:
     return Layout(benchmark.name, sizes, chances, {group: over for group, over in groups.items() if over}, digest.hexdigest()[:16])
 
 
-def ask_model(ask: Ask, engine: Engine, run: Run, label: str, data: Path | None) -> str | list[float | None]:
+def ask_model(ask: Ask, engine: InferenceEngine, run: Run, label: str, data: Path | None) -> str | list[float | None]:
     """Asks what is not yet answered in `run`; the answers as a character a question, or as numbers where a measure is graded."""
     benchmark, tasks = open_asked(ask, data)
     decoding = Decoding(likelihood=ask.likelihood)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from openflan.inference.fingerprint import folder_fingerprint
-from openflan.models.folder import boxed, model_folder
+from openflan.models.folder import bundled_model_folder, model_folder
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Model, Recipe
 from openflan.studies.cells import Cell, opened
@@ -62,7 +62,7 @@ def _read(recipe: PretrainRecipe) -> dict[str, Any]:
 def _weights(model: Model) -> str:
     if model.base is None:
         return "random"
-    local = boxed(model.base) or Path(model.base)
+    local = bundled_model_folder(model.base) or Path(model.base)
     return folder_fingerprint(model_folder(model.base, tokenizer=model.tokenizer is None)) if local.exists() else model.base
 
 

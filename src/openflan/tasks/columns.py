@@ -53,7 +53,7 @@ class Part:
 
 
 class ColumnRecords:
-    """The rows of one or more tables. Only texts, numbers and options (lists of texts, see `own_row`) are read, chat messages, and lists of whole
+    """The rows of one or more tables. Only texts, numbers and options (lists of texts, see `custom_row`) are read, chat messages, and lists of whole
     numbers where such a column is asked for by name; an empty cell, NaN and infinity are as if their column were not there. Numbers of single and
     half precision have the fewest digits that stand for them."""
 

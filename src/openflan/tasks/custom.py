@@ -34,7 +34,7 @@ _COLLECTION_MARKS = tuple(f'"{name}"'.encode() for name in ("task_name", *TEMPLA
 """In every file of JSON lines that is a part of a public collection."""
 
 
-def own_row(record: Record) -> Row:
+def custom_row(record: Record) -> Row:
     """A record as it is, numbers as texts (see `number_text`), without the fields that are null.
 
     `options` may also be an object: one that has a list `text` (the form of many public sets) stands for this list, one of texts for its values.
@@ -130,7 +130,7 @@ def _open(records: Callable[[], Records], stem: str, submixture: str) -> Task:
             f"{source.place(0)}: found the fields {listed(columns) or 'of no kind that openflan reads'}; expected inputs and targets, `messages`, "
             f"or fields for wordings with an `answer`{_renaming(columns)}"
         )
-    checked = checked_rows(source, own_row if worded else chat_row)
+    checked = checked_rows(source, custom_row if worded else chat_row)
     return Task(name_of(submixture, stem), checked.rows, checked.fields, dataset=stem, category="own data", finished=not worded, lacking=checked.lacking)
 
 

@@ -42,7 +42,7 @@ def choose_wordings(choice: Named | Path | None, task: str, fields: frozenset[st
     if choice is None or choice == "openflan":
         return wordings_for(task, fields, packaged_wordings())
     if isinstance(choice, Path):
-        return wordings_for(task, fields, [*own_wordings(choice), *packaged_wordings()])
+        return wordings_for(task, fields, [*custom_wordings(choice), *packaged_wordings()])
     original = _original(task, fields)
     if original is None and choice == "original":
         raise InputError(f"{task}: the collection has no wording for rows with the fields {', '.join(sorted(fields))}; choose `wordings: openflan`")
@@ -82,7 +82,7 @@ def _bare(task: str) -> str:
     return task.partition("/")[2]
 
 
-def own_wordings(path: Path) -> list[WordingSet]:
+def custom_wordings(path: Path) -> list[WordingSet]:
     """The sets of a user's file, or of all YAML files in a folder. Raises InputError, with the nearest name if a named choice may have been meant."""
     if path.is_dir():
         files = sorted(path.rglob("*.yaml"))

@@ -62,7 +62,7 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class TokenBudget:
     """How long a few-shot example's inputs may be, exemplars with their targets included: at most `tokens`, as counted by `measure`."""
 
     tokens: int
@@ -95,11 +95,13 @@ class Renderer:
 
         self._choices = choices
 
-    def render(self, row: int, style: Style, seed: int, position: int, *, shots: int | None = None, room: Room | None = None, unlike: bool = False) -> Rendered:
+    def render(
+        self, row: int, style: Style, seed: int, position: int, *, shots: int | None = None, token_budget: TokenBudget | None = None, unlike: bool = False
+    ) -> Rendered:
         """The example of `row` that stands at `position` of a run with `seed`.
 
         `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows. `unlike` leaves those out whose inputs are the
-        example's own, as evaluation needs; training keeps them. `room`: exemplars are dropped from the end until the rest fits.
+        example's own, as evaluation needs; training keeps them. `token_budget`: exemplars are dropped from the end until the rest fits.
         Wordings that name a field which the row lacks are no choice for it, and rows that lack such a field are no exemplars. Raises InputError naming
         task and row if the answer is not among the row's options, and if no wording can show the row.
         """
@@ -112,7 +114,7 @@ class Renderer:
             return self._without_exemplars(row, shown, wording, draws)
         if wording.shots == "inside":
             example = self._without_exemplars(row, shown, wording, draws)
-            return example if _fits(example.inputs, room) and not self._own_exemplar(row) else self._pruned(row, style, seed, position, 1)
+            return example if _fits(example.inputs, token_budget) and not self._own_exemplar(row) else self._pruned(row, style, seed, position, 1)
         wanted = draws.choice(SHOTS) if shots is None else shots
         exemplars = self._exemplars(wording, draws, wanted, row)
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
@@ -125,7 +127,7 @@ class Renderer:
             exemplars = [index for index in exemplars if _asked(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
-        inputs, kept = _fitting(top, texts, final, frame.separator, room)
+        inputs, kept = _fitting(top, texts, final, frame.separator, token_budget)
         if kept == 0:
             return self._pruned(row, style, seed, position, len(texts))
         targets = wording.targets.fill(values)
@@ -258,20 +260,20 @@ def _asked(values: dict[str, str], wording: Wording, frame: Frame, once: bool) -
     return item if once else _instruction(values, wording) + item
 
 
-def _fitting(top: str, exemplars: list[str], final: str, separator: str, room: Room | None) -> tuple[str, int]:
+def _fitting(top: str, exemplars: list[str], final: str, separator: str, token_budget: TokenBudget | None) -> tuple[str, int]:
     """The few-shot inputs with as many of `exemplars`, from the first, as fit, and their number.
 
     The joined text is measured: separators have tokens too, and the tokens of parts do not add up.
     """
     for kept in range(len(exemplars), 0, -1):
         inputs = top + separator.join([*exemplars[:kept], final])
-        if _fits(inputs, room):
+        if _fits(inputs, token_budget):
             return inputs, kept
     return final, 0
 
 
-def _fits(inputs: str, room: Room | None) -> bool:
-    return room is None or _most_tokens(inputs) <= room.tokens or room.measure(inputs) <= room.tokens
+def _fits(inputs: str, token_budget: TokenBudget | None) -> bool:
+    return token_budget is None or _most_tokens(inputs) <= token_budget.tokens or token_budget.measure(inputs) <= token_budget.tokens
 
 
 def _most_tokens(text: str) -> int:

@@ -70,13 +70,13 @@ class Adafactor(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        together: dict[tuple[Any, ...], list[_Item]] = {}
+        on_all_ranks: dict[tuple[Any, ...], list[_Item]] = {}
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     item = self._item(parameter, parameter.grad, group)
-                    together.setdefault((item.part.group, item.gradient.device, item.gradient.dtype), []).append(item)
-        for (ranks, _, _), items in together.items():
+                    on_all_ranks.setdefault((item.part.group, item.gradient.device, item.gradient.dtype), []).append(item)
+        for (ranks, _, _), items in on_all_ranks.items():
             _update(items, ranks)
         return loss
 
@@ -159,10 +159,10 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
     flat[:count] = square_sums([item.part.local.to(like.dtype) for item in items])
     means = [run.view(statistic.shape) for run, statistic in zip(flat[count:].split_with_sizes(lengths), statistics, strict=True)]
     pieces = [piece for number, item in enumerate(factored) for piece in _pieces(number, item, *means[2 * number : 2 * number + 2])]
-    room = like.new_empty(max((piece.gradient.numel() for piece in pieces), default=0))
+    token_budget = like.new_empty(max((piece.gradient.numel() for piece in pieces), default=0))
     ones = like.new_ones(max((max(piece.gradient.shape) for piece in pieces), default=0))
     for piece in pieces:
-        _add_means(piece, room, ones)
+        _add_means(piece, token_budget, ones)
     if ranks is not None:
         dist.all_reduce(flat, group=ranks)
     numels = like.new_tensor([max(1, item.part.shape.numel()) for item in items])
@@ -183,7 +183,7 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
     sizes = like.new_zeros(count)
     found: dict[int, list[Tensor]] = {}
     for piece in pieces:
-        found.setdefault(piece.item, []).append(_squared_update(piece, room))
+        found.setdefault(piece.item, []).append(_squared_update(piece, token_budget))
     for number, squares in found.items():
         sizes[number] = torch.stack(squares).sum() if len(squares) > 1 else squares[0]
     if whole:
@@ -194,7 +194,7 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
 
     each = scales.unbind()
     for piece in pieces:
-        _apply(piece, each[piece.item], room, factored[piece.item].group)
+        _apply(piece, each[piece.item], token_budget, factored[piece.item].group)
     for item, update, scale in zip(whole, updates, each[len(factored) :], strict=True):
         _subtract(item.part.local, update.mul_(scale), item.own("momentum"), item.group)
 
@@ -242,26 +242,26 @@ def _pieces(number: int, item: _Item, row: Tensor, column: Tensor) -> Iterator[_
             yield _Piece(number, shape[first], gradient[at], values[at], kept, along_rows[at], along_columns[place])
 
 
-def _add_means(piece: _Piece, room: Tensor, ones: Tensor) -> None:
+def _add_means(piece: _Piece, token_budget: Tensor, ones: Tensor) -> None:
     """Adds the means of the squared gradient over columns, and this piece's share of those over rows, to the vectors."""
     rows, columns = piece.gradient.shape
-    squares = room[: rows * columns].view(rows, columns)
+    squares = token_budget[: rows * columns].view(rows, columns)
     torch.mul(piece.gradient, piece.gradient, out=squares)
     piece.along_rows.addmv_(squares, ones[:columns], alpha=1.0 / columns)
     piece.along_columns.addmv_(squares.t(), ones[:rows], alpha=1.0 / piece.all_rows)
 
 
-def _squared_update(piece: _Piece, room: Tensor) -> Tensor:
+def _squared_update(piece: _Piece, token_budget: Tensor) -> Tensor:
     """The sum of (gradient * root * root)^2."""
-    squares = room[: piece.gradient.numel()].view(piece.gradient.shape)
+    squares = token_budget[: piece.gradient.numel()].view(piece.gradient.shape)
     torch.mul(piece.gradient, piece.gradient, out=squares)
     # One factor at a time: where there is no gradient, the product of the roots may be too large for float32.
     return torch.dot(torch.mv(squares, piece.along_columns.square()).mul_(piece.along_rows), piece.along_rows)
 
 
-def _apply(piece: _Piece, scale: Tensor, room: Tensor, group: dict[str, Any]) -> None:
+def _apply(piece: _Piece, scale: Tensor, token_budget: Tensor, group: dict[str, Any]) -> None:
     """Takes scale * gradient * root * root from the values."""
-    update = room[: piece.gradient.numel()].view(piece.gradient.shape)
+    update = token_budget[: piece.gradient.numel()].view(piece.gradient.shape)
     torch.mul(piece.gradient, piece.along_columns, out=update)
     root = (piece.along_rows * scale).unsqueeze(-1)
     if piece.momentum is None and not group["weight_decay"] and piece.values.dtype == update.dtype:

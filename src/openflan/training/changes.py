@@ -61,9 +61,9 @@ def changed_data(found: Mapping[str, Any], run: Run, allowed: bool) -> list[str]
     names = sorted(before["data"].keys() | found["data"].keys())
     changed = [f"the rows or wordings of {name}" for name in names if before["data"].get(name) != found["data"].get(name)]
     changed += ["the tokenizer"] if before["tokenizer"] != found["tokenizer"] else []
-    template, marks = (name in before and before[name] != found.get(name) for name in ("chat_template", "marks"))
+    template, special_tokens = (name in before and before[name] != found.get(name) for name in ("chat_template", "marks"))
     changed += ["the chat template"] if template else []
-    if marks and not changed:
+    if special_tokens and not changed:
         changed.append("what the chat template writes around a text (today's date?)")
     if changed and not allowed:
         raise InputError(

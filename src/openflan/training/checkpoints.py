@@ -33,7 +33,7 @@ from openflan.errors import InputError
 from openflan.models.folder import STATE, unlisted
 from openflan.models.load_model import load_pretrained, save_configuration, save_pretrained, stored_names
 from openflan.run_folder import read_json, write_json
-from openflan.training.distributed import ALONE, World
+from openflan.training.distributed import SINGLE_PROCESS, DistributedContext
 from openflan.training.optimizers import statistics
 from openflan.training.sharded_files import (
     File,
@@ -76,23 +76,23 @@ class Snapshot:
     files: tuple[File, ...] = ()
 
 
-def snapshot(model: Any, optimizer: torch.optim.Optimizer, world: World = ALONE) -> Snapshot:
+def snapshot(model: Any, optimizer: torch.optim.Optimizer, distributed: DistributedContext = SINGLE_PROCESS) -> Snapshot:
     """A copy of a model and of its optimiser's statistics. Every rank must call it, as sharded tensors are gathered."""
     kept = statistics(optimizer)
-    if world.size == 1:
+    if distributed.size == 1:
         return Snapshot(_whole(model), gather(kept, files_of("optimizer", kept, 1, 1), 0))
     weights = _by_stored_name(model, stored_names(model) or {})
-    files = [files_of(stem, values, world.size, world.size) for stem, values in (("model", weights), ("optimizer", kept))]
-    return Snapshot(gather(weights, files[0], world.rank), gather(kept, files[1], world.rank), (*files[0], *files[1]))
+    files = [files_of(stem, values, distributed.size, distributed.size) for stem, values in (("model", weights), ("optimizer", kept))]
+    return Snapshot(gather(weights, files[0], distributed.rank), gather(kept, files[1], distributed.rank), (*files[0], *files[1]))
 
 
-def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Position, keep: int, world: World = ALONE) -> Path:
+def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Position, keep: int, distributed: DistributedContext = SINGLE_PROCESS) -> Path:
     """Writes `folder/step-N` and removes all but the newest `keep` and the best. Every rank must call it; raises SetupError on all if a disk is full."""
     path = folder / f"step-{position.step}"
 
     def write() -> dict[str, str]:
         if taken.files:
-            return write_files(partial, taken.files, {**taken.weights, **taken.statistics}, world.rank)
+            return write_files(partial, taken.files, {**taken.weights, **taken.statistics}, distributed.rank)
         save_pretrained(model, partial, taken.weights)
         try:
             save_file(dict(taken.statistics), partial / "optimizer.safetensors")
@@ -113,35 +113,35 @@ def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Po
         }
         write_json(partial / STATE, state | {"seal": _seal(state)})
 
-    with replacing_together(path, world) as partial:
-        hashes = {name: digest for found in world.together(write) for name, digest in found.items()}
-        world.told(complete)
-    if world.main:
+    with replacing_together(path, distributed) as partial:
+        hashes = {name: digest for found in distributed.on_all_ranks(write) for name, digest in found.items()}
+        distributed.run_on_main(complete)
+    if distributed.main:
         _prune(folder, position.step, keep)
     return path
 
 
-def save_model(folder: Path, model: Any, tokenizer: Any, world: World = ALONE) -> None:
+def save_model(folder: Path, model: Any, tokenizer: Any, distributed: DistributedContext = SINGLE_PROCESS) -> None:
     """A plain Hugging Face folder of a model that has been trained. Every rank must call it.
 
     Under several ranks weights are gathered and written in files of a few gigabytes, each rank one at a time; those that transformers joins or splits
     when it writes, experts above all, go through the main rank's memory, whole.
     """
-    names = None if world.size == 1 else stored_names(model)
-    with replacing_together(folder, world) as partial:
+    names = None if distributed.size == 1 else stored_names(model)
+    with replacing_together(folder, distributed) as partial:
         if names is None:
-            weights = None if world.size == 1 else _whole(model, keep=world.main)
-            world.told(lambda: save_pretrained(model, partial, weights))
+            weights = None if distributed.size == 1 else _whole(model, keep=distributed.main)
+            distributed.run_on_main(lambda: save_pretrained(model, partial, weights))
         else:
             values = _by_stored_name(model, names)
-            files = files_of("model", values, -(-sum(map(size_of, values.values())) // EXPORTED_FILE), world.size)
-            for first in range(0, len(files), world.size):
-                some = files[first : first + world.size]
-                tensors = gather(values, some, world.rank)
-                world.together(bind(write_files, partial, some, tensors, world.rank))
-            world.told(bind(save_configuration, model, partial))
-            world.told(bind(write_index, partial, files))
-        world.told(lambda: save_tokenizer(tokenizer, partial))
+            files = files_of("model", values, -(-sum(map(size_of, values.values())) // EXPORTED_FILE), distributed.size)
+            for first in range(0, len(files), distributed.size):
+                some = files[first : first + distributed.size]
+                tensors = gather(values, some, distributed.rank)
+                distributed.on_all_ranks(bind(write_files, partial, some, tensors, distributed.rank))
+            distributed.run_on_main(bind(save_configuration, model, partial))
+            distributed.run_on_main(bind(write_index, partial, files))
+        distributed.run_on_main(lambda: save_tokenizer(tokenizer, partial))
 
 
 def _prune(folder: Path, newest_step: int, keep: int) -> None:
@@ -195,14 +195,14 @@ def steps(folder: Path) -> list[int]:
     return sorted(int(name[1]) for name in names if name)
 
 
-def newest(folder: Path, world: World = ALONE) -> Path | None:
+def newest(folder: Path, distributed: DistributedContext = SINGLE_PROCESS) -> Path | None:
     """The newest checkpoint that is intact, or None; warns of every damaged one. Every rank must call it, and reads its part of the files."""
-    for step in reversed(world.told(lambda: steps(folder))):
+    for step in reversed(distributed.run_on_main(lambda: steps(folder))):
         path = folder / f"step-{step}"
-        damage = next((found for found in world.together(bind(_damage, path, world)) if found is not None), None)
+        damage = next((found for found in distributed.on_all_ranks(bind(_damage, path, distributed)) if found is not None), None)
         if damage is None:
             return path
-        if world.main:
+        if distributed.main:
             warnings.warn(f"{path}: damaged ({damage}); using the checkpoint before it", stacklevel=2)
     return None
 
@@ -295,7 +295,7 @@ def _whole(model: Any, *, keep: bool = True) -> dict[str, Tensor]:
     return {name: copies[id(value)] for name, value in _lasting(model)}
 
 
-def _damage(path: Path, world: World) -> str | None:
+def _damage(path: Path, distributed: DistributedContext) -> str | None:
     """What is wrong with a checkpoint, or None; of its files the rank looks at its part."""
     try:
         position, hashes = _state(path)
@@ -303,7 +303,7 @@ def _damage(path: Path, world: World) -> str | None:
             return f"it is of step {position.step:,}"
         if strangers := unlisted(path, hashes):
             return f"{strangers[0]} is not in the list of {STATE}"
-        mine = list(hashes.items())[world.rank :: world.size]
+        mine = list(hashes.items())[distributed.rank :: distributed.size]
         return next((f"{name} differs from its hash" for name, digest in mine if sha256(path / name) != digest), None)
     except (OSError, ValueError, InputError) as error:
         return " ".join(str(error).split())

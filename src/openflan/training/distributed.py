@@ -3,7 +3,7 @@
 Under several the model is sharded by FSDP2 over all of them, or, on machines of as many devices each, by HSDP: sharded within a machine, replicated
 over machines, so that only gradients go over the network. Price: a model must fit into one machine's devices. Every rank knows the whole plan, so
 ranks agree on batches without a word; what they exchange is gradients, gathered weights and a few sums. What only one of them should do, or one can
-fail at, goes over a group of its own (`told`, `together`), so that all of them end with the same error.
+fail at, goes over a group of its own (`run_on_main`, `on_all_ranks`), so that all of them end with the same error.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """This process's place among those that train together. `talk` is a group over gloo, which a thread beside training may use, one at a time."""
+class DistributedContext:
+    """This process's place among those that train together. `control_group` is a group over gloo, which a thread beside training may use, one at a time."""
 
     rank: int
     size: int
     device: torch.device
     mesh: DeviceMesh | None = None
-    talk: dist.ProcessGroup | None = None
+    control_group: dist.ProcessGroup | None = None
 
     @property
     def main(self) -> bool:
@@ -55,7 +55,7 @@ class World:
         """The most rows of a batch that any rank has."""
         return -(-rows // self.size)
 
-    def sums(self, values: Iterable[float]) -> list[float]:
+    def all_reduce_sum(self, values: Iterable[float]) -> list[float]:
         """Each value summed over the ranks, in float64."""
         numbers = torch.tensor(list(values), dtype=torch.float64, device=self.device if self.device.type == "cuda" else "cpu")
         if self.size > 1:
@@ -67,13 +67,13 @@ class World:
         if self.size > 1:
             dist.barrier()
 
-    def told(self, get: Callable[[], T]) -> T:
+    def run_on_main(self, get: Callable[[], T]) -> T:
         """What `get` gives on the main rank, which alone calls it; what it raises there is raised on all."""
         if self.size == 1:
             return get()
         mine: tuple[Any, Exception | None] = _tried(get) if self.main else (None, None)
         sent = [(mine[0], _conveyed(mine[1]))]
-        dist.broadcast_object_list(sent, src=0, group=self.talk)
+        dist.broadcast_object_list(sent, src=0, group=self.control_group)
         value, error = mine if self.main else sent[0]
         if error is not None:
             raise error
@@ -88,7 +88,7 @@ class World:
         """
         locks: list[Held] = []
         with ExitStack() as stack:
-            self.told(lambda: locks.append(stack.enter_context(training_alone(run))))
+            self.run_on_main(lambda: locks.append(stack.enter_context(training_alone(run))))
 
             def check() -> None:
                 for held in locks:
@@ -96,13 +96,13 @@ class World:
 
             yield check
 
-    def together(self, do: Callable[[], T]) -> list[T]:
+    def on_all_ranks(self, do: Callable[[], T]) -> list[T]:
         """What `do` gives on each rank, once it is done on all; what it raises on one is raised on all."""
         if self.size == 1:
             return [do()]
         value, error = _tried(do)
         found: list[Any] = [None] * self.size
-        dist.all_gather_object(found, (value, _conveyed(error)), group=self.talk)
+        dist.all_gather_object(found, (value, _conveyed(error)), group=self.control_group)
         failed = error or next((error for _, error in found if error is not None), None)
         if failed is not None:
             raise failed
@@ -115,12 +115,12 @@ _DAYS = timedelta(days=7)
 """The same where each works through its share by itself, and shares take as long as they take."""
 
 _LOOKS, _PAUSE = 20, 0.01
-"""How often, and after how many seconds each, `leave_world` looks whether the threads of groups have ended."""
+"""How often, and after how many seconds each, `leave_distributed` looks whether the threads of groups have ended."""
 
-ALONE = World(0, 1, torch.device("cpu"))
+SINGLE_PROCESS = DistributedContext(0, 1, torch.device("cpu"))
 
 
-def join_world() -> World:
+def join_distributed() -> DistributedContext:
     """This process's world: that of `torchrun`, else a world of one, on the GPU if there is one. Raises SetupError if the ranks do not find each other."""
     cuda = torch.cuda.is_available()
     if cuda:
@@ -128,28 +128,28 @@ def join_world() -> World:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return World(0, 1, torch.device("cuda" if cuda else "cpu"))
+        return DistributedContext(0, 1, torch.device("cuda" if cuda else "cpu"))
     device = _meet(size, "cpu:gloo,cuda:nccl" if cuda else "gloo", PATIENCE)
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
     if 1 < local_size < size and size % local_size == 0:
         mesh = init_device_mesh(device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard"))
     else:
         mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
-    world = World(dist.get_rank(), size, device, mesh, dist.new_group(timeout=PATIENCE, backend="gloo"))
-    _joined.append(world)
-    return world
+    distributed = DistributedContext(dist.get_rank(), size, device, mesh, dist.new_group(timeout=PATIENCE, backend="gloo"))
+    _joined.append(distributed)
+    return distributed
 
 
-def join_apart() -> World:
+def join_request_sharing() -> DistributedContext:
     """The same for processes that each have a whole model and share requests: they exchange words only, over gloo, and wait for one another for days.
 
     On GPUs each has its own from then on. The world's device is the CPU, where the words are.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return ALONE
+        return SINGLE_PROCESS
     _meet(size, "gloo", _DAYS)
-    return World(dist.get_rank(), size, torch.device("cpu"))
+    return DistributedContext(dist.get_rank(), size, torch.device("cpu"))
 
 
 def _meet(size: int, backend: str, patience: timedelta) -> torch.device:
@@ -166,22 +166,22 @@ def _meet(size: int, backend: str, patience: timedelta) -> torch.device:
     return device
 
 
-_joined: list[World] = []
-"""The worlds that `join_world` made, whose groups `leave_world` takes from them."""
+_joined: list[DistributedContext] = []
+"""The worlds that `join_distributed` made, whose groups `leave_distributed` takes from them."""
 
 
-def leave_world() -> None:
+def leave_distributed() -> None:
     """Ends the process group, if there is one, and the threads of gloo that nothing holds; worlds that were joined have no groups from then on.
 
-    A group's threads end with the last reference to it, not with `destroy_process_group`: the mesh, the group `talk` and a sharded model keep them
+    A group's threads end with the last reference to it, not with `destroy_process_group`: the mesh, the group `control_group` and a sharded model keep them
     going. One that gives up a tensor while Python is being torn down, which generating right before the end makes likely, aborts the process.
     """
     if not dist.is_initialized():
         return
     dist.destroy_process_group()
-    for world in _joined:
+    for distributed in _joined:
         for name in ("mesh", "talk"):
-            object.__setattr__(world, name, None)
+            object.__setattr__(distributed, name, None)
     _joined.clear()
     # Sharded modules and what shards them refer to each other.
     gc.collect()
@@ -201,7 +201,7 @@ def gloo_threads() -> int:
     return sum(name.startswith("pt_gloo") for name in names)
 
 
-def shard(root: nn.Module, layers: Iterable[nn.Module], world: World, *, bf16: bool) -> None:
+def shard(root: nn.Module, layers: Iterable[nn.Module], distributed: DistributedContext, *, bf16: bool) -> None:
     """Shards each of `layers`, then what is left of `root`; gradients are summed over ranks and divided by their number.
 
     With `bf16` weights are gathered in bfloat16 and gradients reduced in float32.
@@ -209,7 +209,7 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], world: World, *, bf16: b
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if bf16 else MixedPrecisionPolicy()
     # Layers of transformers return views, which would matter if something were added to them in place; none of these models does that.
     warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module \(.*\) returned a view tensor", category=UserWarning)
-    settings: dict[str, Any] = {"mesh": world.mesh, "mp_policy": policy}
+    settings: dict[str, Any] = {"mesh": distributed.mesh, "mp_policy": policy}
     for layer in layers:
         fully_shard(layer, **settings)
     fully_shard(root, **settings)
@@ -218,13 +218,13 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], world: World, *, bf16: b
         module.set_force_sum_reduction_for_comms(True)
 
 
-def shard_for_generation(model: Any, world: World) -> None:
+def shard_for_generation(model: Any, distributed: DistributedContext) -> None:
     """Shards a Hugging Face model that is only to generate, for one that does not fit on a device.
 
     Every rank must call `model.generate`, each with its own prompts and `synced_gpus=True`, as layers are gathered by all ranks together.
     """
     names = set(model._no_split_modules or ())
-    shard(model, [module for module in model.modules() if type(module).__name__ in names], world, bf16=False)
+    shard(model, [module for module in model.modules() if type(module).__name__ in names], distributed, bf16=False)
     register_fsdp_forward_method(model, "generate")
 
 

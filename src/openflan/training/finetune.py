@@ -28,7 +28,7 @@ from openflan.models.packing_check import check_packing, chosen_packing
 from openflan.models.prefix import attention_of_model
 from openflan.models.staged import Attending, attending_on
 from openflan.packing.plan import Plan
-from openflan.packing.special_tokens import chat_template_of, marks_of
+from openflan.packing.special_tokens import chat_template_of, special_tokens_of
 from openflan.recipe.load_recipe import dump_recipe
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Model, Recipe
@@ -37,7 +37,7 @@ from openflan.tasks.slices import files_closed
 from openflan.tasks.task import Task
 from openflan.training.changes import FORMAT, changed_data, changed_keys, history_of, replans
 from openflan.training.checkpoints import save_model
-from openflan.training.distributed import World, join_world
+from openflan.training.distributed import DistributedContext, join_distributed
 from openflan.training.ledger import ledger, losses
 from openflan.training.load_sharded import load_on_main
 from openflan.training.loop import Evaluate, Watch, train
@@ -64,25 +64,25 @@ def finetune(
 
     Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is being trained.
     """
-    world = join_world()
+    distributed = join_distributed()
     # Before the run folder is looked at: data that cannot be read is what has to be mended first.
     opened = open_mixture(recipe.mixture)
     changes = changed_keys(recipe, run, allow_changes)
-    if world.main:
+    if distributed.main:
         warn_of_other_worlds(recipe.model.base, worlds_of(recipe.mixture))
-    if world.main and opened.told:
-        warnings.warn(opened.told, stacklevel=2)
+    if distributed.main and opened.warning:
+        warnings.warn(opened.warning, stacklevel=2)
     tasks = opened.tasks
     tokenizer = load_tokenizer(recipe.model)
     layout = recipe.packing.layout
     check_layout(recipe, joint=not seq2seq_by_config(recipe.model))
     found = provenance(fingerprints(recipe, tasks), tokenizer_hash(tokenizer))
-    found |= {"chat_template": template_hash(tokenizer, layout), "marks": marks_as_values(marks_of(tokenizer, layout))}
+    found |= {"chat_template": template_hash(tokenizer, layout), "marks": marks_as_values(special_tokens_of(tokenizer, layout))}
     changes += changed_data(found, run, allow_changes)
-    model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), world)
+    model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), distributed)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     check_context(recipe, model)
-    packing = world.told(lambda: packing_for(model, recipe.model, strict, attending_on(world.device)))
+    packing = distributed.run_on_main(lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device)))
     if is_seq2seq(model) and recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for causal models; an encoder-decoder learns its targets only")
     if recipe.training.loss_on == "everything" and attention_of_model(model, recipe.model.attention) == "prefix":
@@ -99,8 +99,8 @@ def finetune(
         return ledger(recipe, tasks, stream, encoder, first, shape_of_model(model)) | opened.described
 
     watch = _watch(recipe, opened.validation, tokenizer, model, evaluate)
-    with recorded(recipe, run, tokenizer, found, changes, ledger_of_run, world) as begun:
-        if world.main and label and (line := losses(read_json(run.ledger) or {}, encoder.limits)):
+    with recorded(recipe, run, tokenizer, found, changes, ledger_of_run, distributed) as begun:
+        if distributed.main and label and (line := losses(read_json(run.ledger) or {}, encoder.limits)):
             print(f"{label}: {line}", file=sys.stderr, flush=True)
         train(
             recipe,
@@ -109,15 +109,15 @@ def finetune(
             tokenizer,
             plan_from,
             packing=packing,
-            world=world,
+            distributed=distributed,
             watch=watch,
             label=label,
             replanned=begun.replanned,
             check=begun.check,
         )
         _describe(model, tokenizer, recipe)
-        save_model(run.model, model, tokenizer, world)
-        world.barrier()
+        save_model(run.model, model, tokenizer, distributed)
+        distributed.barrier()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +132,23 @@ class Begun:
 
 @contextmanager
 def recorded(
-    recipe: AnyRecipe, run: Run, tokenizer: Any, found: Mapping[str, Any], changes: Sequence[str], ledger_of_run: Callable[[], Any], world: World
+    recipe: AnyRecipe,
+    run: Run,
+    tokenizer: Any,
+    found: Mapping[str, Any],
+    changes: Sequence[str],
+    ledger_of_run: Callable[[], Any],
+    distributed: DistributedContext,
 ) -> Iterator[Begun]:
     """Trains alone in a run folder, which says what is trained there: `found` is its provenance, `changes` what differs from what it said before.
 
     Raises InputError, on all processes, where another training is at work.
     """
-    world.barrier()
-    with world.alone_in(run) as check:
+    distributed.barrier()
+    with distributed.alone_in(run) as check:
         history = history_of(run, changes)
-        world.barrier()
-        if world.main:
+        distributed.barrier()
+        if distributed.main:
             # The recipe last: stopped in between, the same command finds the same changes.
             write_json(run.provenance, dict(found) | ({"changes": history} if history else {}))
             with replacing(run.tokenizer) as partial:

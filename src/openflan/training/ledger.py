@@ -143,4 +143,4 @@ def _whole(windows: Sequence[Window], stream: Stream, encoder: Encoder) -> tuple
     few_shot_N[pruned] = True
     if pruned:
         raw_N2[pruned] = tokens_of([stream.unpruned(positions[number]) for number in pruned], encoder.tokenize).lengths_N2
-    return raw_N2 + np.array([encoder.marks.inputs, len(encoder.marks.after)]), few_shot_N
+    return raw_N2 + np.array([encoder.special_tokens.inputs, len(encoder.special_tokens.after)]), few_shot_N

@@ -14,13 +14,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from openflan.training.distributed import World
+from openflan.training.distributed import DistributedContext
 from openflan.training.shards import fill
 
 
-def load_on_main(load: Callable[[], Any], world: World) -> Any:
+def load_on_main(load: Callable[[], Any], distributed: DistributedContext) -> Any:
     """What `load` gives on the main rank; on the others the same model, its weights on the meta device. What `load` raises is raised on all."""
-    if world.size == 1:
+    if distributed.size == 1:
         return load()
     weights: dict[str, nn.Parameter] = {}
 
@@ -29,7 +29,7 @@ def load_on_main(load: Callable[[], Any], world: World) -> Any:
         weights.update(take_weights(model))
         return model
 
-    model = world.told(bare)
+    model = distributed.run_on_main(bare)
     for name, parameter in model.named_parameters():
         if name in weights:
             torch.utils.swap_tensors(parameter, weights[name])  # type: ignore[no-untyped-call]
@@ -46,16 +46,20 @@ def take_weights(model: Any) -> dict[str, nn.Parameter]:
 
 
 @torch.no_grad()
-def give_weights(root: nn.Module, model: Any, weights: dict[str, nn.Parameter], world: World) -> None:
+def give_weights(root: nn.Module, model: Any, weights: dict[str, nn.Parameter], distributed: DistributedContext) -> None:
     """Gives a model that was sharded on the meta device the main rank's `weights`, which are used up; `root` is what was sharded."""
 
     def placed(tensor: Tensor) -> Tensor:
         # Buffers are there.
-        return torch.empty_like(tensor, device=world.device) if tensor.is_meta else tensor
+        return torch.empty_like(tensor, device=distributed.device) if tensor.is_meta else tensor
 
     root._apply(placed)  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         mine = weights.pop(name)
-        full = mine.detach().to(world.device).contiguous() if world.main else torch.empty(parameter.shape, dtype=parameter.dtype, device=world.device)
+        full = (
+            mine.detach().to(distributed.device).contiguous()
+            if distributed.main
+            else torch.empty(parameter.shape, dtype=parameter.dtype, device=distributed.device)
+        )
         dist.broadcast(full, src=0)
         fill(parameter, full)

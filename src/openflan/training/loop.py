@@ -30,13 +30,13 @@ from openflan.run_folder import Run
 from openflan.stopping import stoppable
 from openflan.training import checkpoints
 from openflan.training.checkpoints import Position, Saver, snapshot
-from openflan.training.distributed import ALONE, World
+from openflan.training.distributed import SINGLE_PROCESS, DistributedContext
 from openflan.training.optimizers import restore_statistics
 from openflan.training.progress import Progress
 from openflan.training.schedule import learning_rate_at
 from openflan.training.shards import part_of
 from openflan.training.track import Track
-from openflan.training.trainer import Engine, Outcome, Prepared
+from openflan.training.trainer import Outcome, Prepared, Trainer
 
 Evaluate: TypeAlias = Callable[[int, Any], Mapping[str, float]]
 """Scores of a model after a number of steps, by name; called between two steps."""
@@ -83,7 +83,7 @@ def train(
     plan_from: Any,
     *,
     packing: Packing = "flat",
-    world: World = ALONE,
+    distributed: DistributedContext = SINGLE_PROCESS,
     watch: Watch | None = None,
     label: str = "finetune",
     replanned: int = -1,
@@ -99,34 +99,34 @@ def train(
     way is done and its checkpoint is on the disk.
     """
     settings, size = recipe.training, recipe.training.batch_size
-    if world.device.type == "cpu":
+    if distributed.device.type == "cpu":
         keep_freed_memory()
-    start = checkpoints.newest(run.checkpoints, world)
+    start = checkpoints.newest(run.checkpoints, distributed)
     position = checkpoints.position_of(start) if start else Position(0)
     if position.step <= replanned:
         position = Position(position.step)
     attention = "causal" if is_seq2seq(model) else attention_of_model(model, recipe.model.attention)
     state_attention(model, attention)
-    engine = Engine(model, settings, recipe.seed, pad_id(model, tokenizer), packing, world, prefix=attention == "prefix")
+    trainer = Trainer(model, settings, recipe.seed, pad_id(model, tokenizer), packing, distributed, prefix=attention == "prefix")
     if start:
         checkpoints.restore_weights(start, model)
-        restore_statistics(engine.optimizer, checkpoints.statistics_of(start))
+        restore_statistics(trainer.optimizer, checkpoints.statistics_of(start))
     plan: WindowPlan[Any] = plan_from(position.rows_per_window)
     counted = Counted(len(position.rows_per_window), Counter(dict(position.counts)))
     model.train()
-    progress = Progress(position.step, settings.steps, label=label if world.main else "")
+    progress = Progress(position.step, settings.steps, label=label if distributed.main else "")
     with ExitStack() as stack:
         asked = stack.enter_context(stoppable("step"))
         saver = stack.enter_context(Saver())
-        metrics = stack.enter_context(Metrics(run.metrics, position.step)) if world.main else None
-        track = stack.enter_context(Track(run.folder / "tensorboard", position.step, wanted=world.main))
-        batches = stack.enter_context(Loader(lambda step: engine.prepare(plan.rows(step * size, size)), position.step, settings.steps))
+        metrics = stack.enter_context(Metrics(run.metrics, position.step)) if distributed.main else None
+        track = stack.enter_context(Track(run.folder / "tensorboard", position.step, wanted=distributed.main))
+        batches = stack.enter_context(Loader(lambda step: trainer.prepare(plan.rows(step * size, size)), position.step, settings.steps))
         arriving = iter(batches)
         for step in range(position.step, settings.steps):
             began = time.monotonic()
             prepared = next(arriving)
             waited = time.monotonic() - began
-            outcome = engine.step(step, prepared, wish=bool(asked))
+            outcome = trainer.step(step, prepared, wish=bool(asked))
             if not math.isfinite(outcome.loss):
                 raise _diverged(f"step {step + 1}: the loss is {outcome.loss}", run, plan, step, size)
             if not math.isfinite(outcome.norm or 0.0):
@@ -134,32 +134,32 @@ def train(
             index = counted.take(plan, (step + 1) * size)
             line = _line(recipe, step, prepared, outcome, time.monotonic() - began, waited)
             if watch and watch.due(step + 1, settings.steps):
-                line |= _watched(watch, engine, model, step + 1)
+                line |= _watched(watch, trainer, model, step + 1)
             if metrics is not None:
                 metrics.write(line)
                 track.write(line)
             progress.show(step + 1, line)
             # Ranks learn of each other's signals with the next step's sums; alone there is nobody to wait for.
-            stop = bool(outcome.wishes or (world.size == 1 and asked))
-            best = _to_be_best(watch, run, step + 1, line, world)
+            stop = bool(outcome.wishes or (distributed.size == 1 and asked))
+            best = _to_be_best(watch, run, step + 1, line, distributed)
             if (step + 1) % recipe.checkpoints.every == 0 or step + 1 == settings.steps or stop or best:
-                _refuse_broken(model, step + 1, run, plan, size, world)
-                world.told(bind(_settle, check, metrics))
+                _refuse_broken(model, step + 1, run, plan, size, distributed)
+                distributed.run_on_main(bind(_settle, check, metrics))
                 # Before the copy is made, so that there is only one.
                 saver.wait()
-                taken = snapshot(model, engine.optimizer, world)
+                taken = snapshot(model, trainer.optimizer, distributed)
                 now = Position(step + 1, tuple(index), tuple(sorted(counted.counts.items())))
-                saver.save(run.checkpoints, model, tokenizer, taken, now, recipe.checkpoints.keep, world)
+                saver.save(run.checkpoints, model, tokenizer, taken, now, recipe.checkpoints.keep, distributed)
             if stop and step + 1 < settings.steps:
                 progress.close()
                 saver.wait()
                 # The main rank completes what all have written: a launcher that sees another one gone would end it too.
-                world.barrier()
+                distributed.barrier()
                 raise asked.ended(f"after step {step + 1}, with a checkpoint")
     progress.close()
-    world.told(check)
-    world.barrier()
-    engine.release()
+    distributed.run_on_main(check)
+    distributed.barrier()
+    trainer.release()
     model.eval()
 
 
@@ -189,31 +189,31 @@ def _settle(check: Callable[[], None], metrics: Metrics | None) -> None:
         metrics.sync()
 
 
-def _watched(watch: Watch, engine: Engine, model: Any, step: int) -> dict[str, Any]:
+def _watched(watch: Watch, trainer: Trainer, model: Any, step: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if watch.validation is not None:
-        size, rows = engine.training.batch_size, watch.validation_rows
+        size, rows = trainer.training.batch_size, watch.validation_rows
         parts = (watch.validation.rows(first, min(size, rows - first)) for first in range(0, rows, size))
-        found["validation_loss"] = engine.validate(engine.prepare(part) for part in parts)
+        found["validation_loss"] = trainer.validate(trainer.prepare(part) for part in parts)
     if watch.evaluate is not None:
-        with engine.lent():
+        with trainer.borrowed():
             found["scores"] = dict(watch.evaluate(step, model))
     return found
 
 
-def _to_be_best(watch: Watch | None, run: Run, step: int, line: Mapping[str, Any], world: World) -> bool:
+def _to_be_best(watch: Watch | None, run: Run, step: int, line: Mapping[str, Any], distributed: DistributedContext) -> bool:
     """Whether this step's score is the highest so far, so that its checkpoint must be written and kept."""
     if watch is None or watch.select is None or watch.select not in line.get("scores", {}):
         return False
-    named = world.main and checkpoints.name_best(run.checkpoints, step, watch.select, line["scores"][watch.select])
+    named = distributed.main and checkpoints.name_best(run.checkpoints, step, watch.select, line["scores"][watch.select])
     # All ranks gather a checkpoint together, so all must know.
-    return bool(world.sums([float(named)])[0])
+    return bool(distributed.all_reduce_sum([float(named)])[0])
 
 
-def _refuse_broken(model: Any, step: int, run: Run, plan: WindowPlan[Any], size: int, world: World) -> None:
+def _refuse_broken(model: Any, step: int, run: Run, plan: WindowPlan[Any], size: int, distributed: DistributedContext) -> None:
     """A finite loss can have an infinite gradient: weights that it broke must not become a checkpoint, from which every later run would start."""
     broken = [name for name, weight in model.named_parameters() if not torch.isfinite(part_of(weight.detach()).local).all()]
-    if world.sums([len(broken)])[0]:
+    if distributed.all_reduce_sum([len(broken)])[0]:
         raise _diverged(f"step {step}: `{broken[0] if broken else 'a weight of another rank'}` holds values that are no numbers", run, plan, step - 1, size)
 
 

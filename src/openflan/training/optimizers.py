@@ -53,20 +53,20 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
 
     The norm is over all parameters and shards, hence every rank must call it. A norm that is no finite number leaves the gradients as they are.
     """
-    together: dict[tuple[dist.ProcessGroup | None, torch.device], list[Tensor]] = {}
+    on_all_ranks: dict[tuple[dist.ProcessGroup | None, torch.device], list[Tensor]] = {}
     for parameter in parameters:
         if parameter.grad is not None:
             part = part_of(parameter.grad)
-            together.setdefault((part.group, part.local.device), []).append(part.local)
+            on_all_ranks.setdefault((part.group, part.local.device), []).append(part.local)
     square = 0.0
-    for (ranks, _), gradients in together.items():
+    for (ranks, _), gradients in on_all_ranks.items():
         total = square_sums([gradient if gradient.dtype == torch.float64 else gradient.float() for gradient in gradients]).sum()
         if ranks is not None:
             dist.all_reduce(total, group=ranks)
         square += float(total)
     norm = math.sqrt(square)
     if math.isfinite(norm) and norm > max_norm:
-        for gradients in together.values():
+        for gradients in on_all_ranks.values():
             torch._foreach_mul_(gradients, max_norm / norm)
     return norm
 

@@ -19,7 +19,7 @@ from openflan.models.load_model import empty_model, is_seq2seq, load_tokenizer, 
 from openflan.packing.build_ahead import Make, differences
 from openflan.packing.encode import Encoder, Limits
 from openflan.packing.plan import Plan
-from openflan.packing.special_tokens import Layout, Marks
+from openflan.packing.special_tokens import Layout, SpecialTokens
 from openflan.packing.store import LAYOUT, Parts, Store
 from openflan.packing.text_ids import control_tokens
 from openflan.packing.torch_data import PackedDataset
@@ -27,7 +27,7 @@ from openflan.recipe.schema import Recipe
 from openflan.tasks.digest import rows_digest
 from openflan.tasks.task import Task
 from openflan.templates.choice import Named, wordings_files
-from openflan.templates.render import Room
+from openflan.templates.render import TokenBudget
 
 ROOM = 1_920 / 2_048
 """The share of a row's input tokens that a few-shot example may take (the collection's code: 1,920 of 2,048)."""
@@ -78,7 +78,7 @@ def parts_of(recipe: Recipe, tasks: Mapping[str, Task], encoder: Encoder, tokeni
     packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
     if template := template_hash(tokenizer, recipe.packing.layout):
         packing["chat template"] = template
-    return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": marks_as_values(encoder.marks)})
+    return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": marks_as_values(encoder.special_tokens)})
 
 
 def plan_of(stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_per_window: Sequence[int] = ()) -> Plan:
@@ -90,9 +90,9 @@ def plan_of(stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_pe
     return Plan(stream, encoder, rows_per_window, built=Store(build, parts))
 
 
-def marks_as_values(marks: Marks) -> dict[str, list[int]]:
+def marks_as_values(special_tokens: SpecialTokens) -> dict[str, list[int]]:
     """Marks as they are written to files."""
-    return {name: list(ids) for name, ids in asdict(marks).items()}
+    return {name: list(ids) for name, ids in asdict(special_tokens).items()}
 
 
 def template_hash(tokenizer: Any, layout: Layout) -> str | None:
@@ -107,9 +107,9 @@ def tokenizer_hash(tokenizer: Any) -> str:
     """Of all that a tokenizer does with texts: its vocabulary and its special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     # How texts are padded and cut is set by every call, and touches no token here.
-    told = json.loads(backend.to_str()) | {"padding": None, "truncation": None} if backend is not None else tokenizer.get_vocab()
+    run_on_main = json.loads(backend.to_str()) | {"padding": None, "truncation": None} if backend is not None else tokenizer.get_vocab()
     roles = {role: str(token) for role, token in tokenizer.special_tokens_map.items()}
-    text = json.dumps([told, roles, control_tokens(tokenizer)], sort_keys=True, ensure_ascii=False)
+    text = json.dumps([run_on_main, roles, control_tokens(tokenizer)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -139,5 +139,5 @@ def _opened_plan(recipe: Recipe, build: Path | None) -> Plan:
     return plan_of(stream, encoder, parts_of(recipe, tasks, encoder, tokenizer), build) if build else Plan(stream, encoder)
 
 
-def _room(recipe: Recipe, encoder: Encoder) -> Room:
-    return Room(int(recipe.packing.inputs * ROOM), encoder.count)
+def _room(recipe: Recipe, encoder: Encoder) -> TokenBudget:
+    return TokenBudget(int(recipe.packing.inputs * ROOM), encoder.count)

@@ -20,7 +20,7 @@ from openflan.run_folder import Run
 from openflan.tasks.slices import files_closed
 from openflan.training.changes import changed_data, changed_keys
 from openflan.training.checkpoints import save_model
-from openflan.training.distributed import join_world
+from openflan.training.distributed import join_distributed
 from openflan.training.finetune import check_context, packing_for, provenance, recorded
 from openflan.training.ledger import estimates
 from openflan.training.load_sharded import load_on_main
@@ -35,22 +35,22 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
 
     Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is being trained.
     """
-    world = join_world()
+    distributed = join_distributed()
     changes = changed_keys(recipe, run, allow_changes)
     tokenizer = load_tokenizer(recipe.model)
-    told = tokenizer_hash(tokenizer)
-    model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), world)
+    run_on_main = tokenizer_hash(tokenizer)
+    model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), distributed)
     prepared = prepare_documents(recipe, tokenizer, joint=not is_seq2seq(model))
     make_room(model, len(tokenizer), recipe.seed)
-    found = provenance({"documents": texts_fingerprint(prepared.texts)}, told)
+    found = provenance({"documents": texts_fingerprint(prepared.texts)}, run_on_main)
     changes += changed_data(found, run, allow_changes)
     check_context(recipe, model)
     if recipe.training.loss_on == "everything":
         raise InputError("training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token")
-    packing = world.told(lambda: packing_for(model, recipe.model, strict, attending_on(world.device)))
+    packing = distributed.run_on_main(lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device)))
     describe(model, tokenizer, recipe)
     first = prepared.plan()
-    with recorded(recipe, run, tokenizer, found, changes, lambda: ledger(recipe, prepared, first, shape_of_model(model)), world) as begun:
+    with recorded(recipe, run, tokenizer, found, changes, lambda: ledger(recipe, prepared, first, shape_of_model(model)), distributed) as begun:
         train(
             recipe,
             run,
@@ -58,15 +58,15 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
             tokenizer,
             prepared.plan,
             packing=packing,
-            world=world,
+            distributed=distributed,
             watch=_watch(recipe, prepared),
             label=label,
             replanned=begun.replanned,
             check=begun.check,
         )
         describe(model, tokenizer, recipe)
-        save_model(run.model, model, tokenizer, world)
-        world.barrier()
+        save_model(run.model, model, tokenizer, distributed)
+        distributed.barrier()
 
 
 def survey_documents(recipe: PretrainRecipe, *, hardware: Hardware | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from openflan.errors import InputError
 from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES, Denoiser, with_shares
 from openflan.objectives.document_windows import Documents, DocumentWindow, DocumentWindows, Setting, Texts, split_documents
-from openflan.objectives.pieces import fits, longest, marks_of, missing_tokens, needed_sentinels
+from openflan.objectives.pieces import fits, longest, missing_tokens, needed_sentinels, special_tokens_of
 from openflan.packing.encode import Limits
 from openflan.packing.plan import WindowPlan
 from openflan.packing.tokens import Tokenize
@@ -61,17 +61,17 @@ def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) ->
     modes = MODE_TOKENS if wanted.mode_tokens is None else wanted.mode_tokens
     modes = {mode: token for mode, token in modes.items() if any(denoiser.mode == mode for denoiser in denoisers)}
     # Mode tokens take room, whatever their ids will be.
-    marks = replace(marks_of(tokenizer, {}, 0), modes=dict.fromkeys(modes, 0))
-    lengths = {denoiser: wanted.length or longest([denoiser], marks, limits) for denoiser in denoisers}
-    if wanted.length is not None and not fits(wanted.length, denoisers, marks, limits):
+    special_tokens = replace(special_tokens_of(tokenizer, {}, 0), modes=dict.fromkeys(modes, 0))
+    lengths = {denoiser: wanted.length or longest([denoiser], special_tokens, limits) for denoiser in denoisers}
+    if wanted.length is not None and not fits(wanted.length, denoisers, special_tokens, limits):
         raise InputError(
             f"pretraining.length: pieces of {wanted.length:,} tokens may not fit {packing.inputs:,} input and {packing.targets:,} target tokens; "
-            f"the longest that always do have {longest(denoisers, marks, limits):,}"
+            f"the longest that always do have {longest(denoisers, special_tokens, limits):,}"
         )
     sentinels = needed_sentinels(lengths)
     added = missing_tokens(tokenizer, modes, sentinels)
     add_tokens(tokenizer, added)
-    setting = Setting(lengths, marks_of(tokenizer, modes, sentinels), limits, recipe.seed, wanted.pieces == "joined", wanted.salient or 0.0)
+    setting = Setting(lengths, special_tokens_of(tokenizer, modes, sentinels), limits, recipe.seed, wanted.pieces == "joined", wanted.salient or 0.0)
     return Prepared(texts, training, held_back, tokenize, setting, wanted.window, tuple(added))
 
 

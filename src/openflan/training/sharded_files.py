@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from openflan.run_folder import flush, replacing, unwritten
-from openflan.training.distributed import World
+from openflan.training.distributed import DistributedContext
 from openflan.training.shards import Whole, whole
 
 
@@ -112,10 +112,10 @@ def stored(paths: Iterable[Path]) -> dict[str, Whole]:
 
 
 @contextmanager
-def replacing_together(path: Path, world: World) -> Iterator[Path]:
+def replacing_together(path: Path, distributed: DistributedContext) -> Iterator[Path]:
     """As `run.replacing`, for a folder that all ranks write into: it appears when the block has ended on all of them.
 
-    The block must raise on all ranks or on none, which `World.together` and `World.told` see to.
+    The block must raise on all ranks or on none, which `DistributedContext.on_all_ranks` and `run_on_main` see to.
     """
     with ExitStack() as stack:
 
@@ -125,8 +125,8 @@ def replacing_together(path: Path, world: World) -> Iterator[Path]:
             return partial
 
         try:
-            yield world.told(begun)
-            world.told(stack.close)
+            yield distributed.run_on_main(begun)
+            distributed.run_on_main(stack.close)
         except OSError as error:
             raise unwritten(path, error) from error
 

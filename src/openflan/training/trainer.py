@@ -28,7 +28,7 @@ from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
 from openflan.randomness import combine
 from openflan.recipe.schema import Training
-from openflan.training.distributed import ALONE, World, gathered, shard, sharded_modules
+from openflan.training.distributed import SINGLE_PROCESS, DistributedContext, gathered, shard, sharded_modules
 from openflan.training.load_sharded import give_weights, take_weights
 from openflan.training.optimizers import clip_gradients, make_optimizer, set_learning_rate
 from openflan.training.schedule import learning_rate_at
@@ -79,7 +79,7 @@ class Root(nn.Module):
             return token_losses(self.inner, batch, **self._settings)[0]
 
 
-class Engine:
+class Trainer:
     """A model, its optimiser and the world they train in."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Engine:
         seed: int,
         pad_id: int,
         packing: Packing = "flat",
-        world: World = ALONE,
+        distributed: DistributedContext = SINGLE_PROCESS,
         *,
         prefix: bool = False,
         attending: Attending | None = None,
@@ -98,7 +98,7 @@ class Engine:
 
         `prefix`: its inputs see one another. `attending` says how attention goes over flat batches, where it is not to be as suits the device.
         """
-        self.world = world
+        self.distributed = distributed
         self.training = training
         self.packing = packing
         self._attending = attending
@@ -115,27 +115,27 @@ class Engine:
         self.root = Root(model, packing, training, prefix=prefix)
         if training.activation_checkpointing == "full":
             _recompute(self.root, model)
-        if world.size > 1:
+        if distributed.size > 1:
             _own_once(self.root, model)
             weights = take_weights(model)
-            shard(self.root, _layers(self.root, model), world, bf16=training.precision == "bf16")
-            give_weights(self.root, model, weights, world)
+            shard(self.root, _layers(self.root, model), distributed, bf16=training.precision == "bf16")
+            give_weights(self.root, model, weights, distributed)
         else:
-            self.root.to(world.device)
+            self.root.to(distributed.device)
         if training.compile == "fullgraph":
             self.root.inner.compile(fullgraph=True, dynamic=True)
         self.optimizer = make_optimizer(model.named_parameters(), training)
 
     def prepare(self, rows: Sequence[Sequence[Encoded]]) -> Prepared:
         """This rank's micro-batches of a global batch. Every rank has as many; one without rows of its own computes the first row once more, for nothing."""
-        first, end = self.world.share(len(rows))
-        size = self.training.micro_batch_size or self.world.most(len(rows))
+        first, end = self.distributed.share(len(rows))
+        size = self.training.micro_batch_size or self.distributed.most(len(rows))
         batches = []
-        for number in range(-(-self.world.most(len(rows)) // size)):
+        for number in range(-(-self.distributed.most(len(rows)) // size)):
             at = first + number * size
             mine = rows[at : min(at + size, end)]
             batch = prepare_batch(self._model, mine or rows[:1], self._pad, self.packing, everything=self._everything)
-            batches.append((stage(batch, self.world.device, self._attending), at, bool(mine)))
+            batches.append((stage(batch, self.distributed.device, self._attending), at, bool(mine)))
         examples = [example for row in rows for example in row]
         targets = sum(len(example.target_ids) for example in examples)
         tokens = targets + sum(len(example.input_ids) for example in examples)
@@ -157,11 +157,11 @@ class Engine:
                 with self._arithmetic():
                     loss = self.root(batch).sum()
                 # FSDP divides by the number of ranks what it has summed.
-                share = loss * (self.world.size * counts / prepared.target_tokens)
+                share = loss * (self.distributed.size * counts / prepared.target_tokens)
                 terms = None
                 if router is not None and isinstance(batch.batch, Seq2SeqBatch):
                     terms = router.losses(batch.batch).sum()
-                    share = share + terms * (self.world.size * counts / rows)
+                    share = share + terms * (self.distributed.size * counts / rows)
                 share.backward()
                 losses.append((loss.detach(), None if terms is None else terms.detach(), counts))
             # Read once all micro-batches are under way: a GPU would stand still for each.
@@ -169,7 +169,7 @@ class Engine:
             added = sum(terms.item() * counts for _, terms, counts in losses if terms is not None)
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(error) from None
-        summed, wishes, added = self.world.sums([total, float(wish), added])
+        summed, wishes, added = self.distributed.all_reduce_sum([total, float(wish), added])
         outcome = summed / prepared.target_tokens
         norm = None
         if math.isfinite(outcome) and self.training.clip_norm is not None:
@@ -195,10 +195,10 @@ class Engine:
             # No backward follows, after which FSDP would do so.
             module.reshard()
         self.root.train(was)
-        return self.world.sums([total])[0] / max(1, targets)
+        return self.distributed.all_reduce_sum([total])[0] / max(1, targets)
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def borrowed(self) -> Iterator[None]:
         """The model as plain transformers uses it, for generation between two steps: its own attention function, no dropout, whole on every rank."""
         was = self.root.training
         # Both, as our T5 root has only the parts of the model that it calls: transformers' attention drops by a flag of its own.
@@ -218,13 +218,13 @@ class Engine:
     def _arithmetic(self) -> AbstractContextManager[Any]:
         if self.training.precision != "bf16":
             return nullcontext()
-        return torch.autocast(self.world.device.type, dtype=torch.bfloat16)
+        return torch.autocast(self.distributed.device.type, dtype=torch.bfloat16)
 
     def _out_of_memory(self, error: Exception) -> OpenflanError:
-        size = self.training.micro_batch_size or self.world.most(self.training.batch_size)
+        size = self.training.micro_batch_size or self.distributed.most(self.training.batch_size)
         lower = f"training.micro_batch_size={max(1, size // 2)}" if size > 1 else "packing.inputs, or take more devices"
         return OpenflanError(
-            f"out of memory on {self.world.device}: {str(error).splitlines()[0]} Lower {lower}, or set training.activation_checkpointing=full; "
+            f"out of memory on {self.distributed.device}: {str(error).splitlines()[0]} Lower {lower}, or set training.activation_checkpointing=full; "
             "`openflan mixture` estimates what a recipe needs"
         )
 
