@@ -1,9 +1,11 @@
-"""One optimiser step at the shapes of T5-v1.1-small (77 M parameters, 190 tensors): ours, torch's Adafactor both ways, AdamW.
+"""One optimiser step at the shapes of T5-v1.1-small (77 M parameters, 190 tensors): ours, torch's Adafactor
+both ways, AdamW.
 
     python benchmarks/adafactor.py
 
-CPU seconds of one thread; the arms take turns (A B C ... A B C ...), the median of the rounds counts. Gradients are normal numbers of size 1e-3. The
-control is ours on half of the tensors: if it did not take about half of the time, the clock would not measure the step.
+CPU seconds of one thread; the arms take turns (A B C ... A B C ...), the median of the rounds counts.
+Gradients are normal numbers of size 1e-3. The control is ours on half of the tensors: if it did not take
+about half of the time, the clock would not measure the step.
 """
 
 from __future__ import annotations
@@ -40,8 +42,12 @@ def parameters(sizes: list[tuple[int, ...]]) -> list[torch.nn.Parameter]:
 def arms(sizes: list[tuple[int, ...]]) -> dict[str, Callable[[list[torch.nn.Parameter]], Optimizer]]:
     return {
         OURS: lambda tensors: Adafactor(tensors, lr=1e-3),
-        "torch Adafactor, foreach=False": lambda tensors: torch.optim.Adafactor(tensors, lr=1e-3, foreach=False),
-        "torch Adafactor, foreach=True": lambda tensors: torch.optim.Adafactor(tensors, lr=1e-3, foreach=True),
+        "torch Adafactor, foreach=False": lambda tensors: torch.optim.Adafactor(
+            tensors, lr=1e-3, foreach=False
+        ),
+        "torch Adafactor, foreach=True": lambda tensors: torch.optim.Adafactor(
+            tensors, lr=1e-3, foreach=True
+        ),
         "torch AdamW, fused": lambda tensors: torch.optim.AdamW(tensors, lr=1e-3, fused=True),
         "torch AdamW, foreach": lambda tensors: torch.optim.AdamW(tensors, lr=1e-3, foreach=True),
     }
@@ -54,12 +60,19 @@ def seconds(optimizer: Optimizer) -> float:
 
 
 def megabytes(optimizer: Optimizer) -> float:
-    tensors = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+    tensors = [
+        value
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    ]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=9)
     rounds: int = parser.parse_args().rounds
     torch.set_num_threads(1)
@@ -75,11 +88,20 @@ def main() -> None:
             times[name].append(seconds(optimizer))
     median = {name: statistics.median(values) for name, values in times.items()}
     best = min(median[name] for name in median if name.startswith("torch Adafactor"))
-    print(f"{sum(tensor.numel() for tensor in tensors) / 1e6:.2f} M parameters in {len(tensors)} tensors, torch {torch.__version__}, {rounds} rounds")
+    print(
+        f"{sum(tensor.numel() for tensor in tensors) / 1e6:.2f} M parameters in {len(tensors)} tensors, "
+        f"torch {torch.__version__}, {rounds} rounds"
+    )
     for name, values in times.items():
-        print(f"{name:36s} {median[name]:.4f} s ({min(values):.4f}-{max(values):.4f})   state {megabytes(optimizers[name]):7.2f} MB")
+        print(
+            f"{name:36s} {median[name]:.4f} s ({min(values):.4f}-{max(values):.4f})   state "
+            f"{megabytes(optimizers[name]):7.2f} MB"
+        )
     print(f"ours / torch's Adafactor in its best mode: {median[OURS] / best:.2f}")
-    print(f"control / ours: {median['control: ours, half of the tensors'] / median[OURS]:.2f} (its share of the parameters: {share:.2f})")
+    print(
+        f"control / ours: {median['control: ours, half of the tensors'] / median[OURS]:.2f} (its share "
+        f"of the parameters: {share:.2f})"
+    )
 
 
 if __name__ == "__main__":

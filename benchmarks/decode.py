@@ -1,17 +1,22 @@
-"""Generation and likelihoods against transformers: the same random weights, the same prompts, the same number of generated tokens in every arm.
+"""Generation and likelihoods against transformers: the same random weights, the same prompts, the same number
+of generated tokens in every arm.
 
     python benchmarks/decode.py --quick
     python benchmarks/decode.py --data DATA/cot --tokenizer TOKENIZER
 
 CPU seconds of one thread; arms take turns (A B C A B C ...), the median of the rounds counts. Parts:
-- greedy: T5-v1.1-small shapes (untied), prompts of 800 tokens on average, answers as long as rationales are. Random weights never end, so every row
-  is ended alike in all arms after its own number of tokens. transformers decodes static batches, sorted by prompt length or as they come.
-- samples: 40 of each prompt at temperature 0.7 from the top 40, against `num_return_sequences` and against repeated prompts.
+- greedy: T5-v1.1-small shapes (untied), prompts of 800 tokens on average, answers as long as rationales are.
+  Random weights never end, so every row
+  is ended alike in all arms after its own number of tokens. transformers decodes static batches, sorted by
+  prompt length or as they come.
+- samples: 40 of each prompt at temperature 0.7 from the top 40, against `num_return_sequences` and against
+  repeated prompts.
 - prefix: a small Llama, 1,500 tokens of exemplars before every question, against whole prompts.
 - likelihood: four options of a T5 question, against every option with its prompt as a pair of its own.
-Lengths of answers: from rationales (--data, a folder of TSV files whose last column is one; --tokenizer), else lognormal with median 27 and sigma 0.72
-(the first 33,000 rationales of the public files have median 27, mean 36, 99th percentile 134 under a tokenizer of their own).
-Correctness is shown by log-probabilities against teacher forcing: greedy tokens of random weights prove nothing.
+Lengths of answers: from rationales (--data, a folder of TSV files whose last column is one; --tokenizer),
+else lognormal with median 27 and sigma 0.72 (the first 33,000 rationales of the public files have median 27,
+mean 36, 99th percentile 134 under a tokenizer of their own). Correctness is shown by log-probabilities
+against teacher forcing: greedy tokens of random weights prove nothing.
 """
 
 from __future__ import annotations
@@ -46,9 +51,26 @@ Arms = dict[str, Callable[[], object]]
 
 
 def t5_small() -> Any:
-    """76.96 M parameters; the head is untied by hand, as transformers ties it whatever the configuration says."""
-    sizes = {"vocab_size": 32_128, "d_model": 512, "d_kv": 64, "d_ff": 1_024, "num_layers": 8, "num_decoder_layers": 8, "num_heads": 6}
-    model = T5ForConditionalGeneration(T5Config(**sizes, feed_forward_proj="gated-gelu", decoder_start_token_id=PAD, pad_token_id=PAD, eos_token_id=EOS))
+    """76.96 M parameters; the head is untied by hand, as transformers ties it whatever the configuration
+    says."""
+    sizes = {
+        "vocab_size": 32_128,
+        "d_model": 512,
+        "d_kv": 64,
+        "d_ff": 1_024,
+        "num_layers": 8,
+        "num_decoder_layers": 8,
+        "num_heads": 6,
+    }
+    model = T5ForConditionalGeneration(
+        T5Config(
+            **sizes,
+            feed_forward_proj="gated-gelu",
+            decoder_start_token_id=PAD,
+            pad_token_id=PAD,
+            eos_token_id=EOS,
+        )
+    )
     model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight) * 512**-0.5)
     model.config.tie_word_embeddings = False
     model.config.scale_decoder_outputs = False
@@ -59,8 +81,18 @@ def t5_small() -> Any:
 
 
 def llama_small() -> Any:
-    sizes = {"vocab_size": 32_000, "hidden_size": 512, "intermediate_size": 1_376, "num_hidden_layers": 8, "num_attention_heads": 8}
-    return LlamaForCausalLM(LlamaConfig(**sizes, num_key_value_heads=8, max_position_embeddings=4_096, eos_token_id=EOS, pad_token_id=PAD)).eval()
+    sizes = {
+        "vocab_size": 32_000,
+        "hidden_size": 512,
+        "intermediate_size": 1_376,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 8,
+    }
+    return LlamaForCausalLM(
+        LlamaConfig(
+            **sizes, num_key_value_heads=8, max_position_embeddings=4_096, eos_token_id=EOS, pad_token_id=PAD
+        )
+    ).eval()
 
 
 def prompt_lengths(count: int, draws: np.random.Generator) -> list[int]:
@@ -82,7 +114,12 @@ def rationale_lengths(data: Path | None, tokenizer: Path | None) -> list[int]:
 
     csv.field_size_limit(1 << 30)
     made = AutoTokenizer.from_pretrained(str(tokenizer))
-    texts = [row[-1] for path in sorted(data.glob("*.tsv")) for row in csv.reader(path.open(encoding="utf-8", newline=""), delimiter="\t") if len(row) > 2]
+    texts = [
+        row[-1]
+        for path in sorted(data.glob("*.tsv"))
+        for row in csv.reader(path.open(encoding="utf-8", newline=""), delimiter="\t")
+        if len(row) > 2
+    ]
     return [min(len(ids), 257) for ids in made(texts[:20_000], verbose=False)["input_ids"]]
 
 
@@ -111,19 +148,37 @@ def padded(prompts: Sequence[Sequence[int]], *, left: bool) -> tuple[torch.Tenso
     return ids, mask
 
 
-def theirs(model: Any, prompts: Sequence[Sequence[int]], lengths: Sequence[int], batch: int, *, samples: int = 1, drawn: bool = False) -> int:
+def theirs(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    lengths: Sequence[int],
+    batch: int,
+    *,
+    samples: int = 1,
+    drawn: bool = False,
+) -> int:
     """transformers' generate over static batches; `lengths` has one a row."""
     causal = not model.config.is_encoder_decoder
-    how: dict[str, Any] = {"do_sample": True, "temperature": HEAT, "top_k": TOP_K, "top_p": 1.0} if drawn else {"do_sample": False}
+    how: dict[str, Any] = (
+        {"do_sample": True, "temperature": HEAT, "top_k": TOP_K, "top_p": 1.0}
+        if drawn
+        else {"do_sample": False}
+    )
     # No token ends a row but the criterion does, as in our arm.
-    model.generation_config = GenerationConfig(pad_token_id=PAD, eos_token_id=None, decoder_start_token_id=PAD, num_return_sequences=samples, **how)
+    model.generation_config = GenerationConfig(
+        pad_token_id=PAD, eos_token_id=None, decoder_start_token_id=PAD, num_return_sequences=samples, **how
+    )
     made = 0
     for first in range(0, len(prompts), batch):
         ids, mask = padded(prompts[first : first + batch], left=causal)
         ends = list(lengths[first * samples : (first + batch) * samples])
         with torch.inference_mode():
             stop = Ends(ends, ids.shape[1] if causal else 1)
-            made += len(model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=max(ends), stopping_criteria=[stop]))
+            made += len(
+                model.generate(
+                    input_ids=ids, attention_mask=mask, max_new_tokens=max(ends), stopping_criteria=[stop]
+                )
+            )
     return made
 
 
@@ -132,13 +187,24 @@ class NoText:
         return ""
 
 
-def ours(model: Any, requests: Sequence[tuple[int, tuple[int, ...], Request]], *, causal: bool = False, shared: bool = True) -> int:
+def ours(
+    model: Any,
+    requests: Sequence[tuple[int, tuple[int, ...], Request]],
+    *,
+    causal: bool = False,
+    shared: bool = True,
+) -> int:
     prompts = prompts_of(requests)
     ending = Ending(NoText(), frozenset())
     if not causal:
         return sum(1 for _ in decode(T5Decoder(model), prompts, ending, BUDGET))
     with decoding_attention(model):
-        return sum(1 for _ in decode(CausalDecoder(model), share_prefixes(prompts) if shared else prompts, ending, BUDGET))
+        return sum(
+            1
+            for _ in decode(
+                CausalDecoder(model), share_prefixes(prompts) if shared else prompts, ending, BUDGET
+            )
+        )
 
 
 def measure(title: str, arms: Arms, rounds: int, base: str) -> None:
@@ -169,7 +235,10 @@ def greedy(size: int, rounds: int, batch: int, known: Sequence[int]) -> None:
         f"generate, sorted, batches of {batch}": lambda: theirs(model, *by_length, batch),
         f"generate, as they come, batches of {batch}": lambda: theirs(model, prompts, lengths, batch),
     }
-    title = f"greedy: {size} prompts of {np.mean([len(one) for one in prompts]):.0f} tokens, answers of {np.mean(lengths):.0f} (longest {max(lengths)})"
+    title = (
+        f"greedy: {size} prompts of {np.mean([len(one) for one in prompts]):.0f} tokens, answers of "
+        f"{np.mean(lengths):.0f} (longest {max(lengths)})"
+    )
     measure(title, arms, rounds, "openflan")
 
 
@@ -178,17 +247,31 @@ def sampled(size: int, samples: int, rounds: int, known: Sequence[int], *, equal
     model, draws = t5_small(), np.random.default_rng(2)
     prompts = [some_ids(length, draws) for length in prompt_lengths(size, draws)]
     lengths = [equal] * (size * samples) if equal else answer_lengths(size * samples, draws, known)
-    # The rows of a prompt end at different tokens: requests of one sample that differ in seed, as samples of one request cannot.
+    # The rows of a prompt end at different tokens: requests of one sample that differ in seed, as samples of
+    # one request cannot.
     requests = [
-        (place, prompts[place // samples], Request(str(place // samples), lengths[place], (), 1, HEAT, TOP_K, place)) for place in range(size * samples)
+        (
+            place,
+            prompts[place // samples],
+            Request(str(place // samples), lengths[place], (), 1, HEAT, TOP_K, place),
+        )
+        for place in range(size * samples)
     ]
     repeated = [prompts[place // samples] for place in range(size * samples)]
     arms: Arms = {
         "openflan": lambda: ours(model, requests),
-        "generate, num_return_sequences": lambda: theirs(model, prompts, lengths, 1, samples=samples, drawn=True),
+        "generate, num_return_sequences": lambda: theirs(
+            model, prompts, lengths, 1, samples=samples, drawn=True
+        ),
         "generate, repeated prompts, batches of 8": lambda: theirs(model, repeated, lengths, 8, drawn=True),
     }
-    measure(f"samples: {size} prompts x {samples} samples of {np.mean(lengths):.0f} tokens (longest {max(lengths)})", arms, rounds, "openflan")
+    measure(
+        f"samples: {size} prompts x {samples} samples of {np.mean(lengths):.0f} tokens (longest "
+        f"{max(lengths)})",
+        arms,
+        rounds,
+        "openflan",
+    )
 
 
 def prefixed(questions: int, rounds: int) -> None:
@@ -202,21 +285,32 @@ def prefixed(questions: int, rounds: int) -> None:
         "openflan, prefix not shared": lambda: ours(model, requests, causal=True, shared=False),
         "generate, batches of 8": lambda: theirs(model, prompts, [32] * questions, 8),
     }
-    measure(f"prefix: 1,500 tokens before {questions} questions of 100, 32 tokens each", arms, rounds, "openflan")
+    measure(
+        f"prefix: 1,500 tokens before {questions} questions of 100, 32 tokens each", arms, rounds, "openflan"
+    )
 
 
 def likelihood(size: int, rounds: int) -> None:
     model, draws = t5_small(), np.random.default_rng(4)
     prompts = [some_ids(length, draws) for length in prompt_lengths(size, draws)]
     options = [[(*some_ids(3, draws)[:-1], letter) for letter in range(70, 74)] for _ in prompts]
-    pairs = sorted(((ids, option) for ids, of in zip(prompts, options, strict=True) for option in of), key=lambda pair: -len(pair[0]))
+    pairs = sorted(
+        ((ids, option) for ids, of in zip(prompts, options, strict=True) for option in of),
+        key=lambda pair: -len(pair[0]),
+    )
 
     def mine() -> list[list[float]]:
         order = sorted(range(size), key=lambda place: -len(prompts[place]))
         decoder, found = T5Decoder(model), {}
         for first in range(0, size, 4):
             chunk = order[first : first + 4]
-            found.update(zip(chunk, decoder.option_scores([(prompts[place], options[place]) for place in chunk]), strict=True))
+            found.update(
+                zip(
+                    chunk,
+                    decoder.option_scores([(prompts[place], options[place]) for place in chunk]),
+                    strict=True,
+                )
+            )
         return [found[place] for place in range(size)]
 
     def each() -> list[float]:
@@ -226,43 +320,79 @@ def likelihood(size: int, rounds: int) -> None:
             ids, mask = padded([one for one, _ in chunk], left=False)
             labels = torch.tensor([option for _, option in chunk])
             with torch.inference_mode():
-                logits = model(input_ids=ids, attention_mask=mask, labels=labels).logits.float().log_softmax(-1)
+                logits = (
+                    model(input_ids=ids, attention_mask=mask, labels=labels).logits.float().log_softmax(-1)
+                )
             found += logits.gather(2, labels[..., None]).sum((1, 2)).tolist()
         return found
 
     theirs_by = dict(zip(pairs, each(), strict=True))
     worst = max(
-        abs(value - theirs_by[ids, option]) for ids, of, one in zip(prompts, options, mine(), strict=True) for option, value in zip(of, one, strict=True)
+        abs(value - theirs_by[ids, option])
+        for ids, of, one in zip(prompts, options, mine(), strict=True)
+        for option, value in zip(of, one, strict=True)
     )
     print(f"\nlog-probabilities of options, largest difference {worst:.1e}")
     arms: Arms = {"openflan": mine, "every option with its prompt, batches of 8": each}
-    measure(f"likelihood: {size} prompts of {np.mean([len(one) for one in prompts]):.0f} tokens, 4 options of 3", arms, rounds, "openflan")
+    measure(
+        f"likelihood: {size} prompts of {np.mean([len(one) for one in prompts]):.0f} tokens, 4 options of 3",
+        arms,
+        rounds,
+        "openflan",
+    )
 
 
 @torch.inference_mode()
 def check_t5(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.random.Generator) -> None:
-    """Rows that start one step after the other, fed random tokens: their log-probabilities against a whole forward."""
+    """Rows that start one step after the other, fed random tokens: their log-probabilities against a whole
+    forward."""
     told = [draws.integers(3, 32_000, 12).tolist() for _ in prompts]
     seen = list(stepped(T5Decoder(model), [Prompt(ids, []) for ids in prompts], told))
     worst = 0.0
     for place, ids in enumerate(prompts):
-        whole = model(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[PAD, *told[place]]])).logits[0].log_softmax(-1)
-        worst = max(worst, max(float((row - whole[at]).abs().max()) for row_place, at, row in seen if row_place == place))
-    print(f"\nT5 log-probabilities against teacher forcing, {len(seen)} positions, largest difference {worst:.1e}")
+        whole = (
+            model(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[PAD, *told[place]]]))
+            .logits[0]
+            .log_softmax(-1)
+        )
+        worst = max(
+            worst,
+            max(float((row - whole[at]).abs().max()) for row_place, at, row in seen if row_place == place),
+        )
+    print(
+        f"\nT5 log-probabilities against teacher forcing, {len(seen)} positions, largest difference "
+        f"{worst:.1e}"
+    )
 
 
 @torch.inference_mode()
 def check_causal(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.random.Generator) -> None:
     told = [draws.integers(3, 32_000, 6).tolist() for _ in prompts]
-    whole = [model(input_ids=torch.tensor([[*ids, *told[place]]])).logits[0, len(ids) - 1 :].log_softmax(-1) for place, ids in enumerate(prompts)]
+    whole = [
+        model(input_ids=torch.tensor([[*ids, *told[place]]])).logits[0, len(ids) - 1 :].log_softmax(-1)
+        for place, ids in enumerate(prompts)
+    ]
     with decoding_attention(model):
-        seen = list(stepped(CausalDecoder(model), share_prefixes([Prompt(ids, []) for ids in prompts]), told, [tuple(one) for one in prompts]))
+        seen = list(
+            stepped(
+                CausalDecoder(model),
+                share_prefixes([Prompt(ids, []) for ids in prompts]),
+                told,
+                [tuple(one) for one in prompts],
+            )
+        )
     worst = max(float((row - whole[place][at]).abs().max()) for place, at, row in seen)
-    print(f"\nLlama log-probabilities after a shared prefix against a whole forward, {len(seen)} positions, largest difference {worst:.1e}")
+    print(
+        f"\nLlama log-probabilities after a shared prefix against a whole forward, {len(seen)} "
+        f"positions, largest difference {worst:.1e}"
+    )
 
 
 def stepped(
-    decoder: Any, prompts: Sequence[Prompt], told: Sequence[Sequence[int]], names: Sequence[tuple[int, ...]] | None = None
+    decoder: Any,
+    prompts: Sequence[Prompt],
+    told: Sequence[Sequence[int]],
+    names: Sequence[tuple[int, ...]] | None = None,
 ) -> Iterator[tuple[int, int, torch.Tensor]]:
     """Place, position and log-probabilities; every row starts one step after the one before."""
     places = [place if names is None else names.index(prompt.ids) for place, prompt in enumerate(prompts)]
@@ -280,9 +410,15 @@ def stepped(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes and one round: about three minutes")
-    parser.add_argument("--parts", default="greedy,samples,prefix,likelihood", help="`equal`: samples that all have 32 tokens")
+    parser.add_argument(
+        "--parts",
+        default="greedy,samples,prefix,likelihood",
+        help=("`equal`: samples that all have 32 tokens"),
+    )
     parser.add_argument("--rounds", type=int, help="3, with --quick 1")
     parser.add_argument("--batch", type=int, default=16, help="of transformers' static greedy batches")
     parser.add_argument("--data", type=Path)
@@ -293,7 +429,10 @@ def main() -> None:
     known = rationale_lengths(told.data, told.tokenizer)
     print(f"torch {torch.__version__}, 1 thread of {os.cpu_count()}, quick: {told.quick}")
     if known:
-        print(f"lengths of {len(known):,} rationales: mean {np.mean(known):.0f}, median {np.median(known):.0f}, 99 % {np.percentile(known, 99):.0f}")
+        print(
+            f"lengths of {len(known):,} rationales: mean {np.mean(known):.0f}, median "
+            f"{np.median(known):.0f}, 99 % {np.percentile(known, 99):.0f}"
+        )
     parts, rounds = told.parts.split(","), told.rounds or (1 if told.quick else 3)
     if "greedy" in parts:
         greedy(16 if told.quick else 64, rounds, 8 if told.quick else told.batch, known)

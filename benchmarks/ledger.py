@@ -2,8 +2,8 @@
 
     python benchmarks/ledger.py --tokenizer FOLDER --rows 10000000
 
-Writes one Arrow file of short rows into a temporary folder (663 MB for ten million) and takes it away afterwards. Linux only, as private memory is read
-from /proc.
+Writes one Arrow file of short rows into a temporary folder (663 MB for ten million) and takes it away
+afterwards. Linux only, as private memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 WORDS = """
-the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which you were her all she there would their
-we him been has when who will more no if out so said what up its about into than them can only other new some could time these two may then do first any
-my now such like our over man me even most made after also did many before must through
+the of and to in a is that for it as was with be by on not he his but at are this have from or had an they
+which you were her all she there would their we him been has when who will more no if out so said what up
+its about into than them can only other new some could time these two may then do first any my now such like
+our over man me even most made after also did many before must through
 """
 BATCH = 100_000
 
@@ -41,8 +42,14 @@ def write_rows(path: Path, count: int) -> None:
     random, schema = np.random.default_rng(0), pa.schema([("inputs", pa.string()), ("targets", pa.string())])
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for first in range(0, count, BATCH):
-            ten, two = (words[random.integers(0, len(words), (min(BATCH, count - first), many))].tolist() for many in (10, 2))
-            inputs, targets = [f"{first + number} {' '.join(row)}" for number, row in enumerate(ten)], [" ".join(row) for row in two]
+            ten, two = (
+                words[random.integers(0, len(words), (min(BATCH, count - first), many))].tolist()
+                for many in (10, 2)
+            )
+            inputs, targets = (
+                [f"{first + number} {' '.join(row)}" for number, row in enumerate(ten)],
+                [" ".join(row) for row in two],
+            )
             writer.write_batch(pa.record_batch([pa.array(inputs), pa.array(targets)], schema=schema))
 
 
@@ -59,7 +66,9 @@ def measure(data: Path, tokenizer: str) -> None:
     from openflan.training.prepare import prepare
 
     stages.end("imports")
-    given = load_recipe("tiny-t5-cot", [f"model.tokenizer={tokenizer}", "packing.inputs=1024", "packing.targets=256"]).model_dump()
+    given = load_recipe(
+        "tiny-t5-cot", [f"model.tokenizer={tokenizer}", "packing.inputs=1024", "packing.targets=256"]
+    ).model_dump()
     recipe = Recipe.model_validate(given | {"mixture": {"submixtures": {"own": {"data": str(data)}}}})
     tasks = open_tasks(recipe.mixture)
     stages.end("open the task, every row checked")
@@ -84,7 +93,10 @@ class Stages:
     def end(self, stage: str) -> None:
         wall, cpu = time.monotonic() - self._wall, time.process_time() - self._cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{stage}: {cpu:.1f} CPU s, {wall:.1f} s, {_private():,.0f} MB private, peak {peak:,.0f} MB", flush=True)
+        print(
+            f"{stage}: {cpu:.1f} CPU s, {wall:.1f} s, {_private():,.0f} MB private, peak {peak:,.0f} MB",
+            flush=True,
+        )
         self._wall, self._cpu = time.monotonic(), time.process_time()
 
 

@@ -1,9 +1,10 @@
 """How fast documents become packed rows under each objective, and how full the rows are, on one core.
 
-    python benchmarks/objectives.py --data FOLDER --tokenizer FOLDER     # .txt (a paragraph is a document), .jsonl, .parquet or .arrow
+    python benchmarks/objectives.py --data FOLDER --tokenizer FOLDER     # .txt (a paragraph is a document),
+    .jsonl, .parquet or .arrow
 
-Everything between the file and the batch: reading, tokenising, cutting, corrupting and packing. Seconds of one process, the best of three runs over
-the same windows.
+Everything between the file and the batch: reading, tokenising, cutting, corrupting and packing. Seconds of
+one process, the best of three runs over the same windows.
 """
 
 from __future__ import annotations
@@ -42,16 +43,24 @@ def measured(data: Path, tokenizer: str, objective: str, *, joint: bool) -> str:
     filled = sum(len(one.input_ids) + len(one.target_ids) for window in windows for one in window.encoded)
     fill = filled / (rows * (prepared.setting.limits.inputs + prepared.setting.limits.targets))
     kind = "causal" if joint else "seq2seq"
-    return f"{kind:8} {objective:16} {tokens:10,} {pieces:8,} {rows:6,} {max(prepared.setting.lengths.values()):7,} {fill:7.1%} {tokens / min(seconds):12,.0f}"
+    return (
+        f"{kind:8} {objective:16} {tokens:10,} {pieces:8,} {rows:6,} "
+        f"{max(prepared.setting.lengths.values()):7,} {fill:7.1%} {tokens / min(seconds):12,.0f}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--tokenizer", required=True)
     chosen = parser.parse_args()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    print(f"{'model':8} {'objective':16} {'tokens':>10} {'pieces':>8} {'rows':>6} {'longest':>7} {'fill':>7} {'tokens/s':>12}")
+    print(
+        f"{'model':8} {'objective':16} {'tokens':>10} {'pieces':>8} {'rows':>6} {'longest':>7} "
+        f"{'fill':>7} {'tokens/s':>12}"
+    )
     for joint in (False, True):
         for objective in OBJECTIVES:
             print(measured(chosen.data, chosen.tokenizer, objective, joint=joint))

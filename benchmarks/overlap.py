@@ -1,9 +1,11 @@
-"""Examples a second and memory of the overlap report: the public chain-of-thought files, made-up rows, and rows that are all hits.
+"""Examples a second and memory of the overlap report: the public chain-of-thought files, made-up rows, and
+rows that are all hits.
 
     python benchmarks/overlap.py --benchmarks FOLDER [--cot FOLDER] [--rows N]
     python benchmarks/overlap.py --benchmarks FOLDER --ways
 
-`--ways` compares prefix sums over code points with Python's own words and hashes of tuples, on the questions of GSM8K.
+`--ways` compares prefix sums over code points with Python's own words and hashes of tuples, on the questions
+of GSM8K.
 """
 
 from __future__ import annotations
@@ -55,12 +57,19 @@ def main() -> None:
         return
     began = time.process_time()
     index = build_index(items)
-    print(f"index: {index.ngrams:,} n-grams, {index.nbytes / 1e6:.0f} MB, {time.process_time() - began:.1f} CPU s, {_memory()}")
+    print(
+        f"index: {index.ngrams:,} n-grams, {index.nbytes / 1e6:.0f} MB, "
+        f"{time.process_time() - began:.1f} CPU s, {_memory()}"
+    )
     # Words of the English benchmarks at their own frequencies, in random order.
-    words = np.array(" ".join(item.text for item in items if item.benchmark in ("mmlu", "gsm8k"))[:2_000_000].split(), dtype=object)
+    words = np.array(
+        " ".join(item.text for item in items if item.benchmark in ("mmlu", "gsm8k"))[:2_000_000].split(),
+        dtype=object,
+    )
     draw = np.random.default_rng(0)
     made_up: list[Row] = [
-        {"inputs": " ".join(draw.choice(words, int(length))), "targets": " ".join(draw.choice(words, 5))} for length in draw.exponential(WORDS, KEPT) + 1
+        {"inputs": " ".join(draw.choice(words, int(length))), "targets": " ".join(draw.choice(words, 5))}
+        for length in draw.exponential(WORDS, KEPT) + 1
     ]
     tasks = [task.open() for task in reach(options.cot)] if options.cot else []
     questions: list[Row] = [{"question": item.text} for item in items if item.part == "question"]
@@ -75,7 +84,11 @@ def main() -> None:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             rows = sum(one.rows for one in done)
             hits = sum(one.hit_rows for one in done)
-            print(f"{name}: {rows:,} rows, {hits:,} with hits, {rows / cpu:,.0f} rows per CPU second ({wall:,.1f} s), {_memory()}", flush=True)
+            print(
+                f"{name}: {rows:,} rows, {hits:,} with hits, {rows / cpu:,.0f} rows per CPU second "
+                f"({wall:,.1f} s), {_memory()}",
+                flush=True,
+            )
 
 
 def _ways(texts: list[str]) -> None:
@@ -88,10 +101,16 @@ def _ways(texts: list[str]) -> None:
     words = [word for text in texts for word in text.translate(blanks).split()]
     sums = prefix_sums(split(texts).hashes)
     for name, way in (
-        ("units by prefix sums", lambda: [split(texts[first : first + 1_000]) for first in range(0, len(texts), 1_000)]),
+        (
+            "units by prefix sums",
+            lambda: [split(texts[first : first + 1_000]) for first in range(0, len(texts), 1_000)],
+        ),
         ("words by str.split and hash", hashed_words),
         ("13-grams by prefix sums", lambda: windows(sums, 13)),
-        ("13-grams by hash of tuples", lambda: list(map(hash, zip(*(words[first:] for first in range(13)), strict=False)))),
+        (
+            "13-grams by hash of tuples",
+            lambda: list(map(hash, zip(*(words[first:] for first in range(13)), strict=False))),
+        ),
     ):
         print(f"{name}: {min(_seconds(way) for _ in range(7)) / len(words) * 1e9:.0f} ns a word")
 

@@ -1,12 +1,15 @@
-"""How full packed rows are, and how fast they are planned on one core: examples become rows by their lengths, no row is assembled.
+"""How full packed rows are, and how fast they are planned on one core: examples become rows by their lengths,
+no row is assembled.
 
-    python benchmarks/packing.py --data FOLDER --tokenizer FOLDER     # *_train.tsv, half zero-shot, half with two to five exemplars
+    python benchmarks/packing.py --data FOLDER --tokenizer FOLDER     # *_train.tsv, half zero-shot, half with
+    two to five exemplars
     python benchmarks/packing.py                                      # log-normal lengths instead
 
-Rows are compared with the lower bound that no packing beats, by three rules on the same windows: this project's; one open row that is closed by the
-first example that does not fit, as seqio packs; and first fit into 64 open rows. The last two are plain Python, written for their rows alone, so
-their speed says nothing. CPU seconds, median of three runs, which alternate between the numbers of windows. More windows than there is text for are
-the same ones in other orders.
+Rows are compared with the lower bound that no packing beats, by three rules on the same windows: this
+project's; one open row that is closed by the first example that does not fit, as seqio packs; and first fit
+into 64 open rows. The last two are plain Python, written for their rows alone, so their speed says nothing.
+CPU seconds, median of three runs, which alternate between the numbers of windows. More windows than there is
+text for are the same ones in other orders.
 """
 
 from __future__ import annotations
@@ -34,13 +37,26 @@ CAPACITIES = ((1_024, 256), (2_048, 512))
 
 
 def real_lengths(data: Path, tokenizer: Path, capacity: tuple[int, int], windows: int) -> Lengths:
-    """Tokens of what training would see at this capacity: few-shot examples pruned to fit, longer inputs cut, longer targets left out."""
+    """Tokens of what training would see at this capacity: few-shot examples pruned to fit, longer inputs cut,
+    longer targets left out."""
     inputs, targets = capacity
-    places = (f"mixture.submixtures.cot.data={data}", f"model.tokenizer={tokenizer}", f"packing.inputs={inputs}", f"packing.targets={targets}")
+    places = (
+        f"mixture.submixtures.cot.data={data}",
+        f"model.tokenizer={tokenizer}",
+        f"packing.inputs={inputs}",
+        f"packing.targets={targets}",
+    )
     recipe = load_recipe("tiny-t5-cot", places)
     plan = Plan(*prepare(recipe, open_tasks(recipe.mixture), load_tokenizer(recipe.model), joint=False))
     return [
-        np.array([(len(example.input_ids), len(example.target_ids)) for example in plan.window(number).encoded if example.keeps], dtype=np.int64)
+        np.array(
+            [
+                (len(example.input_ids), len(example.target_ids))
+                for example in plan.window(number).encoded
+                if example.keeps
+            ],
+            dtype=np.int64,
+        )
         for number in range(windows)
     ]
 
@@ -48,7 +64,10 @@ def real_lengths(data: Path, tokenizer: Path, capacity: tuple[int, int], windows
 def made_up_lengths(capacity: tuple[int, int], windows: int) -> Lengths:
     """Log-normal lengths with medians of 150 and 30 tokens."""
     random = np.random.default_rng(0)
-    sides = [random.lognormal(np.log(median), spread, windows * WINDOW) for median, spread in ((150, 0.8), (30, 0.7))]
+    sides = [
+        random.lognormal(np.log(median), spread, windows * WINDOW)
+        for median, spread in ((150, 0.8), (30, 0.7))
+    ]
     return np.split(np.minimum(np.stack(sides, axis=1).astype(np.int64) + 1, capacity), windows)
 
 
@@ -63,7 +82,8 @@ def next_fit(lengths_N2: NDArray[np.int64], capacity: tuple[int, int]) -> int:
 
 
 def first_fit(lengths_N2: NDArray[np.int64], capacity: tuple[int, int], open_rows: int = 64) -> int:
-    """Rows where each example goes into the oldest open row that it fits; where a row must make way, the one that is fullest on its fuller side."""
+    """Rows where each example goes into the oldest open row that it fits; where a row must make way, the one
+    that is fullest on its fuller side."""
     rows = 0
     left: list[tuple[int, int]] = []
     for inputs, targets in lengths_N2.tolist():
@@ -73,7 +93,14 @@ def first_fit(lengths_N2: NDArray[np.int64], capacity: tuple[int, int], open_row
                 break
         else:
             if len(left) == open_rows:
-                left.remove(min(left, key=lambda room: min(room[0] / capacity[0], room[1] / capacity[1] if capacity[1] else 1.0)))
+                left.remove(
+                    min(
+                        left,
+                        key=lambda room: min(
+                            room[0] / capacity[0], room[1] / capacity[1] if capacity[1] else 1.0
+                        ),
+                    )
+                )
             rows += 1
             left.append((capacity[0] - inputs, capacity[1] - targets))
     return rows
@@ -82,7 +109,12 @@ def first_fit(lengths_N2: NDArray[np.int64], capacity: tuple[int, int], open_row
 def repeated(windows: Lengths, count: int) -> Lengths:
     """`count` windows: the given ones, then again in other orders."""
     random = np.random.default_rng(1)
-    return [windows[number % len(windows)] if number < len(windows) else random.permutation(windows[number % len(windows)], axis=0) for number in range(count)]
+    return [
+        windows[number % len(windows)]
+        if number < len(windows)
+        else random.permutation(windows[number % len(windows)], axis=0)
+        for number in range(count)
+    ]
 
 
 def examples_per_second(windows: Lengths, capacity: tuple[int, int]) -> float:
@@ -93,36 +125,68 @@ def examples_per_second(windows: Lengths, capacity: tuple[int, int]) -> float:
 
 def report(windows: Lengths, capacity: tuple[int, int]) -> None:
     lengths_N2 = np.concatenate(windows)
-    print(f"\n{capacity[0]:,} + {capacity[1]:,} tokens a row: {len(lengths_N2):,} examples in {len(windows)} windows")
+    print(
+        f"\n{capacity[0]:,} + {capacity[1]:,} tokens a row: {len(lengths_N2):,} examples in "
+        f"{len(windows)} windows"
+    )
     for side, tokens_N in zip(("inputs", "targets"), lengths_N2.T, strict=True):
         if tokens_N.any():
-            print(f"  {side}: mean {tokens_N.mean():.0f}, median {np.median(tokens_N):.0f}, p99 {np.percentile(tokens_N, 99):.0f}, max {tokens_N.max()}")
+            print(
+                f"  {side}: mean {tokens_N.mean():.0f}, median {np.median(tokens_N):.0f}, p99 "
+                f"{np.percentile(tokens_N, 99):.0f}, max {tokens_N.max()}"
+            )
     bound = sum(lower_bound(window, capacity) for window in windows)
     packed = sum(len(one.starts) - 1 for one in pack_windows(windows, capacity))
     greedy, first = (sum(rule(window, capacity) for window in windows) for rule in (next_fit, first_fit))
-    fills = ", ".join(f"{tokens / (packed * room):.3f}" for tokens, room in zip(lengths_N2.sum(axis=0), capacity, strict=True) if room)
-    print(f"  rows / lower bound: {packed / bound:.4f} (fill {fills}); one open row {greedy / bound:.4f}; first fit of 64 {first / bound:.4f}")
+    fills = ", ".join(
+        f"{tokens / (packed * room):.3f}"
+        for tokens, room in zip(lengths_N2.sum(axis=0), capacity, strict=True)
+        if room
+    )
+    print(
+        f"  rows / lower bound: {packed / bound:.4f} (fill {fills}); one open row {greedy / bound:.4f}; "
+        f"first fit of 64 {first / bound:.4f}"
+    )
     cases = {count: repeated(windows, count) for count in WINDOWS}
-    runs = [{count: examples_per_second(case, capacity) for count, case in cases.items()} for _ in range(RUNS)]
+    runs = [
+        {count: examples_per_second(case, capacity) for count, case in cases.items()} for _ in range(RUNS)
+    ]
     for count in WINDOWS:
         speeds = [run[count] for run in runs]
-        print(f"  {count:>3} windows: {statistics.median(speeds):,.0f} examples/s (runs: {', '.join(f'{speed:,.0f}' for speed in speeds)})")
+        print(
+            f"  {count:>3} windows: {statistics.median(speeds):,.0f} examples/s (runs: "
+            f"{', '.join(f'{speed:,.0f}' for speed in speeds)})"
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="folder with *_train.tsv")
     parser.add_argument("--tokenizer", type=Path, help="folder of a tokenizer, such as Flan-T5's")
-    parser.add_argument("--windows", type=int, default=16, help=f"windows of {WINDOW:,} examples that are made")
+    parser.add_argument(
+        "--windows", type=int, default=16, help=f"windows of {WINDOW:,} examples that are made"
+    )
     options = parser.parse_args()
     if bool(options.data) != bool(options.tokenizer):
         parser.error("--data needs --tokenizer, and the other way round")
     for capacity in CAPACITIES:
         real = options.data is not None
-        windows = real_lengths(options.data, options.tokenizer, capacity, options.windows) if real else made_up_lengths(capacity, options.windows)
+        windows = (
+            real_lengths(options.data, options.tokenizer, capacity, options.windows)
+            if real
+            else made_up_lengths(capacity, options.windows)
+        )
         report(windows, capacity)
         # A causal model's row holds both sides together.
-        report([np.stack([window.sum(axis=1), np.zeros(len(window), dtype=np.int64)], axis=1) for window in windows], (sum(capacity), 0))
+        report(
+            [
+                np.stack([window.sum(axis=1), np.zeros(len(window), dtype=np.int64)], axis=1)
+                for window in windows
+            ],
+            (sum(capacity), 0),
+        )
 
 
 if __name__ == "__main__":

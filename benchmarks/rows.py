@@ -1,13 +1,17 @@
-"""Reading packed rows of a build at random: rows per CPU second on one core, and the private memory that ten million examples cost.
+"""Reading packed rows of a build at random: rows per CPU second on one core, and the private memory that ten
+million examples cost.
 
-    python benchmarks/rows.py --data FOLDER --tokenizer FOLDER     # *_train.tsv, half zero-shot, half with two to five exemplars
+    python benchmarks/rows.py --data FOLDER --tokenizer FOLDER     # *_train.tsv, half zero-shot, half with
+    two to five exemplars
     python benchmarks/rows.py                                      # log-normal lengths instead
-    python benchmarks/rows.py --examples 10000000                  # memory: a build of made-up short examples, some 2 GB in --scratch for a while
+    python benchmarks/rows.py --examples 10000000                  # memory: a build of made-up short
+    examples, some 2 GB in --scratch for a while
 
-A row is read as training reads it, `Plan.rows(position, 1)` and then `seq2seq_batch`, at positions drawn evenly from the whole build, whose files were
-read once before (their hashes are checked then). CPU seconds, median of three runs. Memory is that of a process that reads 20,000 rows, less what it
-was after its imports, by /proc/self/smaps_rollup: its own (Private_Dirty), and beside it pages of the build's files (Private_Clean), which the system
-takes back whenever it needs them and which processes that read the same build share.
+A row is read as training reads it, `Plan.rows(position, 1)` and then `seq2seq_batch`, at positions drawn
+evenly from the whole build, whose files were read once before (their hashes are checked then). CPU seconds,
+median of three runs. Memory is that of a process that reads 20,000 rows, less what it was after its imports,
+by /proc/self/smaps_rollup: its own (Private_Dirty), and beside it pages of the build's files (Private_Clean),
+which the system takes back whenever it needs them and which processes that read the same build share.
 """
 
 from __future__ import annotations
@@ -40,7 +44,8 @@ ROWS = 10_000
 CAPACITY = (1_024, 256)
 PARTS = Parts({"made up": True}, {"capacity": CAPACITY})
 BLOCK = WINDOW * WINDOWS
-# Medians and spreads of log-normal lengths, inputs and targets: near those of chain-of-thought text, and short.
+# Medians and spreads of log-normal lengths, inputs and targets: near those of chain-of-thought text, and
+# short.
 LIKE_TEXT, SHORT = ((150, 0.8), (30, 0.7)), ((40, 0.8), (10, 0.7))
 
 
@@ -89,7 +94,12 @@ def real(folder: Path, data: Path, tokenizer: Path, windows: int) -> Plan:
     from openflan.recipe.load_recipe import load_recipe
     from openflan.training.prepare import parts_of, prepare
 
-    places = (f"mixture.submixtures.cot.data={data}", f"model.tokenizer={tokenizer}", f"packing.inputs={CAPACITY[0]}", f"packing.targets={CAPACITY[1]}")
+    places = (
+        f"mixture.submixtures.cot.data={data}",
+        f"model.tokenizer={tokenizer}",
+        f"packing.inputs={CAPACITY[0]}",
+        f"packing.targets={CAPACITY[1]}",
+    )
     recipe = load_recipe("tiny-t5-cot", places)
     tasks, loaded = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
     stream, encode = prepare(recipe, tasks, loaded, joint=False)
@@ -100,7 +110,9 @@ def real(folder: Path, data: Path, tokenizer: Path, windows: int) -> Plan:
 
 def read(plan: Plan, positions: NDArray[np.int64]) -> int:
     """Tokens of the rows at `positions`, each read by itself."""
-    return sum(seq2seq_batch(plan.rows(position, 1), pad_id=0, start_id=0).tokens for position in positions.tolist())
+    return sum(
+        seq2seq_batch(plan.rows(position, 1), pad_id=0, start_id=0).tokens for position in positions.tolist()
+    )
 
 
 def report_speed(plan: Plan) -> None:
@@ -108,7 +120,10 @@ def report_speed(plan: Plan) -> None:
     windows = [plan.window(number) for number in range(len(plan.index()))]
     lengths_N2 = np.concatenate([window.fit.lengths_N2[window.fit.kept] for window in windows])
     for side, tokens_N in zip(("inputs", "targets"), lengths_N2.T, strict=True):
-        print(f"  {side}: mean {tokens_N.mean():.0f}, median {np.median(tokens_N):.0f}, p99 {np.percentile(tokens_N, 99):.0f}, max {tokens_N.max()}")
+        print(
+            f"  {side}: mean {tokens_N.mean():.0f}, median {np.median(tokens_N):.0f}, p99 "
+            f"{np.percentile(tokens_N, 99):.0f}, max {tokens_N.max()}"
+        )
     positions = np.random.default_rng(0).integers(0, rows, ROWS)
     speeds = []
     for _ in range(RUNS):
@@ -116,12 +131,18 @@ def report_speed(plan: Plan) -> None:
         read(plan, positions)
         speeds.append(ROWS / (time.process_time() - began))
     print(f"  {rows:,} rows, {len(lengths_N2) / rows:.1f} examples a row")
-    print(f"  {statistics.median(speeds):,.0f} rows per CPU second (runs: {', '.join(f'{speed:,.0f}' for speed in speeds)})")
+    print(
+        f"  {statistics.median(speeds):,.0f} rows per CPU second (runs: "
+        f"{', '.join(f'{speed:,.0f}' for speed in speeds)})"
+    )
 
 
 def private_bytes() -> tuple[int, int]:
     """The process's own memory, and pages of files that it alone has mapped."""
-    lines = dict(line.split()[:2] for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:])
+    lines = dict(
+        line.split()[:2]
+        for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
+    )
     return int(lines["Private_Dirty:"]) * 1_024, int(lines["Private_Clean:"]) * 1_024
 
 
@@ -136,7 +157,10 @@ def report_memory(folder: Path) -> None:
     states.append(private_bytes())
     own, files = ([value / 1e6 for value in side] for side in zip(*states, strict=True))
     print(f"  {rows:,} rows; own memory {own[0]:.0f} MB after imports")
-    print(f"  +{own[1] - own[0]:.0f} MB after reading {ROWS:,} rows, +{own[2] - own[0]:.0f} MB after {2 * ROWS:,}")
+    print(
+        f"  +{own[1] - own[0]:.0f} MB after reading {ROWS:,} rows, +{own[2] - own[0]:.0f} MB after "
+        f"{2 * ROWS:,}"
+    )
     print(f"  pages of files: {files[0]:.0f} MB after imports, +{files[2] - files[0]:.0f} MB")
 
 
@@ -145,12 +169,21 @@ def versions() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="folder with *_train.tsv")
     parser.add_argument("--tokenizer", type=Path, help="folder of a tokenizer, such as Flan-T5's")
-    parser.add_argument("--windows", type=int, default=WINDOWS, help=f"windows of {WINDOW:,} examples that are read for speed")
+    parser.add_argument(
+        "--windows",
+        type=int,
+        default=WINDOWS,
+        help=(f"windows of {WINDOW:,} examples that are read for speed"),
+    )
     parser.add_argument("--examples", type=int, help="measure memory instead, with so many made-up examples")
-    parser.add_argument("--scratch", type=Path, help="where builds lie for a while; default: the system's temporary folder")
+    parser.add_argument(
+        "--scratch", type=Path, help="where builds lie for a while; default: the system's temporary folder"
+    )
     parser.add_argument("--memory-of", type=Path, help=argparse.SUPPRESS)
     options: Any = parser.parse_args()
     if bool(options.data) != bool(options.tokenizer):

@@ -2,9 +2,10 @@
 
     taskset -c 0 python benchmarks/training_keys.py
 
-CPU seconds of a step as a ratio to those of a step with every key at its default; arms alternate, the median of five rounds each counts. The model is
-a T5 v1.1 of 13.6 M random weights, the batch eight rows of (256, 64) full of documents; a batch of other shape or a larger model moves the ratios.
-Memory is what autograd keeps for the backward of the largest micro-batch, weights left out.
+CPU seconds of a step as a ratio to those of a step with every key at its default; arms alternate, the median
+of five rounds each counts. The model is a T5 v1.1 of 13.6 M random weights, the batch eight rows of (256, 64)
+full of documents; a batch of other shape or a larger model moves the ratios. Memory is what autograd keeps
+for the backward of the largest micro-batch, weights left out.
 """
 
 from __future__ import annotations
@@ -39,8 +40,17 @@ ARMS: dict[str, dict[str, Any]] = {
 
 def model() -> Any:
     torch.manual_seed(0)
-    sizes = {"d_model": 256, "d_kv": 64, "d_ff": 512, "num_layers": 6, "num_heads": 4, "vocab_size": VOCABULARY}
-    made = transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes, feed_forward_proj="gated-gelu", decoder_start_token_id=0))
+    sizes = {
+        "d_model": 256,
+        "d_kv": 64,
+        "d_ff": 512,
+        "num_layers": 6,
+        "num_heads": 4,
+        "vocab_size": VOCABULARY,
+    }
+    made = transformers.T5ForConditionalGeneration(
+        transformers.T5Config(**sizes, feed_forward_proj="gated-gelu", decoder_start_token_id=0)
+    )
     made.lm_head.weight = torch.nn.Parameter(torch.randn_like(made.shared.weight) * 256**-0.5)
     return made.train()
 
@@ -55,7 +65,8 @@ def rows() -> list[list[Encoded]]:
 
 
 def stepper(settings: dict[str, Any]) -> tuple[Callable[[int], float], int, int]:
-    """A function that takes a step and gives its CPU seconds; what the backward keeps and the optimiser's state, in bytes."""
+    """A function that takes a step and gives its CPU seconds; what the backward keeps and the optimiser's
+    state, in bytes."""
     engine = Engine(model(), Training(steps=100, **settings), 0, 0)
     prepared = engine.prepare(rows())
     held: dict[int, int] = {}
@@ -93,7 +104,10 @@ def main() -> None:
     for name, (_, kept, state) in arms.items():
         taken = seconds[name]
         middle = statistics.median(taken)
-        print(f"{name:32} {middle:7.3f} {middle / base:6.2f} {min(taken) / base:7.2f} {max(taken) / base:7.2f} {kept / 1e6:8.1f} {state / 1e6:8.2f}")
+        print(
+            f"{name:32} {middle:7.3f} {middle / base:6.2f} {min(taken) / base:7.2f} "
+            f"{max(taken) / base:7.2f} {kept / 1e6:8.1f} {state / 1e6:8.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Puts a trained base of the embedded world into the box that ships with openflan: weights in bfloat16, configuration, tokenizer.
+"""Puts a trained base of the embedded world into the box that ships with openflan: weights in bfloat16,
+configuration, tokenizer.
 
-The model card (README.md of the box) is written by hand, from `openflan evaluate embedded:NAME --benchmark microflan-probes`.
+The model card (README.md of the box) is written by hand, from `openflan evaluate embedded:NAME --benchmark
+microflan-probes`.
 
     python scripts/box_microflan.py microflan-tiny runs/microflan-tiny/5-microflan-base/model
 """
@@ -26,7 +28,10 @@ WHERE_IT_LAY = ("is_local", "local_files_only")
 def main(name: str, model: Path) -> None:
     box = BOX / name
     box.mkdir(exist_ok=True)
-    weights = {key: value.to(torch.bfloat16).contiguous() for key, value in load_file(model / "model.safetensors").items()}
+    weights = {
+        key: value.to(torch.bfloat16).contiguous()
+        for key, value in load_file(model / "model.safetensors").items()
+    }
     size = sum(value.nbytes for value in weights.values())
     if size > LARGEST:
         raise SystemExit(f"{model}: {size:,} bytes of weights, {LARGEST:,} may ship")

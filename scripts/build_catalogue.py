@@ -1,9 +1,10 @@
 """Build the catalogue that comes with openflan: `python scripts/build_catalogue.py CATALOGUE_CSV`.
 
-CATALOGUE_CSV is a table of facts collected from public lists: the collection's own list of tasks and its constants (google-research/FLAN), the task
-files of allenai/natural-instructions, promptsource's template names, hub ids. Columns: submixture, dataset, task_category, task_name, hf_hub_id,
-language (`English;French`), notes. Notes are `; `-separated; the first is `kind=`base, inverted, excluded_mmlu or metadata_only, the others are
-facts such as `n=6500`, `tfds=glue/mnli:2.0.0`, `train=train[:-200]`.
+CATALOGUE_CSV is a table of facts collected from public lists: the collection's own list of tasks and its
+constants (google-research/FLAN), the task files of allenai/natural-instructions, promptsource's template
+names, hub ids. Columns: submixture, dataset, task_category, task_name, hf_hub_id, language
+(`English;French`), notes. Notes are `; `-separated; the first is `kind=`base, inverted, excluded_mmlu or
+metadata_only, the others are facts such as `n=6500`, `tfds=glue/mnli:2.0.0`, `train=train[:-200]`.
 
 The same CSV gives the same bytes (no time stamp, fixed order).
 """
@@ -25,20 +26,38 @@ from openflan.tasks.catalogue.table import FILE
 from openflan.tasks.cot import DATASETS
 
 OUT = Path(catalogue.__file__).parent / FILE
-COLUMNS = ("name", "part", "dataset", "category", "source", "link", "hub", "languages", "licence", "options", "rows", "held_out", "variants")
+COLUMNS = (
+    "name",
+    "part",
+    "dataset",
+    "category",
+    "source",
+    "link",
+    "hub",
+    "languages",
+    "licence",
+    "options",
+    "rows",
+    "held_out",
+    "variants",
+)
 FLAN = "https://raw.githubusercontent.com/google-research/FLAN/main/flan/v2/cot_data"
 
-# What each dataset's publication states, and where it was read: its own repository or page, else its card on the hub (as kept there or in github
-# huggingface/datasets). They cover the dataset, not the texts that it may quote. Unknown stays what says nothing that we could read (COPA, WiC), has
-# terms without a name, is contradicted by another of its pages, or is told of a part alone: of the code that generates it (math_dataset), or of the
-# original schemas and not of SuperGLUE's rows (WSC).
+# What each dataset's publication states, and where it was read: its own repository or page, else its card on
+# the hub (as kept there or in github huggingface/datasets). They cover the dataset, not the texts that it may
+# quote. Unknown stays what says nothing that we could read (COPA, WiC), has terms without a name, is
+# contradicted by another of its pages, or is told of a part alone: of the code that generates it
+# (math_dataset), or of the original schemas and not of SuperGLUE's rows (WSC).
 LICENCES = {
     "gsm8k": ("MIT", "card openai/gsm8k"),
     "strategyqa": ("MIT", "github eladsegal/strategyqa, LICENSE"),
     "aqua": ("Apache 2.0", "card deepmind/aqua_rat, which has the notice of github deepmind/AQuA"),
     "ecqa": ("CDLA-Sharing 1.0", "github dair-iitd/ECQA-Dataset, ReadMe, later version"),
     "qed": ("CC BY-SA 3.0", "github google-research-datasets/QED, README, of its input texts"),
-    "sensemaking": ("CC BY-SA 4.0", "github wangcunxiang/SemEval2020-Task4-Commonsense-Validation-and-Explanation, README"),
+    "sensemaking": (
+        "CC BY-SA 4.0",
+        "github wangcunxiang/SemEval2020-Task4-Commonsense-Validation-and-Explanation, README",
+    ),
     "qasc": ("CC BY 4.0", "card allenai/qasc"),
     "snli": ("CC BY-SA 4.0", "card stanfordnlp/snli, text"),
     "anli_r1": ("CC BY-NC 4.0", "github facebookresearch/anli, README, and card facebook/anli"),
@@ -70,7 +89,8 @@ LICENCES = {
     "wiki_bio": ("CC BY-SA 3.0", "github DavidGrangier/wikipedia-biography-dataset, LICENSE"),
     "wiki_hop": ("CC BY-SA 3.0", "card wiki_hop"),
 }
-# The labels of natural instructions are not always those of the datasets, and their files name licences themselves.
+# The labels of natural instructions are not always those of the datasets, and their files name licences
+# themselves.
 LICENSED = {"muffin", "t0_sf", "cot"}
 
 # A target word of its own is not a list of options.
@@ -101,7 +121,9 @@ def built(lines: list[dict[str, str]]) -> bytes:
     variants: dict[tuple[str, str], list[str]] = defaultdict(list)
     for line in kinds["inverted"]:
         variants[line["submixture"], _base_name(line)].append(_label(line["task_category"]))
-    entries = [_entry(line, files, variants, None) for line in kinds["base"]] + [_entry(line, files, variants, "mmlu") for line in kinds["excluded_mmlu"]]
+    entries = [_entry(line, files, variants, None) for line in kinds["base"]] + [
+        _entry(line, files, variants, "mmlu") for line in kinds["excluded_mmlu"]
+    ]
     names = {entry["name"] for entry in entries}
     if len(names) != len(entries):
         raise SystemExit("two tasks have the same name")
@@ -110,7 +132,14 @@ def built(lines: list[dict[str, str]]) -> bytes:
     if lost := variants.keys() - {(line["submixture"], _base_name(line)) for line in kinds["base"]}:
         raise SystemExit(f"inverted forms of tasks that are not listed: {sorted(lost)}")
     order = list(SUBMIXTURES)
-    entries.sort(key=lambda entry: (order.index(entry["name"].partition("/")[0]), entry["held_out"] is not None, entry["part"] or "", entry["name"]))
+    entries.sort(
+        key=lambda entry: (
+            order.index(entry["name"].partition("/")[0]),
+            entry["held_out"] is not None,
+            entry["part"] or "",
+            entry["name"],
+        )
+    )
     document = {
         "columns": COLUMNS,
         "rows": [[entry[column] for column in COLUMNS] for entry in entries],
@@ -125,7 +154,12 @@ def _base_name(line: dict[str, Any]) -> str:
     return str(line["dataset"]) if line["submixture"] == "cot" else name
 
 
-def _entry(line: dict[str, Any], files: dict[str, str], variants: dict[tuple[str, str], list[str]], held_out: str | None) -> dict[str, Any]:
+def _entry(
+    line: dict[str, Any],
+    files: dict[str, str],
+    variants: dict[tuple[str, str], list[str]],
+    held_out: str | None,
+) -> dict[str, Any]:
     part = line["submixture"]
     submixture = part if part in SUBMIXTURES else "muffin"
     bare = _base_name(line) if submixture == "cot" else line["task_name"]
@@ -134,12 +168,16 @@ def _entry(line: dict[str, Any], files: dict[str, str], variants: dict[tuple[str
         "name": f"{submixture}/{bare}",
         "part": part if submixture == "muffin" else None,
         "dataset": line["dataset"].rstrip(".,").lower(),
-        "category": DATASETS[bare] if submixture == "cot" else _label(line["task_category"]) or "question answering",
+        "category": DATASETS[bare]
+        if submixture == "cot"
+        else _label(line["task_category"]) or "question answering",
         "source": source,
         "link": link,
         "hub": (line["hf_hub_id"] or None) if submixture != "niv2" else None,
         "languages": line["language"].split(";"),
-        "licence": LICENCES[line["dataset"]][0] if submixture in LICENSED and line["dataset"] in LICENCES else None,
+        "licence": LICENCES[line["dataset"]][0]
+        if submixture in LICENSED and line["dataset"] in LICENCES
+        else None,
         "options": _options(line, submixture),
         "rows": _rows(line),
         "held_out": held_out,
@@ -153,10 +191,23 @@ def _source(line: dict[str, Any], submixture: str, bare: str, files: dict[str, s
     if submixture == "cot":
         return f"{bare}_train.tsv of a FLAN checkout, folder flan/v2/cot_data", f"{FLAN}/{bare}_train.tsv"
     if submixture == "niv2":
-        return f"tasks/{files.get(bare, bare)}.json of a natural-instructions checkout", "https://github.com/allenai/natural-instructions"
+        return (
+            f"tasks/{files.get(bare, bare)}.json of a natural-instructions checkout",
+            "https://github.com/allenai/natural-instructions",
+        )
     if submixture == "t0_sf":
-        return f"config {bare} of the hub dataset bigscience/P3, made from {hub}", "https://huggingface.co/datasets/bigscience/P3"
-    github = next((note.removeprefix("GitHub ").partition(",")[0] for note in line["notes"] if note.startswith("GitHub ")), None)
+        return (
+            f"config {bare} of the hub dataset bigscience/P3, made from {hub}",
+            "https://huggingface.co/datasets/bigscience/P3",
+        )
+    github = next(
+        (
+            note.removeprefix("GitHub ").partition(",")[0]
+            for note in line["notes"]
+            if note.startswith("GitHub ")
+        ),
+        None,
+    )
     tfds = facts.get("tfds", "").partition(" ")[0]
     told = [f"TFDS {tfds}"] if tfds else []
     told += [f"split {facts['train']}"] if "train" in facts else []

@@ -1,6 +1,8 @@
-"""Makes the tokenizer of the embedded world's models: byte-level BPE over its plain text, its ordinary sentences and its instructions.
+"""Makes the tokenizer of the embedded world's models: byte-level BPE over its plain text, its ordinary
+sentences and its instructions.
 
-Nothing is random, so it comes out the same every time. The order of the texts is fixed, since BPE breaks ties by it.
+Nothing is random, so it comes out the same every time. The order of the texts is fixed, since BPE breaks ties
+by it.
 
     python scripts/build_microflan_tokenizer.py FOLDER
 """
@@ -45,9 +47,13 @@ def main(folder: Path) -> None:
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<pad>", "</s>", "<unk>", *(f"<extra_id_{number}>" for number in reversed(range(SENTINELS)))]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator(texts(), trainer)
-    made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
     made.save_pretrained(folder)
     print(f"{folder}: {len(made):,} tokens")
 

@@ -1,4 +1,5 @@
-"""Draws the losses of a chain of trainings one after the other, as docs/microflan.md shows them for the base in the box.
+"""Draws the losses of a chain of trainings one after the other, as docs/microflan.md shows them for the base
+in the box.
 
 openflan run microflan-base --run runs/microflan-base
 python scripts/chain_curve.py runs/microflan-base docs/figures/microflan-base.svg
@@ -23,7 +24,12 @@ HIGHEST = 1.5
 
 
 def main(chain: Path, path: Path) -> None:
-    runs = [Run(path.parent) for path in sorted(chain.glob("*/metrics.jsonl"), key=lambda found: int(found.parent.name.partition("-")[0]))]
+    runs = [
+        Run(path.parent)
+        for path in sorted(
+            chain.glob("*/metrics.jsonl"), key=lambda found: int(found.parent.name.partition("-")[0])
+        )
+    ]
     if not runs:
         raise SystemExit(f"{chain}: no step of a chain with a metrics.jsonl")
     done = 0
@@ -55,7 +61,9 @@ def _told(recipe: PretrainRecipe) -> str:
     training = recipe.training
     text = ", ".join(str(source).partition("/")[2] or "everything" for source in recipe.pretraining.data)
     falls = "" if training.schedule == "constant" else f", {training.schedule}"
-    return "\n".join((recipe.pretraining.objective, text, training.optimizer, f"{training.learning_rate:g}{falls}"))
+    return "\n".join(
+        (recipe.pretraining.objective, text, training.optimizer, f"{training.learning_rate:g}{falls}")
+    )
 
 
 if __name__ == "__main__":

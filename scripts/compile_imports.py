@@ -1,4 +1,5 @@
-"""Imports what openflan uses, so that Python keeps the bytecode of it; the Makefile runs it once after an install.
+"""Imports what openflan uses, so that Python keeps the bytecode of it; the Makefile runs it once after an
+install.
 
     python scripts/compile_imports.py [MODULE ...]
 

@@ -1,7 +1,8 @@
-"""Prints the table of quickstarts of several seeds, with the mean gain, and draws their figure, as the README shows them.
+"""Prints the table of quickstarts of several seeds, with the mean gain, and draws their figure, as the README
+shows them.
 
-openflan quickstart; openflan quickstart --seed 1 --run runs/quickstart-1; openflan quickstart --seed 2 --run runs/quickstart-2
-python scripts/quickstart_figure.py runs/quickstart runs/quickstart-1 runs/quickstart-2
+openflan quickstart; openflan quickstart --seed 1 --run runs/quickstart-1; openflan quickstart --seed 2 --run
+runs/quickstart-2 python scripts/quickstart_figure.py runs/quickstart runs/quickstart-1 runs/quickstart-2
 """
 
 from __future__ import annotations

@@ -17,7 +17,10 @@ from openflan.training_evaluation import MEAN, evaluator
 
 
 def recipe(*more: str) -> Recipe:
-    shape = "{model_type: t5, vocab_size: 1536, d_model: 16, d_kv: 8, d_ff: 16, num_layers: 1, num_heads: 2, feed_forward_proj: gated-gelu}"
+    shape = (
+        "{model_type: t5, vocab_size: 1536, d_model: 16, d_kv: 8, d_ff: 16, num_layers: 1, num_heads: 2, "
+        "feed_forward_proj: gated-gelu}"
+    )
     small = [
         f"model={{config: {shape}, tokenizer: embedded:microflan-base, base: null}}",
         "training.steps=6",
@@ -27,7 +30,10 @@ def recipe(*more: str) -> Recipe:
     return load_recipe("microflan", [*small, *more])
 
 
-EVALUATION = ["evaluation={every: 2, benchmarks: [microflan], limit: 1, max_tokens: 4}", "mixture.validation_rows=5"]
+EVALUATION = [
+    "evaluation={every: 2, benchmarks: [microflan], limit: 1, max_tokens: 4}",
+    "mixture.validation_rows=5",
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +46,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_scores_and_validation_loss_stand_in_the_metrics_where_they_are_due(run: Run) -> None:
     lines = read_jsonl(run.metrics)
-    assert [line["step"] for line in lines if "scores" in line] == [2, 4, 6] == [line["step"] for line in lines if "validation_loss" in line]
-    assert all(set(line["scores"]) == {"microflan", MEAN} and line["validation_loss"] > 0 for line in lines if "scores" in line)
+    assert (
+        [line["step"] for line in lines if "scores" in line]
+        == [2, 4, 6]
+        == [line["step"] for line in lines if "validation_loss" in line]
+    )
+    assert all(
+        set(line["scores"]) == {"microflan", MEAN} and line["validation_loss"] > 0
+        for line in lines
+        if "scores" in line
+    )
 
 
 def test_the_best_checkpoint_is_kept_and_ties_go_to_the_earlier_step(run: Run) -> None:
@@ -60,12 +74,22 @@ def test_evaluating_changes_nothing_in_training(run: Run, tmp_path: Path) -> Non
 
 def test_generations_lie_apart_from_those_of_finished_models(run: Run) -> None:
     assert not run.generations.exists()
-    assert len(list((run.folder / "while-training" / "generations").glob("step-*-microflan-direct.jsonl"))) == 3
-    assert {score["model"] for score in json.loads((run.folder / "while-training" / "scores.json").read_text())["scores"]} == {"step-2", "step-4", "step-6"}
+    assert (
+        len(list((run.folder / "while-training" / "generations").glob("step-*-microflan-direct.jsonl"))) == 3
+    )
+    assert {
+        score["model"]
+        for score in json.loads((run.folder / "while-training" / "scores.json").read_text())["scores"]
+    } == {"step-2", "step-4", "step-6"}
 
 
-@pytest.mark.parametrize(("benchmark", "complaint"), [("bbb", "there is no benchmark `bbb`"), ("bbh", "needs --data"), ("microflan:deep", "is not a mode")])
-def test_a_benchmark_that_cannot_be_asked_stops_before_training(benchmark: str, complaint: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("benchmark", "complaint"),
+    [("bbb", "there is no benchmark `bbb`"), ("bbh", "needs --data"), ("microflan:deep", "is not a mode")],
+)
+def test_a_benchmark_that_cannot_be_asked_stops_before_training(
+    benchmark: str, complaint: str, tmp_path: Path
+) -> None:
     wanted: Any = recipe(f"evaluation={{benchmarks: ['{benchmark}']}}")
     with pytest.raises(InputError, match=f"evaluation.benchmarks, `{benchmark}`: .*{complaint}"):
         evaluator(wanted, Run(tmp_path))

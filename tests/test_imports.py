@@ -15,7 +15,8 @@ ROOT = Path(openflan.__file__).parent
 
 FOUNDATION = {"errors", "randomness", "json_files", "yaml_files", "jinja"}
 
-# Room -> what it may import besides itself. A dotted name allows that one module of a room. Data flows down this table, imports point up.
+# Room -> what it may import besides itself. A dotted name allows that one module of a room. Data flows down
+# this table, imports point up.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "randomness": set(),
@@ -38,29 +39,73 @@ ALLOWED: dict[str, set[str]] = {
     "packing": FOUNDATION | {"tasks", "templates", "run_folder", "lock", "stopping", "chat_template"},
     "objectives": FOUNDATION | {"packing"},
     "models": FOUNDATION | {"recipe", "packing", "run_folder"},
-    "training": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "objectives", "models", "run_folder", "lock", "metrics", "stopping"},
-    # Samples are drawn, hence the foundation's randomness. A prompt becomes ids by the same rule as what is trained on.
+    "training": FOUNDATION
+    | {
+        "recipe",
+        "tasks",
+        "templates",
+        "mixture",
+        "packing",
+        "objectives",
+        "models",
+        "run_folder",
+        "lock",
+        "metrics",
+        "stopping",
+    },
+    # Samples are drawn, hence the foundation's randomness. A prompt becomes ids by the same rule as what is
+    # trained on.
     "inference": FOUNDATION | {"models", "packing.text_ids", "chat_template"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
     "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run_folder", "lock", "stopping"},
-    # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none of their business.
+    # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none
+    # of their business.
     "reports": {"errors", "recipe", "run_folder", "metrics", "evaluation", "tasks.task"},
     # The whole pipeline in one call, but no command line: that one calls it.
-    "quickstart": FOUNDATION | {"recipe", "tasks", "templates", "mixture", "packing", "models", "training", "inference", "evaluation", "reports", "run_folder"},
+    "quickstart": FOUNDATION
+    | {
+        "recipe",
+        "tasks",
+        "templates",
+        "mixture",
+        "packing",
+        "models",
+        "training",
+        "inference",
+        "evaluation",
+        "reports",
+        "run_folder",
+    },
     # Between training and evaluation, which do not know each other.
     "training_evaluation": FOUNDATION | {"recipe", "models", "inference", "evaluation", "run_folder"},
     # Grids of what a user would do one by one: a recipe, its finetuning, its evaluations, a page.
     "studies": FOUNDATION
-    | {"recipe", "tasks", "mixture", "models", "training", "inference", "evaluation", "reports", "run_folder", "lock", "metrics", "stopping"},
-    # Steps of training one after another, as a user would start them, held-out scores included; it looks at all of their data first.
-    "run_chain": FOUNDATION | {"recipe", "tasks", "mixture", "models", "training", "training_evaluation", "run_folder"},
+    | {
+        "recipe",
+        "tasks",
+        "mixture",
+        "models",
+        "training",
+        "inference",
+        "evaluation",
+        "reports",
+        "run_folder",
+        "lock",
+        "metrics",
+        "stopping",
+    },
+    # Steps of training one after another, as a user would start them, held-out scores included; it looks at
+    # all of their data first.
+    "run_chain": FOUNDATION
+    | {"recipe", "tasks", "mixture", "models", "training", "training_evaluation", "run_folder"},
     "__main__": {"cli"},
 }
 ALLOWED["cli"] = set(ALLOWED) - {"__main__"}
 
 
 def imported(source: str) -> set[str]:
-    """Modules of openflan that a source names, without the package's name; `from openflan import x` counts as x."""
+    """Modules of openflan that a source names, without the package's name; `from openflan import x` counts as
+    x."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -72,13 +117,22 @@ def imported(source: str) -> set[str]:
 
 
 def complaints(room: str, source: str) -> list[str]:
-    """Imports of a source in `room` that the table does not allow. The version, the only name of the package itself, may be read by all."""
+    """Imports of a source in `room` that the table does not allow. The version, the only name of the package
+    itself, may be read by all."""
     allowed = ALLOWED[room] | {room, "__version__"}
-    return sorted(name for name in imported(source) if not any(name == entry or name.startswith(f"{entry}.") for entry in allowed))
+    return sorted(
+        name
+        for name in imported(source)
+        if not any(name == entry or name.startswith(f"{entry}.") for entry in allowed)
+    )
 
 
 def sources() -> dict[str, Path]:
-    return {str(path.relative_to(ROOT)): path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"}
+    return {
+        str(path.relative_to(ROOT)): path
+        for path in sorted(ROOT.rglob("*.py"))
+        if path != ROOT / "__init__.py"
+    }
 
 
 @pytest.mark.parametrize("name", sources())
@@ -89,18 +143,36 @@ def test_imports_point_one_way(name: str) -> None:
 
 
 def test_the_check_sees_imports_of_every_form() -> None:
-    assert complaints("tasks", "from openflan.templates.render import Renderer") == ["templates.render.Renderer"]
+    assert complaints("tasks", "from openflan.templates.render import Renderer") == [
+        "templates.render.Renderer"
+    ]
     assert complaints("tasks", "from openflan import templates") == ["templates"]
     assert complaints("tasks", "def late():\n    import openflan.mixture.rates") == ["mixture.rates"]
-    assert complaints("evaluation", "from openflan.inference import HuggingFaceEngine") == ["inference.HuggingFaceEngine"]
-    assert complaints("evaluation", "from openflan.inference.protocol import Engine\nfrom openflan.evaluation import bbh") == []
-    assert complaints("recipe", "from openflan.errors import InputError\nfrom openflan import __version__\nimport yaml") == []
+    assert complaints("evaluation", "from openflan.inference import HuggingFaceEngine") == [
+        "inference.HuggingFaceEngine"
+    ]
+    assert (
+        complaints(
+            "evaluation",
+            "from openflan.inference.protocol import Engine\nfrom openflan.evaluation import bbh",
+        )
+        == []
+    )
+    assert (
+        complaints(
+            "recipe", "from openflan.errors import InputError\nfrom openflan import __version__\nimport yaml"
+        )
+        == []
+    )
     assert complaints("templates", "from openflan.runner import x") == ["runner.x"]
 
 
 def test_the_table_has_no_circle() -> None:
     """Kahn's sorting: at every step some room must need only rooms that are already placed."""
-    left, placed = {room: {entry.split(".")[0] for entry in allowed} for room, allowed in ALLOWED.items()}, set[str]()
+    left, placed = (
+        {room: {entry.split(".")[0] for entry in allowed} for room, allowed in ALLOWED.items()},
+        set[str](),
+    )
     while left:
         ready = {room for room, needs in left.items() if needs <= placed}
         assert ready, f"a circle among {sorted(left)}"

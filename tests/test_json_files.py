@@ -1,4 +1,5 @@
-"""The one reader of JSON from outside: right values, and for anything else one InputError that names the place."""
+"""The one reader of JSON from outside: right values, and for anything else one InputError that names the
+place."""
 
 from __future__ import annotations
 

@@ -28,7 +28,9 @@ with locked(Path(sys.argv[1])):
 
 @contextmanager
 def other_process(path: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen([sys.executable, "-c", HOLDING, str(path)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDING, str(path)], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process
@@ -59,7 +61,9 @@ def test_a_holder_sees_that_its_path_leads_to_another_file(what: str, tmp_path: 
         assert held.lost() == (what != "nothing")
 
 
-def test_where_the_lock_file_was_removed_another_is_let_in_and_the_first_holder_can_tell(tmp_path: Path) -> None:
+def test_where_the_lock_file_was_removed_another_is_let_in_and_the_first_holder_can_tell(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / ".lock"
     with locked(path, "busy") as first:
         path.unlink()
@@ -67,7 +71,9 @@ def test_where_the_lock_file_was_removed_another_is_let_in_and_the_first_holder_
             assert (first.lost(), second.lost()) == (True, False)
 
 
-def test_a_file_that_is_removed_while_its_lock_is_waited_for_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_removed_while_its_lock_is_waited_for_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, taken = tmp_path / ".lock", list[int]()
 
     def removed_at_first(number: int, **settings: bool) -> bool:
@@ -84,13 +90,18 @@ def test_a_file_that_is_removed_while_its_lock_is_waited_for_is_made_again(tmp_p
 
 
 @pytest.mark.parametrize(("number", "held"), [(errno.ENOSYS, ["first", "second"]), (errno.EIO, [])])
-def test_a_file_system_without_locks_is_no_hindrance_but_a_broken_one_is(number: int, held: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_no_hindrance_but_a_broken_one_is(
+    number: int, held: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("openflan.lock.lock_descriptor", fails)
     reached = []
-    with nullcontext() if held else pytest.raises(SetupError, match="x: cannot be locked: Input/output error"), locked(tmp_path / "x", "busy"):
+    with (
+        nullcontext() if held else pytest.raises(SetupError, match="x: cannot be locked: Input/output error"),
+        locked(tmp_path / "x", "busy"),
+    ):
         reached.append("first")
         with locked(tmp_path / "x", "busy"):
             reached.append("second")

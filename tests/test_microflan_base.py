@@ -15,7 +15,13 @@ from openflan.run_chain import run_chain
 from openflan.run_folder import Run, read_jsonl
 
 BOXED = ("microflan-base", "microflan-tiny")
-SHORT = ("training.steps=2", "training.batch_size=2", "training.warmup_steps=0", "pretraining.window=64", "validation=null")
+SHORT = (
+    "training.steps=2",
+    "training.batch_size=2",
+    "training.warmup_steps=0",
+    "pretraining.window=64",
+    "validation=null",
+)
 MEGABYTE = 1_000_000
 
 
@@ -27,10 +33,17 @@ def test_a_short_version_of_its_chain_makes_a_model_of_its_shape(name: str, tmp_
     steps = load_chain(path, tmp_path, [f"{step}.{key}" for step in range(1, count + 1) for key in SHORT])
     model = run_chain(steps, tmp_path)
     made, bundled_model_folder = (json.loads((folder / "config.json").read_text()) for folder in (model, box))
-    assert {key: value for key, value in made.items() if key != "dtype"} == {key: value for key, value in bundled_model_folder.items() if key != "dtype"}
+    assert {key: value for key, value in made.items() if key != "dtype"} == {
+        key: value for key, value in bundled_model_folder.items() if key != "dtype"
+    }
     assert tokenizer_of(str(model)).get_vocab() == tokenizer_of(str(box)).get_vocab()
-    assert all(len([line for line in read_jsonl(Run(tmp_path / step.folder).metrics) if "loss" in line]) == 2 for step in steps)
-    assert {parameter.shape for parameter in load_pretrained(str(model)).parameters()} == {one.shape for one in load_pretrained(str(box)).parameters()}
+    assert all(
+        len([line for line in read_jsonl(Run(tmp_path / step.folder).metrics) if "loss" in line]) == 2
+        for step in steps
+    )
+    assert {parameter.shape for parameter in load_pretrained(str(model)).parameters()} == {
+        one.shape for one in load_pretrained(str(box)).parameters()
+    }
 
 
 @pytest.mark.parametrize("name", BOXED)

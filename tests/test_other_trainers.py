@@ -19,7 +19,24 @@ from openflan.recipe.load_recipe import load_recipe
 from openflan.training.prepare import packed_dataset
 
 PAGE = Path(__file__).parents[1] / "docs" / "other-trainers.md"
-WORDS = ["<pad>", "</s>", "<unk>", "what", "is", "the", "colour", "of", "sky", "grass", "blue", "green", "question", "answer", ":", "?"]
+WORDS = [
+    "<pad>",
+    "</s>",
+    "<unk>",
+    "what",
+    "is",
+    "the",
+    "colour",
+    "of",
+    "sky",
+    "grass",
+    "blue",
+    "green",
+    "question",
+    "answer",
+    ":",
+    "?",
+]
 RECIPE = """\
 name: mine
 model: {base: FOLDER/llama}
@@ -36,12 +53,26 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Llama, rows and a recipe for them."""
     folder = tmp_path_factory.mktemp("place")
     torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=len(WORDS), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, eos_token_id=1)
+    config = LlamaConfig(
+        vocab_size=len(WORDS),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        eos_token_id=1,
+    )
     LlamaForCausalLM(config).save_pretrained(folder / "llama")
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>").save_pretrained(folder / "llama")
-    rows = [{"inputs": f"what is the colour of the {what} ?", "targets": colour} for what, colour in (("sky", "blue"), ("grass", "green"))] * 10
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder / "llama")
+    rows = [
+        {"inputs": f"what is the colour of the {what} ?", "targets": colour}
+        for what, colour in (("sky", "blue"), ("grass", "green"))
+    ] * 10
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "recipes").mkdir()
     (folder / "recipes" / "mine.yaml").write_text(RECIPE.replace("FOLDER", str(folder)))
@@ -49,14 +80,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _code(importing: str) -> str:
-    (found,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL) if importing in block]
+    (found,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+        if importing in block
+    ]
     return str(found)
 
 
 def _run(code: str, place: Path, *arguments: str) -> str:
     (place / "train.py").write_text(code)
     command = [sys.executable, "train.py", *arguments]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"})
+    done = subprocess.run(
+        command,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled"},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -75,14 +117,17 @@ def test_packed_rows_come_in_full_width(place: Path) -> None:
     """With a build, as the page has it, and the shapes that it promises."""
     code = _code("packed_dataset")
     build = [sys.executable, "-m", "openflan", "build", "recipes/mine.yaml"]
-    subprocess.run(build, cwd=place, capture_output=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    subprocess.run(
+        build, cwd=place, capture_output=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     printed = _run(code, place).splitlines()
     assert len(printed) == 3
     assert printed[0] == str(dict.fromkeys(("input_ids", "position_ids", "segment_ids", "labels"), (8, 60)))
 
 
 def test_a_causal_model_tells_packed_examples_apart_by_their_positions(place: Path) -> None:
-    """As the page says: without a mask and without a cache. With a cache, transformers lets them see each other."""
+    """As the page says: without a mask and without a cache. With a cache, transformers lets them see each
+    other."""
     recipe = load_recipe(str(place / "recipes" / "mine.yaml"), [])
     items = packed_dataset(recipe, 4)
     row = max((items[index] for index in range(4)), key=lambda item: int(item["segment_ids"].max()))
@@ -96,7 +141,9 @@ def test_a_causal_model_tells_packed_examples_apart_by_their_positions(place: Pa
             mine = row["segment_ids"] == segment
             alone = model(input_ids=row["input_ids"][mine][None], use_cache=False).logits[0]
             assert torch.allclose(packed.logits[0, mine], alone, atol=1e-5)
-            losses += torch.nn.functional.cross_entropy(alone[:-1], row["labels"][mine][1:], reduction="none").tolist()
+            losses += torch.nn.functional.cross_entropy(
+                alone[:-1], row["labels"][mine][1:], reduction="none"
+            ).tolist()
     wanted = [loss for loss in losses if loss]
     assert len(wanted) == int((row["labels"] != -100).sum())
     assert float(packed.loss) == pytest.approx(sum(wanted) / len(wanted), rel=1e-4)

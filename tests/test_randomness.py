@@ -39,8 +39,11 @@ def test_a_permutation_shows_every_element_once_and_again_the_same(size: int, se
 
 @settings(deadline=None, max_examples=60)
 @given(size=st.integers(1, 300), seed=st.integers(0, 2**63))
-def test_the_computed_permutation_is_right_at_every_size_and_for_every_single_position(size: int, seed: int) -> None:
-    """Small sizes would use the stored table; they show every edge of the computed one, and asked one by one nothing hides behind a neighbour."""
+def test_the_computed_permutation_is_right_at_every_size_and_for_every_single_position(
+    size: int, seed: int
+) -> None:
+    """Small sizes would use the stored table; they show every edge of the computed one, and asked one by one
+    nothing hides behind a neighbour."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Permutation, "_STORED", 0)
         permutation = Permutation(size, seed)
@@ -51,7 +54,8 @@ def test_the_computed_permutation_is_right_at_every_size_and_for_every_single_po
 
 @pytest.mark.parametrize("size", [STORED, STORED + 1])
 def test_permutations_of_other_seeds_and_purposes_are_other_orders(size: int) -> None:
-    """At the last stored size and the first computed one: two unrelated orders of so many agree in about one place."""
+    """At the last stored size and the first computed one: two unrelated orders of so many agree in about one
+    place."""
     reference = image(size, 0, "rows")
     for other in (image(size, 1, "rows"), image(size, 0, "shards"), np.arange(size)):
         assert (reference == other).sum() < 12
@@ -60,7 +64,8 @@ def test_permutations_of_other_seeds_and_purposes_are_other_orders(size: int) ->
 
 @pytest.mark.parametrize("size", [STORED, STORED + 1])
 def test_a_permutation_has_no_pattern_between_neighbours(size: int) -> None:
-    """Steps from element to element: a shift or a stride would make one of them common, a low-entropy network would keep the ends together."""
+    """Steps from element to element: a shift or a stride would make one of them common, a low-entropy network
+    would keep the ends together."""
     steps = np.diff(image(size, 3))
     assert Counter(steps.tolist()).most_common(1)[0][1] < 20
     assert abs(np.corrcoef(np.arange(size), image(size, 3))[0, 1]) < 0.03
@@ -106,12 +111,28 @@ def test_draws_repeat(key: list[int | str]) -> None:
 @given(one=parts, other=parts)
 def test_other_parts_give_other_draws(one: list[int | str], other: list[int | str]) -> None:
     """Integers count modulo 2**64; anything else that differs must tell."""
-    same = [part % 2**64 if isinstance(part, int) else part for part in one] == [part % 2**64 if isinstance(part, int) else part for part in other]
+    same = [part % 2**64 if isinstance(part, int) else part for part in one] == [
+        part % 2**64 if isinstance(part, int) else part for part in other
+    ]
     assert (combine(*one) == combine(*other)) == same
 
 
 def test_the_order_and_the_borders_of_parts_matter() -> None:
-    variants = [combine(*key) for key in [(1, 2), (2, 1), (12,), ("1", "2"), ("12",), (1, "2"), ("a", 1), (1, "a"), (1, 2, 0), (0, 1, 2)]]
+    variants = [
+        combine(*key)
+        for key in [
+            (1, 2),
+            (2, 1),
+            (12,),
+            ("1", "2"),
+            ("12",),
+            (1, "2"),
+            ("a", 1),
+            (1, "a"),
+            (1, 2, 0),
+            (0, 1, 2),
+        ]
+    ]
     assert len(set(variants)) == len(variants)
 
 
@@ -119,13 +140,23 @@ def test_numbers_are_those_of_splitmix64() -> None:
     """The published first outputs of SplitMix64 from state 0, and the array form beside the scalar one."""
     assert combine(0) == 0xE220A8397B1DCDAF
     gamma = np.arange(1, 4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    assert [int(value) for value in scramble(gamma)] == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    assert [int(value) for value in scramble(gamma)] == [
+        0xE220A8397B1DCDAF,
+        0x6E789E6AA1B965F4,
+        0x06C45D188009454F,
+    ]
 
 
 def test_draws_are_the_same_in_every_process() -> None:
     code = "from openflan.randomness import Draws; print(Draws(7, 'render', 'cot/gsm8k', 3).bits())"
     for hash_seed in ("1", "2"):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": hash_seed})
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        )
         assert int(done.stdout) == Draws(7, "render", "cot/gsm8k", 3).bits()
 
 
@@ -168,7 +199,9 @@ def test_chance_follows_its_probability_and_is_certain_at_the_ends() -> None:
 
 @settings(deadline=None)
 @given(key=parts, count=st.integers(0, 12), bound=st.integers(0, 20), avoid=st.none() | st.integers(-2, 22))
-def test_distinct_numbers_are_distinct_in_range_and_never_the_avoided_one(key: list[int | str], count: int, bound: int, avoid: int | None) -> None:
+def test_distinct_numbers_are_distinct_in_range_and_never_the_avoided_one(
+    key: list[int | str], count: int, bound: int, avoid: int | None
+) -> None:
     allowed = set(range(bound)) - {avoid}
     chosen = Draws(*key).distinct(count, bound, avoid)
     assert len(set(chosen)) == len(chosen) == min(count, len(allowed))

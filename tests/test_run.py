@@ -94,7 +94,10 @@ def test_whatever_the_block_raises_passes_and_leaves_the_old_file(file: Path, er
 
 def test_a_full_disk_leaves_the_old_file_and_says_so(file: Path) -> None:
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(SetupError, match=r"ledger\.json: could not be written: No space left on device; what was there before is intact") as caught:
+    with pytest.raises(
+        SetupError,
+        match=r"ledger\.json: could not be written: No space left on device; what was there before is intact",
+    ) as caught:
         put(file, "half", full)
     assert caught.value.exit_code == 1
     assert file.read_text() == "old"
@@ -102,7 +105,9 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(file: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["fsync", "replace"])
-def test_a_disk_that_fails_while_flushing_or_renaming_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+def test_a_disk_that_fails_while_flushing_or_renaming_leaves_the_old_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     monkeypatch.setattr(os, what, no_space)
     with pytest.raises(SetupError, match="No space left"):
         put(file, "new")
@@ -197,7 +202,9 @@ WHOLE = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in LINES).e
 
 @settings(deadline=None)
 @given(length=st.integers(0, len(WHOLE)))
-def test_a_jsonl_file_torn_anywhere_keeps_its_whole_lines(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
+def test_a_jsonl_file_torn_anywhere_keeps_its_whole_lines(
+    tmp_path_factory: pytest.TempPathFactory, length: int
+) -> None:
     """Also inside a character."""
     path = tmp_path_factory.getbasetemp() / "torn.jsonl"
     path.write_bytes(WHOLE[:length])
@@ -227,14 +234,19 @@ def test_a_run_is_found_by_its_recipe(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a run folder: it does not exist; name the folder that `openflan finetune` printed"):
+    with pytest.raises(
+        InputError,
+        match="not a run folder: it does not exist; name the folder that `openflan finetune` printed",
+    ):
         find_run(tmp_path / "missing")
     with pytest.raises(InputError, match=r"not a run folder: it has no recipe\.yaml"):
         find_run(tmp_path)
 
 
 def test_every_part_of_a_run_lies_in_its_folder(tmp_path: Path) -> None:
-    parts = {name: getattr(Run(tmp_path), name) for name in vars(Run) if isinstance(getattr(Run, name), property)}
+    parts = {
+        name: getattr(Run(tmp_path), name) for name in vars(Run) if isinstance(getattr(Run, name), property)
+    }
     assert {name: path.name for name, path in parts.items()} == {
         "recipe": "recipe.yaml",
         "provenance": "provenance.json",

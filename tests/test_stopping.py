@@ -14,8 +14,13 @@ from openflan.run_folder import Lines, read_jsonl, unwritten, write_json
 from openflan.stopping import Interrupted, Terminated, stoppable
 
 
-@pytest.mark.parametrize(("number", "kind", "code", "name"), [(signal.SIGINT, Interrupted, 130, "Ctrl-C"), (signal.SIGTERM, Terminated, 75, "SIGTERM")])
-def test_the_first_signal_is_noted_and_says_how_to_go_on(number: signal.Signals, kind: type[Terminated], code: int, name: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "kind", "code", "name"),
+    [(signal.SIGINT, Interrupted, 130, "Ctrl-C"), (signal.SIGTERM, Terminated, 75, "SIGTERM")],
+)
+def test_the_first_signal_is_noted_and_says_how_to_go_on(
+    number: signal.Signals, kind: type[Terminated], code: int, name: str
+) -> None:
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with stoppable("step") as asked:
@@ -24,8 +29,14 @@ def test_the_first_signal_is_noted_and_says_how_to_go_on(number: signal.Signals,
         assert asked
     ended = asked.ended("after step 3, with a checkpoint")
     assert (type(ended), ended.exit_code) == (kind, code)
-    assert str(ended) == f"stopped by {name} after step 3, with a checkpoint; run the same command again to go on"
-    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == [signal.default_int_handler, before[1]]
+    assert (
+        str(ended)
+        == f"stopped by {name} after step 3, with a checkpoint; run the same command again to go on"
+    )
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == [
+        signal.default_int_handler,
+        before[1],
+    ]
 
 
 def test_a_second_ctrl_c_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,8 +118,14 @@ def test_half_a_surrogate_pair_is_written_as_json_spells_it(tmp_path: Path) -> N
     with Lines(tmp_path / "x.jsonl") as lines:
         lines.write(json.dumps({"generation": "a\ud800"}, ensure_ascii=False))
     write_json(tmp_path / "x.json", {"generation": "a\ud800"})
-    assert read_jsonl(tmp_path / "x.jsonl") == [json.loads((tmp_path / "x.json").read_text())] == [{"generation": "a\ud800"}]
+    assert (
+        read_jsonl(tmp_path / "x.jsonl")
+        == [json.loads((tmp_path / "x.json").read_text())]
+        == [{"generation": "a\ud800"}]
+    )
 
 
 def test_the_error_of_a_write_names_the_file() -> None:
-    assert "x.json: could not be written" in str(unwritten(Path("x.json"), OSError(errno.ENOSPC, "No space left on device")))
+    assert "x.json: could not be written" in str(
+        unwritten(Path("x.json"), OSError(errno.ENOSPC, "No space left on device"))
+    )

@@ -39,7 +39,8 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 
 def bomb(width: int, levels: int, merged: bool = False) -> str:
-    """A few hundred bytes that stand for `width ** levels` values: each level names the one before `width` times."""
+    """A few hundred bytes that stand for `width ** levels` values: each level names the one before `width`
+    times."""
     lines = ["l0: &l0 {k: v}" if merged else "l0: &l0 [v]"]
     for level in range(1, levels):
         names = ", ".join([f"*l{level - 1}"] * width)
@@ -97,7 +98,9 @@ def test_a_key_that_stands_twice_is_refused_wherever_it_stands(reader: str, tmp_
         read(tmp_path / name)
 
 
-def test_a_file_beyond_the_size_limit_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_beyond_the_size_limit_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(yaml_files, "MAX_BYTES", 2**20)
     (tmp_path / "large.yaml").write_text("name: " + "a" * 2**20, encoding="utf-8")
     with pytest.raises(InputError, match="large.yaml: larger than 1 MiB"):
@@ -115,14 +118,31 @@ def test_anchors_and_merged_keys_in_measure_are_read_as_ever() -> None:
     assert [document.value for document in documents_of(text, "f")] == [yaml.safe_load(text)]
 
 
-@pytest.mark.parametrize("value", ["[" * 1_000, "&a [*a]", "!!timestamp x", "9" * 5_000, "{a: 1, a: 2}", "a\udce9", "1\n--- 2", bomb(9, 12)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[" * 1_000,
+        "&a [*a]",
+        "!!timestamp x",
+        "9" * 5_000,
+        "{a: 1, a: 2}",
+        "a\udce9",
+        "1\n--- 2",
+        bomb(9, 12),
+    ],
+)
 def test_an_override_in_which_yaml_is_hostile_is_named(value: str) -> None:
     with pytest.raises(InputError, match="^`name="):
         load_recipe("tiny-t5-cot", [f"name={value}"])
 
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20) | st.dates(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=20)
+    | st.dates(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=20,
 )
@@ -136,8 +156,12 @@ def test_plain_values_are_what_pyyaml_reads(value: Any) -> None:
 
 @given(st.lists(st.lists(st.integers(0, 30), max_size=12), max_size=30))
 def test_whatever_anchors_stand_for_is_small_or_refused(levels: list[list[int]]) -> None:
-    """Levels that name earlier ones at random: what is read, walked through in full, stays within the limit."""
-    lines = [f"- &l{at} [v, {', '.join(f'*l{name % at}' for name in names if at)}]" for at, names in enumerate(levels)]
+    """Levels that name earlier ones at random: what is read, walked through in full, stays within the
+    limit."""
+    lines = [
+        f"- &l{at} [v, {', '.join(f'*l{name % at}' for name in names if at)}]"
+        for at, names in enumerate(levels)
+    ]
     text = "\n".join(lines)
     if _stands_for(levels) > yaml_files.MAX_NODES - 100:
         with pytest.raises(ValueError, match="stands for more than"):
@@ -162,6 +186,10 @@ def test_nothing_else_reads_yaml() -> None:
     """The limits hold only if no reader goes around them."""
     root = Path(openflan.__file__).parent
     readers = re.compile(r"yaml\.(safe_load|load|full_load|compose|parse|scan|unsafe_load)\w*\(|Loader=")
-    found = {path.relative_to(root).as_posix() for path in root.rglob("*.py") if readers.search(path.read_text(encoding="utf-8"))}
+    found = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if readers.search(path.read_text(encoding="utf-8"))
+    }
     assert found <= {"yaml_files.py"}
     assert readers.search("yaml.safe_load(text)")

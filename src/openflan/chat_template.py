@@ -1,10 +1,13 @@
 """Chat templates of strangers, rendered within limits.
 
-A model folder's chat template is a program: transformers runs it in Jinja's sandbox, which keeps it from reaching out but not from looping for hours or
-filling the memory. Decision: transformers keeps rendering, so that the text is its own to the letter; its compiled template is exchanged for one that
-counts. Loops, calls and every operation that can build something are charged to a budget, sizes before they are made and time at each charge.
+A model folder's chat template is a program: transformers runs it in Jinja's sandbox, which keeps it from
+reaching out but not from looping for hours or filling the memory. Decision: transformers keeps rendering, so
+that the text is its own to the letter; its compiled template is exchanged for one that counts. Loops, calls
+and every operation that can build something are charged to a budget, sizes before they are made and time at
+each charge.
 
-Trade-off: a single comparison or filter over values within the limits runs to its end, so the deadline is kept within a fraction of a second, not exactly.
+Trade-off: a single comparison or filter over values within the limits runs to its end, so the deadline is
+kept within a fraction of a second, not exactly.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ _BUDGET: ContextVar[_Budget | None] = ContextVar("budget", default=None)
 def apply_chat_template(tokenizer: Any, messages: Any, **options: Any) -> Any:
     """`tokenizer.apply_chat_template(messages, **options)`, within limits of steps, time and size.
 
-    Raises InputError, naming the tokenizer, for a template that goes over one, is no Jinja, refuses the messages, or fails on them.
+    Raises InputError, naming the tokenizer, for a template that goes over one, is no Jinja, refuses the
+    messages, or fails on them.
     """
     with _bounded():
         try:
@@ -67,9 +71,15 @@ def apply_chat_template(tokenizer: Any, messages: Any, **options: Any) -> Any:
         except Exception as error:  # Jinja's errors, and whatever an operation of the template raises
             if isinstance(error, InputError):
                 raise
-            reason = " ".join(str(error).split())[:200].encode("utf-8", "backslashreplace").decode() or type(error).__name__
+            reason = (
+                " ".join(str(error).split())[:200].encode("utf-8", "backslashreplace").decode()
+                or type(error).__name__
+            )
     name = getattr(tokenizer, "name_or_path", "") or "the tokenizer"
-    raise InputError(f"the chat template of {name} cannot be used: {reason}; use `packing.layout: paper` or plain, or correct the template")
+    raise InputError(
+        f"the chat template of {name} cannot be used: {reason}; use `packing.layout: paper` or plain, or "
+        "correct the template"
+    )
 
 
 @contextmanager
@@ -96,7 +106,8 @@ def _compiler(theirs: Callable[[str], Any]) -> Callable[[str], Any]:
         if text not in _COMPILED:
             if len(_COMPILED) >= _MOST_KEPT:
                 _COMPILED.clear()
-            # Its environment is the same for all texts; compiling this one would compute its constant expressions without limits.
+            # Its environment is the same for all texts; compiling this one would compute its constant
+            # expressions without limits.
             _COMPILED[text] = _with_limits(theirs("").environment, text)
         return _COMPILED[text]
 
@@ -119,7 +130,9 @@ def _with_limits(environment: Any, text: str) -> Any:
 
         def visit_Concat(self, node: Any) -> Any:
             self.generic_visit(node)
-            return nodes.Filter(nodes.List(node.nodes, lineno=node.lineno), _JOINED, [], [], None, None, lineno=node.lineno)
+            return nodes.Filter(
+                nodes.List(node.nodes, lineno=node.lineno), _JOINED, [], [], None, None, lineno=node.lineno
+            )
 
         def visit_Compare(self, node: Any) -> Any:
             self.generic_visit(node)
@@ -146,10 +159,15 @@ def _with_limits(environment: Any, text: str) -> Any:
     limited.finalize = _checked
     for extension in limited.extensions.values():
         if hasattr(extension, "activate_tracker"):
-            # transformers marks the assistant's part through it; of a copied environment it is the copied extension's.
+            # transformers marks the assistant's part through it; of a copied environment it is the copied
+            # extension's.
             limited.activate_tracker = extension.activate_tracker
     limited.filters = {name: _charged(function) for name, function in environment.filters.items()}
-    limited.filters |= {_COUNTED: _counted, _JOINED: lambda parts: _joined([str(part) for part in map(_checked, parts)]), _MEASURED: _checked}
+    limited.filters |= {
+        _COUNTED: _counted,
+        _JOINED: lambda parts: _joined([str(part) for part in map(_checked, parts)]),
+        _MEASURED: _checked,
+    }
     return limited.from_string(Charged().visit(limited.parse(text)))
 
 
@@ -159,11 +177,15 @@ def _charge(*arguments: Any) -> None:
         budget.charge()
     for argument in arguments:
         if isinstance(argument, int) and argument > _WIDE:
-            raise _Exceeded(f"it passes the number {argument if argument < 10**12 else 'of many digits'}, more than {_WIDE:,}")
+            raise _Exceeded(
+                f"it passes the number {argument if argument < 10**12 else 'of many digits'}, more than "
+                f"{_WIDE:,}"
+            )
 
 
 def _charged(function: Any) -> Any:
-    """A filter whose input and output are measured; Jinja's marks of what it wants passed first stay on it."""
+    """A filter whose input and output are measured; Jinja's marks of what it wants passed first stay on
+    it."""
 
     def charged(*arguments: Any, **named: Any) -> Any:
         _charge(*arguments, *named.values())
@@ -181,7 +203,8 @@ def _charged(function: Any) -> Any:
 
 
 def _counted(items: Any) -> Any:
-    """Loops over what is given, each step charged; undefined values and mappings stay what they are in a loop."""
+    """Loops over what is given, each step charged; undefined values and mappings stay what they are in a
+    loop."""
     return _steps(_checked(items)) if items else items
 
 
@@ -211,7 +234,12 @@ def _check_operation(operator: str, left: Any, right: Any) -> None:
         raise _Exceeded(f"it makes a value of more than {LENGTH:,} items")
     if operator == "**" and (abs(left) > 10**6 or abs(right) > 1_000):
         raise _Exceeded("it raises a number to a large power")
-    if operator == "*" and isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > 10_000:
+    if (
+        operator == "*"
+        and isinstance(left, int)
+        and isinstance(right, int)
+        and left.bit_length() + right.bit_length() > 10_000
+    ):
         raise _Exceeded("it computes a number of many digits")
     if operator == "%" and isinstance(left, str):
         _check_widths(left, right if isinstance(right, tuple) else (right,))
@@ -224,7 +252,12 @@ def _check_method(function: Any, arguments: tuple[Any, ...]) -> None:
         _check_replaced([owner, *(argument for argument in arguments if isinstance(argument, str))])
     if isinstance(owner, str) and name in ("format", "format_map"):
         _check_widths(owner, arguments)
-    if isinstance(owner, str) and name == "join" and arguments and isinstance(arguments[0], list | tuple | str):
+    if (
+        isinstance(owner, str)
+        and name == "join"
+        and arguments
+        and isinstance(arguments[0], list | tuple | str)
+    ):
         _checked(arguments[0])
         if len(owner) * len(arguments[0]) > LENGTH:
             raise _Exceeded(f"it makes a text of more than {LENGTH:,} characters")
@@ -232,7 +265,9 @@ def _check_method(function: Any, arguments: tuple[Any, ...]) -> None:
 
 def _check_widths(text: str, values: Sequence[Any]) -> None:
     """A format may ask for a width in its text, or by a number among its values."""
-    if re.search(r"\d{5}", text) or any(isinstance(value, int) and abs(value) > _WIDE for value in values if "*" in text or "{" in text):
+    if re.search(r"\d{5}", text) or any(
+        isinstance(value, int) and abs(value) > _WIDE for value in values if "*" in text or "{" in text
+    ):
         raise _Exceeded("it formats a value to more than 9,999 characters")
 
 
@@ -243,7 +278,8 @@ def _check_replaced(texts: list[str]) -> None:
 
 
 def _checked(value: Any) -> Any:
-    """The value, once it is known to be no larger than the limit when all of it is printed, shared parts as often as they stand there."""
+    """The value, once it is known to be no larger than the limit when all of it is printed, shared parts as
+    often as they stand there."""
     if isinstance(value, str):
         total = len(value)
     elif isinstance(value, list | tuple | dict):

@@ -1,8 +1,9 @@
 """JSON from outside, read so that whatever is wrong with it becomes one InputError that names the place.
 
-`json.loads` alone raises five kinds of exceptions for bad input (invalid UTF-8, invalid JSON, deep nesting, whole numbers of thousands of digits) and
-accepts half characters (`"\\ud800"`), which fail much later, when they are written. Decision: values are at most `DEEPEST` levels deep, whatever the
-stack's depth is at the call, so that code which walks a value that was read cannot run out of stack.
+`json.loads` alone raises five kinds of exceptions for bad input (invalid UTF-8, invalid JSON, deep nesting,
+whole numbers of thousands of digits) and accepts half characters (`"\\ud800"`), which fail much later, when
+they are written. Decision: values are at most `DEEPEST` levels deep, whatever the stack's depth is at the
+call, so that code which walks a value that was read cannot run out of stack.
 """
 
 from __future__ import annotations
@@ -32,37 +33,48 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 def parse_json(source: str | bytes, place: str, *, remedy: str = REMEDY) -> Any:
     """The value of a JSON text, a byte order mark before it or not.
 
-    Raises InputError that begins with `place` and ends with `remedy`: for bytes that are not UTF-8, invalid JSON, more than `DEEPEST` levels, a whole
-    number of more digits than Python reads, and half of a surrogate pair.
+    Raises InputError that begins with `place` and ends with `remedy`: for bytes that are not UTF-8, invalid
+    JSON, more than `DEEPEST` levels, a whole number of more digits than Python reads, and half of a surrogate
+    pair.
     """
     text = source if isinstance(source, str) else _decoded(source, place, remedy)
     try:
         value = json.loads(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}" if "\n" in text.strip() else f"column {error.colno}"
+        where = (
+            f"line {error.lineno}, column {error.colno}" if "\n" in text.strip() else f"column {error.colno}"
+        )
         raise InputError(f"{place}: not valid JSON ({error.msg} at {where}); {remedy}") from None
     except RecursionError:
         raise _too_deep(place, remedy) from None
     except ValueError:
-        raise InputError(f"{place}: holds a whole number of more than {sys.get_int_max_str_digits():,} digits; {remedy}") from None
+        raise InputError(
+            f"{place}: holds a whole number of more than {sys.get_int_max_str_digits():,} digits; {remedy}"
+        ) from None
     if text.count("[") + text.count("{") > DEEPEST and not _is_shallow(value):
         raise _too_deep(place, remedy)
     if _may_hold_half_characters(source, text) and not _is_encodable(value):
-        raise InputError(f"{place}: holds half of a surrogate pair (such as \\ud83d alone), which is no character; {remedy}")
+        raise InputError(
+            f"{place}: holds half of a surrogate pair (such as \\ud83d alone), which is no character; "
+            f"{remedy}"
+        )
     return value
 
 
 def read_json_file(path: Path, *, remedy: str = REMEDY) -> Any:
-    """The value of a JSON file; raises InputError as `parse_json` does, and for a file that is missing or cannot be read."""
+    """The value of a JSON file; raises InputError as `parse_json` does, and for a file that is missing or
+    cannot be read."""
     with reading(path):
         source = path.read_bytes()
     return parse_json(source, str(path), remedy=remedy)
 
 
 def json_lines(path: Path, *, remedy: str = REMEDY) -> Iterator[tuple[str, Any]]:
-    """Place (`file:line`, counted from 1) and value of each line that is not blank; lines end at LF or CRLF. A `.gz` file is unpacked.
+    """Place (`file:line`, counted from 1) and value of each line that is not blank; lines end at LF or CRLF.
+    A `.gz` file is unpacked.
 
-    Raises InputError as `parse_json` does, and for a file that is missing, cannot be read, or has a line of more than `LONGEST_LINE` bytes.
+    Raises InputError as `parse_json` does, and for a file that is missing, cannot be read, or has a line of
+    more than `LONGEST_LINE` bytes.
     """
     for place, line, _ in byte_lines(path):
         if line.strip():
@@ -70,19 +82,24 @@ def json_lines(path: Path, *, remedy: str = REMEDY) -> Iterator[tuple[str, Any]]
 
 
 def byte_lines(path: Path) -> Iterator[tuple[str, bytes, bool]]:
-    """Place, bytes without LF, and whether an LF ended it, of each line of a file, `.gz` unpacked; raises InputError as `json_lines` does."""
+    """Place, bytes without LF, and whether an LF ended it, of each line of a file, `.gz` unpacked; raises
+    InputError as `json_lines` does."""
     with reading(path), cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
         number = 0
         while line := file.readline(LONGEST_LINE + 1):
             number += 1
             if len(line) > LONGEST_LINE:
-                raise InputError(f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB; expected one value a line")
+                raise InputError(
+                    f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB; expected one value "
+                    "a line"
+                )
             yield f"{path}:{number}", line.removesuffix(b"\n"), line.endswith(b"\n")
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what opening and reading a file can raise, compressed or not, into an InputError that names it."""
+    """Turns what opening and reading a file can raise, compressed or not, into an InputError that names
+    it."""
     try:
         yield
     except FileNotFoundError:
@@ -94,7 +111,8 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
     except ValueError as error:
-        # `open` raises it for a NUL in the path. Errors of ours are no ValueErrors, so that none of a caller's block is renamed.
+        # `open` raises it for a NUL in the path. Errors of ours are no ValueErrors, so that none of a
+        # caller's block is renamed.
         raise InputError(f"{str(path)!r}: no path of a file ({error})") from None
 
 
@@ -103,8 +121,14 @@ def _decoded(source: bytes, place: str, remedy: str) -> str:
         return source.decode("utf-8")
     except UnicodeDecodeError as error:
         if source.startswith(_WIDE_MARKS):
-            raise InputError(f"{place}: not valid JSON (UTF-16, expected UTF-8); convert it with `iconv -f UTF-16 -t UTF-8`") from None
-        raise InputError(f"{place}: not valid JSON (not UTF-8: byte 0x{source[error.start]:02x} at {error.start + 1}); {remedy}") from None
+            raise InputError(
+                f"{place}: not valid JSON (UTF-16, expected UTF-8); convert it with `iconv -f UTF-16 -t "
+                "UTF-8`"
+            ) from None
+        raise InputError(
+            f"{place}: not valid JSON (not UTF-8: byte 0x{source[error.start]:02x} at "
+            f"{error.start + 1}); {remedy}"
+        ) from None
 
 
 def _too_deep(place: str, remedy: str) -> InputError:

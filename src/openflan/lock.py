@@ -1,4 +1,5 @@
-"""Locks between processes: a file that one of them holds. They end with the process that holds them, however it ends."""
+"""Locks between processes: a file that one of them holds. They end with the process that holds them, however
+it ends."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Held:
     file: tuple[int, int] | None
 
     def lost(self) -> bool:
-        """Whether `path` no longer leads to the locked file, so that another process may hold a lock of the same name.
+        """Whether `path` no longer leads to the locked file, so that another process may hold a lock of the
+        same name.
 
         Raises SetupError if the path cannot be looked at.
         """
@@ -41,8 +43,8 @@ class Held:
 def locked(path: Path, busy: str | None = None) -> Iterator[Held]:
     """Holds the lock of `path`, a file that is made and stays, until the block ends.
 
-    Where another holds it, raises InputError with the words of `busy`, or without them waits. Some network file systems know no locks: there none is
-    held. Raises SetupError if the file cannot be made.
+    Where another holds it, raises InputError with the words of `busy`, or without them waits. Some network
+    file systems know no locks: there none is held. Raises SetupError if the file cannot be made.
     """
     for attempt in range(_ATTEMPTS):
         number = _opened(path)

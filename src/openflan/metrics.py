@@ -1,4 +1,5 @@
-"""`metrics.jsonl` of a run: one line a logged step, appended while training goes on and made whole again where that is possible."""
+"""`metrics.jsonl` of a run: one line a logged step, appended while training goes on and made whole again
+where that is possible."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _NUMBERS = (
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`, none if there is no such file. Each has `step` (int) and `loss` (float), other figures where they were logged.
+    """The lines of `metrics.jsonl`, none if there is no such file. Each has `step` (int) and `loss` (float),
+    other figures where they were logged.
 
     Raises InputError for a line that is none, naming it.
     """
@@ -43,7 +45,9 @@ def _check(line: Mapping[str, Any], place: str) -> None:
         raise InputError(f"{place}: `step` is {step!r:.80}, expected a whole number from 1; delete that line")
     for name in ("loss", *(name for name in _NUMBERS if name in line)):
         if not _is_number(line.get(name)):
-            raise InputError(f"{place}: `{name}` is {line.get(name)!r:.80}, expected a number; delete that line")
+            raise InputError(
+                f"{place}: `{name}` is {line.get(name)!r:.80}, expected a number; delete that line"
+            )
     scores = line.get("scores", {})
     if not isinstance(scores, dict) or not all(map(_is_number, scores.values())):
         raise InputError(f"{place}: `scores` is {scores!r:.80}, expected numbers by name; delete that line")
@@ -56,12 +60,13 @@ def _is_number(value: object) -> bool:
 class Metrics:
     """The file while a run is being trained.
 
-    What is removed, cut or changed under the training is made whole again, as far as it can be, when `sync` is called; a warning names the steps of
-    which nothing is left.
+    What is removed, cut or changed under the training is made whole again, as far as it can be, when `sync`
+    is called; a warning names the steps of which nothing is left.
     """
 
     def __init__(self, path: Path, step: int) -> None:
-        """Takes out the lines of steps after `step`, which will be done again, and warns of steps up to there that have no line.
+        """Takes out the lines of steps after `step`, which will be done again, and warns of steps up to there
+        that have no line.
 
         Raises InputError for a line that is none, SetupError if the file cannot be written.
         """
@@ -86,16 +91,26 @@ class Metrics:
         self._size += len(text) + 1
 
     def sync(self) -> None:
-        """Brings the lines to the disk, all of them: those that are gone from the file since the last call are written again."""
+        """Brings the lines to the disk, all of them: those that are gone from the file since the last call
+        are written again."""
         held = self._lines.written()
         if len(held) == self._size and self._lines.in_place():
             self._lines.sync()
         else:
-            whole = {step: text for line in held.split(b"\n") if (step := _step(line)) and step <= self._synced for text in [line.decode()]}
+            whole = {
+                step: text
+                for line in held.split(b"\n")
+                if (step := _step(line)) and step <= self._synced
+                for text in [line.decode()]
+            }
             self._lines.__exit__()
             self._rewrite(whole | self._recent)
-            warnings.warn(f"{self._path}: was removed, cut or changed during training; written again", stacklevel=3)
-            _warn_of_gaps(self._path, whole.keys() | self._recent.keys(), max(self._recent, default=self._synced))
+            warnings.warn(
+                f"{self._path}: was removed, cut or changed during training; written again", stacklevel=3
+            )
+            _warn_of_gaps(
+                self._path, whole.keys() | self._recent.keys(), max(self._recent, default=self._synced)
+            )
         self._synced = max(self._recent, default=self._synced)
         self._recent = {}
 
@@ -119,7 +134,13 @@ def _step(line: bytes) -> int | None:
 def _warn_of_gaps(path: Path, known: Collection[int], last: int) -> None:
     missing = [step for step in range(1, last + 1) if step not in known]
     if missing:
-        spans = f"{missing[0]:,}" if len(missing) == 1 else f"{len(missing):,} steps from {missing[0]:,} to {missing[-1]:,}"
+        spans = (
+            f"{missing[0]:,}"
+            if len(missing) == 1
+            else f"{len(missing):,} steps from {missing[0]:,} to {missing[-1]:,}"
+        )
         warnings.warn(
-            f"{path}: has no line of {'step ' if len(missing) == 1 else ''}{spans}, as lines were removed; the curve of the report lacks them", stacklevel=4
+            f"{path}: has no line of {'step ' if len(missing) == 1 else ''}{spans}, as lines were "
+            "removed; the curve of the report lacks them",
+            stacklevel=4,
         )

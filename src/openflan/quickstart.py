@@ -1,8 +1,10 @@
-"""The whole path on the embedded world, offline: the base in the box, finetuning, held-out evaluation before and after, report.
+"""The whole path on the embedded world, offline: the base in the box, finetuning, held-out evaluation before
+and after, report.
 
-The base has read plain text of the world and never an instruction. It finetunes on instructions with a part of that text replayed; a model with random
-weights that is finetuned alike shows what the instructions alone teach. All three are asked the same held-out questions: without exemplars, with a few,
-and, where there are steps to take, with a chain of thought.
+The base has read plain text of the world and never an instruction. It finetunes on instructions with a part
+of that text replayed; a model with random weights that is finetuned alike shows what the instructions alone
+teach. All three are asked the same held-out questions: without exemplars, with a few, and, where there are
+steps to take, with a chain of thought.
 """
 
 from __future__ import annotations
@@ -44,8 +46,9 @@ FORMS = {
 
 
 def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[str, Any]:
-    """Runs everything into `folder` and returns what `summary.json` holds; goes on where an earlier call stopped. `say` tells a person what
-    happens. `seed` is that of both finetuning runs; the questions stay the same.
+    """Runs everything into `folder` and returns what `summary.json` holds; goes on where an earlier call
+    stopped. `say` tells a person what happens. `seed` is that of both finetuning runs; the questions stay the
+    same.
 
     Raises InputError for a folder that holds another seed's run.
     """
@@ -55,11 +58,14 @@ def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[
 
     run, control = Run(folder), Run(folder / "random-init")
     recipe = load_recipe("microflan", [f"name={folder.name}", f"seed={seed}", f"model.base={BASE}"])
-    from_random_weights = recipe.model_copy(update={"name": "random-init", "model": random_init(recipe.model)})
+    from_random_weights = recipe.model_copy(
+        update={"name": "random-init", "model": random_init(recipe.model)}
+    )
     for arm, into in ((recipe, run), (from_random_weights, control)):
         changed_keys(arm, into, allowed=False)
     say("1/4  the base in the box answers held-out questions, before any instruction")
-    # The control has the other core all the while. Spawned, as a forked process would share the libraries' threads.
+    # The control has the other core all the while. Spawned, as a forked process would share the libraries'
+    # threads.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=one_thread) as other_core:
         one_thread()
         from_random = other_core.submit(_finetune, from_random_weights, control, "")
@@ -84,15 +90,21 @@ def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[
 
 
 def held_out_benchmarks() -> dict[str, tuple[Benchmark, list[str]]]:
-    """The three ways of asking, each with the tasks that are asked so: all of them directly, questions with exemplars, steps with a chain of thought."""
+    """The three ways of asking, each with the tasks that are asked so: all of them directly, questions with
+    exemplars, steps with a chain of thought."""
     plain, steps = microflan_benchmark("direct", limit=ITEMS), microflan_benchmark("cot", limit=ITEMS)
     shown = microflan_benchmark("direct", shots=SHOTS, limit=ITEMS)
     questions = [name for name in shown.averages["skill"] if name.endswith("-qa")]
-    return {"": (plain, list(plain.tasks)), "few-shot": (shown, questions), "chain of thought": (steps, list(steps.tasks))}
+    return {
+        "": (plain, list(plain.tasks)),
+        "few-shot": (shown, questions),
+        "chain of thought": (steps, list(steps.tasks)),
+    }
 
 
 def held_out_groups(benchmarks: Mapping[str, tuple[Benchmark, list[str]]]) -> dict[str, list[str]]:
-    """Held-out tasks by kind of generalisation, form of the question and way of asking: `skill: completion` and so on."""
+    """Held-out tasks by kind of generalisation, form of the question and way of asking: `skill: completion`
+    and so on."""
     tasks = microflan_tasks()
     groups: dict[str, list[str]] = {}
     for way, (_, names) in benchmarks.items():
@@ -109,7 +121,12 @@ def _key(way: str, task: str) -> str:
 def _merged(benchmarks: Mapping[str, tuple[Benchmark, list[str]]]) -> Benchmark:
     """One benchmark that knows the tasks of all, each under the way in which it was asked."""
     first = benchmarks[""][0]
-    return replace(first, tasks={_key(way, name): one.tasks[name] for way, (one, names) in benchmarks.items() for name in names})
+    return replace(
+        first,
+        tasks={
+            _key(way, name): one.tasks[name] for way, (one, names) in benchmarks.items() for name in names
+        },
+    )
 
 
 def _finetune(recipe: Recipe, run: Run, label: str) -> None:
@@ -119,7 +136,9 @@ def _finetune(recipe: Recipe, run: Run, label: str) -> None:
         finetune(recipe, run, label=label)
 
 
-def _ask(run: Run, label: str, model: Path, benchmarks: Mapping[str, tuple[Benchmark, list[str]]]) -> dict[tuple[str, int], bool]:
+def _ask(
+    run: Run, label: str, model: Path, benchmarks: Mapping[str, tuple[Benchmark, list[str]]]
+) -> dict[tuple[str, int], bool]:
     from openflan.inference.huggingface import HuggingFaceEngine
 
     engine = HuggingFaceEngine.load(model)

@@ -1,8 +1,9 @@
 """Random choices that depend on what they are for, never on what was drawn before.
 
-Every choice in openflan derives from (seed, purpose, position), so any part of a run can be repeated, resumed or computed on another machine by
-itself. `Draws` is a counter-based generator (SplitMix64): creating one costs a hash of a few integers, which matters because every rendered
-example has its own; numpy's generators take 20 microseconds to seed.
+Every choice in openflan derives from (seed, purpose, position), so any part of a run can be repeated, resumed
+or computed on another machine by itself. `Draws` is a counter-based generator (SplitMix64): creating one
+costs a hash of a few integers, which matters because every rendered example has its own; numpy's generators
+take 20 microseconds to seed.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Draws:
         return items[self.below(len(items))]
 
     def distinct(self, count: int, bound: int, avoid: int | None = None) -> list[int]:
-        """`count` different whole numbers in [0, bound), none equal to `avoid`; fewer if there are not that many."""
+        """`count` different whole numbers in [0, bound), none equal to `avoid`; fewer if there are not that
+        many."""
         available = bound - (1 if avoid is not None and 0 <= avoid < bound else 0)
         chosen: list[int] = []
         while len(chosen) < min(count, available):
@@ -83,15 +85,18 @@ def scramble(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def shuffled(size: int, *parts: int | str) -> NDArray[np.int64]:
     """A seeded order of range(size), as an array: 64-bit keys, sorted."""
     with np.errstate(over="ignore"):
-        keys = scramble(np.uint64(combine(*parts)) + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(_GOLDEN))
+        keys = scramble(
+            np.uint64(combine(*parts)) + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
+        )
     return np.argsort(keys, kind="stable")
 
 
 class Permutation:
     """A seeded permutation of range(size): any element without computing the others.
 
-    Up to 65,536 elements it is a stored table. Beyond, a balanced Feistel network of four rounds over the next even power of two, walked until it
-    lands inside the range (fewer than four steps on average): a task of a billion rows costs no memory.
+    Up to 65,536 elements it is a stored table. Beyond, a balanced Feistel network of four rounds over the
+    next even power of two, walked until it lands inside the range (fewer than four steps on average): a task
+    of a billion rows costs no memory.
     """
 
     _STORED = 1 << 16

@@ -1,11 +1,12 @@
 """Runs the steps of a chain in order and goes on where it stopped.
 
-A step is a run of its own, in a folder of the chain's, and resumes as any run does. It is finished when its model has been exported under the very
-recipe that the chain asks for. `chain.json` keeps a fingerprint of every model that came out and of the one that each step began with: weights that
-were made anew, or by hand, are told from those that later steps know, which a path alone would not.
+A step is a run of its own, in a folder of the chain's, and resumes as any run does. It is finished when its
+model has been exported under the very recipe that the chain asks for. `chain.json` keeps a fingerprint of
+every model that came out and of the one that each step began with: weights that were made anew, or by hand,
+are told from those that later steps know, which a path alone would not.
 
-Data of all steps that are not finished is read before the first is trained, so that the last does not fail days later for a wrong path. Price: it is
-read once more when its step begins.
+Data of all steps that are not finished is read before the first is trained, so that the last does not fail
+days later for a wrong path. Price: it is read once more when its step begins.
 """
 
 from __future__ import annotations
@@ -28,28 +29,42 @@ Notice = Callable[[str], None]
 
 
 def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text: None) -> Path:
-    """Trains what is not finished yet, in order; returns the last model's folder. `notice` is told of every step.
+    """Trains what is not finished yet, in order; returns the last model's folder. `notice` is told of every
+    step.
 
-    Raises InputError if a finished step was made by another recipe, or began with another model than the step before it now has; else what the steps
-    raise, such as Terminated on SIGTERM.
+    Raises InputError if a finished step was made by another recipe, or began with another model than the step
+    before it now has; else what the steps raise, such as Terminated on SIGTERM.
     """
     main = os.environ.get("RANK", "0") == "0"
     path = folder / "chain.json"
     known = _known(path)
     model = folder
-    waiting = [(number, step) for number, step in enumerate(steps, 1) if not Run(folder / step.folder).model.is_dir()]
+    waiting = [
+        (number, step) for number, step in enumerate(steps, 1) if not Run(folder / step.folder).model.is_dir()
+    ]
     for number, step in waiting[1:]:
         try:
             _check_data(step)
         except InputError as error:
-            raise InputError(f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}: {error}") from None
+            raise InputError(
+                f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}: {error}"
+            ) from None
     for number, step in enumerate(steps, 1):
         run = Run(folder / step.folder)
         place = f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}"
-        base = fingerprint(Path(step.recipe.model.base)) if number > 1 and step.recipe.model.base == str((model).absolute()) else None
-        began = known.get(step.folder, {}) if run.recipe.is_file() else {}  # of a run that was removed nothing is left to protect
+        base = (
+            fingerprint(Path(step.recipe.model.base))
+            if number > 1 and step.recipe.model.base == str((model).absolute())
+            else None
+        )
+        began = (
+            known.get(step.folder, {}) if run.recipe.is_file() else {}
+        )  # of a run that was removed nothing is left to protect
         if "base" in began and began["base"] != base:
-            raise InputError(f"{run.folder}: began with another model than the step before it has now; start it anew with --restart-from {number}")
+            raise InputError(
+                f"{run.folder}: began with another model than the step before it has now; start it anew "
+                f"with --restart-from {number}"
+            )
         if finished(step, run, number):
             notice(f"{place}: finished")
         else:
@@ -69,14 +84,22 @@ def finished(step: Step, run: Run, number: int) -> bool:
     """Whether the step's model is there. Raises InputError if its run was made by another recipe."""
     if not run.recipe.is_file():
         return False
-    changed = [change for change in differences(load_any_recipe(run.recipe), step.recipe) if not change.startswith(FREE)]
+    changed = [
+        change
+        for change in differences(load_any_recipe(run.recipe), step.recipe)
+        if not change.startswith(FREE)
+    ]
     if changed:
-        raise InputError(f"{run.folder}: made by another recipe ({'; '.join(changed[:5])}); start it anew with --restart-from {number}, or give --run")
+        raise InputError(
+            f"{run.folder}: made by another recipe ({'; '.join(changed[:5])}); start it anew with "
+            f"--restart-from {number}, or give --run"
+        )
     return run.model.is_dir()
 
 
 def forget_from(steps: Sequence[Step], folder: Path, first: int) -> list[Run]:
-    """The runs of step `first`, from 1, and those after it, which are no longer known; their folders are the caller's to remove.
+    """The runs of step `first`, from 1, and those after it, which are no longer known; their folders are the
+    caller's to remove.
 
     Raises InputError if there is no such step.
     """
@@ -94,7 +117,10 @@ def _known(path: Path) -> dict[str, dict[str, Any]]:
     """What `chain.json` says of each step, by its folder. Raises InputError for a damaged one."""
     known = read_json(path, {})
     if not isinstance(known, dict) or not all(isinstance(value, dict) for value in known.values()):
-        raise InputError(f"{path}: not what openflan writes; delete it, and the chain takes the models of its finished steps as they are")
+        raise InputError(
+            f"{path}: not what openflan writes; delete it, and the chain takes the models of its "
+            "finished steps as they are"
+        )
     return known
 
 

@@ -96,32 +96,45 @@ def find_run(folder: Path) -> Run:
     run = Run(folder)
     if not run.recipe.is_file():
         what = "has no recipe.yaml" if folder.is_dir() else "does not exist"
-        raise InputError(f"{folder}: not a run folder: it {what}; name the folder that `openflan finetune` printed")
+        raise InputError(
+            f"{folder}: not a run folder: it {what}; name the folder that `openflan finetune` printed"
+        )
     return run
 
 
 def training_alone(run: Run) -> AbstractContextManager[Held]:
-    """The lock of a run folder, in which two trainings would overwrite each other's checkpoints; raises InputError where another is at work."""
-    return locked(run.locks / "training", f"{run.folder}: another training is at work there; wait for it, or name another folder with --run")
+    """The lock of a run folder, in which two trainings would overwrite each other's checkpoints; raises
+    InputError where another is at work."""
+    return locked(
+        run.locks / "training",
+        f"{run.folder}: another training is at work there; wait for it, or name another folder with --run",
+    )
 
 
 def check_alone(run: Run, held: Held) -> None:
-    """Raises SetupError where the lock that a training holds no longer keeps others out, as its file or the run folder was removed or replaced."""
+    """Raises SetupError where the lock that a training holds no longer keeps others out, as its file or the
+    run folder was removed or replaced."""
     if not held.lost():
         return
     if not run.folder.is_dir():
-        raise SetupError(f"{run.folder}: was removed while it was being trained; run the same command again to train anew")
+        raise SetupError(
+            f"{run.folder}: was removed while it was being trained; run the same command again to train anew"
+        )
     raise SetupError(
-        f"{run.folder}: {held.path.relative_to(run.folder)}, which keeps other trainings out, was removed or replaced during this one, so another may be "
-        "at work there; this one ends and leaves its last checkpoint as it is. Run the same command again to go on when no other is at work"
+        f"{run.folder}: {held.path.relative_to(run.folder)}, which keeps other trainings out, was "
+        "removed or replaced during this one, so another may be "
+        "at work there; this one ends and leaves its last checkpoint as it is. Run the same command "
+        "again to go on when no other is at work"
     )
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write a file or folder to; it takes `path`'s place when the block ends well.
+    """A temporary path beside `path` to write a file or folder to; it takes `path`'s place when the block
+    ends well.
 
-    If the block raises, what stood at `path` is untouched and the temporary is gone; a full disk, or any other OSError, is raised as SetupError.
+    If the block raises, what stood at `path` is untouched and the temporary is gone; a full disk, or any
+    other OSError, is raised as SetupError.
     """
     temporary = path.with_name(f".{path.name}.partial")
     try:
@@ -140,13 +153,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def unwritten(path: Path, error: OSError) -> SetupError:
     """What `replacing` raises for an OSError, for those who write into its temporary path from elsewhere."""
-    return SetupError(f"{path}: could not be written: {error.strerror or error}; what was there before is intact")
+    return SetupError(
+        f"{path}: could not be written: {error.strerror or error}; what was there before is intact"
+    )
 
 
 class Lines:
-    """A file that grows by whole lines, each written at once. `path` and its folder are made where they are missing.
+    """A file that grows by whole lines, each written at once. `path` and its folder are made where they are
+    missing.
 
-    Raises SetupError where a line cannot be written, on a full disk above all; the file then ends with the line before.
+    Raises SetupError where a line cannot be written, on a full disk above all; the file then ends with the
+    line before.
     """
 
     def __init__(self, path: Path) -> None:
@@ -165,7 +182,8 @@ class Lines:
         self._file.close()
 
     def write(self, line: str) -> None:
-        """Appends a line, which needs no line end. A half of a surrogate pair is written as JSON spells it."""
+        """Appends a line, which needs no line end. A half of a surrogate pair is written as JSON spells
+        it."""
         data = f"{line}\n".encode(errors="backslashreplace")
         try:
             before = os.fstat(self._file.fileno()).st_size
@@ -207,14 +225,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, otherwise: Any = None) -> Any:
-    """The value of a JSON file, or `otherwise` if there is none; raises InputError if the file is not JSON."""
+    """The value of a JSON file, or `otherwise` if there is none; raises InputError if the file is not
+    JSON."""
     if not path.is_file():
         return otherwise
-    return read_json_file(path, remedy="openflan writes it whole, so it was changed since: restore or delete it")
+    return read_json_file(
+        path, remedy="openflan writes it whole, so it was changed since: restore or delete it"
+    )
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The lines of a JSONL file; a last line that was torn by a kill (it has no newline) is left out. Raises InputError for any other broken line."""
+    """The lines of a JSONL file; a last line that was torn by a kill (it has no newline) is left out. Raises
+    InputError for any other broken line."""
     if not path.is_file():
         return []
     return [_parsed(line, place) for place, line, is_whole in byte_lines(path) if is_whole and line.strip()]
@@ -235,7 +257,8 @@ def flush(path: Path) -> None:
 
 
 def _swap(temporary: Path, path: Path) -> None:
-    """Puts `temporary` in the place of `path`. A rename cannot replace a folder, so an old one steps aside and comes back if the rename fails."""
+    """Puts `temporary` in the place of `path`. A rename cannot replace a folder, so an old one steps aside
+    and comes back if the rename fails."""
     if not path.is_dir():
         os.replace(temporary, path)
         return

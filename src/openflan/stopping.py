@@ -1,6 +1,8 @@
-"""SIGTERM and Ctrl-C: what is under way is finished and kept, and then the program ends; a second Ctrl-C ends it at once.
+"""SIGTERM and Ctrl-C: what is under way is finished and kept, and then the program ends; a second Ctrl-C ends
+it at once.
 
-Exit codes are 75 after SIGTERM, the usual sign to queue the same command again, and 130 after Ctrl-C, as shells have it.
+Exit codes are 75 after SIGTERM, the usual sign to queue the same command again, and 130 after Ctrl-C, as
+shells have it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from types import FrameType
 from openflan.errors import OpenflanError
 
 _ONE_REQUEST = 2.0
-"""Seconds within which processes of `torchrun` count a second SIGINT as the first: a terminal sends one, and torchrun passes on its own."""
+"""Seconds within which processes of `torchrun` count a second SIGINT as the first: a terminal sends one, and
+torchrun passes on its own."""
 
 
 class Terminated(OpenflanError):
@@ -46,7 +49,8 @@ class Request:
             self._signal = number
 
     def ended(self, where: str) -> Terminated:
-        """What to raise: `where` says after what, such as `after step 3, with a checkpoint`. SIGTERM is named where this process got no signal."""
+        """What to raise: `where` says after what, such as `after step 3, with a checkpoint`. SIGTERM is named
+        where this process got no signal."""
         kind, name = (Interrupted, "Ctrl-C") if self._signal == signal.SIGINT else (Terminated, "SIGTERM")
         return kind(f"stopped by {name} {where}; run the same command again to go on")
 
@@ -57,10 +61,12 @@ _active: list[Request] = []
 
 @contextmanager
 def stoppable(unit: str) -> Iterator[Request]:
-    """Within the block the first SIGTERM or Ctrl-C only notes the request, which the block looks at between two units of its work (`step`, `item`).
+    """Within the block the first SIGTERM or Ctrl-C only notes the request, which the block looks at between
+    two units of its work (`step`, `item`).
 
-    A second Ctrl-C raises KeyboardInterrupt. Within another `stoppable` block, whose unit is the larger one, nothing is ever requested of the inner
-    block; nor in a thread beside the main one, where Python allows no handlers.
+    A second Ctrl-C raises KeyboardInterrupt. Within another `stoppable` block, whose unit is the larger one,
+    nothing is ever requested of the inner block; nor in a thread beside the main one, where Python allows no
+    handlers.
     """
     request = Request()
     if _active or threading.current_thread() is not threading.main_thread():

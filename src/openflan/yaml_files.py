@@ -1,7 +1,8 @@
 """Every YAML file is read here: plain values only, and bounded work.
 
-A file of a few hundred bytes can stand for billions of values (anchors named again and again), nest deeper than the interpreter's stack, or hold
-itself. All of it is counted while the file is read, anchors with what they stand for, and refused at the first limit with its line.
+A file of a few hundred bytes can stand for billions of values (anchors named again and again), nest deeper
+than the interpreter's stack, or hold itself. All of it is counted while the file is read, anchors with what
+they stand for, and refused at the first limit with its line.
 
 Keys that stand twice are refused, since YAML itself silently keeps the last one.
 """
@@ -26,7 +27,8 @@ if yaml.__with_libyaml__:
     from yaml._yaml import CParser
 
     class _Pieces(Composer, CParser, SafeConstructor, Resolver):  # type: ignore[no-redef]
-        """Events of the C library, composed and constructed by PyYAML's own Python, in which all can be counted."""
+        """Events of the C library, composed and constructed by PyYAML's own Python, in which all can be
+        counted."""
 
         def __init__(self, text: str) -> None:
             CParser.__init__(self, text)
@@ -64,31 +66,41 @@ class Document:
     node: yaml.Node
 
 
-def read_yaml(path: Path, *, tags: Sequence[str] = (), any_tag: bool = False, repeated_keys: bool = False) -> Any:
+def read_yaml(
+    path: Path, *, tags: Sequence[str] = (), any_tag: bool = False, repeated_keys: bool = False
+) -> Any:
     """The value of a YAML file of one document; None if the file is empty.
 
-    `tags` are read as the plain mappings that stand behind them; with `any_tag`, whatever has a foreign tag is None. `repeated_keys` keeps the last
-    value of a key that stands twice, for files that other projects wrote.
+    `tags` are read as the plain mappings that stand behind them; with `any_tag`, whatever has a foreign tag
+    is None. `repeated_keys` keeps the last value of a key that stands twice, for files that other projects
+    wrote.
 
-    Raises InputError naming file and line for a file that cannot be read, is not UTF-8 or not YAML, repeats a key, or goes beyond a limit.
+    Raises InputError naming file and line for a file that cannot be read, is not UTF-8 or not YAML, repeats a
+    key, or goes beyond a limit.
     """
-    return _single(documents_of(read_text(path), str(path), tags=tags, any_tag=any_tag, repeated_keys=repeated_keys), str(path))
+    return _single(
+        documents_of(read_text(path), str(path), tags=tags, any_tag=any_tag, repeated_keys=repeated_keys),
+        str(path),
+    )
 
 
 def read_documents(path: Path) -> list[Document]:
-    """The documents of a YAML file with their nodes, empty ones left out. Raises InputError as `read_yaml` does."""
+    """The documents of a YAML file with their nodes, empty ones left out. Raises InputError as `read_yaml`
+    does."""
     return documents_of(read_text(path), str(path))
 
 
 def read_document(path: Path) -> Document | None:
-    """The only document of a YAML file with its nodes; None if the file is empty. Raises InputError as `read_yaml` does."""
+    """The only document of a YAML file with its nodes; None if the file is empty. Raises InputError as
+    `read_yaml` does."""
     documents = read_documents(path)
     _single(documents, str(path))
     return documents[0] if documents else None
 
 
 def yaml_value(text: str) -> Any:
-    """The value of a short text of YAML, such as an override's. Raises ValueError, whose text says in a few words what is wrong."""
+    """The value of a short text of YAML, such as an override's. Raises ValueError, whose text says in a few
+    words what is wrong."""
     try:
         documents = documents_of(text, "")
     except InputError as error:
@@ -99,27 +111,40 @@ def yaml_value(text: str) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, without a byte order mark. Raises InputError if it cannot be read, is too large or not UTF-8."""
+    """The text of a file, without a byte order mark. Raises InputError if it cannot be read, is too large or
+    not UTF-8."""
     try:
         with path.open("rb") as handle:
             content = handle.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with NUL
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if len(content) > MAX_BYTES:
-        raise InputError(f"{path}: larger than {MAX_BYTES // 2**20} MiB, which no YAML file of openflan needs; check the path")
+        raise InputError(
+            f"{path}: larger than {MAX_BYTES // 2**20} MiB, which no YAML file of openflan needs; check "
+            "the path"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: not UTF-8 (byte {error.start}: 0x{content[error.start]:02x}); save it as UTF-8") from None
+        raise InputError(
+            f"{path}:{line}: not UTF-8 (byte {error.start}: 0x{content[error.start]:02x}); save it as UTF-8"
+        ) from None
 
 
-def documents_of(text: str, place: str, *, tags: Sequence[str] = (), any_tag: bool = False, repeated_keys: bool = False) -> list[Document]:
-    """The documents of a text; `place`, a file's path, begins the messages. Raises InputError as `read_yaml` does."""
+def documents_of(
+    text: str, place: str, *, tags: Sequence[str] = (), any_tag: bool = False, repeated_keys: bool = False
+) -> list[Document]:
+    """The documents of a text; `place`, a file's path, begins the messages. Raises InputError as `read_yaml`
+    does."""
     unprintable = Reader.NON_PRINTABLE.search(text)
     if unprintable:
         line = text.count("\n", 0, unprintable.start()) + 1
-        raise _refusal(place, line, f"not valid YAML: the character U+{ord(unprintable.group()):04X} must not stand there")
+        raise _refusal(
+            place,
+            line,
+            f"not valid YAML: the character U+{ord(unprintable.group()):04X} must not stand there",
+        )
     loader: _Loader | None = None
     try:
         loader = _Loader(text, tuple(tags), any_tag, repeated_keys)
@@ -133,7 +158,11 @@ def documents_of(text: str, place: str, *, tags: Sequence[str] = (), any_tag: bo
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         parts = [part for part in (error.context, error.problem, error.note) if part]
-        raise _refusal(place, mark.line + 1 if mark else 1, f"not valid YAML: {' '.join(', '.join(parts).split())[:300]}") from None
+        raise _refusal(
+            place,
+            mark.line + 1 if mark else 1,
+            (f"not valid YAML: {' '.join(', '.join(parts).split())[:300]}"),
+        ) from None
     except yaml.YAMLError as error:
         raise _refusal(place, 1, f"not valid YAML: {' '.join(str(error).split())[:300]}") from None
     finally:
@@ -143,7 +172,9 @@ def documents_of(text: str, place: str, *, tags: Sequence[str] = (), any_tag: bo
 
 def _single(documents: list[Document], place: str) -> Any:
     if len(documents) > 1:
-        raise _refusal(place, documents[1].node.start_mark.line + 1, "a second YAML document begins here; expected one")
+        raise _refusal(
+            place, documents[1].node.start_mark.line + 1, "a second YAML document begins here; expected one"
+        )
     return documents[0].value if documents else None
 
 
@@ -192,7 +223,9 @@ class _Loader(_Pieces):  # type: ignore[misc]
 
     def compose_sequence_node(self, anchor: str | None) -> yaml.Node:
         start = self.get_event()
-        node = yaml.SequenceNode(self._tag(yaml.SequenceNode, start), [], start.start_mark, None, flow_style=start.flow_style)
+        node = yaml.SequenceNode(
+            self._tag(yaml.SequenceNode, start), [], start.start_mark, None, flow_style=start.flow_style
+        )
         self._begin(node, anchor, "[]")
         while not self.check_event(yaml.SequenceEndEvent):
             node.value.append(self.compose_node(node, len(node.value)))
@@ -200,7 +233,9 @@ class _Loader(_Pieces):  # type: ignore[misc]
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.Node:
         start = self.get_event()
-        node = yaml.MappingNode(self._tag(yaml.MappingNode, start), [], start.start_mark, None, flow_style=start.flow_style)
+        node = yaml.MappingNode(
+            self._tag(yaml.MappingNode, start), [], start.start_mark, None, flow_style=start.flow_style
+        )
         self._begin(node, anchor, "")
         seen: set[tuple[str, str]] = set()
         while not self.check_event(yaml.MappingEndEvent):
@@ -216,17 +251,24 @@ class _Loader(_Pieces):  # type: ignore[misc]
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         line = node.start_mark.line + 1
-        if isinstance(node, yaml.ScalarNode) and len(node.value) > MAX_NUMBER and node.tag.endswith((":int", ":float", ":timestamp")):
+        if (
+            isinstance(node, yaml.ScalarNode)
+            and len(node.value) > MAX_NUMBER
+            and node.tag.endswith((":int", ":float", ":timestamp"))
+        ):
             raise YamlError(f"a number of {len(node.value):,} characters; the most are {MAX_NUMBER}", line)
         try:
             return super().construct_object(node, deep)
         except (yaml.YAMLError, RecursionError, MemoryError):
             raise
-        except Exception as error:  # whatever PyYAML's constructors raise for values that do not fit their tags, such as AttributeError
+        # whatever PyYAML's constructors raise for values that do not fit their tags, such as AttributeError
+        except Exception as error:
             shown = f"`{node.value[:60]}`" if isinstance(node, yaml.ScalarNode) else "this value"
             why = f" ({error})" if isinstance(error, ValueError) else ""
             kind = node.tag.rpartition(":")[2]
-            raise YamlError(f"not valid YAML: {shown} is no {kind}{why}; put it in quotes if it is a text", line) from None
+            raise YamlError(
+                f"not valid YAML: {shown} is no {kind}{why}; put it in quotes if it is a text", line
+            ) from None
 
     def construct_foreign(self, node: yaml.Node) -> Any:
         """What has a tag that YAML itself does not define."""
@@ -255,9 +297,15 @@ class _Loader(_Pieces):  # type: ignore[misc]
         self._nodes += nodes
         self._characters += characters
         if self._nodes > MAX_NODES:
-            raise YamlError(f"stands for more than {MAX_NODES:,} values, anchors counted wherever they are named", line)
+            raise YamlError(
+                f"stands for more than {MAX_NODES:,} values, anchors counted wherever they are named", line
+            )
         if self._characters > MAX_CHARACTERS:
-            raise YamlError(f"stands for more than {MAX_CHARACTERS:,} characters, anchors counted wherever they are named", line)
+            raise YamlError(
+                f"stands for more than {MAX_CHARACTERS:,} characters, anchors counted wherever they are "
+                "named",
+                line,
+            )
 
 
 _Loader.add_constructor(None, _Loader.construct_foreign)

@@ -29,7 +29,12 @@ class Done:
 def openflan(*arguments: object, stdin: str = "", folder: Path | None = None) -> Done:
     """Runs a command as `main` does; in this process, since starting a Python with torch takes seconds."""
     out, err, code = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), chdir(folder or Path.cwd()):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(out),
+        redirect_stderr(err),
+        chdir(folder or Path.cwd()),
+    ):
         patch.setattr(sys, "argv", ["openflan", *map(str, arguments)])
         patch.setattr(sys, "stdin", io.StringIO(stdin))
         patch.setattr(warnings, "showwarning", warnings.showwarning)

@@ -1,4 +1,5 @@
-"""As a program: `openflan` as so many ranks, as a launcher would start them, but importing once; prints their exit codes in a last line.
+"""As a program: `openflan` as so many ranks, as a launcher would start them, but importing once; prints their
+exit codes in a last line.
 
 Environment: DIE is `RANK,NUMBER`, the rank that is killed when it has so many answers.
 """
@@ -42,7 +43,12 @@ def mortal(name: str, most: int) -> None:
 def rank_main(rank: int, size: int, arguments: Sequence[str]) -> int:
     torch.set_num_threads(1)
     huggingface._CHUNK = CHUNKS
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+    }
     dying, _, most = os.environ.get("DIE", "-1,0").partition(",")
     if int(dying) == rank:
         for name in ("generate", "loglikelihood"):

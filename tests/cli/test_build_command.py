@@ -74,7 +74,14 @@ def test_it_says_what_was_made_and_what_comes_next(recipe: Path, tmp_path: Path)
 
 
 def test_by_default_it_makes_what_the_steps_will_read(recipe: Path, tmp_path: Path) -> None:
-    few, many = (json.loads(openflan("build", recipe, "--to", tmp_path / str(steps), "--json", f"training.steps={steps}").stdout) for steps in (4, 3_000))
+    few, many = (
+        json.loads(
+            openflan(
+                "build", recipe, "--to", tmp_path / str(steps), "--json", f"training.steps={steps}"
+            ).stdout
+        )
+        for steps in (4, 3_000)
+    )
     assert few["examples"] == 4_096
     assert many["examples"] > 4_096
     assert many["rows"] >= 6_000
@@ -87,19 +94,27 @@ def test_training_from_a_build_is_training_without_it_to_the_bit(
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(unbuilt / "ledger.json", run)
-    monkeypatch.setattr("openflan.packing.plan.tokens_at", lambda *arguments: pytest.fail("a window was made"))
+    monkeypatch.setattr(
+        "openflan.packing.plan.tokens_at", lambda *arguments: pytest.fail("a window was made")
+    )
     done = openflan("finetune", recipe, "--run", run, "--build", built)
     assert done.returncode == 0, done.stderr
     assert "not used" not in done.stderr
     assert _losses(run) == _losses(unbuilt)
-    assert (run / "model" / "model.safetensors").read_bytes() == (unbuilt / "model" / "model.safetensors").read_bytes()
+    assert (run / "model" / "model.safetensors").read_bytes() == (
+        unbuilt / "model" / "model.safetensors"
+    ).read_bytes()
 
 
-def test_the_runs_own_build_is_found_and_restart_keeps_it(recipe: Path, built: Path, unbuilt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runs_own_build_is_found_and_restart_keeps_it(
+    recipe: Path, built: Path, unbuilt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = tmp_path / "run"
     shutil.copytree(built, run / "build")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    monkeypatch.setattr("openflan.packing.plan.tokens_at", lambda *arguments: pytest.fail("a window was made"))
+    monkeypatch.setattr(
+        "openflan.packing.plan.tokens_at", lambda *arguments: pytest.fail("a window was made")
+    )
     for restart in ([], ["--restart"]):
         done = openflan("finetune", recipe, "--run", run, *restart)
         assert done.returncode == 0, done.stderr
@@ -115,13 +130,23 @@ def test_restart_begins_a_run_where_only_a_build_is(recipe: Path, built: Path, t
 
 @pytest.mark.filterwarnings("default:.*not used, as it was built")
 @pytest.mark.parametrize(
-    ("change", "named"), [("packing.targets=10", "packing.targets"), ("seed=5", "seed"), ("mixture.submixtures.own.cap=20", "mixture.submixtures")]
+    ("change", "named"),
+    [
+        ("packing.targets=10", "packing.targets"),
+        ("seed=5", "seed"),
+        ("mixture.submixtures.own.cap=20", "mixture.submixtures"),
+    ],
 )
-def test_a_build_of_other_settings_is_not_used_and_training_says_so(change: str, named: str, recipe: Path, built: Path, tmp_path: Path) -> None:
+def test_a_build_of_other_settings_is_not_used_and_training_says_so(
+    change: str, named: str, recipe: Path, built: Path, tmp_path: Path
+) -> None:
     plain, warned = tmp_path / "plain", tmp_path / "warned"
     done = openflan("finetune", recipe, change, "--run", warned, "--build", built)
     assert done.returncode == 0, done.stderr
-    assert f"{built}: not used, as it was built with other {named}; `openflan build` makes it anew" in " ".join(done.stderr.split())
+    assert (
+        f"{built}: not used, as it was built with other {named}; `openflan build` makes it anew"
+        in " ".join(done.stderr.split())
+    )
     openflan("finetune", recipe, change, "--run", plain)
     assert _losses(warned) == _losses(plain)
 
@@ -129,14 +154,22 @@ def test_a_build_of_other_settings_is_not_used_and_training_says_so(change: str,
 def test_a_folder_without_a_build_is_refused(recipe: Path, tmp_path: Path) -> None:
     done = openflan("finetune", recipe, "--run", tmp_path / "run", "--build", tmp_path)
     assert done.returncode == 2
-    assert f"{tmp_path}: no build there (no build.json); name the folder that `openflan build` printed" in done.stderr
+    assert (
+        f"{tmp_path}: no build there (no build.json); name the folder that `openflan build` printed"
+        in done.stderr
+    )
     assert not (tmp_path / "run").exists()
 
 
-def test_a_damaged_build_stops_training_and_repair_mends_it(recipe: Path, copy: Path, built: Path, tmp_path: Path) -> None:
+def test_a_damaged_build_stops_training_and_repair_mends_it(
+    recipe: Path, copy: Path, built: Path, tmp_path: Path
+) -> None:
     path = copy / "blocks" / "000000" / "ids.npy"
     path.write_bytes(path.read_bytes()[:-2])
-    for command in (["finetune", recipe, "--run", tmp_path / "run", "--build", copy], ["build", recipe, "--to", copy]):
+    for command in (
+        ["finetune", recipe, "--run", tmp_path / "run", "--build", copy],
+        ["build", recipe, "--to", copy],
+    ):
         done = openflan(*command)
         assert done.returncode == 2
         assert f"{path}: missing, cut short or changed since it was written" in done.stderr
@@ -147,7 +180,13 @@ def test_a_damaged_build_stops_training_and_repair_mends_it(recipe: Path, copy: 
     assert path.read_bytes() == (built / "blocks" / "000000" / "ids.npy").read_bytes()
 
 
-UNTOUCHED = ["training.batch_size=3", "training.learning_rate=0.1", "training.micro_batch_size=1", "checkpoints.every=1", "name=other"]
+UNTOUCHED = [
+    "training.batch_size=3",
+    "training.learning_rate=0.1",
+    "training.micro_batch_size=1",
+    "checkpoints.every=1",
+    "name=other",
+]
 PACKED_ANEW = [("packing.targets=10", "packing.targets"), ("packing.on_overflow=drop", "packing.on_overflow")]
 MADE_ANEW = [
     ("seed=5", "seed"),
@@ -211,11 +250,17 @@ def test_worker_processes_make_the_same(recipe: Path, tmp_path: Path) -> None:
         assert _made(done) == (1, 0, 0)
         contents.append(json.loads(done.stdout)["content"])
     assert set(contents) == {contents[0]}
-    assert _made(openflan("build", recipe, "--to", tmp_path / "none", "--examples", 8_192, "--json", "--shard", "1/3")) == (0, 0, 0)
+    assert _made(
+        openflan("build", recipe, "--to", tmp_path / "none", "--examples", 8_192, "--json", "--shard", "1/3")
+    ) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [(["--shard", "2/2"], "`--shard 2/2` is not a part such as 0/4"), (["packing.targets=1"], "none of 4,096 examples fits")]
+    ("arguments", "says"),
+    [
+        (["--shard", "2/2"], "`--shard 2/2` is not a part such as 0/4"),
+        (["packing.targets=1"], "none of 4,096 examples fits"),
+    ],
 )
 def test_what_cannot_be_is_refused(arguments: list[object], says: str, recipe: Path, tmp_path: Path) -> None:
     done = openflan("build", recipe, "--to", tmp_path / "build", *arguments)

@@ -14,7 +14,17 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 def run(rows: Path, t5: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finetuned tiny T5, without a recipe."""
     folder = tmp_path_factory.mktemp("work")
-    done = openflan("finetune", "--data", rows, "--base", t5, "training.steps=12", "training.learning_rate=0.05", "packing.inputs=64", folder=folder)
+    done = openflan(
+        "finetune",
+        "--data",
+        rows,
+        "--base",
+        t5,
+        "training.steps=12",
+        "training.learning_rate=0.05",
+        "packing.inputs=64",
+        folder=folder,
+    )
     assert done.returncode == 0, done.stderr
     return folder / "runs" / "rows"
 
@@ -31,15 +41,22 @@ def test_finetuning_own_rows_needs_no_recipe_and_writes_the_one_it_used(run: Pat
 def test_the_recipe_it_wrote_gives_the_same_weights(run: Path, tmp_path: Path) -> None:
     done = openflan("finetune", run / "recipe.yaml", "--run", tmp_path / "again")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "again" / "model" / "model.safetensors").read_bytes() == (run / "model" / "model.safetensors").read_bytes()
+    assert (tmp_path / "again" / "model" / "model.safetensors").read_bytes() == (
+        run / "model" / "model.safetensors"
+    ).read_bytes()
 
 
 def test_generate_gives_the_tokens_of_plain_transformers(run: Path) -> None:
     prompts = ["what is the sky ?", "what is one plus two ? say say"]
-    done = openflan("generate", run, "--file", _file(run.parent / "prompts.txt", prompts), "--max-tokens", 8, "--json")
+    done = openflan(
+        "generate", run, "--file", _file(run.parent / "prompts.txt", prompts), "--max-tokens", 8, "--json"
+    )
     assert done.returncode == 0, done.stderr
     ours = [answer["generation"] for answer in json.loads(done.stdout)]
-    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(run / "model"), AutoTokenizer.from_pretrained(run / "model")
+    model, tokenizer = (
+        AutoModelForSeq2SeqLM.from_pretrained(run / "model"),
+        AutoTokenizer.from_pretrained(run / "model"),
+    )
     for prompt, answer in zip(prompts, ours, strict=True):
         ids = tokenizer(prompt, return_tensors="pt").input_ids
         if ids[0, -1] != tokenizer.eos_token_id:
@@ -49,14 +66,20 @@ def test_generate_gives_the_tokens_of_plain_transformers(run: Path) -> None:
 
 def test_generate_takes_one_prompt_or_lines_until_an_empty_one(run: Path) -> None:
     one = openflan("generate", run, "what is grass ?", "--max-tokens", 4)
-    lines = openflan("generate", run, "--max-tokens", 4, stdin="what is grass ?\nwhat is the sky ?\n\nnever read\n")
+    lines = openflan(
+        "generate", run, "--max-tokens", 4, stdin="what is grass ?\nwhat is the sky ?\n\nnever read\n"
+    )
     assert one.returncode == lines.returncode == 0, lines.stderr
     assert len(lines.stdout.splitlines()) == 2
     assert lines.stdout.splitlines()[0] == one.stdout.splitlines()[0]
 
 
-def test_a_causal_model_is_finetuned_within_its_context_and_exported(llama: Path, rows: Path, tmp_path: Path) -> None:
-    done = openflan("finetune", "--data", rows, "--base", llama, "--run", tmp_path / "run", "training.steps=3")
+def test_a_causal_model_is_finetuned_within_its_context_and_exported(
+    llama: Path, rows: Path, tmp_path: Path
+) -> None:
+    done = openflan(
+        "finetune", "--data", rows, "--base", llama, "--run", tmp_path / "run", "training.steps=3"
+    )
     assert done.returncode == 0, done.stderr
     recipe = (tmp_path / "run" / "recipe.yaml").read_text()
     assert "inputs: 48" in recipe
@@ -68,10 +91,26 @@ def test_a_causal_model_is_finetuned_within_its_context_and_exported(llama: Path
 def test_evaluation_of_the_embedded_world_and_the_report_live_in_the_run_folder(run: Path) -> None:
     for checkpoint in ("base", "last"):
         subset = "microflan/person_sport-qa,microflan/person_sport-mc"
-        done = openflan("evaluate", run, "--benchmark", "microflan", "--limit", 2, "--subset", subset, "--max-tokens", 3, "--checkpoint", checkpoint, "--json")
+        done = openflan(
+            "evaluate",
+            run,
+            "--benchmark",
+            "microflan",
+            "--limit",
+            2,
+            "--subset",
+            subset,
+            "--max-tokens",
+            3,
+            "--checkpoint",
+            checkpoint,
+            "--json",
+        )
         assert done.returncode == 0, done.stderr
         score = json.loads(done.stdout)
-        assert {task: found["n"] for task, found in score["tasks"].items()} == dict.fromkeys(subset.split(","), 2)
+        assert {task: found["n"] for task, found in score["tasks"].items()} == dict.fromkeys(
+            subset.split(","), 2
+        )
     done = openflan("report", run)
     assert done.returncode == 0, done.stderr
     page = (run / "report.html").read_text()
@@ -97,9 +136,13 @@ def test_tasks_of_the_embedded_world_are_listed_shown_and_checked() -> None:
     assert openflan("tasks", "check").returncode == 0
 
 
-@pytest.mark.skipif(not (SHARED / "data" / "cot").is_dir(), reason="the public chain-of-thought files are not here")
+@pytest.mark.skipif(
+    not (SHARED / "data" / "cot").is_dir(), reason="the public chain-of-thought files are not here"
+)
 def test_a_real_row_is_shown_with_its_provenance_and_absent_files_are_reported() -> None:
-    shown = openflan("tasks", "show", "cot/gsm8k", "--style", "few-shot-cot", "--data", SHARED / "data" / "cot", "--json")
+    shown = openflan(
+        "tasks", "show", "cot/gsm8k", "--style", "few-shot-cot", "--data", SHARED / "data" / "cot", "--json"
+    )
     (example,) = json.loads(shown.stdout)
     assert example["task"] == "cot/gsm8k"
     assert example["style"] == "few-shot-cot"
@@ -127,8 +170,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "says"), BAD, ids=[" ".join(arguments) for arguments, _, _ in BAD])
-def test_bad_input_ends_with_one_message_and_no_traceback(arguments: list[str], code: int, says: str, rows: Path, t5: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"), BAD, ids=[" ".join(arguments) for arguments, _, _ in BAD]
+)
+def test_bad_input_ends_with_one_message_and_no_traceback(
+    arguments: list[str], code: int, says: str, rows: Path, t5: Path, tmp_path: Path
+) -> None:
     places = {"ROWS": rows, "T5": t5, "EMPTY": tmp_path}
     done = openflan(*(places.get(argument, argument) for argument in arguments), folder=tmp_path)
     assert done.returncode == code, done.stderr

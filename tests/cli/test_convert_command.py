@@ -33,7 +33,10 @@ def test_there_and_back_is_the_same_model(named: str, checkpoint: Path, t5: Path
     assert "hf: t5 with 1 + 1 layers of width 16" in done.stdout
     assert "next (put your own in place of RECIPE): openflan finetune RECIPE model.base=" in done.stderr
     assert torch.equal(_logits(tmp_path / "hf"), _logits(t5))
-    assert AutoTokenizer.from_pretrained(tmp_path / "hf")("grass")["input_ids"] == AutoTokenizer.from_pretrained(t5)("grass")["input_ids"]
+    assert (
+        AutoTokenizer.from_pretrained(tmp_path / "hf")("grass")["input_ids"]
+        == AutoTokenizer.from_pretrained(t5)("grass")["input_ids"]
+    )
 
 
 def test_layers_in_one_array_come_back_too(t5: Path, tmp_path: Path) -> None:
@@ -45,7 +48,10 @@ def test_layers_in_one_array_come_back_too(t5: Path, tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_refused(checkpoint: Path, t5: Path, llama: Path, tmp_path: Path) -> None:
     for arguments, message in (
-        ((tmp_path, "--to", tmp_path / "out"), "neither a T5X checkpoint (no folders target.*) nor a Hugging Face folder (no config.json)"),
+        (
+            (tmp_path, "--to", tmp_path / "out"),
+            "neither a T5X checkpoint (no folders target.*) nor a Hugging Face folder (no config.json)",
+        ),
         ((t5, "--to", tmp_path / "out", "--tokenizer", t5), "--tokenizer is for Hugging Face folders"),
         ((checkpoint, "--to", tmp_path / "out", "--stacked"), "--stacked is for T5X checkpoints"),
         ((checkpoint, "--to", tmp_path / "out", "--tokenizer", checkpoint), "no tokenizer"),

@@ -21,16 +21,38 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
-    (folder / "sky.jsonl").write_text('{"question": "what is the colour of the sky ?", "answer": "blue"}\n' * 2)
-    (folder / "sky.yaml").write_text('name: sky\ndata: sky.jsonl\nprompt: "question : {question} answer :"\ntarget: answer\nmetric: rouge_l\n')
+    (folder / "sky.jsonl").write_text(
+        '{"question": "what is the colour of the sky ?", "answer": "blue"}\n' * 2
+    )
+    (folder / "sky.yaml").write_text(
+        'name: sky\ndata: sky.jsonl\nprompt: "question : {question} answer :"\ntarget: answer\nmetric: '
+        "rouge_l\n"
+    )
     return folder / "sky.yaml"
 
 
-COMPONENTS = [("mmlu", "direct"), ("mmlu", "cot"), ("bbh", "direct"), ("bbh", "cot"), ("tydiqa", "direct"), ("mgsm", "cot")]
+COMPONENTS = [
+    ("mmlu", "direct"),
+    ("mmlu", "cot"),
+    ("bbh", "direct"),
+    ("bbh", "cot"),
+    ("tydiqa", "direct"),
+    ("mgsm", "cot"),
+]
 
 
 def test_the_flan_suite_has_its_six_components_and_resumes(t5: Path, data: Path, tmp_path: Path) -> None:
-    selection = ["--limit", 1, "--subset", "virology,snarks,english,korean,de", "--max-tokens", 2, "--run", tmp_path / "run", "--offline"]
+    selection = [
+        "--limit",
+        1,
+        "--subset",
+        "virology,snarks,english,korean,de",
+        "--max-tokens",
+        2,
+        "--run",
+        tmp_path / "run",
+        "--offline",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "0")  # put back afterwards
         patch.setenv("HF_DATASETS_OFFLINE", "0")
@@ -39,7 +61,14 @@ def test_the_flan_suite_has_its_six_components_and_resumes(t5: Path, data: Path,
     assert done.returncode == 0, done.stderr
     scores = json.loads(done.stdout)
     assert [(score["benchmark"], score["mode"]) for score in scores] == COMPONENTS
-    assert [list(score["tasks"]) for score in scores] == [["virology"], ["virology"], ["snarks"], ["snarks"], ["english", "korean"], ["de"]]
+    assert [list(score["tasks"]) for score in scores] == [
+        ["virology"],
+        ["virology"],
+        ["snarks"],
+        ["snarks"],
+        ["english", "korean"],
+        ["de"],
+    ]
     assert scores[4]["exemplar_from_dev"] == ["korean"]
     assert "7 generations" in done.stderr
     assert again.returncode == 0, again.stderr
@@ -49,7 +78,20 @@ def test_the_flan_suite_has_its_six_components_and_resumes(t5: Path, data: Path,
 
 
 def test_exemplars_without_room_are_dropped_and_shown(llama: Path, data: Path, tmp_path: Path) -> None:
-    arguments = ["--benchmark", "mmlu", "--data", data, "--limit", 1, "--subset", "virology", "--max-tokens", 2, "--run", tmp_path]
+    arguments = [
+        "--benchmark",
+        "mmlu",
+        "--data",
+        data,
+        "--limit",
+        1,
+        "--subset",
+        "virology",
+        "--max-tokens",
+        2,
+        "--run",
+        tmp_path,
+    ]
     done = openflan("evaluate", llama, *arguments)
     assert done.returncode == 0, done.stderr
     (line,) = (tmp_path / "generations").rglob("*.jsonl")
@@ -60,9 +102,25 @@ def test_exemplars_without_room_are_dropped_and_shown(llama: Path, data: Path, t
     assert f"{found['exemplars_dropped']} exemplars did not fit and were left out of 1 prompts" in done.stdout
 
 
-def test_a_context_that_the_benchmarks_own_length_fills_leaves_it_unanswered(llama: Path, data: Path, tmp_path: Path) -> None:
-    """64 positions, and MMLU's rationales have 512: a suite goes on; asked for in so many words it is an error."""
-    arguments = ["--benchmark", "mmlu", "--mode", "cot", "--data", data, "--limit", 1, "--subset", "virology", "--run", tmp_path]
+def test_a_context_that_the_benchmarks_own_length_fills_leaves_it_unanswered(
+    llama: Path, data: Path, tmp_path: Path
+) -> None:
+    """64 positions, and MMLU's rationales have 512: a suite goes on; asked for in so many words it is an
+    error."""
+    arguments = [
+        "--benchmark",
+        "mmlu",
+        "--mode",
+        "cot",
+        "--data",
+        data,
+        "--limit",
+        1,
+        "--subset",
+        "virology",
+        "--run",
+        tmp_path,
+    ]
     done = openflan("evaluate", llama, *arguments)
     assert done.returncode == 0, done.stderr
     assert "1 prompts do not fit the model" in done.stdout
@@ -92,7 +150,23 @@ def test_a_file_of_ones_own_is_a_benchmark(t5: Path, own: Path, tmp_path: Path) 
 
 
 def test_a_task_is_a_benchmark(t5: Path, rows: Path, tmp_path: Path) -> None:
-    done = openflan("evaluate", t5, "--benchmark", "own/rows", "--data", rows, "--shots", 2, "--limit", 2, "--max-tokens", 3, "--run", tmp_path, "--json")
+    done = openflan(
+        "evaluate",
+        t5,
+        "--benchmark",
+        "own/rows",
+        "--data",
+        rows,
+        "--shots",
+        2,
+        "--limit",
+        2,
+        "--max-tokens",
+        3,
+        "--run",
+        tmp_path,
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
     assert (score["benchmark"], score["tasks"]["own/rows"]["n"], score["exemplars"]) == ("own-rows", 2, 2.0)
@@ -106,10 +180,19 @@ def test_a_task_is_a_benchmark(t5: Path, rows: Path, tmp_path: Path) -> None:
             ["mmlu", "--task", "virology", "--split", "test", "--index", 2, "--shots", 0],
             'Q: What is "2"?\nChoose, please.\n(A) None (B) NA (C) 2, at most (D) null\nA:',
         ),
-        (["tydiqa", "--task", "korean", "--index", 2, "--mode", "cot"], "Question: What lies in B?\nAnswer: Let's think step by step."),
-        (["gsm8k", "--index", 1, "--shots", 1], "Q: What is 0 + 1?\nA: The answer is 1.\n\nQ: How much\u2028now?\nA:"),
+        (
+            ["tydiqa", "--task", "korean", "--index", 2, "--mode", "cot"],
+            "Question: What lies in B?\nAnswer: Let's think step by step.",
+        ),
+        (
+            ["gsm8k", "--index", 1, "--shots", 1],
+            "Q: What is 0 + 1?\nA: The answer is 1.\n\nQ: How much\u2028now?\nA:",
+        ),
         (["mgsm", "--task", "de", "--shots", 1], "Frage: one ?\nAntwort: 1\n\nFrage: How many?\nAntwort:"),
-        (["bbh", "--task", "snarks", "--shots", 0, "--mode", "cot"], "Say if a number is odd.\n\nQ: Is 5 odd?\nA: Let's think step by step."),
+        (
+            ["bbh", "--task", "snarks", "--shots", 0, "--mode", "cot"],
+            "Say if a number is odd.\n\nQ: Is 5 odd?\nA: Let's think step by step.",
+        ),
     ],
 )
 def test_show_prints_the_prompt(arguments: list[object], prompt: str, data: Path) -> None:
@@ -124,23 +207,49 @@ BAD = [
     (["evaluate", "T5", "--suite", "flan"], "--benchmark mmlu needs --data"),
     (["evaluate", "T5", "--suite", "flan", "--fetch", "--offline"], "`--fetch` goes without `--data`"),
     (["evaluate", "T5", "--suite", "flan", "--fetch", "--data", "DATA"], "`--fetch` goes without `--data`"),
-    (["evaluate", "T5", "--benchmark", "mmlu", "--data", "DATA", "--split", "dev"], "mmlu has no split `dev`"),
+    (
+        ["evaluate", "T5", "--benchmark", "mmlu", "--data", "DATA", "--split", "dev"],
+        "mmlu has no split `dev`",
+    ),
     (["evaluate", "T5", "--benchmark", "bbh", "--data", "DATA", "--split", "test"], "bbh has one split"),
-    (["evaluate", "T5", "--benchmark", "mmlu", "--data", "DATA", "--subset", "virolgy"], "did you mean `virology`"),
-    (["evaluate", "T5", "--suite", "flan", "--data", "DATA", "--subset", "snark"], "no benchmark that was chosen has a task `snark`; did you mean `snarks`"),
+    (
+        ["evaluate", "T5", "--benchmark", "mmlu", "--data", "DATA", "--subset", "virolgy"],
+        "did you mean `virology`",
+    ),
+    (
+        ["evaluate", "T5", "--suite", "flan", "--data", "DATA", "--subset", "snark"],
+        "no benchmark that was chosen has a task `snark`; did you mean `snarks`",
+    ),
     (["evaluate", "T5", "--benchmark", "mmlu", "--data", "EMPTY"], "holds neither `mmlu/` nor its files"),
     (["evaluate", "T5", "--benchmark", "absent.yaml"], "absent.yaml: no such file"),
     (["evaluate", "T5", "--benchmark", "niv2/task1"], "needs --data"),
-    (["evaluate", "T5", "--benchmark", "own/row", "--data", "ROWS"], "no task matches `own/row`; did you mean `own/rows`"),
+    (
+        ["evaluate", "T5", "--benchmark", "own/row", "--data", "ROWS"],
+        "no task matches `own/row`; did you mean `own/rows`",
+    ),
     (["evaluate", "T5", "--benchmark", "mmlu", "--data", "DATA", "--mode", "cott"], "did you mean `cot`"),
     (["show", "mmlu", "--data", "DATA"], "mmlu has 57 tasks: choose one with `--task`"),
-    (["show", "tydiqa", "--task", "korean", "--index", "1", "--data", "DATA"], "korean 1 is shown as the exemplar of the others"),
-    (["show", "mmlu", "--task", "virology", "--index", "99", "--data", "DATA"], "virology has 2 items; --index 99 goes beyond 1"),
+    (
+        ["show", "tydiqa", "--task", "korean", "--index", "1", "--data", "DATA"],
+        "korean 1 is shown as the exemplar of the others",
+    ),
+    (
+        ["show", "mmlu", "--task", "virology", "--index", "99", "--data", "DATA"],
+        "virology has 2 items; --index 99 goes beyond 1",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "says"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
-def test_bad_input_is_named(arguments: list[str], says: str, t5: Path, data: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_input_is_named(
+    arguments: list[str],
+    says: str,
+    t5: Path,
+    data: Path,
+    rows: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OPENFLAN_CACHE", str(tmp_path / "cache"))
     places = {"T5": t5, "DATA": data, "EMPTY": tmp_path, "ROWS": rows}
     done = openflan(*(places.get(argument, argument) for argument in arguments), folder=tmp_path)

@@ -26,9 +26,20 @@ def by_hand(size: int, *arguments: object, **environment: str) -> tuple[list[int
     """Runs the command as so many ranks, as a launcher would start them; exit codes, output, complaints."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "OMP_NUM_THREADS": "1"}
+        meeting = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(free.getsockname()[1]),
+            "OMP_NUM_THREADS": "1",
+        }
     program = [sys.executable, str(Path(ranks.__file__)), str(size), "evaluate", *map(str, arguments)]
-    done = subprocess.run(program, env=os.environ | environment | meeting, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        program,
+        env=os.environ | environment | meeting,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     *said, codes = done.stdout.splitlines()
     return json.loads(codes), "\n".join(said), done.stderr
 
@@ -44,7 +55,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     "how",
     [
         ["--limit", "1", "--max-tokens", "24"],
-        pytest.param(["--samples", "8", "--subset", "virology,anatomy", "--max-tokens", "24"], marks=pytest.mark.slow),
+        pytest.param(
+            ["--samples", "8", "--subset", "virology,anatomy", "--max-tokens", "24"], marks=pytest.mark.slow
+        ),
         pytest.param(["--likelihood"], marks=pytest.mark.slow),
     ],
 )

@@ -35,7 +35,9 @@ def many(tmp_path_factory: pytest.TempPathFactory, t5: Path) -> Path:
     (folder / "data").mkdir()
     for number in range(60):
         line = json.dumps({"inputs": "what is the sky ?", "targets": "blue"}) + "\n"
-        (folder / "data" / f"a_task_whose_name_is_long_{number:03}.jsonl").write_text(line * (59 if number == 59 else 1))
+        (folder / "data" / f"a_task_whose_name_is_long_{number:03}.jsonl").write_text(
+            line * (59 if number == 59 else 1)
+        )
     (folder / "mine.yaml").write_text(RECIPE.format(base=t5, data=folder / "data", more=""))
     return folder / "mine.yaml"
 
@@ -59,15 +61,39 @@ def test_the_ledger_says_what_is_drawn_what_is_lost_and_what_it_takes(recipe: Pa
 def test_as_json_it_is_one_value_with_everything(recipe: Path) -> None:
     done = openflan("mixture", recipe, "--json", "--device-tflops", 100)
     ledger = json.loads(done.stdout)
-    assert {"examples", "submixtures", "categories", "tasks", "measured", "capacities", "estimates", "left_out"} <= ledger.keys()
+    assert {
+        "examples",
+        "submixtures",
+        "categories",
+        "tasks",
+        "measured",
+        "capacities",
+        "estimates",
+        "left_out",
+    } <= ledger.keys()
     (task,) = ledger["tasks"]
-    assert (task["rows"], task["cap"], task["weight"], task["hidden_by_cap"], task["drawn"]) == (30, 20, 20, 10, 4_096)
-    assert (ledger["estimates"]["device_tflops"], ledger["estimates"]["devices"], ledger["estimates"]["mfu"]) == (100, 1, 0.4)
+    assert (task["rows"], task["cap"], task["weight"], task["hidden_by_cap"], task["drawn"]) == (
+        30,
+        20,
+        20,
+        10,
+        4_096,
+    )
+    assert (
+        ledger["estimates"]["device_tflops"],
+        ledger["estimates"]["devices"],
+        ledger["estimates"]["mfu"],
+    ) == (100, 1, 0.4)
 
 
 def test_examples_to_measure_are_rounded_up_to_windows(recipe: Path) -> None:
     for asked, measured in ((4_096, 4_096), (4_097, 8_192)):
-        assert json.loads(openflan("mixture", recipe, "--json", "--measure", asked).stdout)["measured"]["examples"] == measured
+        assert (
+            json.loads(openflan("mixture", recipe, "--json", "--measure", asked).stdout)["measured"][
+                "examples"
+            ]
+            == measured
+        )
 
 
 def test_many_tasks_stay_readable(many: Path) -> None:
@@ -86,7 +112,12 @@ def test_many_tasks_stay_readable(many: Path) -> None:
 def test_packed_rows_are_shown_with_their_examples_told_apart(recipe: Path) -> None:
     found = json.loads(openflan("mixture", recipe, "--show", 2, "--json").stdout)
     assert [row["row"] for row in found] == [0, 1]
-    examples = {one["position"]: one for one in json.loads(openflan("mixture", recipe, "--show", 4_096, "--examples-only", "--json").stdout)}
+    examples = {
+        one["position"]: one
+        for one in json.loads(
+            openflan("mixture", recipe, "--show", 4_096, "--examples-only", "--json").stdout
+        )
+    }
     for row in found:
         assert [one["segment"] for one in row["examples"]] == list(range(1, len(row["examples"]) + 1))
         for one in row["examples"]:
@@ -95,13 +126,18 @@ def test_packed_rows_are_shown_with_their_examples_told_apart(recipe: Path) -> N
         ends = [[0, 0], *([one["inputs_at"][1], one["targets_at"][1]] for one in row["examples"])]
         assert [[one["inputs_at"][0], one["targets_at"][0]] for one in row["examples"]] == ends[:-1]
         assert (
-            ends[-1] == [row["input_tokens"], row["target_tokens"]] == [sum(one[f"{side}_tokens"] for one in row["examples"]) for side in ("input", "target")]
+            ends[-1]
+            == [row["input_tokens"], row["target_tokens"]]
+            == [sum(one[f"{side}_tokens"] for one in row["examples"]) for side in ("input", "target")]
         )
         assert row["fill_inputs"] == pytest.approx(row["input_tokens"] / 48)
         assert row["fill_targets"] == pytest.approx(row["target_tokens"] / 12)
     printed = openflan("mixture", recipe, "--show", 1).stdout
     first = found[0]
-    assert f"row 0: {len(first['examples'])} examples, {first['input_tokens']} of 48 input tokens ({first['fill_inputs']:.1%})" in printed
+    assert (
+        f"row 0: {len(first['examples'])} examples, {first['input_tokens']} of 48 input tokens "
+        f"({first['fill_inputs']:.1%})"
+    ) in printed
     assert printed.count("task: own/rows") == len(first["examples"])
     assert f"row 0, segment 1 of {len(first['examples'])}: position 0, input tokens 0 to " in printed
 
@@ -159,30 +195,59 @@ def _changed(t5: Path, to: Path, file: str, **keys: object) -> Path:
     for path in t5.iterdir():
         (to / path.name).write_bytes(path.read_bytes())
     values = json.loads((to / file).read_text())
-    (to / file).write_text(json.dumps({key: value for key, value in (values | keys).items() if value is not None}))
+    (to / file).write_text(
+        json.dumps({key: value for key, value in (values | keys).items() if value is not None})
+    )
     return to
 
 
-def test_a_tokenizer_that_does_not_belong_to_the_model_is_refused(recipe: Path, t5: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_that_does_not_belong_to_the_model_is_refused(
+    recipe: Path, t5: Path, tmp_path: Path
+) -> None:
     small = _changed(t5, tmp_path / "small", "config.json", vocab_size=20)
     done = openflan("mixture", recipe, f"model.base={small}", f"model.tokenizer={t5}")
-    assert (done.returncode, "has 29 tokens, the model embeds 20; use the model's own tokenizer" in done.stderr) == (2, True)
+    assert (
+        done.returncode,
+        "has 29 tokens, the model embeds 20; use the model's own tokenizer" in done.stderr,
+    ) == (2, True)
     endless = _changed(t5, tmp_path / "endless", "tokenizer_config.json", eos_token=None)
     done = openflan("mixture", recipe, f"model.tokenizer={endless}")
     assert (done.returncode, "has no EOS token" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.0078, "0.0078 seconds"), (75, "75 seconds"), (150, "2.5 minutes"), (5 * 3_600, "5.0 hours"), (4 * 86_400, "4.0 days")]
+    ("seconds", "text"),
+    [
+        (0.0078, "0.0078 seconds"),
+        (75, "75 seconds"),
+        (150, "2.5 minutes"),
+        (5 * 3_600, "5.0 hours"),
+        (4 * 86_400, "4.0 days"),
+    ],
 )
 def test_times_are_told_in_a_unit_that_suits_them(seconds: float, text: str) -> None:
     assert span(seconds) == text
 
 
-@pytest.mark.skipif(not (SHARED / "data" / "cot").is_dir() or not (SHARED / "tokenizers" / "flan-t5").is_dir(), reason="the public files are not here")
+@pytest.mark.skipif(
+    not (SHARED / "data" / "cot").is_dir() or not (SHARED / "tokenizers" / "flan-t5").is_dir(),
+    reason="the public files are not here",
+)
 def test_the_real_files_lose_nothing_at_the_papers_capacities() -> None:
-    data, tokenizer = f"mixture.submixtures.cot.data={SHARED / 'data' / 'cot'}", f"model.tokenizer={SHARED / 'tokenizers' / 'flan-t5'}"
-    done = openflan("mixture", "tiny-t5-cot", data, tokenizer, "packing.inputs=2048", "packing.targets=512", "mixture.submixtures.cot.tasks=cot/qasc", "--json")
+    data, tokenizer = (
+        f"mixture.submixtures.cot.data={SHARED / 'data' / 'cot'}",
+        f"model.tokenizer={SHARED / 'tokenizers' / 'flan-t5'}",
+    )
+    done = openflan(
+        "mixture",
+        "tiny-t5-cot",
+        data,
+        tokenizer,
+        "packing.inputs=2048",
+        "packing.targets=512",
+        "mixture.submixtures.cot.tasks=cot/qasc",
+        "--json",
+    )
     measured = json.loads(done.stdout)["measured"]
     assert measured["counts"] == {"examples": 4_096, "truncated": 0, "pruned exemplars": 0}
     assert measured["fill"] > 0.85

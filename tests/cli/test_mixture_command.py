@@ -78,7 +78,9 @@ def test_no_tokenizer_is_needed_without_pruning(unreachable: Path, tmp_path: Pat
     assert not (tmp_path / "other.parquet").exists()
 
 
-def test_examples_are_shown_with_where_they_came_from(unreachable: Path, recipe: Path, tmp_path: Path) -> None:
+def test_examples_are_shown_with_where_they_came_from(
+    unreachable: Path, recipe: Path, tmp_path: Path
+) -> None:
     done = openflan("mixture", unreachable, "--show", 2, "--no-pruning")
     assert done.exit_code == 0, done.output
     assert "position 1" in done.output
@@ -88,14 +90,20 @@ def test_examples_are_shown_with_where_they_came_from(unreachable: Path, recipe:
     shown = json.loads(openflan("mixture", recipe, "--show", 3, "--examples-only", "--json").stdout)
     assert openflan("mixture", recipe, "--export", tmp_path / "out.jsonl", "--examples", 3).exit_code == 0
     extra = {"input_tokens", "target_tokens", "cut"}
-    assert [{key: value for key, value in one.items() if key not in extra} for one in shown] == lines(tmp_path / "out.jsonl")
+    assert [{key: value for key, value in one.items() if key not in extra} for one in shown] == lines(
+        tmp_path / "out.jsonl"
+    )
     assert all(one["input_tokens"] > 1 and one["cut"] == 0 for one in shown)
 
 
 def test_shown_examples_say_what_is_cut_or_dropped(recipe: Path) -> None:
-    short = json.loads(openflan("mixture", recipe, "packing.inputs=4", "--show", 2, "--examples-only", "--json").stdout)
+    short = json.loads(
+        openflan("mixture", recipe, "packing.inputs=4", "--show", 2, "--examples-only", "--json").stdout
+    )
     assert all(one["input_tokens"] == 4 and one["cut"] > 0 for one in short)
-    none = json.loads(openflan("mixture", recipe, "packing.targets=1", "--show", 2, "--examples-only", "--json").stdout)
+    none = json.loads(
+        openflan("mixture", recipe, "packing.targets=1", "--show", 2, "--examples-only", "--json").stdout
+    )
     assert {one["dropped"] for one in none} == {"targets-too-long"}
 
 
@@ -111,7 +119,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "says"), BAD)
-def test_options_that_do_not_go_together_are_refused(arguments: list[object], says: str, recipe: Path) -> None:
+def test_options_that_do_not_go_together_are_refused(
+    arguments: list[object], says: str, recipe: Path
+) -> None:
     done = openflan("mixture", recipe, *arguments)
     assert isinstance(done.exception, InputError)
     assert says in str(done.exception)

@@ -14,7 +14,10 @@ from openflan.errors import InputError
 from openflan.tasks.catalogue import how_to_get, resolve
 
 SUBMIXTURES = ("muffin", "t0_sf", "niv2", "cot")
-FEW = ("mixture.submixtures.niv2.tasks=['niv2/task067*', 'niv2/task068*']", "mixture.submixtures.t0_sf.tasks=t0_sf/quarel*")
+FEW = (
+    "mixture.submixtures.niv2.tasks=['niv2/task067*', 'niv2/task068*']",
+    "mixture.submixtures.t0_sf.tasks=t0_sf/quarel*",
+)
 """Overrides that leave most tasks out, as long tables take long to print."""
 
 
@@ -66,12 +69,19 @@ def test_the_same_as_json_has_every_task_and_what_to_fetch() -> None:
     for level in ("submixtures", "groups", "categories"):
         assert sum(one["share"] for one in told[level]) == pytest.approx(1)
         assert sum(one["tasks"] for one in told[level]) == 1_838
-    assert {one["submixture"]: len(one["tasks"]) for one in told["missing"]} == {"muffin": 80, "t0_sf": 193, "niv2": 1_556, "cot": 9}
+    assert {one["submixture"]: len(one["tasks"]) for one in told["missing"]} == {
+        "muffin": 80,
+        "t0_sf": 193,
+        "niv2": 1_556,
+        "cot": 9,
+    }
     assert {left["reason"] for left in told["left_out"]} == {"held out (mmlu)"}
 
 
 def test_rows_at_hand_are_counted(cot: Path) -> None:
-    told = json.loads(openflan("mixture", "flan-2022", f"mixture.submixtures.cot.data={cot}", "--json").stdout)
+    told = json.loads(
+        openflan("mixture", "flan-2022", f"mixture.submixtures.cot.data={cot}", "--json").stdout
+    )
     tasks = {task["task"]: task for task in told["tasks"]}
     assert (tasks["cot/gsm8k"]["rows"], tasks["cot/gsm8k"]["here"]) == (11, True)
     assert (tasks["cot/esnli"]["rows"], tasks["cot/esnli"]["here"]) == (36_174, False)
@@ -81,7 +91,9 @@ def test_rows_at_hand_are_counted(cot: Path) -> None:
 
 
 def test_data_on_the_hub_is_not_looked_at() -> None:
-    told = json.loads(openflan("mixture", "flan-2022", "mixture.submixtures.t0_sf.data=hub:bigscience/P3", "--json").stdout)
+    told = json.loads(
+        openflan("mixture", "flan-2022", "mixture.submixtures.t0_sf.data=hub:bigscience/P3", "--json").stdout
+    )
     assert sum(task["submixture"] == "t0_sf" for task in told["tasks"]) == 193
 
 
@@ -104,20 +116,34 @@ def test_licences_are_counted_by_reason() -> None:
     assert "1,556 (licence stated in its file, which is not here)" in done.output
 
 
-@pytest.mark.parametrize("arguments", [["finetune", "flan-2022"], ["mixture", "flan-2022", "--show", 1], ["mixture", "flan-2022", "--export", "x.jsonl"]])
-def test_what_needs_rows_stops_with_what_is_missing(arguments: list[object], cot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["finetune", "flan-2022"],
+        ["mixture", "flan-2022", "--show", 1],
+        ["mixture", "flan-2022", "--export", "x.jsonl"],
+    ],
+)
+def test_what_needs_rows_stops_with_what_is_missing(
+    arguments: list[object], cot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(cot)
     done = openflan(*arguments, f"mixture.submixtures.cot.data={cot}")
     assert isinstance(done.exception, InputError)
     says = str(done.exception)
-    assert says.startswith("no data for muffin, t0_sf, niv2: add mixture.submixtures.muffin.data=PATH mixture.submixtures.t0_sf.data=PATH")
+    assert says.startswith(
+        "no data for muffin, t0_sf, niv2: add mixture.submixtures.muffin.data=PATH "
+        "mixture.submixtures.t0_sf.data=PATH"
+    )
     assert "cot" not in says.partition("(")[0]
     assert "\n" not in says
 
 
 def test_the_ledger_lists_what_a_filter_left_out(t5: Path, tmp_path: Path) -> None:
     for name in ("gsm8k", "creak"):
-        (tmp_path / f"{name}_train.tsv").write_text("".join(f"what is {number} ?\tblue\tthe sky is blue\n" for number in range(20)))
+        (tmp_path / f"{name}_train.tsv").write_text(
+            "".join(f"what is {number} ?\tblue\tthe sky is blue\n" for number in range(20))
+        )
     recipe = tmp_path / "mine.yaml"
     recipe.write_text(
         f"name: mine\nmodel: {{base: {t5}}}\npacking: {{inputs: 64, targets: 32}}\ntraining: {{steps: 2}}\n"

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from commands import openflan
 
-GSM8K = "Tomas stacks 14 crates on each of 6 carts, drops half of all the crates in the lane, and sells the others for $3. What does he earn?"
+GSM8K = (
+    "Tomas stacks 14 crates on each of 6 carts, drops half of all the crates in the lane, and sells "
+    "the others for $3. What does he earn?"
+)
 MGSM = "Orla's bakery sells 1,250 rolls a day, packed in bags of 5; how many bags does she need for 3 days?"
 
 RECIPE = """\
@@ -26,9 +29,15 @@ def place(tmp_path: Path) -> Path:
     """A recipe, its three rows, two of them in benchmarks, and two benchmarks."""
     for name in ("gsm8k", "mgsm", "cot"):
         (tmp_path / "data" / name if name != "cot" else tmp_path / name).mkdir(parents=True)
-    (tmp_path / "data/gsm8k/test.jsonl").write_text(json.dumps({"question": GSM8K, "answer": "#### 126"}) + "\n")
+    (tmp_path / "data/gsm8k/test.jsonl").write_text(
+        json.dumps({"question": GSM8K, "answer": "#### 126"}) + "\n"
+    )
     (tmp_path / "data/mgsm/mgsm_en.tsv").write_text(f"{MGSM}\t750\n")
-    lines = [f"{MGSM}\t750\tShe sells 3,750.", "What is 2 + 2?\t4\t2 + 2 = 4.", f"Quickly: {GSM8K.upper()}\t126\tHalf are 42."]
+    lines = [
+        f"{MGSM}\t750\tShe sells 3,750.",
+        "What is 2 + 2?\t4\t2 + 2 = 4.",
+        f"Quickly: {GSM8K.upper()}\t126\tHalf are 42.",
+    ]
     (tmp_path / "cot/gsm8k_train.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (tmp_path / "mine.yaml").write_text(RECIPE)
     return tmp_path
@@ -46,14 +55,25 @@ def test_a_recipe_is_compared(place: Path) -> None:
 
 
 def test_json_is_one_value(place: Path) -> None:
-    done = openflan("overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", "--examples", 0, folder=place)
+    done = openflan(
+        "overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", "--examples", 0, folder=place
+    )
     told = json.loads(done.stdout)
     (task,) = told["tasks"]
     assert (task["task"], task["rows"], task["hit_rows"], task["stock_rows"]) == ("cot/gsm8k", 3, 2, 0)
-    assert task["groups"] == {"gsm8k": {"rows": 1, "items": 1, "whole": 1}, "mgsm": {"rows": 1, "items": 1, "whole": 1}}
+    assert task["groups"] == {
+        "gsm8k": {"rows": 1, "items": 1, "whole": 1},
+        "mgsm": {"rows": 1, "items": 1, "whole": 1},
+    }
     assert task["examples"] == []
     assert told["benchmarks"] == {"mgsm": 1, "gsm8k": 1}
-    assert told["missing"] == ["bbh/*.json", "mmlu/dev/*.csv", "mmlu/val/*.csv", "mmlu/test/*.csv", "tydiqa/dev/*.json"]
+    assert told["missing"] == [
+        "bbh/*.json",
+        "mmlu/dev/*.csv",
+        "mmlu/val/*.csv",
+        "mmlu/test/*.csv",
+        "tydiqa/dev/*.json",
+    ]
     assert (told["broken"], told["rows"]) == ({}, 3)
     assert told["peak_memory_bytes"] > told["index"]["bytes"] > 0
 
@@ -66,16 +86,41 @@ def test_rows_without_hits_are_no_failure(place: Path) -> None:
 
 
 def test_hits_are_written_and_leave_their_rows_out(place: Path) -> None:
-    assert openflan("overlap", "mine.yaml", "--benchmarks", "data", "--out", "hits.jsonl", folder=place).returncode == 0
+    assert (
+        openflan(
+            "overlap", "mine.yaml", "--benchmarks", "data", "--out", "hits.jsonl", folder=place
+        ).returncode
+        == 0
+    )
     written = [json.loads(line) for line in (place / "hits.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(hit["task"], hit["row"], hit["benchmark"], hit["benchmark_task"], hit["index"], hit["kind"]) for hit in written] == [
+    assert [
+        (hit["task"], hit["row"], hit["benchmark"], hit["benchmark_task"], hit["index"], hit["kind"])
+        for hit in written
+    ] == [
         ("cot/gsm8k", 0, "mgsm", "en", 0, "equal"),
         ("cot/gsm8k", 2, "gsm8k", "test", 0, "contains"),
     ]
     assert written[1]["span"] == GSM8K.lower().removesuffix("?")
-    again = openflan("overlap", "mine.yaml", "mixture.drop_overlaps=hits.jsonl", "--benchmarks", "data", "--json", folder=place)
+    again = openflan(
+        "overlap",
+        "mine.yaml",
+        "mixture.drop_overlaps=hits.jsonl",
+        "--benchmarks",
+        "data",
+        "--json",
+        folder=place,
+    )
     assert [(task["rows"], task["hit_rows"]) for task in json.loads(again.stdout)["tasks"]] == [(1, 0)]
-    twice = openflan("overlap", "mine.yaml", "mixture.drop_overlaps=hits.jsonl", "--benchmarks", "data", "--out", "more.jsonl", folder=place)
+    twice = openflan(
+        "overlap",
+        "mine.yaml",
+        "mixture.drop_overlaps=hits.jsonl",
+        "--benchmarks",
+        "data",
+        "--out",
+        "more.jsonl",
+        folder=place,
+    )
     assert twice.returncode == 2
     assert "their numbers have moved; add mixture.drop_overlaps=null" in twice.stderr
 

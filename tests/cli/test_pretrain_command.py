@@ -14,8 +14,15 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 @pytest.fixture
 def work(tmp_path: Path, t5: Path, rows: Path) -> Path:
     """A folder with text, a recipe and a chain."""
-    texts = ["what is the colour of the sky ?", "the sky is blue .", "the grass is green .", "one plus two is three ."]
-    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": " ".join(texts[at:] + texts[:at])}) + "\n" for at in range(4)) * 10)
+    texts = [
+        "what is the colour of the sky ?",
+        "the sky is blue .",
+        "the grass is green .",
+        "one plus two is three .",
+    ]
+    (tmp_path / "texts.jsonl").write_text(
+        "".join(json.dumps({"text": " ".join(texts[at:] + texts[:at])}) + "\n" for at in range(4)) * 10
+    )
     recipe = {
         "name": "more",
         "model": {"base": str(t5)},
@@ -33,7 +40,9 @@ def work(tmp_path: Path, t5: Path, rows: Path) -> Path:
     }
     (tmp_path / "more.yaml").write_text(yaml.safe_dump(recipe))
     (tmp_path / "then.yaml").write_text(yaml.safe_dump(finetuning))
-    (tmp_path / "road.yaml").write_text(yaml.safe_dump([{"pretrain": "more.yaml"}, {"finetune": "then.yaml"}]))
+    (tmp_path / "road.yaml").write_text(
+        yaml.safe_dump([{"pretrain": "more.yaml"}, {"finetune": "then.yaml"}])
+    )
     return tmp_path
 
 
@@ -41,9 +50,15 @@ def test_pretraining_gives_a_model_that_finetuning_starts_from(work: Path) -> No
     done = openflan("pretrain", "more.yaml", "pretraining.objective=ul2r", folder=work)
     assert done.returncode == 0, done.stderr
     assert "model: runs/more/model" in done.stdout
-    assert "next (put your own in place of RECIPE): openflan finetune RECIPE model.base=runs/more/model" in done.stderr
+    assert (
+        "next (put your own in place of RECIPE): openflan finetune RECIPE model.base=runs/more/model"
+        in done.stderr
+    )
     run = work / "runs" / "more"
-    tokenizer, model = AutoTokenizer.from_pretrained(run / "model"), AutoModelForSeq2SeqLM.from_pretrained(run / "model")
+    tokenizer, model = (
+        AutoTokenizer.from_pretrained(run / "model"),
+        AutoModelForSeq2SeqLM.from_pretrained(run / "model"),
+    )
     assert "[S2S]" in tokenizer.get_vocab()
     assert model.get_input_embeddings().weight.shape[0] >= len(tokenizer)
     assert openflan("finetune", "then.yaml", "model.base=runs/more/model", folder=work).returncode == 0
@@ -51,7 +66,19 @@ def test_pretraining_gives_a_model_that_finetuning_starts_from(work: Path) -> No
     assert again.returncode == 2
     assert "training.steps: 6 -> 7" in again.stderr
     assert openflan("pretrain", "more.yaml", "training.steps=2", "--restart", folder=work).returncode == 0
-    assert openflan("generate", "runs/more", "what is the sky ?", "--checkpoint", "base", "--max-tokens", 2, folder=work).returncode == 0
+    assert (
+        openflan(
+            "generate",
+            "runs/more",
+            "what is the sky ?",
+            "--checkpoint",
+            "base",
+            "--max-tokens",
+            2,
+            folder=work,
+        ).returncode
+        == 0
+    )
 
 
 def test_the_plan_is_printed_and_nothing_is_trained(work: Path) -> None:
@@ -61,7 +88,9 @@ def test_the_plan_is_printed_and_nothing_is_trained(work: Path) -> None:
     assert "held back: 4; pieces of up to 48 tokens; no token added" in done.stdout
     assert "100.0%  prefix" in done.stdout
     assert "H100" in done.stdout
-    found = json.loads(openflan("pretrain", "more.yaml", "pretraining.objective=ul2", "--plan", "--json", folder=work).stdout)
+    found = json.loads(
+        openflan("pretrain", "more.yaml", "pretraining.objective=ul2", "--plan", "--json", folder=work).stdout
+    )
     assert found["added_tokens"][-3:] == ["[NLU]", "[S2S]", "[NLG]"]
     assert not (work / "runs").exists()
 
@@ -80,7 +109,12 @@ def test_a_chain_runs_resumes_and_begins_anew(work: Path) -> None:
     anew = openflan("run", "road.yaml", "1.training.steps=3", "--restart-from", 1, folder=work)
     assert anew.returncode == 0, anew.stderr
     assert "finished" not in anew.stderr
-    assert openflan("generate", "runs/road/2-then", "what is the sky ?", "--max-tokens", 3, folder=work).returncode == 0
+    assert (
+        openflan(
+            "generate", "runs/road/2-then", "what is the sky ?", "--max-tokens", 3, folder=work
+        ).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +124,9 @@ def test_a_chain_runs_resumes_and_begins_anew(work: Path) -> None:
         (["2.evaluation={benchmarks: [bbh]}"], "step 2 of 2, finetune then: evaluation.benchmarks, `bbh`: "),
     ],
 )
-def test_a_later_step_without_its_data_stops_the_chain_before_the_first(overrides: list[str], message: str, work: Path) -> None:
+def test_a_later_step_without_its_data_stops_the_chain_before_the_first(
+    overrides: list[str], message: str, work: Path
+) -> None:
     done = openflan("run", "road.yaml", *overrides, folder=work)
     assert done.returncode == 2
     assert message in done.stderr

@@ -19,7 +19,13 @@ def _bbh(path: Path, accuracy: float, seed: int = 0, **more: object) -> Path:
     """Generations for every question of BBH; about `accuracy` of them are right."""
     draw = random.Random(seed)
     rows = [
-        {"task": task, "index": index, "generation": f"So the answer is ({'A' if draw.random() < accuracy else 'B'}).", "target": "(A)", **more}
+        {
+            "task": task,
+            "index": index,
+            "generation": f"So the answer is ({'A' if draw.random() < accuracy else 'B'}).",
+            "target": "(A)",
+            **more,
+        }
         for task, one in BBH_TASKS.items()
         for index in range(one.size)
     ]
@@ -33,16 +39,33 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with generations of two models."""
     folder = tmp_path_factory.mktemp("runs") / "mine"
     for label, accuracy in (("base", 0.28), ("final", 0.4)):
-        _bbh(folder / f"generations/{label}-bbh-cot.jsonl", accuracy, seed=len(label), benchmark="bbh", mode="cot")
+        _bbh(
+            folder / f"generations/{label}-bbh-cot.jsonl",
+            accuracy,
+            seed=len(label),
+            benchmark="bbh",
+            mode="cot",
+        )
     return folder
 
 
 def test_score_prints_one_json_value_of_the_contract(run: Path) -> None:
-    done = openflan("score", "bbh", "--mode", "cot", "--generations", run / "generations/final-bbh-cot.jsonl", "--json")
+    done = openflan(
+        "score", "bbh", "--mode", "cot", "--generations", run / "generations/final-bbh-cot.jsonl", "--json"
+    )
     found = json.loads(done.stdout)
     assert (done.returncode, found["benchmark"], found["mode"], len(found["tasks"])) == (0, "bbh", "cot", 27)
     assert found["average"] == pytest.approx(sum(task["accuracy"] for task in found["tasks"].values()) / 27)
-    assert set(found["tasks"]["snarks"]) >= {"accuracy", "stderr", "extracted", "n", "ci95", "truncation", "chance", "normalized"}
+    assert set(found["tasks"]["snarks"]) >= {
+        "accuracy",
+        "stderr",
+        "extracted",
+        "n",
+        "ci95",
+        "truncation",
+        "chance",
+        "normalized",
+    }
     low, high = found["intervals"]["average"]["ci95"]
     assert low < found["average"] < high
 
@@ -61,30 +84,70 @@ def test_an_incomplete_file_needs_partial(tmp_path: Path, run: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "lacks 6,211 of 6,511 generations" in done.stderr
     assert "holds 1 again" in done.stderr
-    found = json.loads(openflan("score", "bbh", "--mode", "cot", "--generations", tmp_path / "part.jsonl.gz", "--partial", "--json").stdout)
-    assert (found["missing"], found["duplicates"], found["partial"], len(found["tasks"])) == (6211, 1, True, 2)
+    found = json.loads(
+        openflan(
+            "score",
+            "bbh",
+            "--mode",
+            "cot",
+            "--generations",
+            tmp_path / "part.jsonl.gz",
+            "--partial",
+            "--json",
+        ).stdout
+    )
+    assert (found["missing"], found["duplicates"], found["partial"], len(found["tasks"])) == (
+        6211,
+        1,
+        True,
+        2,
+    )
 
 
 def test_score_of_samples_shows_the_curve(tmp_path: Path) -> None:
     path = tmp_path / "k.jsonl"
     rows = [
-        {"task": code, "index": index, "sample": sample, "generation": f"The answer is {1 if (index + sample) % 3 else 2}.", "target": "1"}
+        {
+            "task": code,
+            "index": index,
+            "sample": sample,
+            "generation": f"The answer is {1 if (index + sample) % 3 else 2}.",
+            "target": "1",
+        }
         for code in MGSM
         for index in range(6)
         for sample in range(3)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = openflan("score", "mgsm", "--mode", "cot", "--generations", path, "--partial")
-    assert "majority of 3 samples, agreement 66.67 %; accuracy by number of samples: 1: 66.67, 2: " in done.stdout
+    assert (
+        "majority of 3 samples, agreement 66.67 %; accuracy by number of samples: 1: 66.67, 2: "
+        in done.stdout
+    )
     assert "3: 100.00" in done.stdout
 
 
 def test_lm_eval_log(tmp_path: Path, run: Path) -> None:
     saved = run / "generations/final-bbh-cot.jsonl"
-    done = openflan("score", "bbh", "--mode", "cot", "--generations", saved, "--format", "lm-eval", "--out", tmp_path / "log.jsonl", "--json")
+    done = openflan(
+        "score",
+        "bbh",
+        "--mode",
+        "cot",
+        "--generations",
+        saved,
+        "--format",
+        "lm-eval",
+        "--out",
+        tmp_path / "log.jsonl",
+        "--json",
+    )
     assert (done.returncode, done.stderr.strip()) == (0, f"6,511 samples in {tmp_path / 'log.jsonl'}")
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    accuracies = [sum(line["exact_match"] for line in log if line["task"] == f"bbh_cot_{task}") / one.size for task, one in BBH_TASKS.items()]
+    accuracies = [
+        sum(line["exact_match"] for line in log if line["task"] == f"bbh_cot_{task}") / one.size
+        for task, one in BBH_TASKS.items()
+    ]
     assert 100 * sum(accuracies) / 27 == pytest.approx(json.loads(done.stdout)["average"])
 
 
@@ -98,18 +161,24 @@ def test_lm_eval_log(tmp_path: Path, run: Path) -> None:
     ],
 )
 def test_options_of_score(run: Path, options: list[str], message: str) -> None:
-    done = openflan("score", "bbh", "--mode", "cot", "--generations", run / "generations/final-bbh-cot.jsonl", *options)
+    done = openflan(
+        "score", "bbh", "--mode", "cot", "--generations", run / "generations/final-bbh-cot.jsonl", *options
+    )
     assert done.returncode == 2
     assert message in done.stderr
 
 
 def test_scoring_and_comparing_import_no_model_library(run: Path) -> None:
     saved = run / "generations/final-bbh-cot.jsonl"
-    for arguments in (["score", "bbh", "--mode", "cot", "--generations", str(saved)], ["compare", str(run), "paper:flan-t5-base"]):
+    for arguments in (
+        ["score", "bbh", "--mode", "cot", "--generations", str(saved)],
+        ["compare", str(run), "paper:flan-t5-base"],
+    ):
         code = (
             f"import sys; sys.argv = ['openflan', *{arguments!r}]\nfrom openflan.cli.main import app\n"
             "try:\n    app()\nexcept SystemExit:\n    pass\n"
-            "print('loaded', *(name for name in ('torch', 'transformers', 'pyarrow', 'openflan') if name in sys.modules))"
+            "print('loaded', *(name for name in ('torch', 'transformers', 'pyarrow', 'openflan') if name "
+            "in sys.modules))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "loaded openflan"
@@ -119,7 +188,12 @@ def test_compare_two_labels_of_a_run(run: Path) -> None:
     done = openflan("compare", f"{run}:base", run, "--json")
     (found,) = json.loads(done.stdout)["benchmarks"]
     average = found["averages"]["average"]
-    assert (found["benchmark"], average["n"], average["verdict"], len(found["tasks"])) == ("bbh-cot", 6511, "final is higher", 27)
+    assert (found["benchmark"], average["n"], average["verdict"], len(found["tasks"])) == (
+        "bbh-cot",
+        6511,
+        "final is higher",
+        27,
+    )
     assert average["ci95"][0] < average["difference"] < average["ci95"][1]
     assert average["difference"] == pytest.approx(12, abs=3)
     assert openflan("compare", f"{run}:base", run, "--json").stdout == done.stdout
@@ -160,20 +234,34 @@ def test_what_cannot_be_compared(run: Path, a: str, b: str, message: str) -> Non
 
 def test_files_without_a_known_benchmark_are_named(tmp_path: Path, run: Path) -> None:
     for name in ("mine", "other-bbh-direct"):
-        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"task": "snarks", "index": 0, "generation": "(A)", "target": "(A)"}) + "\n")
+        (tmp_path / f"{name}.jsonl").write_text(
+            json.dumps({"task": "snarks", "index": 0, "generation": "(A)", "target": "(A)"}) + "\n"
+        )
     assert "name it LABEL-BENCHMARK-MODE.jsonl" in openflan("compare", tmp_path / "mine.jsonl", run).stderr
-    assert "have no benchmark in common" in openflan("compare", tmp_path / "other-bbh-direct.jsonl", run).stderr
-    assert openflan("compare", tmp_path / "other-bbh-direct.jsonl", tmp_path / "other-bbh-direct.jsonl").returncode == 0
+    assert (
+        "have no benchmark in common" in openflan("compare", tmp_path / "other-bbh-direct.jsonl", run).stderr
+    )
+    assert (
+        openflan(
+            "compare", tmp_path / "other-bbh-direct.jsonl", tmp_path / "other-bbh-direct.jsonl"
+        ).returncode
+        == 0
+    )
 
 
 def test_evaluate_compares_afterwards(tmp_path: Path, t5: Path) -> None:
-    """A model against itself, by a benchmark of one's own; a side that does not exist is refused before anything is generated."""
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"q": f"what is {word} ?", "a": word}) + "\n" for word in ("blue", "green", "red")))
+    """A model against itself, by a benchmark of one's own; a side that does not exist is refused before
+    anything is generated."""
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"q": f"what is {word} ?", "a": word}) + "\n" for word in ("blue", "green", "red"))
+    )
     own = tmp_path / "own.yaml"
     own.write_text("name: colours\ndata: rows.jsonl\nprompt: '{q}'\ntarget: a\nmax_tokens: 2\n")
     first = openflan("evaluate", t5, "--benchmark", own, "--run", tmp_path / "a", "--json")
     assert first.returncode == 0, first.stderr
-    against = openflan("evaluate", t5, "--benchmark", own, "--run", tmp_path / "b", "--against", tmp_path / "a", "--json")
+    against = openflan(
+        "evaluate", t5, "--benchmark", own, "--run", tmp_path / "b", "--against", tmp_path / "a", "--json"
+    )
     found = json.loads(against.stdout)
     assert found["scores"][0]["benchmark"] == "colours"
     average = found["comparison"]["benchmarks"][0]["averages"]["average"]
@@ -181,5 +269,7 @@ def test_evaluate_compares_afterwards(tmp_path: Path, t5: Path) -> None:
     assert "mean: average" in openflan("compare", tmp_path / "a", tmp_path / "b", "--benchmark", own).stdout
     without_the_file = openflan("compare", tmp_path / "a", tmp_path / "b")
     assert "mean: average" in without_the_file.stdout, without_the_file.stderr
-    refused = openflan("evaluate", t5, "--benchmark", own, "--run", tmp_path / "c", "--against", "paper:flan-t5-huge")
+    refused = openflan(
+        "evaluate", t5, "--benchmark", own, "--run", tmp_path / "c", "--against", "paper:flan-t5-huge"
+    )
     assert (refused.returncode, (tmp_path / "c").exists()) == (2, False)

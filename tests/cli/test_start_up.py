@@ -1,4 +1,5 @@
-"""What every command pays before its work begins, and what it does when something is wrong before or beyond it."""
+"""What every command pays before its work begins, and what it does when something is wrong before or beyond
+it."""
 
 from __future__ import annotations
 
@@ -21,10 +22,12 @@ HEAVY = ("torch", "transformers", "pydantic", "numpy", "pyarrow")
 
 
 def loaded_by(*arguments: str, folder: Path | None = None) -> tuple[int, set[str], str]:
-    """Exit code, heavy libraries that were imported, and standard error of a command in a process of its own."""
+    """Exit code, heavy libraries that were imported, and standard error of a command in a process of its
+    own."""
     code = (
         "import atexit, sys\n"
-        f"atexit.register(lambda: print('loaded:', *[name for name in {HEAVY!r} if name in sys.modules], file=sys.__stderr__))\n"
+        f"atexit.register(lambda: print('loaded:', *[name for name in {HEAVY!r} if name in sys.modules], "
+        "file=sys.__stderr__))\n"
         f"sys.argv = ['openflan', *{list(arguments)!r}]\n"
         "from openflan.cli.main import main\nmain()"
     )
@@ -48,11 +51,16 @@ def test_the_probe_sees_what_is_imported() -> None:
     [
         (["finetune", "tiny-t5-cot", "trainin.steps=5"], "did you mean `training`"),
         (["finetune", "--data", "rows.txt", "--base", "org/base"], "rows.txt: unknown layout"),
-        (["finetune", "--data", "rows.jsonl", "--base", "org/base", "training.stepz=5"], "did you mean `steps`"),
+        (
+            ["finetune", "--data", "rows.jsonl", "--base", "org/base", "training.stepz=5"],
+            "did you mean `steps`",
+        ),
         (["generate", "absent/folder/x", "hello"], "absent/folder/x: no such folder"),
     ],
 )
-def test_what_is_wrong_at_first_sight_is_refused_without_torch(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_what_is_wrong_at_first_sight_is_refused_without_torch(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
     (tmp_path / "rows.txt").write_text("hello\n", encoding="utf-8")
     (tmp_path / "rows.jsonl").write_text('{"inputs": "a", "targets": "b"}\n', encoding="utf-8")
     code, names, error = loaded_by(*arguments, folder=tmp_path)
@@ -70,12 +78,20 @@ def test_each_line_in_the_list_of_verbs_is_the_verbs_own_help(verb: object) -> N
 def test_a_run_folder_that_exists_does_not_hide_that_data_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.yaml").write_text("name: other\n", encoding="utf-8")
-    done = openflan("finetune", "tiny-t5-cot", f"mixture.submixtures.cot.data={tmp_path / 'none'}", "--run", tmp_path / "run")
+    done = openflan(
+        "finetune",
+        "tiny-t5-cot",
+        f"mixture.submixtures.cot.data={tmp_path / 'none'}",
+        "--run",
+        tmp_path / "run",
+    )
     assert done.returncode == 2
     assert f"{tmp_path / 'none'}: no such file or folder" in done.stderr
 
 
-@pytest.mark.parametrize("key", ["training.steps", "training.batch_size", "packing.inputs", "checkpoints.every", "seed"])
+@pytest.mark.parametrize(
+    "key", ["training.steps", "training.batch_size", "packing.inputs", "checkpoints.every", "seed"]
+)
 @pytest.mark.parametrize("value", ["1" + "0" * 30, "9" * 400])
 def test_whole_numbers_beyond_all_measure_are_refused(key: str, value: str) -> None:
     done = openflan("mixture", "tiny-t5-cot", f"{key}={value}")
@@ -93,7 +109,11 @@ FAILURES: list[tuple[Exception, type[OpenflanError], str]] = [
     (RecursionError("maximum recursion depth exceeded"), InputError, "nested too deeply"),
     (OverflowError("int too large to convert to float"), InputError, "too large"),
     (MemoryError(), SetupError, "not enough memory"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), SetupError, "not enough memory"),
+    (
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        SetupError,
+        "not enough memory",
+    ),
     (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 5_000), InputError, "File name too long"),
     (OSError(errno.ENOSPC, "No space left on device", "x.json"), SetupError, "x.json: the disk is full"),
     (PermissionError(errno.EACCES, "Permission denied", "secret"), InputError, "secret: Permission denied"),
@@ -107,8 +127,14 @@ FAILURES: list[tuple[Exception, type[OpenflanError], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "kind", "words"), FAILURES, ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None)
-def test_whatever_escapes_is_one_line_with_an_exit_code(error: Exception, kind: type[OpenflanError], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    FAILURES,
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_whatever_escapes_is_one_line_with_an_exit_code(
+    error: Exception, kind: type[OpenflanError], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise error
 
@@ -147,7 +173,9 @@ def run_raw(arguments: list[bytes], shell: str, **environment: str) -> subproces
         ([b"finetune", "café.yaml".encode()], "", {"PYTHONIOENCODING": "ascii"}),
     ],
 )
-def test_no_terminal_pipe_or_argument_makes_a_traceback(arguments: list[bytes], shell: str, environment: dict[str, str]) -> None:
+def test_no_terminal_pipe_or_argument_makes_a_traceback(
+    arguments: list[bytes], shell: str, environment: dict[str, str]
+) -> None:
     done = run_raw(arguments, shell, **environment)
     assert b"Traceback" not in done.stderr
     assert b"Exception ignored" not in done.stderr

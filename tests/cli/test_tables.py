@@ -10,7 +10,9 @@ from openflan.cli import output
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
-def test_a_figure_is_whole_or_its_column_is_left_out_and_named(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_is_whole_or_its_column_is_left_out_and_named(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr("rich.console.Console.is_terminal", True)
     columns = ["task", *(f"figure{at}" for at in range(9))]

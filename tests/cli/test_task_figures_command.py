@@ -1,4 +1,5 @@
-"""`openflan tasks figures`: the catalogue, recipes with and without rows, and the files in the documentation."""
+"""`openflan tasks figures`: the catalogue, recipes with and without rows, and the files in the
+documentation."""
 
 from __future__ import annotations
 
@@ -38,10 +39,15 @@ def test_the_documentation_has_what_the_command_gives_today(tmp_path: Path) -> N
     done = openflan("tasks", "figures", "--out", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     for name in ("categories", "languages"):
-        assert json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8")) == json.loads(done.stdout)[name]
+        assert (
+            json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
+            == json.loads(done.stdout)[name]
+        )
         for suffix in ("csv", "json"):
             assert (tmp_path / f"{name}.{suffix}").read_bytes() == (FIGURES / f"{name}.{suffix}").read_bytes()
-        assert (FIGURES / f"{name}.svg").read_text(encoding="utf-8").count("<text") == (tmp_path / f"{name}.svg").read_text(encoding="utf-8").count("<text")
+        assert (FIGURES / f"{name}.svg").read_text(encoding="utf-8").count("<text") == (
+            tmp_path / f"{name}.svg"
+        ).read_text(encoding="utf-8").count("<text")
 
 
 def test_the_whole_catalogue_is_counted(tmp_path: Path) -> None:
@@ -55,7 +61,9 @@ def test_the_whole_catalogue_is_counted(tmp_path: Path) -> None:
         assert len(list(csv.DictReader(table))) == total.languages
 
 
-def test_a_recipe_is_counted_from_rows_where_they_are_and_from_the_catalogue_elsewhere(recipe: Path, tmp_path: Path) -> None:
+def test_a_recipe_is_counted_from_rows_where_they_are_and_from_the_catalogue_elsewhere(
+    recipe: Path, tmp_path: Path
+) -> None:
     done = openflan("tasks", "figures", recipe, "--out", tmp_path / "out", "--format", "png", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -78,15 +86,26 @@ def test_a_recipe_is_counted_from_rows_where_they_are_and_from_the_catalogue_els
 
 
 def test_tasks_weighed_by_their_cap_are_named(tmp_path: Path) -> None:
-    done = openflan("tasks", "figures", "flan-2022", "mixture.submixtures.muffin.tasks=[task_master,rte]", "--out", tmp_path)
+    done = openflan(
+        "tasks",
+        "figures",
+        "flan-2022",
+        "mixture.submixtures.muffin.tasks=[task_master,rte]",
+        "--out",
+        tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert "weighed by their cap, as nothing is published of their rows: muffin/task_master\n" in done.stdout
 
 
 def test_bad_requests_end_with_a_sentence(recipe: Path, tmp_path: Path) -> None:
-    assert openflan("tasks", "figures", "--out", tmp_path, "--format", "pdf").stderr.startswith("`.pdf` is no kind of figure")
+    assert openflan("tasks", "figures", "--out", tmp_path, "--format", "pdf").stderr.startswith(
+        "`.pdf` is no kind of figure"
+    )
     assert "is a file; name a folder" in openflan("tasks", "figures", "--out", recipe).stderr
-    done = openflan("tasks", "figures", recipe, "mixture.submixtures.own.data=absent", "--out", tmp_path / "x")
+    done = openflan(
+        "tasks", "figures", recipe, "mixture.submixtures.own.data=absent", "--out", tmp_path / "x"
+    )
     assert done.returncode == 2
     assert "submixture `own`: its rows are not here" in done.stderr
     assert not (tmp_path / "x").exists()

@@ -28,7 +28,9 @@ def tasks() -> list[Task]:
 def test_the_documentation_has_what_the_command_prints_today() -> None:
     done = openflan("tasks", "review", "--data", ROWS, folder=ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == (ROOT / "docs/review.md").read_text(encoding="utf-8"), "run `openflan tasks review --data examples/rows --out docs/review.md`"
+    assert done.stdout == (ROOT / "docs/review.md").read_text(encoding="utf-8"), (
+        "run `openflan tasks review --data examples/rows --out docs/review.md`"
+    )
 
 
 def test_forty_tasks_of_all_submixtures_have_three_examples_each(tasks: list[Task]) -> None:

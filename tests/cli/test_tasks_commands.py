@@ -11,7 +11,9 @@ from commands import SHARED, Done, openflan
 
 from openflan.tasks.catalogue import counts
 
-INSTRUCTIONS = json.dumps({"Definition": ["Add."], "Categories": ["Sums"], "Instances": [{"input": "1 1", "output": ["2"]}]})
+INSTRUCTIONS = json.dumps(
+    {"Definition": ["Add."], "Categories": ["Sums"], "Instances": [{"input": "1 1", "output": ["2"]}]}
+)
 COT = "How many?\tfour\tTwo and two.\n"
 
 
@@ -48,7 +50,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_catalogue_and_the_embedded_world_are_listed() -> None:
     found = listed()
-    by_submixture = {name: sum(task["submixture"] == name for task in found) for name in ("muffin", "t0_sf", "niv2", "cot")}
+    by_submixture = {
+        name: sum(task["submixture"] == name for task in found) for name in ("muffin", "t0_sf", "niv2", "cot")
+    }
     assert by_submixture == {"muffin": 80, "t0_sf": 193, "niv2": 1556, "cot": 9}
     assert {task["submixture"] for task in found} == {*by_submixture, "microflan", "microflan_text"}
     assert len({task["name"] for task in found}) == len(found)
@@ -93,8 +97,15 @@ def test_the_embedded_world_is_listed_with_wordings_splits_and_examples() -> Non
     found = listed("--submixture", "microflan")
     assert len([task for task in found if task["split"] == "train"]) >= 200
     assert len({task["category"] for task in found}) >= 20
-    assert {(task["split"], task["held_out"] is None) for task in found} == {("train", True), ("dev", False), ("test", False)}
-    assert all(len(task["wordings"]) >= 4 and task["example"]["inputs"] and task["example"]["targets"] for task in found)
+    assert {(task["split"], task["held_out"] is None) for task in found} == {
+        ("train", True),
+        ("dev", False),
+        ("test", False),
+    }
+    assert all(
+        len(task["wordings"]) >= 4 and task["example"]["inputs"] and task["example"]["targets"]
+        for task in found
+    )
     (boss,) = [task for task in found if task["name"] == "microflan/relation_boss-qa"]
     assert boss["example"]["inputs"] == "Who is the boss of Ann?"
     assert "plain" in boss["wordings"]
@@ -104,7 +115,10 @@ def test_the_table_of_the_embedded_world_shows_them_too() -> None:
     done = openflan("tasks", "list", "--submixture", "microflan", "--category", "two-hop")
     _, header, *lines = done.stdout.splitlines()
     assert header.split() == ["task", "category", "rows", "split", "held", "out", "wordings", "example"]
-    assert any(" test  " in line and " composition " in line and "What is the " in line and " -> " in line for line in lines)
+    assert any(
+        " test  " in line and " composition " in line and "What is the " in line and " -> " in line
+        for line in lines
+    )
 
 
 def test_a_shown_task_says_its_split() -> None:
@@ -131,7 +145,10 @@ def test_the_document_on_the_collection_shows_the_same_counts() -> None:
         assert difference.why in page
         assert f"| {difference.figure} | {difference.ours:,} | {difference.paper:,} |" in page
     for one in (*counts().submixtures, counts().total):
-        assert f"| {one.tasks:,} | {one.paper_tasks:,} | {one.datasets:,} | {one.categories:,} | {one.languages:,} | {one.variants:,} |" in page
+        assert (
+            f"| {one.tasks:,} | {one.paper_tasks:,} | {one.datasets:,} | {one.categories:,} | "
+            f"{one.languages:,} | {one.variants:,} |"
+        ) in page
 
 
 def test_what_is_in_a_folder_is_listed_and_what_cannot_be_read_is_counted(folder: Path) -> None:
@@ -153,10 +170,15 @@ def test_a_task_is_shown_from_a_folder_that_holds_broken_files(folder: Path) -> 
     for name in ("cot/gsm8k", "gsm8k"):
         (example,) = json.loads(openflan("tasks", "show", name, "--data", folder, "--json").stdout)
         assert (example["task"], example["answer"]) == ("cot/gsm8k", "four")
-    for name in ("niv2/task137_detoxifying-lms_classification_toxicity", "niv2/task137_detoxifying_lms_classification_toxicity"):
+    for name in (
+        "niv2/task137_detoxifying-lms_classification_toxicity",
+        "niv2/task137_detoxifying_lms_classification_toxicity",
+    ):
         (example,) = json.loads(openflan("tasks", "show", name, "--data", folder, "--json").stdout)
         assert example["answer"] == "2"
-    (example,) = json.loads(openflan("tasks", "show", "named/mine", "--data", folder / "mine.jsonl", "--json").stdout)
+    (example,) = json.loads(
+        openflan("tasks", "show", "named/mine", "--data", folder / "mine.jsonl", "--json").stdout
+    )
     assert example["task"] == "named/mine"
 
 
@@ -165,7 +187,10 @@ def test_a_task_is_shown_from_a_folder_that_holds_broken_files(folder: Path) -> 
     [
         (["show", "cot/esnli"], "curl -O https://"),
         (["show", "esnli"], "do not come with openflan"),
-        (["show", "niv2/task1580_eqasc-perturbed_question_generation"], "git clone --depth 1 https://github.com/allenai/natural-instructions"),
+        (
+            ["show", "niv2/task1580_eqasc-perturbed_question_generation"],
+            "git clone --depth 1 https://github.com/allenai/natural-instructions",
+        ),
         (["show", "t0_sf/quail_no_prompt_id"], "config quail_no_prompt_id"),
         (["show", "muffin/rte"], "https://huggingface.co/datasets/"),
         (["show", "task184"], "niv2/task184_break_generate_question or niv2/task184_snli"),
@@ -176,11 +201,20 @@ def test_a_task_is_shown_from_a_folder_that_holds_broken_files(folder: Path) -> 
         (["show", "own/minee", "--data", "FOLDER"], "did you mean `own/mine`"),
         (["list", "--submixture", "nvi2"], "did you mean `niv2`"),
         (["list", "--language", "Swahilli"], "did you mean `swahili`"),
-        (["list", "--submixture", "microflan", "--category", "two hop facts"], "no category holds `two hop facts`; did you mean `two-hop facts`?"),
+        (
+            ["list", "--submixture", "microflan", "--category", "two hop facts"],
+            "no category holds `two hop facts`; did you mean `two-hop facts`?",
+        ),
         (["list", "--submixture", "cot", "--category", "xyzzy"], "no category holds `xyzzy`; there are"),
         (["list", "--submixture", "microflann"], "did you mean `microflan`"),
-        (["list", "--data", "FOLDER/gsm8k_train.tsv", "--submixture", "niv2"], "no tasks of submixture `niv2`; it has cot"),
-        (["list", "--data", "embedded:microflan@7", "--submixture", "microflan-text"], "did you mean `microflan_text`"),
+        (
+            ["list", "--data", "FOLDER/gsm8k_train.tsv", "--submixture", "niv2"],
+            "no tasks of submixture `niv2`; it has cot",
+        ),
+        (
+            ["list", "--data", "embedded:microflan@7", "--submixture", "microflan-text"],
+            "did you mean `microflan_text`",
+        ),
         (["show", "microflan/person_color-qa"], "did you mean `microflan/person_colour-qa`"),
         (["check", "--submixture", "microflann"], "did you mean `microflan`"),
         (["check", "--data", "FOLDER", "--wordings", "mine.yaml"], "leave one out"),
@@ -189,8 +223,12 @@ def test_a_task_is_shown_from_a_folder_that_holds_broken_files(folder: Path) -> 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_is_answered_with_the_remedy(arguments: list[str], says: str, folder: Path, tmp_path: Path) -> None:
-    done = openflan("tasks", *(argument.replace("FOLDER", str(folder)) for argument in arguments), folder=tmp_path)
+def test_bad_input_is_answered_with_the_remedy(
+    arguments: list[str], says: str, folder: Path, tmp_path: Path
+) -> None:
+    done = openflan(
+        "tasks", *(argument.replace("FOLDER", str(folder)) for argument in arguments), folder=tmp_path
+    )
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -224,7 +262,11 @@ def test_one_bad_file_does_not_hide_the_others(folder: Path) -> None:
         "niv2/task6_deep",
         "own/latin",
     }
-    for name, file in (("cot/qed", "qed_train.tsv:1"), ("niv2/task9_cut", "task9_cut.json:1"), ("own/latin", "latin.jsonl:1")):
+    for name, file in (
+        ("cot/qed", "qed_train.tsv:1"),
+        ("niv2/task9_cut", "task9_cut.json:1"),
+        ("own/latin", "latin.jsonl:1"),
+    ):
         assert file in rows[name]["detail"]
     assert "kept out of training" in rows["niv2/task664_mmmlu_answer_generation_abstract_algebra"]["detail"]
     assert {name for name, row in rows.items() if row["status"] == "missing" and name.startswith("cot/")} == {
@@ -248,17 +290,27 @@ def test_without_data_the_embedded_world_works_and_each_submixture_is_one_line()
     done = openflan("tasks", "check", "--json")
     assert done.returncode == 0, done.stderr
     rows = checked(done)
-    assert {name: row["tasks"] for name, row in rows.items() if row["status"] == "missing"} == {"muffin/*": 80, "t0_sf/*": 193, "niv2/*": 1556, "cot/*": 9}
+    assert {name: row["tasks"] for name, row in rows.items() if row["status"] == "missing"} == {
+        "muffin/*": 80,
+        "t0_sf/*": 193,
+        "niv2/*": 1556,
+        "cot/*": 9,
+    }
     works = {name for name, row in rows.items() if row["status"] == "works"}
     assert works
-    assert {name for name in works if not name.startswith(("microflan/", "microflan_text/"))} == {"held apart", "wordings"}
+    assert {name for name in works if not name.startswith(("microflan/", "microflan_text/"))} == {
+        "held apart",
+        "wordings",
+    }
     assert len(rows) == len(works) + 4
 
 
 def test_a_wording_that_gives_an_answer_away_is_named_and_a_leak_is_broken(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     head = 'tasks: ["microflan/person_pet-qa"]\nfields: [question, answer]\nwordings:\n'
-    file.write_text(head + '  - {id: tells, inputs: "{question} It is {answer}. Thank you.", targets: "{answer}"}\n')
+    file.write_text(
+        head + '  - {id: tells, inputs: "{question} It is {answer}. Thank you.", targets: "{answer}"}\n'
+    )
     done = openflan("tasks", "check", "--submixture", "microflan", "--wordings", file)
     assert done.returncode == 1
     assert f"{file}:4: wording `tells` gives away the answer: its inputs show `{{answer}}`" in done.stdout
@@ -266,8 +318,14 @@ def test_a_wording_that_gives_an_answer_away_is_named_and_a_leak_is_broken(tmp_p
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(not (SHARED / "data" / "cot").is_dir(), reason="the public chain-of-thought files are not here")
+@pytest.mark.skipif(
+    not (SHARED / "data" / "cot").is_dir(), reason="the public chain-of-thought files are not here"
+)
 def test_the_link_of_a_missing_file_stands_in_one_line() -> None:
     done = openflan("tasks", "check", "--data", SHARED / "data" / "cot")
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("cot/esnli")]
-    assert "curl -O https://raw.githubusercontent.com/google-research/FLAN/main/flan/v2/cot_data/esnli_train.tsv, then" in line
+    assert (
+        "curl -O "
+        "https://raw.githubusercontent.com/google-research/FLAN/main/flan/v2/cot_data/esnli_train.tsv, "
+        "then"
+    ) in line

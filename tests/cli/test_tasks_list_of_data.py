@@ -28,7 +28,14 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["bad"], ["bad/more.jsonl:1: expected a JSON object", "1 more cannot be read either", "openflan tasks check --data"]),
+        (
+            ["bad"],
+            [
+                "bad/more.jsonl:1: expected a JSON object",
+                "1 more cannot be read either",
+                "openflan tasks check --data",
+            ],
+        ),
         (["held"], ["holds only files of validation or test splits (test.jsonl)", "name one, such as"]),
         (["none"], ["none: unknown layout; expected"]),
         (["missing"], ["missing: no such file or folder"]),
@@ -39,7 +46,9 @@ def data(tmp_path: Path) -> Path:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
-def test_a_list_of_nothing_is_an_error_that_says_what_was_looked_for(data: Path, arguments: list[str], says: list[str], form: list[str]) -> None:
+def test_a_list_of_nothing_is_an_error_that_says_what_was_looked_for(
+    data: Path, arguments: list[str], says: list[str], form: list[str]
+) -> None:
     done = openflan("tasks", "list", "--data", str(data / arguments[0]), *arguments[1:], *form)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -50,4 +59,8 @@ def test_a_list_of_nothing_is_an_error_that_says_what_was_looked_for(data: Path,
 def test_what_can_be_listed_is_listed_beside_what_cannot(data: Path) -> None:
     (data / "bad/fine.jsonl").write_text(ROW)
     done = openflan("tasks", "list", "--data", str(data / "bad"))
-    assert (done.returncode, "own/fine" in done.stdout, "2 tasks cannot be read" in done.stderr) == (0, True, True)
+    assert (done.returncode, "own/fine" in done.stdout, "2 tasks cannot be read" in done.stderr) == (
+        0,
+        True,
+        True,
+    )

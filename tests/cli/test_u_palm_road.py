@@ -1,4 +1,5 @@
-"""The road of U-PaLM in miniature, as a user types it: UL2R on PaLM's shape, then instructions, with prompts whose tokens see one another."""
+"""The road of U-PaLM in miniature, as a user types it: UL2R on PaLM's shape, then instructions, with prompts
+whose tokens see one another."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def road(work: Path, name: str) -> Done:
-    own = ["1.pretraining.data=documents.jsonl", "2.evaluation={every: 3, benchmarks: [microflan], limit: 1, max_tokens: 4}"]
+    own = [
+        "1.pretraining.data=documents.jsonl",
+        "2.evaluation={every: 3, benchmarks: [microflan], limit: 1, max_tokens: 4}",
+    ]
     small = [f"{step}.{key}" for step in (1, 2) for key in SMALL]
     small += [f"2.mixture.submixtures.{name}.tasks=['{tasks}']" for name, tasks in TASKS.items()]
     return openflan("run", "ul2r-flan-u-palm-tiny", *own, *small, "--run", name, folder=work)
@@ -52,7 +56,9 @@ def test_both_steps_let_inputs_see_one_another_and_the_export_says_so(whole: Pat
     says = [json.loads((whole / step / "model" / "generation_config.json").read_text()) for step in STEPS]
     assert [one["openflan_attention"] for one in says] == ["prefix", "prefix"]
     assert says[1]["openflan_layout"] == "paper"
-    first, last = (load_file(whole / step / "model" / "model.safetensors")["model.embed_tokens.weight"] for step in STEPS)
+    first, last = (
+        load_file(whole / step / "model" / "model.safetensors")["model.embed_tokens.weight"] for step in STEPS
+    )
     assert first.shape == last.shape
     assert first.shape[0] > 1_536, "mode tokens and sentinels stay"
     assert all(read_jsonl(whole / step / "metrics.jsonl")[-1]["step"] == 3 for step in STEPS)
@@ -64,16 +70,26 @@ def test_it_is_generated_with_and_evaluated(work: Path, whole: Path) -> None:
     done = openflan("generate", model, "What is 3 plus 4?", "--max-tokens", 3, "--json", folder=work)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["tokens"] >= 1
-    done = openflan("evaluate", model, "--benchmark", "microflan", "--limit", 1, "--max-tokens", 4, folder=work)
+    done = openflan(
+        "evaluate", model, "--benchmark", "microflan", "--limit", 1, "--max-tokens", 4, folder=work
+    )
     assert done.returncode == 0, done.stderr
-    beside, after = whole / STEPS[1] / "while-training" / "generations" / "step-3-microflan-direct.jsonl", whole / STEPS[1] / "generations"
-    answered = [{(line["task"], line["index"]): line["generation"] for line in read_jsonl(path)} for path in (beside, next(after.glob("*.jsonl")))]
+    beside, after = (
+        whole / STEPS[1] / "while-training" / "generations" / "step-3-microflan-direct.jsonl",
+        whole / STEPS[1] / "generations",
+    )
+    answered = [
+        {(line["task"], line["index"]): line["generation"] for line in read_jsonl(path)}
+        for path in (beside, next(after.glob("*.jsonl")))
+    ]
     assert answered[0] == answered[1]
     assert len(answered[0]) > 20
 
 
 @pytest.mark.slow
-def test_it_goes_on_where_it_was_stopped_with_the_same_bits(work: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_on_where_it_was_stopped_with_the_same_bits(
+    work: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown: list[int] = []
 
     def show(self: Progress, done: int, metrics: Any) -> None:
@@ -85,5 +101,7 @@ def test_it_goes_on_where_it_was_stopped_with_the_same_bits(work: Path, whole: P
     # The second stop is in the second step's first update; a stop is after the update under way.
     assert [road(work, "stopped").returncode for _ in range(3)] == [75, 75, 0]
     for step in STEPS:
-        assert (work / "stopped" / step / "model" / "model.safetensors").read_bytes() == (whole / step / "model" / "model.safetensors").read_bytes()
+        assert (work / "stopped" / step / "model" / "model.safetensors").read_bytes() == (
+            whole / step / "model" / "model.safetensors"
+        ).read_bytes()
     assert "finished" in road(work, "stopped").stderr

@@ -30,7 +30,9 @@ def test_checkpoints_come_once_each_in_order_and_the_model_at_last(run: Run) -> 
     assert list(arriving(run, lambda seconds: events.pop(0)())) == ["4", "20", "40", "last"]
 
 
-def test_the_best_is_recorded_and_a_removed_checkpoint_passed_over(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_best_is_recorded_and_a_removed_checkpoint_passed_over(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     for step in (1, 2, 3):
         checkpoint(run, step)
     run.model.mkdir()
@@ -60,8 +62,12 @@ def test_a_checkpoint_that_cannot_be_evaluated_stops_the_watch(run: Run) -> None
         watch_run(run, evaluate, None, as_json=False)
 
 
-@pytest.mark.parametrize(("checkpoint", "as_json", "named"), [("4", False, "--checkpoint"), (None, True, "--json")])
-def test_options_for_one_thing_are_refused(run: Run, checkpoint: str | None, as_json: bool, named: str) -> None:
+@pytest.mark.parametrize(
+    ("checkpoint", "as_json", "named"), [("4", False, "--checkpoint"), (None, True, "--json")]
+)
+def test_options_for_one_thing_are_refused(
+    run: Run, checkpoint: str | None, as_json: bool, named: str
+) -> None:
     with pytest.raises(InputError, match=named):
         watch_run(run, lambda step: [], checkpoint, as_json)
 

@@ -10,7 +10,8 @@ from commands import openflan
 
 TEMPLATES = """
 PATTERNS = {
-    "cot_gsm8k": [("{question} Sums, please:", "{chain_of_thought} Hence {answer}"), (__import__("os").system("touch MARK"), "{answer}")],
+    "cot_gsm8k": [("{question} Sums, please:", "{chain_of_thought} Hence {answer}"),
+                  (__import__("os").system("touch MARK"), "{answer}")],
     "cot_input_inversion_gsm8k": [("{chain_of_thought} Hence {answer}. Asked:", "{question}")],
 }
 """
@@ -37,7 +38,9 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "FLAN"
 
 
-def test_import_writes_the_cache_and_says_what_was_left_out(checkout: Path, cache: Path, tmp_path: Path) -> None:
+def test_import_writes_the_cache_and_says_what_was_left_out(
+    checkout: Path, cache: Path, tmp_path: Path
+) -> None:
     done = openflan("wordings", "import", "--flan", checkout)
     assert done.returncode == 0, done.stderr
     assert f"2 wordings in 1 files in {cache}" in done.stdout
@@ -56,18 +59,30 @@ def test_import_as_json_lists_everything(checkout: Path, tmp_path: Path) -> None
     assert report["folder"] == str(tmp_path / "to")
     assert report["files"] == {"cot/gsm8k": ["cot/gsm8k"]}
     assert report["kinds"] == {"zero-shot, rationale": 1, "zero-shot, rationale, inverted": 1}
-    assert [(one["entry"], one["place"].rpartition(":")[2]) for one in report["skipped"]] == [("PATTERNS['cot_gsm8k'][1]", "3")]
+    assert [(one["entry"], one["place"].rpartition(":")[2]) for one in report["skipped"]] == [
+        ("PATTERNS['cot_gsm8k'][1]", "3")
+    ]
 
 
 def test_list_shows_the_wordings_of_a_task_from_both_sources(checkout: Path, cache: Path) -> None:
     before = json.loads(openflan("wordings", "list", "--task", "gsm8k", "--json").stdout)
     assert {found["choice"] for found in before} == {"openflan"}
-    assert openflan("wordings", "list", "--task", "gsm8k").stderr.strip().endswith("openflan wordings import --flan DIR")
+    assert (
+        openflan("wordings", "list", "--task", "gsm8k")
+        .stderr.strip()
+        .endswith("openflan wordings import --flan DIR")
+    )
     openflan("wordings", "import", "--flan", checkout)
     after = json.loads(openflan("wordings", "list", "--task", "cot/gsm8k", "--json").stdout)
     assert [found["choice"] for found in after] == ["original", *(found["choice"] for found in before)]
-    flags = [(one["id"], one["shots"], one["rationale"], one["options"], one["inverted"]) for one in after[0]["wordings"]]
-    assert flags == [("flan-cot-gsm8k-zero-0", "zero", True, False, False), ("flan-cot-input-inversion-gsm8k-zero-0", "zero", True, False, True)]
+    flags = [
+        (one["id"], one["shots"], one["rationale"], one["options"], one["inverted"])
+        for one in after[0]["wordings"]
+    ]
+    assert flags == [
+        ("flan-cot-gsm8k-zero-0", "zero", True, False, False),
+        ("flan-cot-input-inversion-gsm8k-zero-0", "zero", True, False, True),
+    ]
     assert after[0]["wordings"][0]["source"].startswith(f"{cache}/cot/gsm8k.yaml:")
     done = openflan("wordings", "list", "--task", "cot/gsm8k")
     assert done.returncode == 0, done.stderr
@@ -96,7 +111,10 @@ def test_check_tells_what_a_good_file_holds(tmp_path: Path) -> None:
 
 
 BAD = [
-    (["check", "FOLDER/wrong.yaml"], "wrong.yaml:4: wording `mine` names `{qestion}`; did you mean `question`?"),
+    (
+        ["check", "FOLDER/wrong.yaml"],
+        "wrong.yaml:4: wording `mine` names `{qestion}`; did you mean `question`?",
+    ),
     (["check", "FOLDER/absent.yaml"], "absent.yaml: no such wordings file"),
     (["import", "--flan", "FOLDER"], "flan/v2/templates.py: no such file; name the root of a checkout"),
     (["list", "--task", "cot/gsm9k"], "did you mean `cot/gsm8k`?"),

@@ -14,7 +14,14 @@ HEADER = "The following are multiple choice questions (with answers) about {}."
 
 def mmlu_row(number: int) -> list[str]:
     """A question with a line end, a quotation, and options that pandas reads as missing."""
-    return [f'What is "{number}"?\nChoose, please. ', "None", "NA", f" {number}, at most", "null", "ABCD"[number % 4]]
+    return [
+        f'What is "{number}"?\nChoose, please. ',
+        "None",
+        "NA",
+        f" {number}, at most",
+        "null",
+        "ABCD"[number % 4],
+    ]
 
 
 def make_mmlu(folder: Path, questions: int = 2) -> Path:
@@ -31,14 +38,29 @@ def make_mmlu(folder: Path, questions: int = 2) -> Path:
 
 
 def mmlu_prompt(subject: str, exemplars: int) -> str:
-    blocks = [f"Q: Is {number} odd?\n(A) yes (B) no (C) so (D) nay\nA: Let's think step by step. It is. The answer is (A)." for number in range(exemplars)]
+    blocks = [
+        (
+            f"Q: Is {number} odd?\n(A) yes (B) no (C) so (D) nay\nA: Let's think step by step. It is. The "
+            "answer is (A)."
+        )
+        for number in range(exemplars)
+    ]
     return "\n\n".join([HEADER.format(subject.replace("_", " ")), *blocks])
 
 
 def squad(rows: list[tuple[str, str, str, list[str]]]) -> dict[str, object]:
     """Of (id, passage, question, answers), each with a passage of its own, as TyDi QA's files have them."""
     asked = [
-        {"context": passage, "qas": [{"id": id_, "question": question, "answers": [{"text": text, "answer_start": 0} for text in answers]}]}
+        {
+            "context": passage,
+            "qas": [
+                {
+                    "id": id_,
+                    "question": question,
+                    "answers": [{"text": text, "answer_start": 0} for text in answers],
+                }
+            ],
+        }
         for id_, passage, question, answers in rows
     ]
     return {"data": [{"title": "made up", "paragraphs": [one]} for one in asked]}
@@ -56,7 +78,10 @@ def make_tydiqa(folder: Path, train: tuple[str, ...] = ("english",)) -> Path:
         ]
         (root / "dev" / f"{language}.json").write_text(json.dumps(squad(rows)), encoding="utf-8")
         if language in train:
-            shown = [(f"{language}-9", "Y", "Not this?", ["no"]), (f"{language}-8", "X is red.", "What is red?", ["X"])]
+            shown = [
+                (f"{language}-9", "Y", "Not this?", ["no"]),
+                (f"{language}-8", "X is red.", "What is red?", ["X"]),
+            ]
             (root / "train" / f"{language}.json").write_text(json.dumps(squad(shown)), encoding="utf-8")
     return root
 
@@ -64,10 +89,18 @@ def make_tydiqa(folder: Path, train: tuple[str, ...] = ("english",)) -> Path:
 def make_gsm8k(folder: Path, exemplars: int | None = 8) -> Path:
     root = folder / "gsm8k"
     root.mkdir(parents=True)
-    rows = [{"question": "How many? ", "answer": "2+3=<<2+3=5>>5\n#### 5"}, {"question": "How much\u2028now?", "answer": "It is so.\n#### 1,200"}]
-    (root / "test.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    rows = [
+        {"question": "How many? ", "answer": "2+3=<<2+3=5>>5\n#### 5"},
+        {"question": "How much\u2028now?", "answer": "It is so.\n#### 1,200"},
+    ]
+    (root / "test.jsonl").write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     if exemplars is not None:
-        shown = [{"question": f"What is {number} + 1?", "answer": f"One more. The answer is {number + 1}."} for number in range(exemplars)]
+        shown = [
+            {"question": f"What is {number} + 1?", "answer": f"One more. The answer is {number + 1}."}
+            for number in range(exemplars)
+        ]
         (root / "exemplars.json").write_text(json.dumps(shown), encoding="utf-8")
     return root
 
@@ -75,9 +108,19 @@ def make_gsm8k(folder: Path, exemplars: int | None = 8) -> Path:
 def make_bbh(folder: Path) -> Path:
     root = folder / "bbh"
     (root / "cot-prompts").mkdir(parents=True)
-    shown = "".join(f"\n\nQ: Is {number} odd?\nA: Let's think step by step.\nIt is. So the answer is Yes." for number in range(3))
+    shown = "".join(
+        f"\n\nQ: Is {number} odd?\nA: Let's think step by step.\nIt is. So the answer is Yes."
+        for number in range(3)
+    )
     for task in BBH_TASKS:
-        (root / f"{task}.json").write_text(json.dumps({"canary": "c", "examples": [{"input": f"Is {number} odd?", "target": "Yes"} for number in (5, 7)]}))
+        (root / f"{task}.json").write_text(
+            json.dumps(
+                {
+                    "canary": "c",
+                    "examples": [{"input": f"Is {number} odd?", "target": "Yes"} for number in (5, 7)],
+                }
+            )
+        )
         (root / "cot-prompts" / f"{task}.txt").write_text(f"canary\n-----\nSay if a number is odd.{shown}")
     return root
 
@@ -88,8 +131,14 @@ def make_mgsm(folder: Path) -> Path:
     exemplars = {}
     for code, language in LANGUAGES.items():
         (root / f"mgsm_{code}.tsv").write_text("How many?\t5\nHow much?\t1,200\n", encoding="utf-8")
-        exemplars[code] = {str(place): {"q": f"{language.question}one ?", "a": f"{language.step}The answer is {place}."} for place in range(1, 9)}
-    (root / "exemplars.json").write_text(json.dumps({"mgsm_exemplars": exemplars, "exemplar_number_answers": list(range(1, 9))}), encoding="utf-8")
+        exemplars[code] = {
+            str(place): {"q": f"{language.question}one ?", "a": f"{language.step}The answer is {place}."}
+            for place in range(1, 9)
+        }
+    (root / "exemplars.json").write_text(
+        json.dumps({"mgsm_exemplars": exemplars, "exemplar_number_answers": list(range(1, 9))}),
+        encoding="utf-8",
+    )
     return root
 
 

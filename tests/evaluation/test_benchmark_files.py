@@ -19,11 +19,24 @@ SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "sha
 DATA = SHARED / "data"
 needs_data = pytest.mark.skipif(not (DATA / "bbh").is_dir(), reason="no benchmark files: set OPENFLAN_SHARED")
 
-# Direct and chain-of-thought accuracies of Flan-T5-XXL and Flan-T5-Small by BBH file (Tables 17 to 19), in the order of BBH_TASKS.
-XXL_DIRECT = "54.4 60.4 54 66.4 .4 55.6 25.2 66.4 54 59.6 71.2 60.4 .8 58.4 42 42.5 58 53.6 43.2 77 70 31.2 18.8 13.6 27.2 52.8 6.4"
-XXL_COT = "62.4 55.6 58.8 63.2 .4 54.4 25.2 62.4 47.6 51.2 63.2 41.2 .4 60 40 44.5 50.8 35.6 33.6 55.1 63.2 30 21.2 13.2 30 52 3.6"
-SMALL_DIRECT = "54 48.1 22.4 31.2 0 53.2 8.8 65.2 22 16.8 30.8 43.2 0 58 5.6 21.9 17.2 13.2 22.4 46.6 54.8 28.4 22.4 14 30.8 53.6 2"
-SMALL_COT = "39.6 42.8 20.4 2 0 46.8 4 13.2 19.2 11.2 30 20.4 1.6 58 3.2 10.3 10.8 .8 15.2 9.6 54 17.2 15.2 8.8 25.6 36.8 1.2"
+# Direct and chain-of-thought accuracies of Flan-T5-XXL and Flan-T5-Small by BBH file (Tables 17 to 19), in
+# the order of BBH_TASKS.
+XXL_DIRECT = (
+    "54.4 60.4 54 66.4 .4 55.6 25.2 66.4 54 59.6 71.2 60.4 .8 58.4 42 42.5 58 53.6 43.2 77 70 31.2 "
+    "18.8 13.6 27.2 52.8 6.4"
+)
+XXL_COT = (
+    "62.4 55.6 58.8 63.2 .4 54.4 25.2 62.4 47.6 51.2 63.2 41.2 .4 60 40 44.5 50.8 35.6 33.6 55.1 "
+    "63.2 30 21.2 13.2 30 52 3.6"
+)
+SMALL_DIRECT = (
+    "54 48.1 22.4 31.2 0 53.2 8.8 65.2 22 16.8 30.8 43.2 0 58 5.6 21.9 17.2 13.2 22.4 46.6 54.8 28.4 "
+    "22.4 14 30.8 53.6 2"
+)
+SMALL_COT = (
+    "39.6 42.8 20.4 2 0 46.8 4 13.2 19.2 11.2 30 20.4 1.6 58 3.2 10.3 10.8 .8 15.2 9.6 54 17.2 15.2 "
+    "8.8 25.6 36.8 1.2"
+)
 
 
 def _by_task(cells: str) -> dict[str, float]:
@@ -50,12 +63,28 @@ def test_parts_reproduce_the_printed_means() -> None:
 
 @pytest.mark.parametrize(
     ("mmlu_direct", "mmlu_cot", "bbh_direct", "bbh_cot", "tydiqa", "mgsm", "printed"),
-    [(55.1, 48.6, XXL_DIRECT, XXL_COT, 19.0, 4.9, 23.7), (28.7, 12.1, SMALL_DIRECT, SMALL_COT, 1.1, 0.2, -3.1)],
+    [
+        (55.1, 48.6, XXL_DIRECT, XXL_COT, 19.0, 4.9, 23.7),
+        (28.7, 12.1, SMALL_DIRECT, SMALL_COT, 1.1, 0.2, -3.1),
+    ],
 )
 def test_chances_reproduce_the_papers_normalised_average(
-    mmlu_direct: float, mmlu_cot: float, bbh_direct: str, bbh_cot: str, tydiqa: float, mgsm: float, printed: float
+    mmlu_direct: float,
+    mmlu_cot: float,
+    bbh_direct: str,
+    bbh_cot: str,
+    tydiqa: float,
+    mgsm: float,
+    printed: float,
 ) -> None:
-    parts = [normalized(mmlu_direct, 25), normalized(mmlu_cot, 25), _bbh_normalized(bbh_direct), _bbh_normalized(bbh_cot), tydiqa, mgsm]
+    parts = [
+        normalized(mmlu_direct, 25),
+        normalized(mmlu_cot, 25),
+        _bbh_normalized(bbh_direct),
+        _bbh_normalized(bbh_cot),
+        tydiqa,
+        mgsm,
+    ]
     assert fmean(parts) == pytest.approx(printed, abs=0.06)
 
 
@@ -75,7 +104,11 @@ def test_all_bbh_prompts_render(mode: str, shots: int) -> None:
             assert example.prompt.count("Let's think step by step.") == (shots + 1 if mode == "cot" else 0)
             assert "canary" not in example.prompt
             assert example.exemplars == shots
-            assert benchmark.correct(name, f"So the answer is {example.target}." if mode == "cot" else str(example.target), example.target)
+            assert benchmark.correct(
+                name,
+                f"So the answer is {example.target}." if mode == "cot" else str(example.target),
+                example.target,
+            )
         rows += len(examples)
     assert rows == 6511
 
@@ -104,7 +137,9 @@ def test_bbh_direct_prompt_word_for_word() -> None:
 @needs_data
 def test_bbh_zero_shot_keeps_a_description_of_two_paragraphs() -> None:
     (first, *_) = bbh_benchmark("direct", DATA, shots=0).examples("snarks")
-    assert first.prompt.startswith("Determine which of two sentences is sarcastic.\n\nAccording to Cambridge University Dictionary")
+    assert first.prompt.startswith(
+        "Determine which of two sentences is sarcastic.\n\nAccording to Cambridge University Dictionary"
+    )
 
 
 @needs_data
@@ -144,7 +179,9 @@ def test_all_direct_mgsm_prompts_render(shots: int) -> None:
         assert len(examples) == 250
         for example in examples:
             *shown, asked = example.prompt.split("\n\n" + language.question)
-            assert [block.rpartition("\n")[2] for block in shown] == [f"{language.answer}{number}" for number in numbers[:shots]]
+            assert [block.rpartition("\n")[2] for block in shown] == [
+                f"{language.answer}{number}" for number in numbers[:shots]
+            ]
             assert asked.endswith("\n" + language.answer.rstrip())
             assert benchmark.correct(code, f" {example.target}", example.target)
             assert benchmark.correct(code, f"{language.answer}{example.target}", example.target)
@@ -173,12 +210,20 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     shutil.copytree(DATA / "bbh", tmp_path / "bbh")
     (tmp_path / "bbh/snarks.json").unlink()
     (tmp_path / "bbh/cot-prompts/navigate.txt").unlink()
-    with pytest.raises(InputError, match=r"lacks 2 of the 54 files of bbh: snarks\.json, cot-prompts/navigate\.txt$"):
+    with pytest.raises(
+        InputError, match=r"lacks 2 of the 54 files of bbh: snarks\.json, cot-prompts/navigate\.txt$"
+    ):
         locate(tmp_path, "bbh")
 
 
 def test_wrong_folders(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds neither `mgsm/` nor its files: expected exemplars\.json, mgsm_bn\.tsv, mgsm_de\.tsv and 9 more"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"holds neither `mgsm/` nor its files: expected exemplars\.json, mgsm_bn\.tsv, mgsm_de\.tsv and "
+            r"9 more"
+        ),
+    ):
         locate(tmp_path, "mgsm")
     with pytest.raises(InputError, match="is not a folder"):
         locate(tmp_path / "absent", "mgsm")
@@ -188,8 +233,14 @@ def test_wrong_folders(tmp_path: Path) -> None:
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     for name in LANGUAGES:
-        (tmp_path / f"mgsm_{name}.tsv").write_text('a "quoted question\u2028on\t2,125\nno tab here\n', encoding="utf-8")
-    exemplars = {name: {str(place): {"q": "q", "a": "a"} for place in range(1, 9)} for name in LANGUAGES if name != "de"}
+        (tmp_path / f"mgsm_{name}.tsv").write_text(
+            'a "quoted question\u2028on\t2,125\nno tab here\n', encoding="utf-8"
+        )
+    exemplars = {
+        name: {str(place): {"q": "q", "a": "a"} for place in range(1, 9)}
+        for name in LANGUAGES
+        if name != "de"
+    }
     (tmp_path / "exemplars.json").write_text(json.dumps({"mgsm_exemplars": exemplars}))
     with pytest.raises(InputError, match=r"mgsm_en\.tsv:2: 1 columns, expected 2"):
         mgsm_benchmark(data=tmp_path).examples("en")

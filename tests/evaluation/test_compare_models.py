@@ -31,8 +31,13 @@ def _pair(n: int, accuracy: float, flips: float, seed: int, tasks: str = "xy") -
     """B repeats A, but on a share of questions it is drawn anew."""
     generator = np.random.default_rng(seed)
     first = {task: generator.random(n) < accuracy for task in tasks}
-    second = {task: np.where(generator.random(n) < flips, generator.random(n) < accuracy, first[task]) for task in tasks}
-    return _outcomes({task: first[task].tolist() for task in tasks}), _outcomes({task: second[task].tolist() for task in tasks})
+    second = {
+        task: np.where(generator.random(n) < flips, generator.random(n) < accuracy, first[task])
+        for task in tasks
+    }
+    return _outcomes({task: first[task].tolist() for task in tasks}), _outcomes(
+        {task: second[task].tolist() for task in tasks}
+    )
 
 
 def test_differences_and_intervals_by_plain_resampling() -> None:
@@ -41,48 +46,76 @@ def test_differences_and_intervals_by_plain_resampling() -> None:
     generator = np.random.default_rng(1)
     drawn = []
     for task in "xy":
-        differences = np.array([float(b[task, index].correct) - a[task, index].correct for index in range(120)])
+        differences = np.array(
+            [float(b[task, index].correct) - a[task, index].correct for index in range(120)]
+        )
         assert found.tasks[task].difference == pytest.approx(100 * differences.mean())
         resampled = 100 * differences[generator.integers(0, 120, size=(10_000, 120))].mean(axis=1)
         assert found.tasks[task].ci95 == pytest.approx(np.percentile(resampled, [2.5, 97.5]), abs=1.0)
         drawn.append(resampled)
-    assert found.averages["average"].ci95 == pytest.approx(np.percentile(np.mean(drawn, axis=0), [2.5, 97.5]), abs=0.6)
+    assert found.averages["average"].ci95 == pytest.approx(
+        np.percentile(np.mean(drawn, axis=0), [2.5, 97.5]), abs=0.6
+    )
     unpaired = 1.96 * 100 * (2 * 0.24 / 240) ** 0.5
-    assert (found.averages["average"].ci95[1] - found.averages["average"].ci95[0]) / 2 < 0.8 * unpaired, "pairing must pay where models agree"
+    assert (found.averages["average"].ci95[1] - found.averages["average"].ci95[0]) / 2 < 0.8 * unpaired, (
+        "pairing must pay where models agree"
+    )
 
 
 def test_clusters_are_drawn_together() -> None:
     a, b = _pair(80, 0.5, 0.8, 5, tasks="x")
     tenfold = [
-        {("x", 10 * index + copy): Judged(True, one.correct, cluster=str(index)) for (_, index), one in side.items() for copy in range(10)} for side in (a, b)
+        {
+            ("x", 10 * index + copy): Judged(True, one.correct, cluster=str(index))
+            for (_, index), one in side.items()
+            for copy in range(10)
+        }
+        for side in (a, b)
     ]
-    plain, clustered = compare_models(a, b, {"average": ("x",)}), compare_models(*tenfold, {"average": ("x",)})  # type: ignore[misc]
+    plain, clustered = (
+        compare_models(a, b, {"average": ("x",)}),
+        compare_models(*tenfold, {"average": ("x",)}),
+    )  # type: ignore[misc]
     assert clustered.tasks["x"].difference == pytest.approx(plain.tasks["x"].difference)
     assert clustered.tasks["x"].ci95 == pytest.approx(plain.tasks["x"].ci95, abs=0.8)
-    alone = compare_models(*[{key: Judged(True, one.correct) for key, one in side.items()} for side in tenfold], {"average": ("x",)})  # type: ignore[misc]
+    alone = compare_models(
+        *[{key: Judged(True, one.correct) for key, one in side.items()} for side in tenfold],
+        {"average": ("x",)},
+    )  # type: ignore[misc]
     wide, narrow = (one.tasks["x"].ci95[1] - one.tasks["x"].ci95[0] for one in (clustered, alone))
-    assert wide > 2.5 * narrow, "the negative control: as independent questions they look surer by the root of ten"
+    assert wide > 2.5 * narrow, (
+        "the negative control: as independent questions they look surer by the root of ten"
+    )
 
 
 def test_clusters_over_tasks_move_the_average_together() -> None:
-    """Ten translations of the same questions: the average is as unsure as one language, and drawn apart it would be surer by the root of ten."""
+    """Ten translations of the same questions: the average is as unsure as one language, and drawn apart it
+    would be surer by the root of ten."""
     a, b = _pair(100, 0.5, 0.8, 7, tasks="x")
     tasks = [f"t{place}" for place in range(10)]
 
     def copied(side: Outcomes, cluster: bool) -> Outcomes:
-        return {(task, index): Judged(True, one.correct, cluster=str(index) if cluster else None) for task, ((_, index), one) in product(tasks, side.items())}
+        return {
+            (task, index): Judged(True, one.correct, cluster=str(index) if cluster else None)
+            for task, ((_, index), one) in product(tasks, side.items())
+        }
 
     together = compare_models(copied(a, True), copied(b, True), {"average": tuple(tasks)})
     apart = compare_models(copied(a, False), copied(b, False), {"average": tuple(tasks)})
     assert together.averages["average"].ci95 == pytest.approx(together.tasks["t3"].ci95, abs=1e-9)
-    wide, narrow = (one.averages["average"].ci95[1] - one.averages["average"].ci95[0] for one in (together, apart))
+    wide, narrow = (
+        one.averages["average"].ci95[1] - one.averages["average"].ci95[0] for one in (together, apart)
+    )
     assert wide > 2.5 * narrow
 
 
 def test_groups_of_tasks_that_share_clusters_in_a_chain() -> None:
     rights = {"x": [True, False], "y": [False, True], "z": [True, True], "w": [True, False]}
     clusters = {"x": ["1", "2"], "y": ["2", "3"], "z": ["3", "4"], "w": ["8", "9"]}
-    a, b = _outcomes(rights, clusters), _outcomes({task: [not one for one in values] for task, values in rights.items()}, clusters)
+    a, b = (
+        _outcomes(rights, clusters),
+        _outcomes({task: [not one for one in values] for task, values in rights.items()}, clusters),
+    )
     found = compare_models(a, b, {"average": tuple(rights)})
     assert found.tasks["z"].ci95 == (-100.0, -100.0)
     assert found.tasks["x"].ci95 == (-100.0, 100.0)
@@ -99,10 +132,18 @@ def test_pairs_are_matched_by_question_whatever_their_order(n: int, seed: int, r
     turned = compare_models(b, a, {"average": ("x", "y")})
     for name in ("x", "y"):
         one, other = found.tasks[name], turned.tasks[name]
-        assert (one.difference, one.only_a, one.only_b, one.p) == (-other.difference, other.only_b, other.only_a, other.p)
+        assert (one.difference, one.only_a, one.only_b, one.p) == (
+            -other.difference,
+            other.only_b,
+            other.only_a,
+            other.p,
+        )
         assert one.only_a == sum(a[name, index].correct and not b[name, index].correct for index in range(n))
     same = compare_models(a, a, {"average": ("x", "y")})
-    assert all((one.difference, one.ci95, one.p, one.verdict) == (0.0, (0.0, 0.0), 1.0, NO_DIFFERENCE) for one in same.tasks.values())
+    assert all(
+        (one.difference, one.ci95, one.p, one.verdict) == (0.0, (0.0, 0.0), 1.0, NO_DIFFERENCE)
+        for one in same.tasks.values()
+    )
 
 
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,22 +157,37 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_common_questions_are_compared() -> None:
     a, b = _outcomes({"x": [True, True, False], "y": [True]}), _outcomes({"x": [False, True]})
     found = compare_models(a, b, {"average": ("x", "y"), "other": ("y",)})
-    assert (list(found.tasks), found.tasks["x"].n, list(found.averages), found.unmatched) == (["x"], 2, ["average"], (2, 0))
+    assert (list(found.tasks), found.tasks["x"].n, list(found.averages), found.unmatched) == (
+        ["x"],
+        2,
+        ["average"],
+        (2, 0),
+    )
     with pytest.raises(InputError, match="no question in common"):
         compare_models(_outcomes({"x": [True]}), _outcomes({"y": [True]}), {})
 
 
 def test_a_handful_of_questions_proves_nothing() -> None:
     found = compare_models(_outcomes({"x": [True] * 4}), _outcomes({"x": [False] * 4}), {"average": ("x",)})
-    assert (found.tasks["x"].ci95, found.tasks["x"].p, found.tasks["x"].verdict) == ((-100.0, -100.0), pytest.approx(0.125), NO_DIFFERENCE)
+    assert (found.tasks["x"].ci95, found.tasks["x"].p, found.tasks["x"].verdict) == (
+        (-100.0, -100.0),
+        pytest.approx(0.125),
+        NO_DIFFERENCE,
+    )
     more = compare_models(_outcomes({"x": [True] * 8}), _outcomes({"x": [False] * 8}), {"average": ("x",)})
     assert (more.tasks["x"].verdict, more.averages["average"].verdict) == ("a is higher", "a is higher")
-    assert compare_models(_outcomes({"x": [False] * 8}), _outcomes({"x": [True] * 8}), {}).tasks["x"].verdict == "b is higher"
+    assert (
+        compare_models(_outcomes({"x": [False] * 8}), _outcomes({"x": [True] * 8}), {}).tasks["x"].verdict
+        == "b is higher"
+    )
 
 
 def test_graded_measures_are_compared_by_their_values() -> None:
     def graded(values: list[float]) -> Outcomes:
-        return {("x", index): Judged(True, False, metrics={"f": value}, metric="f") for index, value in enumerate(values)}
+        return {
+            ("x", index): Judged(True, False, metrics={"f": value}, metric="f")
+            for index, value in enumerate(values)
+        }
 
     found = compare_models(graded([0.5, 1.0, 0.2]), graded([0.25, 0.5, 0.2]), {})
     assert (found.tasks["x"].a, found.tasks["x"].difference) == (pytest.approx(170 / 3), pytest.approx(-25.0))
@@ -147,21 +203,40 @@ def test_mcnemar_by_exact_sums(pairs: list[tuple[int, int]]) -> None:
 
 
 def _score(half_width: float = 4.0, split: str = "", **changes: Any) -> EvaluationScore:
-    tasks = {task: TaskScore(value, 600, value=value, ci95=(value - half_width, value + half_width)) for task, value in {"x": 40.0, "y": 60.0}.items()}
+    tasks = {
+        task: TaskScore(value, 600, value=value, ci95=(value - half_width, value + half_width))
+        for task, value in {"x": 40.0, "y": 60.0}.items()
+    }
     key = ScoreKey("final", "bbh", "cot", split)
     intervals = {"average": Interval((46.0, 54.0), 500)}
     return EvaluationScore(key, {"average": 50.0, "other": None}, tasks, intervals=intervals, **changes)
 
 
 def test_printed_figures_against_our_interval() -> None:
-    figures = PaperFigures({"average": 54.04, "other": 1.0, "test": 20.0}, {"x": 35.9, "y": 50.0, "z": 1.0}, frozenset({"y"}), ("somewhere",))
+    figures = PaperFigures(
+        {"average": 54.04, "other": 1.0, "test": 20.0},
+        {"x": 35.9, "y": 50.0, "z": 1.0},
+        frozenset({"y"}),
+        ("somewhere",),
+    )
     found = against_paper(_score(), figures)
     assert list(found["tasks"]) == ["x", "y"]
-    assert (found["tasks"]["x"]["verdict"], found["tasks"]["y"]["verdict"]) == ("above the paper", "above the paper")
+    assert (found["tasks"]["x"]["verdict"], found["tasks"]["y"]["verdict"]) == (
+        "above the paper",
+        "above the paper",
+    )
     assert (found["tasks"]["x"]["difference"], found["tasks"]["y"]["computed"]) == (pytest.approx(4.1), True)
-    assert {name: one["verdict"] for name, one in found["averages"].items()} == {"average": "agrees with the paper"}
-    assert against_paper(_score(), PaperFigures({"average": 54.2}))["averages"]["average"]["verdict"] == "below the paper"
-    assert against_paper(_score(), PaperFigures({}, {"x": 35.96}))["tasks"]["x"]["verdict"] == "agrees with the paper", "print is rounded"
+    assert {name: one["verdict"] for name, one in found["averages"].items()} == {
+        "average": "agrees with the paper"
+    }
+    assert (
+        against_paper(_score(), PaperFigures({"average": 54.2}))["averages"]["average"]["verdict"]
+        == "below the paper"
+    )
+    assert (
+        against_paper(_score(), PaperFigures({}, {"x": 35.96}))["tasks"]["x"]["verdict"]
+        == "agrees with the paper"
+    ), "print is rounded"
 
 
 def test_parts_and_other_splits_are_not_held_against_the_printed_mean() -> None:
@@ -175,7 +250,12 @@ def test_parts_and_other_splits_are_not_held_against_the_printed_mean() -> None:
 def test_one_question_agrees_with_nothing(right: int, n: int, paper: float) -> None:
     """A verdict needs an interval of at most five points to both sides, whatever the figures are."""
     task = task_score([Judged(True, index < right) for index in range(n)], 0.0)
-    score = EvaluationScore(ScoreKey("final", "bbh", "cot"), {"average": task.accuracy}, {"x": task}, intervals={"average": Interval(task.ci95 or (0, 0), n)})
+    score = EvaluationScore(
+        ScoreKey("final", "bbh", "cot"),
+        {"average": task.accuracy},
+        {"x": task},
+        intervals={"average": Interval(task.ci95 or (0, 0), n)},
+    )
     found = against_paper(score, PaperFigures({"average": paper}, {"x": paper}))
     low, high = task.ci95 or (0.0, 0.0)
     for one in (found["tasks"]["x"], found["averages"]["average"]):
@@ -183,4 +263,10 @@ def test_one_question_agrees_with_nothing(right: int, n: int, paper: float) -> N
             assert one["verdict"] == f"too few questions (n = {n:,})"
         else:
             inside = low - 0.05 <= paper <= high + 0.05
-            assert one["verdict"] == ("agrees with the paper" if inside else "above the paper" if task.accuracy > paper else "below the paper")
+            assert one["verdict"] == (
+                "agrees with the paper"
+                if inside
+                else "above the paper"
+                if task.accuracy > paper
+                else "below the paper"
+            )

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.evaluation import bbh_benchmark, mgsm_benchmark
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, plain, without_labels
+from openflan.evaluation.extract import (
+    after_last_phrase,
+    cut_at_next_question,
+    first_sentence,
+    plain,
+    without_labels,
+)
 from openflan.evaluation.mgsm_languages import LANGUAGES
 from openflan.evaluation.numbers import canonical, number
 
@@ -174,7 +180,9 @@ def test_what_is_no_number_is_none(text: str) -> None:
     assert number(text) is None
 
 
-_words = st.lists(st.sampled_from(["balls", "so", "in total", "(all of them)", "she has", "Bälle", "個"]), max_size=4).map(" ".join)
+_words = st.lists(
+    st.sampled_from(["balls", "so", "in total", "(all of them)", "she has", "Bälle", "個"]), max_size=4
+).map(" ".join)
 _closings = {
     "bn": "উত্তর হল {}।",
     "de": "Die Antwort lautet {}.",
@@ -208,7 +216,9 @@ def _spelled(value: int, how: str) -> str:
     before=_words,
     after=_words,
 )
-def test_a_number_put_into_a_closing_comes_back(language: str, value: int, other: int, how: str, before: str, after: str) -> None:
+def test_a_number_put_into_a_closing_comes_back(
+    language: str, value: int, other: int, how: str, before: str, after: str
+) -> None:
     benchmark = mgsm_benchmark()
     closing = _closings[language].format(_spelled(value, how))
     text = f"{before} {_closings[language].format(other)} {before} {other}\n{closing} {after}"
@@ -246,7 +256,9 @@ def test_small_pieces() -> None:
     assert first_sentence("3.5 kg. 4 kg") == "3.5 kg"
     assert without_labels("Step-by-Step  Answer : 5", ("Step-by-Step Answer:",)).strip() == "5"
     assert after_last_phrase("x is 1, x is 2", (r"x is",)) == "2"
-    assert cut_at_next_question("Q: first line stays\n(Q) stays\n  Q: cut") == "Q: first line stays\n(Q) stays"
+    assert (
+        cut_at_next_question("Q: first line stays\n(Q) stays\n  Q: cut") == "Q: first line stays\n(Q) stays"
+    )
 
 
 @pytest.mark.skipif(not (SHARED / "data/mgsm").is_dir(), reason="no MGSM files: set OPENFLAN_SHARED")
@@ -254,6 +266,10 @@ def test_all_published_exemplars_give_their_answers() -> None:
     published = json.loads((SHARED / "data/mgsm/exemplars.json").read_text(encoding="utf-8"))
     answers = published["exemplar_number_answers"]
     benchmark = mgsm_benchmark()
-    read = {(code, place): benchmark.extract(code, exemplars[place]["a"]) for code, exemplars in published["mgsm_exemplars"].items() for place in exemplars}
+    read = {
+        (code, place): benchmark.extract(code, exemplars[place]["a"])
+        for code, exemplars in published["mgsm_exemplars"].items()
+        for place in exemplars
+    }
     assert len(read) == 88
     assert read == {(code, place): str(answers[int(place) - 1]) for code, place in read}

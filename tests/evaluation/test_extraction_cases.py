@@ -190,7 +190,10 @@ FREE_TEXT = [
 
 
 def _case(rule: str, extract: Extract, rows: list[tuple[str, str | None]]) -> list[object]:
-    return [pytest.param(extract, text, answer, id=f"{rule} {number}") for number, (text, answer) in enumerate(rows)]
+    return [
+        pytest.param(extract, text, answer, id=f"{rule} {number}")
+        for number, (text, answer) in enumerate(rows)
+    ]
 
 
 CASES = [
@@ -210,8 +213,22 @@ CASES = [
             ("The answer is\nQuestion: Mikä?", None),
         ],
     ),
-    *_case("mgsm de", mgsm("de"), [("11", "11"), ("Antwort: 2.125 Euro", "2125"), ("3,5 Liter", "3.5"), ("Sie hat 11 Bälle", None), ("elf", None)]),
-    *_case("mgsm fr", mgsm("fr"), [("276 000 €", "276000"), ("La réponse est 11.", "11"), ("Réponse : 5", "5"), ("Il en a 11", None)]),
+    *_case(
+        "mgsm de",
+        mgsm("de"),
+        [
+            ("11", "11"),
+            ("Antwort: 2.125 Euro", "2125"),
+            ("3,5 Liter", "3.5"),
+            ("Sie hat 11 Bälle", None),
+            ("elf", None),
+        ],
+    ),
+    *_case(
+        "mgsm fr",
+        mgsm("fr"),
+        [("276 000 €", "276000"), ("La réponse est 11.", "11"), ("Réponse : 5", "5"), ("Il en a 11", None)],
+    ),
     *_case("mgsm es", mgsm("es"), [("114.200", "114200"), ("Respuesta: 8", "8"), ("Tiene 8", None)]),
     *_case("mgsm ru", mgsm("ru"), [("Ответ: 11", "11"), ("5 600 рублей", "5600"), ("У неё 11", None)]),
     *_case("mgsm zh", mgsm("zh"), [("答案：11", "11"), ("２，１２５个", "2125"), ("她有11个", None)]),
@@ -220,10 +237,22 @@ CASES = [
     *_case("mgsm bn", mgsm("bn"), [("উত্তর: ১১", "11"), ("১,১৪,২০০", "114200"), ("তার কাছে ১১", None)]),
     *_case("mgsm te", mgsm("te"), [("సమాధానం: 39", "39"), ("౩౯", "39"), ("రోజర్ 5", None)]),
     *_case("mgsm sw", mgsm("sw"), [("Jibu: 11", "11"), ("Jibu ni 5,600.", "5600"), ("Ana 11", None)]),
-    *_case("mgsm en", mgsm("en"), [("Answer: 11", "11"), ("Step-by-Step Answer: 11", "11"), ("$11", "11"), ("He has 11", None)]),
-    *_case("mgsm cot de", mgsm_cot("de"), [("Die Antwort beträgt 11.", "11"), ("Die Antwort ist also 11 Euro.", "11"), ("11", None)]),
+    *_case(
+        "mgsm en",
+        mgsm("en"),
+        [("Answer: 11", "11"), ("Step-by-Step Answer: 11", "11"), ("$11", "11"), ("He has 11", None)],
+    ),
+    *_case(
+        "mgsm cot de",
+        mgsm_cot("de"),
+        [("Die Antwort beträgt 11.", "11"), ("Die Antwort ist also 11 Euro.", "11"), ("11", None)],
+    ),
     *_case("mgsm cot zh", mgsm_cot("zh"), [("答案为：11", "11"), ("所以答案是−5。", "-5"), ("11。", None)]),
-    *_case("bbh cot", BBH_COT, [("So the answer is No.", "No"), ("So the answer is: valid", "valid"), ("No.", None)]),
+    *_case(
+        "bbh cot",
+        BBH_COT,
+        [("So the answer is No.", "No"), ("So the answer is: valid", "valid"), ("No.", None)],
+    ),
 ]
 
 
@@ -246,10 +275,14 @@ def test_extraction(extract: Extract, text: str, answer: str | None) -> None:
         (tydiqa_benchmark(), "finnish", FREE_TEXT),
     ],
 )
-def test_a_failure_to_extract_is_never_right(benchmark, task: str, failures: list[tuple[str, str | None]]) -> None:  # type: ignore[no-untyped-def]
+def test_a_failure_to_extract_is_never_right(
+    benchmark, task: str, failures: list[tuple[str, str | None]]
+) -> None:  # type: ignore[no-untyped-def]
     for text, answer in failures:
         targets = (text, text.strip(), "", "A", "B", "C", "18", "5")
-        assert (answer is None) == (not any(benchmark.correct(task, text, target) for target in (*targets, answer or "")))
+        assert (answer is None) == (
+            not any(benchmark.correct(task, text, target) for target in (*targets, answer or ""))
+        )
 
 
 OWN = 'name: own\ndata: own.jsonl\nprompt: "Q: {question}\\nA:"\ntarget: answer\n'
@@ -276,7 +309,9 @@ OWN = 'name: own\ndata: own.jsonl\nprompt: "Q: {question}\\nA:"\ntarget: answer\
         ('stop: ["Q:"]\n', "direct", "Q: next", None),
     ],
 )
-def test_extraction_of_own_benchmarks(tmp_path: Path, more: str, mode: str, text: str, answer: str | None) -> None:
+def test_extraction_of_own_benchmarks(
+    tmp_path: Path, more: str, mode: str, text: str, answer: str | None
+) -> None:
     (tmp_path / "own.jsonl").write_text('{"question": "?", "answer": "A"}\n')
     (tmp_path / "own.yaml").write_text(OWN + more, encoding="utf-8")
     assert custom_benchmark(tmp_path / "own.yaml", mode).extract("own", text) == answer  # type: ignore[arg-type]

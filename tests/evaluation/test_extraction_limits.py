@@ -1,4 +1,5 @@
-"""What models write around an answer: labels again, a next question in the same line, and texts made to be slow to read."""
+"""What models write around an answer: labels again, a next question in the same line, and texts made to be
+slow to read."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,14 +30,41 @@ TYDIQA: Extract = partial(tydiqa_benchmark("direct").extract, "finnish")
 TYDIQA_COT: Extract = partial(tydiqa_benchmark("cot").extract, "finnish")
 
 
-@pytest.mark.parametrize("label", ["A:", "A: A:", "Answer:", "answer :", "**Answer:**", "A：", "\nA:\n", "The answer:", "Final answer:", "Answer", "Option:"])
-@pytest.mark.parametrize(("said", "letter"), [("(C)", "C"), ("C", "C"), ("c.", "C"), ("**(B)** because", "B"), ("D) Pleural", "D")])
-def test_a_repeated_label_before_the_letter_is_no_part_of_the_answer(label: str, said: str, letter: str) -> None:
+@pytest.mark.parametrize(
+    "label",
+    [
+        "A:",
+        "A: A:",
+        "Answer:",
+        "answer :",
+        "**Answer:**",
+        "A：",
+        "\nA:\n",
+        "The answer:",
+        "Final answer:",
+        "Answer",
+        "Option:",
+    ],
+)
+@pytest.mark.parametrize(
+    ("said", "letter"), [("(C)", "C"), ("C", "C"), ("c.", "C"), ("**(B)** because", "B"), ("D) Pleural", "D")]
+)
+def test_a_repeated_label_before_the_letter_is_no_part_of_the_answer(
+    label: str, said: str, letter: str
+) -> None:
     assert MMLU(f"{label} {said}") == letter
 
 
 @pytest.mark.parametrize(
-    ("said", "letter"), [("A: Pleural", "A"), ("A: a cell", "A"), ("A", "A"), ("Answer: a cell", None), ("Answer:", None), ("A: (A) or (B)", "A")]
+    ("said", "letter"),
+    [
+        ("A: Pleural", "A"),
+        ("A: a cell", "A"),
+        ("A", "A"),
+        ("Answer: a cell", None),
+        ("Answer:", None),
+        ("A: (A) or (B)", "A"),
+    ],
 )
 def test_a_label_that_is_an_option_too(said: str, letter: str | None) -> None:
     assert MMLU(said) == letter
@@ -53,7 +81,10 @@ def test_a_label_that_is_an_option_too(said: str, letter: str | None) -> None:
         (TYDIQA, "Answer: Helsinki", "Helsinki"),
         (TYDIQA, "Answer: Answer: Helsinki", "Helsinki"),
         (TYDIQA, "Anssi: Helsinki", "Anssi: Helsinki"),
-        *((partial(mgsm_benchmark("direct").extract, code), f"{language.answer} {language.answer}11", "11") for code, language in LANGUAGES.items()),
+        *(
+            (partial(mgsm_benchmark("direct").extract, code), f"{language.answer} {language.answer}11", "11")
+            for code, language in LANGUAGES.items()
+        ),
     ],
 )
 def test_a_repeated_label_before_a_direct_answer(extract: Extract, said: str, answer: str | None) -> None:
@@ -78,7 +109,9 @@ def test_a_repeated_label_before_a_direct_answer(extract: Extract, said: str, an
         (TYDIQA_COT, "The answer is Helsinki Question: Mikä? The answer is Turku", "Helsinki"),
     ],
 )
-def test_a_next_question_in_the_same_line_is_no_part_of_the_answer(extract: Extract, said: str, answer: str | None) -> None:
+def test_a_next_question_in_the_same_line_is_no_part_of_the_answer(
+    extract: Extract, said: str, answer: str | None
+) -> None:
     assert extract(said) == answer
 
 
@@ -86,8 +119,16 @@ def test_a_next_question_in_the_same_line_is_no_part_of_the_answer(extract: Extr
 @pytest.mark.parametrize("between", [" ", "\n", "  \n\n", "。 "])
 def test_a_next_question_in_any_language(code: str, between: str) -> None:
     language = LANGUAGES[code]
-    assert mgsm_benchmark("direct").extract(code, f"11{between}{language.question}5 + 5? {language.answer}10") == "11"
-    assert mgsm_benchmark("cot").extract(code, f"The answer is 11.{between}{language.question}5 + 5? The answer is 10.") == "11"
+    assert (
+        mgsm_benchmark("direct").extract(code, f"11{between}{language.question}5 + 5? {language.answer}10")
+        == "11"
+    )
+    assert (
+        mgsm_benchmark("cot").extract(
+            code, f"The answer is 11.{between}{language.question}5 + 5? The answer is 10."
+        )
+        == "11"
+    )
 
 
 def test_a_question_that_a_sentence_speaks_of_is_none() -> None:
@@ -98,11 +139,15 @@ def test_a_question_that_a_sentence_speaks_of_is_none() -> None:
 
 def test_labels_of_ones_own_benchmark_are_those_of_its_prompt(tmp_path: Path) -> None:
     (tmp_path / "own.jsonl").write_text('{"frage": "?", "antwort": "Rom"}\n')
-    (tmp_path / "own.yaml").write_text('name: own\ndata: own.jsonl\nprompt: "Rätsel: {frage}\\nLösung:"\ntarget: antwort\n', encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(
+        'name: own\ndata: own.jsonl\nprompt: "Rätsel: {frage}\\nLösung:"\ntarget: antwort\n', encoding="utf-8"
+    )
     extract = custom_benchmark(tmp_path / "own.yaml").extract
     assert extract("own", "Lösung: Rom") == "Rom"
     assert extract("own", "Rom Rätsel: noch eins") == "Rom"
-    (tmp_path / "own.yaml").write_text('name: own\ndata: own.jsonl\nprompt: "{frage}\\n=>"\ntarget: antwort\n', encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(
+        'name: own\ndata: own.jsonl\nprompt: "{frage}\\n=>"\ntarget: antwort\n', encoding="utf-8"
+    )
     assert custom_benchmark(tmp_path / "own.yaml").extract("own", "Lösung: Rom") == "Lösung: Rom"
 
 
@@ -132,7 +177,15 @@ UNITS = [
     "option ",
 ]
 UNITS += ["\u0323\u0301", "উত্তর ", "万", "million ", "\\frac{1", "1½", "Question ", "Step-by-Step ", "x", "0"]
-EXTRACTORS = {"mmlu": MMLU, "mmlu cot": MMLU_COT, "bbh": BBH, "gsm8k": GSM8K, "gsm8k cot": GSM8K_COT, "tydiqa": TYDIQA, "tydiqa cot": TYDIQA_COT}
+EXTRACTORS = {
+    "mmlu": MMLU,
+    "mmlu cot": MMLU_COT,
+    "bbh": BBH,
+    "gsm8k": GSM8K,
+    "gsm8k cot": GSM8K_COT,
+    "tydiqa": TYDIQA,
+    "tydiqa cot": TYDIQA_COT,
+}
 EXTRACTORS |= {f"mgsm {code}": partial(mgsm_benchmark("direct").extract, code) for code in ("bn", "sw")}
 
 

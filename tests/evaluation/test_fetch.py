@@ -1,4 +1,5 @@
-"""Public files are fetched once, checked, and never mixed with others; the web is played by the files themselves."""
+"""Public files are fetched once, checked, and never mixed with others; the web is played by the files
+themselves."""
 
 import hashlib
 import json
@@ -75,9 +76,15 @@ def test_another_file_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("mgsm", b"MGSM = open('x')", "holds no plain constants"), ("mgsm", b"x = (", "holds no plain constants"), ("mmlu", b"no zip", "is no archive with dev/")],
+    [
+        ("mgsm", b"MGSM = open('x')", "holds no plain constants"),
+        ("mgsm", b"x = (", "holds no plain constants"),
+        ("mmlu", b"no zip", "is no archive with dev/"),
+    ],
 )
-def test_damaged_downloads_are_named(name: str, content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_downloads_are_named(
+    name: str, content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = {path: found for path, found in public_files(name).items() if found[0].endswith((".py", ".zip"))}
     monkeypatch.setattr(module, "public_files", lambda name: known)
     with pytest.raises(SetupError, match=message):

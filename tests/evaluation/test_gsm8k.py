@@ -14,7 +14,9 @@ from openflan.evaluation.gsm8k_exemplars import gsm8k_exemplars
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data"
-needs_data = pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason="no benchmark files: set OPENFLAN_SHARED")
+needs_data = pytest.mark.skipif(
+    not (DATA / "gsm8k").is_dir(), reason="no benchmark files: set OPENFLAN_SHARED"
+)
 
 TASK_FILE = """
 task: gsm8k_cot
@@ -58,7 +60,8 @@ def test_few_shot_prompts_word_for_word(tmp_path: Path) -> None:
     make_gsm8k(tmp_path)
     (_, second) = gsm8k_benchmark("cot", tmp_path, shots=2).examples("gsm8k")
     assert second.prompt == (
-        "Q: What is 0 + 1?\nA: One more. The answer is 1.\n\nQ: What is 1 + 1?\nA: One more. The answer is 2.\n\nQ: How much\u2028now?\nA:"
+        "Q: What is 0 + 1?\nA: One more. The answer is 1.\n\nQ: What is 1 + 1?\nA: One more. The answer "
+        "is 2.\n\nQ: How much\u2028now?\nA:"
     )
     assert (second.target, second.exemplars) == ("1,200", 2)
     (first, _) = gsm8k_benchmark("direct", tmp_path, shots=1).examples("gsm8k")
@@ -74,7 +77,9 @@ def test_exemplars_from_a_copy_of_lm_evals_task_file(tmp_path: Path) -> None:
     assert gsm8k_exemplars(root) == [("What is 4 + 4?", "Twice 4. The answer is 8.")]
 
 
-def test_exemplars_from_the_installed_package_without_importing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exemplars_from_the_installed_package_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = make_gsm8k(tmp_path, exemplars=None)
     package = tmp_path / "site/lm_eval"
     (package / "tasks/gsm8k").mkdir(parents=True)
@@ -85,7 +90,9 @@ def test_exemplars_from_the_installed_package_without_importing_it(tmp_path: Pat
     assert "lm_eval" not in sys.modules
 
 
-def test_without_exemplars_anywhere_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_exemplars_anywhere_the_remedy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_gsm8k(tmp_path, exemplars=None)
     monkeypatch.setattr("openflan.evaluation.gsm8k_exemplars.find_spec", lambda name: None)
     with pytest.raises(SetupError, match=r"pip install lm-eval.*exemplars\.json.*--shots 0"):
@@ -103,7 +110,11 @@ def test_too_few_exemplars_are_an_error(tmp_path: Path) -> None:
     ("file", "text", "message"),
     [
         ("exemplars.json", "{", r"exemplars\.json: not valid JSON"),
-        ("exemplars.json", '[{"question": "q"}]', r"expected a list of objects with texts `question` and `answer`"),
+        (
+            "exemplars.json",
+            '[{"question": "q"}]',
+            r"expected a list of objects with texts `question` and `answer`",
+        ),
         ("exemplars.json", "3", "expected a list"),
         ("exemplars.json", json.dumps([{"question": "q", "answer": "five"}] * 8), "does not conclude"),
         ("test.jsonl", '{"question": "q"}\n', r"test\.jsonl:1 is no problem"),
@@ -117,7 +128,16 @@ def test_damaged_files_are_named(tmp_path: Path, file: str, text: str, message: 
         gsm8k_benchmark("direct", tmp_path).examples("gsm8k")
 
 
-@pytest.mark.parametrize("text", ["a: [", "3", "fewshot_config: {}", "fewshot_config: {samples: 3}", "fewshot_config: {samples: [{question: 3}]}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "3",
+        "fewshot_config: {}",
+        "fewshot_config: {samples: 3}",
+        "fewshot_config: {samples: [{question: 3}]}",
+    ],
+)
 def test_other_task_files_are_refused(tmp_path: Path, text: str) -> None:
     root = make_gsm8k(tmp_path, exemplars=None)
     (root / "gsm8k-cot.yaml").write_text(text)

@@ -42,7 +42,10 @@ def _render(task: Task, index: int) -> Prompt:
 
 def test_rows_become_examples() -> None:
     benchmark = held_out_benchmark(TASKS, _render, limit=2)
-    assert {name: (task.size, task.chance) for name, task in benchmark.tasks.items()} == {"mine/quiz": (2, pytest.approx(37.5)), "mine/sums": (1, 0.0)}
+    assert {name: (task.size, task.chance) for name, task in benchmark.tasks.items()} == {
+        "mine/quiz": (2, pytest.approx(37.5)),
+        "mine/sums": (1, 0.0),
+    }
     second = benchmark.examples("mine/quiz")[1]
     assert (second.prompt, second.target, second.index, second.exemplars) == ("Q: Which?", "b", 1, 2)
     assert held_out_benchmark(TASKS, _render).examples("mine/quiz")[2].target == ("Ada", "Ada Lovelace")
@@ -72,7 +75,9 @@ def test_answers(mode: str, generation: str, target: str | tuple[str, ...], righ
 @pytest.mark.parametrize("shots", [0, 3])
 def test_just_one_option_that_may_follow_a_prompt_is_right(shots: int) -> None:
     benchmark = microflan_benchmark("direct", name="microflan-dev", shots=shots, limit=4)
-    examples = [example for task in benchmark.tasks for example in benchmark.examples(task) if example.options]
+    examples = [
+        example for task in benchmark.tasks for example in benchmark.examples(task) if example.options
+    ]
     assert len(examples) > 100
     for one in examples:
         right = [option for option in one.options if benchmark.correct(one.task, option, one.target)]
@@ -80,5 +85,10 @@ def test_just_one_option_that_may_follow_a_prompt_is_right(shots: int) -> None:
 
 
 def test_evaluation_and_inference_load_no_model_library() -> None:
-    code = "import sys, openflan.evaluation, openflan.inference; print([m for m in ('torch', 'transformers') if m in sys.modules])"
-    assert run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, openflan.evaluation, openflan.inference; print([m for m in ('torch', "
+        "'transformers') if m in sys.modules])"
+    )
+    assert (
+        run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

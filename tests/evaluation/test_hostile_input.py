@@ -1,4 +1,5 @@
-"""Whatever stands in a benchmark's file or in generations, the answer is values or one line with the file and the row."""
+"""Whatever stands in a benchmark's file or in generations, the answer is values or one line with the file and
+the row."""
 
 import json
 from pathlib import Path
@@ -55,14 +56,19 @@ def test_a_generation_of_any_types_is_read_or_named(key: str, value: object) -> 
 
 def test_whole_floats_are_shown_as_whole_numbers(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(OWN)
-    (tmp_path / "own.jsonl").write_text('{"question": 2.0, "answer": 3.0}\n{"question": 0.1, "answer": 0.1}\n')
+    (tmp_path / "own.jsonl").write_text(
+        '{"question": 2.0, "answer": 3.0}\n{"question": 0.1, "answer": 0.1}\n'
+    )
     first, second = custom_benchmark(tmp_path / "own.yaml").examples("own")
     assert (first.prompt, first.target, second.target) == ("Q: 2\nA:", "3", "0.1")
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 8])
 def test_no_exemplar_asks_what_the_question_asks(rows: int) -> None:
-    fields = [{"inputs": "the same" if index % 2 else f"question {index}", "targets": f"answer {index}"} for index in range(rows)]
+    fields = [
+        {"inputs": "the same" if index % 2 else f"question {index}", "targets": f"answer {index}"}
+        for index in range(rows)
+    ]
     task = Task("own/t", fields, frozenset({"inputs", "targets"}), "own", "mine")
     for example in task_benchmark({"own/t": task}, shots=5).examples("own/t"):
         asked = fields[example.index]["inputs"]

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openflan.evaluation.metrics import METRICS, common_subsequence, rouge_l, same_number, same_text, squad_exact, squad_f1, squad_normalised, words
+from openflan.evaluation.metrics import (
+    METRICS,
+    common_subsequence,
+    rouge_l,
+    same_number,
+    same_text,
+    squad_exact,
+    squad_f1,
+    squad_normalised,
+    words,
+)
 
 _words = st.lists(st.sampled_from(["a", "the", "cat", "sat", "on", "mat", "Cat,", "päivä"]), max_size=9)
 
@@ -68,7 +78,15 @@ def test_words_of_any_script() -> None:
 
 @pytest.mark.parametrize(
     ("text", "plain"),
-    [("The  Cat, sat!", "cat sat"), ("an apple a day", "apple day"), ("Athena", "athena"), ("U.S.A.", "usa"), ("the", ""), ("١٩٣٩،", "١٩٣٩،"), ("a-b", "ab")],
+    [
+        ("The  Cat, sat!", "cat sat"),
+        ("an apple a day", "apple day"),
+        ("Athena", "athena"),
+        ("U.S.A.", "usa"),
+        ("the", ""),
+        ("١٩٣٩،", "١٩٣٩،"),
+        ("a-b", "ab"),
+    ],
 )
 def test_normalisation_of_squad(text: str, plain: str) -> None:
     assert squad_normalised(text) == plain
@@ -91,7 +109,10 @@ def test_exact_match_and_f1_of_squad(answer: str, target: str, exact: bool, f1: 
 
 @given(_words, _words)
 def test_f1_by_precision_and_recall(said: list[str], wanted: list[str]) -> None:
-    kept = [[word.strip(",").lower() for word in sentence if word not in ("a", "the")] for sentence in (said, wanted)]
+    kept = [
+        [word.strip(",").lower() for word in sentence if word not in ("a", "the")]
+        for sentence in (said, wanted)
+    ]
     same = sum((Counter(kept[0]) & Counter(kept[1])).values())
     expected = 0.0
     if same:
@@ -123,5 +144,7 @@ def test_every_metric_is_between_nothing_and_all() -> None:
         assert metric.own == "accuracy" or metric.own in metric.beside
         assert metric.compare("18", "18")
         assert not metric.compare("18", "19")
-        assert all(measure("18", "18") == 1.0 and measure("18", "x") == 0.0 for measure in metric.beside.values())
+        assert all(
+            measure("18", "18") == 1.0 and measure("18", "x") == 0.0 for measure in metric.beside.values()
+        )
     assert same_text(" Yes. ", "yes")

@@ -16,7 +16,9 @@ from openflan.evaluation.mmlu_subjects import GROUPS, SUBJECTS, subjects_of
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data"
-needs_data = pytest.mark.skipif(not (DATA / "mmlu").is_dir(), reason="no benchmark files: set OPENFLAN_SHARED")
+needs_data = pytest.mark.skipif(
+    not (DATA / "mmlu").is_dir(), reason="no benchmark files: set OPENFLAN_SHARED"
+)
 
 
 def test_mmlu_as_data() -> None:
@@ -70,7 +72,10 @@ def test_prompts_with_rationales_are_the_published_ones_then_the_question() -> N
 @needs_data
 def test_direct_prompt_of_the_real_files() -> None:
     (first, *_) = mmlu_benchmark("direct", DATA, shots=1).examples("abstract_algebra")
-    assert first.prompt.startswith(HEADER.format("abstract algebra") + "\n\nQ: Find all c in Z_3 such that Z_3[x]/(x^2 + c) is a field.\n(A) 0 (B) 1")
+    assert first.prompt.startswith(
+        HEADER.format("abstract algebra")
+        + "\n\nQ: Find all c in Z_3 such that Z_3[x]/(x^2 + c) is a field.\n(A) 0 (B) 1"
+    )
     assert "\nA: (B)\n\nQ: " in first.prompt
 
 
@@ -97,7 +102,10 @@ def test_zero_shot_prompts(tmp_path: Path) -> None:
     make_mmlu(tmp_path)
     for mode, end in (("direct", "\nA:"), ("cot", "\nA: Let's think step by step.")):
         (first, *_) = mmlu_benchmark(mode, tmp_path, shots=0).examples("virology")  # type: ignore[arg-type]
-        assert first.prompt == f'{HEADER.format("virology")}\n\nQ: What is "0"?\nChoose, please.\n(A) None (B) NA (C) 0, at most (D) null{end}'
+        assert first.prompt == (
+            f'{HEADER.format("virology")}\n\nQ: What is "0"?\nChoose, please.\n(A) None (B) NA (C) 0, at '
+            f"most (D) null{end}"
+        )
 
 
 def test_prompts_shrink_from_their_end(tmp_path: Path) -> None:
@@ -105,7 +113,9 @@ def test_prompts_shrink_from_their_end(tmp_path: Path) -> None:
     (first, *_) = mmlu_benchmark("cot", tmp_path).examples("conceptual_physics")
     assert first.prompt.startswith("\n" + mmlu_prompt("conceptual_physics", 5))
     assert first.fewer is not None
-    assert first.fewer(2) == "\n" + mmlu_prompt("conceptual_physics", 2) + first.prompt.removeprefix("\n" + mmlu_prompt("conceptual_physics", 5))
+    assert first.fewer(2) == "\n" + mmlu_prompt("conceptual_physics", 2) + first.prompt.removeprefix(
+        "\n" + mmlu_prompt("conceptual_physics", 5)
+    )
     assert mmlu_benchmark("cot", tmp_path).examples("formal_logic")[0].exemplars == 4
 
 
@@ -114,7 +124,9 @@ def test_a_folder_with_one_split_is_enough(tmp_path: Path) -> None:
     for file in (root / "test").iterdir():
         file.unlink()
     assert len(mmlu_benchmark("cot", tmp_path).examples("virology")) == 2
-    with pytest.raises(InputError, match=r"lacks 57 of the 114 files of mmlu: test/abstract_algebra_test\.csv"):
+    with pytest.raises(
+        InputError, match=r"lacks 57 of the 114 files of mmlu: test/abstract_algebra_test\.csv"
+    ):
         mmlu_benchmark("direct", tmp_path, split="test").examples("virology")
 
 
@@ -134,7 +146,11 @@ def test_missing_subjects_are_named(tmp_path: Path) -> None:
     [
         ("dev/virology_dev.csv", "Q,a,b,c,d,A\n", r"virology_dev\.csv: 1 exemplars, expected 5: .*--shots 1"),
         ("val/virology_val.csv", "Q,a,b,c,A\n", r"virology_val\.csv: row 1 has 5 columns, expected 6"),
-        ("val/virology_val.csv", "Q,a,b,c,d,A\nQ,a,b,c,d,E\n", r"virology_val\.csv: row 2 has the answer 'E', expected one of A, B, C, D"),
+        (
+            "val/virology_val.csv",
+            "Q,a,b,c,d,A\nQ,a,b,c,d,E\n",
+            r"virology_val\.csv: row 2 has the answer 'E', expected one of A, B, C, D",
+        ),
         ("val/virology_val.csv", "Q,a,b,c,d,\n", r"row 1 has the answer ''"),
     ],
 )
@@ -144,10 +160,15 @@ def test_damaged_files_are_named(tmp_path: Path, file: str, text: str, message: 
         mmlu_benchmark("direct", tmp_path).examples("virology")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"virology": 3}', json.dumps({"virology": mmlu_prompt("virology", 3)})])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"virology": 3}', json.dumps({"virology": mmlu_prompt("virology", 3)})]
+)
 def test_damaged_prompts_are_named(tmp_path: Path, text: str) -> None:
     (make_mmlu(tmp_path) / "mmlu-cot.json").write_text(text)
-    with pytest.raises(InputError, match=r"mmlu-cot\.json(: 3 exemplars for `virology`| has no prompt for `virology`|: not valid JSON)"):
+    with pytest.raises(
+        InputError,
+        match=r"mmlu-cot\.json(: 3 exemplars for `virology`| has no prompt for `virology`|: not valid JSON)",
+    ):
         mmlu_benchmark("cot", tmp_path).examples("virology")
 
 
@@ -165,7 +186,14 @@ def test_what_cannot_be_asked() -> None:
 @pytest.mark.parametrize("target", ["C", "(C)", "(C)."])
 def test_files_of_others_are_scored(target: str) -> None:
     lines = [
-        json.dumps({"task": name, "index": index, "generation": "(C)" if name == "virology" else "(A)", "target": target})
+        json.dumps(
+            {
+                "task": name,
+                "index": index,
+                "generation": "(C)" if name == "virology" else "(A)",
+                "target": target,
+            }
+        )
         for name, subject in SUBJECTS.items()
         for index in range(subject.validation)
     ]
@@ -176,9 +204,12 @@ def test_files_of_others_are_scored(target: str) -> None:
 
 
 def test_the_mean_over_questions_stands_beside_the_mean_over_subjects() -> None:
-    """lm-eval's `acc` of the group, by its own rule: each subject's accuracy weighs as many questions as it has."""
+    """lm-eval's `acc` of the group, by its own rule: each subject's accuracy weighs as many questions as it
+    has."""
     lines = [
-        json.dumps({"task": name, "index": index, "generation": "(C)" if index < len(name) else "(A)", "target": "C"})
+        json.dumps(
+            {"task": name, "index": index, "generation": "(C)" if index < len(name) else "(A)", "target": "C"}
+        )
         for name, subject in SUBJECTS.items()
         for index in range(subject.validation)
     ]
@@ -194,9 +225,17 @@ def test_the_mean_over_questions_stands_beside_the_mean_over_subjects() -> None:
     # Wilson's interval of all questions in one.
     share, n, z = expected / 100, interval["n"], 1.959964
     centre, reach = share + z * z / 2 / n, z * (share * (1 - share) / n + (z / 2 / n) ** 2) ** 0.5
-    assert interval["ci95"] == pytest.approx([100 * (centre - reach) / (1 + z * z / n), 100 * (centre + reach) / (1 + z * z / n)], abs=1e-3)
-    some = score_file([line for line in lines if '"virology"' in line], mmlu_benchmark("direct"), partial=True)
-    assert some["average_over_questions"] == some["average"] == pytest.approx(100 * right["virology"] / sizes["virology"])
+    assert interval["ci95"] == pytest.approx(
+        [100 * (centre - reach) / (1 + z * z / n), 100 * (centre + reach) / (1 + z * z / n)], abs=1e-3
+    )
+    some = score_file(
+        [line for line in lines if '"virology"' in line], mmlu_benchmark("direct"), partial=True
+    )
+    assert (
+        some["average_over_questions"]
+        == some["average"]
+        == pytest.approx(100 * right["virology"] / sizes["virology"])
+    )
     other = json.dumps({"task": "en", "index": 0, "generation": "5", "target": "5"})
     other = json.dumps({"task": "en", "index": 0, "generation": "5", "target": "5"})
     assert "average_over_questions" not in score_file([other], mgsm_benchmark(), partial=True)

@@ -1,4 +1,5 @@
-"""Numbers with powers of ten, in equations and in ranges, in every language of a benchmark: the right value or none, never a part of it."""
+"""Numbers with powers of ten, in equations and in ranges, in every language of a benchmark: the right value
+or none, never a part of it."""
 
 from decimal import Decimal
 
@@ -63,7 +64,17 @@ EQUATIONS = {
 RANGES = {
     "bn": ["{}-{}", "{} থেকে {}", "{} বা {}"],
     "de": ["{}–{}", "{} bis {} Euro", "{} oder {}", "zwischen {} und {}"],
-    "en": ["{}-{}", "{} to {}", "{} or {}", "between {} and {}", "${}-${}", "{}%~{}%", "{} cats and {} dogs", "{} apples or {} pears", "{} + {}"],
+    "en": [
+        "{}-{}",
+        "{} to {}",
+        "{} or {}",
+        "between {} and {}",
+        "${}-${}",
+        "{}%~{}%",
+        "{} cats and {} dogs",
+        "{} apples or {} pears",
+        "{} + {}",
+    ],
     "es": ["{} - {}", "{} a {}", "de {} hasta {}", "entre {} y {}"],
     "fr": ["{}—{}", "{} à {}", "{} ou {}", "entre {} et {}"],
     "ja": ["{}～{}", "{}から{}", "{}個から{}個", "{}か{}"],
@@ -163,7 +174,17 @@ def test_a_range_or_a_choice_is_no_number(language: str, first: int, second: int
     assert read(language, str(first)) == str(first)
 
 
-@pytest.mark.parametrize("text", ["7" * 1_000_000, "1e999 " * 9, "1/" + "3" * 50_000, "0." + "1" * 50_000, "1," * 400_000, "$" + "9" * 5_000 + " million"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "7" * 1_000_000,
+        "1e999 " * 9,
+        "1/" + "3" * 50_000,
+        "0." + "1" * 50_000,
+        "1," * 400_000,
+        "$" + "9" * 5_000 + " million",
+    ],
+)
 @pytest.mark.parametrize("decimal_comma", [False, True])
 def test_numbers_of_any_length_are_read_or_refused(text: str, decimal_comma: bool) -> None:
     value = number(text, decimal_comma=decimal_comma)
@@ -177,8 +198,14 @@ def test_long_numbers_are_exact() -> None:
         assert canonical(number(f"{value:,}") or Decimal(0)) == str(value)
 
 
-@given(st.integers(-(10**9), 10**9), st.sampled_from(sorted(CLOSINGS)), st.text(alphabet=" abcdefg,.xk万千点個టి", max_size=8))
-def test_what_follows_a_plain_number_never_makes_another_of_it_but_a_power(value: int, language: str, after: str) -> None:
+@given(
+    st.integers(-(10**9), 10**9),
+    st.sampled_from(sorted(CLOSINGS)),
+    st.text(alphabet=" abcdefg,.xk万千点個టి", max_size=8),
+)
+def test_what_follows_a_plain_number_never_makes_another_of_it_but_a_power(
+    value: int, language: str, after: str
+) -> None:
     answer = read(language, f"{value} {after}")
     assert answer is not None
     assert (Decimal(answer) / value).normalize().as_tuple().digits == (1,) if value else answer == "0"

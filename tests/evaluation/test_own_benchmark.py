@@ -19,15 +19,22 @@ exemplars: worked.jsonl
 shots: 1
 rationale: why
 """
-ROWS = [{"question": "Capital of {France}?", "answer": "Paris"}, {"question": "Of Peru?", "answer": ["Lima", "Lima, Peru"], "note": None}]
+ROWS = [
+    {"question": "Capital of {France}?", "answer": "Paris"},
+    {"question": "Of Peru?", "answer": ["Lima", "Lima, Peru"], "note": None},
+]
 WORKED = [
     {"question": "Of Italy?", "answer": "Rome", "why": "Italy is governed from Rome."},
     {"question": "Of Chad?", "answer": "N'Djamena", "why": "It is there."},
 ]
 
 
-def write(folder: Path, text: str = CAPITALS, rows: list[dict[str, object]] | None = None, **files: str) -> Path:
-    (folder / "capitals.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (ROWS if rows is None else rows)), encoding="utf-8")
+def write(
+    folder: Path, text: str = CAPITALS, rows: list[dict[str, object]] | None = None, **files: str
+) -> Path:
+    (folder / "capitals.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in (ROWS if rows is None else rows)), encoding="utf-8"
+    )
     (folder / "worked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in WORKED))
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_text(content, encoding="utf-8")
@@ -54,7 +61,8 @@ def test_prompts_word_for_word(tmp_path: Path) -> None:
 def test_scores(tmp_path: Path) -> None:
     benchmark = custom_benchmark(write(tmp_path))
     lines = [
-        json.dumps({"task": "capitals", "index": index, "generation": said, "target": ["Lima", "Lima, Peru"]}) for index, said in enumerate(("x", "lima."))
+        json.dumps({"task": "capitals", "index": index, "generation": said, "target": ["Lima", "Lima, Peru"]})
+        for index, said in enumerate(("x", "lima."))
     ]
     assert score_file(lines, benchmark)["average"] == 50.0
 
@@ -62,7 +70,10 @@ def test_scores(tmp_path: Path) -> None:
 def test_a_change_of_wording_is_another_version(tmp_path: Path) -> None:
     first = custom_benchmark(write(tmp_path)).prompt_version
     assert custom_benchmark(write(tmp_path)).prompt_version == first
-    assert custom_benchmark(write(tmp_path, CAPITALS.replace("Answer the", "Please answer the"))).prompt_version != first
+    assert (
+        custom_benchmark(write(tmp_path, CAPITALS.replace("Answer the", "Please answer the"))).prompt_version
+        != first
+    )
     assert custom_benchmark(write(tmp_path), shots=2).prompt_version != first
 
 
@@ -78,11 +89,16 @@ CSV = 'question,choices,right\n"One, or\ntwo?",one | two,two\nWhich?,a|b|c|d,(C)
 
 
 def test_options_in_csv_files_and_several_tasks(tmp_path: Path) -> None:
-    benchmark = custom_benchmark(write(tmp_path, CHOICES, hard_csv=CSV, easy_csv="question,choices,right\nWhich?,a|b,b\n"))
+    benchmark = custom_benchmark(
+        write(tmp_path, CHOICES, hard_csv=CSV, easy_csv="question,choices,right\nWhich?,a|b,b\n")
+    )
     first, second = benchmark.examples("hard")
     assert first.prompt == "One, or\ntwo?\n(A) one\n(B) two\nAnswer:"
     assert (first.target, second.target) == ("B", "C")
-    assert {name: (task.size, task.chance) for name, task in benchmark.tasks.items()} == {"hard": (2, 37.5), "easy": (1, 50.0)}
+    assert {name: (task.size, task.chance) for name, task in benchmark.tasks.items()} == {
+        "hard": (2, 37.5),
+        "easy": (1, 50.0),
+    }
     assert benchmark.correct("hard", "(B)", first.target)
     assert not benchmark.correct("hard", "(A)", first.target)
     assert benchmark.correct("hard", "B. two", "(B)")
@@ -97,10 +113,14 @@ def test_options_in_csv_files_and_several_tasks(tmp_path: Path) -> None:
         ("accuracy", "Yes.", "yes", True, {}),
     ],
 )
-def test_metrics(tmp_path: Path, metric: str, said: str, target: str, right: bool, beside: dict[str, float]) -> None:
+def test_metrics(
+    tmp_path: Path, metric: str, said: str, target: str, right: bool, beside: dict[str, float]
+) -> None:
     benchmark = custom_benchmark(write(tmp_path, CAPITALS + f"metric: {metric}\n"))
     assert benchmark.correct("capitals", said, target) is right
-    assert {name: measure(said, target) for name, measure in benchmark.metrics.items()} == pytest.approx(beside)
+    assert {name: measure(said, target) for name, measure in benchmark.metrics.items()} == pytest.approx(
+        beside
+    )
     assert benchmark.tasks["capitals"].metric == ("rouge_l" if metric == "rouge_l" else "accuracy")
 
 
@@ -117,7 +137,10 @@ MINIMAL = 'name: x\ndata: capitals.jsonl\nprompt: "{question}"\ntarget: answer\n
         (MINIMAL + "zzz: 3\n", "`zzz` is not a key of a benchmark; keys: name, data"),
         (MINIMAL.replace("target: answer\n", ""), "`target` is missing"),
         (MINIMAL.replace("name: x", "name: a/b"), "`name` is 'a/b': expected letters"),
-        (MINIMAL.replace("{question}", "{question!r}"), r"`prompt` is .*: `\{question\}` is not a plain \{field\}"),
+        (
+            MINIMAL.replace("{question}", "{question!r}"),
+            r"`prompt` is .*: `\{question\}` is not a plain \{field\}",
+        ),
         (MINIMAL.replace("{question}", "{question"), r"`prompt` is "),
         (MINIMAL.replace("{question}", "what?"), r"`prompt` is 'what\?': shows no \{field\}"),
         (MINIMAL + "shots: three\n", "`shots` is 'three': input should be a valid integer"),
@@ -127,14 +150,32 @@ MINIMAL = 'name: x\ndata: capitals.jsonl\nprompt: "{question}"\ntarget: answer\n
         (MINIMAL + 'stop: [""]\n', "`stop` is .*holds an empty text"),
         (MINIMAL + "answer_phrases: []\n", "`answer_phrases` is"),
         (MINIMAL + "shots: 1\n", "1 exemplars are asked for and `exemplars:` names no file"),
-        (MINIMAL + "shots: 3\nexemplars: worked.jsonl\n", r"worked\.jsonl: 2 exemplars, and `shots: 3` in capitals\.yaml"),
-        (MINIMAL + "shots: 1\nexemplars: absent.jsonl\n", r"absent\.jsonl: no such file, named in the benchmark x"),
-        (MINIMAL.replace("{question}", "{query}"), r"capitals\.jsonl:1: lacks `query`, which the prompt shows; it has question, answer"),
-        (MINIMAL.replace("target: answer", "target: anser"), r"capitals\.jsonl:1: lacks `anser`; did you mean `answer`"),
+        (
+            MINIMAL + "shots: 3\nexemplars: worked.jsonl\n",
+            r"worked\.jsonl: 2 exemplars, and `shots: 3` in capitals\.yaml",
+        ),
+        (
+            MINIMAL + "shots: 1\nexemplars: absent.jsonl\n",
+            r"absent\.jsonl: no such file, named in the benchmark x",
+        ),
+        (
+            MINIMAL.replace("{question}", "{query}"),
+            r"capitals\.jsonl:1: lacks `query`, which the prompt shows; it has question, answer",
+        ),
+        (
+            MINIMAL.replace("target: answer", "target: anser"),
+            r"capitals\.jsonl:1: lacks `anser`; did you mean `answer`",
+        ),
         (MINIMAL + "options: choices\n", r"capitals\.jsonl:1: lacks `choices`; it has question, answer"),
         (MINIMAL + "options: answer\n", r"capitals\.jsonl:1: 1 options, expected 2 to 26"),
-        (MINIMAL + "metric: letter\n", r"capitals\.jsonl:1: the target 'Paris' is neither a letter nor one of the options"),
-        (MINIMAL.replace("capitals.jsonl", "capitals.txt"), r"capitals\.txt: expected a \.jsonl or a \.csv file"),
+        (
+            MINIMAL + "metric: letter\n",
+            r"capitals\.jsonl:1: the target 'Paris' is neither a letter nor one of the options",
+        ),
+        (
+            MINIMAL.replace("capitals.jsonl", "capitals.txt"),
+            r"capitals\.txt: expected a \.jsonl or a \.csv file",
+        ),
         (MINIMAL.replace("capitals.jsonl", "none.jsonl"), r"none\.jsonl: no rows"),
         (MINIMAL.replace("capitals.jsonl", "list.jsonl"), r"list\.jsonl:1 holds a list"),
         (MINIMAL.replace("capitals.jsonl", "torn.jsonl"), r"torn\.jsonl:2: not valid JSON"),
@@ -162,7 +203,10 @@ def test_rationales_must_be_there(tmp_path: Path) -> None:
     text = MINIMAL + "shots: 1\nexemplars: worked.jsonl\n"
     with pytest.raises(InputError, match="needs `rationale:`"):
         custom_benchmark(write(tmp_path, text), "cot")
-    with pytest.raises(InputError, match=r"worked\.jsonl:1: an exemplar without rationale: `--mode cot` needs the field `reason`"):
+    with pytest.raises(
+        InputError,
+        match=r"worked\.jsonl:1: an exemplar without rationale: `--mode cot` needs the field `reason`",
+    ):
         custom_benchmark(write(tmp_path, text + "rationale: reason\n"), "cot")
     with pytest.raises(InputError, match=r"worked\.jsonl\) has 2 exemplars: `--shots 3`"):
         custom_benchmark(write(tmp_path, text), shots=3)

@@ -13,15 +13,24 @@ from openflan.evaluation.saved_models import benchmark_of, saved_model
 def _write(folder: Path, name: str, **more: object) -> Path:
     path = folder / "generations" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"task": "snarks", "index": 0, "generation": "(A)", "target": "(A)", **more}) + "\n")
+    path.write_text(
+        json.dumps({"task": "snarks", "index": 0, "generation": "(A)", "target": "(A)", **more}) + "\n"
+    )
     return path
 
 
 @pytest.mark.parametrize(
     ("labels", "most_trained"),
-    [(["base", "final", "step-900"], "final"), (["base", "step-90", "step-800"], "step-800"), (["random-init", "base"], "base"), (["base", "mine"], "mine")],
+    [
+        (["base", "final", "step-900"], "final"),
+        (["base", "step-90", "step-800"], "step-800"),
+        (["random-init", "base"], "base"),
+        (["base", "mine"], "mine"),
+    ],
 )
-def test_without_a_label_the_most_trained_model_is_meant(tmp_path: Path, labels: list[str], most_trained: str) -> None:
+def test_without_a_label_the_most_trained_model_is_meant(
+    tmp_path: Path, labels: list[str], most_trained: str
+) -> None:
     for label in labels:
         _write(tmp_path, f"{label}-bbh-direct.jsonl")
     (place,) = saved_model(str(tmp_path)).files.values()
@@ -61,7 +70,10 @@ def test_a_colon_in_a_folder_s_name(tmp_path: Path) -> None:
 
 def test_right_items_are_those_of_the_majority(tmp_path: Path) -> None:
     path = _write(tmp_path, "final-bbh-direct.jsonl")
-    lines = [{"task": "snarks", "index": 1, "sample": sample, "generation": text, "target": "(A)"} for sample, text in enumerate(["(B)", "(A)", "(A)"])]
+    lines = [
+        {"task": "snarks", "index": 1, "sample": sample, "generation": text, "target": "(A)"}
+        for sample, text in enumerate(["(B)", "(A)", "(A)"])
+    ]
     path.write_text(path.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
     (place,) = saved_model(str(path)).files.values()
     assert right_items(path, benchmark_of([place])) == {("snarks", 0): True, ("snarks", 1): True}

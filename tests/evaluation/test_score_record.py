@@ -1,4 +1,5 @@
-"""Scores as they are kept: known by everything that was asked differently, and read in the form of version 0.1 too."""
+"""Scores as they are kept: known by everything that was asked differently, and read in the form of version
+0.1 too."""
 
 from __future__ import annotations
 
@@ -24,9 +25,16 @@ from openflan.inference.protocol import Completion, LikelihoodRequest, OptionSco
 from openflan.run_folder import Run
 
 RUN_0_1 = Path(__file__).parent / "run_of_0_1"
-"""Two models on two benchmarks, evaluated by version 0.1: greedily, by likelihood, by samples and with exemplars."""
+"""Two models on two benchmarks, evaluated by version 0.1: greedily, by likelihood, by samples and with
+exemplars."""
 
-WAYS = [GREEDY, Decoding(likelihood="sum"), Decoding(likelihood="mean"), Decoding(2, 0.7, 40), Decoding(2, 0.7, 40, seed=1)]
+WAYS = [
+    GREEDY,
+    Decoding(likelihood="sum"),
+    Decoding(likelihood="mean"),
+    Decoding(2, 0.7, 40),
+    Decoding(2, 0.7, 40, seed=1),
+]
 
 percent = st.floats(0, 100)
 names = st.text(min_size=1, max_size=12)
@@ -35,7 +43,15 @@ decodings = st.one_of(
     st.sampled_from(WAYS),
     st.builds(Decoding, st.integers(1, 40), st.floats(0.01, 2), st.integers(0, 100), st.integers(0, 9)),
 )
-keys = st.builds(ScoreKey, names, names, st.sampled_from(["direct", "cot"]), st.sampled_from(["", "test"]), st.none() | st.integers(0, 9), decodings)
+keys = st.builds(
+    ScoreKey,
+    names,
+    names,
+    st.sampled_from(["direct", "cot"]),
+    st.sampled_from(["", "test"]),
+    st.none() | st.integers(0, 9),
+    decodings,
+)
 tasks = st.builds(
     TaskScore,
     percent,
@@ -47,20 +63,32 @@ tasks = st.builds(
 scores = st.builds(
     EvaluationScore,
     keys,
-    st.dictionaries(st.sampled_from(["average", "normalized", "samples", "partial", "model", "missing", "nlp"]), st.none() | percent),
+    st.dictionaries(
+        st.sampled_from(["average", "normalized", "samples", "partial", "model", "missing", "nlp"]),
+        st.none() | percent,
+    ),
     st.dictionaries(names, tasks, max_size=2),
     normalized=st.none() | st.floats(-50, 100),
-    intervals=st.dictionaries(names, st.builds(Interval, st.tuples(percent, percent), st.integers(1, 9)), max_size=2),
+    intervals=st.dictionaries(
+        names, st.builds(Interval, st.tuples(percent, percent), st.integers(1, 9)), max_size=2
+    ),
     partial=st.booleans(),
     curve=st.dictionaries(names, percent, max_size=2),
     exemplar_from_dev=st.lists(names, max_size=2).map(tuple),
-    asked=st.builds(Asked, limit=st.none() | st.integers(1, 9), subset=st.none() | st.tuples(names), chat=st.booleans(), dtype=st.none() | names),
+    asked=st.builds(
+        Asked,
+        limit=st.none() | st.integers(1, 9),
+        subset=st.none() | st.tuples(names),
+        chat=st.booleans(),
+        dtype=st.none() | names,
+    ),
 )
 
 
 @given(scores)
 def test_a_score_is_the_same_after_it_was_written_and_read(score: EvaluationScore) -> None:
-    """An average may have any name, also one of a key beside it: that is how likelihood once came to stand for something else."""
+    """An average may have any name, also one of a key beside it: that is how likelihood once came to stand
+    for something else."""
     assert EvaluationScore.from_json(json.loads(json.dumps(score.to_json()))) == score
 
 
@@ -89,7 +117,13 @@ class Guessing:
 
     def loglikelihood(self, requests: Sequence[LikelihoodRequest]) -> Iterator[tuple[int, OptionScores]]:
         for place, request in enumerate(requests):
-            yield place, OptionScores(tuple(-1.0 - (place == 0) for place in range(len(request.options))), (1,) * len(request.options))
+            yield (
+                place,
+                OptionScores(
+                    tuple(-1.0 - (place == 0) for place in range(len(request.options))),
+                    (1,) * len(request.options),
+                ),
+            )
 
 
 def _asking(shots: int, *, usual: int = 2, split: str = "") -> Benchmark:
@@ -99,7 +133,10 @@ def _asking(shots: int, *, usual: int = 2, split: str = "") -> Benchmark:
         name="toy",
         mode="direct",
         tasks={"t": BenchmarkTask(4, 50.0)},
-        examples=lambda task: [Example("t", index, f"{'x' * shots} {index}?", target, shots, options=(" a", " b")) for index, target in enumerate(targets)],
+        examples=lambda task: [
+            Example("t", index, f"{'x' * shots} {index}?", target, shots, options=(" a", " b"))
+            for index, target in enumerate(targets)
+        ],
         extract=lambda task, text: text.strip(),
         compare=lambda answer, target: answer == target,
         averages={"average": ("t",)},
@@ -148,7 +185,9 @@ def test_what_score_prints_has_its_averages_beside_the_rest(tmp_path: Path) -> N
     evaluate_into(run, "final", _asking(1), Guessing(), decoding=Decoding(likelihood="sum"))
     printed = score_file(run.generations / "final-toy-direct-1-shot-likelihood.jsonl", _asking(2))
     assert (printed["benchmark"], printed["mode"], printed["average"]) == ("toy", "direct", 75.0)
-    assert (printed["shots"], printed["decoding"]) == (1, "likelihood"), "lines tell how they were asked, whatever the benchmark's own number is"
+    assert (printed["shots"], printed["decoding"]) == (1, "likelihood"), (
+        "lines tell how they were asked, whatever the benchmark's own number is"
+    )
 
 
 def test_scores_of_0_1_are_read() -> None:
@@ -159,12 +198,29 @@ def test_scores_of_0_1_are_read() -> None:
     assert set(read) == wanted | {ScoreKey(model, "mine-own", "direct", "", 0) for model in ("base", "final")}
     for old in json.loads((RUN_0_1 / "scores.json").read_text())["scores"]:
         shots = 3 if old["split"] == "few-shot" else 0
-        score = read[ScoreKey(old["model"], old["benchmark"], "direct", "", shots, decoding_of_variant(old.get("variant", ""), old["samples"]))]
-        assert (score.average, score.normalized, score.partial) == (old["average"], old["normalized"], old["partial"])
+        score = read[
+            ScoreKey(
+                old["model"],
+                old["benchmark"],
+                "direct",
+                "",
+                shots,
+                decoding_of_variant(old.get("variant", ""), old["samples"]),
+            )
+        ]
+        assert (score.average, score.normalized, score.partial) == (
+            old["average"],
+            old["normalized"],
+            old["partial"],
+        )
         groups = ["form", "wording", "skill", "composition"] if old["benchmark"] == "microflan" else []
         assert list(score.averages) == ["average", *groups], "counts are no averages"
         for name, task in score.tasks.items():
-            assert (task.accuracy, task.n, task.ci95) == (old["tasks"][name]["accuracy"], old["tasks"][name]["n"], tuple(old["tasks"][name]["ci95"]))
+            assert (task.accuracy, task.n, task.ci95) == (
+                old["tasks"][name]["accuracy"],
+                old["tasks"][name]["n"],
+                tuple(old["tasks"][name]["ci95"]),
+            )
 
 
 def test_a_new_evaluation_keeps_the_scores_of_0_1(tmp_path: Path) -> None:
@@ -188,7 +244,9 @@ def test_a_new_evaluation_keeps_the_scores_of_0_1(tmp_path: Path) -> None:
         ({"averages": 3}, "`0.averages`"),
     ],
 )
-def test_a_damaged_score_is_named_with_file_and_key(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+def test_a_damaged_score_is_named_with_file_and_key(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
     value = EvaluationScore(ScoreKey("final", "toy", "direct"), {"average": 1.0}).to_json() | changes
     (tmp_path / "scores.json").write_text(json.dumps({"scores": [value]}))
     with pytest.raises(InputError) as caught:

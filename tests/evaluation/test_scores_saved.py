@@ -35,17 +35,25 @@ def _benchmark(sizes: dict[str, int], **changes: object) -> Benchmark:
 
 
 def _line(task: str, index: int, text: str, sample: int = 0, **more: object) -> str:
-    return json.dumps({"task": task, "index": index, "sample": sample, "generation": text, "target": "a", **more})
+    return json.dumps(
+        {"task": task, "index": index, "sample": sample, "generation": text, "target": "a", **more}
+    )
 
 
-SAID = st.lists(st.lists(st.sampled_from(["a", "b", "c", "?"]), min_size=3, max_size=3), min_size=4, max_size=4)
+SAID = st.lists(
+    st.lists(st.sampled_from(["a", "b", "c", "?"]), min_size=3, max_size=3), min_size=4, max_size=4
+)
 
 
 @settings(max_examples=60)
 @given(SAID, st.randoms(use_true_random=False))
 def test_samples_are_decided_by_majority_in_any_order_of_lines(said: list[list[str]], random: object) -> None:
     benchmark = _benchmark({"x": 4})
-    lines = [_line("x", index, text, sample) for index, texts in enumerate(said) for sample, text in enumerate(texts)]
+    lines = [
+        _line("x", index, text, sample)
+        for index, texts in enumerate(said)
+        for sample, text in enumerate(texts)
+    ]
     found = score_file(lines, benchmark)
     right = extracted = 0
     for texts in said:
@@ -57,14 +65,21 @@ def test_samples_are_decided_by_majority_in_any_order_of_lines(said: list[list[s
     assert (task["accuracy"], task["extracted"], task["samples"]) == (25.0 * right, 25.0 * extracted, 3)
     assert (found["samples"], found["partial"], list(found["curve"])) == (3, False, ["1", "2", "3"])  # type: ignore[call-overload]
     assert found["curve"]["3"] == pytest.approx(found["average"])  # type: ignore[index]
-    assert found["curve"]["1"] == pytest.approx(100 * Counter(text for texts in said for text in texts)["a"] / 12)  # type: ignore[index]
+    assert found["curve"]["1"] == pytest.approx(
+        100 * Counter(text for texts in said for text in texts)["a"] / 12
+    )  # type: ignore[index]
     shuffled = list(lines)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert json.dumps(score_file(shuffled, benchmark)) == json.dumps(found)
 
 
 def test_agreement_and_cut_generations_count_samples() -> None:
-    lines = [_line("x", 0, text, sample, finish=finish) for sample, (text, finish) in enumerate([("a", "eos"), ("?", "length"), ("a", "eos"), ("b", "length")])]
+    lines = [
+        _line("x", 0, text, sample, finish=finish)
+        for sample, (text, finish) in enumerate(
+            [("a", "eos"), ("?", "length"), ("a", "eos"), ("b", "length")]
+        )
+    ]
     task = score_file(lines, _benchmark({"x": 1}))["tasks"]["x"]  # type: ignore[index]
     assert (task["agreement"], task["truncated"], task["truncation"], task["n"]) == (50.0, 2, 50.0, 1)
 
@@ -73,7 +88,11 @@ def test_what_is_missing_or_there_twice_is_counted_and_refused() -> None:
     benchmark = _benchmark({"x": 2, "y": 1})
     twice = [_line("x", 0, "a"), _line("x", 0, "b"), _line("y", 0, "a")]
     with pytest.raises(
-        InputError, match=r"lacks 1 of 3 generations \(x 1\) and holds 1 again \(line 2: x 0: there twice\): finish the run and keep one.*--partial"
+        InputError,
+        match=(
+            r"lacks 1 of 3 generations \(x 1\) and holds 1 again \(line 2: x 0: there twice\): finish the "
+            r"run and keep one.*--partial"
+        ),
     ):
         score_file(twice, benchmark)
     found = score_file(twice, benchmark, partial=True)
@@ -114,7 +133,12 @@ def test_a_row_shown_as_exemplar_may_be_absent_and_the_result_says_so() -> None:
 
 def test_metrics_beside_accuracy() -> None:
     benchmark = _benchmark({"x": 3, "y": 1}, metrics={"overlap": _overlap})
-    lines = [_line("x", 0, "ab"), _line("x", 1, "?"), _line("x", 2, "ab", target=["c", "abcd", "ab"]), _line("y", 0, "a")]
+    lines = [
+        _line("x", 0, "ab"),
+        _line("x", 1, "?"),
+        _line("x", 2, "ab", target=["c", "abcd", "ab"]),
+        _line("y", 0, "a"),
+    ]
     found = score_file(lines, benchmark)
     x = found["tasks"]["x"]  # type: ignore[index]
     assert x["overlap"] == pytest.approx(100 * (0.5 + 0 + 1) / 3)
@@ -124,7 +148,10 @@ def test_metrics_beside_accuracy() -> None:
 
 def test_a_graded_measure_is_what_its_task_is_averaged_by() -> None:
     tasks = {"x": BenchmarkTask(2, 0.0, metric="overlap"), "y": BenchmarkTask(1)}
-    found = score_file([_line("x", 0, "ab"), _line("x", 1, "a"), _line("y", 0, "b")], _benchmark({"x": 2, "y": 1}, tasks=tasks, metrics={"overlap": _overlap}))
+    found = score_file(
+        [_line("x", 0, "ab"), _line("x", 1, "a"), _line("y", 0, "b")],
+        _benchmark({"x": 2, "y": 1}, tasks=tasks, metrics={"overlap": _overlap}),
+    )
     x = found["tasks"]["x"]  # type: ignore[index]
     assert (x["accuracy"], x["overlap"], x["metric"], x["normalized"]) == (50.0, 75.0, "overlap", 75.0)
     assert found["average"] == pytest.approx((75 + 0) / 2)
@@ -132,21 +159,33 @@ def test_a_graded_measure_is_what_its_task_is_averaged_by() -> None:
 
 
 def test_prompts_that_lost_exemplars_are_counted() -> None:
-    found = score_file([_line("x", 0, "a", exemplars_dropped=2), _line("x", 1, "a", exemplars_dropped=0)], _benchmark({"x": 2}))
+    found = score_file(
+        [_line("x", 0, "a", exemplars_dropped=2), _line("x", 1, "a", exemplars_dropped=0)],
+        _benchmark({"x": 2}),
+    )
     assert (found["prompts_shortened"], found["exemplars_dropped"]) == (1, 2)
 
 
 def test_mgsm_counts_source_questions_not_translations() -> None:
-    """All languages right and wrong together: the average is as sure as one language's, not as that of ten times the questions."""
+    """All languages right and wrong together: the average is as sure as one language's, not as that of ten
+    times the questions."""
     languages = mgsm_benchmark("cot").averages["average"]
-    lines = [_line(code, index, f"The answer is {1 if index % 2 else 2}.", target="1") for code in languages for index in range(250)]
+    lines = [
+        _line(code, index, f"The answer is {1 if index % 2 else 2}.", target="1")
+        for code in languages
+        for index in range(250)
+    ]
     found = score_file(lines, mgsm_benchmark("cot"), partial=True)
     one, whole = found["tasks"]["de"], found["intervals"]["average"]  # type: ignore[index]
     assert (whole["n"], whole["clusters"]) == (2_500, 250)
     assert whole["stderr"] == pytest.approx(one["stderr"])
     assert whole["ci95"] == pytest.approx(one["ci95"], abs=0.05)
-    independent = average_score({code: [Judged(True, index % 2 == 1) for index in range(250)] for code in languages})
-    assert independent.stderr == pytest.approx(one["stderr"] / 10**0.5), "the negative control: without clusters the error is too small"
+    independent = average_score(
+        {code: [Judged(True, index % 2 == 1) for index in range(250)] for code in languages}
+    )
+    assert independent.stderr == pytest.approx(one["stderr"] / 10**0.5), (
+        "the negative control: without clusters the error is too small"
+    )
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["p", "q", "r", None])), min_size=2, max_size=40))
@@ -154,14 +193,23 @@ def test_clustered_errors_by_brute_force(rows: list[tuple[bool, str | None]]) ->
     score = task_score([Judged(True, correct, cluster=cluster) for correct, cluster in rows], 0.0)
     mean = sum(correct for correct, _ in rows) / len(rows)
     names = [cluster or f"alone {place}" for place, (_, cluster) in enumerate(rows)]
-    parts = [sum(correct - mean for (correct, _), name in zip(rows, names, strict=True) if name == one) for one in set(names)]
+    parts = [
+        sum(correct - mean for (correct, _), name in zip(rows, names, strict=True) if name == one)
+        for one in set(names)
+    ]
     assert score.stderr == pytest.approx(100 * sum(part**2 for part in parts) ** 0.5 / len(rows), abs=1e-6)
     plain = task_score([Judged(True, correct) for correct, _ in rows], 0.0)
     assert score.ci95[0] <= plain.ci95[0] + 1e-9
     assert score.ci95[1] >= plain.ci95[1] - 1e-9
 
 
-@given(st.lists(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=1, max_size=20))
+@given(
+    st.lists(
+        st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+        min_size=1,
+        max_size=20,
+    )
+)
 def test_intervals_of_arrays_solve_their_equation(counts: list[tuple[int, int]]) -> None:
     right, n = np.array(counts).T
     low, high = wilson_intervals(right, n)
@@ -176,8 +224,12 @@ def test_an_average_of_nothing_right_still_has_an_interval() -> None:
     found = average_score({task: [Judged(True, False)] * 250 for task in "abcd"})
     assert (found.value, found.stderr, found.ci95[0]) == (0.0, 0.0, 0.0)
     assert 0.5 < found.ci95[1] < wilson(0, 250)[1]
-    translated = average_score({task: [Judged(True, False, cluster=str(index)) for index in range(250)] for task in "abcd"})
-    assert translated.ci95[1] == pytest.approx(wilson(0, 250)[1]), "four translations of a question are one where nothing tells them apart"
+    translated = average_score(
+        {task: [Judged(True, False, cluster=str(index)) for index in range(250)] for task in "abcd"}
+    )
+    assert translated.ci95[1] == pytest.approx(wilson(0, 250)[1]), (
+        "four translations of a question are one where nothing tells them apart"
+    )
 
 
 def test_the_interval_of_an_average_covers_as_often_as_it_says() -> None:
@@ -185,7 +237,10 @@ def test_the_interval_of_an_average_covers_as_often_as_it_says() -> None:
     generator, accuracies = np.random.default_rng(0), (0.1, 0.5, 0.7, 0.95)
     covered = 0
     for _ in range(600):
-        drawn = {str(accuracy): [Judged(True, bool(right)) for right in generator.random(60) < accuracy] for accuracy in accuracies}
+        drawn = {
+            str(accuracy): [Judged(True, bool(right)) for right in generator.random(60) < accuracy]
+            for accuracy in accuracies
+        }
         low, high = average_score(drawn).ci95
         covered += low <= 100 * sum(accuracies) / 4 <= high
     assert 0.92 < covered / 600 < 0.98

@@ -1,4 +1,5 @@
-"""Processes that share an evaluation, here threads of one: whatever is killed on the way, the file is the one an undisturbed process writes."""
+"""Processes that share an evaluation, here threads of one: whatever is killed on the way, the file is the one
+an undisturbed process writes."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ TOY = Benchmark(
     name="toy",
     mode="direct",
     tasks={"one": BenchmarkTask(7, 50.0), "two": BenchmarkTask(6, 50.0)},
-    examples=lambda task: [Example(task, index, f"{task} {index} ?", "yes", 0) for index in range(TOY.tasks[task].size)],
+    examples=lambda task: [
+        Example(task, index, f"{task} {index} ?", "yes", 0) for index in range(TOY.tasks[task].size)
+    ],
     extract=lambda task, generation: generation,
     compare=exactly,
     averages={"average": ("one", "two")},
@@ -38,7 +41,8 @@ class Killed(BaseException):
 
 @dataclass
 class Company:
-    """An engine whose answers tell in what company a request was asked, as the last bits of a model's logits do; last requests are answered first."""
+    """An engine whose answers tell in what company a request was asked, as the last bits of a model's logits
+    do; last requests are answered first."""
 
     together: int
     kill_after: int | None = None
@@ -47,7 +51,9 @@ class Company:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         self.calls.append([request.prompt for request in requests])
-        company = hashlib.sha256(repr([(request.prompt, request.samples) for request in requests]).encode()).hexdigest()[:8]
+        company = hashlib.sha256(
+            repr([(request.prompt, request.samples) for request in requests]).encode()
+        ).hexdigest()[:8]
         for index in reversed(range(len(requests))):
             for sample in range(requests[index].samples):
                 if self.kill_after == 0:
@@ -86,15 +92,25 @@ class Threads:
         return [sum(column) for column in zip(*self.slots, strict=True)]
 
 
-def shared(path: Path, engines: Sequence[Company | Lonely], decoding: Decoding = GREEDY, **more: int) -> list[Generated | BaseException | None]:
-    """Runs as many processes as there are engines; what each returned or died of. One that dies takes the others along, as torchrun sees to."""
+def shared(
+    path: Path, engines: Sequence[Company | Lonely], decoding: Decoding = GREEDY, **more: int
+) -> list[Generated | BaseException | None]:
+    """Runs as many processes as there are engines; what each returned or died of. One that dies takes the
+    others along, as torchrun sees to."""
     meeting = threading.Barrier(len(engines))
     slots: list[list[float]] = [[] for _ in engines]
     ends: list[Generated | BaseException | None] = [None] * len(engines)
 
     def one(rank: int) -> None:
         try:
-            ends[rank] = generate_to(path, TOY, engines[rank], decoding=decoding, world=Threads(rank, len(engines), meeting, slots), **more)  # type: ignore[arg-type]
+            ends[rank] = generate_to(
+                path,
+                TOY,
+                engines[rank],
+                decoding=decoding,
+                world=Threads(rank, len(engines), meeting, slots),
+                **more,
+            )  # type: ignore[arg-type]
         except BaseException as error:
             ends[rank] = error
             meeting.abort()
@@ -111,22 +127,37 @@ def shared(path: Path, engines: Sequence[Company | Lonely], decoding: Decoding =
 @given(
     together=st.integers(1, 20),
     samples=st.integers(1, 3),
-    kills=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3), st.integers(0, 25), st.integers(0, 60)), max_size=3),
+    kills=st.lists(
+        st.tuples(st.integers(1, 4), st.integers(0, 3), st.integers(0, 25), st.integers(0, 60)), max_size=3
+    ),
     last=st.integers(1, 4),
 )
 def test_the_file_is_the_same_on_any_number_of_processes_whatever_was_killed(
-    together: int, samples: int, kills: list[tuple[int, int, int, int]], last: int, tmp_path_factory: pytest.TempPathFactory
+    together: int,
+    samples: int,
+    kills: list[tuple[int, int, int, int]],
+    last: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
     decoding = Decoding(samples, 0.7) if samples > 1 else Decoding()
     generate_to(folder / "whole.jsonl", TOY, Company(together), decoding=decoding)
     whole = (folder / "whole.jsonl").read_bytes()
     order = [(line["task"], line["index"], line["sample"]) for line in map(json.loads, whole.splitlines())]
-    assert order == [(task, index, sample) for task in ("one", "two") for index in range(TOY.tasks[task].size) for sample in range(samples)]
+    assert order == [
+        (task, index, sample)
+        for task in ("one", "two")
+        for index in range(TOY.tasks[task].size)
+        for sample in range(samples)
+    ]
 
     path = folder / "run.jsonl"
     for size, rank, after, torn in kills:
-        shared(path, [Company(together, after if number == rank % size else None) for number in range(size)], decoding)
+        shared(
+            path,
+            [Company(together, after if number == rank % size else None) for number in range(size)],
+            decoding,
+        )
         for one in folder.glob("run.jsonl*"):
             with one.open("ab") as file:
                 file.write(whole[:torn].split(b"\n")[0])
@@ -149,7 +180,9 @@ def test_every_process_gets_its_chunks_and_only_interrupted_ones_are_asked_again
     shared(path, engines)
     assert [[len(call) for call in engine.calls] for engine in engines] == [[2, 2, 1], [2, 2], [2, 2]]
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[:5] + lines[6:12]))  # one of the third chunk is missing, and the last chunk of one
+    path.write_bytes(
+        b"".join(lines[:5] + lines[6:12])
+    )  # one of the third chunk is missing, and the last chunk of one
     engines = [Company(2), Company(2), Company(2)]
     ends = shared(path, engines)
     assert [engine.calls for engine in engines] == [[["one 4 ?", "one 5 ?"]], [["two 5 ?"]], []]
@@ -172,7 +205,9 @@ def test_parts_of_another_model_are_refused_and_stay(tmp_path: Path) -> None:
     part = path.with_name("toy.jsonl.part-1")
     part.write_bytes(path.read_bytes())
     generate_to(path, TOY, Company(4))
-    assert not part.exists()  # a kill between the renaming of the file and the removal of its parts leaves such
+    assert (
+        not part.exists()
+    )  # a kill between the renaming of the file and the removal of its parts leaves such
     other = replace(TOY, examples=lambda task: [replace(one, prompt="other") for one in TOY.examples(task)])
     generate_to(tmp_path / "other.jsonl", other, Company(4))
     part.write_bytes((tmp_path / "other.jsonl").read_bytes())

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_data import make_all, make_mmlu, make_tydiqa
 
-from openflan.evaluation import BENCHMARKS, Benchmark, BenchmarkTask, Example, find_benchmark, generate_to, score_file
+from openflan.evaluation import (
+    BENCHMARKS,
+    Benchmark,
+    BenchmarkTask,
+    Example,
+    find_benchmark,
+    generate_to,
+    score_file,
+)
 from openflan.evaluation.benchmark import exactly
 from openflan.evaluation.fit_exemplars import fitted, shown
 from openflan.evaluation.generations import read_generations
@@ -36,7 +44,10 @@ class ShortEngine:
         for index, request in enumerate(requests):
             self.asked.append(request.prompt)
             fits = self.fits(request.prompt, request.max_tokens)
-            yield index, Completion(request.prompt.split()[-1], 1, "eos") if fits else Completion("", 0, "too-long")
+            yield (
+                index,
+                Completion(request.prompt.split()[-1], 1, "eos") if fits else Completion("", 0, "too-long"),
+            )
 
 
 class DeafEngine(ShortEngine):
@@ -58,10 +69,21 @@ def _prompt(question: str, count: int) -> str:
 
 
 def _example(index: int, question: str) -> Example:
-    return Example("toy", index, _prompt(question, 3), question.split()[-1], 3, fewer=lambda count: _prompt(question, count))
+    return Example(
+        "toy",
+        index,
+        _prompt(question, 3),
+        question.split()[-1],
+        3,
+        fewer=lambda count: _prompt(question, count),
+    )
 
 
-QUESTIONS = ["short q", "a question of medium length", "a question that is too long for the model whatever is left out of its prompt"]
+QUESTIONS = [
+    "short q",
+    "a question of medium length",
+    "a question that is too long for the model whatever is left out of its prompt",
+]
 
 TOY = Benchmark(
     name="toy",
@@ -80,12 +102,27 @@ def test_exemplars_are_dropped_last_to_first_and_counted(tmp_path: Path) -> None
     engine = ShortEngine(room=36)
     result = generate_to(tmp_path / "toy.jsonl", TOY, engine)
     assert (result.new, result.too_long, result.tokens) == (3, 1, 2)
-    assert engine.asked == ["one 1\ntwo 2\nthree 3\nshort q", "one 1\na question of medium length", _prompt(QUESTIONS[2], 3)]
+    assert engine.asked == [
+        "one 1\ntwo 2\nthree 3\nshort q",
+        "one 1\na question of medium length",
+        _prompt(QUESTIONS[2], 3),
+    ]
     lines = [json.loads(line) for line in (tmp_path / "toy.jsonl").read_text().splitlines()]
-    assert [(line["exemplars"], line["exemplars_dropped"], line["finish"]) for line in lines] == [(3, 0, "eos"), (1, 2, "eos"), (3, 0, "too-long")]
+    assert [(line["exemplars"], line["exemplars_dropped"], line["finish"]) for line in lines] == [
+        (3, 0, "eos"),
+        (1, 2, "eos"),
+        (3, 0, "too-long"),
+    ]
     found = shown(one for _, one in read_generations(tmp_path / "toy.jsonl"))
-    assert found.as_json() == {"exemplars": 2.0, "exemplars_dropped": 2, "prompts_shortened": 1, "prompt_hash": found.prompts}
-    assert [line["prompt_hash"] for line in lines] == [hashlib.sha256(prompt.encode()).hexdigest()[:16] for prompt in engine.asked]
+    assert found.as_json() == {
+        "exemplars": 2.0,
+        "exemplars_dropped": 2,
+        "prompts_shortened": 1,
+        "prompt_hash": found.prompts,
+    }
+    assert [line["prompt_hash"] for line in lines] == [
+        hashlib.sha256(prompt.encode()).hexdigest()[:16] for prompt in engine.asked
+    ]
     reordered = [json.dumps(line) for line in reversed(lines)]
     assert found.prompts == shown(one for _, one in read_generations(reordered)).prompts
     reworded = [json.dumps({**line, "prompt_hash": "0" * 16}) for line in lines]
@@ -109,14 +146,27 @@ def test_as_many_exemplars_as_fit_and_no_fewer(room: int, question: str) -> None
     if most is None:
         assert kept is example  # the engine answers that it is too long
     else:
-        assert (kept.prompt, kept.exemplars, kept.exemplars_dropped) == (_prompt(question, most), most, 3 - most)
+        assert (kept.prompt, kept.exemplars, kept.exemplars_dropped) == (
+            _prompt(question, most),
+            most,
+            3 - most,
+        )
 
 
 def test_lines_of_earlier_runs_and_others_are_read(tmp_path: Path) -> None:
     rows = [{"exemplars": 3}, {}, {"exemplars": "many", "exemplars_dropped": None}]
-    lines = [json.dumps({"task": "toy", "index": index, "generation": "q", "target": "q", **row}) for index, row in enumerate(rows)]
+    lines = [
+        json.dumps({"task": "toy", "index": index, "generation": "q", "target": "q", **row})
+        for index, row in enumerate(rows)
+    ]
     found = shown(one for _, one in read_generations(lines))
-    assert (found.mean, found.dropped, found.shortened, found.from_dev, found.prompts) == (3.0, 0, 0, (), None)
+    assert (found.mean, found.dropped, found.shortened, found.from_dev, found.prompts) == (
+        3.0,
+        0,
+        0,
+        (),
+        None,
+    )
     assert score_file(lines, TOY)["average"] == 100.0
 
 
@@ -131,7 +181,10 @@ def test_every_benchmark_can_be_shortened(tmp_path: Path, name: str, mode: str) 
             assert example.fewer is not None
             lengths = [len(example.fewer(count)) for count in range(example.exemplars + 1)]
             assert lengths == sorted(set(lengths))
-            assert (example.fewer(example.exemplars), example.fewer(0)) == (example.prompt, bare[example.index])
+            assert (example.fewer(example.exemplars), example.fewer(0)) == (
+                example.prompt,
+                bare[example.index],
+            )
 
 
 def test_the_record_says_what_became_of_exemplars(tmp_path: Path) -> None:
@@ -152,7 +205,13 @@ def test_another_split_is_kept_apart(tmp_path: Path) -> None:
     make_mmlu(tmp_path)
     run = Run(tmp_path / "run")
     for split in ("validation", "test"):
-        found = evaluate_into(run, "final", find_benchmark("mmlu", "direct", tmp_path, split=split), ShortEngine(room=10**4), subset=["virology"])
+        found = evaluate_into(
+            run,
+            "final",
+            find_benchmark("mmlu", "direct", tmp_path, split=split),
+            ShortEngine(room=10**4),
+            subset=["virology"],
+        )
         assert found.tasks["virology"].n == (2 if split == "validation" else 3)
     assert sorted(str(path.relative_to(run.generations)) for path in run.generations.rglob("*.jsonl")) == [
         "final-mmlu-direct.jsonl",

@@ -28,7 +28,9 @@ def test_what_scoring_needs_is_known_without_files(name: str, mode: str) -> None
 
 
 def test_sizes_are_those_of_the_published_files() -> None:
-    counts = {name: sum(task.size for task in find_benchmark(name, "direct").tasks.values()) for name in BENCHMARKS}
+    counts = {
+        name: sum(task.size for task in find_benchmark(name, "direct").tasks.values()) for name in BENCHMARKS
+    }
     assert counts == {"mmlu": 1_531, "bbh": 6_511, "tydiqa": 5_077, "mgsm": 2_750, "gsm8k": 1_319}
 
 

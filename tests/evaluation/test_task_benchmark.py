@@ -14,7 +14,9 @@ from openflan.tasks.task import Row, Task
 def _task(name: str, rows: list[Row] | None = None, **changes: object) -> Task:
     rows = rows or [{"inputs": f"How many is {number}?", "targets": str(number)} for number in range(6)]
     fields = frozenset(rows[0])
-    return Task(**{"name": name, "rows": rows, "fields": fields, "dataset": "toy", "category": "toy", **changes})  # type: ignore[arg-type]
+    return Task(
+        **{"name": name, "rows": rows, "fields": fields, "dataset": "toy", "category": "toy", **changes}
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -44,13 +46,18 @@ def test_prompts_with_and_without_exemplars() -> None:
     assert [few[4].fewer(count).count("How many is") for count in range(4)] == [1, 2, 3, 4]
     assert few[4].fewer(3) == few[4].prompt
     assert zero[0].fewer is None
-    assert [example.prompt for example in task_benchmark(tasks, shots=3).examples("mine/quiz")] == [example.prompt for example in few]
+    assert [example.prompt for example in task_benchmark(tasks, shots=3).examples("mine/quiz")] == [
+        example.prompt for example in few
+    ]
 
 
 def test_rouge_l_is_the_tasks_own_score_and_exact_match_stands_beside() -> None:
     instructed = _task("niv2/task1", [{"definition": "Say how many.", "question": "Five?", "answer": "five"}])
     benchmark = task_benchmark({"niv2/task1": instructed, "mine/quiz": _task("mine/quiz")})
-    assert {name: task.metric for name, task in benchmark.tasks.items()} == {"niv2/task1": "rouge_l", "mine/quiz": "accuracy"}
+    assert {name: task.metric for name, task in benchmark.tasks.items()} == {
+        "niv2/task1": "rouge_l",
+        "mine/quiz": "accuracy",
+    }
     assert benchmark.correct("niv2/task1", "Five.", "five")
     assert benchmark.metrics["rouge_l"]("the five", "five") == pytest.approx(2 / 3)
     assert (benchmark.name, task_benchmark({"niv2/task1": instructed}).name) == ("held-out", "niv2-task1")
@@ -62,7 +69,12 @@ def test_numbers_are_a_benchmark_of_their_own() -> None:
     assert benchmark.correct("mine/sums", "$5.00", "5")
     with pytest.raises(InputError, match="compared by 2 rules"):
         task_benchmark({"mine/sums": sums, "mine/quiz": _task("mine/quiz")})
-    assert task_benchmark({"mine/sums": sums, "mine/quiz": _task("mine/quiz")}, metrics={"mine/sums": "exact_match"}).metrics == {}
+    assert (
+        task_benchmark(
+            {"mine/sums": sums, "mine/quiz": _task("mine/quiz")}, metrics={"mine/sums": "exact_match"}
+        ).metrics
+        == {}
+    )
 
 
 def test_the_embedded_world_with_rationales() -> None:

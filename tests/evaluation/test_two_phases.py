@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.evaluation import Benchmark, BenchmarkTask, Example, bbh_benchmark, generate_to, mgsm_benchmark, score_file
+from openflan.evaluation import (
+    Benchmark,
+    BenchmarkTask,
+    Example,
+    bbh_benchmark,
+    generate_to,
+    mgsm_benchmark,
+    score_file,
+)
 from openflan.evaluation.benchmark import exactly
 from openflan.evaluation.extract import plain
 from openflan.evaluation.record import evaluate_into
@@ -28,7 +36,8 @@ class Killed(BaseException):
 
 @dataclass
 class TableEngine:
-    """Repeats the last word of a prompt; `kill_after` completions it dies; the order is reversed, as an engine may choose."""
+    """Repeats the last word of a prompt; `kill_after` completions it dies; the order is reversed, as an
+    engine may choose."""
 
     fingerprint: str = "a" * 16
     kill_after: int | None = None
@@ -40,7 +49,10 @@ class TableEngine:
                 raise Killed
             self.asked.append(requests[index])
             word = requests[index].prompt.split()[-1]
-            yield index, Completion("", 0, "too-long") if word == "long" else Completion(word + "\u2028.", 2, "eos")
+            yield (
+                index,
+                Completion("", 0, "too-long") if word == "long" else Completion(word + "\u2028.", 2, "eos"),
+            )
 
 
 def _benchmark(prompts: dict[str, list[tuple[str, str]]], **changes: object) -> Benchmark:
@@ -48,8 +60,12 @@ def _benchmark(prompts: dict[str, list[tuple[str, str]]], **changes: object) -> 
         "name": "toy",
         "mode": "direct",
         "tasks": {task: BenchmarkTask(len(rows), 50.0, ("\nQ:",)) for task, rows in prompts.items()},
-        "examples": lambda task: [Example(task, index, prompt, target, 0) for index, (prompt, target) in enumerate(prompts[task])],
-        "extract": lambda task, generation: None if generation.startswith("none") else (plain(generation) or "").rstrip("\u2028"),
+        "examples": lambda task: [
+            Example(task, index, prompt, target, 0) for index, (prompt, target) in enumerate(prompts[task])
+        ],
+        "extract": lambda task, generation: (
+            None if generation.startswith("none") else (plain(generation) or "").rstrip("\u2028")
+        ),
         "compare": exactly,
         "averages": {"average": tuple(prompts), "first": tuple(prompts)[:1]},
         "max_tokens": 7,
@@ -58,7 +74,12 @@ def _benchmark(prompts: dict[str, list[tuple[str, str]]], **changes: object) -> 
     return Benchmark(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-TOY = _benchmark({"colours": [("say red", "red"), ("say blue", "green"), ("say none", "x"), ("say long", "long")], "sizes": [("say big", "big")]})
+TOY = _benchmark(
+    {
+        "colours": [("say red", "red"), ("say blue", "green"), ("say none", "x"), ("say long", "long")],
+        "sizes": [("say big", "big")],
+    }
+)
 
 
 def test_scores_of_a_toy_run(tmp_path: Path) -> None:
@@ -73,9 +94,26 @@ def test_scores_of_a_toy_run(tmp_path: Path) -> None:
     assert (result.new, result.found, result.too_long) == (5, 0, 1)
     assert seen == [(done, 5) for done in range(6)]
     first = json.loads(path.read_text().split("\n")[0])
-    assert set(first) >= {"benchmark", "mode", "task", "index", "sample", "generation", "target", "finish", "tokens", "exemplars", "request"}
+    assert set(first) >= {
+        "benchmark",
+        "mode",
+        "task",
+        "index",
+        "sample",
+        "generation",
+        "target",
+        "finish",
+        "tokens",
+        "exemplars",
+        "request",
+    }
     scores = score_file(path, TOY)
-    assert (scores["benchmark"], scores["mode"], scores["average"], scores["first"]) == ("toy", "direct", 62.5, 25.0)
+    assert (scores["benchmark"], scores["mode"], scores["average"], scores["first"]) == (
+        "toy",
+        "direct",
+        62.5,
+        25.0,
+    )
     assert scores["normalized"] == pytest.approx((-50 + 100) / 2)
     colours = scores["tasks"]["colours"]  # type: ignore[index]
     assert colours["ci95"] == pytest.approx([4.56, 69.94], abs=0.01)  # Wilson's interval of 1 in 4
@@ -95,7 +133,9 @@ def test_scores_of_a_toy_run(tmp_path: Path) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(kill=st.integers(0, 5), torn=st.integers(0, 40))
-def test_a_killed_run_resumes_to_the_same_scores(tmp_path_factory: pytest.TempPathFactory, kill: int, torn: int) -> None:
+def test_a_killed_run_resumes_to_the_same_scores(
+    tmp_path_factory: pytest.TempPathFactory, kill: int, torn: int
+) -> None:
     folder = tmp_path_factory.mktemp("run")
     whole, broken = folder / "whole.jsonl", folder / "broken.jsonl"
     generate_to(whole, TOY, TableEngine())
@@ -121,18 +161,26 @@ def test_other_weights_prompts_or_settings_are_never_mixed(tmp_path: Path) -> No
     generate_to(path, TOY, TableEngine(), limit=1)
     before = path.read_bytes()
     other_prompt = _benchmark({"colours": [("please say red", "red")], "sizes": [("say big", "big")]})
-    for benchmark, engine, tokens in ((TOY, TableEngine("b" * 16), None), (TOY, TableEngine(), 8), (other_prompt, TableEngine(), None)):
+    for benchmark, engine, tokens in (
+        (TOY, TableEngine("b" * 16), None),
+        (TOY, TableEngine(), 8),
+        (other_prompt, TableEngine(), None),
+    ):
         with pytest.raises(InputError, match=r"colours 0 from another model, prompt or decoding.*--restart"):
             generate_to(path, benchmark, engine, max_tokens=tokens)
     with pytest.raises(InputError, match="is of mode 'direct', expected 'cot'"):
-        generate_to(path, _benchmark({"colours": [("say red", "red")], "sizes": []}, mode="cot"), TableEngine())
+        generate_to(
+            path, _benchmark({"colours": [("say red", "red")], "sizes": []}, mode="cot"), TableEngine()
+        )
     assert path.read_bytes() == before
 
 
 def test_limit_and_subset(tmp_path: Path) -> None:
     path = tmp_path / "toy.jsonl"
     assert generate_to(path, TOY, TableEngine(), limit=2, subset=["colours"]).new == 2
-    with pytest.raises(InputError, match=r"lacks 3 of 5 generations \(colours 2, colours 3, sizes 0\).*--partial"):
+    with pytest.raises(
+        InputError, match=r"lacks 3 of 5 generations \(colours 2, colours 3, sizes 0\).*--partial"
+    ):
         score_file(path, TOY)
     scores = score_file(path, TOY, partial=True)
     assert (scores["average"], scores["partial"], list(scores["tasks"])) == (50.0, True, ["colours"])  # type: ignore[call-overload]
@@ -147,7 +195,13 @@ def _line(**changes: object) -> str:
 
 
 def test_strangers_files_are_scored(tmp_path: Path) -> None:
-    rows = [_line(), _line(index=1, target=["blue", "red"]), _line(index=2, target=7, generation="7"), _line(index=3, generation=" red.\n"), ""]
+    rows = [
+        _line(),
+        _line(index=1, target=["blue", "red"]),
+        _line(index=2, target=7, generation="7"),
+        _line(index=3, generation=" red.\n"),
+        "",
+    ]
     scores = score_file([*rows, _line(task="sizes", extra={"a": 1})], TOY)
     assert scores["average"] == 100.0
     packed = tmp_path / "others.jsonl.gz"
@@ -210,7 +264,9 @@ def test_bbh_average_is_over_files_and_needs_no_data() -> None:
             said = "So the answer is (A)." if index < right else "I do not know."
             lines.append(json.dumps({"task": name, "index": index, "generation": said, "target": "(A)"}))
     scores = score_file(reversed(lines), benchmark)
-    by_file = {name: 100 * (100 if name == "snarks" else 25) / task.size for name, task in benchmark.tasks.items()}
+    by_file = {
+        name: 100 * (100 if name == "snarks" else 25) / task.size for name, task in benchmark.tasks.items()
+    }
     assert scores["average"] == pytest.approx(sum(by_file.values()) / 27)
     assert scores["algorithmic"] == pytest.approx(10.0)
     assert scores["nlp"] == pytest.approx((27 * float(str(scores["average"])) - 150) / 12)
@@ -220,7 +276,14 @@ def test_bbh_average_is_over_files_and_needs_no_data() -> None:
 def test_mgsm_average_leaves_english_out() -> None:
     benchmark = mgsm_benchmark()
     lines = [
-        json.dumps({"task": code, "index": index, "generation": f"The answer is {'5,600' if code == 'en' or index < 50 else 1}.", "target": "5,600"})
+        json.dumps(
+            {
+                "task": code,
+                "index": index,
+                "generation": f"The answer is {'5,600' if code == 'en' or index < 50 else 1}.",
+                "target": "5,600",
+            }
+        )
         for code in benchmark.tasks
         for index in range(250)
     ]
@@ -231,9 +294,18 @@ def test_mgsm_average_leaves_english_out() -> None:
     assert english["average"] is None
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from(["eos", "length", "too-long"])), min_size=1, max_size=60), st.floats(0, 90))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.booleans(), st.sampled_from(["eos", "length", "too-long"])),
+        min_size=1,
+        max_size=60,
+    ),
+    st.floats(0, 90),
+)
 def test_scores_by_brute_force(rows: list[tuple[bool, bool, str]], chance: float) -> None:
-    score = task_score([Judged(extracted, extracted and correct, finish) for extracted, correct, finish in rows], chance)
+    score = task_score(
+        [Judged(extracted, extracted and correct, finish) for extracted, correct, finish in rows], chance
+    )
     values = [100.0 if extracted and correct else 0.0 for extracted, correct, _ in rows]
     mean = sum(values) / len(values)
     variance = sum((value - mean) ** 2 for value in values) / len(values)
@@ -250,7 +322,9 @@ def test_scores_by_brute_force(rows: list[tuple[bool, bool, str]], chance: float
     # The ends are the shares whose own z test just rejects the mean: the interval's definition.
     for end in (low, high):
         if 0 < end < 100 and end not in (mean,):
-            assert abs(mean - end) == pytest.approx(1.959964 * (end * (100 - end) / len(rows)) ** 0.5, rel=1e-4)
+            assert abs(mean - end) == pytest.approx(
+                1.959964 * (end * (100 - end) / len(rows)) ** 0.5, rel=1e-4
+            )
 
 
 def test_evaluations_that_end_together_keep_each_others_scores(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from openflan.evaluation.tydiqa_languages import TYDIQA_AVERAGED, TYDIQA_LANGUAG
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data"
-needs_data = pytest.mark.skipif(not (DATA / "tydiqa").is_dir(), reason="no benchmark files: set OPENFLAN_SHARED")
+needs_data = pytest.mark.skipif(
+    not (DATA / "tydiqa").is_dir(), reason="no benchmark files: set OPENFLAN_SHARED"
+)
 
 
 def test_tydiqa_as_data() -> None:
@@ -29,7 +31,10 @@ def test_sizes_and_first_rows_are_those_of_the_files() -> None:
         ids = [row.id for row in read_squad(DATA / "tydiqa/dev" / f"{language}.json")]
         assert len(ids) == size.questions
         assert ids.index(min(ids)) == size.first_by_id
-    assert {language: len(read_squad(DATA / "tydiqa/train" / f"{language}.json")) for language in ("english", "korean", "swahili")} == {
+    assert {
+        language: len(read_squad(DATA / "tydiqa/train" / f"{language}.json"))
+        for language in ("english", "korean", "swahili")
+    } == {
         "english": 3_696,
         "korean": 1_625,
         "swahili": 2_755,
@@ -37,7 +42,9 @@ def test_sizes_and_first_rows_are_those_of_the_files() -> None:
 
 
 @needs_data
-@pytest.mark.parametrize(("mode", "shots", "asked"), [("direct", None, 5_077 - 6), ("direct", 0, 5_077), ("cot", None, 5_077)])
+@pytest.mark.parametrize(
+    ("mode", "shots", "asked"), [("direct", None, 5_077 - 6), ("direct", 0, 5_077), ("cot", None, 5_077)]
+)
 def test_all_prompts_render(mode: str, shots: int | None, asked: int) -> None:
     benchmark = find_benchmark("tydiqa", mode, DATA, shots=shots)
     rows = 0
@@ -47,8 +54,14 @@ def test_all_prompts_render(mode: str, shots: int | None, asked: int) -> None:
         assert missing == ({task.exemplar_row} if examples[0].exemplar_split == "dev" else set())
         for example in examples:
             assert example.prompt.count("\nQuestion: ") == example.exemplars + 1
-            assert example.prompt.endswith("\nAnswer: Let's think step by step." if mode == "cot" else "\nAnswer:")
-            assert benchmark.correct(language, f"The answer is {example.target[0]}" if mode == "cot" else example.target[0], example.target)
+            assert example.prompt.endswith(
+                "\nAnswer: Let's think step by step." if mode == "cot" else "\nAnswer:"
+            )
+            assert benchmark.correct(
+                language,
+                f"The answer is {example.target[0]}" if mode == "cot" else example.target[0],
+                example.target,
+            )
         rows += len(examples)
     assert rows == asked
 
@@ -58,13 +71,17 @@ def test_the_exemplar_is_the_first_by_id_of_train_or_else_of_dev(tmp_path: Path)
     english = benchmark.examples("english")
     assert [example.index for example in english] == [0, 1, 2]
     assert english[1].prompt == (
-        "Passage: X is red.\nQuestion: What is red?\nAnswer: X\n\n"  # english-8, though english-9 stands first
+        # english-8, though english-9 stands first
+        "Passage: X is red.\nQuestion: What is red?\nAnswer: X\n\n"
         "Passage: C lies in D.\nQuestion: Where is C?\nAnswer:"
     )
     assert (english[0].target, english[0].exemplar_split) == (("in B", "B"), "train")
     finnish = benchmark.examples("finnish")
     assert [example.index for example in finnish] == [0, 2]
-    assert finnish[0].prompt == "Passage: C lies in D.\nQuestion: Where is C?\nAnswer: D\n\nPassage: A lies in B.\nQuestion: Where is A?\nAnswer:"
+    assert finnish[0].prompt == (
+        "Passage: C lies in D.\nQuestion: Where is C?\nAnswer: D\n\nPassage: A lies in B.\nQuestion: "
+        "Where is A?\nAnswer:"
+    )
     assert {example.exemplar_split for example in finnish} == {"dev"}
     assert finnish[0].fewer is not None
     assert finnish[0].fewer(0) == "Passage: A lies in B.\nQuestion: Where is A?\nAnswer:"
@@ -78,7 +95,9 @@ def test_questions_about_one_passage_are_one_cluster(tmp_path: Path) -> None:
 def test_exact_match_is_the_accuracy_with_f1_beside_it() -> None:
     said = {"korean": "The X", "english": "x y", "telugu": ""}
     lines = [
-        json.dumps({"task": language, "index": index, "generation": said.get(language, "z"), "target": ["x", "q"]})
+        json.dumps(
+            {"task": language, "index": index, "generation": said.get(language, "z"), "target": ["x", "q"]}
+        )
         for language, size in TYDIQA_LANGUAGES.items()
         for index in range(size.questions)
         if language != "korean" or index != size.first_by_id

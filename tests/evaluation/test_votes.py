@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from openflan.evaluation.benchmark import exactly
 from openflan.evaluation.votes import UNPARSED, answer_groups, curve_ks, majority, majority_curve
 
-ANSWERS = st.lists(st.one_of(st.none(), st.sampled_from(["(A)", "(B)", "(C)", "4", "4.0"])), min_size=1, max_size=12)
+ANSWERS = st.lists(
+    st.one_of(st.none(), st.sampled_from(["(A)", "(B)", "(C)", "4", "4.0"])), min_size=1, max_size=12
+)
 
 
 def _number_or_text(answer: str, other: str) -> bool:
@@ -35,7 +37,9 @@ def test_majority_by_counting(answers: list[str | None]) -> None:
     else:
         assert vote.first is not None
         assert answers[vote.first] == vote.answer
-        assert vote.agreement == pytest.approx(sum(answer is not None and _number_or_text(answer, expected) for answer in answers) / len(answers))
+        assert vote.agreement == pytest.approx(
+            sum(answer is not None and _number_or_text(answer, expected) for answer in answers) / len(answers)
+        )
 
 
 def test_ties_go_to_the_earliest_and_unparsed_samples_do_not_vote() -> None:
@@ -47,7 +51,9 @@ def test_ties_go_to_the_earliest_and_unparsed_samples_do_not_vote() -> None:
 
 
 @given(ANSWERS, st.randoms(use_true_random=False))
-def test_without_a_tie_the_order_of_samples_does_not_matter(answers: list[str | None], random: object) -> None:
+def test_without_a_tie_the_order_of_samples_does_not_matter(
+    answers: list[str | None], random: object
+) -> None:
     counts = Counter(answer for answer in answers if answer is not None).most_common(2)
     if len(counts) == 2 and counts[0][1] == counts[1][1]:
         return
@@ -65,7 +71,8 @@ def test_a_comparison_that_holds_in_one_direction_is_enough() -> None:
 
 
 def _matrices(questions: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Groups of equal answers, numbered as they come, and whether each is right: group by answer 0..2, of which 0 is right, 3 is none."""
+    """Groups of equal answers, numbered as they come, and whether each is right: group by answer 0..2, of
+    which 0 is right, 3 is none."""
     generator = np.random.default_rng(seed)
     said = generator.choice(4, p=[0.45, 0.25, 0.2, 0.1], size=(questions, samples))
     rows = [answer_groups([None if one == 3 else str(one) for one in row], exactly) for row in said.tolist()]
@@ -94,7 +101,9 @@ def test_points_between_estimate_the_mean_over_all_subsets() -> None:
     curve = majority_curve(groups, right)
     for k in (2, 5):
         every = np.mean([_accuracy(groups, right, chosen) for chosen in combinations(range(6), k)])
-        assert curve[k] == pytest.approx(every, abs=0.8)  # ten draws of 2,000 questions: a standard error of about 0.25
+        assert curve[k] == pytest.approx(
+            every, abs=0.8
+        )  # ten draws of 2,000 questions: a standard error of about 0.25
     assert curve[1] < curve[5] - 3, "the negative control: more samples must help here"
 
 

@@ -1,4 +1,5 @@
-"""Rows that leave and enter a batch, and the draws that decide a token, with a decoder that computes nothing."""
+"""Rows that leave and enter a batch, and the draws that decide a token, with a decoder that computes
+nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ ENDING = Ending(NoText(), frozenset())
 
 @dataclass
 class Counting:
-    """What follows depends on the prompt and the tokens so far; remembers each row's, so that rows that change places are found out."""
+    """What follows depends on the prompt and the tokens so far; remembers each row's, so that rows that
+    change places are found out."""
 
     rows: list[tuple[Prompt, list[int]]] = field(default_factory=list)
     admitted: list[Prompt] = field(default_factory=list)
@@ -79,15 +81,25 @@ def expected(ids: Sequence[int], length: int) -> list[int]:
     return fed[1:]
 
 
-requests_of = st.lists(st.tuples(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(1, 12)), min_size=1, max_size=25)
+requests_of = st.lists(
+    st.tuples(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(1, 12)),
+    min_size=1,
+    max_size=25,
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(asked=requests_of, tokens=st.integers(1, 60), rows=st.integers(1, 9), together=st.integers(1, 8))
-def test_every_request_is_answered_as_if_alone(asked: list[tuple[list[int], int]], tokens: int, rows: int, together: int) -> None:
+def test_every_request_is_answered_as_if_alone(
+    asked: list[tuple[list[int], int]], tokens: int, rows: int, together: int
+) -> None:
     requests = [(index, tuple(ids), Request("", length)) for index, (ids, length) in enumerate(asked)]
     decoder = Counting()
-    found = {owner: row.new for row, _ in decode(decoder, prompts_of(requests), ENDING, Budget(tokens, rows, together)) for owner in row.owners}
+    found = {
+        owner: row.new
+        for row, _ in decode(decoder, prompts_of(requests), ENDING, Budget(tokens, rows, together))
+        for owner in row.owners
+    }
     assert found == {index: expected(ids, length) for index, (ids, length) in enumerate(asked)}
     assert decoder.most_rows <= rows
     assert set(map(id, decoder.admitted)) == set(map(id, decoder.released))
@@ -113,8 +125,16 @@ def test_memory_is_bounded_by_the_budget() -> None:
 
 
 def test_equal_prompts_are_computed_once() -> None:
-    asked = [Request("a", 5), Request("a", 5), Request("a", 6), Request("b", 5), Request("a", 5, samples=3, temperature=1.0)]
-    prompts = prompts_of((index, (1,) if request.prompt == "a" else (2, 2), request) for index, request in enumerate(asked))
+    asked = [
+        Request("a", 5),
+        Request("a", 5),
+        Request("a", 6),
+        Request("b", 5),
+        Request("a", 5, samples=3, temperature=1.0),
+    ]
+    prompts = prompts_of(
+        (index, (1,) if request.prompt == "a" else (2, 2), request) for index, request in enumerate(asked)
+    )
     assert [len(prompt.rows) for prompt in prompts] == [1, 5]
     assert [row.owners for row in prompts[1].rows] == [[0, 1], [2], [4], [4], [4]]
 
@@ -122,9 +142,15 @@ def test_equal_prompts_are_computed_once() -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     heads=st.lists(st.lists(st.integers(0, 2), min_size=0, max_size=40), min_size=1, max_size=3),
-    tails=st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 2), min_size=1, max_size=5)), min_size=1, max_size=12),
+    tails=st.lists(
+        st.tuples(st.integers(0, 2), st.lists(st.integers(0, 2), min_size=1, max_size=5)),
+        min_size=1,
+        max_size=12,
+    ),
 )
-def test_families_share_what_all_of_them_begin_with(heads: list[list[int]], tails: list[tuple[int, list[int]]]) -> None:
+def test_families_share_what_all_of_them_begin_with(
+    heads: list[list[int]], tails: list[tuple[int, list[int]]]
+) -> None:
     texts = {(*heads[which % len(heads)], *tail) for which, tail in tails}
     prompts = share_prefixes([Prompt(ids, []) for ids in texts])
     assert sorted(prompt.ids for prompt in prompts) == sorted(texts)
@@ -176,7 +202,9 @@ def test_draws_hardly_move_with_the_last_bits_of_logits() -> None:
     torch.manual_seed(0)
     logits = torch.randn(500, VOCABULARY)
     uniforms = [uniform(1, row, 0) for row in range(500)]
-    assert drawn(logits, uniforms, 0.7, 40) == drawn(logits + 1e-6 * torch.randn_like(logits), uniforms, 0.7, 40)
+    assert drawn(logits, uniforms, 0.7, 40) == drawn(
+        logits + 1e-6 * torch.randn_like(logits), uniforms, 0.7, 40
+    )
 
 
 @pytest.mark.parametrize("number", [0.0, 1 - 2.0**-53])

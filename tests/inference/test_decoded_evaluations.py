@@ -26,7 +26,10 @@ TOY = Benchmark(
     name="toy",
     mode="direct",
     tasks={"one": BenchmarkTask(5, 50.0), "two": BenchmarkTask(3, 50.0)},
-    examples=lambda task: [Example(task, index, f"{task} {index} ?", "yes", 0, options=(" yes", " no way")) for index in range(TOY.tasks[task].size)],
+    examples=lambda task: [
+        Example(task, index, f"{task} {index} ?", "yes", 0, options=(" yes", " no way"))
+        for index in range(TOY.tasks[task].size)
+    ],
     extract=lambda task, generation: generation.strip() or None,
     compare=exactly,
     averages={"average": ("one", "two")},
@@ -51,7 +54,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("family", ["t5", "llama"])
 @pytest.mark.parametrize("decoding", [Decoding(), SAMPLED, Decoding(likelihood="sum")])
-def test_a_run_cut_anywhere_resumes_to_the_same_scores(family: str, decoding: Decoding, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_run_cut_anywhere_resumes_to_the_same_scores(
+    family: str, decoding: Decoding, folders: dict[str, Path], tmp_path: Path
+) -> None:
     engine = HuggingFaceEngine.load(folders[family])
     whole = tmp_path / "whole.jsonl"
     generate_to(whole, TOY, engine, decoding=decoding)
@@ -63,7 +68,10 @@ def test_a_run_cut_anywhere_resumes_to_the_same_scores(family: str, decoding: De
         path.write_bytes(lines[:cut])
         generate_to(path, TOY, engine, decoding=decoding)
         assert json.dumps(score_file(path, TOY)) == json.dumps(score_file(whole, TOY))
-        seen = [(one["task"], one["index"], one["sample"]) for one in map(json.loads, path.read_text().splitlines())]
+        seen = [
+            (one["task"], one["index"], one["sample"])
+            for one in map(json.loads, path.read_text().splitlines())
+        ]
         assert len(set(seen)) == len(seen) == 8 * decoding.samples
 
 
@@ -109,7 +117,11 @@ def test_the_likelier_option_is_the_answer(tmp_path: Path) -> None:
         assert (result.new, result.too_long) == (8, 1)
         lines = [json.loads(line) for line in (tmp_path / f"{kind}.jsonl").read_text().splitlines()]
         first = next(line for line in lines if line["finish"] == "eos")
-        assert (first["options"], first["log_probabilities"], first["option_tokens"]) == ([" yes", " no way"], [-2.0, -3.0], [1, 2])
+        assert (first["options"], first["log_probabilities"], first["option_tokens"]) == (
+            [" yes", " no way"],
+            [-2.0, -3.0],
+            [1, 2],
+        )
         found[kind] = score_file(tmp_path / f"{kind}.jsonl", TOY)["average"]
     assert found == {"sum": pytest.approx((100 + 200 / 3) / 2), "mean": 0.0}
 
@@ -124,18 +136,33 @@ def test_what_cannot_be_scored_by_likelihood(folders: dict[str, Path], tmp_path:
     with pytest.raises(InputError, match="this engine generates only"):
         generate_to(tmp_path / "a.jsonl", TOY, Mute(), decoding=Decoding(likelihood="sum"))
     with pytest.raises(InputError, match="has no options to choose among"):
-        generate_to(tmp_path / "b.jsonl", microflan_benchmark("cot", limit=1), Scoring(), decoding=Decoding(likelihood="sum"))
+        generate_to(
+            tmp_path / "b.jsonl",
+            microflan_benchmark("cot", limit=1),
+            Scoring(),
+            decoding=Decoding(likelihood="sum"),
+        )
 
 
 def test_ways_of_decoding_stand_beside_each_other(folders: dict[str, Path], tmp_path: Path) -> None:
     engine, run = HuggingFaceEngine.load(folders["t5"]), Run(tmp_path)
     for decoding in (Decoding(), SAMPLED, Decoding(likelihood="sum"), Decoding(likelihood="mean"), SAMPLED):
         evaluate_into(run, "final", TOY, engine, decoding=decoding)
-    names = ["final-toy-direct", "final-toy-direct-likelihood", "final-toy-direct-likelihood-normalized", "final-toy-direct-t0.7-k40"]
+    names = [
+        "final-toy-direct",
+        "final-toy-direct-likelihood",
+        "final-toy-direct-likelihood-normalized",
+        "final-toy-direct-t0.7-k40",
+    ]
     assert sorted(path.stem for path in run.generations.glob("*.jsonl")) == names
     saved = json.loads(run.scores.read_text())["scores"]
-    kinds = [(score["decoding"]["likelihood"], score["decoding"]["samples"], score["decoding"]["temperature"]) for score in saved]
-    assert sorted(kinds, key=str) == sorted([(None, 1, 0.0), (None, SAMPLED.samples, 0.7), ("sum", 1, 0.0), ("mean", 1, 0.0)], key=str)
+    kinds = [
+        (score["decoding"]["likelihood"], score["decoding"]["samples"], score["decoding"]["temperature"])
+        for score in saved
+    ]
+    assert sorted(kinds, key=str) == sorted(
+        [(None, 1, 0.0), (None, SAMPLED.samples, 0.7), ("sum", 1, 0.0), ("mean", 1, 0.0)], key=str
+    )
 
 
 def test_the_command_line_samples_and_scores_options(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -150,7 +177,14 @@ def test_the_command_line_samples_and_scores_options(folders: dict[str, Path], t
     assert (score["variant"], score["tasks"][one]["extracted"]) == ("-likelihood", 100.0)
     files = sorted(path.stem for path in (tmp_path / "generations").glob("*.jsonl"))
     assert files == ["final-microflan-direct-likelihood", "final-microflan-direct-t0.7-k40"]
-    again = openflan("score", "microflan", "--generations", tmp_path / "generations" / f"{files[0]}.jsonl", "--partial", "--json")
+    again = openflan(
+        "score",
+        "microflan",
+        "--generations",
+        tmp_path / "generations" / f"{files[0]}.jsonl",
+        "--partial",
+        "--json",
+    )
     assert json.loads(again.stdout)["average"] == score["average"]
 
 
@@ -166,14 +200,31 @@ def test_the_command_line_samples_and_scores_options(folders: dict[str, Path], t
         (["--chat"], "no chat template"),
     ],
 )
-def test_options_that_contradict_each_other(options: list[object], said: str, folders: dict[str, Path], tmp_path: Path) -> None:
-    done = openflan("evaluate", folders["t5"], "--benchmark", "microflan", "--limit", 1, "--run", tmp_path, *options)
+def test_options_that_contradict_each_other(
+    options: list[object], said: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    done = openflan(
+        "evaluate", folders["t5"], "--benchmark", "microflan", "--limit", 1, "--run", tmp_path, *options
+    )
     assert done.returncode == 2
     assert said in done.stderr
 
 
 def test_a_server_needs_the_name_of_a_model(tmp_path: Path) -> None:
-    for options, said in (([], "Name one with `--model-name`"), (["--model-name", "m", "--dtype", "bfloat16"], "the server's own affair")):
-        done = openflan("evaluate", "http://127.0.0.1:9/v1", "--benchmark", "microflan", "--limit", 1, "--run", tmp_path, *options)
+    for options, said in (
+        ([], "Name one with `--model-name`"),
+        (["--model-name", "m", "--dtype", "bfloat16"], "the server's own affair"),
+    ):
+        done = openflan(
+            "evaluate",
+            "http://127.0.0.1:9/v1",
+            "--benchmark",
+            "microflan",
+            "--limit",
+            1,
+            "--run",
+            tmp_path,
+            *options,
+        )
         assert done.returncode == 2
         assert said in done.stderr

@@ -25,7 +25,11 @@ class Server:
     """Answers by `reply(number of the call, path, body)`; remembers what it was asked."""
 
     address: str = ""
-    reply: Callable[[int, str, dict[str, Any]], Answer] = lambda number, path, body: (200, echoed(path, body), {})
+    reply: Callable[[int, str, dict[str, Any]], Answer] = lambda number, path, body: (
+        200,
+        echoed(path, body),
+        {},
+    )
     calls: list[tuple[str, dict[str, Any], str | None]] = field(default_factory=list)
     most_at_once: int = 0
 
@@ -105,7 +109,11 @@ def test_messages_and_samples(server: Server) -> None:
     assert found == {one.sample: one.text for _, one in engine.generate([request])}
     path, body, _ = server.calls[0]
     assert path == "/v1/chat/completions"
-    assert (body["messages"], body["stop"], body["top_k"]) == ([{"role": "user", "content": "hi"}], ["\n"], 40)
+    assert (body["messages"], body["stop"], body["top_k"]) == (
+        [{"role": "user", "content": "hi"}],
+        ["\n"],
+        40,
+    )
     assert engine.fingerprint != _engine(server).fingerprint
 
 
@@ -113,7 +121,9 @@ def test_messages_and_samples(server: Server) -> None:
 def test_what_passes_is_tried_again(code: int, server: Server) -> None:
     pauses: list[float] = []
     server.reply = lambda number, path, body: (
-        (code, {"error": "busy"}, {"Retry-After": "7"} if number == 2 else {}) if number < 4 else (200, echoed(path, body), {})
+        (code, {"error": "busy"}, {"Retry-After": "7"} if number == 2 else {})
+        if number < 4
+        else (200, echoed(path, body), {})
     )
     assert [one.text for _, one in _engine(server, sleep=pauses.append).generate([Request("a", 2)])] == ["a"]
     assert pauses == [1.0, 7.0, 4.0]
@@ -134,12 +144,16 @@ def test_a_server_that_is_not_there(server: Server) -> None:
 
 
 def test_a_call_that_takes_too_long_is_given_up(server: Server) -> None:
-    server.reply = lambda number, path, body: time.sleep(0.4 if number == 1 else 0) or (200, echoed(path, body), {})
+    server.reply = lambda number, path, body: (
+        time.sleep(0.4 if number == 1 else 0) or (200, echoed(path, body), {})
+    )
     assert [one.text for _, one in _engine(server, seconds=0.15).generate([Request("a", 2)])] == ["a"]
     assert len(server.calls) == 2
 
 
-def test_the_key_is_sent_and_never_told(server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_key_is_sent_and_never_told(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     engine = _engine(server, attempts=2)
     list(engine.generate([Request("a", 2)]))
@@ -169,7 +183,9 @@ def test_a_redirection_is_not_followed(server: Server, monkeypatch: pytest.Monke
 
 def test_prompts_that_do_not_fit(server: Server) -> None:
     refusal = (400, {"error": {"message": "This model's maximum context length is 5 tokens."}}, {})
-    server.reply = lambda number, path, body: refusal if "long" in body["prompt"] else (200, echoed(path, body, "length"), {})
+    server.reply = lambda number, path, body: (
+        refusal if "long" in body["prompt"] else (200, echoed(path, body, "length"), {})
+    )
     found = dict(_engine(server).generate([Request("long", 2), Request("a", 2)]))
     assert found == {0: Completion("", 0, "too-long"), 1: Completion("a", 3, "length")}
 
@@ -204,19 +220,41 @@ def test_a_server_does_not_score_given_texts(server: Server) -> None:
 
 
 def completed(text: str) -> bytes:
-    return b'{"choices": [{"text": ' + text.encode() + b', "finish_reason": "stop"}], "usage": {"completion_tokens": 3}}'
+    return (
+        b'{"choices": [{"text": '
+        + text.encode()
+        + b', "finish_reason": "stop"}], "usage": {"completion_tokens": 3}}'
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "read"),
-    [(r'"a \ud83d"', "a \ufffd"), (r'"\ud83d\ude00"', "\U0001f600"), (r'"\\ud83d"', r"\ud83d"), (r'"\ude00\ud83d"', "\ufffd\ufffd"), ("null", "")],
+    [
+        (r'"a \ud83d"', "a \ufffd"),
+        (r'"\ud83d\ude00"', "\U0001f600"),
+        (r'"\\ud83d"', r"\ud83d"),
+        (r'"\ude00\ud83d"', "\ufffd\ufffd"),
+        ("null", ""),
+    ],
 )
 def test_half_characters_of_a_server_are_replaced(text: str, read: str, server: Server) -> None:
     server.reply = lambda number, path, body: (200, completed(text), {})
     assert [one.text for _, one in _engine(server).generate([Request("x", 5)])] == [read]
 
 
-@pytest.mark.parametrize("answer", [completed("7"), completed('["a"]'), b"[" * 100_000, b"7" * 5_000, b"[]", b'{"choices": {}}', b'{"choices": [7]}', b"\xff"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        completed("7"),
+        completed('["a"]'),
+        b"[" * 100_000,
+        b"7" * 5_000,
+        b"[]",
+        b'{"choices": {}}',
+        b'{"choices": [7]}',
+        b"\xff",
+    ],
+)
 def test_answers_of_wrong_types_are_one_line(answer: bytes, server: Server) -> None:
     server.reply = lambda number, path, body: (200, answer, {})
     with pytest.raises(SetupError) as raised:
@@ -227,18 +265,31 @@ def test_answers_of_wrong_types_are_one_line(answer: bytes, server: Server) -> N
 
 def test_a_wait_that_is_no_number_is_none(server: Server) -> None:
     waits: list[float] = []
-    server.reply = lambda number, path, body: (429, {}, {"Retry-After": "nan"}) if number == 1 else (200, echoed(path, body), {})
+    server.reply = lambda number, path, body: (
+        (429, {}, {"Retry-After": "nan"}) if number == 1 else (200, echoed(path, body), {})
+    )
     list(_engine(server, sleep=waits.append).generate([Request("x", 5)]))
     assert waits == [1.0]
 
 
-@pytest.mark.parametrize("address", ["http://[::1/v1", "http://localhost:port/v1", "http://localhost:99999/v1", "http://local host/v1", "http://localhost/\n"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://[::1/v1",
+        "http://localhost:port/v1",
+        "http://localhost:99999/v1",
+        "http://local host/v1",
+        "http://localhost/\n",
+    ],
+)
 def test_malformed_addresses_are_refused(address: str) -> None:
     with pytest.raises(InputError, match="address of a server"):
         HttpEngine(address, "m")
 
 
-def test_a_key_with_a_line_break_is_named_and_not_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_with_a_line_break_is_named_and_not_told(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(KEYS[0], SECRET + "\n")
     with pytest.raises(SetupError, match=KEYS[0]) as raised:
         list(_engine(server).generate([Request("x", 5)]))

@@ -48,41 +48,64 @@ both = pytest.mark.parametrize("family", ["t5", "llama"])
 
 
 @both
-def test_a_completion_does_not_depend_on_its_batch(family: str, folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]) -> None:
+def test_a_completion_does_not_depend_on_its_batch(
+    family: str, folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]
+) -> None:
     requests = [Request(prompt, 24 - place % 3, ("\n\n",)) for place, prompt in enumerate(PROMPTS)]
     together = _answers(engines[family], requests)
-    assert len({one.text for one in together}) > 7  # of 14: a model that always says the same would prove nothing
+    assert (
+        len({one.text for one in together}) > 7
+    )  # of 14: a model that always says the same would prove nothing
     assert together == [_answers(engines[family], [request])[0] for request in requests]
     assert together == _answers(HuggingFaceEngine.load(folders[family], batch_tokens=150), requests)
     assert together[::-1] == _answers(engines[family], requests[::-1])
 
 
 @both
-def test_the_engine_agrees_with_a_plain_greedy_loop(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
+def test_the_engine_agrees_with_a_plain_greedy_loop(
+    family: str, engines: dict[str, HuggingFaceEngine]
+) -> None:
     engine = engines[family]
-    for prompt, completion in zip(PROMPTS, _answers(engine, [Request(prompt, 10) for prompt in PROMPTS]), strict=True):
+    for prompt, completion in zip(
+        PROMPTS, _answers(engine, [Request(prompt, 10) for prompt in PROMPTS]), strict=True
+    ):
         ids = torch.tensor([engine.ids(prompt)])
         new = torch.tensor([[PAD]]) if family == "t5" else ids[:, :0]
         start = new.shape[1]
         with torch.inference_mode():
             while new.shape[1] - start < 10 and (new.shape[1] == start or new[0, -1] != EOS):
-                told = {"input_ids": ids, "decoder_input_ids": new} if family == "t5" else {"input_ids": torch.cat([ids, new], dim=1)}
+                told = (
+                    {"input_ids": ids, "decoder_input_ids": new}
+                    if family == "t5"
+                    else {"input_ids": torch.cat([ids, new], dim=1)}
+                )
                 new = torch.cat([new, engine.model(**told).logits[:, -1:].argmax(-1)], dim=1)
         said = new[0, start:].tolist()
-        assert completion == Completion(engine.tokenizer.decode(said, skip_special_tokens=True), len(said), "eos" if said[-1] == EOS else "length")
+        assert completion == Completion(
+            engine.tokenizer.decode(said, skip_special_tokens=True),
+            len(said),
+            "eos" if said[-1] == EOS else "length",
+        )
 
 
 @both
 def test_text_is_cut_at_a_stop_string(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
     whole = _answers(engines[family], [Request(prompt, 24) for prompt in PROMPTS])
     place, text = next(
-        (place, one.text) for place, one in enumerate(whole) if len(one.text) >= 12 and one.text[6:8] not in one.text[:7] and "�" not in one.text
+        (place, one.text)
+        for place, one in enumerate(whole)
+        if len(one.text) >= 12 and one.text[6:8] not in one.text[:7] and "�" not in one.text
     )
-    requests = [Request(prompt, 24, (text[6:8], "never said") if index == place else ()) for index, prompt in enumerate(PROMPTS)]
+    requests = [
+        Request(prompt, 24, (text[6:8], "never said") if index == place else ())
+        for index, prompt in enumerate(PROMPTS)
+    ]
     cut = _answers(engines[family], requests)
     assert (cut[place].text, cut[place].finish) == (text[:6], "stop")
     assert cut[place].tokens < whole[place].tokens
-    assert [one for index, one in enumerate(cut) if index != place] == [one for index, one in enumerate(whole) if index != place]
+    assert [one for index, one in enumerate(cut) if index != place] == [
+        one for index, one in enumerate(whole) if index != place
+    ]
 
 
 @both
@@ -92,14 +115,18 @@ def test_an_end_of_sequence_ends_the_text(family: str, folders: dict[str, Path])
     third = engine.tokenizer(free.text, add_special_tokens=False)["input_ids"][2]
     model = engine.model
     model.generation_config.eos_token_id = [EOS, third]
-    ended = HuggingFaceEngine(**{name: getattr(engine, name) for name in engine.__slots__} | {"eos": frozenset({EOS, third})})
+    ended = HuggingFaceEngine(
+        **{name: getattr(engine, name) for name in engine.__slots__} | {"eos": frozenset({EOS, third})}
+    )
     answer = _answers(ended, [Request(PROMPTS[0], 12), *[Request(prompt, 12) for prompt in PROMPTS[1:5]]])[0]
     assert answer.finish == "eos"
     assert answer.tokens <= 3
     assert free.text.startswith(answer.text[:2])
 
 
-def test_prompts_that_do_not_fit_are_not_cut(folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]) -> None:
+def test_prompts_that_do_not_fit_are_not_cut(
+    folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]
+) -> None:
     # 96 positions, 16 for the answer, one for the beginning of sequence: 79 letters fit.
     answers = _answers(engines["llama"], [Request("x" * 79, 16), Request("x" * 80, 16), Request("y", 16)])
     assert [one.finish == "too-long" for one in answers] == [False, True, False]
@@ -108,7 +135,9 @@ def test_prompts_that_do_not_fit_are_not_cut(folders: dict[str, Path], engines: 
     answers = _answers(engines["t5"], [Request("x" * 2047, 1), Request("x" * 2048, 1)])
     assert [one.finish == "too-long" for one in answers] == [False, True]
     short = HuggingFaceEngine.load(folders["t5"], context=10)
-    assert [one.finish == "too-long" for one in _answers(short, [Request("x" * 9, 4), Request("x" * 10, 4)])] == [False, True]
+    assert [
+        one.finish == "too-long" for one in _answers(short, [Request("x" * 9, 4), Request("x" * 10, 4)])
+    ] == [False, True]
     assert _answers(engines["llama"], [Request("x", 96)]) == [Completion("", 0, "too-long")]
     # Rotary positions go on beyond those of training, at one's own risk.
     with pytest.warns(UserWarning, match="trained on 96 positions"):
@@ -116,7 +145,9 @@ def test_prompts_that_do_not_fit_are_not_cut(folders: dict[str, Path], engines: 
     assert _answers(longer, [Request("x" * 100, 4)])[0].finish != "too-long"
 
 
-def test_what_the_model_is_given(folders: dict[str, Path], engines: dict[str, HuggingFaceEngine], tmp_path: Path) -> None:
+def test_what_the_model_is_given(
+    folders: dict[str, Path], engines: dict[str, HuggingFaceEngine], tmp_path: Path
+) -> None:
     letter = engines["llama"].tokenizer("a", add_special_tokens=False)["input_ids"]
     assert engines["t5"].ids("a") == [*letter, EOS]
     assert engines["llama"].ids("a") == [BOS, *letter]
@@ -124,7 +155,10 @@ def test_what_the_model_is_given(folders: dict[str, Path], engines: dict[str, Hu
     assert paper.ids("a") == [BOS, *letter, EOS]
     own = HuggingFaceEngine.load(folders["llama"], separator="eos", encode=lambda text: letter * len(text))
     assert own.ids("abc") == [*letter * 3, EOS]
-    assert len({engines["llama"].fingerprint, paper.fingerprint, own.fingerprint, engines["t5"].fingerprint}) == 4
+    assert (
+        len({engines["llama"].fingerprint, paper.fingerprint, own.fingerprint, engines["t5"].fingerprint})
+        == 4
+    )
     for source in folders["llama"].iterdir():
         (tmp_path / source.name).write_bytes(source.read_bytes())
     settings = tmp_path / "generation_config.json"
@@ -137,18 +171,42 @@ def test_what_the_model_is_given(folders: dict[str, Path], engines: dict[str, Hu
 
 
 @pytest.mark.parametrize(("family", "separator"), [("t5", "none"), ("llama", "eos")])
-def test_a_prompt_has_the_ids_it_was_trained_with(family: str, separator: Separator, folders: dict[str, Path]) -> None:
+def test_a_prompt_has_the_ids_it_was_trained_with(
+    family: str, separator: Separator, folders: dict[str, Path]
+) -> None:
     engine = HuggingFaceEngine.load(folders[family], separator=separator)
     trained = Encoder(engine.tokenizer, Limits(inputs=64, targets=64, joint=family == "llama"))
     for text in ("a", "two words", " space before"):
-        (encoded,) = trained.encode([Rendered(inputs=text, targets="yes", answer="yes", task="a/b", row=0, style=Style(), wording="plain")])
+        (encoded,) = trained.encode(
+            [
+                Rendered(
+                    inputs=text,
+                    targets="yes",
+                    answer="yes",
+                    task="a/b",
+                    row=0,
+                    style=Style(),
+                    wording="plain",
+                )
+            ]
+        )
         assert engine.ids(text) == encoded.input_ids.tolist()
 
 
-def test_sampling_settings_of_a_folder_are_not_used(folders: dict[str, Path], engines: dict[str, HuggingFaceEngine], tmp_path: Path) -> None:
+def test_sampling_settings_of_a_folder_are_not_used(
+    folders: dict[str, Path], engines: dict[str, HuggingFaceEngine], tmp_path: Path
+) -> None:
     for source in folders["llama"].iterdir():
         (tmp_path / source.name).write_bytes(source.read_bytes())
-    wild = {"do_sample": True, "temperature": 5.0, "repetition_penalty": 9.0, "min_new_tokens": 9, "num_beams": 2, "eos_token_id": EOS, "bos_token_id": BOS}
+    wild = {
+        "do_sample": True,
+        "temperature": 5.0,
+        "repetition_penalty": 9.0,
+        "min_new_tokens": 9,
+        "num_beams": 2,
+        "eos_token_id": EOS,
+        "bos_token_id": BOS,
+    }
     (tmp_path / "generation_config.json").write_text(json.dumps(wild))
     requests = [Request(prompt, 12) for prompt in PROMPTS[:8]]
     assert _answers(HuggingFaceEngine.load(tmp_path), requests) == _answers(engines["llama"], requests)

@@ -27,7 +27,13 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
 }
 HEADER = "Which one is right of these four ? "
 REQUESTS = [
-    *(LikelihoodRequest(f"{HEADER * (place % 3)}what is {place} ?", (" yes", " no, it is not", " (C)", " d")[: 1 + place % 4]) for place in range(9)),
+    *(
+        LikelihoodRequest(
+            f"{HEADER * (place % 3)}what is {place} ?",
+            (" yes", " no, it is not", " (C)", " d")[: 1 + place % 4],
+        )
+        for place in range(9)
+    ),
     LikelihoodRequest(f"{HEADER}what is 1 ?", (" yes", " no, it is not")),
 ]
 every = pytest.mark.parametrize("family", MAKERS)
@@ -43,7 +49,9 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, HuggingFaceEngine]:
-    return {name: HuggingFaceEngine.load(make(tmp_path_factory.mktemp(name))) for name, make in MAKERS.items()}
+    return {
+        name: HuggingFaceEngine.load(make(tmp_path_factory.mktemp(name))) for name, make in MAKERS.items()
+    }
 
 
 def scores(engine: HuggingFaceEngine, requests: list[LikelihoodRequest]) -> list[OptionScores]:
@@ -70,7 +78,9 @@ def test_scores_are_those_of_plain_forwards(family: str, engines: dict[str, Hugg
     values = []
     for request, found in zip(REQUESTS, scores(engine, REQUESTS), strict=True):
         for option, value, count in zip(request.options, found.log_probabilities, found.tokens, strict=True):
-            letters = engine.tokenizer(option.lstrip() if engine.seq2seq else option, add_special_tokens=False)["input_ids"]
+            letters = engine.tokenizer(
+                option.lstrip() if engine.seq2seq else option, add_special_tokens=False
+            )["input_ids"]
             assert count == len(letters)
             assert value == pytest.approx(plain(engine, engine.ids(request.prompt), letters), abs=1e-4)
             values.append(value)
@@ -81,12 +91,18 @@ def test_scores_are_those_of_plain_forwards(family: str, engines: dict[str, Hugg
 def test_scores_do_not_depend_on_the_batch(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
     together = scores(engines[family], REQUESTS)
     for batch_tokens in (1, 120):
-        for one, other in zip(scores(replace(engines[family], batch_tokens=batch_tokens), REQUESTS[::-1])[::-1], together, strict=True):
+        for one, other in zip(
+            scores(replace(engines[family], batch_tokens=batch_tokens), REQUESTS[::-1])[::-1],
+            together,
+            strict=True,
+        ):
             assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5, rel=1e-6)
     assert together[9] == replace(together[1], log_probabilities=together[9].log_probabilities)
 
 
-def test_what_follows_an_end_of_sequence_has_no_space_before_it(engines: dict[str, HuggingFaceEngine]) -> None:
+def test_what_follows_an_end_of_sequence_has_no_space_before_it(
+    engines: dict[str, HuggingFaceEngine],
+) -> None:
     paper = replace(engines["llama"], separator="eos")
     (found,) = scores(paper, [LikelihoodRequest("what ?", (" yes",))])
     letters = paper.tokenizer("yes", add_special_tokens=False)["input_ids"]
@@ -101,19 +117,29 @@ def test_questions_that_do_not_fit_are_not_scored(engines: dict[str, HuggingFace
     assert (first.too_long, second.too_long) == (False, True)
     assert second == OptionScores((), ())
     short = HuggingFaceEngine.of(engines["t5"].model, engines["t5"].tokenizer, context=10)
-    assert [one.too_long for one in scores(short, [LikelihoodRequest("x" * 9, (" no, never",)), LikelihoodRequest("x" * 10, ("a",))])] == [False, True]
+    assert [
+        one.too_long
+        for one in scores(
+            short, [LikelihoodRequest("x" * 9, (" no, never",)), LikelihoodRequest("x" * 10, ("a",))]
+        )
+    ] == [False, True]
 
 
 @pytest.mark.parametrize("options", [(), ("", " yes")])
-def test_options_that_cannot_be_scored(options: tuple[str, ...], engines: dict[str, HuggingFaceEngine]) -> None:
+def test_options_that_cannot_be_scored(
+    options: tuple[str, ...], engines: dict[str, HuggingFaceEngine]
+) -> None:
     with pytest.raises(InputError, match="option"):
         scores(engines["llama"], [LikelihoodRequest("what ?", options)])
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("family", ["t5", "t5-untied", "llama", "cohere2"])
-def test_steps_give_the_log_probabilities_of_teacher_forcing(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
-    """Three rows that start at different steps, two of them of one prompt, fed tokens that no model would choose; one leaves early."""
+def test_steps_give_the_log_probabilities_of_teacher_forcing(
+    family: str, engines: dict[str, HuggingFaceEngine]
+) -> None:
+    """Three rows that start at different steps, two of them of one prompt, fed tokens that no model would
+    choose; one leaves early."""
     engine = engines[family]
     texts = [f"{HEADER}{HEADER}one", f"{HEADER}{HEADER}number two ?"]
     prompts = [Prompt(tuple(engine.ids(text)), [], 0 if engine.seq2seq else 20) for text in texts]
@@ -123,7 +149,10 @@ def test_steps_give_the_log_probabilities_of_teacher_forcing(family: str, engine
         known = [
             engine.model(
                 **(
-                    {"input_ids": torch.tensor([prompts[place].ids]), "decoder_input_ids": torch.tensor([[PAD, *ids]])}
+                    {
+                        "input_ids": torch.tensor([prompts[place].ids]),
+                        "decoder_input_ids": torch.tensor([[PAD, *ids]]),
+                    }
                     if engine.seq2seq
                     else {"input_ids": torch.tensor([[*prompts[place].ids, *ids]])}
                 )
@@ -139,11 +168,18 @@ def test_steps_give_the_log_probabilities_of_teacher_forcing(family: str, engine
         for step in range(7):
             if step < 3:
                 rows.append([step, decoder.add(prompts[of[step]]), 0])
-            logits = decoder.step([first if count == 0 else told[row][count - 1] for row, first, count in rows])
+            logits = decoder.step(
+                [first if count == 0 else told[row][count - 1] for row, first, count in rows]
+            )
             for (row, _, count), given in zip(rows, logits, strict=True):
-                worst = max(worst, float((given.log_softmax(-1) - known[row][count].log_softmax(-1)).abs().max()))
+                worst = max(
+                    worst, float((given.log_softmax(-1) - known[row][count].log_softmax(-1)).abs().max())
+                )
                 if count:
-                    shifted = min(shifted, float((given.log_softmax(-1) - known[row][count - 1].log_softmax(-1)).abs().max()))
+                    shifted = min(
+                        shifted,
+                        float((given.log_softmax(-1) - known[row][count - 1].log_softmax(-1)).abs().max()),
+                    )
             for place in reversed(range(len(rows))):
                 rows[place][2] += 1
                 if rows[place][2] > len(told[rows[place][0]]):
@@ -155,14 +191,19 @@ def test_steps_give_the_log_probabilities_of_teacher_forcing(family: str, engine
     assert shifted > 0.01  # a position off by one would be seen
 
 
-BABYLLAMA = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared")) / "models/babyllama-tok105"
+BABYLLAMA = (
+    Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared")) / "models/babyllama-tok105"
+)
 
 
 @pytest.mark.skipif(not BABYLLAMA.is_dir(), reason=f"needs a trained model at {BABYLLAMA}")
 def test_a_trained_model_scores_as_by_plain_forwards() -> None:
     engine = HuggingFaceEngine.load(BABYLLAMA)
     assert engine.way == "causal"
-    requests = [LikelihoodRequest(f"Once upon a time there was a {one}.", (" He was happy.", " The end.", " zzz")) for one in ("dog", "big red cat", "boy")]
+    requests = [
+        LikelihoodRequest(f"Once upon a time there was a {one}.", (" He was happy.", " The end.", " zzz"))
+        for one in ("dog", "big red cat", "boy")
+    ]
     for request, found in zip(requests, scores(engine, requests), strict=True):
         prompt = engine.ids(request.prompt)
         for option, value in zip(request.options, found.log_probabilities, strict=True):

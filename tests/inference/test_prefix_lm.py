@@ -1,4 +1,5 @@
-"""Models whose prompts' tokens see one another, against transformers' own forward under an explicit mask, run anew for every token."""
+"""Models whose prompts' tokens see one another, against transformers' own forward under an explicit mask, run
+anew for every token."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +21,22 @@ from openflan.models.load_model import load_pretrained
 WINDOW = 24
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "llama": lambda folder: causal(folder, "llama", max_position_embeddings=200),
-    "palm": lambda folder: causal(folder, "cohere", num_key_value_heads=1, logit_scale=32**-0.5, max_position_embeddings=200),
+    "palm": lambda folder: causal(
+        folder, "cohere", num_key_value_heads=1, logit_scale=32**-0.5, max_position_embeddings=200
+    ),
     "neox": lambda folder: causal(folder, "gpt_neox", max_position_embeddings=200),
     "mistral": lambda folder: causal(folder, "mistral", sliding_window=WINDOW, max_position_embeddings=200),
-    "gemma2": lambda folder: causal(folder, "gemma2", max_position_embeddings=200, query_pre_attn_scalar=8, tie_word_embeddings=False),
+    "gemma2": lambda folder: causal(
+        folder, "gemma2", max_position_embeddings=200, query_pre_attn_scalar=8, tie_word_embeddings=False
+    ),
 }
 OURS = ("llama", "palm", "neox", "mistral")
 HEADER = "few shot : one two three four . "
-PROMPTS = [*(f"{HEADER if place % 2 else ''}{'word ' * (place % 4)}number {place * 37} ?" for place in range(8)), "a", "?"]
+PROMPTS = [
+    *(f"{HEADER if place % 2 else ''}{'word ' * (place % 4)}number {place * 37} ?" for place in range(8)),
+    "a",
+    "?",
+]
 OPTIONS = (" yes", " no, it is not", " (C)")
 every = pytest.mark.parametrize("family", MAKERS)
 
@@ -42,7 +51,9 @@ def _one_thread() -> Iterator[None]:
 
 def stating(folder: Path, attention: str | None) -> Path:
     path = folder / "generation_config.json"
-    told = {name: value for name, value in json.loads(path.read_text()).items() if name != "openflan_attention"}
+    told = {
+        name: value for name, value in json.loads(path.read_text()).items() if name != "openflan_attention"
+    }
     path.write_text(json.dumps(told | ({"openflan_attention": attention} if attention else {})))
     return folder
 
@@ -59,11 +70,19 @@ def engines(folders: dict[str, Path]) -> dict[str, HuggingFaceEngine]:
 
 @torch.inference_mode()
 def logits_of(model: Any, ids: Sequence[int], prompt: int, window: int | None = None) -> torch.Tensor:
-    """(positions, V): key k is seen by query q if both are the prompt's, or if it is no later and within q's window."""
+    """(positions, V): key k is seen by query q if both are the prompt's, or if it is no later and within q's
+    window."""
     reach = window or len(ids)
-    seen = torch.tensor([[(key < prompt and query < prompt) or 0 <= query - key < reach for key in range(len(ids))] for query in range(len(ids))])
+    seen = torch.tensor(
+        [
+            [(key < prompt and query < prompt) or 0 <= query - key < reach for key in range(len(ids))]
+            for query in range(len(ids))
+        ]
+    )
     mask = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
-    logits: torch.Tensor = model(input_ids=torch.tensor([list(ids)]), attention_mask=mask[None, None], use_cache=False).logits[0]
+    logits: torch.Tensor = model(
+        input_ids=torch.tensor([list(ids)]), attention_mask=mask[None, None], use_cache=False
+    ).logits[0]
     return logits
 
 
@@ -78,7 +97,12 @@ def grown(engine: HuggingFaceEngine, family: str, request: Request, sample: int 
     while len(new) < request.max_tokens and new[-1:] != [EOS]:
         logits = logits_of(engine.model, [*prompt, *new], len(prompt), window_for(family))[-1:]
         if request.temperature:
-            new += drawn(logits, [uniform(request_draws(request), sample, len(new))], request.temperature, request.top_k)
+            new += drawn(
+                logits,
+                [uniform(request_draws(request), sample, len(new))],
+                request.temperature,
+                request.top_k,
+            )
         else:
             new.append(int(logits.argmax()))
     return new
@@ -86,7 +110,12 @@ def grown(engine: HuggingFaceEngine, family: str, request: Request, sample: int 
 
 def expected(engine: HuggingFaceEngine, family: str, request: Request, sample: int = 0) -> Completion:
     new = grown(engine, family, request, sample)
-    return Completion(engine.tokenizer.decode(new, skip_special_tokens=True), len(new), "eos" if new[-1] == EOS else "length", sample)
+    return Completion(
+        engine.tokenizer.decode(new, skip_special_tokens=True),
+        len(new),
+        "eos" if new[-1] == EOS else "length",
+        sample,
+    )
 
 
 def answers(engine: HuggingFaceEngine, requests: Sequence[Request]) -> dict[tuple[int, int], Completion]:
@@ -99,7 +128,9 @@ def scores(engine: HuggingFaceEngine, prompts: Sequence[str]) -> list[tuple[floa
 
 
 @every
-def test_greedy_text_is_that_of_the_whole_read_anew(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
+def test_greedy_text_is_that_of_the_whole_read_anew(
+    family: str, engines: dict[str, HuggingFaceEngine]
+) -> None:
     engine = engines[family]
     assert engine.way == ("causal" if family in OURS else "transformers")
     requests = [Request(prompt, 3 + 4 * (place % 3)) for place, prompt in enumerate(PROMPTS)]
@@ -109,7 +140,9 @@ def test_greedy_text_is_that_of_the_whole_read_anew(family: str, engines: dict[s
 
 
 @every
-def test_log_probabilities_are_those_of_the_whole_alone_and_in_any_batch(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
+def test_log_probabilities_are_those_of_the_whole_alone_and_in_any_batch(
+    family: str, engines: dict[str, HuggingFaceEngine]
+) -> None:
     engine = engines[family]
     together = scores(engine, PROMPTS)
     values = []
@@ -118,52 +151,84 @@ def test_log_probabilities_are_those_of_the_whole_alone_and_in_any_batch(family:
         ids = engine.ids(prompt)
         for option, value in zip(OPTIONS, found, strict=True):
             letters = engine.option_ids(prompt, option)
-            rows = logits_of(engine.model, [*ids, *letters], len(ids), window_for(family)).log_softmax(-1)[len(ids) - 1 : -1]
-            assert value == pytest.approx(float(rows.gather(1, torch.tensor(letters)[:, None]).sum()), abs=1e-4)
+            rows = logits_of(engine.model, [*ids, *letters], len(ids), window_for(family)).log_softmax(-1)[
+                len(ids) - 1 : -1
+            ]
+            assert value == pytest.approx(
+                float(rows.gather(1, torch.tensor(letters)[:, None]).sum()), abs=1e-4
+            )
             values.append(value)
     assert len({round(value, 3) for value in values}) > 20  # a constant would prove nothing
-    assert scores(replace(engine, batch_tokens=60), PROMPTS) == [pytest.approx(found, abs=1e-4) for found in together]
+    assert scores(replace(engine, batch_tokens=60), PROMPTS) == [
+        pytest.approx(found, abs=1e-4) for found in together
+    ]
 
 
 @every
-def test_the_same_weights_read_causally_say_something_else(family: str, folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]) -> None:
+def test_the_same_weights_read_causally_say_something_else(
+    family: str, folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]
+) -> None:
     """The control: were the key not honoured, the tests above would fail."""
     plain = HuggingFaceEngine.load(stating(folders[family], None))
     stating(folders[family], "prefix")
     assert not plain.prefix
     long = PROMPTS[:8]
-    apart = [abs(one - other) for pair in zip(scores(engines[family], long), scores(plain, long), strict=True) for one, other in zip(*pair, strict=True)]
+    apart = [
+        abs(one - other)
+        for pair in zip(scores(engines[family], long), scores(plain, long), strict=True)
+        for one, other in zip(*pair, strict=True)
+    ]
     assert min(apart) > 1e-3
     assert sum(apart) / len(apart) > 0.1
-    # A prompt of two tokens, BOS and a letter, is the least that differs; of one there would be nothing to see.
+    # A prompt of two tokens, BOS and a letter, is the least that differs; of one there would be nothing to
+    # see.
     requests = [Request(prompt, 10) for prompt in long]
     assert answers(plain, requests) != answers(engines[family], requests)
     assert plain.fingerprint != engines[family].fingerprint
 
 
 @pytest.mark.parametrize("family", ["palm", "mistral", "gemma2"])
-def test_samples_are_drawn_from_the_same_probabilities(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
-    requests = [Request(prompt, 6, samples=3, temperature=0.8, top_k=20 * (place % 2)) for place, prompt in enumerate(PROMPTS[:4])]
+def test_samples_are_drawn_from_the_same_probabilities(
+    family: str, engines: dict[str, HuggingFaceEngine]
+) -> None:
+    requests = [
+        Request(prompt, 6, samples=3, temperature=0.8, top_k=20 * (place % 2))
+        for place, prompt in enumerate(PROMPTS[:4])
+    ]
     found = answers(engines[family], requests)
     assert len({one.text for one in found.values()}) > 8
-    assert found == {(place, sample): expected(engines[family], family, requests[place], sample) for place in range(4) for sample in range(3)}
+    assert found == {
+        (place, sample): expected(engines[family], family, requests[place], sample)
+        for place in range(4)
+        for sample in range(3)
+    }
     assert answers(replace(engines[family], batch_tokens=60), requests) == found
 
 
-def test_samples_share_their_prompts_reading_and_prompts_share_nothing(engines: dict[str, HuggingFaceEngine], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_share_their_prompts_reading_and_prompts_share_nothing(
+    engines: dict[str, HuggingFaceEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine, read = engines["llama"], []
     inner = CausalDecoder.read
-    monkeypatch.setattr(CausalDecoder, "read", lambda self, documents, *rest: (read.extend(map(len, documents)), inner(self, documents, *rest))[1])
+    monkeypatch.setattr(
+        CausalDecoder,
+        "read",
+        lambda self, documents, *rest: (read.extend(map(len, documents)), inner(self, documents, *rest))[1],
+    )
     answers(engine, [Request(prompt, 4, samples=5, temperature=1.0) for prompt in PROMPTS[:4]])
     assert sorted(read) == sorted(len(engine.ids(prompt)) for prompt in PROMPTS[:4])
     read.clear()
     answers(replace(engine, prefix=False), [Request(prompt, 4) for prompt in PROMPTS[:4]])
-    assert sum(read) < sum(len(engine.ids(prompt)) for prompt in PROMPTS[:4]), "causally, two of them share the header"
+    assert sum(read) < sum(len(engine.ids(prompt)) for prompt in PROMPTS[:4]), (
+        "causally, two of them share the header"
+    )
     with pytest.raises(ValueError, match="cannot share their beginnings"), decoding_attention(engine.model):
         CausalDecoder(engine.model, prefix=True).admit([Prompt((5, 6, 7, 8), [], 2)])
 
 
-def test_a_model_in_memory_is_asked_as_it_was_finetuned(folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]) -> None:
+def test_a_model_in_memory_is_asked_as_it_was_finetuned(
+    folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]
+) -> None:
     """As between two steps of training, with our attention function in it."""
     from openflan.models.packed import packed_model
 
@@ -177,7 +242,10 @@ def test_a_model_in_memory_is_asked_as_it_was_finetuned(folders: dict[str, Path]
 
 
 def test_prompts_that_fill_a_window_are_refused_where_transformers_decodes(tmp_path: Path) -> None:
-    folder = stating(causal(tmp_path, "gemma2", sliding_window=16, query_pre_attn_scalar=8, tie_word_embeddings=False), "prefix")
+    folder = stating(
+        causal(tmp_path, "gemma2", sliding_window=16, query_pre_attn_scalar=8, tie_word_embeddings=False),
+        "prefix",
+    )
     with pytest.warns(UserWarning, match="within a window of 16 only: longer prompts are refused"):
         engine = HuggingFaceEngine.load(folder)
     found = answers(engine, [Request("a" * 10, 4), Request("a" * 11, 4)])

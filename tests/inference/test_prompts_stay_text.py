@@ -15,7 +15,9 @@ from openflan.inference.protocol import LikelihoodRequest, Request
 
 EOS, BOS = tiny_models.EOS, tiny_models.BOS
 TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}</s>{% endfor %}"
-planted = st.lists(st.sampled_from(["</s>", "<s>", "<pad>", "a", "b ", "<", "/s>"]), min_size=1, max_size=6).map("".join)
+planted = st.lists(
+    st.sampled_from(["</s>", "<s>", "<pad>", "a", "b ", "<", "/s>"]), min_size=1, max_size=6
+).map("".join)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,9 @@ MARKS = {"t5": [EOS], "causal": [BOS, EOS], "chat": [BOS, EOS]}
 @pytest.mark.parametrize("kind", MARKS)
 @settings(max_examples=40, deadline=None)
 @given(prompt=planted)
-def test_a_prompt_has_its_marks_and_no_other_control_token(kind: str, prompt: str, engines: dict[str, Any]) -> None:
+def test_a_prompt_has_its_marks_and_no_other_control_token(
+    kind: str, prompt: str, engines: dict[str, Any]
+) -> None:
     ids = engines[kind].ids(prompt)
     assert [token for token in ids if token < 3] == MARKS[kind]
     assert len(ids) == len(prompt) + len(MARKS[kind])

@@ -1,4 +1,5 @@
-"""Evaluation of models that differ from what transformers or our decoding takes for granted: unequal stacks, capped scores."""
+"""Evaluation of models that differ from what transformers or our decoding takes for granted: unequal stacks,
+capped scores."""
 
 from __future__ import annotations
 
@@ -43,8 +44,21 @@ class Letters:
 
 def _switch(encoder: int, decoder: int) -> Any:
     torch.manual_seed(3)
-    sizes = {"vocab_size": 61, "d_model": 24, "d_kv": 8, "d_ff": 40, "num_heads": 3, "decoder_start_token_id": 0, "expert_capacity": 512}
-    stacks = {"num_layers": encoder, "num_decoder_layers": decoder, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1}
+    sizes = {
+        "vocab_size": 61,
+        "d_model": 24,
+        "d_kv": 8,
+        "d_ff": 40,
+        "num_heads": 3,
+        "decoder_start_token_id": 0,
+        "expert_capacity": 512,
+    }
+    stacks = {
+        "num_layers": encoder,
+        "num_decoder_layers": decoder,
+        "num_sparse_encoder_layers": 1,
+        "num_sparse_decoder_layers": 1,
+    }
     config = hf.SwitchTransformersConfig(**sizes, **stacks, num_experts=4, pad_token_id=0, eos_token_id=1)
     model = hf.SwitchTransformersForConditionalGeneration(config).eval()
     with torch.no_grad():
@@ -59,7 +73,9 @@ def _greedy(model: Any, ids: list[int], steps: int) -> list[int]:
     """Without a cache: the whole sequence is read again for every token."""
     made = [0]
     for _ in range(steps):
-        logits = model(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([made]), use_cache=False).logits
+        logits = model(
+            input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([made]), use_cache=False
+        ).logits
         made.append(int(logits[0, -1].argmax()))
     return made[1:]
 
@@ -69,16 +85,22 @@ def test_switch_with_unequal_stacks_generates(encoder: int, decoder: int) -> Non
     model = _switch(encoder, decoder)
     engine = HuggingFaceEngine.of(model, Letters())
     prompts = ["hello there", "hi"]
-    answers = {index: answer.text for index, answer in engine.generate([Request(prompt, 6) for prompt in prompts])}
+    answers = {
+        index: answer.text for index, answer in engine.generate([Request(prompt, 6) for prompt in prompts])
+    }
     for index, prompt in enumerate(prompts):
         expected = _greedy(model, engine.ids(prompt), 6)
         ended = expected[: expected.index(1)] if 1 in expected else expected
         assert answers[index] == " ".join(map(str, ended))
 
 
-@pytest.mark.parametrize(("kind", "config"), [(hf.Gemma2ForCausalLM, hf.Gemma2Config), (hf.VaultGemmaForCausalLM, hf.VaultGemmaConfig)])
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [(hf.Gemma2ForCausalLM, hf.Gemma2Config), (hf.VaultGemmaForCausalLM, hf.VaultGemmaConfig)],
+)
 def test_a_capped_model_in_training_is_evaluated_with_its_cap(kind: Any, config: Any) -> None:
-    """transformers' `sdpa` has no cap on scores; a model that trained flat was evaluated with it, which it refuses."""
+    """transformers' `sdpa` has no cap on scores; a model that trained flat was evaluated with it, which it
+    refuses."""
 
     def made(cap: float | None) -> Any:
         torch.manual_seed(5)

@@ -1,4 +1,5 @@
-"""An exported model under lm-eval, over MMLU's own files: the same prompts, log-probabilities and choices as ours, question by question.
+"""An exported model under lm-eval, over MMLU's own files: the same prompts, log-probabilities and choices as
+ours, question by question.
 
 lm-eval needs an environment of its own; OPENFLAN_LM_EVAL_PYTHON names its interpreter.
 """
@@ -32,8 +33,20 @@ TASKS = Path(__file__).parents[2] / "examples" / "lm-eval"
 ASKED = ("abstract_algebra", "world_religions")
 QUESTIONS = 6
 WORDS = ["moon", "salt", "river", "seven", "None", "NA", "glass", "wool"]
-TEMPLATE = "The following are multiple choice questions (with answers) about abstract algebra world religions. Q: A: Which of is not?\n(A) (B) (C) (D)"
-T5 = {"model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "pad_token_id": 0, "eos_token_id": 1}
+TEMPLATE = (
+    "The following are multiple choice questions (with answers) about abstract algebra world "
+    "religions. Q: A: Which of is not?\n(A) (B) (C) (D)"
+)
+T5 = {
+    "model_type": "t5",
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 24,
+    "num_layers": 2,
+    "num_heads": 2,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+}
 LLAMA = {
     "model_type": "llama",
     "hidden_size": 16,
@@ -45,10 +58,17 @@ LLAMA = {
     "bos_token_id": 2,
     "eos_token_id": 1,
 }
-CASES: dict[str, tuple[dict[str, Any], str, str]] = {"t5": (T5, "paper", ""), "llama": (LLAMA, "paper", "</s>"), "llama-plain": (LLAMA, "plain", "")}
+CASES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "t5": (T5, "paper", ""),
+    "llama": (LLAMA, "paper", "</s>"),
+    "llama-plain": (LLAMA, "plain", ""),
+}
 """Configuration, layout, and what lm-eval is told to put after a prompt."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PYTHON, reason="OPENFLAN_LM_EVAL_PYTHON names no interpreter that has lm-eval")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PYTHON, reason="OPENFLAN_LM_EVAL_PYTHON names no interpreter that has lm-eval"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +94,20 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     place = tmp_path_factory.mktemp(request.param)
     config, layout, _ = CASES[request.param]
     size = _tokenizer(place / "words", seq2seq=request.param == "t5")
-    rows = [{"inputs": f"Which of {first}, {second} is not {first}?", "targets": second} for first in WORDS for second in WORDS]
+    rows = [
+        {"inputs": f"Which of {first}, {second} is not {first}?", "targets": second}
+        for first in WORDS
+        for second in WORDS
+    ]
     (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = recipe_from(
         {
             "name": "small",
-            "model": {"config": config | {"vocab_size": size}, "tokenizer": str(place / "words"), "dropout": 0.0},
+            "model": {
+                "config": config | {"vocab_size": size},
+                "tokenizer": str(place / "words"),
+                "dropout": 0.0,
+            },
             "mixture": {"submixtures": {"own": {"data": str(place / "rows.jsonl")}}},
             "packing": {"inputs": 384, "targets": 16, **({} if layout == "paper" else {"layout": layout})},
             "training": {"learning_rate": 0.03, "batch_size": 2, "steps": 4},
@@ -91,7 +119,8 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def _tokenizer(folder: Path, *, seq2seq: bool) -> int:
-    """Words and punctuation, so that an option has three tokens; marks as T5 and Llama set them. Returns the number of tokens."""
+    """Words and punctuation, so that an option has three tokens; marks as T5 and Llama set them. Returns the
+    number of tokens."""
     split = pre_tokenizers.Whitespace()
     known = sorted({word for text in (TEMPLATE, *WORDS, ", .") for word, _ in split.pre_tokenize_str(text)})
     vocabulary = {word: number for number, word in enumerate(["<pad>", "</s>", "<s>", "<unk>", *known])}
@@ -99,7 +128,9 @@ def _tokenizer(folder: Path, *, seq2seq: bool) -> int:
     tokenizer.pre_tokenizer = split
     single, mark = ("$A </s>", ("</s>", 1)) if seq2seq else ("<s> $A", ("<s>", 2))
     tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=[mark])
-    names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"} | ({} if seq2seq else {"bos_token": "<s>"})
+    names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"} | (
+        {} if seq2seq else {"bos_token": "<s>"}
+    )
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
     return len(vocabulary)
 
@@ -117,21 +148,34 @@ def _lm_eval(model: Path, data: Path, end: str, out: Path) -> list[dict[str, Any
         "--device": "cpu",
         "--batch_size": "3",
     }
-    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(out / "hub"), "OMP_NUM_THREADS": "1"}
+    offline = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "HF_HOME": str(out / "hub"),
+        "OMP_NUM_THREADS": "1",
+    }
     command = [PYTHON, "-m", "lm_eval", *(word for pair in options.items() for word in pair), "--log_samples"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | offline, cwd=out)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | offline, cwd=out
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     (log,) = out.glob("*/samples_mmlu_local_*.jsonl")
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
 
 
-def test_log_probabilities_and_choices_are_ours(exported: tuple[str, Path], data: Path, tmp_path: Path) -> None:
+def test_log_probabilities_and_choices_are_ours(
+    exported: tuple[str, Path], data: Path, tmp_path: Path
+) -> None:
     kind, model = exported
     rule = mmlu_benchmark("direct", data)
     ours = _ours(rule, model, tmp_path / "ours.jsonl")
     theirs = _lm_eval(model, data, CASES[kind][2], tmp_path)
     prompts = {(one.task, one.index): one.prompt for task in ASKED for one in rule.examples(task)}
-    assert [(sample["doc"]["subject"], sample["doc"]["index"]) for sample in theirs] == list(prompts) == list(ours)
+    assert (
+        [(sample["doc"]["subject"], sample["doc"]["index"]) for sample in theirs]
+        == list(prompts)
+        == list(ours)
+    )
     spread = 0.0
     for sample in theirs:
         question = (sample["doc"]["subject"], sample["doc"]["index"])
@@ -153,11 +197,15 @@ def test_log_probabilities_and_choices_are_ours(exported: tuple[str, Path], data
 
 @pytest.mark.parametrize("exported", ["llama-plain"], indirect=True)
 def test_our_log_has_what_theirs_has(exported: tuple[str, Path], data: Path, tmp_path: Path) -> None:
-    """Every key that lm-eval writes beside its metrics, with a value of the same kind, and nothing that its library of data sets cannot read."""
+    """Every key that lm-eval writes beside its metrics, with a value of the same kind, and nothing that its
+    library of data sets cannot read."""
     _, model = exported
     rule = mmlu_benchmark("direct", data)
     _ours(rule, model, tmp_path / "ours.jsonl")
-    small = Benchmark(**{name: getattr(rule, name) for name in Benchmark.__slots__} | {"tasks": {task: BenchmarkTask(QUESTIONS, 25.0) for task in ASKED}})
+    small = Benchmark(
+        **{name: getattr(rule, name) for name in Benchmark.__slots__}
+        | {"tasks": {task: BenchmarkTask(QUESTIONS, 25.0) for task in ASKED}}
+    )
     write_lm_eval_log(tmp_path / "log.jsonl", tmp_path / "ours.jsonl", small, prompts=True)
     mine = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     theirs = _lm_eval(model, data, "", tmp_path)
@@ -165,9 +213,14 @@ def test_our_log_has_what_theirs_has(exported: tuple[str, Path], data: Path, tmp
     assert {key: type(mine[0][key]) for key in kinds} == kinds
     assert [sample["prompt_hash"] for sample in mine] == [sample["prompt_hash"] for sample in theirs]
     assert [sample["exact_match"] for sample in mine] == [sample["acc"] for sample in theirs]
-    reading = "import datasets, sys; print(len(datasets.load_dataset('json', data_files=sys.argv[1], split='train', cache_dir=sys.argv[2])))"
+    reading = (
+        "import datasets, sys; print(len(datasets.load_dataset('json', data_files=sys.argv[1], "
+        "split='train', cache_dir=sys.argv[2])))"
+    )
     command = [PYTHON, "-c", reading, str(tmp_path / "log.jsonl"), str(tmp_path / "cache")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"HF_HUB_OFFLINE": "1"}
+    )
     assert done.stdout.split() == [str(len(mine))], done.stderr[-3000:]
 
 

@@ -1,5 +1,6 @@
-"""What a text by others may cost, and that it always reads the same: comparisons, keys and tests of values that are longer
-than they look, conversions of what has no text of its own, and environments with more constructs than prompts have."""
+"""What a text by others may cost, and that it always reads the same: comparisons, keys and tests of values
+that are longer than they look, conversions of what has no text of its own, and environments with more
+constructs than prompts have."""
 
 from __future__ import annotations
 
@@ -28,8 +29,13 @@ SECONDS = 5.0
 """Far more than a budget lasts on a slow machine; without one these texts would run for hours."""
 
 # `a` and `b` are equal lists (or pairs) that hold 2 ** 40 numbers each, in 80 small lists.
-DOUBLED = "{% set n = namespace(a=[1], b=[1]) %}{% for i in range(40) %}{% set n.a = [n.a, n.a] %}{% set n.b = [n.b, n.b] %}{% endfor %}"
-PAIRED = DOUBLED.replace("[1]", "(1,)").replace("[n.a, n.a]", "(n.a, n.a)").replace("[n.b, n.b]", "(n.b, n.b)")
+DOUBLED = (
+    "{% set n = namespace(a=[1], b=[1]) %}{% for i in range(40) %}{% set n.a = [n.a, n.a] %}{% set "
+    "n.b = [n.b, n.b] %}{% endfor %}"
+)
+PAIRED = (
+    DOUBLED.replace("[1]", "(1,)").replace("[n.a, n.a]", "(n.a, n.a)").replace("[n.b, n.b]", "(n.b, n.b)")
+)
 
 
 def prompted(text: str, **values: Any) -> str:
@@ -37,7 +43,9 @@ def prompted(text: str, **values: Any) -> str:
 
 
 def wide(text: str, **values: Any) -> str:
-    environment = ChargedEnvironment(undefined=StrictUndefined, extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"])
+    environment = ChargedEnvironment(
+        undefined=StrictUndefined, extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"]
+    )
     return render(environment.from_string(text), values, most=MOST)
 
 
@@ -78,7 +86,10 @@ def test_values_that_are_longer_than_they_look_are_charged_before_they_are_read(
 @pytest.mark.parametrize(
     "text",
     [
-        "{% set ns = namespace(t='ab') %}{% for i in range(60) %}{% set x %}{{ ns.t }}{{ ns.t }}{% endset %}{% set ns.t = x %}{% endfor %}",
+        (
+            "{% set ns = namespace(t='ab') %}{% for i in range(60) %}{% set x %}{{ ns.t }}{{ ns.t }}{% "
+            "endset %}{% set ns.t = x %}{% endfor %}"
+        ),
         "{% macro m(d) %}{% if d %}{{ m(d - 1) }}{{ m(d - 1) }}{% endif %}{% endmacro %}{{ m(200) }}",
         "{% for x in [1] recursive %}{{ loop([1, 2, 3]) }}{% endfor %}",
         "{% macro m() %}" + "x" * 10_000 + "{% endmacro %}{% for i in range(100000) %}{{ m() }}{% endfor %}",
@@ -103,11 +114,24 @@ def test_macros_blocks_and_methods_that_prompts_lack_are_charged_too(text: str) 
 def test_what_texts_do_stays_far_below_the_budget() -> None:
     """The control: the same constructs over values of usual size."""
     small = DOUBLED.replace("range(40)", "range(3)")
-    assert prompted(small + "{{ n.a == n.b }} {{ [n.a, n.b] | sort == [n.b, n.a] }} {{ n.a in [n.b] }}") == "True True True"
+    assert (
+        prompted(small + "{{ n.a == n.b }} {{ [n.a, n.b] | sort == [n.b, n.a] }} {{ n.a in [n.b] }}")
+        == "True True True"
+    )
     assert prompted("{{ [[1], [2], [1]] | select('eq', [1]) | list }} {{ [1, 2] | sum }}") == "[[1], [1]] 3"
-    assert wide("{% macro m(d) %}{{ d }}{% if d %}{{ m(d - 1) }}{% endif %}{% endmacro %}{{ m(5) }}") == "543210"
-    assert wide("{% set x %}a{{ 'b' }}{% endset %}{{ x }}{{ [1, {'a': none}] | tojson }}{{ 'a\nb' | indent(2) }}") == 'ab[1, {"a": null}]a\n  b'
-    assert wide("{{ '{:>4}'.format(7) }}{{ 'x'.ljust(3) }}|{% for x in [3, 1] %}{{ x }}{% break %}{% endfor %}") == "   7x  |3"
+    assert (
+        wide("{% macro m(d) %}{{ d }}{% if d %}{{ m(d - 1) }}{% endif %}{% endmacro %}{{ m(5) }}") == "543210"
+    )
+    assert (
+        wide(
+            "{% set x %}a{{ 'b' }}{% endset %}{{ x }}{{ [1, {'a': none}] | tojson }}{{ 'a\nb' | indent(2) }}"
+        )
+        == 'ab[1, {"a": null}]a\n  b'
+    )
+    assert (
+        wide("{{ '{:>4}'.format(7) }}{{ 'x'.ljust(3) }}|{% for x in [3, 1] %}{{ x }}{% break %}{% endfor %}")
+        == "   7x  |3"
+    )
 
 
 def test_a_budget_can_be_smaller() -> None:
@@ -184,7 +208,10 @@ def test_no_address_is_ever_printed(thing: str, way: str) -> None:
 
 
 def test_some_of_these_are_printed_as_lists_and_the_others_are_refused() -> None:
-    assert prompted("{{ [1, 2] | map('string') | list }}{{ {'a': 1}.keys() }}{{ zip([1], [2]) | list }}") == "['1', '2']dict_keys(['a'])[(1, 2)]"
+    assert (
+        prompted("{{ [1, 2] | map('string') | list }}{{ {'a': 1}.keys() }}{{ zip([1], [2]) | list }}")
+        == "['1', '2']dict_keys(['a'])[(1, 2)]"
+    )
     with pytest.raises(Refused, match=r"prints a zip, which is no value"):
         prompted("{{ zip([1], [2]) | string }}")
     with pytest.raises(Refused, match=r"prints a builtin_function_or_method"):
@@ -199,11 +226,30 @@ VALUES = st.recursive(
 EXPRESSIONS = st.recursive(
     st.sampled_from(["x", "y", "1", "'a b'", "[x, y]", "(x, 1)", "{'k': x}", *THINGS]),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["list", "string", "upper", "length", "join('-')", "first", "unique", "sort", "map('string')", "reverse", "sum"])).map(
-            lambda pair: f"({pair[0]} | {pair[1]})"
+        st.tuples(
+            inner,
+            st.sampled_from(
+                [
+                    "list",
+                    "string",
+                    "upper",
+                    "length",
+                    "join('-')",
+                    "first",
+                    "unique",
+                    "sort",
+                    "map('string')",
+                    "reverse",
+                    "sum",
+                ]
+            ),
+        ).map(lambda pair: f"({pair[0]} | {pair[1]})"),
+        st.tuples(inner, st.sampled_from(["==", "<", "in", "~", "+", "*", "and", "or"]), inner).map(
+            lambda three: f"({' '.join(three)})"
         ),
-        st.tuples(inner, st.sampled_from(["==", "<", "in", "~", "+", "*", "and", "or"]), inner).map(lambda three: f"({' '.join(three)})"),
-        st.tuples(inner, st.sampled_from(["items", "upper", "keys", "split", "values"])).map(lambda pair: f"{pair[0]}.{pair[1]}()"),
+        st.tuples(inner, st.sampled_from(["items", "upper", "keys", "split", "values"])).map(
+            lambda pair: f"{pair[0]}.{pair[1]}()"
+        ),
         st.tuples(inner, inner).map(lambda pair: f"{pair[0]}[{pair[1]}]"),
         inner.map(lambda one: f"[{one}, {one}]"),
     ),
@@ -213,7 +259,9 @@ EXPRESSIONS = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(EXPRESSIONS, VALUES, VALUES)
-def test_any_text_reads_the_same_twice_or_fails_in_the_ways_that_are_promised(expression: str, x: Any, y: Any) -> None:
+def test_any_text_reads_the_same_twice_or_fails_in_the_ways_that_are_promised(
+    expression: str, x: Any, y: Any
+) -> None:
     text = "{% for part in [1, 2] %}{{ " + expression + " }};{% endfor %}"
 
     def outcome() -> tuple[str, str]:
@@ -233,11 +281,16 @@ def test_any_text_reads_the_same_twice_or_fails_in_the_ways_that_are_promised(ex
 def test_a_row_reads_the_same_in_another_process() -> None:
     code = (
         "from openflan.randomness import Draws\nfrom openflan.tasks.p3.sandbox import compiled\n"
-        "text = \"{{ {'b': x, 'a': [x, 1.5, none]} }}{{ ['b', 'a', 'b'] | unique | list }}{{ x | choice }}{{ x.split() | most_frequent }}\"\n"
+        "text = \"{{ {'b': x, 'a': [x, 1.5, none]} }}{{ ['b', 'a', 'b'] | unique | list }}{{ x | choice "
+        '}}{{ x.split() | most_frequent }}"\n'
         "print(compiled(text).render({'x': 'one two one'}, Draws('test')))"
     )
     outputs = set()
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-        outputs.add(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout)
+        outputs.add(
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+            ).stdout
+        )
     assert len(outputs) == 1

@@ -42,16 +42,31 @@ def test_a_task_without_wordings_is_refused_before_any_training(tmp_path: Path) 
 
 def test_the_ledger_is_what_the_stream_gives(tmp_path: Path) -> None:
     for name, rows in (("few", 30), ("many", 500)):
-        (tmp_path / f"{name}.jsonl").write_text("".join(f'{{"inputs": "{number}", "targets": "x"}}\n' for number in range(rows)))
-    mixture = Mixture.model_validate({"submixtures": {"own": {"data": str(tmp_path), "cap": 90, "styles": {"few_shot": 0}}}})
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(f'{{"inputs": "{number}", "targets": "x"}}\n' for number in range(rows))
+        )
+    mixture = Mixture.model_validate(
+        {"submixtures": {"own": {"data": str(tmp_path), "cap": 90, "styles": {"few_shot": 0}}}}
+    )
     tasks = open_tasks(mixture)
     stream = build_stream(mixture, tasks, seed=0)
     few, many = shares_table(mixture, tasks, stream, examples=4_000)
-    assert [(row["task"], row["rows"], row["cap"], row["weight"]) for row in (few, many)] == [("own/few", 30, 90, 30), ("own/many", 500, 90, 90)]
+    assert [(row["task"], row["rows"], row["cap"], row["weight"]) for row in (few, many)] == [
+        ("own/few", 30, 90, 30),
+        ("own/many", 500, 90, 90),
+    ]
     assert (few["share"], many["share"]) == (0.25, 0.75)
     assert few["passes"] == pytest.approx(1_000 / 30)
     assert (few["hidden_by_cap"], many["hidden_by_cap"]) == (0, 410)
-    own = {"submixture": "own", "tasks": 2, "rows": 530, "weight": 120, "hidden_by_cap": 410, "share": 1.0, "passes": pytest.approx(4_000 / 530)}
+    own = {
+        "submixture": "own",
+        "tasks": 2,
+        "rows": 530,
+        "weight": 120,
+        "hidden_by_cap": 410,
+        "share": 1.0,
+        "passes": pytest.approx(4_000 / 530),
+    }
     assert by_submixture([few, many], 4_000) == [own]
     drawn = Counter(stream[position].task for position in range(2_000))
     assert abs(drawn["own/few"] - 500) < 100
@@ -59,7 +74,10 @@ def test_the_ledger_is_what_the_stream_gives(tmp_path: Path) -> None:
 
 
 COT: list[Row] = [{"question": f"q{row}?", "answer": f"a{row}", "rationale": f"r{row}."} for row in range(50)]
-NIV2: list[Row] = [{"definition": "d.", "question": f"q{row}?", "answer": f"a{row}", "references": [f"a{row}"]} for row in range(50)]
+NIV2: list[Row] = [
+    {"definition": "d.", "question": f"q{row}?", "answer": f"a{row}", "references": [f"a{row}"]}
+    for row in range(50)
+]
 
 
 def _formats(rows: Sequence[Row], name: str, examples: int = 4_000, **styles: float) -> Counter[str]:
@@ -70,7 +88,9 @@ def _formats(rows: Sequence[Row], name: str, examples: int = 4_000, **styles: fl
 
 
 def _share(found: Counter[str], part: str, among: str = "") -> float:
-    return sum(count for name, count in found.items() if part in name and among in name) / sum(count for name, count in found.items() if among in name)
+    return sum(count for name, count in found.items() if part in name and among in name) / sum(
+        count for name, count in found.items() if among in name
+    )
 
 
 def test_formats_come_at_the_rates_of_the_public_release() -> None:
@@ -83,7 +103,9 @@ def test_formats_come_at_the_rates_of_the_public_release() -> None:
         ("-cot", "", 1.0),
         ("on-top", "", 0.0),
     ):
-        assert abs(_share(cot, part, among) - expected) < 5 * (expected * (1 - expected) / 2_000) ** 0.5 + 1e-9, part
+        assert (
+            abs(_share(cot, part, among) - expected) < 5 * (expected * (1 - expected) / 2_000) ** 0.5 + 1e-9
+        ), part
     direct = Counter({name: count for name, count in cot.items() if "inverted" not in name})
     assert abs(_share(direct, "exemplars-only", "few-shot") - 0.34) < 5 * (0.34 * 0.66 / 1_500) ** 0.5
     niv2 = _formats(NIV2, "niv2/task001_x")
@@ -91,10 +113,19 @@ def test_formats_come_at_the_rates_of_the_public_release() -> None:
 
 
 def test_a_recipe_sets_the_rates() -> None:
-    assert set(_formats(COT, "cot/gsm8k", 300, inverted=0.0, exemplars_only=0.0)) == {"zero-shot-cot", "few-shot-cot"}
+    assert set(_formats(COT, "cot/gsm8k", 300, inverted=0.0, exemplars_only=0.0)) == {
+        "zero-shot-cot",
+        "few-shot-cot",
+    }
     assert set(_formats(COT, "cot/gsm8k", 300, inverted=1.0, instruction_on_top=1.0)) == {
         "zero-shot-cot-inverted",
         "few-shot-cot-inverted-instruction-on-top",
     }
-    assert set(_formats(COT, "cot/gsm8k", 300, rationale=0.0, exemplars_only=1.0)) == {"zero-shot", "few-shot-exemplars-only"}
-    assert set(_formats(NIV2, "niv2/task001_x", 300, instruction_on_top=0.0, exemplars_only=0.0)) == {"zero-shot", "few-shot"}
+    assert set(_formats(COT, "cot/gsm8k", 300, rationale=0.0, exemplars_only=1.0)) == {
+        "zero-shot",
+        "few-shot-exemplars-only",
+    }
+    assert set(_formats(NIV2, "niv2/task001_x", 300, instruction_on_top=0.0, exemplars_only=0.0)) == {
+        "zero-shot",
+        "few-shot",
+    }

@@ -1,4 +1,5 @@
-"""Rows that were found in a benchmark are left out and counted, and only those; benchmarks are held out by name."""
+"""Rows that were found in a benchmark are left out and counted, and only those; benchmarks are held out by
+name."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def mixture(data: Path, **keys: object) -> Mixture:
-    return Mixture.model_validate({"submixtures": {"own": {"data": str(data), "styles": {"few_shot": 0}}}, **keys})
+    return Mixture.model_validate(
+        {"submixtures": {"own": {"data": str(data), "styles": {"few_shot": 0}}}, **keys}
+    )
 
 
 @pytest.fixture
@@ -45,7 +48,9 @@ def hits(tmp_path: Path, data: Path) -> Path:
     index = build_index(benchmark_items(write_benchmarks(tmp_path / "benchmarks")))
     path = tmp_path / "hits.jsonl"
     with path.open("w") as file:
-        check_task(open_tasks(mixture(data))["own/rows"], index, write=lambda hit: print(json.dumps(hit), file=file))
+        check_task(
+            open_tasks(mixture(data))["own/rows"], index, write=lambda hit: print(json.dumps(hit), file=file)
+        )
     return path
 
 
@@ -70,14 +75,22 @@ def test_without_the_key_nothing_is_left_out(data: Path) -> None:
 
 def test_stock_phrases_drop_nothing(data: Path, hits: Path) -> None:
     lines = [json.loads(line) for line in hits.read_text().splitlines()]
-    hits.write_text("".join(json.dumps({**line, "kind": "stock" if line["row"] == 2 else line["kind"]}) + "\n" for line in lines))
+    hits.write_text(
+        "".join(
+            json.dumps({**line, "kind": "stock" if line["row"] == 2 else line["kind"]}) + "\n"
+            for line in lines
+        )
+    )
     assert len(open_tasks(mixture(data, drop_overlaps=str(hits)))["own/rows"].rows) == 5
 
 
 def test_other_rows_than_those_hit_are_refused(data: Path, hits: Path) -> None:
     """A row put in front moves all others by one."""
     data.write_text('{"inputs": "new", "targets": "row"}\n' + data.read_text())
-    with pytest.raises(InputError, match=r"hits\.jsonl:1: row 2 of own/rows is not the one that was hit.*run `openflan overlap --out"):
+    with pytest.raises(
+        InputError,
+        match=r"hits\.jsonl:1: row 2 of own/rows is not the one that was hit.*run `openflan overlap --out",
+    ):
         open_tasks(mixture(data, drop_overlaps=str(hits)))
     data.write_text('{"inputs": "only", "targets": "row"}\n')
     with pytest.raises(InputError, match="is not the one that was hit"):
@@ -101,11 +114,18 @@ def test_a_file_about_other_tasks_is_refused_but_may_name_some(data: Path, hits:
 
 
 @pytest.mark.parametrize(
-    "line", ['{"task": "own/rows"}', '{"task": "own/rows", "row": "2", "row_hash": "x"}', '{"task": "own/rows", "row": true, "row_hash": "x"}']
+    "line",
+    [
+        '{"task": "own/rows"}',
+        '{"task": "own/rows", "row": "2", "row_hash": "x"}',
+        '{"task": "own/rows", "row": true, "row_hash": "x"}',
+    ],
 )
 def test_lines_that_are_no_hits_are_named(line: str, data: Path, hits: Path) -> None:
     hits.write_text(hits.read_text() + line + "\n")
-    with pytest.raises(InputError, match=r"hits\.jsonl:3: not a hit; expected the keys task, row and row_hash"):
+    with pytest.raises(
+        InputError, match=r"hits\.jsonl:3: not a hit; expected the keys task, row and row_hash"
+    ):
         open_tasks(mixture(data, drop_overlaps=str(hits)))
 
 
@@ -119,7 +139,9 @@ def test_what_is_left_is_in_order(count: int, dropped: set[int]) -> None:
     rows: list[Row] = [{"inputs": str(number)} for number in range(count)]
     dropped = {number for number in dropped if number < count}
     left = Without(rows, dropped)
-    assert [left[number] for number in range(len(left))] == [row for number, row in enumerate(rows) if number not in dropped]
+    assert [left[number] for number in range(len(left))] == [
+        row for number, row in enumerate(rows) if number not in dropped
+    ]
     assert left.dropped == len(dropped)
     for beyond in (-1, len(left)):
         with pytest.raises(IndexError):
@@ -129,7 +151,15 @@ def test_what_is_left_is_in_order(count: int, dropped: set[int]) -> None:
 def test_a_row_is_known_by_all_of_its_fields() -> None:
     row: Row = {"question": "q", "answer": "a", "options": ("a", "b")}
     assert row_hash(row) == row_hash({"options": ["a", "b"], "answer": "a", "question": "q"})
-    assert len({row_hash({**row, **other}) for other in ({}, {"answer": "b"}, {"options": ["b", "a"]}, {"options": "ab"}, {"more": ""})}) == 5
+    assert (
+        len(
+            {
+                row_hash({**row, **other})
+                for other in ({}, {"answer": "b"}, {"options": ["b", "a"]}, {"options": "ab"}, {"more": ""})
+            }
+        )
+        == 5
+    )
 
 
 def test_dropping_is_for_the_tasks_that_have_hits(hits: Path) -> None:
@@ -163,7 +193,11 @@ def test_a_recipe_names_the_file_beside_it(data: Path, hits: Path, tmp_path: Pat
 def instructions(tmp_path: Path) -> Path:
     """Two natural-instructions tasks, one made from MMLU."""
     for name in ("task685_mmmlu_answer_generation_x", "task001_quiz_question_answering"):
-        task = {"Definition": ["Answer."], "Categories": ["Quiz"], "Instances": [{"input": "q", "output": ["a"]}]}
+        task = {
+            "Definition": ["Answer."],
+            "Categories": ["Quiz"],
+            "Instances": [{"input": "q", "output": ["a"]}],
+        }
         (tmp_path / "niv2").mkdir(exist_ok=True)
         (tmp_path / "niv2" / f"{name}.json").write_text(json.dumps(task))
     return tmp_path / "niv2"

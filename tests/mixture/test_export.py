@@ -18,13 +18,29 @@ from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
 from openflan.templates.render import Rendered
 
-FIELDS = ["inputs", "targets", "position", "task", "row", "style", "wording", "exemplars", "pruned", "labels", "between", "separator", "options"]
+FIELDS = [
+    "inputs",
+    "targets",
+    "position",
+    "task",
+    "row",
+    "style",
+    "wording",
+    "exemplars",
+    "pruned",
+    "labels",
+    "between",
+    "separator",
+    "options",
+]
 
 
 @pytest.fixture(scope="module")
 def stream() -> Stream:
     """The embedded world, half of it few-shot, with options shown and hidden."""
-    mixture = Mixture.model_validate({"submixtures": {"microflan": {"tasks": ["*_colour-*", "microflan/person_food-*"], "cap": 50}}})
+    mixture = Mixture.model_validate(
+        {"submixtures": {"microflan": {"tasks": ["*_colour-*", "microflan/person_food-*"], "cap": 50}}}
+    )
     return build_stream(mixture, open_tasks(mixture), seed=5)
 
 
@@ -45,8 +61,18 @@ def test_a_file_holds_the_first_examples_of_the_stream(suffix: str, stream: Stre
     assert [row["position"] for row in rows] == list(range(count))
     for position in [*range(40), CHUNK - 1, CHUNK, count - 1]:
         example = stream[position]
-        assert rows[position] == {"inputs": example.inputs, "targets": example.targets, "position": position, **example.provenance()}
-    assert {row["style"] for row in rows} >= {"zero-shot", "zero-shot-no-options", "few-shot", "few-shot-exemplars-only"}
+        assert rows[position] == {
+            "inputs": example.inputs,
+            "targets": example.targets,
+            "position": position,
+            **example.provenance(),
+        }
+    assert {row["style"] for row in rows} >= {
+        "zero-shot",
+        "zero-shot-no-options",
+        "few-shot",
+        "few-shot-exemplars-only",
+    }
     assert (done.path, done.examples, done.size) == (path, count, path.stat().st_size)
     assert sum(done.tasks.values()) == sum(done.formats.values()) == count
     assert set(done.formats) == {row["style"] for row in rows}
@@ -76,13 +102,19 @@ class Awkward:
         self._example = example
 
     def __getitem__(self, position: int) -> Rendered:
-        return replace(self._example, inputs=self.TEXTS[position % len(self.TEXTS)], targets=self.TEXTS[position % len(self.TEXTS)])
+        return replace(
+            self._example,
+            inputs=self.TEXTS[position % len(self.TEXTS)],
+            targets=self.TEXTS[position % len(self.TEXTS)],
+        )
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_any_text_survives(suffix: str, stream: Stream, tmp_path: Path) -> None:
     export(Awkward(stream[0]), tmp_path / f"x{suffix}", 10)
-    assert [(row["inputs"], row["targets"]) for row in read(tmp_path / f"x{suffix}")] == [(text, text) for text in Awkward.TEXTS * 2]
+    assert [(row["inputs"], row["targets"]) for row in read(tmp_path / f"x{suffix}")] == [
+        (text, text) for text in Awkward.TEXTS * 2
+    ]
 
 
 class Broken:
@@ -108,7 +140,9 @@ def test_what_fails_midway_leaves_what_was_there(suffix: str, stream: Stream, tm
 
 
 def test_bad_places_are_named(stream: Stream, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"mixture\.csv: expected a file name that ends in \.jsonl or \.parquet"):
+    with pytest.raises(
+        InputError, match=r"mixture\.csv: expected a file name that ends in \.jsonl or \.parquet"
+    ):
         export(stream, tmp_path / "mixture.csv", 1)
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(InputError, match="is a folder"):
@@ -120,7 +154,9 @@ def test_bad_places_are_named(stream: Stream, tmp_path: Path) -> None:
 
 def test_a_pass_counts_rows_up_to_their_cap(tmp_path: Path) -> None:
     for name, rows in (("few", 30), ("many", 500)):
-        (tmp_path / f"{name}.jsonl").write_text("".join(f'{{"inputs": "{number}", "targets": "x"}}\n' for number in range(rows)))
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(f'{{"inputs": "{number}", "targets": "x"}}\n' for number in range(rows))
+        )
     for cap, expected in ((None, 530), (90, 120)):
         mixture = Mixture.model_validate({"submixtures": {"own": {"data": str(tmp_path), "cap": cap}}})
         assert one_pass(mixture, open_tasks(mixture)) == expected
@@ -131,7 +167,9 @@ def test_a_record_is_the_example_and_its_provenance(stream: Stream) -> None:
 
 
 def _opened() -> Stream:
-    mixture = Mixture.model_validate({"submixtures": {"microflan": {"tasks": ["*_colour-*", "microflan/person_food-*"], "cap": 50}}})
+    mixture = Mixture.model_validate(
+        {"submixtures": {"microflan": {"tasks": ["*_colour-*", "microflan/person_food-*"], "cap": 50}}}
+    )
     return build_stream(mixture, open_tasks(mixture), seed=5)
 
 

@@ -1,6 +1,8 @@
-"""The Flan mixture's own arithmetic: real caps and row counts, rates A, B and the release's, against hand computations.
+"""The Flan mixture's own arithmetic: real caps and row counts, rates A, B and the release's, against hand
+computations.
 
-Seven tasks of Muffin have no published number of rows; for these the tests assume as many as the cap, as the code states it does.
+Seven tasks of Muffin have no published number of rows; for these the tests assume as many as the cap, as the
+code states it does.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ UNPUBLISHED = {
 COT = 7_473 + 2_061 + 6_915 + 1_084 + 36_174 + 7_112 + 6_070 + 2_728 + 5_154
 """Lines of the nine chain-of-thought files; none is above the cap of 100,000."""
 
-# With every task counting at most 30,000: 1,495,430 in the 71 sets of Flan 2021 that have published counts, the unpublished one of them, QReCC,
-# WikiDialog, Taskmaster (unpublished) and five of program synthesis (unpublished).
+# With every task counting at most 30,000: 1,495,430 in the 71 sets of Flan 2021 that have published counts,
+# the unpublished one of them, QReCC, WikiDialog, Taskmaster (unpublished) and five of program synthesis
+# (unpublished).
 FLAN2021 = 1_495_430 + 30_000
 MUFFIN = FLAN2021 + 10_170 + 30_000 + 30_000 + 5 * 30_000
 NIV2_CAPPED, NIV2_ROWS = 4_235_910, 5_030_933
@@ -50,9 +53,12 @@ def ledger(rates: str) -> Offline:
     ],
 )
 def test_submixtures_have_the_shares_of_the_preset(rates: str, shares: dict[str, tuple[int, int]]) -> None:
-    """B sums to 99.9, so its shares are of that; the release's Muffin is its Flan 2021 and dialog together."""
+    """B sums to 99.9, so its shares are of that; the release's Muffin is its Flan 2021 and dialog
+    together."""
     found = ledger(rates)
-    assert {one.name: one.share for one in found.submixtures} == pytest.approx({name: part / whole for name, (part, whole) in shares.items()}, rel=1e-12)
+    assert {one.name: one.share for one in found.submixtures} == pytest.approx(
+        {name: part / whole for name, (part, whole) in shares.items()}, rel=1e-12
+    )
     assert sum(task.share for task in found.tasks) == pytest.approx(1.0, rel=1e-12)
 
 
@@ -62,7 +68,11 @@ def test_submixtures_have_the_shares_of_the_preset(rates: str, shares: dict[str,
         ("proportion-a", "cot/gsm8k", Fraction(3, 100) * Fraction(7_473, COT)),
         ("proportion-a", "muffin/rte", Fraction(52, 100) * Fraction(2_290, MUFFIN)),
         ("proportion-a", "muffin/wmt14_enfr", Fraction(52, 100) * Fraction(30_000, MUFFIN)),
-        ("proportion-a", "niv2/task067_abductivenli_answer_generation", Fraction(30, 100) * Fraction(5_000, NIV2_CAPPED)),
+        (
+            "proportion-a",
+            "niv2/task067_abductivenli_answer_generation",
+            Fraction(30, 100) * Fraction(5_000, NIV2_CAPPED),
+        ),
         ("proportion-b", "cot/esnli", Fraction(18, 999) * Fraction(36_174, COT)),
         ("proportion-b", "muffin/wiki_dialog", Fraction(460, 999) * Fraction(30_000, MUFFIN)),
         ("proportion-b", "muffin/task_master", Fraction(460, 999) * Fraction(30_000, MUFFIN)),
@@ -70,7 +80,11 @@ def test_submixtures_have_the_shares_of_the_preset(rates: str, shares: dict[str,
         ("release", "muffin/rte", Fraction(40, 100) * Fraction(2_290, FLAN2021)),
         ("release", "muffin/qrecc", Fraction(3, 100) * Fraction(10_170, DIALOG_RELEASE)),
         ("release", "muffin/wiki_dialog", Fraction(3, 100) * Fraction(200_000, DIALOG_RELEASE)),
-        ("release", "niv2/task067_abductivenli_answer_generation", Fraction(20, 100) * Fraction(6_499, NIV2_ROWS)),
+        (
+            "release",
+            "niv2/task067_abductivenli_answer_generation",
+            Fraction(20, 100) * Fraction(6_499, NIV2_ROWS),
+        ),
         ("release", "cot/gsm8k", Fraction(5, 100) * Fraction(7_473, COT)),
     ],
 )
@@ -86,7 +100,12 @@ CAPS = {
 }
 RATES = {
     "proportion-a": {"muffin": 52, "t0_sf": 15, "cot": 3, "niv2": 30},
-    "proportion-b": {"muffin": Fraction("46.0"), "t0_sf": Fraction("27.9"), "cot": Fraction("1.8"), "niv2": Fraction("24.2")},
+    "proportion-b": {
+        "muffin": Fraction("46.0"),
+        "t0_sf": Fraction("27.9"),
+        "cot": Fraction("1.8"),
+        "niv2": Fraction("24.2"),
+    },
     "release": {"flan2021": 40, "dialog": 3, "t0_sf": 32, "cot": 5, "niv2": 20},
 }
 
@@ -99,7 +118,9 @@ def test_every_share_is_the_exact_fraction(rates: str) -> None:
         group = entry.part or "" if rates == "release" and entry.submixture == "muffin" else entry.submixture
         if group != "program_synthesis":
             cap = CAPS[rates][group]
-            weights.setdefault(group, {})[entry.name] = Fraction(cap if entry.rows is None else min(entry.rows, cap))
+            weights.setdefault(group, {})[entry.name] = Fraction(
+                cap if entry.rows is None else min(entry.rows, cap)
+            )
     total = sum(Fraction(rate) for rate in RATES[rates].values())
     rate = {group: Fraction(RATES[rates][group]) / total / sum(of.values()) for group, of in weights.items()}
     expected = {name: rate[group] * weight for group, of in weights.items() for name, weight in of.items()}
@@ -118,7 +139,9 @@ def test_tasks_without_a_published_count_are_shown_as_unknown() -> None:
 
 def test_the_release_draws_no_program_synthesis_and_says_so() -> None:
     found = ledger("release")
-    assert {left.task for left in found.left_out if left.reason == "rate 0"} == {task for task in UNPUBLISHED if "program_synthesis" in task}
+    assert {left.task for left in found.left_out if left.reason == "rate 0"} == {
+        task for task in UNPUBLISHED if "program_synthesis" in task
+    }
     assert not any("program_synthesis" in task.task for task in found.tasks)
     assert len(found.tasks) == 1_838 - 5
 
@@ -142,12 +165,18 @@ def test_the_parts_of_the_presets_are_those_of_the_catalogue() -> None:
 
 
 def test_groups_of_tasks() -> None:
-    release = Mixture.model_validate({"submixtures": {"muffin": {}, "cot": {}, "niv2": {}, "t0_sf": {}}, "rates": "release"})
+    release = Mixture.model_validate(
+        {"submixtures": {"muffin": {}, "cot": {}, "niv2": {}, "t0_sf": {}}, "rates": "release"}
+    )
     assert group_of(release, "muffin/rte") == "muffin/flan2021"
     assert group_of(release, "muffin/wiki_dialog") == "muffin/dialog"
     assert group_of(release, "muffin/dialog_zs_opt") == "muffin/dialog", "a ready-made copy's"
     assert group_of(release, "cot/gsm8k") == "cot"
     rest = release.model_copy(update={"rates": {"muffin/dialog": 1.0, "muffin": 2.0}})
-    assert (group_of(rest, "muffin/rte"), group_of(rest, "muffin/mine"), group_of(rest, "muffin/qrecc")) == ("muffin", "muffin", "muffin/dialog")
+    assert (group_of(rest, "muffin/rte"), group_of(rest, "muffin/mine"), group_of(rest, "muffin/qrecc")) == (
+        "muffin",
+        "muffin",
+        "muffin/dialog",
+    )
     assert group_of(release.model_copy(update={"rates": "proportion-a"}), "muffin/qrecc") == "muffin"
     assert group_of(release.model_copy(update={"rates": None}), "muffin/qrecc") == "muffin"

@@ -36,14 +36,21 @@ def data(tmp_path: Path) -> Path:
     folder = tmp_path / "instructions"
     folder.mkdir()
     for name, licence in INSTRUCTIONS.items():
-        document = {"Definition": ["d"], "Instances": [{"input": f"{name} {number}", "output": ["a"]} for number in range(4)]}
-        (folder / f"{name}.json").write_text(json.dumps(document | ({"Instance License": licence} if licence else {})))
+        document = {
+            "Definition": ["d"],
+            "Instances": [{"input": f"{name} {number}", "output": ["a"]} for number in range(4)],
+        }
+        (folder / f"{name}.json").write_text(
+            json.dumps(document | ({"Instance License": licence} if licence else {}))
+        )
     (folder / "task007_mmmlu_x.json").rename(folder / "task685_mmmlu_answer_generation_abstract_algebra.json")
     return folder
 
 
 def mixture(data: Path, **keys: object) -> Mixture:
-    return Mixture.model_validate({"submixtures": {"niv2": {"data": str(data), **keys.pop("niv2", {})}}, **keys})  # type: ignore[dict-item]
+    return Mixture.model_validate(
+        {"submixtures": {"niv2": {"data": str(data), **keys.pop("niv2", {})}}, **keys}
+    )  # type: ignore[dict-item]
 
 
 HELD_OUT = LeftOut("niv2/task685_mmmlu_answer_generation_abstract_algebra", "held out (mmlu)")
@@ -80,17 +87,25 @@ def test_every_licence_that_a_task_names_must_be_allowed(data: Path) -> None:
 
 def test_a_task_that_is_named_and_forbidden_is_refused(data: Path) -> None:
     for name in ("niv2/task003_closed", "task003_closed"):
-        with pytest.raises(InputError, match=r"`niv2`: niv2/task003_closed \(licence cc-by-nc-4.0\) not allowed by `mixture.licences`"):
+        with pytest.raises(
+            InputError,
+            match=r"`niv2`: niv2/task003_closed \(licence cc-by-nc-4.0\) not allowed by `mixture.licences`",
+        ):
             open_tasks(mixture(data, licences=["mit"], niv2={"tasks": ["task001_free", name]}))
 
 
 def test_nothing_left_is_refused_with_the_commonest_reason(data: Path) -> None:
-    with pytest.raises(InputError, match=r"no task is left to train on: all 7 are left out, 2 for `licence unknown`"):
+    with pytest.raises(
+        InputError, match=r"no task is left to train on: all 7 are left out, 2 for `licence unknown`"
+    ):
         open_tasks(mixture(data, licences=["apache-2.0"]))
 
 
 def test_a_name_that_fits_no_licence_is_refused_with_the_nearest(data: Path) -> None:
-    with pytest.raises(InputError, match="`mixture.licences`: no task has the licence `cc-by-sa4.0`.*did you mean `cc-by-sa-4.0`"):
+    with pytest.raises(
+        InputError,
+        match="`mixture.licences`: no task has the licence `cc-by-sa4.0`.*did you mean `cc-by-sa-4.0`",
+    ):
         open_tasks(mixture(data, licences=["mit", "cc-by-sa4.0"]))
     with pytest.raises(InputError, match="no task has the licence `gnu-\\*`, nor is it a common one"):
         open_tasks(mixture(data, licences=["gnu-*"]))
@@ -98,7 +113,9 @@ def test_a_name_that_fits_no_licence_is_refused_with_the_nearest(data: Path) -> 
 
 def test_a_licence_that_only_one_file_names_can_be_allowed(data: Path) -> None:
     path = data / "task001_free.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"Instance License": ["House Terms, Version 2"]}))
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"Instance License": ["House Terms, Version 2"]})
+    )
     assert list(open_tasks(mixture(data, licences=["house terms, version 2"]))) == ["niv2/task001_free"]
 
 
@@ -113,7 +130,10 @@ def test_the_catalogue_tells_the_licence_where_the_rows_do_not(tmp_path: Path) -
 
 def test_a_rate_of_zero_leaves_a_task_out_even_if_it_is_named(data: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"inputs": "a", "targets": "b"}\n' * 500)
-    own = {"niv2": {"data": str(data), "tasks": "task001_free"}, "own": {"data": str(tmp_path / "rows.jsonl"), "styles": {"few_shot": 0}}}
+    own = {
+        "niv2": {"data": str(data), "tasks": "task001_free"},
+        "own": {"data": str(tmp_path / "rows.jsonl"), "styles": {"few_shot": 0}},
+    }
     wanted = Mixture.model_validate({"submixtures": own, "rates": {"niv2": 0, "own": 1}})
     found = open_mixture(wanted)
     assert list(found.tasks) == ["own/rows"]
@@ -125,7 +145,10 @@ def test_a_rate_of_zero_leaves_a_task_out_even_if_it_is_named(data: Path, tmp_pa
 def muffin(tmp_path: Path) -> Path:
     """A ready-made copy of Muffin's first two parts, of 40 and 10 rows."""
     for source, rows in (("flan", 40), ("dialog", 10)):
-        text = "".join(json.dumps({"inputs": f"{source} {number}", "targets": "a", "task": "x"}) + "\n" for number in range(rows))
+        text = "".join(
+            json.dumps({"inputs": f"{source} {number}", "targets": "a", "task": "x"}) + "\n"
+            for number in range(rows)
+        )
         (tmp_path / f"{source}_zs_opt_train.jsonl").write_text(text)
     return tmp_path
 
@@ -133,7 +156,9 @@ def muffin(tmp_path: Path) -> Path:
 def test_rates_weigh_the_parts_of_muffin(muffin: Path) -> None:
     wanted = Mixture.model_validate({"submixtures": {"muffin": {"data": str(muffin)}}, "rates": "release"})
     stream = build_stream(wanted, open_tasks(wanted), seed=0)
-    assert {entry.task.name: entry.share for entry in stream.entries} == pytest.approx({"muffin/dialog_zs_opt": 3 / 43, "muffin/flan2021_zs_opt": 40 / 43})
+    assert {entry.task.name: entry.share for entry in stream.entries} == pytest.approx(
+        {"muffin/dialog_zs_opt": 3 / 43, "muffin/flan2021_zs_opt": 40 / 43}
+    )
     without = wanted.model_copy(update={"rates": {"muffin/flan2021": 1.0, "muffin/dialog": 0.0}})
     assert open_mixture(without).left_out == (LeftOut("muffin/dialog_zs_opt", "rate 0"),)
 
@@ -143,13 +168,22 @@ def test_a_task_of_no_part_that_has_a_rate_is_refused(muffin: Path) -> None:
         path.unlink()
     (muffin / "mine.jsonl").write_text('{"inputs": "a", "targets": "b"}\n')
     wanted = Mixture.model_validate({"submixtures": {"muffin": {"data": str(muffin)}}, "rates": "release"})
-    with pytest.raises(InputError, match=r"muffin/mine: no rate, as `mixture.rates` names only muffin/flan2021, .* mapping that also has `muffin`"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"muffin/mine: no rate, as `mixture.rates` names only muffin/flan2021, .* mapping that also has "
+            r"`muffin`"
+        ),
+    ):
         open_tasks(wanted)
 
 
 def test_missing_data_is_named_for_all_submixtures_at_once(data: Path) -> None:
     wanted = Mixture.model_validate({"submixtures": {"muffin": {}, "niv2": {"data": str(data)}, "cot": {}}})
-    says = r"no data for muffin, cot: add mixture.submixtures.muffin.data=PATH mixture.submixtures.cot.data=PATH .*`openflan mixture`"
+    says = (
+        r"no data for muffin, cot: add mixture.submixtures.muffin.data=PATH "
+        r"mixture.submixtures.cot.data=PATH .*`openflan mixture`"
+    )
     with pytest.raises(InputError, match=says):
         open_tasks(wanted)
 
@@ -178,7 +212,9 @@ def test_spelling_is_settled_after_one_time(text: str) -> None:
     assert spelled(spelled(text)) == spelled(text)
 
 
-@given(st.sampled_from(sorted({entry.licence for entry in catalogue().values() if entry.licence})), st.randoms())
+@given(
+    st.sampled_from(sorted({entry.licence for entry in catalogue().values() if entry.licence})), st.randoms()
+)
 def test_a_licence_of_the_catalogue_is_allowed_however_it_is_written(licence: str, random: object) -> None:
     written = "".join(letter.upper() if random.random() < 0.5 else letter.lower() for letter in licence)  # type: ignore[attr-defined]
     check_licences([written], [])
@@ -203,7 +239,9 @@ def test_a_licence_called_unknown_gives_way_to_the_catalogues() -> None:
 
 
 def recipe(**keys: object) -> Mixture:
-    return Mixture.model_validate({"submixtures": {"muffin": {}, "t0_sf": {}, "niv2": {}, "cot": {}}, "rates": "proportion-b", **keys})
+    return Mixture.model_validate(
+        {"submixtures": {"muffin": {}, "t0_sf": {}, "niv2": {}, "cot": {}}, "rates": "proportion-b", **keys}
+    )
 
 
 def test_offline_the_filter_goes_by_the_catalogue() -> None:
@@ -221,8 +259,14 @@ def test_offline_rows_at_hand_count_as_they_are(data: Path, tmp_path: Path) -> N
     shutil.copy(data / "task001_free.json", data / f"{real}.json")
     tasks = open_submixture("niv2", data)
     found = {task.task: task for task in offline_ledger(recipe(), {"niv2": tasks}).tasks}
-    assert (found[f"niv2/{real}"].rows, found[f"niv2/{real}"].here, found[f"niv2/{real}"].get) == (4, True, None)
-    assert (found["niv2/task001_free"].rows, found["niv2/task001_free"].here) == (4, True), "also a task that the catalogue does not have"
+    assert (found[f"niv2/{real}"].rows, found[f"niv2/{real}"].here, found[f"niv2/{real}"].get) == (
+        4,
+        True,
+        None,
+    )
+    assert (found["niv2/task001_free"].rows, found["niv2/task001_free"].here) == (4, True), (
+        "also a task that the catalogue does not have"
+    )
     assert found["cot/gsm8k"].rows == 7_473
     assert not found["cot/gsm8k"].here
     assert "gsm8k_train.tsv" in str(found["cot/gsm8k"].get)
@@ -258,6 +302,10 @@ def test_offline_what_is_held_out_follows_the_recipe() -> None:
 
 def test_offline_patterns_choose_as_they_do_with_data() -> None:
     wanted = Mixture.model_validate({"submixtures": {"cot": {"tasks": ["gsm8k", "cot/s*"]}}})
-    assert [task.task for task in offline_ledger(wanted, {}).tasks] == ["cot/gsm8k", "cot/sensemaking", "cot/strategyqa"]
+    assert [task.task for task in offline_ledger(wanted, {}).tasks] == [
+        "cot/gsm8k",
+        "cot/sensemaking",
+        "cot/strategyqa",
+    ]
     with pytest.raises(InputError, match="no task matches `gsm9k`; did you mean `gsm8k`"):
         offline_ledger(Mixture.model_validate({"submixtures": {"cot": {"tasks": ["gsm9k"]}}}), {})

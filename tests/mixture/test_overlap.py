@@ -1,4 +1,5 @@
-"""What is planted is found, in any dress; what is not there is not found, by an oracle that knows no hashes."""
+"""What is planted is found, in any dress; what is not there is not found, by an oracle that knows no
+hashes."""
 
 from __future__ import annotations
 
@@ -67,7 +68,9 @@ DRESSES: dict[str, Callable[[str], str]] = {
     "verbatim": str,
     "upper case": str.upper,
     "other case": str.swapcase,
-    "other punctuation": lambda text: text.replace(", ", " -- ").translate({ord("."): " !", ord("?"): "...", ord(";"): " /", ord("，"): "、"}),
+    "other punctuation": lambda text: text.replace(", ", " -- ").translate(
+        {ord("."): " !", ord("?"): "...", ord(";"): " /", ord("，"): "、"}
+    ),
     "without punctuation": lambda text: "".join(mark for mark in text if mark not in ",.;:?()'，？"),
     "other blanks": lambda text: text.replace(" ", "\u00a0\n  "),
     "curly apostrophes": lambda text: text.replace("'", "\u2019"),
@@ -80,9 +83,15 @@ DRESSES: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("dress", DRESSES)
 @pytest.mark.parametrize("name", ITEMS)
 def test_a_planted_item_is_found(name: str, dress: str, index: Index) -> None:
-    rows: list[Row] = [{"question": LATER}, {"question": DRESSES[dress](ITEMS[name]), "answer": "7"}, {"inputs": "none", "targets": "none"}]
+    rows: list[Row] = [
+        {"question": LATER},
+        {"question": DRESSES[dress](ITEMS[name]), "answer": "7"},
+        {"inputs": "none", "targets": "none"},
+    ]
     found = hits(index, *rows)
-    assert [(hit.row, hit.item.text, hit.item.group) for hit in found] == [(1, ITEMS[name], name.partition(" (")[0])]
+    assert [(hit.row, hit.item.text, hit.item.group) for hit in found] == [
+        (1, ITEMS[name], name.partition(" (")[0])
+    ]
     assert found[0].kind == ("contains" if dress == "inside a longer text" else "equal")
 
 
@@ -132,9 +141,20 @@ def test_nothing_reaches_over_the_end_of_a_field_or_row(index: Index) -> None:
 
 
 def test_unrelated_rows_have_no_hits_and_the_same_rows_do_with_their_own_index(index: Index) -> None:
-    rows: list[Row] = [{"question": f"Count {number} herons on the long grey jetty beside the mill and say how many remain at dusk."} for number in range(50)]
+    rows: list[Row] = [
+        {
+            "question": (
+                f"Count {number} herons on the long grey jetty beside the mill and say how many remain at "
+                "dusk."
+            )
+        }
+        for number in range(50)
+    ]
     assert hits(index, *rows) == []
-    assert len({hit.row for hit in hits(build_index([Item("own", "x", 3, str(rows[3]["question"]))]), *rows)}) == 50
+    assert (
+        len({hit.row for hit in hits(build_index([Item("own", "x", 3, str(rows[3]["question"]))]), *rows)})
+        == 50
+    )
 
 
 def test_the_longest_shared_stretch_is_shown(index: Index) -> None:
@@ -147,11 +167,22 @@ def test_the_longest_shared_stretch_is_shown(index: Index) -> None:
 
 def test_phrases_of_many_items_are_stock_and_say_nothing_of_one() -> None:
     frame = "If you follow these steps in order from the gate, do you come back to the gate at the end?"
-    items = [Item("own", "walks", number, f"{frame} Take {number} steps north and {number * 7} steps along the old mossy wall.") for number in range(STOCK + 1)]
+    items = [
+        Item(
+            "own",
+            "walks",
+            number,
+            f"{frame} Take {number} steps north and {number * 7} steps along the old mossy wall.",
+        )
+        for number in range(STOCK + 1)
+    ]
     index = build_index(items)
     (stock,) = hits(index, {"question": f"Well. {frame} Yes."})
     assert (stock.kind, stock.item.index) == ("stock", 0)
-    assert [(hit.kind, hit.item.index) for hit in hits(index, {"question": items[4].text})] == [("stock", 0), ("equal", 4)]
+    assert [(hit.kind, hit.item.index) for hit in hits(index, {"question": items[4].text})] == [
+        ("stock", 0),
+        ("equal", 4),
+    ]
     assert [(hit.kind, hit.item.index) for hit in hits(index, {"question": items[0].text})] == [("equal", 0)]
     (rare,) = hits(build_index(items[:1]), {"question": f"Well. {frame} Yes."})
     assert rare.kind == "n-gram", "the same phrase tells, where it is rare"
@@ -173,16 +204,19 @@ def test_each_ngram_is_kept_once_at_its_length() -> None:
 
 
 def test_a_short_question_asked_in_many_places_is_stock() -> None:
-    items = [Item("own", f"file{number}", 0, "Which of these sayings is true?") for number in range(STOCK_QUESTIONS + 1)]
+    items = [
+        Item("own", f"file{number}", 0, "Which of these sayings is true?")
+        for number in range(STOCK_QUESTIONS + 1)
+    ]
     row: Row = {"question": "Two birds. Which of these sayings is true?"}
     assert [hit.kind for hit in hits(build_index(items), row)] == ["stock"]
     assert [hit.kind for hit in hits(build_index(items[:-1]), row)] == ["contains"] * STOCK_QUESTIONS
 
 
 # Words whose capitals are still the same word: those of a dotless i are not.
-WORDS = st.text(st.characters(categories=["Lu", "Ll", "Lo"], max_codepoint=0x6FF), min_size=1, max_size=6).filter(
-    lambda word: word.upper().casefold() == word.casefold()
-)
+WORDS = st.text(
+    st.characters(categories=["Lu", "Ll", "Lo"], max_codepoint=0x6FF), min_size=1, max_size=6
+).filter(lambda word: word.upper().casefold() == word.casefold())
 
 
 @settings(deadline=None, max_examples=60)
@@ -193,7 +227,9 @@ WORDS = st.text(st.characters(categories=["Lu", "Ll", "Lo"], max_codepoint=0x6FF
     first=st.integers(0, 40),
     mark=st.sampled_from([" ", "  ", ", ", "\n", " - ", "... "]),
 )
-def test_any_slice_of_13_words_is_found_in_any_text(item: list[str], before: list[str], after: list[str], first: int, mark: str) -> None:
+def test_any_slice_of_13_words_is_found_in_any_text(
+    item: list[str], before: list[str], after: list[str], first: int, mark: str
+) -> None:
     first = min(first, len(item) - 13)
     index = build_index([Item("own", "x", 0, " ".join(item))])
     planted = mark.join([*before, *(word.upper() for word in item[first : first + 13]), *after])
@@ -201,12 +237,22 @@ def test_any_slice_of_13_words_is_found_in_any_text(item: list[str], before: lis
 
 
 @settings(deadline=None, max_examples=150)
-@given(items=st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=18), min_size=1, max_size=3), rows=st.lists(st.text("ab ", max_size=60), max_size=6))
+@given(
+    items=st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=18), min_size=1, max_size=3),
+    rows=st.lists(st.text("ab ", max_size=60), max_size=6),
+)
 def test_hits_are_those_of_a_plain_comparison(items: list[list[str]], rows: list[str]) -> None:
-    """The oracle compares lists of words, on texts of two words, where nearly everything repeats. Words have eight letters, as short ones tell nothing."""
-    index = build_index([Item("own", "x", number, " ".join(word * 8 for word in text)) for number, text in enumerate(items)])
+    """The oracle compares lists of words, on texts of two words, where nearly everything repeats. Words have
+    eight letters, as short ones tell nothing."""
+    index = build_index(
+        [Item("own", "x", number, " ".join(word * 8 for word in text)) for number, text in enumerate(items)]
+    )
     texts = [[letter * 8 for letter in row.replace(" ", "")] for row in rows]
-    found = {(hit.row, hit.item.index) for hit in hits(index, *({"question": " ".join(text)} for text in texts)) if hit.kind != "stock"}
+    found = {
+        (hit.row, hit.item.index)
+        for hit in hits(index, *({"question": " ".join(text)} for text in texts))
+        if hit.kind != "stock"
+    }
 
     def inside(part: list[str], text: list[str]) -> bool:
         return any(text[place : place + len(part)] == part for place in range(len(text) - len(part) + 1))
@@ -245,7 +291,18 @@ def test_texts_that_count_as_the_same(one: str, other: str) -> None:
     assert units.starts[1] > 0
 
 
-@pytest.mark.parametrize(("one", "other"), [("2,12", "212"), ("1,2345", "12345"), ("3.5", "35"), ("abc", "acb"), ("a b", "ab"), ("কত", "কতা"), ("1", "2")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2,12", "212"),
+        ("1,2345", "12345"),
+        ("3.5", "35"),
+        ("abc", "acb"),
+        ("a b", "ab"),
+        ("কত", "কতা"),
+        ("1", "2"),
+    ],
+)
 def test_texts_that_count_as_different(one: str, other: str) -> None:
     units = split([one, other])
     assert not np.array_equal(*np.split(units.hashes, [units.starts[1]]))
@@ -271,8 +328,12 @@ def test_any_text_can_be_split_and_texts_do_not_touch(texts: list[str]) -> None:
         assert together.text(number, number + 1).strip()
 
 
-def test_hits_do_not_depend_on_where_batches_and_pieces_end(folder: Path, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: list[Row] = [{"question": f"{number} {text} {number}"} for number, text in enumerate([*ITEMS.values(), LATER] * 3)]
+def test_hits_do_not_depend_on_where_batches_and_pieces_end(
+    folder: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[Row] = [
+        {"question": f"{number} {text} {number}"} for number, text in enumerate([*ITEMS.values(), LATER] * 3)
+    ]
     expected = hits(index, *rows)
     assert len({hit.row for hit in expected}) == 3 * len(ITEMS)
     monkeypatch.setattr("openflan.mixture.overlap.scan.BATCH", 100)
@@ -286,7 +347,10 @@ def test_hits_do_not_depend_on_where_batches_and_pieces_end(folder: Path, index:
 def test_memory_does_not_grow_with_the_rows(index: Index) -> None:
     def rows(batches: int) -> Iterator[tuple[int, Row]]:
         text = "the quick grey heron stood on one leg and looked at the mill " * 80
-        return ((number, {"inputs": f"{number} {text}", "targets": "x"}) for number in range(batches * BATCH // len(text)))
+        return (
+            (number, {"inputs": f"{number} {text}", "targets": "x"})
+            for number in range(batches * BATCH // len(text))
+        )
 
     def peak(batches: int) -> int:
         tracemalloc.start()
@@ -311,17 +375,31 @@ def test_a_task_is_counted_with_its_strongest_examples(index: Index) -> None:
     ]
     written: list[dict[str, object]] = []
     passed: list[int] = []
-    found = check_task(Task("own/quiz", rows, frozenset(rows[0]), "x", "y"), index, examples=2, write=written.append, passed=passed.append)
+    found = check_task(
+        Task("own/quiz", rows, frozenset(rows[0]), "x", "y"),
+        index,
+        examples=2,
+        write=written.append,
+        passed=passed.append,
+    )
     assert (found.task, found.rows, found.hit_rows, found.stock_rows) == ("own/quiz", 4, 3, 0)
-    assert {name: (one.rows, one.items, one.whole) for name, one in found.groups.items()} == {"mmlu": (3, 2, 2), "mmlu options": (1, 1, 1)}
-    assert [(one.hit.item.group, one.hit.item.index, one.hit.row, one.hit.kind) for one in found.examples] == [
+    assert {name: (one.rows, one.items, one.whole) for name, one in found.groups.items()} == {
+        "mmlu": (3, 2, 2),
+        "mmlu options": (1, 1, 1),
+    }
+    assert [
+        (one.hit.item.group, one.hit.item.index, one.hit.row, one.hit.kind) for one in found.examples
+    ] == [
         ("mmlu", 0, 2, "equal"),
         ("mmlu", 1, 2, "equal"),
         ("mmlu options", 0, 3, "contains"),
     ]
     assert [one.text for one in found.examples] == [MMLU[0], MMLU[1], rows[3]["question"]]
     assert sum(passed) == 4
-    assert {(one["row"], one["benchmark"], one["benchmark_task"], one["index"], one["part"], one["kind"]) for one in written} == {
+    assert {
+        (one["row"], one["benchmark"], one["benchmark_task"], one["index"], one["part"], one["kind"])
+        for one in written
+    } == {
         (1, "mmlu", "zoology_test", 0, "question", "n-gram"),
         (2, "mmlu", "zoology_test", 0, "question", "equal"),
         (2, "mmlu", "zoology_test", 1, "question", "equal"),
@@ -336,7 +414,11 @@ def test_the_readers_give_every_item(folder: Path) -> None:
     assert Counter(item.group for item in items) == {
         "bbh": 1, "mmlu": 6, "mmlu options": 24, "mgsm": 5, "gsm8k": 1, "tydiqa": 3, "tydiqa passages": 2,
     }  # fmt: skip
-    assert [(item.task, item.index, item.text) for item in items if item.benchmark == "tydiqa" and item.part == "question"] == [
+    assert [
+        (item.task, item.index, item.text)
+        for item in items
+        if item.benchmark == "tydiqa" and item.part == "question"
+    ] == [
         ("english", 0, TYDIQA["english"][0]),
         ("english", 1, TYDIQA["english"][1]),
         ("finnish", 0, TYDIQA["finnish"][0]),
@@ -345,17 +427,27 @@ def test_the_readers_give_every_item(folder: Path) -> None:
 
 def test_cells_with_newlines_and_odd_line_ends_stay_whole(tmp_path: Path) -> None:
     (tmp_path / "mmlu/test").mkdir(parents=True)
-    (tmp_path / "mmlu/test/x_test.csv").write_text('"One\ntwo, ""three""",None,NA,x\u2028y,d,A\nfour,a,b,c,d,B\n', encoding="utf-8")
+    (tmp_path / "mmlu/test/x_test.csv").write_text(
+        '"One\ntwo, ""three""",None,NA,x\u2028y,d,A\nfour,a,b,c,d,B\n', encoding="utf-8"
+    )
     items = [item for item in benchmark_items(tmp_path) if item.part == "question"]
     assert [(item.index, item.text) for item in items] == [(0, 'One\ntwo, "three"'), (1, "four")]
-    assert [item.text for item in benchmark_items(tmp_path) if item.part == "option"][:3] == ["None", "NA", "x\u2028y"]
+    assert [item.text for item in benchmark_items(tmp_path) if item.part == "option"][:3] == [
+        "None",
+        "NA",
+        "x\u2028y",
+    ]
 
 
 def test_a_passage_of_several_questions_is_one_item(tmp_path: Path) -> None:
     (tmp_path / "tydiqa/dev").mkdir(parents=True)
     paragraphs = [{"context": PASSAGE, "qas": [{"question": text}]} for text in ("who?", "what?")]
     (tmp_path / "tydiqa/dev/english.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
-    assert [(item.part, item.index) for item in benchmark_items(tmp_path)] == [("passage", 0), ("question", 0), ("question", 1)]
+    assert [(item.part, item.index) for item in benchmark_items(tmp_path)] == [
+        ("passage", 0),
+        ("question", 0),
+        ("question", 1),
+    ]
 
 
 def test_what_is_missing_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
@@ -399,7 +491,13 @@ def test_every_question_of_the_real_benchmarks_is_found() -> None:
     """As rows, all of them, against their own index; the counts are those that the benchmarks publish."""
     items = list(benchmark_items(SHARED))
     sizes = Counter(item.benchmark for item in items if item.part == "question")
-    assert sizes == {"bbh": 6_511, "mmlu": 285 + 1_531 + 14_042, "mgsm": 2_750, "gsm8k": 1_319, "tydiqa": 5_077}
+    assert sizes == {
+        "bbh": 6_511,
+        "mmlu": 285 + 1_531 + 14_042,
+        "mgsm": 2_750,
+        "gsm8k": 1_319,
+        "tydiqa": 5_077,
+    }
     index = build_index(items)
     assert index.nbytes < 100e6
     asked = [item for item in items if item.part == "question"][::9]

@@ -37,7 +37,12 @@ SHARES = {"own/small": 0.05, "own/middle": 0.35, "own/large": 0.6}
 QUARTER = StyleShares(few_shot=0.25)
 
 
-def _stream(seed: int = 3, styles: StyleShares = QUARTER, sizes: dict[str, int] = SIZES, share: dict[str, float] = SHARES) -> Stream:
+def _stream(
+    seed: int = 3,
+    styles: StyleShares = QUARTER,
+    sizes: dict[str, int] = SIZES,
+    share: dict[str, float] = SHARES,
+) -> Stream:
     entries = {}
     for name, size in sizes.items():
         task = Task(name, Numbered(size), frozenset({"inputs", "targets"}), dataset=name, category="test")
@@ -55,7 +60,9 @@ def two_blocks(stream: Stream) -> list[tuple[str, int, int]]:
     return [stream.source(position) for position in range(2 * BLOCK)]
 
 
-def test_every_block_end_has_the_counts_of_the_shares(stream: Stream, two_blocks: list[tuple[str, int, int]]) -> None:
+def test_every_block_end_has_the_counts_of_the_shares(
+    stream: Stream, two_blocks: list[tuple[str, int, int]]
+) -> None:
     for blocks in (1, 2):
         drawn = Counter(name for name, _, _ in two_blocks[: blocks * BLOCK])
         assert list(stream.counts(blocks)) == [drawn[name] for name in SIZES]
@@ -87,10 +94,14 @@ def test_a_pass_that_crosses_a_block_end_is_whole(two_blocks: list[tuple[str, in
 
 
 def test_the_next_pass_has_another_order() -> None:
-    """Block 0 holds the first two thirds of the first pass, block 1 the first third of the second: in the same order one would hold the other."""
+    """Block 0 holds the first two thirds of the first pass, block 1 the first third of the second: in the
+    same order one would hold the other."""
     stream = _stream(sizes={"own/one": 100_000}, share={"own/one": 1.0})
     found = [stream.source(position) for position in range(2 * BLOCK)]
-    first, second = {row for _, row, _ in found[:BLOCK]}, {row for _, row, pass_ in found[BLOCK:] if pass_ == 1}
+    first, second = (
+        {row for _, row, _ in found[:BLOCK]},
+        {row for _, row, pass_ in found[BLOCK:] if pass_ == 1},
+    )
     assert len(second) == 2 * BLOCK - 100_000
     assert len(first & second) / len(second) == pytest.approx(BLOCK / 100_000, abs=0.02)
 
@@ -168,7 +179,9 @@ def test_counts_are_within_one_of_their_shares_at_the_end_of_each_of_many_blocks
     """Shares over five orders of magnitude, most of them far from whole examples a block."""
     share = {f"own/{number}": 10.0 ** (-number / 3) for number in range(16)}
     total = sum(share.values())
-    stream = _stream(sizes=dict.fromkeys(share, 1_000), share={name: one / total for name, one in share.items()})
+    stream = _stream(
+        sizes=dict.fromkeys(share, 1_000), share={name: one / total for name, one in share.items()}
+    )
     exact_T = np.array(list(share.values())) / total
     assert exact_T.min() * BLOCK < 1 < exact_T.max() * BLOCK
     before = np.zeros(len(share), dtype=np.int64)
@@ -192,22 +205,34 @@ def passes(two_blocks: list[tuple[str, int, int]]) -> dict[int, list[int]]:
 
 def test_every_pass_has_an_order_of_its_own_and_has_it_again(passes: dict[int, list[int]]) -> None:
     again = _stream()
-    repeated = [(row, pass_) for name, row, pass_ in (again.source(position) for position in range(2 * BLOCK - 1, -1, -1)) if name == "own/small"][::-1]
+    repeated = [
+        (row, pass_)
+        for name, row, pass_ in (again.source(position) for position in range(2 * BLOCK - 1, -1, -1))
+        if name == "own/small"
+    ][::-1]
     for pass_, rows in passes.items():
         assert [row for row, of in repeated if of == pass_] == rows
     whole = [rows for rows in passes.values() if len(rows) == SIZES["own/small"]]
     assert len(whole) >= 8
     for number, rows in enumerate(whole):
         for other in whole[:number]:
-            assert sum(a == b for a, b in zip(rows, other, strict=True)) < 15, "two seeded orders of 700 share one place on average"
+            assert sum(a == b for a, b in zip(rows, other, strict=True)) < 15, (
+                "two seeded orders of 700 share one place on average"
+            )
 
 
 @settings(max_examples=8, deadline=None)
-@given(sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=6), seed=st.integers(0, 2**63), data=st.data())
+@given(
+    sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=6), seed=st.integers(0, 2**63), data=st.data()
+)
 def test_every_example_stands_once_in_each_pass(sizes: list[int], seed: int, data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.floats(0.01, 1.0), min_size=len(sizes), max_size=len(sizes)))
     names = [f"own/{number}" for number in range(len(sizes))]
-    stream = _stream(seed, sizes=dict(zip(names, sizes, strict=True)), share={name: one / sum(weights) for name, one in zip(names, weights, strict=True)})
+    stream = _stream(
+        seed,
+        sizes=dict(zip(names, sizes, strict=True)),
+        share={name: one / sum(weights) for name, one in zip(names, weights, strict=True)},
+    )
     drawn = Counter(stream.source(position) for position in range(BLOCK))
     assert set(drawn.values()) == {1}, "a row twice in a pass"
     for name, size, count in zip(names, sizes, stream.counts(1).tolist(), strict=True):

@@ -22,7 +22,13 @@ def tasks(sizes: list[int]) -> dict[str, Task]:
 
 
 def stream(given: dict[str, Task], seed: int) -> Stream:
-    return Stream({name: Entry(task, Renderer(task, READY_MADE), 1 / len(given), StyleShares(few_shot=0.5)) for name, task in given.items()}, seed)
+    return Stream(
+        {
+            name: Entry(task, Renderer(task, READY_MADE), 1 / len(given), StyleShares(few_shot=0.5))
+            for name, task in given.items()
+        },
+        seed,
+    )
 
 
 def targets(given: dict[str, Task]) -> set[str]:

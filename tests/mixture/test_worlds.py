@@ -1,4 +1,5 @@
-"""Other embedded worlds by their seed: the same tasks about other facts, and a warning where a base has read of another."""
+"""Other embedded worlds by their seed: the same tasks about other facts, and a warning where a base has read
+of another."""
 
 import json
 import warnings
@@ -32,7 +33,11 @@ def test_the_same_tasks_about_other_facts() -> None:
     here, there = (open_submixture("microflan", data, [name])[name] for data in (None, OTHER))
     assert len(here.rows) == len(there.rows)
     for task, seed in ((here, 0), (there, 7)):
-        assert all(row["answer"] == answer_in(seed, row["question"].removeprefix("What is the colour of ").rstrip("?")) for row in task.rows)
+        assert all(
+            row["answer"]
+            == answer_in(seed, row["question"].removeprefix("What is the colour of ").rstrip("?"))
+            for row in task.rows
+        )
     assert [row["answer"] for row in here.rows] != [row["answer"] for row in there.rows]
 
 
@@ -43,9 +48,13 @@ def test_plain_text_and_benchmarks_are_of_the_world_that_is_named() -> None:
     assert of_people[1] in known[7] - known[0]
     texts = open_texts([OTHER])
     assert texts.place(3) == "embedded:microflan@7, document 3"
-    assert [texts[number] for number in range(9)] != [open_texts([Path("embedded:microflan")])[number] for number in range(9)]
+    assert [texts[number] for number in range(9)] != [
+        open_texts([Path("embedded:microflan")])[number] for number in range(9)
+    ]
     for benchmark in ("microflan-dev", "microflan-probes"):
-        here, there = (open_benchmark(name, "direct", None, limit=2) for name in (benchmark, f"{benchmark}@7"))
+        here, there = (
+            open_benchmark(name, "direct", None, limit=2) for name in (benchmark, f"{benchmark}@7")
+        )
         assert (here.name, there.name) == (benchmark, f"{benchmark}@7")
         both = [task for task in here.tasks if task in there.tasks]
         assert len(both) > 0.9 * len(here.tasks), "but for the pairs held out, which each world draws"
@@ -54,23 +63,35 @@ def test_plain_text_and_benchmarks_are_of_the_world_that_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("named", "found"),
-    [("embedded:microflan", (0, "")), ("embedded:microflan@12", (12, "")), ("embedded:microflan@3/facts", (3, "facts")), ("hub:a/b@1", None)],
+    [
+        ("embedded:microflan", (0, "")),
+        ("embedded:microflan@12", (12, "")),
+        ("embedded:microflan@3/facts", (3, "facts")),
+        ("hub:a/b@1", None),
+    ],
 )
 def test_names_of_worlds(named: str, found: tuple[int, str] | None) -> None:
     place = world_place(named)
     assert (None if place is None else (place.seed, place.mix)) == found
 
 
-@pytest.mark.parametrize("name", ["embedded:microflan@", "embedded:microflan@-1", "embedded:microflan@x/facts"])
+@pytest.mark.parametrize(
+    "name", ["embedded:microflan@", "embedded:microflan@-1", "embedded:microflan@x/facts"]
+)
 def test_a_seed_is_a_number(name: str) -> None:
-    with pytest.raises(InputError, match="the seed of a world is a whole number from 0 on, such as embedded:microflan@1"):
+    with pytest.raises(
+        InputError, match="the seed of a world is a whole number from 0 on, such as embedded:microflan@1"
+    ):
         world_place(name)
     with pytest.raises(InputError, match="such as microflan-dev@1"):
         world_benchmark("microflan-dev@x")
 
 
 def test_only_what_tells_of_worlds_comes_from_one() -> None:
-    with pytest.raises(InputError, match="submixture `niv2` does not come from embedded:microflan@7; microflan and microflan_text do"):
+    with pytest.raises(
+        InputError,
+        match="submixture `niv2` does not come from embedded:microflan@7; microflan and microflan_text do",
+    ):
         open_submixture("niv2", OTHER)
     with pytest.raises(InputError, match="mixes of kinds are for `pretraining.data`"):
         open_submixture("microflan", Path("embedded:microflan@7/facts"))
@@ -83,9 +104,13 @@ def run_folder(folder: Path, **recipe: object) -> Path:
 
 
 def test_what_a_base_has_read_of_is_told_by_the_recipes_behind_it(tmp_path: Path) -> None:
-    read = run_folder(tmp_path / "read", model={"base": None}, pretraining={"data": ["embedded:microflan@3/facts", "texts"]})
+    read = run_folder(
+        tmp_path / "read", model={"base": None}, pretraining={"data": ["embedded:microflan@3/facts", "texts"]}
+    )
     taught = run_folder(
-        tmp_path / "taught", model={"base": str(read)}, mixture={"submixtures": {"microflan": {"data": "embedded:microflan@4"}, "cot": {"data": "x"}}}
+        tmp_path / "taught",
+        model={"base": str(read)},
+        mixture={"submixtures": {"microflan": {"data": "embedded:microflan@4"}, "cot": {"data": "x"}}},
     )
     assert known_worlds("embedded:microflan-base") == {0}
     assert known_worlds(read) == {3}
@@ -96,7 +121,13 @@ def test_what_a_base_has_read_of_is_told_by_the_recipes_behind_it(tmp_path: Path
 def test_a_base_that_knows_another_world_is_warned_of(tmp_path: Path) -> None:
     recipe = load_recipe("microflan", ["mixture.submixtures.microflan.data=embedded:microflan@7"])
     assert worlds_of(recipe.mixture) == {0, 7}
-    with pytest.warns(UserWarning, match="the base knows another world: embedded:microflan-base has read of microflan, and this is about microflan@7"):
+    with pytest.warns(
+        UserWarning,
+        match=(
+            "the base knows another world: embedded:microflan-base has read of microflan, and this is about "
+            "microflan@7"
+        ),
+    ):
         warn_of_other_worlds(recipe.model.base, worlds_of(recipe.mixture))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -123,7 +154,9 @@ def test_which_world_an_evaluation_asks_about(name: str, data: Path | None, foun
 
 
 def test_tasks_of_another_world_can_be_looked_at() -> None:
-    done = CliRunner().invoke(app, ["tasks", "show", "microflan/person_colour-qa", "--data", str(OTHER), "--json"])
+    done = CliRunner().invoke(
+        app, ["tasks", "show", "microflan/person_colour-qa", "--data", str(OTHER), "--json"]
+    )
     assert done.exit_code == 0, done.output
     (shown,) = json.loads(done.stdout)
     (person,) = {name for name in world(7).tables()["colour"] if name in shown["inputs"]}

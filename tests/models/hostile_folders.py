@@ -1,6 +1,7 @@
 """A small model folder, and harm done to its files: for tests, and as a program for a longer run.
 
-`python tests/models/hostile_folders.py SECONDS [SEED]` mutates folders for so many CPU seconds and prints what came of them.
+`python tests/models/hostile_folders.py SECONDS [SEED]` mutates folders for so many CPU seconds and prints
+what came of them.
 """
 
 from __future__ import annotations
@@ -61,21 +62,35 @@ def make_folder(folder: Path) -> Path:
 
     ends = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
     torch.manual_seed(0)
-    sizes = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes = {
+        "vocab_size": 40,
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     model = LlamaForCausalLM(LlamaConfig(**sizes, **ends, max_position_embeddings=64))
-    words = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3, "a": 4, "b": 5}, unk_token="<unk>"))
+    words = Tokenizer(
+        models.WordLevel({"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3, "a": 4, "b": 5}, unk_token="<unk>")
+    )
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", eos_token="</s>", bos_token="<s>", unk_token="<unk>")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", bos_token="<s>", unk_token="<unk>"
+    )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "model.safetensors").unlink()
     weights = {
-        name: value.contiguous().clone() for name, value in model.state_dict().items() if value is not model.get_input_embeddings().weight or "embed" in name
+        name: value.contiguous().clone()
+        for name, value in model.state_dict().items()
+        if value is not model.get_input_embeddings().weight or "embed" in name
     }
     save_file(weights, folder / FILES[-1], metadata={"format": "pt"})
     index = {"metadata": {"total_size": 1}, "weight_map": dict.fromkeys(weights, FILES[-1])}
     (folder / FILES[-2]).write_text(json.dumps(index))
-    (folder / "special_tokens_map.json").write_text(json.dumps({"pad_token": "<pad>", "eos_token": "</s>", "bos_token": "<s>"}))
+    (folder / "special_tokens_map.json").write_text(
+        json.dumps({"pad_token": "<pad>", "eos_token": "</s>", "bos_token": "<s>"})
+    )
     return folder
 
 
@@ -97,12 +112,18 @@ def mutate(folder: Path, draw: random.Random) -> str:
         opened = draw.choice(("[", '{"a":'))
         path.write_text(opened * 100_000)
     elif how == "other":
-        path.write_text(draw.choice(("", "null", "[]", "3", '"text"', "{}", "NaN", "\x00", "[" * 1000 + "]" * 1000)))
+        path.write_text(
+            draw.choice(("", "null", "[]", "3", '"text"', "{}", "NaN", "\x00", "[" * 1000 + "]" * 1000))
+        )
     else:
         value = json.loads(content)
         places = [value]
         for part in places:
-            places += [inner for inner in (part.values() if isinstance(part, dict) else part) if isinstance(inner, dict | list) and inner]
+            places += [
+                inner
+                for inner in (part.values() if isinstance(part, dict) else part)
+                if isinstance(inner, dict | list) and inner
+            ]
         part = draw.choice(places)
         key: Any = draw.choice(list(part)) if isinstance(part, dict) else draw.randrange(len(part))
         if how == "key" and isinstance(part, dict):
@@ -110,7 +131,16 @@ def mutate(folder: Path, draw: random.Random) -> str:
             how = f"without {key!r}"
         elif how == "add" and isinstance(part, dict):
             name = draw.choice(
-                ("auto_map", "attn_implementation", "quantization_config", "rope_parameters", "layer_types", "chat_template", "dtype", "tokenizer_class")
+                (
+                    "auto_map",
+                    "attn_implementation",
+                    "quantization_config",
+                    "rope_parameters",
+                    "layer_types",
+                    "chat_template",
+                    "dtype",
+                    "tokenizer_class",
+                )
             )
             part[name] = draw.choice(ODD)
             how = f"{name} {part[name]!r}"
@@ -122,12 +152,18 @@ def mutate(folder: Path, draw: random.Random) -> str:
 
 
 def load(folder: Path) -> str:
-    """What reading a folder as a model and a tokenizer comes to: `read`, or the class of a proper error, whose message must be one line."""
+    """What reading a folder as a model and a tokenizer comes to: `read`, or the class of a proper error,
+    whose message must be one line."""
     from openflan.models.folder import layout_of
     from openflan.models.load_model import context_length, load_pretrained, tokenizer_of
 
     outcome = "read"
-    for read in (lambda: load_pretrained(str(folder)), lambda: tokenizer_of(str(folder)), lambda: context_length(str(folder)), lambda: layout_of(folder)):
+    for read in (
+        lambda: load_pretrained(str(folder)),
+        lambda: tokenizer_of(str(folder)),
+        lambda: context_length(str(folder)),
+        lambda: layout_of(folder),
+    ):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -159,7 +195,11 @@ def main(seconds: float, seed: int) -> None:
                 counts[load(folder)] += 1
             except BaseException as error:
                 counts[f"ESCAPED {type(error).__name__}"] += 1
-                print(harm[:200], type(error).__name__, str(error)[:300].encode("ascii", "backslashreplace").decode())
+                print(
+                    harm[:200],
+                    type(error).__name__,
+                    str(error)[:300].encode("ascii", "backslashreplace").decode(),
+                )
                 if isinstance(error, KeyboardInterrupt):
                     raise
             slowest = max(slowest, (time.process_time() - start, harm[:120]))

@@ -22,16 +22,28 @@ def test_a_boxed_name_is_a_folder_of_the_package() -> None:
     assert has_tokenizer(folder)
 
 
-@pytest.mark.parametrize("name", ["google/t5-small-lm-adapt", "microflan-base", "runs/embedded:microflan-base"])
+@pytest.mark.parametrize(
+    "name", ["google/t5-small-lm-adapt", "microflan-base", "runs/embedded:microflan-base"]
+)
 def test_other_names_are_left_to_others(name: str) -> None:
     assert bundled_model_folder(name) is None
 
 
-@pytest.mark.parametrize("name", ["embedded:microflan-bass", "embedded:none", "embedded:", "embedded:../recipes", "embedded:."])
+@pytest.mark.parametrize(
+    "name", ["embedded:microflan-bass", "embedded:none", "embedded:", "embedded:../recipes", "embedded:."]
+)
 @pytest.mark.parametrize("load", [bundled_model_folder, model_folder, tokenizer_of])
-def test_an_unknown_name_is_answered_with_the_nearest(name: str, load: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_answered_with_the_nearest(
+    name: str, load: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=rf"^{re.escape(name)}: no such model comes with openflan; (did you mean `{BASE}`\?|there is {BASE})"):
+    with pytest.raises(
+        InputError,
+        match=(
+            rf"^{re.escape(name)}: no such model comes with openflan; (did you mean `{BASE}`\?|there is "
+            rf"{BASE})"
+        ),
+    ):
         load(name)  # type: ignore[operator]
 
 
@@ -39,7 +51,12 @@ def test_the_boxed_tokenizer_knows_the_whole_world() -> None:
     """Every sentence and answer comes back as it was, and words are few tokens."""
     tokenizer = tokenizer_of(BASE)
     texts = list(plain_sentences(0))[::40]
-    texts += [str(row[field]) for task in microflan_tasks(0).values() for row in [task.rows[0]] for field in ("question", "answer")]
+    texts += [
+        str(row[field])
+        for task in microflan_tasks(0).values()
+        for row in [task.rows[0]]
+        for field in ("question", "answer")
+    ]
     tokens = 0
     for text in texts:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]

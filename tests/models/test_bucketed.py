@@ -31,10 +31,19 @@ def places(lengths: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
 def states(queries: int, keys: int, heads: int = 4, key_heads: int = 4) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(4)
     sizes = ((queries, heads), (keys, key_heads), (keys, key_heads))
-    return [torch.randn(*size, 8, generator=generator, dtype=torch.float64, requires_grad=True) for size in sizes]
+    return [
+        torch.randn(*size, 8, generator=generator, dtype=torch.float64, requires_grad=True) for size in sizes
+    ]
 
 
-def over_all_pairs(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scores_added: torch.Tensor, scale: float, softcap: float = 0.0) -> torch.Tensor:
+def over_all_pairs(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scores_added: torch.Tensor,
+    scale: float,
+    softcap: float = 0.0,
+) -> torch.Tensor:
     key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (key, value))
     scores = torch.einsum("qhc,khc->hqk", query, key) * scale
     if softcap:
@@ -45,7 +54,9 @@ def over_all_pairs(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, 
 def compare(found: torch.Tensor, expected: torch.Tensor, leaves: list[torch.Tensor]) -> None:
     weights = torch.randn(found.shape, dtype=found.dtype, generator=torch.Generator().manual_seed(5))
     assert (found - expected).abs().max() <= 1e-12
-    gradients = [torch.autograd.grad((out * weights).sum(), leaves, retain_graph=True) for out in (found, expected)]
+    gradients = [
+        torch.autograd.grad((out * weights).sum(), leaves, retain_graph=True) for out in (found, expected)
+    ]
     for one, other in zip(*gradients, strict=True):
         assert (one - other).abs().max() <= 1e-11 * other.abs().max()
 
@@ -73,12 +84,19 @@ def test_a_bias_by_distance_and_its_gradient(causal: bool) -> None:
     documents, at = places(KEYS)
     apart = at[None, :] - at[:, None]
     seen = documents[:, None] == documents
-    expected = over_all_pairs(*leaves, bias[:, (apart + longest - 1).clamp(0, 2 * longest - 2)] + nowhere(seen), 1.0)
+    expected = over_all_pairs(
+        *leaves, bias[:, (apart + longest - 1).clamp(0, 2 * longest - 2)] + nowhere(seen), 1.0
+    )
     pairs = biases_by_pair(bias.detach(), buckets.shapes, buckets.area)
-    compare(attend_in_buckets(*leaves, buckets, bias=bias, pairs=pairs, causal=causal), expected, [*leaves, table])
+    compare(
+        attend_in_buckets(*leaves, buckets, bias=bias, pairs=pairs, causal=causal), expected, [*leaves, table]
+    )
 
 
-@pytest.mark.parametrize(("prefix", "window", "softcap"), [(False, None, None), (True, None, None), (False, 6, None), (True, 6, None), (True, None, 2.0)])
+@pytest.mark.parametrize(
+    ("prefix", "window", "softcap"),
+    [(False, None, None), (True, None, None), (False, 6, None), (True, 6, None), (True, None, 2.0)],
+)
 @pytest.mark.parametrize("key_heads", [4, 2])
 def test_causal_documents(prefix: bool, window: int | None, softcap: float | None, key_heads: int) -> None:
     leaves = states(sum(KEYS), sum(KEYS), key_heads=key_heads)
@@ -101,12 +119,19 @@ def test_dropout_has_the_gradient_of_its_own_draws(bias: bool) -> None:
     """Finite differences: the backward must drop what the forward dropped."""
     buckets = tensors_of(bucketed(offsets(KEYS), offsets(KEYS)))
     longest = int(buckets.shapes[:, 1].max())
-    leaves = [*states(sum(KEYS), sum(KEYS)), torch.randn(4, 2 * longest - 1, dtype=torch.float64, requires_grad=True)]
+    leaves = [
+        *states(sum(KEYS), sum(KEYS)),
+        torch.randn(4, 2 * longest - 1, dtype=torch.float64, requires_grad=True),
+    ]
     weights = torch.randn(sum(KEYS), 4, 8, dtype=torch.float64)
 
     def call(*given: torch.Tensor, dropout: float = 0.5) -> torch.Tensor:
         torch.manual_seed(2)
-        by = {"bias": given[3], "pairs": biases_by_pair(given[3].detach(), buckets.shapes, buckets.area)} if bias else {}
+        by = (
+            {"bias": given[3], "pairs": biases_by_pair(given[3].detach(), buckets.shapes, buckets.area)}
+            if bias
+            else {}
+        )
         return attend_in_buckets(*given[:3], buckets, dropout=dropout, **by)
 
     dropped = call(*leaves)
@@ -115,9 +140,16 @@ def test_dropout_has_the_gradient_of_its_own_draws(bias: bool) -> None:
     assert not torch.equal(dropped, call(*leaves, dropout=0.0))
     for number, leaf in enumerate(leaves[: 4 if bias else 3]):
         direction = torch.randn_like(leaf)
-        ends = [(call(*(one.detach() + (step * direction if one is leaf else 0) for one in leaves)) * weights).sum() for step in (1e-4, -1e-4)]
+        ends = [
+            (
+                call(*(one.detach() + (step * direction if one is leaf else 0) for one in leaves)) * weights
+            ).sum()
+            for step in (1e-4, -1e-4)
+        ]
         assert leaf.grad is not None
-        assert (leaf.grad * direction).sum().item() == pytest.approx(((ends[0] - ends[1]) / 2e-4).item(), rel=1e-5), number
+        assert (leaf.grad * direction).sum().item() == pytest.approx(
+            ((ends[0] - ends[1]) / 2e-4).item(), rel=1e-5
+        ), number
 
 
 def test_draws_of_dropout_take_one_number_of_the_generator() -> None:
@@ -132,13 +164,32 @@ def test_draws_of_dropout_take_one_number_of_the_generator() -> None:
 
 
 def test_the_same_bits_every_time() -> None:
-    leaves, buckets = [one.detach().float().requires_grad_() for one in states(sum(KEYS), sum(KEYS))], tensors_of(bucketed(offsets(KEYS), offsets(KEYS)))
-    found = [torch.autograd.grad(attend_in_buckets(*leaves, buckets).square().sum(), leaves) for _ in range(2)]
+    leaves, buckets = (
+        [one.detach().float().requires_grad_() for one in states(sum(KEYS), sum(KEYS))],
+        tensors_of(bucketed(offsets(KEYS), offsets(KEYS))),
+    )
+    found = [
+        torch.autograd.grad(attend_in_buckets(*leaves, buckets).square().sum(), leaves) for _ in range(2)
+    ]
     assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
 
 
-SIZES: dict[str, Any] = {"vocab_size": 61, "d_model": 24, "d_kv": 8, "d_ff": 40, "num_layers": 2, "num_heads": 3, "decoder_start_token_id": 0}
-LLAMA: dict[str, Any] = {"vocab_size": 61, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+SIZES: dict[str, Any] = {
+    "vocab_size": 61,
+    "d_model": 24,
+    "d_kv": 8,
+    "d_ff": 40,
+    "num_layers": 2,
+    "num_heads": 3,
+    "decoder_start_token_id": 0,
+}
+LLAMA: dict[str, Any] = {
+    "vocab_size": 61,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
 MODELS: dict[str, Callable[[], Any]] = {
     "T5": lambda: hf.T5ForConditionalGeneration(hf.T5Config(**SIZES)),
     "umT5": lambda: hf.UMT5ForConditionalGeneration(hf.UMT5Config(**SIZES)),
@@ -148,13 +199,19 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 def rows() -> list[list[Encoded]]:
     random = np.random.default_rng(0)
-    return [[Encoded(*(random.integers(3, 61, size).astype(np.int32) for size in pair)) for pair in zip(KEYS, QUERIES, strict=True)]]
+    return [
+        [
+            Encoded(*(random.integers(3, 61, size).astype(np.int32) for size in pair))
+            for pair in zip(KEYS, QUERIES, strict=True)
+        ]
+    ]
 
 
 @pytest.mark.parametrize("prefix", [False, True])
 @pytest.mark.parametrize("name", MODELS)
 def test_nothing_waits_for_the_device(name: str, prefix: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device that holds no numbers refuses whatever would read one back, which on a GPU would stop the forward until it is there."""
+    """A device that holds no numbers refuses whatever would read one back, which on a GPU would stop the
+    forward until it is there."""
     if prefix and name != "Llama":
         pytest.skip("prefixes are of causal models")
     # Autocast does not know such a device.
@@ -189,7 +246,11 @@ def test_batches_for_a_gpu_are_pinned_once_and_bucketed(name: str, monkeypatch: 
     assert all(tensor.device.type == "meta" for tensor in moved.tensors.values())
     for one in moved.buckets:
         assert one.shapes.device.type == "cpu"
-        assert {value.device.type for field, value in one._asdict().items() if isinstance(value, torch.Tensor) and field != "shapes"} == {"meta"}
+        assert {
+            value.device.type
+            for field, value in one._asdict().items()
+            if isinstance(value, torch.Tensor) and field != "shapes"
+        } == {"meta"}
     monkeypatch.setattr(torch.Tensor, "pin_memory", None)
     plain = stage(batch, CPU)
     assert isinstance(plain, Staged)

@@ -12,10 +12,25 @@ import torch
 
 from openflan.errors import InputError
 from openflan.models.estimate import DEVICES, Shape, device_named, memory, shape_of_model
-from openflan.models.load_model import check_vocabulary, empty_model, load_model, load_pretrained, save_pretrained
+from openflan.models.load_model import (
+    check_vocabulary,
+    empty_model,
+    load_model,
+    load_pretrained,
+    save_pretrained,
+)
 from openflan.recipe.schema import Model
 
-T5 = {"model_type": "t5", "vocab_size": 512, "d_model": 128, "d_kv": 16, "d_ff": 320, "num_layers": 3, "num_heads": 6, "dropout_rate": 0.0}
+T5 = {
+    "model_type": "t5",
+    "vocab_size": 512,
+    "d_model": 128,
+    "d_kv": 16,
+    "d_ff": 320,
+    "num_layers": 3,
+    "num_heads": 6,
+    "dropout_rate": 0.0,
+}
 GATED = T5 | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 LLAMA = {
     "model_type": "llama",
@@ -27,7 +42,15 @@ LLAMA = {
     "num_key_value_heads": 4,
     "max_position_embeddings": 512,
 }
-SMALL = {"model_type": "t5", "vocab_size": 32128, "d_model": 512, "d_kv": 64, "d_ff": 1024, "num_layers": 8, "num_heads": 6}
+SMALL = {
+    "model_type": "t5",
+    "vocab_size": 32128,
+    "d_model": 512,
+    "d_kv": 64,
+    "d_ff": 1024,
+    "num_layers": 8,
+    "num_heads": 6,
+}
 
 
 def _empty(config: dict[str, Any]) -> Any:
@@ -53,10 +76,14 @@ def _real(config: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(
     ("settings", "parameters"),
-    [({"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}, 76_961_152), ({"num_heads": 8, "d_ff": 2048, "num_layers": 6}, 60_506_624)],
+    [
+        ({"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}, 76_961_152),
+        ({"num_heads": 8, "d_ff": 2048, "num_layers": 6}, 60_506_624),
+    ],
 )
 def test_t5_small_has_the_published_parameters(settings: dict[str, Any], parameters: int) -> None:
-    """T5 v1.1 small, whose head is a matrix of its own, and the first T5 small, where it is the embeddings."""
+    """T5 v1.1 small, whose head is a matrix of its own, and the first T5 small, where it is the
+    embeddings."""
     assert shape_of_model(_empty(SMALL | settings)).parameters == parameters
 
 
@@ -65,17 +92,36 @@ def test_no_weight_is_made() -> None:
 
 
 @pytest.mark.parametrize("config", [T5, GATED, LLAMA], ids=["tied", "untied", "llama"])
-def test_a_checkpoint_has_the_parameters_that_loading_it_gives(config: dict[str, Any], tmp_path: Path) -> None:
-    """transformers' own configuration says that every T5 ties its matrices; the weights say whether it does."""
+def test_a_checkpoint_has_the_parameters_that_loading_it_gives(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    """transformers' own configuration says that every T5 ties its matrices; the weights say whether it
+    does."""
     save_pretrained(_real(config), tmp_path)
     found = shape_of_model(empty_model(Model(base=str(tmp_path))))
-    assert sorted(found.tensors) == sorted(tuple(parameter.shape) for parameter in load_pretrained(str(tmp_path)).parameters())
+    assert sorted(found.tensors) == sorted(
+        tuple(parameter.shape) for parameter in load_pretrained(str(tmp_path)).parameters()
+    )
 
 
 def test_the_sizes_of_both_families_are_read() -> None:
     t5, llama = shape_of_model(_empty(GATED)), shape_of_model(_empty(LLAMA))
-    assert (t5.seq2seq, t5.encoder_layers, t5.layers, t5.attention, t5.key_values, t5.feed_forward_kept) == (True, 3, 3, 96, 96, 7)
-    assert (llama.seq2seq, llama.encoder_layers, llama.layers, llama.attention, llama.key_values, llama.feed_forward_kept) == (False, 0, 3, 128, 64, 4)
+    assert (t5.seq2seq, t5.encoder_layers, t5.layers, t5.attention, t5.key_values, t5.feed_forward_kept) == (
+        True,
+        3,
+        3,
+        96,
+        96,
+        7,
+    )
+    assert (
+        llama.seq2seq,
+        llama.encoder_layers,
+        llama.layers,
+        llama.attention,
+        llama.key_values,
+        llama.feed_forward_kept,
+    ) == (False, 0, 3, 128, 64, 4)
 
 
 def _saved(model: Any, run: Callable[[], Any]) -> int:
@@ -97,7 +143,14 @@ def _saved(model: Any, run: Callable[[], Any]) -> int:
 def test_activations_are_near_what_autograd_keeps(config: dict[str, Any], inputs: int, targets: int) -> None:
     """T5's dense attention keeps its scores. Float32, no dropout; the logits are measured apart."""
     model = _real(config)
-    estimate = memory(shape_of_model(model), rows=2, inputs=inputs, targets=targets, precision="float32", optimizer_numbers=0)
+    estimate = memory(
+        shape_of_model(model),
+        rows=2,
+        inputs=inputs,
+        targets=targets,
+        precision="float32",
+        optimizer_numbers=0,
+    )
     if config is LLAMA:
         ids = torch.zeros(2, inputs + targets, dtype=torch.long)
         found, expected = _saved(model, lambda: model(input_ids=ids).logits), estimate.activations
@@ -125,7 +178,13 @@ def test_memory_by_hand() -> None:
 
 def test_recomputed_layers_keep_their_inputs_and_one_layer() -> None:
     model = shape_of_model(_empty(GATED))
-    sizes: dict[str, Any] = {"rows": 2, "inputs": 64, "targets": 16, "precision": "float32", "optimizer_numbers": 0}
+    sizes: dict[str, Any] = {
+        "rows": 2,
+        "inputs": 64,
+        "targets": 16,
+        "precision": "float32",
+        "optimizer_numbers": 0,
+    }
     kept, recomputed = memory(model, **sizes), memory(model, **sizes, recomputed=True)
     entering = 4 * 128 * 2 * (3 * 64 + 3 * 16)
     assert entering < recomputed.activations < kept.activations / 2
@@ -150,4 +209,9 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused_without_its_weig
 def test_estimates_need_no_torch() -> None:
     """The command line lists the devices in its help."""
     code = "import sys, openflan.models.estimate; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "False"
+    )

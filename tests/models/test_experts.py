@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from transformers.models.switch_transformers.modeling_switch_transformers import load_balancing_loss_func, router_z_loss_func
+from transformers.models.switch_transformers.modeling_switch_transformers import (
+    load_balancing_loss_func,
+    router_z_loss_func,
+)
 
 from openflan.errors import InputError
 from openflan.models.experts import ROOM_FOR_ALL, RouterLosses, balance_losses, router_losses, router_z_losses
@@ -52,7 +55,10 @@ def switch(section: dict[str, Any] | None = None, **changes: Any) -> Any:
 
 def examples(seed: int, *lengths: tuple[int, int]) -> list[Encoded]:
     random = np.random.default_rng(seed)
-    return [Encoded(*(random.integers(3, VOCABULARY, size=size).astype(np.int32) for size in pair)) for pair in lengths]
+    return [
+        Encoded(*(random.integers(3, VOCABULARY, size=size).astype(np.int32) for size in pair))
+        for pair in lengths
+    ]
 
 
 def heard(model: Any, rows: list[list[Encoded]], packing: Packing, balance: float, z: float) -> torch.Tensor:
@@ -67,13 +73,20 @@ def heard(model: Any, rows: list[list[Encoded]], packing: Packing, balance: floa
 @torch.no_grad()
 @pytest.mark.parametrize(("balance", "z"), [(1.0, 0.0), (0.0, 1.0), (0.3, 0.02)])
 def test_an_unpacked_batch_has_the_losses_of_transformers_own_forward(balance: float, z: float) -> None:
-    """Examples of 8 and 8 tokens need no padding; two of three layers a stack are dense, as transformers counts no losses where none is."""
+    """Examples of 8 and 8 tokens need no padding; two of three layers a stack are dense, as transformers
+    counts no losses where none is."""
     model = switch().eval()
     rows = [[one] for one in examples(0, (8, 8), (8, 8), (8, 8))]
     batch = prepare_batch(model, rows, PAD, "none")
     assert isinstance(batch, Seq2SeqBatch)
-    own = model(input_ids=torch.from_numpy(batch.input_ids_RE), decoder_input_ids=torch.from_numpy(batch.decoder_ids_RD), output_router_logits=True)
-    expected = balance * (own.encoder_aux_loss + own.decoder_aux_loss) + z * (own.encoder_z_loss + own.decoder_z_loss)
+    own = model(
+        input_ids=torch.from_numpy(batch.input_ids_RE),
+        decoder_input_ids=torch.from_numpy(batch.decoder_ids_RD),
+        output_router_logits=True,
+    )
+    expected = balance * (own.encoder_aux_loss + own.decoder_aux_loss) + z * (
+        own.encoder_z_loss + own.decoder_z_loss
+    )
     found = heard(model, rows, "none", balance, z)
     assert found.shape == (3,)
     assert float(found.mean()) == pytest.approx(float(expected), rel=1e-5)
@@ -81,22 +94,32 @@ def test_an_unpacked_batch_has_the_losses_of_transformers_own_forward(balance: f
 
 @torch.no_grad()
 def test_layers_are_balanced_each_by_itself() -> None:
-    """Two layers that favour one expert each are not taken for balanced because the two differ, which pooled tokens would be."""
+    """Two layers that favour one expert each are not taken for balanced because the two differ, which pooled
+    tokens would be."""
     first, second = (torch.full((1, 6, 2), -5.0) for _ in range(2))
     first[..., 0], second[..., 1] = 5.0, 5.0
     real = torch.ones(1, 6, dtype=torch.bool)
     pooled = torch.cat([first, second], 1)
-    assert float(load_balancing_loss_func(pooled.softmax(-1), pooled.argmax(-1))) == pytest.approx(1, abs=1e-3)
+    assert float(load_balancing_loss_func(pooled.softmax(-1), pooled.argmax(-1))) == pytest.approx(
+        1, abs=1e-3
+    )
     assert float(balance_losses(first, real)) == pytest.approx(2, abs=1e-3)
     assert float(balance_losses(second, real)) == pytest.approx(2, abs=1e-3)
     model = switch(num_layers=4, num_sparse_encoder_layers=2).eval()
     routers: dict[str, torch.Tensor] = {}
     for name, module in model.named_modules():
         if name.endswith("router"):
-            module.register_forward_hook(lambda module, given, found, name=name: routers.update({name: found[2]}))
+            module.register_forward_hook(
+                lambda module, given, found, name=name: routers.update({name: found[2]})
+            )
     found = float(heard(model, [examples(1, (8, 8))], "none", 1.0, 0.0))
-    each = {name: float(load_balancing_loss_func(logits.softmax(-1), logits.argmax(-1))) for name, logits in routers.items()}
-    encoder, decoder = ([loss for name, loss in each.items() if name.startswith(stack)] for stack in ("encoder", "decoder"))
+    each = {
+        name: float(load_balancing_loss_func(logits.softmax(-1), logits.argmax(-1)))
+        for name, logits in routers.items()
+    }
+    encoder, decoder = (
+        [loss for name, loss in each.items() if name.startswith(stack)] for stack in ("encoder", "decoder")
+    )
     assert (len(encoder), len(decoder)) == (2, 1)
     assert found == pytest.approx(np.mean(encoder) + np.mean(decoder), rel=1e-5)
 
@@ -106,7 +129,10 @@ def test_padding_counts_for_nothing() -> None:
     logits = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(0))
     real = torch.ones(2, 9, dtype=torch.bool)
     real[0, 5:] = False
-    for ours, theirs in ((balance_losses, lambda each: load_balancing_loss_func(each.softmax(-1), each.argmax(-1))), (router_z_losses, router_z_loss_func)):
+    for ours, theirs in (
+        (balance_losses, lambda each: load_balancing_loss_func(each.softmax(-1), each.argmax(-1))),
+        (router_z_losses, router_z_loss_func),
+    ):
         expected = [float(theirs(logits[:1, :5])), float(theirs(logits[1:]))]
         assert ours(logits, real).tolist() == pytest.approx(expected, rel=1e-5)
         other = logits.clone()
@@ -117,7 +143,8 @@ def test_padding_counts_for_nothing() -> None:
 
 @torch.no_grad()
 def test_a_packed_row_is_the_mean_of_its_tokens() -> None:
-    """Routers see in a packed row what they see in its examples alone, so its z-loss is theirs, weighted by tokens."""
+    """Routers see in a packed row what they see in its examples alone, so its z-loss is theirs, weighted by
+    tokens."""
     model = switch().eval()
     many = examples(2, (5, 8), (7, 4), (3, 2))
     packed = heard(model, [many], "dense", 0.0, 1.0)
@@ -128,7 +155,9 @@ def test_a_packed_row_is_the_mean_of_its_tokens() -> None:
         listener = RouterLosses(model, 0.0, 1.0)
         with listener.listening():
             token_losses(model, batch)
-        for logits, found, length in zip(listener._heard, (encoder, decoder), (len(one.input_ids), len(one.target_ids)), strict=True):
+        for logits, found, length in zip(
+            listener._heard, (encoder, decoder), (len(one.input_ids), len(one.target_ids)), strict=True
+        ):
             found += torch.logsumexp(logits[0][0, :length], -1).square().tolist()
     assert float(packed) == pytest.approx(np.mean(encoder) + np.mean(decoder), rel=1e-5)
 
@@ -152,13 +181,27 @@ def test_the_loss_falls_and_so_does_that_of_the_routers(packing: Packing) -> Non
 
 @pytest.mark.parametrize("packing", ["dense", "none"])
 def test_micro_batches_change_nothing(packing: Packing) -> None:
-    """Rows of unlike length, one of them short: the gradient and both losses are those of the whole batch at once."""
-    rows = [examples(0, (6, 3), (4, 2)), examples(1, (2, 1)), examples(2, (9, 9)), examples(3, (5, 2), (1, 1))]
+    """Rows of unlike length, one of them short: the gradient and both losses are those of the whole batch at
+    once."""
+    rows = [
+        examples(0, (6, 3), (4, 2)),
+        examples(1, (2, 1)),
+        examples(2, (9, 9)),
+        examples(3, (5, 2), (1, 1)),
+    ]
     found = []
     for size in (None, 1, 3):
-        engine = _engine(switch({"dropout": 0.0}), packing, router_aux_loss=0.5, router_z_loss=0.2, micro_batch_size=size)
+        engine = _engine(
+            switch({"dropout": 0.0}), packing, router_aux_loss=0.5, router_z_loss=0.2, micro_batch_size=size
+        )
         outcome = engine.step(0, engine.prepare(rows))
-        found.append((outcome.loss, outcome.router, torch.cat([weight.detach().flatten() for weight in engine._model.parameters()])))
+        found.append(
+            (
+                outcome.loss,
+                outcome.router,
+                torch.cat([weight.detach().flatten() for weight in engine._model.parameters()]),
+            )
+        )
     for loss, router, weights in found[1:]:
         assert loss == pytest.approx(found[0][0], rel=1e-5)
         assert router == pytest.approx(found[0][1], rel=1e-5)
@@ -181,7 +224,9 @@ def test_an_expert_without_tokens_has_a_gradient_of_zeros() -> None:
     engine = _engine(model, "dense")
     kept: dict[str, torch.Tensor] = {}
     for name, weight in model.named_parameters():
-        weight.register_post_accumulate_grad_hook(lambda each, name=name: kept.update({name: each.grad.clone()}))
+        weight.register_post_accumulate_grad_hook(
+            lambda each, name=name: kept.update({name: each.grad.clone()})
+        )
     engine.step(0, engine.prepare([examples(0, (2, 2))]))
     assert kept.keys() == {name for name, _ in model.named_parameters()}
     idle = [name for name, gradient in kept.items() if ".expert_" in name and not gradient.any()]
@@ -195,7 +240,13 @@ def test_the_weight_reaches_the_routers_gradient() -> None:
 
 
 def test_computing_layers_again_is_refused_where_masks_would_be_lost() -> None:
-    with pytest.raises(InputError, match="activation_checkpointing: full does not go with packed rows of a model of type switch_transformers"):
+    with pytest.raises(
+        InputError,
+        match=(
+            "activation_checkpointing: full does not go with packed rows of a model of type "
+            "switch_transformers"
+        ),
+    ):
         _engine(switch(), "dense", activation_checkpointing="full")
     engine = _engine(switch({"dropout": 0.0}), "none", activation_checkpointing="full", router_aux_loss=0.5)
     plain = _engine(switch({"dropout": 0.0}), "none", router_aux_loss=0.5)
@@ -246,11 +297,21 @@ def test_dropout_within_experts_is_its_own() -> None:
 
 
 def test_dense_models_refuse_what_is_for_sparse_ones() -> None:
-    t5 = {key: SWITCH[key] for key in ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")} | {"model_type": "t5"}
-    with pytest.raises(InputError, match="model.expert_dropout: a model of type t5 has no experts known here; it is for switch_transformers"):
+    t5 = {
+        key: SWITCH[key] for key in ("vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads")
+    } | {"model_type": "t5"}
+    with pytest.raises(
+        InputError,
+        match=(
+            "model.expert_dropout: a model of type t5 has no experts known here; it is for "
+            "switch_transformers"
+        ),
+    ):
         load_model(Model(config=t5, tokenizer="words", expert_dropout=0.2), Words(), 0)
     model = load_model(Model(config=t5, tokenizer="words"), Words(), 0)
-    with pytest.raises(InputError, match=r"training.router_z_loss: a model of type t5 has no routers known here"):
+    with pytest.raises(
+        InputError, match=r"training.router_z_loss: a model of type t5 has no routers known here"
+    ):
         router_losses(model, None, 0.1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -258,7 +319,16 @@ def test_dense_models_refuse_what_is_for_sparse_ones() -> None:
 
 
 def test_sparse_models_whose_routers_are_not_known_train_with_a_warning() -> None:
-    sizes = {"vocab_size": 20, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1}
+    sizes = {
+        "vocab_size": 20,
+        "hidden_size": 8,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "num_key_value_heads": 1,
+    }
     model = hf.MixtralForCausalLM(hf.MixtralConfig(**sizes, num_local_experts=2))
-    with pytest.warns(UserWarning, match="a model of type mixtral trains without the load-balancing loss of its experts"):
+    with pytest.warns(
+        UserWarning, match="a model of type mixtral trains without the load-balancing loss of its experts"
+    ):
         assert router_losses(model, None, None) is None

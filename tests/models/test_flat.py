@@ -1,4 +1,5 @@
-"""Flat batches give every example the loss and the gradient it has alone. The oracle is transformers' own forward on each example."""
+"""Flat batches give every example the loss and the gradient it has alone. The oracle is transformers' own
+forward on each example."""
 
 import dataclasses
 import os
@@ -64,9 +65,14 @@ def _spread(model: Any) -> Any:
             if "relative_attention_bias" in name:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator))
             elif parameter.ndim >= 2:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * parameter.shape[-1] ** -0.5)
+                parameter.copy_(
+                    torch.randn(parameter.shape, generator=generator) * parameter.shape[-1] ** -0.5
+                )
             elif parameter.ndim == 1:
-                parameter.copy_((0 if "bias" in name or "gemma" in model.config.model_type else 1) + 0.1 * torch.randn(parameter.shape, generator=generator))
+                parameter.copy_(
+                    (0 if "bias" in name or "gemma" in model.config.model_type else 1)
+                    + 0.1 * torch.randn(parameter.shape, generator=generator)
+                )
     return model.eval()
 
 
@@ -88,13 +94,24 @@ def _t5gemma(kinds: tuple[str, str] = ("full_attention", "full_attention")) -> A
         "sliding_window": 64,
         "layer_types": list(kinds),
     }
-    sides = {"encoder": hf.T5GemmaModuleConfig(**side), "decoder": hf.T5GemmaModuleConfig(**side, is_decoder=True, cross_attention_hidden_size=32)}
+    sides = {
+        "encoder": hf.T5GemmaModuleConfig(**side),
+        "decoder": hf.T5GemmaModuleConfig(**side, is_decoder=True, cross_attention_hidden_size=32),
+    }
     ends = {"pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": 2, "decoder_start_token_id": 2}
-    return _spread(hf.T5GemmaForConditionalGeneration(hf.T5GemmaConfig(**sides, vocab_size=VOCABULARY, **ends)))
+    return _spread(
+        hf.T5GemmaForConditionalGeneration(hf.T5GemmaConfig(**sides, vocab_size=VOCABULARY, **ends))
+    )
 
 
 def _switch() -> Any:
-    roomy = {"num_experts": 4, "expert_capacity": 512, "num_sparse_encoder_layers": 1, "num_sparse_decoder_layers": 1, "router_jitter_noise": 0.0}
+    roomy = {
+        "num_experts": 4,
+        "expert_capacity": 512,
+        "num_sparse_encoder_layers": 1,
+        "num_sparse_decoder_layers": 1,
+        "router_jitter_noise": 0.0,
+    }
     return _spread(hf.SwitchTransformersForConditionalGeneration(hf.SwitchTransformersConfig(**T5, **roomy)))
 
 
@@ -104,8 +121,13 @@ def _cohere() -> Any:
 
 OURS: dict[str, Callable[[], Any]] = {
     "tied T5": lambda: _spread(hf.T5ForConditionalGeneration(hf.T5Config(**T5))),
-    "untied gated T5": lambda: _untied(hf.T5ForConditionalGeneration, hf.T5Config(**T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
-    "deep decoder T5": lambda: _spread(hf.T5ForConditionalGeneration(hf.T5Config(**T5, num_decoder_layers=3, feed_forward_proj="gated-silu"))),
+    "untied gated T5": lambda: _untied(
+        hf.T5ForConditionalGeneration,
+        hf.T5Config(**T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
+    ),
+    "deep decoder T5": lambda: _spread(
+        hf.T5ForConditionalGeneration(hf.T5Config(**T5, num_decoder_layers=3, feed_forward_proj="gated-silu"))
+    ),
     "mT5": lambda: _untied(hf.MT5ForConditionalGeneration, hf.MT5Config(**T5)),
     "umT5": lambda: _untied(hf.UMT5ForConditionalGeneration, hf.UMT5Config(**T5)),
     "tied umT5": lambda: _spread(hf.UMT5ForConditionalGeneration(hf.UMT5Config(**T5))),
@@ -115,11 +137,17 @@ DECODERS: dict[str, Callable[[], Any]] = {
     "Qwen2": lambda: _spread(hf.Qwen2ForCausalLM(hf.Qwen2Config(**CAUSAL))),
     "Qwen3": lambda: _spread(hf.Qwen3ForCausalLM(hf.Qwen3Config(**CAUSAL, head_dim=8))),
     "Gemma": lambda: _spread(hf.GemmaForCausalLM(hf.GemmaConfig(**CAUSAL, head_dim=8))),
-    "Gemma2": lambda: _spread(hf.Gemma2ForCausalLM(hf.Gemma2Config(**CAUSAL, **NARROW, attn_implementation="eager"))),
+    "Gemma2": lambda: _spread(
+        hf.Gemma2ForCausalLM(hf.Gemma2Config(**CAUSAL, **NARROW, attn_implementation="eager"))
+    ),
     "Gemma3": lambda: _spread(hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**CAUSAL, **NARROW))),
     "Cohere": _cohere,
     "OLMo2": lambda: _spread(hf.Olmo2ForCausalLM(hf.Olmo2Config(**CAUSAL))),
-    "GPT-NeoX": lambda: _spread(hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**{k: v for k, v in CAUSAL.items() if k != "num_key_value_heads"}))),
+    "GPT-NeoX": lambda: _spread(
+        hf.GPTNeoXForCausalLM(
+            hf.GPTNeoXConfig(**{k: v for k, v in CAUSAL.items() if k != "num_key_value_heads"})
+        )
+    ),
 }
 OTHERS: dict[str, Callable[[], Any]] = {"T5Gemma": _t5gemma, "Switch": _switch}
 FLAT = OURS | DECODERS
@@ -155,7 +183,9 @@ SOME = _rows(0, [[(9, 4), (14, 7), (3, 2)], [(1, 1), (20, 12)], [(6, 3), (9, 4)]
 @torch.no_grad()
 def _alone(model: Any, example: Encoded) -> float:
     """The summed loss of an example, by transformers itself."""
-    inputs, targets = (torch.from_numpy(ids.astype(np.int64))[None] for ids in (example.input_ids, example.target_ids))
+    inputs, targets = (
+        torch.from_numpy(ids.astype(np.int64))[None] for ids in (example.input_ids, example.target_ids)
+    )
     if model.config.is_encoder_decoder:
         start = torch.full_like(targets[:, :1], model.config.decoder_start_token_id)
         logits = model(input_ids=inputs, decoder_input_ids=torch.cat([start, targets[:, :-1]], 1)).logits[0]
@@ -170,8 +200,14 @@ def _by_example(model: Any, rows: list[list[Encoded]], packing: Packing, **optio
     assert losses.dtype == torch.float32
     assert losses.shape == segments.shape
     if packing == "flat":
-        return [losses[segments == number].double().sum().item() for number in range(1, int(segments.max()) + 1)]
-    return [row[numbers == number].double().sum().item() for row, numbers in zip(losses, segments, strict=True) for number in range(1, int(numbers.max()) + 1)]
+        return [
+            losses[segments == number].double().sum().item() for number in range(1, int(segments.max()) + 1)
+        ]
+    return [
+        row[numbers == number].double().sum().item()
+        for row, numbers in zip(losses, segments, strict=True)
+        for number in range(1, int(numbers.max()) + 1)
+    ]
 
 
 def _compare(model: Any, rows: list[list[Encoded]], packing: Packing, **options: Any) -> None:
@@ -204,19 +240,28 @@ def test_families_without_a_flat_forward_are_exact_with_masks(name: str) -> None
 def test_an_encoder_decoder_with_windows_is_padded_as_dense_masks_do_not_keep_them() -> None:
     model = _t5gemma(("sliding_attention", "full_attention"))
     assert packing_of(model) == "none"
-    with pytest.raises(InputError, match="a model of type t5gemma cannot be packed: a dense mask does not keep its attention windows"):
+    with pytest.raises(
+        InputError,
+        match="a model of type t5gemma cannot be packed: a dense mask does not keep its attention windows",
+    ):
         check_packing(model)
     _compare(model, SOME, "none")
 
 
-_lengths = st.lists(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 20)), min_size=1, max_size=4), min_size=1, max_size=3)
+_lengths = st.lists(
+    st.lists(st.tuples(st.integers(1, 40), st.integers(1, 20)), min_size=1, max_size=4),
+    min_size=1,
+    max_size=3,
+)
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**16), lengths=_lengths, chunk=st.sampled_from([0, 1, 7]))
 @pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize("name", ["untied gated T5", "umT5", "Llama", "Gemma3"])
-def test_flat_equals_alone_whatever_the_lengths(name: str, attending: Attending, seed: int, lengths: list[list[tuple[int, int]]], chunk: int) -> None:
+def test_flat_equals_alone_whatever_the_lengths(
+    name: str, attending: Attending, seed: int, lengths: list[list[tuple[int, int]]], chunk: int
+) -> None:
     _compare(_model(name), _rows(seed, lengths), "flat", chunk=chunk, attending=attending)
 
 
@@ -224,7 +269,11 @@ def test_flat_equals_alone_whatever_the_lengths(name: str, attending: Attending,
 def test_the_loss_of_these_models_is_near_that_of_guessing(name: str) -> None:
     """Losses far from ln V would make the tolerance above mean something else."""
     tokens = sum(len(example.target_ids) for row in SOME for example in row)
-    assert 0.7 * np.log(VOCABULARY) < sum(_by_example(_model(name), SOME, "none")) / tokens < 2 * np.log(VOCABULARY)
+    assert (
+        0.7 * np.log(VOCABULARY)
+        < sum(_by_example(_model(name), SOME, "none")) / tokens
+        < 2 * np.log(VOCABULARY)
+    )
 
 
 def test_a_real_model_has_the_losses_of_its_examples_alone() -> None:
@@ -236,7 +285,13 @@ def test_a_real_model_has_the_losses_of_its_examples_alone() -> None:
     _compare(model, SOME, "flat")
 
 
-def _gradients(model: Any, rows: list[list[Encoded]], packing: Packing, precision: torch.dtype = torch.float32, **options: Any) -> torch.Tensor:
+def _gradients(
+    model: Any,
+    rows: list[list[Encoded]],
+    packing: Packing,
+    precision: torch.dtype = torch.float32,
+    **options: Any,
+) -> torch.Tensor:
     model.zero_grad()
     with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
         losses, segments = token_losses(model, prepare_batch(model, rows, PAD, packing), **options)
@@ -248,7 +303,9 @@ def _gradients(model: Any, rows: list[list[Encoded]], packing: Packing, precisio
 
 
 @pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "deep decoder T5", "umT5", "Llama", "Gemma"])
-@pytest.mark.parametrize("options", [{}, {"chunk": 5}, {"z_loss": 0.01}, {"chunk": 5, "z_loss": 0.01}, {"attending": "buckets"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"chunk": 5}, {"z_loss": 0.01}, {"chunk": 5, "z_loss": 0.01}, {"attending": "buckets"}]
+)
 def test_gradients_are_those_of_dense_masks(name: str, options: dict[str, Any]) -> None:
     """The reference writes cross entropy as torch does, so this also checks our own."""
     model = ALL[name]().double()
@@ -278,7 +335,10 @@ def test_probabilities_computed_again_give_the_same_gradient(monkeypatch: pytest
 @pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize("name", ["untied gated T5", "mT5", "Llama", "Qwen3", "Gemma2"])
 def test_bfloat16_is_near_float32(name: str, attending: Attending) -> None:
-    wide, narrow = (_gradients(_model(name), SOME, "flat", precision, attending=attending) for precision in (torch.float32, torch.bfloat16))
+    wide, narrow = (
+        _gradients(_model(name), SOME, "flat", precision, attending=attending)
+        for precision in (torch.float32, torch.bfloat16)
+    )
     assert narrow.isfinite().all()
     assert 0 < (narrow - wide).norm() <= 0.1 * wide.norm()
 
@@ -301,8 +361,12 @@ def _attention(bias: bool, dropout: float, area: int = 0) -> Callable[..., torch
     offsets = torch.tensor([0, 3, 4, 9])
     area = kept_area(offsets, offsets, 2) if area else 0
 
-    def call(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, by_distance: torch.Tensor) -> torch.Tensor:
-        return attend(query, key, value, by_distance if bias else None, offsets, offsets, area, dropout, torch.tensor(5))[0]
+    def call(
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, by_distance: torch.Tensor
+    ) -> torch.Tensor:
+        return attend(
+            query, key, value, by_distance if bias else None, offsets, offsets, area, dropout, torch.tensor(5)
+        )[0]
 
     return call
 
@@ -322,10 +386,15 @@ def test_attention_under_dropout_has_the_gradient_of_its_own_draws(bias: bool, a
         direction = torch.randn_like(values)
         ends = []
         for step in (1e-2, -1e-2):
-            moved = [other.detach() + (step * direction if number == place else 0) for place, other in enumerate(inputs)]
+            moved = [
+                other.detach() + (step * direction if number == place else 0)
+                for place, other in enumerate(inputs)
+            ]
             ends.append((call(*moved).double() * weights).sum())
         assert values.grad is not None
-        assert (values.grad * direction).sum().item() == pytest.approx(((ends[0] - ends[1]) / 2e-2).item(), rel=0.02, abs=1e-3)
+        assert (values.grad * direction).sum().item() == pytest.approx(
+            ((ends[0] - ends[1]) / 2e-2).item(), rel=0.02, abs=1e-3
+        )
 
 
 @pytest.mark.parametrize("attending", ATTENDING)
@@ -341,7 +410,9 @@ def test_dropout_keeps_means_and_follows_the_seed(attending: Attending) -> None:
             torch.manual_seed(1)
             repeated, _ = token_losses(model, batch)
             mean = torch.stack([token_losses(model, batch)[0].sum() for _ in range(60)]).mean()
-            reference = torch.stack([token_losses(model, prepare_batch(model, SOME, PAD, "dense"))[0].sum() for _ in range(60)]).mean()
+            reference = torch.stack(
+                [token_losses(model, prepare_batch(model, SOME, PAD, "dense"))[0].sum() for _ in range(60)]
+            ).mean()
     finally:
         model.eval()
     assert torch.equal(first, repeated)
@@ -357,7 +428,9 @@ def _shifted(batch: Any, field: str) -> Any:
 
 @torch.no_grad()
 @pytest.mark.parametrize("attending", ATTENDING)
-@pytest.mark.parametrize(("name", "field"), [("tied T5", "input_offsets"), ("umT5", "target_offsets"), ("Llama", "offsets")])
+@pytest.mark.parametrize(
+    ("name", "field"), [("tied T5", "input_offsets"), ("umT5", "target_offsets"), ("Llama", "offsets")]
+)
 def test_wrong_offsets_change_the_losses(name: str, field: str, attending: Attending) -> None:
     """Negative control: the offsets are what keeps documents apart."""
     batch = prepare_batch(_model(name), SOME, PAD)
@@ -379,7 +452,11 @@ def test_a_planted_leak_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         return causal.attend_documents(*inputs, documents=Documents((0, documents.offsets[-1])), **settings)
 
     monkeypatch.setattr(t5, "attend", merged)
-    monkeypatch.setattr(t5.Stack, "distance_bias", lambda self, table, longest, rule=t5.Stack.distance_bias: rule(self, table, 64))
+    monkeypatch.setattr(
+        t5.Stack,
+        "distance_bias",
+        lambda self, table, longest, rule=t5.Stack.distance_bias: rule(self, table, 64),
+    )
     monkeypatch.setattr(causal, "register", lambda: hf.AttentionInterface.register(causal.NAME, together))
     with pytest.raises(InputError, match="cannot be packed exactly"):
         check_packing(model, "flat")
@@ -394,7 +471,11 @@ def test_a_leak_between_documents_of_a_bucket_is_found(name: str, monkeypatch: p
     model = _model(name)
     check_packing(model, "flat", attending="buckets")
     rule = staged.bucketed
-    monkeypatch.setattr(staged, "bucketed", lambda queries, keys: rule(queries[[0, -1]], queries[[0, -1]] if queries is keys else keys[[0, -1]]))
+    monkeypatch.setattr(
+        staged,
+        "bucketed",
+        lambda queries, keys: rule(queries[[0, -1]], queries[[0, -1]] if queries is keys else keys[[0, -1]]),
+    )
     with pytest.raises(InputError, match="cannot be packed exactly"):
         check_packing(model, "flat", attending="buckets")
     assert packing_of(model, "buckets") == "dense"
@@ -405,7 +486,11 @@ def test_a_leak_between_documents_of_a_bucket_is_found(name: str, monkeypatch: p
 def test_padding_of_a_bucket_that_is_seen_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A causal document never sees what stands behind it, an encoder would."""
     rule = staged.tensors_of
-    monkeypatch.setattr(staged, "tensors_of", lambda *given: (made := rule(*given))._replace(key_padding=torch.zeros_like(made.key_padding)))
+    monkeypatch.setattr(
+        staged,
+        "tensors_of",
+        lambda *given: (made := rule(*given))._replace(key_padding=torch.zeros_like(made.key_padding)),
+    )
     with pytest.raises(InputError, match="cannot be packed exactly"):
         check_packing(_model(name), "flat", attending="buckets")
 
@@ -426,8 +511,18 @@ def test_models_that_count_positions_over_the_row_get_one_example_a_row() -> Non
         "encoder_ffn_dim": 16,
         "decoder_ffn_dim": 16,
     }
-    ends = {"pad_token_id": PAD, "bos_token_id": 2, "eos_token_id": EOS, "decoder_start_token_id": EOS, "forced_eos_token_id": EOS}
-    model = _spread(hf.BartForConditionalGeneration(hf.BartConfig(vocab_size=VOCABULARY, d_model=16, max_position_embeddings=64, **layers, **ends)))
+    ends = {
+        "pad_token_id": PAD,
+        "bos_token_id": 2,
+        "eos_token_id": EOS,
+        "decoder_start_token_id": EOS,
+        "forced_eos_token_id": EOS,
+    }
+    model = _spread(
+        hf.BartForConditionalGeneration(
+            hf.BartConfig(vocab_size=VOCABULARY, d_model=16, max_position_embeddings=64, **layers, **ends)
+        )
+    )
     model.train()
     assert packing_of(model) == "none"
     assert model.training
@@ -460,7 +555,12 @@ def test_a_packed_causal_model_still_generates() -> None:
 def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -> None:
     """The oracle is the example alone under a 4-D mask."""
     model = _model(name)
-    examples = [example for row in SOME for example in row if len(example.input_ids) + len(example.target_ids) <= 6 or name == "Llama"]
+    examples = [
+        example
+        for row in SOME
+        for example in row
+        if len(example.input_ids) + len(example.target_ids) <= 6 or name == "Llama"
+    ]
     found = _by_example(model, [examples], "flat", prefix=True, attending=attending)
     for example, loss in zip(examples, found, strict=True):
         ids = torch.from_numpy(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64))[None]
@@ -492,14 +592,20 @@ def test_buckets_are_those_of_transformers(bidirectional: bool, buckets: int, fa
     from transformers.models.t5.modeling_t5 import T5Attention
 
     distances = torch.arange(-3000, 3001)
-    expected = T5Attention._relative_position_bucket(distances, bidirectional=bidirectional, num_buckets=buckets, max_distance=far)
-    assert torch.equal(relative_bucket(distances, bidirectional=bidirectional, buckets=buckets, max_distance=far), expected)
+    expected = T5Attention._relative_position_bucket(
+        distances, bidirectional=bidirectional, num_buckets=buckets, max_distance=far
+    )
+    assert torch.equal(
+        relative_bucket(distances, bidirectional=bidirectional, buckets=buckets, max_distance=far), expected
+    )
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_forward_shares_the_parameters(name: str) -> None:
     model = _model(name)
-    assert {id(parameter) for parameter in PackedT5(model).parameters()} == {id(parameter) for parameter in model.parameters()}
+    assert {id(parameter) for parameter in PackedT5(model).parameters()} == {
+        id(parameter) for parameter in model.parameters()
+    }
 
 
 @pytest.mark.slow

@@ -27,7 +27,17 @@ from openflan.models.load_model import (
 )
 from openflan.recipe.schema import Model
 
-T5 = {"model_type": "t5", "vocab_size": 60, "d_model": 24, "d_kv": 8, "d_ff": 40, "num_layers": 2, "num_heads": 3, "pad_token_id": 0, "eos_token_id": 1}
+T5 = {
+    "model_type": "t5",
+    "vocab_size": 60,
+    "d_model": 24,
+    "d_kv": 8,
+    "d_ff": 40,
+    "num_layers": 2,
+    "num_heads": 3,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+}
 GATED = T5 | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 LLAMA = {
     "model_type": "llama",
@@ -63,11 +73,16 @@ def _fresh(name: str, seed: int = 0) -> Any:
 def _logits(model: Any) -> torch.Tensor:
     ids = torch.tensor([[5, 9, 11, 3, 1]])
     with torch.no_grad():
-        return model(input_ids=ids, **({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})).logits
+        return model(
+            input_ids=ids, **({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})
+        ).logits
 
 
 def _same(first: Any, second: Any) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +122,21 @@ def test_ties_survive_export_and_reload(name: str, tmp_path: Path) -> None:
     assert (ours.get_output_embeddings().weight is ours.get_input_embeddings().weight) == tied
     assert _same(model, ours)
     assert torch.equal(_logits(model), _logits(ours))
-    plain = (AutoModelForSeq2SeqLM if name != "llama" else AutoModelForCausalLM).from_pretrained(tmp_path / "out").eval()
+    plain = (
+        (AutoModelForSeq2SeqLM if name != "llama" else AutoModelForCausalLM)
+        .from_pretrained(tmp_path / "out")
+        .eval()
+    )
     assert torch.equal(_logits(model), _logits(plain))
 
 
 def test_an_untied_head_really_is_another_matrix() -> None:
     """Parameter counts tell: transformers' own T5 would be tied whatever the configuration says."""
     tied = _fresh("tied")
-    extra = sum(value.numel() for value in load_model(_section(T5 | {"tie_word_embeddings": False}), _tokenizer(), 0).parameters())
+    extra = sum(
+        value.numel()
+        for value in load_model(_section(T5 | {"tie_word_embeddings": False}), _tokenizer(), 0).parameters()
+    )
     assert extra - sum(value.numel() for value in tied.parameters()) == 60 * 24
 
 
@@ -128,9 +150,16 @@ def test_a_base_is_begun_anew_in_its_own_shape(name: str, tmp_path: Path) -> Non
     section = random_init(Model(base=base))
     assert section.base is None
     assert random_init(section) == section
-    old, (new, again) = load_pretrained(base), (load_model(section, load_tokenizer(section), 3) for _ in range(2))
-    assert {key: value.shape for key, value in new.state_dict().items()} == {key: value.shape for key, value in old.state_dict().items()}
-    tied = [model.get_output_embeddings().weight is model.get_input_embeddings().weight for model in (old, new)]
+    old, (new, again) = (
+        load_pretrained(base),
+        (load_model(section, load_tokenizer(section), 3) for _ in range(2)),
+    )
+    assert {key: value.shape for key, value in new.state_dict().items()} == {
+        key: value.shape for key, value in old.state_dict().items()
+    }
+    tied = [
+        model.get_output_embeddings().weight is model.get_input_embeddings().weight for model in (old, new)
+    ]
     assert tied[0] == tied[1]
     assert {value.dtype for value in new.parameters()} == {torch.float32}
     assert not torch.equal(new.get_input_embeddings().weight, old.get_input_embeddings().weight)
@@ -171,11 +200,17 @@ def _rates(model: Any) -> set[float]:
     """Every rate a forward in training would use."""
     found = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
     for module in model.modules():
-        found |= {getattr(module, name) for name in ("dropout", "attention_dropout") if isinstance(getattr(module, name, None), int | float)}
+        found |= {
+            getattr(module, name)
+            for name in ("dropout", "attention_dropout")
+            if isinstance(getattr(module, name, None), int | float)
+        }
     return found
 
 
-@pytest.mark.parametrize("config", [T5, T5 | {"dropout_rate": 0}, GATED, LLAMA, LLAMA | {"attention_dropout": 0.3}])
+@pytest.mark.parametrize(
+    "config", [T5, T5 | {"dropout_rate": 0}, GATED, LLAMA, LLAMA | {"attention_dropout": 0.3}]
+)
 @pytest.mark.parametrize("rate", [0.05, 0.0])
 def test_dropout_reaches_every_layer(config: dict[str, Any], rate: float) -> None:
     model = load_model(_section(config, dropout=rate), _tokenizer(), 0)
@@ -213,16 +248,37 @@ def _cut_weights(folder: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no configuration": (lambda folder: (folder / "config.json").unlink(), "not a Hugging Face model folder: no config.json .it holds generation_config.json"),
+    "no configuration": (
+        lambda folder: (folder / "config.json").unlink(),
+        "not a Hugging Face model folder: no config.json .it holds generation_config.json",
+    ),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), r"no \*.safetensors"),
     "pickled weights": (_pickle_weights, r"no \*.safetensors .only pytorch_model.bin, which is pickled"),
-    "broken configuration": (lambda folder: (folder / "config.json").write_text("{"), "config.json is not JSON"),
-    "unknown architecture": (lambda folder: _edit_config(folder, model_type="t55"), "cannot read its configuration"),
-    "no language model": (lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'), "an architecture that writes no text"),
+    "broken configuration": (
+        lambda folder: (folder / "config.json").write_text("{"),
+        "config.json is not JSON",
+    ),
+    "unknown architecture": (
+        lambda folder: _edit_config(folder, model_type="t55"),
+        "cannot read its configuration",
+    ),
+    "no language model": (
+        lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'),
+        "an architecture that writes no text",
+    ),
     "cut weights": (_cut_weights, "cannot read its weights"),
-    "a weight is missing": (_drop_a_weight, "its weights lack decoder.block.1.layer.0.SelfAttention.q.weight"),
-    "more layers than weights": (lambda folder: _edit_config(folder, num_layers=3), "its weights lack encoder.block.2.*and 7 more"),
-    "other sizes": (lambda folder: _edit_config(folder, d_ff=48), "cannot read its weights: they have other sizes than its config.json"),
+    "a weight is missing": (
+        _drop_a_weight,
+        "its weights lack decoder.block.1.layer.0.SelfAttention.q.weight",
+    ),
+    "more layers than weights": (
+        lambda folder: _edit_config(folder, num_layers=3),
+        "its weights lack encoder.block.2.*and 7 more",
+    ),
+    "other sizes": (
+        lambda folder: _edit_config(folder, d_ff=48),
+        "cannot read its weights: they have other sizes than its config.json",
+    ),
     "another architecture": (
         lambda folder: (folder / "config.json").write_text(json.dumps(LlamaConfig(**LLAMA).to_dict())),
         "they have other sizes than its config.json",
@@ -245,12 +301,19 @@ def test_a_folder_that_is_no_whole_checkpoint_is_refused(what: str, folder: Path
 def test_weights_without_a_place_are_told(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "deep")
     _edit_config(tmp_path / "deep", num_layers=1)
-    with pytest.warns(UserWarning, match=r"not used, as its config.json has no place for them: encoder.block.1.*and 7 more"):
+    with pytest.warns(
+        UserWarning, match=r"not used, as its config.json has no place for them: encoder.block.1.*and 7 more"
+    ):
         load_pretrained(str(tmp_path / "deep"))
 
 
-@pytest.mark.parametrize(("files", "message"), [(("tokenizer.json",), "no tokenizer"), (("tokenizer.json", "tokenizer_config.json"), "no tokenizer")])
-def test_a_folder_without_a_tokenizer_is_refused(files: tuple[str, ...], message: str, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [(("tokenizer.json",), "no tokenizer"), (("tokenizer.json", "tokenizer_config.json"), "no tokenizer")],
+)
+def test_a_folder_without_a_tokenizer_is_refused(
+    files: tuple[str, ...], message: str, folder: Path, tmp_path: Path
+) -> None:
     bare = tmp_path / "bare"
     shutil.copytree(folder, bare)
     assert len(load_tokenizer(Model(base=str(bare)))) == 43
@@ -272,7 +335,9 @@ def test_a_tokenizer_folder_needs_no_model(tmp_path: Path) -> None:
     assert load_tokenizer(Model(config=T5, tokenizer=str(tmp_path / "words")))("w3 w4")["input_ids"] == [6, 7]
 
 
-@pytest.mark.parametrize("load", [load_pretrained, context_length, lambda name: load_tokenizer(Model(base=name))])
+@pytest.mark.parametrize(
+    "load", [load_pretrained, context_length, lambda name: load_tokenizer(Model(base=name))]
+)
 def test_a_folder_that_is_not_there_is_refused(load: Callable[[str], Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         load(str(tmp_path / "nowhere"))

@@ -1,4 +1,5 @@
-"""Model folders from anybody: no code of theirs runs, and what is wrong with one is said in one line with the file and the remedy."""
+"""Model folders from anybody: no code of theirs runs, and what is wrong with one is said in one line with the
+file and the remedy."""
 
 from __future__ import annotations
 
@@ -63,15 +64,21 @@ def test_the_folder_itself_is_read(whole: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-def test_code_of_a_folder_neither_runs_nor_is_asked_about(file: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_of_a_folder_neither_runs_nor_is_asked_about(
+    file: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = folder.parent / "ran"
     (folder / "own.py").write_text(
         f"from pathlib import Path\nPath({str(ran)!r}).write_text('x')\n"
         "from transformers import LlamaConfig, PreTrainedTokenizerFast\n"
-        "class Config(LlamaConfig):\n    model_type = 'never_heard_of'\nclass Words(PreTrainedTokenizerFast):\n    pass\n"
+        "class Config(LlamaConfig):\n    model_type = 'never_heard_of'\nclass "
+        "Words(PreTrainedTokenizerFast):\n    pass\n"
     )
     _edit(folder / "config.json", model_type="never_heard_of")
-    own = {"config.json": {"AutoConfig": "own.Config"}, "tokenizer_config.json": {"AutoTokenizer": ["own.Words", "own.Words"]}}
+    own = {
+        "config.json": {"AutoConfig": "own.Config"},
+        "tokenizer_config.json": {"AutoTokenizer": ["own.Words", "own.Words"]},
+    }
     _edit(folder / file, auto_map=own[file], tokenizer_class="Words")
     asked: list[str] = []
 
@@ -105,16 +112,24 @@ def _loading_calls(source: str) -> list[str]:
 
 
 def test_transformers_loads_in_one_place_only() -> None:
-    calling = {str(path.relative_to(SOURCES)) for path in SOURCES.rglob("*.py") if _loading_calls(path.read_text(encoding="utf-8"))}
+    calling = {
+        str(path.relative_to(SOURCES))
+        for path in SOURCES.rglob("*.py")
+        if _loading_calls(path.read_text(encoding="utf-8"))
+    }
     assert calling == {"models/reading.py"}
     reading = (SOURCES / "models/reading.py").read_text(encoding="utf-8")
     calls = [
-        node for node in ast.walk(ast.parse(reading)) if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("from_pretrained", "from_config"))
+        node
+        for node in ast.walk(ast.parse(reading))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("from_pretrained", "from_config"))
     ]
     assert len(calls) == 4
     for call in calls:
         given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
-        assert given.get("trust_remote_code") == "False" or given.get(None) in ("_NO_CODE", "settings"), ast.unparse(call)
+        assert given.get("trust_remote_code") == "False" or given.get(None) in ("_NO_CODE", "settings"), (
+            ast.unparse(call)
+        )
     assert _loading_calls("import transformers as t\nt.AutoModel.from_pretrained('x')") == ["from_pretrained"]
 
 
@@ -145,20 +160,50 @@ def _spoil(folder: Path, value: float) -> None:
 
 
 HARMS: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "a billion layers": (lambda folder: _edit(folder / "config.json", num_hidden_layers=10**9), "`num_hidden_layers` is 1,000,000,000"),
+    "a billion layers": (
+        lambda folder: _edit(folder / "config.json", num_hidden_layers=10**9),
+        "`num_hidden_layers` is 1,000,000,000",
+    ),
     "more layers than tensors": (
         lambda folder: _edit(folder / "config.json", num_hidden_layers=500),
         "`num_hidden_layers` is 500; its weights have 21 tensors",
     ),
-    "a huge vocabulary": (lambda folder: _edit(folder / "config.json", vocab_size=10**11), "describes a model of .* parameters, but its weights hold"),
-    "a large width": (lambda folder: _edit(folder / "config.json", hidden_size=2**20), "describes a model of .* parameters, but its weights hold"),
-    "a huge head": (lambda folder: _edit(folder / "config.json", head_dim=2**38), "config.json|configuration"),
-    "a width that is text": (lambda folder: _edit(folder / "config.json", hidden_size="abc"), "cannot read its configuration.*hidden_size"),
-    "a list of a configuration": (lambda folder: (folder / "config.json").write_text("[]"), "config.json holds a list, expected a JSON object"),
-    "deep JSON": (lambda folder: (folder / "generation_config.json").write_text('{"a":' * 100_000), "generation_config.json is nested too deeply"),
-    "cut JSON": (lambda folder: (folder / "config.json").write_text('{"model_type": "lla'), "config.json is not JSON"),
-    "a lone surrogate": (lambda folder: _edit(folder / "tokenizer_config.json", chat_template="\ud800"), "holds a lone surrogate"),
-    "a kind that is a number": (lambda folder: _edit(folder / "config.json", model_type=3), "`model_type` is a int, expected text"),
+    "a huge vocabulary": (
+        lambda folder: _edit(folder / "config.json", vocab_size=10**11),
+        "describes a model of .* parameters, but its weights hold",
+    ),
+    "a large width": (
+        lambda folder: _edit(folder / "config.json", hidden_size=2**20),
+        "describes a model of .* parameters, but its weights hold",
+    ),
+    "a huge head": (
+        lambda folder: _edit(folder / "config.json", head_dim=2**38),
+        "config.json|configuration",
+    ),
+    "a width that is text": (
+        lambda folder: _edit(folder / "config.json", hidden_size="abc"),
+        "cannot read its configuration.*hidden_size",
+    ),
+    "a list of a configuration": (
+        lambda folder: (folder / "config.json").write_text("[]"),
+        "config.json holds a list, expected a JSON object",
+    ),
+    "deep JSON": (
+        lambda folder: (folder / "generation_config.json").write_text('{"a":' * 100_000),
+        "generation_config.json is nested too deeply",
+    ),
+    "cut JSON": (
+        lambda folder: (folder / "config.json").write_text('{"model_type": "lla'),
+        "config.json is not JSON",
+    ),
+    "a lone surrogate": (
+        lambda folder: _edit(folder / "tokenizer_config.json", chat_template="\ud800"),
+        "holds a lone surrogate",
+    ),
+    "a kind that is a number": (
+        lambda folder: _edit(folder / "config.json", model_type=3),
+        "`model_type` is a int, expected text",
+    ),
     "NUL in a name": (
         lambda folder: _edit(folder / "model.safetensors.index.json", weight_map={"a": "m\x00.safetensors"}),
         "expected safetensors files of the same folder",
@@ -168,17 +213,35 @@ HARMS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda folder: _edit(folder / "model.safetensors.index.json", weight_map={"a": "b.safetensors"}),
         "names b.safetensors, which is not there",
     ),
-    "an index of another kind": (lambda folder: _edit(folder / "model.safetensors.index.json", weight_map=[1]), "`weight_map` is missing or does not map"),
-    "cut weights": (lambda folder: (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:200]), "no safetensors file, or a damaged one"),
-    "NaN": (lambda folder: _spoil(folder, float("nan")), "its weights hold NaN or infinite values .first in model.layers.1.mlp.up_proj.weight"),
+    "an index of another kind": (
+        lambda folder: _edit(folder / "model.safetensors.index.json", weight_map=[1]),
+        "`weight_map` is missing or does not map",
+    ),
+    "cut weights": (
+        lambda folder: (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:200]),
+        "no safetensors file, or a damaged one",
+    ),
+    "NaN": (
+        lambda folder: _spoil(folder, float("nan")),
+        "its weights hold NaN or infinite values .first in model.layers.1.mlp.up_proj.weight",
+    ),
     "infinity": (lambda folder: _spoil(folder, float("-inf")), "its weights hold NaN or infinite values"),
     "a kernel from elsewhere": (
         lambda folder: _edit(folder / "config.json", attn_implementation="somebody/kernel"),
         "`attn_implementation` is .*expected eager or sdpa",
     ),
-    "BERT": (lambda folder: _edit(folder / "config.json", model_type="bert"), "a model of type bert is an encoder, which reads text and writes none"),
-    "a broken vocabulary": (lambda folder: (folder / "tokenizer.json").write_text('{"model": 3}'), "cannot read its tokenizer"),
-    "a template that is a number": (lambda folder: _edit(folder / "tokenizer_config.json", chat_template=5), "`chat_template` is a int, expected text"),
+    "BERT": (
+        lambda folder: _edit(folder / "config.json", model_type="bert"),
+        "a model of type bert is an encoder, which reads text and writes none",
+    ),
+    "a broken vocabulary": (
+        lambda folder: (folder / "tokenizer.json").write_text('{"model": 3}'),
+        "cannot read its tokenizer",
+    ),
+    "a template that is a number": (
+        lambda folder: _edit(folder / "tokenizer_config.json", chat_template=5),
+        "`chat_template` is a int, expected text",
+    ),
 }
 
 
@@ -201,7 +264,9 @@ def test_large_finite_weights_are_read(folder: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_mutated_folders_end_in_one_line(seed: int, whole: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_mutated_folders_end_in_one_line(
+    seed: int, whole: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("mutated") / "harmed"
     shutil.copytree(whole, folder)
     try:
@@ -212,7 +277,8 @@ def test_mutated_folders_end_in_one_line(seed: int, whole: Path, tmp_path_factor
 
 
 def test_mutations_do_harm() -> None:
-    """Negative control of the property: of 60 mutations some make a folder unreadable, and each file is harmed."""
+    """Negative control of the property: of 60 mutations some make a folder unreadable, and each file is
+    harmed."""
     draws = [random.Random(seed).choice(hostile_folders.FILES) for seed in range(60)]
     assert set(draws) == set(hostile_folders.FILES)
 
@@ -233,12 +299,25 @@ class _Words:
 )
 def test_absurd_sizes_of_a_recipe_are_refused_before_building(config: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"model.config: .*{message}"):
-        load_model(Model(config={"model_type": "llama", "vocab_size": 10, "hidden_size": 8} | config, tokenizer="words"), _Words(), 0)
+        load_model(
+            Model(
+                config={"model_type": "llama", "vocab_size": 10, "hidden_size": 8} | config, tokenizer="words"
+            ),
+            _Words(),
+            0,
+        )
 
 
 def test_a_model_larger_than_the_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "_memory", lambda: 10_000)
-    config = {"model_type": "llama", "vocab_size": 10, "hidden_size": 16, "intermediate_size": 400, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = {
+        "model_type": "llama",
+        "vocab_size": 10,
+        "hidden_size": 16,
+        "intermediate_size": 400,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
     with pytest.raises(SetupError, match="GiB in float32, and this machine has"):
         load_model(Model(config=config, tokenizer="words"), _Words(), 0)
 
@@ -252,11 +331,22 @@ def _closed_port() -> int:
 
 @pytest.mark.parametrize("load", [load_pretrained, tokenizer_of])
 @pytest.mark.parametrize("proxied", [False, True])
-def test_without_a_network_a_hub_id_is_refused_at_once(load: Any, proxied: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_network_a_hub_id_is_refused_at_once(
+    load: Any, proxied: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from huggingface_hub import constants
 
     closed = f"http://127.0.0.1:{_closed_port()}"
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+        "no_proxy",
+        "NO_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
@@ -265,7 +355,11 @@ def test_without_a_network_a_hub_id_is_refused_at_once(load: Any, proxied: bool,
         monkeypatch.setenv("https_proxy", closed)
     started = time.monotonic()
     with pytest.raises(
-        SetupError, match="google/flan-t5-small: no such folder, and it could not be fetched from the hub .no connection to 127.0.0.1"
+        SetupError,
+        match=(
+            "google/flan-t5-small: no such folder, and it could not be fetched from the hub .no connection "
+            "to 127.0.0.1"
+        ),
     ) as caught:
         load("google/flan-t5-small")
     assert time.monotonic() - started < 10

@@ -9,7 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import BartConfig, BartForConditionalGeneration, LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    LlamaConfig,
+    LlamaForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from openflan.errors import InputError
 from openflan.models.packed import token_losses
@@ -28,7 +35,9 @@ def _spread(model: Any) -> Any:
             if "relative_attention_bias" in name:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator))
             elif parameter.ndim == 2:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * parameter.shape[1] ** -0.5)
+                parameter.copy_(
+                    torch.randn(parameter.shape, generator=generator) * parameter.shape[1] ** -0.5
+                )
             elif parameter.ndim == 1:
                 parameter.copy_(1 + 0.1 * torch.randn(parameter.shape, generator=generator))
     return model.eval()
@@ -87,7 +96,11 @@ def grouped_llama() -> Any:
     return _spread(LlamaForCausalLM(config))
 
 
-MODELS: dict[str, Callable[[], Any]] = {"tied T5": tied_t5, "untied gated T5": untied_gated_t5, "grouped Llama": grouped_llama}
+MODELS: dict[str, Callable[[], Any]] = {
+    "tied T5": tied_t5,
+    "untied gated T5": untied_gated_t5,
+    "grouped Llama": grouped_llama,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,7 +118,10 @@ def model(request: pytest.FixtureRequest) -> Any:
 
 
 def _example(random: np.random.Generator, inputs: int, targets: int) -> Encoded:
-    ids = (np.append(random.integers(3, VOCABULARY, size=size - 1), EOS).astype(np.int32) for size in (inputs, targets))
+    ids = (
+        np.append(random.integers(3, VOCABULARY, size=size - 1), EOS).astype(np.int32)
+        for size in (inputs, targets)
+    )
     return Encoded(*ids)
 
 
@@ -118,7 +134,11 @@ SOME = _rows(0, [[(9, 4), (14, 7), (3, 2)], [(1, 1), (20, 12)], [(6, 3)]])
 
 
 def _batch(model: Any, rows: list[list[Encoded]]) -> PackedBatch:
-    return seq2seq_batch(rows, pad_id=PAD, start_id=PAD) if model.config.is_encoder_decoder else causal_batch(rows, pad_id=PAD)
+    return (
+        seq2seq_batch(rows, pad_id=PAD, start_id=PAD)
+        if model.config.is_encoder_decoder
+        else causal_batch(rows, pad_id=PAD)
+    )
 
 
 @torch.no_grad()
@@ -127,14 +147,23 @@ def _packed(model: Any, batch: PackedBatch) -> dict[tuple[int, int], float]:
     losses, segments = token_losses(model, batch)
     assert losses.dtype == torch.float32
     assert losses.shape == segments.shape
-    places = {(row, int(segment)) for row in range(len(segments)) for segment in segments[row].unique() if segment > 0}
-    return {(row, segment): losses[row][segments[row] == segment].double().sum().item() for row, segment in places}
+    places = {
+        (row, int(segment))
+        for row in range(len(segments))
+        for segment in segments[row].unique()
+        if segment > 0
+    }
+    return {
+        (row, segment): losses[row][segments[row] == segment].double().sum().item() for row, segment in places
+    }
 
 
 @torch.no_grad()
 def _alone(model: Any, example: Encoded) -> float:
     """The summed loss of an example, by transformers itself: no mask, no packing, no shift of ours."""
-    inputs, targets = (torch.from_numpy(ids.astype(np.int64))[None] for ids in (example.input_ids, example.target_ids))
+    inputs, targets = (
+        torch.from_numpy(ids.astype(np.int64))[None] for ids in (example.input_ids, example.target_ids)
+    )
     if model.config.is_encoder_decoder:
         return float(model(input_ids=inputs, labels=targets).loss) * targets.shape[1]
     labels = torch.cat([torch.full_like(inputs, -100), targets], dim=1)
@@ -143,23 +172,33 @@ def _alone(model: Any, example: Encoded) -> float:
 
 def _compare(model: Any, rows: list[list[Encoded]]) -> None:
     packed = _packed(model, _batch(model, rows))
-    assert packed.keys() == {(number, segment) for number, row in enumerate(rows) for segment in range(1, len(row) + 1)}
+    assert packed.keys() == {
+        (number, segment) for number, row in enumerate(rows) for segment in range(1, len(row) + 1)
+    }
     for (row, segment), loss in packed.items():
         alone = _alone(model, rows[row][segment - 1])
-        assert abs(loss - alone) <= 1e-5 * max(1.0, alone), f"row {row}, example {segment}: {loss} packed, {alone} alone"
+        assert abs(loss - alone) <= 1e-5 * max(1.0, alone), (
+            f"row {row}, example {segment}: {loss} packed, {alone} alone"
+        )
 
 
 def test_packed_equals_alone(model: Any) -> None:
     _compare(model, SOME)
 
 
-_lengths = st.lists(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 12)), min_size=1, max_size=4), min_size=1, max_size=3)
+_lengths = st.lists(
+    st.lists(st.tuples(st.integers(1, 30), st.integers(1, 12)), min_size=1, max_size=4),
+    min_size=1,
+    max_size=3,
+)
 
 
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 2**16), lengths=_lengths)
 @pytest.mark.parametrize("name", MODELS)
-def test_packed_equals_alone_whatever_the_lengths(name: str, seed: int, lengths: list[list[tuple[int, int]]]) -> None:
+def test_packed_equals_alone_whatever_the_lengths(
+    name: str, seed: int, lengths: list[list[tuple[int, int]]]
+) -> None:
     _compare(_cached(name), _rows(seed, lengths))
 
 
@@ -183,7 +222,11 @@ def test_the_loss_of_these_models_is_near_that_of_guessing(model: Any) -> None:
 def _merged(batch: PackedBatch) -> PackedBatch:
     """The same tokens, all said to be one example."""
     if isinstance(batch, Seq2SeqBatch):
-        return dataclasses.replace(batch, input_segments_RE=np.minimum(batch.input_segments_RE, 1), target_segments_RD=np.minimum(batch.target_segments_RD, 1))
+        return dataclasses.replace(
+            batch,
+            input_segments_RE=np.minimum(batch.input_segments_RE, 1),
+            target_segments_RD=np.minimum(batch.target_segments_RD, 1),
+        )
     return dataclasses.replace(batch, segments_RL=np.minimum(batch.segments_RL, 1))
 
 
@@ -194,19 +237,30 @@ def test_without_segments_examples_do_see_each_other(model: Any) -> None:
     _, segments = token_losses(model, batch)
     leaking, _ = token_losses(model, _merged(batch))
     packed = _packed(model, batch)
-    merged = {(row, segment): leaking[row][segments[row] == segment].double().sum().item() for row, segment in packed}
+    merged = {
+        (row, segment): leaking[row][segments[row] == segment].double().sum().item()
+        for row, segment in packed
+    }
     # The first example of a causal row sees nothing before it, so it alone may stay as it is.
-    differ = {place: abs(merged[place] - packed[place]) for place in packed if len(SOME[place[0]]) > 1 and (place[1] > 1 or isinstance(batch, Seq2SeqBatch))}
+    differ = {
+        place: abs(merged[place] - packed[place])
+        for place in packed
+        if len(SOME[place[0]]) > 1 and (place[1] > 1 or isinstance(batch, Seq2SeqBatch))
+    }
     assert len(differ) >= 3
     assert min(differ.values()) > 1e-3
 
 
 @torch.no_grad()
 def test_positions_that_do_not_restart_change_a_causal_loss_not_at_all_or_by_rounding() -> None:
-    """Rotary positions are relative: only the mask tells examples apart, and this says that the restart does no harm."""
+    """Rotary positions are relative: only the mask tells examples apart, and this says that the restart does
+    no harm."""
     model = grouped_llama()
     batch = causal_batch(SOME, pad_id=PAD)
-    running = dataclasses.replace(batch, positions_RL=np.broadcast_to(np.arange(batch.positions_RL.shape[1]), batch.positions_RL.shape).copy())
+    running = dataclasses.replace(
+        batch,
+        positions_RL=np.broadcast_to(np.arange(batch.positions_RL.shape[1]), batch.positions_RL.shape).copy(),
+    )
     assert torch.allclose(token_losses(model, batch)[0], token_losses(model, running)[0], atol=1e-4)
 
 
@@ -215,7 +269,13 @@ def _wider(batch: PackedBatch, by: int) -> PackedBatch:
         return np.pad(array, ((0, 0), (0, by)), constant_values=value)
 
     values = {"labels_RL": -100}
-    return dataclasses.replace(batch, **{field.name: pad(getattr(batch, field.name), values.get(field.name, 0)) for field in dataclasses.fields(batch)})
+    return dataclasses.replace(
+        batch,
+        **{
+            field.name: pad(getattr(batch, field.name), values.get(field.name, 0))
+            for field in dataclasses.fields(batch)
+        },
+    )
 
 
 @pytest.mark.parametrize("by", [1, 40])
@@ -229,7 +289,9 @@ def test_padding_does_not_matter(model: Any, by: int) -> None:
 def test_what_stands_in_the_padding_does_not_matter(model: Any) -> None:
     batch = _batch(model, SOME)
     if isinstance(batch, CausalBatch):
-        other: PackedBatch = dataclasses.replace(batch, input_ids_RL=np.where(batch.segments_RL == 0, 33, batch.input_ids_RL))
+        other: PackedBatch = dataclasses.replace(
+            batch, input_ids_RL=np.where(batch.segments_RL == 0, 33, batch.input_ids_RL)
+        )
     else:
         other = dataclasses.replace(
             batch,
@@ -243,8 +305,11 @@ def test_what_stands_in_the_padding_does_not_matter(model: Any) -> None:
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_gradients_are_numbers_and_those_of_the_examples_alone(model: Any, attention: str, precision: torch.dtype) -> None:
-    """Inputs that fill their row beside targets that do not: the padded targets have no key of their own, and must not turn into NaN."""
+def test_gradients_are_numbers_and_those_of_the_examples_alone(
+    model: Any, attention: str, precision: torch.dtype
+) -> None:
+    """Inputs that fill their row beside targets that do not: the padded targets have no key of their own, and
+    must not turn into NaN."""
     full = _rows(1, [[(16, 3)], [(8, 2), (8, 4)]])
     model.set_attn_implementation(attention)
     try:
@@ -264,13 +329,21 @@ def test_gradients_are_numbers_and_those_of_the_examples_alone(model: Any, atten
 
 
 def test_no_token_is_left_without_anything_to_attend_to(model: Any) -> None:
-    """On an accelerator in bfloat16 such a row of scores is minus infinity throughout, and its softmax NaN."""
+    """On an accelerator in bfloat16 such a row of scores is minus infinity throughout, and its softmax
+    NaN."""
     masks = []
 
     def note(module: Any, inputs: Any, settings: dict[str, Any]) -> None:
-        masks.extend(value for value in settings.values() if isinstance(value, torch.Tensor) and value.ndim == 4 and value.is_floating_point())
+        masks.extend(
+            value
+            for value in settings.values()
+            if isinstance(value, torch.Tensor) and value.ndim == 4 and value.is_floating_point()
+        )
 
-    hooks = [part.register_forward_pre_hook(note, with_kwargs=True) for part in ([model, model.get_encoder()] if model.config.is_encoder_decoder else [model])]
+    hooks = [
+        part.register_forward_pre_hook(note, with_kwargs=True)
+        for part in ([model, model.get_encoder()] if model.config.is_encoder_decoder else [model])
+    ]
     for rows in (SOME, _rows(1, [[(16, 3)], [(8, 2), (8, 4)]])):
         _packed(model, _batch(model, rows))
     for hook in hooks:

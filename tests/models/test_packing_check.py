@@ -34,7 +34,10 @@ def one_thread() -> Iterator[None]:
 @pytest.mark.parametrize("name", CARRYING)
 def test_layers_that_carry_state_are_padded_with_the_reason(name: str) -> None:
     model = tiny(CARRYING[name])
-    with pytest.warns(UserWarning, match="carry state from one document into the next. Every example is a sequence of its own"):
+    with pytest.warns(
+        UserWarning,
+        match="carry state from one document into the next. Every example is a sequence of its own",
+    ):
         assert packing_for(model, SECTION, False, "documents") == "none"
     with pytest.raises(InputError, match="carry state from one document into the next.*--strict"):
         packing_for(model, SECTION, True, "documents")
@@ -66,7 +69,10 @@ def test_chunks_sinks_and_other_attention_are_found(name: str) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [lambda: hf.BertLMHeadModel(hf.BertConfig(**SHARED)), lambda: hf.RobertaForCausalLM(hf.RobertaConfig(**SHARED))],
+    [
+        lambda: hf.BertLMHeadModel(hf.BertConfig(**SHARED)),
+        lambda: hf.RobertaForCausalLM(hf.RobertaConfig(**SHARED)),
+    ],
     ids=["BERT", "RoBERTa"],
 )
 def test_an_encoder_is_refused_in_one_line(model: Any) -> None:
@@ -76,13 +82,21 @@ def test_an_encoder_is_refused_in_one_line(model: Any) -> None:
 
 
 def test_the_same_family_as_a_decoder_is_not_refused_as_an_encoder() -> None:
-    assert chosen_packing(hf.BertLMHeadModel(hf.BertConfig(**SHARED, is_decoder=True))).packing in ("flat", "dense", "none")
+    assert chosen_packing(hf.BertLMHeadModel(hf.BertConfig(**SHARED, is_decoder=True))).packing in (
+        "flat",
+        "dense",
+        "none",
+    )
 
 
 def test_probes_have_every_kind_of_layer_and_narrow_windows() -> None:
     model = tiny(FLAT["Gemma 3"])
     probe = probe_of(model)
-    assert set(probe.config.layer_types) == set(model.config.layer_types) == {"sliding_attention", "full_attention"}
+    assert (
+        set(probe.config.layer_types)
+        == set(model.config.layer_types)
+        == {"sliding_attention", "full_attention"}
+    )
     assert probe.config.sliding_window == WINDOW < min(sum(pair) for pair in packing_check._LENGTHS[:2])
     assert model.config.sliding_window == 512
     assert len(probe.model.layers) == 6 < len(model.model.layers)
@@ -94,14 +108,17 @@ def _leaking(share: float) -> Any:
     def leak(module: Any, query: Any, key: Any, value: Any, mask: Any, **others: Any) -> Any:
         attended, _ = whole(module, query, key, value, mask, **others)
         groups = query.shape[1] // value.shape[1]
-        return attended + share * value.mean(2, keepdim=True).repeat_interleave(groups, 1).transpose(1, 2), None
+        return attended + share * value.mean(2, keepdim=True).repeat_interleave(groups, 1).transpose(
+            1, 2
+        ), None
 
     return leak
 
 
 @pytest.mark.parametrize("share", [1.0, 0.01, 0.001])
 def test_a_small_leak_is_found(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousandth of what other documents say moved the sum of losses by less than the former check allowed."""
+    """A thousandth of what other documents say moved the sum of losses by less than the former check
+    allowed."""
     model = tiny(FLAT["Qwen3"])
     check_packing(model, "flat")
     monkeypatch.setattr(causal, "attend_documents", _leaking(share))
@@ -113,14 +130,20 @@ def test_a_small_leak_is_found(share: float, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_window_that_is_not_kept_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, whole = tiny(FLAT[name]), causal._visible
     check_packing(model, "flat")
-    monkeypatch.setattr(causal, "_visible", lambda length, prefix, window, device: whole(length, prefix, None, device))
+    monkeypatch.setattr(
+        causal, "_visible", lambda length, prefix, window, device: whole(length, prefix, None, device)
+    )
     with pytest.raises(InputError, match="cannot be packed exactly"):
         check_packing(model, "flat", attending="documents")
 
 
 def test_a_window_one_token_too_wide_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     model, whole = tiny(FLAT["Mistral"]), causal._visible
-    monkeypatch.setattr(causal, "_visible", lambda length, prefix, window, device: whole(length, prefix, window and window + 1, device))
+    monkeypatch.setattr(
+        causal,
+        "_visible",
+        lambda length, prefix, window, device: whole(length, prefix, window and window + 1, device),
+    )
     with pytest.raises(InputError, match="cannot be packed exactly"):
         check_packing(model, "flat", attending="documents")
 
@@ -130,7 +153,9 @@ def test_positions_that_do_not_restart_are_found(monkeypatch: pytest.MonkeyPatch
 
     def running(rows: Any, **others: Any) -> Any:
         batch = whole(rows, **others)
-        return dataclasses.replace(batch, positions_L=np.arange(len(batch.positions_L), dtype=batch.positions_L.dtype))
+        return dataclasses.replace(
+            batch, positions_L=np.arange(len(batch.positions_L), dtype=batch.positions_L.dtype)
+        )
 
     model = tiny(FLAT["GPT-2"])
     check_packing(model, "flat")
@@ -152,14 +177,21 @@ def test_a_gradient_that_leaks_is_found(monkeypatch: pytest.MonkeyPatch) -> None
             return gradient + 0.01 * gradient.mean(1, keepdim=True)
 
     whole = causal.attend_documents
-    monkeypatch.setattr(causal, "attend_documents", lambda *inputs, **others: (Mixing.apply(whole(*inputs, **others)[0]), None))
+    monkeypatch.setattr(
+        causal,
+        "attend_documents",
+        lambda *inputs, **others: (Mixing.apply(whole(*inputs, **others)[0]), None),
+    )
     with pytest.raises(InputError, match="other gradients"):
         check_packing(tiny(FLAT["Qwen3"]), "flat")
 
 
 def test_the_check_leaves_the_model_as_it_was() -> None:
     model = tiny(FLAT["Gemma 2"]).train()
-    config, weights = model.config.to_dict(), {name: value.clone() for name, value in model.state_dict().items()}
+    config, weights = (
+        model.config.to_dict(),
+        {name: value.clone() for name, value in model.state_dict().items()},
+    )
     attention, state = model.config._attn_implementation, torch.get_rng_state()
     assert chosen_packing(model).packing == "flat"
     assert model.training

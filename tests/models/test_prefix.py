@@ -1,4 +1,5 @@
-"""Prefix-LM: packed rows equal examples alone, who sees whom by perturbation, prompts read for generation equal full recomputation."""
+"""Prefix-LM: packed rows equal examples alone, who sees whom by perturbation, prompts read for generation
+equal full recomputation."""
 
 import json
 from functools import cache
@@ -34,9 +35,15 @@ SIZES = {
     "eos_token_id": 1,
 }
 MADE = {
-    "PaLM": lambda: hf.CohereForCausalLM(hf.CohereConfig(**SIZES, num_key_value_heads=1, logit_scale=32**-0.5)),
+    "PaLM": lambda: hf.CohereForCausalLM(
+        hf.CohereConfig(**SIZES, num_key_value_heads=1, logit_scale=32**-0.5)
+    ),
     "Llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**SIZES, num_key_value_heads=2)),
-    "Gemma2": lambda: hf.Gemma2ForCausalLM(hf.Gemma2Config(**SIZES, num_key_value_heads=2, head_dim=8, sliding_window=64, attn_implementation="eager")),
+    "Gemma2": lambda: hf.Gemma2ForCausalLM(
+        hf.Gemma2Config(
+            **SIZES, num_key_value_heads=2, head_dim=8, sliding_window=64, attn_implementation="eager"
+        )
+    ),
     "GPT-NeoX": lambda: hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**SIZES)),
 }
 
@@ -54,12 +61,22 @@ def model(name: str) -> Any:
 
 def row(seed: int, *lengths: tuple[int, int]) -> list[list[Encoded]]:
     random = np.random.default_rng(seed)
-    return [[Encoded(*(random.integers(3, VOCABULARY, size=size).astype(np.int32) for size in pair)) for pair in lengths]]
+    return [
+        [
+            Encoded(*(random.integers(3, VOCABULARY, size=size).astype(np.int32) for size in pair))
+            for pair in lengths
+        ]
+    ]
 
 
 def visible(inputs: int, length: int) -> torch.Tensor:
     """A prefix-LM's mask: key k is seen by query q if it is no later, or if both are inputs."""
-    return torch.tensor([[key <= query or (key < inputs and query < inputs) for key in range(length)] for query in range(length)])
+    return torch.tensor(
+        [
+            [key <= query or (key < inputs and query < inputs) for key in range(length)]
+            for query in range(length)
+        ]
+    )
 
 
 @torch.no_grad()
@@ -80,7 +97,9 @@ def compare(name: str, packed: list[list[Encoded]], **options: int) -> None:
     losses, documents = token_losses(made, prepare_batch(made, packed, 0), prefix=True, **options)
     for number, example in enumerate((one for many in packed for one in many), 1):
         alone = logits_alone(made, joined(example), len(example.input_ids))[len(example.input_ids) - 1 : -1]
-        expected = torch.nn.functional.cross_entropy(alone, torch.from_numpy(example.target_ids.astype(np.int64)), reduction="none")
+        expected = torch.nn.functional.cross_entropy(
+            alone, torch.from_numpy(example.target_ids.astype(np.int64)), reduction="none"
+        )
         assert (losses[documents == number] - expected).abs().max() <= 1e-5 * max(1.0, float(expected.max()))
 
 
@@ -90,20 +109,27 @@ def test_a_packed_row_equals_its_examples_alone(name: str) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 2**16), lengths=st.lists(st.tuples(st.integers(1, 25), st.integers(1, 12)), min_size=1, max_size=5), chunk=st.sampled_from([0, 3]))
+@given(
+    seed=st.integers(0, 2**16),
+    lengths=st.lists(st.tuples(st.integers(1, 25), st.integers(1, 12)), min_size=1, max_size=5),
+    chunk=st.sampled_from([0, 3]),
+)
 def test_whatever_the_lengths(seed: int, lengths: list[tuple[int, int]], chunk: int) -> None:
     compare("PaLM", row(seed, *lengths), chunk=chunk)
 
 
 def seen_by(name: str, *, prefix: bool) -> np.ndarray:
-    """Which position's hidden states (query) change when a position's embedding (key) does, in the second of two packed examples of 6 inputs, 4 targets.
+    """Which position's hidden states (query) change when a position's embedding (key) does, in the second of
+    two packed examples of 6 inputs, 4 targets.
 
     The first example, of as many, shares the matrix's rows and columns 0 to 9.
     """
     made = model(name)
     states: list[torch.Tensor] = []
     root = packed_model(made)
-    hook = made.base_model.register_forward_hook(lambda module, given, found: states.append(found.last_hidden_state[0]))
+    hook = made.base_model.register_forward_hook(
+        lambda module, given, found: states.append(found.last_hidden_state[0])
+    )
     try:
         plain = row(3, (6, 4), (6, 4))
         with torch.no_grad():
@@ -111,7 +137,12 @@ def seen_by(name: str, *, prefix: bool) -> np.ndarray:
                 ids = [joined(example).clone() for example in plain[0]]
                 if key is not None:
                     ids[key // 10][key % 10] = 3 + (int(ids[key // 10][key % 10]) - 2) % (VOCABULARY - 3)
-                changed = [[Encoded(one[:6].numpy().astype(np.int32), one[6:].numpy().astype(np.int32)) for one in ids]]
+                changed = [
+                    [
+                        Encoded(one[:6].numpy().astype(np.int32), one[6:].numpy().astype(np.int32))
+                        for one in ids
+                    ]
+                ]
                 token_losses(root, prepare_batch(made, changed, 0), prefix=prefix)
     finally:
         hook.remove()
@@ -127,8 +158,15 @@ def test_inputs_see_later_inputs_and_no_target_sees_later_ones(prefix: bool) -> 
 
 
 def test_what_only_pads_or_has_an_encoder_is_refused() -> None:
-    t5 = hf.T5ForConditionalGeneration(hf.T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0))
-    with pytest.raises(InputError, match=r"type t5 cannot have `model.attention: prefix`, which is for causal models that pack flat"):
+    t5 = hf.T5ForConditionalGeneration(
+        hf.T5Config(
+            vocab_size=40, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0
+        )
+    )
+    with pytest.raises(
+        InputError,
+        match=r"type t5 cannot have `model.attention: prefix`, which is for causal models that pack flat",
+    ):
         check_packing(t5, "flat", prefix=True)
     with pytest.raises(InputError, match="causal models that pack flat"):
         check_packing(model("Llama"), "dense", prefix=True)
@@ -146,7 +184,9 @@ def test_known_families_pass_the_check(name: str) -> None:
 def test_a_model_whose_inputs_stay_blind_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     made = model("Llama")
     forward = made.forward
-    monkeypatch.setattr(made, "forward", lambda *, attention_mask=None, **rest: forward(attention_mask=None, **rest))
+    monkeypatch.setattr(
+        made, "forward", lambda *, attention_mask=None, **rest: forward(attention_mask=None, **rest)
+    )
     with pytest.raises(InputError, match="its inputs do not see one another, whatever the mask"):
         check_packing(made, "flat", prefix=True)
 
@@ -190,7 +230,9 @@ def test_transformers_generates_from_the_cache_as_if_all_were_read_anew(name: st
     prompts = [joined(example)[: len(example.input_ids)] for example in row(8, *PROMPTS)[0]]
     ids, mask, lengths = padded(prompts)
     how = hf.GenerationConfig(max_new_tokens=8, min_new_tokens=8, do_sample=False, pad_token_id=0)
-    given = made.generate(ids, attention_mask=mask, past_key_values=prefix_cache(made, ids, lengths), generation_config=how)[:, ids.shape[1] :].tolist()
+    given = made.generate(
+        ids, attention_mask=mask, past_key_values=prefix_cache(made, ids, lengths), generation_config=how
+    )[:, ids.shape[1] :].tolist()
     expected = [grown(made, prompt, 8) for prompt in prompts]
     assert given == expected
     causal = made.generate(ids, attention_mask=mask, generation_config=how)[:, ids.shape[1] :].tolist()

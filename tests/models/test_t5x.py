@@ -1,4 +1,5 @@
-"""T5X checkpoints, written here as T5X publishes them, become Hugging Face folders of the same logits, and come back as they were."""
+"""T5X checkpoints, written here as T5X publishes them, become Hugging Face folders of the same logits, and
+come back as they were."""
 
 import gzip
 import json
@@ -37,18 +38,36 @@ SIZES = {
 }
 
 
-def write_zarr(folder: Path, values: np.ndarray, chunks: tuple[int, ...] | None = None, compressor: str | None = "gzip", **changes: Any) -> None:
+def write_zarr(
+    folder: Path,
+    values: np.ndarray,
+    chunks: tuple[int, ...] | None = None,
+    compressor: str | None = "gzip",
+    **changes: Any,
+) -> None:
     """Zarr version 2 as its specification says: full chunks, named by their place, in C order."""
     folder.mkdir(parents=True)
     chunks = chunks or values.shape
-    told = {"zarr_format": 2, "shape": values.shape, "chunks": chunks, "dtype": "<f4", "order": "C", "fill_value": None, "filters": None}
+    told = {
+        "zarr_format": 2,
+        "shape": values.shape,
+        "chunks": chunks,
+        "dtype": "<f4",
+        "order": "C",
+        "fill_value": None,
+        "filters": None,
+    }
     told["compressor"] = None if compressor is None else {"id": compressor, "level": 1}
     (folder / ".zarray").write_text(json.dumps(told | changes))
-    pack: Callable[[bytes], bytes] = {"gzip": gzip.compress, "zlib": zlib.compress}.get(str(compressor), bytes)
+    pack: Callable[[bytes], bytes] = {"gzip": gzip.compress, "zlib": zlib.compress}.get(
+        str(compressor), bytes
+    )
     counts = [-(-size // chunk) for size, chunk in zip(values.shape, chunks, strict=True)]
     for place in np.ndindex(*counts):
         block = np.full(chunks, 7, dtype=values.dtype)
-        inside = values[tuple(slice(at * chunk, (at + 1) * chunk) for at, chunk in zip(place, chunks, strict=True))]
+        inside = values[
+            tuple(slice(at * chunk, (at + 1) * chunk) for at, chunk in zip(place, chunks, strict=True))
+        ]
         block[tuple(slice(size) for size in inside.shape)] = inside
         (folder / (".".join(map(str, place)) or "0")).write_bytes(pack(block.tobytes()))
 
@@ -58,18 +77,24 @@ def made(kind: str) -> Any:
     classes = {"umt5": (hf.UMT5ForConditionalGeneration, hf.UMT5Config)}
     family, config = classes.get(kind, (hf.T5ForConditionalGeneration, hf.T5Config))
     tied = kind == "t5 1.0"
-    model = family(config(**SIZES, feed_forward_proj="relu" if tied else "gated-gelu", tie_word_embeddings=tied)).eval()
+    model = family(
+        config(**SIZES, feed_forward_proj="relu" if tied else "gated-gelu", tie_word_embeddings=tied)
+    ).eval()
     if not tied:
         model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))
     with torch.no_grad():
         for weight in model.parameters():
-            weight.copy_(torch.randn_like(weight) * (weight.shape[-1] ** -0.5 if weight.ndim == 2 else 0.1) + (weight.ndim == 1))
+            weight.copy_(
+                torch.randn_like(weight) * (weight.shape[-1] ** -0.5 if weight.ndim == 2 else 0.1)
+                + (weight.ndim == 1)
+            )
     model.config.tie_word_embeddings = tied
     return model
 
 
 def written(model: Any, folder: Path, *, stacked: bool = False, per_head: bool = False) -> Path:
-    """A T5X checkpoint of a model's weights, by the names and shapes of t5x/examples/t5/network.py; stacked, by those of the public scanned models."""
+    """A T5X checkpoint of a model's weights, by the names and shapes of t5x/examples/t5/network.py; stacked,
+    by those of the public scanned models."""
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
     arrays: dict[str, list[np.ndarray]] = {}
 
@@ -89,7 +114,10 @@ def written(model: Any, folder: Path, *, stacked: bool = False, per_head: bool =
             for theirs, name in attention:
                 for short, long in (("q", "query"), ("k", "key"), ("v", "value")):
                     kernel = weights[f"{theirs}.{short}.weight"].T
-                    put(f"{here}{name}.{long}.kernel", kernel.reshape(WIDTH, HEADS, HEAD) if per_head else kernel)
+                    put(
+                        f"{here}{name}.{long}.kernel",
+                        kernel.reshape(WIDTH, HEADS, HEAD) if per_head else kernel,
+                    )
                 out = weights[f"{theirs}.o.weight"].T
                 put(f"{here}{name}.out.kernel", out.reshape(HEADS, HEAD, WIDTH) if per_head else out)
             last = f"{block}{len(attention)}"
@@ -135,7 +163,9 @@ LAYOUTS = [
 
 
 @pytest.mark.parametrize(("kind", "stacked", "per_head"), LAYOUTS)
-def test_a_checkpoint_becomes_a_folder_with_the_same_logits_and_comes_back(kind: str, stacked: bool, per_head: bool, tmp_path: Path) -> None:
+def test_a_checkpoint_becomes_a_folder_with_the_same_logits_and_comes_back(
+    kind: str, stacked: bool, per_head: bool, tmp_path: Path
+) -> None:
     model = made(kind)
     folder = written(model, tmp_path / "t5x" / "checkpoint_1100000", stacked=stacked, per_head=per_head)
     config = from_t5x(folder, tmp_path / "hf")
@@ -143,9 +173,13 @@ def test_a_checkpoint_becomes_a_folder_with_the_same_logits_and_comes_back(kind:
     assert {key: config[key] for key in expected} == expected
     plain = hf.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "hf")
     assert type(plain) is type(model)
-    # transformers takes umT5's head for tied whatever its configuration says, and scales its logits as if it were; `load_pretrained` does not.
+    # transformers takes umT5's head for tied whatever its configuration says, and scales its logits as if it
+    # were; `load_pretrained` does not.
     assert torch.allclose(
-        logits(plain) * (WIDTH**0.5 if kind == "umt5" else 1), logits(model), rtol=1e-4 if kind == "umt5" else 0, atol=1e-6 if kind == "umt5" else 0
+        logits(plain) * (WIDTH**0.5 if kind == "umt5" else 1),
+        logits(model),
+        rtol=1e-4 if kind == "umt5" else 0,
+        atol=1e-6 if kind == "umt5" else 0,
     )
     loaded = load_pretrained(str(tmp_path / "hf"))
     assert torch.equal(logits(loaded), logits(model))
@@ -153,7 +187,10 @@ def test_a_checkpoint_becomes_a_folder_with_the_same_logits_and_comes_back(kind:
     # And back, from the folder as transformers itself would save it.
     save_pretrained(loaded, tmp_path / "saved")
     count = to_t5x(tmp_path / "saved", tmp_path / "back" / "checkpoint_1198000", stacked=stacked)
-    again = {path.name: stored(path).read() for path in sorted((tmp_path / "back" / "checkpoint_1198000").glob("target.*"))}
+    again = {
+        path.name: stored(path).read()
+        for path in sorted((tmp_path / "back" / "checkpoint_1198000").glob("target.*"))
+    }
     first = {path.name: stored(path).read() for path in sorted(folder.glob("target.*"))}
     assert len(again) == count
     assert again.keys() == first.keys()
@@ -187,7 +224,10 @@ def test_large_models_are_written_in_several_files(tmp_path: Path, monkeypatch: 
     assert index["metadata"]["total_size"] == sum(4 * weight.numel() for weight in model.parameters())
     assert torch.equal(logits(hf.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "hf")), logits(model))
     to_t5x(tmp_path / "hf", tmp_path / "back")
-    assert torch.equal(torch.from_numpy(stored(tmp_path / "back" / "target.token_embedder.embedding").read()), model.shared.weight)
+    assert torch.equal(
+        torch.from_numpy(stored(tmp_path / "back" / "target.token_embedder.embedding").read()),
+        model.shared.weight,
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -198,7 +238,11 @@ def test_large_models_are_written_in_several_files(tmp_path: Path, monkeypatch: 
     data=st.data(),
 )
 def test_arrays_in_chunks_are_read_whole(
-    shape: tuple[int, ...], seed: int, compressor: str | None, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    shape: tuple[int, ...],
+    seed: int,
+    compressor: str | None,
+    data: st.DataObject,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     values = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     chunks = tuple(data.draw(st.integers(1, size + 2)) for size in shape)
@@ -228,7 +272,9 @@ def test_what_is_written_is_read(limit: int, tmp_path: Path, monkeypatch: pytest
     write_array(tmp_path / "one", values)
     assert np.array_equal(stored(tmp_path / "one").read(), values)
     write_array(tmp_path / "two", values)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()} == {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()
+    }
     assert len(list((tmp_path / "one").iterdir())) - 1 == {1: 7, 50: 4, 10**9: 1}[limit]
 
 
@@ -266,7 +312,9 @@ def test_the_index_says_where_every_array_lies(tmp_path: Path) -> None:
             if "driver" in inner:
                 specs.append(inner)
                 assert inner["kvstore"]["path"] == ".".join((*path, key))
-                zarray = json.loads((tmp_path / "checkpoint_1184000" / inner["kvstore"]["path"] / ".zarray").read_text())
+                zarray = json.loads(
+                    (tmp_path / "checkpoint_1184000" / inner["kvstore"]["path"] / ".zarray").read_text()
+                )
                 assert {name: zarray[name] for name in inner["metadata"]} == inner["metadata"]
             else:
                 walk(inner, (*path, key))
@@ -300,27 +348,45 @@ BREAKS: dict[str, tuple[Callable[[Path], Any], str]] = {
         r"encoder_norm.scale/1: missing, though .*; copy the checkpoint again",
     ),
     "a chunk cut": (
-        lambda at: (at / "target.encoder.encoder_norm.scale" / "1").write_bytes((at / "target.encoder.encoder_norm.scale" / "1").read_bytes()[:20]),
+        lambda at: (at / "target.encoder.encoder_norm.scale" / "1").write_bytes(
+            (at / "target.encoder.encoder_norm.scale" / "1").read_bytes()[:20]
+        ),
         r"encoder_norm.scale/1: damaged .*; copy the checkpoint again",
     ),
     "a chunk of another size": (
         lambda at: (at / "target.encoder.encoder_norm.scale" / "1").write_bytes(gzip.compress(b"1234" * 5)),
         r"encoder_norm.scale/1: damaged \(cannot reshape",
     ),
-    "no description": (lambda at: (at / "target.encoder.encoder_norm.scale" / ".zarray").unlink(), r"\.zarray: not a zarr array as T5X writes them"),
+    "no description": (
+        lambda at: (at / "target.encoder.encoder_norm.scale" / ".zarray").unlink(),
+        r"\.zarray: not a zarr array as T5X writes them",
+    ),
     "zarr 3": (
-        lambda at: (at / "target.encoder.encoder_norm.scale" / ".zarray").write_text(json.dumps({"zarr_format": 3, "dtype": "<f4"})),
+        lambda at: (at / "target.encoder.encoder_norm.scale" / ".zarray").write_text(
+            json.dumps({"zarr_format": 3, "dtype": "<f4"})
+        ),
         r"not a zarr array as T5X writes them \(zarr format 3",
     ),
     "an array too many": (
-        lambda at: write_zarr(at / "target.decoder.layers_0.router.kernel", np.ones((2, 2), dtype=np.float32)),
+        lambda at: write_zarr(
+            at / "target.decoder.layers_0.router.kernel", np.ones((2, 2), dtype=np.float32)
+        ),
         r"target.decoder.layers_0.router.kernel has no place in T5, mT5 or umT5",
     ),
     "another width": (
-        lambda at: (_remove(at / "target.decoder.decoder_norm.scale"), write_zarr(at / "target.decoder.decoder_norm.scale", np.ones(5, dtype=np.float32))),
-        r"target.decoder.decoder_norm.scale gives decoder.final_layer_norm.weight the shape \(5,\), the other arrays ask for \(12,\)",
+        lambda at: (
+            _remove(at / "target.decoder.decoder_norm.scale"),
+            write_zarr(at / "target.decoder.decoder_norm.scale", np.ones(5, dtype=np.float32)),
+        ),
+        (
+            r"target.decoder.decoder_norm.scale gives decoder.final_layer_norm.weight the shape \(5,\), the "
+            r"other arrays ask for \(12,\)"
+        ),
     ),
-    "a decoder alone": (lambda at: [_remove(path) for path in at.glob("target.encoder.*")], "no layers of an encoder; only T5's encoder-decoders"),
+    "a decoder alone": (
+        lambda at: [_remove(path) for path in at.glob("target.encoder.*")],
+        "no layers of an encoder; only T5's encoder-decoders",
+    ),
 }
 
 
@@ -337,7 +403,9 @@ def test_a_broken_checkpoint_is_refused_and_nothing_written(what: str, tmp_path:
 def test_a_compressor_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "numcodecs", None)
     write_zarr(tmp_path / "one", np.ones(3, dtype=np.float32), compressor="blosc")
-    with pytest.raises(SetupError, match=r'compressed with blosc, which needs numcodecs: pip install "openflan\[t5x\]"'):
+    with pytest.raises(
+        SetupError, match=r'compressed with blosc, which needs numcodecs: pip install "openflan\[t5x\]"'
+    ):
         stored(tmp_path / "one").read()
 
 
@@ -348,9 +416,17 @@ def test_what_is_no_checkpoint_or_no_t5_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not a T5X checkpoint: no folder target.\* \(it holds nothing\)"):
         from_t5x(tmp_path / "empty", tmp_path / "hf")
     save_pretrained(
-        hf.LlamaForCausalLM(hf.LlamaConfig(vocab_size=9, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)), tmp_path / "llama"
+        hf.LlamaForCausalLM(
+            hf.LlamaConfig(
+                vocab_size=9, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1
+            )
+        ),
+        tmp_path / "llama",
     )
-    with pytest.raises(InputError, match="expected a Hugging Face folder with safetensors of t5, mt5, umt5; found `model_type` 'llama'"):
+    with pytest.raises(
+        InputError,
+        match="expected a Hugging Face folder with safetensors of t5, mt5, umt5; found `model_type` 'llama'",
+    ):
         to_t5x(tmp_path / "llama", tmp_path / "out")
     with pytest.raises(InputError, match="llama: something is there already"):
         from_t5x(broken(tmp_path), tmp_path / "llama")

@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from openflan.models.vocabulary import add_tokens, make_room
 
@@ -13,7 +19,9 @@ from openflan.models.vocabulary import add_tokens, make_room
 def model(kind: str) -> Any:
     torch.manual_seed(0)
     if kind == "t5":
-        return T5ForConditionalGeneration(T5Config(vocab_size=20, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2))
+        return T5ForConditionalGeneration(
+            T5Config(vocab_size=20, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+        )
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     return LlamaForCausalLM(LlamaConfig(vocab_size=20, tie_word_embeddings=kind == "tied", **sizes))
 
@@ -21,12 +29,20 @@ def model(kind: str) -> Any:
 @pytest.mark.parametrize("kind", ["t5", "tied", "untied"])
 def test_old_rows_stay_and_new_ones_come_from_the_seed(kind: str) -> None:
     grown = [model(kind) for _ in range(3)]
-    before = [matrix.weight.detach().clone() for matrix in (grown[0].get_input_embeddings(), grown[0].get_output_embeddings())]
+    before = [
+        matrix.weight.detach().clone()
+        for matrix in (grown[0].get_input_embeddings(), grown[0].get_output_embeddings())
+    ]
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    assert [make_room(one, 23, seed) for one, seed in zip(grown, (1, 1, 2), strict=True)] == [4, 4, 4], "23 rows, to a multiple of eight"
+    assert [make_room(one, 23, seed) for one, seed in zip(grown, (1, 1, 2), strict=True)] == [4, 4, 4], (
+        "23 rows, to a multiple of eight"
+    )
     assert torch.equal(torch.get_rng_state(), state), "nobody else's draws change"
-    after = [[matrix.weight for matrix in (one.get_input_embeddings(), one.get_output_embeddings())] for one in grown]
+    after = [
+        [matrix.weight for matrix in (one.get_input_embeddings(), one.get_output_embeddings())]
+        for one in grown
+    ]
     for number in range(2):
         assert after[0][number].shape == (24, 16)
         assert torch.equal(after[0][number][:20], before[number])

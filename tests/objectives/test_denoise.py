@@ -28,14 +28,24 @@ def rebuilt(pair: Pair, sentinels: set[int]) -> list[int]:
 
 @settings(max_examples=300, deadline=None)
 @given(IDS, st.floats(0.01, 0.99), st.floats(1, 70), st.booleans(), st.integers(0, 2**64 - 1))
-def test_nothing_is_lost_even_of_texts_that_hold_sentinels(ids: list[int], rate: float, mean: float, roll: bool, key: int) -> None:
+def test_nothing_is_lost_even_of_texts_that_hold_sentinels(
+    ids: list[int], rate: float, mean: float, roll: bool, key: int
+) -> None:
     pair = corrupt_spans(np.array(ids, dtype=np.int64), rate, mean, FEW, key, roll=roll)
     assert restore_spans(pair, FEW).tolist() == ids
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(0, 31_999), max_size=300), st.floats(0.05, 0.6), st.floats(1, 10), st.booleans(), st.integers(0, 2**64 - 1))
-def test_an_independent_reader_rebuilds_the_text(ids: list[int], rate: float, mean: float, roll: bool, key: int) -> None:
+@given(
+    st.lists(st.integers(0, 31_999), max_size=300),
+    st.floats(0.05, 0.6),
+    st.floats(1, 10),
+    st.booleans(),
+    st.integers(0, 2**64 - 1),
+)
+def test_an_independent_reader_rebuilds_the_text(
+    ids: list[int], rate: float, mean: float, roll: bool, key: int
+) -> None:
     pair = corrupt_spans(np.array(ids, dtype=np.int64), rate, mean, SENTINELS, key, roll=roll)
     assert rebuilt(pair, set(SENTINELS.tolist())) == ids
 
@@ -50,7 +60,9 @@ def test_the_readers_would_see_a_loss() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 600), st.floats(0.05, 0.6), st.floats(1, 10), st.booleans(), st.integers(0, 2**64 - 1))
-def test_sentinels_descend_and_each_stands_once_on_either_side(length: int, rate: float, mean: float, roll: bool, key: int) -> None:
+def test_sentinels_descend_and_each_stands_once_on_either_side(
+    length: int, rate: float, mean: float, roll: bool, key: int
+) -> None:
     pair = corrupt_spans(np.arange(length), rate, mean, SENTINELS, key, roll=roll)
     sides = [ids[ids >= 32_000].tolist() for ids in (pair.input_ids, pair.target_ids)]
     assert sides[0] == sides[1] == list(range(32_099, 32_099 - len(sides[0]), -1))
@@ -90,7 +102,9 @@ def test_every_way_to_lay_spans_is_as_likely() -> None:
     seen = Counter(tuple(noise_mask(7, 3 / 7, 1.5, key).tolist()) for key in range(draws))
     assert len(seen) == 6
     expected = draws / 6
-    assert sum((count - expected) ** 2 / expected for count in seen.values()) < 20.5, "chi-square of five degrees of freedom, one in a thousand"
+    assert sum((count - expected) ** 2 / expected for count in seen.values()) < 20.5, (
+        "chi-square of five degrees of freedom, one in a thousand"
+    )
 
 
 def test_without_roll_the_end_is_noise_and_the_start_is_not_with_it_all_places_are_alike() -> None:
@@ -134,4 +148,7 @@ def test_a_cut_keeps_every_token_in_its_place(length: int, rate: float | None, k
         assert len(pair.input_ids) > 0
         assert len(pair.target_ids) > 0
     if rate is not None and length > 1:
-        assert abs(len(pair.target_ids) - length * rate) <= max(0.51, 1 - length * rate, 1 - length * (1 - rate)) + 1e-6
+        assert (
+            abs(len(pair.target_ids) - length * rate)
+            <= max(0.51, 1 - length * rate, 1 - length * (1 - rate)) + 1e-6
+        )

@@ -8,13 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.objectives.denoisers import CAUSAL_LM, OBJECTIVES, PREFIX_LM, SPAN_CORRUPTION, UL2, UL2R, Denoiser, choose, with_shares
+from openflan.objectives.denoisers import (
+    CAUSAL_LM,
+    OBJECTIVES,
+    PREFIX_LM,
+    SPAN_CORRUPTION,
+    UL2,
+    UL2R,
+    Denoiser,
+    choose,
+    with_shares,
+)
 from openflan.objectives.pieces import SpecialTokens, encode, fits, longest, needed_sentinels, next_piece
 from openflan.packing.encode import Limits
 from openflan.randomness import Draws
 
 SENTINELS = np.arange(999, 699, -1)
-EVERY = sorted({denoiser for denoisers in OBJECTIVES.values() for denoiser in denoisers}, key=lambda denoiser: denoiser.name + denoiser.kind)
+EVERY = sorted(
+    {denoiser for denoisers in OBJECTIVES.values() for denoiser in denoisers},
+    key=lambda denoiser: denoiser.name + denoiser.kind,
+)
 
 
 def marks(*, bos: bool = False, modes: bool = True) -> SpecialTokens:
@@ -35,18 +48,24 @@ def test_the_mixtures_are_those_of_the_papers() -> None:
     for one in UL2R:
         shares[one.mode] += one.share
     assert shares == {"s": 0.5, "r": 0.25, "x": 0.25}
-    assert [sum(one.share for one in mixture) for mixture in (UL2, UL2R)] == [pytest.approx(1), pytest.approx(1)]
+    assert [sum(one.share for one in mixture) for mixture in (UL2, UL2R)] == [
+        pytest.approx(1),
+        pytest.approx(1),
+    ]
 
 
 def test_denoisers_are_drawn_by_their_shares() -> None:
     draws = 20_000
     seen = Counter(choose(UL2R, Draws("test", number)).name for number in range(draws))
-    assert {name: count / draws for name, count in seen.items()} == {one.name: pytest.approx(one.share, abs=0.015) for one in UL2R}
+    assert {name: count / draws for name, count in seen.items()} == {
+        one.name: pytest.approx(one.share, abs=0.015) for one in UL2R
+    }
 
 
 @pytest.mark.parametrize("denoiser", [one for one in EVERY if one.kind == "spans"], ids=lambda one: one.name)
 def test_rates_are_met(denoiser: Denoiser) -> None:
-    """Over pieces of many lengths the noise is its share of the tokens, and spans have their mean length; rolling splits one span in some."""
+    """Over pieces of many lengths the noise is its share of the tokens, and spans have their mean length;
+    rolling splits one span in some."""
     noise, spans, tokens = 0, 0, 0
     for key in range(150):
         length = 400 + 2 * key
@@ -60,8 +79,17 @@ def test_rates_are_met(denoiser: Denoiser) -> None:
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.sampled_from(EVERY), st.integers(1, 300), st.integers(0, 2**64 - 1), st.booleans(), st.booleans(), st.booleans())
-def test_no_piece_takes_more_room_than_was_promised(denoiser: Denoiser, length: int, key: int, joint: bool, bos: bool, modes: bool) -> None:
+@given(
+    st.sampled_from(EVERY),
+    st.integers(1, 300),
+    st.integers(0, 2**64 - 1),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_no_piece_takes_more_room_than_was_promised(
+    denoiser: Denoiser, length: int, key: int, joint: bool, bos: bool, modes: bool
+) -> None:
     around = marks(bos=bos, modes=modes)
     one = encode(np.zeros(length, dtype=np.int64), denoiser, around, key, joint=joint, ends=bool(key % 2))
     inputs, targets = len(one.input_ids), len(one.target_ids)
@@ -87,7 +115,14 @@ def test_the_longest_piece_fits_and_a_longer_one_may_not(name: str, joint: bool)
     assert fits(most, denoisers, marks(), limits)
     assert not fits(most + 1, denoisers, marks(), limits)
     for key in range(300):
-        one = encode(np.zeros(most, dtype=np.int64), choose(denoisers, Draws(key)), marks(), key, joint=joint, ends=True)
+        one = encode(
+            np.zeros(most, dtype=np.int64),
+            choose(denoisers, Draws(key)),
+            marks(),
+            key,
+            joint=joint,
+            ends=True,
+        )
         if joint:
             assert len(one.input_ids) + len(one.target_ids) <= limits.row
         else:

@@ -14,8 +14,20 @@ from transformers import PreTrainedTokenizerFast
 from openflan.errors import InputError
 from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES
-from openflan.objectives.document_windows import Documents, DocumentWindow, DocumentWindows, Setting, split_documents
-from openflan.objectives.pieces import SpecialTokens, longest, missing_tokens, needed_sentinels, special_tokens_of
+from openflan.objectives.document_windows import (
+    Documents,
+    DocumentWindow,
+    DocumentWindows,
+    Setting,
+    split_documents,
+)
+from openflan.objectives.pieces import (
+    SpecialTokens,
+    longest,
+    missing_tokens,
+    needed_sentinels,
+    special_tokens_of,
+)
 from openflan.packing.encode import Encoded, Limits
 from openflan.packing.plan import WindowPlan
 from openflan.packing.tokens import Tokenize
@@ -41,20 +53,33 @@ class Numbered:
 
 
 def words(size: int, *, bos: bool = False, sentinels: int = 0) -> Any:
-    """A tokenizer of `size` words w0, w1, ...; with `sentinels`, it has them, and finds them in text, as T5's does."""
+    """A tokenizer of `size` words w0, w1, ...; with `sentinels`, it has them, and finds them in text, as T5's
+    does."""
     vocabulary = {"</s>": 0, "<unk>": 1, "<s>": 2} | {f"w{number}": number + 3 for number in range(size)}
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>", unk_token="<unk>", **({"bos_token": "<s>"} if bos else {}))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token="</s>", unk_token="<unk>", **({"bos_token": "<s>"} if bos else {})
+    )
     if bos:
         from tokenizers.processors import TemplateProcessing
 
-        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 2)])
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", 2)]
+        )
     add_tokens(tokenizer, [f"<extra_id_{number}>" for number in reversed(range(sentinels))])
     return tokenizer
 
 
-def setting_of(tokenizer: Any, objective: str, *, joint: bool, length: int | None = None, joined: bool = False, seed: int = 0) -> tuple[Tokenize, Setting]:
+def setting_of(
+    tokenizer: Any,
+    objective: str,
+    *,
+    joint: bool,
+    length: int | None = None,
+    joined: bool = False,
+    seed: int = 0,
+) -> tuple[Tokenize, Setting]:
     """As `training.documents` makes it, by hand."""
     tokenize, denoisers, limits = Tokenize(tokenizer), OBJECTIVES[objective], LIMITS[joint]  # type: ignore[index]
     modes = {mode: token for mode, token in MODE_TOKENS.items() if any(one.mode == mode for one in denoisers)}
@@ -70,7 +95,9 @@ def texts_of(count: int, size: int, *, odd: Sequence[str] = ()) -> list[str]:
     found = []
     for number in range(count):
         draws = Draws("texts", number)
-        document = [f"w{draws.below(size)}" for _ in range(draws.below(151) if draws.chance(0.3) else draws.below(20))]
+        document = [
+            f"w{draws.below(size)}" for _ in range(draws.below(151) if draws.chance(0.3) else draws.below(20))
+        ]
         if odd and draws.chance(0.3):
             document.insert(draws.below(len(document) + 1), draws.choice(odd))
         found.append(" ".join(document))
@@ -117,10 +144,23 @@ def rebuilt(windows: Sequence[DocumentWindow], setting: Setting) -> dict[str, li
             inputs = targets = 0
             for number, one in zip(window.members(row).tolist(), window.row(row), strict=True):
                 origin = window.example(number)
-                assert pieces.setdefault(origin.task, {}).setdefault(origin.row, one) is one, "a piece came twice"
+                assert pieces.setdefault(origin.task, {}).setdefault(origin.row, one) is one, (
+                    "a piece came twice"
+                )
                 inputs, targets = inputs + len(one.input_ids), targets + len(one.target_ids)
-            assert inputs + targets <= setting.limits.row if setting.limits.joint else inputs <= setting.limits.inputs and targets <= setting.limits.targets
-    return {task: [token for row in range(len(found)) for token in undone(found[row], setting, ends=row == len(found) - 1)] for task, found in pieces.items()}
+            assert (
+                inputs + targets <= setting.limits.row
+                if setting.limits.joint
+                else inputs <= setting.limits.inputs and targets <= setting.limits.targets
+            )
+    return {
+        task: [
+            token
+            for row in range(len(found))
+            for token in undone(found[row], setting, ends=row == len(found) - 1)
+        ]
+        for task, found in pieces.items()
+    }
 
 
 TOKENIZERS = {
@@ -134,11 +174,19 @@ TOKENIZERS = {
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_ten_thousand_documents_are_rebuilt_exactly(kind: str, objective: str) -> None:
-    """Five hundred for each of twenty pairs of objective and tokenizer, half of them for a causal model, with texts that spell out marks."""
+    """Five hundred for each of twenty pairs of objective and tokenizer, half of them for a causal model, with
+    texts that spell out marks."""
     for joint in (False, True):
         tokenizer = TOKENIZERS[kind]()
-        texts = texts_of(250, 4 if kind == "few words" else 300, odd=["<extra_id_1>", "<extra_id_0>", "[S2S]", "</s>", "<s>", "unheard"])
-        plain = {f"texts:{number + 1}": tokenizer(text, add_special_tokens=False)["input_ids"] for number, text in enumerate(texts)}
+        texts = texts_of(
+            250,
+            4 if kind == "few words" else 300,
+            odd=["<extra_id_1>", "<extra_id_0>", "[S2S]", "</s>", "<s>", "unheard"],
+        )
+        plain = {
+            f"texts:{number + 1}": tokenizer(text, add_special_tokens=False)["input_ids"]
+            for number, text in enumerate(texts)
+        }
         tokenize, setting = setting_of(tokenizer, objective, joint=joint)
         documents, _ = split_documents(Numbered(texts), 0, seed=1)
         windows = DocumentWindows(documents, tokenize, setting, size=50)
@@ -172,7 +220,10 @@ def _documents(count: int = 30, held_back: int = 0, seed: int = 0) -> tuple[Docu
 
 def test_every_pass_holds_every_document_once_in_another_order() -> None:
     documents, _ = _documents()
-    passes = [[documents.number(position) for position in range(30 * number, 30 * number + 30)] for number in range(3)]
+    passes = [
+        [documents.number(position) for position in range(30 * number, 30 * number + 30)]
+        for number in range(3)
+    ]
     assert [sorted(one) for one in passes] == [list(range(30))] * 3
     assert len({tuple(one) for one in passes}) == 3
     other, _ = _documents(seed=1)
@@ -231,7 +282,13 @@ def test_counts_say_what_a_window_holds() -> None:
     assert counts["documents"] == 51
     assert counts["empty documents"] == sum(not text for text in texts) > 0
     assert counts["tokens"] == sum(len(text.split()) for text in texts)
-    pieces = Counter({name.removeprefix("pieces: "): count for name, count in counts.items() if name.startswith("pieces: ")})
+    pieces = Counter(
+        {
+            name.removeprefix("pieces: "): count
+            for name, count in counts.items()
+            if name.startswith("pieces: ")
+        }
+    )
     assert pieces.total() == len(window.encoded)
     assert set(pieces) <= {denoiser.name for denoiser in setting.denoisers}
 
@@ -251,4 +308,6 @@ def test_the_shares_of_a_long_run_are_those_of_the_mixture() -> None:
     pieces = {denoiser: counts[f"pieces: {denoiser.name}"] for denoiser in setting.denoisers}
     total = sum(pieces.values())
     assert total > 2_000
-    assert {denoiser.name: count / total for denoiser, count in pieces.items()} == {one.name: pytest.approx(one.share, abs=0.03) for one in pieces}
+    assert {denoiser.name: count / total for denoiser, count in pieces.items()} == {
+        one.name: pytest.approx(one.share, abs=0.03) for one in pieces
+    }

@@ -1,4 +1,5 @@
-"""Marked spans: what is masked or cut is what was marked, whole texts come back, and what does not fit is corrupted as any other text."""
+"""Marked spans: what is masked or cut is what was marked, whole texts come back, and what does not fit is
+corrupted as any other text."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def marked(count: int, *, before: int = 4, inside: int = 2, after: int = 3) -> M
     return Marked(texts, spans)
 
 
-def windows_of(texts: Numbered, objective: str, share: float, *, length: int | None = None, seed: int = 0) -> tuple[DocumentWindow, Setting]:
+def windows_of(
+    texts: Numbered, objective: str, share: float, *, length: int | None = None, seed: int = 0
+) -> tuple[DocumentWindow, Setting]:
     tokenize, plain = setting_of(words(1_200), objective, joint=False, length=length)
     setting = Setting(plain.lengths, plain.marks, plain.limits, seed, salient=share)
     documents, _ = split_documents(texts, 0, seed)
@@ -86,7 +89,8 @@ def test_a_span_decides_what_would_have_been_drawn(key: int) -> None:
 
 
 def test_documents_are_masked_where_they_are_marked() -> None:
-    """Marks count characters and tokens are whole words: a word is noise if any of its characters is marked."""
+    """Marks count characters and tokens are whole words: a word is noise if any of its characters is
+    marked."""
     texts = marked(40)
     window, setting = windows_of(texts, "span-corruption", 1.0)
     assert rebuilt([window], setting).keys() == {texts.place(number) for number in range(40)}
@@ -109,7 +113,10 @@ def test_documents_are_cut_where_they_are_marked() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_the_share_of_marked_documents_is_met(share: float) -> None:
     window, setting = windows_of(marked(600), "span-corruption", share)
-    found = sum(one.target_ids.tolist()[1:-1] == sorted(one.target_ids.tolist()[1:-1]) and len(one.target_ids) == 4 for one in window.encoded)
+    found = sum(
+        one.target_ids.tolist()[1:-1] == sorted(one.target_ids.tolist()[1:-1]) and len(one.target_ids) == 4
+        for one in window.encoded
+    )
     # Drawn noise of a text of nine words is one word.
     assert found / 600 == pytest.approx(share, abs=0.07)
     assert len(rebuilt([window], setting)) == 600
@@ -119,7 +126,10 @@ def test_documents_without_a_mark_are_corrupted_as_ever() -> None:
     plain = marked(50)
     without = Marked(plain.texts, [None] * 50)
     listed = [
-        [(one.input_ids.tolist(), one.target_ids.tolist()) for one in windows_of(texts, "span-corruption", share)[0].encoded]
+        [
+            (one.input_ids.tolist(), one.target_ids.tolist())
+            for one in windows_of(texts, "span-corruption", share)[0].encoded
+        ]
         for texts, share in ((without, 1.0), (Numbered(plain.texts), 1.0), (plain, 0.0))
     ]
     assert listed[0] == listed[1] == listed[2]
@@ -129,7 +139,10 @@ def test_a_marked_pair_that_fits_no_row_is_corrupted_as_any_other() -> None:
     """A mark of 45 words would need 47 target tokens, and a row has 40."""
     assert LIMITS[False].targets == 40
     texts = marked(12, before=2, inside=15, after=2)
-    long = Marked([" ".join(f"w{word}" for word in range(46))] * 12, [(0, len(" ".join(f"w{word}" for word in range(45))))] * 12)
+    long = Marked(
+        [" ".join(f"w{word}" for word in range(46))] * 12,
+        [(0, len(" ".join(f"w{word}" for word in range(45))))] * 12,
+    )
     fitting, _ = windows_of(texts, "span-corruption", 1.0)
     assert {len(one.target_ids) for one in fitting.encoded} == {1 + 15 + 1}
     window, setting = windows_of(long, "span-corruption", 1.0)
@@ -141,5 +154,7 @@ def test_a_marked_pair_that_fits_no_row_is_corrupted_as_any_other() -> None:
 def test_documents_cut_into_pieces_have_no_mark() -> None:
     window, setting = windows_of(marked(30), "span-corruption", 1.0, length=6)
     other, _ = windows_of(Numbered(marked(30).texts), "span-corruption", 0.0, length=6)
-    assert [one.target_ids.tolist() for one in window.encoded] == [one.target_ids.tolist() for one in other.encoded]
+    assert [one.target_ids.tolist() for one in window.encoded] == [
+        one.target_ids.tolist() for one in other.encoded
+    ]
     assert len(rebuilt([window], setting)) == 30

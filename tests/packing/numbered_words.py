@@ -30,7 +30,9 @@ class Lettered:
     def __len__(self) -> int:
         return self._size
 
-    def __call__(self, text: str | list[str], add_special_tokens: bool = True) -> dict[str, list[int] | list[list[int]]]:
+    def __call__(
+        self, text: str | list[str], add_special_tokens: bool = True
+    ) -> dict[str, list[int] | list[list[int]]]:
         return {"input_ids": self._ids(text) if isinstance(text, str) else [self._ids(one) for one in text]}
 
     @staticmethod
@@ -40,7 +42,8 @@ class Lettered:
 
 @dataclass(frozen=True)
 class Words:
-    """Examples of seeded lengths whose words say their position; every third is few-shot, with up to five exemplars of ten words each."""
+    """Examples of seeded lengths whose words say their position; every third is few-shot, with up to five
+    exemplars of ten words each."""
 
     token_budget: TokenBudget | None = None
     seed: int = 0
@@ -53,13 +56,26 @@ class Words:
 
     def _rendered(self, position: int, token_budget: TokenBudget | None) -> Rendered:
         draws = Draws(self.seed, "lengths", position)
-        inputs, targets = " ".join([f"in{position}"] * (1 + draws.below(30))), " ".join([f"out{position}"] * (1 + draws.below(21)))
+        inputs, targets = (
+            " ".join([f"in{position}"] * (1 + draws.below(30))),
+            " ".join([f"out{position}"] * (1 + draws.below(21))),
+        )
         shots = 1 + draws.below(5) if position % 3 == 0 else 0
         for kept in range(shots, -1, -1):
             text = " ".join([f"ex{position}"] * (10 * kept) + [inputs])
             if token_budget is None or kept == 0 or token_budget.measure(text) <= token_budget.tokens:
                 break
-        return Rendered(text, targets, "", "own/words", position, Style(few_shot=kept > 0), "any", exemplars=(0,) * kept, pruned=shots - kept)
+        return Rendered(
+            text,
+            targets,
+            "",
+            "own/words",
+            position,
+            Style(few_shot=kept > 0),
+            "any",
+            exemplars=(0,) * kept,
+            pruned=shots - kept,
+        )
 
 
 def words_in(text: str) -> int:
@@ -79,15 +95,22 @@ def opened() -> tuple[Words, Encoder]:
 
 
 def word_level(size: int = 300, *, padded: bool = False, gap: int = 0) -> Any:
-    """A fast tokenizer of `size` words w0, w1 and so on; `padded`: its file sets padding and truncation. `gap` ids before the last word are left out."""
+    """A fast tokenizer of `size` words w0, w1 and so on; `padded`: its file sets padding and truncation.
+    `gap` ids before the last word are left out."""
     # Here, as processes that only build import this module too.
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {"</s>": 0, "<unk>": 1} | {f"w{number}": number + 2 for number in range(size - 3)} | {"last": size - 1 + gap}
+    vocabulary = (
+        {"</s>": 0, "<unk>": 1}
+        | {f"w{number}": number + 2 for number in range(size - 3)}
+        | {"last": size - 1 + gap}
+    )
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     if padded:
         tokenizer.enable_padding(length=9, pad_id=0, pad_token="</s>")
         tokenizer.enable_truncation(3)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>", pad_token="</s>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+    )

@@ -14,15 +14,30 @@ TINY = [[([5, 6, 1], [7, 1]), ([8, 1], [9, 10, 1])], [([11, 1], [1])]]
 
 
 def _rows(texts: list[list[tuple[list[int], list[int]]]]) -> list[list[Encoded]]:
-    return [[Encoded(np.array(inputs, dtype=np.int32), np.array(targets, dtype=np.int32)) for inputs, targets in row] for row in texts]
+    return [
+        [
+            Encoded(np.array(inputs, dtype=np.int32), np.array(targets, dtype=np.int32))
+            for inputs, targets in row
+        ]
+        for row in texts
+    ]
 
 
 def test_a_tiny_seq2seq_batch_by_hand() -> None:
     batch = seq2seq_batch(_rows(TINY), pad_id=PAD, start_id=START)
-    assert batch.input_ids_RE.tolist() == [[5, 6, 1, 8, 1, PAD, PAD, PAD], [11, 1, PAD, PAD, PAD, PAD, PAD, PAD]]
+    assert batch.input_ids_RE.tolist() == [
+        [5, 6, 1, 8, 1, PAD, PAD, PAD],
+        [11, 1, PAD, PAD, PAD, PAD, PAD, PAD],
+    ]
     assert batch.input_segments_RE.tolist() == [[1, 1, 1, 2, 2, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0]]
-    assert batch.target_ids_RD.tolist() == [[7, 1, 9, 10, 1, PAD, PAD, PAD], [1, PAD, PAD, PAD, PAD, PAD, PAD, PAD]]
-    assert batch.decoder_ids_RD.tolist() == [[START, 7, START, 9, 10, PAD, PAD, PAD], [START, PAD, PAD, PAD, PAD, PAD, PAD, PAD]]
+    assert batch.target_ids_RD.tolist() == [
+        [7, 1, 9, 10, 1, PAD, PAD, PAD],
+        [1, PAD, PAD, PAD, PAD, PAD, PAD, PAD],
+    ]
+    assert batch.decoder_ids_RD.tolist() == [
+        [START, 7, START, 9, 10, PAD, PAD, PAD],
+        [START, PAD, PAD, PAD, PAD, PAD, PAD, PAD],
+    ]
     assert batch.target_segments_RD.tolist() == [[1, 1, 2, 2, 2, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
     assert batch.target_tokens == 6
     assert batch.tokens == 13
@@ -31,10 +46,16 @@ def test_a_tiny_seq2seq_batch_by_hand() -> None:
 def test_a_tiny_causal_batch_by_hand() -> None:
     batch = causal_batch(_rows(TINY), pad_id=PAD)
     no = IGNORED
-    assert batch.input_ids_RL.tolist() == [[5, 6, 1, 7, 1, 8, 1, 9, 10, 1, *[PAD] * 6], [11, 1, 1, *[PAD] * 13]]
+    assert batch.input_ids_RL.tolist() == [
+        [5, 6, 1, 7, 1, 8, 1, 9, 10, 1, *[PAD] * 6],
+        [11, 1, 1, *[PAD] * 13],
+    ]
     assert batch.segments_RL.tolist() == [[1, 1, 1, 1, 1, 2, 2, 2, 2, 2, *[0] * 6], [1, 1, 1, *[0] * 13]]
     assert batch.positions_RL.tolist() == [[0, 1, 2, 3, 4, 0, 1, 2, 3, 4, *[0] * 6], [0, 1, 2, *[0] * 13]]
-    assert batch.labels_RL.tolist() == [[no, no, 7, 1, no, no, 9, 10, 1, no, *[no] * 6], [no, 1, no, *[no] * 13]]
+    assert batch.labels_RL.tolist() == [
+        [no, no, 7, 1, no, no, 9, 10, 1, no, *[no] * 6],
+        [no, 1, no, *[no] * 13],
+    ]
     assert batch.target_tokens == 6
     assert batch.tokens == 13
 
@@ -54,8 +75,13 @@ def test_every_seq2seq_example_can_be_read_back(texts: list[list[tuple[list[int]
     for number, row in enumerate(texts):
         for segment, (inputs, targets) in enumerate(row, 1):
             assert _unpadded(batch.input_ids_RE[number], batch.input_segments_RE[number], segment) == inputs
-            assert _unpadded(batch.target_ids_RD[number], batch.target_segments_RD[number], segment) == targets
-            assert _unpadded(batch.decoder_ids_RD[number], batch.target_segments_RD[number], segment) == [START, *targets[:-1]]
+            assert (
+                _unpadded(batch.target_ids_RD[number], batch.target_segments_RD[number], segment) == targets
+            )
+            assert _unpadded(batch.decoder_ids_RD[number], batch.target_segments_RD[number], segment) == [
+                START,
+                *targets[:-1],
+            ]
         assert set(_unpadded(batch.input_ids_RE[number], batch.input_segments_RE[number], 0)) <= {PAD}
         assert set(_unpadded(batch.decoder_ids_RD[number], batch.target_segments_RD[number], 0)) <= {PAD}
     assert batch.target_tokens == sum(len(targets) for row in texts for _, targets in row)
@@ -64,13 +90,17 @@ def test_every_seq2seq_example_can_be_read_back(texts: list[list[tuple[list[int]
 
 @settings(max_examples=60, deadline=None)
 @given(_texts)
-def test_every_causal_label_is_the_next_token_of_its_own_example(texts: list[list[tuple[list[int], list[int]]]]) -> None:
+def test_every_causal_label_is_the_next_token_of_its_own_example(
+    texts: list[list[tuple[list[int], list[int]]]],
+) -> None:
     batch = causal_batch(_rows(texts), pad_id=PAD)
     for number, row in enumerate(texts):
         for segment, (inputs, targets) in enumerate(row, 1):
             own = batch.segments_RL[number]
             assert _unpadded(batch.input_ids_RL[number], own, segment) == inputs + targets
-            assert _unpadded(batch.positions_RL[number], own, segment) == list(range(len(inputs) + len(targets)))
+            assert _unpadded(batch.positions_RL[number], own, segment) == list(
+                range(len(inputs) + len(targets))
+            )
             labels = _unpadded(batch.labels_RL[number], own, segment)
             assert labels == [IGNORED] * (len(inputs) - 1) + targets + [IGNORED]
         assert set(_unpadded(batch.labels_RL[number], batch.segments_RL[number], 0)) <= {IGNORED}

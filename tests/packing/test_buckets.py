@@ -31,9 +31,15 @@ def test_a_bucket_holds_its_documents_and_padding(sizes: list[tuple[int, int]]) 
     for documents, *widths in made.shapes_B3:
         for document in itertools.islice(order, int(documents)):
             for side, (begins, slots, padding) in enumerate(
-                ((queries, made.query_slots_S, made.query_padding_S), (keys, made.key_slots_Z, made.key_padding_Z))
+                (
+                    (queries, made.query_slots_S, made.query_padding_S),
+                    (keys, made.key_slots_Z, made.key_padding_Z),
+                )
             ):
-                length, part = begins[document + 1] - begins[document], slice(at[side], at[side] + widths[side])
+                length, part = (
+                    begins[document + 1] - begins[document],
+                    slice(at[side], at[side] + widths[side]),
+                )
                 assert slots[part][:length].tolist() == list(range(begins[document], begins[document + 1]))
                 assert padding[part].tolist() == [False] * length + [True] * (widths[side] - length)
                 at[side] += widths[side]
@@ -46,12 +52,19 @@ def test_a_bucket_holds_its_documents_and_padding(sizes: list[tuple[int, int]]) 
 @settings(max_examples=40, deadline=None)
 @given(lengths=st.lists(st.integers(1, 130), min_size=1, max_size=12), most=st.integers(1, 4))
 def test_no_other_borders_pad_less(lengths: list[int], most: int) -> None:
-    """Brute force over all borders between sorted documents; the last bucket may have been left out for saving less than a twentieth."""
+    """Brute force over all borders between sorted documents; the last bucket may have been left out for
+    saving less than a twentieth."""
     widths = sorted(-(-length // 16) * 16 for length in lengths)
     least = {1: len(widths) * widths[-1] ** 2}
     for count in range(2, most + 1):
         borders = itertools.combinations(range(1, len(widths)), count - 1)
-        areas = [sum((end - first) * widths[end - 1] ** 2 for first, end in itertools.pairwise((0, *chosen, len(widths)))) for chosen in borders]
+        areas = [
+            sum(
+                (end - first) * widths[end - 1] ** 2
+                for first, end in itertools.pairwise((0, *chosen, len(widths)))
+            )
+            for chosen in borders
+        ]
         least[count] = min([*areas, least[count - 1]])
     ends = offsets(lengths)
     made = bucketed(ends, ends, most)

@@ -1,4 +1,5 @@
-"""Builds on disk: what training reads from them is what it would make itself, and what was damaged, killed or changed is seen."""
+"""Builds on disk: what training reads from them is what it would make itself, and what was damaged, killed or
+changed is seen."""
 
 from __future__ import annotations
 
@@ -33,25 +34,43 @@ WINDOWS = 8
 """Two whole blocks of three windows, and one of two."""
 
 
-def _build(folder: Path, windows: int = WINDOWS, limits: Limits = LIMITS, parts: Parts = PARTS, examples: Words | None = None, **settings: Any) -> Summary:
+def _build(
+    folder: Path,
+    windows: int = WINDOWS,
+    limits: Limits = LIMITS,
+    parts: Parts = PARTS,
+    examples: Words | None = None,
+    **settings: Any,
+) -> Summary:
     return build(folder, examples or Words(ROOM), encoder(limits), parts, windows, layout=LAYOUT, **settings)
 
 
-def _plan(folder: Path | None = None, limits: Limits = LIMITS, parts: Parts = PARTS, index: tuple[int, ...] = ()) -> Plan:
+def _plan(
+    folder: Path | None = None, limits: Limits = LIMITS, parts: Parts = PARTS, index: tuple[int, ...] = ()
+) -> Plan:
     """Made live, or from the build in a folder."""
     built = Store(folder, parts, LAYOUT) if folder else None
     return Plan(Words(ROOM), encoder(limits), index, window=LAYOUT.window, built=built)
 
 
 def _listed(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int], int]]]:
-    return [[(example.input_ids.tolist(), example.target_ids.tolist(), example.truncated) for example in row] for row in rows]
+    return [
+        [(example.input_ids.tolist(), example.target_ids.tolist(), example.truncated) for example in row]
+        for row in rows
+    ]
 
 
 def _all(plan: Plan, rows: int) -> list[Any]:
     """Everything that a plan tells of its first rows."""
     listed = _listed(plan.rows(0, rows))
     index = plan.index(rows)
-    return [listed, plan.sources(0, rows), plan.positions(0, rows), index, [plan.counts(number) for number in range(len(index))]]
+    return [
+        listed,
+        plan.sources(0, rows),
+        plan.positions(0, rows),
+        index,
+        [plan.counts(number) for number in range(len(index))],
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +99,8 @@ def test_a_plan_from_a_build_is_the_plan_made_live(limits: Limits, windows: int,
 
 
 def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
-    """Negative control: a stream that cannot be asked serves for all rows of the build, and not for the first behind it."""
+    """Negative control: a stream that cannot be asked serves for all rows of the build, and not for the first
+    behind it."""
 
     class Silent(Words):
         def unpruned(self, position: int) -> Any:
@@ -121,8 +141,11 @@ def _live(limits: Limits = LIMITS) -> list[Any]:
 EXPECTED = _live()[0]
 
 
-def _global_batch(folder: Path | None, number: int, size: int, ranks: int, micro: int) -> list[list[list[int]]]:
-    """Batch `number` as `ranks` processes with plans of their own make it, each its part in micro-batches; input and target ids of every row."""
+def _global_batch(
+    folder: Path | None, number: int, size: int, ranks: int, micro: int
+) -> list[list[list[int]]]:
+    """Batch `number` as `ranks` processes with plans of their own make it, each its part in micro-batches;
+    input and target ids of every row."""
     found: list[list[list[int]]] = []
     for rank in range(ranks):
         plan = _plan(folder)
@@ -132,7 +155,10 @@ def _global_batch(folder: Path | None, number: int, size: int, ranks: int, micro
             batch = seq2seq_batch(rows, pad_id=0, start_id=0)
             assert isinstance(batch, Seq2SeqBatch)
             for row in range(len(rows)):
-                sides = ((batch.input_ids_RE, batch.input_segments_RE), (batch.target_ids_RD, batch.target_segments_RD))
+                sides = (
+                    (batch.input_ids_RE, batch.input_segments_RE),
+                    (batch.target_ids_RD, batch.target_segments_RD),
+                )
                 found.append([ids[row][segments[row] > 0].tolist() for ids, segments in sides])
     return found
 
@@ -140,7 +166,10 @@ def _global_batch(folder: Path | None, number: int, size: int, ranks: int, micro
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_global_batch_is_the_same_for_any_ranks_and_micro_batches(number: int, whole: Path) -> None:
     expected = _global_batch(None, number, 24, 1, 24)
-    flat = [[token for inputs, _, _ in row for token in inputs] for row in EXPECTED[24 * number : 24 * number + 24]]
+    flat = [
+        [token for inputs, _, _ in row for token in inputs]
+        for row in EXPECTED[24 * number : 24 * number + 24]
+    ]
     assert [inputs for inputs, _ in expected] == flat
     assert len({str(row) for row in expected}) == 24, "rows differ, so that another order would be seen"
     for ranks in (1, 2, 3, 8):
@@ -150,7 +179,11 @@ def test_a_global_batch_is_the_same_for_any_ranks_and_micro_batches(number: int,
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".lock" not in path.name}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and ".lock" not in path.name
+    }
 
 
 def test_the_same_build_is_the_same_to_the_byte(whole: Path, tmp_path: Path) -> None:
@@ -198,7 +231,9 @@ def test_shards_in_one_folder_or_put_together_are_the_whole(count: int, whole: P
         _build(tmp_path / "one", shard=Shard(index, count))
         done = _build(tmp_path / str(index), shard=Shard(index, count))
         assert done.made == len(range(index, 3, count))
-        shutil.copytree(tmp_path / str(index) / "blocks", tmp_path / "merged" / "blocks", dirs_exist_ok=True) if done.made else None
+        shutil.copytree(
+            tmp_path / str(index) / "blocks", tmp_path / "merged" / "blocks", dirs_exist_ok=True
+        ) if done.made else None
     assert _bytes(tmp_path / "one") == _bytes(whole)
     assert _all(_plan(tmp_path / "merged"), ROWS) == _live()
     merged = _build(tmp_path / "merged")
@@ -228,10 +263,17 @@ from openflan.packing.build_ahead import Shard, build
 if __name__ == "__main__":
     print("ready", flush=True)
     shard = Shard.parse("{shard}")
-    build(Path("{folder}"), *here.opened(), here.PARTS, {MANY}, shard=shard, layout=here.LAYOUT, workers={workers}, make=here.opened)
+    options = dict(shard=shard, layout=here.LAYOUT, workers={workers}, make=here.opened)
+    build(Path("{folder}"), *here.opened(), here.PARTS, {MANY}, **options)
 """
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line == "ready\n", process.communicate()[1]
@@ -251,7 +293,8 @@ def _finished(folder: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2])
 def test_a_build_killed_ten_times_ends_like_one_that_was_not(shards: int, tmp_path: Path) -> None:
-    """Shards are killed by turns in one folder; afterwards the blocks of each are also made elsewhere, and put together."""
+    """Shards are killed by turns in one folder; afterwards the blocks of each are also made elsewhere, and
+    put together."""
     whole, killed, draws = tmp_path / "whole", tmp_path / "killed", random.Random(shards)
     expected = _build(whole, MANY)
     in_the_middle = 0
@@ -268,11 +311,15 @@ def test_a_build_killed_ten_times_ends_like_one_that_was_not(shards: int, tmp_pa
     for index in range(shards):
         _build(killed, MANY, shard=Shard(index, shards))
         _build(tmp_path / f"part{index}", MANY, shard=Shard(index, shards))
-        shutil.copytree(tmp_path / f"part{index}" / "blocks", tmp_path / "merged" / "blocks", dirs_exist_ok=True)
+        shutil.copytree(
+            tmp_path / f"part{index}" / "blocks", tmp_path / "merged" / "blocks", dirs_exist_ok=True
+        )
     for folder in (killed, tmp_path / "merged"):
         done = _build(folder, MANY)
         assert (done.made, done.content) == (0, expected.content)
-        assert {name: data for name, data in _bytes(folder).items() if not name.startswith("blocks/.")} == _bytes(whole)
+        assert {
+            name: data for name, data in _bytes(folder).items() if not name.startswith("blocks/.")
+        } == _bytes(whole)
 
 
 @pytest.mark.slow
@@ -281,7 +328,9 @@ def test_workers_end_with_a_build_that_is_killed(tmp_path: Path) -> None:
     """Else they would wait for work until the machine is restarted."""
     process = _start(tmp_path, workers=2)
     assert _wait_for(lambda: _finished(tmp_path) > 0)
-    workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    workers = [
+        int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    ]
     assert len(workers) >= 2
     _kill(process)
     assert _wait_for(lambda: not any(map(_runs, workers)))
@@ -312,7 +361,12 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
 
 
-DAMAGE: dict[str, Callable[[Path], Any]] = {"a flipped bit": _flip, "cut short": _cut, "missing": Path.unlink, "empty": lambda path: path.write_bytes(b"")}
+DAMAGE: dict[str, Callable[[Path], Any]] = {
+    "a flipped bit": _flip,
+    "cut short": _cut,
+    "missing": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+}
 
 
 @pytest.mark.parametrize("what", DAMAGE)
@@ -320,7 +374,12 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {"a flipped bit": _flip, "cut short":
 def test_damaged_files_are_named_and_made_again(name: str, what: str, copy: Path, whole: Path) -> None:
     path = block_folder(copy, 1) / f"{name}.npy"
     DAMAGE[what](path)
-    with pytest.raises(InputError, match=f"{path}: missing, cut short or changed since it was written; give --repair to make block 1 again"):
+    with pytest.raises(
+        InputError,
+        match=(
+            f"{path}: missing, cut short or changed since it was written; give --repair to make block 1 again"
+        ),
+    ):
         _build(copy)
     plan = _plan(copy)
     assert _listed(plan.rows(0, 5)) == EXPECTED[:5], "other blocks can be read"
@@ -354,7 +413,9 @@ def test_a_block_without_its_block_json_is_made_again(copy: Path, whole: Path) -
     assert _bytes(copy) == _bytes(whole)
 
 
-def test_a_full_disk_leaves_complete_blocks(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_complete_blocks(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save, saved = np.save, 0
 
     def full(*arguments: Any, **settings: Any) -> None:
@@ -390,9 +451,18 @@ def test_data_that_cannot_be_read_are_not_blamed_on_the_folder(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "refused"), [("0/1", "0/1", True), ("0/1", "1/2", True), ("1/2", "0/1", True), ("0/2", "0/2", True), ("0/2", "1/2", False)]
+    ("first", "second", "refused"),
+    [
+        ("0/1", "0/1", True),
+        ("0/1", "1/2", True),
+        ("1/2", "0/1", True),
+        ("0/2", "0/2", True),
+        ("0/2", "1/2", False),
+    ],
 )
-def test_a_second_build_in_the_folder_is_refused(first: str, second: str, refused: bool, tmp_path: Path) -> None:
+def test_a_second_build_in_the_folder_is_refused(
+    first: str, second: str, refused: bool, tmp_path: Path
+) -> None:
     """The second begins while the first makes its first window; shards may work side by side."""
     tried: list[str] = []
 
@@ -405,7 +475,14 @@ def test_a_second_build_in_the_folder_is_refused(first: str, second: str, refuse
                 tried.append(str(error))
 
     _build(tmp_path, shard=Shard.parse(first), progress=try_second)
-    assert tried == ["made", *([f"{tmp_path}: another build is at work there; wait for it, or name another folder with --to"] if refused else [])]
+    assert tried == [
+        "made",
+        *(
+            [f"{tmp_path}: another build is at work there; wait for it, or name another folder with --to"]
+            if refused
+            else []
+        ),
+    ]
     _build(tmp_path, shard=Shard.parse(second))
 
 
@@ -421,7 +498,9 @@ def test_other_limits_pack_anew_and_leave_the_tokens(copy: Path, tmp_path: Path)
     assert _all(_plan(copy, limits, parts), ROWS) == _live(limits)
 
 
-def test_packing_anew_that_was_killed_goes_on(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packing_anew_that_was_killed_goes_on(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """New rows of a block whose block.json is still the old: neither recipe takes them for its own."""
     limits, parts, save, saved = Limits(60, 15, joint=False), Parts(PARTS.tokens, {"targets": 15}), np.save, 0
 
@@ -479,7 +558,10 @@ def test_block_json_says_what_a_block_holds(whole: Path) -> None:
     assert block is not None
     assert block.examples == 2 * LAYOUT.window
     assert block.rows_per_window == [len(_plan().window(number)) for number in (6, 7)]
-    assert json.loads((whole / "build.json").read_text()) == {"tokens": dict(PARTS.tokens), "rows": dict(PARTS.rows)}
+    assert json.loads((whole / "build.json").read_text()) == {
+        "tokens": dict(PARTS.tokens),
+        "rows": dict(PARTS.rows),
+    }
     assert read_block(whole, 3) is None
 
 

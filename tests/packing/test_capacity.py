@@ -20,7 +20,8 @@ def test_sizes_are_powers_of_two_and_what_lies_halfway() -> None:
 
 
 def test_an_example_with_exemplars_needs_more_than_its_length() -> None:
-    """1,920 tokens of text and EOS need 2,048, as the room for them is 15/16 of the row; without exemplars their length is enough."""
+    """1,920 tokens of text and EOS need 2,048, as the room for them is 15/16 of the row; without exemplars
+    their length is enough."""
     found = needs(np.array([[1921, 5], [1922, 5], [1921, 5]]), np.array([True, True, False]), 15 / 16)
     assert found.tolist() == [[2048, 5], [2050, 5], [1921, 5]]
 
@@ -65,7 +66,11 @@ def test_a_row_that_both_sides_share_has_one_fill() -> None:
     (one,) = propose(LENGTHS, LENGTHS, joint=True, losses=(0.0,))
     whole = np.stack([LENGTHS.sum(axis=1), np.zeros(len(LENGTHS), dtype=np.int64)], axis=1)
     rows = len(pack_windows([whole], (one.inputs + one.targets, 0))[0].rows())
-    assert (one.fill, one.fill_inputs, one.fill_targets) == (pytest.approx(LENGTHS.sum() / (rows * (one.inputs + one.targets))), None, None)
+    assert (one.fill, one.fill_inputs, one.fill_targets) == (
+        pytest.approx(LENGTHS.sum() / (rows * (one.inputs + one.targets))),
+        None,
+        None,
+    )
     assert one.touched == 0
 
 

@@ -17,13 +17,20 @@ PAD, EOS, BOS, UNK = 0, 1, 2, 3
 FIRST_WORD = 4
 
 
-def _tokenizer(*, bos: bool = False, eos: bool = True, special_tokens: str | None = None, bos_is_eos: bool = False) -> Any:
-    """Word i of `w0 w1 ...` is token 4 + i. `special_tokens` is what the tokenizer itself adds: `<s> $A`, `$A </s>`."""
-    vocabulary = {"<pad>": PAD, "</s>": EOS, "<s>": BOS, "<unk>": UNK} | {f"w{number}": FIRST_WORD + number for number in range(50)}
+def _tokenizer(
+    *, bos: bool = False, eos: bool = True, special_tokens: str | None = None, bos_is_eos: bool = False
+) -> Any:
+    """Word i of `w0 w1 ...` is token 4 + i. `special_tokens` is what the tokenizer itself adds: `<s> $A`, `$A
+    </s>`."""
+    vocabulary = {"<pad>": PAD, "</s>": EOS, "<s>": BOS, "<unk>": UNK} | {
+        f"w{number}": FIRST_WORD + number for number in range(50)
+    }
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     if special_tokens:
-        tokenizer.post_processor = processors.TemplateProcessing(single=special_tokens, special_tokens=[("<s>", BOS), ("</s>", EOS)])
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=special_tokens, special_tokens=[("<s>", BOS), ("</s>", EOS)]
+        )
     names = {"pad_token": "<pad>", "unk_token": "<unk>"}
     if bos or bos_is_eos:
         names["bos_token"] = "</s>" if bos_is_eos else "<s>"
@@ -41,10 +48,24 @@ def _ids(first: int, count: int) -> list[int]:
 
 
 def _example(inputs: int, targets: int, row: int = 7) -> Rendered:
-    return Rendered(_words(0, inputs), _words(10, targets), answer="", task="own/quiz", row=row, style=Style(), wording="any")
+    return Rendered(
+        _words(0, inputs),
+        _words(10, targets),
+        answer="",
+        task="own/quiz",
+        row=row,
+        style=Style(),
+        wording="any",
+    )
 
 
-def _encode(inputs: int, targets: int, limits: Limits, policy: Literal["truncate-inputs", "drop", "error"] = "truncate-inputs", **special_tokens: Any) -> Any:
+def _encode(
+    inputs: int,
+    targets: int,
+    limits: Limits,
+    policy: Literal["truncate-inputs", "drop", "error"] = "truncate-inputs",
+    **special_tokens: Any,
+) -> Any:
     (encoded,) = Encoder(_tokenizer(**special_tokens), limits, policy).encode([_example(inputs, targets)])
     return encoded
 
@@ -99,7 +120,13 @@ def test_drop_leaves_long_inputs_out() -> None:
 
 @pytest.mark.parametrize(("inputs", "targets"), [(8, 2), (2, 4)])
 def test_error_names_the_row_and_the_remedy(inputs: int, targets: int) -> None:
-    with pytest.raises(InputError, match=rf"own/quiz row 7: {inputs + 1} input and {targets + 1} target tokens do not fit 8 and 4; raise `packing.inputs`"):
+    with pytest.raises(
+        InputError,
+        match=(
+            rf"own/quiz row 7: {inputs + 1} input and {targets + 1} target tokens do not fit 8 and 4; raise "
+            r"`packing.inputs`"
+        ),
+    ):
         _encode(inputs, targets, SEPARATE, "error")
 
 
@@ -124,7 +151,10 @@ def test_bos_is_not_added_where_the_tokenizer_adds_none() -> None:
 
 def test_an_eos_that_is_bos_too_is_not_put_in_front() -> None:
     """A tokenizer that ends texts with the token it also calls BOS begins none with it."""
-    assert _encode(5, 2, SEPARATE, bos_is_eos=True, special_tokens="$A </s>").input_ids.tolist() == [*_ids(0, 5), EOS]
+    assert _encode(5, 2, SEPARATE, bos_is_eos=True, special_tokens="$A </s>").input_ids.tolist() == [
+        *_ids(0, 5),
+        EOS,
+    ]
 
 
 def test_a_tokenizer_without_eos_is_refused() -> None:
@@ -150,7 +180,9 @@ def test_nothing_encodes_to_nothing() -> None:
     joint=st.booleans(),
     bos=st.booleans(),
 )
-def test_whatever_the_lengths_rows_hold_what_is_kept(lengths: list[tuple[int, int]], inputs: int, targets: int, joint: bool, bos: bool) -> None:
+def test_whatever_the_lengths_rows_hold_what_is_kept(
+    lengths: list[tuple[int, int]], inputs: int, targets: int, joint: bool, bos: bool
+) -> None:
     limits = Limits(inputs, targets, joint)
     examples = [_example(*pair) for pair in lengths]
     found = Encoder(_tokenizer(bos=bos, special_tokens="<s> $A" if bos else None), limits).encode(examples)

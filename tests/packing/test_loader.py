@@ -40,7 +40,9 @@ def test_no_more_is_made_ahead_than_depth_and_the_one_under_way(depth: int) -> N
     made: list[int] = []
     with Loader(lambda step: made.append(step) or step, 0, 100, depth) as loader:  # type: ignore[func-returns-value]
         for taken in loader:
-            assert _wait_for(lambda taken=taken: len(made) >= min(100, taken + 1 + depth)), "the thread does not work ahead"  # type: ignore[misc]
+            assert _wait_for(lambda taken=taken: len(made) >= min(100, taken + 1 + depth)), (
+                "the thread does not work ahead"
+            )  # type: ignore[misc]
             assert len(made) <= taken + 1 + depth + 1
             if taken == 7:
                 time.sleep(0.3)

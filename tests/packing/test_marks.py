@@ -1,4 +1,5 @@
-"""Layouts: what stands around inputs and targets, and that other tools send the same through the chat template."""
+"""Layouts: what stands around inputs and targets, and that other tools send the same through the chat
+template."""
 
 from typing import Any
 
@@ -17,18 +18,48 @@ CHAT = (
     "{% for message in messages %}<turn> {{ message['role'] }} {{ message['content'] }} </turn> {% endfor %}"
     "{% if add_generation_prompt %}<turn> assistant {% endif %}"
 )
-DATED = "{% for message in messages %}{{ message['content'] | length }} {{ message['content'] }} </turn>{% endfor %}{% if add_generation_prompt %}{% endif %}"
+DATED = (
+    "{% for message in messages %}{{ message['content'] | length }} {{ message['content'] }} "
+    "</turn>{% endfor %}{% if add_generation_prompt %}{% endif %}"
+)
 ENDLESS = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
-WORDS = [*"abcdefgh", "user", "assistant", "<turn>", "</turn>", "Which", "sea", "is", "warmer?", "The", "southern", "one.", "7", "+", "5", "12", "20", "17"]
+WORDS = [
+    *"abcdefgh",
+    "user",
+    "assistant",
+    "<turn>",
+    "</turn>",
+    "Which",
+    "sea",
+    "is",
+    "warmer?",
+    "The",
+    "southern",
+    "one.",
+    "7",
+    "+",
+    "5",
+    "12",
+    "20",
+    "17",
+]
 
 
 def tokenizer(*, template: str | None = None, bos: bool = False) -> Any:
-    vocabulary = {"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3} | {word: 4 + number for number, word in enumerate(WORDS)}
+    vocabulary = {"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3} | {
+        word: 4 + number for number, word in enumerate(WORDS)
+    }
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     if bos:
         made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 2)])
-    names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "bos_token": "<s>", "name_or_path": "some/tokenizer"}
+    names = {
+        "pad_token": "<pad>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "bos_token": "<s>",
+        "name_or_path": "some/tokenizer",
+    }
     found = PreTrainedTokenizerFast(tokenizer_object=made, **names)
     found.chat_template = template
     return found
@@ -40,17 +71,25 @@ def ids(*words: str) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("bos", [False, True])
 @pytest.mark.parametrize(("layout", "between"), [("paper", (1,)), ("plain", ())])
-def test_paper_and_plain_differ_between_inputs_and_targets(layout: Layout, between: tuple[int, ...], bos: bool) -> None:
+def test_paper_and_plain_differ_between_inputs_and_targets(
+    layout: Layout, between: tuple[int, ...], bos: bool
+) -> None:
     assert special_tokens_of(tokenizer(bos=bos), layout) == SpecialTokens((2,) if bos else (), between, (1,))
 
 
 def test_chat_takes_its_marks_from_the_template() -> None:
-    assert special_tokens_of(tokenizer(template=CHAT), "chat") == SpecialTokens(ids("<turn>", "user"), ids("</turn>", "<turn>", "assistant"), ids("</turn>"))
+    assert special_tokens_of(tokenizer(template=CHAT), "chat") == SpecialTokens(
+        ids("<turn>", "user"), ids("</turn>", "<turn>", "assistant"), ids("</turn>")
+    )
 
 
 @pytest.mark.parametrize(
     ("template", "complaint"),
-    [(None, "has none; use paper or plain"), (DATED, "writes other marks|keep a turn's texts apart"), (ENDLESS, "does not end the answer")],
+    [
+        (None, "has none; use paper or plain"),
+        (DATED, "writes other marks|keep a turn's texts apart"),
+        (ENDLESS, "does not end the answer"),
+    ],
 )
 def test_templates_that_cannot_be_packed_are_refused(template: str | None, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
@@ -59,38 +98,53 @@ def test_templates_that_cannot_be_packed_are_refused(template: str | None, compl
 
 def encoded(layout: Layout, inputs: int = 40) -> Any:
     example = Rendered("a b c d e f", "g h", answer="", task="own/quiz", row=0, style=Style(), wording="any")
-    (found,) = Encoder(tokenizer(template=CHAT, bos=layout != "chat"), Limits(inputs, 10, joint=True), layout=layout).encode([example])
+    (found,) = Encoder(
+        tokenizer(template=CHAT, bos=layout != "chat"), Limits(inputs, 10, joint=True), layout=layout
+    ).encode([example])
     return found
 
 
 def test_a_chat_example_is_what_the_template_writes() -> None:
     found = encoded("chat")
     turn = [{"role": "user", "content": "a b c d e f"}, {"role": "assistant", "content": "g h"}]
-    assert [*found.input_ids.tolist(), *found.target_ids.tolist()] == list(tokenizer(template=CHAT).apply_chat_template(turn, tokenize=True)["input_ids"])
+    assert [*found.input_ids.tolist(), *found.target_ids.tolist()] == list(
+        tokenizer(template=CHAT).apply_chat_template(turn, tokenize=True)["input_ids"]
+    )
     assert found.target_ids.tolist() == list(ids("g", "h", "</turn>"))
 
 
 @pytest.mark.parametrize("layout", ["paper", "plain"])
 def test_the_exported_template_reproduces_the_layout(layout: Layout) -> None:
-    """What another tool would send for the prompt, and for the whole turn, is what the model was finetuned with."""
+    """What another tool would send for the prompt, and for the whole turn, is what the model was finetuned
+    with."""
     found, words = encoded(layout), tokenizer(bos=True)
     words.chat_template = chat_template_of(words, layout)
     turn = [{"role": "user", "content": "a b c d e f"}, {"role": "assistant", "content": "g h"}]
     environment = ImmutableSandboxedEnvironment()
     for messages, expected in ((turn[:1], [*found.input_ids]), (turn, [*found.input_ids, *found.target_ids])):
-        text = environment.from_string(words.chat_template).render(messages=messages, bos_token="<s> ", eos_token=" </s> ")
+        text = environment.from_string(words.chat_template).render(
+            messages=messages, bos_token="<s> ", eos_token=" </s> "
+        )
         # The words of these tokenizers stand apart.
-        assert words(text.replace("fg", "f g"), add_special_tokens=False)["input_ids"] == [int(one) for one in expected]
+        assert words(text.replace("fg", "f g"), add_special_tokens=False)["input_ids"] == [
+            int(one) for one in expected
+        ]
 
 
 def test_marks_are_never_cut() -> None:
     found = encoded("chat", inputs=2)
     # 12 tokens in all, 3 for the targets: 9 for the inputs' side, 5 of them marks.
-    assert found.input_ids.tolist() == [*ids("<turn>", "user"), *ids("a", "b", "c", "d"), *ids("</turn>", "<turn>", "assistant")]
+    assert found.input_ids.tolist() == [
+        *ids("<turn>", "user"),
+        *ids("a", "b", "c", "d"),
+        *ids("</turn>", "<turn>", "assistant"),
+    ]
     assert found.truncated == 2
 
 
 def test_an_example_without_room_for_its_marks_is_dropped() -> None:
-    example = Rendered("a", "g h a b c d e f", answer="", task="own/quiz", row=0, style=Style(), wording="any")
+    example = Rendered(
+        "a", "g h a b c d e f", answer="", task="own/quiz", row=0, style=Style(), wording="any"
+    )
     (found,) = Encoder(tokenizer(template=CHAT), Limits(2, 10, joint=True), layout="chat").encode([example])
     assert found.dropped == "inputs-too-long"

@@ -31,15 +31,29 @@ def _gone(reason: str) -> Encoded:
 
 def test_a_small_case_by_hand() -> None:
     examples = [_example(), _example(pruned=2), _example("own/b"), _example("own/b"), _example("own/c")]
-    encoded = [_ids(3, 1), _ids(10, 2, truncated=5), _ids(4, 4), _gone("targets-too-long"), _gone("inputs-too-long")]
+    encoded = [
+        _ids(3, 1),
+        _ids(10, 2, truncated=5),
+        _ids(4, 4),
+        _gone("targets-too-long"),
+        _gone("inputs-too-long"),
+    ]
     found = measure(examples, encoded, [[0, 2], [1]], LIMITS)
-    assert found.tasks["own/a"] == Tally(drawn=2, kept=2, input_tokens=13, target_tokens=3, truncated=1, cut_tokens=5, thinned=1, pruned=2)
+    assert found.tasks["own/a"] == Tally(
+        drawn=2, kept=2, input_tokens=13, target_tokens=3, truncated=1, cut_tokens=5, thinned=1, pruned=2
+    )
     assert found.tasks["own/b"] == Tally(drawn=2, kept=1, dropped=1, input_tokens=4, target_tokens=4)
     assert found.tasks["own/c"].values()["mean_input_tokens"] is None
     assert found.tasks["own/a"].values()["mean_input_tokens"] == 6.5
     assert (found.rows, found.examples_per_row, found.tokens_per_row) == (2, 1.5, 12.0)
     assert (found.fill_inputs, found.fill_targets, found.fill) == (17 / 20, 7 / 8, 24 / 28)
-    counts = {"examples": 5, "truncated": 1, "pruned exemplars": 2, "dropped: targets too long": 1, "dropped: inputs too long": 1}
+    counts = {
+        "examples": 5,
+        "truncated": 1,
+        "pruned exemplars": 2,
+        "dropped: targets too long": 1,
+        "dropped: inputs too long": 1,
+    }
     assert found.counts() == counts == found.values()["counts"]
 
 
@@ -54,14 +68,24 @@ def test_rows_that_lose_or_double_an_example_are_refused(rows: list[list[int]]) 
         measure([_example()] * 3, [_ids(1, 1), _ids(1, 1), _gone("targets-too-long")], rows, LIMITS)
 
 
-KINDS = st.tuples(st.sampled_from("abc"), st.integers(1, 10), st.integers(1, 4), st.integers(0, 3), st.booleans(), st.integers(0, 2))
+KINDS = st.tuples(
+    st.sampled_from("abc"),
+    st.integers(1, 10),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.booleans(),
+    st.integers(0, 2),
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(kinds=st.lists(KINDS, min_size=1, max_size=40))
 def test_tallies_are_those_of_a_plain_count(kinds: list[tuple[str, int, int, int, bool, int]]) -> None:
     examples = [_example(task, pruned) for task, *_, pruned in kinds]
-    encoded = [_gone("targets-too-long") if drop else _ids(wide, long, truncated) for _, wide, long, truncated, drop, _ in kinds]
+    encoded = [
+        _gone("targets-too-long") if drop else _ids(wide, long, truncated)
+        for _, wide, long, truncated, drop, _ in kinds
+    ]
     kept = [number for number, kind in enumerate(kinds) if not kind[4]]
     if not kept:
         return
@@ -81,7 +105,9 @@ def test_a_histogram_holds_every_example_once_between_its_bounds(tokens: list[in
     bounds = sizes(max(tokens))
     found = lengths(np.array(tokens), bounds)
     lower = [0, *bounds[:-1]]
-    assert dict(found.histogram) == {bound: sum(low < one <= bound for one in tokens) for low, bound in zip(lower, bounds, strict=True)}
+    assert dict(found.histogram) == {
+        bound: sum(low < one <= bound for one in tokens) for low, bound in zip(lower, bounds, strict=True)
+    }
     assert (found.longest, found.mean) == (max(tokens), pytest.approx(sum(tokens) / len(tokens)))
     assert sum(one <= found.p99 for one in tokens) >= 0.99 * len(tokens)
     assert sum(one < found.median for one in tokens) <= 0.5 * len(tokens)

@@ -1,4 +1,5 @@
-"""Packing windows: complete, each by itself, within both capacities, repeatable, and near the bound that no packing beats."""
+"""Packing windows: complete, each by itself, within both capacities, repeatable, and near the bound that no
+packing beats."""
 
 from random import Random
 from unittest.mock import patch
@@ -53,7 +54,9 @@ def _mistakes(rows: list[list[int]], lengths: NDArray[np.int64], capacity: tuple
     found = []
     if sorted(number for row in rows for number in row) != list(range(len(lengths))):
         found.append("not every example once")
-    if any(sum(int(lengths[number][side]) for number in row) > capacity[side] for row in rows for side in (0, 1)):
+    if any(
+        sum(int(lengths[number][side]) for number in row) > capacity[side] for row in rows for side in (0, 1)
+    ):
         found.append("a row over its capacity")
     if not all(rows):
         found.append("an empty row")
@@ -97,13 +100,24 @@ def test_the_judge_of_packings_sees_each_mistake(rows: list[list[int]], mistake:
 
 @settings(max_examples=40, deadline=None)
 @given(_neighbours(), st.integers(1, 3), st.randoms(use_true_random=False))
-def test_a_window_is_packed_alike_whichever_windows_lie_beside_it(windows: tuple[list[NDArray[np.int64]], tuple[int, int]], group: int, random: Random) -> None:
+def test_a_window_is_packed_alike_whichever_windows_lie_beside_it(
+    windows: tuple[list[NDArray[np.int64]], tuple[int, int]], group: int, random: Random
+) -> None:
     lengths, capacity = windows
     together = pack_windows(lengths, capacity)
-    assert all(_mistakes(packed.rows(), one, capacity) == [] for one, packed in zip(lengths, together, strict=True))
-    assert all(_same(pack_windows([one], capacity)[0], packed) for one, packed in zip(lengths, together, strict=True))
+    assert all(
+        _mistakes(packed.rows(), one, capacity) == [] for one, packed in zip(lengths, together, strict=True)
+    )
+    assert all(
+        _same(pack_windows([one], capacity)[0], packed) for one, packed in zip(lengths, together, strict=True)
+    )
     order = random.sample(range(len(lengths)), len(lengths))
-    assert all(_same(together[place], packed) for place, packed in zip(order, pack_windows([lengths[place] for place in order], capacity), strict=True))
+    assert all(
+        _same(together[place], packed)
+        for place, packed in zip(
+            order, pack_windows([lengths[place] for place in order], capacity), strict=True
+        )
+    )
     with patch.object(packing, "GROUP", group):
         assert all(map(_same, pack_windows(lengths, capacity), together))
 
@@ -119,9 +133,11 @@ def test_windows_with_other_lengths_are_packed_otherwise() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(POOL + 1, 400))
 def test_rows_are_those_of_a_search_in_plain_python(seed: int, count: int) -> None:
-    """One example at a time, in exact fractions of the row, with the suitability as the diary has it: size times the square of the cosine.
+    """One example at a time, in exact fractions of the row, with the suitability as the diary has it: size
+    times the square of the cosine.
 
-    Where the two best are within float32's error of each other either may be taken, so the search follows the packing and judges every choice.
+    Where the two best are within float32's error of each other either may be taken, so the search follows the
+    packing and judges every choice.
     """
     lengths, capacity = _log_normal(seed, count), (1_024, 256)
     share = [(int(inputs) / capacity[0], int(targets) / capacity[1]) for inputs, targets in lengths]
@@ -134,12 +150,17 @@ def test_rows_are_those_of_a_search_in_plain_python(seed: int, count: int) -> No
             if place == 0:
                 assert number == waiting[0]
             else:
-                worth = {one: _worth(share[one], (token_budget[0] / capacity[0], token_budget[1] / capacity[1])) for one in fits}
+                worth = {
+                    one: _worth(share[one], (token_budget[0] / capacity[0], token_budget[1] / capacity[1]))
+                    for one in fits
+                }
                 assert worth[number] >= max(worth.values()) * (1 - 1e-5)
             token_budget = [token_budget[side] - int(lengths[number][side]) for side in (0, 1)]
             waiting.remove(number)
             placed += 1
-        assert not any(all(lengths[one][side] <= token_budget[side] for side in (0, 1)) for one in waiting[:POOL])
+        assert not any(
+            all(lengths[one][side] <= token_budget[side] for side in (0, 1)) for one in waiting[:POOL]
+        )
     assert placed == count
 
 
@@ -151,7 +172,8 @@ def _worth(share: tuple[float, float], left: tuple[float, float]) -> float:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), min_size=1, max_size=6))
 def test_tiny_windows_take_few_rows_more_than_the_best_packing(lengths: list[tuple[int, int]]) -> None:
-    """The best by trying every way. Two neighbouring rows together are over a capacity, so there are at most 2 x 2 times as many rows as the best has."""
+    """The best by trying every way. Two neighbouring rows together are over a capacity, so there are at most
+    2 x 2 times as many rows as the best has."""
     rows = pack_windows([np.array(lengths)], (6, 3))[0].rows()
     assert _mistakes(rows, np.array(lengths), (6, 3)) == []
     best = _fewest(lengths, [])
@@ -173,17 +195,22 @@ def _fewest(lengths: list[tuple[int, int]], rows: list[tuple[int, int]]) -> int:
 
 
 def test_windows_of_chain_of_thought_lengths_are_within_three_percent() -> None:
-    """Log-normal lengths at (1024, 256), medians of 150 and 30 tokens, and the same without any choice of examples: far from it."""
+    """Log-normal lengths at (1024, 256), medians of 150 and 30 tokens, and the same without any choice of
+    examples: far from it."""
     windows = [_log_normal(seed, 4_096) for seed in range(3)]
     for window, packed in zip(windows, pack_windows(windows, (1_024, 256)), strict=True):
         assert len(packed.starts) - 1 <= 1.03 * lower_bound(window, (1_024, 256))
     with patch.object(packing, "POOL", 1):
-        assert len(pack_windows([windows[0]], (1_024, 256))[0].rows()) > 1.2 * lower_bound(windows[0], (1_024, 256))
+        assert len(pack_windows([windows[0]], (1_024, 256))[0].rows()) > 1.2 * lower_bound(
+            windows[0], (1_024, 256)
+        )
 
 
 def _log_normal(seed: int, count: int) -> NDArray[np.int64]:
     random = np.random.default_rng(seed)
-    lengths = np.stack([random.lognormal(np.log(150), 0.8, count), random.lognormal(np.log(30), 0.7, count)], axis=1)
+    lengths = np.stack(
+        [random.lognormal(np.log(150), 0.8, count), random.lognormal(np.log(30), 0.7, count)], axis=1
+    )
     return np.minimum(lengths.astype(np.int64) + 1, (1_024, 256))
 
 

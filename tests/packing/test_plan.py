@@ -1,4 +1,5 @@
-"""Training position to packed row: the same rows whatever the batch split, and after a restart without looking back."""
+"""Training position to packed row: the same rows whatever the batch split, and after a restart without
+looking back."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -33,8 +34,20 @@ class Words:
     def __getitem__(self, position: int) -> Rendered:
         self.asked.append(position)
         draws = Draws(5, "lengths", position)
-        inputs, targets = " ".join([f"in{position}"] * (1 + draws.below(70))), " ".join([f"out{position}"] * (1 + draws.below(22)))
-        return Rendered(inputs, targets, answer="", task="own/words", row=position, style=Style(), wording="any", pruned=draws.below(2))
+        inputs, targets = (
+            " ".join([f"in{position}"] * (1 + draws.below(70))),
+            " ".join([f"out{position}"] * (1 + draws.below(22))),
+        )
+        return Rendered(
+            inputs,
+            targets,
+            answer="",
+            task="own/words",
+            row=position,
+            style=Style(),
+            wording="any",
+            pruned=draws.below(2),
+        )
 
 
 class Lettered:
@@ -47,7 +60,9 @@ class Lettered:
     def __len__(self) -> int:
         return 1_000
 
-    def __call__(self, text: str | list[str], add_special_tokens: bool = True) -> dict[str, list[int] | list[list[int]]]:
+    def __call__(
+        self, text: str | list[str], add_special_tokens: bool = True
+    ) -> dict[str, list[int] | list[list[int]]]:
         return {"input_ids": self._ids(text) if isinstance(text, str) else [self._ids(one) for one in text]}
 
     @staticmethod
@@ -55,7 +70,12 @@ class Lettered:
         return [1 + int(word.lstrip("inout") or 0) for word in text.split() if word != "a"]
 
 
-def _plan(rows_per_window: Sequence[int] = (), examples: Words | None = None, limits: Limits = LIMITS, policy: str = "truncate-inputs") -> Plan:
+def _plan(
+    rows_per_window: Sequence[int] = (),
+    examples: Words | None = None,
+    limits: Limits = LIMITS,
+    policy: str = "truncate-inputs",
+) -> Plan:
     return Plan(examples or Words(), Encoder(Lettered(), limits, policy), rows_per_window, window=WINDOW)  # type: ignore[arg-type]
 
 
@@ -88,11 +108,16 @@ def test_rows_fit_and_hold_every_kept_example_once(limits: Limits) -> None:
     plan = _plan(limits=limits)
     rows = plan.rows(0, 120)
     for row in rows:
-        inputs, targets = sum(len(example.input_ids) for example in row), sum(len(example.target_ids) for example in row)
+        inputs, targets = (
+            sum(len(example.input_ids) for example in row),
+            sum(len(example.target_ids) for example in row),
+        )
         assert inputs + targets <= 80 if limits.joint else (inputs <= 60 and targets <= 20)
     whole = plan.index()[:-1]
     seen = Counter(int(example.input_ids[0]) - 1 for row in rows[: sum(whole)] for example in row)
-    kept = {position for position in range(len(whole) * WINDOW) if len(Words()[position].targets.split()) < 20}
+    kept = {
+        position for position in range(len(whole) * WINDOW) if len(Words()[position].targets.split()) < 20
+    }
     assert seen == Counter(kept)
 
 
@@ -103,7 +128,10 @@ def test_examples_are_those_of_the_stream() -> None:
         for example in row:
             position = int(example.input_ids[0]) - 1
             rendered = Words()[position]
-            assert example.input_ids.tolist() == [*([position + 1] * min(len(rendered.inputs.split()), 59)), 0]
+            assert example.input_ids.tolist() == [
+                *([position + 1] * min(len(rendered.inputs.split()), 59)),
+                0,
+            ]
             assert example.target_ids.tolist() == [*([position + 1] * len(rendered.targets.split())), 0]
 
 
@@ -162,7 +190,9 @@ def test_counts_say_what_became_of_a_window() -> None:
 
 
 def test_nothing_that_fits_is_an_error_not_an_endless_loop() -> None:
-    with pytest.raises(InputError, match="none of 50 examples fits 60 input and 1 target tokens; raise `packing.inputs`"):
+    with pytest.raises(
+        InputError, match="none of 50 examples fits 60 input and 1 target tokens; raise `packing.inputs`"
+    ):
         _plan(limits=Limits(60, 1, joint=False)).rows(0, 1)
 
 

@@ -21,7 +21,8 @@ SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "sha
 CONTROL = ("<pad>", "</s>", "<s>", "<unk>", "<|turn|>", "<extra_id_0>")
 LETTERS = [chr(code) for code in range(33, 127)]
 TEMPLATE = (
-    "{% for message in messages %}<|turn|>{{ message['role'] }}: {{ message['content'] | trim }}</s>\n{% endfor %}"
+    "{% for message in messages %}<|turn|>{{ message['role'] }}: {{ message['content'] | trim "
+    "}}</s>\n{% endfor %}"
     "{% if add_generation_prompt %}<|turn|>assistant: {% endif %}"
 )
 
@@ -45,22 +46,42 @@ def _fast(model: Any, words: tuple[str, ...] = (), **parts: Any) -> Any:
 
 def unigram(words: tuple[str, ...] = ()) -> Any:
     """As T5's: control tokens are the cheapest pieces of the vocabulary itself."""
-    pieces = [*((token, 0.0) for token in CONTROL), ("▁", -2.0), *((letter, -5.0) for letter in LETTERS), ("▁the", -3.0)]
-    return _fast(models.Unigram(pieces, 3, False), words, pre_tokenizer=pre_tokenizers.Metaspace(), decoder=decoders.Metaspace())
+    pieces = [
+        *((token, 0.0) for token in CONTROL),
+        ("▁", -2.0),
+        *((letter, -5.0) for letter in LETTERS),
+        ("▁the", -3.0),
+    ]
+    return _fast(
+        models.Unigram(pieces, 3, False),
+        words,
+        pre_tokenizer=pre_tokenizers.Metaspace(),
+        decoder=decoders.Metaspace(),
+    )
 
 
 def byte_level(words: tuple[str, ...] = (), *, ignore_merges: bool = False) -> Any:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate([*CONTROL, *alphabet, "th", "the"])}
     model = models.BPE(vocabulary, [("t", "h"), ("th", "e")], unk_token="<unk>", ignore_merges=ignore_merges)
-    split = pre_tokenizers.Split(" ", "isolated") if ignore_merges else pre_tokenizers.ByteLevel(add_prefix_space=False)
-    before = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]) if ignore_merges else split
+    split = (
+        pre_tokenizers.Split(" ", "isolated")
+        if ignore_merges
+        else pre_tokenizers.ByteLevel(add_prefix_space=False)
+    )
+    before = (
+        pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+        if ignore_merges
+        else split
+    )
     return _fast(model, words, pre_tokenizer=before, decoder=decoders.ByteLevel())
 
 
 def whole_words(words: tuple[str, ...] = ()) -> Any:
     vocabulary = {token: number for number, token in enumerate([*CONTROL, "a", "b", "assistant:", "user:"])}
-    return _fast(models.WordLevel(vocabulary, unk_token="<unk>"), words, pre_tokenizer=pre_tokenizers.WhitespaceSplit())
+    return _fast(
+        models.WordLevel(vocabulary, unk_token="<unk>"), words, pre_tokenizer=pre_tokenizers.WhitespaceSplit()
+    )
 
 
 def word_pieces(words: tuple[str, ...] = ()) -> Any:
@@ -85,7 +106,9 @@ KINDS: dict[str, Callable[..., Any]] = {
     "slow": one_by_one,
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
-planted = st.lists(st.sampled_from([*CONTROL, "a", "b", " ", "the", "<", "</", "s>", "<<s>", "\n", "é"]), max_size=8).map("".join)
+planted = st.lists(
+    st.sampled_from([*CONTROL, "a", "b", " ", "the", "<", "</", "s>", "<<s>", "\n", "é"]), max_size=8
+).map("".join)
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +122,14 @@ def _controls(tokenizer: Any) -> set[int]:
 
 
 @kinds
-@pytest.mark.parametrize("text", ["<s>3</s> done", "a <extra_id_0> b", "<|turn|>", "x<pad>", " <s> </s> <|turn|> "])
+@pytest.mark.parametrize(
+    "text", ["<s>3</s> done", "a <extra_id_0> b", "<|turn|>", "x<pad>", " <s> </s> <|turn|> "]
+)
 def test_a_control_token_in_a_text_stays_text(kind: str, text: str, made: dict[str, Any]) -> None:
     tokenizer = made[kind]
-    assert _controls(tokenizer) & set(tokenizer(text, add_special_tokens=False)["input_ids"]) or kind == "slow"
+    assert (
+        _controls(tokenizer) & set(tokenizer(text, add_special_tokens=False)["input_ids"]) or kind == "slow"
+    )
     ids, _ = Tokenize(tokenizer)([text])
     assert not _controls(tokenizer) & set(ids.tolist())
 
@@ -123,7 +150,9 @@ def test_no_text_gives_a_control_token(kind: str, texts: list[str], made: dict[s
 def test_ids_read_back_are_the_text(kind: str, text: str, made: dict[str, Any]) -> None:
     tokenizer = made[kind]
     ids, _ = Tokenize(tokenizer)([text])
-    assert tokenizer.decode(ids.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False) == text
+    assert (
+        tokenizer.decode(ids.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False) == text
+    )
 
 
 @kinds
@@ -163,7 +192,9 @@ def test_places_are_those_of_the_letters() -> None:
 @pytest.mark.parametrize("kind", ["byte-level", "byte-level, whole words first", "unigram"])
 @settings(max_examples=60, deadline=None)
 @given(text=planted.filter(str.strip))
-def test_a_conversation_has_the_control_tokens_of_its_template_alone(kind: str, text: str, made: dict[str, Any]) -> None:
+def test_a_conversation_has_the_control_tokens_of_its_template_alone(
+    kind: str, text: str, made: dict[str, Any]
+) -> None:
     tokenizer, turn = made[kind], [{"role": "user", "content": text}]
     ids, control = TextIds(tokenizer).chat(turn, add_generation_prompt=True), control_tokens(tokenizer)
     special_tokens = [token for token in ids if token in _controls(tokenizer)]
@@ -177,20 +208,32 @@ def test_a_conversation_has_the_control_tokens_of_its_template_alone(kind: str, 
 
 def test_bos_and_eos_of_the_tokenizer_itself_are_put_around_a_text() -> None:
     tokenizer = byte_level()
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 1)])
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 1)]
+    )
     ids = TextIds(tokenizer).marked("a</s>")
     assert (ids[0], ids[-1], ids.count(1), len(ids)) == (2, 1, 1, 7)
 
 
-@pytest.mark.skipif(not (SHARED / "tokenizers/flan-t5").is_dir(), reason="no tokenizer of Flan-T5: set OPENFLAN_SHARED")
+@pytest.mark.skipif(
+    not (SHARED / "tokenizers/flan-t5").is_dir(), reason="no tokenizer of Flan-T5: set OPENFLAN_SHARED"
+)
 @settings(max_examples=60, deadline=None)
-@given(words=st.lists(st.sampled_from(["</s>", "<extra_id_7>", "<pad>", "<unk>", "sea", "12", "a</s>b"]), min_size=1, max_size=6))
+@given(
+    words=st.lists(
+        st.sampled_from(["</s>", "<extra_id_7>", "<pad>", "<unk>", "sea", "12", "a</s>b"]),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_flan_t5_reads_its_own_control_tokens_as_text(words: list[str]) -> None:
     tokenizer, tokenize = _flan_t5()
     ids = tokenize([" ".join(words)])[0].tolist()
     assert not _controls(tokenizer) & set(ids)
     # Its vocabulary has no `<`: that letter is unknown, the others are read back.
-    assert tokenizer.decode(ids, skip_special_tokens=True).split() == " ".join(words).replace("<", " ").split() or "<" in "".join(words)
+    assert tokenizer.decode(ids, skip_special_tokens=True).split() == " ".join(words).replace(
+        "<", " "
+    ).split() or "<" in "".join(words)
     assert tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") == "".join(words).replace("<", "")
 
 
@@ -206,7 +249,13 @@ def _flan_t5() -> tuple[Any, Tokenize]:
 
 @pytest.mark.parametrize("name", ["embedded:microflan-tiny", "embedded:microflan-base"])
 @settings(max_examples=30, deadline=None)
-@given(words=st.lists(st.sampled_from(["</s>", "<extra_id_3>", "<pad>", "<unk>", "sea", "12", "<s>3</s>"]), min_size=1, max_size=6))
+@given(
+    words=st.lists(
+        st.sampled_from(["</s>", "<extra_id_3>", "<pad>", "<unk>", "sea", "12", "<s>3</s>"]),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_the_tokenizers_that_come_along_read_and_write_them_as_text(name: str, words: list[str]) -> None:
     tokenizer = tokenizer_of(name)
     ids = Tokenize(tokenizer)([" ".join(words)])[0].tolist()

@@ -16,10 +16,15 @@ from openflan.templates.style import Style
 
 
 def _plain(tokens: Tokens) -> list[tuple[list[int], list[int], int]]:
-    return [(tokens.inputs(number).tolist(), tokens.targets(number).tolist(), int(tokens.pruned[number])) for number in range(len(tokens))]
+    return [
+        (tokens.inputs(number).tolist(), tokens.targets(number).tolist(), int(tokens.pruned[number]))
+        for number in range(len(tokens))
+    ]
 
 
-def _one_by_one(examples: Words, first: int, count: int, tokenizer: Lettered) -> list[tuple[list[int], list[int], int]]:
+def _one_by_one(
+    examples: Words, first: int, count: int, tokenizer: Lettered
+) -> list[tuple[list[int], list[int], int]]:
     """The oracle: each position rendered with the room and tokenised by itself."""
     rendered = [examples[position] for position in range(first, first + count)]
     return [(tokenizer._ids(one.inputs), tokenizer._ids(one.targets), one.pruned) for one in rendered]
@@ -27,8 +32,13 @@ def _one_by_one(examples: Words, first: int, count: int, tokenizer: Lettered) ->
 
 @settings(max_examples=40, deadline=None)
 @given(first=st.integers(0, 500), count=st.integers(1, 150), token_budget=st.none() | st.integers(1, 90))
-def test_tokens_are_those_of_rendering_within_the_room_position_by_position(first: int, count: int, token_budget: int | None) -> None:
-    examples, tokenizer = Words(None if token_budget is None else TokenBudget(token_budget, words_in)), Lettered()
+def test_tokens_are_those_of_rendering_within_the_room_position_by_position(
+    first: int, count: int, token_budget: int | None
+) -> None:
+    examples, tokenizer = (
+        Words(None if token_budget is None else TokenBudget(token_budget, words_in)),
+        Lettered(),
+    )
     rendered, tokens = tokens_at(examples, first, count, Tokenize(tokenizer))
     assert _plain(tokens) == _one_by_one(examples, first, count, tokenizer)
     assert rendered == [examples[position] for position in range(first, first + count)]
@@ -52,7 +62,11 @@ def test_only_examples_that_are_too_long_are_rendered_twice() -> None:
 
     examples = Spied(ROOM)
     tokens_at(examples, 0, 90, Tokenize(Lettered()))
-    assert asked == [position for position in range(90) if examples.unpruned(position).style.few_shot and words_in(examples.unpruned(position).inputs) > 45]
+    assert asked == [
+        position
+        for position in range(90)
+        if examples.unpruned(position).style.few_shot and words_in(examples.unpruned(position).inputs) > 45
+    ]
 
 
 @pytest.mark.parametrize("texts", [0, 1, 127, 128, 129, 300])
@@ -65,7 +79,9 @@ def test_chunks_leave_no_trace(texts: int) -> None:
     assert lengths.tolist() == [len(one) for one in expected]
 
 
-@pytest.mark.parametrize(("size", "gap", "dtype"), [(65_536, 0, np.uint16), (65_537, 0, np.uint32), (65_530, 20, np.uint32)])
+@pytest.mark.parametrize(
+    ("size", "gap", "dtype"), [(65_536, 0, np.uint16), (65_537, 0, np.uint32), (65_530, 20, np.uint32)]
+)
 def test_ids_are_as_wide_as_the_highest_needs(size: int, gap: int, dtype: type) -> None:
     """A vocabulary with a gap has higher ids than it has tokens."""
     ids, _ = Tokenize(word_level(size, gap=gap))(["w0 last"])
@@ -83,7 +99,9 @@ def test_padding_and_truncation_of_the_tokenizers_file_neither_count_nor_change(
     assert ids.tolist() == [3, 4, 5, 6, 7, 8]
     assert lengths.tolist() == [5, 1]
     assert backend.to_str() == before
-    assert len(backend.encode("w1 w2 w3 w4 w5").ids) == 9, "the tokenizer itself still pads, and so could have been seen to"
+    assert len(backend.encode("w1 w2 w3 w4 w5").ids) == 9, (
+        "the tokenizer itself still pads, and so could have been seen to"
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -95,7 +113,9 @@ def test_parts_join_to_the_whole(cuts: list[int]) -> None:
     joined = join(parts)
     assert _plain(joined) == _plain(tokens)
     assert len(joined.ids) == len(tokens.ids)
-    assert [part.lengths_N2.tolist() for part in parts] == [tokens.lengths_N2[first:end].tolist() for first, end in pairwise(ends)]
+    assert [part.lengths_N2.tolist() for part in parts] == [
+        tokens.lengths_N2[first:end].tolist() for first, end in pairwise(ends)
+    ]
 
 
 def test_no_more_than_255_pruned_exemplars_are_counted() -> None:

@@ -21,11 +21,18 @@ PAD, START, ROWS = 9_999, 9_998, 30
 
 
 def _open(limits: Limits = LIMITS, folder: Path | None = None) -> Plan:
-    return Plan(Words(ROOM), encoder(limits), window=LAYOUT.window, built=Store(folder, PARTS, LAYOUT) if folder else None)
+    return Plan(
+        Words(ROOM),
+        encoder(limits),
+        window=LAYOUT.window,
+        built=Store(folder, PARTS, LAYOUT) if folder else None,
+    )
 
 
 def _dataset(limits: Limits = LIMITS, folder: Path | None = None) -> PackedDataset:
-    return PackedDataset(partial(_open, limits, folder), ROWS, pad_id=PAD, start_id=None if limits.joint else START)
+    return PackedDataset(
+        partial(_open, limits, folder), ROWS, pad_id=PAD, start_id=None if limits.joint else START
+    )
 
 
 def _expected(limits: Limits) -> list[dict[str, list[int]]]:
@@ -64,7 +71,9 @@ def _expected(limits: Limits) -> list[dict[str, list[int]]]:
 def test_items_are_the_plans_rows_in_full_width(limits: Limits) -> None:
     dataset = _dataset(limits)
     assert len(dataset) == ROWS
-    assert [{name: tensor.tolist() for name, tensor in dataset[index].items()} for index in range(ROWS)] == _expected(limits)
+    assert [
+        {name: tensor.tolist() for name, tensor in dataset[index].items()} for index in range(ROWS)
+    ] == _expected(limits)
     assert all(tensor.dtype == torch.int64 for tensor in dataset[0].values())
 
 
@@ -72,7 +81,9 @@ def test_a_loader_stacks_rows_in_order() -> None:
     batches = list(DataLoader(_dataset(), batch_size=8, collate_fn=collate))  # type: ignore[arg-type, var-annotated]
     assert [len(batch["input_ids"]) for batch in batches] == [8, 8, 8, 6]
     assert {tuple(batch["labels"].shape[1:]) for batch in batches} == {(LIMITS.targets,)}
-    assert torch.cat([batch["labels"] for batch in batches]).tolist() == [item["labels"] for item in _expected(LIMITS)]
+    assert torch.cat([batch["labels"] for batch in batches]).tolist() == [
+        item["labels"] for item in _expected(LIMITS)
+    ]
 
 
 @pytest.mark.parametrize("index", [-1, ROWS, ROWS + 5])
@@ -99,5 +110,9 @@ def test_worker_processes_read_the_same(built: bool, tmp_path: Path) -> None:
     if built:
         build(tmp_path, Words(ROOM), encoder(), PARTS, 4, layout=LAYOUT)
     dataset = _dataset(folder=tmp_path if built else None)
-    loader = DataLoader(dataset, batch_size=4, collate_fn=collate, num_workers=2, multiprocessing_context="spawn")  # type: ignore[arg-type, var-annotated]
-    assert torch.cat([batch["input_ids"] for batch in loader]).tolist() == [item["input_ids"] for item in _expected(LIMITS)]
+    loader = DataLoader(
+        dataset, batch_size=4, collate_fn=collate, num_workers=2, multiprocessing_context="spawn"
+    )  # type: ignore[arg-type, var-annotated]
+    assert torch.cat([batch["input_ids"] for batch in loader]).tolist() == [
+        item["input_ids"] for item in _expected(LIMITS)
+    ]

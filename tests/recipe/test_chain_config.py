@@ -19,4 +19,8 @@ def test_one_key_of_a_configuration_is_set_and_the_others_stay(value: str, tmp_p
     (tmp_path / "c.yaml").write_text(f"- finetune: r.yaml\n  set: {{{value}}}\n", encoding="utf-8")
     (step,) = load_chain(tmp_path / "c.yaml", tmp_path / "runs")
     assert step.recipe.model.config == {"model_type": "t5", "d_model": 64, "num_layers": 2}
-    assert load_recipe(tmp_path / "r.yaml").model.config == {"model_type": "t5", "d_model": 32, "num_layers": 2}
+    assert load_recipe(tmp_path / "r.yaml").model.config == {
+        "model_type": "t5",
+        "d_model": 32,
+        "num_layers": 2,
+    }

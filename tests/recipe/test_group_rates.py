@@ -19,7 +19,14 @@ def mixture(**keys: object) -> Mixture:
 
 
 def test_the_release_has_the_rates_of_its_own_example() -> None:
-    assert RATES["release"] == {"muffin/flan2021": 40, "muffin/dialog": 3, "muffin/program_synthesis": 0, "t0_sf": 32, "niv2": 20, "cot": 5}
+    assert RATES["release"] == {
+        "muffin/flan2021": 40,
+        "muffin/dialog": 3,
+        "muffin/program_synthesis": 0,
+        "t0_sf": 32,
+        "niv2": 20,
+        "cot": 5,
+    }
     assert sum(RATES["release"].values()) == 100
     assert PRESET_CAPS == {"release": {"muffin/dialog": 200_000, "niv2": None}}
     assert {group.partition("/")[2] for group in RATES["release"] if "/" in group} == set(PARTS["muffin"])
@@ -27,7 +34,9 @@ def test_the_release_has_the_rates_of_its_own_example() -> None:
 
 def test_a_preset_brings_caps_which_the_recipe_may_change() -> None:
     release = mixture(rates="release")
-    assert [cap_of(release, group) for group in ("muffin/flan2021", "muffin/dialog", "t0_sf", "niv2", "cot")] == [30_000, 200_000, 20_000, None, 100_000]
+    assert [
+        cap_of(release, group) for group in ("muffin/flan2021", "muffin/dialog", "t0_sf", "niv2", "cot")
+    ] == [30_000, 200_000, 20_000, None, 100_000]
     for preset in ("proportion-a", "proportion-b", None, {"muffin": 1, "t0_sf": 1, "niv2": 1, "cot": 1}):
         assert {group: cap_of(mixture(rates=preset), group) for group in CAPS} == dict(CAPS)
     stated = mixture(rates="release", submixtures={**ALL, "muffin": {"cap": 7}, "niv2": {"cap": 9}})
@@ -40,14 +49,21 @@ def test_groups_are_the_parts_that_have_a_rate() -> None:
     assert rate_group(release, "cot") == "cot"
     assert rate_group(release, "muffin") is None, "no rate for what belongs to no part"
     own = mixture(rates={"muffin/dialog": 1, "muffin": 2, "t0_sf": 1, "niv2": 1, "cot": 1})
-    assert [rate_group(own, "muffin", part) for part in ("dialog", "flan2021", None)] == ["muffin/dialog", "muffin", "muffin"]
+    assert [rate_group(own, "muffin", part) for part in ("dialog", "flan2021", None)] == [
+        "muffin/dialog",
+        "muffin",
+        "muffin",
+    ]
     assert rate_group(mixture(), "muffin", "dialog") == "muffin"
 
 
 @pytest.mark.parametrize(
     ("rates", "says"),
     [
-        ({"muffin/dialogue": 1, "t0_sf": 1, "niv2": 1, "cot": 1}, "`muffin/dialogue` is no part of muffin; its parts: flan2021, dialog, program_synthesis"),
+        (
+            {"muffin/dialogue": 1, "t0_sf": 1, "niv2": 1, "cot": 1},
+            "`muffin/dialogue` is no part of muffin; its parts: flan2021, dialog, program_synthesis",
+        ),
         ({"cot/gsm8k": 1, "muffin": 1, "t0_sf": 1, "niv2": 1}, "`cot/gsm8k` is no part of cot; it has none"),
         ({"muffin/dialog": 1, "own": 1, "t0_sf": 1, "niv2": 1}, "name different things: own, cot"),
         ({"muffin/dialog": 0, "t0_sf": 0, "niv2": 0, "cot": 0}, "`rates` sum to 0"),
@@ -67,7 +83,9 @@ def test_licences_are_a_list_or_one_name() -> None:
         mixture(licences=[])
 
 
-def test_a_recipe_with_parts_and_licences_is_dumped_and_loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_recipe_with_parts_and_licences_is_dumped_and_loaded(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     values = {
         "name": "x",
         "model": {"base": "a"},
@@ -90,4 +108,9 @@ def test_the_packaged_recipe_is_the_papers() -> None:
     assert {name: cap_of(recipe.mixture, name) for name in CAPS} == dict(CAPS)
     assert recipe.mixture.held_out == ["mmlu"]
     assert all(submixture.data is None for submixture in recipe.mixture.submixtures.values())
-    assert (recipe.training.steps, recipe.training.batch_size, recipe.training.learning_rate, recipe.model.dropout) == (84_000, 64, 5e-4, 0.05), "Table 22"
+    assert (
+        recipe.training.steps,
+        recipe.training.batch_size,
+        recipe.training.learning_rate,
+        recipe.model.dropout,
+    ) == (84_000, 64, 5e-4, 0.05), "Table 22"

@@ -9,7 +9,13 @@ import yaml
 from openflan.errors import InputError
 from openflan.objectives.denoisers import OBJECTIVES
 from openflan.recipe.chain_steps import load_chain, packaged_chains
-from openflan.recipe.load_recipe import dump_recipe, load_any_recipe, load_pretrain_recipe, load_recipe, pretraining_recipes
+from openflan.recipe.load_recipe import (
+    dump_recipe,
+    load_any_recipe,
+    load_pretrain_recipe,
+    load_recipe,
+    pretraining_recipes,
+)
 from openflan.recipe.pretraining import Objective, Pretraining, PretrainRecipe
 from openflan.recipe.schema import Recipe
 
@@ -40,7 +46,9 @@ def test_paths_start_at_the_file(tmp_path: Path) -> None:
 
 
 def test_a_recipe_of_the_other_kind_names_its_command(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"mine.yaml:4: a recipe with `pretraining:` is for `openflan pretrain`"):
+    with pytest.raises(
+        InputError, match=r"mine.yaml:4: a recipe with `pretraining:` is for `openflan pretrain`"
+    ):
         load_recipe(written(tmp_path, LEAST))
     with pytest.raises(InputError, match="a recipe with `mixture:` is for `openflan finetune`"):
         load_pretrain_recipe("tiny-t5-cot")
@@ -55,11 +63,20 @@ def test_a_recipe_of_the_other_kind_names_its_command(tmp_path: Path) -> None:
         ("pretraining.mean_span=3", "`mean_span` does not belong to `objective: prefix-lm`; leave it out"),
         ("pretraining.shares={r: 1}", "`shares` does not belong to `objective: prefix-lm`"),
         ("pretraining.corruption_rate=1.5", "`pretraining.corruption_rate`: expected less than 1"),
-        ("pretraining={objective: causal-lm, salient: 0.5}", "`salient` does not belong to `objective: causal-lm`; leave it out"),
-        ("pretraining={objective: ul2, salient: 0.5}", "`salient` does not belong to `objective: ul2`; leave it out"),
+        (
+            "pretraining={objective: causal-lm, salient: 0.5}",
+            "`salient` does not belong to `objective: causal-lm`; leave it out",
+        ),
+        (
+            "pretraining={objective: ul2, salient: 0.5}",
+            "`salient` does not belong to `objective: ul2`; leave it out",
+        ),
         ("pretraining.salient=1.5", "`pretraining.salient`: expected"),
         ("pretraining.salient=0.5", "`salient` needs `salient_field`"),
-        ("pretraining={salient: 0.5, salient_field: mark, pieces: joined}", "`salient` does not belong to `pieces: joined`"),
+        (
+            "pretraining={salient: 0.5, salient_field: mark, pieces: joined}",
+            "`salient` does not belong to `pieces: joined`",
+        ),
         ("validation.documents=0", "`validation.documents`: expected greater than 0"),
         ("pretraining.data=[]", "`pretraining.data`: expected at least one"),
         ("evaluation.every=3", "`evaluation` is not a key of a recipe"),
@@ -71,23 +88,36 @@ def test_what_is_wrong_is_said(override: str, message: str, tmp_path: Path) -> N
 
 
 def test_marks_need_a_field_but_in_the_embedded_world(tmp_path: Path) -> None:
-    found = load_pretrain_recipe(written(tmp_path, LEAST), ["pretraining.data=embedded:microflan", "pretraining.salient=0.6"])
+    found = load_pretrain_recipe(
+        written(tmp_path, LEAST), ["pretraining.data=embedded:microflan", "pretraining.salient=0.6"]
+    )
     assert found.pretraining.data == [Path("embedded:microflan")]
     assert (found.pretraining.salient, found.pretraining.salient_field) == (0.6, None)
-    marked = load_pretrain_recipe(written(tmp_path, LEAST), ["pretraining.salient=0.6", "pretraining.salient_field=mark"])
+    marked = load_pretrain_recipe(
+        written(tmp_path, LEAST), ["pretraining.salient=0.6", "pretraining.salient_field=mark"]
+    )
     assert marked.pretraining.salient_field == "mark"
 
 
 def test_mixtures_take_shares_and_mode_tokens(tmp_path: Path) -> None:
-    found = load_pretrain_recipe(written(tmp_path, LEAST), ["pretraining.objective=ul2r", "pretraining.shares={s: 1, r: 1}", "pretraining.mode_tokens={}"])
+    found = load_pretrain_recipe(
+        written(tmp_path, LEAST),
+        ["pretraining.objective=ul2r", "pretraining.shares={s: 1, r: 1}", "pretraining.mode_tokens={}"],
+    )
     assert found.pretraining.shares == {"s": 1, "r": 1}
     assert found.pretraining.mode_tokens == {}
     with pytest.raises(InputError, match="pretraining.shares"):
-        load_pretrain_recipe(written(tmp_path, LEAST), ["pretraining.objective=ul2r", "pretraining.shares={q: 1}"])
+        load_pretrain_recipe(
+            written(tmp_path, LEAST), ["pretraining.objective=ul2r", "pretraining.shares={q: 1}"]
+        )
 
 
 def test_the_objectives_are_those_there_are() -> None:
-    assert set(OBJECTIVES) == set(Pretraining.model_fields["objective"].annotation.__args__) == set(Objective.__args__)  # type: ignore[union-attr]
+    assert (
+        set(OBJECTIVES)
+        == set(Pretraining.model_fields["objective"].annotation.__args__)
+        == set(Objective.__args__)
+    )  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("name", pretraining_recipes())
@@ -104,7 +134,9 @@ def test_packaged_recipes_need_text_only(name: str) -> None:
     assert found.name == name
 
 
-@pytest.mark.parametrize(("name", "then"), [("ul2r-palm-8b", "shapes/flan-palm-8b"), ("ul2r-palm-tiny", "palm-tiny")])
+@pytest.mark.parametrize(
+    ("name", "then"), [("ul2r-palm-8b", "shapes/flan-palm-8b"), ("ul2r-palm-tiny", "palm-tiny")]
+)
 def test_palms_shape_is_the_one_of_its_finetuning_recipe(name: str, then: str) -> None:
     ours = load_pretrain_recipe(name, ["pretraining.data=texts"]).model
     theirs = load_recipe(then).model
@@ -114,14 +146,22 @@ def test_palms_shape_is_the_one_of_its_finetuning_recipe(name: str, then: str) -
 @pytest.mark.parametrize("name", packaged_chains())
 def test_packaged_chains_load(name: str, tmp_path: Path) -> None:
     """A chain whose first step needs data is told; each step begins with the model of the one before."""
-    steps = load_chain(packaged_chains()[name], tmp_path / "run", [] if name.startswith("microflan") else ["1.pretraining.data=texts"])
+    steps = load_chain(
+        packaged_chains()[name],
+        tmp_path / "run",
+        [] if name.startswith("microflan") else ["1.pretraining.data=texts"],
+    )
     assert isinstance(steps[0].recipe, PretrainRecipe)
-    assert [step.recipe.model.base for step in steps[1:]] == [str(tmp_path / "run" / step.folder / "model") for step in steps[:-1]]
+    assert [step.recipe.model.base for step in steps[1:]] == [
+        str(tmp_path / "run" / step.folder / "model") for step in steps[:-1]
+    ]
 
 
 @pytest.mark.parametrize("size", ["8b", "tiny"])
 def test_u_palms_road_lets_inputs_see_one_another_in_both_steps(size: str, tmp_path: Path) -> None:
-    first, last = load_chain(packaged_chains()[f"ul2r-flan-u-palm-{size}"], tmp_path / "run", ["1.pretraining.data=texts"])
+    first, last = load_chain(
+        packaged_chains()[f"ul2r-flan-u-palm-{size}"], tmp_path / "run", ["1.pretraining.data=texts"]
+    )
     assert isinstance(first.recipe, PretrainRecipe)
     assert first.recipe.pretraining.objective == "ul2r"
     assert (first.recipe.model.attention, last.recipe.model.attention) == ("prefix", "prefix")
@@ -135,7 +175,12 @@ def chain(folder: Path, *steps: object) -> Path:
 
 def test_a_chains_steps_start_from_one_another(tmp_path: Path) -> None:
     sets = {"name": "second", "pretraining.data": "other.txt", "training": {"steps": 3}, "model.dropout": 0.2}
-    path = chain(tmp_path, {"pretrain": "mine.yaml"}, {"pretrain": "mine.yaml", "set": sets}, {"pretrain": "mine.yaml", "set": {"model.base": "own/model"}})
+    path = chain(
+        tmp_path,
+        {"pretrain": "mine.yaml"},
+        {"pretrain": "mine.yaml", "set": sets},
+        {"pretrain": "mine.yaml", "set": {"model.base": "own/model"}},
+    )
     first, second, third = load_chain(path, tmp_path / "run", ["1.training.steps=7", "2.model.base=previous"])
     assert (first.folder, second.folder, third.folder) == ("1-mine", "2-second", "3-mine")
     assert (first.recipe.model.base, first.recipe.training.steps) == ("some/model", 7)
@@ -149,13 +194,22 @@ def test_a_chains_steps_start_from_one_another(tmp_path: Path) -> None:
 
 def test_a_chain_sets_a_models_configuration_or_one_key_of_it(tmp_path: Path) -> None:
     config = {"model_type": "t5", "d_model": 64, "num_layers": 2}
-    written(tmp_path, LEAST.replace("base: some/model", f"config: {json.dumps(config)}, tokenizer: some/model"))
+    written(
+        tmp_path, LEAST.replace("base: some/model", f"config: {json.dumps(config)}, tokenizer: some/model")
+    )
     path = written(
         tmp_path,
         yaml.safe_dump(
             [
                 {"pretrain": "mine.yaml", "set": {"model.config.d_model": 32, "name": "key"}},
-                {"pretrain": "mine.yaml", "set": {"model.base": None, "model.tokenizer": "some/model", "model.config": {"model_type": "t5", "d_kv": 8}}},
+                {
+                    "pretrain": "mine.yaml",
+                    "set": {
+                        "model.base": None,
+                        "model.tokenizer": "some/model",
+                        "model.config": {"model_type": "t5", "d_kv": 8},
+                    },
+                },
             ]
         ),
         "chain.yaml",
@@ -170,17 +224,35 @@ def test_a_chain_sets_a_models_configuration_or_one_key_of_it(tmp_path: Path) ->
     [
         ([], [], "not a chain; expected a list of steps"),
         (["pretrain"], [], "step 1: expected a mapping such as"),
-        ([{"pretrain": "mine.yaml", "sets": {}}], [], r"step 1: `sets` is not a key of a step; did you mean `set`\?"),
-        ([{"pretrain": "mine.yaml", "finetune": "mine.yaml"}], [], "step 1: expected one of `pretrain:` and `finetune:`"),
+        (
+            [{"pretrain": "mine.yaml", "sets": {}}],
+            [],
+            r"step 1: `sets` is not a key of a step; did you mean `set`\?",
+        ),
+        (
+            [{"pretrain": "mine.yaml", "finetune": "mine.yaml"}],
+            [],
+            "step 1: expected one of `pretrain:` and `finetune:`",
+        ),
         ([{"set": {}}], [], "step 1: expected one of"),
         ([{"pretrain": "mine.yaml", "set": 3}], [], "step 1: `set:` holds keys of the recipe"),
-        ([{"pretrain": "mine.yaml", "set": {"model.base": "previous"}}], [], "step 1: there is no previous model; name one"),
-        ([{"pretrain": "mine.yaml"}], ["2.seed=3"], "`2.seed=3`: write N.key=value, N being a step's number from 1 to 1"),
+        (
+            [{"pretrain": "mine.yaml", "set": {"model.base": "previous"}}],
+            [],
+            "step 1: there is no previous model; name one",
+        ),
+        (
+            [{"pretrain": "mine.yaml"}],
+            ["2.seed=3"],
+            "`2.seed=3`: write N.key=value, N being a step's number from 1 to 1",
+        ),
         ([{"pretrain": "mine.yaml"}], ["seed=3"], "write N.key=value"),
         ([{"finetune": "mine.yaml"}], [], "a recipe with `pretraining:` is for `openflan pretrain`"),
         ([{"pretrain": "mine.yaml", "set": {"seed": "x"}}], [], 'override `seed="x"`: `seed`: '),
     ],
 )
-def test_what_is_wrong_with_a_chain_is_said(steps: list[object], overrides: list[str], message: str, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_chain_is_said(
+    steps: list[object], overrides: list[str], message: str, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match=message):
         load_chain(chain(tmp_path, *steps), tmp_path / "run", overrides)

@@ -1,4 +1,5 @@
-"""`openflan recipe`: every key is listed, the schema accepts what the loader accepts, and the reference page is true."""
+"""`openflan recipe`: every key is listed, the schema accepts what the loader accepts, and the reference page
+is true."""
 
 from __future__ import annotations
 
@@ -37,7 +38,11 @@ def test_every_key_of_every_packaged_recipe_is_listed(recipe_class: type[Recipe 
     paths = packaged_recipes() if is_finetuning else pretraining_recipes()
     overrides = [] if is_finetuning else ["pretraining.data=embedded:microflan"]
     listed = {key.path for key in recipe_keys(recipe_class)}
-    used = {key for path in paths.values() for key in dotted(load_any_recipe(path, overrides).model_dump(mode="json"))}
+    used = {
+        key
+        for path in paths.values()
+        for key in dotted(load_any_recipe(path, overrides).model_dump(mode="json"))
+    }
     assert used - {"mixture.submixtures.NAME"} <= listed
     assert "training.learning_rate" in used
 
@@ -51,7 +56,10 @@ def test_every_key_has_help_and_a_type() -> None:
 def test_bounds_and_defaults_are_those_of_the_schema() -> None:
     keys = {key.path: key for key in recipe_keys(Recipe)}
     assert keys["training.steps"].default is REQUIRED
-    assert (keys["training.steps"].kind, keys["model.dropout"].kind) == ("whole number (> 0)", "number (>= 0, <= 1)")
+    assert (keys["training.steps"].kind, keys["model.dropout"].kind) == (
+        "whole number (> 0)",
+        "number (>= 0, <= 1)",
+    )
     assert keys["packing.inputs"].default == Recipe.model_fields["packing"].default.inputs
     assert keys["training.optimizer"].kind == "`adafactor` or `adamw`"
     assert keys["mixture.submixtures.NAME.cap"].default_text == "absent"
@@ -68,7 +76,9 @@ def test_the_schema_names_every_key_and_refuses_others() -> None:
     schema = json_schema(Recipe)
     assert set(schema["properties"]) == {"extends", *Recipe.model_fields}
     assert schema["additionalProperties"] is False
-    assert set(schema["$defs"]["Training"]["properties"]) == set(type(load_recipe("flan-t5-small").training).model_fields)
+    assert set(schema["$defs"]["Training"]["properties"]) == set(
+        type(load_recipe("flan-t5-small").training).model_fields
+    )
 
 
 def test_the_reference_page_is_what_the_command_prints() -> None:
@@ -86,4 +96,9 @@ def test_show_prints_a_recipe_that_loads_as_the_same_recipe(tmp_path: Path) -> N
 
 def test_json_is_one_value() -> None:
     keys = json.loads(CliRunner().invoke(app, ["keys", "packing", "--json"]).output)
-    assert {"key": "packing.inputs", "type": "whole number (> 0)", "required": False, "default": 1024}.items() <= keys[1].items()
+    assert {
+        "key": "packing.inputs",
+        "type": "whole number (> 0)",
+        "required": False,
+        "default": 1024,
+    }.items() <= keys[1].items()

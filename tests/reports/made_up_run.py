@@ -24,8 +24,26 @@ LEDGER = {
     "examples": 400,
     "submixtures": [{"submixture": "own", "tasks": 2, "rows": 30, "share": 1.0}],
     "tasks": [
-        {"task": "own/a", "submixture": "own", "category": "sums", "rows": 10, "cap": None, "weight": 10, "share": 0.25, "passes": 10.0},
-        {"task": "own/b", "submixture": "own", "category": "words <i>", "rows": 20, "cap": 15, "weight": 15, "share": 0.75, "passes": 15.0},
+        {
+            "task": "own/a",
+            "submixture": "own",
+            "category": "sums",
+            "rows": 10,
+            "cap": None,
+            "weight": 10,
+            "share": 0.25,
+            "passes": 10.0,
+        },
+        {
+            "task": "own/b",
+            "submixture": "own",
+            "category": "words <i>",
+            "rows": 20,
+            "cap": 15,
+            "weight": 15,
+            "share": 0.75,
+            "passes": 15.0,
+        },
     ],
     "measured": {
         "examples": 200,
@@ -41,20 +59,55 @@ def score(model: str, accuracies: Mapping[str, float], n: int = 50, **changes: A
     """A score as `evaluate` writes it; the average is the plain mean."""
     average = sum(accuracies.values()) / len(accuracies)
     tasks = {
-        task: {"accuracy": value, "stderr": 3.0, "ci95": [value - 6, value + 6], "extracted": 100.0, "n": n, "too_long": 1, "truncated": 2, "chance": 25.0}
+        task: {
+            "accuracy": value,
+            "stderr": 3.0,
+            "ci95": [value - 6, value + 6],
+            "extracted": 100.0,
+            "n": n,
+            "too_long": 1,
+            "truncated": 2,
+            "chance": 25.0,
+        }
         for task, value in accuracies.items()
     }
-    fields = {"model": model, "benchmark": "bbh", "mode": "cot", "average": average, "normalized": average - 30, "partial": False}
+    fields = {
+        "model": model,
+        "benchmark": "bbh",
+        "mode": "cot",
+        "average": average,
+        "normalized": average - 30,
+        "partial": False,
+    }
     return {**fields, "prompt_version": "bbh-cot-3-shot-1", "tasks": tasks, **changes}
 
 
 def generation(task: str, index: int, text: str, target: Any, **changes: Any) -> dict[str, Any]:
-    return {"benchmark": "bbh", "mode": "cot", "task": task, "index": index, "sample": 0, "generation": text, "target": target, "finish": "eos", **changes}
+    return {
+        "benchmark": "bbh",
+        "mode": "cot",
+        "task": task,
+        "index": index,
+        "sample": 0,
+        "generation": text,
+        "target": target,
+        "finish": "eos",
+        **changes,
+    }
 
 
 def metrics(steps: int) -> list[dict[str, Any]]:
     return [
-        {"step": step, "loss": 4.0 - step / 20, "tokens": 100, "target_tokens": 20, "examples": 10, "fill": 0.9, "seconds": 0.5, "waiting_seconds": 0.05}
+        {
+            "step": step,
+            "loss": 4.0 - step / 20,
+            "tokens": 100,
+            "target_tokens": 20,
+            "examples": 10,
+            "fill": 0.9,
+            "seconds": 0.5,
+            "waiting_seconds": 0.05,
+        }
         for step in range(1, steps + 1)
     ]
 
@@ -78,9 +131,20 @@ def write_run(folder: Path, **parts: Any) -> Run:
 
 def full_run(folder: Path, **changes: Any) -> Run:
     """A run with every part."""
-    answers = [generation("snarks", index, f"So the answer is ({'AB'[index % 2]}).", "(A)") for index in range(20)]
-    scores = [score("base", {"snarks": 50.0, "navigate": 40.0}), score("final", {"snarks": 60.0, "navigate": 36.0})]
-    parts = {"ledger": LEDGER, "provenance": PROVENANCE, "metrics": metrics(40), "scores": scores, "generations": {"final-bbh-cot": answers}}
+    answers = [
+        generation("snarks", index, f"So the answer is ({'AB'[index % 2]}).", "(A)") for index in range(20)
+    ]
+    scores = [
+        score("base", {"snarks": 50.0, "navigate": 40.0}),
+        score("final", {"snarks": 60.0, "navigate": 36.0}),
+    ]
+    parts = {
+        "ledger": LEDGER,
+        "provenance": PROVENANCE,
+        "metrics": metrics(40),
+        "scores": scores,
+        "generations": {"final-bbh-cot": answers},
+    }
     return write_run(folder, **{**parts, **changes})
 
 
@@ -89,7 +153,8 @@ VOID = {"meta", "link", "br", "hr", "img", "input", "wbr", "col", "source", "bas
 
 @dataclass
 class Page(HTMLParser):
-    """What a browser would see: elements, attributes and the text of every `<pre>`; `faults` are tags that do not match."""
+    """What a browser would see: elements, attributes and the text of every `<pre>`; `faults` are tags that do
+    not match."""
 
     elements: list[str] = field(default_factory=list)
     attributes: list[tuple[str, str | None]] = field(default_factory=list)

@@ -30,15 +30,32 @@ LINES = [
 
 
 def test_categories_are_ranked_within_their_submixture_by_tasks_and_by_share() -> None:
-    found = [(one.submixture, one.category, one.tasks, one.rank, one.share, one.share_rank) for one in categories(LINES)]
-    assert found == [("a", "quiz", 2, 1, 0.2, 2), ("a", "sums", 1, 2, 0.3, 1), ("b", "news", 1, 1, None, None), ("b", "quiz", 1, 2, 0.5, 1)]
+    found = [
+        (one.submixture, one.category, one.tasks, one.rank, one.share, one.share_rank)
+        for one in categories(LINES)
+    ]
+    assert found == [
+        ("a", "quiz", 2, 1, 0.2, 2),
+        ("a", "sums", 1, 2, 0.3, 1),
+        ("b", "news", 1, 1, None, None),
+        ("b", "quiz", 1, 2, 0.5, 1),
+    ]
 
 
 def test_the_first_ones_are_shown_and_only_those_with_a_share_by_share() -> None:
     counts = categories(LINES)
-    assert {name: [one.category for one in bars] for name, bars in shown(counts).items()} == {"a": ["quiz", "sums"], "b": ["news", "quiz"]}
-    assert {name: [one.category for one in bars] for name, bars in shown(counts, "share").items()} == {"a": ["sums", "quiz"], "b": ["quiz"]}
-    assert {name: [one.category for one in bars] for name, bars in shown(counts, most=1).items()} == {"a": ["quiz"], "b": ["news"]}
+    assert {name: [one.category for one in bars] for name, bars in shown(counts).items()} == {
+        "a": ["quiz", "sums"],
+        "b": ["news", "quiz"],
+    }
+    assert {name: [one.category for one in bars] for name, bars in shown(counts, "share").items()} == {
+        "a": ["sums", "quiz"],
+        "b": ["quiz"],
+    }
+    assert {name: [one.category for one in bars] for name, bars in shown(counts, most=1).items()} == {
+        "a": ["quiz"],
+        "b": ["news"],
+    }
 
 
 def test_a_task_counts_for_each_of_its_languages_with_its_whole_share() -> None:
@@ -51,15 +68,26 @@ def test_a_task_counts_for_each_of_its_languages_with_its_whole_share() -> None:
 
 
 names = st.sampled_from(["one", "two", "three, four", 'five "six"', "sieben\nacht", "ß"])
-lines = st.builds(TaskLine, names, st.sampled_from(["a", "b", "c"]), names, st.lists(names, min_size=1, max_size=3).map(tuple), st.none() | st.floats(0, 1))
+lines = st.builds(
+    TaskLine,
+    names,
+    st.sampled_from(["a", "b", "c"]),
+    names,
+    st.lists(names, min_size=1, max_size=3).map(tuple),
+    st.none() | st.floats(0, 1),
+)
 
 
 @given(st.lists(lines, max_size=30))
 def test_nothing_is_lost_and_order_does_not_depend_on_that_of_the_tasks(found: list[TaskLine]) -> None:
     counts = categories(found)
-    assert {(one.submixture, one.category): one.tasks for one in counts} == dict(Counter((line.submixture, line.category) for line in found))
+    assert {(one.submixture, one.category): one.tasks for one in counts} == dict(
+        Counter((line.submixture, line.category) for line in found)
+    )
     assert sorted(as_csv(counts).splitlines()) == sorted(as_csv(categories(found[::-1])).splitlines())
-    assert {one.language: one.tasks for one in languages(found)} == dict(Counter(name for line in found for name in set(line.languages)))
+    assert {one.language: one.tasks for one in languages(found)} == dict(
+        Counter(name for line in found for name in set(line.languages))
+    )
     for submixture in {one.submixture for one in counts}:
         ranked = [one for one in counts if one.submixture == submixture]
         assert [one.rank for one in ranked] == list(range(1, len(ranked) + 1))
@@ -71,9 +99,16 @@ def test_the_csv_says_what_the_json_says(found: list[TaskLine]) -> None:
     for counts in (categories(found), languages(found)):
         table = list(csv.DictReader(io.StringIO(as_csv(counts), newline="")))
         records = json.loads(json.dumps(as_records(counts)))
-        flat = [{key: value for key, value in record.items() if key != "submixtures"} | record.get("submixtures", {}) for record in records]
+        flat = [
+            {key: value for key, value in record.items() if key != "submixtures"}
+            | record.get("submixtures", {})
+            for record in records
+        ]
         for row, record in zip(table, flat, strict=True):
-            assert {key: "" if record.get(key) is None and key in records[0] else str(record.get(key, 0)) for key in row} == row
+            assert {
+                key: "" if record.get(key) is None and key in records[0] else str(record.get(key, 0))
+                for key in row
+            } == row
 
 
 def drawn(folder: Path, form: str) -> list[bytes]:
@@ -87,7 +122,14 @@ def drawn(folder: Path, form: str) -> list[bytes]:
 def test_figures_have_the_same_bytes_each_time_and_show_every_name_and_number(tmp_path: Path) -> None:
     first = drawn(tmp_path, "svg")
     assert first == drawn(tmp_path, "svg")
-    texts = [{"".join(node.itertext()).strip() for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")} for svg in first]  # noqa: S314
+    texts = [
+        {
+            "".join(node.itertext()).strip()
+            for node in ElementTree.fromstring(svg).iter()  # noqa: S314 - drawn here
+            if node.tag.endswith("text")
+        }
+        for svg in first
+    ]
     assert {"Part A: 2 categories", "b: 2 of 9 categories", "quiz", "sums", "news", "2", "tasks"} <= texts[0]
     assert {"b: 1 category", "% of the mixture", "20.0", "30.0", "50.0"} <= texts[1]
     assert {"English", "Czech", "German", "4", "2", "1"} <= texts[2]
@@ -121,7 +163,9 @@ def test_without_matplotlib_the_extra_is_named(tmp_path: Path, monkeypatch: pyte
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(SetupError, match=r"matplotlib, which is not installed; pip install 'openflan\[report\]'"):
+    with pytest.raises(
+        SetupError, match=r"matplotlib, which is not installed; pip install 'openflan\[report\]'"
+    ):
         draw_languages(languages(LINES), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 

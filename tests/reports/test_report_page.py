@@ -22,7 +22,10 @@ from openflan.reports.tables import ABSENT
 APP = typer.Typer()
 APP.command()(report)
 
-NASTY = "<script>alert('x')</script></pre><img src=http://example.org/a.png onerror=alert(1)>&amp;&lt; {{ 7 * 7 }}"
+NASTY = (
+    "<script>alert('x')</script></pre><img src=http://example.org/a.png onerror=alert(1)>&amp;&lt; "
+    "{{ 7 * 7 }}"
+)
 
 
 @pytest.fixture(params=["with matplotlib", "without matplotlib"])
@@ -64,7 +67,17 @@ def test_data_is_text_wherever_it_stands(tmp_path: Path) -> None:
     ledger = {
         "examples": 1,
         "submixtures": [{"submixture": NASTY, "tasks": 1, "rows": 1, "share": 1.0}],
-        "tasks": [{"task": NASTY, "submixture": NASTY, "category": NASTY, "rows": 1, "cap": None, "share": 1.0, "passes": 1.0}],
+        "tasks": [
+            {
+                "task": NASTY,
+                "submixture": NASTY,
+                "category": NASTY,
+                "rows": 1,
+                "cap": None,
+                "share": 1.0,
+                "passes": 1.0,
+            }
+        ],
         "measured": {"examples": 1, "counts": {NASTY: 1}, "formats": {NASTY: 1}},
     }
     run = full_run(
@@ -73,7 +86,9 @@ def test_data_is_text_wherever_it_stands(tmp_path: Path) -> None:
         ledger=ledger,
         provenance={NASTY: NASTY, "data": {NASTY: NASTY}, "tokenizer": NASTY},
         scores=[score(NASTY, {NASTY: 1.0}), score("final", {NASTY: 1.0}, benchmark=NASTY, mode=NASTY)],
-        generations={"final-x": [generation(NASTY, 0, f"\n\n {NASTY}\n", [NASTY, "b"], benchmark=NASTY, mode=NASTY)]},
+        generations={
+            "final-x": [generation(NASTY, 0, f"\n\n {NASTY}\n", [NASTY, "b"], benchmark=NASTY, mode=NASTY)]
+        },
     )
     page = parse(write_report(run).read_text())
     assert page.faults == []
@@ -86,7 +101,10 @@ def test_data_is_text_wherever_it_stands(tmp_path: Path) -> None:
 @settings(max_examples=30, deadline=None)
 @given(text=st.text(st.characters(exclude_characters="\r\0")))
 def test_a_generation_is_shown_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    run = write_run(tmp_path_factory.mktemp("any") / "run", generations={"final-bbh-cot": [generation("snarks", 0, text, "(A)")]})
+    run = write_run(
+        tmp_path_factory.mktemp("any") / "run",
+        generations={"final-bbh-cot": [generation("snarks", 0, text, "(A)")]},
+    )
     page = parse(write_report(run).read_text(encoding="utf-8"))
     shown = text.encode("utf-8", "backslashreplace").decode()
     assert shown in page.pre
@@ -94,7 +112,9 @@ def test_a_generation_is_shown_as_it_was_written(tmp_path_factory: pytest.TempPa
 
 
 def test_half_a_surrogate_pair_is_spelt_out(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", generations={"final-bbh-cot": [generation("snarks", 0, "\ud83d!", "(A)")]})
+    run = write_run(
+        tmp_path / "run", generations={"final-bbh-cot": [generation("snarks", 0, "\ud83d!", "(A)")]}
+    )
     assert "\\ud83d!" in parse(write_report(run).read_text(encoding="utf-8")).pre
 
 
@@ -132,29 +152,49 @@ def test_a_users_plot_settings_change_nothing(tmp_path: Path) -> None:
     matplotlib = pytest.importorskip("matplotlib")
     steps = gather(write_run(tmp_path / "run", metrics=metrics(30))).metrics
     plain = loss_curve(steps)
-    with matplotlib.rc_context({"lines.linestyle": "--", "axes.grid": True, "svg.fonttype": "path", "svg.hashsalt": "other"}):
+    with matplotlib.rc_context(
+        {"lines.linestyle": "--", "axes.grid": True, "svg.fonttype": "path", "svg.hashsalt": "other"}
+    ):
         assert loss_curve(steps) == plain
 
 
 def test_right_wrong_and_unknown_are_told_apart(tmp_path: Path) -> None:
-    answers = [generation("snarks", 0, "So the answer is (A).", "(A)"), generation("snarks", 1, "So the answer is (B).", "(A)")]
+    answers = [
+        generation("snarks", 0, "So the answer is (A).", "(A)"),
+        generation("snarks", 1, "So the answer is (B).", "(A)"),
+    ]
     other = [generation("x", 0, "a", "a", benchmark="somebody's", mode="direct")]
-    page = render(gather(write_run(tmp_path / "run", generations={"final-bbh-cot": answers, "final-somebody's-direct": other})))
+    page = render(
+        gather(
+            write_run(
+                tmp_path / "run", generations={"final-bbh-cot": answers, "final-somebody's-direct": other}
+            )
+        )
+    )
     assert re.findall(r'class="tag[a-z ]*">([a-z ]+)<', page) == ["right", "wrong", "not judged"]
 
 
 def test_what_a_run_is_and_how_to_repeat_it(tmp_path: Path) -> None:
     found = gather(full_run(tmp_path / "run"))
-    assert summary(found) == "org/toy-base, finetuned for 40 steps on 2 tasks in 1 submixture, about 400 examples."
+    assert (
+        summary(found)
+        == "org/toy-base, finetuned for 40 steps on 2 tasks in 1 submixture, about 400 examples."
+    )
     assert commands(found) == [
         "openflan finetune toy.yaml",
         "openflan evaluate runs/toy --benchmark bbh --mode cot --data DATA --checkpoint base",
         "openflan evaluate runs/toy --benchmark bbh --mode cot --data DATA",
         "openflan report runs/toy",
     ]
-    local = gather(write_run(tmp_path / "local", recipe=RECIPE.replace("org/toy-base", "/some/where/earlier/model")))
+    local = gather(
+        write_run(tmp_path / "local", recipe=RECIPE.replace("org/toy-base", "/some/where/earlier/model"))
+    )
     assert summary(local) == "earlier/model, finetuned for 40 steps."
-    halfway = gather(full_run(tmp_path / "half", metrics=metrics(10), scores=[score("step-10", {"snarks": 1.0}, partial=True)]))
+    halfway = gather(
+        full_run(
+            tmp_path / "half", metrics=metrics(10), scores=[score("step-10", {"snarks": 1.0}, partial=True)]
+        )
+    )
     assert "10 of 40 steps so far" in summary(halfway)
     assert "--checkpoint 10 " in commands(halfway)[1]
     assert "a part of the questions" in commands(halfway)[1]
@@ -182,10 +222,31 @@ def test_numbers_as_they_are_read(value: str | float | None, column: str, shown:
 
 def test_long_task_tables_start_folded(tmp_path: Path) -> None:
     def ledger(tasks: int) -> dict[str, object]:
-        rows = [{"task": f"own/{n}", "submixture": "own", "category": "c", "rows": 1, "cap": None, "share": 1 / tasks, "passes": 1.0} for n in range(tasks)]
-        return {"examples": 1, "submixtures": [], "tasks": rows, "measured": {"examples": 1, "counts": {}, "formats": {}}}
+        rows = [
+            {
+                "task": f"own/{n}",
+                "submixture": "own",
+                "category": "c",
+                "rows": 1,
+                "cap": None,
+                "share": 1 / tasks,
+                "passes": 1.0,
+            }
+            for n in range(tasks)
+        ]
+        return {
+            "examples": 1,
+            "submixtures": [],
+            "tasks": rows,
+            "measured": {"examples": 1, "counts": {}, "formats": {}},
+        }
 
-    folded = [parse(render(gather(write_run(tmp_path / str(tasks), ledger=ledger(tasks))))).elements.count("details") for tasks in (3, 300)]
+    folded = [
+        parse(render(gather(write_run(tmp_path / str(tasks), ledger=ledger(tasks))))).elements.count(
+            "details"
+        )
+        for tasks in (3, 300)
+    ]
     assert folded == [0, 1]
 
 
@@ -206,7 +267,17 @@ def test_json_is_one_value_with_the_same_tables(tmp_path: Path) -> None:
     assert value["absent"] == []
     table = value["tables"]["bbh cot"]
     assert dict(zip(table["columns"], table["rows"][0], strict=True))["difference"] == 3.0
-    assert set(value["tables"]) == {"bbh cot", "results", "bbh cot by task", "training", "loss", "submixtures", "tasks", "formats", "counts"}
+    assert set(value["tables"]) == {
+        "bbh cot",
+        "results",
+        "bbh cot by task",
+        "training",
+        "loss",
+        "submixtures",
+        "tasks",
+        "formats",
+        "counts",
+    }
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

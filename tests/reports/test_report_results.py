@@ -21,18 +21,32 @@ def _rows(table: tables.Table | None) -> list[dict[str, Any]]:
 def _scored(model: str, component: str, normalized: float, **changes: Any) -> dict[str, Any]:
     benchmark, mode = component.split("-")
     interval = {"stderr": 1.0, "ci95": [40.0, 50.0], "n": 70, "clusters": 70}
-    made = score(model, {"snarks": 45.0, "en": 80.0}, n=60, benchmark=benchmark, mode=mode, normalized=normalized, average=45.0)
+    made = score(
+        model,
+        {"snarks": 45.0, "en": 80.0},
+        n=60,
+        benchmark=benchmark,
+        mode=mode,
+        normalized=normalized,
+        average=45.0,
+    )
     for task in made["tasks"].values():
         task |= {"extracted": 90.0, "truncation": 4.0, "normalized": 26.0}
     return {**made, "intervals": {"average": interval}, "samples": 1, "split": "", **changes}
 
 
 def test_results_show_interval_and_rates(tmp_path: Path) -> None:
-    found = gather(write_run(tmp_path / "run", scores=[_scored("base", "bbh-cot", 20.0), _scored("final", "bbh-cot", 30.0, partial=True)]))
+    found = gather(
+        write_run(
+            tmp_path / "run",
+            scores=[_scored("base", "bbh-cot", 20.0), _scored("final", "bbh-cot", 30.0, partial=True)],
+        )
+    )
     table = results(found)
     first, second = _rows(table)
     assert first == {
-        "model": "base", "benchmark": "bbh cot", "samples": 1, "n": 70, "%": 45.0, "95% from": 40.0, "95% to": 50.0, "normalized": 20.0,
+        "model": "base", "benchmark": "bbh cot", "samples": 1, "n": 70, "%": 45.0,
+        "95% from": 40.0, "95% to": 50.0, "normalized": 20.0,
         "extracted %": 90.0, "cut %": 4.0,
     }  # fmt: skip
     assert second["model"] == "final"
@@ -58,7 +72,11 @@ def test_suite_averages_need_all_components(tmp_path: Path) -> None:
     final = [_scored("final", component, 28.0) for component in COMPONENTS]
     (first, second) = _rows(suite(gather(write_run(tmp_path / "all", scores=[*base, *final]))))
     assert (first["normalized average"], first["error reduction %"]) == (10.0, None)
-    assert (second["normalized average"], second["CoT average"], second["non-CoT average"]) == (28.0, 28.0, 28.0)
+    assert (second["normalized average"], second["CoT average"], second["non-CoT average"]) == (
+        28.0,
+        28.0,
+        28.0,
+    )
     assert second["error reduction %"] == pytest.approx(20.0)
     without = [one for one in final if (one["benchmark"], one["mode"]) != ("mgsm", "cot")]
     (row,) = _rows(suite(gather(write_run(tmp_path / "some", scores=without))))
@@ -70,11 +88,36 @@ def test_suite_averages_need_all_components(tmp_path: Path) -> None:
 
 
 def test_samples_and_splits_stand_beside_the_usual_score(tmp_path: Path) -> None:
-    """Accuracy by number of samples is shown, and neither a mean nor a count of a score is taken for an average over tasks."""
+    """Accuracy by number of samples is shown, and neither a mean nor a count of a score is taken for an
+    average over tasks."""
     curve = {"1": 41.0, "2": 42.5, "40": 48.0}
-    sampled = _scored("final", "bbh-cot", 30.0, samples=40, curve=curve, agreement=70.0, missing=0, duplicates=0, exemplars=3.0, prompts_shortened=5)
-    found = gather(write_run(tmp_path / "run", scores=[_scored("final", "bbh-cot", 25.0), sampled, _scored("final", "mmlu-direct", 1.0, split="test")]))
-    assert [(row["benchmark"], row["samples"]) for row in _rows(results(found))] == [("bbh cot", 1), ("bbh cot 40 samples", 40), ("mmlu direct test", 1)]
+    sampled = _scored(
+        "final",
+        "bbh-cot",
+        30.0,
+        samples=40,
+        curve=curve,
+        agreement=70.0,
+        missing=0,
+        duplicates=0,
+        exemplars=3.0,
+        prompts_shortened=5,
+    )
+    found = gather(
+        write_run(
+            tmp_path / "run",
+            scores=[
+                _scored("final", "bbh-cot", 25.0),
+                sampled,
+                _scored("final", "mmlu-direct", 1.0, split="test"),
+            ],
+        )
+    )
+    assert [(row["benchmark"], row["samples"]) for row in _rows(results(found))] == [
+        ("bbh cot", 1),
+        ("bbh cot 40 samples", 40),
+        ("mmlu direct test", 1),
+    ]
     table = results(found)
     assert table is not None
     assert "5 prompts lost exemplars" in table.note
@@ -90,9 +133,16 @@ def test_samples_and_splits_stand_beside_the_usual_score(tmp_path: Path) -> None
 
 
 def test_generations_without_an_answer_are_shown(tmp_path: Path) -> None:
-    """Five at most, of the model that is shown elsewhere too; answered, unknown and never generated ones are not among them."""
-    lines = [generation("snarks", index, f"I wonder {index} <b>." if index % 2 else "So the answer is (A).", "(A)") for index in range(20)]
-    lines += [generation("snarks", 20, "", "(A)", finish="too-long"), generation("odd", 0, "nothing", "x", benchmark="somebody's")]
+    """Five at most, of the model that is shown elsewhere too; answered, unknown and never generated ones are
+    not among them."""
+    lines = [
+        generation("snarks", index, f"I wonder {index} <b>." if index % 2 else "So the answer is (A).", "(A)")
+        for index in range(20)
+    ]
+    lines += [
+        generation("snarks", 20, "", "(A)", finish="too-long"),
+        generation("odd", 0, "nothing", "x", benchmark="somebody's"),
+    ]
     base = [generation("snarks", 0, "Base wonders.", "(A)")]
     found = gather(write_run(tmp_path / "run", generations={"final-bbh-cot": lines, "base-bbh-cot": base}))
     assert len(found.unanswered) == 5

@@ -34,23 +34,36 @@ def test_before_and_after(tmp_path: Path) -> None:
     rows = _rows(table)
     assert [row[0] for row in table.rows[:2]] == ["average", "normalized average"]
     assert table.averages == 2
-    assert (rows["average"]["base %"], rows["average"]["final %"], rows["average"]["difference"]) == (45.0, 48.0, 3.0)
+    assert (rows["average"]["base %"], rows["average"]["final %"], rows["average"]["difference"]) == (
+        45.0,
+        48.0,
+        3.0,
+    )
     assert rows["snarks"] == {
-        "task": "snarks", "n": 50, "chance %": 25.0, "base %": 50.0, "final %": 60.0, "difference": 10.0, "95% from": 54.0, "95% to": 66.0
+        "task": "snarks", "n": 50, "chance %": 25.0, "base %": 50.0, "final %": 60.0,
+        "difference": 10.0, "95% from": 54.0, "95% to": 66.0
     }  # fmt: skip
     assert rows["navigate"]["difference"] == -4.0
 
 
 def test_averages_stand_beside_the_keys_or_under_averages(tmp_path: Path) -> None:
     beside = score("final", {"snarks": 60.0}, nlp=60.0, algorithmic=None)
-    under = {**score("final", {"snarks": 60.0}), "averages": {"average": 60.0, "nlp": 60.0, "algorithmic": None}}
-    found = [gather(write_run(tmp_path / name, scores=[one])).scores[0] for name, one in (("beside", beside), ("under", under))]
+    under = {
+        **score("final", {"snarks": 60.0}),
+        "averages": {"average": 60.0, "nlp": 60.0, "algorithmic": None},
+    }
+    found = [
+        gather(write_run(tmp_path / name, scores=[one])).scores[0]
+        for name, one in (("beside", beside), ("under", under))
+    ]
     assert found[0] == found[1]
     assert found[0].averages == {"average": 60.0, "nlp": 60.0, "algorithmic": None}
 
 
 @pytest.mark.parametrize("changes", [{"n": 40}, {"prompt_version": "bbh-cot-3-shot-2"}])
-def test_no_difference_between_models_that_were_asked_differently(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_no_difference_between_models_that_were_asked_differently(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
     scores = [score("base", {"snarks": 50.0}, **changes), score("final", {"snarks": 60.0})]
     found = gather(write_run(tmp_path / "run", scores=scores))
     (table,) = tables.before_after(found)
@@ -62,7 +75,11 @@ def test_no_difference_between_models_that_were_asked_differently(tmp_path: Path
 def test_tasks_answered_alike_have_a_difference_though_the_average_has_none(tmp_path: Path) -> None:
     scores = [score("base", {"snarks": 50.0}), score("final", {"snarks": 60.0, "navigate": 30.0})]
     rows = _rows(tables.before_after(gather(write_run(tmp_path / "run", scores=scores)))[0])
-    assert (rows["snarks"]["difference"], rows["navigate"]["difference"], rows["average"]["difference"]) == (10.0, None, None)
+    assert (rows["snarks"]["difference"], rows["navigate"]["difference"], rows["average"]["difference"]) == (
+        10.0,
+        None,
+        None,
+    )
     assert rows["navigate"]["base %"] is None
 
 
@@ -82,7 +99,9 @@ def test_checkpoints_stand_in_the_order_of_training(tmp_path: Path) -> None:
 
 
 def test_a_later_score_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
-    (only,) = gather(write_run(tmp_path / "run", scores=[score("final", {"snarks": 1.0}), score("final", {"snarks": 2.0})])).scores
+    (only,) = gather(
+        write_run(tmp_path / "run", scores=[score("final", {"snarks": 1.0}), score("final", {"snarks": 2.0})])
+    ).scores
     assert only.averages["average"] == 2.0
 
 
@@ -114,7 +133,9 @@ def test_loss_at_evenly_spaced_steps(tmp_path: Path, steps: int) -> None:
 @given(values=st.lists(st.floats(0, 20), max_size=60), over=st.integers(1, 70))
 def test_a_running_mean_is_the_mean_of_what_came_before(values: list[float], over: int) -> None:
     means = tables.running_mean(values, over)
-    assert means == pytest.approx([fmean(values[max(0, place + 1 - over) : place + 1]) for place in range(len(values))], abs=1e-9)
+    assert means == pytest.approx(
+        [fmean(values[max(0, place + 1 - over) : place + 1]) for place in range(len(values))], abs=1e-9
+    )
 
 
 def test_counts_name_what_was_cut_in_training_and_evaluation(tmp_path: Path) -> None:
@@ -133,7 +154,14 @@ def test_counts_name_what_was_cut_in_training_and_evaluation(tmp_path: Path) -> 
     [
         ("scores", "{", ["not valid JSON"]),
         ("scores", '{"other": 1}', ["valid list"]),
-        ("scores", '{"scores": [{"model": "base", "benchmark": "bbh", "mode": "cot", "tasks": {"snarks": {"n": 5}}}]}', ["0.tasks.snarks.accuracy"]),
+        (
+            "scores",
+            (
+                '{"scores": [{"model": "base", "benchmark": "bbh", "mode": "cot", "tasks": {"snarks": {"n": '
+                "5}}}]}"
+            ),
+            ["0.tasks.snarks.accuracy"],
+        ),
         ("ledger", '{"examples": 3}', ["`submixtures`", "required"]),
         ("metrics", '{"step": 1}\n', ["`0.loss`", "required"]),
         ("metrics", '{"step": \n{"step": 2}\n', ["not valid JSON"]),
@@ -159,19 +187,34 @@ def test_the_line_a_kill_tore_is_passed_over(tmp_path: Path) -> None:
 
 @given(sizes=st.lists(st.integers(1, 15), max_size=14), count=st.integers(1, 12))
 def test_samples_are_spread_over_tasks_and_items(sizes: list[int], count: int) -> None:
-    there = [Generation(f"task {place:02}", index, "", "") for place, size in enumerate(sizes) for index in range(size)]
+    there = [
+        Generation(f"task {place:02}", index, "", "")
+        for place, size in enumerate(sizes)
+        for index in range(size)
+    ]
     chosen = spread(there[::-1], count)
     assert chosen == spread(there, count)
-    assert len(chosen) == len({(one.task, one.index) for one in chosen}) == min(count, sum(sizes) if len(sizes) <= count else count)
+    assert (
+        len(chosen)
+        == len({(one.task, one.index) for one in chosen})
+        == min(count, sum(sizes) if len(sizes) <= count else count)
+    )
     taken = {place: sum(one.task == f"task {place:02}" for one in chosen) for place in range(len(sizes))}
     assert sum(number > 0 for number in taken.values()) == min(count, len(sizes))
     # Nobody has two more than a task that still has items to give.
-    assert all(taken[more] - taken[less] <= 1 for more in taken for less in taken if 0 < taken[less] < sizes[less])
+    assert all(
+        taken[more] - taken[less] <= 1 for more in taken for less in taken if 0 < taken[less] < sizes[less]
+    )
 
 
 def test_samples_come_from_the_most_trained_model(tmp_path: Path) -> None:
     one = [generation("snarks", 0, "x", "(A)")]
-    run = write_run(tmp_path / "run", generations={f"{model}-bbh-cot": one for model in ("base", "random-init", "step-1", "step-9", "step-10")})
+    run = write_run(
+        tmp_path / "run",
+        generations={
+            f"{model}-bbh-cot": one for model in ("base", "random-init", "step-1", "step-9", "step-10")
+        },
+    )
     assert {sample.model for sample in sample_generations(run.generations, 10)} == {"step-10"}
     (run.generations / "step-10-bbh-cot.jsonl").rename(run.generations / "final-bbh-cot.jsonl")
     assert {sample.model for sample in sample_generations(run.generations, 10)} == {"final"}
@@ -194,6 +237,12 @@ def test_samples_come_from_the_most_trained_model(tmp_path: Path) -> None:
     ],
 )
 def test_right_or_wrong_by_the_rule_of_the_benchmark(
-    benchmark: str | None, mode: str | None, task: str, text: str, target: str | tuple[str, ...], finish: str, right: bool | None
+    benchmark: str | None,
+    mode: str | None,
+    task: str,
+    text: str,
+    target: str | tuple[str, ...],
+    finish: str,
+    right: bool | None,
 ) -> None:
     assert judge(Generation(task, 0, text, target, finish=finish, benchmark=benchmark, mode=mode)) is right

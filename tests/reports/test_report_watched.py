@@ -22,7 +22,9 @@ def run_of(folder: Path, recipe: str, lines: list[dict[str, object]], *overrides
 
 def test_validation_loss_and_held_out_scores_stand_by_step(tmp_path: Path) -> None:
     measured = {"step": 2, "validation_loss": 1.5, "scores": {"bbh": 12.5, "mean": 12.5}}
-    run = run_of(tmp_path / "run", "tiny-t5-cot", [{"step": 1}, measured, {"step": 3, "validation_loss": 1.25}])
+    run = run_of(
+        tmp_path / "run", "tiny-t5-cot", [{"step": 1}, measured, {"step": 3, "validation_loss": 1.25}]
+    )
     table = watched(gather(run))
     assert table is not None
     assert table.columns == ("step", "validation loss", "bbh %", "mean %")

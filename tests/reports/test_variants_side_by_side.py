@@ -1,4 +1,5 @@
-"""Scores of one benchmark that were asked differently stand side by side in a report, and only greedy ones make its averages."""
+"""Scores of one benchmark that were asked differently stand side by side in a report, and only greedy ones
+make its averages."""
 
 from __future__ import annotations
 
@@ -35,16 +36,28 @@ VARIANTS: list[dict[str, Any]] = [
 """What a score of version 0.1 had beside a greedy one with the usual exemplars; all of them are 90 here."""
 
 
-def _score(model: str, component: str, normalized: float, *, shots: int | None = None, **changes: Any) -> dict[str, Any]:
+def _score(
+    model: str, component: str, normalized: float, *, shots: int | None = None, **changes: Any
+) -> dict[str, Any]:
     benchmark, mode = component.split("-")
     count = usual_shots(benchmark, mode) if shots is None else shots
-    made = score(model, {"snarks": normalized + 30}, benchmark=benchmark, mode=mode, prompt_version=f"{component}-{count}-shot-1")
+    made = score(
+        model,
+        {"snarks": normalized + 30},
+        benchmark=benchmark,
+        mode=mode,
+        prompt_version=f"{component}-{count}-shot-1",
+    )
     return {**made, "normalized": normalized, "samples": 1, "split": "", **changes}
 
 
 def _variants(model: str, component: str) -> list[dict[str, Any]]:
     """Those that are not the usual way of asking: TyDiQA's one exemplar is its usual number."""
-    return [_score(model, component, 90.0, **one) for one in VARIANTS if one.get("shots", -1) != usual_shots(*component.split("-"))]
+    return [
+        _score(model, component, 90.0, **one)
+        for one in VARIANTS
+        if one.get("shots", -1) != usual_shots(*component.split("-"))
+    ]
 
 
 def _row(gathered: Gathered, model: str) -> dict[str, Any]:
@@ -54,41 +67,78 @@ def _row(gathered: Gathered, model: str) -> dict[str, Any]:
 
 
 def test_a_likelihood_score_does_not_replace_the_greedy_one(tmp_path: Path) -> None:
-    """The report's averages are right with greedy, likelihood, sampled and shot-count variants of the same benchmarks side by side."""
-    greedy = [_score(model, component, value) for model, value in (("base", 10.0), ("final", 28.0)) for component in COMPONENTS]
-    others = [one for model in ("base", "final") for component in COMPONENTS for one in _variants(model, component)]
+    """The report's averages are right with greedy, likelihood, sampled and shot-count variants of the same
+    benchmarks side by side."""
+    greedy = [
+        _score(model, component, value)
+        for model, value in (("base", 10.0), ("final", 28.0))
+        for component in COMPONENTS
+    ]
+    others = [
+        one for model in ("base", "final") for component in COMPONENTS for one in _variants(model, component)
+    ]
     found = gather(write_run(tmp_path / "run", scores=[*greedy, *others]))
-    assert (_row(found, "base")["normalized average"], _row(found, "final")["normalized average"]) == (10.0, 28.0)
+    assert (_row(found, "base")["normalized average"], _row(found, "final")["normalized average"]) == (
+        10.0,
+        28.0,
+    )
     assert _row(found, "final")["error reduction %"] == pytest.approx(20.0)
     assert len(found.scores) == len(greedy) + len(others)
     before_after = {table.name: table for table in tables.before_after(found)}
     assert [row[3:6] for row in before_after["bbh cot"].rows[:2]] == [(40.0, 58.0, 18.0), (10.0, 28.0, 18.0)]
-    for name in ("bbh cot likelihood", "bbh cot t0.7-k40 40 samples", "bbh cot t0.7-k40 8 samples", "bbh cot 0-shot", "bbh cot 1-shot likelihood"):
+    for name in (
+        "bbh cot likelihood",
+        "bbh cot t0.7-k40 40 samples",
+        "bbh cot t0.7-k40 8 samples",
+        "bbh cot 0-shot",
+        "bbh cot 1-shot likelihood",
+    ):
         assert before_after[name].rows[1][3:6] == (90.0, 90.0, 0.0)
     assert len(before_after) == len(tables.before_after(found))
 
 
 @settings(max_examples=30, deadline=None)
 @given(order=st.randoms(use_true_random=False), kept=st.sets(st.integers(0, 5)))
-def test_suite_averages_take_greedy_generation_only_in_any_order(order: Any, kept: set[int], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_suite_averages_take_greedy_generation_only_in_any_order(
+    order: Any, kept: set[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Without the greedy score of a component there is no average, however many others there are."""
-    greedy = [_score("final", component, 28.0) for number, component in enumerate(COMPONENTS) if number in kept]
+    greedy = [
+        _score("final", component, 28.0) for number, component in enumerate(COMPONENTS) if number in kept
+    ]
     mixed = [*greedy, *(one for component in COMPONENTS for one in _variants("final", component))]
     order.shuffle(mixed)
     averages = averages_of_scores(EvaluationScore.from_json(one) for one in mixed)
     whole = {"normalized average": set(range(6)), "CoT average": {1, 3, 5}, "non-CoT average": {0, 2, 4}}
     assert averages == {name: 28.0 if needed <= kept else None for name, needed in whole.items()}
-    assert averages_of_scores((EvaluationScore.from_json(one) for one in mixed), counts=lambda key: key.decoding.samples == 40)["CoT average"] == 90.0
+    assert (
+        averages_of_scores(
+            (EvaluationScore.from_json(one) for one in mixed), counts=lambda key: key.decoding.samples == 40
+        )["CoT average"]
+        == 90.0
+    )
 
 
 def test_what_repeats_a_run_prints_every_option_that_mattered(tmp_path: Path) -> None:
-    asked = {"limit": 3, "subset": ["snarks", "navigate"], "max_tokens": 7, "context": 99, "chat": True, "dtype": "bfloat16", "device": "cuda"}
+    asked = {
+        "limit": 3,
+        "subset": ["snarks", "navigate"],
+        "max_tokens": 7,
+        "context": 99,
+        "chat": True,
+        "dtype": "bfloat16",
+        "device": "cuda",
+    }
     new = EvaluationScore.from_json(_score("final", "bbh-cot", 1.0, shots=0)).to_json() | {"asked": asked}
-    rows = EvaluationScore.from_json(_score("final", "bbh-cot", 1.0)).to_json() | {"benchmark": "held-out", "asked": {"benchmark": "niv2/*"}}
+    rows = EvaluationScore.from_json(_score("final", "bbh-cot", 1.0)).to_json() | {
+        "benchmark": "held-out",
+        "asked": {"benchmark": "niv2/*"},
+    }
     scores = [new, rows, *(_score("step-20", "mmlu-direct", 1.0, **one) for one in VARIANTS)]
     found = commands(gather(write_run(tmp_path / "run", scores=scores)))[1:-1]
     assert found[0] == (
-        "openflan evaluate runs/toy --benchmark bbh --mode cot --shots 0 --limit 3 --subset snarks,navigate --max-tokens 7 --context 99 --chat "
+        "openflan evaluate runs/toy --benchmark bbh --mode cot --shots 0 --limit 3 --subset "
+        "snarks,navigate --max-tokens 7 --context 99 --chat "
         "--dtype bfloat16 --data DATA   # on cuda"
     )
     assert found[1].startswith("openflan evaluate runs/toy --benchmark 'niv2/*' --mode cot")
@@ -112,10 +162,16 @@ def test_a_run_of_0_1_is_reported(tmp_path: Path) -> None:
     assert found.scores == read_scores(run.scores)
     names = [table.name for table in tables.before_after(found)]
     assert names == [
-        "microflan direct", "microflan direct likelihood", "microflan direct t0.7-k40 3 samples", "microflan direct 3-shot", "mine-own direct"
+        "microflan direct", "microflan direct likelihood", "microflan direct t0.7-k40 3 samples",
+        "microflan direct 3-shot", "mine-own direct"
     ]  # fmt: skip
     text = "\n".join(parse(render(found)).text)
-    for option in ("--likelihood", "--samples 3 --temperature 0.7 --top-k 40", "--shots 3", "--checkpoint base"):
+    for option in (
+        "--likelihood",
+        "--samples 3 --temperature 0.7 --top-k 40",
+        "--shots 3",
+        "--checkpoint base",
+    ):
         assert option in text
 
 
@@ -124,18 +180,28 @@ def test_one_headline_number(tmp_path: Path) -> None:
     sys.path.append(str(Path(__file__).parents[1] / "cli"))
     from commands import openflan
 
-    run = write_run(tmp_path / "run", scores=[_score("base", "bbh-cot", 10.0), _score("final", "bbh-cot", 28.0)])
+    run = write_run(
+        tmp_path / "run", scores=[_score("base", "bbh-cot", 10.0), _score("final", "bbh-cot", 28.0)]
+    )
     run.summary.write_text('{"gain": {"normalized": 45.87654, "ci95": [44.06, 49.7]}}')
-    assert "gain over the base, normalized by chance, mean of the groups: +45.9 points" in openflan("report", run.folder).stdout
+    assert (
+        "gain over the base, normalized by chance, mean of the groups: +45.9 points"
+        in openflan("report", run.folder).stdout
+    )
     assert '"normalized": 45.87654' in openflan("report", run.folder, "--json").stdout
     text = " ".join(" ".join(parse(run.report.read_text()).text).split())
-    assert "+45.9 points : gain over the base, normalized by chance, mean of the groups (95 % interval +44.1 to +49.7, over items)" in text
+    assert (
+        "+45.9 points : gain over the base, normalized by chance, mean of the groups (95 % interval "
+        "+44.1 to +49.7, over items)"
+    ) in text
     assert text.count("gain over the base") == 1
     assert "accuracy in %, plain mean of the tasks, before and after" in text
     run.summary.unlink()
     summed_up = tables.gain(gather(run))
     assert summed_up is not None
-    assert (summed_up[0], summed_up[1].normalized) == ("tasks", 18.0), "without groups it is the gain over the benchmark's tasks"
+    assert (summed_up[0], summed_up[1].normalized) == ("tasks", 18.0), (
+        "without groups it is the gain over the benchmark's tasks"
+    )
     run.summary.write_text('{"gain": {"normalized": "much"}}')
     refused = openflan("report", run.folder)
     assert (refused.returncode, "summary.json: `normalized`" in refused.stderr) == (2, True)
@@ -143,8 +209,15 @@ def test_one_headline_number(tmp_path: Path) -> None:
 
 def test_samples_shown_are_greedy_ones_of_the_final_model(tmp_path: Path) -> None:
     """A file of likelihoods is no model of its own, and its answers do not stand beside greedy ones."""
-    lines = {stem: [generation("snarks", 0, stem, "(A)")] for stem in ("base-bbh-cot", "base-bbh-cot-likelihood", "base-bbh-cot-0-shot")}
+    lines = {
+        stem: [generation("snarks", 0, stem, "(A)")]
+        for stem in ("base-bbh-cot", "base-bbh-cot-likelihood", "base-bbh-cot-0-shot")
+    }
     (shown,) = gather(write_run(tmp_path / "run", generations=lines)).samples
     assert (shown.model, shown.generation) == ("base", "base-bbh-cot")
-    alone = gather(write_run(tmp_path / "alone", generations={"final-bbh-cot-likelihood": lines["base-bbh-cot-likelihood"]}))
+    alone = gather(
+        write_run(
+            tmp_path / "alone", generations={"final-bbh-cot-likelihood": lines["base-bbh-cot-likelihood"]}
+        )
+    )
     assert alone.samples[0].model == "final"

@@ -1,4 +1,5 @@
-"""A study small enough to run in a test: a random T5 of a few thousand weights, the embedded world, a few steps."""
+"""A study small enough to run in a test: a random T5 of a few thousand weights, the embedded world, a few
+steps."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,15 @@ from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration
 
 from openflan.models.folder import bundled_model_folder
 
-SHAPE = {"vocab_size": 1536, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2, "feed_forward_proj": "gated-gelu"}
+SHAPE = {
+    "vocab_size": 1536,
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 32,
+    "num_layers": 1,
+    "num_heads": 2,
+    "feed_forward_proj": "gated-gelu",
+}
 
 
 def tiny_base(folder: Path, seed: int = 0) -> Path:
@@ -34,11 +43,25 @@ def small_study(base: Path, **changes: Any) -> dict[str, Any]:
             "checkpoints.every": 1,
             "packing.inputs": 96,
             "packing.targets": 48,
-            "mixture.submixtures.microflan.tasks": ["microflan/person_*-qa", "microflan/person_*-mc", "microflan/person_*-verify"],
+            "mixture.submixtures.microflan.tasks": [
+                "microflan/person_*-qa",
+                "microflan/person_*-mc",
+                "microflan/person_*-verify",
+            ],
         },
-        "axes": {"tasks": {"0": {"tasks": 0}, "3": {"tasks": 3}}, "rate": {"low": {"training.learning_rate": 0.001}, "high": {"training.learning_rate": 0.02}}},
+        "axes": {
+            "tasks": {"0": {"tasks": 0}, "3": {"tasks": 3}},
+            "rate": {"low": {"training.learning_rate": 0.001}, "high": {"training.learning_rate": 0.02}},
+        },
         "seeds": [0, 1],
-        "evaluations": {"direct": {"benchmark": "microflan-dev", "tasks": ["*flower-qa", "*flower-verify"], "limit": 3, "max_tokens": 4}},
+        "evaluations": {
+            "direct": {
+                "benchmark": "microflan-dev",
+                "tasks": ["*flower-qa", "*flower-verify"],
+                "limit": 3,
+                "max_tokens": 4,
+            }
+        },
         "directions": [
             {
                 "says": "Three tasks beat none.",
@@ -48,7 +71,9 @@ def small_study(base: Path, **changes: Any) -> dict[str, Any]:
                 "groups": ["skill"],
             }
         ],
-        "figures": [{"name": "tasks", "title": "Tasks", "x": "tasks", "lines": "rate", "evaluations": ["direct"]}],
+        "figures": [
+            {"name": "tasks", "title": "Tasks", "x": "tasks", "lines": "rate", "evaluations": ["direct"]}
+        ],
         **changes,
     }
 

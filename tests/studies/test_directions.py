@@ -16,7 +16,12 @@ def marks(right: int) -> str:
 
 
 def direction(**changes: Any) -> dict[str, Any]:
-    plain = {"says": "All beat none.", "more": {"where": {"tasks": "all"}}, "less": {"where": {"tasks": "0"}}, "evaluation": "direct"}
+    plain = {
+        "says": "All beat none.",
+        "more": {"where": {"tasks": "all"}},
+        "less": {"where": {"tasks": "0"}},
+        "evaluation": "direct",
+    }
     return plain | changes
 
 
@@ -42,8 +47,12 @@ def test_where_nothing_was_trained_questions_decide_alone() -> None:
 
 
 def test_a_clear_gain_holds_and_its_opposite_fails() -> None:
-    made = scores({("0", None): {None: marks(20)}, ("all", None): {0: marks(118), 1: marks(120), 2: marks(122)}}, WIDE)
-    opposite = direction(says="None beats all.", more={"where": {"tasks": "0"}}, less={"where": {"tasks": "all"}})
+    made = scores(
+        {("0", None): {None: marks(20)}, ("all", None): {0: marks(118), 1: marks(120), 2: marks(122)}}, WIDE
+    )
+    opposite = direction(
+        says="None beats all.", more={"where": {"tasks": "0"}}, less={"where": {"tasks": "all"}}
+    )
     too_much = direction(says="By 60 points.", by=60)
     held, failed, much = decide(study(directions=[direction(), opposite, too_much]), made, [0, 1, 2])
     assert held["difference"] == pytest.approx(50)
@@ -53,16 +62,27 @@ def test_a_clear_gain_holds_and_its_opposite_fails() -> None:
 
 
 def test_seeds_that_disagree_tell_nothing() -> None:
-    made = scores({("0", None): {None: marks(50)}, ("all", None): {0: marks(40), 1: marks(60), 2: marks(110)}}, WIDE)
+    made = scores(
+        {("0", None): {None: marks(50)}, ("all", None): {0: marks(40), 1: marks(60), 2: marks(110)}}, WIDE
+    )
     (found,) = decide(study(directions=[direction()]), made, [0, 1, 2])
     assert found["difference"] > 0
     assert found["verdict"] == UNCLEAR
 
 
 def test_controls_and_differences_of_differences() -> None:
-    made = scores({("0", None): {None: marks(20)}, ("all", None): {0: marks(120), 1: marks(121)}, ("all", "shuffled"): {0: marks(30), 1: marks(31)}}, WIDE)
+    made = scores(
+        {
+            ("0", None): {None: marks(20)},
+            ("all", None): {0: marks(120), 1: marks(121)},
+            ("all", "shuffled"): {0: marks(30), 1: marks(31)},
+        },
+        WIDE,
+    )
     control = direction(less={"where": {"tasks": "all"}, "control": "shuffled"})
-    beyond = direction(beyond={"more": {"where": {"tasks": "all"}, "control": "shuffled"}, "less": {"where": {"tasks": "0"}}})
+    beyond = direction(
+        beyond={"more": {"where": {"tasks": "all"}, "control": "shuffled"}, "less": {"where": {"tasks": "0"}}}
+    )
     against, more = decide(study(directions=[control, beyond]), made, [0, 1])
     assert against["difference"] == pytest.approx(45)  # 60 and 60.5 less 15 and 15.5
     assert more["difference"] == pytest.approx(50.25 - 5.25)

@@ -22,7 +22,8 @@ def test_a_score_is_the_mean_over_tasks_of_what_is_above_chance() -> None:
 
 
 def test_known_cells_have_the_interval_that_one_computes_by_hand() -> None:
-    """Seeds score 25, 50 and 75 on the open task: mean 50, standard deviation 25, t of two degrees 4.3027: 50 +- 4.3027 * 25 / sqrt(3)."""
+    """Seeds score 25, 50 and 75 on the open task: mean 50, standard deviation 25, t of two degrees 4.3027: 50
+    +- 4.3027 * 25 / sqrt(3)."""
     made = scores({("all", None): {0: "100000", 1: "110000", 2: "111000"}})
     found = results_of(study(), made, [0, 1, 2])["cells"][0]["scores"]["direct"]["open"]
     assert found["seeds"] == {"0": 25.0, "1": 50.0, "2": 75.0}
@@ -35,7 +36,10 @@ def test_one_seed_has_no_interval_over_seeds() -> None:
     assert over_seeds([1.0, 3.0]) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-4)
 
 
-@pytest.mark.parametrize(("degrees", "table"), [(1, 12.7062), (2, 4.3027), (10, 2.2281), (11, 2.2010), (20, 2.0860), (30, 2.0423), (120, 1.9799)])
+@pytest.mark.parametrize(
+    ("degrees", "table"),
+    [(1, 12.7062), (2, 4.3027), (10, 2.2281), (11, 2.2010), (20, 2.0860), (30, 2.0423), (120, 1.9799)],
+)
 def test_students_t_is_that_of_the_tables(degrees: int, table: float) -> None:
     assert t975(degrees) == pytest.approx(table, abs=2e-4)
 
@@ -48,11 +52,14 @@ def test_the_bootstrap_has_the_standard_error_of_a_share() -> None:
 
 
 def test_differences_are_paired_by_question() -> None:
-    """Two models right on the same half differ by nothing, whatever is drawn; right on opposite halves they differ by twice the error of one."""
+    """Two models right on the same half differ by nothing, whatever is drawn; right on opposite halves they
+    differ by twice the error of one."""
     layout = Layout("made-up", {"a": 400}, {"a": 0.0}, {"average": ("a",)}, "")
     first = column([float(n % 2) for n in range(400)], layout, "average")
     other = column([float(1 - n % 2) for n in range(400)], layout, "average")
-    found = over_items({"same": weighted([(1, first), (-1, first)]), "opposite": weighted([(1, first), (-1, other)])})
+    found = over_items(
+        {"same": weighted([(1, first), (-1, first)]), "opposite": weighted([(1, first), (-1, other)])}
+    )
     assert found["same"] == (0, 0)
     assert found["opposite"][1] == pytest.approx(2 * 1.96 * 2.5, abs=0.8)
 

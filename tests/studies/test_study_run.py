@@ -69,7 +69,9 @@ def whole(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_killed_study_goes_on_to_the_same_results(path: Path, whole: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(path), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not (tmp_path / "out" / "results.json").exists()
     _, cells = ran(path, tmp_path / "out")
@@ -79,17 +81,31 @@ def test_a_killed_study_goes_on_to_the_same_results(path: Path, whole: Path, tmp
     assert set(Counter(line["cell"] for line in lines).values()) == {1}
 
 
-def test_what_two_studies_have_in_common_trains_once(path: Path, base: Path, whole: Path, tmp_path: Path) -> None:
-    other = small_study(base, name="other", seeds=[0], axes={"pace": {"slow": {"tasks": 3, "training.learning_rate": 0.001}, "base": {"tasks": 0}}}, figures=[])
+def test_what_two_studies_have_in_common_trains_once(
+    path: Path, base: Path, whole: Path, tmp_path: Path
+) -> None:
+    other = small_study(
+        base,
+        name="other",
+        seeds=[0],
+        axes={"pace": {"slow": {"tasks": 3, "training.learning_rate": 0.001}, "base": {"tasks": 0}}},
+        figures=[],
+    )
     other["directions"][0] |= {"more": {"where": {"pace": "slow"}}, "less": {"where": {"pace": "base"}}}
     runs = tmp_path / "cells"
     shutil.copytree(whole / "cells", runs)
     before = {folder.name for folder in runs.iterdir()}
     _, cells = ran(write_study(tmp_path / "other.yaml", other), tmp_path / "out", runs=runs)
     assert sorted(cells) == ["base", "slow-seed0"]
-    assert {name for name in before ^ {folder.name for folder in runs.iterdir()} if "slow" in name} == set(), "3-low-seed0 of the first study was asked"
+    assert {
+        name for name in before ^ {folder.name for folder in runs.iterdir()} if "slow" in name
+    } == set(), "3-low-seed0 of the first study was asked"
     assert not (tmp_path / "out" / "cells").exists()
-    lines = [json.loads(line) for folder in (whole, tmp_path / "out") for line in (folder / "cells.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for folder in (whole, tmp_path / "out")
+        for line in (folder / "cells.jsonl").read_text().splitlines()
+    ]
     answers = {line["cell"]: line["answers"] for line in lines}
     assert answers["slow-seed0"] == answers["3-low-seed0"]
 
@@ -97,17 +113,39 @@ def test_what_two_studies_have_in_common_trains_once(path: Path, base: Path, who
 def test_studies_at_work_at_once_wait_for_what_they_have_in_common(base: Path, tmp_path: Path) -> None:
     """Three cells that train alike under three names, in two processes: one of them trains."""
     axes = {"name": {name: {"tasks": 3} for name in ("one", "two", "three")}}
-    path = write_study(tmp_path / "s.yaml", small_study(base, seeds=[0], axes=axes, directions=[], figures=[]))
+    path = write_study(
+        tmp_path / "s.yaml", small_study(base, seeds=[0], axes=axes, directions=[], figures=[])
+    )
     ran(path, tmp_path / "out", workers=2)
-    cells = [json.loads(line)["answers"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()]
+    cells = [
+        json.loads(line)["answers"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()
+    ]
     assert cells == cells[:1] * 3
     assert len([folder for folder in (tmp_path / "out" / "cells").iterdir() if folder.is_dir()]) == 1
 
 
 def test_pretraining_before_finetuning_is_the_two_commands_in_turn(base: Path, tmp_path: Path) -> None:
-    read = {"recipe": "microflan-base", "pretraining.objective": "ul2r", "pretraining.salient": None, "pretraining.window": 32, "validation": None}
-    read |= {"training.steps": 3, "training.warmup_steps": 0, "training.batch_size": 2, "packing.inputs": 96, "packing.targets": 48}
-    study = small_study(base, axes={"road": {"none": {"tasks": 0}, "flan": {}, "ul2r-flan": {"pretrain": read}}}, seeds=[5], directions=[], figures=[])
+    read = {
+        "recipe": "microflan-base",
+        "pretraining.objective": "ul2r",
+        "pretraining.salient": None,
+        "pretraining.window": 32,
+        "validation": None,
+    }
+    read |= {
+        "training.steps": 3,
+        "training.warmup_steps": 0,
+        "training.batch_size": 2,
+        "packing.inputs": 96,
+        "packing.targets": 48,
+    }
+    study = small_study(
+        base,
+        axes={"road": {"none": {"tasks": 0}, "flan": {}, "ul2r-flan": {"pretrain": read}}},
+        seeds=[5],
+        directions=[],
+        figures=[],
+    )
     path = write_study(tmp_path / "s.yaml", study)
     _, cells = ran(path, tmp_path / "out", chosen=("ul2r-flan",))
     assert cells == ["ul2r-flan-seed5"]
@@ -117,7 +155,9 @@ def test_pretraining_before_finetuning_is_the_two_commands_in_turn(base: Path, t
     pretrain(load_pretrain_recipe("microflan-base", [*keys, f"model.base={base}", "seed=5"]), before)
     finetuning = grid(load_study(path), tmp_path)[1].recipe
     finetune(finetuning.model_copy(update={"model": Model(base=str(before.model), dropout=0.0)}), after)
-    assert (folder / "model" / "model.safetensors").read_bytes() == (after.model / "model.safetensors").read_bytes()
+    assert (folder / "model" / "model.safetensors").read_bytes() == (
+        after.model / "model.safetensors"
+    ).read_bytes()
     line = json.loads((tmp_path / "out" / "cells.jsonl").read_text())
     assert line["steps"] == 3 + 2
     assert line["seconds"]["training"] > 0
@@ -154,10 +194,16 @@ def test_a_changed_study_runs_what_changed(base: Path, whole: Path, tmp_path: Pa
     assert cells == ["3-high-seed0"]
 
 
-def test_a_model_that_is_there_is_asked_anew_and_keeps_the_time_it_took(path: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_model_that_is_there_is_asked_anew_and_keeps_the_time_it_took(
+    path: Path, whole: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "out"
     shutil.copytree(whole, folder)
-    before = next(line for line in map(json.loads, (folder / "cells.jsonl").read_text().splitlines()) if line["cell"] == "3-high-seed0")
+    before = next(
+        line
+        for line in map(json.loads, (folder / "cells.jsonl").read_text().splitlines())
+        if line["cell"] == "3-high-seed0"
+    )
     (folder / "cells.jsonl").unlink()
     ran(path, folder, chosen=("3-high-seed0",))
     (again,) = (json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines())
@@ -165,14 +211,27 @@ def test_a_model_that_is_there_is_asked_anew_and_keeps_the_time_it_took(path: Pa
     assert (again["loss"], again["answers"]) == (before["loss"], before["answers"])
 
 
-def test_a_second_call_into_one_folder_is_refused_and_writes_nothing(path: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_second_call_into_one_folder_is_refused_and_writes_nothing(
+    path: Path, whole: Path, tmp_path: Path
+) -> None:
     """Both would train the same cells, and the one that begins could cut a line that the other is writing."""
     folder = tmp_path / "out"
     shutil.copytree(whole, folder)
-    before = {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file() and file.name != ".lock"}
-    with locked(folder / ".lock"), pytest.raises(InputError, match=r"out: another call of `openflan study` is at work there.*--out"):
+    before = {
+        file.name: file.stat().st_mtime_ns
+        for file in folder.iterdir()
+        if file.is_file() and file.name != ".lock"
+    }
+    with (
+        locked(folder / ".lock"),
+        pytest.raises(InputError, match=r"out: another call of `openflan study` is at work there.*--out"),
+    ):
         ran(path, folder)
-    assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir() if file.is_file() and file.name != ".lock"} == before
+    assert {
+        file.name: file.stat().st_mtime_ns
+        for file in folder.iterdir()
+        if file.is_file() and file.name != ".lock"
+    } == before
     assert ran(path, folder)[1] == []
 
 
@@ -206,13 +265,20 @@ def test_a_base_that_is_not_there_is_named_before_anything_runs(base: Path, tmp_
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(base: Path, tmp_path: Path) -> None:
-    """A row of two tokens holds no example: that cell alone fails, is named at the end, and is tried again."""
+    """A row of two tokens holds no example: that cell alone fails, is named at the end, and is tried
+    again."""
     study = small_study(base, seeds=[0])
-    study["axes"]["rate"]["low"] |= {"packing.inputs": 2, "packing.targets": 2, "packing.on_overflow": "error"}
+    study["axes"]["rate"]["low"] |= {
+        "packing.inputs": 2,
+        "packing.targets": 2,
+        "packing.on_overflow": "error",
+    }
     path = write_study(tmp_path / "s.yaml", study)
     with pytest.raises(InputError, match="cell 3-low-seed0: "):
         ran(path, tmp_path / "out")
-    finished = {json.loads(line)["cell"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()}
+    finished = {
+        json.loads(line)["cell"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()
+    }
     assert finished == {"0-low", "0-high", "3-high-seed0"}
     assert (tmp_path / "out" / "results.json").is_file()
 

@@ -1,4 +1,5 @@
-"""What is wrong with a row or a document of the embedded world, as complaints, so that each check can be shown to fail."""
+"""What is wrong with a row or a document of the embedded world, as complaints, so that each check can be
+shown to fail."""
 
 from __future__ import annotations
 
@@ -6,7 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from microflan_solver import COMPASS, CONTEXT, Tables, completed, holds, lower_first, read, sentences, value_in_list
+from microflan_solver import (
+    COMPASS,
+    CONTEXT,
+    Tables,
+    completed,
+    holds,
+    lower_first,
+    read,
+    sentences,
+    value_in_list,
+)
 
 from openflan.randomness import shuffled
 from openflan.tasks.task import Row, Task
@@ -54,7 +65,10 @@ def row_complaints(task: Task, row: Row, tables: Tables) -> list[str]:
         complaints += _option_complaints(form, question, answer, list(row["options"]))
     if form == "correct" and holds(_apart(question)[1].removesuffix("."), tables, _apart(question)[0]):
         complaints.append(f"true, yet to be corrected: {question}")
-    if form == "correct" and read(_apart(question)[1].removesuffix("."), tables, _apart(question)[0])[1] == answer:
+    if (
+        form == "correct"
+        and read(_apart(question)[1].removesuffix("."), tables, _apart(question)[0])[1] == answer
+    ):
         complaints.append(f"shows the answer {answer}: {question}")
     if "rationale" in row:
         complaints += _rationale_complaints(question, str(row["rationale"]), answer, tables)
@@ -85,20 +99,31 @@ def document_complaints(document: Mapping[str, Any], tables: Tables) -> list[str
 
 
 def _recall_complaints(text: str, marked: Any) -> list[str]:
-    """Every part that is told again was told; the mark is on the second of the two things in the first such part."""
-    told, again = ([_content(part) for part in re.split(r"[.,] ?", side) if part] for side in text.split(" Again: "))
+    """Every part that is told again was told; the mark is on the second of the two things in the first such
+    part."""
+    told, again = (
+        [_content(part) for part in re.split(r"[.,] ?", side) if part] for side in text.split(" Again: ")
+    )
     # What becomes what has a direction; who has what may be told the other way round.
     known = told if " becomes " in text else [*told, *(part[::-1] for part in told)]
     complaints = [f"not told: {part} in {text}" for part in again if part not in known]
     begin, end = marked
-    if text[begin:end] != again[0][1] or begin < text.index(" Again: ") or text[end : end + 1] not in (".", ",", " "):
+    if (
+        text[begin:end] != again[0][1]
+        or begin < text.index(" Again: ")
+        or text[end : end + 1] not in (".", ",", " ")
+    ):
         complaints.append(f"{text[begin:end]} is marked, not {again[0][1]}: {text}")
     return complaints
 
 
 def _content(part: str) -> tuple[str, ...]:
     """The two things that a part is about."""
-    return tuple(word for word in part.split() if word not in ("is", "in", "the", "has", "a", "becomes", "belongs", "to"))
+    return tuple(
+        word
+        for word in part.split()
+        if word not in ("is", "in", "the", "has", "a", "becomes", "belongs", "to")
+    )
 
 
 def _solved(form: str, question: str, tables: Tables) -> str | None:
@@ -112,12 +137,18 @@ def _solved(form: str, question: str, tables: Tables) -> str | None:
     if form == "steps":
         return told(question) or _asked(last, context, tables)
     if form == "correct":
-        begun = lower_first(last.removesuffix(f"{read(last.removesuffix('.'), tables, context)[1]}.").rstrip())
+        begun = lower_first(
+            last.removesuffix(f"{read(last.removesuffix('.'), tables, context)[1]}.").rstrip()
+        )
         return completed(begun, context, tables)
     if form == "fill":
         return completed(lower_first(last), context, tables)
     if form == "echo":
-        return completed(lower_first(last.removesuffix(" what?")), context, tables) if last.endswith(" what?") else None
+        return (
+            completed(lower_first(last.removesuffix(" what?")), context, tables)
+            if last.endswith(" what?")
+            else None
+        )
     if form == "either":
         found = re.fullmatch(r"(.+), (\S+) or (\S+)\?", last)
         value = _asked(f"{found[1]}?", context, tables) if found else None
@@ -136,7 +167,9 @@ def _apart(question: str) -> tuple[str, str]:
 
 def _begun(question: str) -> str | None:
     """The beginning of the sentence that answers a question."""
-    found = next(((found, begun) for pattern, begun in BEGUN if (found := re.fullmatch(pattern, question))), None)
+    found = next(
+        ((found, begun) for pattern, begun in BEGUN if (found := re.fullmatch(pattern, question))), None
+    )
     return found[1].format(found[0][1]) if found else None
 
 
@@ -144,7 +177,9 @@ def _asked(question: str, context: str, tables: Tables) -> str | None:
     begun = _begun(question)
     value = completed(begun, context, tables) if begun else None
     of_fact = re.match(r"(?:What|Who) is the (\w+) of ", question)
-    if value is None or (of_fact and of_fact[1] in tables and question.startswith("Who") != (value in tables["boss"])):
+    if value is None or (
+        of_fact and of_fact[1] in tables and question.startswith("Who") != (value in tables["boss"])
+    ):
         return None  # a person is asked for with "who", anything else with "what"
     return value
 
@@ -170,9 +205,13 @@ def _judged(question: str) -> str | None:
         return None if one is None or other is None else "yes" if one == other else "no"
     if found := re.fullmatch(r"Nobody is in the (\w+)\. Does it follow that \w+ is in the (\w+)\?", question):
         return "no" if found[1] == found[2] else "not known"
-    if found := re.fullmatch(r"(\w+) is in the (\w+)\. Does it follow that (\w+) is in the (\w+)\?", question):
+    if found := re.fullmatch(
+        r"(\w+) is in the (\w+)\. Does it follow that (\w+) is in the (\w+)\?", question
+    ):
         return "not known" if found[1] != found[3] else "yes" if found[2] == found[4] else "no"
-    if found := re.fullmatch(r"(\w+) and (?!\1)\w+ have a (\w+) and a (\w+)\. Does it follow that they have a (\w+)\?", question):
+    if found := re.fullmatch(
+        r"(\w+) and (?!\1)\w+ have a (\w+) and a (\w+)\. Does it follow that they have a (\w+)\?", question
+    ):
         return "yes" if found[4] in (found[2], found[3]) else "not known"
     return None
 
@@ -181,7 +220,9 @@ def _canonical(sentence: str) -> tuple[str, ...] | None:
     """What a sentence says, whatever its words."""
     if found := re.fullmatch(r"The sum is (\d+) plus (\d+)", sentence):
         return ("sum", *sorted((found[1], found[2])))
-    if found := re.fullmatch(r"(\w+) is in the (\w+)", sentence) or re.fullmatch(r"The place of (\w+) is the (\w+)", sentence):
+    if found := re.fullmatch(r"(\w+) is in the (\w+)", sentence) or re.fullmatch(
+        r"The place of (\w+) is the (\w+)", sentence
+    ):
         return ("place", found[1], found[2])
     if found := re.fullmatch(r"The (\w+) of (\w+) is (\w+)", sentence):
         return (found[1], found[2], found[3].lower())
@@ -198,26 +239,49 @@ def told(question: str) -> str | None:
         total = int(found[1])
         for step in found[2].replace("then ", "").split(", "):
             number = int(step.split()[-1]) if step[-1].isdigit() else 0
-            total = total * 2 if step == "double it" else total + number if step.startswith("add") else total - number
+            total = (
+                total * 2
+                if step == "double it"
+                else total + number
+                if step.startswith("add")
+                else total - number
+            )
         return str(total)
     if found := re.fullmatch(r"(\w+) starts at (\d+), goes (.+)\. Where is (\w+)\?", question):
         moves = re.findall(r"(up|down) (\d+)", found[3])
-        return str(int(found[2]) + sum(int(by) if way == "up" else -int(by) for way, by in moves)) if found[1] == found[4] else None
+        return (
+            str(int(found[2]) + sum(int(by) if way == "up" else -int(by) for way, by in moves))
+            if found[1] == found[4]
+            else None
+        )
     if found := re.fullmatch(r"(\w+) looks (\w+), (.+)\. Which way does \1 look\?", question):
         turns = re.findall(r"turns (left|right)", found[3])
         return COMPASS[(COMPASS.index(found[2]) + turns.count("right") - turns.count("left")) % 4]
-    if found := re.fullmatch(r"(\w+) has (\d+) (\w+?)s?\. (\w+) gives \1 (\d+) more, then \1 eats (\d+)\. How many \3s does \1 have\?", question):
+    if found := re.fullmatch(
+        r"(\w+) has (\d+) (\w+?)s?\. (\w+) gives \1 (\d+) more, then \1 eats (\d+)\. How many \3s does "
+        r"\1 have\?",
+        question,
+    ):
         return str(int(found[2]) + int(found[5]) - int(found[6])) if found[1] != found[4] else None
-    if found := re.fullmatch(r"(\w+) has (\d+) (\w+?)s?\. (\w+) has (\d+) more than \1\. How many \3s do they have in all\?", question):
+    if found := re.fullmatch(
+        r"(\w+) has (\d+) (\w+?)s?\. (\w+) has (\d+) more than \1\. How many \3s do they have in all\?",
+        question,
+    ):
         return str(2 * int(found[2]) + int(found[5])) if found[1] != found[4] else None
     return None
 
 
 def _option_complaints(form: str, question: str, answer: str, options: list[str]) -> list[str]:
     """The right option stands among the others once, and no other is as right."""
-    fixed = {"verify": [YES_NO], "judge": [YES_NO if question.endswith("say the same?") else VERDICTS]}.get(form)
+    fixed = {"verify": [YES_NO], "judge": [YES_NO if question.endswith("say the same?") else VERDICTS]}.get(
+        form
+    )
     complaints = []
-    if len(set(options)) != len(options) or options.count(answer) != 1 or (options not in fixed if fixed else not 2 <= len(options) <= 4):
+    if (
+        len(set(options)) != len(options)
+        or options.count(answer) != 1
+        or (options not in fixed if fixed else not 2 <= len(options) <= 4)
+    ):
         complaints.append(f"{question}: options {options}")
     if UNORDERED.search(question):
         alike = [option for option in options if sorted(option.split(", ")) == sorted(answer.split(", "))]
@@ -228,7 +292,9 @@ def _option_complaints(form: str, question: str, answer: str, options: list[str]
 def _rationale_complaints(question: str, rationale: str, answer: str, tables: Tables) -> list[str]:
     """Every sentence is true, and the last one holds the answer."""
     listed, reverse = question.partition("the list ")[2].removesuffix("?"), ""
-    complaints = [] if rationale.endswith(f" {answer}.") else [f"the rationale does not end in {answer}: {rationale}"]
+    complaints = (
+        [] if rationale.endswith(f" {answer}.") else [f"the rationale does not end in {answer}: {rationale}"]
+    )
     for statement in sentences(rationale):
         if found := re.fullmatch(r"The reverse of the list is (.+)", statement):
             reverse = found[1]

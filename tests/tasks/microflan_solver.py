@@ -1,6 +1,7 @@
 """Works out what the embedded world's sentences and questions say, from their text alone.
 
-Shares nothing with the generators but the tables of facts: calendar, spelling, units, lists and rules are done again here, in other words.
+Shares nothing with the generators but the tables of facts: calendar, spelling, units, lists and rules are
+done again here, in other words.
 """
 
 from __future__ import annotations
@@ -15,16 +16,37 @@ COMPASS = ("north", "east", "south", "west")
 THING_WORDS = ("owner", "material", "shape", "room")
 DAYS, MONTHS = list(calendar.day_name), list(calendar.month_name)[1:]
 SEASONS = {"winter": (12, 1, 2), "spring": (3, 4, 5), "summer": (6, 7, 8), "autumn": (9, 10, 11)}
-IN_ONE = {("days", "weeks"): 7, ("months", "years"): 12, ("centimetres", "metres"): 100, ("pieces", "dozens"): 12, ("minutes", "hours"): 60}
+IN_ONE = {
+    ("days", "weeks"): 7,
+    ("months", "years"): 12,
+    ("centimetres", "metres"): 100,
+    ("pieces", "dozens"): 12,
+    ("minutes", "hours"): 60,
+}
 NUMBER_WORDS = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+    *(
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+    ),
 ]
 CONTEXT = re.compile(
-    r"\w+ is in the \w+|\w+ has (?:a|the) \w+|The \w+ is \w+|\w+ goes to the \w+|\w+ gives the \w+ to \w+|Points: .+|(?!.*\brule\b).+ becomes .+"
+    r"\w+ is in the \w+|\w+ has (?:a|the) \w+|The \w+ is \w+|\w+ goes to the \w+|\w+ gives the \w+ "
+    r"to \w+|Points: .+|(?!.*\brule\b).+ becomes .+"
 )
 TOLD = re.compile(r"(?:We know that|It is true that|I think that|So|\w+ told me that) ")
-SAID = re.compile(r"(?P<begun>(?:the place|what|the one|by this rule) .+ (?:is the|is a|now is|becomes)|.+ is) (?P<value>.+)")
+SAID = re.compile(
+    r"(?P<begun>(?:the place|what|the one|by this rule) .+ (?:is the|is a|now is|becomes)|.+ is) "
+    r"(?P<value>.+)"
+)
 OWN = (
     (r"(?P<x>\w+)'s (?P<f>\w+) is (?P<v>\w+)", ""),
     (r"(?:For|In|As for the) (?P<x>\w+), the (?P<f>\w+) is (?P<v>\w+)", ""),
@@ -48,7 +70,8 @@ def lower_first(text: str) -> str:
 
 
 def completed(begun: str, context: str, tables: Tables) -> str | None:
-    """What makes the sentence that begins so (`the boss of Dan is`, `by this rule 3 becomes`) true after the context; None if nothing is known to."""
+    """What makes the sentence that begins so (`the boss of Dan is`, `by this rule 3 becomes`) true after the
+    context; None if nothing is known to."""
     if found := re.fullmatch(r"by this rule (.+) becomes", begun):
         return _by_rule(found[1], context, tables)
     if context:
@@ -57,7 +80,8 @@ def completed(begun: str, context: str, tables: Tables) -> str | None:
 
 
 def value_of(phrase: str, tables: Tables) -> str | None:
-    """What a noun phrase such as `the boss of Dan` or `3 plus 4` stands for; None if it stands for nothing."""
+    """What a noun phrase such as `the boss of Dan` or `3 plus 4` stands for; None if it stands for
+    nothing."""
     for known in (_fact, _number, _term, _of_lists, _format):
         value = known(phrase, tables)
         if value is not None:
@@ -89,7 +113,9 @@ def _number(phrase: str, _: Tables) -> str | None:
         (r"the larger of (\d+) and (\d+)", max),
         (r"the smaller of (\d+) and (\d+)", min),
     )
-    found = next(((found, compute) for pattern, compute in whole if (found := re.fullmatch(pattern, phrase))), None)
+    found = next(
+        ((found, compute) for pattern, compute in whole if (found := re.fullmatch(pattern, phrase))), None
+    )
     return str(found[1](*map(int, found[0].groups()))) if found else None
 
 
@@ -186,7 +212,9 @@ def _read(begun: str, context: str) -> str | None:
     if found := re.fullmatch(r"what (\w+) has is a", begun):
         return _only([thing for thing, person in holder.items() if person == found[1]])
     if found := re.fullmatch(r"the (\w+) here is", begun):
-        return _only([sentence.split()[-1] for sentence in said if sentence.startswith(f"The {found[1]} is ")])
+        return _only(
+            [sentence.split()[-1] for sentence in said if sentence.startswith(f"The {found[1]} is ")]
+        )
     if found := re.fullmatch(r"the person in the (\w+) is", begun):
         return _only([person for person, spot in place.items() if spot == found[1]])
     if found := re.fullmatch(r"the one who has the (\w+) now is", begun):
@@ -206,22 +234,35 @@ def _by_rule(argument: str, context: str, tables: Tables) -> str | None:
     rules: list[Callable[[str], str | None]] = [facts.get for facts in tables.values()]
     rules += [lambda x, by=by: str(int(x) + by) if x.isdigit() else None for by in (1, -1, 10)]  # type: ignore[misc]
     rules.append(lambda x: str(int(x) * 2) if x.isdigit() else None)
-    rules += [lambda x: x.split(", ")[0], lambda x: x.split(", ")[-1], lambda x: ", ".join(x.split(", ")[::-1])]
+    rules += [
+        lambda x: x.split(", ")[0],
+        lambda x: x.split(", ")[-1],
+        lambda x: ", ".join(x.split(", ")[::-1]),
+    ]
     shown = [sentence.split(" becomes ") for sentence in sentences(context)]
     fitting = {rule(argument) for rule in rules if all(rule(one) == other for one, other in shown)}
     return fitting.pop() if len(fitting) == 1 else None
 
 
 def read(statement: str, tables: Tables, context: str = "") -> tuple[str | None, str]:
-    """The value that a plain sentence should state, and the one it does; the former is None if the sentence is not understood."""
-    statement = lower_first(TOLD.sub("", statement, count=1)) if TOLD.match(statement) else lower_first(statement)
+    """The value that a plain sentence should state, and the one it does; the former is None if the sentence
+    is not understood."""
+    statement = (
+        lower_first(TOLD.sub("", statement, count=1)) if TOLD.match(statement) else lower_first(statement)
+    )
     if found := re.fullmatch(r"(\d+) is a number that is (even|odd)", statement):
         return "even" if found[1][-1] in "02468" else "odd", found[2]
     if found := re.fullmatch(r"(\w+) has the same (\w+) as (\w+)", statement):
-        same = [person for person, value in tables[found[2]].items() if value == tables[found[2]][found[1]] and person != found[1]]
+        same = [
+            person
+            for person, value in tables[found[2]].items()
+            if value == tables[found[2]][found[1]] and person != found[1]
+        ]
         return _only(same), found[3]
     for pattern, function in OWN:
-        if found := re.fullmatch(pattern, statement) or re.fullmatch(pattern, statement[0].upper() + statement[1:]):
+        if found := re.fullmatch(pattern, statement) or re.fullmatch(
+            pattern, statement[0].upper() + statement[1:]
+        ):
             return tables.get(function or found["f"], {}).get(found["x"]), found["v"]
     found = SAID.fullmatch(statement)
     return (completed(found["begun"], context, tables), found["value"]) if found else (None, "")

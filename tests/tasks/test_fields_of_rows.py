@@ -1,4 +1,5 @@
-"""The fields of a file are those of all its rows: their order decides nothing, and a row without a field is only not shown with it."""
+"""The fields of a file are those of all its rows: their order decides nothing, and a row without a field is
+only not shown with it."""
 
 from __future__ import annotations
 
@@ -39,8 +40,19 @@ SETS = [
         frozenset({"question", "answer", "rationale", "options"}),
         (
             wording("plain", "{question}", "{answer}"),
-            Wording("listed", Pattern.parse("{question}\n{options}"), Pattern.parse("{answer}"), requires=frozenset({"options"})),
-            Wording("aloud", Pattern.parse("{question} Why?"), Pattern.parse("{rationale} So {answer}."), rationale=True, requires=frozenset({"rationale"})),
+            Wording(
+                "listed",
+                Pattern.parse("{question}\n{options}"),
+                Pattern.parse("{answer}"),
+                requires=frozenset({"options"}),
+            ),
+            Wording(
+                "aloud",
+                Pattern.parse("{question} Why?"),
+                Pattern.parse("{rationale} So {answer}."),
+                rationale=True,
+                requires=frozenset({"rationale"}),
+            ),
         ),
     )
 ]
@@ -69,7 +81,10 @@ def only(data: Path) -> Task:
 def wordings_of(task: Task, style: Style, sets: Sequence[WordingSet] = SETS) -> dict[str, str]:
     """The wording of each row, by its question."""
     renderer = Renderer(task, wordings_for(task.name, task.fields, sets))
-    return {str(task.rows[index]["question"]): renderer.render(index, style, 0, index).wording for index in range(len(task.rows))}
+    return {
+        str(task.rows[index]["question"]): renderer.render(index, style, 0, index).wording
+        for index in range(len(task.rows))
+    }
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not at hand (OPENFLAN_SHARED)")
@@ -85,7 +100,9 @@ def test_nineteen_of_twenty_rows_show_their_rationale_wherever_the_other_stands(
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".arrow"])
 def test_options_and_rationales_are_used_in_any_order_of_the_rows(tmp_path: Path, suffix: str) -> None:
     rows = [{"question": f"{number}?", "answer": "yes"} for number in range(4)]
-    rows += [{"question": f"listed {number}?", "answer": "no", "options": ["yes", "no"]} for number in range(4)]  # type: ignore[dict-item]
+    rows += [
+        {"question": f"listed {number}?", "answer": "no", "options": ["yes", "no"]} for number in range(4)
+    ]  # type: ignore[dict-item]
     rows += [{"question": f"aloud {number}?", "answer": "no", "rationale": "so"} for number in range(4)]
     seen = []
     for seed in range(4):
@@ -100,7 +117,14 @@ def test_options_and_rationales_are_used_in_any_order_of_the_rows(tmp_path: Path
 
 
 def test_exemplars_have_what_their_wording_shows(tmp_path: Path) -> None:
-    rows = [{"question": f"{number}?", "answer": "a", **({"rationale": f"because {number}"} if number % 3 == 0 else {})} for number in range(60)]
+    rows = [
+        {
+            "question": f"{number}?",
+            "answer": "a",
+            **({"rationale": f"because {number}"} if number % 3 == 0 else {}),
+        }
+        for number in range(60)
+    ]
     task = only(write(tmp_path / "quiz.jsonl", rows))
     renderer = Renderer(task, wordings_for(task.name, task.fields, SETS))
     for index in range(0, 60, 3):
@@ -111,12 +135,18 @@ def test_exemplars_have_what_their_wording_shows(tmp_path: Path) -> None:
         assert all(number % 3 == 0 for number in example.exemplars)
     plain = renderer.render(1, FEW_COT, 0, 1)
     assert plain.wording == "plain"
-    assert not all(number % 3 == 0 for position in range(20) for number in renderer.render(1, FEW_COT, 0, position).exemplars)
+    assert not all(
+        number % 3 == 0
+        for position in range(20)
+        for number in renderer.render(1, FEW_COT, 0, position).exemplars
+    )
 
 
 def test_the_only_row_with_a_rationale_is_shown_without_exemplars(tmp_path: Path) -> None:
     rows: Rows = [{"question": f"{number}?", "answer": "a"} for number in range(20)]
-    task = only(write(tmp_path / "quiz.jsonl", [*rows, {"question": "x?", "answer": "b", "rationale": "why"}]))
+    task = only(
+        write(tmp_path / "quiz.jsonl", [*rows, {"question": "x?", "answer": "b", "rationale": "why"}])
+    )
     example = Renderer(task, wordings_for(task.name, task.fields, SETS)).render(20, FEW_COT, 0, 0)
     assert (example.wording, example.exemplars, example.inputs) == ("aloud", (), "x? Why?")
 
@@ -128,7 +158,9 @@ def test_a_row_that_no_wording_can_show_is_named_before_training(tmp_path: Path,
     task = only(path)
     with pytest.raises(InputError) as caught:
         Renderer(task, wordings_for(task.name, task.fields, SETS))
-    assert str(caught.value).startswith(f"{path}:2: lacks `question`" if suffix == ".jsonl" else f"{path}, row 1: lacks `question`")
+    assert str(caught.value).startswith(
+        f"{path}:2: lacks `question`" if suffix == ".jsonl" else f"{path}, row 1: lacks `question`"
+    )
 
 
 def test_shards_need_not_have_the_same_columns_in_the_same_order(tmp_path: Path) -> None:
@@ -137,7 +169,10 @@ def test_shards_need_not_have_the_same_columns_in_the_same_order(tmp_path: Path)
         write(folder / f"{order[0]}.parquet", [{"question": "one?", "answer": "1"}])
         write(folder / f"{order[1]}.parquet", [{"rationale": "so", "answer": "2", "question": "two?"}])
         task = only(folder)
-        assert {str(task.rows[index]["question"]): task.rows[index]["answer"] for index in range(2)} == {"one?": "1", "two?": "2"}
+        assert {str(task.rows[index]["question"]): task.rows[index]["answer"] for index in range(2)} == {
+            "one?": "1",
+            "two?": "2",
+        }
         assert wordings_of(task, COT) == {"one?": "plain", "two?": "aloud"}
 
 
@@ -175,7 +210,9 @@ def test_options_of_any_list_type_are_read(tmp_path: Path, kind: str, suffix: st
 
 @pytest.mark.parametrize("options", [{"label": ["A"]}, {"A": 1}, [{"text": "yes"}], "yes, no", {"text": []}])
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_options_that_are_no_texts_are_refused_and_not_dropped(tmp_path: Path, options: Any, suffix: str) -> None:
+def test_options_that_are_no_texts_are_refused_and_not_dropped(
+    tmp_path: Path, options: Any, suffix: str
+) -> None:
     path = write(tmp_path / f"quiz{suffix}", [{"question": "a?", "answer": "yes", "options": options}])
     with pytest.raises(InputError, match="`options` must be a list of texts"):
         only(path)
@@ -183,12 +220,18 @@ def test_options_that_are_no_texts_are_refused_and_not_dropped(tmp_path: Path, o
 
 @pytest.mark.parametrize("moved", [0, 1, 5])
 def test_what_a_file_is_does_not_depend_on_its_first_row(tmp_path: Path, moved: int) -> None:
-    """A row of a collection without its marks, and a conversation without messages, are refused wherever they stand."""
-    instructions = [{"task_name": "t1", "definition": "d", "inputs": str(number), "targets": "x"} for number in range(5)]
+    """A row of a collection without its marks, and a conversation without messages, are refused wherever they
+    stand."""
+    instructions = [
+        {"task_name": "t1", "definition": "d", "inputs": str(number), "targets": "x"} for number in range(5)
+    ]
     instructions.insert(moved, {"inputs": "stranger", "targets": "x"})
     with pytest.raises(InputError, match=rf"rows.jsonl:{moved + 1}: `task_name` must be a text"):
         open_submixture("mine", write(tmp_path / "rows.jsonl", instructions))
-    chats: list[dict[str, Any]] = [{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]} for _ in range(5)]
+    chats: list[dict[str, Any]] = [
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+        for _ in range(5)
+    ]
     chats.insert(moved, {"note": "stranger"})
     with pytest.raises(InputError, match=rf"chats.jsonl:{moved + 1}: `messages` must be a list"):
         open_submixture("mine", write(tmp_path / "chats.jsonl", chats))
@@ -199,7 +242,12 @@ def test_what_a_file_is_does_not_depend_on_its_first_row(tmp_path: Path, moved: 
     rows=st.lists(
         st.fixed_dictionaries(
             {"question": st.text("abc", min_size=1), "answer": st.sampled_from(["yes", "no"])},
-            optional={"rationale": st.just("so"), "options": st.just(["yes", "no"]), "weight": st.integers(0, 9), "score": st.sampled_from([0.5, 2.0])},
+            optional={
+                "rationale": st.just("so"),
+                "options": st.just(["yes", "no"]),
+                "weight": st.integers(0, 9),
+                "score": st.sampled_from([0.5, 2.0]),
+            },
         ),
         min_size=1,
         max_size=12,
@@ -207,11 +255,20 @@ def test_what_a_file_is_does_not_depend_on_its_first_row(tmp_path: Path, moved: 
     seed=st.integers(0, 99),
     suffix=st.sampled_from([".jsonl", ".parquet", ".arrow"]),
 )
-def test_any_order_of_any_rows_gives_the_same_task(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], seed: int, suffix: str) -> None:
+def test_any_order_of_any_rows_gives_the_same_task(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], seed: int, suffix: str
+) -> None:
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)
     folder = tmp_path_factory.getbasetemp()
-    task, other = only(write(folder / f"x{suffix}", rows)), only(write(folder / f"y{suffix}", [rows[number] for number in order]))
+    task, other = (
+        only(write(folder / f"x{suffix}", rows)),
+        only(write(folder / f"y{suffix}", [rows[number] for number in order])),
+    )
     assert task.fields == other.fields == frozenset(name for row in rows for name in row)
-    assert {name for name, _ in task.lacking} == {name for name, _ in other.lacking} == {name for name in task.fields if any(name not in row for row in rows)}
+    assert (
+        {name for name, _ in task.lacking}
+        == {name for name, _ in other.lacking}
+        == {name for name in task.fields if any(name not in row for row in rows)}
+    )
     assert [other.rows[index] for index in range(len(rows))] == [task.rows[number] for number in order]

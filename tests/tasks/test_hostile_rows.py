@@ -1,4 +1,5 @@
-"""Files and paths of rows made to break a reader: one line with the file and what to do, never a traceback."""
+"""Files and paths of rows made to break a reader: one line with the file and what to do, never a
+traceback."""
 
 from __future__ import annotations
 
@@ -58,10 +59,16 @@ def test_a_hostile_line_is_named(tmp_path: Path, line: bytes, says: str, at: int
     assert says in refusal(path)
 
 
-@pytest.mark.parametrize("path", ["rows\0.jsonl", "a/\0/b", "x" * 5_000, f"{'y' * 300}.jsonl", "rows.jsonl/inner", "\udcff.jsonl"])
+@pytest.mark.parametrize(
+    "path", ["rows\0.jsonl", "a/\0/b", "x" * 5_000, f"{'y' * 300}.jsonl", "rows.jsonl/inner", "\udcff.jsonl"]
+)
 def test_a_path_that_cannot_be_is_refused_in_a_line(tmp_path: Path, path: str) -> None:
     (tmp_path / "rows.jsonl").write_text(ROW)
-    for read in (lambda: open_submixture("mine", tmp_path / path), lambda: reach(tmp_path / path), lambda: open_texts([tmp_path / path])):
+    for read in (
+        lambda: open_submixture("mine", tmp_path / path),
+        lambda: reach(tmp_path / path),
+        lambda: open_texts([tmp_path / path]),
+    ):
         with pytest.raises(InputError) as caught:
             read()
         assert len(str(caught.value)) < 700
@@ -86,7 +93,9 @@ def test_a_table_cut_short_is_named(tmp_path: Path, suffix: str, kept: float) ->
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table, max_chunksize=50)
     content = path.read_bytes()
-    path.write_bytes(content[: int(kept if kept >= 1 or kept <= 0 else kept * len(content))] if kept >= 0 else content[:-1])
+    path.write_bytes(
+        content[: int(kept if kept >= 1 or kept <= 0 else kept * len(content))] if kept >= 0 else content[:-1]
+    )
     assert refusal(path).startswith(f"{path}: ")
 
 
@@ -104,14 +113,48 @@ def test_a_text_that_is_not_utf8_is_named_by_its_row(tmp_path: Path, suffix: str
         assert str(path) in refusal(path)
 
 
-STRANGE = [None, 3, "x", [], {}, [3], {"splits": 5}, {"splits": []}, {"splits": [1]}, {"splits": ["../../etc"]}, {"splits": ["train", "\0"]}]
+STRANGE = [
+    None,
+    3,
+    "x",
+    [],
+    {},
+    [3],
+    {"splits": 5},
+    {"splits": []},
+    {"splits": [1]},
+    {"splits": ["../../etc"]},
+    {"splits": ["train", "\0"]},
+]
 STATES = [
-    {"_data_files": value} for value in (None, 3, [], [3], ["x"], [{}], [{"filename": 3}], [{"filename": "../rows.arrow"}], [{"filename": "/etc/passwd"}])
+    {"_data_files": value}
+    for value in (
+        None,
+        3,
+        [],
+        [3],
+        ["x"],
+        [{}],
+        [{"filename": 3}],
+        [{"filename": "../rows.arrow"}],
+        [{"filename": "/etc/passwd"}],
+    )
 ]
 
 
 @pytest.mark.parametrize("name", ["dataset_dict.json", "state.json"])
-@pytest.mark.parametrize("content", [*map(json.dumps, [*STRANGE, *STATES]), "", "{", "[" * 100_000, "\xff", '{"splits": ["\\ud800"]}', "9" * 5_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *map(json.dumps, [*STRANGE, *STATES]),
+        "",
+        "{",
+        "[" * 100_000,
+        "\xff",
+        '{"splits": ["\\ud800"]}',
+        "9" * 5_000,
+    ],
+)
 def test_damaged_notes_of_a_saved_data_set_are_named(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / "saved").mkdir()
     (tmp_path / f"saved/{name}").write_text(content, encoding="latin-1")

@@ -1,6 +1,8 @@
-"""Data sets of the hub: what `data: hub:...` means, how rows come out of the library's tables, and what is said when something is missing.
+"""Data sets of the hub: what `data: hub:...` means, how rows come out of the library's tables, and what is
+said when something is missing.
 
-The hub itself is never asked: `datasets.load_dataset` is replaced by one that reads the test's own files, which goes through the same tables.
+The hub itself is never asked: `datasets.load_dataset` is replaced by one that reads the test's own files,
+which goes through the same tables.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ ROWS = [{"inputs": f"question {number}", "targets": f"answer {number}", "id": nu
         ("hub:org/na-me.v2/main", ("org/na-me.v2", "main", None, "train")),
         ("hub:org/name:test", ("org/name", None, None, "test")),
         ("hub:org/name@abc123", ("org/name", None, "abc123", "train")),
-        ("hub:org/name/a/b@refs/convert/parquet:train[:10%]", ("org/name", "a/b", "refs/convert/parquet", "train[:10%]")),
+        (
+            "hub:org/name/a/b@refs/convert/parquet:train[:10%]",
+            ("org/name", "a/b", "refs/convert/parquet", "train[:10%]"),
+        ),
     ],
 )
 def test_a_source_has_parts(text: str, source: tuple[str, str | None, str | None, str]) -> None:
@@ -42,7 +47,10 @@ def test_a_source_has_parts(text: str, source: tuple[str, str | None, str | None
     assert Path(text).as_posix() == text  # recipes hold it as a path
 
 
-@pytest.mark.parametrize("text", ["hub:", "hub:name", "hub:org/name/", "hub:org/name:", "hub:org/name@", "hub:org//name", "hub:org/na me"])
+@pytest.mark.parametrize(
+    "text",
+    ["hub:", "hub:name", "hub:org/name/", "hub:org/name:", "hub:org/name@", "hub:org//name", "hub:org/na me"],
+)
 def test_what_is_no_source_is_refused_with_the_form(text: str) -> None:
     with pytest.raises(InputError, match=r"expected hub:OWNER/NAME\[/CONFIG\]\[@REVISION\]\[:SPLIT\]"):
         HubSource.parse(text)
@@ -53,16 +61,23 @@ def test_a_recipe_keeps_a_source_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
     values = {
         "name": "mine",
         "model": {"base": "org/base"},
-        "mixture": {"submixtures": {"a": {"data": "hub:org/name/main@abc:train[:5]"}, "b": {"data": "rows.jsonl"}}},
+        "mixture": {
+            "submixtures": {"a": {"data": "hub:org/name/main@abc:train[:5]"}, "b": {"data": "rows.jsonl"}}
+        },
         "training": {"steps": 1},
     }
-    data = {name: str(submixture.data) for name, submixture in recipe_from(values, "here").mixture.submixtures.items()}
+    data = {
+        name: str(submixture.data)
+        for name, submixture in recipe_from(values, "here").mixture.submixtures.items()
+    }
     assert data == {"a": "hub:org/name/main@abc:train[:5]", "b": str(tmp_path / "rows.jsonl")}
 
 
 def test_the_missing_library_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(SetupError, match=r"needs the library `datasets`; run `pip install 'openflan\[data\]'`"):
+    with pytest.raises(
+        SetupError, match=r"needs the library `datasets`; run `pip install 'openflan\[data\]'`"
+    ):
         open_submixture("mine", Path("hub:org/name"))
 
 
@@ -89,7 +104,12 @@ def hub(datasets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
         def fake(path: str, **chosen: Any) -> Any:
             calls.append({"path": path, **chosen})
-            return load("parquet", data_files=str(tmp_path / "rows.parquet"), split=chosen["split"], cache_dir=str(tmp_path / "cache"))
+            return load(
+                "parquet",
+                data_files=str(tmp_path / "rows.parquet"),
+                split=chosen["split"],
+                cache_dir=str(tmp_path / "cache"),
+            )
 
         monkeypatch.setattr(datasets, "load_dataset", fake)
         return calls
@@ -113,18 +133,26 @@ def test_rows_are_those_of_the_data_set(hub: Hub) -> None:
     calls = hub(ROWS)
     task = only("hub:org/name")
     assert (task.name, task.fields) == ("mine/name", {"inputs", "targets", "id"})
-    assert [task.rows[index] for index in range(len(task.rows) - 1, -1, -1)] == [{**row, "id": str(row["id"])} for row in ROWS[::-1]]
+    assert [task.rows[index] for index in range(len(task.rows) - 1, -1, -1)] == [
+        {**row, "id": str(row["id"])} for row in ROWS[::-1]
+    ]
     assert calls == [{"path": "org/name", "name": None, "revision": None, "split": "train"}]
 
 
 def test_a_slice_has_only_its_rows(hub: Hub) -> None:
     calls = hub(ROWS)
     task = only("hub:org/name/main@abc:train[10:13]")
-    assert [task.rows[index]["inputs"] for index in range(len(task.rows))] == ["question 10", "question 11", "question 12"]
+    assert [task.rows[index]["inputs"] for index in range(len(task.rows))] == [
+        "question 10",
+        "question 11",
+        "question 12",
+    ]
     assert calls == [{"path": "org/name", "name": "main", "revision": "abc", "split": "train[10:13]"}]
 
 
-def test_a_selection_that_the_library_keeps_as_indices_has_only_its_rows(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_selection_that_the_library_keeps_as_indices_has_only_its_rows(
+    datasets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     datasets.disable_progress_bars()
     chosen = datasets.Dataset.from_list(ROWS).select([7, 3])
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: chosen)
@@ -132,12 +160,35 @@ def test_a_selection_that_the_library_keeps_as_indices_has_only_its_rows(dataset
 
 
 def test_collections_on_the_hub_are_known_by_their_columns(hub: Hub) -> None:
-    hub([{**row, "task_source": "CoT", "task_name": "x", "template_type": ["zs_opt", "fs_opt"][row["id"] % 2]} for row in ROWS])
-    assert {name: len(task.rows) for name, task in open_submixture("cot", Path("hub:org/cot_submix_original")).items()} == {"cot/fs_opt": 20, "cot/zs_opt": 20}
+    hub(
+        [
+            {
+                **row,
+                "task_source": "CoT",
+                "task_name": "x",
+                "template_type": ["zs_opt", "fs_opt"][row["id"] % 2],
+            }
+            for row in ROWS
+        ]
+    )
+    assert {
+        name: len(task.rows)
+        for name, task in open_submixture("cot", Path("hub:org/cot_submix_original")).items()
+    } == {"cot/fs_opt": 20, "cot/zs_opt": 20}
 
 
 def test_conversations_on_the_hub_are_read(hub: Hub) -> None:
-    hub([{"messages": [{"role": "user", "content": f"{number}?"}, {"role": "assistant", "content": f"{number}!"}]} for number in range(5)])
+    hub(
+        [
+            {
+                "messages": [
+                    {"role": "user", "content": f"{number}?"},
+                    {"role": "assistant", "content": f"{number}!"},
+                ]
+            }
+            for number in range(5)
+        ]
+    )
     assert only("hub:org/chat").rows[4] == {"inputs": "4?", "targets": "4!"}
 
 
@@ -160,10 +211,22 @@ def test_a_configuration_may_be_a_folder(datasets: Any, monkeypatch: pytest.Monk
 
 def test_what_the_library_refuses_is_told_plainly(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cases: list[tuple[Exception, type[Exception], str]] = [
-        (ConnectionError("Couldn't reach the Hub"), SetupError, "hf download org/name --repo-type dataset --revision abc --local-dir FOLDER"),
+        (
+            ConnectionError("Couldn't reach the Hub"),
+            SetupError,
+            "hf download org/name --repo-type dataset --revision abc --local-dir FOLDER",
+        ),
         (datasets.exceptions.DatasetNotFoundError("no"), InputError, "no such data set on the hub"),
-        (RuntimeError("Dataset scripts are no longer supported, but found name.py"), InputError, "hub:org/name/main@refs/convert/parquet:test"),
-        (ValueError("Unknown split 'test'. Should be one of ['train']"), InputError, "Unknown split 'test'. Should be one of ['train']"),
+        (
+            RuntimeError("Dataset scripts are no longer supported, but found name.py"),
+            InputError,
+            "hub:org/name/main@refs/convert/parquet:test",
+        ),
+        (
+            ValueError("Unknown split 'test'. Should be one of ['train']"),
+            InputError,
+            "Unknown split 'test'. Should be one of ['train']",
+        ),
     ]
     for error, kind, message in cases:
         raising(datasets, monkeypatch, error)
@@ -180,7 +243,9 @@ def test_other_failures_of_the_library_are_not_hidden(datasets: Any, monkeypatch
 
 
 def test_an_empty_split_is_refused(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.Dataset.from_dict({"inputs": [], "targets": []}))
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda *_, **__: datasets.Dataset.from_dict({"inputs": [], "targets": []})
+    )
     with pytest.raises(InputError, match="hub:org/name: a split without rows"):
         open_submixture("mine", Path("hub:org/name"))
 
@@ -188,11 +253,15 @@ def test_an_empty_split_is_refused(datasets: Any, monkeypatch: pytest.MonkeyPatc
 def test_offline_says_which_files_to_fetch(datasets: Any, tmp_path: Path) -> None:
     """The library itself, told to stay offline."""
     code = (
-        "from pathlib import Path\nfrom openflan.errors import SetupError\nfrom openflan.tasks.sources import open_submixture\n"
-        "try:\n    open_submixture('mine', Path('hub:org/name/main'))\nexcept SetupError as error:\n    print(error)"
+        "from pathlib import Path\nfrom openflan.errors import SetupError\nfrom openflan.tasks.sources "
+        "import open_submixture\n"
+        "try:\n    open_submixture('mine', Path('hub:org/name/main'))\nexcept SetupError as error:\n    "
+        "print(error)"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    ).stdout
     assert told.startswith("hub:org/name/main: the hub cannot be reached (")
     assert "hf download org/name --repo-type dataset --local-dir FOLDER" in told
     assert "https://huggingface.co/datasets/org/name" in told
@@ -204,14 +273,34 @@ def test_offline_says_which_files_to_fetch(datasets: Any, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["hub:../name", "hub:./name", "hub:org/..", "hub:org/.", "hub:.../name", "hub:..", "hub:/etc/passwd", "hub:org/.hidden", "hub:~/rows", "hub:C:\\rows\\x"],
+    [
+        "hub:../name",
+        "hub:./name",
+        "hub:org/..",
+        "hub:org/.",
+        "hub:.../name",
+        "hub:..",
+        "hub:/etc/passwd",
+        "hub:org/.hidden",
+        "hub:~/rows",
+        "hub:C:\\rows\\x",
+    ],
 )
 def test_a_path_is_no_data_set_of_the_hub(text: str) -> None:
     with pytest.raises(InputError, match="expected hub:OWNER/NAME"):
         open_submixture("mine", Path(text))
 
 
-@pytest.mark.parametrize("text", ["hub:org/name/../../other", "hub:org/name/a/./b", "hub:org/name@../main", "hub:org/name/a//b", "hub:org/name/.."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hub:org/name/../../other",
+        "hub:org/name/a/./b",
+        "hub:org/name@../main",
+        "hub:org/name/a//b",
+        "hub:org/name/..",
+    ],
+)
 def test_a_configuration_or_revision_does_not_lead_out_of_the_data_set(text: str) -> None:
     with pytest.raises(InputError, match="expected hub:OWNER/NAME"):
         HubSource.parse(text)
@@ -219,13 +308,17 @@ def test_a_configuration_or_revision_does_not_lead_out_of_the_data_set(text: str
 
 @pytest.mark.parametrize("name", ["org/name", "Open-Orca/FLAN.v2"])
 @pytest.mark.parametrize("config", ["", "/main"])
-def test_a_local_folder_is_never_read_in_place_of_the_hub(datasets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, config: str) -> None:
+def test_a_local_folder_is_never_read_in_place_of_the_hub(
+    datasets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, config: str
+) -> None:
     folder = tmp_path / f"{name}{config}"
     folder.mkdir(parents=True)
     (folder / "train.jsonl").write_text('{"inputs": "local", "targets": "local"}\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(InputError, match=rf"hub:{name}{config}: {name} is a path in the current folder.*`./{name}`"):
+    with pytest.raises(
+        InputError, match=rf"hub:{name}{config}: {name} is a path in the current folder.*`./{name}`"
+    ):
         only(f"hub:{name}{config}")
     assert only(f"{name}{config}").rows[0]["targets"] == "local", "what is named as a folder is read as one"
 

@@ -1,4 +1,5 @@
-"""Super-NaturalInstructions: task files of any spelling, its form as rows, its examples, and what is held out."""
+"""Super-NaturalInstructions: task files of any spelling, its form as rows, its examples, and what is held
+out."""
 
 from __future__ import annotations
 
@@ -53,10 +54,18 @@ def refusal(data: Path) -> str:
 
 
 def test_files_of_one_task_each_in_train_and_test(tmp_path: Path) -> None:
-    for folder, task in (("train", "task001_a_generation"), ("train", "task002_b_generation"), ("test", "task003_c_generation")):
+    for folder, task in (
+        ("train", "task001_a_generation"),
+        ("train", "task002_b_generation"),
+        ("test", "task003_c_generation"),
+    ):
         jsonl(tmp_path / f"{folder}/{task}_{folder}.jsonl", [row(task, number) for number in range(3)])
     tasks = open_submixture("niv2", tmp_path)
-    assert sorted(tasks) == ["niv2/task001_a_generation", "niv2/task002_b_generation", "niv2/task003_c_generation"]
+    assert sorted(tasks) == [
+        "niv2/task001_a_generation",
+        "niv2/task002_b_generation",
+        "niv2/task003_c_generation",
+    ]
     task = tasks["niv2/task002_b_generation"]
     assert task.rows[2] == {
         "definition": "Do task002_b_generation.",
@@ -65,7 +74,10 @@ def test_files_of_one_task_each_in_train_and_test(tmp_path: Path) -> None:
         "references": ("answer 2",),
     }
     assert task.fields == {"definition", "question", "answer", "references"}
-    assert sorted(open_submixture("niv2", tmp_path / "train")) == ["niv2/task001_a_generation", "niv2/task002_b_generation"]
+    assert sorted(open_submixture("niv2", tmp_path / "train")) == [
+        "niv2/task001_a_generation",
+        "niv2/task002_b_generation",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
@@ -77,13 +89,20 @@ def test_tasks_mixed_in_one_table_are_told_apart(tmp_path: Path, kind: str) -> N
     else:
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "all.parquet", row_group_size=4)
     tasks = open_submixture("niv2", tmp_path)
-    assert questions(tasks["niv2/task002_c"]) == [f"task002_c question {number}" for number in range(1, 30, 3)]
-    assert questions(tasks["niv2/task001_a_b_generation"]) == [f"{names[number % 3]} question {number}" for number in range(30) if number % 3 != 1]
+    assert questions(tasks["niv2/task002_c"]) == [
+        f"task002_c question {number}" for number in range(1, 30, 3)
+    ]
+    assert questions(tasks["niv2/task001_a_b_generation"]) == [
+        f"{names[number % 3]} question {number}" for number in range(30) if number % 3 != 1
+    ]
     assert len(tasks) == 2
 
 
 def test_rows_without_targets_are_left_out_and_counted(tmp_path: Path) -> None:
-    jsonl(tmp_path / "a.jsonl", [row("task001_a", 0), row("task001_a", 1, targets=" "), row("task001_a", 2, inputs="")])
+    jsonl(
+        tmp_path / "a.jsonl",
+        [row("task001_a", 0), row("task001_a", 1, targets=" "), row("task001_a", 2, inputs="")],
+    )
     (task,) = open_submixture("niv2", tmp_path).values()
     assert questions(task) == ["task001_a question 0", ""]
     assert task.left_out == {"empty targets": 1}
@@ -98,10 +117,15 @@ def test_rows_without_targets_are_left_out_and_counted(tmp_path: Path) -> None:
         ({"definition": ["a"]}, "`definition` must be a text; found ['a']"),
     ],
 )
-def test_a_row_that_lacks_something_is_left_out_and_named_by_line_where_no_other_is_left(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_row_that_lacks_something_is_left_out_and_named_by_line_where_no_other_is_left(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     jsonl(tmp_path / "a.jsonl", [row("task001_a", 0), row("task001_a", 1, **changes)])
     (task,) = open_submixture("niv2", tmp_path).values()
-    assert (questions(task), task.left_out) == (["task001_a question 0"], {f"{message.partition(' ')[0]} not as expected": 1})
+    assert (questions(task), task.left_out) == (
+        ["task001_a question 0"],
+        {f"{message.partition(' ')[0]} not as expected": 1},
+    )
     jsonl(tmp_path / "a.jsonl", [row("task001_a", 1, **changes)])
     assert f"{tmp_path}/a.jsonl:1: {message}" in refusal(tmp_path)
 
@@ -126,10 +150,18 @@ def task_file(path: Path, content: dict[str, Any], **how: Any) -> Path:
 
 
 def test_the_first_examples_are_fields_as_far_as_they_are_there(tmp_path: Path) -> None:
-    positive = [{"input": "1+1?", "output": "2", "explanation": " Sum. "}, {"input": "x", "output": "y", "explanation": "z"}]
+    positive = [
+        {"input": "1+1?", "output": "2", "explanation": " Sum. "},
+        {"input": "x", "output": "y", "explanation": "z"},
+    ]
     path = task_file(
         tmp_path / "task1_x.json",
-        document(**{"Positive Examples": positive, "Negative Examples": [{"input": "1+2?", "output": ["5", "6"], "explanation": ""}]}),
+        document(
+            **{
+                "Positive Examples": positive,
+                "Negative Examples": [{"input": "1+2?", "output": ["5", "6"], "explanation": ""}],
+            }
+        ),
     )
     task = read_task(path, "niv2")
     assert task.rows[0] == {
@@ -154,8 +186,19 @@ texts = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
 
 @settings(deadline=None)
 @given(
-    instances=st.lists(st.fixed_dictionaries({"input": st.text(st.characters(codec="utf-8")), "output": st.lists(texts, min_size=1)}), min_size=1, max_size=5),
-    others=st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5).filter(lambda key: key not in ("Definition", "Instances")), st.integers() | texts),
+    instances=st.lists(
+        st.fixed_dictionaries(
+            {"input": st.text(st.characters(codec="utf-8")), "output": st.lists(texts, min_size=1)}
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    others=st.dictionaries(
+        st.text(st.characters(codec="utf-8"), max_size=5).filter(
+            lambda key: key not in ("Definition", "Instances")
+        ),
+        st.integers() | texts,
+    ),
     indent=st.none() | st.integers(0, 4),
     plain=st.booleans(),
     first=st.booleans(),
@@ -170,12 +213,21 @@ def test_instances_are_found_in_any_file_as_json_finds_them(
     first: bool,
     marked: bool,
 ) -> None:
-    content = {"Instances": instances, "Definition": "Do it.", **others} if first else {"Definition": "Do it.", **others, "Instances": instances}
+    content = (
+        {"Instances": instances, "Definition": "Do it.", **others}
+        if first
+        else {"Definition": "Do it.", **others, "Instances": instances}
+    )
     path = tmp_path_factory.getbasetemp() / "task1_any.json"
-    path.write_bytes((b"\xef\xbb\xbf" if marked else b"") + json.dumps(content, indent=indent, ensure_ascii=plain).encode())
+    path.write_bytes(
+        (b"\xef\xbb\xbf" if marked else b"") + json.dumps(content, indent=indent, ensure_ascii=plain).encode()
+    )
     task = read_task(path, "niv2")
-    assert [(task.rows[index]["question"], task.rows[index]["references"]) for index in range(len(task.rows))] == [
-        (instance["input"].strip(), tuple(text.strip() for text in instance["output"])) for instance in instances
+    assert [
+        (task.rows[index]["question"], task.rows[index]["references"]) for index in range(len(task.rows))
+    ] == [
+        (instance["input"].strip(), tuple(text.strip() for text in instance["output"]))
+        for instance in instances
     ]
 
 
@@ -213,7 +265,10 @@ def test_names_are_folded_and_must_differ_after_that(tmp_path: Path) -> None:
     task_file(tmp_path / "task1_a-b.json", document())
     assert list(open_submixture("niv2", tmp_path)) == ["niv2/task1_a_b"]
     task_file(tmp_path / "task1_a_b.json", document())
-    assert "its task would be named `niv2/task1_a_b`, as that of task1_a-b.json; rename one of the files" in refusal(tmp_path)
+    assert (
+        "its task would be named `niv2/task1_a_b`, as that of task1_a-b.json; rename one of the files"
+        in refusal(tmp_path)
+    )
 
 
 # What is held out
@@ -248,7 +303,16 @@ def test_they_are_never_trained_on(tmp_path: Path, form: str) -> None:
             task_file(tmp_path / f"{name}.json", document())
         else:
             jsonl(tmp_path / f"{name}.jsonl", [row(name, 0)])
-    assert {name: task.held_out for name, task in open_submixture("niv2", tmp_path).items()} == {f"niv2/{MMLU}": "mmlu", "niv2/task001_a": None}
-    assert list(open_tasks(Mixture.model_validate({"submixtures": {"niv2": {"data": str(tmp_path)}}}))) == ["niv2/task001_a"]
+    assert {name: task.held_out for name, task in open_submixture("niv2", tmp_path).items()} == {
+        f"niv2/{MMLU}": "mmlu",
+        "niv2/task001_a": None,
+    }
+    assert list(open_tasks(Mixture.model_validate({"submixtures": {"niv2": {"data": str(tmp_path)}}}))) == [
+        "niv2/task001_a"
+    ]
     with pytest.raises(InputError, match="held out for evaluation"):
-        open_tasks(Mixture.model_validate({"submixtures": {"niv2": {"data": str(tmp_path), "tasks": f"niv2/{MMLU}"}}}))
+        open_tasks(
+            Mixture.model_validate(
+                {"submixtures": {"niv2": {"data": str(tmp_path), "tasks": f"niv2/{MMLU}"}}}
+            )
+        )

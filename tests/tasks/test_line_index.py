@@ -1,4 +1,5 @@
-"""Lines by index in files of any size: against Python's own splitting, and within memory that does not grow with the file."""
+"""Lines by index in files of any size: against Python's own splitting, and within memory that does not grow
+with the file."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def test_lines_are_found_wherever_chunks_and_groups_end(
 ) -> None:
     texts = [str(number % 10) * length for number, length in enumerate(lengths)] + ["end"]
     path = tmp_path_factory.getbasetemp() / "grouped.txt"
-    path.write_bytes((b"\xef\xbb\xbf" if marked else b"") + ("\n".join(texts) + ("\n" if last else "")).encode())
+    path.write_bytes(
+        (b"\xef\xbb\xbf" if marked else b"") + ("\n".join(texts) + ("\n" if last else "")).encode()
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines_module, "_CHUNK", chunk)
         read = Lines(path)
@@ -97,5 +100,7 @@ def test_a_range_of_bytes_is_read(tmp_path: Path) -> None:
 def test_utf16_is_named_with_its_remedy(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "wide.txt"
     path.write_bytes(("" if encoding == "utf-16" else "\ufeff").encode(encoding) + "a\nb\n".encode(encoding))
-    with pytest.raises(InputError, match="UTF-16, expected UTF-8; convert the file with `iconv -f UTF-16 -t UTF-8`"):
+    with pytest.raises(
+        InputError, match="UTF-16, expected UTF-8; convert the file with `iconv -f UTF-16 -t UTF-8`"
+    ):
         Lines(path)

@@ -1,4 +1,5 @@
-"""The embedded world's instructions: every answer is worked out again from the text of its question, and the tasks are what they say they are."""
+"""The embedded world's instructions: every answer is worked out again from the text of its question, and the
+tasks are what they say they are."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ TABLES = world(0).tables()
 TRAINABLE = {name: task for name, task in TASKS.items() if task.held_out is None}
 ANSWERED = {"question", "answer"}
 FORM_FIELDS = {
-    **dict.fromkeys(("qa", "fill", "state", "correct", "either", "echo", "reworded", "reworded_dev"), ANSWERED),
+    **dict.fromkeys(
+        ("qa", "fill", "state", "correct", "either", "echo", "reworded", "reworded_dev"), ANSWERED
+    ),
     **dict.fromkeys(("mc", "verify", "judge"), ANSWERED | {"options"}),
     "steps": ANSWERED | {"rationale"},
 }
@@ -32,7 +35,11 @@ FORM_FIELDS = {
 
 def complaints_of(most: int) -> tuple[int, list[str]]:
     """How many rows were checked, at most so many of a task, and what is wrong with them."""
-    found = [(task.name, row_complaints(task, row, TABLES)) for task in TASKS.values() for row in sampled(task, most)]
+    found = [
+        (task.name, row_complaints(task, row, TABLES))
+        for task in TASKS.values()
+        for row in sampled(task, most)
+    ]
     return len(found), [f"{name}: {complaint}" for name, complaints in found for complaint in complaints]
 
 
@@ -73,21 +80,49 @@ def test_answers_hold_in_any_world(seed: int) -> None:
         ("set_missing-qa", {"answer": "oak"}),
         ("format_dash-qa", {"answer": "oak, elm, pine"}),
         ("reading_last-qa", {"answer": "nowhere"}),
-        ("table_most-qa", {"question": "Points: Ann 3, Ben 9. Who is the person with the most points?", "answer": "Ann"}),
+        (
+            "table_most-qa",
+            {"question": "Points: Ann 3, Ben 9. Who is the person with the most points?", "answer": "Ann"},
+        ),
         ("rule_double-qa", {"question": "1 becomes 2. What does 5 become?", "answer": "10"}),
         ("rule_first-qa", {"question": "oak becomes oak. What does oak, elm become?", "answer": "oak"}),
         ("person_colour-mc", {"options": ["red", "red", "blue", "green"]}),
         ("person_colour-mc", {"options": ["black", "green"]}),
-        ("set_all-mc", {"question": "What is the list of all words in a, b or in b, c, each once?", "answer": "a, b, c", "options": ["a, b, c", "c, b, a"]}),
+        (
+            "set_all-mc",
+            {
+                "question": "What is the list of all words in a, b or in b, c, each once?",
+                "answer": "a, b, c",
+                "options": ["a, b, c", "c, b, a"],
+            },
+        ),
         ("same_food-verify", {"answer": "no"}),
         ("person_food-verify", {"question": "Is it true that the food of Ann is Ann?"}),
-        ("entail_place-judge", {"question": "Ann is in the park. Does it follow that Ben is in the park?", "answer": "yes"}),
-        ("entail_none-judge", {"question": "Nobody is in the park. Does it follow that Ben is in the park?", "answer": "not known"}),
-        ("paraphrase_boss-verify", {"question": "The boss of Ann is Max. Max's boss is Ann. Do the two say the same?", "answer": "yes"}),
+        (
+            "entail_place-judge",
+            {"question": "Ann is in the park. Does it follow that Ben is in the park?", "answer": "yes"},
+        ),
+        (
+            "entail_none-judge",
+            {
+                "question": "Nobody is in the park. Does it follow that Ben is in the park?",
+                "answer": "not known",
+            },
+        ),
+        (
+            "paraphrase_boss-verify",
+            {
+                "question": "The boss of Ann is Max. Max's boss is Ann. Do the two say the same?",
+                "answer": "yes",
+            },
+        ),
         ("paraphrase_sum-verify", {"options": ["yes", "no", "not known"]}),
         ("person_pet-state", {"answer": "The pet of Ann is so."}),
         ("person_pet-state", {"answer": "Ann has a pet."}),
-        ("person_pet-correct", {"question": f"The pet of Ann is {TABLES['pet']['Ann']}.", "answer": TABLES["pet"]["Ann"]}),
+        (
+            "person_pet-correct",
+            {"question": f"The pet of Ann is {TABLES['pet']['Ann']}.", "answer": TABLES["pet"]["Ann"]},
+        ),
         ("person_pet-correct", {"answer": "unicorn"}),
         ("person_pet-either", {"question": "What is the pet of Ann, whale or unicorn?"}),
         ("person_pet-echo", {"question": "The pet of Ann is that?"}),
@@ -109,7 +144,9 @@ def test_the_checker_sees_a_wrong_row(name: str, change: Row) -> None:
 def test_another_answer_is_wrong_for_every_task() -> None:
     for task in TASKS.values():
         row = task.rows[0]
-        assert row_complaints(task, {**row, "answer": "yes" if row["answer"] != "yes" else "no"}, TABLES) != [], task.name
+        assert (
+            row_complaints(task, {**row, "answer": "yes" if row["answer"] != "yes" else "no"}, TABLES) != []
+        ), task.name
 
 
 def test_there_are_enough_tasks_of_every_kind() -> None:
@@ -117,19 +154,34 @@ def test_there_are_enough_tasks_of_every_kind() -> None:
     assert len({task.category for task in TRAINABLE.values()}) >= 20
     assert len({skill.name for skill in skills(world(0))}) >= 40
     assert sum("rationale" in task.fields for task in TRAINABLE.values()) >= 20
-    assert {name.rpartition("-")[2] for name in TRAINABLE} == set(FORM_FIELDS) - {"either", "echo", "reworded", "reworded_dev"}
-    assert all(name == task.name and task.licence == "Apache-2.0" and task.dataset == "microflan" for name, task in (TASKS | TEXTS).items())
+    assert {name.rpartition("-")[2] for name in TRAINABLE} == set(FORM_FIELDS) - {
+        "either",
+        "echo",
+        "reworded",
+        "reworded_dev",
+    }
+    assert all(
+        name == task.name and task.licence == "Apache-2.0" and task.dataset == "microflan"
+        for name, task in (TASKS | TEXTS).items()
+    )
 
 
 def test_each_kind_is_held_out_in_two_sets() -> None:
     found = Counter((task.held_out, task.split) for task in TASKS.values() if task.held_out)
-    assert found.keys() == {(kind, split) for kind in ("skill", "form", "wording", "composition") for split in ("dev", "test")}
+    assert found.keys() == {
+        (kind, split) for kind in ("skill", "form", "wording", "composition") for split in ("dev", "test")
+    }
     assert all(task.split == "train" for task in TRAINABLE.values())
     named = {skill.name: skill.split for skill in skills(world(0))}
     assert {name: split for name, split in named.items() if name in HELD_OUT_SKILLS} == dict(HELD_OUT_SKILLS)
-    assert {function.word: function.split for function in world(0).functions if function.split != "train"} == dict(HELD_OUT_WORDS)
+    assert {
+        function.word: function.split for function in world(0).functions if function.split != "train"
+    } == dict(HELD_OUT_WORDS)
     assert all(named[name] == "train" for name in PROBED)
-    assert {TASKS[f"microflan/{name}-{form}"].split for name in PROBED for form in HELD_OUT_FORMS} == {"dev", "test"}
+    assert {TASKS[f"microflan/{name}-{form}"].split for name in PROBED for form in HELD_OUT_FORMS} == {
+        "dev",
+        "test",
+    }
 
 
 def test_a_form_decides_the_fields() -> None:
@@ -165,23 +217,40 @@ def test_finite_tasks_never_repeat_a_row_and_open_ended_ones_seldom() -> None:
     for name, task in TASKS.items():
         rows = [json.dumps({**row, "options": sorted(row.get("options", []))}) for row in sampled(task, 200)]
         drawn = len(task.rows) in (1_000, 5_000)  # forms of open-ended skills
-        few = re.match("microflan/(format_pair|format_date|entail_none|paraphrase)", name) is not None  # drawn from some hundred different ones
+        few = (
+            re.match("microflan/(format_pair|format_date|entail_none|paraphrase)", name) is not None
+        )  # drawn from some hundred different ones
         assert len(set(rows)) >= (0.4 if few else 0.8 if drawn else 1) * len(rows), name
 
 
 def test_yes_and_no_are_even_and_options_stand_in_any_place() -> None:
     for task in select(TASKS, ["microflan/*-verify"]).values():
-        answers = Counter(row["answer"] for row in (task.rows[index] for index in range(min(len(task.rows), 400))))
+        answers = Counter(
+            row["answer"] for row in (task.rows[index] for index in range(min(len(task.rows), 400)))
+        )
         assert answers["yes"] == answers["no"], task.name
-    places = Counter(list(row["options"]).index(str(row["answer"])) for task in select(TASKS, ["microflan/person_*-mc"]).values() for row in sampled(task, 300))
+    places = Counter(
+        list(row["options"]).index(str(row["answer"]))
+        for task in select(TASKS, ["microflan/person_*-mc"]).values()
+        for row in sampled(task, 300)
+    )
     assert min(places.values()) > 0.22 * places.total()
-    wrong = Counter(option for row in sampled(TASKS["microflan/person_food-mc"], 560) for option in row["options"] if option != row["answer"])
+    wrong = Counter(
+        option
+        for row in sampled(TASKS["microflan/person_food-mc"], 560)
+        for option in row["options"]
+        if option != row["answer"]
+    )
     assert len(wrong) == 8
     assert min(wrong.values()) == max(wrong.values())
 
 
 def test_verdicts_are_about_as_likely_as_each_other() -> None:
-    verdicts = Counter(str(row["answer"]) for task in select(TASKS, ["microflan/entail*-judge"]).values() for row in sampled(task, 400))
+    verdicts = Counter(
+        str(row["answer"])
+        for task in select(TASKS, ["microflan/entail*-judge"]).values()
+        for row in sampled(task, 400)
+    )
     assert verdicts.keys() == {"yes", "no", "not known"}
     assert min(verdicts.values()) > 0.2 * verdicts.total()
 
@@ -200,21 +269,39 @@ def test_a_world_is_fair(seed: int) -> None:
     assert len(set(met)) == len(met)
     assert all(person != other for person, other in met)
     assert all(len({value for _, value in relation.facts}) == 16 for relation in here.of_kind("relation"))
-    invented = [value for language in ("Tovi", "Lenko", "Runa", "Sefi") for value in here.tables()[language].values()]
+    invented = [
+        value for language in ("Tovi", "Lenko", "Runa", "Sefi") for value in here.tables()[language].values()
+    ]
     assert len(set(invented)) == 64
     assert Counter(here.held_out_pairs.values()) == {"dev": 6, "test": 6}
 
 
 def test_no_word_means_two_things() -> None:
     """A value tells its function, but for people, and for the opposites that qualities in passages share."""
-    values = [value for function in world(0).functions if not function.persons and function.word != "opposite" for value in function.values]
-    words = [*values, *TABLES["boss"], *TABLES["Tovi"], *TABLES["opposite"], *TABLES["river"], *TABLES["owner"], *(one.word for one in world(0).functions)]
+    values = [
+        value
+        for function in world(0).functions
+        if not function.persons and function.word != "opposite"
+        for value in function.values
+    ]
+    words = [
+        *values,
+        *TABLES["boss"],
+        *TABLES["Tovi"],
+        *TABLES["opposite"],
+        *TABLES["river"],
+        *TABLES["owner"],
+        *(one.word for one in world(0).functions),
+    ]
     assert [word for word, count in Counter(word.lower() for word in words).items() if count > 1] == []
 
 
 def test_the_first_world_stays_what_it_is() -> None:
-    """The base in the box knows the facts of seed 0; another world under that seed would make it wrong without a word."""
-    digest = hashlib.blake2b(json.dumps([TABLES, sorted(world(0).held_out_pairs.items())]).encode(), digest_size=8).hexdigest()
+    """The base in the box knows the facts of seed 0; another world under that seed would make it wrong
+    without a word."""
+    digest = hashlib.blake2b(
+        json.dumps([TABLES, sorted(world(0).held_out_pairs.items())]).encode(), digest_size=8
+    ).hexdigest()
     assert digest == "b2eda6bc41714810"
 
 
@@ -226,4 +313,6 @@ def test_wrong_options_are_wrong_and_differ() -> None:
             assert item.others, skill.name
             assert len({item.answer, *item.others}) == 1 + len(item.others), (skill.name, item)
             if re.search("each once|with labels", item.question):
-                assert all(sorted(other.split(", ")) != sorted(item.answer.split(", ")) for other in item.others), item
+                assert all(
+                    sorted(other.split(", ")) != sorted(item.answer.split(", ")) for other in item.others
+                ), item

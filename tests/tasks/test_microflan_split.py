@@ -38,13 +38,23 @@ def planted(task: Task, row: Row) -> dict[str, Task]:
 
 
 def test_nothing_held_out_shows_in_the_rows_of_training_tasks() -> None:
-    found = [f"{task.name}: {complaint}" for task in TRAINABLE.values() for row in sampled(task, 60) for complaint in LEAKS.in_instruction(shown(row))]
+    found = [
+        f"{task.name}: {complaint}"
+        for task in TRAINABLE.values()
+        for row in sampled(task, 60)
+        for complaint in LEAKS.in_instruction(shown(row))
+    ]
     assert found == []
 
 
 @pytest.mark.slow
 def test_nothing_held_out_shows_in_many_rows_and_renderings() -> None:
-    found = [f"{task.name}: {complaint}" for task in TRAINABLE.values() for row in sampled(task, 500) for complaint in LEAKS.in_instruction(shown(row))]
+    found = [
+        f"{task.name}: {complaint}"
+        for task in TRAINABLE.values()
+        for row in sampled(task, 500)
+        for complaint in LEAKS.in_instruction(shown(row))
+    ]
     assert found == []
     assert split_complaints(rows=4, most=2_000) == []
 
@@ -56,7 +66,9 @@ def test_the_rendered_split_is_kept() -> None:
 @pytest.mark.parametrize("seed", [1, 2**40])
 def test_it_is_kept_in_other_worlds(seed: int) -> None:
     leaks = Leaks.of(world(seed))
-    rows = [row for task in microflan_tasks(seed).values() if task.held_out is None for row in sampled(task, 4)]
+    rows = [
+        row for task in microflan_tasks(seed).values() if task.held_out is None for row in sampled(task, 4)
+    ]
     assert [complaint for row in rows for complaint in leaks.in_instruction(shown(row))] == []
 
 
@@ -75,9 +87,15 @@ def test_it_sees_every_example_in_a_held_out_wording() -> None:
         used = [wording for wording in held_out.wordings if wording.shots != "few"]
         assert len(used) >= 6
         for wording in used:
-            leaking = [WordingSet(("microflan/day_after-qa",), direct.fields, (wording,)), *packaged_wordings()]
+            leaking = [
+                WordingSet(("microflan/day_after-qa",), direct.fields, (wording,)),
+                *packaged_wordings(),
+            ]
             tasks = few("day_after-qa", "day_after-reworded", "day_after-reworded_dev")
-            assert any("is a held-out wording" in complaint for complaint in split_complaints(tasks=tasks, texts={}, sets=leaking, most=0)), wording.id
+            assert any(
+                "is a held-out wording" in complaint
+                for complaint in split_complaints(tasks=tasks, texts={}, sets=leaking, most=0)
+            ), wording.id
 
 
 OUTER, INNER = min(world(0).held_out_pairs)
@@ -89,9 +107,21 @@ OUTER, INNER = min(world(0).held_out_pairs)
         ("person_colour-qa", {"question": "What is the Sport of Dan?"}, "`sport` is held out"),
         ("person_colour-qa", {"answer": TABLES["Runa"]["apple"]}, "is held out"),
         ("person_colour-mc", {"options": ["golf", "red"], "answer": "red"}, "`golf` is held out"),
-        ("hop_boss_colour-steps", {"rationale": "The hero of Ann is Max. The colour of Max is grey."}, "`hero` is held out"),
-        ("hop_boss_colour-steps", {"question": f"What is the {INNER} of the {OUTER} of Ann?"}, "never instructed together"),
-        ("hop_boss_colour-steps", {"rationale": f"The {OUTER} of Ann is Max. The {INNER} of Max is grey."}, "never instructed together"),
+        (
+            "hop_boss_colour-steps",
+            {"rationale": "The hero of Ann is Max. The colour of Max is grey."},
+            "`hero` is held out",
+        ),
+        (
+            "hop_boss_colour-steps",
+            {"question": f"What is the {INNER} of the {OUTER} of Ann?"},
+            "never instructed together",
+        ),
+        (
+            "hop_boss_colour-steps",
+            {"rationale": f"The {OUTER} of Ann is Max. The {INNER} of Max is grey."},
+            "never instructed together",
+        ),
         ("number_next-qa", {"question": "What is half of 8?"}, "number_half"),
         ("spell_first-fill", {"question": "The last letter of cow is"}, "spell_last"),
         ("rule_next-qa", {"question": "9 becomes 8. What does 5 become?"}, "rule_before"),
@@ -127,15 +157,24 @@ def test_a_leak_in_an_exemplar_alone_is_found() -> None:
         ("What is the sport of Dan?", "Golf.", "is no mark of a plain sentence"),
         ("dan food :", "rice.", "is no mark of a plain sentence"),
         ("Dan food", "Q rice\nA rice.", "is no mark of a plain sentence"),
-        ("Correct this sentence and say only what changes. Dan's food is", "rice.", "is how an instruction is worded"),
+        (
+            "Correct this sentence and say only what changes. Dan's food is",
+            "rice.",
+            "is how an instruction is worded",
+        ),
         (f"The {OUTER} of Ann is Max. The {INNER} of Max", "is grey.", "never instructed together"),
         ("The coach of Ann is Max. The colour of Max", "is grey.", "never instructed together"),
     ],
 )
-def test_an_instruction_or_a_composition_in_replayed_text_is_found(inputs: str, targets: str, says: str) -> None:
+def test_an_instruction_or_a_composition_in_replayed_text_is_found(
+    inputs: str, targets: str, says: str
+) -> None:
     task = TEXTS["microflan_text/attributes"]
     text = {task.name: replace(task, rows=[{"inputs": inputs, "targets": targets}])}
-    assert any(says in complaint for complaint in split_complaints(tasks=few("day_after-correct"), texts=text, most=1))
+    assert any(
+        says in complaint
+        for complaint in split_complaints(tasks=few("day_after-correct"), texts=text, most=1)
+    )
 
 
 def test_facts_in_ordinary_sentences_are_found() -> None:
@@ -146,8 +185,13 @@ def test_facts_in_ordinary_sentences_are_found() -> None:
 
 def test_a_prompt_of_both_sets_is_found() -> None:
     dev = TASKS["microflan/person_flower-qa"]
-    both = {dev.name: dev, "microflan/person_sport-qa": replace(TASKS["microflan/person_sport-qa"], rows=dev.rows)}
-    assert any("both dev and test ask" in complaint for complaint in split_complaints(tasks=both, texts={}, most=0))
+    both = {
+        dev.name: dev,
+        "microflan/person_sport-qa": replace(TASKS["microflan/person_sport-qa"], rows=dev.rows),
+    }
+    assert any(
+        "both dev and test ask" in complaint for complaint in split_complaints(tasks=both, texts={}, most=0)
+    )
     assert split_complaints(tasks=few("person_flower-qa", "person_sport-qa"), texts={}, most=0) == []
 
 
@@ -155,7 +199,11 @@ def test_a_prompt_of_both_sets_is_found() -> None:
 
 
 def microflan_sets() -> list[WordingSet]:
-    return [found for found in packaged_wordings() if any(pattern.startswith("microflan/") for pattern in found.tasks)]
+    return [
+        found
+        for found in packaged_wordings()
+        if any(pattern.startswith("microflan/") for pattern in found.tasks)
+    ]
 
 
 def test_no_packaged_wording_gives_an_answer_away() -> None:
@@ -175,13 +223,23 @@ def test_no_packaged_wording_gives_an_answer_away() -> None:
         ("state", "{question} Give a long answer.", "it says `long`"),
     ],
 )
-def test_a_wording_that_gives_an_answer_away_is_named(form: str, inputs: str, says: str, tmp_path: Path) -> None:
+def test_a_wording_that_gives_an_answer_away_is_named(
+    form: str, inputs: str, says: str, tmp_path: Path
+) -> None:
     file = tmp_path / "mine.yaml"
-    fields = "question, answer" + (", options" if form in ("mc", "verify", "judge") else ", rationale" if form == "steps" else "")
-    file.write_text(f'tasks: ["microflan/*-{form}"]\nfields: [{fields}]\nwordings:\n  - {{id: tells, inputs: "{inputs}", targets: "{{answer}}"}}\n')
+    fields = "question, answer" + (
+        ", options" if form in ("mc", "verify", "judge") else ", rationale" if form == "steps" else ""
+    )
+    file.write_text(
+        f'tasks: ["microflan/*-{form}"]\nfields: [{fields}]\nwordings:\n  - {{id: tells, inputs: '
+        f'"{inputs}", targets: "{{answer}}"}}\n'
+    )
     found = wording_complaints(load_wordings(file), TASKS)
     assert found
-    assert any(complaint.startswith(f"{file}:4: wording `tells` gives away the answer") and says in complaint for complaint in found), found
+    assert any(
+        complaint.startswith(f"{file}:4: wording `tells` gives away the answer") and says in complaint
+        for complaint in found
+    ), found
 
 
 def test_every_task_has_exactly_one_set_of_wordings_that_fits() -> None:
@@ -190,10 +248,16 @@ def test_every_task_has_exactly_one_set_of_wordings_that_fits() -> None:
         found = wordings_for(name, task.fields, packaged_wordings())
         direct = [wording for wording in found.wordings if wording.targets.text == "{answer}"]
         assert len(direct) >= (10 if task.held_out in (None, "skill", "composition") else 4), name
-        assert [wording for wording in found.wordings if wording not in direct and wording.targets.text != "{rationale} The answer is {answer}."] == []
+        assert [
+            wording
+            for wording in found.wordings
+            if wording not in direct and wording.targets.text != "{rationale} The answer is {answer}."
+        ] == []
         assert all(wording.rationale == (wording not in direct) for wording in found.wordings)
         assert any(wording.rationale for wording in found.wordings) == ("rationale" in task.fields)
-        assert {wording.options for wording in found.wordings} == ({True, False} if "options" in task.fields else {False})
+        assert {wording.options for wording in found.wordings} == (
+            {True, False} if "options" in task.fields else {False}
+        )
         assert all(wording.inputs.fields.count("question") == 1 for wording in found.wordings)
         assert sum(wording.labels and wording.shots == "few" for wording in found.wordings) >= 1
 
@@ -209,17 +273,30 @@ def test_most_examples_are_short() -> None:
     for task in TRAINABLE.values():
         renderer = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings()))
         for position in range(6):
-            example = renderer.render(position % len(task.rows), Style(options=position % 2 == 0), seed=0, position=position)
+            example = renderer.render(
+                position % len(task.rows), Style(options=position % 2 == 0), seed=0, position=position
+            )
             lengths.append(len(f"{example.inputs} {example.targets}".split()))
     assert sum(length <= 30 for length in lengths) > 0.8 * len(lengths)
 
 
 def test_exemplars_are_other_rows_of_the_same_task() -> None:
-    for name in ("person_colour-qa", "relation_boss-mc", "list_first-fill", "hop_boss_food-steps", "entail_place-judge", "word_tovi-correct"):
+    for name in (
+        "person_colour-qa",
+        "relation_boss-mc",
+        "list_first-fill",
+        "hop_boss_food-steps",
+        "entail_place-judge",
+        "word_tovi-correct",
+    ):
         task = TASKS[f"microflan/{name}"]
         renderer = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings()))
         for position in range(8):
-            example = renderer.render(3, Style(few_shot=True, rationale=position % 2 == 0), seed=0, position=position)
+            example = renderer.render(
+                3, Style(few_shot=True, rationale=position % 2 == 0), seed=0, position=position
+            )
             assert example.exemplars
             assert 3 not in example.exemplars
-            assert all(str(task.rows[index]["question"]) in example.inputs for index in example.exemplars), form_of(task)
+            assert all(str(task.rows[index]["question"]) in example.inputs for index in example.exemplars), (
+                form_of(task)
+            )

@@ -1,4 +1,5 @@
-"""The embedded world's plain text: true, marked where its value stands, and the same whenever it is asked for."""
+"""The embedded world's plain text: true, marked where its value stands, and the same whenever it is asked
+for."""
 
 from __future__ import annotations
 
@@ -62,7 +63,12 @@ def test_documents_are_true_and_marked_where_their_value_stands() -> None:
 
 @pytest.mark.slow
 def test_fifty_thousand_documents_are_true() -> None:
-    assert [complaint for document in documents(50_000) if "salient" in document for complaint in document_complaints(document, TABLES)] == []
+    assert [
+        complaint
+        for document in documents(50_000)
+        if "salient" in document
+        for complaint in document_complaints(document, TABLES)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -72,9 +78,15 @@ def test_fifty_thousand_documents_are_true() -> None:
         ({"text": "We know that 3 plus 4 is 8.", "salient": [25, 26]}, "untrue"),
         ({"text": "Left of north is east.", "salient": [17, 21]}, "untrue"),
         ({"text": "We know that the opposite of hot is wet.", "salient": [36, 39]}, "untrue"),
-        ({"text": f"People who speak Tovi say {TABLES['Tovi']['oak']} for {{x}}.", "salient": [26, 31]}, "untrue"),
+        (
+            {"text": f"People who speak Tovi say {TABLES['Tovi']['oak']} for {{x}}.", "salient": [26, 31]},
+            "untrue",
+        ),
         ({"text": "Ann is in the park. The place of Ann is the shop.", "salient": [44, 48]}, "untrue"),
-        ({"text": "Points: Ann 3, Ben 9. The person with the most points is Ann.", "salient": [57, 60]}, "untrue"),
+        (
+            {"text": "Points: Ann 3, Ben 9. The person with the most points is Ann.", "salient": [57, 60]},
+            "untrue",
+        ),
         ({"text": "2 becomes 3. 5 becomes 6. By this rule 7 becomes 14.", "salient": [49, 51]}, "untrue"),
         ({"text": "Ann is in the park.", "salient": [14, 18]}, "says nothing"),
         ({"text": "Ann 3, Ben 9. Again: Ben 3.", "salient": [25, 26]}, "not told"),
@@ -110,9 +122,19 @@ def test_documents_depend_on_seed_and_number_alone() -> None:
 def test_documents_are_of_the_stated_kinds() -> None:
     found: Counter[str] = Counter()
     shares = dict(zip(KINDS, SHARES[""], strict=True))
-    shapes = {"lists": r"\blists? ", "terms": r"letter|spell|the (day|month|season) |in the year|number of \w+ in \d|word for the number|digits"}
+    shapes = {
+        "lists": r"\blists? ",
+        "terms": (
+            r"letter|spell|the (day|month|season) |in the year|number of \w+ in \d|word for the "
+            r"number|digits"
+        ),
+    }
     for document in documents(4_000):
-        found += Counter(name for name, shape in shapes.items() if re.search(shape, str(document["text"])) and "written" not in str(document["text"]))
+        found += Counter(
+            name
+            for name, shape in shapes.items()
+            if re.search(shape, str(document["text"])) and "written" not in str(document["text"])
+        )
         found["ordinary"] += "salient" not in document
     assert found["lists"] / 4_000 == pytest.approx(shares["lists"], abs=0.03)
     assert found["terms"] / 4_000 == pytest.approx(shares["terms"], abs=0.03)
@@ -121,12 +143,18 @@ def test_documents_are_of_the_stated_kinds() -> None:
 
 
 def test_plain_text_states_every_fact() -> None:
-    stated = [whole(row) for kind in ("attributes", "relations", "places", "words") for row in sampled(TEXTS[f"microflan_text/{kind}"], 10_000)]
+    stated = [
+        whole(row)
+        for kind in ("attributes", "relations", "places", "words")
+        for row in sampled(TEXTS[f"microflan_text/{kind}"], 10_000)
+    ]
     found = [set(re.findall(r"\w+", sentence)) for sentence in dict.fromkeys(stated)]
     for function in world(0).functions:
         naming = [words for words in found if function.word in words]
         for argument, value in function.facts:
-            said = [words for words in naming if {argument, value} <= {word.lower() for word in words} | words]
+            said = [
+                words for words in naming if {argument, value} <= {word.lower() for word in words} | words
+            ]
             assert len(said) >= 4, (function.word, argument)
 
 
@@ -143,8 +171,17 @@ def test_each_sentence_is_cut_before_its_value_and_elsewhere() -> None:
 def test_sample_sentences_hold_all_words_of_the_world() -> None:
     said = list(plain_sentences(0))
     seen = {word for sentence in said for word in re.findall(r"\w+", sentence)}
-    asked = {word for task in TASKS.values() for row in sampled(task, 20) for word in re.findall(r"\w+", str(row["answer"]))}
-    assert {word for word in asked - seen if word.lower() not in seen and not word.isdigit()} == {"yes", "no", "known"}
+    asked = {
+        word
+        for task in TASKS.values()
+        for row in sampled(task, 20)
+        for word in re.findall(r"\w+", str(row["answer"]))
+    }
+    assert {word for word in asked - seen if word.lower() not in seen and not word.isdigit()} == {
+        "yes",
+        "no",
+        "known",
+    }
     assert set(TABLES["boss"]) | set(TABLES) | set(TABLES["opposite"]) <= seen
     assert said == list(plain_sentences(0))
 
@@ -155,4 +192,6 @@ def test_ordinary_sentences_have_every_slot_filled() -> None:
 
 
 def test_replayed_text_is_shown_as_it_is() -> None:
-    assert {wordings_for(name, task.fields, packaged_wordings()) for name, task in TEXTS.items()} == {READY_MADE}
+    assert {wordings_for(name, task.fields, packaged_wordings()) for name, task in TEXTS.items()} == {
+        READY_MADE
+    }

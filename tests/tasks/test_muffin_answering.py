@@ -1,6 +1,8 @@
-"""Question answering in Muffin: raw records in the layout of their hub copies become fields, and every wording for them shows what it should.
+"""Question answering in Muffin: raw records in the layout of their hub copies become fields, and every
+wording for them shows what it should.
 
-The checks on wordings return complaints, so that each of them can be shown to fail on a wording made wrong on purpose.
+The checks on wordings return complaints, so that each of them can be shown to fail on a wording made wrong on
+purpose.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ from openflan.templates.render import Renderer
 from openflan.templates.style import ALL_STYLES, Style
 from openflan.templates.wording import Pattern, Wording, packaged_wordings, wordings_for
 
-DATASETS = {dataset.name: dataset for family in (science, closed_book, reading, commonsense) for dataset in family.DATASETS}
+DATASETS = {
+    dataset.name: dataset
+    for family in (science, closed_book, reading, commonsense)
+    for dataset in family.DATASETS
+}
 NOT_INVERTED = {"bool_q", "hellaswag"}
 
 ARC = {
@@ -39,13 +45,23 @@ OPENBOOK = {
     "choices": ARC["choices"] | {"text": ["water", "iron", "sand", "air"]},
     "answerKey": "A",
 }
-UNIFIED = {"input": "What do plants need? \\n (A) sand (B) light (or the sun) (C) noise (D) iron", "output": "Light (or the sun)"}
+UNIFIED = {
+    "input": "What do plants need? \\n (A) sand (B) light (or the sun) (C) noise (D) iron",
+    "output": "Light (or the sun)",
+}
 TRIVIA = {
     "question": "Which planet is red?",
     "question_id": "tc_1",
     "question_source": "http://www.triviacountry.com/",
     "entity_pages": {"doc_source": [], "filename": [], "title": [], "wiki_context": []},
-    "search_results": {"description": ["x"], "filename": ["f"], "rank": [0], "title": ["Planets"], "url": ["u"], "search_context": ["x"]},
+    "search_results": {
+        "description": ["x"],
+        "filename": ["f"],
+        "rank": [0],
+        "title": ["Planets"],
+        "url": ["u"],
+        "search_context": ["x"],
+    },
     "answer": {
         "aliases": ["Mars", "The Red Planet"],
         "normalized_aliases": ["mars", "red planet"],
@@ -58,7 +74,13 @@ TRIVIA = {
 }
 TRIVIA_ROW = {"question": "Which planet is red?", "answer": "mars"}
 BOOLQ = {"question": "is ice cold", "answer": True, "passage": "Ice is frozen water. "}
-MULTIRC = {"paragraph": "Ann saw Bob.", "question": "Who was seen?", "answer": "Ann", "idx": {"paragraph": 0, "question": 0, "answer": 0}, "label": 0}
+MULTIRC = {
+    "paragraph": "Ann saw Bob.",
+    "question": "Who was seen?",
+    "answer": "Ann",
+    "idx": {"paragraph": 0, "question": 0, "answer": 0},
+    "label": 0,
+}
 SQUAD = {
     "id": "5733",
     "title": "Red_Planet",
@@ -66,7 +88,12 @@ SQUAD = {
     "question": "Which planet is red?",
     "answers": {"text": ["Mars", "Mars is"], "answer_start": [0, 0]},
 }
-SQUAD_ROW = {"title": "Red Planet", "passage": "Mars is red.", "question": "Which planet is red?", "answer": "Mars"}
+SQUAD_ROW = {
+    "title": "Red Planet",
+    "passage": "Mars is red.",
+    "question": "Which planet is red?",
+    "answer": "Mars",
+}
 DROP = {
     "section_id": "nfl_1",
     "query_id": "f37e",
@@ -102,11 +129,31 @@ RECORD = {
 RECORD_ROW = {
     "passage": "Ann beat Bob in Rome.",
     "query": "On Sunday ...",
-    "options": ["Rome's fans sang in the rain.", "Bob's fans sang in the rain.", "Ann's fans sang in the rain."],
+    "options": [
+        "Rome's fans sang in the rain.",
+        "Bob's fans sang in the rain.",
+        "Ann's fans sang in the rain.",
+    ],
     "answer": "Ann's fans sang in the rain.",
 }
-COPA = {"premise": "It rained.", "choice1": "Ann got wet.", "choice2": "Ann got rich.", "question": "effect", "idx": 0, "label": 0}
-COSMOS = {"id": "3Q9", "context": "We ran.", "question": "Why?", "answer0": "Fun", "answer1": "Fear", "answer2": "Haste", "answer3": "None", "label": 1}
+COPA = {
+    "premise": "It rained.",
+    "choice1": "Ann got wet.",
+    "choice2": "Ann got rich.",
+    "question": "effect",
+    "idx": 0,
+    "label": 0,
+}
+COSMOS = {
+    "id": "3Q9",
+    "context": "We ran.",
+    "question": "Why?",
+    "answer0": "Fun",
+    "answer1": "Fear",
+    "answer2": "Haste",
+    "answer3": "None",
+    "label": 1,
+}
 HELLASWAG = {
     "ind": 4,
     "activity_label": "Home and Garden",
@@ -136,41 +183,115 @@ STORY = {
     "sentence_quiz2": "He helped her up.",
     "answer_right_ending": 2,
 }
-LAMBADA = {"text": "`` where is it ? '' he looked for his hat , then for his umbrella and put on his hat", "domain": ""}
+LAMBADA = {
+    "text": "`` where is it ? '' he looked for his hat , then for his umbrella and put on his hat",
+    "domain": "",
+}
 
 Example = tuple[str, dict[str, Any], dict[str, Any]]
 
 KEPT: list[Example] = [
     ("arc_challenge", ARC, ARC_ROW),
-    ("arc_easy", ARC | {"choices": ARC["choices"] | {"label": ["1", "2", "3", "4"]}, "answerKey": "4"}, ARC_ROW | {"answer": "light"}),
-    ("openbookqa", OPENBOOK, {"fact": "heat melts ice", "question": "Ice turns into", "options": ["water", "iron", "sand", "air"], "answer": "water"}),
+    (
+        "arc_easy",
+        ARC | {"choices": ARC["choices"] | {"label": ["1", "2", "3", "4"]}, "answerKey": "4"},
+        ARC_ROW | {"answer": "light"},
+    ),
+    (
+        "openbookqa",
+        OPENBOOK,
+        {
+            "fact": "heat melts ice",
+            "question": "Ice turns into",
+            "options": ["water", "iron", "sand", "air"],
+            "answer": "water",
+        },
+    ),
     (
         "unified_qa_science_inst",
         UNIFIED,
-        {"question": "What do plants need?", "options": ["sand", "light (or the sun)", "noise", "iron"], "answer": "light (or the sun)"},
+        {
+            "question": "What do plants need?",
+            "options": ["sand", "light (or the sun)", "noise", "iron"],
+            "answer": "light (or the sun)",
+        },
     ),
     (
         "unified_qa_science_inst",
         {"input": "Read on.\nWhat burns?\n(A) ice (B) wood (C) sand (D) rain", "output": "wood"},
         {"question": "Read on. What burns?", "options": ["ice", "wood", "sand", "rain"], "answer": "wood"},
     ),
-    ("natural_questions", {"question": "who was ann", "answer": ["a singer", "singer"]}, {"question": "who was ann?", "answer": "a singer"}),
-    ("natural_questions", {"question": "who was ann ?", "answer": ["a singer"]}, {"question": "who was ann?", "answer": "a singer"}),
+    (
+        "natural_questions",
+        {"question": "who was ann", "answer": ["a singer", "singer"]},
+        {"question": "who was ann?", "answer": "a singer"},
+    ),
+    (
+        "natural_questions",
+        {"question": "who was ann ?", "answer": ["a singer"]},
+        {"question": "who was ann?", "answer": "a singer"},
+    ),
     ("trivia_qa", TRIVIA, TRIVIA_ROW),
     ("trivia_qa_wiki_missing", TRIVIA, TRIVIA_ROW),
-    ("math_dataset", {"question": "b'Solve 2*x = -6 for x.\\n'", "answer": "b'-3\\n'"}, {"question": "Solve 2*x = -6 for x.", "answer": "-3"}),
-    ("math_dataset", {"question": "Solve 2*x = -6 for x.\n", "answer": "-3\n"}, {"question": "Solve 2*x = -6 for x.", "answer": "-3"}),
-    ("bool_q", BOOLQ, {"passage": "Ice is frozen water.", "question": "is ice cold", "options": ["no", "yes"], "answer": "yes"}),
-    ("bool_q", BOOLQ | {"answer": False}, {"passage": "Ice is frozen water.", "question": "is ice cold", "options": ["no", "yes"], "answer": "no"}),
-    ("multirc", MULTIRC, {"passage": "Ann saw Bob.", "question": "Who was seen?", "candidate": "Ann", "options": ["no", "yes"], "answer": "no"}),
+    (
+        "math_dataset",
+        {"question": "b'Solve 2*x = -6 for x.\\n'", "answer": "b'-3\\n'"},
+        {"question": "Solve 2*x = -6 for x.", "answer": "-3"},
+    ),
+    (
+        "math_dataset",
+        {"question": "Solve 2*x = -6 for x.\n", "answer": "-3\n"},
+        {"question": "Solve 2*x = -6 for x.", "answer": "-3"},
+    ),
+    (
+        "bool_q",
+        BOOLQ,
+        {
+            "passage": "Ice is frozen water.",
+            "question": "is ice cold",
+            "options": ["no", "yes"],
+            "answer": "yes",
+        },
+    ),
+    (
+        "bool_q",
+        BOOLQ | {"answer": False},
+        {
+            "passage": "Ice is frozen water.",
+            "question": "is ice cold",
+            "options": ["no", "yes"],
+            "answer": "no",
+        },
+    ),
+    (
+        "multirc",
+        MULTIRC,
+        {
+            "passage": "Ann saw Bob.",
+            "question": "Who was seen?",
+            "candidate": "Ann",
+            "options": ["no", "yes"],
+            "answer": "no",
+        },
+    ),
     (
         "multirc",
         MULTIRC | {"answer": "Bob", "label": 1},
-        {"passage": "Ann saw Bob.", "question": "Who was seen?", "candidate": "Bob", "options": ["no", "yes"], "answer": "yes"},
+        {
+            "passage": "Ann saw Bob.",
+            "question": "Who was seen?",
+            "candidate": "Bob",
+            "options": ["no", "yes"],
+            "answer": "yes",
+        },
     ),
     ("squad_v1", SQUAD, SQUAD_ROW),
     ("squad_v2", SQUAD, SQUAD_ROW),
-    ("squad_v2", SQUAD | {"answers": {"text": [], "answer_start": []}}, SQUAD_ROW | {"answer": "unanswerable"}),
+    (
+        "squad_v2",
+        SQUAD | {"answers": {"text": [], "answer_start": []}},
+        SQUAD_ROW | {"answer": "unanswerable"},
+    ),
     ("drop", DROP, {"passage": "Ann ran 3 miles, Bob 4.", "question": "Who ran?", "answer": "Ann, Bob"}),
     (
         "drop",
@@ -187,12 +308,34 @@ KEPT: list[Example] = [
             "answer": "in Rome",
         },
     ),
-    ("quac", QUAC | {"background": ""}, {"title": "Ann Bell", "passage": "She was born in Rome.", "question": "Where was she born?", "answer": "in Rome"}),
-    ("coqa", COQA, {"passage": "Ann has a cat.", "questions": "1. Who has a cat?\n2. Is it a dog?", "answer": "1. Ann\n2. no"}),
+    (
+        "quac",
+        QUAC | {"background": ""},
+        {
+            "title": "Ann Bell",
+            "passage": "She was born in Rome.",
+            "question": "Where was she born?",
+            "answer": "in Rome",
+        },
+    ),
+    (
+        "coqa",
+        COQA,
+        {
+            "passage": "Ann has a cat.",
+            "questions": "1. Who has a cat?\n2. Is it a dog?",
+            "answer": "1. Ann\n2. no",
+        },
+    ),
     ("record", RECORD, RECORD_ROW),
     (
         "record",
-        RECORD | {"query": "@placeholder lost, and @placeholder wept.", "entities": ["Ann", "Bob", "Ann"], "answers": ["Bob", "Ann"]},
+        RECORD
+        | {
+            "query": "@placeholder lost, and @placeholder wept.",
+            "entities": ["Ann", "Bob", "Ann"],
+            "answers": ["Bob", "Ann"],
+        },
         {
             "passage": "Ann beat Bob in Rome.",
             "query": "...",
@@ -222,7 +365,16 @@ KEPT: list[Example] = [
             "answer": "Ann got rich.",
         },
     ),
-    ("cosmos_qa", COSMOS, {"context": "We ran.", "question": "Why?", "options": ["Fun", "Fear", "Haste", "None"], "answer": "Fear"}),
+    (
+        "cosmos_qa",
+        COSMOS,
+        {
+            "context": "We ran.",
+            "question": "Why?",
+            "options": ["Fun", "Fear", "Haste", "None"],
+            "answer": "Fear",
+        },
+    ),
     ("hellaswag", HELLASWAG, HELLASWAG_ROW),
     ("piqa", PIQA, {"goal": "Dry a cup", "options": ["Use a towel", "Use water"], "answer": "Use a towel"}),
     (
@@ -234,7 +386,14 @@ KEPT: list[Example] = [
             "answer": "He helped her up.",
         },
     ),
-    ("lambada", LAMBADA, {"passage": "`` where is it ? '' he looked for his hat , then for his umbrella and put on his", "answer": "hat"}),
+    (
+        "lambada",
+        LAMBADA,
+        {
+            "passage": "`` where is it ? '' he looked for his hat , then for his umbrella and put on his",
+            "answer": "hat",
+        },
+    ),
 ]
 
 LEFT_OUT: list[tuple[str, dict[str, Any]]] = [
@@ -268,7 +427,11 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("arc_easy", ARC | {"choices": {"text": ["ice"], "label": ["A", "B"]}}, "1 texts and 2 labels"),
     ("openbookqa", {name: value for name, value in OPENBOOK.items() if name != "fact1"}, "`fact1`"),
     ("unified_qa_science_inst", {"input": "What burns?", "output": "wood"}, "`input` is one line"),
-    ("natural_questions", {"question": "who was ann", "answer": "a singer"}, "`answer` is of type str, expected a list of texts"),
+    (
+        "natural_questions",
+        {"question": "who was ann", "answer": "a singer"},
+        "`answer` is of type str, expected a list of texts",
+    ),
     ("natural_questions", {"question": 7, "answer": ["a"]}, "`question` is"),
     ("trivia_qa", TRIVIA | {"answer": "mars"}, "`answer` is of type str, expected a struct"),
     ("math_dataset", {"question": "b'\\xff'", "answer": "1"}, "`question` is"),
@@ -294,7 +457,8 @@ def wordings_of(dataset: Dataset) -> tuple[Wording, ...]:
 
 
 def complaints(wording: Wording, fields: Iterable[str], around: tuple[str, str] = ("", "")) -> list[str]:
-    """What a wording shows that it should not, or asks for that it should not; `around` is put about each field's mark."""
+    """What a wording shows that it should not, or asks for that it should not; `around` is put about each
+    field's mark."""
     values = {name: f"{around[0]}⟦{name}⟧{around[1]}" for name in fields}
     inputs, targets = wording.inputs.fill(values), wording.targets.fill(values)
     found = []
@@ -315,7 +479,9 @@ def complaints(wording: Wording, fields: Iterable[str], around: tuple[str, str] 
         found.append("shows nothing")
     if re.search(r"[{}]|\\n", "".join((*wording.inputs.literals, *wording.targets.literals))):
         found.append("leaves braces or an escaped newline")
-    if re.search(r"[^\n]⟦options⟧|⟦options⟧[^\n]", wording.inputs.fill({name: f"⟦{name}⟧" for name in fields})):
+    if re.search(
+        r"[^\n]⟦options⟧|⟦options⟧[^\n]", wording.inputs.fill({name: f"⟦{name}⟧" for name in fields})
+    ):
         found.append("lists options in the middle of a line")
     if any(line != line.strip() for line in wording.inputs.text.split("\n")):
         found.append("has blanks at the end of a line")
@@ -323,7 +489,8 @@ def complaints(wording: Wording, fields: Iterable[str], around: tuple[str, str] 
 
 
 def without(dataset: Dataset, raw: dict[str, Any], column: str) -> Any:
-    """What becomes of a record whose cell is empty: a table gives it without that column. None if it is refused or left out."""
+    """What becomes of a record whose cell is empty: a table gives it without that column. None if it is
+    refused or left out."""
     try:
         return dataset.row({other: value for other, value in raw.items() if other != column})
     except (ValueError, KeyError):
@@ -360,7 +527,11 @@ def test_a_row_needs_no_more_than_the_columns_named_and_all_of_those(dataset: Da
 
 
 def test_every_dataset_of_the_group_is_in_the_catalogue_and_has_an_example() -> None:
-    assert len(DATASETS) == 22 == sum(len(family.DATASETS) for family in (science, closed_book, reading, commonsense))
+    assert (
+        len(DATASETS)
+        == 22
+        == sum(len(family.DATASETS) for family in (science, closed_book, reading, commonsense))
+    )
     for name, dataset in DATASETS.items():
         entry = catalogue()[f"muffin/{name}"]
         assert entry.options is None or entry.options == ("options" in dataset.fields), name
@@ -385,14 +556,19 @@ def test_every_dataset_has_enough_wordings_of_each_kind(dataset: Dataset) -> Non
     assert inverted == 0 if dataset.name in NOT_INVERTED else 2 <= inverted <= 4
 
 
-noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(["{answer}", "{", "}}", "{0}", "%s", "\\1"])
+noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(
+    ["{answer}", "{", "}}", "{0}", "%s", "\\1"]
+)
 
 
 @settings(deadline=None, max_examples=40)  # the first example loads the files
 @given(around=st.tuples(noise, noise))
 def test_every_wording_shows_what_it_should_and_never_what_it_asks_for(around: tuple[str, str]) -> None:
     assert [
-        (dataset.name, one.id, found) for dataset in DATASETS.values() for one in wordings_of(dataset) for found in complaints(one, dataset.fields, around)
+        (dataset.name, one.id, found)
+        for dataset in DATASETS.values()
+        for one in wordings_of(dataset)
+        for found in complaints(one, dataset.fields, around)
     ] == []
 
 
@@ -428,7 +604,10 @@ def made_up(inputs: str, targets: str = "{answer}", *, inverted: bool = False) -
         (made_up("{question} \n{options}"), "has blanks at the end of a line"),
         (made_up("{question} {answer}", "{question}", inverted=True), "shows the question it asks for"),
         (made_up("{question}", "{answer}", inverted=True), "asks for something else than one field"),
-        (made_up("{answer}\n{options}", "{question}", inverted=True), "lists options, one of which is what it shows"),
+        (
+            made_up("{answer}\n{options}", "{question}", inverted=True),
+            "lists options, one of which is what it shows",
+        ),
     ],
 )
 def test_the_check_notices(bad: Wording, complaint: str) -> None:
@@ -441,15 +620,30 @@ def test_the_check_notices(bad: Wording, complaint: str) -> None:
 def task_of(name: str, count: int = 8) -> Task:
     """A task whose rows are marks, one a field and row."""
     fields = DATASETS[name].fields
-    rows = [{field: [f"⟦answer{row}⟧", "⟦other⟧"] if field == "options" else f"⟦{field}{row}⟧" for field in fields} for row in range(count)]
+    rows = [
+        {
+            field: [f"⟦answer{row}⟧", "⟦other⟧"] if field == "options" else f"⟦{field}{row}⟧"
+            for field in fields
+        }
+        for row in range(count)
+    ]
     return Task(f"muffin/{name}", rows, frozenset(fields), name, "testing")
 
 
 @settings(deadline=None, max_examples=300)
-@given(name=st.sampled_from(sorted(DATASETS)), style=st.sampled_from(ALL_STYLES), row=st.integers(0, 7), position=st.integers(0, 10**6))
-def test_a_rendered_example_does_not_give_away_its_targets(name: str, style: Style, row: int, position: int) -> None:
+@given(
+    name=st.sampled_from(sorted(DATASETS)),
+    style=st.sampled_from(ALL_STYLES),
+    row=st.integers(0, 7),
+    position=st.integers(0, 10**6),
+)
+def test_a_rendered_example_does_not_give_away_its_targets(
+    name: str, style: Style, row: int, position: int
+) -> None:
     task = task_of(name)
-    example = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings())).render(row, style, 0, position)
+    example = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings())).render(
+        row, style, 0, position
+    )
     if example.style.inverted:
         assert re.fullmatch(rf"⟦(?!answer)\w+{row}⟧", example.targets)
         assert example.targets not in example.inputs

@@ -68,15 +68,23 @@ def test_data_sets_are_found_by_name_as_files_and_folders_of_shards(tmp_path: Pa
 
 
 def test_nested_columns_are_the_same_from_jsonl_and_parquet(tmp_path: Path) -> None:
-    one = open_submixture("muffin", _jsonl(tmp_path / "a" / "squad_v1.jsonl", SQUAD).parent)["muffin/squad_v1"]
-    other = open_submixture("muffin", _parquet(tmp_path / "b" / "squad_v1.parquet", SQUAD).parent)["muffin/squad_v1"]
+    one = open_submixture("muffin", _jsonl(tmp_path / "a" / "squad_v1.jsonl", SQUAD).parent)[
+        "muffin/squad_v1"
+    ]
+    other = open_submixture("muffin", _parquet(tmp_path / "b" / "squad_v1.parquet", SQUAD).parent)[
+        "muffin/squad_v1"
+    ]
     assert one.rows[0] == other.rows[0]
 
 
 def test_a_mixture_over_local_copies_renders(tmp_path: Path) -> None:
     _jsonl(tmp_path / "rte.jsonl", RTE)
-    mixture = Mixture.model_validate({"submixtures": {"muffin": {"data": str(tmp_path), "styles": {"few_shot": 0.5}}}})
-    with pytest.warns(UserWarning, match=r"1 of 3 rows left out \(unlabelled, or cleaned away: 1\) of muffin/rte \(1\)"):
+    mixture = Mixture.model_validate(
+        {"submixtures": {"muffin": {"data": str(tmp_path), "styles": {"few_shot": 0.5}}}}
+    )
+    with pytest.warns(
+        UserWarning, match=r"1 of 3 rows left out \(unlabelled, or cleaned away: 1\) of muffin/rte \(1\)"
+    ):
         tasks = open_tasks(mixture)
     stream = build_stream(mixture, tasks, seed=0)
     texts = [stream[position] for position in range(200)]
@@ -87,14 +95,20 @@ def test_a_mixture_over_local_copies_renders(tmp_path: Path) -> None:
 
 def test_changed_columns_are_named(tmp_path: Path) -> None:
     _jsonl(tmp_path / "rte.jsonl", [{"sentence1": "a", "sentence2": "b", "label": 0}])
-    with pytest.raises(InputError, match=r"rte.jsonl:1: rte needs the columns `hypothesis`, `label`, `premise`; found .*`sentence1`"):
+    with pytest.raises(
+        InputError,
+        match=r"rte.jsonl:1: rte needs the columns `hypothesis`, `label`, `premise`; found .*`sentence1`",
+    ):
         open_submixture("muffin", tmp_path)
 
 
 def test_a_broken_record_is_left_out_and_named_with_its_line_where_no_other_is_left(tmp_path: Path) -> None:
     broken = {"premise": "a", "hypothesis": "b", "idx": 3, "label": 7}
     _jsonl(tmp_path / "rte.jsonl", [*RTE, broken])
-    assert open_submixture("muffin", tmp_path)["muffin/rte"].left_out == {"unlabelled, or cleaned away": 1, "`label` not as expected": 1}
+    assert open_submixture("muffin", tmp_path)["muffin/rte"].left_out == {
+        "unlabelled, or cleaned away": 1,
+        "`label` not as expected": 1,
+    }
     _jsonl(tmp_path / "rte.jsonl", [broken])
     with pytest.raises(InputError, match=r"rte.jsonl:1: not a record of rte: "):
         open_submixture("muffin", tmp_path)
@@ -102,7 +116,10 @@ def test_a_broken_record_is_left_out_and_named_with_its_line_where_no_other_is_l
 
 def test_a_data_set_without_a_labelled_record_is_refused(tmp_path: Path) -> None:
     _jsonl(tmp_path / "rte.jsonl", RTE[2:])
-    with pytest.raises(InputError, match=r"rte.jsonl:1: no record of rte that can be trained on .*; none of its 1 rows can be used"):
+    with pytest.raises(
+        InputError,
+        match=r"rte.jsonl:1: no record of rte that can be trained on .*; none of its 1 rows can be used",
+    ):
         open_submixture("muffin", tmp_path)
 
 
@@ -136,11 +153,16 @@ def test_a_window_of_a_split_is_cut_from_local_files_too(tmp_path: Path) -> None
 
 
 def test_two_tasks_over_the_same_rows_share_them_out(tmp_path: Path) -> None:
-    rows = [{"premise": f"p{number}", "hypothesis": "h", "idx": number, "label": number % 3} for number in range(7)]
+    rows = [
+        {"premise": f"p{number}", "hypothesis": "h", "idx": number, "label": number % 3}
+        for number in range(7)
+    ]
     for name in ("mnli_matched", "mnli_mismatched"):
         _jsonl(tmp_path / f"{name}.jsonl", rows)
     tasks = open_submixture("muffin", tmp_path)
-    premises = {name: {task.rows[index]["premise"] for index in range(len(task.rows))} for name, task in tasks.items()}
+    premises = {
+        name: {task.rows[index]["premise"] for index in range(len(task.rows))} for name, task in tasks.items()
+    }
     assert len(premises) == 2
     assert not set.intersection(*premises.values())
     assert set.union(*premises.values()) == {f"p{number}" for number in range(7)}

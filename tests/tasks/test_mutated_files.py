@@ -1,7 +1,9 @@
-"""Damaged files of rows: whatever is in a file, reading it gives rows or an error written for people, never another exception.
+"""Damaged files of rows: whatever is in a file, reading it gives rows or an error written for people, never
+another exception.
 
-Files of every format that a user's own rows may have are changed at random: bits flipped, bytes cut out, repeated or put in, JSON values replaced by
-others of any type. `OPENFLAN_MUTATIONS=N` makes N changed files for each format instead of a few.
+Files of every format that a user's own rows may have are changed at random: bits flipped, bytes cut out,
+repeated or put in, JSON values replaced by others of any type. `OPENFLAN_MUTATIONS=N` makes N changed files
+for each format instead of a few.
 """
 
 from __future__ import annotations
@@ -31,13 +33,27 @@ from openflan.templates.wording import Pattern, Wording, WordingSet, wordings_fo
 
 MUTATIONS = int(os.environ.get("OPENFLAN_MUTATIONS", "25"))
 
-WORDED = [{"inputs": f"Caf\u00e9 {number}?", "targets": f"answer {number}", "score": number / 3, "id": number} for number in range(12)]
-FIELDS: list[dict[str, Any]] = [{"question": f"{number}?", "answer": str(number), "options": [str(number), "none"], "rationale": "so"} for number in range(12)]
-CHATS: list[dict[str, Any]] = [
-    {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"{number}?"}, {"role": "assistant", "content": "Yes."}]}
+WORDED = [
+    {"inputs": f"Caf\u00e9 {number}?", "targets": f"answer {number}", "score": number / 3, "id": number}
     for number in range(12)
 ]
-TEXTS: list[dict[str, Any]] = [{"text": f"A sentence of number {number}.", "mark": [2, 10]} for number in range(12)]
+FIELDS: list[dict[str, Any]] = [
+    {"question": f"{number}?", "answer": str(number), "options": [str(number), "none"], "rationale": "so"}
+    for number in range(12)
+]
+CHATS: list[dict[str, Any]] = [
+    {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": f"{number}?"},
+            {"role": "assistant", "content": "Yes."},
+        ]
+    }
+    for number in range(12)
+]
+TEXTS: list[dict[str, Any]] = [
+    {"text": f"A sentence of number {number}.", "mark": [2, 10]} for number in range(12)
+]
 STATE = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_fingerprint": "abc", "_split": "train"}
 
 
@@ -50,25 +66,56 @@ WORDINGS = WordingSet(
     frozenset({"question", "answer", "rationale", "options"}),
     (
         wording("plain", "{question}", "{answer}", requires=frozenset({"question", "answer"})),
-        wording("listed", "{question}\n{options}", "{answer}", requires=frozenset({"question", "answer", "options"})),
-        wording("aloud", "{question}", "{rationale} {answer}", rationale=True, requires=frozenset({"question", "answer", "rationale"})),
+        wording(
+            "listed",
+            "{question}\n{options}",
+            "{answer}",
+            requires=frozenset({"question", "answer", "options"}),
+        ),
+        wording(
+            "aloud",
+            "{question}",
+            "{rationale} {answer}",
+            rationale=True,
+            requires=frozenset({"question", "answer", "rationale"}),
+        ),
     ),
 )
 
 STRANGE: list[Any] = [
     *(None, True, False, 0, -1, 10**400, 1e308, -1e308, 1e-320, float("nan"), float("inf")),
     *("", " ", "\0", "\ud800", "\udc80x", "../../etc/passwd", "a" * 5000, "\u2028", "assistant", "tool"),
-    *([], [[]], {}, {"text": ["a"]}, {"text": 3}, {"": None}, [None], [1, "a"], [{"role": "user"}], {"role": "assistant", "content": None}),
+    *(
+        [],
+        [[]],
+        {},
+        {"text": ["a"]},
+        {"text": 3},
+        {"": None},
+        [None],
+        [1, "a"],
+        [{"role": "user"}],
+        {"role": "assistant", "content": None},
+    ),
 ]
 
 
 def parquet(path: Path, rows: list[dict[str, Any]]) -> None:
-    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=5, use_dictionary=len(rows[0]) > 3, compression="snappy" if len(rows[0]) % 2 else "none")
+    pq.write_table(
+        pa.Table.from_pylist(rows),
+        path,
+        row_group_size=5,
+        use_dictionary=len(rows[0]) > 3,
+        compression="snappy" if len(rows[0]) % 2 else "none",
+    )
 
 
 def arrow(path: Path, rows: list[dict[str, Any]], stream: bool = False) -> None:
     table = pa.Table.from_pylist(rows)
-    with pa.OSFile(str(path), "wb") as sink, (pa.ipc.new_stream if stream else pa.ipc.new_file)(sink, table.schema) as writer:
+    with (
+        pa.OSFile(str(path), "wb") as sink,
+        (pa.ipc.new_stream if stream else pa.ipc.new_file)(sink, table.schema) as writer,
+    ):
         writer.write_table(table, max_chunksize=5)
 
 
@@ -93,7 +140,18 @@ def flipped(content: bytes, draw: random.Random) -> bytes:
                 changed[start:end] = draw.choice((b"\xff", b"\0", b"\x7f")) * (end - start)
             case _:
                 changed[start:start] = draw.choice(
-                    (b"\xff\xfe", b"[" * 3_000, b"{" * 3_000, b"9" * 5_000, b"NaN", b"-Infinity", b"\n", b'"', b"\\ud800", b"\xed\xa0\x80")
+                    (
+                        b"\xff\xfe",
+                        b"[" * 3_000,
+                        b"{" * 3_000,
+                        b"9" * 5_000,
+                        b"NaN",
+                        b"-Infinity",
+                        b"\n",
+                        b'"',
+                        b"\\ud800",
+                        b"\xed\xa0\x80",
+                    )
                 )
     return bytes(changed)
 
@@ -182,7 +240,8 @@ CASES: dict[str, tuple[str, Write, tuple[Change, ...], Callable[[Path], None]]] 
     "texts.arrow": ("", lambda path: arrow(path, TEXTS), BYTES, use_texts),
     "texts.txt": ("", lambda path: lines(path, TEXTS), BYTES, use_texts),
 }
-"""By name of the file or folder: which file in it is changed, what writes it, how it may be changed, and what reads it."""
+"""By name of the file or folder: which file in it is changed, what writes it, how it may be changed, and what
+reads it."""
 
 
 @pytest.fixture(params=CASES)
@@ -197,7 +256,12 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, 
     shutil.rmtree(tmp_path)
 
 
-@settings(max_examples=MUTATIONS, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=MUTATIONS,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_damaged_file_gives_rows_or_an_error_for_people(case: tuple[str, Path, bytes], seed: int) -> None:
     name, target, content = case

@@ -1,4 +1,5 @@
-"""A user's own rows beyond JSON lines: Parquet, Arrow, saved data sets, conversations; and what is refused."""
+"""A user's own rows beyond JSON lines: Parquet, Arrow, saved data sets, conversations; and what is
+refused."""
 
 from __future__ import annotations
 
@@ -63,9 +64,14 @@ def refusal(data: Path) -> str:
 
 @pytest.mark.parametrize("kind", ["parquet", "file", "stream", "jsonl"])
 def test_a_table_gives_the_rows_that_json_lines_give(tmp_path: Path, kind: str) -> None:
-    rows = [{"question": f"{number}?", "answer": number, "options": [str(number), "other"], "weight": 0.5} for number in range(30)]
+    rows = [
+        {"question": f"{number}?", "answer": number, "options": [str(number), "other"], "weight": 0.5}
+        for number in range(30)
+    ]
     path = tmp_path / f"quiz.{'arrow' if kind in ('file', 'stream') else kind}"
-    {"parquet": parquet, "jsonl": jsonl}.get(kind, arrow)(path, rows, **({"stream": kind == "stream"} if path.suffix == ".arrow" else {}))
+    {"parquet": parquet, "jsonl": jsonl}.get(kind, arrow)(
+        path, rows, **({"stream": kind == "stream"} if path.suffix == ".arrow" else {})
+    )
     task = only(path)
     assert (task.name, task.fields) == ("mine/quiz", {"question", "answer", "options", "weight"})
     assert rows_of(task) == [{**row, "answer": str(row["answer"]), "weight": "0.5"} for row in rows]
@@ -85,7 +91,11 @@ def test_rows_are_found_in_any_order_across_shards_and_row_groups(tmp_path: Path
 
 
 def test_only_recent_row_groups_are_kept(tmp_path: Path) -> None:
-    path = parquet(tmp_path / "rows.parquet", [{"inputs": "x" * 100_000, "targets": str(number)} for number in range(100)], group=10)
+    path = parquet(
+        tmp_path / "rows.parquet",
+        [{"inputs": "x" * 100_000, "targets": str(number)} for number in range(100)],
+        group=10,
+    )
     order = [*range(100), *range(99, -1, -1)]
     held = {}
     for most in (1, 2_500_000, 100_000_000):
@@ -121,7 +131,9 @@ def test_a_folder_that_save_to_disk_wrote_is_read(tmp_path: Path) -> None:
     state = {"_data_files": [{"filename": f"data-0000{number}-of-00002.arrow"} for number in range(2)]}
     (tmp_path / "saved/state.json").write_text(json.dumps(state))
     assert rows_of(only(tmp_path / "saved")) == WORDED
-    (tmp_path / "saved/state.json").write_text(json.dumps({**state, "_indices_data_files": [{"filename": "indices.arrow"}]}))
+    (tmp_path / "saved/state.json").write_text(
+        json.dumps({**state, "_indices_data_files": [{"filename": "indices.arrow"}]})
+    )
     assert "call `flatten_indices()` before `save_to_disk`" in refusal(tmp_path / "saved")
     (tmp_path / "saved/state.json").write_text("{}")
     assert "state.json does not name its files" in refusal(tmp_path / "saved")
@@ -132,7 +144,9 @@ def test_what_datasets_saves_is_read(tmp_path: Path) -> None:
     datasets.disable_progress_bars()
     whole = datasets.Dataset.from_list(WORDED)
     whole.select([4, 2, 0]).save_to_disk(tmp_path / "some")
-    datasets.DatasetDict(train=whole, test=whole.select([1])).save_to_disk(tmp_path / "splits", num_shards={"train": 2, "test": 1})
+    datasets.DatasetDict(train=whole, test=whole.select([1])).save_to_disk(
+        tmp_path / "splits", num_shards={"train": 2, "test": 1}
+    )
     datasets.DatasetDict(test=whole).save_to_disk(tmp_path / "untrained")
     assert rows_of(only(tmp_path / "some")) == [WORDED[4], WORDED[2], WORDED[0]]
     with pytest.warns(UserWarning, match="left aside and not trained on.*: test;"):
@@ -143,12 +157,21 @@ def test_what_datasets_saves_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"input": "a", "target": "b"}], ", row 0: found the fields `input`, `target`; expected inputs and targets, `messages`, or fields for wordings"),
+        (
+            [{"input": "a", "target": "b"}],
+            (
+                ", row 0: found the fields `input`, `target`; expected inputs and targets, `messages`, or "
+                "fields for wordings"
+            ),
+        ),
         (
             [{"answer": "a", "b": "c"}, {"answer": None, "b": "c"}],
             ", row 1: missing `answer` (absent, null, NaN or infinite)",
         ),
-        ([{"answer": "a"}, {"answer": " "}, {"answer": ""}], ", row 1: empty `answer`, as in 1 more of 3 rows; there is nothing to learn from them"),
+        (
+            [{"answer": "a"}, {"answer": " "}, {"answer": ""}],
+            ", row 1: empty `answer`, as in 1 more of 3 rows; there is nothing to learn from them",
+        ),
         ([{"answer": "a", "options": ["b"]}], ", row 0: the answer `a` is not among its options ['b']"),
         ([{"answer": True}], ", row 0: found the fields of no kind that openflan reads; expected"),
     ],
@@ -169,7 +192,9 @@ def test_damaged_empty_and_ill_matched_tables_are_named(tmp_path: Path) -> None:
         (tmp_path / f"bad.{suffix}").write_bytes(b"no table at all")
         assert f"bad.{suffix}: cannot be read as {suffix}" in refusal(tmp_path / f"bad.{suffix}")
     empty = tmp_path / "empty.parquet"
-    pq.write_table(pa.table({"inputs": pa.array([], pa.string()), "targets": pa.array([], pa.string())}), empty)
+    pq.write_table(
+        pa.table({"inputs": pa.array([], pa.string()), "targets": pa.array([], pa.string())}), empty
+    )
     assert refusal(empty) == f"{empty}: a table without rows; expected one example a row"
     parquet(tmp_path / "two/a.parquet", WORDED[:2])
     parquet(tmp_path / "two/b.parquet", [{"inputs": "a"}])
@@ -200,7 +225,10 @@ def test_a_row_of_ten_megabytes_is_read(tmp_path: Path) -> None:
     [
         (b'{"inputs": "a", "targets": "caf\xe9"}', "not UTF-8 (byte 0xe9 at column 32)"),
         (b'{"inputs": "\\ud83d", "targets": "b"}', "holds half of a surrogate pair"),
-        (b'{"inputs": "a", "targets": "b", "n": ' + b"9" * 5_000 + b"}", "holds a whole number of more than 4,300 digits"),
+        (
+            b'{"inputs": "a", "targets": "b", "n": ' + b"9" * 5_000 + b"}",
+            "holds a whole number of more than 4,300 digits",
+        ),
     ],
 )
 def test_lines_that_cannot_be_text_are_named(tmp_path: Path, line: bytes, message: str) -> None:
@@ -212,7 +240,10 @@ def test_lines_that_cannot_be_text_are_named(tmp_path: Path, line: bytes, messag
 def test_empty_answers_are_counted(tmp_path: Path) -> None:
     rows = [{"inputs": "a", "targets": "" if number % 4 == 3 else "b"} for number in range(4_000)]
     path = jsonl(tmp_path / "rows.jsonl", rows)
-    assert refusal(path) == f"{path}:4: empty `targets`, as in 999 more of 4,000 rows; there is nothing to learn from them, remove them"
+    assert refusal(path) == (
+        f"{path}:4: empty `targets`, as in 999 more of 4,000 rows; there is nothing to learn from them, "
+        "remove them"
+    )
 
 
 def test_only_chosen_tasks_are_opened(tmp_path: Path) -> None:
@@ -239,22 +270,43 @@ def said(*turns: tuple[str, Any]) -> dict[str, Any]:
         (said(("user", " Hello? "), ("assistant", "Hi.")), "Hello?", "Hi."),
         (said(("system", "Be kind."), ("user", "Hello?"), ("assistant", "Hi.")), "Be kind.\n\nHello?", "Hi."),
         (
-            said(("system", "Be kind."), ("user", "Hello?"), ("assistant", "Hi."), ("user", "And?"), ("assistant", "Well."), ("user", "Bye")),
+            said(
+                ("system", "Be kind."),
+                ("user", "Hello?"),
+                ("assistant", "Hi."),
+                ("user", "And?"),
+                ("assistant", "Well."),
+                ("user", "Bye"),
+            ),
             "Be kind.\n\nUser: Hello?\n\nAssistant: Hi.\n\nUser: And?\n\nAssistant:",
             "Well.",
         ),
-        (said(("user", [{"type": "text", "text": "One"}, {"type": "text", "text": "two"}]), ("assistant", "Hi.")), "One\ntwo", "Hi."),
+        (
+            said(
+                ("user", [{"type": "text", "text": "One"}, {"type": "text", "text": "two"}]),
+                ("assistant", "Hi."),
+            ),
+            "One\ntwo",
+            "Hi.",
+        ),
     ],
 )
-def test_a_conversation_asks_for_its_last_answer(tmp_path: Path, row: dict[str, Any], inputs: str, targets: str) -> None:
+def test_a_conversation_asks_for_its_last_answer(
+    tmp_path: Path, row: dict[str, Any], inputs: str, targets: str
+) -> None:
     task = only(jsonl(tmp_path / "chat.jsonl", [{"id": 7, "source": None, **row}]))
     assert rows_of(task) == [{"inputs": inputs, "targets": targets}]
     assert task.fields == {"inputs", "targets"}
 
 
 def test_conversations_of_a_table_are_read(tmp_path: Path) -> None:
-    rows = [{**said(("user", f"{number}?"), ("assistant", f"{number}!")), "id": str(number)} for number in range(20)]
-    assert rows_of(only(parquet(tmp_path / "chat.parquet", rows))) == [{"inputs": f"{number}?", "targets": f"{number}!"} for number in range(20)]
+    rows = [
+        {**said(("user", f"{number}?"), ("assistant", f"{number}!")), "id": str(number)}
+        for number in range(20)
+    ]
+    assert rows_of(only(parquet(tmp_path / "chat.parquet", rows))) == [
+        {"inputs": f"{number}?", "targets": f"{number}!"} for number in range(20)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -263,17 +315,25 @@ def test_conversations_of_a_table_are_read(tmp_path: Path) -> None:
         ({"messages": []}, "`messages` must be a list of {role, content}; found []"),
         ({"messages": "Hi"}, '`messages` must be a list of {role, content}; found "Hi"'),
         ({"messages": ["Hi"]}, "`messages[0].role` must be system, user or assistant; found null"),
-        (said(("human", "a"), ("assistant", "b")), '`messages[0].role` must be system, user or assistant; found "human"'),
+        (
+            said(("human", "a"), ("assistant", "b")),
+            '`messages[0].role` must be system, user or assistant; found "human"',
+        ),
         (said(("user", None), ("assistant", "b")), "`messages[0].content` must be a text; found null"),
         (said(("user", [{"type": "image"}]), ("assistant", "b")), "`messages[0].content` must be a text"),
         (said(("user", " "), ("assistant", "b")), "`messages[0]` is empty"),
         (said(("user", "a")), "has no message of the assistant"),
         (said(("assistant", "a")), "has no user's message before the assistant's last"),
-        (said(("user", "a"), ("system", "c"), ("assistant", "b")), "`messages[1]` is of the system; only the first may be"),
+        (
+            said(("user", "a"), ("system", "c"), ("assistant", "b")),
+            "`messages[1]` is of the system; only the first may be",
+        ),
         (said(("user", "a"), ("assistant", "")), "empty `messages[1]`; there is nothing to learn from it"),
     ],
 )
-def test_a_conversation_that_makes_no_sense_is_named_by_line(tmp_path: Path, row: dict[str, Any], message: str) -> None:
+def test_a_conversation_that_makes_no_sense_is_named_by_line(
+    tmp_path: Path, row: dict[str, Any], message: str
+) -> None:
     path = jsonl(tmp_path / "chat.jsonl", [said(("user", "a"), ("assistant", "b")), row])
     assert f"{path}:2: " in refusal(path)
     assert message in refusal(path)
@@ -283,13 +343,17 @@ def test_a_conversation_that_makes_no_sense_is_named_by_line(tmp_path: Path, row
 
 
 @pytest.mark.parametrize("long", [1, 10**9])
-def test_a_long_source_is_read_as_a_short_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], long: int) -> None:
+def test_a_long_source_is_read_as_a_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], long: int
+) -> None:
     monkeypatch.setattr(records_module, "LONG", long)
     assert rows_of(only(jsonl(tmp_path / "rows.jsonl", WORDED))) == WORDED
     assert capsys.readouterr() == ("", "")  # progress is for terminals
 
 
-def test_the_way_from_parquet_to_arrow_in_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_way_from_parquet_to_arrow_in_the_documentation_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
     (code,) = [block.removeprefix("python\n") for block in text.split("```") if block.startswith("python\n")]
     parquet(tmp_path / "rows.parquet", WORDED)

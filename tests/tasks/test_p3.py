@@ -1,4 +1,5 @@
-"""P3 as rows: folders of configurations, the hub, which tasks are taken, what is done to their texts, and what is said of broken ones."""
+"""P3 as rows: folders of configurations, the hub, which tasks are taken, what is done to their texts, and
+what is said of broken ones."""
 
 from __future__ import annotations
 
@@ -30,9 +31,16 @@ Record = dict[str, Any]
 
 def worded(number: int, choices: list[str] | None = None) -> Record:
     """A record as P3 has it, token ids included."""
-    inputs, targets = f"Passage {number}.\nWhat is number {number}?", choices[number % len(choices)] if choices else f"thing\n{number}"
+    inputs, targets = (
+        f"Passage {number}.\nWhat is number {number}?",
+        choices[number % len(choices)] if choices else f"thing\n{number}",
+    )
     ids = {"inputs": [3, number, 1], "targets": [number, 1]}
-    return ids | {"inputs_pretokenized": inputs, "targets_pretokenized": targets} | ({"answer_choices": choices} if choices else {})
+    return (
+        ids
+        | {"inputs_pretokenized": inputs, "targets_pretokenized": targets}
+        | ({"answer_choices": choices} if choices else {})
+    )
 
 
 def write_jsonl(path: Path, records: list[Record]) -> None:
@@ -64,7 +72,9 @@ LAYOUTS = [
 
 @pytest.mark.parametrize("below", ["", "data"])
 @pytest.mark.parametrize(("file", "write"), LAYOUTS)
-def test_a_folder_for_each_configuration_is_a_task_each(tmp_path: Path, file: str, write: Writer, below: str) -> None:
+def test_a_folder_for_each_configuration_is_a_task_each(
+    tmp_path: Path, file: str, write: Writer, below: str
+) -> None:
     write(tmp_path / below / PLAIN / file, [worded(number) for number in range(5)])
     write(tmp_path / below / SEPARATE / file, [worded(number, ["ice", "fog"]) for number in range(4)])
     tasks = opened(tmp_path)
@@ -78,29 +88,41 @@ def test_a_folder_for_each_configuration_is_a_task_each(tmp_path: Path, file: st
         "answer": "thing\n3",
     }
     assert separate.fields == plain.fields | {"options"}
-    assert [(row["targets"], row["options"]) for row in rows(separate)] == [(("ice", "fog")[number % 2], ["ice", "fog"]) for number in range(4)]
+    assert [(row["targets"], row["options"]) for row in rows(separate)] == [
+        (("ice", "fog")[number % 2], ["ice", "fog"]) for number in range(4)
+    ]
     entry = next(entry for entry in find(submixture="t0_sf") if entry.name == separate.name)
     assert (separate.dataset, separate.category, separate.refused) == (entry.dataset, entry.category, 0)
 
 
 def test_shards_are_one_task_and_other_splits_are_not_read(tmp_path: Path) -> None:
     for shard in range(3):
-        write_parquet(tmp_path / PLAIN / f"train-{shard:05d}-of-00003.parquet", [worded(10 * shard + number) for number in range(3)])
+        write_parquet(
+            tmp_path / PLAIN / f"train-{shard:05d}-of-00003.parquet",
+            [worded(10 * shard + number) for number in range(3)],
+        )
     write_parquet(tmp_path / PLAIN / "validation-00000-of-00001.parquet", [worded(99)])
     (task,) = opened(tmp_path).values()
-    assert [row["targets"] for row in rows(task)] == [f"thing\n{10 * shard + number}" for shard in range(3) for number in range(3)]
+    assert [row["targets"] for row in rows(task)] == [
+        f"thing\n{10 * shard + number}" for shard in range(3) for number in range(3)
+    ]
 
 
 def test_rows_for_evaluation_alone_are_refused(tmp_path: Path) -> None:
     write_parquet(tmp_path / PLAIN / "validation-00000-of-00001.parquet", [worded(1)])
-    with pytest.raises(InputError, match=r"quarel_do_not_use: holds validation-.*parquet, which are not for training"):
+    with pytest.raises(
+        InputError, match=r"quarel_do_not_use: holds validation-.*parquet, which are not for training"
+    ):
         opened(tmp_path)
 
 
 def test_only_the_tasks_of_the_collection_are_taken_and_the_others_counted(tmp_path: Path) -> None:
     for config in (PLAIN, "anli_invented_r1", "quarel_do_not_use_score_eval"):
         write_jsonl(tmp_path / config / "train.jsonl", [worded(1)])
-    with pytest.warns(UserWarning, match=r"2 of 3 tasks left out .*: 1 for scoring candidate answers, 1 not among T0-SF's 193"):
+    with pytest.warns(
+        UserWarning,
+        match=r"2 of 3 tasks left out .*: 1 for scoring candidate answers, 1 not among T0-SF's 193",
+    ):
         found = find_submixture("t0_sf", tmp_path)
     assert set(found) == {f"t0_sf/{PLAIN}"}
 
@@ -135,16 +157,32 @@ def test_they_are_reached_by_a_folder_named_after_the_submixture(tmp_path: Path)
 
 
 def test_texts_stay_as_they_are_unless_told(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / PLAIN / "train.jsonl", [{"inputs_pretokenized": " a\nb\n\nc ", "targets_pretokenized": "d\ne "}])
+    write_jsonl(
+        tmp_path / PLAIN / "train.jsonl",
+        [{"inputs_pretokenized": " a\nb\n\nc ", "targets_pretokenized": "d\ne "}],
+    )
     (task,) = opened(tmp_path).values()
     assert (task.rows[0]["inputs"], task.rows[0]["targets"]) == ("a\nb\n\nc", "d\ne")
 
 
 def test_the_collections_cleaning_makes_blanks_of_newlines_and_glues_targets(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / SEPARATE / "train.jsonl", [{"inputs_pretokenized": "a\nb\n\nc", "targets_pretokenized": "d\ne", "answer_choices": ["d\ne", "f"]}])
+    write_jsonl(
+        tmp_path / SEPARATE / "train.jsonl",
+        [
+            {
+                "inputs_pretokenized": "a\nb\n\nc",
+                "targets_pretokenized": "d\ne",
+                "answer_choices": ["d\ne", "f"],
+            }
+        ],
+    )
     (tmp_path / "openflan.yaml").write_text("clean: flan\n", encoding="utf-8")
     (task,) = opened(tmp_path).values()
-    assert (task.rows[0]["inputs"], task.rows[0]["targets"], task.rows[0]["options"]) == ("a b  c", "de", ["de", "f"])
+    assert (task.rows[0]["inputs"], task.rows[0]["targets"], task.rows[0]["options"]) == (
+        "a b  c",
+        "de",
+        ["de", "f"],
+    )
 
 
 def test_cleaning_changes_nothing_but_newlines() -> None:
@@ -182,7 +220,14 @@ def test_targets_that_are_no_choice_are_left_out_and_counted(tmp_path: Path) -> 
 
 def test_a_task_without_any_usable_row_is_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / SEPARATE / "train.jsonl", [worded(0, ["ice"]) | {"targets_pretokenized": "fog"}])
-    with pytest.raises(InputError, match=r"train\.jsonl:1: the target `fog` is not among its choices \['ice'\]; none of its 1 rows can be used"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"train\.jsonl:1: the target `fog` is not among its choices \['ice'\]; none of its 1 rows "
+            r"can be "
+            r"used"
+        ),
+    ):
         opened(tmp_path)
 
 
@@ -194,9 +239,15 @@ def test_choices_of_a_task_that_shows_them_in_its_text_are_no_options(tmp_path: 
 
 
 def test_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / PLAIN / "train.jsonl", [worded(0), worded(1) | {"targets_pretokenized": " "}, worded(2) | {"inputs_pretokenized": ""}])
+    write_jsonl(
+        tmp_path / PLAIN / "train.jsonl",
+        [worded(0), worded(1) | {"targets_pretokenized": " "}, worded(2) | {"inputs_pretokenized": ""}],
+    )
     (task,) = opened(tmp_path).values()
-    assert (len(task.rows), task.left_out) == (1, {"empty targets_pretokenized": 1, "empty inputs_pretokenized": 1})
+    assert (len(task.rows), task.left_out) == (
+        1,
+        {"empty targets_pretokenized": 1, "empty inputs_pretokenized": 1},
+    )
 
 
 # Rendered
@@ -205,9 +256,15 @@ def test_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
 def test_rows_are_rendered_as_they_stand_and_their_options_by_wordings_that_list_them(tmp_path: Path) -> None:
     write_jsonl(tmp_path / SEPARATE / "train.jsonl", [worded(number, ["ice", "fog"]) for number in range(2)])
     (task,) = opened(tmp_path).values()
-    bare = Renderer(task, choose_wordings(None, "mine/quiz", frozenset({"inputs", "targets"}))).render(0, Style(), seed=0, position=0)
+    bare = Renderer(task, choose_wordings(None, "mine/quiz", frozenset({"inputs", "targets"}))).render(
+        0, Style(), seed=0, position=0
+    )
     assert (bare.inputs, bare.targets) == ("Passage 0.\nWhat is number 0?", "ice")
-    listing = WordingSet(("*",), task.fields, (Wording("w", Pattern.parse("{question}\n{options}"), Pattern.parse("{answer}")),))
+    listing = WordingSet(
+        ("*",),
+        task.fields,
+        (Wording("w", Pattern.parse("{question}\n{options}"), Pattern.parse("{answer}")),),
+    )
     listed = Renderer(task, listing).render(1, Style(few_shot=True), seed=0, position=0, shots=1)
     assert listed.targets == "fog"
     assert listed.inputs.count("ice") == 3  # twice as an option, once as the exemplar's answer
@@ -220,7 +277,10 @@ def test_rows_are_rendered_as_they_stand_and_their_options_by_wordings_that_list
 def test_changed_columns_are_named(tmp_path: Path, write: Writer) -> None:
     file = tmp_path / PLAIN / f"train.{'jsonl' if write is write_jsonl else 'parquet'}"
     write(file, [{"inputs": "a", "targets": "b"}])
-    with pytest.raises(InputError, match=r"quarel_do_not_use/train\..*lacks .*`inputs_pretokenized`.*found `inputs`, `targets`"):
+    with pytest.raises(
+        InputError,
+        match=r"quarel_do_not_use/train\..*lacks .*`inputs_pretokenized`.*found `inputs`, `targets`",
+    ):
         opened(tmp_path)
 
 
@@ -239,9 +299,13 @@ def test_columns_that_change_between_shards_are_named(tmp_path: Path) -> None:
 
 def test_values_that_are_no_texts_are_left_out_and_named_where_no_row_is_left(tmp_path: Path) -> None:
     write_jsonl(tmp_path / PLAIN / "train.jsonl", [worded(1), worded(2) | {"targets_pretokenized": None}])
-    assert [task.left_out for task in opened(tmp_path).values()] == [{"`targets_pretokenized` not as expected": 1}]
+    assert [task.left_out for task in opened(tmp_path).values()] == [
+        {"`targets_pretokenized` not as expected": 1}
+    ]
     write_jsonl(tmp_path / PLAIN / "train.jsonl", [worded(2) | {"targets_pretokenized": None}])
-    with pytest.raises(InputError, match=r"train\.jsonl:1: `targets_pretokenized` must be a text; found None"):
+    with pytest.raises(
+        InputError, match=r"train\.jsonl:1: `targets_pretokenized` must be a text; found None"
+    ):
         opened(tmp_path)
 
 
@@ -268,7 +332,9 @@ def test_mixed_encodings_in_a_table_are_left_out(tmp_path: Path) -> None:
 def test_tfrecords_are_refused_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / PLAIN).mkdir()
     (tmp_path / PLAIN / "train.tfrecord-00000-of-00001").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"TFRecord files, which openflan does not read; fetch the Parquet files"):
+    with pytest.raises(
+        InputError, match=r"TFRecord files, which openflan does not read; fetch the Parquet files"
+    ):
         opened(tmp_path)
 
 
@@ -300,11 +366,18 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]
 
 def test_a_configuration_of_the_hub_is_the_task_of_its_name(hub: list[dict[str, Any]]) -> None:
     (task,) = opened(f"hub:bigscience/P3/{SEPARATE}@abc:train[:4]").values()
-    assert (task.name, len(task.rows), task.rows[1]["targets"], task.rows[1]["options"]) == (f"t0_sf/{SEPARATE}", 4, "fog", ["ice", "fog"])
+    assert (task.name, len(task.rows), task.rows[1]["targets"], task.rows[1]["options"]) == (
+        f"t0_sf/{SEPARATE}",
+        4,
+        "fog",
+        ["ice", "fog"],
+    )
     assert hub == [{"path": "bigscience/P3", "name": SEPARATE, "revision": "abc", "split": "train[:4]"}]
 
 
-def test_the_hub_without_a_configuration_is_all_of_the_collections_tasks_each_loaded_when_opened(hub: list[dict[str, Any]]) -> None:
+def test_the_hub_without_a_configuration_is_all_of_the_collections_tasks_each_loaded_when_opened(
+    hub: list[dict[str, Any]],
+) -> None:
     assert len(find_submixture("t0_sf", Path("hub:bigscience/P3"))) == 193
     assert hub == []
     assert set(opened("hub:bigscience/P3", tasks=["quarel_do_not_use"])) == {f"t0_sf/{PLAIN}"}

@@ -1,4 +1,5 @@
-"""Raw rows and templates: names, rendering, random choices, what is left out, and what a template is refused for.
+"""Raw rows and templates: names, rendering, random choices, what is left out, and what a template is refused
+for.
 
 All templates here are the project's own.
 """
@@ -34,13 +35,23 @@ Record = dict[str, Any]
 QUESTION = "Look at this: {{ question }} ||| {{ answer }}"
 
 
-def template(name: str, jinja: str, answer_choices: str | list[str] | None = None, choices_in_prompt: bool | None = None) -> str:
+def template(
+    name: str,
+    jinja: str,
+    answer_choices: str | list[str] | None = None,
+    choices_in_prompt: bool | None = None,
+) -> str:
     """An entry of a templates file, in the true layout."""
     shown = json.dumps(choices_in_prompt)
-    metadata = f"choices_in_prompt: {shown}\n      languages:\n      - en\n      metrics:\n      - Accuracy\n      original_task: true"
+    metadata = (
+        f"choices_in_prompt: {shown}\n      languages:\n      - en\n      metrics:\n      - Accuracy\n   "
+        "   original_task: true"
+    )
     return (
-        f"  id-of-{name}: !Template\n    answer_choices: {json.dumps(answer_choices)}\n    id: id-of-{name}\n    jinja: {json.dumps(jinja)}\n"
-        f"    metadata: !TemplateMetadata\n      {metadata}\n    name: {json.dumps(name)}\n    reference: ''\n"
+        f"  id-of-{name}: !Template\n    answer_choices: {json.dumps(answer_choices)}\n    id: "
+        f"id-of-{name}\n    jinja: {json.dumps(jinja)}\n"
+        f"    metadata: !TemplateMetadata\n      {metadata}\n    name: {json.dumps(name)}\n    "
+        "reference: ''\n"
     )
 
 
@@ -51,8 +62,13 @@ def put(data: Path, dataset: str, templates: list[str], records: list[Record]) -
     for path in (file, rows):
         path.parent.mkdir(parents=True, exist_ok=True)
     name, _, subset = dataset.partition("/")
-    file.write_text(f"dataset: {name}\n{f'subset: {subset}' if subset else ''}\ntemplates:\n{''.join(templates)}", encoding="utf-8")
-    rows.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+    file.write_text(
+        f"dataset: {name}\n{f'subset: {subset}' if subset else ''}\ntemplates:\n{''.join(templates)}",
+        encoding="utf-8",
+    )
+    rows.write_text(
+        "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8"
+    )
     return file
 
 
@@ -86,7 +102,11 @@ def one(data: Path, jinja: str, records: list[Record], **more: Any) -> Task:
         ("web_questions", "whats_the_answer", "web_questions_whats_the_answer"),
         ("web_questions", "potential-correct-answer", "web_questions_potential_correct_answer"),
         ("wiki_qa", "Is This True?", "wiki_qa_Is_This_True_"),
-        ("race/high", "Select the best answer (no instructions)", "race_high_Select_the_best_answer_no_instructions_"),
+        (
+            "race/high",
+            "Select the best answer (no instructions)",
+            "race_high_Select_the_best_answer_no_instructions_",
+        ),
         ("kilt_tasks/hotpotqa", "final_exam", "kilt_tasks_hotpotqa_final_exam"),
         ("duorc/SelfRC", "title_generation", "duorc_SelfRC_title_generation"),
     ],
@@ -104,7 +124,11 @@ def test_a_template_is_a_task_and_only_those_of_the_collection_are_taken(tmp_pat
         tasks = opened(tmp_path, "t0_sf")
     assert set(tasks) == {"t0_sf/quarel_do_not_use", "t0_sf/cos_e_v1.11_i_think"}
     assert tasks["t0_sf/quarel_do_not_use"].dataset == "quarel"
-    assert set(opened(tmp_path, "mine")) == {"mine/quarel_do_not_use", "mine/quarel_of_my_own", "mine/cos_e_v1.11_i_think"}
+    assert set(opened(tmp_path, "mine")) == {
+        "mine/quarel_do_not_use",
+        "mine/quarel_of_my_own",
+        "mine/cos_e_v1.11_i_think",
+    }
 
 
 def test_a_checkout_may_be_named_itself(tmp_path: Path) -> None:
@@ -124,13 +148,23 @@ def test_datasets_without_rows_are_passed_over(tmp_path: Path) -> None:
 def test_templates_without_any_rows_say_where_to_put_them(tmp_path: Path) -> None:
     put(tmp_path, "cos_e/v1.11", [template("t", QUESTION)], [{}])
     (tmp_path / "data" / "cos_e" / "v1.11" / "train.jsonl").unlink()
-    with pytest.raises(InputError, match=r"templates of 1 datasets and rows of none; put them into folders such as .*data/cos_e/v1\.11"):
+    with pytest.raises(
+        InputError,
+        match=r"templates of 1 datasets and rows of none; put them into folders such as .*data/cos_e/v1\.11",
+    ):
         opened(tmp_path)
 
 
 def test_two_templates_of_one_name_are_refused(tmp_path: Path) -> None:
-    put(tmp_path, "quiz", [template("the one", QUESTION), template("the-one", QUESTION)], [{"question": "Hot?", "answer": "yes"}])
-    with pytest.raises(InputError, match=r"template `the-one`: would be named `quiz_the_one`, as .*template `the one`"):
+    put(
+        tmp_path,
+        "quiz",
+        [template("the one", QUESTION), template("the-one", QUESTION)],
+        [{"question": "Hot?", "answer": "yes"}],
+    )
+    with pytest.raises(
+        InputError, match=r"template `the-one`: would be named `quiz_the_one`, as .*template `the one`"
+    ):
         opened(tmp_path)
 
 
@@ -138,30 +172,53 @@ def test_two_templates_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_inputs_and_targets_are_what_stands_around_the_separator(tmp_path: Path) -> None:
-    task = one(tmp_path, "\n Look: {{ question }}\n\n|||\n  {{ answer }}\n", [{"question": f"Hot {n}?", "answer": n} for n in range(3)])
+    task = one(
+        tmp_path,
+        "\n Look: {{ question }}\n\n|||\n  {{ answer }}\n",
+        [{"question": f"Hot {n}?", "answer": n} for n in range(3)],
+    )
     assert pairs(task) == [(f"Look: Hot {n}?", str(n)) for n in range(3)]
     assert task.fields == {"inputs", "targets", "question", "answer"}
 
 
 def test_nested_values_are_reached_from_json_and_from_tables(tmp_path: Path) -> None:
     jinja = (
-        "{% for label in choices.label %}{{ label }}: {{ choices['text'][loop.index0] }}{% if not loop.last %}; {% endif %}{% endfor %}"
+        "{% for label in choices.label %}{{ label }}: {{ choices['text'][loop.index0] }}{% if not "
+        "loop.last %}; {% endif %}{% endfor %}"
         "\n{{ question.split(' ')[1:] | join(' ') }} {{ options.0 }} ||| {{ {'A': 1, 'B': 2}[key] }}"
     )
-    record = {"question": "Q: which one?", "choices": {"label": ["A", "B"], "text": ["ice", "fog"]}, "options": ["p", "q"], "key": "B", "empty": None}
+    record = {
+        "question": "Q: which one?",
+        "choices": {"label": ["A", "B"], "text": ["ice", "fog"]},
+        "options": ["p", "q"],
+        "key": "B",
+        "empty": None,
+    }
     expected = [("A: ice; B: fog\nwhich one? p", "2")] * 3
     task = one(tmp_path / "lines", jinja, [record] * 3)
     assert pairs(task) == expected
     put(tmp_path / "table", "quiz", [template("t", jinja)], [{}])
     (tmp_path / "table" / "data" / "quiz" / "train.jsonl").unlink()
-    pq.write_table(pa.Table.from_pylist([record] * 3), tmp_path / "table" / "data" / "quiz" / "train-00000-of-00001.parquet", row_group_size=2)
+    pq.write_table(
+        pa.Table.from_pylist([record] * 3),
+        tmp_path / "table" / "data" / "quiz" / "train-00000-of-00001.parquet",
+        row_group_size=2,
+    )
     assert pairs(only(tmp_path / "table")) == expected
 
 
 def test_an_empty_cell_is_a_value(tmp_path: Path) -> None:
-    put(tmp_path, "quiz", [template("t", "{{ question }} ||| {% if hint is none %}no hint{% else %}{{ hint }}{% endif %}")], [{}])
+    put(
+        tmp_path,
+        "quiz",
+        [template("t", "{{ question }} ||| {% if hint is none %}no hint{% else %}{{ hint }}{% endif %}")],
+        [{}],
+    )
     (tmp_path / "data" / "quiz" / "train.jsonl").unlink()
-    pq.write_table(pa.Table.from_pylist([{"question": "a", "hint": "b"}, {"question": "c", "hint": None}]), tmp_path / "data" / "quiz" / "train.parquet")
+    pq.write_table(
+        pa.Table.from_pylist([{"question": "a", "hint": "b"}, {"question": "c", "hint": None}]),
+        tmp_path / "data" / "quiz" / "train.parquet",
+    )
     assert pairs(only(tmp_path)) == [("a", "b"), ("c", "no hint")]
 
 
@@ -175,19 +232,42 @@ def test_answer_choices_are_rendered_first_and_can_be_named(tmp_path: Path) -> N
 
 def test_choices_that_the_inputs_do_not_show_are_options(tmp_path: Path) -> None:
     record = {"question": "Which?", "a": "ice", "b": "fog"}
-    task = one(tmp_path, "{{ question }} ||| {{ answer_choices[1] }}", [record], answer_choices="{{ a }} ||| {{ b }}", choices_in_prompt=False)
+    task = one(
+        tmp_path,
+        "{{ question }} ||| {{ answer_choices[1] }}",
+        [record],
+        answer_choices="{{ a }} ||| {{ b }}",
+        choices_in_prompt=False,
+    )
     assert (task.rows[0]["options"], task.rows[0]["answer"]) == (["ice", "fog"], "fog")
 
 
 def test_the_collection_tells_for_its_own_tasks_whether_choices_are_options(tmp_path: Path) -> None:
     choices = "ice ||| fog"
-    put(tmp_path, "sciq", [template("Direct Question", "Q ||| ice", choices, True), template("Multiple Choice", "Q ||| ice", choices, False)], [{"x": 1}])
+    put(
+        tmp_path,
+        "sciq",
+        [
+            template("Direct Question", "Q ||| ice", choices, True),
+            template("Multiple Choice", "Q ||| ice", choices, False),
+        ],
+        [{"x": 1}],
+    )
     tasks = opened(tmp_path, "t0_sf")
-    assert {name: "options" in task.fields for name, task in tasks.items()} == {"t0_sf/sciq_Direct_Question": True, "t0_sf/sciq_Multiple_Choice": False}
+    assert {name: "options" in task.fields for name, task in tasks.items()} == {
+        "t0_sf/sciq_Direct_Question": True,
+        "t0_sf/sciq_Multiple_Choice": False,
+    }
 
 
 def test_choices_as_a_list_are_read_as_early_files_have_them(tmp_path: Path) -> None:
-    task = one(tmp_path, "Q ||| {{ answer_choices[label] }}", [{"label": 1}], answer_choices=["ice", "fog"], choices_in_prompt=False)
+    task = one(
+        tmp_path,
+        "Q ||| {{ answer_choices[label] }}",
+        [{"label": 1}],
+        answer_choices=["ice", "fog"],
+        choices_in_prompt=False,
+    )
     assert task.rows[0]["options"] == ["ice", "fog"]
 
 
@@ -196,21 +276,45 @@ TEXTS = st.text(st.sampled_from("|a \n{}%"), min_size=1, max_size=12)
 
 @given(question=TEXTS, answer=TEXTS, choice=TEXTS)
 @settings(max_examples=40, deadline=None)
-def test_separators_and_jinja_in_the_data_are_data(tmp_path_factory: pytest.TempPathFactory, question: str, answer: str, choice: str) -> None:
+def test_separators_and_jinja_in_the_data_are_data(
+    tmp_path_factory: pytest.TempPathFactory, question: str, answer: str, choice: str
+) -> None:
     record = {"question": question, "answer": [{"text": f"x{answer}x"}], "choice": f"y{choice}y"}
     jinja = "Q{{ question }}Q {{ answer_choices[1] }} ||| {{ answer[0].text }}"
-    task = one(tmp_path_factory.mktemp("data"), jinja, [record], answer_choices="z ||| {{ choice }}", choices_in_prompt=True)
+    task = one(
+        tmp_path_factory.mktemp("data"),
+        jinja,
+        [record],
+        answer_choices="z ||| {{ choice }}",
+        choices_in_prompt=True,
+    )
     assert pairs(task) == [(f"Q{question}Q y{choice}y", f"x{answer}x")]
 
 
 def test_rendering_agrees_with_plain_jinja_where_both_may_run(tmp_path: Path) -> None:
     """An independent oracle: Jinja without any of our changes."""
     texts = [
-        "{% set words = q.split() %}{% for w in words %}{{ loop.index }}{{ w | upper ~ '!' ~ loop.revindex }}{% endfor %} ||| {{ n * 2 + 1 }} {{ 'ab' * 3 }}",
-        "{{ q | replace('i', 'o') }} {{ q.replace('o', '') }} {{ [1, 2, n] | sum }} ||| {{ opts | map('capitalize') | join(', ') }}",
-        "{% for a, b in zip(opts, range(5)) if b != 1 %}{{ a }}{{ b }}{% else %}none{% endfor %} ||| {{ opts | map(attribute=0) | list }}",
-        "{% set ns = namespace(k=0) %}{% for x in opts %}{% set ns.k = ns.k + x | length %}{% endfor %}{{ ns.k }} ||| {{ 7.456 | round(1) }} {{ none }}",
-        "{{ q[0] | lower }}{{ q[1:] | trim('.') }} {{ {'a': opts}['a'][1] }} ||| {{ 'yes' if n > 2 and q is defined else 'no' }} {{ n // 2 }} {{ 2 ** n }}",
+        (
+            "{% set words = q.split() %}{% for w in words %}{{ loop.index }}{{ w | upper ~ '!' ~ "
+            "loop.revindex }}{% endfor %} ||| {{ n * 2 + 1 }} {{ 'ab' * 3 }}"
+        ),
+        (
+            "{{ q | replace('i', 'o') }} {{ q.replace('o', '') }} {{ [1, 2, n] | sum }} ||| {{ opts | "
+            "map('capitalize') | join(', ') }}"
+        ),
+        (
+            "{% for a, b in zip(opts, range(5)) if b != 1 %}{{ a }}{{ b }}{% else %}none{% endfor %} ||| {{ "
+            "opts | map(attribute=0) | list }}"
+        ),
+        (
+            "{% set ns = namespace(k=0) %}{% for x in opts %}{% set ns.k = ns.k + x | length %}{% endfor "
+            "%}{{ ns.k }} ||| {{ 7.456 | round(1) }} {{ none }}"
+        ),
+        (
+            "{{ q[0] | lower }}{{ q[1:] | trim('.') }} {{ {'a': opts}['a'][1] }} ||| {{ 'yes' if n > 2 "
+            "and q "
+            "is defined else 'no' }} {{ n // 2 }} {{ 2 ** n }}"
+        ),
     ]
     record = {"q": "Which is it.", "n": 5, "opts": ["pie", "tea", "jam"]}
     plain = jinja2.Environment()  # noqa: S701
@@ -242,7 +346,9 @@ def test_choices_depend_on_seed_task_and_row_only(tmp_path: Path) -> None:
     assert len(set(forwards)) > 30
     assert forwards != pairs(other)
     again = opened(tmp_path)["mine/quiz_t"]
-    assert [again.rows[index]["targets"] for index in reversed(range(40))] == [targets for _, targets in reversed(forwards)]
+    assert [again.rows[index]["targets"] for index in reversed(range(40))] == [
+        targets for _, targets in reversed(forwards)
+    ]
     (tmp_path / "openflan.yaml").write_text("seed: 1\n", encoding="utf-8")
     assert pairs(opened(tmp_path)["mine/quiz_t"]) != forwards
 
@@ -251,7 +357,9 @@ def test_a_row_that_is_left_out_changes_no_choice_of_the_others(tmp_path: Path) 
     records = [{"answers": list("abcdefgh"), "use": True} for _ in range(20)]
     jinja = "{% if use %}Q ||| {{ answers | choice }}{% endif %}"
     before = pairs(one(tmp_path / "a", jinja, records))
-    after = pairs(one(tmp_path / "b", jinja, [record | {"use": number != 5} for number, record in enumerate(records)]))
+    after = pairs(
+        one(tmp_path / "b", jinja, [record | {"use": number != 5} for number, record in enumerate(records)])
+    )
     assert after == before[:5] + before[6:]
 
 
@@ -272,7 +380,13 @@ def test_every_reason_is_counted_by_itself(tmp_path: Path) -> None:
         {"q": "fine", "a": ["hail"], "tail": ""},
         {"q": "fine", "a": ["ice"], "tail": "2"},
     ]
-    task = one(tmp_path, "{{ q }} ||| {{ a[0] }}{% if tail %} ||| {% endif %}", records, answer_choices="ice ||| fog", choices_in_prompt=False)
+    task = one(
+        tmp_path,
+        "{{ q }} ||| {{ a[0] }}{% if tail %} ||| {% endif %}",
+        records,
+        answer_choices="ice ||| fog",
+        choices_in_prompt=False,
+    )
     assert task.left_out == {
         "an item beyond the end of a list": 1,
         "empty inputs or targets": 1,
@@ -282,7 +396,13 @@ def test_every_reason_is_counted_by_itself(tmp_path: Path) -> None:
 
 
 def test_a_template_that_suits_no_row_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"template `t`: gives no example for any of the 2 rows.*targets that are not among their choices: 2"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"template `t`: gives no example for any of the 2 rows.*targets that are not among their "
+            r"choices: 2"
+        ),
+    ):
         one(tmp_path, "Q ||| hail", [{"x": 1}] * 2, answer_choices="ice ||| fog", choices_in_prompt=False)
 
 
@@ -297,7 +417,11 @@ def test_values_are_whole_unless_clipping_is_asked_for(tmp_path: Path) -> None:
 def test_clipping_cuts_every_printed_value_at_a_blank(tmp_path: Path) -> None:
     (tmp_path / "openflan.yaml").write_text("clip: 2048\n", encoding="utf-8")
     passage = "word " * 1_000
-    task = one(tmp_path, "{{ p }}{{ p }} Long text that no value prints stays: " + "y" * 3_000 + " ||| {{ p }}", [{"p": passage}])
+    task = one(
+        tmp_path,
+        "{{ p }}{{ p }} Long text that no value prints stays: " + "y" * 3_000 + " ||| {{ p }}",
+        [{"p": passage}],
+    )
     inputs, targets = pairs(task)[0]
     assert targets == "word " * 408 + "word..."
     assert inputs == f"{targets}{targets} Long text that no value prints stays: {'y' * 3_000}"
@@ -315,18 +439,30 @@ def test_newlines_stay_unless_the_collections_cleaning_is_asked_for(tmp_path: Pa
 
 
 def test_a_name_that_the_rows_lack_is_named_with_file_template_and_row(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"train\.jsonl:1: .*quiz/templates\.yaml, template `t` names `question`, which is not there .*`questions`"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"train\.jsonl:1: .*quiz/templates\.yaml, template `t` names `question`, which is not there "
+            r".*`questions`"
+        ),
+    ):
         one(tmp_path, QUESTION, [{"questions": "Hot?", "answer": "yes"}])
 
 
 def test_a_nested_name_that_the_rows_lack_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"template `t` names `label`, which is not there .*the row has `choices`"):
+    with pytest.raises(
+        InputError, match=r"template `t` names `label`, which is not there .*the row has `choices`"
+    ):
         one(tmp_path, "Q ||| {{ choices.label }}", [{"choices": {"text": ["a"]}}])
 
 
 def test_a_missing_name_inside_a_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="template `t` names `answer`"):
-        one(tmp_path, "Q ||| {{ output | map(attribute='answer') | list | choice }}", [{"output": [{"id": 1}]}])
+        one(
+            tmp_path,
+            "Q ||| {{ output | map(attribute='answer') | list | choice }}",
+            [{"output": [{"id": 1}]}],
+        )
 
 
 def test_rows_that_lack_a_column_which_others_have_are_left_out(tmp_path: Path) -> None:
@@ -348,7 +484,9 @@ def test_columns_that_change_between_shards_are_named(tmp_path: Path) -> None:
 def test_a_value_of_another_kind_is_left_out_and_named_where_no_row_is_left(tmp_path: Path) -> None:
     task = one(tmp_path / "a", "Q ||| {{ 'no. ' + n }}", [{"n": "1"}, {"n": 2}])
     assert (pairs(task), task.left_out) == ([("Q", "no. 1")], {"fails: TypeError": 1})
-    with pytest.raises(InputError, match=r"train\.jsonl:1: .*template `t` fails: TypeError: can only concatenate"):
+    with pytest.raises(
+        InputError, match=r"train\.jsonl:1: .*template `t` fails: TypeError: can only concatenate"
+    ):
         one(tmp_path / "b", "Q ||| {{ 'no. ' + n }}", [{"n": 2}])
 
 
@@ -367,8 +505,13 @@ def test_mixed_encodings_of_rows_are_left_out(tmp_path: Path) -> None:
 
 def test_half_a_character_is_named_with_its_row(tmp_path: Path) -> None:
     put(tmp_path, "quiz", [template("t", QUESTION)], [{}])
-    (tmp_path / "data" / "quiz" / "train.jsonl").write_text('{"question": "\\ud83d", "answer": "x"}\n', encoding="utf-8")
-    with pytest.raises(InputError, match=r"half a character: 1\); the first: .*train\.jsonl:1: `inputs` holds half a character"):
+    (tmp_path / "data" / "quiz" / "train.jsonl").write_text(
+        '{"question": "\\ud83d", "answer": "x"}\n', encoding="utf-8"
+    )
+    with pytest.raises(
+        InputError,
+        match=r"half a character: 1\); the first: .*train\.jsonl:1: `inputs` holds half a character",
+    ):
         opened(tmp_path)
 
 
@@ -383,7 +526,10 @@ def test_half_a_character_is_named_with_its_row(tmp_path: Path) -> None:
         ("templates: {a: !Template {name: t}}", "template a: `jinja` must be a text"),
         ("templates: {a: !Template {name: '', jinja: 'x ||| y'}}", "template a: `name` must be a text"),
         ("templates: {a: !Template {name: t, jinja: 'no separator'}}", "template `t`: its text has no |||"),
-        ("templates: {a: !Template {name: t, jinja: 'x ||| y', answer_choices: {b: c}}}", "template `t`: `answer_choices` must be a text"),
+        (
+            "templates: {a: !Template {name: t, jinja: 'x ||| y', answer_choices: {b: c}}}",
+            "template `t`: `answer_choices` must be a text",
+        ),
         ("templates: {a: !Template {name: t, jinja: 'x", "not valid YAML"),
         ("templates: {a: !!python/object/apply:os.system ['exit 1']}", "could not determine a constructor"),
         ("templates: !Another {a: b}", "could not determine a constructor"),
@@ -407,15 +553,27 @@ def test_a_file_of_templates_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 def test_tags_become_plain_mappings(tmp_path: Path) -> None:
     file = put(tmp_path, "quiz", [template("t", QUESTION, "ice ||| fog", False)], [{}])
     (prompt,) = read_prompts(file)
-    assert (prompt.name, prompt.jinja, prompt.answer_choices, prompt.choices_in_prompt) == ("t", QUESTION, "ice ||| fog", False)
+    assert (prompt.name, prompt.jinja, prompt.answer_choices, prompt.choices_in_prompt) == (
+        "t",
+        QUESTION,
+        "ice ||| fog",
+        False,
+    )
     with pytest.raises(yaml.YAMLError):  # the stock loader keeps refusing the tags
         yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
 def test_a_broken_template_hides_no_other(tmp_path: Path) -> None:
-    put(tmp_path, "quiz", [template("bad", "{% if %} ||| x"), template("good", QUESTION)], [{"question": "Hot?", "answer": "yes"}])
+    put(
+        tmp_path,
+        "quiz",
+        [template("bad", "{% if %} ||| x"), template("good", QUESTION)],
+        [{"question": "Hot?", "answer": "yes"}],
+    )
     assert set(open_submixture("mine", tmp_path, ["mine/quiz_good"])) == {"mine/quiz_good"}
-    with pytest.raises(InputError, match=r"templates\.yaml, template `bad`: its text fails: not valid Jinja: .*\(line 1\)"):
+    with pytest.raises(
+        InputError, match=r"templates\.yaml, template `bad`: its text fails: not valid Jinja: .*\(line 1\)"
+    ):
         open_submixture("mine", tmp_path, ["mine/quiz_bad"])
 
 
@@ -452,7 +610,10 @@ ESCAPES = [
 FLOODS = [
     "{{ range(1000000000) | list }}",
     "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
-    "{% for a in range(10000) %}{% for b in items | map('upper') %}{% for c in range(1000) %}{% endfor %}{% endfor %}{% endfor %}",
+    (
+        "{% for a in range(10000) %}{% for b in items | map('upper') %}{% for c in range(1000) %}{% "
+        "endfor %}{% endfor %}{% endfor %}"
+    ),
     "{{ 'a' * 1000000000 }}",
     "{{ [0] * 1000000000 }}",
     "{% set a = x %}" + "{% set a = a ~ a %}" * 60,
@@ -468,7 +629,9 @@ FLOODS = [
     "{% set a = 'a' * 4000000 %}" + "".join(f"{{% set b{number} = a[1:] %}}" for number in range(500)),
     "{% set a = 'a' * 4000000 %}" + "".join(f"{{% set b{number} = a | upper %}}" for number in range(500)),
     "{% set a = 'a' * 4000000 %}{% set b = [" + "a, " * 2_000 + "] %}{{ b | map('upper') | list | length }}",
-    "{% set a = 'a' * 4000000 %}{% set b = [" + "a, " * 2_000 + "] %}{{ b | select | map('upper') | list | length }}",
+    "{% set a = 'a' * 4000000 %}{% set b = ["
+    + "a, " * 2_000
+    + "] %}{{ b | select | map('upper') | list | length }}",
     "{{ '%1000000000s' % x }}",
     "{{ 10 ** 100000 }}",
     "{{ 1.5 | round(100000000, 'ceil') }}",
@@ -491,14 +654,29 @@ def test_what_would_run_away_is_stopped(text: str) -> None:
     assert time.process_time() - start < 5
 
 
-@pytest.mark.parametrize("text", ["{{ ''.__class__.__mro__ }} ||| x", "{{ cycler.__init__.__globals__ }} ||| x", "{{ range(1000000000) | list }} ||| x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__ }} ||| x",
+        "{{ cycler.__init__.__globals__ }} ||| x",
+        "{{ range(1000000000) | list }} ||| x",
+    ],
+)
 def test_a_template_that_is_refused_is_named(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match=r"templates\.yaml, template `t`.* is refused: it (reads `__|loops over or builds more than 20,000,000)"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"templates\.yaml, template `t`.* is refused: it (reads `__|loops over or builds more than "
+            r"20,000,000)"
+        ),
+    ):
         one(tmp_path, text, [{"x": 1}])
 
 
 def test_choices_are_in_the_sandbox_too(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"template `t`: its `answer_choices` is refused: it reads `__class__`"):
+    with pytest.raises(
+        InputError, match=r"template `t`: its `answer_choices` is refused: it reads `__class__`"
+    ):
         one(tmp_path, "Q ||| x", [{"x": 1}], answer_choices="{{ x.__class__ }}")
 
 
@@ -518,7 +696,9 @@ def test_values_of_a_record_cannot_be_changed() -> None:
 
 
 def test_what_is_not_defined_may_be_asked_for() -> None:
-    assert rendered("{{ y | default('none') }}{{ 'no' if y is not defined }}{{ x.y | d(1) }}", x={}) == "noneno1"
+    assert (
+        rendered("{{ y | default('none') }}{{ 'no' if y is not defined }}{{ x.y | d(1) }}", x={}) == "noneno1"
+    )
 
 
 def test_an_item_beyond_the_end_is_told_from_a_missing_name() -> None:
@@ -537,9 +717,24 @@ def test_any_text_renders_or_is_refused_in_our_words(text: str) -> None:
         rendered(text, x=["a", {"b": "c"}])
 
 
-@pytest.mark.parametrize("text", ["{% for a in x %}" * 25 + "{% endfor %}" * 25, "{{ 9[1:] }}", "{{ " + "9" * 5_000 + " }}", "{{ x | nosuch }}", "{% for"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for a in x %}" * 25 + "{% endfor %}" * 25,
+        "{{ 9[1:] }}",
+        "{{ " + "9" * 5_000 + " }}",
+        "{{ x | nosuch }}",
+        "{% for",
+    ],
+)
 def test_texts_that_cannot_be_compiled_are_refused_in_our_words(text: str) -> None:
-    with pytest.raises(ValueError, match="not a text that Python can run|fails|digits|filter `nosuch`|not valid Jinja|TypeError|not subscriptable"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            "not a text that Python can run|fails|digits|filter `nosuch`|not valid Jinja|TypeError|not "
+            "subscriptable"
+        ),
+    ):
         rendered(text, x=["a"])
 
 

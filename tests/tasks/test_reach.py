@@ -11,7 +11,9 @@ from openflan.errors import InputError
 from openflan.tasks.reach import reach
 from openflan.tasks.sources import open_submixture
 
-INSTRUCTIONS = json.dumps({"Definition": ["Add."], "Categories": ["Sums"], "Instances": [{"input": "1 1", "output": ["2"]}]})
+INSTRUCTIONS = json.dumps(
+    {"Definition": ["Add."], "Categories": ["Sums"], "Instances": [{"input": "1 1", "output": ["2"]}]}
+)
 COT = "How many?\tfour\tTwo and two.\n"
 ROW = '{"inputs": "a", "targets": "b"}\n'
 
@@ -52,7 +54,14 @@ def mixed(tmp_path: Path) -> Path:
 
 
 def test_layouts_side_by_side_and_folders_of_submixtures_are_found_and_named(mixed: Path) -> None:
-    assert names(mixed) == {"cot/gsm8k", "cot/qed", "niv2/task9_sums", "niv2/task7_more_sums", "own/my_quiz", "muffin/my_quiz"}
+    assert names(mixed) == {
+        "cot/gsm8k",
+        "cot/qed",
+        "niv2/task9_sums",
+        "niv2/task7_more_sums",
+        "own/my_quiz",
+        "muffin/my_quiz",
+    }
     for found in reach(mixed):
         task = found.open()
         assert task.name == found.name
@@ -67,9 +76,19 @@ def test_a_folder_or_file_by_itself_gives_the_same_names(mixed: Path) -> None:
 
 
 def test_a_ready_made_copy_is_reached_whole(tmp_path: Path) -> None:
-    write(tmp_path, {"cot_zs_opt_train_part1.jsonl": ROW, "cot_zs_opt_train_part2.jsonl": ROW, "t0_fs_noopt_train.jsonl": ROW})
+    write(
+        tmp_path,
+        {
+            "cot_zs_opt_train_part1.jsonl": ROW,
+            "cot_zs_opt_train_part2.jsonl": ROW,
+            "t0_fs_noopt_train.jsonl": ROW,
+        },
+    )
     found = {task.name: task.open() for task in reach(tmp_path)}
-    assert {name: len(task.rows) for name, task in found.items()} == {"own/cot_zs_opt": 2, "own/t0_fs_noopt": 1}
+    assert {name: len(task.rows) for name, task in found.items()} == {
+        "own/cot_zs_opt": 2,
+        "own/t0_fs_noopt": 1,
+    }
 
 
 def test_a_file_that_no_task_can_be_found_in_hides_no_other(mixed: Path) -> None:
@@ -110,10 +129,16 @@ def test_nothing_there_is_refused(tmp_path: Path, name: str, says: str) -> None:
         ("dialogue", "data/part-0.jsonl", ROW, "dialogue/part-0"),
     ],
 )
-def test_a_submixture_is_found_in_the_folder_of_its_name(tmp_path: Path, submixture: str, file: str, content: str, task: str) -> None:
+def test_a_submixture_is_found_in_the_folder_of_its_name(
+    tmp_path: Path, submixture: str, file: str, content: str, task: str
+) -> None:
     """Recipes and `openflan tasks --data` mean the same by a folder that holds one for each submixture."""
     write(tmp_path, {f"{submixture}/{file}": content, "elsewhere/notes.txt": "hello"})
-    assert list(open_submixture(submixture, tmp_path)) == list(open_submixture(submixture, tmp_path / submixture)) == [task]
+    assert (
+        list(open_submixture(submixture, tmp_path))
+        == list(open_submixture(submixture, tmp_path / submixture))
+        == [task]
+    )
     assert names(tmp_path, submixture) == {task}
 
 
@@ -123,7 +148,9 @@ def test_the_folder_of_its_name_comes_before_what_lies_beside_it(mixed: Path) ->
 
 
 @pytest.mark.parametrize("submixture", ["data", "default", "train"])
-def test_a_submixture_called_like_a_part_of_a_copy_reads_the_whole_of_it(tmp_path: Path, submixture: str) -> None:
+def test_a_submixture_called_like_a_part_of_a_copy_reads_the_whole_of_it(
+    tmp_path: Path, submixture: str
+) -> None:
     write(tmp_path, {"quiz.jsonl": ROW, f"{submixture}/other.jsonl": ROW})
     assert names(tmp_path, submixture) == {f"{submixture}/quiz"}
 

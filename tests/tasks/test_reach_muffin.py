@@ -12,7 +12,10 @@ from openflan.errors import InputError
 from openflan.tasks.reach import reach
 from openflan.tasks.sources import open_submixture
 
-RTE = [{"premise": "It rained.", "hypothesis": "It was wet.", "idx": 0, "label": 0}, {"premise": "a", "hypothesis": "b", "idx": 1, "label": -1}]
+RTE = [
+    {"premise": "It rained.", "hypothesis": "It was wet.", "idx": 0, "label": 0},
+    {"premise": "a", "hypothesis": "b", "idx": 1, "label": -1},
+]
 GEN = [{"concepts": ["dog", "run"], "target": f"Dog {number} runs."} for number in range(6)]
 
 
@@ -28,7 +31,9 @@ def test_raw_records_are_reached_as_a_recipe_opens_them(tmp_path: Path) -> None:
         (found,) = reach(place, submixture)
         task = found.open()
         assert (found.name, len(task.rows), task.refused) == ("muffin/rte", 1, 1)
-        assert dict(task.rows[0]) == dict(open_submixture("muffin", tmp_path / "muffin")["muffin/rte"].rows[0])
+        assert dict(task.rows[0]) == dict(
+            open_submixture("muffin", tmp_path / "muffin")["muffin/rte"].rows[0]
+        )
 
 
 def test_a_file_of_that_name_in_another_submixture_is_a_users_own(tmp_path: Path) -> None:
@@ -52,11 +57,20 @@ def test_a_broken_data_set_hides_no_other(tmp_path: Path) -> None:
 
 def test_an_excerpt_that_does_not_reach_its_window_is_used_whole_and_said_so(tmp_path: Path) -> None:
     write(tmp_path / "common_gen.jsonl", GEN)
-    with pytest.warns(UserWarning, match=r"common_gen.jsonl:1: 6 records of common_gen, none in its window train\[:-200\], so it is no whole split"):
+    with pytest.warns(
+        UserWarning,
+        match=(
+            r"common_gen.jsonl:1: 6 records of common_gen, none in its window train\[:-200\], so it is no "
+            r"whole split"
+        ),
+    ):
         task = open_submixture("muffin", tmp_path)["muffin/common_gen"]
     assert len(task.rows) == 6
 
 
 def test_a_file_that_reaches_its_window_is_cut_as_before(tmp_path: Path) -> None:
-    write(tmp_path / "common_gen.jsonl", [{"concepts": ["dog"], "target": f"Dog {number}."} for number in range(203)])
+    write(
+        tmp_path / "common_gen.jsonl",
+        [{"concepts": ["dog"], "target": f"Dog {number}."} for number in range(203)],
+    )
     assert len(open_submixture("muffin", tmp_path)["muffin/common_gen"].rows) == 3

@@ -23,7 +23,15 @@ from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Row, Task, select
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
-REAL_COT = {"aqua": 2728, "creak": 6915, "ecqa": 7112, "gsm8k": 7473, "qasc": 1084, "sensemaking": 6070, "strategyqa": 2061}
+REAL_COT = {
+    "aqua": 2728,
+    "creak": 6915,
+    "ecqa": 7112,
+    "gsm8k": 7473,
+    "qasc": 1084,
+    "sensemaking": 6070,
+    "strategyqa": 2061,
+}
 GOOD = b"How many?\tfour\tTwo and two.\n"
 
 
@@ -71,9 +79,17 @@ def refusal(call: Callable[[], object]) -> str:
 
 @settings(deadline=None)
 @given(
-    lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n")).filter(lambda text: not text.endswith("\r")), min_size=1), last=st.booleans()
+    lines=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\n")).filter(
+            lambda text: not text.endswith("\r")
+        ),
+        min_size=1,
+    ),
+    last=st.booleans(),
 )
-def test_lines_end_at_newlines_and_nowhere_else(tmp_path_factory: pytest.TempPathFactory, lines: list[str], last: bool) -> None:
+def test_lines_end_at_newlines_and_nowhere_else(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], last: bool
+) -> None:
     lines = ["first", *lines, "end"]
     for ending in ("\n", "\r\n"):
         path = tmp_path_factory.getbasetemp() / "lines.txt"
@@ -86,49 +102,87 @@ def test_lines_end_at_newlines_and_nowhere_else(tmp_path_factory: pytest.TempPat
 def test_a_byte_order_mark_is_no_part_of_the_first_line(file: File) -> None:
     assert Lines(file("marked.txt", b"\xef\xbb\xbfone\ntwo\n"))[0] == "one"
     assert CotRows(file("marked.tsv", b"\xef\xbb\xbf" + GOOD))[0]["question"] == "How many?"
-    assert custom_rows(file("marked.jsonl", b'\xef\xbb\xbf{"inputs": "a", "targets": "b"}\n'))[0] == {"inputs": "a", "targets": "b"}
+    assert custom_rows(file("marked.jsonl", b'\xef\xbb\xbf{"inputs": "a", "targets": "b"}\n'))[0] == {
+        "inputs": "a",
+        "targets": "b",
+    }
 
 
 # Chain-of-thought files
 
 
 def test_tsv_fields_are_kept_as_they_are_but_for_escaped_newlines(file: File) -> None:
-    rows = CotRows(file("gsm8k_train.tsv", 'He said "no"\u2028and\u0085left\tit\'s "4"\tFirst.\\nThen: a\\\\nb\n"open\tyes\t  why \n'))
+    rows = CotRows(
+        file(
+            "gsm8k_train.tsv",
+            'He said "no"\u2028and\u0085left\tit\'s "4"\tFirst.\\nThen: a\\\\nb\n"open\tyes\t  why \n',
+        )
+    )
     assert len(rows) == 2
-    assert rows[0] == {"question": 'He said "no"\u2028and\u0085left', "answer": 'it\'s "4"', "rationale": "First.\nThen: a\nb"}
+    assert rows[0] == {
+        "question": 'He said "no"\u2028and\u0085left',
+        "answer": 'it\'s "4"',
+        "rationale": "First.\nThen: a\nb",
+    }
     assert rows[1] == {"question": '"open', "answer": "yes", "rationale": "why"}
 
 
-@pytest.mark.parametrize("content", [GOOD + GOOD, (GOOD + GOOD).replace(b"\n", b"\r\n"), GOOD + GOOD.rstrip(b"\n"), (GOOD + GOOD).replace(b"\n", b"\r\n")[:-2]])
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD + GOOD,
+        (GOOD + GOOD).replace(b"\n", b"\r\n"),
+        GOOD + GOOD.rstrip(b"\n"),
+        (GOOD + GOOD).replace(b"\n", b"\r\n")[:-2],
+    ],
+)
 def test_line_endings_do_not_matter(file: File, content: bytes) -> None:
     rows = CotRows(file("gsm8k_train.tsv", content))
-    assert [rows[index] for index in range(len(rows))] == [{"question": "How many?", "answer": "four", "rationale": "Two and two."}] * 2
+    assert [rows[index] for index in range(len(rows))] == [
+        {"question": "How many?", "answer": "four", "rationale": "Two and two."}
+    ] * 2
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"question\tanswer", ":3: 2 columns, expected 3 (question, answer, rationale). Separate columns with one tab"),
+        (
+            b"question\tanswer",
+            ":3: 2 columns, expected 3 (question, answer, rationale). Separate columns with one tab",
+        ),
         (b"question", ":3: 1 column, expected 3"),
         (b"a\tb\tc\td", ":3: 4 columns, expected 3"),
         (b"", ":3: 1 column, expected 3"),
         (b"question\t\trationale", ":3: empty answer; every row needs"),
         (b"  \tanswer\trationale", ":3: empty question"),
         (b"question\tanswer\t\\n", ":3: empty rationale"),
-        (b"caf\xe9\tanswer\trationale", ":3: not UTF-8 (byte 0xe9 at column 4); convert the file with `iconv -t UTF-8`"),
+        (
+            b"caf\xe9\tanswer\trationale",
+            ":3: not UTF-8 (byte 0xe9 at column 4); convert the file with `iconv -t UTF-8`",
+        ),
     ],
 )
-def test_a_broken_tsv_row_is_left_out_and_counted_and_named_where_no_other_is_left(file: File, line: bytes, message: str) -> None:
+def test_a_broken_tsv_row_is_left_out_and_counted_and_named_where_no_other_is_left(
+    file: File, line: bytes, message: str
+) -> None:
     path = file("gsm8k_train.tsv", GOOD + GOOD + line + b"\n" + GOOD)
     task = cot_tasks(path)["cot/gsm8k"]
-    assert (len(task.rows), task.refused, [task.rows[index]["answer"] for index in range(3)]) == (3, 1, ["four"] * 3)
+    assert (len(task.rows), task.refused, [task.rows[index]["answer"] for index in range(3)]) == (
+        3,
+        1,
+        ["four"] * 3,
+    )
     path.write_bytes(line + b"\n")
     assert f"{path}{message.replace(':3:', ':1:')}" in refusal(lambda: cot_tasks(path))
-    assert str(path) + message in refusal(lambda: CotRows(file("x.tsv", GOOD + GOOD + line + b"\n"))[2]).replace("x.tsv", "gsm8k_train.tsv")
+    assert str(path) + message in refusal(
+        lambda: CotRows(file("x.tsv", GOOD + GOOD + line + b"\n"))[2]
+    ).replace("x.tsv", "gsm8k_train.tsv")
 
 
 @pytest.mark.parametrize("reader", [CotRows, JsonRecords])
-def test_files_that_hold_nothing_are_named(file: File, tmp_path: Path, reader: Callable[[Path], object]) -> None:
+def test_files_that_hold_nothing_are_named(
+    file: File, tmp_path: Path, reader: Callable[[Path], object]
+) -> None:
     empty = file("empty.tsv", b"")
     assert refusal(lambda: reader(empty)) == f"{empty}: empty file; expected one example a line"
     assert "no such file" in refusal(lambda: reader(tmp_path / "missing.tsv"))
@@ -141,23 +195,46 @@ def test_a_folder_gives_a_task_for_each_dataset(file: File, tmp_path: Path) -> N
     file("notes.txt", b"not a task")
     tasks = cot_tasks(tmp_path)
     assert {name: len(task.rows) for name, task in tasks.items()} == {"cot/aqua": 1, "cot/gsm8k": 3}
-    assert (tasks["cot/gsm8k"].category, tasks["cot/gsm8k"].dataset, tasks["cot/gsm8k"].submixture) == (DATASETS["gsm8k"], "gsm8k", "cot")
+    assert (tasks["cot/gsm8k"].category, tasks["cot/gsm8k"].dataset, tasks["cot/gsm8k"].submixture) == (
+        DATASETS["gsm8k"],
+        "gsm8k",
+        "cot",
+    )
     assert tasks["cot/gsm8k"].fields == set(tasks["cot/gsm8k"].rows[0])
 
 
 def test_an_unknown_dataset_is_refused_with_the_nearest(file: File) -> None:
-    assert "`gsmk8` is not one of the chain-of-thought datasets; did you mean `gsm8k`?" in refusal(lambda: cot_tasks(file("gsmk8_train.tsv", GOOD)))
-    assert "`zzz` is not one of the chain-of-thought datasets: aqua, creak" in refusal(lambda: cot_tasks(file("zzz_train.tsv", GOOD)))
+    assert "`gsmk8` is not one of the chain-of-thought datasets; did you mean `gsm8k`?" in refusal(
+        lambda: cot_tasks(file("gsmk8_train.tsv", GOOD))
+    )
+    assert "`zzz` is not one of the chain-of-thought datasets: aqua, creak" in refusal(
+        lambda: cot_tasks(file("zzz_train.tsv", GOOD))
+    )
 
 
 def test_the_datasets_are_the_nine_of_the_paper() -> None:
-    assert set(DATASETS) == {"aqua", "creak", "ecqa", "esnli", "gsm8k", "qasc", "qed", "sensemaking", "strategyqa"}
+    assert set(DATASETS) == {
+        "aqua",
+        "creak",
+        "ecqa",
+        "esnli",
+        "gsm8k",
+        "qasc",
+        "qed",
+        "sensemaking",
+        "strategyqa",
+    }
 
 
-@pytest.mark.skipif(not (SHARED / "data/cot").is_dir(), reason="the public chain-of-thought files are not at hand (OPENFLAN_SHARED)")
+@pytest.mark.skipif(
+    not (SHARED / "data/cot").is_dir(),
+    reason="the public chain-of-thought files are not at hand (OPENFLAN_SHARED)",
+)
 def test_the_public_chain_of_thought_files_are_read_whole() -> None:
     tasks = open_submixture("cot", SHARED / "data/cot")
-    assert {name: len(task.rows) for name, task in tasks.items()} == {f"cot/{name}": rows for name, rows in REAL_COT.items()}
+    assert {name: len(task.rows) for name, task in tasks.items()} == {
+        f"cot/{name}": rows for name, rows in REAL_COT.items()
+    }
     quotes = 0
     for name in REAL_COT:
         rows = tasks[f"cot/{name}"].rows
@@ -167,7 +244,9 @@ def test_the_public_chain_of_thought_files_are_read_whole() -> None:
             values = [str(value) for value in row.values()]
             assert not any("\\n" in value or "\t" in value for value in values), (name, index)
             # Apart from white space and the escapes, every character of the file is there.
-            assert "".join("".join(values).split()) == "".join(raw[index].replace("\\\\n", " ").replace("\\n", " ").split()), (name, index)
+            assert "".join("".join(values).split()) == "".join(
+                raw[index].replace("\\\\n", " ").replace("\\n", " ").split()
+            ), (name, index)
             quotes += sum(value.count('"') for value in values)
     assert quotes > 1_000
 
@@ -235,9 +314,16 @@ def test_tasks_that_share_a_number_are_told_apart_by_name(file: File, tmp_path: 
 
 
 def test_what_a_task_file_may_lack_has_a_plain_stand_in(file: File) -> None:
-    path = file("task1_x.json", json.dumps({"Definition": "Say it.", "Instances": [{"input": "a", "output": "b"}]}))
+    path = file(
+        "task1_x.json", json.dumps({"Definition": "Say it.", "Instances": [{"input": "a", "output": "b"}]})
+    )
     (task,) = natural_instructions_tasks(path).values()
-    assert (task.dataset, task.category, task.licence, task.languages) == ("task1_x", "uncategorised", None, ("English",))
+    assert (task.dataset, task.category, task.licence, task.languages) == (
+        "task1_x",
+        "uncategorised",
+        None,
+        ("English",),
+    )
     assert task.rows[0]["definition"] == "Say it."
 
 
@@ -251,11 +337,20 @@ def test_what_a_task_file_may_lack_has_a_plain_stand_in(file: File) -> None:
         (json.dumps(document(Definition=5)), ": `Definition` is missing or empty"),
         (json.dumps(document(Instances=[])), ": `Instances` is missing or empty"),
         (json.dumps(document(Instances={"a": 1})), ": `Instances` must be a list"),
-        (json.dumps(document(Instances=[{}])), ": Instances[0]: must have `input` (text) and `output` (list of texts)"),
+        (
+            json.dumps(document(Instances=[{}])),
+            ": Instances[0]: must have `input` (text) and `output` (list of texts)",
+        ),
         (json.dumps(document(Instances=["a"])), ": Instances[0]: must have"),
         (json.dumps(document(Instances=[{"input": "a", "output": [1]}])), ": Instances[0]: must have"),
-        (json.dumps(document(Instances=[{"input": "a", "output": []}])), ": Instances[0]: has no output that is not empty"),
-        (json.dumps(document(Instances=[{"input": "a", "output": ["", " "]}])), ": Instances[0]: has no output that is not empty"),
+        (
+            json.dumps(document(Instances=[{"input": "a", "output": []}])),
+            ": Instances[0]: has no output that is not empty",
+        ),
+        (
+            json.dumps(document(Instances=[{"input": "a", "output": ["", " "]}])),
+            ": Instances[0]: has no output that is not empty",
+        ),
         (b'{"Definition": "caf\xe9"}', ": not UTF-8 (byte 19)"),
     ],
 )
@@ -265,7 +360,9 @@ def test_a_broken_task_file_is_named(file: File, content: str | bytes, message: 
 
 
 def test_missing_task_files_are_named(tmp_path: Path) -> None:
-    assert "no task*.json files; expected the `tasks` folder" in refusal(lambda: natural_instructions_tasks(tmp_path))
+    assert "no task*.json files; expected the `tasks` folder" in refusal(
+        lambda: natural_instructions_tasks(tmp_path)
+    )
     assert "no such file" in refusal(lambda: natural_instructions_tasks(tmp_path / "task1.json"))
 
 
@@ -273,15 +370,29 @@ def test_missing_task_files_are_named(tmp_path: Path) -> None:
 
 
 def test_own_rows_are_read_as_they_are(file: File) -> None:
-    rows = [{"inputs": "Caf\u00e9\u2028\\n", "targets": " a\n"}, {"inputs": "{targets}", "targets": "b", "extra": "c"}]
+    rows = [
+        {"inputs": "Caf\u00e9\u2028\\n", "targets": " a\n"},
+        {"inputs": "{targets}", "targets": "b", "extra": "c"},
+    ]
     path = file("own.jsonl", "\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
     assert custom_rows(path) == rows
     assert jsonl_tasks(path)["mine/own"].fields == {"inputs", "targets", "extra"}
 
 
 def test_numbers_become_texts_and_options_stay_lists(file: File) -> None:
-    read = custom_rows(file("own.jsonl", '{"question": "2+2?", "answer": 4, "options": ["4", "5"], "references": ["4"], "weight": 0.5}\n'))
-    assert read[0] == {"question": "2+2?", "answer": "4", "options": ["4", "5"], "references": ["4"], "weight": "0.5"}
+    read = custom_rows(
+        file(
+            "own.jsonl",
+            '{"question": "2+2?", "answer": 4, "options": ["4", "5"], "references": ["4"], "weight": 0.5}\n',
+        )
+    )
+    assert read[0] == {
+        "question": "2+2?",
+        "answer": "4",
+        "options": ["4", "5"],
+        "references": ["4"],
+        "weight": "0.5",
+    }
 
 
 @pytest.mark.parametrize(
@@ -289,7 +400,8 @@ def test_numbers_become_texts_and_options_stay_lists(file: File) -> None:
     [
         (
             '{"input": "a", "target": "b"}',
-            ":1: found the fields `input`, `target`; expected inputs and targets, `messages`, or fields for wordings with an `answer`; "
+            ":1: found the fields `input`, `target`; expected inputs and targets, `messages`, or fields "
+            "for wordings with an `answer`; "
             "rename `target` to `targets`?",
         ),
         ('{"question": "a", "answr": "b"}', "rename `answr` to `answer`?"),
@@ -307,20 +419,37 @@ def test_rows_without_anything_to_learn_are_refused(file: File, first: str, mess
         ("", "not valid JSON (Expecting value at column 1)"),
         ('["a", "b"]', 'expected a JSON object such as {"inputs": ..., "targets": ...}'),
         ("{}", "expected a JSON object"),
-        ('{"question": "a"}', "missing `answer` (absent, null, NaN or infinite); there is nothing to learn from it"),
+        (
+            '{"question": "a"}',
+            "missing `answer` (absent, null, NaN or infinite); there is nothing to learn from it",
+        ),
         ('{"question": "a", "answer": " "}', "empty `answer`; there is nothing to learn from it"),
         ('{"question": "a", "answer": null}', "missing `answer`"),
         ('{"question": "a", "answer": true}', "`answer` is true or false; expected a text"),
         ('{"question": {"a": 1}, "answer": "b"}', "`question` is an object; expected a text"),
-        ('{"question": "a", "answer": ["b"]}', "`answer` is a list; expected a text (only options and references are lists)"),
-        ('{"question": "a", "answer": "b", "options": "abc"}', '`options` must be a list of texts; found "abc"'),
-        ('{"question": "a", "answer": "b", "options": [1, 2]}', "`options` must be a list of texts; found [1, 2]"),
+        (
+            '{"question": "a", "answer": ["b"]}',
+            "`answer` is a list; expected a text (only options and references are lists)",
+        ),
+        (
+            '{"question": "a", "answer": "b", "options": "abc"}',
+            '`options` must be a list of texts; found "abc"',
+        ),
+        (
+            '{"question": "a", "answer": "b", "options": [1, 2]}',
+            "`options` must be a list of texts; found [1, 2]",
+        ),
         ('{"question": "a", "answer": "b", "options": []}', "`options` must be a list of texts; found []"),
-        ('{"question": "a", "answer": "b", "options": ["c", "bb"]}', "the answer `b` is not among its options ['c', 'bb']"),
+        (
+            '{"question": "a", "answer": "b", "options": ["c", "bb"]}',
+            "the answer `b` is not among its options ['c', 'bb']",
+        ),
     ],
 )
 def test_a_broken_row_is_named_by_file_and_line(file: File, second: str, message: str) -> None:
-    path = file("own.jsonl", f'{{"question": "a", "answer": "b"}}\n{second}\n{{"question": "c", "answer": "d"}}\n')
+    path = file(
+        "own.jsonl", f'{{"question": "a", "answer": "b"}}\n{second}\n{{"question": "c", "answer": "d"}}\n'
+    )
     assert f"{path}:2: {message}" in refusal(lambda: custom_rows(path))
 
 
@@ -399,7 +528,9 @@ def test_a_pattern_that_selects_nothing_definite_is_refused(pattern: str, messag
 
 
 def test_a_long_catalogue_is_not_listed_in_full() -> None:
-    assert refusal(lambda: select(catalogue(*(f"a/t{number}" for number in range(50))), ["zzz*"])).endswith("there are 50: a/t0, a/t1, a/t2, a/t3, a/t4, ...")
+    assert refusal(lambda: select(catalogue(*(f"a/t{number}" for number in range(50))), ["zzz*"])).endswith(
+        "there are 50: a/t0, a/t1, a/t2, a/t3, a/t4, ..."
+    )
 
 
 @pytest.mark.parametrize("name", ["gsm8k", "Cot/gsm8k", "cot/", "/gsm8k", "cot/a b", "cot/a/b", "cot/a\n"])
@@ -436,23 +567,33 @@ def test_chain_of_thought_files_need_the_submixture_they_name(file: File) -> Non
     path = file("gsm8k_train.tsv", GOOD)
     for data in (path, path.parent):
         message = refusal(partial(open_submixture, "reasoning", data))
-        assert message == f"{data}: chain-of-thought files (*_train.tsv) belong to the submixture `cot`, found under `reasoning`; rename the submixture"
+        assert message == (
+            f"{data}: chain-of-thought files (*_train.tsv) belong to the submixture `cot`, found under "
+            "`reasoning`; rename the submixture"
+        )
 
 
 @pytest.mark.parametrize("data", [Path("missing"), Path("missing.tsv"), Path("missing.jsonl")])
 def test_missing_data_is_named_with_its_submixture(tmp_path: Path, data: Path) -> None:
-    assert refusal(lambda: open_submixture("mine", tmp_path / data)) == f"{tmp_path / data}: no such file or folder (the data of submixture `mine`)"
+    assert (
+        refusal(lambda: open_submixture("mine", tmp_path / data))
+        == f"{tmp_path / data}: no such file or folder (the data of submixture `mine`)"
+    )
 
 
 def test_an_unknown_layout_is_refused(file: File, tmp_path: Path) -> None:
-    assert "unknown layout; expected *_train.tsv, task*.json, " in refusal(lambda: open_submixture("mine", file("rows.csv", "a,b\n")))
+    assert "unknown layout; expected *_train.tsv, task*.json, " in refusal(
+        lambda: open_submixture("mine", file("rows.csv", "a,b\n"))
+    )
     assert "unknown layout" in refusal(lambda: open_submixture("mine", tmp_path))
 
 
 def test_a_folder_of_several_layouts_is_refused_rather_than_read_in_part(file: File, tmp_path: Path) -> None:
     file("gsm8k_train.tsv", GOOD)
     file("own.jsonl", '{"inputs": "a", "targets": "b"}\n')
-    assert "holds *_train.tsv and *.jsonl; put each kind into a folder" in refusal(lambda: open_submixture("cot", tmp_path))
+    assert "holds *_train.tsv and *.jsonl; put each kind into a folder" in refusal(
+        lambda: open_submixture("cot", tmp_path)
+    )
 
 
 def test_only_the_embedded_world_needs_no_data() -> None:
@@ -461,6 +602,7 @@ def test_only_the_embedded_world_needs_no_data() -> None:
     assert all(task.submixture == "microflan" for task in tasks.values())
     some = list(tasks)[3]
     assert list(open_submixture("microflan", None, [some])) == [some]
-    assert "submixture `cot` needs `data:` (a file or folder, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]); only microflan" in refusal(
-        lambda: open_submixture("cot", None)
-    )
+    assert (
+        "submixture `cot` needs `data:` (a file or folder, or "
+        "hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]); only microflan"
+    ) in refusal(lambda: open_submixture("cot", None))

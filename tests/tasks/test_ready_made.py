@@ -1,4 +1,5 @@
-"""Copies of the collection that others rendered, in the layouts of the public ones, made here at small size."""
+"""Copies of the collection that others rendered, in the layouts of the public ones, made here at small
+size."""
 
 from __future__ import annotations
 
@@ -23,7 +24,18 @@ from openflan.templates.render import Renderer
 from openflan.templates.style import Style
 from openflan.templates.wording import wordings_for
 
-FOLDERS = ("cot_fsopt", "cot_zsopt", "dialog_fsopt", "dialog_zsopt", "flan_fsnoopt", "flan_fsopt", "flan_zsnoopt", "flan_zsopt", "niv2_zsopt", "t0_fsnoopt")
+FOLDERS = (
+    "cot_fsopt",
+    "cot_zsopt",
+    "dialog_fsopt",
+    "dialog_zsopt",
+    "flan_fsnoopt",
+    "flan_fsopt",
+    "flan_zsnoopt",
+    "flan_zsopt",
+    "niv2_zsopt",
+    "t0_fsnoopt",
+)
 TASK_SOURCES = {"flan2021": "Flan2021", "t0": "P3", "niv2": "NIv2", "cot": "CoT", "dialog": "Dialog"}
 
 
@@ -47,7 +59,14 @@ def folders(tmp_path: Path) -> Path:
     for name in FOLDERS:
         for part in range(2):
             rows = [
-                worded(name, 5 * part + number, _template_idx=number, _task_source="x", _task_name=f"{name}_{number}", _template_type="zs_opt")
+                worded(
+                    name,
+                    5 * part + number,
+                    _template_idx=number,
+                    _task_source="x",
+                    _task_name=f"{name}_{number}",
+                    _template_type="zs_opt",
+                )
                 for number in range(5)
             ]
             parquet(tmp_path / f"copy/{name}_data/part.{part}.parquet", rows)
@@ -60,9 +79,15 @@ def folders(tmp_path: Path) -> Path:
 def files(tmp_path: Path) -> Path:
     """A JSONL file for each source and style."""
     for name in ("cot_fs_noopt", "cot_zs_opt", "t0_zs_opt"):
-        jsonl(tmp_path / f"copy/{name}_train.jsonl", [worded(name, number, task=name.partition("_")[0]) for number in range(6)])
+        jsonl(
+            tmp_path / f"copy/{name}_train.jsonl",
+            [worded(name, number, task=name.partition("_")[0]) for number in range(6)],
+        )
     for part in (1, 2):
-        jsonl(tmp_path / f"copy/flan_fs_opt_train_part{part}.jsonl", [worded(f"part{part}", number, task="flan") for number in range(3)])
+        jsonl(
+            tmp_path / f"copy/flan_fs_opt_train_part{part}.jsonl",
+            [worded(f"part{part}", number, task="flan") for number in range(3)],
+        )
     return tmp_path / "copy"
 
 
@@ -72,7 +97,11 @@ def submixtures(tmp_path: Path) -> Path:
     for source, task_source in TASK_SOURCES.items():
         rows = [
             worded(
-                source, number, task_source=task_source, task_name=f"{source}_task", template_type=STYLES[number % 4 if source == "t0" else number % 4 // 2 * 2]
+                source,
+                number,
+                task_source=task_source,
+                task_name=f"{source}_task",
+                template_type=STYLES[number % 4 if source == "t0" else number % 4 // 2 * 2],
             )
             for number in range(12)
         ]
@@ -99,7 +128,12 @@ def test_a_folder_for_each_source_and_style(folders: Path) -> None:
     assert sorted(tasks) == ["flan2021/fs_noopt", "flan2021/fs_opt", "flan2021/zs_noopt", "flan2021/zs_opt"]
     task = tasks["flan2021/zs_opt"]
     assert [task.rows[index] for index in range(len(task.rows))] == [
-        {"inputs": f"flan_zsopt question {number}", "targets": f"flan_zsopt answer {number}", "source_task": f"flan_zsopt_{number % 5}"} for number in range(10)
+        {
+            "inputs": f"flan_zsopt question {number}",
+            "targets": f"flan_zsopt answer {number}",
+            "source_task": f"flan_zsopt_{number % 5}",
+        }
+        for number in range(10)
     ]
     assert task.fields == {"inputs", "targets", "source_task"}
     assert task.refused == 0
@@ -108,7 +142,10 @@ def test_a_folder_for_each_source_and_style(folders: Path) -> None:
 def test_one_of_the_folders_alone(folders: Path) -> None:
     assert sorted(open_submixture("dialog", folders / "dialog_fsopt_data")) == ["dialog/fs_opt"]
     assert sorted(open_submixture("mine", folders / "dialog_fsopt_data")) == ["mine/dialog_fs_opt"]
-    assert "a ready-made Flan with dialog, of which the submixture `cot` takes none (it takes cot); rename" in refusal("cot", folders / "dialog_fsopt_data")
+    assert (
+        "a ready-made Flan with dialog, of which the submixture `cot` takes none (it takes cot); rename"
+        in refusal("cot", folders / "dialog_fsopt_data")
+    )
 
 
 def test_a_file_for_each_source_and_style(files: Path) -> None:
@@ -128,7 +165,9 @@ def test_a_folder_for_each_source_with_styles_in_the_rows(submixtures: Path) -> 
     tasks = open_submixture("t0", submixtures)
     assert sorted(tasks) == ["t0/fs_noopt", "t0/fs_opt", "t0/zs_noopt", "t0/zs_opt"]
     for shift, style in enumerate(STYLES):
-        assert texts(tasks[f"t0/{style}"]) == [f"t0 question {number}" for number in range(12) if number % 4 == shift]
+        assert texts(tasks[f"t0/{style}"]) == [
+            f"t0 question {number}" for number in range(12) if number % 4 == shift
+        ]
     assert sorted(open_submixture("cot", submixtures / "cot_submix_original")) == ["cot/fs_opt", "cot/zs_opt"]
     assert sorted(open_submixture("niv2", submixtures)) == ["niv2/fs_opt", "niv2/zs_opt"]
 
@@ -136,9 +175,18 @@ def test_a_folder_for_each_source_with_styles_in_the_rows(submixtures: Path) -> 
 def test_rows_that_say_where_they_come_from_need_no_name(submixtures: Path, tmp_path: Path) -> None:
     """As from the hub, or a file that a user renamed."""
     (submixtures / "dialog_submix_original/data").rename(tmp_path / "renamed")
-    assert sorted(open_submixture("mine", tmp_path / "renamed")) == ["mine/dialog_fs_opt", "mine/dialog_zs_opt"]
+    assert sorted(open_submixture("mine", tmp_path / "renamed")) == [
+        "mine/dialog_fs_opt",
+        "mine/dialog_zs_opt",
+    ]
     assert sorted(open_submixture("dialog", tmp_path / "renamed")) == ["dialog/fs_opt", "dialog/zs_opt"]
-    jsonl(tmp_path / "both.jsonl", [worded("a", number, task_source=["P3", "CoT"][number % 2], template_type="fs_opt") for number in range(4)])
+    jsonl(
+        tmp_path / "both.jsonl",
+        [
+            worded("a", number, task_source=["P3", "CoT"][number % 2], template_type="fs_opt")
+            for number in range(4)
+        ],
+    )
     assert {name: texts(task) for name, task in open_submixture("mine", tmp_path / "both.jsonl").items()} == {
         "mine/cot_fs_opt": ["a question 1", "a question 3"],
         "mine/t0_fs_opt": ["a question 0", "a question 2"],
@@ -149,9 +197,16 @@ def test_rows_that_say_where_they_come_from_need_no_name(submixtures: Path, tmp_
 
 
 @pytest.mark.parametrize("layout", ["folders", "submixtures"])
-def test_submixtures_of_a_recipe_share_a_copy_without_overlap(layout: str, request: pytest.FixtureRequest) -> None:
+def test_submixtures_of_a_recipe_share_a_copy_without_overlap(
+    layout: str, request: pytest.FixtureRequest
+) -> None:
     copy = request.getfixturevalue(layout)
-    taken = [text for name in ("muffin", "t0_sf", "niv2", "cot") for task in open_submixture(name, copy).values() for text in texts(task)]
+    taken = [
+        text
+        for name in ("muffin", "t0_sf", "niv2", "cot")
+        for task in open_submixture(name, copy).values()
+        for text in texts(task)
+    ]
     everything = [text for task in open_submixture("all", copy).values() for text in texts(task)]
     assert sorted(taken) == sorted(everything)
     assert len(set(taken)) == len(taken)
@@ -159,7 +214,9 @@ def test_submixtures_of_a_recipe_share_a_copy_without_overlap(layout: str, reque
 
 def test_the_recipe_weighs_a_copy_whatever_its_sizes(folders: Path) -> None:
     rates = {"muffin": 46.0, "t0_sf": 27.9, "cot": 1.8, "niv2": 24.2}
-    tasks = {name: task for submixture in rates for name, task in open_submixture(submixture, folders).items()}
+    tasks = {
+        name: task for submixture in rates for name, task in open_submixture(submixture, folders).items()
+    }
     share = shares({name: Capped(task.submixture, len(task.rows)) for name, task in tasks.items()}, rates)
     for submixture, rate in rates.items():
         drawn = sum(value for name, value in share.items() if name.startswith(f"{submixture}/"))
@@ -179,10 +236,22 @@ def test_rows_are_rendered_as_they_are(folders: Path) -> None:
 
 
 def test_rows_that_hold_exemplars_get_no_others(folders: Path, tmp_path: Path) -> None:
-    jsonl(tmp_path / "chat.jsonl", [{"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"{n}!"}]} for n in range(9)])
+    jsonl(
+        tmp_path / "chat.jsonl",
+        [
+            {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"{n}!"}]}
+            for n in range(9)
+        ],
+    )
     jsonl(tmp_path / "own.jsonl", [worded("own", number) for number in range(9)])
     data = {"cot": folders, "chat": tmp_path / "chat.jsonl", "own": tmp_path / "own.jsonl"}
-    mixture = Mixture.model_validate({"submixtures": {name: {"data": str(path), "styles": {"few_shot": 1.0}} for name, path in data.items()}})
+    mixture = Mixture.model_validate(
+        {
+            "submixtures": {
+                name: {"data": str(path), "styles": {"few_shot": 1.0}} for name, path in data.items()
+            }
+        }
+    )
     tasks = open_tasks(mixture)
     stream = build_stream(mixture, tasks, seed=0)
     seen = set()
@@ -217,7 +286,10 @@ def test_rows_without_targets_and_held_out_tasks_are_left_out_and_counted(tmp_pa
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"prompt": "a", "targets": "b"}], ":1: found `prompt`, `targets`; expected the texts `inputs` and `targets`"),
+        (
+            [{"prompt": "a", "targets": "b"}],
+            ":1: found `prompt`, `targets`; expected the texts `inputs` and `targets`",
+        ),
         ([{"inputs": 3, "targets": "b"}], ":1: found `inputs`, `targets`; expected the texts"),
     ],
 )
@@ -229,18 +301,32 @@ def test_rows_of_other_columns_are_named(tmp_path: Path, rows: list[dict[str, An
 def test_tables_of_other_columns_are_named(tmp_path: Path) -> None:
     parquet(tmp_path / "cot_zsopt_data/part.0.parquet", [{"prompt": "a", "completion": "b"}])
     message = refusal("cot", tmp_path)
-    assert f"{tmp_path}/cot_zsopt_data/part.0.parquet: lacks inputs and targets; found prompt, completion; expected inputs and targets" in message
+    assert (
+        f"{tmp_path}/cot_zsopt_data/part.0.parquet: lacks inputs and targets; found prompt, completion; "
+        "expected inputs and targets"
+    ) in message
 
 
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        ({"task_source": "P3", "template_type": "zero"}, "`template_type` is 'zero'; expected one of zs_opt, zs_noopt, fs_opt, fs_noopt"),
-        ({"task_source": "C4", "template_type": "zs_opt"}, "`task_source` is 'C4'; expected Flan2021, P3, NIv2, CoT or Dialog"),
+        (
+            {"task_source": "P3", "template_type": "zero"},
+            "`template_type` is 'zero'; expected one of zs_opt, zs_noopt, fs_opt, fs_noopt",
+        ),
+        (
+            {"task_source": "C4", "template_type": "zs_opt"},
+            "`task_source` is 'C4'; expected Flan2021, P3, NIv2, CoT or Dialog",
+        ),
     ],
 )
-def test_unknown_styles_and_sources_are_left_out_and_named_where_no_row_is_left(tmp_path: Path, others: Mapping[str, str], message: str) -> None:
-    jsonl(tmp_path / "rows.jsonl", [worded("a", 0, task_source="P3", template_type="fs_opt"), worded("a", 1, **others)])
+def test_unknown_styles_and_sources_are_left_out_and_named_where_no_row_is_left(
+    tmp_path: Path, others: Mapping[str, str], message: str
+) -> None:
+    jsonl(
+        tmp_path / "rows.jsonl",
+        [worded("a", 0, task_source="P3", template_type="fs_opt"), worded("a", 1, **others)],
+    )
     (task,) = open_submixture("mine", tmp_path / "rows.jsonl").values()
     assert (texts(task), task.left_out) == (["a question 0"], {f"unknown {message.partition(' ')[0]}": 1})
     jsonl(tmp_path / "rows.jsonl", [worded("a", 1, **others)])
@@ -252,7 +338,10 @@ def test_a_packed_file_is_to_be_unpacked_before_it_is_used(files: Path) -> None:
     with gzip.open(packed, "wt") as file:
         file.write(json.dumps(worded("d", 0, task="dialog")) + "\n")
     assert "cot/zs_opt" in open_submixture("cot", files)  # others are read
-    assert refusal("dialog", files) == f"{packed}: packed, so its rows cannot be reached by number; unpack it with `gunzip {packed}`"
+    assert (
+        refusal("dialog", files)
+        == f"{packed}: packed, so its rows cannot be reached by number; unpack it with `gunzip {packed}`"
+    )
     packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
     assert texts(open_submixture("dialog", files)["dialog/zs_opt"]) == ["d question 0"]
 

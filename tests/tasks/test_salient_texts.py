@@ -14,7 +14,11 @@ from openflan.errors import InputError
 from openflan.tasks.microflan import WorldText
 from openflan.tasks.texts import open_texts, salient_span
 
-ROWS: list[dict[str, Any]] = [{"text": "one two", "mark": [4, 7]}, {"text": "three"}, {"text": "four five", "mark": [0, 4]}]
+ROWS: list[dict[str, Any]] = [
+    {"text": "one two", "mark": [4, 7]},
+    {"text": "three"},
+    {"text": "four five", "mark": [0, 4]},
+]
 
 
 def jsonl(folder: Path, rows: list[dict[str, Any]]) -> Path:
@@ -23,7 +27,10 @@ def jsonl(folder: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def parquet(folder: Path, rows: list[dict[str, Any]]) -> Path:
-    pq.write_table(pa.table({"text": [row["text"] for row in rows], "mark": [row.get("mark") for row in rows]}), folder / "some.parquet")
+    pq.write_table(
+        pa.table({"text": [row["text"] for row in rows], "mark": [row.get("mark") for row in rows]}),
+        folder / "some.parquet",
+    )
     return folder / "some.parquet"
 
 
@@ -42,18 +49,25 @@ def test_marks_are_found_across_several_sources(tmp_path: Path) -> None:
     assert [salient_span(texts, number) for number in range(4)] == [None, (4, 7), None, (0, 4)]
 
 
-@pytest.mark.parametrize("mark", [[4, 8], [3, 3], [5, 2], [-1, 2], [1], [1, 2, 3], "12", ["1", "2"], [1.0, 2.0]])
+@pytest.mark.parametrize(
+    "mark", [[4, 8], [3, 3], [5, 2], [-1, 2], [1], [1, 2, 3], "12", ["1", "2"], [1.0, 2.0]]
+)
 def test_what_is_no_span_of_its_document_is_said_with_its_place(mark: Any, tmp_path: Path) -> None:
     file = jsonl(tmp_path, [ROWS[0], {"text": "one two", "mark": mark}])
     texts = open_texts([file], salient_field="mark")
     assert salient_span(texts, 0) == (4, 7)
-    with pytest.raises(InputError, match=r"some.jsonl:2: `mark` is .*; expected \[begin, end\] of a span, in characters"):
+    with pytest.raises(
+        InputError, match=r"some.jsonl:2: `mark` is .*; expected \[begin, end\] of a span, in characters"
+    ):
         salient_span(texts, 1)
 
 
 @pytest.mark.parametrize("write", [jsonl, parquet])
 def test_a_misspelt_field_of_marks_is_refused(write: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"have no mark `marc`(; did you mean `mark`\?|; it has text); set `pretraining.salient_field`"):
+    with pytest.raises(
+        InputError,
+        match=r"have no mark `marc`(; did you mean `mark`\?|; it has text); set `pretraining.salient_field`",
+    ):
         open_texts([write(tmp_path, ROWS)], salient_field="marc")
 
 

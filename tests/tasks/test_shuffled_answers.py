@@ -14,8 +14,12 @@ def test_answers_move_and_none_is_lost() -> None:
     found = [shuffled[index] for index in range(len(shuffled))]
     assert [row["question"] for row in found] == [row["question"] for row in rows], "questions stay"
     pairs = Counter((row["answer"], row["rationale"]) for row in found)
-    assert pairs == Counter((row["answer"], row["rationale"]) for row in rows), "the same answers as often, each with its rationale"
-    assert sum(new["rationale"] == old["rationale"] for new, old in zip(found, rows, strict=True)) <= 5, "one of them stays on average"
+    assert pairs == Counter((row["answer"], row["rationale"]) for row in rows), (
+        "the same answers as often, each with its rationale"
+    )
+    assert sum(new["rationale"] == old["rationale"] for new, old in zip(found, rows, strict=True)) <= 5, (
+        "one of them stays on average"
+    )
 
 
 def test_an_answer_stays_one_of_its_options() -> None:
@@ -28,12 +32,18 @@ def test_an_answer_stays_one_of_its_options() -> None:
 
 def test_other_tasks_have_another_order() -> None:
     rows = [{"question": "q", "answer": str(n)} for n in range(50)]
-    orders = [[ShuffledAnswers(rows, name)[index]["answer"] for index in range(50)] for name in ("own/x", "own/y", "own/x")]
+    orders = [
+        [ShuffledAnswers(rows, name)[index]["answer"] for index in range(50)]
+        for name in ("own/x", "own/y", "own/x")
+    ]
     assert orders[0] == orders[2] != orders[1]
 
 
 def test_a_recipe_shuffles_one_submixture_alone() -> None:
-    tasks = {"microflan": {"tasks": ["microflan/person_colour-qa"]}, "microflan_text": {"tasks": ["microflan_text/attributes"]}}
+    tasks = {
+        "microflan": {"tasks": ["microflan/person_colour-qa"]},
+        "microflan_text": {"tasks": ["microflan_text/attributes"]},
+    }
     plain = open_tasks(Mixture.model_validate({"submixtures": tasks}))
     tasks["microflan"]["targets"] = "shuffled"  # type: ignore[assignment]
     shuffled = open_tasks(Mixture.model_validate({"submixtures": tasks}))
@@ -43,5 +53,7 @@ def test_a_recipe_shuffles_one_submixture_alone() -> None:
 
     name = "microflan/person_colour-qa"
     assert rows(plain, name) != rows(shuffled, name)
-    assert Counter(row["answer"] for row in rows(plain, name)) == Counter(row["answer"] for row in rows(shuffled, name))
+    assert Counter(row["answer"] for row in rows(plain, name)) == Counter(
+        row["answer"] for row in rows(shuffled, name)
+    )
     assert rows(plain, "microflan_text/attributes")[:50] == rows(shuffled, "microflan_text/attributes")[:50]

@@ -1,4 +1,5 @@
-"""Folders with files of several splits: only the training rows are learned, the others are named, and a file named itself is always read."""
+"""Folders with files of several splits: only the training rows are learned, the others are named, and a file
+named itself is always read."""
 
 from __future__ import annotations
 
@@ -46,7 +47,11 @@ def write(path: Path, answer: str) -> Path:
 
 def learned(data: Path) -> set[str]:
     """The answers that training would see."""
-    return {str(task.rows[index]["targets"]) for task in open_submixture("mine", data).values() for index in range(len(task.rows))}
+    return {
+        str(task.rows[index]["targets"])
+        for task in open_submixture("mine", data).values()
+        for index in range(len(task.rows))
+    }
 
 
 def learned_with_notice(data: Path, *named: str) -> set[str]:
@@ -58,10 +63,19 @@ def learned_with_notice(data: Path, *named: str) -> set[str]:
     return answers
 
 
-@pytest.mark.skipif(not (SHARED / "cases/split_folder").is_dir(), reason="the shared cases are not at hand (OPENFLAN_SHARED)")
+@pytest.mark.skipif(
+    not (SHARED / "cases/split_folder").is_dir(), reason="the shared cases are not at hand (OPENFLAN_SHARED)"
+)
 def test_the_folder_of_three_splits_trains_on_its_six_rows(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(SHARED / "cases/split_folder", tmp_path / "capitals"))
-    assert learned_with_notice(folder, "test.jsonl", "validation.jsonl") == {"Oslo", "Lima", "Nairobi", "Tokyo", "N'Djamena", "Suva"}
+    assert learned_with_notice(folder, "test.jsonl", "validation.jsonl") == {
+        "Oslo",
+        "Lima",
+        "Nairobi",
+        "Tokyo",
+        "N'Djamena",
+        "Suva",
+    }
     assert learned(folder / "test.jsonl") == {"Kathmandu", "Muscat", "Doha"}
 
 
@@ -79,7 +93,9 @@ def test_the_folder_of_three_splits_trains_on_its_six_rows(tmp_path: Path) -> No
         ("default/train/0000", ("default/test/0000", "test/0000")),
     ],
 )
-def test_only_the_training_split_is_learned(tmp_path: Path, suffix: str, training: str, others: tuple[str, str]) -> None:
+def test_only_the_training_split_is_learned(
+    tmp_path: Path, suffix: str, training: str, others: tuple[str, str]
+) -> None:
     folder = tmp_path / "quiz"
     write(folder / f"{training}{suffix}", "learned")
     for name in others:
@@ -91,7 +107,16 @@ def test_only_the_training_split_is_learned(tmp_path: Path, suffix: str, trainin
 
 def test_files_whose_topics_sound_like_splits_are_learned(tmp_path: Path) -> None:
     """The negative control: what is left aside is a matter of words, not of letters."""
-    for name in ("contest", "latest_news", "devices", "values", "evaluate", "driving_test_questions", "trainers", "household_outlook"):
+    for name in (
+        "contest",
+        "latest_news",
+        "devices",
+        "values",
+        "evaluate",
+        "driving_test_questions",
+        "trainers",
+        "household_outlook",
+    ):
         write(tmp_path / "topics" / f"{name}.jsonl", name)
     assert len(learned(tmp_path / "topics")) == 8
 
@@ -105,7 +130,9 @@ def test_a_folder_called_after_a_split_may_hold_a_whole_data_set(tmp_path: Path)
 
 
 @pytest.mark.parametrize("names", [("test.jsonl",), ("dev.parquet", "test.parquet"), ("test/part-0.arrow",)])
-def test_a_folder_with_nothing_to_train_on_says_which_file_to_name(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_a_folder_with_nothing_to_train_on_says_which_file_to_name(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
     for name in names:
         write(tmp_path / "held" / name, "held back")
     with pytest.raises(InputError, match=re.escape(names[0])) as caught:
@@ -117,7 +144,9 @@ def test_saved_splits_are_told_by_the_same_rule(tmp_path: Path) -> None:
     folder = tmp_path / "saved"
     for name in ("train_sft", "test_sft"):
         write(folder / name / "data-00000-of-00001.arrow", name)
-        (folder / name / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
+        (folder / name / "state.json").write_text(
+            json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]})
+        )
     (folder / "dataset_dict.json").write_text(json.dumps({"splits": ["test_sft", "train_sft"]}))
     assert learned_with_notice(folder, "test_sft") == {"train_sft"}
     assert learned(folder / "test_sft") == {"test_sft"}
@@ -127,7 +156,9 @@ def test_documents_of_other_splits_are_no_pretraining_text(tmp_path: Path) -> No
     for name in ("wiki.train.txt", "wiki.valid.txt", "more/wiki.test.txt", "more/essays.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"{name}\n", encoding="utf-8")
-    with pytest.warns(UserWarning, match=r"2 files left aside and not trained on.*more/wiki.test.txt, wiki.valid.txt"):
+    with pytest.warns(
+        UserWarning, match=r"2 files left aside and not trained on.*more/wiki.test.txt, wiki.valid.txt"
+    ):
         texts = open_texts([tmp_path])
     assert [texts[number] for number in range(len(texts))] == ["more/essays.txt", "wiki.train.txt"]
     assert len(open_texts([tmp_path / "wiki.valid.txt"])) == 1
@@ -160,11 +191,24 @@ CASING: tuple[Callable[[str], str], ...] = (str.lower, str.upper, str.title)
     suffix=st.sampled_from([".jsonl", ".parquet", ".arrow", ".txt", ".PARQUET"]),
 )
 def test_a_name_with_a_split_at_either_end_tells_it(
-    split: str, word: int, topic: str, between: str, ending: str, casing: Callable[[str], str], first: bool, suffix: str
+    split: str,
+    word: int,
+    topic: str,
+    between: str,
+    ending: str,
+    casing: Callable[[str], str],
+    first: bool,
+    suffix: str,
 ) -> None:
     words = WORDS[split]  # type: ignore[index]
     named = casing(words[word % len(words)])
-    name = f"{named}{between}{topic}" if first and topic else f"{topic}{between}{named}{ending}" if topic else f"{named}{ending}"
+    name = (
+        f"{named}{between}{topic}"
+        if first and topic
+        else f"{topic}{between}{named}{ending}"
+        if topic
+        else f"{named}{ending}"
+    )
     assert split_of(name + suffix) == split
     assert split_of(f"x{named}x{suffix}") is None
     assert split_of_folder(f"{named}{ending}") == split

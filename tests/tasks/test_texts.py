@@ -26,8 +26,19 @@ def test_a_text_file_holds_lines_paragraphs_or_one_document(tmp_path: Path) -> N
     assert open_texts([path], unit="paragraph").place(1) == f"{path}:5"
 
 
-@given(st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff")).filter(str.strip), min_size=1), min_size=1), st.integers(1, 3))
-def test_paragraphs_come_back_whole(tmp_path_factory: pytest.TempPathFactory, paragraphs: list[list[str]], blank: int) -> None:
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff")).filter(str.strip),
+            min_size=1,
+        ),
+        min_size=1,
+    ),
+    st.integers(1, 3),
+)
+def test_paragraphs_come_back_whole(
+    tmp_path_factory: pytest.TempPathFactory, paragraphs: list[list[str]], blank: int
+) -> None:
     path = tmp_path_factory.mktemp("texts") / "a.txt"
     path.write_text(("\n" * (blank + 1)).join("\n".join(lines) for lines in paragraphs), encoding="utf-8")
     assert listed(open_texts([path], unit="paragraph")) == ["\n".join(lines) for lines in paragraphs]
@@ -35,7 +46,9 @@ def test_paragraphs_come_back_whole(tmp_path_factory: pytest.TempPathFactory, pa
 
 def test_rows_of_jsonl_and_parquet_and_folders_of_all_kinds(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text, "id": 3}) + "\n" for text in ("one", "two\nlines", "")))
+    (tmp_path / "a.jsonl").write_text(
+        "".join(json.dumps({"text": text, "id": 3}) + "\n" for text in ("one", "two\nlines", ""))
+    )
     (tmp_path / "below" / "c.txt").write_text("last\n")
     (tmp_path / "README.md").write_text("not read\n")
     pq.write_table(pa.table({"id": [1, 2], "text": ["three", "four"]}), tmp_path / "b.parquet")
@@ -59,7 +72,13 @@ def test_another_field(tmp_path: Path) -> None:
     for number, message in ((1, "`content` is no text"), (2, "`content` is missing")):
         with pytest.raises(InputError, match=f"a.jsonl:{number + 1}: {message}; expected a document"):
             texts[number]
-    with pytest.raises(InputError, match=r"a.jsonl:1: no field `contents`; did you mean `content`\?; set `pretraining.field`"):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"a.jsonl:1: no field `contents`; did you mean `content`\?; set "
+            r"`pretraining.field`"
+        ),
+    ):
         open_texts([path], "contents")
     pq.write_table(pa.table({"content": ["x"], "n": [1]}), tmp_path / "b.parquet")
     with pytest.raises(InputError, match="b.parquet, row 0: no field `text`"):

@@ -15,7 +15,14 @@ from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.recipe.load_recipe import dump_recipe, load_recipe
 from openflan.recipe.schema import Mixture, WordingsName
 from openflan.tasks.task import Task
-from openflan.templates.choice import NAMES, choose_wordings, imported_folder, imported_wordings, known_wordings, wordings_files
+from openflan.templates.choice import (
+    NAMES,
+    choose_wordings,
+    imported_folder,
+    imported_wordings,
+    known_wordings,
+    wordings_files,
+)
 from openflan.templates.import_flan import import_flan
 from openflan.templates.render import Renderer
 from openflan.templates.style import ALL_STYLES, Style
@@ -32,10 +39,13 @@ PATTERNS = {
     "natinst_v2": [("<{Definition}> <{input}>", "<{output}>")],
 }
 FEWSHOT_PATTERNS = {
-    "rte": [FewShotPattern(inputs="<{premise}|{hypothesis}>", targets="<{answer}>", inputs_prefix="I: ", targets_prefix="T: ",
+    "rte": [FewShotPattern(inputs="<{premise}|{hypothesis}>", targets="<{answer}>",
+                           inputs_prefix="I: ", targets_prefix="T: ",
                            x_y_delimiter="\n~\n", example_separator="\n\n\n")],
-    "natinst_v2": [FewShotPattern(input_pattern="DO <{{Definition}}>\n{{inputs}}{final_suffix}", inputs="<{input}>", targets="<{output}>",
-                                  inputs_prefix="I: ", targets_prefix="T: ", x_y_delimiter="\n", example_separator="\n\n")],
+    "natinst_v2": [FewShotPattern(input_pattern="DO <{{Definition}}>\n{{inputs}}{final_suffix}",
+                                  inputs="<{input}>", targets="<{output}>",
+                                  inputs_prefix="I: ", targets_prefix="T: ",
+                                  x_y_delimiter="\n", example_separator="\n\n")],
 }
 INLINE_FS_PATTERNS = {"natinst_v2": [("<{Definition}> such as {ex_input}: <{input}>", "<{output}>")]}
 """
@@ -63,7 +73,14 @@ def _import(checkout: Path, folder: Path, templates: str) -> None:
 
 def _task(name: str, *fields: str) -> Task:
     def row(number: int) -> dict[str, str | list[str]]:
-        return {name: [f"option{number}", "other"] if name == "options" else f"option{number}" if name == "answer" else f"{name}{number}" for name in fields}
+        return {
+            name: [f"option{number}", "other"]
+            if name == "options"
+            else f"option{number}"
+            if name == "answer"
+            else f"{name}{number}"
+            for name in fields
+        }
 
     return Task(name, [row(number) for number in range(6)], frozenset(fields), "made up", "made up")
 
@@ -81,7 +98,9 @@ def test_original_openflan_and_both(imported: Path) -> None:
     assert _ids(None, "cot/gsm8k", COT) == ours
 
 
-def test_both_is_what_there_is_where_one_side_has_none(imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_is_what_there_is_where_one_side_has_none(
+    imported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     without = tuple(found for found in packaged_wordings() if not found.covers("muffin/rte"))
     monkeypatch.setattr("openflan.templates.choice.packaged_wordings", lambda: without)
     assert _ids("both", "muffin/rte", RTE) == _ids("original", "muffin/rte", RTE)
@@ -90,26 +109,42 @@ def test_both_is_what_there_is_where_one_side_has_none(imported: Path, monkeypat
 
 @pytest.mark.parametrize("choice", ["original", "both"])
 def test_an_empty_cache_is_refused_with_the_command_that_fills_it(choice: WordingsName, cache: Path) -> None:
-    with pytest.raises(InputError, match=rf"cot/gsm8k: no original wordings were imported into {cache}; `openflan wordings import --flan DIR`"):
+    with pytest.raises(
+        InputError,
+        match=(
+            rf"cot/gsm8k: no original wordings were imported into {cache}; `openflan wordings import --flan "
+            r"DIR`"
+        ),
+    ):
         choose_wordings(choice, "cot/gsm8k", COT)
 
 
 def test_a_task_that_the_collection_does_not_word_is_refused(imported: Path) -> None:
-    with pytest.raises(InputError, match="cot/creak: the collection has no wording for rows with the fields answer, question, rationale"):
+    with pytest.raises(
+        InputError,
+        match="cot/creak: the collection has no wording for rows with the fields answer, question, rationale",
+    ):
         choose_wordings("original", "cot/creak", COT)
 
 
 @pytest.mark.parametrize("choice", ["original", "openflan", "both"])
 @pytest.mark.parametrize("filled", [False, True])
-def test_rows_that_are_already_worded_need_no_other_wording(choice: WordingsName, filled: bool, cache: Path, tmp_path: Path) -> None:
+def test_rows_that_are_already_worded_need_no_other_wording(
+    choice: WordingsName, filled: bool, cache: Path, tmp_path: Path
+) -> None:
     if filled:
         _import(tmp_path / "FLAN", cache, TEMPLATES)
     assert choose_wordings(choice, "muffin/rte", READY_MADE.fields) is READY_MADE
 
 
 def test_wordings_for_fields_that_the_rows_lack_are_passed_over(imported: Path) -> None:
-    assert _ids("original", "niv2/task001_x", frozenset({"definition", "question", "answer"})) == {"flan-natinst-v2-zero-0", "flan-natinst-v2-few-0"}
-    assert "flan-natinst-v2-inside-0" in _ids("original", "niv2/task001_x", frozenset({"definition", "question", "answer", "positive_input"}))
+    assert _ids("original", "niv2/task001_x", frozenset({"definition", "question", "answer"})) == {
+        "flan-natinst-v2-zero-0",
+        "flan-natinst-v2-few-0",
+    }
+    assert "flan-natinst-v2-inside-0" in _ids(
+        "original", "niv2/task001_x", frozenset({"definition", "question", "answer", "positive_input"})
+    )
 
 
 def test_a_second_import_is_seen_at_once(imported: Path, tmp_path: Path) -> None:
@@ -132,7 +167,10 @@ def test_which_files_a_choice_reads(imported: Path, tmp_path: Path) -> None:
 def test_a_file_or_a_folder_of_ones_own_comes_before_the_packaged_wordings(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
-    own = "tasks: [cot/gsm8k]\nfields: [question, answer]\nwordings: [{id: mine, inputs: '{question}', targets: '{answer}'}]\n"
+    own = (
+        "tasks: [cot/gsm8k]\nfields: [question, answer]\nwordings: [{id: mine, inputs: '{question}', "
+        "targets: '{answer}'}]\n"
+    )
     (folder / "a.yaml").write_text(own)
     for choice in (folder, folder / "a.yaml"):
         assert "mine" in _ids(choice, "cot/gsm8k", COT)
@@ -147,9 +185,13 @@ def test_a_file_or_a_folder_of_ones_own_comes_before_the_packaged_wordings(tmp_p
 
 def test_few_shot_originals_keep_their_own_prefixes_delimiters_and_separators(imported: Path) -> None:
     task = _task("muffin/rte", "premise", "hypothesis", "options", "answer")
-    example = Renderer(task, choose_wordings("original", task.name, task.fields)).render(0, Style(few_shot=True, options=False), 0, 0, shots=1)
+    example = Renderer(task, choose_wordings("original", task.name, task.fields)).render(
+        0, Style(few_shot=True, options=False), 0, 0, shots=1
+    )
     (other,) = example.exemplars
-    assert example.inputs == f"I: <premise{other}|hypothesis{other}>\n~\nT: <option{other}>\n\n\nI: <premise0|hypothesis0>\n~\nT:"
+    assert example.inputs == (
+        f"I: <premise{other}|hypothesis{other}>\n~\nT: <option{other}>\n\n\nI: <premise0|hypothesis0>\n~\nT:"
+    )
     assert example.targets == "<option0>"
 
 
@@ -164,7 +206,14 @@ def test_the_instruction_of_the_originals_stands_once_where_that_is_asked_for(im
 
 @pytest.mark.parametrize("name", ["cot/gsm8k", "muffin/rte", "niv2/task001_x"])
 def test_originals_show_what_is_given_and_never_what_is_asked(name: str, imported: Path) -> None:
-    fields = set[str]().union(*(one.fields for choice, found in known_wordings(name) if choice == "original" for one in found.wordings))
+    fields = set[str]().union(
+        *(
+            one.fields
+            for choice, found in known_wordings(name)
+            if choice == "original"
+            for one in found.wordings
+        )
+    )
     task = _task(name, *sorted(fields))
     renderer = Renderer(task, choose_wordings("original", name, task.fields))
     seen = set()
@@ -182,17 +231,32 @@ def test_originals_show_what_is_given_and_never_what_is_asked(name: str, importe
 
 def test_a_recipe_names_a_choice_or_a_path(tmp_path: Path, cache: Path) -> None:
     recipe = tmp_path / "r.yaml"
-    text = "name: r\nmodel: {base: x}\ntraining: {steps: 1}\nmixture: {submixtures: {cot: {wordings: WORDINGS}}}\n"
-    for written, meant in [(name, name) for name in get_args(WordingsName)] + [("mine.yaml", tmp_path / "mine.yaml"), ("./original", tmp_path / "original")]:
+    text = (
+        "name: r\nmodel: {base: x}\ntraining: {steps: 1}\nmixture: {submixtures: {cot: {wordings: "
+        "WORDINGS}}}\n"
+    )
+    for written, meant in [(name, name) for name in get_args(WordingsName)] + [
+        ("mine.yaml", tmp_path / "mine.yaml"),
+        ("./original", tmp_path / "original"),
+    ]:
         recipe.write_text(text.replace("WORDINGS", str(written)))
         found = load_recipe(recipe)
         assert found.mixture.submixtures["cot"].wordings == meant
         (tmp_path / "again.yaml").write_text(dump_recipe(found))
         assert load_recipe(tmp_path / "again.yaml") == found
-    assert load_recipe(recipe, ["mixture.submixtures.cot.wordings=both"]).mixture.submixtures["cot"].wordings == "both"
+    assert (
+        load_recipe(recipe, ["mixture.submixtures.cot.wordings=both"]).mixture.submixtures["cot"].wordings
+        == "both"
+    )
     for wrong in ("[original]", "{a: b}", "7"):
         recipe.write_text(text.replace("WORDINGS", wrong))
-        with pytest.raises(InputError, match=r"r.yaml:4: `mixture.submixtures.cot.wordings`: expected original, openflan, both, or the path"):
+        with pytest.raises(
+            InputError,
+            match=(
+                r"r.yaml:4: `mixture.submixtures.cot.wordings`: expected original, openflan, both, or the "
+                r"path"
+            ),
+        ):
             load_recipe(recipe)
 
 
@@ -202,11 +266,17 @@ def test_the_recipe_and_the_templates_know_the_same_choices() -> None:
 
 def test_a_mixture_is_built_with_the_wordings_that_were_chosen(imported: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data/gsm8k_train.tsv").write_text("".join(f"q{number}\t{number}\tr{number}\n" for number in range(8)))
+    (tmp_path / "data/gsm8k_train.tsv").write_text(
+        "".join(f"q{number}\t{number}\tr{number}\n" for number in range(8))
+    )
     for choice in ("original", "openflan"):
-        mixture = Mixture.model_validate({"submixtures": {"cot": {"data": str(tmp_path / "data"), "wordings": choice}}})
+        mixture = Mixture.model_validate(
+            {"submixtures": {"cot": {"data": str(tmp_path / "data"), "wordings": choice}}}
+        )
         stream = build_stream(mixture, open_tasks(mixture), seed=0)
-        assert all(stream[position].wording.startswith("flan-") == (choice == "original") for position in range(20))
+        assert all(
+            stream[position].wording.startswith("flan-") == (choice == "original") for position in range(20)
+        )
 
 
 def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -233,7 +303,9 @@ def test_the_example_in_the_documentation_is_a_valid_file(tmp_path: Path) -> Non
     text = (Path(__file__).parents[2] / "docs" / "wordings.md").read_text(encoding="utf-8")
     first, second = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "mine.yaml").write_text(first, encoding="utf-8")
-    ids = _ids(tmp_path / "mine.yaml", "mine/quiz-1", frozenset({"question", "answer", "rationale", "options"}))
+    ids = _ids(
+        tmp_path / "mine.yaml", "mine/quiz-1", frozenset({"question", "answer", "rationale", "options"})
+    )
     assert ids == {"plain", "listed", "thinking-aloud", "guess-the-riddle", "framed"}
     submixtures = Mixture.model_validate(yaml.safe_load(second)["mixture"]).submixtures
     assert [one.wordings for one in submixtures.values()] == ["both", "original", Path("mine.yaml")]

@@ -1,6 +1,7 @@
 """The wordings of the nine chain-of-thought datasets, and what a wordings file may not contain.
 
-The checks on wordings return complaints, so that each of them can be shown to fail on a wording made wrong on purpose.
+The checks on wordings return complaints, so that each of them can be shown to fail on a wording made wrong on
+purpose.
 """
 
 from __future__ import annotations
@@ -16,17 +17,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.templates.wording import Pattern, Wording, WordingSet, load_wordings, packaged_wordings, wordings_for
+from openflan.templates.wording import (
+    Pattern,
+    Wording,
+    WordingSet,
+    load_wordings,
+    packaged_wordings,
+    wordings_for,
+)
 
 DATASETS = ("aqua", "creak", "ecqa", "esnli", "gsm8k", "qasc", "qed", "sensemaking", "strategyqa")
 FIELDS = frozenset({"question", "answer", "rationale"})
 CLOSING = re.compile(r"answer is|answer:", re.IGNORECASE)
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
 
-noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(["{answer}", "{", "}}", "{0}", "%s", "\\1", "Q:", "A:"])
+noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(
+    ["{answer}", "{", "}}", "{0}", "%s", "\\1", "Q:", "A:"]
+)
 
 rationales = st.text(max_size=60) | st.sampled_from(["The answer is 7.", "Answer: no", "so the ANSWER IS"])
-answers = st.text(min_size=1, max_size=20).filter(lambda text: text == text.strip().removesuffix(".") and not CLOSING.search(text))
+answers = st.text(min_size=1, max_size=20).filter(
+    lambda text: text == text.strip().removesuffix(".") and not CLOSING.search(text)
+)
 
 
 def wordings_of(dataset: str) -> WordingSet:
@@ -36,7 +48,9 @@ def wordings_of(dataset: str) -> WordingSet:
 
 
 def answer_first(wording: Wording) -> bool:
-    return wording.rationale and wording.targets.fields.index("answer") < wording.targets.fields.index("rationale")
+    return wording.rationale and wording.targets.fields.index("answer") < wording.targets.fields.index(
+        "rationale"
+    )
 
 
 def closing_answer(targets: str) -> str:
@@ -45,7 +59,8 @@ def closing_answer(targets: str) -> str:
 
 
 def field_complaints(wording: Wording, around: tuple[str, str]) -> list[str]:
-    """Where a field stands that should not, or does not stand that should; `around` is put on both sides of each field's mark."""
+    """Where a field stands that should not, or does not stand that should; `around` is put on both sides of
+    each field's mark."""
     values = {name: f"{around[0]}⟦{name}⟧{around[1]}" for name in FIELDS}
     wanted = {"inputs": Counter(question=1), "targets": Counter(answer=1, rationale=int(wording.rationale))}
     complaints = []
@@ -70,7 +85,12 @@ def text_complaints(wording: Wording) -> list[str]:
     return complaints
 
 
-def wording(inputs: str = "{question}", targets: str = "{rationale} The answer is {answer}.", *, rationale: bool = True) -> Wording:
+def wording(
+    inputs: str = "{question}",
+    targets: str = "{rationale} The answer is {answer}.",
+    *,
+    rationale: bool = True,
+) -> Wording:
     return Wording("made-up", Pattern.parse(inputs), Pattern.parse(targets), rationale=rationale)
 
 
@@ -88,7 +108,11 @@ def test_no_wording_is_repeated(dataset: str) -> None:
     found = wordings_of(dataset).wordings
     assert [one.id for one in found if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.id)] == []
     assert [name for name, count in Counter(one.id for one in found).items() if count > 1] == []
-    assert [text for text, count in Counter((one.inputs.text, one.targets.text) for one in found).items() if count > 1] == []
+    assert [
+        text
+        for text, count in Counter((one.inputs.text, one.targets.text) for one in found).items()
+        if count > 1
+    ] == []
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -99,7 +123,12 @@ def test_patterns_hold_no_escaped_newline_and_no_outer_blank(dataset: str) -> No
 @settings(deadline=None)  # the first example loads the files
 @given(around=st.tuples(noise, noise))
 def test_each_field_stands_where_it_belongs_whatever_it_holds(around: tuple[str, str]) -> None:
-    assert [complaint for dataset in DATASETS for one in wordings_of(dataset).wordings for complaint in field_complaints(one, around)] == []
+    assert [
+        complaint
+        for dataset in DATASETS
+        for one in wordings_of(dataset).wordings
+        for complaint in field_complaints(one, around)
+    ] == []
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -120,12 +149,16 @@ def test_bare_wordings_are_few_shot_and_bring_no_label_of_their_own(dataset: str
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_only_ids_that_say_so_put_the_answer_first(dataset: str) -> None:
     found = [one for one in wordings_of(dataset).wordings if one.rationale]
-    assert {one.id for one in found if answer_first(one)} == {one.id for one in found if one.id.startswith("answer-first-")}
+    assert {one.id for one in found if answer_first(one)} == {
+        one.id for one in found if one.id.startswith("answer-first-")
+    }
     assert sum(answer_first(one) for one in found) <= 2
     for one in found:
         if answer_first(one):
             assert one.targets.text.startswith("{answer}")
-            assert not CLOSING.search(one.targets.text), "a closing phrase would make the explanation look like the answer"
+            assert not CLOSING.search(one.targets.text), (
+                "a closing phrase would make the explanation look like the answer"
+            )
 
 
 @settings(deadline=None)  # the first example loads the files
@@ -143,7 +176,10 @@ def test_the_answer_of_real_rows_is_what_follows_the_last_closing_phrase(dataset
     path = SHARED / "data" / "cot" / f"{dataset}_train.tsv"
     if not path.exists():
         pytest.skip(f"{path} is not here")
-    rows = [line.replace("\\n", "\n").split("\t") for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")]
+    rows = [
+        line.replace("\\n", "\n").split("\t")
+        for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    ]
     found = [one for one in wordings_of(dataset).wordings if one.rationale and not answer_first(one)]
     for question, answer, rationale in rows[:: max(1, len(rows) // 300)]:
         for one in found:
@@ -168,14 +204,26 @@ def test_the_field_check_notices(bad: Wording, complaint: str) -> None:
     assert field_complaints(bad, ("", "")) == [f"made-up: {complaint}"]
 
 
-@pytest.mark.parametrize("inputs", ["{question}\\nThink.", "{question} ", "{question}\n", "{question} \nThink.", " {question}"])
+@pytest.mark.parametrize(
+    "inputs", ["{question}\\nThink.", "{question} ", "{question}\n", "{question} \nThink.", " {question}"]
+)
 def test_the_text_check_notices(inputs: str) -> None:
     assert len(text_complaints(wording(inputs))) == 1
 
 
-@pytest.mark.parametrize("targets", ["{rationale} The answer is {answer}!", "{rationale} It is {answer}.", "The answer is {answer}. {rationale}"])
+@pytest.mark.parametrize(
+    "targets",
+    [
+        "{rationale} The answer is {answer}!",
+        "{rationale} It is {answer}.",
+        "The answer is {answer}. {rationale}",
+    ],
+)
 def test_the_closing_check_notices(targets: str) -> None:
-    assert closing_answer(wording(targets=targets).targets.fill({"answer": "72", "rationale": "48 + 24 = 72."})) != "72"
+    assert (
+        closing_answer(wording(targets=targets).targets.fill({"answer": "72", "rationale": "48 + 24 = 72."}))
+        != "72"
+    )
 
 
 GOOD = """\
@@ -212,32 +260,87 @@ def test_a_small_file_loads(tmp_path: Path) -> None:
         (
             "Please: {question}",
             "Please: {questoin}",
-            "mine.yaml:7: wording `polite` names `{questoin}`; did you mean `question`? The fields are answer, question",
+            (
+                "mine.yaml:7: wording `polite` names `{questoin}`; did you mean `question`? The fields are "
+                "answer, question"
+            ),
         ),
-        ("Please: {question}", "Please: {premise}", "mine.yaml:7: wording `polite` names `{premise}`. The fields are answer, question"),
+        (
+            "Please: {question}",
+            "Please: {premise}",
+            "mine.yaml:7: wording `polite` names `{premise}`. The fields are answer, question",
+        ),
         ("Please: {question}", "Please: {question", "mine.yaml:7: wording `polite`: "),
         ("Please: {question}", "Please: {}", "mine.yaml:7: wording `polite`: `{}` is not a plain {field}"),
-        ("id: polite\n    inputs", "id: polite\n    input", "mine.yaml:7: `input` is not a key of a wording; did you mean `inputs`?"),
-        ("fields: ", "feilds: ", "mine.yaml:1: `feilds` is not a key of a wordings file; did you mean `fields`?"),
+        (
+            "id: polite\n    inputs",
+            "id: polite\n    input",
+            "mine.yaml:7: `input` is not a key of a wording; did you mean `inputs`?",
+        ),
+        (
+            "fields: ",
+            "feilds: ",
+            "mine.yaml:1: `feilds` is not a key of a wordings file; did you mean `fields`?",
+        ),
         ("id: polite", "id: plain", "mine.yaml:7: wording `plain` stands twice"),
         ("id: polite", "id: polite\n    id: kind", "mine.yaml:8: `wordings.id` stands twice; keep one"),
         ("tasks: [cot/quiz]", "tasks: [cot/quiz]\ntasks: []", "mine.yaml:2: `tasks` stands twice; keep one"),
-        ("id: polite", "id: polite\n    shots: one", "mine.yaml:7: `shots: one` is none of any, zero, few, inside"),
-        ("id: polite", "id: polite\n    inverted: 1", "mine.yaml:7: `inverted: 1` must be true or false, without quotes"),
+        (
+            "id: polite",
+            "id: polite\n    shots: one",
+            "mine.yaml:7: `shots: one` is none of any, zero, few, inside",
+        ),
+        (
+            "id: polite",
+            "id: polite\n    inverted: 1",
+            "mine.yaml:7: `inverted: 1` must be true or false, without quotes",
+        ),
         (
             'Please: {question}"',
             'Please: {question} {answer}"\n    inverted: true',
             "mine.yaml:7: wording `polite` is inverted, but its inputs show `{answer}`",
         ),
-        ("id: polite", "id: polite\n    on_top: true", "mine.yaml:7: wording `polite` is `on_top`, so its inputs must be an instruction, a blank line"),
-        ('"Please: {question}"', '"Please\\n\\nthink"\n    on_top: true', "mine.yaml:7: wording `polite` is `on_top`, so its inputs must be"),
-        ('"Please: {question}"', '"Do it.\\n\\n{question}"\n    on_top: true\n    shots: zero', "mine.yaml:7: wording `polite` is `on_top`, so its inputs"),
-        ("id: polite", "id: polite\n    requires: answer", "mine.yaml:7: `requires:` must be a list of names"),
-        ("id: polite", "id: polite\n    requires: [anwser]", "mine.yaml:7: wording `polite` names `{anwser}`; did you mean `answer`?"),
-        ("id: polite", "id: polite\n    rationale: 'no'", "mine.yaml:7: `rationale: no` must be true or false, without quotes"),
-        ("id: polite", "id: polite\n    labels: !mine x", "mine.yaml:8: not valid YAML: could not determine a constructor for the tag '!mine'"),
+        (
+            "id: polite",
+            "id: polite\n    on_top: true",
+            "mine.yaml:7: wording `polite` is `on_top`, so its inputs must be an instruction, a blank line",
+        ),
+        (
+            '"Please: {question}"',
+            '"Please\\n\\nthink"\n    on_top: true',
+            "mine.yaml:7: wording `polite` is `on_top`, so its inputs must be",
+        ),
+        (
+            '"Please: {question}"',
+            '"Do it.\\n\\n{question}"\n    on_top: true\n    shots: zero',
+            "mine.yaml:7: wording `polite` is `on_top`, so its inputs",
+        ),
+        (
+            "id: polite",
+            "id: polite\n    requires: answer",
+            "mine.yaml:7: `requires:` must be a list of names",
+        ),
+        (
+            "id: polite",
+            "id: polite\n    requires: [anwser]",
+            "mine.yaml:7: wording `polite` names `{anwser}`; did you mean `answer`?",
+        ),
+        (
+            "id: polite",
+            "id: polite\n    rationale: 'no'",
+            "mine.yaml:7: `rationale: no` must be true or false, without quotes",
+        ),
+        (
+            "id: polite",
+            "id: polite\n    labels: !mine x",
+            "mine.yaml:8: not valid YAML: could not determine a constructor for the tag '!mine'",
+        ),
         ("id: polite", "id: polite\n    ? [a]\n    : b", "mine.yaml:8: not valid YAML: "),
-        ("id: polite", "id: polite\n    labels: 2020-13-45", "mine.yaml:8: not valid YAML: `2020-13-45` is no timestamp (month must be in 1..12)"),
+        (
+            "id: polite",
+            "id: polite\n    labels: 2020-13-45",
+            "mine.yaml:8: not valid YAML: `2020-13-45` is no timestamp (month must be in 1..12)",
+        ),
         ("id: polite", "id: ''", "mine.yaml:7: a wording needs `id`"),
     ],
 )

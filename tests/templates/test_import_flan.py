@@ -1,4 +1,5 @@
-"""The template files of a FLAN checkout: read without being run, turned into wordings, written where a recipe finds them.
+"""The template files of a FLAN checkout: read without being run, turned into wordings, written where a recipe
+finds them.
 
 The checkout is project-made: the public layout, texts of our own.
 """
@@ -99,7 +100,8 @@ FEWSHOT_PATTERNS = {
 FEWSHOT_PATTERNS_NO_OPTIONS = copy.deepcopy(FEWSHOT_PATTERNS)
 
 INLINE_FS_PATTERNS = {
-    "natinst_v2": [("{Definition}\n{ex_input} gives {ex_output}: {ex_explanation}\n\n{input} gives", "{output}")],
+    "natinst_v2": [("{Definition}\n{ex_input} gives {ex_output}: {ex_explanation}\n\n{input} gives",
+                    "{output}")],
 }
 OPT_START_STRING_CANDIDATES = ["", "OPTIONS:"]
 OPT_ITEM_NAME_CANDIDATES = [["\n - " for _ in range(26)]]
@@ -133,7 +135,12 @@ def _checkout(folder: Path, release: str, of_2021: str = "PATTERNS = {}", oldest
 def _imported(checkout: Path) -> tuple[Imported, dict[str, Wording]]:
     """The report and all wordings by id, as they are read back from the files."""
     done = import_flan(checkout, checkout.parent / "out")
-    return done, {one.id: one for name in done.files for found in load_wordings(done.folder / f"{name}.yaml") for one in found.wordings}
+    return done, {
+        one.id: one
+        for name in done.files
+        for found in load_wordings(done.folder / f"{name}.yaml")
+        for one in found.wordings
+    }
 
 
 def _release(tmp_path: Path, patterns: str) -> tuple[Imported, dict[str, Wording]]:
@@ -142,10 +149,25 @@ def _release(tmp_path: Path, patterns: str) -> tuple[Imported, dict[str, Wording
 
 def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
     done, wordings = _imported(checkout)
-    found = {name: (one.inputs.text, one.targets.text, one.shots, one.rationale, one.inverted) for name, one in wordings.items()}
+    found = {
+        name: (one.inputs.text, one.targets.text, one.shots, one.rationale, one.inverted)
+        for name, one in wordings.items()
+    }
     assert found == {
-        "flan-rte-zero-0": ('Note: {premise}\n\nMay one say "{hypothesis}"?\n\n{options}', "{answer}", "zero", False, False),
-        "flan-rte-zero-1": ("Make up a note and a claim.", "N: {premise}\n\nC: {hypothesis}", "zero", False, True),
+        "flan-rte-zero-0": (
+            'Note: {premise}\n\nMay one say "{hypothesis}"?\n\n{options}',
+            "{answer}",
+            "zero",
+            False,
+            False,
+        ),
+        "flan-rte-zero-1": (
+            "Make up a note and a claim.",
+            "N: {premise}\n\nC: {hypothesis}",
+            "zero",
+            False,
+            True,
+        ),
         "flan2021-rte-zero-0-hidden": ("{premise} => {hypothesis}?", "{answer}", "zero", False, False),
         "flan-rte-few-0": ("{premise} / {hypothesis} ({options})", "{answer}", "few", False, False),
         "flan-rte-few-0-hidden": ("{premise} / {hypothesis}", "{answer}", "few", False, False),
@@ -156,18 +178,43 @@ def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
         "flan-aeslc-zero-1": ("{document}\nThis letter is about", "{answer}", "zero", False, False),
         "flan-aeslc-zero-2": ("Write the letter called {answer}.", "{document}", "zero", False, True),
         "flan2021-aeslc-zero-0": ("{document} -- title", "{answer}", "zero", False, False),
-        "flan-cot-gsm8k-zero-0": ("{question} Sums first:", "{rationale}\nHence {answer}.", "zero", True, False),
-        "flan-cot-input-inversion-gsm8k-zero-0": ("Sums: {rationale} Hence {answer}. What was asked?", "{question}", "zero", True, True),
-        "flan-cot-input-inversion-gsm8k-zero-1": ("{question} Why {answer}?", "{rationale}", "zero", True, True),
+        "flan-cot-gsm8k-zero-0": (
+            "{question} Sums first:",
+            "{rationale}\nHence {answer}.",
+            "zero",
+            True,
+            False,
+        ),
+        "flan-cot-input-inversion-gsm8k-zero-0": (
+            "Sums: {rationale} Hence {answer}. What was asked?",
+            "{question}",
+            "zero",
+            True,
+            True,
+        ),
+        "flan-cot-input-inversion-gsm8k-zero-1": (
+            "{question} Why {answer}?",
+            "{rationale}",
+            "zero",
+            True,
+            True,
+        ),
         "flan-stream-aqua-zero-0": ("{question} Mutter:", "{rationale} So {answer}", "zero", True, False),
         "flan-wiki-dialog-zero-0": ("{context} Then?", "{answer}", "zero", False, False),
         "flan-t0-question-answer-zero-0": ("Q {question}\nA", "{answer}", "zero", False, False),
-        "flan-t0-multiple-choice-separated-options-zero-0": ("Q {question} | {options}\nA", "{answer}", "zero", False, False),
+        "flan-t0-multiple-choice-separated-options-zero-0": (
+            "Q {question} | {options}\nA",
+            "{answer}",
+            "zero",
+            False,
+            False,
+        ),
         # Without its options this one would read `Q {question}\nA`, which stands already.
         "flan-natinst-v2-zero-0": ("{definition}\n\nNow {question}", "{answer}", "zero", False, False),
         "flan-natinst-v2-few-0": ("DO: {definition}\n--\n\n{question}", "{answer}", "few", False, False),
         "flan-natinst-v2-inside-0": (
-            "{definition}\n{positive_input} gives {positive_output}: {positive_explanation}\n\n{question} gives",
+            "{definition}\n{positive_input} gives {positive_output}: "
+            "{positive_explanation}\n\n{question} gives",
             "{answer}",
             "inside",
             False,
@@ -180,8 +227,16 @@ def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
     top = wordings["flan-natinst-v2-few-0"]
     assert top.instruction is not None
     assert top.item is not None
-    assert (top.instruction.text, top.item.text, top.frame) == ("DO: {definition}\n--", "{question}", Frame(("In: ", "Out: "), "\n", "\n\n"))
-    assert wordings["flan-natinst-v2-inside-0"].requires == {"positive_input", "positive_output", "positive_explanation"}
+    assert (top.instruction.text, top.item.text, top.frame) == (
+        "DO: {definition}\n--",
+        "{question}",
+        Frame(("In: ", "Out: "), "\n", "\n\n"),
+    )
+    assert wordings["flan-natinst-v2-inside-0"].requires == {
+        "positive_input",
+        "positive_output",
+        "positive_explanation",
+    }
     assert wordings["flan-t0-multiple-choice-separated-options-zero-0"].requires == {"options"}
 
 
@@ -202,7 +257,9 @@ def test_keys_become_the_tasks_that_the_release_gives_them_to(checkout: Path) ->
 def test_what_is_computed_or_unused_is_reported_with_its_line(checkout: Path) -> None:
     done, _ = _imported(checkout)
     lines = RELEASE.split("\n")
-    reported = {(lines[int(one.place.rpartition(":")[2]) - 1].strip(), one.entry, one.reason) for one in done.skipped}
+    reported = {
+        (lines[int(one.place.rpartition(":")[2]) - 1].strip(), one.entry, one.reason) for one in done.skipped
+    }
     assert {entry for _, entry, _ in reported} == {
         "PATTERNS_NO_OPTIONS",
         "FEWSHOT_PATTERNS_NO_OPTIONS",
@@ -210,8 +267,16 @@ def test_what_is_computed_or_unused_is_reported_with_its_line(checkout: Path) ->
         "PATTERNS['predict_next_turn_dialog']",
         "PATTERNS['bigbench:sums']",
     }
-    assert ("PATTERNS_NO_OPTIONS.update(flan_templates.PATTERNS)", "PATTERNS_NO_OPTIONS", "changed by code, which is not run") in reported
-    assert ("for t_name, templates in PATTERNS_NO_OPTIONS.items():", "PATTERNS_NO_OPTIONS", "changed by code, which is not run") in reported
+    assert (
+        "PATTERNS_NO_OPTIONS.update(flan_templates.PATTERNS)",
+        "PATTERNS_NO_OPTIONS",
+        "changed by code, which is not run",
+    ) in reported
+    assert (
+        "for t_name, templates in PATTERNS_NO_OPTIONS.items():",
+        "PATTERNS_NO_OPTIONS",
+        "changed by code, which is not run",
+    ) in reported
 
 
 HARM = [
@@ -224,8 +289,14 @@ HARM = [
     "PATTERNS = {'x': [('{question}', '{answer}')]}\nPATTERNS[EVIL] = 0",
     "PATTERNS = {'x': [('{question}', '{answer}')]}\nEVIL",
     "PATTERNS = {'x': [('{question}', '{answer}')]}\nclass FewShotPattern:\n  z = EVIL",
-    "PATTERNS = {'x': [('{question}', '{answer}')]}\nFewShotPattern = dict\nFEWSHOT_PATTERNS = {'x': [FewShotPattern(inputs='{question}', targets=EVIL)]}",
-    "PATTERNS = {'x': [('{question}', '{answer}')]}\nFewShotPattern = dict\nFEWSHOT_PATTERNS = {'x': [FewShotPattern(**{'inputs': EVIL})]}",
+    (
+        "PATTERNS = {'x': [('{question}', '{answer}')]}\nFewShotPattern = dict\nFEWSHOT_PATTERNS = {'x': "
+        "[FewShotPattern(inputs='{question}', targets=EVIL)]}"
+    ),
+    (
+        "PATTERNS = {'x': [('{question}', '{answer}')]}\nFewShotPattern = dict\nFEWSHOT_PATTERNS = {'x': "
+        "[FewShotPattern(**{'inputs': EVIL})]}"
+    ),
 ]
 
 
@@ -248,22 +319,42 @@ REFUSED = [
     ("('{question}', 7)", "`targets` is int, expected a text"),
     ("('{question}', '')", "no `targets`"),
     ("('{question}', '{answer}', 'z')", "3 parts; expected inputs and targets"),
-    ("{'inputs': '{question}', 'targets': '{answer}', 'shout': 'x'}", "`shout` is not a known part of a template"),
-    ("FewShotPattern('{question}', '{answer}')", "`FewShotPattern('{question}', '{answer}')` is not a literal, and is not run"),
+    (
+        "{'inputs': '{question}', 'targets': '{answer}', 'shout': 'x'}",
+        "`shout` is not a known part of a template",
+    ),
+    (
+        "FewShotPattern('{question}', '{answer}')",
+        "`FewShotPattern('{question}', '{answer}')` is not a literal, and is not run",
+    ),
     ("Other(inputs='{question}', targets='{answer}')", "is not a literal, and is not run"),
     ("('{question} } {', '{answer}')", "Single '}' encountered in format string"),
-    ("('{question!r}', '{answer}')", "`{question}` is not a plain {field}; double the braces if they are meant literally"),
-    ("('{} {question}', '{answer}')", "`{}` is not a plain {field}; double the braces if they are meant literally"),
+    (
+        "('{question!r}', '{answer}')",
+        "`{question}` is not a plain {field}; double the braces if they are meant literally",
+    ),
+    (
+        "('{} {question}', '{answer}')",
+        "`{}` is not a plain {field}; double the braces if they are meant literally",
+    ),
     ("('{question}', 'fixed')", "its targets name no field"),
     ("('{question} {answer}', '{answer}')", "its targets only repeat what its inputs hold"),
     ("('{question}', '{answer} of {options_}')", "its targets list the options"),
-    ("{'inputs': '{question}', 'targets': '{answer}', 'final_suffix': 'x'}", "text after the last exemplar has no place in a wording"),
+    (
+        "{'inputs': '{question}', 'targets': '{answer}', 'final_suffix': 'x'}",
+        "text after the last exemplar has no place in a wording",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("element", "reason"), REFUSED, ids=[element for element, _ in REFUSED])
-def test_a_template_that_cannot_be_taken_over_is_reported_and_its_neighbours_stay(element: str, reason: str, tmp_path: Path) -> None:
-    done, wordings = _release(tmp_path, f"'x': [('1 {{question}}', '{{answer}}'),\n  {element},\n  ('3 {{question}}', '{{answer}}')]")
+def test_a_template_that_cannot_be_taken_over_is_reported_and_its_neighbours_stay(
+    element: str, reason: str, tmp_path: Path
+) -> None:
+    done, wordings = _release(
+        tmp_path,
+        f"'x': [('1 {{question}}', '{{answer}}'),\n  {element},\n  ('3 {{question}}', '{{answer}}')]",
+    )
     assert [one.inputs.text for one in wordings.values()] == ["1 {question}", "3 {question}"]
     assert list(wordings) == ["flan-x-zero-0", "flan-x-zero-2"], "numbers stay those of the file"
     (skipped,) = done.skipped
@@ -274,7 +365,8 @@ def test_a_template_that_cannot_be_taken_over_is_reported_and_its_neighbours_sta
 
 def test_few_shot_templates_may_be_mappings_or_pairs_and_say_prefix_both_ways(tmp_path: Path) -> None:
     few = """FEWSHOT_PATTERNS = {'x': [
-        {'inputs': '{question}', 'targets': '{answer}', 'input_prefix': 'I ', 'target_prefix': 'T ', 'x_y_delimiter': '|', 'template_type': 'fs'},
+        {'inputs': '{question}', 'targets': '{answer}', 'input_prefix': 'I ', 'target_prefix': 'T ',
+         'x_y_delimiter': '|', 'template_type': 'fs'},
         ('? {question}', '{answer}'),
     ]}"""
     _, wordings = _imported(_checkout(tmp_path / "FLAN", few))
@@ -294,7 +386,9 @@ WRAPPERS = [
 
 
 @pytest.mark.parametrize(("wrapper", "inputs", "reason"), WRAPPERS)
-def test_what_stands_above_exemplars_becomes_the_first_paragraph(wrapper: str, inputs: str | None, reason: str, tmp_path: Path) -> None:
+def test_what_stands_above_exemplars_becomes_the_first_paragraph(
+    wrapper: str, inputs: str | None, reason: str, tmp_path: Path
+) -> None:
     wrapped = f"FewShotPattern(input_pattern={wrapper!r}, inputs='{{input}}', targets='{{output}}')"
     few = f"FEWSHOT_PATTERNS = {{'natinst_v2': [{wrapped}, ('{{input}}?', '{{output}}')]}}"
     done, wordings = _imported(_checkout(tmp_path / "FLAN", few))
@@ -305,20 +399,33 @@ def test_what_stands_above_exemplars_becomes_the_first_paragraph(wrapper: str, i
 
 
 def test_of_a_key_that_stands_twice_the_last_counts_and_the_other_is_reported(tmp_path: Path) -> None:
-    done, wordings = _release(tmp_path, "'x': [('1 {question}', '{answer}')],\n'x': [('2 {question}', '{answer}')],\n")
+    done, wordings = _release(
+        tmp_path, "'x': [('1 {question}', '{answer}')],\n'x': [('2 {question}', '{answer}')],\n"
+    )
     assert [one.inputs.text for one in wordings.values()] == ["2 {question}"]
     (skipped,) = done.skipped
-    assert (skipped.entry, skipped.reason) == ("PATTERNS['x']", "stands again in line 2, which counts (as in Python)")
+    assert (skipped.entry, skipped.reason) == (
+        "PATTERNS['x']",
+        "stands again in line 2, which counts (as in Python)",
+    )
     assert skipped.place.endswith(":1")
 
 
 def test_a_key_set_again_afterwards_is_replaced_even_by_what_cannot_be_read(tmp_path: Path) -> None:
-    source = "PATTERNS = {'x': [('1 {question}', '{answer}')], 'y': [('2 {question}', '{answer}')]}\nPATTERNS['x'] = [('3 {question}', '{answer}')]\n"
+    source = (
+        "PATTERNS = {'x': [('1 {question}', '{answer}')], 'y': [('2 {question}', "
+        "'{answer}')]}\nPATTERNS['x'] = [('3 {question}', '{answer}')]\n"
+    )
     _, wordings = _imported(_checkout(tmp_path / "FLAN", source))
     assert {one.inputs.text for one in wordings.values()} == {"2 {question}", "3 {question}"}
-    done, wordings = _imported(_checkout(tmp_path / "FLAN", source + "PATTERNS['x'] = make()\nPATTERNS['z'] = PATTERNS['nowhere']\n"))
+    done, wordings = _imported(
+        _checkout(tmp_path / "FLAN", source + "PATTERNS['x'] = make()\nPATTERNS['z'] = PATTERNS['nowhere']\n")
+    )
     assert [one.inputs.text for one in wordings.values()] == ["2 {question}"]
-    assert [one.reason for one in done.skipped] == ["`make()` is not a literal, and is not run", "names PATTERNS['nowhere'], which holds no templates"]
+    assert [one.reason for one in done.skipped] == [
+        "`make()` is not a literal, and is not run",
+        "names PATTERNS['nowhere'], which holds no templates",
+    ]
 
 
 def test_literal_braces_stay_literal(tmp_path: Path) -> None:
@@ -329,9 +436,14 @@ def test_literal_braces_stay_literal(tmp_path: Path) -> None:
 
 
 def test_the_oldest_file_adds_only_keys_that_its_corrected_form_lacks(tmp_path: Path) -> None:
-    oldest = "PATTERNS = {'rte': [('old {premise} {hypothesis}', '{answer}')], 'gone': [('old {question} {options_}', '{answer}')]}\n"
+    oldest = (
+        "PATTERNS = {'rte': [('old {premise} {hypothesis}', '{answer}')], 'gone': [('old {question} "
+        "{options_}', '{answer}')]}\n"
+    )
     _, wordings = _imported(_checkout(tmp_path / "FLAN", RELEASE, OF_2021, oldest))
-    assert {name: one.inputs.text for name, one in wordings.items() if "old" in one.inputs.text} == {"flan2021-gone-zero-0-hidden": "old {question}"}
+    assert {name: one.inputs.text for name, one in wordings.items() if "old" in one.inputs.text} == {
+        "flan2021-gone-zero-0-hidden": "old {question}"
+    }
 
 
 OPTIONS_GONE = [
@@ -348,7 +460,9 @@ OPTIONS_GONE = [
 
 
 @pytest.mark.parametrize(("shown", "hidden"), OPTIONS_GONE)
-def test_the_form_without_options_loses_the_placeholder_and_what_led_to_it(shown: str, hidden: str | None, tmp_path: Path) -> None:
+def test_the_form_without_options_loses_the_placeholder_and_what_led_to_it(
+    shown: str, hidden: str | None, tmp_path: Path
+) -> None:
     _, wordings = _release(tmp_path, f"'x': [({shown!r}, '{{answer}}')]")
     made = wordings.get("flan-x-zero-0-hidden")
     assert (made and made.inputs.text) == hidden
@@ -356,16 +470,27 @@ def test_the_form_without_options_loses_the_placeholder_and_what_led_to_it(shown
 
 WRONG: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: path.unlink(), r"FLAN/flan/v2/templates.py: no such file; name the root of a checkout"),
-    (lambda path: path.write_text("PATTERNS = {"), r"templates.py:1: not valid Python \('{' was never closed\); check the file out again"),
+    (
+        lambda path: path.write_text("PATTERNS = {"),
+        r"templates.py:1: not valid Python \('{' was never closed\); check the file out again",
+    ),
     (lambda path: path.write_bytes(b"PATTERNS = {}\0"), r"templates.py.*: not (readable as|valid) Python"),
     (lambda path: path.write_bytes(b"\xff"), r"templates.py: not UTF-8 \(byte 0\)"),
-    (lambda path: path.write_text("TEMPLATES = {}"), rf"templates.py: no dictionary of templates; expected one of {', '.join(STORES)}"),
-    (lambda path: path.write_text("PATTERNS = " + "[" * 20_000 + "]" * 20_000), r"templates.py.*: not (readable as|valid) Python"),
+    (
+        lambda path: path.write_text("TEMPLATES = {}"),
+        rf"templates.py: no dictionary of templates; expected one of {', '.join(STORES)}",
+    ),
+    (
+        lambda path: path.write_text("PATTERNS = " + "[" * 20_000 + "]" * 20_000),
+        r"templates.py.*: not (readable as|valid) Python",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("spoil", "message"), WRONG, ids=[message for _, message in WRONG])
-def test_a_file_that_is_missing_or_damaged_is_named(spoil: Callable[[Path], object], message: str, checkout: Path) -> None:
+def test_a_file_that_is_missing_or_damaged_is_named(
+    spoil: Callable[[Path], object], message: str, checkout: Path
+) -> None:
     spoil(checkout / "flan/v2/templates.py")
     with pytest.raises(InputError, match=message):
         import_flan(checkout, checkout / "out")
@@ -396,7 +521,9 @@ def test_a_second_import_replaces_the_first_and_leaves_foreign_files_alone(check
     (checkout / "flan/v2/templates.py").write_text("PATTERNS = {'new': [('{question}', '{answer}')]}")
     (checkout / "flan/v2/flan_templates_branched.py").write_text("PATTERNS = {}")
     second, _ = _imported(checkout)
-    assert [str(path.relative_to(second.folder)) for path in second.folder.rglob("*.*")] == ["muffin/new.yaml"]
+    assert [str(path.relative_to(second.folder)) for path in second.folder.rglob("*.*")] == [
+        "muffin/new.yaml"
+    ]
     assert first.folder == second.folder
     mine = second.folder / "mine.yaml"
     mine.write_text("tasks: [x/y]\n")
@@ -433,23 +560,53 @@ texts = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
 )
 
 
-@given(before=texts, after=texts, closing=texts, labels=st.tuples(texts, texts), between=texts, separator=texts)
+@given(
+    before=texts, after=texts, closing=texts, labels=st.tuples(texts, texts), between=texts, separator=texts
+)
 def test_wordings_read_back_as_they_were_written(
-    tmp_path_factory: pytest.TempPathFactory, before: str, after: str, closing: str, labels: tuple[str, str], between: str, separator: str
+    tmp_path_factory: pytest.TempPathFactory,
+    before: str,
+    after: str,
+    closing: str,
+    labels: tuple[str, str],
+    between: str,
+    separator: str,
 ) -> None:
     def pattern(start: str, name: str, end: str) -> Pattern:
-        return Pattern.parse(start.replace("{", "{{").replace("}", "}}") + "{" + name + "}" + end.replace("{", "{{").replace("}", "}}"))
+        return Pattern.parse(
+            start.replace("{", "{{").replace("}", "}}")
+            + "{"
+            + name
+            + "}"
+            + end.replace("{", "{{").replace("}", "}}")
+        )
 
-    wording = Wording("one", pattern(before, "question", after), pattern("", "answer", closing), shots="few", frame=Frame(labels, between, separator))
+    wording = Wording(
+        "one",
+        pattern(before, "question", after),
+        pattern("", "answer", closing),
+        shots="few",
+        frame=Frame(labels, between, separator),
+    )
     path = tmp_path_factory.getbasetemp() / "written.yaml"
-    path.write_text(dump_wordings(WordingSet(("a/*",), frozenset({"question", "answer"}), (wording,))), encoding="utf-8", newline="")
+    path.write_text(
+        dump_wordings(WordingSet(("a/*",), frozenset({"question", "answer"}), (wording,))),
+        encoding="utf-8",
+        newline="",
+    )
     ((found,),) = ([one.wordings for one in load_wordings(path)],)
-    assert (found[0].inputs, found[0].targets, found[0].frame) == (wording.inputs, wording.targets, wording.frame)
+    assert (found[0].inputs, found[0].targets, found[0].frame) == (
+        wording.inputs,
+        wording.targets,
+        wording.frame,
+    )
 
 
 def test_reading_alone_needs_no_checkout_around_the_file(tmp_path: Path) -> None:
     path = tmp_path / "t.py"
     path.write_text("PATTERNS: dict = {'x': (['{question}', '{answer}'],)}\nOTHER = undefined()\n")
     found = read_template_file(path)
-    assert [one.texts for one in found.stores["PATTERNS"]["x"]] == [{"inputs": "{question}", "targets": "{answer}"}]
+    assert [one.texts for one in found.stores["PATTERNS"]["x"]] == [
+        {"inputs": "{question}", "targets": "{answer}"}
+    ]
     assert found.skipped == []

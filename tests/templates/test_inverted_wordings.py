@@ -1,4 +1,5 @@
-"""What every packaged wording shows and asks for, direct or inverted, seen from marks that stand for its fields.
+"""What every packaged wording shows and asks for, direct or inverted, seen from marks that stand for its
+fields.
 
 The checks return complaints, so that each of them can be shown to fail on a wording made wrong on purpose.
 """
@@ -20,7 +21,15 @@ from openflan.templates.wording import Pattern, Wording, WordingSet, packaged_wo
 
 DATASETS = ("aqua", "creak", "ecqa", "esnli", "gsm8k", "qasc", "qed", "sensemaking", "strategyqa")
 COT = frozenset({"question", "answer", "rationale"})
-GIVEN = {"question", "definition", "options", "inputs", "positive_input", "positive_output", "positive_explanation"}
+GIVEN = {
+    "question",
+    "definition",
+    "options",
+    "inputs",
+    "positive_input",
+    "positive_output",
+    "positive_explanation",
+}
 """Fields that a direct wording may show; the others are what it asks for."""
 
 KINDS = {
@@ -34,7 +43,9 @@ KINDS = {
 # The ids call a rationale by what it is in their datasets.
 WORDS = {"steps": "rationale", "reason": "rationale", "facts": "rationale", "comment": "rationale"}
 
-noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(["{answer}", "{", "}}", "{0}", "%s", "\\1", "Q:", "A:"])
+noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(
+    ["{answer}", "{", "}}", "{0}", "%s", "\\1", "Q:", "A:"]
+)
 
 
 def kind(wording: Wording) -> str:
@@ -48,15 +59,22 @@ def expected(wording: Wording) -> tuple[set[str], set[str]]:
     """The fields that inputs and targets must show."""
     if wording.inverted:
         return KINDS[kind(wording)]
-    asked = {"targets"} if "inputs" in wording.fields else {"answer", *({"rationale"} if wording.rationale else ())}
+    asked = (
+        {"targets"}
+        if "inputs" in wording.fields
+        else {"answer", *({"rationale"} if wording.rationale else ())}
+    )
     return {name for name in wording.fields if name in GIVEN}, asked
 
 
 def complaints(wording: Wording, fields: frozenset[str], around: tuple[str, str] = ("", "")) -> list[str]:
-    """Fields that stand where they should not, do not stand where they should, or stand there changed; `around` is put about each field's mark."""
+    """Fields that stand where they should not, do not stand where they should, or stand there changed;
+    `around` is put about each field's mark."""
     values = {name: f"{around[0]}⟦{name}⟧{around[1]}" for name in fields}
     found = []
-    for side, pattern, wanted in zip(("inputs", "targets"), (wording.inputs, wording.targets), expected(wording), strict=True):
+    for side, pattern, wanted in zip(
+        ("inputs", "targets"), (wording.inputs, wording.targets), expected(wording), strict=True
+    ):
         text = pattern.fill(values)
         for name, value in values.items():
             if text.count(f"⟦{name}⟧") != (name in wanted):
@@ -78,11 +96,15 @@ def made_up(name: str, inputs: str, targets: str) -> Wording:
 
 @settings(deadline=None, max_examples=50)  # the first example loads the files
 @given(around=st.tuples(noise, noise))
-def test_every_packaged_wording_shows_what_it_should_and_never_what_it_asks_for(around: tuple[str, str]) -> None:
+def test_every_packaged_wording_shows_what_it_should_and_never_what_it_asks_for(
+    around: tuple[str, str],
+) -> None:
     assert len(packaged_wordings()) >= 14
     # Muffin's data sets have fields of their own, which tests beside their row functions know.
     sets = [found for found in packaged_wordings() if not found.tasks[0].startswith("muffin/")]
-    assert [text for found in sets for one in found.wordings for text in complaints(one, found.fields, around)] == []
+    assert [
+        text for found in sets for one in found.wordings for text in complaints(one, found.fields, around)
+    ] == []
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -102,7 +124,11 @@ def test_what_an_inversion_shows_of_a_chain_is_known() -> None:
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_kind_can_be_shown_zero_shot_and_some_with_the_instruction_on_top(dataset: str) -> None:
     assert all(one.shots == "any" for one in inverted(dataset))
-    assert {kind(one) for one in inverted(dataset) if one.instruction} >= {"question", "rationale", "question-and-rationale"}
+    assert {kind(one) for one in inverted(dataset) if one.instruction} >= {
+        "question",
+        "rationale",
+        "question-and-rationale",
+    }
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -117,13 +143,28 @@ def test_inverted_patterns_hold_no_escaped_newline_and_no_outer_blank(dataset: s
 @pytest.mark.parametrize(
     ("bad", "complaint"),
     [
-        (made_up("question-from-x", "{rationale} {answer} {question}", "{question}"), "question in inputs 1 times"),
+        (
+            made_up("question-from-x", "{rationale} {answer} {question}", "{question}"),
+            "question in inputs 1 times",
+        ),
         (made_up("question-from-x", "{rationale}", "{question}"), "answer in inputs 0 times"),
         (made_up("steps-from-x", "{question} {answer}", "{rationale} {answer}"), "answer in targets 1 times"),
-        (made_up("question-and-answer-from-x", "{rationale} {answer}", "{question} {answer}"), "answer in inputs 1 times"),
-        (made_up("question-and-facts-from-x", "{answer} {answer}", "{question} {rationale}"), "answer in inputs 2 times"),
-        (replace(made_up("any", "{question} {rationale}", "{answer}"), inverted=False, rationale=False), "rationale in inputs 1 times"),
-        (replace(made_up("any", "{question}", "{question} {answer}"), inverted=False, rationale=False), "question in targets 1 times"),
+        (
+            made_up("question-and-answer-from-x", "{rationale} {answer}", "{question} {answer}"),
+            "answer in inputs 1 times",
+        ),
+        (
+            made_up("question-and-facts-from-x", "{answer} {answer}", "{question} {rationale}"),
+            "answer in inputs 2 times",
+        ),
+        (
+            replace(made_up("any", "{question} {rationale}", "{answer}"), inverted=False, rationale=False),
+            "rationale in inputs 1 times",
+        ),
+        (
+            replace(made_up("any", "{question}", "{question} {answer}"), inverted=False, rationale=False),
+            "question in targets 1 times",
+        ),
     ],
 )
 def test_the_check_notices(bad: Wording, complaint: str) -> None:
@@ -138,22 +179,39 @@ def marked(name: str, rows: int = 12) -> tuple[Task, WordingSet]:
     found = next(found for found in packaged_wordings() if found.covers(name))
     fields = found.fields - {"options"}
     items = [
-        {field: f"⟦{field}{row}⟧" for field in fields} | ({"options": [f"⟦answer{row}⟧", "⟦other⟧"]} if "options" in found.fields else {})
+        {field: f"⟦{field}{row}⟧" for field in fields}
+        | ({"options": [f"⟦answer{row}⟧", "⟦other⟧"]} if "options" in found.fields else {})
         for row in range(rows)
     ]
     task = Task(name, items, found.fields, "marks", "testing")
     return task, wordings_for(name, task.fields, packaged_wordings())
 
 
-TASKS = ["cot/gsm8k", "cot/qasc", "cot/creak", "cot/esnli", "niv2/task001_x", "microflan/a-mc", "microflan/a-steps", "microflan/a-fill"]
+TASKS = [
+    "cot/gsm8k",
+    "cot/qasc",
+    "cot/creak",
+    "cot/esnli",
+    "niv2/task001_x",
+    "microflan/a-mc",
+    "microflan/a-steps",
+    "microflan/a-fill",
+]
 
 
 @settings(deadline=None, max_examples=400)
-@given(name=st.sampled_from(TASKS), style=st.sampled_from(ALL_STYLES), row=st.integers(0, 11), position=st.integers(0, 10**6))
+@given(
+    name=st.sampled_from(TASKS),
+    style=st.sampled_from(ALL_STYLES),
+    row=st.integers(0, 11),
+    position=st.integers(0, 10**6),
+)
 def test_an_example_never_shows_what_it_asks_for(name: str, style: Style, row: int, position: int) -> None:
     task, found = marked(name)
     example = Renderer(task, found).render(row, style, 0, position)
-    wording = next(one for one in found.wordings if one.id == example.wording and one.inverted == example.style.inverted)
+    wording = next(
+        one for one in found.wordings if one.id == example.wording and one.inverted == example.style.inverted
+    )
     shown, asked = expected(wording)
     by_marker = example.option_style is not None and bool(example.option_style.counter)
     for field in asked:
@@ -167,7 +225,9 @@ def test_an_example_never_shows_what_it_asks_for(name: str, style: Style, row: i
         assert example.inputs.count(f"⟦{field}{row}⟧") == 1
         assert f"⟦{field}{row}⟧" not in example.targets
         for exemplar in example.exemplars:
-            assert example.inputs.count(f"⟦{field}{exemplar}⟧") == (field not in (wording.instruction.fields if once(example.style, wording) else ()))
+            assert example.inputs.count(f"⟦{field}{exemplar}⟧") == (
+                field not in (wording.instruction.fields if once(example.style, wording) else ())
+            )
     # And nothing of any row that is not named in the record.
     rows = {int(number) for number in re.findall(r"⟦[a-z_]+(\d+)⟧", example.inputs + example.targets)}
     assert rows == {row, *example.exemplars}

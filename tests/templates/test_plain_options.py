@@ -20,7 +20,13 @@ wordings:
   - {id: plain, plain_options: true, inputs: "{question}\\n{options}", targets: "{answer}"}
   - {id: drawn, inputs: "{question}?\\n{options}", targets: "{answer}"}
 """
-QUIZ = Task("mine/quiz", [{"question": "Q", "options": ["ice", "fog"], "answer": "fog"}] * 4, frozenset({"question", "options", "answer"}), "quiz", "testing")
+QUIZ = Task(
+    "mine/quiz",
+    [{"question": "Q", "options": ["ice", "fog"], "answer": "fog"}] * 4,
+    frozenset({"question", "options", "answer"}),
+    "quiz",
+    "testing",
+)
 
 
 def written(folder: Path, text: str) -> Path:
@@ -47,8 +53,19 @@ def test_the_mark_is_kept_in_a_file_and_must_be_true_or_false(tmp_path: Path) ->
 
 def test_record_never_asks_for_a_marker() -> None:
     fields = frozenset({"passage", "query", "options", "answer"})
-    rows = [{"passage": "P", "query": "...", "options": [f"{name} sang." for name in "ABCDEFG"[: 2 + row]], "answer": "B sang."} for row in range(5)]
-    renderer = Renderer(Task("muffin/record", rows, fields, "record", "testing"), wordings_for("muffin/record", fields, packaged_wordings()))
+    rows = [
+        {
+            "passage": "P",
+            "query": "...",
+            "options": [f"{name} sang." for name in "ABCDEFG"[: 2 + row]],
+            "answer": "B sang.",
+        }
+        for row in range(5)
+    ]
+    renderer = Renderer(
+        Task("muffin/record", rows, fields, "record", "testing"),
+        wordings_for("muffin/record", fields, packaged_wordings()),
+    )
     for position in range(100):
         example = renderer.render(position % 5, Style(), 0, position)
         assert example.targets == "B sang."

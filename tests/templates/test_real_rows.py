@@ -1,4 +1,5 @@
-"""The public chain-of-thought files in every style: 33,443 rows, all of them in the slow test, every 97th in the fast one."""
+"""The public chain-of-thought files in every style: 33,443 rows, all of them in the slow test, every 97th in
+the fast one."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def tasks() -> dict[str, Task]:
 
 
 def nearest(style: Style) -> Style:
-    """What a chain-of-thought dataset can show of a style: it has no options, all its inversions show chains, and none of them is bare."""
+    """What a chain-of-thought dataset can show of a style: it has no options, all its inversions show chains,
+    and none of them is bare."""
     inverted = style.inverted and style.rationale
     instruction = "each" if inverted and style.instruction == "none" else style.instruction
     return Style(style.few_shot, style.rationale, True, inverted, instruction)

@@ -1,6 +1,7 @@
 """Rendering: a pure function that shows what it says it shows, and nothing of an answer where it must not.
 
-Wordings here are written for the tests: every field stands in marks of its own, so that a text tells how it was made.
+Wordings here are written for the tests: every field stands in marks of its own, so that a text tells how it
+was made.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ def wordings(*items: Wording) -> WordingSet:
     return WordingSet(("*",), frozenset(), items)
 
 
-PLAIN = wordings(wording("bare", "<{question}>", "[{answer}]"), wording("asked", "Please: <{question}>", "[{answer}]", labels=True))
+PLAIN = wordings(
+    wording("bare", "<{question}>", "[{answer}]"),
+    wording("asked", "Please: <{question}>", "[{answer}]", labels=True),
+)
 CHOICE = wordings(
     wording("listed", "<{question}>\n{options}", "[{answer}]"),
     wording("hidden", "<{question}>", "[{answer}]"),
@@ -62,7 +66,16 @@ def plain(number: int) -> Task:
 
 
 def choice(number: int, options: int = 3) -> Task:
-    return task([{"question": f"q{row}", "answer": f"r{row}o1", "options": [f"r{row}o{option}" for option in range(options)]} for row in range(number)])
+    return task(
+        [
+            {
+                "question": f"q{row}",
+                "answer": f"r{row}o1",
+                "options": [f"r{row}o{option}" for option in range(options)],
+            }
+            for row in range(number)
+        ]
+    )
 
 
 def renderer(of: Task, with_: WordingSet, formats: Formats = ONE_FORMAT) -> Renderer:
@@ -75,9 +88,14 @@ def renderer(of: Task, with_: WordingSet, formats: Formats = ONE_FORMAT) -> Rend
 def test_golden_zero_shot_with_options() -> None:
     example = renderer(
         task([{"question": "Which is red?", "answer": "a cherry", "options": ["a leaf", "a cherry"]}]),
-        wordings(wording("pick", "Read and choose.\n\n{question}\n\n{options}\nYour choice:", "It is {answer}")),
+        wordings(
+            wording("pick", "Read and choose.\n\n{question}\n\n{options}\nYour choice:", "It is {answer}")
+        ),
     ).render(0, ZERO, seed=0, position=0)
-    assert example.inputs == "Read and choose.\n\nWhich is red?\n\nOptions:\n(A) a leaf;\n(B) a cherry;\nYour choice:"
+    assert (
+        example.inputs
+        == "Read and choose.\n\nWhich is red?\n\nOptions:\n(A) a leaf;\n(B) a cherry;\nYour choice:"
+    )
     assert example.targets == "It is (B)"
     assert example.answer == "(B)"
 
@@ -85,7 +103,9 @@ def test_golden_zero_shot_with_options() -> None:
 def test_golden_few_shot_with_labels() -> None:
     """One exemplar out of two rows can only be the other row."""
     rows = [{"question": "Two and two?", "answer": "4"}, {"question": "One and two?", "answer": "3"}]
-    example = renderer(task(rows), wordings(wording("sum", "Add. {question}", "{answer}!", labels=True))).render(0, FEW, seed=0, position=0, shots=1)
+    example = renderer(
+        task(rows), wordings(wording("sum", "Add. {question}", "{answer}!", labels=True))
+    ).render(0, FEW, seed=0, position=0, shots=1)
     assert example.inputs == "Q: Add. One and two?\nA: 3!\n\n##\n\nQ: Add. Two and two?\nA:"
     assert example.targets == "4!"
     assert example.answer == "4"
@@ -97,11 +117,16 @@ def test_golden_few_shot_chain_of_thought_without_labels() -> None:
         {"question": "Is ice cold?", "answer": "yes", "rationale": "Ice is frozen."},
         {"question": "Is fire cold?", "answer": "no", "rationale": "Fire burns."},
     ]
-    set_ = wordings(wording("why", "{question}\nReason first.", "{rationale}\nSo the answer is {answer}.", rationale=True))
-    example = renderer(task(rows), set_, replace(ONE_FORMAT, between=("\n=> ",), separators=("\n\n",))).render(
-        1, Style(True, True), seed=0, position=0, shots=3
+    set_ = wordings(
+        wording("why", "{question}\nReason first.", "{rationale}\nSo the answer is {answer}.", rationale=True)
     )
-    assert example.inputs == "Is ice cold?\nReason first.\n=> Ice is frozen.\nSo the answer is yes.\n\nIs fire cold?\nReason first.\n=>"
+    example = renderer(
+        task(rows), set_, replace(ONE_FORMAT, between=("\n=> ",), separators=("\n\n",))
+    ).render(1, Style(True, True), seed=0, position=0, shots=3)
+    assert example.inputs == (
+        "Is ice cold?\nReason first.\n=> Ice is frozen.\nSo the answer is yes.\n\nIs fire cold?\nReason "
+        "first.\n=>"
+    )
     assert example.targets == "Fire burns.\nSo the answer is no."
     assert example.style.name == "few-shot-cot"
 
@@ -110,12 +135,21 @@ def test_golden_few_shot_chain_of_thought_without_labels() -> None:
 
 
 @settings(deadline=None)
-@given(row=st.integers(0, 29), style=st.sampled_from(ALL_STYLES), seed=st.integers(0, 2**40), position=st.integers(0, 2**40))
+@given(
+    row=st.integers(0, 29),
+    style=st.sampled_from(ALL_STYLES),
+    seed=st.integers(0, 2**40),
+    position=st.integers(0, 2**40),
+)
 def test_the_same_call_gives_the_same_example(row: int, style: Style, seed: int, position: int) -> None:
     one = Renderer(choice(30), CHOICE)
     first = one.render(row, style, seed, position)
     one.render((row + 1) % 30, style, seed, position + 1)
-    assert one.render(row, style, seed, position) == first == Renderer(choice(30), CHOICE).render(row, style, seed, position)
+    assert (
+        one.render(row, style, seed, position)
+        == first
+        == Renderer(choice(30), CHOICE).render(row, style, seed, position)
+    )
 
 
 @pytest.mark.parametrize("style", [FEW, ZERO])
@@ -144,26 +178,37 @@ def test_every_wording_and_number_of_exemplars_is_drawn() -> None:
     assert {frame.separator for frame in frames} == set(stock.separators)
     assert {frame.between for frame in frames} == set(stock.between)
     assert {frame.labels for frame in frames} == {*stock.labels, ("", "")}
-    assert all(example.frame.labels == ("", "") for example in examples if example.frame and example.wording == "bare")
+    assert all(
+        example.frame.labels == ("", "")
+        for example in examples
+        if example.frame and example.wording == "bare"
+    )
 
 
 # Exemplars
 
 
 @settings(deadline=None)
-@given(rows=st.integers(1, 8), data=st.data(), shots=st.none() | st.integers(0, 10), seed=st.integers(0, 2**40))
-def test_exemplars_are_other_rows_of_the_task_each_once(rows: int, data: st.DataObject, shots: int | None, seed: int) -> None:
+@given(
+    rows=st.integers(1, 8), data=st.data(), shots=st.none() | st.integers(0, 10), seed=st.integers(0, 2**40)
+)
+def test_exemplars_are_other_rows_of_the_task_each_once(
+    rows: int, data: st.DataObject, shots: int | None, seed: int
+) -> None:
     row = data.draw(st.integers(0, rows - 1))
     example = renderer(plain(rows), PLAIN).render(row, FEW, seed, 0, shots=shots)
     wanted = SHOTS if shots is None else (shots,)
     assert len(example.exemplars) in {min(number, rows - 1) for number in wanted}
     assert row not in example.exemplars
     assert len(set(example.exemplars)) == len(example.exemplars)
-    # The text says the same as the record: each exemplar with its own answer, in order, then the row without its answer.
+    # The text says the same as the record: each exemplar with its own answer, in order, then the row without
+    # its answer.
     said = [f"<q{index}>" for index in (*example.exemplars, row)]
     found = [part.split(">")[0] + ">" for part in example.inputs.split("<")[1:]]
     assert ["<" + part for part in found] == said
-    assert [part.split("]")[0] for part in example.inputs.split("[")[1:]] == [f"a{index}" for index in example.exemplars]
+    assert [part.split("]")[0] for part in example.inputs.split("[")[1:]] == [
+        f"a{index}" for index in example.exemplars
+    ]
     assert example.targets == f"[a{row}]"
     assert example.style.few_shot == bool(example.exemplars)
 
@@ -191,7 +236,10 @@ def test_separators_and_labels_stay_out_of_targets() -> None:
 
 
 def test_wordings_for_few_or_zero_shot_are_used_there_alone() -> None:
-    set_ = wordings(wording("z", "z<{question}>", "{answer}", shots="zero"), wording("f", "f<{question}>", "{answer}", shots="few"))
+    set_ = wordings(
+        wording("z", "z<{question}>", "{answer}", shots="zero"),
+        wording("f", "f<{question}>", "{answer}", shots="few"),
+    )
     for position in range(20):
         assert renderer(plain(5), set_).render(0, ZERO, 0, position).wording == "z"
         example = renderer(plain(5), set_).render(0, FEW, 0, position, shots=2)
@@ -212,10 +260,18 @@ LONG = task([{"question": "q" * (1 + 7 * row), "answer": "a" * (3 + row)} for ro
     tokens=st.integers(0, 400),
     shots=st.none() | st.integers(1, 8),
     measure=st.sampled_from(
-        [len, lambda text: len(text.split()), lambda text: text.count("q"), lambda text: (len(text) + 6) // 7, lambda text: 2 * len(text.encode()) // 3]
+        [
+            len,
+            lambda text: len(text.split()),
+            lambda text: text.count("q"),
+            lambda text: (len(text) + 6) // 7,
+            lambda text: 2 * len(text.encode()) // 3,
+        ]
     ),
 )
-def test_a_few_shot_example_never_exceeds_its_room(row: int, position: int, tokens: int, shots: int | None, measure: Any) -> None:
+def test_a_few_shot_example_never_exceeds_its_room(
+    row: int, position: int, tokens: int, shots: int | None, measure: Any
+) -> None:
     render = Renderer(LONG, PLAIN).render
     whole = render(row, FEW, 0, position, shots=shots)
     example = render(row, FEW, 0, position, shots=shots, token_budget=TokenBudget(tokens, measure))
@@ -244,8 +300,13 @@ def cut(whole: Rendered, kept: int) -> list[str]:
     before, after = whole.frame.labels
     inputs = {"bare": "<{}>", "asked": "Please: <{}>"}[whole.wording]
     rows = [LONG.rows[index] for index in whole.exemplars[:kept]]
-    exemplars = [f"{before}{inputs.format(row['question'])}{whole.frame.between}{after}[{row['answer']}]" for row in rows]
-    final = f"{before}{inputs.format(LONG.rows[whole.row]['question'])}{whole.frame.between}{after}".rstrip(" ")
+    exemplars = [
+        f"{before}{inputs.format(row['question'])}{whole.frame.between}{after}[{row['answer']}]"
+        for row in rows
+    ]
+    final = f"{before}{inputs.format(LONG.rows[whole.row]['question'])}{whole.frame.between}{after}".rstrip(
+        " "
+    )
     assert kept < len(whole.exemplars) or whole.frame.separator.join([*exemplars, final]) == whole.inputs
     return [*exemplars, final]
 
@@ -257,7 +318,10 @@ def test_the_tokens_of_separators_count() -> None:
     set_ = wordings(wording("w", "{question}", "{answer}"))
     formats = replace(ONE_FORMAT, separators=("\n\n# # #\n\n",))
     token_budget = TokenBudget(26 + 6, lambda text: len(text.split()))
-    assert len(renderer(rows, set_, formats).render(0, FEW, 0, 0, shots=2, token_budget=token_budget).exemplars) == 2
+    assert (
+        len(renderer(rows, set_, formats).render(0, FEW, 0, 0, shots=2, token_budget=token_budget).exemplars)
+        == 2
+    )
     tighter = replace(token_budget, tokens=26 + 5)
     example = renderer(rows, set_, formats).render(0, FEW, 0, 0, shots=2, token_budget=tighter)
     assert (len(example.exemplars), example.pruned) == (1, 1)
@@ -269,7 +333,10 @@ def test_short_examples_are_not_measured() -> None:
     def never(text: str) -> int:
         raise AssertionError(f"measured {text}")
 
-    assert renderer(plain(9), PLAIN).render(0, FEW, 0, 0, shots=5, token_budget=TokenBudget(1000, never)).pruned == 0
+    assert (
+        renderer(plain(9), PLAIN).render(0, FEW, 0, 0, shots=5, token_budget=TokenBudget(1000, never)).pruned
+        == 0
+    )
 
 
 def test_what_is_pruned_to_zero_shot_keeps_the_style_that_was_asked_for() -> None:
@@ -279,7 +346,9 @@ def test_what_is_pruned_to_zero_shot_keeps_the_style_that_was_asked_for() -> Non
         wording("zero-listed", "<{question}>\n{options}", "[{answer}]", shots="zero"),
     )
     for position in range(20):
-        example = renderer(choice(5), set_).render(0, Style(few_shot=True, options=False), 0, position, token_budget=TokenBudget(3, len))
+        example = renderer(choice(5), set_).render(
+            0, Style(few_shot=True, options=False), 0, position, token_budget=TokenBudget(3, len)
+        )
         assert (example.wording, example.style.name) == ("zero-hidden", "zero-shot-no-options")
 
 
@@ -319,10 +388,17 @@ def test_the_markers_of_one_list_are_all_different_or_all_alike() -> None:
 
 @pytest.mark.parametrize(
     ("counter", "marks"),
-    [("upper", ["(A)", "(B)", "(T)"]), ("lower", ["(a)", "(b)", "(t)"]), ("digit", ["(1)", "(2)", "(20)"]), ("roman", ["(I)", "(II)", "(XX)"])],
+    [
+        ("upper", ["(A)", "(B)", "(T)"]),
+        ("lower", ["(a)", "(b)", "(t)"]),
+        ("digit", ["(1)", "(2)", "(20)"]),
+        ("roman", ["(I)", "(II)", "(XX)"]),
+    ],
 )
 def test_counters_count(counter: str, marks: list[str]) -> None:
-    example = renderer(choice(1, options=20), CHOICE, replace(ONE_FORMAT, markers=(("({}) ", counter),))).render(0, ZERO, 0, 0)
+    example = renderer(
+        choice(1, options=20), CHOICE, replace(ONE_FORMAT, markers=(("({}) ", counter),))
+    ).render(0, ZERO, 0, 0)
     listed = example.inputs.split("\n")[2:]
     assert len(listed) == 20
     assert [listed[number].split(" ")[0] for number in (0, 1, 19)] == marks
@@ -333,14 +409,18 @@ def test_counters_count(counter: str, marks: list[str]) -> None:
 def test_a_list_longer_than_the_alphabet_is_bulleted(counter: str) -> None:
     formats = replace(ONE_FORMAT, markers=(("({}) ", counter),))
     most = renderer(choice(1, options=26), CHOICE, formats).render(0, ZERO, 0, 0)
-    assert most.inputs.split("\n")[-1].startswith({"upper": "(Z) ", "lower": "(z) ", "roman": "(XXVI) "}[counter])
+    assert most.inputs.split("\n")[-1].startswith(
+        {"upper": "(Z) ", "lower": "(z) ", "roman": "(XXVI) "}[counter]
+    )
     more = renderer(choice(1, options=27), CHOICE, formats).render(0, ZERO, 0, 0)
     assert (more.answer, more.targets) == ("r0o1", "[r0o1]")
     assert more.inputs.count("\n- ") == 27
 
 
 def test_numbers_have_no_end() -> None:
-    example = renderer(choice(1, options=120), CHOICE, replace(ONE_FORMAT, markers=(("{}. ", "digit"),))).render(0, ZERO, 0, 0)
+    example = renderer(
+        choice(1, options=120), CHOICE, replace(ONE_FORMAT, markers=(("{}. ", "digit"),))
+    ).render(0, ZERO, 0, 0)
     assert "\n120. r0o119;" in example.inputs
     assert example.targets == "[2.]"
 
@@ -362,11 +442,15 @@ def test_a_marker_as_an_answer_reads_well(marker: str, alone: str, closed: str) 
     """Brackets and dots stay, what leads over to the option goes, and no sentence ends in two full stops."""
     formats = replace(ONE_FORMAT, markers=((marker, "upper"),))
     for targets, said in (("{answer}", alone), ("It is {answer}.", closed)):
-        set_ = wordings(wording("w", "{question}\n{options}", targets), wording("hidden", "{question}", targets))
+        set_ = wordings(
+            wording("w", "{question}\n{options}", targets), wording("hidden", "{question}", targets)
+        )
         example = renderer(choice(2), set_, formats).render(0, ZERO, 0, 0)
         assert (example.targets, example.answer in said) == (said, True)
         assert f"\n{marker.format('B')}r0o1;" in example.inputs
-        text = renderer(task([{"question": "q", "answer": "U.S.", "options": ["U.S.", "UK"]}]), set_, formats).render(0, Style(options=False), 0, 0)
+        text = renderer(
+            task([{"question": "q", "answer": "U.S.", "options": ["U.S.", "UK"]}]), set_, formats
+        ).render(0, Style(options=False), 0, 0)
         assert text.answer == "U.S.", "an answer that is no marker is left as it is"
 
 
@@ -396,7 +480,9 @@ def test_hidden_options_never_appear(position: int, few_shot: bool) -> None:
 @pytest.mark.parametrize("few_shot", [True, False])
 def test_an_answer_outside_its_options_is_named(few_shot: bool) -> None:
     rows = [{"question": "q", "answer": "zebra", "options": ["a", "b"]}] * 2
-    with pytest.raises(InputError, match=r"test/quiz row 1: the answer `zebra` is not among its options \['a', 'b'\]"):
+    with pytest.raises(
+        InputError, match=r"test/quiz row 1: the answer `zebra` is not among its options \['a', 'b'\]"
+    ):
         renderer(task(rows), CHOICE).render(1, Style(few_shot), 0, 0)
     assert renderer(task(rows), CHOICE).render(1, Style(few_shot, options=False), 0, 0).targets == "[zebra]"
 
@@ -412,7 +498,9 @@ def test_the_recorded_style_is_what_was_shown() -> None:
             assert ("because0" in example.targets) == example.style.rationale == style.rationale
             assert example.style.few_shot == style.few_shot == bool(example.exemplars)
             assert example.style.options, "a task without options hides none"
-            assert all((f"because{index}" in example.inputs) == style.rationale for index in example.exemplars)
+            assert all(
+                (f"because{index}" in example.inputs) == style.rationale for index in example.exemplars
+            )
             bare = renderer(plain(4), PLAIN).render(0, style, 0, position)
             assert bare.style == Style(style.few_shot), "no chains, no options: neither is claimed"
             listed = renderer(choice(4), CHOICE).render(0, style, 0, position)
@@ -423,10 +511,20 @@ def test_the_recorded_style_is_what_was_shown() -> None:
 def test_a_style_has_one_name() -> None:
     names = [style.name for style in ALL_STYLES]
     assert len(set(names)) == len(names) == len(set(ALL_STYLES)) == 32
-    assert {"zero-shot", "zero-shot-no-options", "zero-shot-cot", "few-shot-cot-no-options", "few-shot-cot-inverted", "few-shot-exemplars-only"} < set(names)
+    assert {
+        "zero-shot",
+        "zero-shot-no-options",
+        "zero-shot-cot",
+        "few-shot-cot-no-options",
+        "few-shot-cot-inverted",
+        "few-shot-exemplars-only",
+    } < set(names)
     assert "few-shot-cot-inverted-no-options-instruction-on-top" in names
     assert all(Style.parse(style.name) == style for style in ALL_STYLES)
-    with pytest.raises(InputError, match=r"`few-shots` is not a style; did you mean `few-shot`\? Styles: zero-shot or few-shot, then "):
+    with pytest.raises(
+        InputError,
+        match=r"`few-shots` is not a style; did you mean `few-shot`\? Styles: zero-shot or few-shot, then ",
+    ):
         Style.parse("few-shots")
     with pytest.raises(InputError, match=r"`zero-shot-instruction-on-top` is not a style; did you mean"):
         Style.parse("zero-shot-instruction-on-top")
@@ -435,7 +533,9 @@ def test_a_style_has_one_name() -> None:
 
 
 def test_what_needs_wordings_of_its_own_is_off_unless_asked_for() -> None:
-    assert StyleShares() == StyleShares(few_shot=0.5, rationale=1.0, options=0.5, inverted=0.0, exemplars_only=0.0, instruction_on_top=0.0)
+    assert StyleShares() == StyleShares(
+        few_shot=0.5, rationale=1.0, options=0.5, inverted=0.0, exemplars_only=0.0, instruction_on_top=0.0
+    )
 
 
 # Where an example came from
@@ -476,10 +576,17 @@ NASTY = ["{answer}", "{{", "}}", "{", "{0}", "{question!r}", "%s", "\\n", "\\1",
 
 @settings(deadline=None)
 @given(
-    question=st.sampled_from(NASTY) | st.text(max_size=20), answer=st.sampled_from(NASTY) | st.text(min_size=1, max_size=20), style=st.sampled_from(ALL_STYLES)
+    question=st.sampled_from(NASTY) | st.text(max_size=20),
+    answer=st.sampled_from(NASTY) | st.text(min_size=1, max_size=20),
+    style=st.sampled_from(ALL_STYLES),
 )
-def test_a_row_that_looks_like_a_pattern_is_rendered_as_it_is(question: str, answer: str, style: Style) -> None:
-    rows = [{"question": question, "answer": answer, "rationale": question}, {"question": "other", "answer": "b", "rationale": "c"}]
+def test_a_row_that_looks_like_a_pattern_is_rendered_as_it_is(
+    question: str, answer: str, style: Style
+) -> None:
+    rows = [
+        {"question": question, "answer": answer, "rationale": question},
+        {"question": "other", "answer": "b", "rationale": "c"},
+    ]
     example = renderer(task(rows), COT).render(0, style, 0, 0, shots=1)
     assert f"<{question}>" in example.inputs
     assert example.targets == (f"({question}) [{answer}]" if style.rationale else f"[{answer}]")
@@ -505,7 +612,10 @@ def test_rows_that_are_already_worded_pass_unchanged() -> None:
     assert few.targets == "out 1 "
 
 
-@pytest.mark.parametrize("text", ["{question!r}", "{question:>5}", "{}", "{0}", "{question.upper}", "{question[0]}", "{", "}", "{a b}"])
+@pytest.mark.parametrize(
+    "text",
+    ["{question!r}", "{question:>5}", "{}", "{0}", "{question.upper}", "{question[0]}", "{", "}", "{a b}"],
+)
 def test_patterns_hold_plain_fields_only(text: str) -> None:
     with pytest.raises(ValueError, match=r"field|format|expected"):
         Pattern.parse(text)

@@ -1,4 +1,5 @@
-"""The review document: varied formats, the same text each time, and nothing in a row that could be read as markup."""
+"""The review document: varied formats, the same text each time, and nothing in a row that could be read as
+markup."""
 
 from __future__ import annotations
 
@@ -15,22 +16,43 @@ from openflan.templates.wording import packaged_wordings, wordings_for
 
 RTE = Task(
     "muffin/rte",
-    [{"premise": f"P{n}.", "hypothesis": f"H{n}.", "options": ["yes", "no"], "answer": ("yes", "no")[n % 2]} for n in range(9)],
+    [
+        {
+            "premise": f"P{n}.",
+            "hypothesis": f"H{n}.",
+            "options": ["yes", "no"],
+            "answer": ("yes", "no")[n % 2],
+        }
+        for n in range(9)
+    ],
     frozenset({"premise", "hypothesis", "options", "answer"}),
     "rte",
     "natural language inference",
 )
-PLAIN = Task("mine/x", [{"inputs": f"i{n}", "targets": f"t{n}"} for n in range(9)], frozenset({"inputs", "targets"}), "x", "testing")
+PLAIN = Task(
+    "mine/x",
+    [{"inputs": f"i{n}", "targets": f"t{n}"} for n in range(9)],
+    frozenset({"inputs", "targets"}),
+    "x",
+    "testing",
+)
 
 
 def reviewed(task: Task, number: int = 3, seed: int = 0) -> str:
-    return document([examples(task, wordings_for(task.name, task.fields, packaged_wordings()), number, seed)], "Examples", "Look.")
+    return document(
+        [examples(task, wordings_for(task.name, task.fields, packaged_wordings()), number, seed)],
+        "Examples",
+        "Look.",
+    )
 
 
 def test_three_examples_of_a_task_are_of_three_kinds() -> None:
     for seed in range(20):
         found = examples(RTE, wordings_for(RTE.name, RTE.fields, packaged_wordings()), 3, seed)
-        assert [(one.style.few_shot, one.style.inverted) for one in found.examples[:2]] == [(False, False), (True, False)]
+        assert [(one.style.few_shot, one.style.inverted) for one in found.examples[:2]] == [
+            (False, False),
+            (True, False),
+        ]
         assert found.examples[2].style.inverted
         assert [one.row for one in found.examples] == [0, 1, 2]
 
@@ -39,7 +61,9 @@ def test_no_format_is_shown_twice_before_all_were() -> None:
     wordings = wordings_for(RTE.name, RTE.fields, packaged_wordings())
     styles = [one.style for one in examples(RTE, wordings, 9).examples]
     assert len(set(styles)) == 9
-    assert len(examples(PLAIN, wordings_for(PLAIN.name, PLAIN.fields, packaged_wordings()), 9).examples) == 9, "a task with fewer formats repeats them"
+    assert (
+        len(examples(PLAIN, wordings_for(PLAIN.name, PLAIN.fields, packaged_wordings()), 9).examples) == 9
+    ), "a task with fewer formats repeats them"
 
 
 def test_the_document_is_the_same_each_time_and_another_with_another_seed() -> None:

@@ -1,6 +1,8 @@
-"""Wordings for T0-SF rows whose choices stand beside the text: every field shown where it should be, and nothing given away.
+"""Wordings for T0-SF rows whose choices stand beside the text: every field shown where it should be, and
+nothing given away.
 
-Each field holds a mark, so that what a wording shows is seen in its text. The checks return complaints, and are shown to fail on wordings made wrong.
+Each field holds a mark, so that what a wording shows is seen in its text. The checks return complaints, and
+are shown to fail on wordings made wrong.
 """
 
 from __future__ import annotations
@@ -38,18 +40,26 @@ def complaints(wording: Wording, around: str = "") -> list[str]:
         found.append("does not show the question once")
     if inputs.count("⟦options⟧") != wording.options:
         found.append("lists options twice")
-    if re.search(r"[^\n]⟦options⟧|⟦options⟧[^\n]", wording.inputs.fill({name: f"⟦{name}⟧" for name in values})):
+    if re.search(
+        r"[^\n]⟦options⟧|⟦options⟧[^\n]", wording.inputs.fill({name: f"⟦{name}⟧" for name in values})
+    ):
         found.append("lists options in the middle of a line")
-    if re.search(r":\n\{options\}", wording.inputs.text) or re.search(r"options?:\s*$", wording.inputs.text, re.IGNORECASE):
+    if re.search(r":\n\{options\}", wording.inputs.text) or re.search(
+        r"options?:\s*$", wording.inputs.text, re.IGNORECASE
+    ):
         found.append("introduces the list, which has a header of its own")
     if any(line != line.strip() for line in wording.inputs.text.split("\n")):
         found.append("has blanks at the end of a line")
-    if not wording.options and re.search(r"\b(options?|choices?|list|choose|above|below)\b", "".join(wording.inputs.literals), re.IGNORECASE):
+    if not wording.options and re.search(
+        r"\b(options?|choices?|list|choose|above|below)\b", "".join(wording.inputs.literals), re.IGNORECASE
+    ):
         found.append("speaks of options that it hides")
     return found
 
 
-noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(["{answer}", "{", "}}", "%s", "\\1"])
+noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(
+    ["{answer}", "{", "}}", "%s", "\\1"]
+)
 
 
 @settings(deadline=None)  # the first example loads the files
@@ -93,12 +103,21 @@ def test_they_are_for_the_tasks_whose_rows_carry_options_and_no_others() -> None
     for name in NAMES:
         assert wordings_for(name, WITH, packaged_wordings()).wordings == wordings_of()
     for fields in (WITHOUT, READY_MADE.fields):
-        assert [one.id for one in wordings_for("t0_sf/sciq_Multiple_Choice", fields, packaged_wordings()).wordings] == [READY_MADE.wordings[0].id]
+        assert [
+            one.id for one in wordings_for("t0_sf/sciq_Multiple_Choice", fields, packaged_wordings()).wordings
+        ] == [READY_MADE.wordings[0].id]
 
 
 def marked(count: int = 8) -> Task:
     rows = [
-        {"inputs": f"⟦q{n}⟧", "targets": f"⟦a{n}⟧", "question": f"⟦q{n}⟧", "answer": f"⟦a{n}⟧", "options": [f"⟦other{n}⟧", f"⟦a{n}⟧"]} for n in range(count)
+        {
+            "inputs": f"⟦q{n}⟧",
+            "targets": f"⟦a{n}⟧",
+            "question": f"⟦q{n}⟧",
+            "answer": f"⟦a{n}⟧",
+            "options": [f"⟦other{n}⟧", f"⟦a{n}⟧"],
+        }
+        for n in range(count)
     ]
     return Task(NAMES[0], rows, WITH, "sciq", "testing")
 
@@ -107,7 +126,9 @@ def marked(count: int = 8) -> Task:
 @given(style=st.sampled_from(ALL_STYLES), row=st.integers(0, 7), position=st.integers(0, 10**6))
 def test_a_style_lists_the_options_or_hides_them(style: Style, row: int, position: int) -> None:
     task = marked()
-    example = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings())).render(row, style, 0, position)
+    example = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings())).render(
+        row, style, 0, position
+    )
     assert example.style.options == style.options
     assert example.inputs.count(f"⟦q{row}⟧") == 1
     assert (f"⟦other{row}⟧" in example.inputs) == style.options

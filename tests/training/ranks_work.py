@@ -1,6 +1,8 @@
-"""Runs of fifty steps on one process or many; as a program, one rank of those that `torchrun`, or a test, started.
+"""Runs of fifty steps on one process or many; as a program, one rank of those that `torchrun`, or a test,
+started.
 
-A case's recipe knows float32 and bf16; models of float64 are made here, so that what differs beyond rounding is seen.
+A case's recipe knows float32 and bf16; models of float64 are made here, so that what differs beyond rounding
+is seen.
 """
 
 from __future__ import annotations
@@ -30,7 +32,12 @@ from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 from openflan.training import finetune as finetuning
-from openflan.training.distributed import DistributedContext, join_distributed, leave_distributed, shard_for_generation
+from openflan.training.distributed import (
+    DistributedContext,
+    join_distributed,
+    leave_distributed,
+    shard_for_generation,
+)
 from openflan.training.loop import Watch, train
 from openflan.training.prepare import prepare
 from openflan.training.progress import Progress
@@ -85,12 +92,18 @@ def widened(model: Any) -> Any:
 
 def of_case(place: Path, case: str) -> Recipe:
     return recipe(
-        place, case.split("-")[0], **({"steps": STEPS, "learning_rate": 0.005 if case.startswith("t5") else 0.02, "every": 20} | (CASES | QUICK)[case])
+        place,
+        case.split("-")[0],
+        **(
+            {"steps": STEPS, "learning_rate": 0.005 if case.startswith("t5") else 0.02, "every": 20}
+            | (CASES | QUICK)[case]
+        ),
     )
 
 
 def opened(wanted: Recipe, *, double: bool = False) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """Model, tokenizer, a function from an index to a plan of small windows, and what a plan of held-back rows needs."""
+    """Model, tokenizer, a function from an index to a plan of small windows, and what a plan of held-back
+    rows needs."""
     tokenizer = load.load_tokenizer(wanted.model)
     model = load.load_model(wanted.model, tokenizer, wanted.seed)
     found = open_mixture(wanted.mixture)
@@ -104,14 +117,25 @@ def opened(wanted: Recipe, *, double: bool = False) -> tuple[Any, Any, Any, dict
 
 @contextmanager
 def spied(path: Path, distributed: DistributedContext) -> Iterator[None]:
-    """Appends what this process computed the loss of and counted to `path`: a line for each micro-batch, with the number of its first row."""
+    """Appends what this process computed the loss of and counted to `path`: a line for each micro-batch, with
+    the number of its first row."""
     step_ = Trainer.step
 
     def step(self: Trainer, number: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
         outcome = step_(self, number, prepared, wish=wish)
         for batch, at, counts in prepared.batches:
             if counts:
-                file.write(json.dumps({"step": number, "ranks": distributed.size, "first": at, "tokens": tokens_of(batch.batch)}) + "\n")
+                file.write(
+                    json.dumps(
+                        {
+                            "step": number,
+                            "ranks": distributed.size,
+                            "first": at,
+                            "tokens": tokens_of(batch.batch),
+                        }
+                    )
+                    + "\n"
+                )
         file.flush()
         return outcome
 
@@ -125,12 +149,19 @@ def spied(path: Path, distributed: DistributedContext) -> Iterator[None]:
 
 def tokens_of(batch: Any) -> str:
     """The real tokens of a batch's inputs, in order: padding is 0, and nothing else is."""
-    ids = next(getattr(batch, name) for name in ("input_ids_E", "input_ids_L", "input_ids_RE", "input_ids_RL") if hasattr(batch, name))
+    ids = next(
+        getattr(batch, name)
+        for name in ("input_ids_E", "input_ids_L", "input_ids_RE", "input_ids_RL")
+        if hasattr(batch, name)
+    )
     return " ".join(str(number) for number in ids.flatten() if number)
 
 
-def run_case(place: Path, case: str, folder: Path, distributed: DistributedContext, nudge: float = 0.0) -> None:
-    """Trains a case in a run folder and leaves its last weights and what each rank saw there. `nudge` is added to one weight."""
+def run_case(
+    place: Path, case: str, folder: Path, distributed: DistributedContext, nudge: float = 0.0
+) -> None:
+    """Trains a case in a run folder and leaves its last weights and what each rank saw there. `nudge` is
+    added to one weight."""
     wanted = of_case(place, case)
     model, tokenizer, plan_from, _ = opened(wanted, double="float64" in case)
     packing: Packing = "dense" if case.endswith("dense") else "flat"
@@ -142,10 +173,21 @@ def run_case(place: Path, case: str, folder: Path, distributed: DistributedConte
         staged.attending_on = lambda device: "buckets"
     try:
         with spied(folder / f"seen-{distributed.rank}.jsonl", distributed):
-            train(wanted, Run(folder), model, tokenizer, plan_from, packing=packing, distributed=distributed, label="")
+            train(
+                wanted,
+                Run(folder),
+                model,
+                tokenizer,
+                plan_from,
+                packing=packing,
+                distributed=distributed,
+                label="",
+            )
     finally:
         staged.attending_on = by_device
-    ends = {name: whole(value.detach()).clone() for name, value in model.named_parameters(remove_duplicate=False)}
+    ends = {
+        name: whole(value.detach()).clone() for name, value in model.named_parameters(remove_duplicate=False)
+    }
     if distributed.main:
         save_file(ends, folder / "end.safetensors")
 
@@ -154,11 +196,14 @@ def cases(place: Path, folder: Path, names: Sequence[str], distributed: Distribu
     for case in names:
         run_case(place, case, folder / case, distributed)
     if distributed.main:
-        (folder / "mesh.json").write_text(json.dumps(distributed.mesh.mesh_dim_names if distributed.mesh else []))
+        (folder / "mesh.json").write_text(
+            json.dumps(distributed.mesh.mesh_dim_names if distributed.mesh else [])
+        )
 
 
 def finetuned(path: Path, folder: Path, distributed: DistributedContext) -> None:
-    """The whole command; environment: DIE is `STEP` or `STEP,RANK`, after which SIGKILL or the SIGNAL named comes; DOUBLE asks for float64."""
+    """The whole command; environment: DIE is `STEP` or `STEP,RANK`, after which SIGKILL or the SIGNAL named
+    comes; DOUBLE asks for float64."""
     if os.environ.get("DOUBLE"):
         finetuning.load_model = lambda *arguments: widened(load.load_model(*arguments))  # type: ignore[attr-defined]
     step, _, rank = os.environ.get("DIE", "").partition(",")
@@ -189,7 +234,16 @@ def evaluated(place: Path, folder: Path, distributed: DistributedContext) -> Non
             return {"mean": float(len(scores))}
 
         watch = Watch(2, plan, len(plan.window(0)), generate, "mean")
-        train(wanted, Run(folder / kind), model, tokenizer, plan_from, distributed=distributed, watch=watch, label="")
+        train(
+            wanted,
+            Run(folder / kind),
+            model,
+            tokenizer,
+            plan_from,
+            distributed=distributed,
+            watch=watch,
+            label="",
+        )
         (folder / f"{kind}-answers-{distributed.rank}.json").write_text(json.dumps(scores))
 
 
@@ -205,13 +259,21 @@ def answers(model: Any, device: torch.device, tokens: int = 12, **settings: Any)
     found = []
     for prompt in PROMPTS:
         ids = torch.tensor([prompt], device=device)
-        out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, **settings)
+        out = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            do_sample=False,
+            **settings,
+        )
         found.append(out[0].tolist())
     return found
 
 
 def generated(place: Path, folder: Path, distributed: DistributedContext) -> None:
-    """Generation by models that were sharded for nothing else; the second rank asks for fewer tokens, and must wait for the first."""
+    """Generation by models that were sharded for nothing else; the second rank asks for fewer tokens, and
+    must wait for the first."""
     for kind in ("t5", "gated", "llama"):
         model = random_model(place, kind)
         shard_for_generation(model, distributed)
@@ -241,7 +303,9 @@ def main(what: str, *arguments: str) -> int:
         elif what == "checkpoints":
             shared(first, second, [str(name) for name in rest], distributed)
         else:
-            {"finetune": finetuned, "evaluate": evaluated, "generate": generated}[what](first, second, distributed)
+            {"finetune": finetuned, "evaluate": evaluated, "generate": generated}[what](
+                first, second, distributed
+            )
     except OpenflanError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -251,13 +315,19 @@ def main(what: str, *arguments: str) -> int:
 
 
 def forked(size: int, machines: int, *arguments: str) -> None:
-    """Runs `main` as so many ranks, as a cluster's own launcher would, but importing once; prints their exit codes."""
+    """Runs `main` as so many ranks, as a cluster's own launcher would, but importing once; prints their exit
+    codes."""
     children = []
     local = size // machines
     for rank in range(size):
         child = os.fork()
         if child == 0:
-            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank % local), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(local)}
+            os.environ |= {
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank % local),
+                "WORLD_SIZE": str(size),
+                "LOCAL_WORLD_SIZE": str(local),
+            }
             sys.exit(main(*arguments))
         children.append(child)
     print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]))

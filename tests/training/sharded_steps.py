@@ -1,6 +1,8 @@
-"""Optimiser steps on parameters of awkward shapes, plain or sharded by FSDP2 over gloo ranks; as a program, one rank of two.
+"""Optimiser steps on parameters of awkward shapes, plain or sharded by FSDP2 over gloo ranks; as a program,
+one rank of two.
 
-The loss is linear in the parameters, so that the gradients of a step are known numbers on any number of ranks.
+The loss is linear in the parameters, so that the gradients of a step are known numbers on any number of
+ranks.
 """
 
 from __future__ import annotations
@@ -45,10 +47,14 @@ class Linear(torch.nn.Module):
         random = torch.Generator().manual_seed(1)
         for name, shape in SHAPES.items():
             value = torch.randn(shape, generator=random, dtype=torch.float64) * 0.05
-            self.register_parameter(name, torch.nn.Parameter(value.to(dtype) if values is None else values[name].clone()))
+            self.register_parameter(
+                name, torch.nn.Parameter(value.to(dtype) if values is None else values[name].clone())
+            )
 
     def forward(self, slopes: dict[str, Tensor]) -> Tensor:
-        return torch.stack([(parameter * slopes[name]).sum() for name, parameter in self.named_parameters()]).sum()
+        return torch.stack(
+            [(parameter * slopes[name]).sum() for name, parameter in self.named_parameters()]
+        ).sum()
 
 
 @cache
@@ -61,7 +67,9 @@ def slopes(step: int, dtype: torch.dtype) -> dict[str, Tensor]:
     return {name: value.to(dtype) for name, value in found.items()}
 
 
-def steps(model: torch.nn.Module, optimizer: torch.optim.Optimizer, training: Training, first: int, last: int) -> list[float]:
+def steps(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, training: Training, first: int, last: int
+) -> list[float]:
     """Takes steps [first, last) and gives the gradients' norms, where they are clipped."""
     norms = []
     for step in range(first, last):
@@ -82,9 +90,12 @@ def settings(case: str) -> Training:
 
 
 def run(case: str, *, sharded: bool, start: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """What 50 steps give, with the state after 25 of them; from `start` (such a state) only the second half."""
+    """What 50 steps give, with the state after 25 of them; from `start` (such a state) only the second
+    half."""
     training, dtype = settings(case), getattr(torch, case.split("-")[1])
-    model: torch.nn.Module = Linear(None if start is None else {name: start[f"half/{name}"] for name in SHAPES}, dtype)
+    model: torch.nn.Module = Linear(
+        None if start is None else {name: start[f"half/{name}"] for name in SHAPES}, dtype
+    )
     if sharded:
         fully_shard(model)
     optimizer = make_optimizer(model.named_parameters(), training)
@@ -93,10 +104,15 @@ def run(case: str, *, sharded: bool, start: dict[str, Tensor] | None = None) -> 
     if start is None:
         norms = steps(model, optimizer, training, 0, HALF)
         found |= {f"half/{name}": value for name, value in full(model).items()}
-        found |= {f"half/statistics/{name}": whole(value).clone() for name, value in statistics(optimizer).items()}
+        found |= {
+            f"half/statistics/{name}": whole(value).clone() for name, value in statistics(optimizer).items()
+        }
     else:
         prefix = "half/statistics/"
-        restore_statistics(optimizer, {name.removeprefix(prefix): value for name, value in start.items() if name.startswith(prefix)})
+        restore_statistics(
+            optimizer,
+            {name.removeprefix(prefix): value for name, value in start.items() if name.startswith(prefix)},
+        )
     norms += steps(model, optimizer, training, HALF, STEPS)
     found |= {f"end/{name}": value for name, value in full(model).items()}
     found |= {f"end/statistics/{name}": whole(value).clone() for name, value in statistics(optimizer).items()}
@@ -109,7 +125,13 @@ def save(tensors: dict[str, Tensor], path: Path) -> None:
 
 def main(folder: Path, rank: int) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2, timeout=timedelta(seconds=120))
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder / 'meeting'}",
+        rank=rank,
+        world_size=2,
+        timeout=timedelta(seconds=120),
+    )
     calls = 0
     reduce = dist.all_reduce
 

@@ -1,10 +1,12 @@
-"""What ranks do with checkpoints that they write together, of models whose matrices no number of ranks divides; called by `ranks_work`."""
+"""What ranks do with checkpoints that they write together, of models whose matrices no number of ranks
+divides; called by `ranks_work`."""
 
 from __future__ import annotations
 
 import json
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +32,29 @@ from openflan.training.shards import slice_like, whole
 from openflan.training.trainer import Trainer
 
 WIDE = {"vocab_size": 131, "d_model": 133, "d_ff": 25}
-NEOX = {"model_type": "gpt_neox", "vocab_size": 57, "hidden_size": 18, "intermediate_size": 25, "num_hidden_layers": 2, "num_attention_heads": 3}
+NEOX = {
+    "model_type": "gpt_neox",
+    "vocab_size": 57,
+    "hidden_size": 18,
+    "intermediate_size": 25,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+}
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "t5": (CONFIGS["t5"] | WIDE, {"momentum": 0.9}),
     "gated": (CONFIGS["gated"] | WIDE, {}),
-    "llama": (CONFIGS["llama"] | {"vocab_size": 57, "intermediate_size": 25, "tie_word_embeddings": True}, {"optimizer": "adamw"}),
+    "llama": (
+        CONFIGS["llama"] | {"vocab_size": 57, "intermediate_size": 25, "tie_word_embeddings": True},
+        {"optimizer": "adamw"},
+    ),
     "renamed": (NEOX | {"bos_token_id": 2, "eos_token_id": 1}, {}),
-    "joined": (CONFIGS["llama"] | {"model_type": "mixtral", "num_local_experts": 3, "intermediate_size": 25}, {}),
+    "joined": (
+        CONFIGS["llama"] | {"model_type": "mixtral", "num_local_experts": 3, "intermediate_size": 25},
+        {},
+    ),
 }
-"""A configuration and settings of training. transformers renames weights of the fourth when it writes them, and splits those of the fifth."""
+"""A configuration and settings of training. transformers renames weights of the fourth when it writes them,
+and splits those of the fifth."""
 
 
 def of_kind(place: Path, kind: str, base: Path | None = None) -> Recipe:
@@ -75,10 +91,14 @@ def statistics_of(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
-    return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+    return found.keys() == expected.keys() and all(
+        torch.equal(found[name], expected[name]) for name in expected
+    )
 
 
-def restored(place: Path, kind: str, path: Path, distributed: DistributedContext) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def restored(
+    place: Path, kind: str, path: Path, distributed: DistributedContext
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights and statistics of a checkpoint that a fresh model, of other random weights, goes on from."""
     wanted = of_kind(place, kind).model_copy(update={"seed": 99})
     tokenizer = load_tokenizer(wanted.model)
@@ -97,16 +117,29 @@ def shared(place: Path, folder: Path, kinds: Sequence[str], distributed: Distrib
         for name in ("alone", "2"):
             if (folder / kind / name / "step-2").is_dir():
                 found = restored(place, kind, folder / kind / name / "step-2", distributed)
-                expected = load_file(folder / kind / name / "weights.safetensors"), load_file(folder / kind / name / "statistics.safetensors")
-                assert all(map(equal, found, expected)), f"{kind}: {name} is not what {distributed.size} ranks restore"
+                expected = (
+                    load_file(folder / kind / name / "weights.safetensors"),
+                    load_file(folder / kind / name / "statistics.safetensors"),
+                )
+                assert all(map(equal, found, expected)), (
+                    f"{kind}: {name} is not what {distributed.size} ranks restore"
+                )
     fails(place, folder / f"fails-{distributed.size}", distributed)
 
 
 def starts(place: Path, kind: str, folder: Path, distributed: DistributedContext) -> None:
-    """A model that only the main rank loads has, sharded, the weights that a process alone starts from: random ones, a folder's, grown ones."""
-    for wanted, rows in ((of_kind(place, kind), 0), (of_kind(place, kind, folder / "base"), 0), (of_kind(place, kind), 140)):
+    """A model that only the main rank loads has, sharded, the weights that a process alone starts from:
+    random ones, a folder's, grown ones."""
+    for wanted, rows in (
+        (of_kind(place, kind), 0),
+        (of_kind(place, kind, folder / "base"), 0),
+        (of_kind(place, kind), 140),
+    ):
         tokenizer = load_tokenizer(wanted.model)
-        model, alone = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed), load_model(wanted.model, tokenizer, 3)  # noqa: B023
+        model, alone = (
+            load_on_main(partial(load_model, wanted.model, tokenizer, 3), distributed),
+            load_model(wanted.model, tokenizer, 3),
+        )
         assert {parameter.is_meta for parameter in model.parameters()} == {not distributed.main}
         assert not any(buffer.is_meta for buffer in model.buffers())
         for one in (model, alone) if rows else ():
@@ -115,11 +148,15 @@ def starts(place: Path, kind: str, folder: Path, distributed: DistributedContext
         engine_of(wanted, model, distributed)
         assert equal(weights_of(model), dict(alone.named_parameters()))
         assert equal(dict(model.named_buffers()), buffers)
-        assert (model.config.to_dict(), model.generation_config.to_dict()) == (alone.config.to_dict(), alone.generation_config.to_dict())
+        assert (model.config.to_dict(), model.generation_config.to_dict()) == (
+            alone.config.to_dict(),
+            alone.generation_config.to_dict(),
+        )
 
 
 def writes(place: Path, kind: str, folder: Path, distributed: DistributedContext) -> None:
-    """The union of the ranks' files is the state they hold, and a Hugging Face folder; so is what they export."""
+    """The union of the ranks' files is the state they hold, and a Hugging Face folder; so is what they
+    export."""
     wanted = of_kind(place, kind)
     tokenizer = load_tokenizer(wanted.model)
     model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed)
@@ -137,7 +174,10 @@ def writes(place: Path, kind: str, folder: Path, distributed: DistributedContext
         part = load_file(path)
         assert union.keys().isdisjoint(part)
         union |= part
-    stored = {"embed_out.weight" if kind == "renamed" and name == "lm_head.weight" else name: value for name, value in weights.items()}
+    stored = {
+        "embed_out.weight" if kind == "renamed" and name == "lm_head.weight" else name: value
+        for name, value in weights.items()
+    }
     if distributed.size > 1:
         assert equal(union, stored | kept)
         assert {file.rank for file in taken.files} == set(range(distributed.size))
@@ -162,13 +202,25 @@ def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
     wanted = of_kind(place, "t5")
     tokenizer = load_tokenizer(wanted.model)
     with pytest.raises(InputError, match="no such folder|not a Hugging Face model folder"):
-        load_on_main(lambda: load_model(of_kind(place, "t5", folder / "nothing").model, tokenizer, 3), distributed)
-    with pytest.raises(ZeroDivisionError if distributed.main else OpenflanError, match="division by zero|modulo by zero"):
+        load_on_main(
+            lambda: load_model(of_kind(place, "t5", folder / "nothing").model, tokenizer, 3), distributed
+        )
+    with pytest.raises(
+        ZeroDivisionError if distributed.main else OpenflanError, match="division by zero|modulo by zero"
+    ):
         distributed.run_on_main(lambda: 1 // 0)
     model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed)
     trainer = trained_once(wanted, model, distributed)
     for step in (2, 4):
-        checkpoints.save(folder, model, tokenizer, snapshot(model, trainer.optimizer, distributed), Position(step), 3, distributed)
+        checkpoints.save(
+            folder,
+            model,
+            tokenizer,
+            snapshot(model, trainer.optimizer, distributed),
+            Position(step),
+            3,
+            distributed,
+        )
 
     def full(*values: Any) -> None:
         raise SafetensorError("I/O error: No space left on device (os error 28)")
@@ -176,8 +228,19 @@ def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
     write = files.save_file
     if distributed.rank == distributed.size - 1:
         files.save_file = full
-    with pytest.raises(SetupError, match="step-6: could not be written: .*No space left on device.*; what was there before is intact"):
-        checkpoints.save(folder, model, tokenizer, snapshot(model, trainer.optimizer, distributed), Position(6), 3, distributed)
+    with pytest.raises(
+        SetupError,
+        match="step-6: could not be written: .*No space left on device.*; what was there before is intact",
+    ):
+        checkpoints.save(
+            folder,
+            model,
+            tokenizer,
+            snapshot(model, trainer.optimizer, distributed),
+            Position(6),
+            3,
+            distributed,
+        )
     files.save_file = write
     if distributed.main:
         assert sorted(path.name for path in folder.iterdir()) == ["step-2", "step-4"]
@@ -189,7 +252,9 @@ def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         assert checkpoints.newest(folder, distributed) == folder / "step-2"
-    assert [f"-of-0000{distributed.size}.safetensors differs from its hash" in str(one.message) for one in heard] == [True] * distributed.main
+    assert [
+        f"-of-0000{distributed.size}.safetensors differs from its hash" in str(one.message) for one in heard
+    ] == [True] * distributed.main
 
 
 def alone(place: Path, folder: Path, kinds: Sequence[str]) -> None:

@@ -18,7 +18,17 @@ from openflan.run_folder import Run, read_jsonl
 from openflan.training.loop import train
 from openflan.training.prepare import prepare
 
-T5 = {"model_type": "t5", "vocab_size": 56, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2, "pad_token_id": 0, "eos_token_id": 1}
+T5 = {
+    "model_type": "t5",
+    "vocab_size": 56,
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 24,
+    "num_layers": 1,
+    "num_heads": 2,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+}
 GATED = T5 | {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 LLAMA = {
     "model_type": "llama",
@@ -38,12 +48,14 @@ LETTERS = "abcdefgh"
 
 def furnish(place: Path) -> Path:
     """Puts `words` (a tokenizer) and `data` (two JSONL files) into a folder."""
-    vocabulary = {"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3, "copy": 4, "swap": 5} | {letter: 6 + number for number, letter in enumerate(LETTERS)}
+    vocabulary = {"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3, "copy": 4, "swap": 5} | {
+        letter: 6 + number for number, letter in enumerate(LETTERS)
+    }
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", bos_token="<s>", unk_token="<unk>").save_pretrained(
-        place / "words"
-    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", bos_token="<s>", unk_token="<unk>"
+    ).save_pretrained(place / "words")
     write_data(place / "data")
     return place
 
@@ -52,29 +64,42 @@ def write_data(folder: Path, answer: str = "a") -> None:
     folder.mkdir(exist_ok=True)
     pairs = [(first, second) for first in LETTERS for second in LETTERS]
     copies = [{"inputs": f"copy {first} {second}", "targets": f"{first} {second}"} for first, second in pairs]
-    constant = [{"inputs": f"swap {first} {second} {first}", "targets": answer} for first, second in pairs[:20]]
+    constant = [
+        {"inputs": f"swap {first} {second} {first}", "targets": answer} for first, second in pairs[:20]
+    ]
     for name, rows in (("copies", copies), ("constant", constant)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def recipe(place: Path, kind: str = "t5", dropout: float = 0.0, tokenizer: str = "words", data: str = "data", **training: Any) -> Recipe:
+def recipe(
+    place: Path,
+    kind: str = "t5",
+    dropout: float = 0.0,
+    tokenizer: str = "words",
+    data: str = "data",
+    **training: Any,
+) -> Recipe:
     values = {
         "name": "small",
         "seed": 3,
         "model": {"config": CONFIGS[kind], "tokenizer": str(place / tokenizer), "dropout": dropout},
         "mixture": {"submixtures": {"own": {"data": str(place / data), "styles": {"few_shot": 0.2}}}},
         "packing": {"inputs": 40, "targets": 12},
-        "training": {"learning_rate": 0.02, "batch_size": 4, "steps": 7} | {key: value for key, value in training.items() if key not in ("every", "keep")},
+        "training": {"learning_rate": 0.02, "batch_size": 4, "steps": 7}
+        | {key: value for key, value in training.items() if key not in ("every", "keep")},
         "checkpoints": {"every": training.get("every", 2), "keep": training.get("keep", 3)},
     }
     return recipe_from(values, "the test")
 
 
 def trained(wanted: Recipe, run: Run, window: int = 12) -> Any:
-    """`train` over small windows, so that a few steps cross several; what `finetune` does around it is left out."""
+    """`train` over small windows, so that a few steps cross several; what `finetune` does around it is left
+    out."""
     tokenizer = load_tokenizer(wanted.model)
     model = load_model(wanted.model, tokenizer, wanted.seed)
-    stream, encoder = prepare(wanted, open_tasks(wanted.mixture), tokenizer, joint=not model.config.is_encoder_decoder)
+    stream, encoder = prepare(
+        wanted, open_tasks(wanted.mixture), tokenizer, joint=not model.config.is_encoder_decoder
+    )
 
     def plan_from(rows_per_window: Sequence[int]) -> Plan:
         return Plan(stream, encoder, rows_per_window, window=window)
@@ -91,4 +116,7 @@ def losses(run: Run) -> list[float]:
 
 
 def same(first: Any, second: Any) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )

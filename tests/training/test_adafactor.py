@@ -1,7 +1,8 @@
 """Adafactor against T5X's own results, and against its rules written out in float64.
 
-`adafactor_t5x/` holds what T5X's optimiser made of five parameters in ten steps at learning rate 1e-3: `p_NAME` and the gradients `gT_NAME`, and
-`CASE_NAME_after1`, `..._after10` for its defaults, for beta1 = 0.9 and for a step counter that begins at 1,000.
+`adafactor_t5x/` holds what T5X's optimiser made of five parameters in ten steps at learning rate 1e-3:
+`p_NAME` and the gradients `gT_NAME`, and `CASE_NAME_after1`, `..._after10` for its defaults, for beta1 = 0.9
+and for a step counter that begins at 1,000.
 """
 
 from pathlib import Path
@@ -15,10 +16,16 @@ from numpy.typing import NDArray
 from openflan.training import adafactor
 from openflan.training.adafactor import Adafactor
 
-INPUTS, OUTPUTS = (dict(np.load(Path(__file__).parent / "adafactor_t5x" / f"{name}.npz")) for name in ("inputs", "outputs"))
+INPUTS, OUTPUTS = (
+    dict(np.load(Path(__file__).parent / "adafactor_t5x" / f"{name}.npz")) for name in ("inputs", "outputs")
+)
 Double: TypeAlias = NDArray[np.float64]
 NAMES = [name.removeprefix("p_") for name in INPUTS if name.startswith("p_")]
-CASES: dict[str, dict[str, Any]] = {"plain": {}, "momentum": {"momentum": 0.9}, "resumed": {"step_offset": 1_000}}
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "momentum": {"momentum": 0.9},
+    "resumed": {"step_offset": 1_000},
+}
 
 
 def _after(name: str, steps: int, **settings: Any) -> NDArray[np.float32]:
@@ -52,11 +59,23 @@ def test_the_cases_differ(case: str) -> None:
         assert _distance(_after(name, 10), OUTPUTS[f"{case}_{name}_after10"]) > 1e-4
 
 
-def _reference(start: Double, gradients: list[Double], rate: float, step_offset: int = 0, momentum: float | None = None, weight_decay: float = 0.0) -> Double:
+def _reference(
+    start: Double,
+    gradients: list[Double],
+    rate: float,
+    step_offset: int = 0,
+    momentum: float | None = None,
+    weight_decay: float = 0.0,
+) -> Double:
     """The rules, in float64 and for one matrix or vector: rows are the first dimension."""
     value = start.copy()
     factored = value.ndim == 2 and min(value.shape) >= 128
-    second, rows, columns, first = np.zeros_like(value), np.zeros(value.shape[0]), np.zeros(value.shape[-1]), np.zeros_like(value)
+    second, rows, columns, first = (
+        np.zeros_like(value),
+        np.zeros(value.shape[0]),
+        np.zeros(value.shape[-1]),
+        np.zeros_like(value),
+    )
     for step, gradient in enumerate(gradients, 1 + step_offset):
         keep = 1 - step**-0.8
         square = gradient**2 + 1e-30
@@ -76,14 +95,20 @@ def _reference(start: Double, gradients: list[Double], rate: float, step_offset:
 
 
 SHAPES = [(128, 160), (160, 128), (128, 128), (127, 160), (300, 40), (90,)]
-RULES: dict[str, dict[str, Any]] = CASES | {"decayed": {"weight_decay": 0.5}, "all": {"step_offset": 7, "momentum": 0.5, "weight_decay": 0.5}}
+RULES: dict[str, dict[str, Any]] = CASES | {
+    "decayed": {"weight_decay": 0.5},
+    "all": {"step_offset": 7, "momentum": 0.5, "weight_decay": 0.5},
+}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("settings", RULES.values(), ids=RULES)
-def test_fifty_steps_follow_the_rules(shape: tuple[int, ...], settings: dict[str, Any], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In float64, whose rounding hides nothing, as closely as that allows; matrices are in pieces of 37 rows at most."""
+def test_fifty_steps_follow_the_rules(
+    shape: tuple[int, ...], settings: dict[str, Any], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float64, whose rounding hides nothing, as closely as that allows; matrices are in pieces of 37 rows
+    at most."""
     monkeypatch.setattr(adafactor, "PIECE_ON_CPU", 37 * shape[-1])
     random = np.random.default_rng(4)
     start = random.normal(size=shape) * 0.1
@@ -102,8 +127,14 @@ def test_fifty_steps_follow_the_rules(shape: tuple[int, ...], settings: dict[str
 @pytest.mark.parametrize("settings", [{}, {"momentum": 0.9, "weight_decay": 0.1}], ids=["plain", "all"])
 def test_many_parameters_at_once_are_updated_as_each_alone(settings: dict[str, Any]) -> None:
     random = np.random.default_rng(6)
-    values = [torch.tensor(random.normal(size=shape), dtype=torch.float32) for shape in [*SHAPES, (), (3, 130, 128), (2, 3)]]
-    gradients = [[torch.tensor(random.normal(size=value.shape), dtype=torch.float32) for value in values] for _ in range(3)]
+    values = [
+        torch.tensor(random.normal(size=shape), dtype=torch.float32)
+        for shape in [*SHAPES, (), (3, 130, 128), (2, 3)]
+    ]
+    gradients = [
+        [torch.tensor(random.normal(size=value.shape), dtype=torch.float32) for value in values]
+        for _ in range(3)
+    ]
     on_all_ranks = [torch.nn.Parameter(value.clone()) for value in values]
     alone = [torch.nn.Parameter(value.clone()) for value in values]
     for optimizer, parameters in [
@@ -112,7 +143,9 @@ def test_many_parameters_at_once_are_updated_as_each_alone(settings: dict[str, A
     ]:
         for step in range(3):
             for parameter in parameters:
-                number = next(place for place, one in enumerate([*on_all_ranks, *alone]) if one is parameter) % len(values)
+                number = next(
+                    place for place, one in enumerate([*on_all_ranks, *alone]) if one is parameter
+                ) % len(values)
                 parameter.grad = gradients[step][number].clone()
             optimizer.step()
     for one, other in zip(on_all_ranks, alone, strict=True):
@@ -138,7 +171,9 @@ def test_bfloat16_parameters_are_updated_in_float32_and_rounded_once() -> None:
         optimizer = Adafactor([parameter], lr=0.01)
         parameter.grad = gradient.to(dtype)
         optimizer.step()
-        assert {value.dtype for name, value in optimizer.state[parameter].items() if name != "step"} == {torch.float32}
+        assert {value.dtype for name, value in optimizer.state[parameter].items() if name != "step"} == {
+            torch.float32
+        }
         results.append(parameter.detach())
     assert torch.equal(results[0], results[1].bfloat16())
 
@@ -152,12 +187,22 @@ def _state_of(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("shape", "factored"), [((128, 128), True), ((127, 128), False), ((128, 127), False), ((2_000, 127), False), ((128,), False), ((), False)]
+    ("shape", "factored"),
+    [
+        ((128, 128), True),
+        ((127, 128), False),
+        ((128, 127), False),
+        ((2_000, 127), False),
+        ((128,), False),
+        ((), False),
+    ],
 )
 def test_statistics_are_factored_from_128_on(shape: tuple[int, ...], factored: bool) -> None:
     state = _state_of(shape)
     assert ("full" not in state) == factored
-    assert sum(int(np.prod(size)) for size in state.values()) == (sum(shape) if factored else int(np.prod(shape)))
+    assert sum(int(np.prod(size)) for size in state.values()) == (
+        sum(shape) if factored else int(np.prod(shape))
+    )
 
 
 def test_the_two_largest_dimensions_are_factored_wherever_they_stand() -> None:

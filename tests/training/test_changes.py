@@ -39,13 +39,23 @@ def tokens(run: Run) -> list[int]:
 
 
 def test_changes_are_refused_with_the_way_to_allow_them(place: Path, run: Run) -> None:
-    with pytest.raises(InputError, match=r"training.steps: 3 -> 5.*go on under the new recipe with --allow-changes"):
+    with pytest.raises(
+        InputError, match=r"training.steps: 3 -> 5.*go on under the new recipe with --allow-changes"
+    ):
         finetune(recipe(place, steps=5), run)
 
 
-def test_allowed_changes_hold_from_the_newest_checkpoint_on_and_are_recorded(place: Path, run: Run, tmp_path: Path) -> None:
+def test_allowed_changes_hold_from_the_newest_checkpoint_on_and_are_recorded(
+    place: Path, run: Run, tmp_path: Path
+) -> None:
     before = losses(run)
-    with pytest.warns(UserWarning, match=r"goes on after step 3 with changes: training.learning_rate: 0.02 -> 0.1; training.steps: 3 -> 5\.$"):
+    with pytest.warns(
+        UserWarning,
+        match=(
+            r"goes on after step 3 with changes: training.learning_rate: 0.02 -> 0.1; training.steps: 3 -> "
+            r"5\.$"
+        ),
+    ):
         finetune(recipe(place, steps=5, learning_rate=0.1), run, allow_changes=True)
     changed = ["training.learning_rate: 0.02 -> 0.1", "training.steps: 3 -> 5"]
     assert read_json(run.provenance)["changes"] == [{"step": 3, "changed": changed}]
@@ -64,8 +74,11 @@ class Stopped(Exception):
     pass
 
 
-def test_other_packing_is_planned_anew_also_after_another_stop(place: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The index of windows in the checkpoint belongs to the former packing, and the run is stopped before there is another one."""
+def test_other_packing_is_planned_anew_also_after_another_stop(
+    place: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index of windows in the checkpoint belongs to the former packing, and the run is stopped before
+    there is another one."""
     wanted, whole = narrower(recipe(place, steps=5, every=100)), Run(tmp_path / "whole")
     finetune(wanted, whole)
     ledger = run.ledger.read_text()
@@ -75,7 +88,10 @@ def test_other_packing_is_planned_anew_also_after_another_stop(place: Path, run:
             raise Stopped
 
         patched.setattr(Progress, "show", stop)
-        with pytest.warns(UserWarning, match=r"packing.inputs: 40 -> 32.* Steps see other rows than before"), pytest.raises(Stopped):
+        with (
+            pytest.warns(UserWarning, match=r"packing.inputs: 40 -> 32.* Steps see other rows than before"),
+            pytest.raises(Stopped),
+        ):
             finetune(wanted, run, allow_changes=True)
     finetune(wanted, run)
     assert tokens(run)[3:] == tokens(whole)[3:]
@@ -93,9 +109,13 @@ def test_other_rows_are_recorded_too(place: Path, tmp_path: Path) -> None:
     write_data(tmp_path / "data", answer="b")
     with pytest.raises(InputError, match="go on with what is there with --allow-changes"):
         finetune(recipe(tmp_path, steps=2), run)
-    with pytest.warns(UserWarning, match="changes: the rows or wordings of own/constant. Steps see other rows"):
+    with pytest.warns(
+        UserWarning, match="changes: the rows or wordings of own/constant. Steps see other rows"
+    ):
         finetune(recipe(tmp_path, steps=2), run, allow_changes=True)
-    assert read_json(run.provenance)["changes"] == [{"step": 2, "changed": ["the rows or wordings of own/constant"]}]
+    assert read_json(run.provenance)["changes"] == [
+        {"step": 2, "changed": ["the rows or wordings of own/constant"]}
+    ]
     finetune(recipe(tmp_path, steps=2), run)
 
 
@@ -103,12 +123,17 @@ def test_other_rows_are_recorded_too(place: Path, tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"steps": 2}, "has a checkpoint of step 3 already, but training.steps is 2"),
-        ({"steps": 4, "optimizer": "adamw"}, "its checkpoints do not fit training.optimizer: adafactor -> adamw"),
+        (
+            {"steps": 4, "optimizer": "adamw"},
+            "its checkpoints do not fit training.optimizer: adafactor -> adamw",
+        ),
         ({"steps": 4, "momentum": 0.9}, "its checkpoints do not fit training.momentum: None -> 0.9"),
         ({"steps": 4, "kind": "llama"}, "its checkpoints do not fit model.config"),
     ],
 )
-def test_what_no_checkpoint_fits_is_refused_and_the_run_left_as_it_was(settings: dict[str, Any], message: str, place: Path, run: Run) -> None:
+def test_what_no_checkpoint_fits_is_refused_and_the_run_left_as_it_was(
+    settings: dict[str, Any], message: str, place: Path, run: Run
+) -> None:
     before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
     with pytest.raises(InputError, match=message):
         finetune(recipe(place, **settings), run, allow_changes=True)

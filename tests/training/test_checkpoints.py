@@ -26,8 +26,11 @@ from openflan.training.optimizers import make_optimizer
 from openflan.training.progress import Progress
 
 
-def test_training_goes_on_while_a_checkpoint_is_written(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checkpoint of step 2 is held up until step 4 is done, and holds the weights of step 2 all the same."""
+def test_training_goes_on_while_a_checkpoint_is_written(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint of step 2 is held up until step 4 is done, and holds the weights of step 2 all the
+    same."""
     write, shown, later = checkpoints.save, Progress.show, Event()
 
     def slow(*arguments: Any) -> Any:
@@ -40,7 +43,10 @@ def test_training_goes_on_while_a_checkpoint_is_written(place: Path, tmp_path: P
             later.set()
 
     wanted = recipe(place, steps=5, every=3)
-    two = trained(wanted.model_copy(update={"training": wanted.training.model_copy(update={"steps": 3})}), Run(tmp_path / "three"))
+    two = trained(
+        wanted.model_copy(update={"training": wanted.training.model_copy(update={"steps": 3})}),
+        Run(tmp_path / "three"),
+    )
     monkeypatch.setattr(checkpoints, "save", slow)
     monkeypatch.setattr(Progress, "show", show)
     trained(wanted, Run(tmp_path / "run"))
@@ -49,7 +55,9 @@ def test_training_goes_on_while_a_checkpoint_is_written(place: Path, tmp_path: P
     assert same(model, two)
 
 
-def test_there_is_one_copy_of_the_weights_at_a_time(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_one_copy_of_the_weights_at_a_time(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A copy is made only once the one before is on the disk."""
     order = list[str]()
     write = checkpoints.save
@@ -91,7 +99,9 @@ def test_what_went_wrong_beside_training_is_raised_by_the_next_call(monkeypatch:
         saver.save()
 
 
-def test_sigterm_does_not_promise_a_checkpoint_that_could_not_be_written(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_does_not_promise_a_checkpoint_that_could_not_be_written(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, update, steps = Run(tmp_path / "run"), Adafactor.step, list[int]()
 
     def full(*values: Any, **settings: Any) -> None:
@@ -137,7 +147,9 @@ def test_killed_while_writing_a_checkpoint_the_one_before_is_whole(place: Path, 
     wanted, run, whole = recipe(place, dropout=0.1, steps=6), Run(tmp_path / "run"), Run(tmp_path / "whole")
     (tmp_path / "small.yaml").write_text(dump_recipe(wanted))
     command = [sys.executable, "-c", KILLED, str(tmp_path / "small.yaml"), str(run.folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (run.checkpoints / ".step-4.partial").is_dir()
     assert checkpoints.steps(run.checkpoints) == [2]

@@ -16,9 +16,14 @@ from openflan.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("kind", ["t5", "gated", "llama"])
-def test_activation_checkpointing_changes_no_bit_dropout_included(kind: str, place: Path, tmp_path: Path) -> None:
+def test_activation_checkpointing_changes_no_bit_dropout_included(
+    kind: str, place: Path, tmp_path: Path
+) -> None:
     wanted = {"dropout": 0.1, "steps": 4, "batch_size": 3, "micro_batch_size": 2}
-    models = [trained(recipe(place, kind, **wanted, activation_checkpointing=how), Run(tmp_path / how)) for how in ("none", "full")]
+    models = [
+        trained(recipe(place, kind, **wanted, activation_checkpointing=how), Run(tmp_path / how))
+        for how in ("none", "full")
+    ]
     assert losses(Run(tmp_path / "none")) == losses(Run(tmp_path / "full"))
     assert same(*models)
 
@@ -33,7 +38,9 @@ def test_a_model_of_float64_is_trained_and_validated_in_float64(kind: str, place
         rows = plan_from(()).rows(0, 6)
         before = one.validate(one.prepare(part) for part in (rows[:3], rows[3:]))
         found[double] = (before, one.step(0, one.prepare(rows)).loss)
-        assert {parameter.dtype for parameter in model.parameters()} == {torch.float64 if double else torch.float32}
+        assert {parameter.dtype for parameter in model.parameters()} == {
+            torch.float64 if double else torch.float32
+        }
     # The same sum, cut in other places: equal to float64's rounding in the one, to float32's in the other.
     assert abs(found[True][0] / found[True][1] - 1) < 1e-14
     assert 1e-14 < abs(found[False][0] / found[True][0] - 1) < 1e-6
@@ -47,11 +54,19 @@ def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.Monke
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
 
     monkeypatch.setattr(trainer, "token_losses", full)
-    cases = [({}, "training.micro_batch_size=4"), ({"micro_batch_size": 6}, "training.micro_batch_size=3"), ({"micro_batch_size": 1}, "packing.inputs")]
+    cases = [
+        ({}, "training.micro_batch_size=4"),
+        ({"micro_batch_size": 6}, "training.micro_batch_size=3"),
+        ({"micro_batch_size": 1}, "packing.inputs"),
+    ]
     for settings, remedy in cases:
         one = Trainer(model, wanted.training.model_copy(update=settings), 0, 0)
         with pytest.raises(
-            OpenflanError, match=rf"out of memory on cpu: CUDA out of memory. Tried to allocate 20.00 GiB. Lower {remedy}.*=full; `openflan mixture`"
+            OpenflanError,
+            match=(
+                r"out of memory on cpu: CUDA out of memory. Tried to allocate 20.00 GiB. Lower "
+                rf"{remedy}.*=full; `openflan mixture`"
+            ),
         ):
             one.step(0, one.prepare(plan_from(()).rows(0, 9)))
     # Of three ranks each has three of nine rows already.
@@ -60,7 +75,9 @@ def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.Monke
         one.step(0, one.prepare(plan_from(()).rows(0, 9)))
 
 
-def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where gradients are clipped, their norm tells; the loss of that step is still finite."""
     run, clip, norms = Run(tmp_path / "run"), trainer.clip_gradients, list[float]()
 
@@ -72,21 +89,34 @@ def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(place: 
         return norms[-1]
 
     monkeypatch.setattr(trainer, "clip_gradients", overflowing)
-    with pytest.raises(OpenflanError, match="step 3: the gradient's norm is inf; the checkpoints of .* are intact. Its batch held own/"):
+    with pytest.raises(
+        OpenflanError,
+        match="step 3: the gradient's norm is inf; the checkpoints of .* are intact. Its batch held own/",
+    ):
         trained(recipe(place, clip_norm=1.0), run)
     assert [line["gradient_norm"] for line in read_jsonl(run.metrics)] == norms[:2]
 
 
 @pytest.mark.parametrize("kind", ["t5", "gated", "llama"])
 def test_attention_in_buckets_trains_as_attention_by_documents(kind: str, place: Path) -> None:
-    """What a GPU does, on the CPU: the same losses over steps, with micro-batches; and with layers computed again no other bit, dropout included."""
+    """What a GPU does, on the CPU: the same losses over steps, with micro-batches; and with layers computed
+    again no other bit, dropout included."""
     found = {}
-    for attending, again, dropout in (("documents", "none", 0.0), ("buckets", "none", 0.0), ("buckets", "none", 0.1), ("buckets", "full", 0.1)):
-        wanted = recipe(place, kind, batch_size=4, micro_batch_size=2, dropout=dropout, activation_checkpointing=again)
+    for attending, again, dropout in (
+        ("documents", "none", 0.0),
+        ("buckets", "none", 0.0),
+        ("buckets", "none", 0.1),
+        ("buckets", "full", 0.1),
+    ):
+        wanted = recipe(
+            place, kind, batch_size=4, micro_batch_size=2, dropout=dropout, activation_checkpointing=again
+        )
         model, _, plan_from, _ = opened(wanted)
         one = Trainer(model.train(), wanted.training, wanted.seed, 0, attending=attending)
         plan = plan_from(())
-        found[attending, again, dropout] = [one.step(step, one.prepare(plan.rows(4 * step, 4))).loss for step in range(4)]
+        found[attending, again, dropout] = [
+            one.step(step, one.prepare(plan.rows(4 * step, 4))).loss for step in range(4)
+        ]
     for first, second in zip(found["documents", "none", 0.0], found["buckets", "none", 0.0], strict=True):
         assert second == pytest.approx(first, rel=1e-5)
     assert found["buckets", "none", 0.1] == found["buckets", "full", 0.1] != found["buckets", "none", 0.0]

@@ -34,7 +34,10 @@ MANY = 2_500
 
 
 def _rows(changed: int | None = None) -> list[dict[str, str]]:
-    return [{"inputs": f"copy {'abcdefgh'[number % 8]}", "targets": "b" if number == changed else "a"} for number in range(MANY)]
+    return [
+        {"inputs": f"copy {'abcdefgh'[number % 8]}", "targets": "b" if number == changed else "a"}
+        for number in range(MANY)
+    ]
 
 
 def _jsonl(path: Path, rows: list[dict[str, str]]) -> None:
@@ -51,7 +54,11 @@ def _arrow(path: Path, rows: list[dict[str, str]]) -> None:
         writer.write_table(table)
 
 
-FORMS: dict[str, Callable[[Path, list[dict[str, str]]], None]] = {"jsonl": _jsonl, "parquet": _parquet, "arrow": _arrow}
+FORMS: dict[str, Callable[[Path, list[dict[str, str]]], None]] = {
+    "jsonl": _jsonl,
+    "parquet": _parquet,
+    "arrow": _arrow,
+}
 
 
 def _task(path: Path) -> Task:
@@ -82,7 +89,9 @@ def test_a_build_of_other_rows_is_not_fresh(place: Path, tmp_path: Path) -> None
     for changed in (None, None, 1_001):
         wanted = _long(place, tmp_path / "data", changed)
         tasks, tokenizer = open_tasks(wanted.mixture), load_tokenizer(wanted.model)
-        keys.append(parts_of(wanted, tasks, prepare(wanted, tasks, tokenizer, joint=False)[1], tokenizer).tokens_key)
+        keys.append(
+            parts_of(wanted, tasks, prepare(wanted, tasks, tokenizer, joint=False)[1], tokenizer).tokens_key
+        )
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -121,11 +130,17 @@ def test_embedded_rows_are_known_without_being_read(monkeypatch: pytest.MonkeyPa
 
     read: list[int] = []
     own = forms.WorldRows.__getitem__
-    monkeypatch.setattr(forms.WorldRows, "__getitem__", lambda self, index: read.append(index) or own(self, index))
+    monkeypatch.setattr(
+        forms.WorldRows, "__getitem__", lambda self, index: read.append(index) or own(self, index)
+    )
     tasks = open_submixture("microflan", None, ("*",))
     name, task = max(tasks.items(), key=lambda item: len(item[1].rows))
     other = open_submixture("microflan", Path("embedded:microflan@7"), (name,))[name]
-    assert fingerprint(task) == fingerprint(open_submixture("microflan", None, (name,))[name]) != fingerprint(other)
+    assert (
+        fingerprint(task)
+        == fingerprint(open_submixture("microflan", None, (name,))[name])
+        != fingerprint(other)
+    )
     assert len(read) < 100 < len(task.rows)
 
 
@@ -133,7 +148,11 @@ def test_embedded_rows_are_known_without_being_read(monkeypatch: pytest.MonkeyPa
 def test_every_document_counts(unit: Any, tmp_path: Path) -> None:
     path, keys = tmp_path / "text.txt", []
     for changed in (None, None, 1_001):
-        path.write_text("\n\n".join(f"document {number}{' changed' if number == changed else ''}" for number in range(MANY)))
+        path.write_text(
+            "\n\n".join(
+                f"document {number}{' changed' if number == changed else ''}" for number in range(MANY)
+            )
+        )
         keys.append(texts_fingerprint(open_texts([path], unit=unit)))
     assert keys[0] == keys[1] != keys[2]
 
@@ -167,7 +186,9 @@ def test_another_chat_template_is_refused(tmp_path: Path) -> None:
         finetune(_chat(place), run)
 
 
-def test_a_template_that_writes_the_date_is_refused_on_another_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_that_writes_the_date_is_refused_on_another_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from transformers.utils import chat_template_utils
 
     class Day(datetime):
@@ -199,12 +220,17 @@ def test_another_special_token_is_refused(tmp_path: Path) -> None:
 def _with_answers(place: Path, words: int, **packing: int) -> Recipe:
     data = place / "long"
     data.mkdir(exist_ok=True)
-    rows = [{"inputs": f"copy {'a ' * (number % 5)}", "targets": " ".join(["b"] * (words if number % 2 else 2))} for number in range(200)]
+    rows = [
+        {"inputs": f"copy {'a ' * (number % 5)}", "targets": " ".join(["b"] * (words if number % 2 else 2))}
+        for number in range(200)
+    ]
     _jsonl(data / "rows.jsonl", rows)
     return _packed(recipe(place, data=str(data), steps=1), **packing)
 
 
-def test_what_does_not_fit_is_said_in_one_line_before_training(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_does_not_fit_is_said_in_one_line_before_training(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = Run(tmp_path / "run")
     for _ in range(2):  # a finished run that is asked again says it too
         finetune(_with_answers(place, 30), run)
@@ -216,7 +242,9 @@ def test_what_does_not_fit_is_said_in_one_line_before_training(place: Path, tmp_
     assert lines[0].endswith("set packing.targets=32")
 
 
-def test_where_all_fits_nothing_is_said(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_all_fits_nothing_is_said(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     finetune(_with_answers(place, 11), Run(tmp_path / "run"))
     assert "dropped" not in capsys.readouterr().err
 

@@ -30,12 +30,26 @@ def finished(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_run_folder_is_whole(finished: Run) -> None:
     there = {path.name for path in finished.folder.iterdir()}
-    assert there == {".locks", "recipe.yaml", "provenance.json", "ledger.json", "metrics.jsonl", "tokenizer", "checkpoints", "model"}
+    assert there == {
+        ".locks",
+        "recipe.yaml",
+        "provenance.json",
+        "ledger.json",
+        "metrics.jsonl",
+        "tokenizer",
+        "checkpoints",
+        "model",
+    }
     ledger = json.loads(finished.ledger.read_text())
-    assert {task["task"]: task["share"] for task in ledger["tasks"]} == {"own/constant": pytest.approx(20 / 84), "own/copies": pytest.approx(64 / 84)}
+    assert {task["task"]: task["share"] for task in ledger["tasks"]} == {
+        "own/constant": pytest.approx(20 / 84),
+        "own/copies": pytest.approx(64 / 84),
+    }
     measured = ledger["measured"]
     assert measured["examples"] == 4_096 == sum(measured["formats"].values())
-    assert measured["fill"] == pytest.approx((measured["input_tokens"] + measured["target_tokens"]) / (measured["rows"] * 52))
+    assert measured["fill"] == pytest.approx(
+        (measured["input_tokens"] + measured["target_tokens"]) / (measured["rows"] * 52)
+    )
     assert 0.7 < max(measured["fill_inputs"], measured["fill_targets"]) <= 1
     assert len(losses(finished)) == 3
 
@@ -43,12 +57,17 @@ def test_a_run_folder_is_whole(finished: Run) -> None:
 def _logits(model: Any) -> torch.Tensor:
     ids = torch.tensor([[4, 6, 7, 1]])
     with torch.no_grad():
-        return model.eval()(input_ids=ids, **({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})).logits
+        return model.eval()(
+            input_ids=ids, **({"decoder_input_ids": ids} if model.config.is_encoder_decoder else {})
+        ).logits
 
 
 @pytest.mark.parametrize("kind", ["t5", "gated", "llama"])
-def test_the_exported_model_is_plain_transformers(kind: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What plain transformers loads computes what the trained model in memory computes; tokenizer and end of sequence are with it."""
+def test_the_exported_model_is_plain_transformers(
+    kind: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What plain transformers loads computes what the trained model in memory computes; tokenizer and end of
+    sequence are with it."""
     run, kept = Run(tmp_path / "run"), list[Any]()
 
     def keeping(wanted: Recipe, run: Run, model: Any, *others: Any, **settings: Any) -> None:
@@ -70,7 +89,9 @@ def test_the_exported_model_is_plain_transformers(kind: str, place: Path, tmp_pa
 
 
 def test_another_recipe_in_the_folder_is_refused(place: Path, finished: Run) -> None:
-    with pytest.raises(InputError, match=r"holds a run of another recipe \(training.learning_rate: 0.02 -> 0.03\)"):
+    with pytest.raises(
+        InputError, match=r"holds a run of another recipe \(training.learning_rate: 0.02 -> 0.03\)"
+    ):
         finetune(recipe(place, dropout=0.1, steps=3, learning_rate=0.03), finished)
 
 
@@ -97,8 +118,14 @@ def _change_word(place: Path) -> None:
 
 CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a row": (lambda place: write_data(place / "data", answer="b"), "the rows or wordings of own/constant"),
-    "a file less": (lambda place: (place / "data" / "constant.jsonl").unlink(), "the rows or wordings of own/constant"),
-    "a file more": (lambda place: shutil.copy(place / "data" / "copies.jsonl", place / "data" / "new.jsonl"), "the rows or wordings of own/new"),
+    "a file less": (
+        lambda place: (place / "data" / "constant.jsonl").unlink(),
+        "the rows or wordings of own/constant",
+    ),
+    "a file more": (
+        lambda place: shutil.copy(place / "data" / "copies.jsonl", place / "data" / "new.jsonl"),
+        "the rows or wordings of own/new",
+    ),
     "the tokenizer": (_change_word, "the tokenizer"),
 }
 
@@ -140,7 +167,9 @@ def test_the_wordings_belong_to_the_data(place: Path, tmp_path: Path) -> None:
 def test_a_causal_row_longer_than_the_model_knows_is_refused(place: Path, tmp_path: Path) -> None:
     wanted = recipe(place, "llama", steps=1)
     long = wanted.model_copy(update={"packing": wanted.packing.model_copy(update={"inputs": 120})})
-    with pytest.raises(InputError, match=r"packing.inputs \+ packing.targets is 132, but the model knows 128 positions"):
+    with pytest.raises(
+        InputError, match=r"packing.inputs \+ packing.targets is 132, but the model knows 128 positions"
+    ):
         finetune(long, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -148,7 +177,13 @@ def test_a_causal_row_longer_than_the_model_knows_is_refused(place: Path, tmp_pa
 def test_a_run_that_is_being_trained_is_left_alone(place: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     wanted = recipe(place, steps=1)
-    with training_alone(run), pytest.raises(InputError, match="run: another training is at work there; wait for it, or name another folder with --run"):
+    with (
+        training_alone(run),
+        pytest.raises(
+            InputError,
+            match="run: another training is at work there; wait for it, or name another folder with --run",
+        ),
+    ):
         finetune(wanted, run)
     assert [path.name for path in run.folder.iterdir()] == [".locks"]
     finetune(wanted, run)

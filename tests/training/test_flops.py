@@ -22,7 +22,10 @@ U_PALM = 5.6e21
 
 def flops(name: str, **changed: int) -> float:
     shape = f"shapes/{name}"
-    recipe = load_recipe(shape if shape in planning_recipes() else name, [f"training.{key}={value}" for key, value in changed.items()])
+    recipe = load_recipe(
+        shape if shape in planning_recipes() else name,
+        [f"training.{key}={value}" for key, value in changed.items()],
+    )
     return recipe_flops(recipe, PARAMETERS[name], encoder_decoder="t5" in name)
 
 

@@ -37,7 +37,9 @@ def test_a_killed_process_is_resumed_by_another(place: Path, tmp_path: Path) -> 
     wanted, run, whole = recipe(place, dropout=0.1, steps=3), Run(tmp_path / "run"), Run(tmp_path / "whole")
     (tmp_path / "small.yaml").write_text(dump_recipe(wanted))
     command = [sys.executable, "-c", KILLED, str(tmp_path / "small.yaml"), str(run.folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [line["step"] for line in read_jsonl(run.metrics)] == [1, 2, 3]
     assert checkpoints.steps(run.checkpoints) == [2]

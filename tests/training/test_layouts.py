@@ -13,7 +13,10 @@ from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 from openflan.training.finetune import finetune
 
-CHAT = "{% for message in messages %}<s> {{ message['content'] }} </s> {% endfor %}{% if add_generation_prompt %}<s> {% endif %}"
+CHAT = (
+    "{% for message in messages %}<s> {{ message['content'] }} </s> {% endfor %}{% if "
+    "add_generation_prompt %}<s> {% endif %}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +34,12 @@ def laid_out(place: Path, kind: str, layout: Layout) -> Recipe:
     return wanted.model_copy(update={"packing": wanted.packing.model_copy(update={"layout": layout})})
 
 
-@pytest.mark.parametrize(("layout", "prompt"), [("paper", [4, 6, 1]), ("plain", [4, 6]), ("chat", [2, 4, 6, 1, 2])])
-def test_the_engine_sends_what_the_model_was_finetuned_with(layout: Layout, prompt: list[int], talking: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("layout", "prompt"), [("paper", [4, 6, 1]), ("plain", [4, 6]), ("chat", [2, 4, 6, 1, 2])]
+)
+def test_the_engine_sends_what_the_model_was_finetuned_with(
+    layout: Layout, prompt: list[int], talking: Path, tmp_path: Path
+) -> None:
     """`copy a` is 4, 6; EOS is 1, BOS 2, which the chat template puts before every turn."""
     run = Run(tmp_path / "run")
     finetune(laid_out(talking, "llama", layout), run, label="")

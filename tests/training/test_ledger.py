@@ -1,4 +1,5 @@
-"""The parts of the ledger that belong to training: operations, the optimiser's memory, and that proposed capacities keep what they promise."""
+"""The parts of the ledger that belong to training: operations, the optimiser's memory, and that proposed
+capacities keep what they promise."""
 
 import json
 from pathlib import Path
@@ -16,15 +17,23 @@ from openflan.training.ledger import state_numbers
 from openflan.training.optimizers import make_optimizer
 
 
-@pytest.mark.parametrize("wanted", [{}, {"momentum": 0.9}, {"optimizer": "adamw"}], ids=["adafactor", "momentum", "adamw"])
+@pytest.mark.parametrize(
+    "wanted", [{}, {"momentum": 0.9}, {"optimizer": "adamw"}], ids=["adafactor", "momentum", "adamw"]
+)
 @pytest.mark.parametrize("size", [(3,), (127, 130), (128, 130), (2, 128, 129)])
-def test_the_optimiser_keeps_as_many_numbers_as_are_counted(size: tuple[int, ...], wanted: dict[str, Any]) -> None:
+def test_the_optimiser_keeps_as_many_numbers_as_are_counted(
+    size: tuple[int, ...], wanted: dict[str, Any]
+) -> None:
     training = Training(steps=1, **wanted)
     parameter = torch.nn.Parameter(torch.ones(size))
     parameter.grad = torch.ones(size)
     optimizer = make_optimizer([("matrix", parameter)], training)
     optimizer.step()
-    kept = sum(value.numel() for value in optimizer.state[parameter].values() if isinstance(value, torch.Tensor) and value.ndim)
+    kept = sum(
+        value.numel()
+        for value in optimizer.state[parameter].values()
+        if isinstance(value, torch.Tensor) and value.ndim
+    )
     assert kept == state_numbers(size, training)
 
 
@@ -33,14 +42,25 @@ def test_the_ledger_of_a_recipe_adds_up(kind: str, place: Path) -> None:
     wanted = recipe(place, kind, steps=50)
     found = survey(wanted, windows=2, hardware=Hardware(device_named("h100"), devices=4, mfu=0.5))
     measured, costs = found["measured"], found["estimates"]
-    assert measured["examples"] == 8_192 == sum(task["drawn"] for task in found["tasks"]) == sum(one["drawn"] for one in found["categories"])
+    assert (
+        measured["examples"]
+        == 8_192
+        == sum(task["drawn"] for task in found["tasks"])
+        == sum(one["drawn"] for one in found["categories"])
+    )
     for key in ("weight", "rows", "share", "hidden_by_cap"):
-        assert sum(task[key] for task in found["tasks"]) == pytest.approx(sum(one[key] for one in found["submixtures"]))
+        assert sum(task[key] for task in found["tasks"]) == pytest.approx(
+            sum(one[key] for one in found["submixtures"])
+        )
     kept = {task["task"]: task["drawn"] - task["dropped"] for task in found["tasks"]}
-    assert sum(kept[task["task"]] * task["mean_input_tokens"] for task in found["tasks"]) == pytest.approx(measured["input_tokens"])
+    assert sum(kept[task["task"]] * task["mean_input_tokens"] for task in found["tasks"]) == pytest.approx(
+        measured["input_tokens"]
+    )
     assert sum(measured["lengths"]["inputs"]["histogram"].values()) == 8_192
     rows = 50 * wanted.training.batch_size
-    assert costs["tokens"] == round(rows * (measured["input_tokens"] + measured["target_tokens"]) / measured["rows"])
+    assert costs["tokens"] == round(
+        rows * (measured["input_tokens"] + measured["target_tokens"]) / measured["rows"]
+    )
     assert costs["full_row_tokens"] == rows * (wanted.packing.inputs + wanted.packing.targets)
     # Table 2: 6 operations a parameter and token, 3 for an encoder-decoder.
     assert costs["flops"] == (6 if kind == "llama" else 3) * costs["parameters"] * costs["tokens"]
@@ -59,21 +79,29 @@ def test_more_windows_change_what_is_measured_and_nothing_else(place: Path) -> N
 def _long(place: Path, folder: Path, limits: dict[str, Any]) -> Recipe:
     """Few-shot examples of rows with up to 40 words of inputs and 12 of targets."""
     folder.mkdir(exist_ok=True)
-    lines = [{"inputs": " ".join(["copy"] * (1 + number % 40)), "targets": " ".join(["a"] * (1 + number % 12))} for number in range(400)]
+    lines = [
+        {"inputs": " ".join(["copy"] * (1 + number % 40)), "targets": " ".join(["a"] * (1 + number % 12))}
+        for number in range(400)
+    ]
     (folder / "long.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     values = recipe(place, "gated", steps=5).model_dump()
     values["mixture"]["submixtures"] = {"own": {"data": str(folder), "styles": {"few_shot": 0.5}}}
     return Recipe.model_validate(values | {"packing": limits})
 
 
-def test_lengths_do_not_depend_on_the_limits_and_a_proposal_keeps_its_word(place: Path, tmp_path: Path) -> None:
-    """Measured under limits that cut, drop and prune a lot, the proposal for 1 % touches no more than that when it is taken."""
+def test_lengths_do_not_depend_on_the_limits_and_a_proposal_keeps_its_word(
+    place: Path, tmp_path: Path
+) -> None:
+    """Measured under limits that cut, drop and prune a lot, the proposal for 1 % touches no more than that
+    when it is taken."""
     tight = survey(_long(place, tmp_path / "data", {"inputs": 40, "targets": 8}))
     counts = tight["measured"]["counts"]
     assert min(counts["pruned exemplars"], counts["dropped: targets too long"]) > 400
     assert "truncated" in counts
     proposal = next(one for one in tight["capacities"] if one["loss"] == 0.01)
-    wide = survey(_long(place, tmp_path / "data", {"inputs": proposal["inputs"], "targets": proposal["targets"]}))
+    wide = survey(
+        _long(place, tmp_path / "data", {"inputs": proposal["inputs"], "targets": proposal["targets"]})
+    )
     assert wide["measured"]["lengths"] == tight["measured"]["lengths"]
     again = wide["measured"]["counts"]
     assert sum(count for name, count in again.items() if name != "examples") <= 0.01 * 4_096 * 5
@@ -89,5 +117,7 @@ def test_a_tokenizer_of_another_model_is_refused_before_anything_is_measured(pla
 
 def test_rows_longer_than_a_causal_model_knows_are_refused_before_anything_is_measured(place: Path) -> None:
     values = recipe(place, "llama", steps=5).model_dump()
-    with pytest.raises(InputError, match="packing.inputs .* packing.targets is 200, but the model knows 128 positions"):
+    with pytest.raises(
+        InputError, match="packing.inputs .* packing.targets is 200, but the model knows 128 positions"
+    ):
         survey(Recipe.model_validate(values | {"packing": {"inputs": 150, "targets": 50}}))

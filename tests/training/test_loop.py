@@ -33,7 +33,8 @@ class Stopped(Exception):
 
 @pytest.fixture
 def at_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, Callable[[], None]], None]]:
-    """`at_step(k, action)` runs `action` once step k is in the metrics and before it can be in a checkpoint."""
+    """`at_step(k, action)` runs `action` once step k is in the metrics and before it can be in a
+    checkpoint."""
     shown = Progress.show
 
     def plan(step: int, action: Callable[[], None]) -> None:
@@ -97,7 +98,9 @@ def test_the_loss_falls(kind: str, place: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["t5", "llama"])
-def test_the_loss_of_a_step_is_the_mean_over_its_target_tokens(kind: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loss_of_a_step_is_the_mean_over_its_target_tokens(
+    kind: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The oracle: transformers' own loss of each example alone, weighted by its target tokens."""
     wanted, run, seen = recipe(place, kind, steps=1), Run(tmp_path / "run"), list[Encoded]()
     rows = Plan.rows
@@ -112,11 +115,16 @@ def test_the_loss_of_a_step_is_the_mean_over_its_target_tokens(kind: str, place:
     model = load_model(wanted.model, load_tokenizer(wanted.model), wanted.seed).eval()
     total, tokens = 0.0, 0
     for example in seen:
-        inputs, targets = (torch.tensor(ids[None].astype("int64")) for ids in (example.input_ids, example.target_ids))
+        inputs, targets = (
+            torch.tensor(ids[None].astype("int64")) for ids in (example.input_ids, example.target_ids)
+        )
         if kind == "t5":
             loss = model(input_ids=inputs, labels=targets).loss
         else:
-            loss = model(input_ids=torch.cat([inputs, targets], 1), labels=torch.cat([torch.full_like(inputs, -100), targets], 1)).loss
+            loss = model(
+                input_ids=torch.cat([inputs, targets], 1),
+                labels=torch.cat([torch.full_like(inputs, -100), targets], 1),
+            ).loss
         total, tokens = total + loss.item() * targets.shape[1], tokens + targets.shape[1]
     (line,) = read_jsonl(run.metrics)
     assert line["loss"] == pytest.approx(total / tokens, rel=1e-5)
@@ -130,7 +138,9 @@ def test_micro_batches_change_nothing(kind: str, place: Path, tmp_path: Path) ->
     curves, ends = [], []
     for size in (None, 1, 3):
         run = Run(tmp_path / f"run-{size}")
-        ends.append(trained(recipe(place, kind, steps=4, **({"micro_batch_size": size} if size else {})), run))
+        ends.append(
+            trained(recipe(place, kind, steps=4, **({"micro_batch_size": size} if size else {})), run)
+        )
         curves.append(losses(run))
     for curve, end in zip(curves[1:], ends[1:], strict=True):
         assert curve == pytest.approx(curves[0], rel=1e-5)
@@ -139,8 +149,11 @@ def test_micro_batches_change_nothing(kind: str, place: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_dropout_is_drawn_anew_for_every_step_and_micro_batch(dropout: float, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same rows again and again, under a learning rate that moves no weight: only dropout can tell the steps apart."""
+def test_dropout_is_drawn_anew_for_every_step_and_micro_batch(
+    dropout: float, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rows again and again, under a learning rate that moves no weight: only dropout can tell the
+    steps apart."""
     rows = Plan.rows
     monkeypatch.setattr(Plan, "rows", lambda self, first, count: rows(self, 0, 1) * count)
     trained(recipe(place, dropout=dropout, steps=4, learning_rate=1e-12), Run(tmp_path / "steps"))
@@ -153,7 +166,9 @@ def test_dropout_is_drawn_anew_for_every_step_and_micro_batch(dropout: float, pl
         return found
 
     monkeypatch.setattr(trainer, "token_losses", spied)
-    trained(recipe(place, dropout=dropout, steps=1, batch_size=3, micro_batch_size=1), Run(tmp_path / "micro"))
+    trained(
+        recipe(place, dropout=dropout, steps=1, batch_size=3, micro_batch_size=1), Run(tmp_path / "micro")
+    )
     assert len(set(seen)) == (1 if dropout == 0.0 else 3)
 
 
@@ -168,7 +183,9 @@ def test_bfloat16_arithmetic_follows_float32(place: Path, tmp_path: Path) -> Non
     assert curves[1] != curves[0]
 
 
-def test_stopped_and_resumed_is_bit_for_bit_the_same(place: Path, whole: tuple[Run, Any], broken_off: Run) -> None:
+def test_stopped_and_resumed_is_bit_for_bit_the_same(
+    place: Path, whole: tuple[Run, Any], broken_off: Run
+) -> None:
     run, model = whole
     resumed = trained(recipe(place, dropout=0.1), broken_off)
     assert same(model, resumed)
@@ -177,7 +194,10 @@ def test_stopped_and_resumed_is_bit_for_bit_the_same(place: Path, whole: tuple[R
     ours, theirs = (load_file(folder / last) for folder in (run.folder, broken_off.folder))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    states = [json.loads((folder / "checkpoints/step-7/state.json").read_text()) for folder in (run.folder, broken_off.folder)]
+    states = [
+        json.loads((folder / "checkpoints/step-7/state.json").read_text())
+        for folder in (run.folder, broken_off.folder)
+    ]
     assert states[0]["rows_per_window"] == states[1]["rows_per_window"]
     assert len(states[0]["rows_per_window"]) >= 4, "the steps must cross several windows"
     assert states[0]["counts"] == states[1]["counts"]
@@ -224,7 +244,9 @@ HARMS: dict[str, Callable[[Path], Any]] = {
     "no statistics": lambda folder: (folder / "optimizer.safetensors").unlink(),
     "no state": lambda folder: (folder / "state.json").unlink(),
     "a cut state": lambda folder: os.truncate(folder / "state.json", 40),
-    "another digit in the state": lambda folder: (folder / "state.json").write_text((folder / "state.json").read_text().replace('"step": 4', '"step": 5')),
+    "another digit in the state": lambda folder: (folder / "state.json").write_text(
+        (folder / "state.json").read_text().replace('"step": 4', '"step": 5')
+    ),
     "a state of another kind": lambda folder: (folder / "state.json").write_text("[1, 2]"),
 }
 
@@ -238,7 +260,9 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(harm: str, broke
         assert checkpoints.newest(broken_off.checkpoints) == broken_off.checkpoints / "step-2"
 
 
-def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(place: Path, whole: tuple[Run, Any], broken_off: Run) -> None:
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
+    place: Path, whole: tuple[Run, Any], broken_off: Run
+) -> None:
     _flip(broken_off.checkpoints / "step-4" / "model.safetensors")
     with pytest.warns(UserWarning, match="step-4: damaged"):
         resumed = trained(recipe(place, dropout=0.1), broken_off)
@@ -249,8 +273,11 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(place: Path, who
     assert checkpoints.newest(broken_off.checkpoints) == broken_off.checkpoints / "step-6"
 
 
-def test_a_damaged_checkpoint_does_not_push_an_intact_one_out(place: Path, half: Run, broken_off: Run, at_step: Any) -> None:
-    """Step 5 was saved on the way out and then damaged: with one to keep, going on from step 2 must still leave step 4."""
+def test_a_damaged_checkpoint_does_not_push_an_intact_one_out(
+    place: Path, half: Run, broken_off: Run, at_step: Any
+) -> None:
+    """Step 5 was saved on the way out and then damaged: with one to keep, going on from step 2 must still
+    leave step 4."""
     shutil.copytree(broken_off.checkpoints / "step-4", broken_off.checkpoints / "step-5")
     for step in (4, 5):
         _flip(broken_off.checkpoints / f"step-{step}" / "model.safetensors")
@@ -274,7 +301,9 @@ def test_a_finished_run_trains_no_further(place: Path, whole: tuple[Run, Any], t
     assert losses(Run(tmp_path / "run")) == losses(whole[0])
 
 
-def test_sigterm_ends_with_a_checkpoint_and_code_75(place: Path, whole: tuple[Run, Any], tmp_path: Path, at_step: Any) -> None:
+def test_sigterm_ends_with_a_checkpoint_and_code_75(
+    place: Path, whole: tuple[Run, Any], tmp_path: Path, at_step: Any
+) -> None:
     run = Run(tmp_path / "run")
     before = signal.getsignal(signal.SIGTERM)
     at_step(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -287,7 +316,9 @@ def test_sigterm_ends_with_a_checkpoint_and_code_75(place: Path, whole: tuple[Ru
     assert losses(run) == losses(whole[0])
 
 
-def test_a_loss_that_is_no_number_stops_the_run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any) -> None:
+def test_a_loss_that_is_no_number_stops_the_run(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any
+) -> None:
     run, computed = Run(tmp_path / "run"), trainer.token_losses
 
     def broken(model: Any, batch: Any, **settings: Any) -> Any:
@@ -295,14 +326,18 @@ def test_a_loss_that_is_no_number_stops_the_run(place: Path, tmp_path: Path, mon
         return values * float("nan"), segments
 
     at_step(4, lambda: monkeypatch.setattr(trainer, "token_losses", broken))
-    with pytest.raises(OpenflanError, match="step 5: the loss is nan; the checkpoints of .* are intact. Its batch held own/") as stopped:
+    with pytest.raises(
+        OpenflanError, match="step 5: the loss is nan; the checkpoints of .* are intact. Its batch held own/"
+    ) as stopped:
         trained(recipe(place), run)
     assert stopped.value.exit_code == 1
     assert len(losses(run)) == 4
     assert checkpoints.newest(run.checkpoints) == run.checkpoints / "step-4"
 
 
-def test_weights_that_are_no_numbers_never_become_a_checkpoint(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any) -> None:
+def test_weights_that_are_no_numbers_never_become_a_checkpoint(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any
+) -> None:
     """The gradient of step 4 overflows; its own loss, computed before, is still finite."""
     run, update = Run(tmp_path / "run"), Adafactor.step
 
@@ -316,10 +351,22 @@ def test_weights_that_are_no_numbers_never_become_a_checkpoint(place: Path, tmp_
     assert checkpoints.steps(run.checkpoints) == [2]
 
 
-@pytest.mark.parametrize("error", [SafetensorError("I/O error: No space left on device (os error 28)"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SafetensorError("I/O error: No space left on device (os error 28)"),
+        OSError(28, "No space left on device"),
+    ],
+)
 @pytest.mark.parametrize("where", ["weights", "statistics"])
 def test_a_full_disk_leaves_the_checkpoint_before(
-    where: str, error: Exception, place: Path, whole: tuple[Run, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any
+    where: str,
+    error: Exception,
+    place: Path,
+    whole: tuple[Run, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at_step: Any,
 ) -> None:
     run = Run(tmp_path / "run")
 

@@ -16,7 +16,13 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from openflan.errors import InputError, SetupError
 from openflan.recipe.schema import Training
 from openflan.training.adafactor import Adafactor
-from openflan.training.optimizers import clip_gradients, make_optimizer, restore_statistics, set_learning_rate, statistics
+from openflan.training.optimizers import (
+    clip_gradients,
+    make_optimizer,
+    restore_statistics,
+    set_learning_rate,
+    statistics,
+)
 from openflan.training.shards import part_of, rows_before, slice_like, square_sums
 
 SHAPES = {"matrix": (130, 140), "small": (6, 4), "norm": (5,)}
@@ -31,7 +37,9 @@ def settings(**values: Any) -> Training:
     return Training.model_validate({"steps": 10, "learning_rate": 0.1} | values)
 
 
-def take_steps(model: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, first: int, last: int) -> None:
+def take_steps(
+    model: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, first: int, last: int
+) -> None:
     for step in range(first, last):
         for name, gradient in parameters(seed=10 + step).items():
             model[name].grad = gradient.detach()
@@ -42,10 +50,17 @@ def take_steps(model: dict[str, torch.nn.Parameter], optimizer: torch.optim.Opti
 
 
 def test_adafactor_has_the_recipes_settings() -> None:
-    optimizer = make_optimizer(parameters().items(), settings(step_offset=7, momentum=0.9, weight_decay=0.2, warmup_steps=4))
+    optimizer = make_optimizer(
+        parameters().items(), settings(step_offset=7, momentum=0.9, weight_decay=0.2, warmup_steps=4)
+    )
     assert isinstance(optimizer, Adafactor)
     (group,) = optimizer.param_groups
-    assert (group["lr"], group["step_offset"], group["momentum"], group["weight_decay"]) == (0.025, 7, 0.9, 0.2)
+    assert (group["lr"], group["step_offset"], group["momentum"], group["weight_decay"]) == (
+        0.025,
+        7,
+        0.9,
+        0.2,
+    )
     assert group["param_names"] == list(SHAPES)
 
 
@@ -61,13 +76,23 @@ def test_adamw_follows_its_rules(momentum: float | None, beta1: float) -> None:
     model = parameters()
     expected = {name: value.detach().double() for name, value in model.items()}
     first, second = ({name: torch.zeros_like(value) for name, value in expected.items()} for _ in range(2))
-    take_steps(model, make_optimizer(model.items(), settings(optimizer="adamw", weight_decay=0.3, **({"momentum": momentum} if momentum else {}))), 0, 4)
+    take_steps(
+        model,
+        make_optimizer(
+            model.items(),
+            settings(optimizer="adamw", weight_decay=0.3, **({"momentum": momentum} if momentum else {})),
+        ),
+        0,
+        4,
+    )
     for step in range(4):
         for name, gradient in parameters(seed=10 + step).items():
             first[name] = beta1 * first[name] + (1 - beta1) * gradient.detach().double()
             second[name] = 0.999 * second[name] + 0.001 * gradient.detach().double() ** 2
             decayed = expected[name] * (1 - 0.1 * 0.3 * (name != "norm"))
-            expected[name] = decayed - 0.1 * first[name] / (1 - beta1 ** (step + 1)) / ((second[name] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
+            expected[name] = decayed - 0.1 * first[name] / (1 - beta1 ** (step + 1)) / (
+                (second[name] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
+            )
     assert all(torch.allclose(model[name].double(), expected[name], rtol=1e-5, atol=1e-5) for name in SHAPES)
 
 
@@ -79,7 +104,11 @@ def test_the_rate_is_set_for_all_groups() -> None:
 
 # Statistics by name
 
-KINDS: dict[str, dict[str, Any]] = {"adafactor": {}, "momentum": {"momentum": 0.9}, "adamw": {"optimizer": "adamw"}}
+KINDS: dict[str, dict[str, Any]] = {
+    "adafactor": {},
+    "momentum": {"momentum": 0.9},
+    "adamw": {"optimizer": "adamw"},
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,7 +126,9 @@ def test_going_on_from_statistics_is_bit_identical(kind: str) -> None:
     assert all(torch.equal(model[name], again[name]) for name in SHAPES)
     before, after = dict(statistics(optimizer).items()), dict(statistics(resumed).items())
     assert before.keys() == after.keys()
-    assert all(torch.equal(before[name], after[name]) and before[name].dtype == after[name].dtype for name in before)
+    assert all(
+        torch.equal(before[name], after[name]) and before[name].dtype == after[name].dtype for name in before
+    )
 
 
 def test_restoring_copies() -> None:
@@ -116,7 +147,11 @@ def test_names_are_those_of_checkpoints_before() -> None:
     model = parameters()
     optimizer = make_optimizer(model.items(), settings())
     take_steps(model, optimizer, 0, 1)
-    shapes = {name: tuple(value.shape) for name, value in statistics(optimizer).items() if not name.endswith("|step")}
+    shapes = {
+        name: tuple(value.shape)
+        for name, value in statistics(optimizer).items()
+        if not name.endswith("|step")
+    }
     assert shapes == {"matrix|row": (130,), "matrix|column": (140,), "small|full": (6, 4), "norm|full": (5,)}
 
 
@@ -144,7 +179,9 @@ def test_statistics_of_something_else_are_refused(key: str, value: Tensor | None
     optimizer = make_optimizer(model.items(), settings())
     take_steps(model, optimizer, 0, 1)
     kept = dict(statistics(optimizer).items())
-    changed = {name: tensor for name, tensor in kept.items() if name != key} | ({} if value is None else {key: value})
+    changed = {name: tensor for name, tensor in kept.items() if name != key} | (
+        {} if value is None else {key: value}
+    )
     with pytest.raises(InputError) as caught:
         restore_statistics(make_optimizer(model.items(), settings()), changed)
     assert message in str(caught.value)
@@ -154,7 +191,9 @@ def test_statistics_of_something_else_are_refused(key: str, value: Tensor | None
 
 
 def norm_of(model: dict[str, torch.nn.Parameter]) -> float:
-    return math.sqrt(sum(float(value.grad.double().square().sum()) for value in model.values() if value.grad is not None))
+    return math.sqrt(
+        sum(float(value.grad.double().square().sum()) for value in model.values() if value.grad is not None)
+    )
 
 
 @pytest.mark.parametrize(("max_norm", "after"), [(1.0, 1.0), (0.01, 0.01), (1e6, None)])
@@ -162,7 +201,10 @@ def test_gradients_are_scaled_to_the_norm_and_no_further(max_norm: float, after:
     model = parameters()
     for name, value in parameters(seed=1).items():
         model[name].grad = value.detach() if name != "norm" else None
-    before, gradients = norm_of(model), {name: value.grad.clone() for name, value in model.items() if value.grad is not None}
+    before, gradients = (
+        norm_of(model),
+        {name: value.grad.clone() for name, value in model.items() if value.grad is not None},
+    )
     assert clip_gradients(model.values(), max_norm) == pytest.approx(before, rel=1e-6)
     assert norm_of(model) == pytest.approx(before if after is None else after, rel=1e-6)
     scale = 1.0 if after is None else after / before
@@ -218,5 +260,7 @@ def test_a_mesh_of_one_rank_is_its_own_part(mesh: Any) -> None:
 
 
 def test_other_cuts_are_refused(mesh: Any) -> None:
-    with pytest.raises(SetupError, match="cut along dimension 0, as fully_shard does by default; found .*Shard\\(dim=1\\)"):
+    with pytest.raises(
+        SetupError, match="cut along dimension 0, as fully_shard does by default; found .*Shard\\(dim=1\\)"
+    ):
         part_of(distribute_tensor(torch.zeros(2, 2), mesh, [Shard(1)]))

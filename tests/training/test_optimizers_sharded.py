@@ -1,4 +1,5 @@
-"""Two ranks of FSDP2 over gloo against one process: the same parameters, the same statistics, checkpoints that go from one to the other."""
+"""Two ranks of FSDP2 over gloo against one process: the same parameters, the same statistics, checkpoints
+that go from one to the other."""
 
 import os
 import subprocess
@@ -24,7 +25,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         work.save(values, folder / f"{case}.safetensors")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     program = [sys.executable, str(Path(work.__file__)), str(folder)]
-    ranks = [subprocess.Popen([*program, str(rank)], env=environment, stderr=subprocess.PIPE, text=True) for rank in range(2)]
+    ranks = [
+        subprocess.Popen([*program, str(rank)], env=environment, stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
     for rank in ranks:
         _, complaint = rank.communicate(timeout=300)
         assert rank.returncode == 0, complaint
@@ -36,7 +40,13 @@ def distance(found: dict[str, Tensor], expected: dict[str, Tensor], prefix: str)
     names = [name for name in expected if name.startswith(prefix)]
     assert {name for name in found if name.startswith(prefix)} == set(names) != set()
     assert all(found[name].shape == expected[name].shape for name in names)
-    return max(float((found[name].double() - expected[name].double()).abs().max() / expected[name].double().abs().max().clamp(min=1e-30)) for name in names)
+    return max(
+        float(
+            (found[name].double() - expected[name].double()).abs().max()
+            / expected[name].double().abs().max().clamp(min=1e-30)
+        )
+        for name in names
+    )
 
 
 @pytest.mark.parametrize("case", work.CASES)
@@ -46,7 +56,10 @@ def test_two_ranks_take_the_steps_of_one(case: str, results: Results) -> None:
     assert distance(two, one, "half/") <= bound
     assert distance(two, one, "end/") <= bound
     assert torch.allclose(one["norms"], two["norms"], rtol=bound, atol=0.0)
-    moved = min(float((one[f"end/{name}"] - one[f"half/{name}"]).abs().max() / one[f"end/{name}"].abs().max()) for name in work.SHAPES)
+    moved = min(
+        float((one[f"end/{name}"] - one[f"half/{name}"]).abs().max() / one[f"end/{name}"].abs().max())
+        for name in work.SHAPES
+    )
     assert moved > 1e-3, "nothing was learned, so nothing was tested"
 
 
@@ -57,7 +70,10 @@ def test_a_checkpoint_of_one_rank_goes_on_on_two(case: str, results: Results) ->
 
 @pytest.mark.parametrize("case", work.CASES)
 def test_a_checkpoint_of_two_ranks_goes_on_on_one(case: str, results: Results) -> None:
-    assert distance(work.run(case, sharded=False, start=results[f"{case}-whole"]), results[case], "end/") <= BOUNDS[case.split("-")[1]]
+    assert (
+        distance(work.run(case, sharded=False, start=results[f"{case}-whole"]), results[case], "end/")
+        <= BOUNDS[case.split("-")[1]]
+    )
 
 
 @pytest.mark.parametrize(("case", "a_step"), [("plain-float32", 2), ("all-float64", 3), ("adamw-float32", 1)])

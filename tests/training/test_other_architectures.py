@@ -1,4 +1,5 @@
-"""What is not a T5 and not a plain decoder, through the whole command: prefix attention, sparse experts, PaLM's shape."""
+"""What is not a T5 and not a plain decoder, through the whole command: prefix attention, sparse experts,
+PaLM's shape."""
 
 import json
 import os
@@ -47,13 +48,20 @@ SWITCH = CONFIGS["t5"] | {
 
 def changed(wanted: Recipe, model: dict[str, Any], training: dict[str, Any] | None = None) -> Recipe:
     values = wanted.model_dump(mode="json", exclude_none=True)
-    return recipe_from(values | {"model": values["model"] | model, "training": values["training"] | (training or {})}, "the test")
+    return recipe_from(
+        values | {"model": values["model"] | model, "training": values["training"] | (training or {})},
+        "the test",
+    )
 
 
 @pytest.mark.parametrize("config", [PALM, LLAMA | {"num_hidden_layers": 2}], ids=["PaLM", "Llama"])
-def test_prefix_finetuning_ends_in_a_folder_that_says_so(config: dict[str, Any], place: Path, tmp_path: Path) -> None:
+def test_prefix_finetuning_ends_in_a_folder_that_says_so(
+    config: dict[str, Any], place: Path, tmp_path: Path
+) -> None:
     run = Run(tmp_path / "run")
-    finetune(changed(recipe(place, "llama", steps=60, every=60), {"config": config, "attention": "prefix"}), run)
+    finetune(
+        changed(recipe(place, "llama", steps=60, every=60), {"config": config, "attention": "prefix"}), run
+    )
     assert attention_of(run.model) == attention_of(run.checkpoints / "step-60") == "prefix"
     found = losses(run)
     assert found[-1] < 0.75 * found[0]
@@ -71,13 +79,38 @@ def test_prefix_finetuning_ends_in_a_folder_that_says_so(config: dict[str, Any],
 @pytest.mark.parametrize(
     ("kind", "model", "training", "message"),
     [
-        ("t5", {"attention": "prefix"}, {}, "a model of type t5 cannot have `model.attention: prefix`, which is for causal models that pack flat"),
-        ("llama", {"attention": "prefix"}, {"loss_on": "everything"}, "loss_on: everything does not go with prefix attention"),
-        ("llama", {"expert_dropout": 0.2}, {}, "model.expert_dropout: a model of type llama has no experts known here"),
-        ("t5", {}, {"router_aux_loss": 0.1}, "training.router_aux_loss: a model of type t5 has no routers known here"),
+        (
+            "t5",
+            {"attention": "prefix"},
+            {},
+            (
+                "a model of type t5 cannot have `model.attention: prefix`, which is for causal models that "
+                "pack flat"
+            ),
+        ),
+        (
+            "llama",
+            {"attention": "prefix"},
+            {"loss_on": "everything"},
+            "loss_on: everything does not go with prefix attention",
+        ),
+        (
+            "llama",
+            {"expert_dropout": 0.2},
+            {},
+            "model.expert_dropout: a model of type llama has no experts known here",
+        ),
+        (
+            "t5",
+            {},
+            {"router_aux_loss": 0.1},
+            "training.router_aux_loss: a model of type t5 has no routers known here",
+        ),
     ],
 )
-def test_what_does_not_go_together_is_refused(kind: str, model: dict[str, Any], training: dict[str, Any], message: str, place: Path, tmp_path: Path) -> None:
+def test_what_does_not_go_together_is_refused(
+    kind: str, model: dict[str, Any], training: dict[str, Any], message: str, place: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match=message):
         finetune(changed(recipe(place, kind, steps=1), model, training), Run(tmp_path / "run"))
     assert not (tmp_path / "run" / "metrics.jsonl").is_file()
@@ -85,10 +118,17 @@ def test_what_does_not_go_together_is_refused(kind: str, model: dict[str, Any], 
 
 def test_a_sparse_model_finetunes_and_is_plain_transformers_after(place: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    finetune(changed(recipe(place, "t5", steps=60, every=60), {"config": SWITCH, "dropout": 0.05, "expert_dropout": 0.2}), run)
+    finetune(
+        changed(
+            recipe(place, "t5", steps=60, every=60),
+            {"config": SWITCH, "dropout": 0.05, "expert_dropout": 0.2},
+        ),
+        run,
+    )
     lines = read_jsonl(run.metrics)
     assert lines[-1]["loss"] < 0.7 * lines[0]["loss"]
-    # By the configuration's own weights, 0.001 each: two terms of load balance, at least 1 each, and the z-losses.
+    # By the configuration's own weights, 0.001 each: two terms of load balance, at least 1 each, and the
+    # z-losses.
     assert all(0.002 <= line["router_loss"] < 0.2 for line in lines)
     loaded = AutoModelForSeq2SeqLM.from_pretrained(run.model).eval()
     assert loaded.config.expert_capacity >= 2**20
@@ -104,7 +144,18 @@ def test_dense_models_have_no_router_loss(place: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_ranks_take_the_steps_of_one() -> None:
-    """Sparse experts above all, which idle on one rank and not on the other: their gradients must be there on both."""
-    program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(Path(experts_work.__file__))]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    """Sparse experts above all, which idle on one rank and not on the other: their gradients must be there on
+    both."""
+    program = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(Path(experts_work.__file__)),
+    ]
+    done = subprocess.run(
+        program, capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == 0, done.stderr[-3_000:]

@@ -1,4 +1,5 @@
-"""Continued pretraining: every objective is learned, by both kinds of models, in runs that resume like any other."""
+"""Continued pretraining: every objective is learned, by both kinds of models, in runs that resume like any
+other."""
 
 import json
 import os
@@ -25,12 +26,19 @@ from openflan.training.progress import Progress
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Letters in turn, by ones and by threes, so that there is something to learn in a minute."""
     path = tmp_path_factory.mktemp("texts") / "text.txt"
-    lines = [" ".join(LETTERS[(start + step * at) % 8] for at in range(length)) for start in range(8) for step in (1, 3) for length in (12, 17, 25, 33)]
+    lines = [
+        " ".join(LETTERS[(start + step * at) % 8] for at in range(length))
+        for start in range(8)
+        for step in (1, 3)
+        for length in (12, 17, 25, 33)
+    ]
     path.write_text("\n".join(lines) + "\n")
     return path
 
 
-def recipe(place: Path, texts: Path, kind: str = "t5", objective: str = "span-corruption", **changes: Any) -> PretrainRecipe:
+def recipe(
+    place: Path, texts: Path, kind: str = "t5", objective: str = "span-corruption", **changes: Any
+) -> PretrainRecipe:
     values: dict[str, Any] = {
         "name": "small",
         "seed": 3,
@@ -68,16 +76,33 @@ def finished(place: Path, texts: Path, tmp_path_factory: pytest.TempPathFactory)
 def wanted(place: Path, texts: Path, **changes: Any) -> PretrainRecipe:
     tight = CONFIGS["llama"] | {"vocab_size": 14}
     return recipe(
-        place, texts, "llama", "ul2r", **{"model": {"config": tight, "dropout": 0.1}, "training": {"steps": 5}, "checkpoints": {"every": 2}} | changes
+        place,
+        texts,
+        "llama",
+        "ul2r",
+        **{"model": {"config": tight, "dropout": 0.1}, "training": {"steps": 5}, "checkpoints": {"every": 2}}
+        | changes,
     )
 
 
 def test_the_model_and_its_new_tokens_are_plain_transformers(finished: Run) -> None:
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(finished.model), AutoTokenizer.from_pretrained(finished.model)
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(finished.model),
+        AutoTokenizer.from_pretrained(finished.model),
+    )
     added = json.loads(finished.ledger.read_text())["added_tokens"]
-    assert added == [*(f"<extra_id_{number}>" for number in reversed(range(len(added) - 3))), "[NLU]", "[S2S]", "[NLG]"]
+    assert added == [
+        *(f"<extra_id_{number}>" for number in reversed(range(len(added) - 3))),
+        "[NLU]",
+        "[S2S]",
+        "[NLG]",
+    ]
     assert len(tokenizer) == 14 + len(added)
-    assert model.get_input_embeddings().weight.shape[0] == model.get_output_embeddings().weight.shape[0] == -(-len(tokenizer) // 8) * 8
+    assert (
+        model.get_input_embeddings().weight.shape[0]
+        == model.get_output_embeddings().weight.shape[0]
+        == -(-len(tokenizer) // 8) * 8
+    )
     ids = tokenizer("[S2S] a b c", return_tensors="pt").input_ids
     assert tokenizer.convert_ids_to_tokens(ids[0].tolist()) == ["[S2S]", "a", "b", "c"]
     assert torch.isfinite(model(input_ids=ids).logits).all()
@@ -117,13 +142,22 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
     assert not run.model.exists()
     pretrain(wanted(place, texts), run)
     assert losses(run) == losses(finished)
-    assert (run.model / "model.safetensors").read_bytes() == (finished.model / "model.safetensors").read_bytes()
-    assert checkpoints.position_of(run.checkpoints / "step-5") == checkpoints.position_of(finished.checkpoints / "step-5")
+    assert (run.model / "model.safetensors").read_bytes() == (
+        finished.model / "model.safetensors"
+    ).read_bytes()
+    assert checkpoints.position_of(run.checkpoints / "step-5") == checkpoints.position_of(
+        finished.checkpoints / "step-5"
+    )
 
 
-def test_another_recipe_or_other_text_in_the_folder_is_refused(finished: Run, place: Path, texts: Path, tmp_path: Path) -> None:
+def test_another_recipe_or_other_text_in_the_folder_is_refused(
+    finished: Run, place: Path, texts: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match=r"holds a run of another recipe \(pretraining.length: 16 -> 12"):
-        pretrain(wanted(place, texts, pretraining={"data": str(texts), "objective": "ul2r", "length": 12}), finished)
+        pretrain(
+            wanted(place, texts, pretraining={"data": str(texts), "objective": "ul2r", "length": 12}),
+            finished,
+        )
     own = tmp_path / "text.txt"
     own.write_text(texts.read_text())
     run = Run(tmp_path / "run")
@@ -134,12 +168,30 @@ def test_another_recipe_or_other_text_in_the_folder_is_refused(finished: Run, pl
 
 
 def test_pieces_that_may_not_fit_are_refused_with_the_longest_that_do(place: Path, texts: Path) -> None:
-    with pytest.raises(InputError, match="pieces of 70 tokens may not fit 64 input and 64 target tokens; the longest that always do have 64"):
-        survey_documents(recipe(place, texts, objective="prefix-lm", pretraining={"data": str(texts), "objective": "prefix-lm", "length": 70}))
-    with pytest.raises(InputError, match=r"packing.inputs \+ packing.targets is 164, but the model knows 128 positions"):
+    with pytest.raises(
+        InputError,
+        match=(
+            "pieces of 70 tokens may not fit 64 input and 64 target tokens; the longest that always do have "
+            "64"
+        ),
+    ):
+        survey_documents(
+            recipe(
+                place,
+                texts,
+                objective="prefix-lm",
+                pretraining={"data": str(texts), "objective": "prefix-lm", "length": 70},
+            )
+        )
+    with pytest.raises(
+        InputError, match=r"packing.inputs \+ packing.targets is 164, but the model knows 128 positions"
+    ):
         survey_documents(recipe(place, texts, "llama", "causal-lm", packing={"inputs": 100}))
     with pytest.raises(InputError, match="loss_on: everything is for finetuning"):
-        pretrain(recipe(place, texts, "llama", "causal-lm", training={"loss_on": "everything"}), Run(texts.parent / "none"))
+        pretrain(
+            recipe(place, texts, "llama", "causal-lm", training={"loss_on": "everything"}),
+            Run(texts.parent / "none"),
+        )
 
 
 def test_the_ledger_says_what_will_be_read(place: Path, texts: Path) -> None:
@@ -152,7 +204,9 @@ def test_the_ledger_says_what_will_be_read(place: Path, texts: Path) -> None:
     json.dumps(found)
 
 
-def test_sigterm_is_known_here_too(place: Path, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_is_known_here_too(
+    place: Path, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Run(tmp_path / "run")
 
     def show(self: Progress, step: int, metrics: Any) -> None:

@@ -35,12 +35,28 @@ def by_hand(size: int, *arguments: object, machines: int = 1, **environment: str
         free.bind(("127.0.0.1", 0))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     program = [sys.executable, str(Path(work.__file__)), "fork", *map(str, (size, machines, *arguments))]
-    done = subprocess.run(program, env=ENVIRONMENT | environment | meeting, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        program,
+        env=ENVIRONMENT | environment | meeting,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
 def by_torchrun(size: int, *arguments: object) -> None:
-    program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size), str(Path(work.__file__)), *map(str, arguments)]
+    program = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(size),
+        str(Path(work.__file__)),
+        *map(str, arguments),
+    ]
     done = subprocess.run(program, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
 
@@ -51,7 +67,8 @@ def alone(place: Path, folder: Path, cases: Iterable[str]) -> Path:
 
 
 def batches(folder: Path) -> Batches:
-    """By step and number of ranks, the tokens of the global batch, micro-batches in the order of their rows."""
+    """By step and number of ranks, the tokens of the global batch, micro-batches in the order of their
+    rows."""
     parts = defaultdict[tuple[int, int], dict[int, str]](dict)
     for path in folder.glob("seen-*.jsonl"):
         for line in read_jsonl(path):
@@ -66,7 +83,13 @@ def planned(wanted: work.Recipe) -> list[str]:
     joint = wanted.model.config is not None and wanted.model.config["model_type"] == "llama"
     steps = (plan.rows(step * size, size) for step in range(wanted.training.steps))
     return [
-        " ".join(str(number) for row in rows for example in row for number in (*example.input_ids, *(example.target_ids if joint else ()))) for rows in steps
+        " ".join(
+            str(number)
+            for row in rows
+            for example in row
+            for number in (*example.input_ids, *(example.target_ids if joint else ()))
+        )
+        for rows in steps
     ]
 
 
@@ -79,7 +102,12 @@ def furthest(found: Sequence[float], expected: Sequence[float]) -> float:
 def apart(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
     """The largest difference of two models' weights, each tensor measured by its own largest value."""
     assert found.keys() == expected.keys()
-    return max(float((found[name].double() - expected[name].double()).abs().max() / expected[name].double().abs().max()) for name in expected)
+    return max(
+        float(
+            (found[name].double() - expected[name].double()).abs().max() / expected[name].double().abs().max()
+        )
+        for name in expected
+    )
 
 
 def check_alike(case: str, place: Path, found: Path, expected: Path, ranks: int) -> None:
@@ -95,7 +123,9 @@ def check_alike(case: str, place: Path, found: Path, expected: Path, ranks: int)
     assert furthest(curve, other) <= bound
     assert curve[-1] < 0.99 * curve[0], "nothing was learned, so nothing was tested"
     ends = [load_file(folder / case / "end.safetensors") for folder in (found, expected)]
-    assert {value.dtype for value in ends[0].values()} == {torch.float64 if "float64" in case else torch.float32}
+    assert {value.dtype for value in ends[0].values()} == {
+        torch.float64 if "float64" in case else torch.float32
+    }
     assert apart(*ends) <= (10 * bound if "bf16" in case else bound)
 
 
@@ -118,15 +148,22 @@ def fifty(place: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", work.CASES)
-def test_two_ranks_of_torchrun_take_the_fifty_steps_of_one(case: str, place: Path, fifty: tuple[Path, Path]) -> None:
+def test_two_ranks_of_torchrun_take_the_fifty_steps_of_one(
+    case: str, place: Path, fifty: tuple[Path, Path]
+) -> None:
     check_alike(case, place, fifty[1], fifty[0], 2)
 
 
 @pytest.mark.slow
-def test_a_millionth_more_in_one_weight_would_be_noticed(place: Path, fifty: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_millionth_more_in_one_weight_would_be_noticed(
+    place: Path, fifty: tuple[Path, Path], tmp_path: Path
+) -> None:
     """Negative control of the bound in float64."""
     work.run_case(place, "t5-float64", tmp_path / "t5-float64", SINGLE_PROCESS, nudge=1e-6)
-    assert furthest(losses(Run(tmp_path / "t5-float64")), losses(Run(fifty[0] / "t5-float64"))) > 10 * BOUNDS["float64"]
+    assert (
+        furthest(losses(Run(tmp_path / "t5-float64")), losses(Run(fifty[0] / "t5-float64")))
+        > 10 * BOUNDS["float64"]
+    )
 
 
 @pytest.mark.slow
@@ -143,15 +180,23 @@ def test_two_machines_of_two_ranks_take_the_steps_of_one(place: Path, tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "seed"), [("float32", 0), ("float64", 1)])
-def test_killed_on_one_resumed_on_two_killed_and_resumed_on_one(dtype: str, seed: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_on_one_resumed_on_two_killed_and_resumed_on_one(
+    dtype: str, seed: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     draws = random.Random(seed)
     first = draws.randrange(8, 20)
     second = draws.randrange(first + 2, 45)
-    wanted, run, whole = recipe(place, steps=work.STEPS, learning_rate=0.005, batch_size=5, every=6), Run(tmp_path / "run"), Run(tmp_path / "whole")
+    wanted, run, whole = (
+        recipe(place, steps=work.STEPS, learning_rate=0.005, batch_size=5, every=6),
+        Run(tmp_path / "run"),
+        Run(tmp_path / "whole"),
+    )
     (tmp_path / "small.yaml").write_text(dump_recipe(wanted))
     double = {"DOUBLE": "1"} if dtype == "float64" else {}
     for ranks, last in ((1, first), (2, second)):
-        codes, complaint = by_hand(ranks, "finetune", tmp_path / "small.yaml", run.folder, DIE=str(last), **double)
+        codes, complaint = by_hand(
+            ranks, "finetune", tmp_path / "small.yaml", run.folder, DIE=str(last), **double
+        )
         assert codes == [-signal.SIGKILL] * ranks, complaint
         assert max(line["step"] for line in read_jsonl(run.metrics)) in (last - 1, last)
     codes, complaint = by_hand(1, "finetune", tmp_path / "small.yaml", run.folder, **double)
@@ -165,8 +210,14 @@ def test_killed_on_one_resumed_on_two_killed_and_resumed_on_one(dtype: str, seed
         finetuning.finetune(wanted, whole, label="")
     # `losses` asserts that every step stands there once.
     assert furthest(losses(run), losses(whole)) <= BOUNDS[dtype]
-    assert apart(load_file(run.model / "model.safetensors"), load_file(whole.model / "model.safetensors")) <= BOUNDS[dtype]
-    counts = [json.loads((folder.checkpoints / "step-50/state.json").read_text())["counts"] for folder in (run, whole)]
+    assert (
+        apart(load_file(run.model / "model.safetensors"), load_file(whole.model / "model.safetensors"))
+        <= BOUNDS[dtype]
+    )
+    counts = [
+        json.loads((folder.checkpoints / "step-50/state.json").read_text())["counts"]
+        for folder in (run, whole)
+    ]
     assert counts[0] == counts[1]
     # Steps that were done again, after a kill, saw what they saw before.
     seen, expected = batches(run.folder), batches(whole.folder)
@@ -179,7 +230,9 @@ def test_killed_on_one_resumed_on_two_killed_and_resumed_on_one(dtype: str, seed
 def test_sigterm_to_one_rank_ends_both_with_one_checkpoint_and_code_75(place: Path, tmp_path: Path) -> None:
     wanted, run = recipe(place, steps=work.STEPS, batch_size=3, every=20), Run(tmp_path / "run")
     (tmp_path / "small.yaml").write_text(dump_recipe(wanted))
-    codes, complaint = by_hand(2, "finetune", tmp_path / "small.yaml", run.folder, DIE="4,1", SIGNAL="SIGTERM")
+    codes, complaint = by_hand(
+        2, "finetune", tmp_path / "small.yaml", run.folder, DIE="4,1", SIGNAL="SIGTERM"
+    )
     assert codes == [75, 75], complaint
     # The signal came after step 4, and the ranks told each other in step 5.
     assert complaint.count("stopped by SIGTERM after step 5, with a checkpoint") == 2
@@ -199,13 +252,22 @@ def test_two_ranks_measure_between_steps_what_one_measures(place: Path, tmp_path
         measured = [line["validation_loss"] for line in one if "validation_loss" in line]
         assert len(measured) == 2
         assert measured[0] != measured[1]
-        assert furthest([line["validation_loss"] for line in two if "validation_loss" in line], measured) <= 1e-5
+        assert (
+            furthest([line["validation_loss"] for line in two if "validation_loss" in line], measured) <= 1e-5
+        )
         tokens = [
-            json.loads((tmp_path / name).read_text()) for name in (f"one/{kind}-answers-0.json", f"two/{kind}-answers-0.json", f"two/{kind}-answers-1.json")
+            json.loads((tmp_path / name).read_text())
+            for name in (
+                f"one/{kind}-answers-0.json",
+                f"two/{kind}-answers-0.json",
+                f"two/{kind}-answers-1.json",
+            )
         ]
         assert len(tokens[0]) == 6
         assert tokens[0] == tokens[1] == tokens[2]
-        assert all(checkpoints.best_step(tmp_path / name / kind / "checkpoints") == 4 for name in ("one", "two"))
+        assert all(
+            checkpoints.best_step(tmp_path / name / kind / "checkpoints") == 4 for name in ("one", "two")
+        )
 
 
 @pytest.mark.slow
@@ -213,7 +275,9 @@ def test_sharded_models_generate_the_tokens_of_whole_ones(place: Path, tmp_path:
     by_torchrun(2, "generate", place, tmp_path)
     for kind in ("t5", "gated", "llama"):
         expected = work.answers(work.random_model(place, kind), SINGLE_PROCESS.device)
-        assert len({tuple(answer[-12:]) for answer in expected}) == 3, "prompts must have answers of their own"
+        assert len({tuple(answer[-12:]) for answer in expected}) == 3, (
+            "prompts must have answers of their own"
+        )
         for rank in range(2):
             found = json.loads((tmp_path / f"{kind}-tokens-{rank}.json").read_text())
             assert found == [answer[: len(answer) - 5 * rank] for answer in expected]

@@ -1,4 +1,5 @@
-"""What a run folder holds is believed only as far as it was written: added, renamed, cut or removed files are noticed."""
+"""What a run folder holds is believed only as far as it was written: added, renamed, cut or removed files are
+noticed."""
 
 import json
 import shutil
@@ -45,7 +46,16 @@ def zeros(path: Path) -> None:
     save_file({name: value * 0 for name, value in weights.items()}, path, {"format": "pt"})
 
 
-@pytest.mark.parametrize("name", ["model-extra.safetensors", "model-00002-of-00002.safetensors", "optimizer-2.safetensors", "added_tokens.json", "x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model-extra.safetensors",
+        "model-00002-of-00002.safetensors",
+        "optimizer-2.safetensors",
+        "added_tokens.json",
+        "x",
+    ],
+)
 def test_a_file_that_the_list_of_a_checkpoint_lacks_is_damage(name: str, run: Run) -> None:
     zeros(run.checkpoints / "step-4" / name)
     with pytest.warns(UserWarning, match=f"step-4: damaged .{name} is not in the list of state.json"):
@@ -87,7 +97,9 @@ def test_weights_beside_an_index_of_others_are_refused(run: Run, tmp_path: Path)
     (folder / "state.json").unlink()
     assert weight_files(folder) == [folder / "model.safetensors"], "the optimiser's statistics are no weights"
     shutil.copy(folder / "model.safetensors", folder / "model-00001-of-00001.safetensors")
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"shared.weight": "model-00001-of-00001.safetensors"}}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"shared.weight": "model-00001-of-00001.safetensors"}})
+    )
     with pytest.raises(InputError, match="two models; remove the one"):
         model_folder(folder, tokenizer=False)
     (folder / "model.safetensors").unlink()
@@ -97,7 +109,9 @@ def test_weights_beside_an_index_of_others_are_refused(run: Run, tmp_path: Path)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, None])
-def test_metrics_that_were_cut_or_removed_are_told_of_when_training_goes_on(truncated: int | None, place: Path, run: Run) -> None:
+def test_metrics_that_were_cut_or_removed_are_told_of_when_training_goes_on(
+    truncated: int | None, place: Path, run: Run
+) -> None:
     lines = run.metrics.read_text().splitlines(keepends=True)
     run.metrics.unlink() if truncated is None else run.metrics.write_text("".join(lines[:truncated]))
     with pytest.warns(UserWarning, match="metrics.jsonl: has no line of"):
@@ -117,7 +131,9 @@ def at_step(monkeypatch: pytest.MonkeyPatch, step: int, action: Callable[[], Non
 
 
 @pytest.mark.parametrize("what", ["removed", "cut", "replaced"])
-def test_metrics_that_are_damaged_during_training_are_written_again(what: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_that_are_damaged_during_training_are_written_again(
+    what: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Run(tmp_path / "run")
 
     def damage() -> None:
@@ -130,7 +146,9 @@ def test_metrics_that_are_damaged_during_training_are_written_again(what: str, p
             run.metrics.write_text("")
 
     at_step(monkeypatch, 3, damage)
-    with pytest.warns(UserWarning, match="metrics.jsonl: was removed, cut or changed during training; written again"):
+    with pytest.warns(
+        UserWarning, match="metrics.jsonl: was removed, cut or changed during training; written again"
+    ):
         trained(recipe(place, steps=5), run)
     assert [line["step"] for line in read_metrics(run.metrics)] == [1, 2, 3, 4, 5]
 
@@ -144,16 +162,27 @@ def test_a_training_whose_folder_or_lock_is_removed_fails_at_its_next_checkpoint
     def remove() -> None:
         while not (run.checkpoints / "step-2").is_dir():  # it is written beside training
             time.sleep(0.01)
-        {"the run": lambda: shutil.rmtree(run.folder), ".locks": lambda: shutil.rmtree(run.locks), "the lock": (run.locks / "training").unlink}[what]()
+        {
+            "the run": lambda: shutil.rmtree(run.folder),
+            ".locks": lambda: shutil.rmtree(run.locks),
+            "the lock": (run.locks / "training").unlink,
+        }[what]()
 
     at_step(monkeypatch, 3, remove)
-    with pytest.raises(SetupError, match="was removed while it was being trained" if what == "the run" else "was removed or replaced during this one"):
+    with pytest.raises(
+        SetupError,
+        match="was removed while it was being trained"
+        if what == "the run"
+        else "was removed or replaced during this one",
+    ):
         finetune(recipe(place, steps=6), run, label="")
     assert not run.model.exists()
     assert checkpoints.steps(run.checkpoints) == ([] if what == "the run" else [2])
 
 
-def test_a_second_training_that_a_removed_lock_lets_in_keeps_the_first_from_writing(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_training_that_a_removed_lock_lets_in_keeps_the_first_from_writing(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, entered = Run(tmp_path / "run"), list[Any]()
 
     def second() -> None:
@@ -169,20 +198,30 @@ def test_a_second_training_that_a_removed_lock_lets_in_keeps_the_first_from_writ
         assert not held.lost()
 
 
-def test_a_run_of_the_version_before_is_refused_in_one_line_that_says_what_still_works(place: Path, tmp_path: Path) -> None:
+def test_a_run_of_the_version_before_is_refused_in_one_line_that_says_what_still_works(
+    place: Path, tmp_path: Path
+) -> None:
     run = Run(tmp_path / "run")
     finetune(recipe(place, steps=1), run, label="")
     run_on_main = json.loads(run.provenance.read_text())
     del run_on_main["format"]
     run.provenance.write_text(json.dumps(run_on_main | {"openflan": "0.1.0"}))
-    with pytest.raises(InputError, match="trained by openflan 0.1.0, whose runs this version does not train further; evaluate, compare"):
+    with pytest.raises(
+        InputError,
+        match="trained by openflan 0.1.0, whose runs this version does not train further; evaluate, compare",
+    ):
         finetune(recipe(place, steps=1), run, label="")
     assert model_folder(run.model).is_dir()
 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 10**30) | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["step", "seal", "sha256", "value", "data", "tokens", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["step", "seal", "sha256", "value", "data", "tokens", "x"]), inner, max_size=4
+        )
+    ),
     max_leaves=8,
 )
 broken_text = st.sampled_from([b"", b"\xff", b"{", b"1" * 6_000, b"null", b"[]", b"{}"])
@@ -190,10 +229,19 @@ broken_text = st.sampled_from([b"", b"\xff", b"{", b"1" * 6_000, b"null", b"[]",
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.one_of(broken_text, json_values.map(lambda value: json.dumps(value).encode())))
-def test_no_content_of_a_run_file_is_a_traceback(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_content_of_a_run_file_is_a_traceback(
+    data: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     run = Run(tmp_path_factory.mktemp("mutated"))
     step = run.checkpoints / "step-3"
-    paths = [run.metrics, run.provenance, step / "state.json", run.checkpoints / "best.json", run.build / "build.json", run.build / "blocks/000000/block.json"]
+    paths = [
+        run.metrics,
+        run.provenance,
+        step / "state.json",
+        run.checkpoints / "best.json",
+        run.build / "build.json",
+        run.build / "blocks/000000/block.json",
+    ]
     for path in [*paths, step / "model.safetensors.index.json"]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

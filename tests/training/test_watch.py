@@ -23,27 +23,39 @@ from openflan.training.prepare import prepare
 
 
 def watched(place: Path, kind: str = "t5", every: int = 2, **training: Any) -> Recipe:
-    wanted = with_validation(recipe(place, kind, dropout=0.1, **({"steps": 5, "every": 1, "keep": 9} | training)))
+    wanted = with_validation(
+        recipe(place, kind, dropout=0.1, **({"steps": 5, "every": 1, "keep": 9} | training))
+    )
     return wanted.model_copy(update={"evaluation": Evaluation(every=every, validation_examples=20)})
 
 
 def examples(wanted: Recipe, kind: str) -> list[Encoded]:
     """The held-back examples, by their own path."""
     found = open_mixture(wanted.mixture)
-    assert {name: len(task.rows) for name, task in found.validation.items()} == {"own/copies": 3, "own/constant": 2}
+    assert {name: len(task.rows) for name, task in found.validation.items()} == {
+        "own/copies": 3,
+        "own/constant": 2,
+    }
     stream, encoder = prepare(wanted, found.validation, load_tokenizer(wanted.model), joint=kind == "llama")
     plan = Plan(stream, encoder, window=20)
     return [example for row in plan.rows(0, len(plan.window(0))) for example in row]
 
 
 def transformers_loss(folder: Path, kind: str, given: list[Encoded]) -> float:
-    model = (AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM).from_pretrained(folder).eval()
+    model = (
+        (AutoModelForCausalLM if kind == "llama" else AutoModelForSeq2SeqLM).from_pretrained(folder).eval()
+    )
     total, tokens = 0.0, 0
     for example in given:
-        inputs, targets = (torch.tensor(ids[None].astype("int64")) for ids in (example.input_ids, example.target_ids))
+        inputs, targets = (
+            torch.tensor(ids[None].astype("int64")) for ids in (example.input_ids, example.target_ids)
+        )
         with torch.no_grad():
             if kind == "llama":
-                loss = model(input_ids=torch.cat([inputs, targets], 1), labels=torch.cat([torch.full_like(inputs, -100), targets], 1)).loss
+                loss = model(
+                    input_ids=torch.cat([inputs, targets], 1),
+                    labels=torch.cat([torch.full_like(inputs, -100), targets], 1),
+                ).loss
             else:
                 loss = model(input_ids=inputs, labels=targets).loss
         total, tokens = total + loss.item() * targets.shape[1], tokens + targets.shape[1]
@@ -51,7 +63,9 @@ def transformers_loss(folder: Path, kind: str, given: list[Encoded]) -> float:
 
 
 @pytest.mark.parametrize("kind", ["t5", "gated", "llama"])
-def test_validation_loss_is_transformers_own_and_training_does_not_feel_it(kind: str, place: Path, tmp_path: Path) -> None:
+def test_validation_loss_is_transformers_own_and_training_does_not_feel_it(
+    kind: str, place: Path, tmp_path: Path
+) -> None:
     wanted, run = watched(place, kind), Run(tmp_path / "run")
     finetune(wanted, run)
     lines = read_jsonl(run.metrics)
@@ -84,11 +98,21 @@ def test_the_best_checkpoint_stays_and_ties_go_to_the_earlier_step(place: Path, 
 
 
 def _sparse(wanted: Recipe) -> Recipe:
-    return wanted.model_copy(update={"checkpoints": wanted.checkpoints.model_copy(update={"every": 4, "keep": 2})})
+    return wanted.model_copy(
+        update={"checkpoints": wanted.checkpoints.model_copy(update={"every": 4, "keep": 2})}
+    )
 
 
 def test_the_best_is_named_by_value_then_by_step(tmp_path: Path) -> None:
-    named = [(8, 1.0, True), (12, 1.0, False), (4, 1.0, True), (16, float("nan"), False), (20, 0.5, False), (24, 2.0, True), (24, 1.5, True)]
+    named = [
+        (8, 1.0, True),
+        (12, 1.0, False),
+        (4, 1.0, True),
+        (16, float("nan"), False),
+        (20, 0.5, False),
+        (24, 2.0, True),
+        (24, 1.5, True),
+    ]
     for step, value, expected in named:
         assert checkpoints.name_best(tmp_path, step, "mean", value) is expected
     assert checkpoints.best_step(tmp_path) == 24

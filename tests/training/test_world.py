@@ -38,20 +38,25 @@ def test_ranks_that_do_not_meet_are_an_error_of_the_environment(monkeypatch: pyt
         monkeypatch.setenv(name, value)
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(SetupError, match="the 2 processes of this run do not find each other: .*; start them with torchrun"):
+    with pytest.raises(
+        SetupError, match="the 2 processes of this run do not find each other: .*; start them with torchrun"
+    ):
         join_distributed()
 
 
 @pytest.mark.parametrize("kind", ["t5", "gated"])
 def test_modules_that_share_weights_become_one_before_sharding(kind: str, place: Path) -> None:
-    """T5 has three embedding modules over one matrix, of which our forward calls one: left alone, sharding would split them."""
+    """T5 has three embedding modules over one matrix, of which our forward calls one: left alone, sharding
+    would split them."""
     wanted = recipe(place, kind)
     model, before = (load_model(wanted.model, load_tokenizer(wanted.model), 1) for _ in range(2))
     assert model.encoder.embed_tokens is not model.shared
     trainer = Trainer(model, wanted.training, 1, 0)
     _own_once(trainer.root, model)
     assert model.encoder.embed_tokens is model.decoder.embed_tokens is model.shared
-    assert {id(parameter) for parameter in model.parameters()} == {id(parameter) for parameter in trainer.root.parameters()}
+    assert {id(parameter) for parameter in model.parameters()} == {
+        id(parameter) for parameter in trainer.root.parameters()
+    }
     assert same(model, before)
     assert model.state_dict().keys() == before.state_dict().keys()
 

@@ -24,17 +24,36 @@ _MARGIN = 1.02
 
 def build_(
     recipe: str = typer.Argument(help="A recipe file or packaged recipe."),
-    overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."),
-    to: Path | None = typer.Option(None, help="The folder; default runs/NAME/build, where `openflan finetune` finds it."),
-    examples: int | None = typer.Option(None, min=1, help="How many examples, in whole windows of 4,096; default: what the recipe's steps will read."),
-    workers: int = typer.Option(1, min=1, help="Processes that render and tokenise, one core each; with one, tokenising alone takes all cores."),
-    shard: str = typer.Option("0/1", help="Only this part, such as 0/4, the first of four; parts may be made anywhere and their `blocks/` put together."),
+    overrides: list[str] | None = typer.Argument(
+        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+    ),
+    to: Path | None = typer.Option(
+        None, help="The folder; default runs/NAME/build, where `openflan finetune` finds it."
+    ),
+    examples: int | None = typer.Option(
+        None,
+        min=1,
+        help="How many examples, in whole windows of 4,096; default: what the recipe's steps will read.",
+    ),
+    workers: int = typer.Option(
+        1,
+        min=1,
+        help="Processes that render and tokenise, one core each; with one, tokenising alone takes all cores.",
+    ),
+    shard: str = typer.Option(
+        "0/1",
+        help=(
+            "Only this part, such as 0/4, the first of four; parts may be made anywhere and their `blocks/` "
+            "put together."
+        ),
+    ),
     repair: bool = typer.Option(False, "--repair", help="Make blocks again whose files are damaged."),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
     """Render, tokenise and pack ahead of training; the same command again goes on where it stopped.
 
-    Training gives the same batches without it. A build pays where the same mixture is trained on more than once, or where a GPU would wait.
+    Training gives the same batches without it. A build pays where the same mixture is trained on more than
+    once, or where a GPU would wait.
 
     Example: `openflan build recipes/mine.yaml --workers 8`
     """
@@ -50,13 +69,17 @@ def build_(
         print_json({"path": str(folder), "seconds": seconds, **asdict(done)})
         return
     typer.echo(
-        f"{folder}: {done.examples:,} examples in {done.rows:,} rows, {done.tokens:,} tokens, in {seconds:,.1f} s "
-        f"({done.made} blocks made, {done.packed_anew} packed anew, {done.kept} kept)\ncontent {done.content}"
+        f"{folder}: {done.examples:,} examples in {done.rows:,} rows, {done.tokens:,} tokens, in "
+        f"{seconds:,.1f} s "
+        f"({done.made} blocks made, {done.packed_anew} packed anew, {done.kept} kept)\ncontent "
+        f"{done.content}"
     )
     next_command("finetune", recipe, *(overrides or []), *(["--build", to] if to else []))
 
 
-def _build(recipe: Recipe, folder: Path, examples: int | None, workers: int, shard: Shard, repair: bool) -> Summary:
+def _build(
+    recipe: Recipe, folder: Path, examples: int | None, workers: int, shard: Shard, repair: bool
+) -> Summary:
     from openflan.mixture.open_mixture import open_tasks
     from openflan.models.load_model import load_tokenizer, seq2seq_by_config
     from openflan.training.prepare import opener, parts_of, plan_of, prepare

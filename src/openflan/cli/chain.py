@@ -15,11 +15,20 @@ from openflan.recipe.chain_steps import chain_path, load_chain
 
 def run(
     chain: str = typer.Argument(help="A YAML list of steps, or a packaged chain."),
-    overrides: list[str] | None = typer.Argument(None, metavar="[N.KEY=VALUE ...]", help="Overrides of the keys of step N's recipe, N from 1."),
-    folder: Path | None = typer.Option(None, "--run", help="The folder that holds the steps' runs; default runs/NAME, after the chain's file."),
-    restart_from: int | None = typer.Option(None, min=1, help="Remove the runs of this step and those after it, and start there; 1: everything."),
+    overrides: list[str] | None = typer.Argument(
+        None, metavar="[N.KEY=VALUE ...]", help="Overrides of the keys of step N's recipe, N from 1."
+    ),
+    folder: Path | None = typer.Option(
+        None,
+        "--run",
+        help="The folder that holds the steps' runs; default runs/NAME, after the chain's file.",
+    ),
+    restart_from: int | None = typer.Option(
+        None, min=1, help="Remove the runs of this step and those after it, and start there; 1: everything."
+    ),
 ) -> None:
-    """Recipes one after another, each starting from the model of the one before; the same command again goes on where it stopped.
+    """Recipes one after another, each starting from the model of the one before; the same command again goes
+    on where it stopped.
 
     A chain is a list. `set:` overrides keys of a step's recipe, paths starting at the chain's folder:
 
@@ -27,7 +36,8 @@ def run(
           set: { pretraining.data: texts/, training.steps: 2_000 }
         - finetune: flan-t5-small
 
-    Every step is a run in the chain's folder, numbered: `openflan report`, `generate` and `evaluate` take it as any other.
+    Every step is a run in the chain's folder, numbered: `openflan report`, `generate` and `evaluate` take it
+    as any other.
 
     Examples:
 

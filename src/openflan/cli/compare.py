@@ -12,18 +12,28 @@ from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import NO_DIFFERENCE
 from openflan.evaluation.paper import CITED
 
-_VERDICTS = {NO_DIFFERENCE: "", "above the paper": "above", "below the paper": "below", "agrees with the paper": "agrees"}
+_VERDICTS = {
+    NO_DIFFERENCE: "",
+    "above the paper": "above",
+    "below the paper": "below",
+    "agrees with the paper": "agrees",
+}
 """As a table shows them, where that is shorter; of two models the one that is higher is named."""
 
 
 def compare(
-    a: str = typer.Argument(help="A run folder, FOLDER:LABEL (base, final, step-N) or a file of generations."),
+    a: str = typer.Argument(
+        help="A run folder, FOLDER:LABEL (base, final, step-N) or a file of generations."
+    ),
     b: str = typer.Argument(help="The same, or paper:NAME such as paper:flan-t5-base."),
-    benchmark: list[Path] = typer.Option([], help="The YAML file of a benchmark of your own, to compare by it as well; may be repeated."),
+    benchmark: list[Path] = typer.Option(
+        [], help="The YAML file of a benchmark of your own, to compare by it as well; may be repeated."
+    ),
     seed: int = typer.Option(0, help="Of the bootstrap."),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
-    """Compare two models question by question, the second minus the first, or one with the paper's printed figures; needs no model.
+    """Compare two models question by question, the second minus the first, or one with the paper's printed
+    figures; needs no model.
 
     Example: `openflan compare runs/mine:base runs/mine:final`
     """
@@ -37,7 +47,8 @@ def compare(
 
 
 def _both_modes(path: Path) -> list[Benchmark]:
-    """A benchmark of one's own, answered directly and with rationales; its exemplars do not matter any more."""
+    """A benchmark of one's own, answered directly and with rationales; its exemplars do not matter any
+    more."""
     from openflan.evaluation.custom_benchmark import custom_benchmark
 
     return [custom_benchmark(path, mode, shots=0) for mode in ("direct", "cot")]
@@ -50,26 +61,57 @@ def print_comparison(found: dict[str, Any]) -> None:
         paper = "sources" in one
         keys = ["n", "ours", "paper", "difference"] if paper else ["n", "a", "b", "difference"]
         rows = []
-        for name, cells in [*((f"mean: {name}", cells) for name, cells in one["averages"].items()), *one["tasks"].items()]:
+        for name, cells in [
+            *((f"mean: {name}", cells) for name, cells in one["averages"].items()),
+            *one["tasks"].items(),
+        ]:
             more = [] if paper else [cells["only_a"], cells["only_b"], cells["p"]]
-            rows.append([name, *(cells[key] for key in keys), *cells["ci95"], *more, _short(cells["verdict"])])
+            rows.append(
+                [name, *(cells[key] for key in keys), *cells["ci95"], *more, _short(cells["verdict"])]
+            )
         shown = ["n", "ours", "paper", "difference"] if paper else ["n", first, second, "difference"]
-        ends = ["ours from", "ours to"] if paper else ["95% from", "95% to", f"only {first}", f"only {second}", "p"]
-        title = f"{one['benchmark']}: {first} minus {second} of the paper" if paper else f"{one['benchmark']}: {second} minus {first}"
+        ends = (
+            ["ours from", "ours to"]
+            if paper
+            else ["95% from", "95% to", f"only {first}", f"only {second}", "p"]
+        )
+        title = (
+            f"{one['benchmark']}: {first} minus {second} of the paper"
+            if paper
+            else f"{one['benchmark']}: {second} minus {first}"
+        )
         print_table(title, ["task", *shown, *ends, "verdict" if paper else "higher"], rows)
         if paper:
-            typer.echo(f"source: {CITED}, " + "; ".join(source.removeprefix(f"{CITED}, ") for source in one["sources"]))
+            typer.echo(
+                f"source: {CITED}, "
+                + "; ".join(source.removeprefix(f"{CITED}, ") for source in one["sources"])
+            )
             if one["partial"]:
-                typer.echo("not all questions were answered: means are not held against the paper's, and tasks on the questions that were")
+                typer.echo(
+                    "not all questions were answered: means are not held against the paper's, and tasks "
+                    "on the questions that were"
+                )
             if one["samples"] > 1:
-                typer.echo(f"ours is the majority of {one['samples']} samples; the paper's figures are greedy, but for those of models named -sc")
+                typer.echo(
+                    f"ours is the majority of {one['samples']} samples; the paper's figures are greedy, "
+                    "but for those of models named -sc"
+                )
             continue
         if any(one["unmatched"].values()):
-            typer.echo(f"left out: {one['unmatched']['a']:,} questions that only {first} answered, {one['unmatched']['b']:,} that only {second} answered")
+            typer.echo(
+                f"left out: {one['unmatched']['a']:,} questions that only {first} answered, "
+                f"{one['unmatched']['b']:,} that only {second} answered"
+            )
         if one["other_targets"]:
-            typer.echo(f"left out: {one['other_targets']:,} questions whose right answers differ between the two: they were asked of other rows")
+            typer.echo(
+                f"left out: {one['other_targets']:,} questions whose right answers differ between the "
+                "two: they were asked of other rows"
+            )
         if one["compared_as_texts"]:
-            typer.echo("the answers do not say how they are judged (they are of version 0.1 or of another program), and are compared as texts")
+            typer.echo(
+                "the answers do not say how they are judged (they are of version 0.1 or of another "
+                "program), and are compared as texts"
+            )
     if found["left_out"]:
         typer.echo(f"not compared: {', '.join(found['left_out'])}")
 

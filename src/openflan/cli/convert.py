@@ -10,7 +10,9 @@ from openflan.cli.output import next_command
 from openflan.errors import InputError
 from openflan.models.quiet import quiet_libraries
 
-app = typer.Typer(help="Convert checkpoints of other tools into Hugging Face folders, and back.", no_args_is_help=True)
+app = typer.Typer(
+    help="Convert checkpoints of other tools into Hugging Face folders, and back.", no_args_is_help=True
+)
 
 
 @app.callback()
@@ -20,16 +22,30 @@ def _named() -> None:
 
 @app.command("t5x")
 def t5x(
-    folder: Path = typer.Argument(metavar="FOLDER", help="A T5X checkpoint, or a Hugging Face folder of T5, mT5 or umT5."),
-    to: Path = typer.Option(..., "--to", metavar="OUT", help="The folder to write: a Hugging Face folder, or checkpoint_N for T5X."),
-    tokenizer: str | None = typer.Option(None, help="To a Hugging Face folder: the tokenizer to put in it (hub id or folder), as T5X keeps none."),
-    stacked: bool = typer.Option(False, "--stacked", help="To T5X: layers in one array, as its scanned models keep them."),
+    folder: Path = typer.Argument(
+        metavar="FOLDER", help="A T5X checkpoint, or a Hugging Face folder of T5, mT5 or umT5."
+    ),
+    to: Path = typer.Option(
+        ...,
+        "--to",
+        metavar="OUT",
+        help="The folder to write: a Hugging Face folder, or checkpoint_N for T5X.",
+    ),
+    tokenizer: str | None = typer.Option(
+        None,
+        help="To a Hugging Face folder: the tokenizer to put in it (hub id or folder), as T5X keeps none.",
+    ),
+    stacked: bool = typer.Option(
+        False, "--stacked", help="To T5X: layers in one array, as its scanned models keep them."
+    ),
 ) -> None:
-    """Convert a T5X checkpoint of T5, mT5 or umT5 into a Hugging Face folder; a Hugging Face folder into a T5X checkpoint. Weights only.
+    """Convert a T5X checkpoint of T5, mT5 or umT5 into a Hugging Face folder; a Hugging Face folder into a
+    T5X checkpoint. Weights only.
 
     Examples:
 
-    `openflan convert t5x t5_1_1_lm100k_small/checkpoint_1100000 --to lm-adapted --tokenizer google/t5-v1_1-small`
+    `openflan convert t5x t5_1_1_lm100k_small/checkpoint_1100000 --to lm-adapted --tokenizer
+    google/t5-v1_1-small`
 
     `openflan convert t5x runs/flan-t5-small/model --to flan_t5_small/checkpoint_1198000`
     """
@@ -37,7 +53,10 @@ def t5x(
 
     if not is_t5x(folder):
         if not (folder / "config.json").is_file():
-            raise InputError(f"{folder}: neither a T5X checkpoint (no folders target.*) nor a Hugging Face folder (no config.json)")
+            raise InputError(
+                f"{folder}: neither a T5X checkpoint (no folders target.*) nor a Hugging Face folder (no "
+                "config.json)"
+            )
         if tokenizer is not None:
             raise InputError("--tokenizer is for Hugging Face folders; a T5X checkpoint keeps none")
         typer.echo(f"{to}: {to_t5x(folder, to, stacked=stacked):,} arrays")
@@ -52,7 +71,10 @@ def t5x(
     config = from_t5x(folder, to)
     if words is not None:
         words.save_pretrained(to)
-    typer.echo(f"{to}: {config['model_type']} with {config['num_layers']} + {config['num_decoder_layers']} layers of width {config['d_model']:,}")
+    typer.echo(
+        f"{to}: {config['model_type']} with {config['num_layers']} + {config['num_decoder_layers']} "
+        f"layers of width {config['d_model']:,}"
+    )
     next_command(
         "finetune",
         "RECIPE",

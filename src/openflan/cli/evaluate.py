@@ -22,23 +22,52 @@ from openflan.evaluation.known_benchmarks import SUITES, find_mode
 from openflan.evaluation.saved_models import component_of_score
 from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.score_saved import printed
-from openflan.evaluation.selection import NAMES, OWN_HELP, check_prompts, chosen_benchmarks, fetch_files, open_benchmark, subset_of
+from openflan.evaluation.selection import (
+    NAMES,
+    OWN_HELP,
+    check_prompts,
+    chosen_benchmarks,
+    fetch_files,
+    open_benchmark,
+    subset_of,
+)
 from openflan.evaluation.worlds import worlds_asked
 from openflan.mixture.worlds import warn_of_other_worlds
 from openflan.models.quiet import quiet_libraries
 from openflan.run_folder import Run
 
-_MODE = typer.Option("direct", help="direct: the answer at once; cot: a chain of thought first. `--mode cot --shots 0` adds the trigger phrase.")
+_MODE = typer.Option(
+    "direct",
+    help=(
+        "direct: the answer at once; cot: a chain of thought first. `--mode cot --shots 0` adds the "
+        "trigger phrase."
+    ),
+)
 _JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
-_DATA = typer.Option(None, help="The folder that holds mmlu/, bbh/, tydiqa/, mgsm/, gsm8k/, or one of them; for tasks: their rows.")
+_DATA = typer.Option(
+    None,
+    help="The folder that holds mmlu/, bbh/, tydiqa/, mgsm/, gsm8k/, or one of them; for tasks: their rows.",
+)
 _SHOTS = typer.Option(None, min=0, help="Exemplars; the published number if absent.")
 _SPLIT = typer.Option(None, help="mmlu: validation (default, as in the paper's Table 5) or test.")
 
 
 def evaluate(
-    model: str = typer.Argument(help="A run folder, a Hugging Face folder, a hub id, or the address of a server, http://HOST:PORT/v1."),
-    benchmark: list[str] = typer.Option([], help=f"One of {NAMES}; a task of --data, such as niv2/NAME; or {OWN_HELP}. May be repeated."),
-    suite: str | None = typer.Option(None, help=f"Several at once: {', '.join(SUITES)}. flan: the six components of the paper's normalized average."),
+    model: str = typer.Argument(
+        help=(
+            "A run folder, a Hugging Face folder, a hub id, or the address of a server, http://HOST:PORT/v1."
+        )
+    ),
+    benchmark: list[str] = typer.Option(
+        [], help=f"One of {NAMES}; a task of --data, such as niv2/NAME; or {OWN_HELP}. May be repeated."
+    ),
+    suite: str | None = typer.Option(
+        None,
+        help=(
+            f"Several at once: {', '.join(SUITES)}. flan: the six components of the paper's normalized "
+            "average."
+        ),
+    ),
     mode: str = _MODE,
     data: Path | None = _DATA,
     limit: int | None = typer.Option(None, min=1, help="The first N items of each task."),
@@ -46,46 +75,102 @@ def evaluate(
     shots: int | None = _SHOTS,
     split: str | None = _SPLIT,
     max_tokens: int | None = typer.Option(None, min=1, help="The most tokens of a generation."),
-    samples: int = typer.Option(1, min=1, help="Self-consistency: so many samples of each question, decided by majority; the paper has 40."),
-    temperature: float | None = typer.Option(None, min=0, help="Of samples; 0.7 where there are several, otherwise decoding is greedy."),
-    top_k: int | None = typer.Option(None, min=0, help="Samples are drawn from so many likeliest tokens; 40 if absent, 0: from all."),
+    samples: int = typer.Option(
+        1,
+        min=1,
+        help="Self-consistency: so many samples of each question, decided by majority; the paper has 40.",
+    ),
+    temperature: float | None = typer.Option(
+        None, min=0, help="Of samples; 0.7 where there are several, otherwise decoding is greedy."
+    ),
+    top_k: int | None = typer.Option(
+        None, min=0, help="Samples are drawn from so many likeliest tokens; 40 if absent, 0: from all."
+    ),
     seed: int = typer.Option(0, help="Of samples."),
-    likelihood: bool = typer.Option(False, "--likelihood", help="Choose the likeliest of a question's options instead of generating."),
-    normalized: bool = typer.Option(False, "--normalized", help="With --likelihood: by the log-probability a token, so that long options are not behind."),
-    context: int | None = typer.Option(None, min=1, help="The most tokens of a prompt (causal models: with its generation)."),
-    dtype: str | None = typer.Option(None, help="float32 (default up to about 1 billion parameters) or bfloat16."),
+    likelihood: bool = typer.Option(
+        False, "--likelihood", help="Choose the likeliest of a question's options instead of generating."
+    ),
+    normalized: bool = typer.Option(
+        False,
+        "--normalized",
+        help="With --likelihood: by the log-probability a token, so that long options are not behind.",
+    ),
+    context: int | None = typer.Option(
+        None, min=1, help="The most tokens of a prompt (causal models: with its generation)."
+    ),
+    dtype: str | None = typer.Option(
+        None, help="float32 (default up to about 1 billion parameters) or bfloat16."
+    ),
     chat: bool = typer.Option(False, "--chat", help="Prompts become messages in the model's chat template."),
-    model_name: str | None = typer.Option(None, help="Of a server: the model's name there. Keys: OPENFLAN_API_KEY or OPENAI_API_KEY in the environment."),
+    model_name: str | None = typer.Option(
+        None,
+        help=(
+            "Of a server: the model's name there. Keys: OPENFLAN_API_KEY or OPENAI_API_KEY in the "
+            "environment."
+        ),
+    ),
     parallel: int = typer.Option(8, min=1, help="Of a server: calls under way at once."),
-    per_minute: float = typer.Option(0, min=0, help="Of a server: the most calls that begin in a minute; 0: no limit."),
+    per_minute: float = typer.Option(
+        0, min=0, help="Of a server: the most calls that begin in a minute; 0: no limit."
+    ),
     checkpoint: str | None = typer.Option(None, help="Of a run: last (default), base, or a step."),
-    run: Path | None = typer.Option(None, help="Where generations and scores go; default: the run, else runs/NAME."),
-    against: str | None = typer.Option(None, help="Compare afterwards with another run, FOLDER[:LABEL], or with paper:NAME such as paper:flan-t5-base."),
-    fetch: bool = typer.Option(False, "--fetch", help="Without --data: get the benchmarks' public files once, checked by their sha256."),
-    watch: bool = typer.Option(False, "--watch", help="Of a run that is training: every checkpoint as it comes, until the run ends; the best is recorded."),
-    restart: bool = typer.Option(False, "--restart", help="Start anew: remove what was generated for these benchmarks, in this way of answering."),
-    offline: bool = typer.Option(False, "--offline", help="Use what is on this machine only; the hub is not asked."),
+    run: Path | None = typer.Option(
+        None, help="Where generations and scores go; default: the run, else runs/NAME."
+    ),
+    against: str | None = typer.Option(
+        None,
+        help=(
+            "Compare afterwards with another run, FOLDER[:LABEL], or with paper:NAME such as "
+            "paper:flan-t5-base."
+        ),
+    ),
+    fetch: bool = typer.Option(
+        False,
+        "--fetch",
+        help="Without --data: get the benchmarks' public files once, checked by their sha256.",
+    ),
+    watch: bool = typer.Option(
+        False,
+        "--watch",
+        help=(
+            "Of a run that is training: every checkpoint as it comes, until the run ends; the best is "
+            "recorded."
+        ),
+    ),
+    restart: bool = typer.Option(
+        False,
+        "--restart",
+        help="Start anew: remove what was generated for these benchmarks, in this way of answering.",
+    ),
+    offline: bool = typer.Option(
+        False, "--offline", help="Use what is on this machine only; the hub is not asked."
+    ),
     as_json: bool = _JSON,
 ) -> None:
     """Evaluate a model; the same command again goes on where it stopped.
 
     Generations are saved first and scored afterwards, so `openflan score` can score them again.
 
-    A benchmark of your own, `--benchmark capitals.yaml`: `name: capitals`, `data: capitals.jsonl`, `prompt: "Q: {question}\\nA:"`, `target: answer`;
-    optional are `instruction`, `options`, `metric`, `extraction`, `answer_phrases`, `exemplars`, `shots`, `rationale`, `stop` and `max_tokens`.
+    A benchmark of your own, `--benchmark capitals.yaml`: `name: capitals`, `data: capitals.jsonl`, `prompt:
+    "Q: {question}\\nA:"`, `target: answer`; optional are `instruction`, `options`, `metric`, `extraction`,
+    `answer_phrases`, `exemplars`, `shots`, `rationale`, `stop` and `max_tokens`.
 
-    Examples: `openflan evaluate runs/mine --suite flan --data DATA --limit 10`,
-    `openflan evaluate runs/mine --benchmark bbh --mode cot --data DATA`,
-    `openflan evaluate runs/mine --benchmark gsm8k --mode cot --samples 40 --data DATA`,
-    `openflan evaluate http://localhost:8000/v1 --model-name NAME --benchmark mmlu --data DATA`,
-    `torchrun --nproc-per-node 8 -m -- openflan evaluate runs/mine --suite flan --data DATA`: every process has the model and a share of the questions
+    Examples: `openflan evaluate runs/mine --suite flan --data DATA --limit 10`, `openflan evaluate runs/mine
+    --benchmark bbh --mode cot --data DATA`, `openflan evaluate runs/mine --benchmark gsm8k --mode cot
+    --samples 40 --data DATA`, `openflan evaluate http://localhost:8000/v1 --model-name NAME --benchmark mmlu
+    --data DATA`, `torchrun --nproc-per-node 8 -m -- openflan evaluate runs/mine --suite flan --data DATA`:
+    every process has the model and a share of the questions
     """
     asked = dict(locals())
     del asked["watch"]
     if watch:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise InputError("`--watch` is one process: it takes checkpoints as it finds them; start it without torchrun")
-        watch_run(Run(Path(model)), lambda step: _evaluate(**asked | {"checkpoint": step}), checkpoint, as_json)
+            raise InputError(
+                "`--watch` is one process: it takes checkpoints as it finds them; start it without torchrun"
+            )
+        watch_run(
+            Run(Path(model)), lambda step: _evaluate(**asked | {"checkpoint": step}), checkpoint, as_json
+        )
         return
     _evaluate(**asked)
 
@@ -141,14 +226,24 @@ def _evaluate(
         located = locate(model, checkpoint, model_name)
         folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))
         if main:
-            warn_of_other_worlds(located.run.folder if located.run else located.name, worlds_asked(benchmark, data))
+            warn_of_other_worlds(
+                located.run.folder if located.run else located.name, worlds_asked(benchmark, data)
+            )
         check_prompts(chosen)
         if against:
             check_side(against)
         quiet_libraries()
         from openflan.evaluation.record import evaluate_into
 
-        engine = open_engine(located, model_name=model_name, chat=chat, context=context, dtype=dtype, parallel=parallel, per_minute=per_minute)
+        engine = open_engine(
+            located,
+            model_name=model_name,
+            chat=chat,
+            context=context,
+            dtype=dtype,
+            parallel=parallel,
+            per_minute=per_minute,
+        )
         scores, total, began = [], _Total(), time.monotonic()
         for one, tasks in chosen:
             with Bar(f"{one.name} {one.mode}", "item", hidden=not main) as bar:
@@ -176,9 +271,12 @@ def _evaluate(
     compared = None
     if against:
         this = f"{folder.folder}:{located.label}"
-        # What was evaluated now comes second, as it is what the difference is about; the paper has no model that could come first.
+        # What was evaluated now comes second, as it is what the difference is about; the paper has no model
+        # that could come first.
         sides = (this, against) if against.startswith(PAPER) else (against, this)
-        compared = comparison(*sides, [one for one, _ in chosen], only={component_of_score(score) for score in scores})
+        compared = comparison(
+            *sides, [one for one, _ in chosen], only={component_of_score(score) for score in scores}
+        )
     if as_json:
         values = [printed(score) for score in scores]
         one_or_all = values if len(values) > 1 else values[0]
@@ -193,7 +291,9 @@ def _evaluate(
 
 def show(
     benchmark: str = typer.Argument(help=f"One of {NAMES}, a task of --data, or a YAML file of your own."),
-    task: str | None = typer.Option(None, help="A task of the benchmark; may be left out if it has only one."),
+    task: str | None = typer.Option(
+        None, help="A task of the benchmark; may be left out if it has only one."
+    ),
     index: int = typer.Option(0, min=0, help="The item, from 0 in the file's order."),
     mode: str = _MODE,
     data: Path | None = _DATA,
@@ -208,7 +308,10 @@ def show(
     found = open_benchmark(benchmark, find_mode(mode), data, shots=shots, split=split)
     if task is None:
         if len(found.tasks) > 1:
-            raise InputError(f"{found.name} has {len(found.tasks)} tasks: choose one with `--task`, such as {next(iter(found.tasks))}")
+            raise InputError(
+                f"{found.name} has {len(found.tasks)} tasks: choose one with `--task`, such as "
+                f"{next(iter(found.tasks))}"
+            )
         (task,) = found.tasks
     found.task(task)
     examples = {one.index: one for one in found.examples(task)}
@@ -216,12 +319,21 @@ def show(
         held_back = any(one.exemplar_split == "dev" for one in examples.values())
         size = len(examples) + held_back
         if held_back and index < size:
-            raise InputError(f"{task} {index} is shown as the exemplar of the others and not asked; choose another --index")
+            raise InputError(
+                f"{task} {index} is shown as the exemplar of the others and not asked; choose another --index"
+            )
         raise InputError(f"{task} has {size} items; --index {index} goes beyond {size - 1}")
     one = examples[index]
     if as_json:
         print_json(
-            {"task": task, "index": index, "prompt": one.prompt, "target": one.target, "exemplars": one.exemplars, "prompt_version": found.prompt_version}
+            {
+                "task": task,
+                "index": index,
+                "prompt": one.prompt,
+                "target": one.target,
+                "exemplars": one.exemplars,
+                "prompt_version": found.prompt_version,
+            }
         )
         return
     typer.echo(one.prompt)
@@ -236,20 +348,34 @@ def _print_scores(scores: Sequence[EvaluationScore], *, averaged: bool) -> None:
         return
     averages = averages_of_scores(scores, partial=True)
     shown = "; ".join(f"{name} {value:.1f}" for name, value in averages.items() if value is not None)
-    typer.echo(shown or "no average over the suite: the paper's are of greedy generation with each benchmark's own number of exemplars")
+    typer.echo(
+        shown
+        or (
+            "no average over the suite: the paper's are of greedy generation with each benchmark's own "
+            "number of exemplars"
+        )
+    )
 
 
 def _print_exemplars(score: dict[str, Any]) -> None:
-    """What a table of scores does not say: prompts and exemplars that found no room, and rows that served as one."""
+    """What a table of scores does not say: prompts and exemplars that found no room, and rows that served as
+    one."""
     if too_long := sum(task["too_long"] for task in score["tasks"].values()):
-        typer.echo(f"{too_long:,} prompts do not fit the model even without exemplars: unanswered, and counted as wrong")
+        typer.echo(
+            f"{too_long:,} prompts do not fit the model even without exemplars: unanswered, and counted "
+            "as wrong"
+        )
     if score["exemplars_dropped"]:
         typer.echo(
-            f"{score['exemplars_dropped']:,} exemplars did not fit and were left out of {score['prompts_shortened']:,} prompts; "
+            f"{score['exemplars_dropped']:,} exemplars did not fit and were left out of "
+            f"{score['prompts_shortened']:,} prompts; "
             f"on average a prompt had {score['exemplars']:.2f}"
         )
     if score.get("exemplar_from_dev"):
-        typer.echo(f"the first row by id of dev is the exemplar, and not scored, in {', '.join(score['exemplar_from_dev'])}: no train file")
+        typer.echo(
+            "the first row by id of dev is the exemplar, and not scored, in "
+            f"{', '.join(score['exemplar_from_dev'])}: no train file"
+        )
 
 
 class _Total:
@@ -265,4 +391,6 @@ class _Total:
 
     @property
     def text(self) -> str:
-        return f"{self._new:,} generations, {self._tokens:,} tokens" + (f" ({self._found:,} more were there)" if self._found else "")
+        return f"{self._new:,} generations, {self._tokens:,} tokens" + (
+            f" ({self._found:,} more were there)" if self._found else ""
+        )

@@ -20,20 +20,42 @@ from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run, training_alone
 
 _INPUTS, _TARGETS = 1_024, 256
-"""Tokens of a sequence's inputs and targets where there is no recipe, for bases whose context has no limit."""
+"""Tokens of a sequence's inputs and targets where there is no recipe, for bases whose context has no
+limit."""
 
 
 def finetune(
-    arguments: list[str] | None = typer.Argument(None, metavar="[RECIPE] [KEY=VALUE ...]", help="A recipe file or packaged recipe, and overrides of its keys."),
-    data: Path | None = typer.Option(None, help="Without a recipe: your rows (a JSONL file, or a folder that openflan reads)."),
-    base: str | None = typer.Option(None, help="Without a recipe: the model to start from (hub id or folder)."),
-    wordings: Path | None = typer.Option(None, help="Without a recipe: a YAML file of wordings for rows that are fields."),
+    arguments: list[str] | None = typer.Argument(
+        None,
+        metavar="[RECIPE] [KEY=VALUE ...]",
+        help="A recipe file or packaged recipe, and overrides of its keys.",
+    ),
+    data: Path | None = typer.Option(
+        None, help="Without a recipe: your rows (a JSONL file, or a folder that openflan reads)."
+    ),
+    base: str | None = typer.Option(
+        None, help="Without a recipe: the model to start from (hub id or folder)."
+    ),
+    wordings: Path | None = typer.Option(
+        None, help="Without a recipe: a YAML file of wordings for rows that are fields."
+    ),
     run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
-    build: Path | None = typer.Option(None, help="Tokens and rows that `openflan build` made; default: the run's own, if it has any."),
-    strict: bool = typer.Option(False, "--strict", help="Refuse a model that cannot be packed, instead of padding its examples."),
-    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds, its build excepted."),
+    build: Path | None = typer.Option(
+        None, help="Tokens and rows that `openflan build` made; default: the run's own, if it has any."
+    ),
+    strict: bool = typer.Option(
+        False, "--strict", help="Refuse a model that cannot be packed, instead of padding its examples."
+    ),
+    restart: bool = typer.Option(
+        False, help="Start anew: remove what the run folder holds, its build excepted."
+    ),
     allow_changes: bool = typer.Option(
-        False, "--allow-changes", help="Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps what did."
+        False,
+        "--allow-changes",
+        help=(
+            "Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps "
+            "what did."
+        ),
     ),
 ) -> None:
     """Finetune a model; the same command again goes on where it stopped.
@@ -62,7 +84,14 @@ def finetune(
     from openflan.training_evaluation import evaluator
 
     try:
-        train(recipe, folder, build=build, strict=strict, allow_changes=allow_changes, evaluate=evaluator(recipe, folder))
+        train(
+            recipe,
+            folder,
+            build=build,
+            strict=strict,
+            allow_changes=allow_changes,
+            evaluate=evaluator(recipe, folder),
+        )
     finally:
         leave_distributed()
     if not main:
@@ -74,11 +103,18 @@ def finetune(
 
 def start_anew(run: Run) -> None:
     """Removes a run folder; raises InputError if it holds something else, or is being trained."""
-    held = [path for path in run.folder.iterdir() if path not in (run.build, run.locks)] if run.folder.exists() else []
+    held = (
+        [path for path in run.folder.iterdir() if path not in (run.build, run.locks)]
+        if run.folder.exists()
+        else []
+    )
     if not held:
         return
     if not run.recipe.is_file():
-        raise InputError(f"{run.folder}: --restart removes runs, but this folder holds none (no recipe.yaml); name another with --run")
+        raise InputError(
+            f"{run.folder}: --restart removes runs, but this folder holds none (no recipe.yaml); name "
+            "another with --run"
+        )
     with training_alone(run):
         for path in held:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -86,18 +122,27 @@ def start_anew(run: Run) -> None:
 
 def recipe_of(arguments: list[str], data: Path | None, base: str | None, wordings: Path | None) -> Recipe:
     """The recipe that the arguments name, or the one that `--data` and `--base` amount to."""
-    names, overrides = [text for text in arguments if "=" not in text], [text for text in arguments if "=" in text]
+    names, overrides = (
+        [text for text in arguments if "=" not in text],
+        [text for text in arguments if "=" in text],
+    )
     if len(names) > 1:
-        raise InputError(f"one recipe at a time, not {' and '.join(names)}; overrides have the form key=value")
+        raise InputError(
+            f"one recipe at a time, not {' and '.join(names)}; overrides have the form key=value"
+        )
     if names:
         if data or base or wordings:
             raise InputError(
-                "--data, --base and --wordings are for finetuning without a recipe; with one, override its keys: "
+                "--data, --base and --wordings are for finetuning without a recipe; with one, override "
+                "its keys: "
                 "mixture.submixtures.NAME.data=PATH model.base=FOLDER"
             )
         return load_recipe(names[0], overrides)
     if not data or not base:
-        raise InputError(f"name a recipe (a file, or packaged: {', '.join(packaged_recipes())}), or give both --data and --base")
+        raise InputError(
+            f"name a recipe (a file, or packaged: {', '.join(packaged_recipes())}), or give both --data "
+            "and --base"
+        )
     return load_from_rows(data, base, wordings, overrides)
 
 

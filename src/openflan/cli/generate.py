@@ -21,7 +21,9 @@ def generate(
     file: Path | None = typer.Option(None, help="Instead of one prompt: a text file with one prompt a line."),
     max_tokens: int = typer.Option(128, min=1, help="The most tokens of a generation."),
     checkpoint: str | None = typer.Option(None, help="Of a run: last (default), base, or a step."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output: a list of prompts with their generations."),
+    as_json: bool = typer.Option(
+        False, "--json", help="One JSON value on standard output: a list of prompts with their generations."
+    ),
 ) -> None:
     """Try a model: one prompt, a file of prompts, or an interactive line. Decoding is greedy.
 

@@ -1,7 +1,7 @@
 """The command line: one verb a stage. It parses, calls and prints; there is no logic here.
 
-A failure ends with one line for people and an exit code: 1 failed, 2 bad input or usage, 75 stopped by SIGTERM and 130 by Ctrl-C, with what was
-done kept. `openflan --debug VERB ...` shows the traceback instead.
+A failure ends with one line for people and an exit code: 1 failed, 2 bad input or usage, 75 stopped by
+SIGTERM and 130 by Ctrl-C, with what was done kept. `openflan --debug VERB ...` shows the traceback instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ _INTERRUPTED = 130
 app = typer.Typer(
     name="openflan",
     cls=LateGroup,
-    help="Instruction finetuning after Chung et al. 2022: tasks, wordings, mixture, packing, finetuning, held-out evaluation, report.",
+    help=(
+        "Instruction finetuning after Chung et al. 2022: tasks, wordings, mixture, packing, finetuning, "
+        "held-out evaluation, report."
+    ),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=MARKUP,
@@ -38,7 +41,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of a failure."),
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     """Options of every verb."""
 

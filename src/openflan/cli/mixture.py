@@ -29,26 +29,63 @@ from openflan.tasks.task import Task
 
 def mixture(
     recipe: str = typer.Argument(help="A recipe file or packaged recipe."),
-    overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."),
-    to: Path | None = typer.Option(None, "--export", help="Write the rendered mixture to this .jsonl or .parquet file: inputs, targets, provenance."),
-    examples: int | None = typer.Option(None, min=1, help="With --export: how many examples; default one pass."),
-    passes: float | None = typer.Option(None, help="With --export: how many passes; a pass counts every task's rows, at most its cap."),
-    show: int | None = typer.Option(None, min=1, help="Print the first packed rows of training, their examples told apart, each with where it came from."),
-    examples_only: bool = typer.Option(False, "--examples-only", help="With --show: the first examples instead, not packed, with what is cut or dropped."),
-    no_pruning: bool = typer.Option(
-        False, "--no-pruning", help="With --export or --show: keep all exemplars, however long; needs no tokenizer, so --show prints examples."
+    overrides: list[str] | None = typer.Argument(
+        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
     ),
-    measure: int = typer.Option(WINDOW, min=1, help=f"Examples that the ledger measures, in windows of {WINDOW:,}."),
-    everything: bool = typer.Option(False, "--all", help="Print all tasks and categories of the ledger, however many."),
-    device: str | None = typer.Option(None, help=f"For the estimate of time and memory: {', '.join(DEVICES)}."),
-    device_tflops: float | None = typer.Option(None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."),
+    to: Path | None = typer.Option(
+        None,
+        "--export",
+        help="Write the rendered mixture to this .jsonl or .parquet file: inputs, targets, provenance.",
+    ),
+    examples: int | None = typer.Option(
+        None, min=1, help="With --export: how many examples; default one pass."
+    ),
+    passes: float | None = typer.Option(
+        None, help="With --export: how many passes; a pass counts every task's rows, at most its cap."
+    ),
+    show: int | None = typer.Option(
+        None,
+        min=1,
+        help=(
+            "Print the first packed rows of training, their examples told apart, each with where it came "
+            "from."
+        ),
+    ),
+    examples_only: bool = typer.Option(
+        False,
+        "--examples-only",
+        help="With --show: the first examples instead, not packed, with what is cut or dropped.",
+    ),
+    no_pruning: bool = typer.Option(
+        False,
+        "--no-pruning",
+        help=(
+            "With --export or --show: keep all exemplars, however long; needs no tokenizer, so --show "
+            "prints "
+            "examples."
+        ),
+    ),
+    measure: int = typer.Option(
+        WINDOW, min=1, help=f"Examples that the ledger measures, in windows of {WINDOW:,}."
+    ),
+    everything: bool = typer.Option(
+        False, "--all", help="Print all tasks and categories of the ledger, however many."
+    ),
+    device: str | None = typer.Option(
+        None, help=f"For the estimate of time and memory: {', '.join(DEVICES)}."
+    ),
+    device_tflops: float | None = typer.Option(
+        None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."
+    ),
     devices: int = typer.Option(1, min=1, help="For the same: how many devices."),
     mfu: float = typer.Option(MFU, help="For the same: the share of the peak that training reaches."),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
-    """The ledger: what the mixture gives each task and what it will take, before any training; or the mixture itself, as text or as packed rows.
+    """The ledger: what the mixture gives each task and what it will take, before any training; or the mixture
+    itself, as text or as packed rows.
 
-    Exemplars that would not fit `packing.inputs` are pruned as in training, which needs the recipe's tokenizer; `--no-pruning` does without.
+    Exemplars that would not fit `packing.inputs` are pruned as in training, which needs the recipe's
+    tokenizer; `--no-pruning` does without.
 
     Examples:
 
@@ -66,26 +103,38 @@ def mixture(
         refuse_hardware(device, device_tflops, devices, mfu, "without --export and --show")
     loaded = load_recipe(recipe, overrides or [])
     if to is None and show is None and without_data(loaded.mixture):
-        refuse_hardware(device, device_tflops, devices, mfu, "where the recipe's data are there (mixture.data)")
+        refuse_hardware(
+            device, device_tflops, devices, mfu, "where the recipe's data are there (mixture.data)"
+        )
         offline([recipe, *(overrides or [])], loaded, as_json)
         return
     check_places(loaded.mixture)
     if to is None and show is None:
-        _ledger([recipe, *(overrides or [])], loaded, measure, hardware, everything=everything, as_json=as_json)
+        _ledger(
+            [recipe, *(overrides or [])], loaded, measure, hardware, everything=everything, as_json=as_json
+        )
         return
     tasks = open_tasks(loaded.mixture)
-    stream, encoder = (build_stream(loaded.mixture, tasks, loaded.seed), None) if no_pruning else _as_in_training(loaded, tasks, exact=show is not None)
+    stream, encoder = (
+        (build_stream(loaded.mixture, tasks, loaded.seed), None)
+        if no_pruning
+        else _as_in_training(loaded, tasks, exact=show is not None)
+    )
     if show is not None:
         if encoder is None or examples_only:
             show_examples(stream, encoder, show, as_json=as_json)
         else:
             show_rows(stream, encoder, show, as_json=as_json)
     if to is not None:
-        count = examples or max(1, round((1.0 if passes is None else passes) * one_pass(loaded.mixture, tasks)))
+        count = examples or max(
+            1, round((1.0 if passes is None else passes) * one_pass(loaded.mixture, tasks))
+        )
         _export(stream, loaded, to, count, pruned=not no_pruning, as_json=as_json)
 
 
-def _check_options(to: Path | None, examples: int | None, passes: float | None, show: int | None, no_pruning: bool) -> None:
+def _check_options(
+    to: Path | None, examples: int | None, passes: float | None, show: int | None, no_pruning: bool
+) -> None:
     if to is not None:
         check_path(to)
     if to is not None and show is not None:
@@ -101,7 +150,8 @@ def _check_options(to: Path | None, examples: int | None, passes: float | None, 
 
 
 def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> tuple[Stream, Encoder]:
-    """The stream, and the encoder; `exact` asks the model's configuration whether inputs and targets share a row, which exemplars do not depend on."""
+    """The stream, and the encoder; `exact` asks the model's configuration whether inputs and targets share a
+    row, which exemplars do not depend on."""
     quiet_libraries()
     from openflan.models.load_model import load_tokenizer, seq2seq_by_config
     from openflan.training.prepare import prepare
@@ -110,13 +160,18 @@ def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> t
         tokenizer = load_tokenizer(recipe.model)
         joint = exact and not seq2seq_by_config(recipe.model)
     except OpenflanError as error:
-        raise type(error)(f"{error}; its tokenizer tells which exemplars fit: --no-pruning keeps them all and needs none") from None
+        raise type(error)(
+            f"{error}; its tokenizer tells which exemplars fit: --no-pruning keeps them all and needs none"
+        ) from None
     return prepare(recipe, tasks, tokenizer, joint=joint)
 
 
 def _export(stream: Stream, recipe: Recipe, path: Path, count: int, *, pruned: bool, as_json: bool) -> None:
     began = time.monotonic()
-    notes = {"openflan.recipe": dump_recipe(recipe), "openflan.pruning": "as in training" if pruned else "none"}
+    notes = {
+        "openflan.recipe": dump_recipe(recipe),
+        "openflan.pruning": "as in training" if pruned else "none",
+    }
     done = export(stream, path, count, notes)
     seconds = time.monotonic() - began
     if as_json:
@@ -132,11 +187,22 @@ def _export(stream: Stream, recipe: Recipe, path: Path, count: int, *, pruned: b
             }
         )
         return
-    typer.echo(f"{path}: {done.examples:,} examples of {len(done.tasks)} tasks, {done.size / 1e6:,.1f} MB, in {seconds:,.1f} s")
+    typer.echo(
+        f"{path}: {done.examples:,} examples of {len(done.tasks)} tasks, {done.size / 1e6:,.1f} MB, in "
+        f"{seconds:,.1f} s"
+    )
     print_counts("formats", done.formats)
 
 
-def _ledger(arguments: Sequence[str], recipe: Recipe, measure: int, hardware: Hardware, *, everything: bool, as_json: bool) -> None:
+def _ledger(
+    arguments: Sequence[str],
+    recipe: Recipe,
+    measure: int,
+    hardware: Hardware,
+    *,
+    everything: bool,
+    as_json: bool,
+) -> None:
     quiet_libraries()
     from openflan.training.finetune import survey
 

@@ -1,4 +1,5 @@
-"""`openflan mixture` for a recipe whose data is not all here: its tasks and shares from the catalogue, and exactly what is missing."""
+"""`openflan mixture` for a recipe whose data is not all here: its tasks and shares from the catalogue, and
+exactly what is missing."""
 
 from __future__ import annotations
 
@@ -21,17 +22,28 @@ _NAMED = 5
 
 
 def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
-    """Prints the offline ledger of a recipe; `arguments` are what a user asked for it with, its name and overrides."""
+    """Prints the offline ledger of a recipe; `arguments` are what a user asked for it with, its name and
+    overrides."""
     found = offline_ledger(recipe.mixture, open_here(recipe.mixture))
     rates = recipe.mixture.rates if isinstance(recipe.mixture.rates, str) else relative_rates(recipe.mixture)
     if as_json:
         print_json({"recipe": recipe.name, "offline": True, "rates": rates} | found.described)
         return
     print_table(
-        f"{recipe.name}: {len(found.tasks):,} tasks, counted from the catalogue where their rows are not here",
+        f"{recipe.name}: {len(found.tasks):,} tasks, counted from the catalogue where their rows are not "
+        "here",
         ["task", "category", "rows", "from", "cap", "counted", "share %", "passes"],
         [
-            [task.task, task.category, "unknown" if task.rows is None else task.rows, _from(task), task.cap, task.weight, 100 * task.share, task.passes]
+            [
+                task.task,
+                task.category,
+                "unknown" if task.rows is None else task.rows,
+                _from(task),
+                task.cap,
+                task.weight,
+                100 * task.share,
+                task.passes,
+            ]
             for task in found.tasks
         ],
     )
@@ -48,9 +60,11 @@ def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
 
 
 def open_here(mixture: Mixture) -> dict[str, dict[str, Task]]:
-    """The opened tasks of every submixture whose rows are on this machine; what stands on the hub is left there.
+    """The opened tasks of every submixture whose rows are on this machine; what stands on the hub is left
+    there.
 
-    Raises InputError for data that is stated but not there, and for a submixture without data that is not of the collection.
+    Raises InputError for data that is stated but not there, and for a submixture without data that is not of
+    the collection.
     """
     absent = set(without_data(mixture))
     return {
@@ -62,14 +76,23 @@ def open_here(mixture: Mixture) -> dict[str, dict[str, Task]]:
 
 def print_left_out(left_out: Iterable[Mapping[str, Any]]) -> None:
     """How many tasks are left out for each reason; `left_out` as in the ledger, names are in its JSON."""
-    print_counts("tasks left out", {f"({reason})": number for reason, number in Counter(left["reason"] for left in left_out).most_common()})
+    print_counts(
+        "tasks left out",
+        {
+            f"({reason})": number
+            for reason, number in Counter(left["reason"] for left in left_out).most_common()
+        },
+    )
 
 
 def _print_sums(title: str, sums: tuple[Sum, ...]) -> None:
     print_table(
         title,
         [title, "tasks", "here", "rows", "counted", "share %", "passes"],
-        [[one.name, one.tasks, one.here, _rows(one), one.weight, 100 * one.share, one.passes] for one in sums],
+        [
+            [one.name, one.tasks, one.here, _rows(one), one.weight, 100 * one.share, one.passes]
+            for one in sums
+        ],
     )
 
 
@@ -85,15 +108,23 @@ def _rows(one: Sum) -> int | str:
 
 
 def _print_notes(recipe: Recipe, found: Offline, rates: str | Mapping[str, float] | None) -> None:
-    rated = rates if isinstance(rates, str) else "by capped size" if rates is None else "as the recipe states them"
+    rated = (
+        rates
+        if isinstance(rates, str)
+        else "by capped size"
+        if rates is None
+        else "as the recipe states them"
+    )
     typer.echo(f"rates: {rated}; counted: rows, at most the cap")
     if found.assumed:
         names = ", ".join(task.task for task in found.assumed)
         caps = ", ".join(f"{weight:,}" for weight in sorted({task.weight for task in found.assumed}))
         typer.echo(f"rows unknown, so that each counts as much as its cap ({caps}): {names}")
     typer.echo(
-        f"passes: over a task's rows, and for sums over what counts of them, in {found.examples:,} examples, which is all that is counted; "
-        f"how many examples {recipe.training.steps:,} steps hold is measured once data and tokenizer are here"
+        f"passes: over a task's rows, and for sums over what counts of them, in {found.examples:,} "
+        "examples, which is all that is counted; "
+        f"how many examples {recipe.training.steps:,} steps hold is measured once data and tokenizer are "
+        "here"
     )
     task, examples = found.first_repeated
     if task:
@@ -103,7 +134,15 @@ def _print_notes(recipe: Recipe, found: Offline, rates: str | Mapping[str, float
 
 
 def _print_missing(one: Missing) -> None:
-    number = f"all {len(one.tasks):,} tasks" if one.all_of_it else f"{len(one.tasks):,} task{'s' * (len(one.tasks) > 1)}"
-    names = "" if one.all_of_it else f" ({', '.join(one.tasks[:_NAMED])}{', ...' if len(one.tasks) > _NAMED else ''})"
+    number = (
+        f"all {len(one.tasks):,} tasks"
+        if one.all_of_it
+        else f"{len(one.tasks):,} task{'s' * (len(one.tasks) > 1)}"
+    )
+    names = (
+        ""
+        if one.all_of_it
+        else f" ({', '.join(one.tasks[:_NAMED])}{', ...' if len(one.tasks) > _NAMED else ''})"
+    )
     typer.echo(f"missing: {number} of {one.submixture}{names}; give them with {one.override}")
     typer.echo(f"  {one.get}")

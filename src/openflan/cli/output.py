@@ -21,7 +21,8 @@ _BETWEEN = 2
 
 
 def print_json(value: Any) -> None:
-    """The one value on standard output; what the terminal or pipe cannot take is written as JSON's own escapes."""
+    """The one value on standard output; what the terminal or pipe cannot take is written as JSON's own
+    escapes."""
     typer.echo(json.dumps(value, ensure_ascii=not takes_unicode(), indent=1))
 
 
@@ -38,7 +39,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(console.width, 120))
-    numeric = [bool(rows) and all(isinstance(row[at], int | float) or row[at] in (None, "") for row in rows) for at in range(len(columns))]
+    numeric = [
+        bool(rows) and all(isinstance(row[at], int | float) or row[at] in (None, "") for row in rows)
+        for at in range(len(columns))
+    ]
     widths = [max([len(column), *(len(cell(row[at])) for row in rows)]) for at, column in enumerate(columns)]
     shown = _fitting(widths, numeric, console.width)
     table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
@@ -56,7 +60,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 
 def _fitting(widths: Sequence[int], numeric: Sequence[bool], room: int) -> list[int]:
-    """The columns that fit: numbers whole, texts folded at `_TEXT` characters; what does not fit is left out from the right, numbers alone."""
+    """The columns that fit: numbers whole, texts folded at `_TEXT` characters; what does not fit is left out
+    from the right, numbers alone."""
     shown = list(range(len(widths)))
     while sum((widths[at] if numeric[at] else min(widths[at], _TEXT)) + _BETWEEN for at in shown) > room:
         last = next((at for at in reversed(shown) if numeric[at]), None)
@@ -91,16 +96,21 @@ def print_example(example: Rendered, title: str = "", more: Mapping[str, object]
     typer.secho("from", bold=True)
     for key, value in {**example.provenance(), **(more or {})}.items():
         if value not in (None, []):
-            typer.echo(f"  {key}: {value!r}" if isinstance(value, str) and "\n" in value else f"  {key}: {value}")
+            typer.echo(
+                f"  {key}: {value!r}" if isinstance(value, str) and "\n" in value else f"  {key}: {value}"
+            )
     typer.echo()
 
 
 def next_command(*words: object, fill: str = "") -> None:
     """The command to try next, `openflan` and these words, quoted so that it can be pasted into a shell.
 
-    `fill` names what stands for something that only the reader knows, such as TASK. On standard error, so that pipes stay clean.
+    `fill` names what stands for something that only the reader knows, such as TASK. On standard error, so
+    that pipes stay clean.
     """
-    typer.echo(f"\nnext{f' (put your own in place of {fill})' if fill else ''}: {command_line(*words)}", err=True)
+    typer.echo(
+        f"\nnext{f' (put your own in place of {fill})' if fill else ''}: {command_line(*words)}", err=True
+    )
 
 
 def command_line(*words: object) -> str:
@@ -115,7 +125,9 @@ class Bar:
         from tqdm import tqdm
 
         # None: shown if it is a terminal.
-        self._bar: Any = tqdm(desc=label, unit=unit, file=sys.stderr, disable=True if hidden else None, dynamic_ncols=True)
+        self._bar: Any = tqdm(
+            desc=label, unit=unit, file=sys.stderr, disable=True if hidden else None, dynamic_ncols=True
+        )
 
     def __enter__(self) -> Bar:
         return self

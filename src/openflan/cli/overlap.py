@@ -25,21 +25,36 @@ from openflan.run_folder import replacing
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 
-_BENCHMARKS: Path = typer.Option(..., help="The folder that holds bbh/, mmlu/, mgsm/, gsm8k/, tydiqa/, or some of them.")
+_BENCHMARKS: Path = typer.Option(
+    ..., help="The folder that holds bbh/, mmlu/, mgsm/, gsm8k/, tydiqa/, or some of them."
+)
 
 
 def overlap(
-    arguments: list[str] | None = typer.Argument(None, metavar="[RECIPE] [KEY=VALUE ...]", help="A recipe file or packaged recipe, and overrides of its keys."),
-    tasks_data: Path | None = typer.Option(None, help="Without a recipe: a file or folder of training rows in any layout that recipes read."),
+    arguments: list[str] | None = typer.Argument(
+        None,
+        metavar="[RECIPE] [KEY=VALUE ...]",
+        help="A recipe file or packaged recipe, and overrides of its keys.",
+    ),
+    tasks_data: Path | None = typer.Option(
+        None, help="Without a recipe: a file or folder of training rows in any layout that recipes read."
+    ),
     benchmarks: Path = _BENCHMARKS,
-    examples: int = typer.Option(1, min=0, help="Examples shown of each task and benchmark, the strongest first."),
-    out: Path | None = typer.Option(None, help="Write every hit to this .jsonl file; `mixture.drop_overlaps` in a recipe leaves its rows out."),
+    examples: int = typer.Option(
+        1, min=0, help="Examples shown of each task and benchmark, the strongest first."
+    ),
+    out: Path | None = typer.Option(
+        None,
+        help="Write every hit to this .jsonl file; `mixture.drop_overlaps` in a recipe leaves its rows out.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
-    """Compare training rows with the questions of the benchmarks: what is trained on must not be what is tested.
+    """Compare training rows with the questions of the benchmarks: what is trained on must not be what is
+    tested.
 
-    A row and a question match if they share 13 words in a row (24 characters of Chinese or Japanese, 55 of Thai), whatever case, width and
-    punctuation, or if the row holds the whole of a shorter question. Fields are compared, the words around them are not.
+    A row and a question match if they share 13 words in a row (24 characters of Chinese or Japanese, 55 of
+    Thai), whatever case, width and punctuation, or if the row holds the whole of a shorter question. Fields
+    are compared, the words around them are not.
 
     Examples:
 
@@ -81,13 +96,19 @@ def overlap(
 
 def _tasks(arguments: list[str], data: Path | None, out: Path | None) -> tuple[list[Task], dict[str, str]]:
     """The tasks of a recipe or of a folder; of a folder's, why some cannot be opened."""
-    names, overrides = [text for text in arguments if "=" not in text], [text for text in arguments if "=" in text]
+    names, overrides = (
+        [text for text in arguments if "=" not in text],
+        [text for text in arguments if "=" in text],
+    )
     if len(names) + (data is not None) != 1 or (overrides and not names):
         raise InputError("name one recipe, and overrides if you like, or give --tasks-data")
     if data is None:
         mixture = load_recipe(names[0], overrides).mixture
         if out is not None and mixture.drop_overlaps is not None:
-            raise InputError(f"--out {out}: the recipe already leaves rows out, so their numbers have moved; add mixture.drop_overlaps=null")
+            raise InputError(
+                f"--out {out}: the recipe already leaves rows out, so their numbers have moved; add "
+                "mixture.drop_overlaps=null"
+            )
         return list(open_tasks(mixture).values()), {}
     tasks: list[Task] = []
     broken: dict[str, str] = {}
@@ -101,7 +122,10 @@ def _tasks(arguments: list[str], data: Path | None, out: Path | None) -> tuple[l
 
 def _checked(tasks: list[Task], index: Index, examples: int, out: Path | None) -> Iterator[TaskOverlap]:
     total = sum(len(task.rows) for task in tasks)
-    with _writer(out) as write, tqdm(total=total, desc="rows", unit=" rows", unit_scale=True, disable=None) as bar:
+    with (
+        _writer(out) as write,
+        tqdm(total=total, desc="rows", unit=" rows", unit_scale=True, disable=None) as bar,
+    ):
         for task in tasks:
             yield check_task(task, index, examples, write, bar.update)
 
@@ -139,12 +163,22 @@ def _print(told: dict[str, Any], checked: list[TaskOverlap]) -> None:
     ]
     sizes = ", ".join(f"{size:,} of {name}" for name, size in told["benchmarks"].items())
     typer.echo(f"{len(checked):,} tasks compared with {sizes}")
-    print_table("rows, and items of each benchmark that they share text with", ["task", "rows", "with hits", "stock only", *groups], rows)
+    print_table(
+        "rows, and items of each benchmark that they share text with",
+        ["task", "rows", "with hits", "stock only", *groups],
+        rows,
+    )
     for example in _strongest(checked):
         _print_example(*example)
     seconds = max(told["seconds"], 1e-9)
-    typer.echo(f"{told['rows']:,} rows in {seconds:,.1f} s ({told['rows'] / seconds:,.0f}/s), after {told['index']['seconds']:,.1f} s for the index")
-    typer.echo(f"index: {told['index']['ngrams']:,} n-grams, {told['index']['bytes'] / 1e6:,.0f} MB; peak memory {told['peak_memory_bytes'] / 1e6:,.0f} MB")
+    typer.echo(
+        f"{told['rows']:,} rows in {seconds:,.1f} s ({told['rows'] / seconds:,.0f}/s), after "
+        f"{told['index']['seconds']:,.1f} s for the index"
+    )
+    typer.echo(
+        f"index: {told['index']['ngrams']:,} n-grams, {told['index']['bytes'] / 1e6:,.0f} MB; peak "
+        f"memory {told['peak_memory_bytes'] / 1e6:,.0f} MB"
+    )
 
 
 def _cell(one: TaskOverlap, group: str) -> str | int:
@@ -161,7 +195,11 @@ def _strongest(checked: Iterable[TaskOverlap]) -> Iterator[tuple[str, Example]]:
 def _print_example(task: str, example: Example) -> None:
     hit = example.hit
     item = hit.item
-    typer.secho(f"{task} row {hit.row}, {hit.field}: {hit.kind}, {hit.units} units, {item.group} {item.task} {item.index}", bold=True)
+    typer.secho(
+        f"{task} row {hit.row}, {hit.field}: {hit.kind}, {hit.units} units, {item.group} {item.task} "
+        f"{item.index}",
+        bold=True,
+    )
     for name, text in (("shared", hit.span), ("row", example.text), ("item", item.text)):
         typer.echo(f"  {name + ':':8}{_short(text)}")
     typer.echo()

@@ -1,4 +1,5 @@
-"""`openflan mixture --show`: rows as a model gets them, with their examples told apart, or examples before they are packed."""
+"""`openflan mixture --show`: rows as a model gets them, with their examples told apart, or examples before
+they are packed."""
 
 from __future__ import annotations
 
@@ -15,13 +16,17 @@ from openflan.templates.render import Rendered
 
 
 def show_rows(stream: Stream, encoder: Encoder, number: int, *, as_json: bool) -> None:
-    """Prints the first `number` packed rows of training, each example with its segment, its place in the row and where it came from.
+    """Prints the first `number` packed rows of training, each example with its segment, its place in the row
+    and where it came from.
 
     Raises InputError if the first window keeps no example.
     """
     plan = Plan(stream, encoder)
     positions, sources, rows = plan.positions(0, number), plan.sources(0, number), plan.rows(0, number)
-    found = [described(row, *parts, plan.limits) for row, parts in enumerate(zip(positions, sources, rows, strict=True))]
+    found = [
+        described(row, *parts, plan.limits)
+        for row, parts in enumerate(zip(positions, sources, rows, strict=True))
+    ]
     if as_json:
         print_json(found)
         return
@@ -29,26 +34,37 @@ def show_rows(stream: Stream, encoder: Encoder, number: int, *, as_json: bool) -
         typer.secho(f"row {one['row']}: {_summary(one, plan.limits)}", bold=True)
         typer.echo()
         for segment, example in zip(one["examples"], examples, strict=True):
-            title = f"row {one['row']}, segment {segment['segment']} of {len(examples)}: position {segment['position']}, {_places(segment, plan.limits.joint)}"
+            title = (
+                f"row {one['row']}, segment {segment['segment']} of {len(examples)}: position "
+                f"{segment['position']}, {_places(segment, plan.limits.joint)}"
+            )
             print_example(example, title, {"cut": segment["cut"] or None})
 
 
 def show_examples(stream: Stream, encoder: Encoder | None, number: int, *, as_json: bool) -> None:
-    """Prints the first `number` examples of the stream, with an encoder also what becomes of their tokens, those that are dropped included."""
+    """Prints the first `number` examples of the stream, with an encoder also what becomes of their tokens,
+    those that are dropped included."""
     shown = [stream[position] for position in range(number)]
     encoded = [None] * number if encoder is None else encoder.encode(shown)
     if as_json:
-        print_json([record(position, one) | _tokens(ids) for position, (one, ids) in enumerate(zip(shown, encoded, strict=True))])
+        print_json(
+            [
+                record(position, one) | _tokens(ids)
+                for position, (one, ids) in enumerate(zip(shown, encoded, strict=True))
+            ]
+        )
         return
     for position, (one, ids) in enumerate(zip(shown, encoded, strict=True)):
         print_example(one, f"position {position}", _tokens(ids))
 
 
-def described(row: int, positions: list[int], sources: list[Rendered], encoded: list[Encoded], limits: Limits) -> dict[str, Any]:
+def described(
+    row: int, positions: list[int], sources: list[Rendered], encoded: list[Encoded], limits: Limits
+) -> dict[str, Any]:
     """A packed row as plain values: its tokens and fill, and its examples in their order.
 
-    `inputs_at` and `targets_at` are the first token of an example's inputs and targets and the one behind its last; in a causal row they count along the
-    one sequence, in the other kind each along its own.
+    `inputs_at` and `targets_at` are the first token of an example's inputs and targets and the one behind its
+    last; in a causal row they count along the one sequence, in the other kind each along its own.
     """
     examples, at = [], [0, 0]
     for segment, (position, source, ids) in enumerate(zip(positions, sources, encoded, strict=True), 1):
@@ -70,10 +86,15 @@ def described(row: int, positions: list[int], sources: list[Rendered], encoded: 
 
 
 def _tokens(ids: Encoded | None) -> dict[str, object]:
-    """What became of an example's tokens: how many stay, how many input tokens are cut, or why it is dropped; nothing without a tokenizer."""
+    """What became of an example's tokens: how many stay, how many input tokens are cut, or why it is dropped;
+    nothing without a tokenizer."""
     if ids is None:
         return {}
-    return {"dropped": ids.dropped} if ids.dropped else {"input_tokens": len(ids.input_ids), "target_tokens": len(ids.target_ids), "cut": ids.truncated}
+    return (
+        {"dropped": ids.dropped}
+        if ids.dropped
+        else {"input_tokens": len(ids.input_ids), "target_tokens": len(ids.target_ids), "cut": ids.truncated}
+    )
 
 
 def _summary(row: dict[str, Any], limits: Limits) -> str:
@@ -81,7 +102,10 @@ def _summary(row: dict[str, Any], limits: Limits) -> str:
     start = f"{many} example{'' if many == 1 else 's'}, "
     if limits.joint:
         both = row["input_tokens"] + row["target_tokens"]
-        return f"{start}{both:,} of {limits.row:,} tokens ({row['fill']:.1%}), {row['target_tokens']:,} of them targets"
+        return (
+            f"{start}{both:,} of {limits.row:,} tokens ({row['fill']:.1%}), {row['target_tokens']:,} of "
+            "them targets"
+        )
     return (
         f"{start}{row['input_tokens']:,} of {limits.inputs:,} input tokens ({row['fill_inputs']:.1%}), "
         f"{row['target_tokens']:,} of {limits.targets:,} target tokens ({row['fill_targets']:.1%})"

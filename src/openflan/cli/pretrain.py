@@ -23,21 +23,35 @@ _SHOWN = 5
 
 def pretrain(
     recipe: str = typer.Argument(help="A recipe file or packaged recipe with `pretraining:`."),
-    overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."),
+    overrides: list[str] | None = typer.Argument(
+        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+    ),
     run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
-    strict: bool = typer.Option(False, "--strict", help="Refuse a model that cannot be packed, instead of padding its pieces."),
+    strict: bool = typer.Option(
+        False, "--strict", help="Refuse a model that cannot be packed, instead of padding its pieces."
+    ),
     restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
     allow_changes: bool = typer.Option(
-        False, "--allow-changes", help="Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps what did."
+        False,
+        "--allow-changes",
+        help=(
+            "Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps "
+            "what did."
+        ),
     ),
-    plan: bool = typer.Option(False, "--plan", help="Train nothing: print what the recipe would read, and what it would take."),
+    plan: bool = typer.Option(
+        False, "--plan", help="Train nothing: print what the recipe would read, and what it would take."
+    ),
     device: str | None = typer.Option(None, help=f"With --plan, for its estimate: {', '.join(DEVICES)}."),
-    device_tflops: float | None = typer.Option(None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."),
+    device_tflops: float | None = typer.Option(
+        None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."
+    ),
     devices: int = typer.Option(1, min=1, help="For the same: how many devices."),
     mfu: float = typer.Option(MFU, help="For the same: the share of the peak that training reaches."),
     as_json: bool = typer.Option(False, "--json", help="With --plan: one JSON value on standard output."),
 ) -> None:
-    """Continued pretraining on plain text, before finetuning; the same command again goes on where it stopped.
+    """Continued pretraining on plain text, before finetuning; the same command again goes on where it
+    stopped.
 
     What is learned from the text is the recipe's `pretraining.objective`:
 
@@ -47,8 +61,9 @@ def pretrain(
     - `ul2`: seven denoisers, short and long spans and a cut, each announced by a mode token.
     - `ul2r`: U-PaLM's mixture: half cuts, a quarter short spans, a quarter long or many.
 
-    Text is .txt, .jsonl (the field `text`), .parquet or .arrow files, folders of them, or `hub:OWNER/NAME`. Tokens that the tokenizer lacks are added,
-    and exported with the model, from which `openflan finetune model.base=runs/NAME/model` starts; `openflan run` does both.
+    Text is .txt, .jsonl (the field `text`), .parquet or .arrow files, folders of them, or `hub:OWNER/NAME`.
+    Tokens that the tokenizer lacks are added, and exported with the model, from which `openflan finetune
+    model.base=runs/NAME/model` starts; `openflan run` does both.
 
     Examples:
 
@@ -87,11 +102,22 @@ def pretrain(
 
 def _print(name: str, ledger: Mapping[str, Any], steps: int) -> None:
     measured = ledger["measured"]
-    sides = "" if measured["fill_inputs"] is None else f" (inputs {measured['fill_inputs']:.1%}, targets {measured['fill_targets']:.1%})"
-    typer.echo(f"{name}: {ledger['objective']} on {ledger['documents']:,} documents, {ledger['passes']:,.3g} passes in {steps:,} steps")
-    typer.echo(f"held back: {ledger['held_back']:,}; pieces of up to {ledger['piece_length']:,} tokens; {_added(ledger['added_tokens'])}")
+    sides = (
+        ""
+        if measured["fill_inputs"] is None
+        else f" (inputs {measured['fill_inputs']:.1%}, targets {measured['fill_targets']:.1%})"
+    )
     typer.echo(
-        f"first {measured['documents']:,} documents: {measured['tokens']:,} tokens in {measured['pieces']:,} pieces and {measured['rows']:,} rows, "
+        f"{name}: {ledger['objective']} on {ledger['documents']:,} documents, {ledger['passes']:,.3g} "
+        f"passes in {steps:,} steps"
+    )
+    typer.echo(
+        f"held back: {ledger['held_back']:,}; pieces of up to {ledger['piece_length']:,} tokens; "
+        f"{_added(ledger['added_tokens'])}"
+    )
+    typer.echo(
+        f"first {measured['documents']:,} documents: {measured['tokens']:,} tokens in "
+        f"{measured['pieces']:,} pieces and {measured['rows']:,} rows, "
         f"{measured['fill']:.1%} full{sides}"
     )
     for denoiser, share in measured["denoisers"].items():

@@ -1,4 +1,5 @@
-"""The ledger on a terminal: groups first, then tasks, then what it costs. `--json` has everything; here long tables end early and say so."""
+"""The ledger on a terminal: groups first, then tasks, then what it costs. `--json` has everything; here long
+tables end early and say so."""
 
 from __future__ import annotations
 
@@ -28,13 +29,18 @@ LONGEST_NAME = 30
 _SPANS = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0))
 
 
-def print_ledger(arguments: Sequence[str], name: str, steps: int, ledger: Mapping[str, Any], *, everything: bool) -> None:
+def print_ledger(
+    arguments: Sequence[str], name: str, steps: int, ledger: Mapping[str, Any], *, everything: bool
+) -> None:
     """Prints the ledger of the recipe called `name`; `everything` prints all tasks and categories.
 
     `arguments` are what a user asked for it with, the recipe and its overrides.
     """
     tasks = sorted(ledger["tasks"], key=lambda row: -row["share"])
-    typer.echo(f"{name}: {_number(len(tasks), 'task')}, {ledger['examples']:,} examples in {_number(steps, 'step')}\n")
+    typer.echo(
+        f"{name}: {_number(len(tasks), 'task')}, {ledger['examples']:,} examples in "
+        f"{_number(steps, 'step')}\n"
+    )
     _table("submixtures", "submixture", ledger["submixtures"], everything=True)
     if len(ledger["categories"]) > 1:
         _table("categories", "category", ledger["categories"], everything=everything, most=CATEGORIES)
@@ -54,12 +60,19 @@ def print_ledger(arguments: Sequence[str], name: str, steps: int, ledger: Mappin
 
 
 def refuse_hardware(device: str | None, tflops: float | None, devices: int, mfu: float, where: str) -> None:
-    """Raises InputError for options of an estimate where none is made; `where` says with what they go, such as `with --plan`."""
-    given = {"--device": device, "--device-tflops": tflops, "--devices": None if devices == 1 else devices, "--mfu": None if mfu == MFU else mfu}
+    """Raises InputError for options of an estimate where none is made; `where` says with what they go, such
+    as `with --plan`."""
+    given = {
+        "--device": device,
+        "--device-tflops": tflops,
+        "--devices": None if devices == 1 else devices,
+        "--mfu": None if mfu == MFU else mfu,
+    }
     name = next((name for name, value in given.items() if value is not None), None)
     if name is not None:
         raise InputError(
-            f"{name} is for the estimate of time and memory, which is made {where}; leave it out. Models run on the GPU if there is one "
+            f"{name} is for the estimate of time and memory, which is made {where}; leave it out. Models "
+            "run on the GPU if there is one "
             "(CUDA_VISIBLE_DEVICES= hides it)"
         )
 
@@ -84,35 +97,72 @@ def span(seconds: float) -> str:
     return f"{seconds:,.2g} seconds" if seconds < 10 else f"{seconds:,.0f} seconds"
 
 
-def _table(title: str, key: str, rows: Sequence[Mapping[str, Any]], *, everything: bool, most: int = 0) -> None:
+def _table(
+    title: str, key: str, rows: Sequence[Mapping[str, Any]], *, everything: bool, most: int = 0
+) -> None:
     shown = rows if everything else rows[:most]
     groups = key != "task"
-    columns = [key, *(["tasks"] if groups else []), "rows", "over cap", "share %", "passes", "drawn", "inputs", "targets", "cut", "dropped", "pruned"]
+    columns = [
+        key,
+        *(["tasks"] if groups else []),
+        "rows",
+        "over cap",
+        "share %",
+        "passes",
+        "drawn",
+        "inputs",
+        "targets",
+        "cut",
+        "dropped",
+        "pruned",
+    ]
     print_table(title, columns, [_cells(row, key, groups) for row in shown])
     if len(shown) < len(rows):
         share = sum(row["share"] for row in rows[len(shown) :])
-        typer.echo(f"and {len(rows) - len(shown):,} more with {share:.1%} of the mixture; --all prints them\n")
+        typer.echo(
+            f"and {len(rows) - len(shown):,} more with {share:.1%} of the mixture; --all prints them\n"
+        )
 
 
 def _cells(row: Mapping[str, Any], key: str, groups: bool) -> list[Any]:
     name = row[key] if groups or len(row[key]) <= LONGEST_NAME else f"{row[key][: LONGEST_NAME - 3]}..."
-    tokens = [None if row[side] is None else round(row[side]) for side in ("mean_input_tokens", "mean_target_tokens")]
+    tokens = [
+        None if row[side] is None else round(row[side])
+        for side in ("mean_input_tokens", "mean_target_tokens")
+    ]
     counts = [row[what] for what in ("truncated", "dropped", "pruned_exemplars")]
-    return [name, *([row["tasks"]] if groups else []), row["rows"], row["hidden_by_cap"], 100 * row["share"], row["passes"], row["drawn"], *tokens, *counts]
+    return [
+        name,
+        *([row["tasks"]] if groups else []),
+        row["rows"],
+        row["hidden_by_cap"],
+        100 * row["share"],
+        row["passes"],
+        row["drawn"],
+        *tokens,
+        *counts,
+    ]
 
 
 def _packing(measured: Mapping[str, Any]) -> None:
-    sides = "" if measured["fill_inputs"] is None else f" ({measured['fill_inputs']:.1%} of inputs, {measured['fill_targets']:.1%} of targets)"
+    sides = (
+        ""
+        if measured["fill_inputs"] is None
+        else f" ({measured['fill_inputs']:.1%} of inputs, {measured['fill_targets']:.1%} of targets)"
+    )
     typer.echo(
-        "over cap: rows that the weight does not count. Behind passes, what the first examples show: how many were drawn, their mean tokens,\n"
+        "over cap: rows that the weight does not count. Behind passes, what the first examples show: how "
+        "many were drawn, their mean tokens,\n"
         "examples whose inputs were cut, examples dropped, exemplars pruned.\n"
     )
     typer.echo(
-        f"packing, measured on {measured['examples']:,} examples: {measured['examples_per_row']:.1f} examples a row, {measured['fill']:.1%} filled{sides}"
+        f"packing, measured on {measured['examples']:,} examples: {measured['examples_per_row']:.1f} "
+        f"examples a row, {measured['fill']:.1%} filled{sides}"
     )
     for side, found in measured["lengths"].items():
         typer.echo(
-            f"{side}, uncut: mean {found['mean']:,.0f} tokens, median {found['median']:,.0f}, 90 % up to {found['p90']:,.0f}, "
+            f"{side}, uncut: mean {found['mean']:,.0f} tokens, median {found['median']:,.0f}, 90 % up to "
+            f"{found['p90']:,.0f}, "
             f"99 % up to {found['p99']:,.0f}, longest {found['longest']:,}"
         )
 
@@ -121,7 +171,14 @@ def _capacities(proposals: Sequence[Mapping[str, Any]], examples: int) -> None:
     """Each pair once, under the least loss that it was proposed for."""
     pairs = {(one["inputs"], one["targets"]): one for one in proposals}
     sided = proposals[0]["fill_inputs"] is not None
-    columns = ["packing.inputs", "packing.targets", "touched %", "examples a row", "filled %", *(["inputs %", "targets %"] if sided else [])]
+    columns = [
+        "packing.inputs",
+        "packing.targets",
+        "touched %",
+        "examples a row",
+        "filled %",
+        *(["inputs %", "targets %"] if sided else []),
+    ]
     rows = [
         [
             str(one["inputs"]),
@@ -134,20 +191,30 @@ def _capacities(proposals: Sequence[Mapping[str, Any]], examples: int) -> None:
         for _, one in sorted(pairs.items())
     ]
     losses = ", ".join(f"{loss:.1%}" for loss in dict.fromkeys(one["loss"] for one in proposals))
-    typer.echo(f"Capacities that cut, drop or prune at most {losses} of {examples:,} examples: the smallest, and the fullest up to {REACH} times that.")
+    typer.echo(
+        f"Capacities that cut, drop or prune at most {losses} of {examples:,} examples: the smallest, "
+        f"and the fullest up to {REACH} times that."
+    )
     print_table("capacities", columns, rows)
 
 
 def print_estimates(found: Mapping[str, Any], steps: int) -> None:
     """Prints a ledger's estimates of memory and time."""
     memory = found["memory"]
-    parts = " + ".join(f"{_size(memory[part])} {part}" for part in ("weights", "gradients", "optimizer", "activations", "logits"))
+    parts = " + ".join(
+        f"{_size(memory[part])} {part}"
+        for part in ("weights", "gradients", "optimizer", "activations", "logits")
+    )
     typer.echo("estimates, from the configuration and not from a run:")
-    typer.echo(f"  memory on a device, {_number(found['rows_at_a_time'], 'row')} at a time in {found['precision']}: {_size(memory['total'])} GB")
+    typer.echo(
+        f"  memory on a device, {_number(found['rows_at_a_time'], 'row')} at a time in "
+        f"{found['precision']}: {_size(memory['total'])} GB"
+    )
     typer.echo(f"    = {parts}")
     typer.echo(f"    a dense attention mask adds {_size(memory['attention_scores'])} GB{_fits(found)}")
     typer.echo(
-        f"  arithmetic: {found['flops']:.1e} FLOPs for {found['tokens']:,} tokens through {found['parameters']:,} parameters, by Table 2's rule;\n"
+        f"  arithmetic: {found['flops']:.1e} FLOPs for {found['tokens']:,} tokens through "
+        f"{found['parameters']:,} parameters, by Table 2's rule;\n"
         f"    {found['full_row_flops']:.1e} if rows were full, as the paper counts"
     )
     if found["seconds"] is None:
@@ -167,8 +234,18 @@ def _fits(found: Mapping[str, Any]) -> str:
     """Whether it fits, with the dense mask and without."""
     if found["device_memory"] is None:
         return ""
-    least, most, room = found["memory"]["total"], found["memory"]["total"] + found["memory"]["attention_scores"], found["device_memory"]
-    verdict = "fits" if most <= room else "fits without the mask only" if least <= room else "does not fit; lower `training.micro_batch_size`"
+    least, most, room = (
+        found["memory"]["total"],
+        found["memory"]["total"] + found["memory"]["attention_scores"],
+        found["device_memory"],
+    )
+    verdict = (
+        "fits"
+        if most <= room
+        else "fits without the mask only"
+        if least <= room
+        else "does not fit; lower `training.micro_batch_size`"
+    )
     return f"; of {_size(room)} GB on {found['device']}: {verdict}"
 
 

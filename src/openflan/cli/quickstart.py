@@ -15,9 +15,17 @@ from openflan.models.quiet import quiet_libraries
 
 def quickstart(
     run: Path = typer.Option(Path("runs/quickstart"), help="The run folder."),
-    seed: int = typer.Option(0, help="The seed of finetuning: order of examples, wordings, random weights. The questions stay the same."),
+    seed: int = typer.Option(
+        0,
+        help=(
+            "The seed of finetuning: order of examples, wordings, random weights. The questions stay the "
+            "same."
+        ),
+    ),
     restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output: what summary.json holds."),
+    as_json: bool = typer.Option(
+        False, "--json", help="One JSON value on standard output: what summary.json holds."
+    ),
 ) -> None:
     """The embedded world, offline: base, finetuning, held-out evaluation before and after, report.
 
@@ -44,12 +52,20 @@ def quickstart(
         return
     arms = ("before", "after", "random_init")
     rows = [
-        [name, summary["before"]["groups"][name]["n"], summary["before"]["groups"][name]["chance"], *(summary[arm]["groups"][name]["accuracy"] for arm in arms)]
+        [
+            name,
+            summary["before"]["groups"][name]["n"],
+            summary["before"]["groups"][name]["chance"],
+            *(summary[arm]["groups"][name]["accuracy"] for arm in arms),
+        ]
         for name in summary["before"]["groups"]
     ]
     print_table("held-out accuracy, %", ["group", "n", "chance", "before", "after", "random init"], rows)
     gain, (low, high) = summary["gain"]["normalized"], summary["gain"]["ci95"]
-    typer.echo(f"gain over the base, normalized by chance, mean of the groups: {gain:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}, over items)")
+    typer.echo(
+        f"gain over the base, normalized by chance, mean of the groups: {gain:+.1f} points (95 % "
+        f"interval {low:+.1f} to {high:+.1f}, over items)"
+    )
     typer.echo(f"report: {report}")
     if figure:
         typer.echo(f"figure: {figure}")

@@ -6,13 +6,22 @@ import typer
 
 from openflan.cli.output import print_json, print_table
 
-app = typer.Typer(help="Look up recipe keys, print the JSON schema, or show a packaged recipe with every default filled in.", no_args_is_help=True)
+app = typer.Typer(
+    help=(
+        "Look up recipe keys, print the JSON schema, or show a packaged recipe with every default filled in."
+    ),
+    no_args_is_help=True,
+)
 
 
 @app.command("keys")
 def keys(
-    section: str | None = typer.Argument(None, help="A section or key, such as training or mixture.submixtures; all keys if absent."),
-    pretraining: bool = typer.Option(False, "--pretraining", help="List the keys of a recipe for `openflan pretrain`."),
+    section: str | None = typer.Argument(
+        None, help="A section or key, such as training or mixture.submixtures; all keys if absent."
+    ),
+    pretraining: bool = typer.Option(
+        False, "--pretraining", help="List the keys of a recipe for `openflan pretrain`."
+    ),
     as_markdown: bool = typer.Option(False, "--markdown", help="Print the whole reference page as Markdown."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
@@ -31,7 +40,11 @@ def keys(
     if as_markdown:
         typer.echo(reference.as_markdown(), nl=False)
         return
-    chosen = reference.keys_of_section(section) if section else reference.recipe_keys(PretrainRecipe if pretraining else Recipe)
+    chosen = (
+        reference.keys_of_section(section)
+        if section
+        else reference.recipe_keys(PretrainRecipe if pretraining else Recipe)
+    )
     if as_json:
         print_json([key.as_json() for key in chosen])
         return
@@ -43,7 +56,9 @@ def keys(
 
 @app.command("schema")
 def schema(
-    pretraining: bool = typer.Option(False, "--pretraining", help="Print the schema of a recipe for `openflan pretrain`."),
+    pretraining: bool = typer.Option(
+        False, "--pretraining", help="Print the schema of a recipe for `openflan pretrain`."
+    ),
 ) -> None:
     """Print the JSON schema of a recipe. Editors use it to complete keys and to mark mistakes.
 
@@ -58,8 +73,12 @@ def schema(
 
 @app.command("show")
 def show(
-    name: str | None = typer.Argument(None, help="A packaged recipe or a recipe file; absent: list the packaged recipes."),
-    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."),
+    name: str | None = typer.Argument(
+        None, help="A packaged recipe or a recipe file; absent: list the packaged recipes."
+    ),
+    overrides: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
     """Print a recipe with `extends` resolved, overrides applied and every default filled in.
@@ -70,10 +89,20 @@ def show(
 
     `openflan recipe show flan-t5-small training.steps=100`
     """
-    from openflan.recipe.load_recipe import dump_recipe, find_any_recipe, packaged_recipes, planning_recipes, pretraining_recipes
+    from openflan.recipe.load_recipe import (
+        dump_recipe,
+        find_any_recipe,
+        packaged_recipes,
+        planning_recipes,
+        pretraining_recipes,
+    )
 
     if name is None:
-        kinds = {"finetune": packaged_recipes(), "plan only": planning_recipes(), "pretrain": pretraining_recipes()}
+        kinds = {
+            "finetune": packaged_recipes(),
+            "plan only": planning_recipes(),
+            "pretrain": pretraining_recipes(),
+        }
         rows = [[recipe, kind] for kind, paths in kinds.items() for recipe in paths]
         if as_json:
             print_json([{"recipe": recipe, "kind": kind} for recipe, kind in rows])

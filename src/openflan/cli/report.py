@@ -12,10 +12,13 @@ from openflan.run_folder import Run, find_run
 
 
 def report(
-    run: Path = typer.Argument(help="A run folder, such as runs/quickstart, or the folder `openflan evaluate` wrote to."),
+    run: Path = typer.Argument(
+        help="A run folder, such as runs/quickstart, or the folder `openflan evaluate` wrote to."
+    ),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
-    """What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a model that was only evaluated, its results.
+    """What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a model that
+    was only evaluated, its results.
 
     Example: `openflan report runs/quickstart`
     """
@@ -30,10 +33,21 @@ def report(
         tables = {table.name: asdict(table) for table in all_tables(gathered)}
         summed_up = gain(gathered)
         headline = None if summed_up is None else {**asdict(summed_up[1]), "mean_of": summed_up[0]}
-        print_json({"name": gathered.name, "report": str(written), "gain": headline, "tables": tables, "absent": absent(gathered)})
+        print_json(
+            {
+                "name": gathered.name,
+                "report": str(written),
+                "gain": headline,
+                "tables": tables,
+                "absent": absent(gathered),
+            }
+        )
         return
     if summed_up := gain(gathered):
-        typer.echo(f"gain over the base, normalized by chance, mean of the {summed_up[0]}: {summed_up[1].normalized:+.1f} points\n")
+        typer.echo(
+            f"gain over the base, normalized by chance, mean of the {summed_up[0]}: "
+            f"{summed_up[1].normalized:+.1f} points\n"
+        )
     for table in all_tables(gathered):
         print_table(table.title, table.columns, table.rows)
         if table.note:

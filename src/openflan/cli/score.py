@@ -19,12 +19,26 @@ FORMATS = ("lm-eval",)
 
 def score(
     benchmark: str = typer.Argument(help=f"One of {NAMES}, a task of --data, or a YAML file of your own."),
-    generations: Path = typer.Option(..., help="A JSONL file of generations, or .jsonl.gz; several samples of a question are decided by majority."),
+    generations: Path = typer.Option(
+        ...,
+        help=(
+            "A JSONL file of generations, or .jsonl.gz; several samples of a question are decided by "
+            "majority."
+        ),
+    ),
     mode: str = typer.Option("direct", help="direct: the answer at once; cot: a chain of thought first."),
-    split: str | None = typer.Option(None, help="mmlu: validation (default, as in the paper's Table 5) or test."),
-    data: Path | None = typer.Option(None, help="The benchmark's files: needed for tasks, and to have the prompts in --format lm-eval."),
-    partial: bool = typer.Option(False, help="Average over what is there when the file is incomplete or holds questions twice."),
-    format: str | None = typer.Option(None, help="lm-eval: also write the samples as lm-eval logs them, to --out."),
+    split: str | None = typer.Option(
+        None, help="mmlu: validation (default, as in the paper's Table 5) or test."
+    ),
+    data: Path | None = typer.Option(
+        None, help="The benchmark's files: needed for tasks, and to have the prompts in --format lm-eval."
+    ),
+    partial: bool = typer.Option(
+        False, help="Average over what is there when the file is incomplete or holds questions twice."
+    ),
+    format: str | None = typer.Option(
+        None, help="lm-eval: also write the samples as lm-eval logs them, to --out."
+    ),
     out: Path | None = typer.Option(None, help="The file that --format writes."),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
@@ -33,9 +47,14 @@ def score(
     Example: `openflan score bbh --mode cot --generations runs/mine/generations/final-bbh-cot.jsonl --partial`
     """
     if format is not None and format not in FORMATS:
-        raise InputError(f"`--format {format}` is no format{did_you_mean(format, FORMATS) or '; expected ' + ', '.join(FORMATS)}")
+        raise InputError(
+            f"`--format {format}` is no "
+            f"format{did_you_mean(format, FORMATS) or '; expected ' + ', '.join(FORMATS)}"
+        )
     if (format is None) != (out is None):
-        raise InputError("`--format lm-eval` and `--out FILE` go together: the one names the shape, the other the file")
+        raise InputError(
+            "`--format lm-eval` and `--out FILE` go together: the one names the shape, the other the file"
+        )
     chosen = open_benchmark(benchmark, find_mode(mode), data, split=split, scored=True)
     found = score_file(generations, chosen, partial=partial)
     if out is not None:
@@ -51,8 +70,21 @@ def score(
 
 def print_score(found: dict[str, Any]) -> None:
     """A result of `score_file` as a table, its averages with their intervals above it."""
-    more = list(dict.fromkeys(name for task in found["tasks"].values() for name in task if name not in _TASK_KEYS))
-    columns = ["task", "n", "accuracy", "95% from", "95% to", *more, "normalized", "chance", "extracted", "cut"]
+    more = list(
+        dict.fromkeys(name for task in found["tasks"].values() for name in task if name not in _TASK_KEYS)
+    )
+    columns = [
+        "task",
+        "n",
+        "accuracy",
+        "95% from",
+        "95% to",
+        *more,
+        "normalized",
+        "chance",
+        "extracted",
+        "cut",
+    ]
     rows = [
         [
             name,
@@ -68,12 +100,21 @@ def print_score(found: dict[str, Any]) -> None:
         for name, task in found["tasks"].items()
     ]
     print_table(f"{found['benchmark']} {found['mode']}: {headline(found)}", columns, rows)
-    typer.echo(f"normalized average {_percent(found['normalized'])}; {_beside(found)}extracted and cut are shares of questions and generations in %")
+    typer.echo(
+        f"normalized average {_percent(found['normalized'])}; {_beside(found)}extracted and cut are "
+        "shares of questions and generations in %"
+    )
     if found["samples"] > 1:
         curve = ", ".join(f"{k}: {_percent(value)}" for k, value in found["curve"].items())
-        typer.echo(f"majority of {found['samples']} samples, agreement {_percent(found['agreement'])} %; accuracy by number of samples: {curve}")
+        typer.echo(
+            f"majority of {found['samples']} samples, agreement {_percent(found['agreement'])} %; "
+            f"accuracy by number of samples: {curve}"
+        )
     if found["missing"] or found["duplicates"]:
-        typer.echo(f"partial: {found['missing']:,} questions are missing or lack samples, {found['duplicates']:,} generations are there again and do not count")
+        typer.echo(
+            f"partial: {found['missing']:,} questions are missing or lack samples, "
+            f"{found['duplicates']:,} generations are there again and do not count"
+        )
 
 
 def headline(found: dict[str, Any]) -> str:
@@ -81,18 +122,38 @@ def headline(found: dict[str, Any]) -> str:
     if found["average"] is None:
         return "average -"
     low, high = found["intervals"]["average"]["ci95"]
-    return f"average {found['average']:.2f} % (95 %: {low:.2f} to {high:.2f}){' (partial)' if found['partial'] else ''}"
+    return (
+        f"average {found['average']:.2f} % (95 %: {low:.2f} to "
+        f"{high:.2f}){' (partial)' if found['partial'] else ''}"
+    )
 
 
 _TASK_KEYS = frozenset(
-    {"accuracy", "stderr", "ci95", "extracted", "n", "too_long", "truncated", "truncation", "chance", "normalized", "metric", "samples", "agreement"}
+    {
+        "accuracy",
+        "stderr",
+        "ci95",
+        "extracted",
+        "n",
+        "too_long",
+        "truncated",
+        "truncation",
+        "chance",
+        "normalized",
+        "metric",
+        "samples",
+        "agreement",
+    }
 )
 """What every task's score has; anything else is a metric of the benchmark."""
 
 
 def _beside(found: dict[str, Any]) -> str:
     means: Sequence[str] = [name for name in found["intervals"] if name != "average"]
-    return "".join(f"{'mean over questions' if name == OVER_QUESTIONS else name} {_percent(found[name])}; " for name in means)
+    return "".join(
+        f"{'mean over questions' if name == OVER_QUESTIONS else name} {_percent(found[name])}; "
+        for name in means
+    )
 
 
 def _percent(value: float | None) -> str:

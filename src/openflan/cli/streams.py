@@ -9,7 +9,8 @@ from contextlib import suppress
 
 
 def tolerant_streams() -> None:
-    """Characters that a terminal or pipe cannot take are written as escapes, such as `\\xe9`, instead of ending the command."""
+    """Characters that a terminal or pipe cannot take are written as escapes, such as `\\xe9`, instead of
+    ending the command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -22,7 +23,8 @@ def takes_unicode() -> bool:
 
 
 def discard_output() -> None:
-    """What is still waiting for standard output goes nowhere if it cannot be written, so that the interpreter does not complain at its end."""
+    """What is still waiting for standard output goes nowhere if it cannot be written, so that the interpreter
+    does not complain at its end."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

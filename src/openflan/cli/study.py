@@ -21,27 +21,57 @@ if TYPE_CHECKING:
 
 def study(
     study: str = typer.Argument(help="A study file, or a packaged study: its name (docs/studies.md)."),
-    overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Keys of the recipe, for every cell."),
+    overrides: list[str] | None = typer.Argument(
+        None, metavar="[KEY=VALUE ...]", help="Keys of the recipe, for every cell."
+    ),
     out: Path | None = typer.Option(None, help="Where results and runs go; default runs/studies/NAME."),
-    runs: Path | None = typer.Option(None, help="Where run folders of cells go; default OUT/cells. What studies with the same one have in common trains once."),
-    workers: int | None = typer.Option(None, min=1, help="Cells at a time, a process and a thread each; default: the cores, or one where there is a GPU."),
+    runs: Path | None = typer.Option(
+        None,
+        help=(
+            "Where run folders of cells go; default OUT/cells. What studies with the same one have in "
+            "common "
+            "trains once."
+        ),
+    ),
+    workers: int | None = typer.Option(
+        None,
+        min=1,
+        help="Cells at a time, a process and a thread each; default: the cores, or one where there is a GPU.",
+    ),
     coarse: bool = typer.Option(False, "--coarse", help="The first seed of every cell only."),
     seeds: str | None = typer.Option(None, help="Other seeds than the study's, separated by commas."),
-    cells: str | None = typer.Option(None, help="Cells or patterns of them, separated by commas, such as 2M-50 or '*-seed0'."),
-    data: Path | None = typer.Option(None, help="The folder that holds bbh/, mmlu/, ... where the study asks published benchmarks."),
-    limit: int | None = typer.Option(None, min=1, help="The first N items of each task, in every evaluation."),
-    dev: bool = typer.Option(False, "--dev", help="Ask microflan-dev where the study asks microflan: for every choice made on the way."),
-    plan: bool = typer.Option(False, "--plan", help="Print cells, steps and estimated cost, and run nothing."),
+    cells: str | None = typer.Option(
+        None, help="Cells or patterns of them, separated by commas, such as 2M-50 or '*-seed0'."
+    ),
+    data: Path | None = typer.Option(
+        None, help="The folder that holds bbh/, mmlu/, ... where the study asks published benchmarks."
+    ),
+    limit: int | None = typer.Option(
+        None, min=1, help="The first N items of each task, in every evaluation."
+    ),
+    dev: bool = typer.Option(
+        False,
+        "--dev",
+        help="Ask microflan-dev where the study asks microflan: for every choice made on the way.",
+    ),
+    plan: bool = typer.Option(
+        False, "--plan", help="Print cells, steps and estimated cost, and run nothing."
+    ),
     device: str | None = typer.Option(None, help=f"With --plan: {', '.join(DEVICES)}; default cpu."),
-    device_tflops: float | None = typer.Option(None, help="With --plan: the peak of a device in TFLOP/s, dense bfloat16."),
+    device_tflops: float | None = typer.Option(
+        None, help="With --plan: the peak of a device in TFLOP/s, dense bfloat16."
+    ),
     devices: int = typer.Option(1, min=1, help="With --plan: how many devices."),
     mfu: float = typer.Option(MFU, help="With --plan: the share of the peak that training reaches."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output: the results, or the plan."),
+    as_json: bool = typer.Option(
+        False, "--json", help="One JSON value on standard output: the results, or the plan."
+    ),
 ) -> None:
     """Run a grid of finetuning runs that answers a question; the same command again goes on where it stopped.
 
-    The first seed of every cell comes before any second one. Every finished cell is a line of cells.jsonl; results.json, results.csv, README.md and
-    figures say what all finished cells show, with intervals over seeds and over questions, and what became of the directions stated beforehand.
+    The first seed of every cell comes before any second one. Every finished cell is a line of cells.jsonl;
+    results.json, results.csv, README.md and figures say what all finished cells show, with intervals over
+    seeds and over questions, and what became of the directions stated beforehand.
 
     Examples:
 
@@ -82,7 +112,9 @@ def study(
         from openflan.studies.run_study import chosen_cells
 
         hardware = hardware_of(device or (None if device_tflops else "cpu"), device_tflops, devices, mfu)
-        lines = planned(chosen_cells(grid(loaded, path.parent, options.overrides, options.seeds), options), hardware)
+        lines = planned(
+            chosen_cells(grid(loaded, path.parent, options.overrides, options.seeds), options), hardware
+        )
         if as_json:
             print_json({"study": loaded.name, "cells": [line.as_json() for line in lines]})
         else:
@@ -94,10 +126,23 @@ def study(
     if as_json:
         print_json(results)
         return
-    rows = [[one["says"], one["group"], one["difference"], _ends(one["ci95_seeds"]), _ends(one["ci95_items"]), one["verdict"]] for one in results["directions"]]
+    rows = [
+        [
+            one["says"],
+            one["group"],
+            one["difference"],
+            _ends(one["ci95_seeds"]),
+            _ends(one["ci95_items"]),
+            one["verdict"],
+        ]
+        for one in results["directions"]
+    ]
     print_table("directions", ["direction", "group", "difference", "95 % over seeds", "over items", ""], rows)
     typer.echo(f"results: {folder / 'README.md'}")
-    first = next((path for path in sorted((runs or folder / "cells").glob("*")) if (path / "recipe.yaml").is_file()), None)
+    first = next(
+        (path for path in sorted((runs or folder / "cells").glob("*")) if (path / "recipe.yaml").is_file()),
+        None,
+    )
     if first is not None:
         next_command("report", first)
 
@@ -116,22 +161,30 @@ def _print_plan(title: str, cells: Sequence[Planned], hardware: Hardware, worker
         ]
         for line in cells
     ]
-    print_table(title, ["cell", "steps", "million parameters", "million tokens", "FLOPs", "time", "GB", ""], rows)
+    print_table(
+        title, ["cell", "steps", "million parameters", "million tokens", "FLOPs", "time", "GB", ""], rows
+    )
     seconds = [line.seconds for line in cells if line.seconds is not None]
     name = hardware.device.name if hardware.device else "device"
     at_once = workers if hardware.device == DEVICES["cpu"] else hardware.devices
     typer.echo(
-        f"{len(cells)} cells, {sum(line.steps for line in cells):,} steps, {sum(line.flops or 0 for line in cells):.1e} FLOPs: "
-        f"{span(sum(seconds))} on {name} at {hardware.mfu:.0%} of {hardware.device.tflops if hardware.device else 0:g} TFLOP/s, "
+        f"{len(cells)} cells, {sum(line.steps for line in cells):,} steps, "
+        f"{sum(line.flops or 0 for line in cells):.1e} FLOPs: "
+        f"{span(sum(seconds))} on {name} at {hardware.mfu:.0%} of "
+        f"{hardware.device.tflops if hardware.device else 0:g} TFLOP/s, "
         f"{span(sum(seconds) / at_once)} on {at_once}"
     )
     if unknown := len([line for line in cells if line.seconds is None]):
         typer.echo(f"without {unknown} cells whose model is not here")
-    typer.echo("estimates for full rows and training alone; evaluation comes on top. time and GB: of a cell on all devices, and on each of them")
+    typer.echo(
+        "estimates for full rows and training alone; evaluation comes on top. time and GB: of a cell on "
+        "all devices, and on each of them"
+    )
 
 
 def _again(overrides: Sequence[str], values: Mapping[str, object], flags: Mapping[str, bool]) -> list[str]:
-    """The arguments, behind the study's name, that ask for the same results; how many cells run at a time and what is printed does not matter."""
+    """The arguments, behind the study's name, that ask for the same results; how many cells run at a time and
+    what is printed does not matter."""
     given = [word for name, value in values.items() if value is not None for word in (name, str(value))]
     return [*overrides, *given, *(name for name, wanted in flags.items() if wanted)]
 

@@ -20,16 +20,22 @@ _TITLES = {name: submixture.title for name, submixture in SUBMIXTURES.items()}
 
 
 def figures(
-    recipe: str | None = typer.Argument(None, metavar="[RECIPE]", help="A recipe file or packaged recipe; without it the whole catalogue."),
-    overrides: list[str] | None = typer.Argument(None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."),
+    recipe: str | None = typer.Argument(
+        None, metavar="[RECIPE]", help="A recipe file or packaged recipe; without it the whole catalogue."
+    ),
+    overrides: list[str] | None = typer.Argument(
+        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+    ),
     out: Path = typer.Option(..., "--out", help="The folder to write to."),
     form: str = typer.Option("svg", "--format", help="svg or png."),
     as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
 ) -> None:
-    """Draw what a mixture is made of: the top 20 categories of each submixture, and its languages (the paper's Figures 17 and 18).
+    """Draw what a mixture is made of: the top 20 categories of each submixture, and its languages (the
+    paper's Figures 17 and 18).
 
-    Writes categories and languages as a figure, a CSV and a JSON file each, and for a recipe the categories by share too. Nothing is fetched: rows that
-    are not here are counted as published. Example: `openflan tasks figures recipes/mine.yaml --out figures`
+    Writes categories and languages as a figure, a CSV and a JSON file each, and for a recipe the categories
+    by share too. Nothing is fetched: rows that are not here are counted as published. Example: `openflan
+    tasks figures recipes/mine.yaml --out figures`
     """
     collection_figures.check_suffix(f".{form}")
     if out.exists() and not out.is_dir():
@@ -39,11 +45,22 @@ def figures(
     written = _draw(out, form, categories, languages, with_shares=recipe is not None)
     for name, counts in (("categories", categories), ("languages", languages)):
         written += _write(out, name, counts)
-    described: dict[str, Any] = {"recipe": recipe, "tasks": len(lines), "notes": notes, "files": [str(path) for path in written]}
+    described: dict[str, Any] = {
+        "recipe": recipe,
+        "tasks": len(lines),
+        "notes": notes,
+        "files": [str(path) for path in written],
+    }
     if as_json:
-        print_json(described | {"categories": collection.as_records(categories), "languages": collection.as_records(languages)})
+        print_json(
+            described
+            | {"categories": collection.as_records(categories), "languages": collection.as_records(languages)}
+        )
         return
-    typer.echo(f"{len(lines):,} tasks in {len({one.category for one in categories}):,} categories and {len(languages):,} languages")
+    typer.echo(
+        f"{len(lines):,} tasks in {len({one.category for one in categories}):,} categories and "
+        f"{len(languages):,} languages"
+    )
     for note in notes:
         typer.echo(note)
     typer.echo("\n".join(f"written: {path}" for path in written))
@@ -52,19 +69,39 @@ def figures(
 
 def _lines(recipe: str | None, overrides: Sequence[str]) -> tuple[list[collection.TaskLine], list[str]]:
     if recipe is None:
-        return [collection.TaskLine(entry.name, entry.submixture, entry.category, entry.languages) for entry in find()], []
+        return [
+            collection.TaskLine(entry.name, entry.submixture, entry.category, entry.languages)
+            for entry in find()
+        ], []
     outlined = outline(load_recipe(recipe, overrides).mixture)
-    listed, unknown = sum(not one.opened for one in outlined), [one.task for one in outlined if one.rows is None]
-    notes = [f"{listed:,} of {len(outlined):,} tasks as the catalogue lists them, as their rows are not here"] if listed else []
+    listed, unknown = (
+        sum(not one.opened for one in outlined),
+        [one.task for one in outlined if one.rows is None],
+    )
+    notes = (
+        [f"{listed:,} of {len(outlined):,} tasks as the catalogue lists them, as their rows are not here"]
+        if listed
+        else []
+    )
     if unknown:
         notes.append(f"weighed by their cap, as nothing is published of their rows: {', '.join(unknown)}")
-    return [collection.TaskLine(one.task, one.submixture, one.category, one.languages, one.share) for one in outlined], notes
+    return [
+        collection.TaskLine(one.task, one.submixture, one.category, one.languages, one.share)
+        for one in outlined
+    ], notes
 
 
 def _draw(
-    out: Path, form: str, categories: Sequence[collection.CategoryCount], languages: Sequence[collection.LanguageCount], *, with_shares: bool
+    out: Path,
+    form: str,
+    categories: Sequence[collection.CategoryCount],
+    languages: Sequence[collection.LanguageCount],
+    *,
+    with_shares: bool,
 ) -> list[Path]:
-    totals = {one.submixture: sum(other.submixture == one.submixture for other in categories) for one in categories}
+    totals = {
+        one.submixture: sum(other.submixture == one.submixture for other in categories) for one in categories
+    }
     names: dict[str, collection.By] = {"categories": "tasks"}
     if with_shares:
         names["categories-by-share"] = "share"
@@ -81,7 +118,9 @@ def _draw(
     return written
 
 
-def _write(out: Path, name: str, counts: Sequence[collection.CategoryCount | collection.LanguageCount]) -> list[Path]:
+def _write(
+    out: Path, name: str, counts: Sequence[collection.CategoryCount | collection.LanguageCount]
+) -> list[Path]:
     table, values = out / f"{name}.csv", out / f"{name}.json"
     with replacing(table) as partial:
         partial.write_text(collection.as_csv(counts), encoding="utf-8", newline="\n")

@@ -16,16 +16,29 @@ from openflan.templates.wording import load_wordings, packaged_wordings, wording
 
 
 def review(
-    data: Path = typer.Option(..., "--data", help="A file or folder with rows in any layout that recipes read, or folders of them named after submixtures."),
+    data: Path = typer.Option(
+        ...,
+        "--data",
+        help=(
+            "A file or folder with rows in any layout that recipes read, or folders of them named after "
+            "submixtures."
+        ),
+    ),
     number: int = typer.Option(3, "--number", "-n", min=1, help="How many examples of each task."),
     out: Path | None = typer.Option(None, "--out", help="Write to this file instead of standard output."),
-    wordings: Path | None = typer.Option(None, help="A YAML file of wordings that comes before the packaged ones."),
-    characters: int = typer.Option(MOST, "--characters", min=100, help="Longer texts are cut in their middle."),
+    wordings: Path | None = typer.Option(
+        None, help="A YAML file of wordings that comes before the packaged ones."
+    ),
+    characters: int = typer.Option(
+        MOST, "--characters", min=100, help="Longer texts are cut in their middle."
+    ),
     seed: int = typer.Option(0, min=0, help="The run's seed."),
 ) -> None:
-    """Markdown to judge wordings by: a few rendered examples of every task of a folder, in formats as different as each task has.
+    """Markdown to judge wordings by: a few rendered examples of every task of a folder, in formats as
+    different as each task has.
 
-    The same rows give the same document. Example: `openflan tasks review --data examples/rows --out docs/review.md`
+    The same rows give the same document. Example: `openflan tasks review --data examples/rows --out
+    docs/review.md`
     """
     if out is not None and out.is_dir():
         raise InputError(f"{out}: is a folder; name a file, such as {out / 'review.md'}")
@@ -33,9 +46,13 @@ def review(
     sets = [*own, *packaged_wordings()]
     known = [*SUBMIXTURES]
     opened = [found.open() for found in reach(data)]
-    opened.sort(key=lambda task: (known.index(task.submixture) if task.submixture in known else len(known), task.name))
+    opened.sort(
+        key=lambda task: (known.index(task.submixture) if task.submixture in known else len(known), task.name)
+    )
     reviewed = [examples(task, wordings_for(task.name, task.fields, sets), number, seed) for task in opened]
-    written = document(reviewed, "Rendered examples", _introduction(len(reviewed), data, number, seed), characters)
+    written = document(
+        reviewed, "Rendered examples", _introduction(len(reviewed), data, number, seed), characters
+    )
     if out is None:
         typer.echo(written, nl=False)
         return
@@ -49,7 +66,9 @@ def _introduction(tasks: int, data: Path, number: int, seed: int) -> str:
     more = "" if seed == 0 else f" --seed {seed}"
     command = f"openflan tasks review --data {data.as_posix()} --number {number}{more}"
     return (
-        f"What a model reads (inputs) and learns to write (targets): {number} rendered examples of each of {tasks:,} tasks, as made by\n\n"
+        f"What a model reads (inputs) and learns to write (targets): {number} rendered examples of each "
+        f"of {tasks:,} tasks, as made by\n\n"
         f"```\n{command}\n```\n\n"
-        "Each example names its format, its row, the wording that was drawn and the rows that its exemplars come from."
+        "Each example names its format, its row, the wording that was drawn and the rows that its "
+        "exemplars come from."
     )

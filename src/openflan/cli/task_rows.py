@@ -37,7 +37,14 @@ class Listed:
 
     @property
     def cells(self) -> list[Any]:
-        return [self.described["name"], self.category, self.dataset, self.described["rows"], self.held_out or "", ", ".join(self.languages)]
+        return [
+            self.described["name"],
+            self.category,
+            self.dataset,
+            self.described["rows"],
+            self.held_out or "",
+            ", ".join(self.languages),
+        ]
 
     @property
     def example(self) -> dict[str, str] | None:
@@ -48,7 +55,15 @@ class Listed:
     def embedded_cells(self) -> list[Any]:
         task, example = self.described, self.example or {}
         shown = " ".join(f"{example['inputs']} -> {example['targets']}".split()) if example else ""
-        return [task["name"], self.category, task["rows"], task["split"] or "", self.held_out or "", len(task["wordings"]), shown]
+        return [
+            task["name"],
+            self.category,
+            task["rows"],
+            task["split"] or "",
+            self.held_out or "",
+            len(task["wordings"]),
+            shown,
+        ]
 
 
 def of_entry(entry: Entry) -> Listed:
@@ -90,10 +105,16 @@ def of_task(task: Task) -> Listed:
 
 
 def with_example(task: Task) -> Listed:
-    """A task of the embedded world: its wordings too, and its first row in the first of them that needs no exemplars."""
+    """A task of the embedded world: its wordings too, and its first row in the first of them that needs no
+    exemplars."""
     listed, wordings = of_task(task), wordings_for(task.name, task.fields, packaged_wordings())
-    shown = Renderer(task, replace(wordings, wordings=wordings.wordings[:1])).render(0, Style(rationale=True), seed=0, position=0)
-    more = {"wordings": [wording.id for wording in wordings.wordings], "example": {"inputs": shown.inputs, "targets": shown.targets}}
+    shown = Renderer(task, replace(wordings, wordings=wordings.wordings[:1])).render(
+        0, Style(rationale=True), seed=0, position=0
+    )
+    more = {
+        "wordings": [wording.id for wording in wordings.wordings],
+        "example": {"inputs": shown.inputs, "targets": shown.targets},
+    }
     return replace(listed, described=listed.described | more)
 
 
@@ -115,19 +136,30 @@ def checked(name: str, open_: Callable[[], Task]) -> Checked:
     """Opens a task and renders its first row."""
     try:
         task = open_()
-        example = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings())).render(0, Style(), seed=0, position=0)
+        example = Renderer(task, wordings_for(task.name, task.fields, packaged_wordings())).render(
+            0, Style(), seed=0, position=0
+        )
     except OpenflanError as error:
         return Checked(name, "broken", str(error))
     except Exception as error:  # A defect of a reader must cost one line of the report, not the others.
         return Checked(name, "broken", f"{type(error).__name__}: {error}")
     reasons = ", ".join(f"{reason}: {count:,}" for reason, count in task.left_out.items())
     left_out = f", {task.refused:,} left out ({reasons})" if task.refused else ""
-    kept_out = f"; kept out of training: {POLICIES.get(task.held_out, task.held_out)}" if task.held_out else ""
-    return Checked(name, "works", f"{len(task.rows):,} rows{left_out}; first answer: {' '.join(example.answer[:40].split())}{kept_out}")
+    kept_out = (
+        f"; kept out of training: {POLICIES.get(task.held_out, task.held_out)}" if task.held_out else ""
+    )
+    return Checked(
+        name,
+        "works",
+        f"{len(task.rows):,} rows{left_out}; first answer: {' '.join(example.answer[:40].split())}{kept_out}",
+    )
 
 
-def held_apart(tasks: Mapping[str, Task], own: Sequence[WordingSet], world: int | None = None) -> list[Checked]:
-    """What the embedded world, that of the seed `world`, promises: a line for each promise that holds, and one for each place where it is broken."""
+def held_apart(
+    tasks: Mapping[str, Task], own: Sequence[WordingSet], world: int | None = None
+) -> list[Checked]:
+    """What the embedded world, that of the seed `world`, promises: a line for each promise that holds, and
+    one for each place where it is broken."""
     rows = []
     sets = [*own, *packaged_wordings()]
     try:
@@ -138,17 +170,27 @@ def held_apart(tasks: Mapping[str, Task], own: Sequence[WordingSet], world: int 
         ("held apart", "no instruction and no plain text shows what is held out", found),
         ("wordings", "none gives an answer away", wording_complaints(sets, tasks)),
     ):
-        rows += [Checked(title, "broken", complaint, 0) for complaint in complaints] or [Checked(title, "works", kept, 0)]
+        rows += [Checked(title, "broken", complaint, 0) for complaint in complaints] or [
+            Checked(title, "works", kept, 0)
+        ]
     return rows
 
 
 def missing(submixtures: Iterable[str], *, present: set[str], most: int | None) -> list[Checked]:
-    """The tasks that are not `present`, with the remedy; a submixture that lacks more than `most` gets one line."""
+    """The tasks that are not `present`, with the remedy; a submixture that lacks more than `most` gets one
+    line."""
     rows = []
     for submixture in submixtures:
         entries = [entry for entry in find(submixture=submixture) if entry.name not in present]
         if most is not None and len(entries) > most:
-            rows.append(Checked(f"{submixture}/*", "missing", f"{len(entries):,} tasks: {SUBMIXTURES[submixture].fetch}", len(entries)))
+            rows.append(
+                Checked(
+                    f"{submixture}/*",
+                    "missing",
+                    f"{len(entries):,} tasks: {SUBMIXTURES[submixture].fetch}",
+                    len(entries),
+                )
+            )
         else:
             rows += [Checked(entry.name, "missing", how_to_get(entry)) for entry in entries]
     return rows
@@ -156,8 +198,14 @@ def missing(submixtures: Iterable[str], *, present: set[str], most: int | None) 
 
 def nothing_found(data: Path, among: int, **filters: str | bool | None) -> str:
     """What was looked for in vain among the tasks of `data`."""
-    wanted = [f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}") for name, value in filters.items() if value]
-    return f"{data}: none of its {among:,} tasks fits {' '.join(wanted) or 'what is listed'}; leave a filter out"
+    wanted = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+        for name, value in filters.items()
+        if value
+    ]
+    return (
+        f"{data}: none of its {among:,} tasks fits {' '.join(wanted) or 'what is listed'}; leave a filter out"
+    )
 
 
 def print_counted(counted: Counts, as_json: bool) -> None:
@@ -186,21 +234,31 @@ def print_counted(counted: Counts, as_json: bool) -> None:
     print_table(
         "beside the paper",
         ["figure", "catalogue", "paper", "difference"],
-        [[difference.figure, difference.ours, difference.paper, difference.ours - difference.paper] for difference in counted.differences],
+        [
+            [difference.figure, difference.ours, difference.paper, difference.ours - difference.paper]
+            for difference in counted.differences
+        ],
     )
     for difference in counted.differences:
         typer.echo(f"{difference.figure}: {difference.why}\n")
 
 
 def print_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table of any length, one line a row and never folded: its links can be copied, and laying out thousands of rows to a width takes seconds."""
+    """A table of any length, one line a row and never folded: its links can be copied, and laying out
+    thousands of rows to a width takes seconds."""
     shown = [[cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
-    numeric = [bool(rows) and all(isinstance(row[number], int | None) for row in rows) for number in range(len(columns))]
+    numeric = [
+        bool(rows) and all(isinstance(row[number], int | None) for row in rows)
+        for number in range(len(columns))
+    ]
     typer.echo(title)
     lines = [list(columns), *shown]
     typer.echo("\n".join(_line(line, widths, numeric) for line in lines))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
-    return "  ".join(text.rjust(width) if right else text.ljust(width) for text, width, right in zip(cells, widths, numeric, strict=True)).rstrip()
+    return "  ".join(
+        text.rjust(width) if right else text.ljust(width)
+        for text, width, right in zip(cells, widths, numeric, strict=True)
+    ).rstrip()

@@ -1,6 +1,7 @@
 """The verbs of the command line, each imported only when it is called.
 
-Importing all of them loads pydantic, numpy and more, which `openflan --help` and a mistyped verb need not wait for.
+Importing all of them loads pydantic, numpy and more, which `openflan --help` and a mistyped verb need not
+wait for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ MARKUP: Literal["markdown"] = "markdown"
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb, where its function or its own group of commands stands, and the line of help that the list of verbs shows.
+    """A verb, where its function or its own group of commands stands, and the line of help that the list of
+    verbs shows.
 
     The line is the first paragraph of the verb's own help.
     """
@@ -40,13 +42,21 @@ VERBS = (
         "mixture",
         "mixture",
         "mixture",
-        "The ledger: what the mixture gives each task and what it will take, before any training; or the mixture itself, as text or as packed rows.",
+        (
+            "The ledger: what the mixture gives each task and what it will take, before any training; or "
+            "the "
+            "mixture itself, as text or as packed rows."
+        ),
     ),
     Verb(
         "overlap",
         "overlap",
         "overlap",
-        "Compare training rows with the questions of the benchmarks: what is trained on must not be what is tested.",
+        (
+            "Compare training rows with the questions of the benchmarks: what is trained on must not be "
+            "what "
+            "is tested."
+        ),
     ),
     Verb(
         "build",
@@ -58,16 +68,33 @@ VERBS = (
         "pretrain",
         "pretrain",
         "pretrain",
-        "Continued pretraining on plain text, before finetuning; the same command again goes on where it stopped.",
+        (
+            "Continued pretraining on plain text, before finetuning; the same command again goes on "
+            "where it "
+            "stopped."
+        ),
     ),
-    Verb("finetune", "finetune", "finetune", "Finetune a model; the same command again goes on where it stopped."),
+    Verb(
+        "finetune",
+        "finetune",
+        "finetune",
+        "Finetune a model; the same command again goes on where it stopped.",
+    ),
     Verb(
         "run",
         "chain",
         "run",
-        "Recipes one after another, each starting from the model of the one before; the same command again goes on where it stopped.",
+        (
+            "Recipes one after another, each starting from the model of the one before; the same command "
+            "again goes on where it stopped."
+        ),
     ),
-    Verb("evaluate", "evaluate", "evaluate", "Evaluate a model; the same command again goes on where it stopped."),
+    Verb(
+        "evaluate",
+        "evaluate",
+        "evaluate",
+        "Evaluate a model; the same command again goes on where it stopped.",
+    ),
     Verb("score", "score", "score", "Score saved generations; no model is needed."),
     Verb(
         "compare",
@@ -86,13 +113,19 @@ VERBS = (
         "study",
         "study",
         "study",
-        "Run a grid of finetuning runs that answers a question; the same command again goes on where it stopped.",
+        (
+            "Run a grid of finetuning runs that answers a question; the same command again goes on where it "
+            "stopped."
+        ),
     ),
     Verb(
         "report",
         "report",
         "report",
-        "What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a model that was only evaluated, its results.",
+        (
+            "What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a "
+            "model that was only evaluated, its results."
+        ),
     ),
     Verb(
         "recipe",
@@ -102,7 +135,12 @@ VERBS = (
     ),
     Verb("tasks", "tasks", "app", "Browse tasks and see how they are rendered."),
     Verb("wordings", "wordings", "app", "List wordings, check your own, import the collection's."),
-    Verb("convert", "convert", "app", "Convert checkpoints of other tools into Hugging Face folders, and back."),
+    Verb(
+        "convert",
+        "convert",
+        "app",
+        ("Convert checkpoints of other tools into Hugging Face folders, and back."),
+    ),
 )
 
 

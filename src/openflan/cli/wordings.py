@@ -9,7 +9,14 @@ from typing import Any
 import typer
 
 from openflan.cli.output import next_command, print_json, print_table
-from openflan.templates.choice import IMPORT, Named, custom_wordings, imported_folder, imported_wordings, known_wordings
+from openflan.templates.choice import (
+    IMPORT,
+    Named,
+    custom_wordings,
+    imported_folder,
+    imported_wordings,
+    known_wordings,
+)
 from openflan.templates.dump import kind
 from openflan.templates.import_flan import import_flan
 from openflan.templates.wording import WordingSet
@@ -35,12 +42,20 @@ def list_(
         return
     if task is None:
         typer.echo(f"{len(found)} sets, {sum(len(one.wordings) for _, one in found):,} wordings")
-        print_table("", ["tasks", "choice", "wordings", "source"], [[" ".join(one.tasks), choice, len(one.wordings), one.source] for choice, one in found])
+        print_table(
+            "",
+            ["tasks", "choice", "wordings", "source"],
+            [[" ".join(one.tasks), choice, len(one.wordings), one.source] for choice, one in found],
+        )
         next_command("wordings", "list", "--task", "TASK", fill="TASK")
         return
     for choice, one in found:
         typer.echo(f"{choice}: {len(one.wordings)} wordings of {task} in {one.source}")
-        print_table("", ["id", "kind", "line"], [[wording.id, kind(wording), wording.source.rpartition(":")[2]] for wording in one.wordings])
+        print_table(
+            "",
+            ["id", "kind", "line"],
+            [[wording.id, kind(wording), wording.source.rpartition(":")[2]] for wording in one.wordings],
+        )
     if imported_wordings():
         next_command("tasks", "show", task, "--data", "FOLDER", fill="FOLDER")
     else:
@@ -52,7 +67,8 @@ def check(
     path: Path = typer.Argument(metavar="FILE", help="A YAML file of wordings, or a folder of them."),
     as_json: bool = _JSON,
 ) -> None:
-    """Read a wordings file as a recipe would, and say what it holds; the first mistake is named with its line.
+    """Read a wordings file as a recipe would, and say what it holds; the first mistake is named with its
+    line.
 
     Example: `openflan wordings check mine.yaml`
     """
@@ -60,25 +76,52 @@ def check(
     if as_json:
         print_json([_described("own", one) for one in found])
         return
-    rows = [[" ".join(one.tasks), wording.id, kind(wording), " ".join(sorted(wording.fields))] for one in found for wording in one.wordings]
+    rows = [
+        [" ".join(one.tasks), wording.id, kind(wording), " ".join(sorted(wording.fields))]
+        for one in found
+        for wording in one.wordings
+    ]
     typer.echo(f"{path}: {len(rows)} wordings, all well formed")
     print_table("", ["tasks", "id", "kind", "fields"], rows)
-    next_command("tasks", "show", "TASK", "--wordings", path if path.is_file() else "FILE", "--data", "FOLDER", fill="the words in capitals")
+    next_command(
+        "tasks",
+        "show",
+        "TASK",
+        "--wordings",
+        path if path.is_file() else "FILE",
+        "--data",
+        "FOLDER",
+        fill="the words in capitals",
+    )
 
 
 @app.command("import")
 def import_(
-    flan: Path = typer.Option(..., "--flan", metavar="DIR", help="A checkout of github.com/google-research/FLAN."),
-    to: Path | None = typer.Option(None, metavar="FOLDER", help="Where to write the files; your cache if absent, where `wordings: original` finds them."),
+    flan: Path = typer.Option(
+        ..., "--flan", metavar="DIR", help="A checkout of github.com/google-research/FLAN."
+    ),
+    to: Path | None = typer.Option(
+        None,
+        metavar="FOLDER",
+        help="Where to write the files; your cache if absent, where `wordings: original` finds them.",
+    ),
     as_json: bool = _JSON,
 ) -> None:
-    """Read the collection's own templates from a checkout, as literals and without running it, into YAML files in your cache.
+    """Read the collection's own templates from a checkout, as literals and without running it, into YAML
+    files in your cache.
 
     Example: `openflan wordings import --flan ~/FLAN`
     """
     done = import_flan(flan, to or imported_folder())
     if as_json:
-        print_json({"folder": str(done.folder), "files": dict(done.files), "kinds": dict(done.kinds), "skipped": [asdict(one) for one in done.skipped]})
+        print_json(
+            {
+                "folder": str(done.folder),
+                "files": dict(done.files),
+                "kinds": dict(done.kinds),
+                "skipped": [asdict(one) for one in done.skipped],
+            }
+        )
         return
     typer.echo(f"{sum(done.kinds.values()):,} wordings in {len(done.files):,} files in {done.folder}")
     print_table("", ["kind", "wordings"], [list(row) for row in done.kinds.items()])

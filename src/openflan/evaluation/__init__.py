@@ -1,4 +1,5 @@
-"""Benchmarks as the paper ran them: prompts, answers, scores. Needs no model library; models come in as an `openflan.inference.Engine`."""
+"""Benchmarks as the paper ran them: prompts, answers, scores. Needs no model library; models come in as an
+`openflan.inference.Engine`."""
 
 from openflan.evaluation.bbh import bbh_benchmark
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example

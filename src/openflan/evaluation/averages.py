@@ -1,8 +1,10 @@
-"""The paper's averages over benchmarks: normalized (Table 5), with and without rationales (Figure 5), and relative error reduction (appendix A.3).
+"""The paper's averages over benchmarks: normalized (Table 5), with and without rationales (Figure 5), and
+relative error reduction (appendix A.3).
 
-Six components weigh the same. Each task is first put on a scale where chance is 0 (25 for MMLU, by file for BBH, 0 for TyDiQA and MGSM), negative
-values kept, and averaged then; the same chance counts with and without rationales. This order and these chances are not printed in full. They are the
-ones that reproduce the printed averages: removing chance from BBH's mean instead of each file's misses some rows by more than one point.
+Six components weigh the same. Each task is first put on a scale where chance is 0 (25 for MMLU, by file for
+BBH, 0 for TyDiQA and MGSM), negative values kept, and averaged then; the same chance counts with and without
+rationales. This order and these chances are not printed in full. They are the ones that reproduce the printed
+averages: removing chance from BBH's mean instead of each file's misses some rows by more than one point.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ NON_COT = ("mmlu-direct", "bbh-direct", "tydiqa-direct")
 COMPONENTS = ("mmlu-direct", "mmlu-cot", "bbh-direct", "bbh-cot", "tydiqa-direct", "mgsm-cot")
 """The columns of Table 5."""
 
-SUITE_AVERAGES: dict[str, tuple[str, ...]] = {"normalized average": COMPONENTS, "CoT average": COT, "non-CoT average": NON_COT}
+SUITE_AVERAGES: dict[str, tuple[str, ...]] = {
+    "normalized average": COMPONENTS,
+    "CoT average": COT,
+    "non-CoT average": NON_COT,
+}
 """By the paper's name, the components of which the plain mean is taken."""
 
 TASKS = {"mmlu": 57, "bbh": 27, "tydiqa": 8, "mgsm": 10}
@@ -31,54 +37,78 @@ _APART = {"mgsm": "en", "tydiqa": "english"}
 
 
 def greedy_at_usual_shots(key: ScoreKey) -> bool:
-    """Whether a score enters the averages: greedy generation on the usual split with the benchmark's own number of exemplars, as in the paper. A number
-    that is not known counts as its own."""
-    return key.decoding == GREEDY and not key.split and key.shots in (None, usual_shots(key.benchmark, key.mode))
+    """Whether a score enters the averages: greedy generation on the usual split with the benchmark's own
+    number of exemplars, as in the paper. A number that is not known counts as its own."""
+    return (
+        key.decoding == GREEDY and not key.split and key.shots in (None, usual_shots(key.benchmark, key.mode))
+    )
 
 
 def normalized_component(component: str, score: float | Mapping[str, float]) -> float:
     """A component where chance is 0 and all right 100, from its mean or its accuracies by task, in percent.
 
-    English, which stands beside MGSM and TyDiQA, does not count. Raises InputError for an unknown component, tasks that are missing, and a mere mean of
-    BBH: its files have chances of their own.
+    English, which stands beside MGSM and TyDiQA, does not count. Raises InputError for an unknown component,
+    tasks that are missing, and a mere mean of BBH: its files have chances of their own.
     """
     benchmark = component.partition("-")[0]
     if component not in COMPONENTS:
-        raise InputError(f"`{component}` is no component of the averages{did_you_mean(component, COMPONENTS) or '; expected ' + ', '.join(COMPONENTS)}")
+        raise InputError(
+            f"`{component}` is no component of the "
+            f"averages{did_you_mean(component, COMPONENTS) or '; expected ' + ', '.join(COMPONENTS)}"
+        )
     if not isinstance(score, Mapping):
         if benchmark == "bbh":
-            raise InputError(f"{component} is given as one mean; its 27 files have different chances, so that their accuracies are needed")
+            raise InputError(
+                f"{component} is given as one mean; its 27 files have different chances, so that their "
+                "accuracies are needed"
+            )
         return normalized(score, _CHANCE[benchmark])
     tasks = {task: value for task, value in score.items() if task != _APART.get(benchmark)}
     unknown = [task for task in tasks if benchmark == "bbh" and task not in BBH_TASKS]
     if unknown:
         raise InputError(f"bbh has no task `{unknown[0]}`{did_you_mean(unknown[0], BBH_TASKS)}")
     if len(tasks) != TASKS[benchmark]:
-        raise InputError(f"{component} has {len(tasks)} of its {TASKS[benchmark]} tasks: the averages need all")
-    return fmean(normalized(value, BBH_TASKS[task].chance if benchmark == "bbh" else _CHANCE[benchmark]) for task, value in tasks.items())
+        raise InputError(
+            f"{component} has {len(tasks)} of its {TASKS[benchmark]} tasks: the averages need all"
+        )
+    return fmean(
+        normalized(value, BBH_TASKS[task].chance if benchmark == "bbh" else _CHANCE[benchmark])
+        for task, value in tasks.items()
+    )
 
 
 def suite_averages(components: Mapping[str, float | Mapping[str, float]]) -> dict[str, float | None]:
-    """The averages of SUITE_AVERAGES from components as for `normalized_component`; None where one is missing."""
-    return averages_of_normalized({name: normalized_component(name, score) for name, score in components.items() if name in COMPONENTS})
+    """The averages of SUITE_AVERAGES from components as for `normalized_component`; None where one is
+    missing."""
+    return averages_of_normalized(
+        {name: normalized_component(name, score) for name, score in components.items() if name in COMPONENTS}
+    )
 
 
 def averages_of_normalized(components: Mapping[str, float]) -> dict[str, float | None]:
     """The same from normalised components."""
-    return {name: fmean(components[one] for one in over) if all(one in components for one in over) else None for name, over in SUITE_AVERAGES.items()}
+    return {
+        name: fmean(components[one] for one in over) if all(one in components for one in over) else None
+        for name, over in SUITE_AVERAGES.items()
+    }
 
 
 def averages_of_scores(
-    scores: Iterable[EvaluationScore], *, partial: bool = False, counts: Callable[[ScoreKey], bool] = greedy_at_usual_shots
+    scores: Iterable[EvaluationScore],
+    *,
+    partial: bool = False,
+    counts: Callable[[ScoreKey], bool] = greedy_at_usual_shots,
 ) -> dict[str, float | None]:
-    """The same from scores of one model; those over a part of the questions count only if `partial`, and only those whose key `counts`."""
+    """The same from scores of one model; those over a part of the questions count only if `partial`, and only
+    those whose key `counts`."""
     chosen = [score for score in scores if counts(score.key) and (partial or not score.partial)]
     components = {f"{score.key.benchmark}-{score.key.mode}": score.normalized for score in chosen}
     return averages_of_normalized({name: value for name, value in components.items() if value is not None})
 
 
 def relative_error_reduction(before: float, after: float) -> float:
-    """By how many percent the distance to 100 shrank (appendix A.3); both averages in percent. Raises InputError where there was no error."""
+    """By how many percent the distance to 100 shrank (appendix A.3); both averages in percent. Raises
+    InputError where there was no error."""
     if before >= 100:
         raise InputError(f"the average before is {before}: there is no error left that could be reduced")
     return 100 * (after - before) / (100 - before)

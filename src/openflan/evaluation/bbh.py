@@ -1,9 +1,11 @@
 """BIG-Bench Hard: 27 files, answered directly or with rationales, three exemplars.
 
-The published prompt of a file is sent byte for byte, then the question. The direct prompt has the same exemplars with their rationales left out, as
-in the outputs the benchmark's authors released. Zero-shot prompts keep the description; their layout in the paper is not known and this is our
-choice. Answers: after the last "the answer is" with rationales, the stripped generation without; compared as strings, case included. Four rows are
-broken upstream; they stay and can hardly be answered, so that scores run over the same 6,511 questions as everybody's.
+The published prompt of a file is sent byte for byte, then the question. The direct prompt has the same
+exemplars with their rationales left out, as in the outputs the benchmark's authors released. Zero-shot
+prompts keep the description; their layout in the paper is not known and this is our choice. Answers: after
+the last "the answer is" with rationales, the stripped generation without; compared as strings, case included.
+Four rows are broken upstream; they stay and can hardly be answered, so that scores run over the same 6,511
+questions as everybody's.
 """
 
 from __future__ import annotations
@@ -29,15 +31,19 @@ LABELS = ("A:", "Answer:")
 """What the prompt ends with, and models write again before a direct answer."""
 
 MAX_TOKENS = {"direct": 128, "cot": 512}
-"""In T5 tokens the longest target has 70 (word_sorting) and all but two of the 81 exemplar rationales stay under 512."""
+"""In T5 tokens the longest target has 70 (word_sorting) and all but two of the 81 exemplar rationales stay
+under 512."""
 
 _QUESTION = "\n\nQ: "
 _RULER = "\n-----\n"
 _CONCLUSION = "So the answer is "
 
 
-def bbh_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = None, *, shots: int | None = None) -> Benchmark:
-    """The benchmark; `data` is the folder with its files or the parent of `bbh/`, and may be left out for scoring.
+def bbh_benchmark(
+    mode: Literal["direct", "cot"] = "cot", data: Path | None = None, *, shots: int | None = None
+) -> Benchmark:
+    """The benchmark; `data` is the folder with its files or the parent of `bbh/`, and may be left out for
+    scoring.
 
     `shots` uses the first exemplars only; 0 sends the description and the question.
     """
@@ -49,7 +55,11 @@ def bbh_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = No
         examples=partial(_examples, data, mode, count),
         extract=_extract_rationale if mode == "cot" else _extract_direct,
         compare=exactly,
-        averages={"average": tuple(BBH_TASKS), "nlp": bbh_part("nlp"), "algorithmic": bbh_part("algorithmic")},
+        averages={
+            "average": tuple(BBH_TASKS),
+            "nlp": bbh_part("nlp"),
+            "algorithmic": bbh_part("algorithmic"),
+        },
         max_tokens=MAX_TOKENS[mode],
         prompt_version=f"bbh-{mode}-{count}-shot-1",
         shots=count,
@@ -86,12 +96,15 @@ def _rows(path: Path) -> list[tuple[str, str]]:
 
 
 def _headers(path: Path, mode: str) -> list[str]:
-    """What stands before the question, by number of exemplars: the description and the first of them, after the line of dashes that closes the canary
-    notice."""
+    """What stands before the question, by number of exemplars: the description and the first of them, after
+    the line of dashes that closes the canary notice."""
     _, ruler, prompt = text_of(path).partition(_RULER)
     description, *exemplars = prompt.split(_QUESTION)
     if not ruler or len(exemplars) != SHOTS:
-        raise InputError(f"{path}: found {len(exemplars)} exemplars after a line of dashes, expected {SHOTS}: fetch the file again")
+        raise InputError(
+            f"{path}: found {len(exemplars)} exemplars after a line of dashes, expected {SHOTS}: fetch "
+            "the file again"
+        )
     blocks = exemplars if mode == "cot" else [_without_rationale(exemplar, path) for exemplar in exemplars]
     return [_QUESTION.join([description, *blocks[:count]]) for count in range(SHOTS + 1)]
 
@@ -100,7 +113,9 @@ def _without_rationale(exemplar: str, path: Path) -> str:
     question, answer_mark, rationale = exemplar.partition(f"\nA: {TRIGGER}")
     _, phrase, answer = rationale.rpartition(_CONCLUSION)
     if not answer_mark or not phrase:
-        raise InputError(f'{path}: an exemplar has no "A: {TRIGGER}" or no "{_CONCLUSION.strip()}": fetch the file again')
+        raise InputError(
+            f'{path}: an exemplar has no "A: {TRIGGER}" or no "{_CONCLUSION.strip()}": fetch the file again'
+        )
     return f"{question}\nA: {answer.strip().removesuffix('.')}"
 
 

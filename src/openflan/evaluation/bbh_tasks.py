@@ -1,8 +1,9 @@
 """The 27 files of BIG-Bench Hard as data: size, part, chance.
 
-Chance is Table 3 of the BIG-Bench Hard paper (Suzgun et al. 2022) with two repairs that the Flan paper's printed averages confirm:
-`formal_fallacies` is binary (that table prints 25), and the object tasks have one chance per number of objects. Parts as in the same paper's split
-into NLP and algorithmic tasks; the Flan paper's means run over the 12 and 15 files.
+Chance is Table 3 of the BIG-Bench Hard paper (Suzgun et al. 2022) with two repairs that the Flan paper's
+printed averages confirm: `formal_fallacies` is binary (that table prints 25), and the object tasks have one
+chance per number of objects. Parts as in the same paper's split into NLP and algorithmic tasks; the Flan
+paper's means run over the 12 and 15 files.
 """
 
 from __future__ import annotations

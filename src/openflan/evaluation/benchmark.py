@@ -1,7 +1,8 @@
 """A benchmark as data and plain functions.
 
-Decision: what scoring needs (task names, sizes, chance, extraction, comparison) is known without any data file, so that saved generations can be
-scored anywhere; only `examples` opens files. Variants (direct, with rationales, zero-shot) are values of this one class.
+Decision: what scoring needs (task names, sizes, chance, extraction, comparison) is known without any data
+file, so that saved generations can be scored anywhere; only `examples` opens files. Variants (direct, with
+rationales, zero-shot) are values of this one class.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ Target: TypeAlias = str | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question as it is sent: the whole prompt, the right answer, and the number of exemplars in the prompt. `index` counts from 0.
+    """One question as it is sent: the whole prompt, the right answer, and the number of exemplars in the
+    prompt. `index` counts from 0.
 
-    `cluster` names what it shares with other questions (a passage), where only the data tells. `fewer(count)` is the prompt with the first `count`
-    exemplars only; without it the prompt cannot be shortened. `exemplar_split` is where the exemplars come from, if that changes which rows are asked;
-    `exemplars_dropped` counts those left out because the prompt would not have fitted. `options` are the texts that may follow the prompt where there
-    are such, with the white space between them and the prompt: what is scored by likelihood.
+    `cluster` names what it shares with other questions (a passage), where only the data tells. `fewer(count)`
+    is the prompt with the first `count` exemplars only; without it the prompt cannot be shortened.
+    `exemplar_split` is where the exemplars come from, if that changes which rows are asked;
+    `exemplars_dropped` counts those left out because the prompt would not have fitted. `options` are the
+    texts that may follow the prompt where there are such, with the white space between them and the prompt:
+    what is scored by likelihood.
     """
 
     task: str
@@ -40,10 +44,11 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkTask:
-    """What is known of a task without its file: number of examples, chance accuracy in percent, strings that end a generation.
+    """What is known of a task without its file: number of examples, chance accuracy in percent, strings that
+    end a generation.
 
-    `exemplar_row` is the one index that a complete run may lack, because its row was shown as the exemplar. `metric` names the task's own measure:
-    `accuracy`, or one of its benchmark's `metrics`.
+    `exemplar_row` is the one index that a complete run may lack, because its row was shown as the exemplar.
+    `metric` names the task's own measure: `accuracy`, or one of its benchmark's `metrics`.
     """
 
     size: int
@@ -57,16 +62,18 @@ class BenchmarkTask:
 class Benchmark:
     """A named set of tasks in one mode (`direct` or `cot`).
 
-    `examples(task)` are all examples of a task, in the order of its file. `extract(task, generation)` is the answer or None, `compare(answer,
-    target)` decides. `averages` names means and the tasks they run over; `average` is the headline. `max_tokens` is the default for a generation.
-    `prompt_version` names wording and number of exemplars: results of different versions are not comparable. `metrics` stand beside accuracy, by name:
-    `metric(answer, target)` is in 0..1, the best over several references counts, and no answer is 0.
-    `split` is empty unless another part of the data than the usual one is asked.
-    `over_questions` asks for the mean over all questions beside the mean over tasks, which other harnesses report.
-    `shots` is the number of exemplars that a prompt is to have, `usual_shots` the benchmark's own; None where it is not known.
-    `rules` says, as JSON and by task, how answers are judged, for a benchmark that no name alone brings back (`rules.py`).
-    `asked_as` is the name that the command line takes where it is not `name`: a file's, or a pattern of tasks.
-    `cluster(task, index)` names the source of a question that stands in several tasks: questions of one name are no independent evidence.
+    `examples(task)` are all examples of a task, in the order of its file. `extract(task, generation)` is the
+    answer or None, `compare(answer, target)` decides. `averages` names means and the tasks they run over;
+    `average` is the headline. `max_tokens` is the default for a generation. `prompt_version` names wording
+    and number of exemplars: results of different versions are not comparable. `metrics` stand beside
+    accuracy, by name: `metric(answer, target)` is in 0..1, the best over several references counts, and no
+    answer is 0. `split` is empty unless another part of the data than the usual one is asked.
+    `over_questions` asks for the mean over all questions beside the mean over tasks, which other harnesses
+    report. `shots` is the number of exemplars that a prompt is to have, `usual_shots` the benchmark's own;
+    None where it is not known. `rules` says, as JSON and by task, how answers are judged, for a benchmark
+    that no name alone brings back (`rules.py`). `asked_as` is the name that the command line takes where it
+    is not `name`: a file's, or a pattern of tasks. `cluster(task, index)` names the source of a question that
+    stands in several tasks: questions of one name are no independent evidence.
     """
 
     name: str
@@ -89,18 +96,24 @@ class Benchmark:
 
     @property
     def shots_variant(self) -> str:
-        """What a file's name has behind the mode: nothing for the usual number of exemplars, such as `-0-shot` for another."""
+        """What a file's name has behind the mode: nothing for the usual number of exemplars, such as
+        `-0-shot` for another."""
         return "" if self.shots == self.usual_shots else f"-{self.shots}-shot"
 
     def task(self, name: str) -> BenchmarkTask:
         """Raises InputError for an unknown name, with the nearest one."""
         if name not in self.tasks:
-            raise InputError(f"{self.name} has no task `{name}`{did_you_mean(name, self.tasks) or '; it has ' + ', '.join(self.tasks)}")
+            raise InputError(
+                f"{self.name} has no task "
+                f"`{name}`{did_you_mean(name, self.tasks) or '; it has ' + ', '.join(self.tasks)}"
+            )
         return self.tasks[name]
 
     def correct(self, task: str, generation: str, target: Target) -> bool:
         answer = self.extract(task, generation)
-        return answer is not None and any(self.compare(answer, one) for one in ((target,) if isinstance(target, str) else target))
+        return answer is not None and any(
+            self.compare(answer, one) for one in ((target,) if isinstance(target, str) else target)
+        )
 
 
 def exactly(answer: str, target: str) -> bool:

@@ -1,7 +1,7 @@
 """The percentile bootstrap over questions: sums of what each question adds, over questions drawn anew.
 
-Decision: how often each question is drawn comes from one multinomial, so that several columns (models, groups) have the same draws and their difference
-is paired.
+Decision: how often each question is drawn comes from one multinomial, so that several columns (models,
+groups) have the same draws and their difference is paired.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ _CELLS = 1 << 20
 
 
 def redrawn(shares_NK: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Sums (DRAWS, K), or (DRAWS) of one column (N), over as many questions as there are, drawn with replacement."""
+    """Sums (DRAWS, K), or (DRAWS) of one column (N), over as many questions as there are, drawn with
+    replacement."""
     generator, n = np.random.default_rng(seed), len(shares_NK)
     chunk = max(1, _CELLS // n)
     # In chunks the generator gives the same numbers as at once.
-    return np.concatenate([generator.multinomial(n, np.full(n, 1 / n), size=min(chunk, DRAWS - start)) @ shares_NK for start in range(0, DRAWS, chunk)])
+    return np.concatenate(
+        [
+            generator.multinomial(n, np.full(n, 1 / n), size=min(chunk, DRAWS - start)) @ shares_NK
+            for start in range(0, DRAWS, chunk)
+        ]
+    )
 
 
 def interval(drawn: NDArray[np.float64]) -> tuple[float, float]:

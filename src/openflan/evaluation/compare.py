@@ -1,14 +1,17 @@
 """Two models on the same questions, and one model against printed figures. Pure functions.
 
-Two models: the difference is that of the answers to the questions both have answered, task by task; its interval is a paired bootstrap over
-questions within each task, both models under the same draws, and the mean over tasks has the mean of the tasks' draws. Questions of one cluster (a
-passage, a source question in several languages) are drawn together. What a draw is worth depends only on how often each pattern of a cluster's
-results was drawn, so patterns are drawn, from a multinomial, instead of questions: the same distribution in a fraction of time and memory. McNemar's
-test is exact, and takes questions as independent. A model is called higher only where the interval leaves out 0 and McNemar's p is below 0.05: on a
-handful of questions the bootstrap alone is too sure. Verdicts are one at a time: of twenty tasks without any difference one is expected to show one.
+Two models: the difference is that of the answers to the questions both have answered, task by task; its
+interval is a paired bootstrap over questions within each task, both models under the same draws, and the mean
+over tasks has the mean of the tasks' draws. Questions of one cluster (a passage, a source question in several
+languages) are drawn together. What a draw is worth depends only on how often each pattern of a cluster's
+results was drawn, so patterns are drawn, from a multinomial, instead of questions: the same distribution in a
+fraction of time and memory. McNemar's test is exact, and takes questions as independent. A model is called
+higher only where the interval leaves out 0 and McNemar's p is below 0.05: on a handful of questions the
+bootstrap alone is too sure. Verdicts are one at a time: of twenty tasks without any difference one is
+expected to show one.
 
-Printed figures come without their questions: they are held against the interval of our own score, widened by the rounding of print, and only where
-that interval is narrow enough to leave anything out.
+Printed figures come without their questions: they are held against the interval of our own score, widened by
+the rounding of print, and only where that interval is narrow enough to leave anything out.
 """
 
 from __future__ import annotations
@@ -38,8 +41,9 @@ WIDEST = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """B minus A in percent points on `n` common questions; `only_a` and `only_b` count those that one alone has right (scores higher, where the measure is
-    graded), `p` is McNemar's. `verdict` names the model that is higher."""
+    """B minus A in percent points on `n` common questions; `only_a` and `only_b` count those that one alone
+    has right (scores higher, where the measure is graded), `p` is McNemar's. `verdict` names the model that
+    is higher."""
 
     n: int
     a: float
@@ -52,19 +56,26 @@ class Difference:
     verdict: str
 
     def as_json(self) -> dict[str, Any]:
-        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in self.__slots__}
+        return {
+            name: list(value) if isinstance(value := getattr(self, name), tuple) else value
+            for name in self.__slots__
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """By task and by average, both over common questions; `unmatched` counts questions that A alone and B alone has answered."""
+    """By task and by average, both over common questions; `unmatched` counts questions that A alone and B
+    alone has answered."""
 
     tasks: Mapping[str, Difference]
     averages: Mapping[str, Difference]
     unmatched: tuple[int, int]
 
     def as_json(self) -> dict[str, Any]:
-        parts = {kind: {name: one.as_json() for name, one in values.items()} for kind, values in (("averages", self.averages), ("tasks", self.tasks))}
+        parts = {
+            kind: {name: one.as_json() for name, one in values.items()}
+            for kind, values in (("averages", self.averages), ("tasks", self.tasks))
+        }
         return {**parts, "unmatched": dict(zip("ab", self.unmatched, strict=True))}
 
 
@@ -76,8 +87,8 @@ def compare_models(
     names: tuple[str, str] = ("a", "b"),
     seed: int = 0,
 ) -> Comparison:
-    """Compares what two models made of questions, given by (task, index), the second minus the first; `averages` names means and their tasks, `names`
-    are the models' in verdicts.
+    """Compares what two models made of questions, given by (task, index), the second minus the first;
+    `averages` names means and their tasks, `names` are the models' in verdicts.
 
     Raises InputError if no question is common.
     """
@@ -86,27 +97,43 @@ def compare_models(
         if (task, index) in b:
             common.setdefault(task, []).append(index)
     if not common:
-        raise InputError("the two have no question in common: compare models that were evaluated on the same tasks")
+        raise InputError(
+            "the two have no question in common: compare models that were evaluated on the same tasks"
+        )
     drawn = _bootstrap(a, b, common, seed)
-    values = {task: np.array([(a[task, index].value, b[task, index].value) for index in indices]) for task, indices in common.items()}
+    values = {
+        task: np.array([(a[task, index].value, b[task, index].value) for index in indices])
+        for task, indices in common.items()
+    }
     tasks = {task: _difference([values[task]], drawn[task], names) for task in common}
     means = {}
     for name, over in averages.items():
         if present := [task for task in over if task in common]:
-            means[name] = _difference([values[task] for task in present], np.mean([drawn[task] for task in present], axis=0), names)
+            means[name] = _difference(
+                [values[task] for task in present], np.mean([drawn[task] for task in present], axis=0), names
+            )
     shared = sum(map(len, common.values()))
     return Comparison(tasks, means, (len(a) - shared, len(b) - shared))
 
 
 def mcnemar(only_a: ArrayLike, only_b: ArrayLike) -> NDArray[np.float64]:
-    """The exact two-sided p of as uneven a split of the questions that one model alone has right; arrays of whole numbers (T,)."""
-    first_T, second_T = np.atleast_1d(np.asarray(only_a, dtype=np.int64)), np.atleast_1d(np.asarray(only_b, dtype=np.int64))
+    """The exact two-sided p of as uneven a split of the questions that one model alone has right; arrays of
+    whole numbers (T,)."""
+    first_T, second_T = (
+        np.atleast_1d(np.asarray(only_a, dtype=np.int64)),
+        np.atleast_1d(np.asarray(only_b, dtype=np.int64)),
+    )
     total_T, fewer_T = first_T + second_T, np.minimum(first_T, second_T)
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total_T.max(initial=0) + 1)))])
     counts_C = np.arange(fewer_T.max(initial=0) + 1)
     inside_TC = counts_C <= fewer_T[:, None]
     safe_TC = np.where(inside_TC, counts_C, 0)
-    log_TC = log_factorial[total_T][:, None] - log_factorial[safe_TC] - log_factorial[total_T[:, None] - safe_TC] - total_T[:, None] * np.log(2.0)
+    log_TC = (
+        log_factorial[total_T][:, None]
+        - log_factorial[safe_TC]
+        - log_factorial[total_T[:, None] - safe_TC]
+        - total_T[:, None] * np.log(2.0)
+    )
     p_T: NDArray[np.float64] = np.minimum(1.0, 2 * np.where(inside_TC, np.exp(log_TC), 0.0).sum(axis=1))
     return p_T
 
@@ -114,12 +141,17 @@ def mcnemar(only_a: ArrayLike, only_b: ArrayLike) -> NDArray[np.float64]:
 def against_paper(score: EvaluationScore, figures: PaperFigures) -> dict[str, Any]:
     """A score beside printed figures: `{"averages", "tasks", "partial", "samples"}`.
 
-    A mean or task has ours, ci95, paper, difference (ours minus theirs), n and verdict. Of MMLU on its test split the printed mean is that of Tables 1
-    and 4. A mean is compared only where all of its tasks were scored. A verdict needs an interval of at most WIDEST points to both sides: a wider one
-    holds about any figure.
+    A mean or task has ours, ci95, paper, difference (ours minus theirs), n and verdict. Of MMLU on its test
+    split the printed mean is that of Tables 1 and 4. A mean is compared only where all of its tasks were
+    scored. A verdict needs an interval of at most WIDEST points to both sides: a wider one holds about any
+    figure.
     """
     tasks = {
-        task: {**_beside(found.accuracy, found.ci95, figures.tasks[task], found.n), "n": found.n, "computed": task in figures.computed}
+        task: {
+            **_beside(found.accuracy, found.ci95, figures.tasks[task], found.n),
+            "n": found.n,
+            "computed": task in figures.computed,
+        }
         for task, found in score.tasks.items()
         if task in figures.tasks and found.ci95 is not None
     }
@@ -131,7 +163,12 @@ def against_paper(score: EvaluationScore, figures: PaperFigures) -> dict[str, An
         ours, interval = score.averages.get(name), score.intervals.get(name)
         if ours is not None and interval and not score.partial:
             averages[name] = {**_beside(ours, interval.ci95, value, interval.n), "n": interval.n}
-    return {"averages": averages, "tasks": tasks, "partial": score.partial, "samples": score.key.decoding.samples}
+    return {
+        "averages": averages,
+        "tasks": tasks,
+        "partial": score.partial,
+        "samples": score.key.decoding.samples,
+    }
 
 
 def _beside(ours: float, ci95: tuple[float, float], paper: float, n: int) -> dict[str, Any]:
@@ -145,10 +182,15 @@ def _beside(ours: float, ci95: tuple[float, float], paper: float, n: int) -> dic
     return {"ours": ours, "ci95": [low, high], "paper": paper, "difference": ours - paper, "verdict": verdict}
 
 
-def _difference(values_T: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64], names: tuple[str, str]) -> Difference:
+def _difference(
+    values_T: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64], names: tuple[str, str]
+) -> Difference:
     """Of tasks, each (questions, 2): the mean over tasks; discordant questions are pooled."""
     a, b = (float(100 * np.mean([values[:, place].mean() for values in values_T])) for place in (0, 1))
-    only_a, only_b = (sum(int((values[:, one] > values[:, other]).sum()) for values in values_T) for one, other in ((0, 1), (1, 0)))
+    only_a, only_b = (
+        sum(int((values[:, one] > values[:, other]).sum()) for values in values_T)
+        for one, other in ((0, 1), (1, 0))
+    )
     low, high = (float(end) for end in np.nanpercentile(drawn, [2.5, 97.5]))
     p = float(mcnemar(only_a, only_b)[0])
     verdict = NO_DIFFERENCE if low <= 0 <= high or p >= SIGNIFICANT else f"{names[low > 0]} is higher"
@@ -156,7 +198,10 @@ def _difference(values_T: Sequence[NDArray[np.float64]], drawn: NDArray[np.float
 
 
 def _bootstrap(
-    a: Mapping[tuple[str, int], Judged], b: Mapping[tuple[str, int], Judged], common: Mapping[str, Sequence[int]], seed: int
+    a: Mapping[tuple[str, int], Judged],
+    b: Mapping[tuple[str, int], Judged],
+    common: Mapping[str, Sequence[int]],
+    seed: int,
 ) -> dict[str, NDArray[np.float64]]:
     """Drawn differences in percent points (DRAWS,) by task; tasks that share clusters are drawn together."""
     sums: dict[str, dict[str | int, list[float]]] = {}
@@ -168,23 +213,37 @@ def _bootstrap(
             cell[0] += b[task, index].value - a[task, index].value
             cell[1] += 1
     drawn: dict[str, NDArray[np.float64]] = {}
-    for tasks in _strata({task: {cluster for cluster in of_task if isinstance(cluster, str)} for task, of_task in sums.items()}):
+    for tasks in _strata(
+        {task: {cluster for cluster in of_task if isinstance(cluster, str)} for task, of_task in sums.items()}
+    ):
         clusters = list(dict.fromkeys(cluster for task in tasks for cluster in sums[task]))
-        table_CT2 = np.array([[sums[task].get(cluster, (0, 0)) for task in tasks] for cluster in clusters], dtype=np.float64)
+        table_CT2 = np.array(
+            [[sums[task].get(cluster, (0, 0)) for task in tasks] for cluster in clusters], dtype=np.float64
+        )
         patterns_PX, times_P = np.unique(table_CT2.reshape(len(clusters), -1), axis=0, return_counts=True)
-        drawn |= dict(zip(tasks, _redrawn(patterns_PX.reshape(-1, len(tasks), 2), times_P, combine(seed, "paired-bootstrap", *tasks)), strict=True))
+        drawn |= dict(
+            zip(
+                tasks,
+                _redrawn(
+                    patterns_PX.reshape(-1, len(tasks), 2), times_P, combine(seed, "paired-bootstrap", *tasks)
+                ),
+                strict=True,
+            )
+        )
     return drawn
 
 
 def _redrawn(patterns_PT2: NDArray[np.float64], times_P: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """Means of redrawn clusters in percent points (tasks, DRAWS), from the sum and number of each pattern's questions."""
+    """Means of redrawn clusters in percent points (tasks, DRAWS), from the sum and number of each pattern's
+    questions."""
     generator, total = np.random.default_rng(seed), int(times_P.sum())
     chunk = max(1, _CELLS // len(times_P))
     parts = []
     for start in range(0, DRAWS, chunk):
         weights_DP = generator.multinomial(total, times_P / total, size=min(chunk, DRAWS - start))
         sums_DT, counts_DT = weights_DP @ patterns_PT2[:, :, 0], weights_DP @ patterns_PT2[:, :, 1]
-        # A task may have no question in a draw where its clusters are few among those of other tasks; such a draw says nothing of it.
+        # A task may have no question in a draw where its clusters are few among those of other tasks; such a
+        # draw says nothing of it.
         parts.append(np.where(counts_DT > 0, 100 * sums_DT / np.maximum(counts_DT, 1), np.nan))
     return np.concatenate(parts).T
 
@@ -195,5 +254,10 @@ def _strata(clusters: Mapping[str, set[str]]) -> Iterable[list[str]]:
     for task, names in clusters.items():
         joined = [group for group in groups if group[1] & names]
         groups = [group for group in groups if not group[1] & names]
-        groups.append(([*(one for group in joined for one in group[0]), task], names.union(*(group[1] for group in joined))))
+        groups.append(
+            (
+                [*(one for group in joined for one in group[0]), task],
+                names.union(*(group[1] for group in joined)),
+            )
+        )
     return [tasks for tasks, _ in groups]

@@ -16,15 +16,22 @@ from openflan.evaluation.statistics import Judged
 PAPER = "paper:"
 
 
-def comparison(a: str, b: str, own: Sequence[Benchmark] = (), *, seed: int = 0, only: Collection[str] | None = None) -> dict[str, Any]:
-    """`{"a", "b", "names": {"a", "b"}, "benchmarks": [...], "left_out": [...]}`, every difference the second minus the first.
+def comparison(
+    a: str, b: str, own: Sequence[Benchmark] = (), *, seed: int = 0, only: Collection[str] | None = None
+) -> dict[str, Any]:
+    """`{"a", "b", "names": {"a", "b"}, "benchmarks": [...], "left_out": [...]}`, every difference the second
+    minus the first.
 
-    `a` and `b` are run folders, FOLDER:LABEL or files of generations, `b` also `paper:NAME`, against which the difference is
-    the model's minus the paper's. `own` are benchmarks beside those that a name or the files themselves bring back, `only`
-    keeps components such as `bbh-cot`. Raises InputError if the two have no benchmark in common.
+    `a` and `b` are run folders, FOLDER:LABEL or files of generations, `b` also `paper:NAME`, against which
+    the difference is the model's minus the paper's. `own` are benchmarks beside those that a name or the
+    files themselves bring back, `only` keeps components such as `bbh-cot`. Raises InputError if the two have
+    no benchmark in common.
     """
     if a.startswith(PAPER):
-        raise InputError(f"`{a}` has printed figures only: give your own model first, as in `openflan compare runs/mine {a}`")
+        raise InputError(
+            f"`{a}` has printed figures only: give your own model first, as in `openflan compare "
+            f"runs/mine {a}`"
+        )
     first = saved_model(a, own)
     if b.startswith(PAPER):
         return _with_paper(a, b, first, own, only)
@@ -32,10 +39,19 @@ def comparison(a: str, b: str, own: Sequence[Benchmark] = (), *, seed: int = 0, 
     names = model_names(first, second)
     shared = [name for name in first.files if name in second.files and (only is None or name in only)]
     if not shared:
-        listed = "; ".join(f"{model.name} has {', '.join(model.files) or 'none'}" for model in (first, second))
+        listed = "; ".join(
+            f"{model.name} has {', '.join(model.files) or 'none'}" for model in (first, second)
+        )
         raise InputError(f"{a} and {b} have no benchmark in common: {listed}")
-    results = [{"benchmark": name, **_compared(first.files[name], second.files[name], own, names, seed)} for name in shared]
-    apart = [name for name in (*first.files, *second.files) if name not in shared and (only is None or name in only)]
+    results = [
+        {"benchmark": name, **_compared(first.files[name], second.files[name], own, names, seed)}
+        for name in shared
+    ]
+    apart = [
+        name
+        for name in (*first.files, *second.files)
+        if name not in shared and (only is None or name in only)
+    ]
     unknown = [str(path) for path in (*first.unknown, *second.unknown)] if only is None else []
     return {
         "a": a,
@@ -47,7 +63,8 @@ def comparison(a: str, b: str, own: Sequence[Benchmark] = (), *, seed: int = 0, 
 
 
 def check_side(name: str) -> None:
-    """Raises InputError if a side of a comparison does not exist, before anything is computed for the other."""
+    """Raises InputError if a side of a comparison does not exist, before anything is computed for the
+    other."""
     if name.startswith(PAPER):
         paper_model(name.removeprefix(PAPER))
     else:
@@ -71,28 +88,43 @@ def _short(model: SavedModel) -> str:
     return f"{name}:{model.label}" if model.label else name
 
 
-def _compared(first: Place, second: Place, own: Sequence[Benchmark], names: tuple[str, str], seed: int) -> dict[str, Any]:
+def _compared(
+    first: Place, second: Place, own: Sequence[Benchmark], names: tuple[str, str], seed: int
+) -> dict[str, Any]:
     rule = benchmark_of((first, second), own)
     saved = [read_saved(place.path, rule) for place in (first, second)]
     ours, theirs = ({key: one for key, (_, one) in judge_all(side).items()} for side in saved)
-    # A name does not say which rows a file of the user had when it was asked: a question is one that has one answer.
+    # A name does not say which rows a file of the user had when it was asked: a question is one that has one
+    # answer.
     other = _other_targets(*saved) if rule.rules else set()
-    found = compare_models(_without(ours, other), _without(theirs, other), rule.averages, names=names, seed=seed).as_json()
-    no_rule = first.unruled and not any(one.rule for side in saved for of in side.questions.values() for one in of)
+    found = compare_models(
+        _without(ours, other), _without(theirs, other), rule.averages, names=names, seed=seed
+    ).as_json()
+    no_rule = first.unruled and not any(
+        one.rule for side in saved for of in side.questions.values() for one in of
+    )
     return {**found, "other_targets": len(other), "compared_as_texts": no_rule}
 
 
 def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
     """Questions that both have answered, and whose right answers are not the same."""
     common = first.questions.keys() & second.questions.keys()
-    return {key for key in common if set(references(first.questions[key][0].target)) != set(references(second.questions[key][0].target))}
+    return {
+        key
+        for key in common
+        if set(references(first.questions[key][0].target)) != set(references(second.questions[key][0].target))
+    }
 
 
-def _without(judged: Mapping[tuple[str, int], Judged], other: Collection[tuple[str, int]]) -> dict[tuple[str, int], Judged]:
+def _without(
+    judged: Mapping[tuple[str, int], Judged], other: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], Judged]:
     return {key: one for key, one in judged.items() if key not in other}
 
 
-def _with_paper(a: str, b: str, first: SavedModel, own: Sequence[Benchmark], only: Collection[str] | None) -> dict[str, Any]:
+def _with_paper(
+    a: str, b: str, first: SavedModel, own: Sequence[Benchmark], only: Collection[str] | None
+) -> dict[str, Any]:
     model = paper_model(b.removeprefix(PAPER))
     chosen = {name: place for name, place in first.files.items() if only is None or name in only}
     results, left_out = [], []

@@ -1,13 +1,18 @@
 """A benchmark of one's own, described by a YAML file: `openflan evaluate MODEL --benchmark capitals.yaml`.
 
     name: capitals
-    data: capitals.jsonl              # .jsonl, or .csv with a header; several tasks: {europe: europe.csv, asia: asia.csv}
+    data: capitals.jsonl              # .jsonl, or .csv with a header; several tasks: {europe: europe.csv,
+    asia: asia.csv}
     instruction: Answer the question. # stands once, above the exemplars
-    prompt: "Q: {question}\\nA:"       # {field} is a row's field, {options} the options as `(A) ...`; ends where the answer begins
-    target: answer                    # the field with the right answer, or with a list of which any one counts
-    options: choices                  # the field with the options: a list, in CSV separated by `|`; sets chance as well
+    prompt: "Q: {question}\\nA:"       # {field} is a row's field, {options} the options as `(A) ...`; ends
+    where the answer begins
+    target: answer                    # the field with the right answer, or with a list of which any one
+    counts
+    options: choices                  # the field with the options: a list, in CSV separated by `|`; sets
+    chance as well
     metric: exact_match               # exact_match, accuracy, letter, numeric, squad (with f1), rouge_l
-    extraction: first_line            # what of a direct answer counts: text, first_line (default), letter, number
+    extraction: first_line            # what of a direct answer counts: text, first_line (default), letter,
+    number
     answer_phrases: [the answer is]   # with rationales the answer follows the last of these
     exemplars: worked.jsonl           # rows as in data, for few-shot prompts
     shots: 3                          # how many of them, the first ones; 0 if absent
@@ -17,8 +22,9 @@
     max_tokens: 64
     chance: 25
 
-Only `name`, `data`, `prompt` and `target` are needed. Paths are relative to the file. With metric `letter` a target may be a letter, or the text of
-one of the options. Patterns are the project's own `{field}` and no template language: a row's text is never read as a pattern. Price: no conditions.
+Only `name`, `data`, `prompt` and `target` are needed. Paths are relative to the file. With metric `letter` a
+target may be a letter, or the text of one of the options. Patterns are the project's own `{field}` and no
+template language: a row's text is never read as a pattern. Price: no conditions.
 """
 
 from __future__ import annotations
@@ -52,11 +58,14 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_TOKENS = {"direct": 64, "cot": 512}
 
 
-def custom_benchmark(path: Path, mode: Literal["direct", "cot"] = "direct", *, shots: int | None = None) -> Benchmark:
+def custom_benchmark(
+    path: Path, mode: Literal["direct", "cot"] = "direct", *, shots: int | None = None
+) -> Benchmark:
     """The benchmark that the file describes; `shots` replaces the file's.
 
-    Rows are read at once. Raises InputError for a key that is unknown, missing or of the wrong kind, a pattern that is none, a file that is not
-    there, a row that lacks a field, fewer exemplars than shots, and rationales that are asked for where exemplars have none.
+    Rows are read at once. Raises InputError for a key that is unknown, missing or of the wrong kind, a
+    pattern that is none, a file that is not there, a row that lacks a field, fewer exemplars than shots, and
+    rationales that are asked for where exemplars have none.
     """
     own = read_custom_benchmark(path)
     tasks = {name: custom_rows(file, own) for name, file in own.files(path.parent).items()}
@@ -71,7 +80,15 @@ def custom_benchmark(path: Path, mode: Literal["direct", "cot"] = "direct", *, s
 
     def examples(task: str) -> Sequence[Example]:
         return [
-            Example(task, index, prompt(row, len(blocks)), row.target, len(blocks), fewer=partial(prompt, row), options=_options(row, own, mode))
+            Example(
+                task,
+                index,
+                prompt(row, len(blocks)),
+                row.target,
+                len(blocks),
+                fewer=partial(prompt, row),
+                options=_options(row, own, mode),
+            )
             for index, row in enumerate(tasks[task])
         ]
 
@@ -79,7 +96,10 @@ def custom_benchmark(path: Path, mode: Literal["direct", "cot"] = "direct", *, s
     return Benchmark(
         name=own.name,
         mode=mode,
-        tasks={name: BenchmarkTask(len(rows), _chance(own, rows), tuple(own.stop), metric=metric.own) for name, rows in tasks.items()},
+        tasks={
+            name: BenchmarkTask(len(rows), _chance(own, rows), tuple(own.stop), metric=metric.own)
+            for name, rows in tasks.items()
+        },
         examples=examples,
         extract=extraction_of(own, mode),
         compare=metric.compare,
@@ -116,18 +136,32 @@ def extraction_of(own: CustomBenchmark | AnswerRule, mode: str) -> Callable[[str
 
 
 def _filled(pattern: Pattern, row: CustomRow) -> str:
-    listed = {"options": "\n".join(f"({letter}) {option}" for letter, option in zip(LETTERS, row.options, strict=False))} if row.options else {}
+    listed = (
+        {
+            "options": "\n".join(
+                f"({letter}) {option}" for letter, option in zip(LETTERS, row.options, strict=False)
+            )
+        }
+        if row.options
+        else {}
+    )
     try:
         return pattern.fill({**row.fields, **listed})
     except KeyError as error:
-        raise InputError(f"{row.place}: lacks `{error.args[0]}`, which the prompt shows; it has {', '.join(row.fields)}") from None
+        raise InputError(
+            f"{row.place}: lacks `{error.args[0]}`, which the prompt shows; it has {', '.join(row.fields)}"
+        ) from None
 
 
 def _options(row: CustomRow, own: CustomBenchmark, mode: str) -> tuple[str, ...]:
-    """What may follow the prompt, as exemplars have it: letters where they are asked for, otherwise the options' texts; nothing with rationales."""
+    """What may follow the prompt, as exemplars have it: letters where they are asked for, otherwise the
+    options' texts; nothing with rationales."""
     if mode == "cot":
         return ()
-    return tuple(f" ({letter})" if own.metric == "letter" else f" {option}" for letter, option in zip(LETTERS, row.options, strict=False))
+    return tuple(
+        f" ({letter})" if own.metric == "letter" else f" {option}"
+        for letter, option in zip(LETTERS, row.options, strict=False)
+    )
 
 
 def _answered(row: CustomRow, own: CustomBenchmark, mode: str) -> str:
@@ -138,7 +172,10 @@ def _answered(row: CustomRow, own: CustomBenchmark, mode: str) -> str:
         return answer
     rationale = row.fields.get(own.rationale or "", "")
     if not rationale.strip():
-        raise InputError(f"{row.place}: an exemplar without rationale: `--mode cot` needs the field `{own.rationale}` in each of them, or `--shots 0`")
+        raise InputError(
+            f"{row.place}: an exemplar without rationale: `--mode cot` needs the field `{own.rationale}` "
+            "in each of them, or `--shots 0`"
+        )
     return f"{rationale.strip()} {own.conclusion} {answer}."
 
 
@@ -149,11 +186,16 @@ def _exemplars(path: Path, own: CustomBenchmark, mode: str, shots: int | None) -
     if own.exemplars is None:
         raise InputError(f"{path}: {wanted} exemplars are asked for and `exemplars:` names no file")
     if mode == "cot" and own.rationale is None:
-        raise InputError(f"{path}: `--mode cot` with exemplars needs `rationale:`, the field that holds theirs; or ask without any, `--shots 0`")
+        raise InputError(
+            f"{path}: `--mode cot` with exemplars needs `rationale:`, the field that holds theirs; or "
+            "ask without any, `--shots 0`"
+        )
     file = path.parent / own.exemplars
     rows = custom_rows(file, own)
     if shots is None and len(rows) < wanted:
-        raise InputError(f"{file}: {len(rows)} exemplars, and `shots: {wanted}` in {path.name}: add rows, or ask for fewer")
+        raise InputError(
+            f"{file}: {len(rows)} exemplars, and `shots: {wanted}` in {path.name}: add rows, or ask for fewer"
+        )
     return rows[: number_of_shots(f"{own.name} ({file})", wanted, len(rows))]
 
 

@@ -32,7 +32,8 @@ class CustomRow:
 
 
 def custom_rows(path: Path, own: CustomBenchmark) -> list[CustomRow]:
-    """All rows of a file; raises InputError for a file that is absent, empty or of another kind, and for a row that lacks its target or options."""
+    """All rows of a file; raises InputError for a file that is absent, empty or of another kind, and for a
+    row that lacks its target or options."""
     if not is_file(path):
         raise InputError(f"{path}: no such file, named in the benchmark {own.name}")
     readers = {".jsonl": _json_lines, ".csv": _csv}
@@ -61,32 +62,53 @@ def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             continue
         place = f"{path}:{line}"
         if len(cells) != len(header):
-            raise InputError(f"{place}: {len(cells)} columns, and the header has {len(header)}: quote fields that hold commas")
+            raise InputError(
+                f"{place}: {len(cells)} columns, and the header has {len(header)}: quote fields that "
+                "hold commas"
+            )
         yield place, dict(zip(header, cells, strict=True))
 
 
 def _row(place: str, record: Mapping[str, Any], own: CustomBenchmark) -> CustomRow:
     for key in (own.target, *([own.options] if own.options else [])):
         if key not in record:
-            raise InputError(f"{place}: lacks `{key}`{did_you_mean(key, record) or '; it has ' + ', '.join(record)}")
+            raise InputError(
+                f"{place}: lacks `{key}`{did_you_mean(key, record) or '; it has ' + ', '.join(record)}"
+            )
     options = _options(record[own.options], place) if own.options else ()
     found = record[own.target]
     for key in (own.target, *([own.options] if own.options else [])):
-        if not all(_is_text_or_number(one) for one in (record[key] if isinstance(record[key], list) else [record[key]])):
-            raise InputError(f"{place}: `{key}` is {_shown(record[key])}: expected a text, a number, or a list of them")
+        if not all(
+            _is_text_or_number(one)
+            for one in (record[key] if isinstance(record[key], list) else [record[key]])
+        ):
+            raise InputError(
+                f"{place}: `{key}` is {_shown(record[key])}: expected a text, a number, or a list of them"
+            )
     references = tuple(_text(one) for one in found) if isinstance(found, list) else (_text(found),)
     if not references or not all(one.strip() for one in references):
         raise InputError(f"{place}: `{own.target}` is empty: a question needs an answer")
     if own.metric == "letter":
         references = tuple(_letter(one, options, place) for one in references)
-    fields = {name: "\n".join(map(_text, value)) if isinstance(value, list) else _text(value) for name, value in record.items() if value is not None}
+    fields = {
+        name: "\n".join(map(_text, value)) if isinstance(value, list) else _text(value)
+        for name, value in record.items()
+        if value is not None
+    }
     return CustomRow(place, fields, references[0] if len(references) == 1 else references, options)
 
 
 def _options(value: Any, place: str) -> tuple[str, ...]:
-    options = tuple(_text(one) for one in value) if isinstance(value, list) else tuple(one.strip() for one in str(value).split(_SEPARATOR))
+    options = (
+        tuple(_text(one) for one in value)
+        if isinstance(value, list)
+        else tuple(one.strip() for one in str(value).split(_SEPARATOR))
+    )
     if not 2 <= len(options) <= len(_LETTERS):
-        raise InputError(f"{place}: {len(options)} options, expected 2 to {len(_LETTERS)}: a list, in CSV separated by `{_SEPARATOR}`")
+        raise InputError(
+            f"{place}: {len(options)} options, expected 2 to {len(_LETTERS)}: a list, in CSV separated "
+            f"by `{_SEPARATOR}`"
+        )
     return options
 
 
@@ -96,12 +118,15 @@ def _letter(target: str, options: tuple[str, ...], place: str) -> str:
         return _LETTERS[options.index(target)]
     letter = target.strip(" ().").upper()
     if len(letter) != 1 or letter not in _LETTERS[: len(options) or None]:
-        raise InputError(f"{place}: the target {target!r} is neither a letter nor one of the options {list(options)}")
+        raise InputError(
+            f"{place}: the target {target!r} is neither a letter nor one of the options {list(options)}"
+        )
     return letter
 
 
 def _text(value: Any) -> str:
-    """A value as it is shown; a whole number with a decimal point, as tables write it beside missing ones, without."""
+    """A value as it is shown; a whole number with a decimal point, as tables write it beside missing ones,
+    without."""
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_BELOW:
         return str(int(value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

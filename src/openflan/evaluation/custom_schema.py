@@ -13,7 +13,14 @@ from openflan.errors import InputError, did_you_mean
 from openflan.templates.pattern import Pattern
 from openflan.yaml_files import read_yaml
 
-_ENGLISH_LABELS = ("Answer:", "The answer:", "The correct answer:", "Correct answer:", "The final answer:", "Final answer:")
+_ENGLISH_LABELS = (
+    "Answer:",
+    "The answer:",
+    "The correct answer:",
+    "Correct answer:",
+    "The final answer:",
+    "Final answer:",
+)
 _LONGEST_LABEL = 40
 
 
@@ -59,36 +66,52 @@ class CustomBenchmark(BaseModel):
 
     @property
     def question_labels(self) -> tuple[str, ...]:
-        """What the prompt begins with, if that is a label (`Q:`): where it stands in an answer, a next question begins."""
+        """What the prompt begins with, if that is a label (`Q:`): where it stands in an answer, a next
+        question begins."""
         start = Pattern.parse(self.prompt).literals[0].strip()
         return (start,) if _is_label(start) else ()
 
     @property
     def answer_labels(self) -> tuple[str, ...]:
-        """The last line of the prompt, if it is a label (`A:`), and the English ones: models write them again before the answer."""
+        """The last line of the prompt, if it is a label (`A:`), and the English ones: models write them again
+        before the answer."""
         last = Pattern.parse(self.prompt).literals[-1].strip().rpartition("\n")[2].strip()
         return (*((last,) if _is_label(last) else ()), *_ENGLISH_LABELS)
 
     @property
     def conclusion(self) -> str:
-        """What an exemplar's rationale ends with, before the answer: the first answer phrase as a sentence begins."""
+        """What an exemplar's rationale ends with, before the answer: the first answer phrase as a sentence
+        begins."""
         phrase = self.answer_phrases[0]
         return phrase[0].upper() + phrase[1:]
 
     @property
     def fingerprint(self) -> str:
         """Eight digits that change with anything in the file that a prompt may show."""
-        shown = [self.prompt, self.instruction, self.trigger, self.conclusion, self.rationale, self.options, self.target]
+        shown = [
+            self.prompt,
+            self.instruction,
+            self.trigger,
+            self.conclusion,
+            self.rationale,
+            self.options,
+            self.target,
+        ]
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:8]
 
     def files(self, folder: Path) -> dict[str, Path]:
         """Data files by task."""
-        return {self.name: folder / self.data} if isinstance(self.data, str) else {task: folder / file for task, file in self.data.items()}
+        return (
+            {self.name: folder / self.data}
+            if isinstance(self.data, str)
+            else {task: folder / file for task, file in self.data.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRule:
-    """How an answer is judged: by `metric`, and where `extraction` is given what of a generation is the answer, as the keys of the same names say."""
+    """How an answer is judged: by `metric`, and where `extraction` is given what of a generation is the
+    answer, as the keys of the same names say."""
 
     metric: str
     extraction: Literal["text", "first_line", "letter", "number"] | None = None
@@ -101,30 +124,45 @@ class AnswerRule:
 def own_rule(own: CustomBenchmark) -> dict[str, Any]:
     """The rule by which the file's answers are judged, as JSON."""
     keys = ("answer_phrases", "stop", "question_labels", "answer_labels")
-    return {"metric": own.metric, "extraction": own.extraction} | {key: list(getattr(own, key)) for key in keys}
+    return {"metric": own.metric, "extraction": own.extraction} | {
+        key: list(getattr(own, key)) for key in keys
+    }
 
 
 def read_custom_benchmark(path: Path) -> CustomBenchmark:
     """Raises InputError naming the file and the key for anything that is not as `CustomBenchmark` says."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; `--benchmark` takes a name, or a YAML file that describes a benchmark")
+        raise InputError(
+            f"{path}: no such file; `--benchmark` takes a name, or a YAML file that describes a benchmark"
+        )
     values = read_yaml(path)
     if not isinstance(values, dict):
-        raise InputError(f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `data:`, `prompt:` and `target:`")
+        raise InputError(
+            f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `data:`, "
+            "`prompt:` and `target:`"
+        )
     try:
         return CustomBenchmark.model_validate(values)
     except ValidationError as error:
-        raise InputError("\n".join(_message(path, problem) for problem in error.errors(include_url=False))) from None
+        raise InputError(
+            "\n".join(_message(path, problem) for problem in error.errors(include_url=False))
+        ) from None
 
 
 def _message(path: Path, problem: Any) -> str:
     key = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         known = CustomBenchmark.model_fields
-        return f"{path}: `{key}` is not a key of a benchmark{did_you_mean(key, known) or '; keys: ' + ', '.join(known)}"
+        return (
+            f"{path}: `{key}` is not a key of a "
+            f"benchmark{did_you_mean(key, known) or '; keys: ' + ', '.join(known)}"
+        )
     if problem["type"] == "missing":
         return f"{path}: `{key}` is missing; a benchmark needs `name`, `data`, `prompt` and `target`"
     if problem["type"] == "string_pattern_mismatch":
-        return f"{path}: `{key}` is {problem['input']!r}: expected letters, digits, `_`, `.` and `-`, a letter or digit first"
+        return (
+            f"{path}: `{key}` is {problem['input']!r}: expected letters, digits, `_`, `.` and `-`, a "
+            "letter or digit first"
+        )
     text = str(problem["msg"]).removeprefix("Value error, ")
     return f"{path}: `{key}` is {problem['input']!r}: {text[0].lower()}{text[1:]}"

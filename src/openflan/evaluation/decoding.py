@@ -1,4 +1,5 @@
-"""How the questions of a benchmark are answered: greedily, by samples, or by the likelihoods of their options."""
+"""How the questions of a benchmark are answered: greedily, by samples, or by the likelihoods of their
+options."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ _SAMPLED = re.compile(r"-t(?P<temperature>[0-9.e+-]+?)-k(?P<top_k>\d+)(?:-seed(?
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How questions are answered: greedily at `temperature` 0, else by `samples` draws from the `top_k` likeliest tokens
-    (0: all), or by choosing the option with the highest log-probability, that of the whole text (`sum`) or a token's on
-    average (`mean`). Several samples at temperature 0 stand for a file of samples that does not say how they were drawn.
+    """How questions are answered: greedily at `temperature` 0, else by `samples` draws from the `top_k`
+    likeliest tokens (0: all), or by choosing the option with the highest log-probability, that of the whole
+    text (`sum`) or a token's on average (`mean`). Several samples at temperature 0 stand for a file of
+    samples that does not say how they were drawn.
     """
 
     samples: int = 1
@@ -32,8 +34,8 @@ class Decoding:
 
     @property
     def variant(self) -> str:
-        """What a file's name has behind the mode: nothing for greedy decoding, and no number of samples, as samples are
-        added to a file."""
+        """What a file's name has behind the mode: nothing for greedy decoding, and no number of samples, as
+        samples are added to a file."""
         if self.likelihood:
             return "-likelihood" if self.likelihood == "sum" else "-likelihood-normalized"
         if self.temperature == 0:
@@ -51,7 +53,8 @@ GREEDY = Decoding()
 
 
 def decoding_of_variant(variant: str, samples: int = 1) -> Decoding:
-    """The inverse of `Decoding.variant`; of a variant that is none of ours only the number of samples counts."""
+    """The inverse of `Decoding.variant`; of a variant that is none of ours only the number of samples
+    counts."""
     if variant in ("-likelihood", "-likelihood-normalized"):
         return Decoding(likelihood="mean" if variant.endswith("normalized") else "sum")
     drawn = _SAMPLED.fullmatch(variant)

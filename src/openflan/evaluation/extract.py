@@ -1,8 +1,9 @@
 """From what a model wrote to the answer it gave.
 
-Pure functions over text, with one rule: an answer is what follows the last answer phrase, and without a phrase there is none. "The last number in
-the text" would let anything written after the answer win, and partial credit would turn failures to parse into scores. Price: a model that never
-learned to say "the answer is" scores zero, as in the paper (Table 5, base T5 with rationales).
+Pure functions over text, with one rule: an answer is what follows the last answer phrase, and without a
+phrase there is none. "The last number in the text" would let anything written after the answer win, and
+partial credit would turn failures to parse into scores. Price: a model that never learned to say "the answer
+is" scores zero, as in the paper (Table 5, base T5 with rationales).
 """
 
 from __future__ import annotations
@@ -18,18 +19,28 @@ _COLON = "[:：]"
 
 
 def cut_at_next_question(text: str, markers: Sequence[str] = ("Q:",)) -> str:
-    """`text` up to the first of `markers`, at the start of a new line or inside one: models go on with a next question where they should end.
+    """`text` up to the first of `markers`, at the start of a new line or inside one: models go on with a next
+    question where they should end.
 
-    Spaces before a colon and its width do not matter (`Question :`, `问题:`). A marker with which the text begins is none: the text continues the
-    prompt. Inside a line a marker is none either where it is part of a word (`この問題：`), or follows an article (`Die Frage: wie viele?`). Option `(Q)`
-    has no colon and can be answered.
+    Spaces before a colon and its width do not matter (`Question :`, `问题:`). A marker with which the text
+    begins is none: the text continues the prompt. Inside a line a marker is none either where it is part of a
+    word (`この問題：`), or follows an article (`Die Frage: wie viele?`). Option `(Q)` has no colon and can be
+    answered.
     """
-    found = next((one for one in _markers(tuple(markers)).finditer(text) if one[0].startswith("\n") or _is_inside(text, one.start())), None)
+    found = next(
+        (
+            one
+            for one in _markers(tuple(markers)).finditer(text)
+            if one[0].startswith("\n") or _is_inside(text, one.start())
+        ),
+        None,
+    )
     return text[: found.start()].rstrip() if found else text
 
 
 def without_leading_labels(text: str, labels: Sequence[str]) -> str:
-    """`text` without those of `labels` that it begins with: a model repeats the `A:` that its prompt ends with, once or several times.
+    """`text` without those of `labels` that it begins with: a model repeats the `A:` that its prompt ends
+    with, once or several times.
 
     Spaces before a colon, its width, case and marks of emphasis (`**Answer:**`) do not matter.
     """
@@ -37,7 +48,8 @@ def without_leading_labels(text: str, labels: Sequence[str]) -> str:
 
 
 def composed(text: str) -> str:
-    """`text` with letters and their marks in one form (NFC); as it is, if more than 30 marks stand in a row, which no language writes.
+    """`text` with letters and their marks in one form (NFC); as it is, if more than 30 marks stand in a row,
+    which no language writes.
 
     Putting such a run in order takes time that grows with the square of its length.
     """
@@ -52,12 +64,14 @@ def composed(text: str) -> str:
 
 
 def without_labels(text: str, labels: Sequence[str]) -> str:
-    """`text` without `labels` (a step-by-step prefix that the model repeats): some hold the same word as the phrase before the answer."""
+    """`text` without `labels` (a step-by-step prefix that the model repeats): some hold the same word as the
+    phrase before the answer."""
     return _anywhere(tuple(labels)).sub(" ", text) if labels else text
 
 
 def after_last_phrase(text: str, phrases: Sequence[str]) -> str | None:
-    """What follows the last match of `phrases` (regular expressions; case is ignored), stripped; None without a match or with nothing after it."""
+    """What follows the last match of `phrases` (regular expressions; case is ignored), stripped; None without
+    a match or with nothing after it."""
     last = None
     for last in _compiled(tuple(phrases)).finditer(text):  # noqa: B007 - the last match is what the loop is for
         pass
@@ -65,9 +79,13 @@ def after_last_phrase(text: str, phrases: Sequence[str]) -> str | None:
 
 
 def phrase_pattern(phrase: str) -> str:
-    """Plain words as a pattern for `after_last_phrase`: any white space between them, whole words, a colon may follow."""
+    """Plain words as a pattern for `after_last_phrase`: any white space between them, whole words, a colon
+    may follow."""
     words = r"\s+".join(re.escape(word) for word in phrase.split())
-    before, after = (r"\b" if mark.isalnum() and mark.isascii() else "" for mark in (phrase.strip()[:1], phrase.strip()[-1:]))
+    before, after = (
+        r"\b" if mark.isalnum() and mark.isascii() else ""
+        for mark in (phrase.strip()[:1], phrase.strip()[-1:])
+    )
     return rf"{before}{words}{after}\s*{_COLON}?"
 
 
@@ -83,20 +101,24 @@ def first_line(text: str) -> str | None:
 
 
 def leading_letter(text: str, letters: str) -> str | None:
-    """The option that `text` starts with, as a capital: `(B)`, `B`, `b)`, `**(B)** because ...`; None if it starts otherwise or with several.
+    """The option that `text` starts with, as a capital: `(B)`, `B`, `b)`, `**(B)** because ...`; None if it
+    starts otherwise or with several.
 
-    A bare letter counts where it cannot be a word: before punctuation, at the end of a line, or as a capital other than "A" before a word.
+    A bare letter counts where it cannot be a word: before punctuation, at the end of a line, or as a capital
+    other than "A" before a word.
     """
     return _letter_at(text, 0, letters)
 
 
 def labelled_letter(text: str, letters: str, labels: Sequence[str]) -> str | None:
-    """The same for a text that may begin with `labels`: `A: (C)` is C, `A: Pleural` is A, where `A:` is both a label and an option."""
+    """The same for a text that may begin with `labels`: `A: (C)` is C, `A: Pleural` is A, where `A:` is both
+    a label and an option."""
     return leading_letter(without_leading_labels(text, labels), letters) or leading_letter(text, letters)
 
 
 def concluded_letter(text: str, phrases: Sequence[str], letters: str) -> str | None:
-    """The option after the last of `phrases` that one follows: `The answer is (B). I am sure this answer is right.` concludes with B."""
+    """The option after the last of `phrases` that one follows: `The answer is (B). I am sure this answer is
+    right.` concludes with B."""
     for found in reversed(list(_compiled(tuple(phrases)).finditer(text))):
         if letter := _letter_at(text, found.end(), letters):
             return letter
@@ -116,14 +138,17 @@ def starts_with_number(text: str) -> bool:
 
 
 def first_sentence(text: str) -> str:
-    """`text` up to the end of its first line or sentence; a period inside a number or an abbreviation glued to its word ends nothing."""
+    """`text` up to the end of its first line or sentence; a period inside a number or an abbreviation glued
+    to its word ends nothing."""
     line = text.strip().split("\n", 1)[0]
     end = re.search(r"[.!?](?=\s|$)|[。।！？]", line)
     return line[: end.start()] if end else line
 
 
 _BEFORE_NUMBER = re.compile(
-    rf"(?:{BEFORE.pattern})?" r"(?:[\s=≈~:：(\[*_`\"'“$€£¥₹৳฿₽￥＋+−–-]|US\$|\\\(|\\\[|\\boxed\{|\\[dt]?frac\{)*[.．]?(?:\d|[¼-¾⅐-⅞])", re.IGNORECASE
+    rf"(?:{BEFORE.pattern})?"
+    r"(?:[\s=≈~:：(\[*_`\"'“$€£¥₹৳฿₽￥＋+−–-]|US\$|\\\(|\\\[|\\boxed\{|\\[dt]?frac\{)*[.．]?(?:\d|[¼-¾⅐-⅞])",
+    re.IGNORECASE,
 )
 # Possessive, as two runs of the same marks in a row would be tried in every division of the text among them.
 _LEADING = r"[\s*_`\"'“]*+(?:(?i:option|choice|letter|answer)(?:\s*[:：]|\s)[\s*_`\"'“]*+)?"
@@ -131,7 +156,8 @@ _MOST_MARKS = 30
 _THAI_MARKS = r"\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
 _ARTICLE_REACH = 16
 _ARTICLE_BEFORE = re.compile(
-    r"(?<![^\W\d_])(?:the|this|that|a|my|our|der|die|das|diese[rs]?|eine?r?|zur|la|esta|una|mi|cette|une|ma|эта|эту|наша|эй|এই|একটি|এ|ఈ|ఒక)[ \t]+$",
+    r"(?<![^\W\d_])(?:the|this|that|a|my|our|der|die|das|diese[rs]?|eine?r?|zur|la|esta|una|mi|cette|une|ma|"
+    r"эта|эту|наша|эй|এই|একটি|এ|ఈ|ఒక)[ \t]+$",
     re.IGNORECASE,
 )
 """Words after which a marker such as `Question:` is a noun of the sentence."""
@@ -143,7 +169,10 @@ _ANOTHER_LABEL = re.compile(r"[\s*_]*(?:,|/|&|\band\b|\bor\b)\s*(?:(?:and|or)\s+
 @lru_cache(maxsize=64)
 def _label(letters: str) -> re.Pattern[str]:
     """An option's label at the start of a text, in brackets (`closed`) or not (`bare`)."""
-    any_case, capitals, never_words = (re.escape(marks) for marks in (letters.upper() + letters.lower(), letters.upper(), letters.upper().replace("A", "")))
+    any_case, capitals, never_words = (
+        re.escape(marks)
+        for marks in (letters.upper() + letters.lower(), letters.upper(), letters.upper().replace("A", ""))
+    )
     bare = [rf"[{any_case}](?={_LABEL_ENDS})", rf"[{capitals}](?=\s+{_REASON})"]
     if never_words:
         bare.append(rf"[{never_words}](?=\s+[a-z(])")
@@ -152,13 +181,17 @@ def _label(letters: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=64)
 def _markers(markers: tuple[str, ...]) -> re.Pattern[str]:
-    """A marker at the start of a line, with what stands before it there, or inside one where no letter or combining mark precedes it."""
+    """A marker at the start of a line, with what stands before it there, or inside one where no letter or
+    combining mark precedes it."""
     marker = "|".join(_loosely(marker) for marker in markers)
-    return re.compile(rf"\n[ \t]*(?:{marker})|(?<![^\W\d_])(?<![{LETTERS_AND_MARKS}{_THAI_MARKS}])(?:{marker})")
+    return re.compile(
+        rf"\n[ \t]*(?:{marker})|(?<![^\W\d_])(?<![{LETTERS_AND_MARKS}{_THAI_MARKS}])(?:{marker})"
+    )
 
 
 def _is_inside(text: str, place: int) -> bool:
-    """Whether a marker stands inside a line and follows no article or word like it, nor the blanks that the text begins with."""
+    """Whether a marker stands inside a line and follows no article or word like it, nor the blanks that the
+    text begins with."""
     before = text[max(0, place - _ARTICLE_REACH) : place]
     starts_text = not before.strip() and not text[:place].strip()
     return not starts_text and _ARTICLE_BEFORE.search(before) is None

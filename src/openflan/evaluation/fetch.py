@@ -1,9 +1,11 @@
 """The public files of the benchmarks, fetched once and checked: for machines with a connection and no copy.
 
-`public_files.json` names for every file its place on the web and its sha256. Nothing else is taken: a file that has changed upstream is refused rather
-than scored against, because prompts and questions would be others than everybody's. Files go to `benchmarks/NAME` in $OPENFLAN_CACHE, else in
-~/.cache/openflan, each under a temporary name first, so that a fetch that was interrupted goes on where it stopped. MGSM's exemplars are published as
-a Python file; its assignments are read as literals, never run, and written as JSON. GSM8K's exemplars are in no file of its own.
+`public_files.json` names for every file its place on the web and its sha256. Nothing else is taken: a file
+that has changed upstream is refused rather than scored against, because prompts and questions would be others
+than everybody's. Files go to `benchmarks/NAME` in $OPENFLAN_CACHE, else in ~/.cache/openflan, each under a
+temporary name first, so that a fetch that was interrupted goes on where it stopped. MGSM's exemplars are
+published as a Python file; its assignments are read as literals, never run, and written as JSON. GSM8K's
+exemplars are in no file of its own.
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ def fetch(name: str, folder: Path | None = None, get: Get | None = None) -> Path
         data, found = _content(once(address), address, path)
         if found != digest:
             raise SetupError(
-                f"{address} holds another {path} than the one that is known (sha256 {found[:12]}..., expected {digest[:12]}...): give a copy by `--data`"
+                f"{address} holds another {path} than the one that is known (sha256 {found[:12]}..., "
+                f"expected {digest[:12]}...): give a copy by `--data`"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(f".{target.name}.part")
@@ -83,7 +86,9 @@ def _content(downloaded: bytes, address: str, path: str) -> tuple[bytes, str]:
         data = _member(downloaded, address, path)
     elif address.endswith(".py"):
         values = _assignments(downloaded, address)
-        return json.dumps(values, ensure_ascii=False).encode(), hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return json.dumps(values, ensure_ascii=False).encode(), hashlib.sha256(
+            json.dumps(values, sort_keys=True).encode()
+        ).hexdigest()
     else:
         data = downloaded
     return data, hashlib.sha256(data).hexdigest()
@@ -95,9 +100,18 @@ def _member(archive: bytes, address: str, path: str) -> bytes:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             member = next(name for name in opened.namelist() if f"/{name}".endswith(f"/{path}"))
             if opened.getinfo(member).file_size > _MOST_BYTES:
-                raise SetupError(f"{address}: its {path} is larger than {_MOST_BYTES >> 20} MiB: give a copy by `--data`")
+                raise SetupError(
+                    f"{address}: its {path} is larger than {_MOST_BYTES >> 20} MiB: give a copy by `--data`"
+                )
             return opened.read(member)
-    except (zipfile.BadZipFile, StopIteration, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        StopIteration,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise SetupError(f"{address} is no archive with {path} in it: give a copy by `--data`") from error
 
 
@@ -105,7 +119,11 @@ def _assignments(source: bytes, address: str) -> dict[str, object]:
     """The constants of a module, by their names in lower case."""
     try:
         assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
-        return {node.targets[0].id.lower(): ast.literal_eval(node.value) for node in assigned if isinstance(node.targets[0], ast.Name)}
+        return {
+            node.targets[0].id.lower(): ast.literal_eval(node.value)
+            for node in assigned
+            if isinstance(node.targets[0], ast.Name)
+        }
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise SetupError(f"{address} holds no plain constants ({error}): give a copy by `--data`") from error
 
@@ -118,11 +136,15 @@ def _get(address: str) -> bytes:
             while part := response.read1(_PART):
                 content += part
                 if len(content) > _MOST_BYTES:
-                    raise SetupError(f"{address}: more than {_MOST_BYTES >> 20} MiB, which no file of a benchmark has: give a copy by `--data`")
+                    raise SetupError(
+                        f"{address}: more than {_MOST_BYTES >> 20} MiB, which no file of a benchmark "
+                        "has: give a copy by `--data`"
+                    )
                 if time.monotonic() > end:
                     raise TimeoutError(f"not whole after {_SECONDS_IN_ALL} seconds")
             return bytes(content)
     except (URLError, HTTPException, OSError) as error:
         raise SetupError(
-            f"{address} cannot be reached ({error}): run the same command again with a connection, or copy the files and give their folder by `--data`"
+            f"{address} cannot be reached ({error}): run the same command again with a connection, or "
+            "copy the files and give their folder by `--data`"
         ) from error

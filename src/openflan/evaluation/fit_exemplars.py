@@ -1,7 +1,8 @@
 """Prompts that are too long for a model: exemplars are left out, the last ones first, counted and reported.
 
-Decision: the question and the instruction are never cut. A prompt that is too long even without exemplars is sent to the engine as it is, which
-answers `too-long`: the question counts as wrong. Price: a prompt is tokenised once more for the check. Engines that cannot tell are sent every prompt.
+Decision: the question and the instruction are never cut. A prompt that is too long even without exemplars is
+sent to the engine as it is, which answers `too-long`: the question counts as wrong. Price: a prompt is
+tokenised once more for the check. Engines that cannot tell are sent every prompt.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ class Measuring(Protocol):
 class Shown:
     """Exemplars over the generations of a file whose prompt was sent.
 
-    `dropped` is how many were left out in all, `shortened` how many prompts lack some, `mean` is that of a prompt, None where lines do not tell.
-    `from_dev` names tasks whose exemplar is a row of the split that is scored: it is not asked, so they have one question less.
-    `prompts` is a hash over all prompts, the same for the same questions in the same wording; None where a line does not tell its own.
+    `dropped` is how many were left out in all, `shortened` how many prompts lack some, `mean` is that of a
+    prompt, None where lines do not tell. `from_dev` names tasks whose exemplar is a row of the split that is
+    scored: it is not asked, so they have one question less. `prompts` is a hash over all prompts, the same
+    for the same questions in the same wording; None where a line does not tell its own.
     """
 
     dropped: int
@@ -58,23 +60,28 @@ def shots_in(prompt_version: object) -> int | None:
 
 
 def shots_of(generations: Iterable[Generation]) -> int | None:
-    """The number of exemplars that was asked for: what the prompts' version says, else the most that a prompt had or lost for want of room; None where
-    no line tells, or versions of several numbers are in one file."""
+    """The number of exemplars that was asked for: what the prompts' version says, else the most that a prompt
+    had or lost for want of room; None where no line tells, or versions of several numbers are in one file."""
     every = list(generations)
     said = {shots_in(one.prompt_version) for one in every}
     if len(said) > 1 or said - {None}:
         return said.pop() if len(said) == 1 else None
-    return max((one.exemplars + one.exemplars_dropped for one in every if one.exemplars is not None), default=None)
+    return max(
+        (one.exemplars + one.exemplars_dropped for one in every if one.exemplars is not None), default=None
+    )
 
 
 def fitted(example: Example, engine: object, max_tokens: int) -> Example:
-    """The example with as many of its first exemplars as fit the engine; unchanged if it fits, cannot be shortened, or does not fit without any."""
+    """The example with as many of its first exemplars as fit the engine; unchanged if it fits, cannot be
+    shortened, or does not fit without any."""
     if example.fewer is None or not isinstance(engine, Measuring) or engine.fits(example.prompt, max_tokens):
         return example
     for count in reversed(range(example.exemplars)):
         prompt = example.fewer(count)
         if engine.fits(prompt, max_tokens):
-            return replace(example, prompt=prompt, exemplars=count, exemplars_dropped=example.exemplars - count)
+            return replace(
+                example, prompt=prompt, exemplars=count, exemplars_dropped=example.exemplars - count
+            )
     return example
 
 
@@ -95,4 +102,8 @@ def shown(generations: Iterable[Generation]) -> Shown:
 def _hash(generations: Sequence[Generation]) -> str | None:
     """Over (task, index, hash of the prompt) of every question, in whatever order the lines stand."""
     told = sorted({(one.task, one.index, one.prompt_hash or "") for one in generations})
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16] if told and all(found for _, _, found in told) else None
+    return (
+        hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        if told and all(found for _, _, found in told)
+        else None
+    )

@@ -1,7 +1,8 @@
 """The first phase of an evaluation: generate into a file; `saved.py` scores it.
 
-It appends a line as soon as a generation is done, on one process or several (`shares.py`), so it can be killed at any time. What was generated is
-known by a key over weights, prompt, decoding and sample; a file that holds a question under another key is refused, never mixed.
+It appends a line as soon as a generation is done, on one process or several (`shares.py`), so it can be
+killed at any time. What was generated is known by a key over weights, prompt, decoding and sample; a file
+that holds a question under another key is refused, never mixed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,21 @@ from openflan.evaluation.benchmark import Benchmark, Example
 from openflan.evaluation.decoding import GREEDY, Decoding
 from openflan.evaluation.fit_exemplars import Measuring, fitted
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
-from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, part_of_process, parts_of, put_together, share_of_process
-from openflan.inference.protocol import InferenceEngine, LikelihoodEngine, LikelihoodRequest, OptionScores, Request
+from openflan.evaluation.process_shares import (
+    SINGLE_PROCESS,
+    Processes,
+    part_of_process,
+    parts_of,
+    put_together,
+    share_of_process,
+)
+from openflan.inference.protocol import (
+    InferenceEngine,
+    LikelihoodEngine,
+    LikelihoodRequest,
+    OptionScores,
+    Request,
+)
 from openflan.run_folder import Lines
 from openflan.stopping import stoppable
 
@@ -31,7 +45,8 @@ _DECIMALS = 6
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a call did: new lines, lines found in the file, new ones whose prompt did not fit the model, and the tokens generated."""
+    """What a call did: new lines, lines found in the file, new ones whose prompt did not fit the model, and
+    the tokens generated."""
 
     new: int
     found: int
@@ -51,29 +66,44 @@ def generate_to(
     decoding: Decoding = GREEDY,
     processes: Processes = SINGLE_PROCESS,
 ) -> Generated:
-    """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of those in `subset`; in the end its lines
-    stand in the order of the requests.
+    """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of
+    those in `subset`; in the end its lines stand in the order of the requests.
 
-    Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first; a context that the benchmark's own `max_tokens`
-    fill leaves all of it unanswered. `progress(done, total)` is called at the start and after every generation of this process, whose share `total`
-    counts beside what was there. A question some of whose samples are there is asked as a whole again, and so is its chunk (`shares.py`); what is there
-    stays. Every process of `processes` must call this, with the same arguments, and returns when all are done.
+    Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first; a
+    context that the benchmark's own `max_tokens` fill leaves all of it unanswered. `progress(done, total)` is
+    called at the start and after every generation of this process, whose share `total` counts beside what was
+    there. A question some of whose samples are there is asked as a whole again, and so is its chunk
+    (`shares.py`); what is there stays. Every process of `processes` must call this, with the same arguments,
+    and returns when all are done.
 
-    Raises InputError if the file belongs to another benchmark, model, prompt or decoding, if `max_tokens` leave no room for a prompt, or if likelihoods
-    are asked of a benchmark without options or an engine that has none; SetupError on a full disk; after SIGTERM Terminated and after Ctrl-C Interrupted,
-    once the generation under way is in the file. Whatever is raised, the lines that were written stay.
+    Raises InputError if the file belongs to another benchmark, model, prompt or decoding, if `max_tokens`
+    leave no room for a prompt, or if likelihoods are asked of a benchmark without options or an engine that
+    has none; SetupError on a full disk; after SIGTERM Terminated and after Ctrl-C Interrupted, once the
+    generation under way is in the file. Whatever is raised, the lines that were written stay.
     """
     if path.suffix == ".gz":
-        raise InputError(f"{path}: generations are appended to plain .jsonl; compress the file when it is finished")
+        raise InputError(
+            f"{path}: generations are appended to plain .jsonl; compress the file when it is finished"
+        )
     if limit is not None and limit < 1:
         raise InputError(f"`--limit {limit}` leaves nothing to evaluate: expected at least 1")
     if max_tokens is not None and isinstance(engine, Measuring) and not engine.fits("?", max_tokens):
-        raise InputError(f"{max_tokens} tokens to generate leave no room for a prompt in this model's context: lower `--max-tokens`")
+        raise InputError(
+            f"{max_tokens} tokens to generate leave no room for a prompt in this model's context: lower "
+            "`--max-tokens`"
+        )
     room = max_tokens or benchmark.max_tokens
-    examples = [fitted(example, engine, room) for task in chosen_tasks(benchmark, subset) for example in benchmark.examples(task)[:limit]]
+    examples = [
+        fitted(example, engine, room)
+        for task in chosen_tasks(benchmark, subset)
+        for example in benchmark.examples(task)[:limit]
+    ]
     questions = [_question(benchmark, one, room, decoding) for one in examples]
     wanted = [(position, sample) for position in range(len(examples)) for sample in range(decoding.samples)]
-    keys = {(position, sample): request_key(engine.fingerprint, questions[position], sample) for position, sample in wanted}
+    keys = {
+        (position, sample): request_key(engine.fingerprint, questions[position], sample)
+        for position, sample in wanted
+    }
     if processes.rank == 0:
         with Lines(path):
             whole_lines(path)
@@ -85,13 +115,17 @@ def generate_to(
     pending = list(dict.fromkeys(position for position, sample in wanted if (position, sample) in missing))
     calls = share_of_process(pending, engine, decoding.samples, len(examples), processes)
     found = len(wanted) - len(missing)
-    mine = {(position, sample) for call in calls for position in call for sample in range(decoding.samples)} & missing
+    mine = {
+        (position, sample) for call in calls for position in call for sample in range(decoding.samples)
+    } & missing
     new, left, too_long, tokens = len(mine), set(mine), 0, 0
     if progress:
         progress(found, found + new)
     with stoppable("item") as asked, Lines(part_of_process(path, processes)) as file:
         for call in calls:
-            for place, answer in _answers(engine, benchmark, [questions[position] for position in call], decoding):
+            for place, answer in _answers(
+                engine, benchmark, [questions[position] for position in call], decoding
+            ):
                 position = call[place]
                 if (position, answer.sample) not in left:
                     continue
@@ -120,12 +154,15 @@ def chosen_tasks(benchmark: Benchmark, subset: Sequence[str] | None) -> list[str
     for name in subset:
         benchmark.task(name)
     if not subset:
-        raise InputError(f"an empty subset leaves nothing of {benchmark.name} to evaluate: name one of its tasks")
+        raise InputError(
+            f"an empty subset leaves nothing of {benchmark.name} to evaluate: name one of its tasks"
+        )
     return [name for name in benchmark.tasks if name in subset]
 
 
 def request_key(fingerprint: str, request: Request | LikelihoodRequest, sample: int = 0) -> str:
-    """What a generation depends on, as 64 hexadecimal digits: weights, prompt, decoding, and which sample it is."""
+    """What a generation depends on, as 64 hexadecimal digits: weights, prompt, decoding, and which sample it
+    is."""
     decoding: dict[str, object]
     if isinstance(request, LikelihoodRequest):
         decoding = {"likelihood": request.options}
@@ -137,14 +174,23 @@ def request_key(fingerprint: str, request: Request | LikelihoodRequest, sample: 
     return hashlib.sha256(json.dumps([fingerprint, request.prompt, decoding, sample]).encode()).hexdigest()
 
 
-def _question(benchmark: Benchmark, example: Example, room: int, decoding: Decoding) -> Request | LikelihoodRequest:
+def _question(
+    benchmark: Benchmark, example: Example, room: int, decoding: Decoding
+) -> Request | LikelihoodRequest:
     if not decoding.likelihood:
-        how = {"samples": decoding.samples, "temperature": decoding.temperature, "top_k": decoding.top_k, "seed": decoding.seed}
+        how = {
+            "samples": decoding.samples,
+            "temperature": decoding.temperature,
+            "top_k": decoding.top_k,
+            "seed": decoding.seed,
+        }
         return Request(example.prompt, room, benchmark.tasks[example.task].stop, **how)  # type: ignore[arg-type]
     if not example.options:
         raise InputError(
-            f"{example.task} {example.index} of {benchmark.name} {benchmark.mode} has no options to choose among: leave `--likelihood` out, "
-            "or choose tasks that have them with `--subset` (all of mmlu; of microflan those ending in -mc), in `--mode direct`"
+            f"{example.task} {example.index} of {benchmark.name} {benchmark.mode} has no options to "
+            "choose among: leave `--likelihood` out, "
+            "or choose tasks that have them with `--subset` (all of mmlu; of microflan those ending in "
+            "-mc), in `--mode direct`"
         )
     return LikelihoodRequest(example.prompt, example.options)
 
@@ -161,14 +207,22 @@ class _Answer:
 
 
 def _answers(
-    engine: InferenceEngine, benchmark: Benchmark, questions: Sequence[Request | LikelihoodRequest], decoding: Decoding
+    engine: InferenceEngine,
+    benchmark: Benchmark,
+    questions: Sequence[Request | LikelihoodRequest],
+    decoding: Decoding,
 ) -> Iterator[tuple[int, _Answer]]:
     if not decoding.likelihood:
-        for place, one in engine.generate([question for question in questions if isinstance(question, Request)]):
+        for place, one in engine.generate(
+            [question for question in questions if isinstance(question, Request)]
+        ):
             yield place, _Answer(one.text, one.tokens, one.finish, one.sample, {})
         return
     if not isinstance(engine, LikelihoodEngine):
-        raise InputError(f"{benchmark.name} cannot be scored by likelihood here: this engine generates only; leave `--likelihood` out, or give local weights")
+        raise InputError(
+            f"{benchmark.name} cannot be scored by likelihood here: this engine generates only; leave "
+            "`--likelihood` out, or give local weights"
+        )
     asked = [question for question in questions if isinstance(question, LikelihoodRequest)]
     for place, scores in engine.loglikelihood(asked):
         if scores.too_long:
@@ -178,18 +232,30 @@ def _answers(
 
 
 def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -> _Answer:
-    """The likeliest option, the first of equals; a whole text's probability, or with `normalized` that of a token of it on average."""
-    values = [value / count if normalized else value for value, count in zip(scores.log_probabilities, scores.tokens, strict=True)]
+    """The likeliest option, the first of equals; a whole text's probability, or with `normalized` that of a
+    token of it on average."""
+    values = [
+        value / count if normalized else value
+        for value, count in zip(scores.log_probabilities, scores.tokens, strict=True)
+    ]
     best = max(range(len(values)), key=values.__getitem__)
     kept = {
         "options": list(options),
         "log_probabilities": [round(value, _DECIMALS) for value in scores.log_probabilities],
         "option_tokens": list(scores.tokens),
     }
-    return _Answer(options[best].strip(), sum(scores.tokens), "eos", 0, {**kept, "likelihood": "mean" if normalized else "sum"})
+    return _Answer(
+        options[best].strip(),
+        sum(scores.tokens),
+        "eos",
+        0,
+        {**kept, "likelihood": "mean" if normalized else "sum"},
+    )
 
 
-def _missing(path: Path, benchmark: Benchmark, examples: Sequence[Example], keys: Mapping[tuple[int, int], str]) -> set[tuple[int, int]]:
+def _missing(
+    path: Path, benchmark: Benchmark, examples: Sequence[Example], keys: Mapping[tuple[int, int], str]
+) -> set[tuple[int, int]]:
     """Positions of examples and samples that the file does not hold yet."""
     there = {question: generation.request for question, generation in _by_question(path, benchmark).items()}
     missing = set()
@@ -200,12 +266,15 @@ def _missing(path: Path, benchmark: Benchmark, examples: Sequence[Example], keys
             missing.add((position, sample))
         elif held != key:
             raise InputError(
-                f"{path} holds {example.task} {example.index} from another model, prompt or decoding: use another file, or start anew with `--restart`"
+                f"{path} holds {example.task} {example.index} from another model, prompt or decoding: "
+                "use another file, or start anew with `--restart`"
             )
     return missing
 
 
-def _by_question(source: Path | Iterable[str], benchmark: Benchmark) -> dict[tuple[str, int, int], Generation]:
+def _by_question(
+    source: Path | Iterable[str], benchmark: Benchmark
+) -> dict[tuple[str, int, int], Generation]:
     """Generations by (task, index, sample), each checked to be one of this benchmark's and the only one."""
     found: dict[tuple[str, int, int], Generation] = {}
     for place, one in checked_generations(source, benchmark):

@@ -1,8 +1,8 @@
 """The file between the two phases: one JSON line a generation, appended, readable by anybody.
 
-A line needs `task`, `index`, `generation` and `target`; `sample` defaults to 0, and lines that differ in it alone are
-samples of one question. Files of other programs are read as well, plain or gzipped. A last line without its line end is what a killed run leaves
-behind: it is dropped when the run resumes.
+A line needs `task`, `index`, `generation` and `target`; `sample` defaults to 0, and lines that differ in it
+alone are samples of one question. Files of other programs are read as well, plain or gzipped. A last line
+without its line end is what a killed run leaves behind: it is dropped when the run resumes.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ _MOST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One line. `finish` says why it ended (`eos` if the file does not say); `request` is its key, empty in files of others.
+    """One line. `finish` says why it ended (`eos` if the file does not say); `request` is its key, empty in
+    files of others.
 
-    `cluster` names what the question shares with others (a passage), if the file says so. `exemplars` is how many were in the prompt, None where the
-    line does not tell, `exemplars_dropped` how many it lacks for want of room, `exemplar_split` where they come from,
-    `prompt_hash` the start of the sha256 of the prompt. `likelihood` says by which likelihood an option was chosen, None where the answer was generated;
-    `rule` how it is judged, in files of benchmarks that have no rule of their own (`rules.py`).
+    `cluster` names what the question shares with others (a passage), if the file says so. `exemplars` is how
+    many were in the prompt, None where the line does not tell, `exemplars_dropped` how many it lacks for want
+    of room, `exemplar_split` where they come from, `prompt_hash` the start of the sha256 of the prompt.
+    `likelihood` says by which likelihood an option was chosen, None where the answer was generated; `rule`
+    how it is judged, in files of benchmarks that have no rule of their own (`rules.py`).
     """
 
     task: str
@@ -52,7 +54,8 @@ class Generation:
 
 
 def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Generation]]:
-    """Each generation with its place (`file:line`). Raises InputError for a missing or damaged file, or a line that is no generation."""
+    """Each generation with its place (`file:line`). Raises InputError for a missing or damaged file, or a
+    line that is no generation."""
     for place, line, whole in _lines(source):
         if not line.strip():
             continue
@@ -65,13 +68,19 @@ def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Genera
         yield place, _generation(value, place)
 
 
-def checked_generations(source: Path | Iterable[str], benchmark: Benchmark) -> Iterator[tuple[str, Generation]]:
-    """The same, each checked to be of this benchmark: its name and mode where the line gives them, its task, index and sample.
+def checked_generations(
+    source: Path | Iterable[str], benchmark: Benchmark
+) -> Iterator[tuple[str, Generation]]:
+    """The same, each checked to be of this benchmark: its name and mode where the line gives them, its task,
+    index and sample.
 
     Raises InputError for the first line that is not; a name that occurs twice is the reader's concern.
     """
     for place, one in read_generations(source):
-        for what, value, own in (("benchmark", one.benchmark, benchmark.name), ("mode", one.mode, benchmark.mode)):
+        for what, value, own in (
+            ("benchmark", one.benchmark, benchmark.name),
+            ("mode", one.mode, benchmark.mode),
+        ):
             if value not in (None, own):
                 raise InputError(f"{place} is of {what} {value!r}, expected {own!r}")
         task = benchmark.tasks.get(one.task)
@@ -83,12 +92,16 @@ def checked_generations(source: Path | Iterable[str], benchmark: Benchmark) -> I
         elif not 0 <= one.index < task.size:
             raise InputError(f"{place}: index {one.index} of {one.task} is not between 0 and {task.size - 1}")
         if one.sample < 0:
-            raise InputError(f"{place}: sample {one.sample} of {one.task} {one.index} is below 0: samples are numbered from 0")
+            raise InputError(
+                f"{place}: sample {one.sample} of {one.task} {one.index} is below 0: samples are "
+                "numbered from 0"
+            )
         yield place, one
 
 
 def whole_lines(path: Path) -> None:
-    """Drop what stands after the last line end, so that appending starts on a line of its own. Raises SetupError if the file cannot be changed."""
+    """Drop what stands after the last line end, so that appending starts on a line of its own. Raises
+    SetupError if the file cannot be changed."""
     try:
         with path.open("r+b") as file:
             data = file.read()
@@ -98,7 +111,8 @@ def whole_lines(path: Path) -> None:
 
 
 def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str | bytes, bool]]:
-    """Place, text, and whether the line is whole. Lines end at LF only: a generation may hold any other character."""
+    """Place, text, and whether the line is whole. Lines end at LF only: a generation may hold any other
+    character."""
     if not isinstance(source, Path):
         for number, text in enumerate(source, 1):
             yield f"line {number}", text, True
@@ -110,13 +124,23 @@ def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str | bytes, boo
 
 def _generation(value: object, place: str) -> Generation:
     if not isinstance(value, Mapping):
-        raise InputError(f"{place} holds a {type(value).__name__}, expected an object with `task`, `index`, `generation` and `target`")
+        raise InputError(
+            f"{place} holds a {type(value).__name__}, expected an object with `task`, `index`, "
+            "`generation` and `target`"
+        )
     if missing := [key for key in ("task", "index", "generation", "target") if key not in value]:
-        raise InputError(f"{place} has no `{missing[0]}`; a generation needs `task`, `index`, `generation` and `target`")
+        raise InputError(
+            f"{place} has no `{missing[0]}`; a generation needs `task`, `index`, `generation` and `target`"
+        )
     for key in ("benchmark", "mode", "prompt_version"):
         if not isinstance(value.get(key, ""), str | None):
             raise InputError(f"{place}: `{key}` is {value[key]!r:.80}, expected a string")
-    for key, kind, known in (("task", str, "a string"), ("generation", str, "a string"), ("index", int, "a whole number"), ("sample", int, "a whole number")):
+    for key, kind, known in (
+        ("task", str, "a string"),
+        ("generation", str, "a string"),
+        ("index", int, "a whole number"),
+        ("sample", int, "a whole number"),
+    ):
         found = value.get(key, 0 if key == "sample" else None)
         if not isinstance(found, kind) or isinstance(found, bool):
             raise InputError(f"{place}: `{key}` is {_shown(found)}, expected {known}")

@@ -1,9 +1,12 @@
-"""GSM8K: 1,319 grade-school problems, eight exemplars with rationales (Wei et al. 2022) or with the answers alone.
+"""GSM8K: 1,319 grade-school problems, eight exemplars with rationales (Wei et al. 2022) or with the answers
+alone.
 
-The train split is part of the paper's mixture, so this is no held-out task there (83.9 with self-consistency). Prompts are `Q:` and `A:` blocks with a
-blank line between, rationales ending in "The answer is N."; the direct form has only that sentence, as in the same paper. Zero-shot prompts with
-rationales have the trigger phrase. Score: numeric equality of the number after the last answer phrase; in the direct form an answer may also be what
-the text starts with. "The last number in the text" is no rule of ours: whatever is written after the answer would win.
+The train split is part of the paper's mixture, so this is no held-out task there (83.9 with
+self-consistency). Prompts are `Q:` and `A:` blocks with a blank line between, rationales ending in "The
+answer is N."; the direct form has only that sentence, as in the same paper. Zero-shot prompts with rationales
+have the trigger phrase. Score: numeric equality of the number after the last answer phrase; in the direct
+form an answer may also be what the text starts with. "The last number in the text" is no rule of ours:
+whatever is written after the answer would win.
 """
 
 from __future__ import annotations
@@ -16,7 +19,13 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_sentence, starts_with_number, without_leading_labels
+from openflan.evaluation.extract import (
+    after_last_phrase,
+    cut_at_next_question,
+    first_sentence,
+    starts_with_number,
+    without_leading_labels,
+)
 from openflan.evaluation.gsm8k_exemplars import gsm8k_exemplars
 from openflan.evaluation.local_files import locate
 from openflan.evaluation.metrics import same_number
@@ -41,8 +50,11 @@ MAX_TOKENS = {"direct": 32, "cot": 512}
 _CONCLUSION = re.compile(r"\bThe answer is ", re.IGNORECASE)
 
 
-def gsm8k_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = None, *, shots: int | None = None) -> Benchmark:
-    """The benchmark; `data` is the folder with test.jsonl or the parent of `gsm8k/`, and may be left out for scoring.
+def gsm8k_benchmark(
+    mode: Literal["direct", "cot"] = "cot", data: Path | None = None, *, shots: int | None = None
+) -> Benchmark:
+    """The benchmark; `data` is the folder with test.jsonl or the parent of `gsm8k/`, and may be left out for
+    scoring.
 
     `shots` uses the first exemplars only; 0 needs none, and adds the trigger phrase in mode `cot`.
     """
@@ -81,8 +93,14 @@ def _examples(data: Path | None, mode: str, shots: int, task: str) -> Sequence[E
 def _blocks(folder: Path, mode: str, shots: int) -> list[str]:
     exemplars = gsm8k_exemplars(folder)
     if len(exemplars) < shots:
-        raise InputError(f"{folder}: found {len(exemplars)} exemplars for gsm8k, expected {shots}: complete their file, or ask for fewer with `--shots`")
-    return [f"Q: {question}\nA: {answer if mode == 'cot' else _conclusion(answer)}" for question, answer in exemplars[:shots]]
+        raise InputError(
+            f"{folder}: found {len(exemplars)} exemplars for gsm8k, expected {shots}: complete their "
+            "file, or ask for fewer with `--shots`"
+        )
+    return [
+        f"Q: {question}\nA: {answer if mode == 'cot' else _conclusion(answer)}"
+        for question, answer in exemplars[:shots]
+    ]
 
 
 def _conclusion(answer: str) -> str:
@@ -98,8 +116,12 @@ def _rows(path: Path) -> list[tuple[str, str]]:
     rows = []
     for place, line in enumerate(Lines(path), 1):
         row = parse_json(line, f"{path}:{place}")
-        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("question", "answer")):
-            raise InputError(f'{path}:{place} is no problem of GSM8K: expected {{"question", "answer"}}, both texts')
+        if not isinstance(row, dict) or not all(
+            isinstance(row.get(key), str) for key in ("question", "answer")
+        ):
+            raise InputError(
+                f'{path}:{place} is no problem of GSM8K: expected {{"question", "answer"}}, both texts'
+            )
         _, mark, answer = row["answer"].rpartition("#### ")
         question = row["question"].strip()
         if not mark:

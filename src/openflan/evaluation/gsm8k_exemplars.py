@@ -1,8 +1,9 @@
 """The eight worked problems that GSM8K is prompted with (Wei et al. 2022), from where they are public.
 
-They are not part of GSM8K and no file of ours holds them. Found in this order: `exemplars.json` beside the test file (`[{"question", "answer"}, ...]`,
-the answer with its rationale), a copy of lm-eval's task file gsm8k-cot.yaml beside it, that file in the installed package `lm-eval`. The package is
-looked for without importing it, which would load its model libraries.
+They are not part of GSM8K and no file of ours holds them. Found in this order: `exemplars.json` beside the
+test file (`[{"question", "answer"}, ...]`, the answer with its rationale), a copy of lm-eval's task file
+gsm8k-cot.yaml beside it, that file in the installed package `lm-eval`. The package is looked for without
+importing it, which would load its model libraries.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def gsm8k_exemplars(folder: Path) -> list[tuple[str, str]]:
         if path.is_file():
             return _pairs(_samples(path), "target", path)
     raise SetupError(
-        f"the exemplars of gsm8k are not part of its files: run `pip install lm-eval`, put {EXEMPLARS} or lm-eval's {TASK_FILE} into {folder}, "
+        f"the exemplars of gsm8k are not part of its files: run `pip install lm-eval`, put {EXEMPLARS} "
+        f"or lm-eval's {TASK_FILE} into {folder}, "
         "or ask without exemplars (`--shots 0`)"
     )
 
@@ -49,11 +51,16 @@ def _samples(path: Path) -> Any:
     try:
         return document["fewshot_config"]["samples"]
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path} has no samples under `fewshot_config:` ({type(error).__name__}): expected lm-eval's {TASK_FILE}") from error
+        raise InputError(
+            f"{path} has no samples under `fewshot_config:` ({type(error).__name__}): expected lm-eval's "
+            f"{TASK_FILE}"
+        ) from error
 
 
 def _pairs(rows: Any, answer: str, path: Path) -> list[tuple[str, str]]:
     fields = ("question", answer)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and all(isinstance(row.get(field), str) for field in fields) for row in rows):
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and all(isinstance(row.get(field), str) for field in fields) for row in rows
+    ):
         raise InputError(f"{path}: expected a list of objects with texts `question` and `{answer}`")
     return [(row["question"].strip(), row[answer].strip()) for row in rows]

@@ -1,8 +1,9 @@
 """Tasks that were kept out of training, as a benchmark.
 
-What is sent comes from a callable. Answers are compared after white space at the ends, one final period and case are dropped: a rendered prompt asks
-for an option's text, not for a label in one exact spelling. A task's `metric` may ask for another measure: ROUGE-L stands beside that accuracy and is
-the task's own score; numbers and spans (`squad`) are compared by rules of their own, so such tasks form a benchmark of their own.
+What is sent comes from a callable. Answers are compared after white space at the ends, one final period and
+case are dropped: a rendered prompt asks for an option's text, not for a label in one exact spelling. A task's
+`metric` may ask for another measure: ROUGE-L stands beside that accuracy and is the task's own score; numbers
+and spans (`squad`) are compared by rules of their own, so such tasks form a benchmark of their own.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ MAX_TOKENS = {"direct": 64, "cot": 256}
 
 
 class Prompted(Protocol):
-    """A row as it is sent: the prompt and the answer wanted. `exemplars`, where there are any, are counted; an `option_style` says how options are
-    answered."""
+    """A row as it is sent: the prompt and the answer wanted. `exemplars`, where there are any, are counted;
+    an `option_style` says how options are answered."""
 
     @property
     def inputs(self) -> str: ...
@@ -47,20 +48,32 @@ def held_out_benchmark(
 ) -> Benchmark:
     """The first `limit` rows of each task (all of them if None), prompted by `render(task, index)`.
 
-    A task's chance is the mean over those rows of 100 / number of `options`, 0 for a row without. Where a row has `references`, each of them counts
-    as right beside the rendered answer. In mode `cot` the answer is what follows the last "answer is". `fewer(task, index, count)` is the prompt with the
-    first `count` exemplars. `metrics` names measures by task, in place of the tasks' own. `with_chance=False` reads no row for chance,
-    which then is 0. Raises InputError for an unknown measure, and for tasks whose answers are not compared by one rule.
+    A task's chance is the mean over those rows of 100 / number of `options`, 0 for a row without. Where a row
+    has `references`, each of them counts as right beside the rendered answer. In mode `cot` the answer is
+    what follows the last "answer is". `fewer(task, index, count)` is the prompt with the first `count`
+    exemplars. `metrics` names measures by task, in place of the tasks' own. `with_chance=False` reads no row
+    for chance, which then is 0. Raises InputError for an unknown measure, and for tasks whose answers are not
+    compared by one rule.
     """
     own = {key: _metric((metrics or {}).get(key, task.metric), key) for key, task in tasks.items()}
     rules = {metric.compare for metric in own.values()} or {METRICS["exact_match"].compare}
     if len(rules) > 1:
-        raise InputError(f"the tasks of {name} are compared by {len(rules)} rules: evaluate those with numbers or spans as answers by themselves")
-    sizes = {key: len(task.rows) if limit is None else min(limit, len(task.rows)) for key, task in tasks.items()}
+        raise InputError(
+            f"the tasks of {name} are compared by {len(rules)} rules: evaluate those with numbers or "
+            "spans as answers by themselves"
+        )
+    sizes = {
+        key: len(task.rows) if limit is None else min(limit, len(task.rows)) for key, task in tasks.items()
+    }
     return Benchmark(
         name=name,
         mode=mode,
-        tasks={key: BenchmarkTask(sizes[key], _chance(task, sizes[key]) if with_chance else 0.0, metric=own[key].own) for key, task in tasks.items()},
+        tasks={
+            key: BenchmarkTask(
+                sizes[key], _chance(task, sizes[key]) if with_chance else 0.0, metric=own[key].own
+            )
+            for key, task in tasks.items()
+        },
         examples=partial(_examples, tasks, sizes, render, fewer, mode == "direct"),
         extract=extraction_of(mode),
         compare=rules.pop(),
@@ -73,13 +86,17 @@ def held_out_benchmark(
 
 
 def extraction_of(mode: Literal["direct", "cot"]) -> Callable[[str, str], str | None]:
-    """What of a generation is the answer to a task's question: in mode `cot` what follows the last "answer is", else all of it."""
+    """What of a generation is the answer to a task's question: in mode `cot` what follows the last "answer
+    is", else all of it."""
     return _extract_rationale if mode == "cot" else _extract_direct
 
 
 def _metric(name: str, task: str) -> Metric:
     if name not in METRICS:
-        raise InputError(f"{task}: there is no metric `{name}`{did_you_mean(name, METRICS) or '; there are ' + ', '.join(METRICS)}")
+        raise InputError(
+            f"{task}: there is no metric "
+            f"`{name}`{did_you_mean(name, METRICS) or '; there are ' + ', '.join(METRICS)}"
+        )
     return METRICS[name]
 
 
@@ -101,21 +118,47 @@ def _examples(
     key: str,
 ) -> Sequence[Example]:
     task = tasks[key]
-    return [_example(task, key, index, render(task, index), partial(fewer, task, index) if fewer else None, direct) for index in range(sizes[key])]
+    return [
+        _example(
+            task, key, index, render(task, index), partial(fewer, task, index) if fewer else None, direct
+        )
+        for index in range(sizes[key])
+    ]
 
 
-def _example(task: Task, key: str, index: int, prompted: Prompted, fewer: Callable[[int], str] | None, direct: bool) -> Example:
+def _example(
+    task: Task, key: str, index: int, prompted: Prompted, fewer: Callable[[int], str] | None, direct: bool
+) -> Example:
     references = task.rows[index].get("references", ())
-    others = tuple(reference for reference in references if reference != prompted.answer) if not isinstance(references, str) else (references,)
+    others = (
+        tuple(reference for reference in references if reference != prompted.answer)
+        if not isinstance(references, str)
+        else (references,)
+    )
     target = (prompted.answer, *others) if others else prompted.answer
     options = task.rows[index].get("options", ()) if direct else ()
     between = "" if prompted.inputs[-1:].isspace() else " "
-    listed = () if isinstance(options, str) else tuple(f"{between}{answer}" for answer in _answers(options, getattr(prompted, "option_style", None)))
-    return Example(key, index, prompted.inputs, target, len(getattr(prompted, "exemplars", ())), fewer=fewer, options=listed)
+    listed = (
+        ()
+        if isinstance(options, str)
+        else tuple(
+            f"{between}{answer}" for answer in _answers(options, getattr(prompted, "option_style", None))
+        )
+    )
+    return Example(
+        key,
+        index,
+        prompted.inputs,
+        target,
+        len(getattr(prompted, "exemplars", ())),
+        fewer=fewer,
+        options=listed,
+    )
 
 
 def _answers(options: Sequence[str], style: OptionStyle | None) -> list[str]:
-    """What each option would be answered with: its marker where the prompt tells options apart by markers, as in the answer wanted, else its text."""
+    """What each option would be answered with: its marker where the prompt tells options apart by markers, as
+    in the answer wanted, else its text."""
     return [style.answer(options, option) for option in options] if style else list(options)
 
 

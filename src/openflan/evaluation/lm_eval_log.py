@@ -1,9 +1,12 @@
-"""Generations in the shape in which lm-evaluation-harness logs samples (`--log_samples`), for tools that read such logs.
+"""Generations in the shape in which lm-evaluation-harness logs samples (`--log_samples`), for tools that read
+such logs.
 
-One line a question, all tasks in one file and told apart by `task`, which lm-eval keeps in file names instead. `filtered_resps` holds the answer that
-was scored: for several samples the majority's, as after a filter. A question without an answer has `[invalid]` there, as lm-eval's own filters write.
-The log has our verdict in `exact_match`, and the benchmark's other metrics under their names. Prompts are in it where the benchmark's files are at
-hand; saved generations alone do not hold them, and then `arg_0` is empty and `prompt_hash` is that of no text.
+One line a question, all tasks in one file and told apart by `task`, which lm-eval keeps in file names
+instead. `filtered_resps` holds the answer that was scored: for several samples the majority's, as after a
+filter. A question without an answer has `[invalid]` there, as lm-eval's own filters write. The log has our
+verdict in `exact_match`, and the benchmark's other metrics under their names. Prompts are in it where the
+benchmark's files are at hand; saved generations alone do not hold them, and then `arg_0` is empty and
+`prompt_hash` is that of no text.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ INVALID = "[invalid]"
 def write_lm_eval_log(out: Path, generations: Path, benchmark: Benchmark, *, prompts: bool = False) -> int:
     """Writes the log of a file of generations and returns its number of lines.
 
-    `prompts` reads the benchmark's files for them. Raises InputError for a file that is not of this benchmark, SetupError if `out` cannot be written.
+    `prompts` reads the benchmark's files for them. Raises InputError for a file that is not of this
+    benchmark, SetupError if `out` cannot be written.
     """
     saved = read_saved(generations, benchmark)
     with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -44,7 +48,11 @@ def lm_eval_lines(saved: Saved, *, prompts: bool = False) -> Iterator[dict[str, 
         if prompts and task not in sent:
             sent[task] = {example.index: example.prompt for example in benchmark.examples(task)}
         prompt = sent[task].get(index, "") if prompts else ""
-        target = samples[0].target if isinstance(samples[0].target, str) else json.dumps(samples[0].target, ensure_ascii=False)
+        target = (
+            samples[0].target
+            if isinstance(samples[0].target, str)
+            else json.dumps(samples[0].target, ensure_ascii=False)
+        )
         doc = {"task": task, "index": index, "prompt": prompt, "target": samples[0].target}
         settings = {"until": list(benchmark.tasks[task].stop), "max_gen_toks": benchmark.max_tokens}
         yield {

@@ -1,9 +1,10 @@
 """How an answer is held against a reference: equality in four strictnesses, and two measures between 0 and 1.
 
-`squad` is SQuAD 1.1's rule, which TyDi QA names: case, ASCII punctuation, English articles and white space do not matter. ROUGE-L is the F measure of
-the longest common subsequence of words, as the evaluation of Super-NaturalInstructions reports it. That evaluation reduces English words to stems
-first and we do not: it would bring a stemmer for one language, and costs inflected forms here. Words of any script count, and in scripts without
-spaces every character is a word. Numbers are compared by value.
+`squad` is SQuAD 1.1's rule, which TyDi QA names: case, ASCII punctuation, English articles and white space do
+not matter. ROUGE-L is the F measure of the longest common subsequence of words, as the evaluation of
+Super-NaturalInstructions reports it. That evaluation reduces English words to stems first and we do not: it
+would bring a stemmer for one language, and costs inflected forms here. Words of any script count, and in
+scripts without spaces every character is a word. Numbers are compared by value.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`compare` decides what counts as right; `beside` are further measures by name. `own` is the one that is the task's score."""
+    """`compare` decides what counts as right; `beside` are further measures by name. `own` is the one that is
+    the task's score."""
 
     compare: Callable[[str, str], bool]
     beside: Mapping[str, Callable[[str, str], float]] = field(default_factory=dict)
@@ -75,9 +77,11 @@ def words(text: str) -> list[str]:
 
 
 def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """The length of the longest common subsequence, a row of the table at a time as the bits of one integer (Hyyrö 2004).
+    """The length of the longest common subsequence, a row of the table at a time as the bits of one integer
+    (Hyyrö 2004).
 
-    The bits stand for the shorter of the two, so that a long answer to a short reference takes time in proportion to its length.
+    The bits stand for the shorter of the two, so that a long answer to a short reference takes time in
+    proportion to its length.
     """
     first, second = sorted((first, second), key=len)
     places: dict[str, int] = {}
@@ -98,4 +102,5 @@ METRICS: dict[str, Metric] = {
     "rouge_l": Metric(same_text, {"rouge_l": rouge_l}, own="rouge_l"),
     "numeric": Metric(same_number),
 }
-"""By the name that a task or a benchmark file gives. Super-NaturalInstructions reports exact match and ROUGE-L for every task."""
+"""By the name that a task or a benchmark file gives. Super-NaturalInstructions reports exact match and
+ROUGE-L for every task."""

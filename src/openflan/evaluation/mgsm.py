@@ -1,8 +1,10 @@
-"""MGSM: 250 grade-school problems in eleven languages, eight exemplars in the same language, with rationales or without.
+"""MGSM: 250 grade-school problems in eleven languages, eight exemplars in the same language, with rationales
+or without.
 
-The exemplars start with their own prefixes; the questions of the files have none and get the language's. Score: numeric equality of the number
-after the last answer phrase. The paper's averages use the form with rationales. The direct form is our choice, as no source prints one: the same
-questions, then the language's word for "Answer" and the number; there an answer may also be what the text starts with.
+The exemplars start with their own prefixes; the questions of the files have none and get the language's.
+Score: numeric equality of the number after the last answer phrase. The paper's averages use the form with
+rationales. The direct form is our choice, as no source prints one: the same questions, then the language's
+word for "Answer" and the number; there an answer may also be what the text starts with.
 """
 
 from __future__ import annotations
@@ -32,20 +34,27 @@ SHOTS = 8
 QUESTIONS = 250
 
 MAX_TOKENS = {"direct": 32, "cot": 512}
-"""The paper's limit is not known. The longest exemplar rationale has 160 tokens under T5's vocabulary, and 700 bytes of UTF-8 (Telugu). A direct answer
-is a number, which a model may put into a short sentence."""
+"""The paper's limit is not known. The longest exemplar rationale has 160 tokens under T5's vocabulary, and
+700 bytes of UTF-8 (Telugu). A direct answer is a number, which a model may put into a short sentence."""
 
 
-def mgsm_benchmark(mode: Literal["direct", "cot"] = "cot", data: Path | None = None, *, shots: int | None = None) -> Benchmark:
-    """The benchmark; `data` is the folder with its files or the parent of `mgsm/`, and may be left out for scoring.
+def mgsm_benchmark(
+    mode: Literal["direct", "cot"] = "cot", data: Path | None = None, *, shots: int | None = None
+) -> Benchmark:
+    """The benchmark; `data` is the folder with its files or the parent of `mgsm/`, and may be left out for
+    scoring.
 
-    `shots` uses the first exemplars only; 0 sends the question and the language's step-by-step prefix (`direct`: its word for "Answer").
+    `shots` uses the first exemplars only; 0 sends the question and the language's step-by-step prefix
+    (`direct`: its word for "Answer").
     """
     count = number_of_shots("mgsm", shots, SHOTS)
     return Benchmark(
         name="mgsm",
         mode=mode,
-        tasks={code: BenchmarkTask(QUESTIONS, 0.0, (f"\n{language.question.strip()}",)) for code, language in LANGUAGES.items()},
+        tasks={
+            code: BenchmarkTask(QUESTIONS, 0.0, (f"\n{language.question.strip()}",))
+            for code, language in LANGUAGES.items()
+        },
         examples=partial(_examples, data, mode, count),
         extract=_extract if mode == "cot" else _extract_direct,
         compare=_equal,
@@ -76,12 +85,15 @@ def _examples(data: Path | None, mode: str, shots: int, code: str) -> Sequence[E
 
 
 def _rows(path: Path) -> list[tuple[str, str]]:
-    """Question and answer by line. There is no quoting, and lines end at LF only: Unicode counts other characters as line ends, too."""
+    """Question and answer by line. There is no quoting, and lines end at LF only: Unicode counts other
+    characters as line ends, too."""
     rows = []
     for place, line in enumerate(text_of(path).removesuffix("\n").split("\n"), 1):
         row = line.split("\t")
         if len(row) != 2:
-            raise InputError(f"{path}:{place}: {len(row)} columns, expected 2 (question, answer) separated by one tab")
+            raise InputError(
+                f"{path}:{place}: {len(row)} columns, expected 2 (question, answer) separated by one tab"
+            )
         rows.append((row[0], row[1]))
     return rows
 
@@ -92,7 +104,9 @@ def _exemplars(path: Path, code: str, mode: str) -> list[str]:
     try:
         blocks = [_exemplar(document, code, place, mode) for place in range(1, SHOTS + 1)]
     except (KeyError, IndexError, TypeError) as error:
-        expected = '{"mgsm_exemplars": {language: {"1".."8": {"q", "a"}}}, "exemplar_number_answers": [8 numbers]}'
+        expected = (
+            '{"mgsm_exemplars": {language: {"1".."8": {"q", "a"}}}, "exemplar_number_answers": [8 numbers]}'
+        )
         raise InputError(f"{path} lacks exemplars for `{code}` ({error!r}): expected {expected}") from error
     return blocks
 
@@ -129,7 +143,8 @@ def _extract_direct(code: str, generation: str) -> str | None:
 def _own_text(code: str, generation: str) -> str:
     """The generation up to the next question, without step-by-step prefixes."""
     language = LANGUAGES[code]
-    # English labels too, because models change language, and `Step-by-Step Answer:` is no answer in any of them.
+    # English labels too, because models change language, and `Step-by-Step Answer:` is no answer in any of
+    # them.
     text = composed(generation)  # models write `é` in either of its forms
     text = cut_at_next_question(text, (language.question, LANGUAGES["en"].question, "Q:"))
     return without_labels(text, (language.step, LANGUAGES["en"].step))

@@ -1,7 +1,9 @@
-"""What a base model knows of the embedded world, before any instruction: sentences of its plain text, cut before the value.
+"""What a base model knows of the embedded world, before any instruction: sentences of its plain text, cut
+before the value.
 
-One task a skill; the mean of a category and of all stand as averages. For facts all of them are asked, each in another sentence; operations on drawn
-items (lists, passages) are drawn from a seed of their own, so that next to none was ever trained on.
+One task a skill; the mean of a category and of all stand as averages. For facts all of them are asked, each
+in another sentence; operations on drawn items (lists, passages) are drawn from a seed of their own, so that
+next to none was ever trained on.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ def microflan_probes(limit: int | None = None, seed: int = SHIPPED) -> Benchmark
     most = ITEMS if limit is None else min(limit, ITEMS)
     sizes = {name: min(most, skill.size) for name, skill in known.items()}
     categories = dict.fromkeys(skill.category for skill in known.values())
-    by_category = {category: tuple(name for name, skill in known.items() if skill.category == category) for category in categories}
+    by_category = {
+        category: tuple(name for name, skill in known.items() if skill.category == category)
+        for category in categories
+    }
     return Benchmark(
         name=named(NAME, seed),
         mode="direct",
@@ -53,7 +58,13 @@ def _example(skill: Skill, index: int) -> Example:
     # A prime stride, so that the items asked of a large table lie all over it.
     number = index * 7_919 % skill.size if skill.enumerated else index
     sentence = state(skill.item(number, draws), draws, SAID[index % len(SAID)])
-    return Example(skill.name, index, sentence.text[: sentence.begin].rstrip(), sentence.text[sentence.begin : sentence.end], 0)
+    return Example(
+        skill.name,
+        index,
+        sentence.text[: sentence.begin].rstrip(),
+        sentence.text[sentence.begin : sentence.end],
+        0,
+    )
 
 
 def _value(task: str, generation: str) -> str | None:

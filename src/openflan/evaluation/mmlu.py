@@ -1,13 +1,16 @@
 """MMLU: 57 subjects, four options, answered directly or with rationales, five exemplars.
 
-The prompts with rationales are the paper's own, byte for byte, from its public JSON: two start with an empty line, three subjects have four exemplars,
-one text is damaged and one rationale ends in an option that does not exist; all stay as published. The paper does not print its direct prompt. Ours
-has the layout of the other, with the exemplars of `dev` in their order and `A: (X)` as answer, as the direct prompts of BIG-Bench Hard have it;
-`ending="period"` writes `A: (X).` instead. Questions and options lose outer white space, as they do in the published exemplars.
+The prompts with rationales are the paper's own, byte for byte, from its public JSON: two start with an empty
+line, three subjects have four exemplars, one text is damaged and one rationale ends in an option that does
+not exist; all stay as published. The paper does not print its direct prompt. Ours has the layout of the
+other, with the exemplars of `dev` in their order and `A: (X)` as answer, as the direct prompts of BIG-Bench
+Hard have it; `ending="period"` writes `A: (X).` instead. Questions and options lose outer white space, as
+they do in the published exemplars.
 
-Answers are option letters. With rationales only what follows "answer is" counts: a model that does not conclude is wrong, which is why base T5 scores
-far below chance (Table 5). The paper reports `validation`, and `test` in Tables 1 and 4. Its average is the mean over subjects; lm-eval's `acc` is the
-mean over questions, which stands beside it.
+Answers are option letters. With rationales only what follows "answer is" counts: a model that does not
+conclude is wrong, which is why base T5 scores far below chance (Table 5). The paper reports `validation`, and
+`test` in Tables 1 and 4. Its average is the mean over subjects; lm-eval's `acc` is the mean over questions,
+which stands beside it.
 """
 
 from __future__ import annotations
@@ -39,7 +42,8 @@ LABELS = ("A:", "The answer:", "The correct answer:", "Correct answer:", "The fi
 """What models write again before a direct answer; `Answer:` is understood in any place before a letter."""
 
 MAX_TOKENS = {"direct": 16, "cot": 512}
-"""An answer is a letter. All but one of the 282 published rationales have at most 461 tokens under T5's vocabulary; the longest has 581."""
+"""An answer is a letter. All but one of the 282 published rationales have at most 461 tokens under T5's
+vocabulary; the longest has 581."""
 
 _QUESTION = "\n\nQ: "
 _COLUMNS = 6
@@ -53,15 +57,21 @@ def mmlu_benchmark(
     split: str = "validation",
     ending: Literal["plain", "period"] = "plain",
 ) -> Benchmark:
-    """The benchmark; `data` is the folder with `dev/`, `val/`, `test/` and mmlu-cot.json or its parent, and may be left out for scoring.
+    """The benchmark; `data` is the folder with `dev/`, `val/`, `test/` and mmlu-cot.json or its parent, and
+    may be left out for scoring.
 
-    `shots` uses the first exemplars only; 0 sends the first line and the question, in mode `cot` with "Let's think step by step.". `split` is
-    `validation` or `test`. Raises InputError for another one.
+    `shots` uses the first exemplars only; 0 sends the first line and the question, in mode `cot` with "Let's
+    think step by step.". `split` is `validation` or `test`. Raises InputError for another one.
     """
     count = number_of_shots("mmlu", shots, SHOTS)
     if split not in SPLITS:
-        raise InputError(f"mmlu has no split `{split}`{did_you_mean(split, SPLITS) or '; it has ' + ' and '.join(SPLITS)}")
-    sizes = {name: subject.validation if split == "validation" else subject.test for name, subject in SUBJECTS.items()}
+        raise InputError(
+            f"mmlu has no split `{split}`{did_you_mean(split, SPLITS) or '; it has ' + ' and '.join(SPLITS)}"
+        )
+    sizes = {
+        name: subject.validation if split == "validation" else subject.test
+        for name, subject in SUBJECTS.items()
+    }
     layout = "-period" if ending == "period" and mode == "direct" else ""
     return Benchmark(
         name="mmlu",
@@ -80,7 +90,9 @@ def mmlu_benchmark(
     )
 
 
-def _examples(data: Path | None, mode: str, shots: int, split: str, ending: str, subject: str) -> Sequence[Example]:
+def _examples(
+    data: Path | None, mode: str, shots: int, split: str, ending: str, subject: str
+) -> Sequence[Example]:
     if data is None:
         raise InputError("the prompts of mmlu need its files: give their folder with `--data`")
     folder = locate(data, "mmlu", mmlu_files(mode, split))
@@ -89,13 +101,19 @@ def _examples(data: Path | None, mode: str, shots: int, split: str, ending: str,
         header, blocks = _published(folder / "mmlu-cot.json", subject)
         end = f"\nA: {TRIGGER}"
     else:
-        header = f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}."
+        header = (
+            f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}."
+        )
         path = folder / "dev" / f"{subject}_dev.csv"
         blocks = [f"{_asked(row)}\nA: ({row[-1]}){ending}" for row in _rows(path)]
         end = "\nA:"
         if len(blocks) < shots:
-            raise InputError(f"{path}: {len(blocks)} exemplars, expected {SHOTS}: fetch the file again, or ask for fewer with `--shots {len(blocks)}`")
-    # Three subjects have four published rationales: all there are is what the paper's five shots mean for them.
+            raise InputError(
+                f"{path}: {len(blocks)} exemplars, expected {SHOTS}: fetch the file again, or ask for "
+                f"fewer with `--shots {len(blocks)}`"
+            )
+    # Three subjects have four published rationales: all there are is what the paper's five shots mean for
+    # them.
     blocks = blocks[:shots]
 
     def prompt(question: str, count: int) -> str:
@@ -104,7 +122,15 @@ def _examples(data: Path | None, mode: str, shots: int, split: str, ending: str,
     asked = [(_asked(row), row[-1]) for row in rows]
     options = () if mode == "cot" else tuple(f" ({letter})" for letter in LETTERS)
     return [
-        Example(subject, index, prompt(question, len(blocks)), target, len(blocks), fewer=partial(prompt, question), options=options)
+        Example(
+            subject,
+            index,
+            prompt(question, len(blocks)),
+            target,
+            len(blocks),
+            fewer=partial(prompt, question),
+            options=options,
+        )
         for index, (question, target) in enumerate(asked)
     ]
 
@@ -112,15 +138,20 @@ def _examples(data: Path | None, mode: str, shots: int, split: str, ending: str,
 def _asked(row: Sequence[str]) -> str:
     """A question with its options, without what marks it as a question."""
     question, *options = (cell.strip() for cell in row[:-1])
-    return f"{question}\n{' '.join(f'({letter}) {option}' for letter, option in zip(LETTERS, options, strict=True))}"
+    listed = " ".join(f"({letter}) {option}" for letter, option in zip(LETTERS, options, strict=True))
+    return f"{question}\n{listed}"
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """Question, four options, letter. Cells are texts: "None" and "NA" are options, and quoted ones may hold line ends."""
+    """Question, four options, letter. Cells are texts: "None" and "NA" are options, and quoted ones may hold
+    line ends."""
     rows = [row for _, row in csv_rows(path)]
     for number, row in enumerate(rows, 1):
         if len(row) != _COLUMNS:
-            raise InputError(f"{path}: row {number} has {len(row)} columns, expected {_COLUMNS} (question, four options, letter)")
+            raise InputError(
+                f"{path}: row {number} has {len(row)} columns, expected {_COLUMNS} (question, four "
+                "options, letter)"
+            )
         if len(row[-1]) != 1 or row[-1] not in LETTERS:
             raise InputError(f"{path}: row {number} has the answer {row[-1]!r}, expected one of A, B, C, D")
     return rows
@@ -131,10 +162,15 @@ def _published(path: Path, subject: str) -> tuple[str, list[str]]:
     prompts = read_json_file(path)
     prompt = prompts.get(subject) if isinstance(prompts, dict) else None
     if not isinstance(prompt, str):
-        raise InputError(f"{path} has no prompt for `{subject}`: expected an object of subject and prompt, a text")
+        raise InputError(
+            f"{path} has no prompt for `{subject}`: expected an object of subject and prompt, a text"
+        )
     header, *blocks = prompt.split(_QUESTION)
     if len(blocks) < SHOTS - 1:
-        raise InputError(f"{path}: {len(blocks)} exemplars for `{subject}`, expected {SHOTS - 1} or {SHOTS}: fetch the file again")
+        raise InputError(
+            f"{path}: {len(blocks)} exemplars for `{subject}`, expected {SHOTS - 1} or {SHOTS}: fetch "
+            "the file again"
+        )
     return header, blocks
 
 

@@ -1,7 +1,8 @@
 """MMLU's 57 subjects as data: group, and the number of questions of the two splits that are scored.
 
-Groups are the four of the benchmark's own release (Hendrycks et al. 2021): 18 subjects of science and technology, 13 humanities, 12 social sciences,
-14 others. Sizes are counted in the released files; every subject has five questions in `dev`, the exemplars.
+Groups are the four of the benchmark's own release (Hendrycks et al. 2021): 18 subjects of science and
+technology, 13 humanities, 12 social sciences, 14 others. Sizes are counted in the released files; every
+subject has five questions in `dev`, the exemplars.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Words and marks that change what a number in a sentence is worth, in the languages of the benchmarks: MGSM's eleven and TyDi QA's.
+"""Words and marks that change what a number in a sentence is worth, in the languages of the benchmarks:
+MGSM's eleven and TyDi QA's.
 
-Powers of ten (`million`, `万`, `কোটি`), marks and words between two numbers (`plus`, `bis`, `หรือ`) and words for one half. Decision: `billion` and
-`trillion` have two values where the decimal mark is a comma (a German Billion is 10^12), and are worth none there. A dozen stays a unit, as GSM8K asks
-"how many dozen". Price: so is a million no unit, where a question asks how many millions.
+Powers of ten (`million`, `万`, `কোটি`), marks and words between two numbers (`plus`, `bis`, `หรือ`) and words
+for one half. Decision: `billion` and `trillion` have two values where the decimal mark is a comma (a German
+Billion is 10^12), and are worth none there. A dozen stays a unit, as GSM8K asks "how many dozen". Price: so
+is a million no unit, where a question asks how many millions.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import re
 
 LETTERS_AND_MARKS = r"\u0980-\u09e5\u09f0-\u09ff\u0c00-\u0c65\u0c70-\u0c7f\u0610-\u065f\u066e-\u06ef"
-"""Of Bengali, Telugu and Arabic, for a class of a pattern: combining marks are no word characters for `re`."""
+"""Of Bengali, Telugu and Arabic, for a class of a pattern: combining marks are no word characters for
+`re`."""
 
 _MORE_OF_A_WORD = rf"(?![^\W\d_]|[{LETTERS_AND_MARKS}])"
 _INDIC = rf"[{LETTERS_AND_MARKS}]*"
@@ -19,13 +22,18 @@ _YYA = r"(?:\u09af\u09bc|\u09df)"
 _POWERS: tuple[tuple[str, int], ...] = (
     # Words of scripts that set words apart, whole; a point may follow an abbreviation.
     (r"(?:hundreds?|hundert|сот(?:ня|ни|ен)|ratus|sataa?|مائة|مئة)" + _MORE_OF_A_WORD, 2),
-    (r"(?:thousands?|tausend|tsd|mille|тысяч(?:а|и|у|е|ей|ам|ами|ах)?|тыс|elfu|ribu|tuhat(?:ta)?|tuhannen|ألفا?|آلاف|الف)\b\.?" + _MORE_OF_A_WORD, 3),
+    (r"(?:thousands?|tausend|tsd|mille|тысяч(?:а|и|у|е|ей|ам|ами|ах)?|тыс|elfu|ribu|"
+     r"tuhat(?:ta)?|tuhannen|ألفا?|آلاف|الف)\b\.?" + _MORE_OF_A_WORD, 3),
     (r"(?:lakhs?|lacs?|laki)" + _MORE_OF_A_WORD, 5),
     (r"(?:millions?|millionen|mio|mln|mill[oó]n(?:es)?|миллион(?:а|ов|у|ам|ами|ах|ом|е|ы)?|млн|milioni|juta|miljoonaa?|ملايين|مليونا?)\b\.?"
      + _MORE_OF_A_WORD, 6),
     (r"crores?" + _MORE_OF_A_WORD, 7),
-    (r"(?:milliarden?|mrd|milliards?|mds?|миллиард(?:а|ов|у|ам|ами|ах|ом|е|ы)?|млрд|bilioni|mil[iy]ar|miljardia?|مليارا?|مليارات)\b\.?" + _MORE_OF_A_WORD, 9),
-    (r"(?:billionen|bill[oó]n(?:es)|billón|триллион(?:а|ов|у|ам|ами|ах|ом|е|ы)?|трлн|trilioni|triliun|biljoonaa?|تريليون)\b\.?" + _MORE_OF_A_WORD, 12),
+    (r"(?:milliarden?|mrd|milliards?|mds?|"
+     r"миллиард(?:а|ов|у|ам|ами|ах|ом|е|ы)?|млрд|bilioni|mil[iy]ar|miljardia?|مليارا?|مليارات)\b\.?"
+     + _MORE_OF_A_WORD, 9),
+    (r"(?:billionen|bill[oó]n(?:es)|billón|"
+     r"триллион(?:а|ов|у|ам|ами|ах|ом|е|ы)?|трлн|trilioni|triliun|biljoonaa?|تريليون)\b\.?"
+     + _MORE_OF_A_WORD, 12),
     # Scripts whose words take endings or follow each other without a space.
     (rf"(?:(?:শত|শো){_MORE_OF_A_WORD}|వంద(?!న){_INDIC}|百(?![分货貨科])|백|ร้อย(?!ละ))", 2),
     (rf"(?:হাজার{_INDIC}|వేల(?!్){_INDIC}|వెయ్యి|千(?![克米瓦卡帕焦赫伏]|字[节節])|천|พัน(?!ธ))", 3),
@@ -48,7 +56,9 @@ def _table(entries: tuple[tuple[str, int], ...], flags: int) -> tuple[tuple[re.P
 
 
 _WORDS = _table(_POWERS, re.IGNORECASE)
-_ANY_WORD = re.compile(rf"[\s-]*(?:{'|'.join(pattern for pattern, _ in (*_POWERS, *_AMBIGUOUS))}|mil\b)", re.IGNORECASE)
+_ANY_WORD = re.compile(
+    rf"[\s-]*(?:{'|'.join(pattern for pattern, _ in (*_POWERS, *_AMBIGUOUS))}|mil\b)", re.IGNORECASE
+)
 _TWO_VALUES = _table(tuple((rf"{pattern}\b", power) for pattern, power in _AMBIGUOUS), re.IGNORECASE)
 _SPANISH_THOUSAND = re.compile(r"[\s-]*mil\b", re.IGNORECASE)
 _GLUED = tuple((re.compile(rf"{pattern}(?![^\W_])"), power) for pattern, power in _LETTERS)
@@ -56,7 +66,10 @@ _GLUED_TO_MONEY = tuple((re.compile(rf"{pattern}(?![^\W_])"), power) for pattern
 _MONEY_FOLLOWS = tuple((re.compile(rf"\s?{pattern}(?=\s?[$€£¥₹₽])"), power) for pattern, power in _LETTERS)
 _ANY_LETTER = re.compile(r"\s?[kKMmBbT]")
 
-BEFORE = re.compile(r"(?:\b(?P<one>elfu|laki|milioni|bilioni|trilioni|mia)\s+)(?:(?P<two>elfu|laki|milioni|bilioni|mia)\s+)?", re.IGNORECASE)
+BEFORE = re.compile(
+    r"(?:\b(?P<one>elfu|laki|milioni|bilioni|trilioni|mia)\s+)(?:(?P<two>elfu|laki|milioni|bilioni|mia)\s+)?",
+    re.IGNORECASE,
+)
 """Swahili names the power first: `milioni 3`."""
 _BEFORE_POWERS = {"mia": 2, "elfu": 3, "laki": 5, "milioni": 6, "bilioni": 9, "trilioni": 12}
 
@@ -67,9 +80,11 @@ def power_before(found: re.Match[str] | None) -> int:
 
 
 def power_after(text: str, position: int, *, decimal_comma: bool, money: bool) -> tuple[int | None, int]:
-    """The power of ten that follows a number which ends at `position`, and where it ends: (0, position) without any, None for one of two values.
+    """The power of ten that follows a number which ends at `position`, and where it ends: (0, position)
+    without any, None for one of two values.
 
-    Words in a row are multiplied: `5 hundred thousand`, `千万`. `money`: a currency stands before the number, so that `5m` is no length.
+    Words in a row are multiplied: `5 hundred thousand`, `千万`. `money`: a currency stands before the number,
+    so that `5m` is no length.
     """
     if _ANY_LETTER.match(text, position):
         glued = (*_GLUED, *(_GLUED_TO_MONEY if money else ()), *_MONEY_FOLLOWS)
@@ -106,7 +121,10 @@ def _one_power(text: str, position: int, decimal_comma: bool) -> tuple[int | Non
 
 def _between(marks: str, words: str, unspaced: str) -> re.Pattern[str]:
     """Marks, whole words of spaced scripts, words of scripts without spaces."""
-    return re.compile(rf"\s*(?:{marks}|(?<![^\W\d_])(?<![{LETTERS_AND_MARKS}])(?:{words})(?![^\W_]|[{LETTERS_AND_MARKS}])|(?:{unspaced}))", re.IGNORECASE)
+    return re.compile(
+        rf"\s*(?:{marks}|(?<![^\W\d_])(?<![{LETTERS_AND_MARKS}])(?:{words})(?![^\W_]|[{LETTERS_AND_MARKS}])|(?:{unspaced}))",
+        re.IGNORECASE,
+    )
 
 
 OPERATOR = _between(
@@ -133,7 +151,9 @@ RANGE = _between(
     r"to|through|thru|till|until|bis|à|(?<=\d\s)a|hasta|до|по|hadi|mpaka|থেকে|నుండి|నుంచి|sampai|hingga|إلى",
     r"から|ถึง|到|至|에서|부터",
 )
-OR = _between(r"(?!)", r"or|oder|ou|o|u|или|либо|au|বা|অথবা|లేదా|tai|atau|أو", r"หรือ|或者?|または|もしくは|か|또는")
+OR = _between(
+    r"(?!)", r"or|oder|ou|o|u|или|либо|au|বা|অথবা|లేదా|tai|atau|أو", r"หรือ|或者?|または|もしくは|か|또는"
+)
 AND = _between(r"&", r"and|und|et|y|e|и|na|এবং|ও|আর|మరియు|ja|dan|و", r"และ|กับ|和|与|與|及|と|와|과|하고")
 
 HALF = _between(
@@ -149,4 +169,5 @@ UNIT = re.compile(
     r"|[\u0e00-\u0e4f\u0e5a-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
     rf"|/?[^\W\d_]+(?:[-'’.][^\W\d_]+)*[{LETTERS_AND_MARKS}]*)"
 )
-"""One step over what stands between a number and what is done with it: a word, a character of a script without spaces, or a closing mark."""
+"""One step over what stands between a number and what is done with it: a word, a character of a script
+without spaces, or a closing mark."""

@@ -1,7 +1,8 @@
 """The number that a sentence states: a quantity, or the result of the equation that it opens.
 
-Decision: a range (`15-20`), alternatives, several quantities (`5 cats and 3 dogs`), a date, a time of day, and a sum without its result are no number
-rather than a guess. Price: an answer in two units (`5 hours and 30 minutes`) is none.
+Decision: a range (`15-20`), alternatives, several quantities (`5 cats and 3 dogs`), a date, a time of day,
+and a sum without its result are no number rather than a guess. Price: an answer in two units (`5 hours and 30
+minutes`) is none.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ __all__ = ["canonical", "number"]
 
 _TIME = re.compile(r":\d")
 _SUM_MARKS = ("+", "×", "÷")
-"""Marks that are nothing but operators: a word may stand between them and their number, as units stand first in Thai and Swahili."""
+"""Marks that are nothing but operators: a word may stand between them and their number, as units stand first
+in Thai and Swahili."""
 _MOST_TERMS = 100
 """Of an equation; a longer one is no number."""
 _RANGE_WORDS = 2
@@ -28,10 +30,11 @@ _COMMA = re.compile(r"[,،]\s+|、")
 def number(text: str, *, decimal_comma: bool = False) -> Decimal | None:
     """The value of the first number in `text`, or None.
 
-    Signs, currency before or after, units, percent signs, thousands separators, fractions (`1/2`, `1 1/2`, `1½`, LaTeX's), exponents (`1e3`), powers of
-    ten in words (`1.5 million`, `3万`, `2 crore`), halves (`3 and a half`) and the decimal digits of any script are understood. Where the number opens an
-    equation (`5 cats + 6 dogs = 11 animals`), its result is meant. `decimal_comma`: a comma is the language's decimal mark. Takes time in proportion to
-    the length of the text.
+    Signs, currency before or after, units, percent signs, thousands separators, fractions (`1/2`, `1 1/2`,
+    `1½`, LaTeX's), exponents (`1e3`), powers of ten in words (`1.5 million`, `3万`, `2 crore`), halves (`3
+    and a half`) and the decimal digits of any script are understood. Where the number opens an equation
+    (`5 cats + 6 dogs = 11 animals`), its result is meant. `decimal_comma`: a comma is the language's decimal mark.
+    Takes time in proportion to the length of the text.
     """
     text = prepared(text)
     found = first_number(text, decimal_comma)
@@ -39,7 +42,8 @@ def number(text: str, *, decimal_comma: bool = False) -> Decimal | None:
 
 
 def _stated(text: str, found: re.Match[str], decimal_comma: bool) -> Decimal | None:
-    """What the sentence says that begins with the number `found`: the sides of an equation, each a quantity or a sum of several."""
+    """What the sentence says that begins with the number `found`: the sides of an equation, each a quantity
+    or a sum of several."""
     first = latest = quantity(text, found, decimal_comma)
     if _TIME.match(text, latest.end):
         return None
@@ -47,7 +51,9 @@ def _stated(text: str, found: re.Match[str], decimal_comma: bool) -> Decimal | N
     for _ in range(_MOST_TERMS):
         places = after_units(text, latest.end)
         equals = (EQUALS, IS) if is_sum and sides == 1 else (EQUALS,)
-        if following := _joined(text, places, (OPERATOR, AND), decimal_comma) or _bracketed(text, latest.end, decimal_comma):
+        if following := _joined(text, places, (OPERATOR, AND), decimal_comma) or _bracketed(
+            text, latest.end, decimal_comma
+        ):
             is_sum = True
         elif following := _joined(text, places, equals, decimal_comma, over_units=True):
             first_is_sum = is_sum if sides == 1 else first_is_sum
@@ -57,21 +63,33 @@ def _stated(text: str, found: re.Match[str], decimal_comma: bool) -> Decimal | N
         latest = quantity(text, following, decimal_comma)
     else:
         return None
-    if _joined(text, after_units(text, latest.end, _RANGE_WORDS), (RANGE, OR), decimal_comma) or _is_list(text, places[-1], decimal_comma):
+    if _joined(text, after_units(text, latest.end, _RANGE_WORDS), (RANGE, OR), decimal_comma) or _is_list(
+        text, places[-1], decimal_comma
+    ):
         return None
     if not is_sum:
         return latest.value
     return first.value if sides > 1 and not first_is_sum else None
 
 
-def _joined(text: str, places: Sequence[int], connectors: Sequence[re.Pattern[str]], decimal_comma: bool, *, over_units: bool = False) -> re.Match[str] | None:
-    """The number that follows one of `connectors` at one of `places`, at once or, with `over_units`, after a few words."""
+def _joined(
+    text: str,
+    places: Sequence[int],
+    connectors: Sequence[re.Pattern[str]],
+    decimal_comma: bool,
+    *,
+    over_units: bool = False,
+) -> re.Match[str] | None:
+    """The number that follows one of `connectors` at one of `places`, at once or, with `over_units`, after a
+    few words."""
     for place in places:
         for connector in connectors:
             if mark := connector.match(text, place):
                 reaches_over = over_units or mark[0].strip() in _SUM_MARKS
                 starts = after_units(text, mark.end()) if reaches_over else [mark.end()]
-                if number_there := next(filter(None, (number_at(text, start, decimal_comma) for start in starts)), None):
+                if number_there := next(
+                    filter(None, (number_at(text, start, decimal_comma) for start in starts)), None
+                ):
                     return number_there
     return None
 

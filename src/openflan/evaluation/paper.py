@@ -1,8 +1,10 @@
-"""The figures the paper printed, as packaged data (`paper_tables/*.json`, each file with its source), and models looked up in them.
+"""The figures the paper printed, as packaged data (`paper_tables/*.json`, each file with its source), and
+models looked up in them.
 
-A model's figures are gathered over the tables: Table 5 has the six components, Table 3 parts of the mixture, Table 4 the test split, the two halves
-of BBH and self-consistency, Tables 17 to 21 cells per task. Decision: figures stay as printed, rounding included; nothing is filled in but two cells
-that could be read in no copy and follow from their column's mean, and they are marked. Price: a printed misprint stays a misprint.
+A model's figures are gathered over the tables: Table 5 has the six components, Table 3 parts of the mixture,
+Table 4 the test split, the two halves of BBH and self-consistency, Tables 17 to 21 cells per task. Decision:
+figures stay as printed, rounding included; nothing is filled in but two cells that could be read in no copy
+and follow from their column's mean, and they are marked. Price: a printed misprint stays a misprint.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ ROUNDING = 0.05
 
 @dataclass(frozen=True, slots=True)
 class PaperFigures:
-    """A component's figures in percent: means by name (`average`; `test` of MMLU; `nlp` and `algorithmic` of BBH), cells by task, and where printed.
+    """A component's figures in percent: means by name (`average`; `test` of MMLU; `nlp` and `algorithmic` of
+    BBH), cells by task, and where printed.
 
     `computed` names tasks whose cell follows from the printed mean.
     """
@@ -40,7 +43,8 @@ class PaperFigures:
 
 @dataclass(frozen=True, slots=True)
 class PaperModel:
-    """A model of the paper: `components` by `benchmark-mode`, and the printed normalized average, None where there is none."""
+    """A model of the paper: `components` by `benchmark-mode`, and the printed normalized average, None where
+    there is none."""
 
     name: str
     normalized: float | None
@@ -51,8 +55,12 @@ class PaperModel:
 def paper_table(name: str) -> dict[str, Any]:
     """A packaged table as it is in its file; raises InputError for an unknown name."""
     if name not in TABLES:
-        raise InputError(f"there is no table `{name}`{did_you_mean(name, TABLES) or '; there are ' + ', '.join(TABLES)}")
-    found: dict[str, Any] = json.loads((files("openflan.evaluation") / "paper_tables" / f"{name}.json").read_text(encoding="utf-8"))
+        raise InputError(
+            f"there is no table `{name}`{did_you_mean(name, TABLES) or '; there are ' + ', '.join(TABLES)}"
+        )
+    found: dict[str, Any] = json.loads(
+        (files("openflan.evaluation") / "paper_tables" / f"{name}.json").read_text(encoding="utf-8")
+    )
     return found
 
 
@@ -64,12 +72,17 @@ def paper_models() -> list[str]:
 def paper_model(name: str) -> PaperModel:
     """The figures of a model such as `flan-t5-base`; raises InputError for an unknown name."""
     if name not in _rows():
-        raise InputError(f"the paper has no model `{name}`{did_you_mean(name, paper_models()) or '; there are ' + ', '.join(paper_models())}")
+        raise InputError(
+            "the paper has no model "
+            f"`{name}`{did_you_mean(name, paper_models()) or '; there are ' + ', '.join(paper_models())}"
+        )
     components: dict[str, PaperFigures] = {}
     for component, averages, tasks, computed, source in _rows()[name]:
         old = components.get(component, PaperFigures())
         sources = old.sources if source in old.sources else (*old.sources, source)
-        components[component] = PaperFigures({**averages, **old.averages}, {**old.tasks, **tasks}, old.computed | computed, sources)
+        components[component] = PaperFigures(
+            {**averages, **old.averages}, {**old.tasks, **tasks}, old.computed | computed, sources
+        )
     return PaperModel(name, _normalized().get(name), components)
 
 
@@ -85,23 +98,33 @@ def _rows() -> dict[str, list[_Row]]:
         for row in table["rows"]:
             for component, value in zip(table["columns"][1:], row["cells"][1:], strict=True):
                 if value is not None:
-                    found.setdefault(row["name"], []).append((component, {"average": value}, {}, frozenset(), row.get("source", table["source"])))
+                    found.setdefault(row["name"], []).append(
+                        (component, {"average": value}, {}, frozenset(), row.get("source", table["source"]))
+                    )
     table = paper_table("table4")
     for row in table["rows"]:
         for column, value in zip(table["columns"], row["cells"], strict=True):
             if value is not None and "name" in row:
                 benchmark, _, part = column.partition("-")
                 average = "test" if benchmark == "mmlu" else part or "average"
-                found.setdefault(row["name"], []).append((f"{benchmark}-{row['mode']}", {average: value}, {}, frozenset(), table["source"]))
+                found.setdefault(row["name"], []).append(
+                    (f"{benchmark}-{row['mode']}", {average: value}, {}, frozenset(), table["source"])
+                )
     table = paper_table("tables17to19")
     for row in table["rows"]:
-        computed = frozenset(one["task"] for one in table["solved"] if (one["name"], one["component"]) == (row["name"], row["component"]))
+        computed = frozenset(
+            one["task"]
+            for one in table["solved"]
+            if (one["name"], one["component"]) == (row["name"], row["component"])
+        )
         cells = dict(zip(table["tasks"], row["cells"], strict=True))
         found.setdefault(row["name"], []).append((row["component"], {}, cells, computed, table["source"]))
     for table in (paper_table("table20"), paper_table("table21")):
         for row in table["rows"]:
             cells = dict(zip(table["tasks"], row["cells"], strict=True))
-            found.setdefault(row["name"], []).append((table["component"], {"average": row["average"]}, cells, frozenset(), table["source"]))
+            found.setdefault(row["name"], []).append(
+                (table["component"], {"average": row["average"]}, cells, frozenset(), table["source"])
+            )
     return found
 
 
@@ -109,11 +132,21 @@ def _rows() -> dict[str, list[_Row]]:
 def _normalized() -> dict[str, float]:
     """Printed normalized averages by model."""
     tables = (_table3(), paper_table("table5"))
-    return {row["name"]: row["cells"][0] for table in tables for row in table["rows"] if row["cells"][0] is not None}
+    return {
+        row["name"]: row["cells"][0]
+        for table in tables
+        for row in table["rows"]
+        if row["cells"][0] is not None
+    }
 
 
 def _table3() -> dict[str, Any]:
-    """Table 3 with names: `flan-palm-8b-muffin` is PaLM 8B finetuned on the mixture up to Muffin. Its rows without finetuning are in Table 5."""
+    """Table 3 with names: `flan-palm-8b-muffin` is PaLM 8B finetuned on the mixture up to Muffin. Its rows
+    without finetuning are in Table 5."""
     table = paper_table("table3")
-    names = ({"name": f"flan-palm-{row['size']}-{row['mixture']}".lower(), **row} for row in table["rows"] if row["tasks"])
+    names = (
+        {"name": f"flan-palm-{row['size']}-{row['mixture']}".lower(), **row}
+        for row in table["rows"]
+        if row["tasks"]
+    )
     return {**table, "rows": list(names)}

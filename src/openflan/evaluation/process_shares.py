@@ -1,11 +1,14 @@
 """Which process answers what, and how the pieces become one file.
 
-Requests are cut into chunks by their order, so many that they fill an engine's batches a few times over; a chunk is asked as one, whoever asks it and
-whenever. A generation is therefore computed together with the same others on one process or many, resumed or not, and comes out the same to the bit.
-Chunks in which something is missing go round the processes one by one. Price: a chunk that a kill interrupted, or that a larger `--limit` reaches into,
-is computed as a whole again (lines that are there stay); batches run empty at the end of a chunk; every process renders and tokenises all prompts.
+Requests are cut into chunks by their order, so many that they fill an engine's batches a few times over; a
+chunk is asked as one, whoever asks it and whenever. A generation is therefore computed together with the same
+others on one process or many, resumed or not, and comes out the same to the bit. Chunks in which something is
+missing go round the processes one by one. Price: a chunk that a kill interrupted, or that a larger `--limit`
+reaches into, is computed as a whole again (lines that are there stay); batches run empty at the end of a
+chunk; every process renders and tokenises all prompts.
 
-Each process appends to a file of its own, the main one to the file itself; what is finished is put into one file, in the order of the requests.
+Each process appends to a file of its own, the main one to the file itself; what is finished is put into one
+file, in the order of the requests.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ SINGLE_PROCESS: Processes = _SingleProcess()
 
 @runtime_checkable
 class Batching(Protocol):
-    """An engine that computes requests together, so that what else is asked may change the last bits of an answer."""
+    """An engine that computes requests together, so that what else is asked may change the last bits of an
+    answer."""
 
     @property
     def together(self) -> int:
@@ -61,8 +65,11 @@ class Batching(Protocol):
         ...
 
 
-def share_of_process(pending: Sequence[int], engine: object, samples: int, questions: int, processes: Processes) -> list[list[int]]:
-    """What this process asks, call by call: positions of questions (of so many in all), those in `pending` and the others of their chunks.
+def share_of_process(
+    pending: Sequence[int], engine: object, samples: int, questions: int, processes: Processes
+) -> list[list[int]]:
+    """What this process asks, call by call: positions of questions (of so many in all), those in `pending`
+    and the others of their chunks.
 
     An engine that does not compute requests together is asked for `pending` alone, in one call.
     """
@@ -71,7 +78,10 @@ def share_of_process(pending: Sequence[int], engine: object, samples: int, quest
         return [mine] if mine else []
     size = max(1, engine.together // samples)
     chunks = list(dict.fromkeys(position // size for position in pending))
-    return [list(range(chunk * size, min((chunk + 1) * size, questions))) for chunk in chunks[processes.rank :: processes.size]]
+    return [
+        list(range(chunk * size, min((chunk + 1) * size, questions)))
+        for chunk in chunks[processes.rank :: processes.size]
+    ]
 
 
 def part_of_process(path: Path, processes: Processes) -> Path:
@@ -85,17 +95,21 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def put_together(path: Path, benchmark: Benchmark) -> None:
-    """One file in the order of the requests (the benchmark's tasks, indices, samples) out of `path` and its parts; nothing is written if it is that.
+    """One file in the order of the requests (the benchmark's tasks, indices, samples) out of `path` and its
+    parts; nothing is written if it is that.
 
-    A kill at any moment loses nothing: a line that is in a part and in `path` already is taken once. Raises InputError if the two are of different
-    models, prompts or decodings, or lines are none of this benchmark's.
+    A kill at any moment loses nothing: a line that is in a part and in `path` already is taken once. Raises
+    InputError if the two are of different models, prompts or decodings, or lines are none of this
+    benchmark's.
     """
     parts = parts_of(path)
     order = {task: place for place, task in enumerate(benchmark.tasks)}
     found: dict[tuple[int, int, int], tuple[str, int, int, int]] = {}
     for number, source in enumerate([path, *parts]):
         whole_lines(source)
-        for (place, one), (first, end) in zip(checked_generations(source, benchmark), _lines(source), strict=True):
+        for (place, one), (first, end) in zip(
+            checked_generations(source, benchmark), _lines(source), strict=True
+        ):
             key = (order[one.task], one.index, one.sample)
             if key not in found:
                 found[key] = (one.request, number, first, end)

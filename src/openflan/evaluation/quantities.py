@@ -1,8 +1,9 @@
 """One quantity in a text: a number with its sign, its fraction and its power of ten, however it is written.
 
-Thousands and decimals look alike across languages: `2.125` is two thousand in German and two and an eighth in English. Decision: a single comma
-before three digits groups (all MGSM files write `2,125`), a single period before three digits groups only in languages with a decimal comma, and
-what fits no reading (`1,2,3`) is no number rather than a guess.
+Thousands and decimals look alike across languages: `2.125` is two thousand in German and two and an eighth in
+English. Decision: a single comma before three digits groups (all MGSM files write `2,125`), a single period
+before three digits groups only in languages with a decimal comma, and what fits no reading (`1,2,3`) is no
+number rather than a guess.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from decimal import Context, Decimal
 from openflan.evaluation.number_words import AND, BEFORE, HALF, HALF_BEFORE, UNIT, power_after, power_before
 
 LONGEST = 1_000
-"""Digits of a number; a longer run of them is none. No question has such an answer, and arithmetic on a million digits takes minutes."""
+"""Digits of a number; a longer run of them is none. No question has such an answer, and arithmetic on a
+million digits takes minutes."""
 
 _MINUS = "[-−]"  # hyphen, minus sign
 _CURRENCY = r"(?:US\$|[$€£¥₹৳฿₽￥])\s?"
 _NARROW = "\u00a0\u2009\u202f"
-"""No-break, thin and narrow no-break space: they group digits in any language, plain spaces only where the decimal mark is a comma."""
+"""No-break, thin and narrow no-break space: they group digits in any language, plain spaces only where the
+decimal mark is a comma."""
 
 _SAME_MARKS = str.maketrans("，．＋－／：＝＊％（）٫٬⁄", ",.+-/:=*%().,/")
 """Full-width marks, the decimal and the thousands mark of Arabic digits, and the fraction slash."""
@@ -30,7 +33,9 @@ _SPACED_BODY = rf"\d{{1,3}}(?:[ {_NARROW}]\d{{3}})+(?!\d)(?:[.,]\d+)?|{_BODY}"
 _FRACTION = re.compile(r"\s?/\s?(?P<below>\d+)(?![.,]?\d)")
 _MIXED = re.compile(r"\s(?P<above>\d+)\s?/\s?(?P<below>\d+)(?![.,/]?\d)")
 _EXPONENT = re.compile(r"[eE](?P<power>[+-]?\d{1,3})(?!\w)")
-_WRITTEN_FRACTION = re.compile(r"(?P<whole>(?<=\d))?(?:\\[dt]?frac\{(?P<above>\d+)\}\{(?P<below>\d+)\}|(?P<vulgar>[¼-¾⅐-⅞]))")
+_WRITTEN_FRACTION = re.compile(
+    r"(?P<whole>(?<=\d))?(?:\\[dt]?frac\{(?P<above>\d+)\}\{(?P<below>\d+)\}|(?P<vulgar>[¼-¾⅐-⅞]))"
+)
 _CALCULATION = re.compile(r"<<[^<>]*>>")
 """GSM8K's rationales write a sum a second time between these marks."""
 _OPENING = re.compile(r"(?:[\s(\[{*_`\"'“~≈]|\\boxed\{|\\\(|\\text\{)*")
@@ -47,13 +52,21 @@ _EXACT = Context(prec=8 * LONGEST, Emax=10**6, Emin=-(10**6))
 
 def _pattern(sign: str, decimal_comma: bool) -> re.Pattern[str]:
     body = _SPACED_BODY if decimal_comma else _BODY
-    return re.compile(rf"(?:{BEFORE.pattern})?(?P<sign>{sign})?(?P<money>{_CURRENCY}(?P<inner>{_MINUS})?)?(?P<body>{body})", re.IGNORECASE)
+    return re.compile(
+        rf"(?:{BEFORE.pattern})?(?P<sign>{sign})?(?P<money>{_CURRENCY}(?P<inner>{_MINUS})?)?(?P<body>{body})",
+        re.IGNORECASE,
+    )
 
 
-_FIRST = {decimal_comma: _pattern(rf"(?<![A-Za-z)\d]){_MINUS}", decimal_comma) for decimal_comma in (False, True)}
+_FIRST = {
+    decimal_comma: _pattern(rf"(?<![A-Za-z)\d]){_MINUS}", decimal_comma) for decimal_comma in (False, True)
+}
 _LATER = {decimal_comma: _pattern("[-−+]", decimal_comma) for decimal_comma in (False, True)}
 """After an operator or an equals sign a minus is a sign, whatever stands before it."""
-_REST = {decimal_comma: re.compile(rf"(?:{BEFORE.pattern})?(?P<body>{_SPACED_BODY if decimal_comma else _BODY})") for decimal_comma in (False, True)}
+_REST = {
+    decimal_comma: re.compile(rf"(?:{BEFORE.pattern})?(?P<body>{_SPACED_BODY if decimal_comma else _BODY})")
+    for decimal_comma in (False, True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,8 @@ def number_at(text: str, place: int, decimal_comma: bool) -> re.Match[str] | Non
 
 
 def after_units(text: str, place: int, most_words: int = _UNIT_WORDS) -> list[int]:
-    """`place`, and the places after the first unit that stands there, the second, and so on, up to `most_words`."""
+    """`place`, and the places after the first unit that stands there, the second, and so on, up to
+    `most_words`."""
     places, words = [place], 0
     while len(places) <= _UNIT_STEPS and words < most_words and (step := UNIT.match(text, places[-1])):
         words += len(step[0].strip()) > 1
@@ -89,15 +103,21 @@ def after_units(text: str, place: int, most_words: int = _UNIT_WORDS) -> list[in
 
 
 def quantity(text: str, found: re.Match[str], decimal_comma: bool) -> Quantity:
-    """The number `found` with the fraction, the exponent, the powers of ten and the half that belong to it."""
-    value, end = (_value(found["body"], decimal_comma) if len(found["body"]) <= LONGEST else None), found.end()
+    """The number `found` with the fraction, the exponent, the powers of ten and the half that belong to
+    it."""
+    value, end = (
+        (_value(found["body"], decimal_comma) if len(found["body"]) <= LONGEST else None),
+        found.end(),
+    )
     if value is None:
         return Quantity(None, end)
     is_whole = found["body"].isdecimal()
     joint = AND.match(text, end) if is_whole else None
     if fraction := _FRACTION.match(text, end):
         value, end = _quotient(value, fraction["below"]), fraction.end()
-    elif is_whole and (mixed := _MIXED.match(text, end) or (_MIXED.match(text, joint.end()) if joint else None)):
+    elif is_whole and (
+        mixed := _MIXED.match(text, end) or (_MIXED.match(text, joint.end()) if joint else None)
+    ):
         value, end = _sum(value, _quotient(_whole(mixed["above"]), mixed["below"])), mixed.end()
     elif exponent := _EXPONENT.match(text, end):
         value, end = value.scaleb(int(exponent["power"]), _EXACT), exponent.end()
@@ -117,16 +137,25 @@ def canonical(value: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
-def _with_half(text: str, value: Decimal | None, places: Sequence[int], end: int) -> tuple[Decimal | None, int]:
+def _with_half(
+    text: str, value: Decimal | None, places: Sequence[int], end: int
+) -> tuple[Decimal | None, int]:
     """The value and half of one more where a word for that stands at one of `places`; otherwise as given."""
     half = next(filter(None, (HALF.match(text, place) for place in places)), None)
     return (_sum(value, _HALF), half.end()) if half else (value, end)
 
 
-def _with_powers(text: str, found: re.Match[str], value: Decimal | None, end: int, decimal_comma: bool) -> tuple[Decimal | None, int]:
-    """The value times the powers of ten beside it, and lower parts after it (`1億2000万`, `2 lakh 50 thousand`); None where they fit no reading."""
+def _with_powers(
+    text: str, found: re.Match[str], value: Decimal | None, end: int, decimal_comma: bool
+) -> tuple[Decimal | None, int]:
+    """The value times the powers of ten beside it, and lower parts after it (`1億2000万`, `2 lakh 50
+    thousand`); None where they fit no reading."""
     before = power_before(found)
-    power, end = (before, end) if before else power_after(text, end, decimal_comma=decimal_comma, money=bool(found["money"]))
+    power, end = (
+        (before, end)
+        if before
+        else power_after(text, end, decimal_comma=decimal_comma, money=bool(found["money"]))
+    )
     if value is None or power is None:
         return None, end
     if not power:
@@ -143,7 +172,11 @@ def _with_powers(text: str, found: re.Match[str], value: Decimal | None, end: in
             break
         part = _value(rest["body"], decimal_comma) if len(rest["body"]) <= LONGEST else None
         before = power_before(rest)
-        lower, after = (before, rest.end()) if before else power_after(text, rest.end(), decimal_comma=decimal_comma, money=False)
+        lower, after = (
+            (before, rest.end())
+            if before
+            else power_after(text, rest.end(), decimal_comma=decimal_comma, money=False)
+        )
         if part is None or lower is None or lower >= unit:
             return None, after
         if not lower and part < _SMALLEST_REST:
@@ -174,13 +207,19 @@ def _whole(digits: str) -> Decimal:
 
 def _spelled_fraction(found: re.Match[str]) -> str:
     """`½` as `1/2`, set off from a digit before it, so that `1½` is `1 1/2`."""
-    fraction = unicodedata.normalize("NFKC", found["vulgar"]) if found["vulgar"] else f"{found['above']}/{found['below']}"
+    fraction = (
+        unicodedata.normalize("NFKC", found["vulgar"])
+        if found["vulgar"]
+        else f"{found['above']}/{found['below']}"
+    )
     return fraction if found["whole"] is None else f" {fraction}"
 
 
 def _value(body: str, decimal_comma: bool) -> Decimal | None:
     """A run of digits and separators, without sign; None if the separators make no sense together."""
-    digits = "".join(str(int(mark)) if mark.isdecimal() else "'" if mark in f"'’ {_NARROW}" else mark for mark in body)
+    digits = "".join(
+        str(int(mark)) if mark.isdecimal() else "'" if mark in f"'’ {_NARROW}" else mark for mark in body
+    )
     decimal, groups = _marks(digits, decimal_comma)
     whole, _, fraction = digits.partition(decimal) if decimal else (digits, "", "")
     if groups:
@@ -210,6 +249,12 @@ def _marks(digits: str, decimal_comma: bool) -> tuple[str, str]:
 def _grouped(parts: list[str]) -> bool:
     """Whether the parts are groups of thousands, in threes or, as in India, in twos before the last three."""
     head, *middle, last = parts if len(parts) > 1 else [*parts, ""]
-    if not all(part.isdecimal() for part in (head, *middle)) or head.startswith("0") or not (len(last) == 3 and last.isdecimal()):
+    if (
+        not all(part.isdecimal() for part in (head, *middle))
+        or head.startswith("0")
+        or not (len(last) == 3 and last.isdecimal())
+    ):
         return len(parts) == 1
-    return (len(head) <= 3 and all(len(part) == 3 for part in middle)) or (len(head) <= 2 and bool(middle) and all(len(part) == 2 for part in middle))
+    return (len(head) <= 3 and all(len(part) == 3 for part in middle)) or (
+        len(head) <= 2 and bool(middle) and all(len(part) == 2 for part in middle)
+    )

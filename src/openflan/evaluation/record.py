@@ -49,12 +49,15 @@ def evaluate_into(
     context: int | None = None,
     chat: bool = False,
 ) -> EvaluationScore:
-    """Generates what is missing, scores what is there, and puts the score into `scores.json` in place of an earlier one with the same key.
+    """Generates what is missing, scores what is there, and puts the score into `scores.json` in place of an
+    earlier one with the same key.
 
-    `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`, `subset`) is marked `partial`. Another split
-    than the usual one has a folder of its own, another number of exemplars and another decoding a file of their own. `generated` is called with what was
-    done. The score also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of the engine, which are
-    recorded only. `restart` removes what was generated before. Every process of `processes` calls this and gets the score; the main one writes it.
+    `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`,
+    `subset`) is marked `partial`. Another split than the usual one has a folder of its own, another number of
+    exemplars and another decoding a file of their own. `generated` is called with what was done. The score
+    also says how many exemplars the prompts had, and what was asked for; `context` and `chat` are options of
+    the engine, which are recorded only. `restart` removes what was generated before. Every process of
+    `processes` calls this and gets the score; the main one writes it.
     """
     path = generations_path(run, label, benchmark, decoding)
     busy = f"{path}: another evaluation is at work there; wait for it, or name another folder with --run"
@@ -63,7 +66,15 @@ def evaluate_into(
             for file in (path, *parts_of(path)):
                 file.unlink(missing_ok=True)
         done = generate_to(
-            path, benchmark, engine, limit=limit, subset=subset, max_tokens=max_tokens, progress=progress, decoding=decoding, processes=processes
+            path,
+            benchmark,
+            engine,
+            limit=limit,
+            subset=subset,
+            max_tokens=max_tokens,
+            progress=progress,
+            decoding=decoding,
+            processes=processes,
         )
     if generated:
         generated(done)
@@ -97,4 +108,8 @@ def evaluate_into(
 
 def generations_path(run: Run, label: str, benchmark: Benchmark, decoding: Decoding = GREEDY) -> Path:
     """Where a model's generations for a benchmark lie."""
-    return run.generations / benchmark.split / f"{label}-{benchmark.name}-{benchmark.mode}{benchmark.shots_variant}{decoding.variant}.jsonl"
+    return (
+        run.generations
+        / benchmark.split
+        / f"{label}-{benchmark.name}-{benchmark.mode}{benchmark.shots_variant}{decoding.variant}.jsonl"
+    )

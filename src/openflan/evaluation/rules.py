@@ -1,8 +1,9 @@
 """How saved answers are judged where no name brings the benchmark back: those to rows and files of the user.
 
-Each line of such a file says its rule: the metric, and for a benchmark described by a file what of a text is the answer. So
-answers are judged and compared wherever their file lies, without the rows they were asked from. Lines without a rule, of
-version 0.1 or of other programs, are compared as texts. Price: some two hundred bytes a line.
+Each line of such a file says its rule: the metric, and for a benchmark described by a file what of a text is
+the answer. So answers are judged and compared wherever their file lies, without the rows they were asked
+from. Lines without a rule, of version 0.1 or of other programs, are compared as texts. Price: some two
+hundred bytes a line.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ TEXT_RULE: Mapping[str, Any] = {"metric": "exact_match"}
 
 @dataclass(frozen=True, slots=True)
 class Unruled:
-    """What a file of such a benchmark holds: each task's largest index, and its rule where its lines say one."""
+    """What a file of such a benchmark holds: each task's largest index, and its rule where its lines say
+    one."""
 
     sizes: Mapping[str, int]
     rules: Mapping[str, Mapping[str, Any]]
@@ -48,13 +50,19 @@ class Unruled:
 def same_rules(files: Sequence[Unruled]) -> bool:
     """Whether no task is judged by one rule in one file and by another in another."""
     tasks = {task for file in files for task in file.rules}
-    return all(len({repr(sorted(file.rules[task].items())) for file in files if task in file.rules}) == 1 for task in tasks)
+    return all(
+        len({repr(sorted(file.rules[task].items())) for file in files if task in file.rules}) == 1
+        for task in tasks
+    )
 
 
-def benchmark_of_rules(name: str, mode: Literal["direct", "cot"], files: Sequence[Unruled], split: str = "") -> Benchmark:
+def benchmark_of_rules(
+    name: str, mode: Literal["direct", "cot"], files: Sequence[Unruled], split: str = ""
+) -> Benchmark:
     """A benchmark that judges the answers of these files and asks nothing.
 
-    Raises InputError for a rule that this version does not know, and for tasks whose answers no one rule compares.
+    Raises InputError for a rule that this version does not know, and for tasks whose answers no one rule
+    compares.
     """
     sizes: dict[str, int] = {}
     rules: dict[str, Mapping[str, Any]] = {}
@@ -65,8 +73,13 @@ def benchmark_of_rules(name: str, mode: Literal["direct", "cot"], files: Sequenc
     checked = {task: _checked(name, task, rules.get(task, TEXT_RULE)) for task in sizes}
     metrics = {task: metric_of(rule.metric) for task, rule in checked.items()}
     if len({metric.compare for metric in metrics.values()}) > 1:
-        raise InputError(f"the tasks of {name} are judged by different rules: compare them in files of their own")
-    extracts = {task: own_extraction_of(rule, mode) if rule.extraction is not None else extraction_of(mode) for task, rule in checked.items()}
+        raise InputError(
+            f"the tasks of {name} are judged by different rules: compare them in files of their own"
+        )
+    extracts = {
+        task: own_extraction_of(rule, mode) if rule.extraction is not None else extraction_of(mode)
+        for task, rule in checked.items()
+    }
     return Benchmark(
         name=name,
         mode=mode,
@@ -89,9 +102,14 @@ def _checked(name: str, task: str, value: Mapping[str, Any]) -> AnswerRule:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name}, {task}: the `rule` of its answers is not understood: `{where}`: {first['msg']}") from None
+        raise InputError(
+            f"{name}, {task}: the `rule` of its answers is not understood: `{where}`: {first['msg']}"
+        ) from None
     if rule.extraction is None and rule.metric not in METRICS:
-        raise InputError(f"{name}, {task}: the `rule` of its answers names the metric `{rule.metric}`; there are {', '.join(METRICS)}")
+        raise InputError(
+            f"{name}, {task}: the `rule` of its answers names the metric `{rule.metric}`; there are "
+            f"{', '.join(METRICS)}"
+        )
     return rule
 
 

@@ -1,8 +1,10 @@
-"""What a model answered, found in a run folder by the name that a command gives: `runs/x`, `runs/x:LABEL`, or a file of generations.
+"""What a model answered, found in a run folder by the name that a command gives: `runs/x`, `runs/x:LABEL`, or
+a file of generations.
 
-Benchmark, mode and number of exemplars are read from the lines, and from the file's name (`LABEL-BENCHMARK-MODE[-N-shot][-DECODING].jsonl`) where lines
-do not say. Another split than the usual one has a folder of its own within the run's generations. Answers to rows and files of the user are judged by
-the rule that their lines name (`rules.py`). Files that say neither benchmark nor mode are named, not guessed at.
+Benchmark, mode and number of exemplars are read from the lines, and from the file's name
+(`LABEL-BENCHMARK-MODE[-N-shot][-DECODING].jsonl`) where lines do not say. Another split than the usual one
+has a folder of its own within the run's generations. Answers to rows and files of the user are judged by the
+rule that their lines name (`rules.py`). Files that say neither benchmark nor mode are named, not guessed at.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file of one benchmark. `variant` is what its name has behind the mode and the number of exemplars, `split` is empty for the usual one, `shots` is
-    None where it is not known or usual. `unruled`: no name brings the benchmark back, so lines say how they are judged."""
+    """A file of one benchmark. `variant` is what its name has behind the mode and the number of exemplars,
+    `split` is empty for the usual one, `shots` is None where it is not known or usual. `unruled`: no name
+    brings the benchmark back, so lines say how they are judged."""
 
     path: Path
     benchmark: str
@@ -48,8 +51,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SavedModel:
-    """A model's files by component (`bbh-cot`); `label` is which model of a run it is, empty for a file by itself; `unknown` are files that do not say
-    what they answer."""
+    """A model's files by component (`bbh-cot`); `label` is which model of a run it is, empty for a file by
+    itself; `unknown` are files that do not say what they answer."""
 
     name: str
     folder: Path
@@ -59,31 +62,50 @@ class SavedModel:
 
 
 def component_of(benchmark: str, mode: str, shots: int | None, variant: str, split: str) -> str:
-    """What two files must share to be compared, as one word: `bbh-cot`, `bbh-cot-0-shot-likelihood`, `mmlu-direct-test`."""
-    return f"{benchmark}-{mode}" + ("" if shots is None else f"-{shots}-shot") + variant + (f"-{split}" if split else "")
+    """What two files must share to be compared, as one word: `bbh-cot`, `bbh-cot-0-shot-likelihood`,
+    `mmlu-direct-test`."""
+    return (
+        f"{benchmark}-{mode}"
+        + ("" if shots is None else f"-{shots}-shot")
+        + variant
+        + (f"-{split}" if split else "")
+    )
 
 
 def component_of_score(score: EvaluationScore) -> str:
     """The component of a score's answers."""
     key = score.key
-    return component_of(key.benchmark, key.mode, None if score.at_usual_shots else key.shots, key.decoding.variant, key.split)
+    return component_of(
+        key.benchmark, key.mode, None if score.at_usual_shots else key.shots, key.decoding.variant, key.split
+    )
 
 
 def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
-    """The files of `FOLDER[:LABEL]` or of one file; without a label the most trained model that has any. `own` are benchmarks beside the catalogue's.
+    """The files of `FOLDER[:LABEL]` or of one file; without a label the most trained model that has any.
+    `own` are benchmarks beside the catalogue's.
 
     Raises InputError if there is no such folder, label or generation.
     """
     names = dict.fromkeys((*BENCHMARKS, *WORLDS, *(one.name for one in own)))
-    path, label = (Path(name), None) if Path(name).exists() or ":" not in name else (Path(name.rpartition(":")[0]), name.rpartition(":")[2])
+    path, label = (
+        (Path(name), None)
+        if Path(name).exists() or ":" not in name
+        else (Path(name.rpartition(":")[0]), name.rpartition(":")[2])
+    )
     if path.is_file():
         place = _place(path, names)[1]
         if place is None:
             listed = ", ".join(names)
-            raise InputError(f"{path} is of no known benchmark: give its lines `benchmark` and `mode`, or name it LABEL-BENCHMARK-MODE.jsonl ({listed})")
+            raise InputError(
+                f"{path} is of no known benchmark: give its lines `benchmark` and `mode`, or name it "
+                f"LABEL-BENCHMARK-MODE.jsonl ({listed})"
+            )
         return SavedModel(name, path, "", {place.component: place}, [])
     if not path.is_dir():
-        raise InputError(f"{path} is neither a run folder nor a file of generations; `paper:NAME` names a model of the paper")
+        raise InputError(
+            f"{path} is neither a run folder nor a file of generations; `paper:NAME` names a model of "
+            "the paper"
+        )
     by_label: dict[str, list[tuple[Path, Place | None]]] = {}
     generations = Run(path).generations
     for file in sorted([*generations.glob("*.jsonl*"), *generations.glob("*/*.jsonl*")]):
@@ -93,12 +115,22 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
     if not by_label:
         raise InputError(f"{path} holds no generations: evaluate its model with `openflan evaluate {path}`")
     if label is not None and label not in by_label:
-        raise InputError(f"{path} holds no generations of `{label}`{did_you_mean(label, by_label) or '; it has ' + ', '.join(by_label)}")
-    answered = [its_label for its_label, files in by_label.items() if any(place is not None for _, place in files)]
+        raise InputError(
+            f"{path} holds no generations of "
+            f"`{label}`{did_you_mean(label, by_label) or '; it has ' + ', '.join(by_label)}"
+        )
+    answered = [
+        its_label for its_label, files in by_label.items() if any(place is not None for _, place in files)
+    ]
     label = max(answered or by_label, key=_trained) if label is None else label
     known = {place.component: place for _, place in by_label[label] if place is not None}
     # The name of a file that does not say what it answers begins with a model's label none the less.
-    unknown = [file for files in by_label.values() for file, place in files if place is None and file.name.startswith((f"{label}-", f"{label}."))]
+    unknown = [
+        file
+        for files in by_label.values()
+        for file, place in files
+        if place is None and file.name.startswith((f"{label}-", f"{label}."))
+    ]
     return SavedModel(name, path, label, known, unknown)
 
 
@@ -114,7 +146,10 @@ def benchmark_of(places: Sequence[Place], own: Sequence[Benchmark] = ()) -> Benc
     if place.unruled:
         files = [_unruled(place) for place in places]
         if not same_rules(files):
-            raise InputError(f"{' and '.join(str(one.path) for one in places)}: their answers are judged by different rules, so they do not compare")
+            raise InputError(
+                f"{' and '.join(str(one.path) for one in places)}: their answers are judged by different "
+                "rules, so they do not compare"
+            )
         return benchmark_of_rules(place.benchmark, mode, files, place.split)
     if of_world := world_named(place.benchmark, mode):
         return of_world
@@ -122,13 +157,27 @@ def benchmark_of(places: Sequence[Place], own: Sequence[Benchmark] = ()) -> Benc
 
 
 def _unruled(place: Place) -> Unruled:
-    """What the file says of its rules; where it says none, as those of version 0.1, the run's scores tell the measure of each task."""
+    """What the file says of its rules; where it says none, as those of version 0.1, the run's scores tell the
+    measure of each task."""
     held = Unruled.of(one for _, one in read_generations(place.path))
     if held.rules:
         return held
-    folder = place.path.parent.parent if place.path.parent.name == "generations" else place.path.parent.parent.parent
-    scores = [score for score in read_scores(Run(folder).scores) if (score.key.benchmark, score.key.mode) == (place.benchmark, place.mode)]
-    rules = {task: {"metric": measure} for score in scores for task, one in score.tasks.items() if (measure := _MEASURES.get(frozenset(one.metrics)))}
+    folder = (
+        place.path.parent.parent
+        if place.path.parent.name == "generations"
+        else place.path.parent.parent.parent
+    )
+    scores = [
+        score
+        for score in read_scores(Run(folder).scores)
+        if (score.key.benchmark, score.key.mode) == (place.benchmark, place.mode)
+    ]
+    rules = {
+        task: {"metric": measure}
+        for score in scores
+        for task, one in score.tasks.items()
+        if (measure := _MEASURES.get(frozenset(one.metrics)))
+    }
     return replace(held, rules={task: rule for task, rule in rules.items() if task in held.sizes})
 
 
@@ -153,8 +202,17 @@ def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
                 behind = behind if named else ""
                 unruled = benchmark not in names and world_benchmark(benchmark) is None
                 # Version 0.1 called the quickstart's questions with exemplars a split.
-                place = Place(path, benchmark, mode, _SHOTS.sub("", behind, count=1), "" if split == FEW_SHOT else split, unruled=unruled)
-                return label.removesuffix("-") if named else stem, replace(place, shots=_shots(place, first, behind))
+                place = Place(
+                    path,
+                    benchmark,
+                    mode,
+                    _SHOTS.sub("", behind, count=1),
+                    "" if split == FEW_SHOT else split,
+                    unruled=unruled,
+                )
+                return label.removesuffix("-") if named else stem, replace(
+                    place, shots=_shots(place, first, behind)
+                )
     return stem, None
 
 
@@ -162,7 +220,8 @@ _SHOTS = re.compile(r"^-(\d+)-shot(?=-|$)")
 
 
 def _shots(place: Place, first: Generation, behind: str) -> int | None:
-    """The number of exemplars that was asked for, as the lines or the file's name say; None for the benchmark's own."""
+    """The number of exemplars that was asked for, as the lines or the file's name say; None for the
+    benchmark's own."""
     said = shots_of([first])
     in_name = _SHOTS.match(behind)
     shots = int(in_name[1]) if said is None and in_name else said
@@ -177,7 +236,8 @@ def _shots(place: Place, first: Generation, behind: str) -> int | None:
 
 
 def _trained(label: str) -> tuple[int, int]:
-    """Orders labels by how far their models are trained: the final one, steps, others, then untrained ones."""
+    """Orders labels by how far their models are trained: the final one, steps, others, then untrained
+    ones."""
     step = label.removeprefix("step-")
     if label == "final":
         return 3, 0

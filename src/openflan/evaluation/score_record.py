@@ -1,8 +1,9 @@
 """What a model scored on a benchmark, and the form in which a run folder keeps it (`scores.json`).
 
-A score is known by its key: model, benchmark, mode, split, number of exemplars and decoding. Scores that differ in any of
-them stand side by side. Averages stand under a name of their own, `averages`, and are never mixed with what else is said.
-The form of version 0.1, in which they stood beside everything else, is still read (`scores_0_1.py`).
+A score is known by its key: model, benchmark, mode, split, number of exemplars and decoding. Scores that
+differ in any of them stand side by side. Averages stand under a name of their own, `averages`, and are never
+mixed with what else is said. The form of version 0.1, in which they stood beside everything else, is still
+read (`scores_0_1.py`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from openflan.evaluation.statistics import TaskScore
 class ScoreKey:
     """What tells one score of a run folder from every other.
 
-    `split` is empty for the benchmark's usual one. `shots` is the number of exemplars that were asked for (a prompt that is
-    too long may show fewer), None where it is not known.
+    `split` is empty for the benchmark's usual one. `shots` is the number of exemplars that were asked for (a
+    prompt that is too long may show fewer), None where it is not known.
     """
 
     model: str
@@ -43,7 +44,8 @@ class ScoreKey:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The uncertainty of a mean: its 95 % interval in percent, the number of questions, and how many are independent."""
+    """The uncertainty of a mean: its 95 % interval in percent, the number of questions, and how many are
+    independent."""
 
     ci95: tuple[float, float]
     n: int
@@ -55,8 +57,9 @@ class Interval:
 class Asked:
     """The options of an evaluation that its key does not name; None where nothing was asked for or recorded.
 
-    `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`, `capitals.yaml`).
-    `limit` counts the questions of a task, `subset` names tasks, `max_tokens` and `context` are in tokens.
+    `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`,
+    `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens` and `context`
+    are in tokens.
     """
 
     benchmark: str | None = None
@@ -73,12 +76,13 @@ class Asked:
 class EvaluationScore:
     """A model's score on a benchmark, in percent and unrounded.
 
-    `averages` has the headline `average` first, None where no task of a mean was answered; `intervals` are theirs, by the
-    same names. `normalized` is the headline's tasks with chance at 0. `partial` says that questions are missing (`missing`)
-    or there twice (`duplicates`). `curve` is the average by number of samples, `agreement` the share of samples that gave
-    the answer, where questions were answered several times. `exemplars` is the mean number in a prompt,
-    `exemplars_dropped` and `prompts_shortened` count what did not fit, `exemplar_from_dev` names tasks one row of which is
-    the exemplar. `usual_shots` is the benchmark's own number of exemplars, None where it is not known.
+    `averages` has the headline `average` first, None where no task of a mean was answered; `intervals` are
+    theirs, by the same names. `normalized` is the headline's tasks with chance at 0. `partial` says that
+    questions are missing (`missing`) or there twice (`duplicates`). `curve` is the average by number of
+    samples, `agreement` the share of samples that gave the answer, where questions were answered several
+    times. `exemplars` is the mean number in a prompt, `exemplars_dropped` and `prompts_shortened` count what
+    did not fit, `exemplar_from_dev` names tasks one row of which is the exemplar. `usual_shots` is the
+    benchmark's own number of exemplars, None where it is not known.
     """
 
     key: ScoreKey
@@ -107,14 +111,17 @@ class EvaluationScore:
 
     @property
     def at_usual_shots(self) -> bool:
-        """Whether the benchmark's own number of exemplars was asked for; a number that is not known counts as its own."""
+        """Whether the benchmark's own number of exemplars was asked for; a number that is not known counts as
+        its own."""
         return self.key.shots is None or self.key.shots == self.usual_shots
 
     @property
     def variant(self) -> str:
         """Mode, and split, exemplars and decoding where they are not the usual ones, as tables show them."""
         shots = "" if self.at_usual_shots else f"{self.key.shots}-shot"
-        return " ".join(part for part in (self.key.mode, self.key.split, shots, self.key.decoding.described) if part)
+        return " ".join(
+            part for part in (self.key.mode, self.key.split, shots, self.key.decoding.described) if part
+        )
 
     @property
     def named(self) -> str:
@@ -133,7 +140,8 @@ class EvaluationScore:
 
     @classmethod
     def from_json(cls, value: Any) -> EvaluationScore:
-        """A score from its form in `scores.json`, also that of version 0.1; keys that are not known are passed over.
+        """A score from its form in `scores.json`, also that of version 0.1; keys that are not known are
+        passed over.
 
         Raises InputError, naming the key, for anything else.
         """
@@ -146,14 +154,17 @@ class EvaluationScore:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = [str(part) for part in first["loc"]]
-            raise InputError(f"`{'.'.join(where[1:] if where[:1] == ['key'] else where)}`: {first['msg']}") from None
+            raise InputError(
+                f"`{'.'.join(where[1:] if where[:1] == ['key'] else where)}`: {first['msg']}"
+            ) from None
 
 
 _SCORE: TypeAdapter[EvaluationScore] = TypeAdapter(EvaluationScore)
 
 
 def read_scores(path: Path) -> tuple[EvaluationScore, ...]:
-    """The scores of a run folder's `scores.json`, none if there is no such file; of two with one key the later counts.
+    """The scores of a run folder's `scores.json`, none if there is no such file; of two with one key the
+    later counts.
 
     Raises InputError naming file and key for a file that is damaged.
     """
@@ -162,7 +173,8 @@ def read_scores(path: Path) -> tuple[EvaluationScore, ...]:
 
 
 def stored_scores(path: Path) -> list[tuple[dict[str, Any], EvaluationScore]]:
-    """The file's scores as they stand there and as they are read, in its order; raises InputError as `read_scores` does."""
+    """The file's scores as they stand there and as they are read, in its order; raises InputError as
+    `read_scores` does."""
     if not path.is_file():
         return []
     remedy = "write it anew with `openflan evaluate`, or remove it to report the run without"

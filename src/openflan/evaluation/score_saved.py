@@ -1,8 +1,9 @@
 """Saved generations scored: the second phase of an evaluation, which touches no model.
 
-Lines may come in any order and from any program. Several samples of a question are decided by majority (`votes.py`). What is missing or there twice
-is counted, and no average is given over such a file unless `partial` asks for one: then what is there counts, and of a sample that is there twice the
-first line. Price: a file that two runs were appended to needs `partial` to be looked at at all.
+Lines may come in any order and from any program. Several samples of a question are decided by majority
+(`votes.py`). What is missing or there twice is counted, and no average is given over such a file unless
+`partial` asks for one: then what is there counts, and of a sample that is there twice the first line. Price:
+a file that two runs were appended to needs `partial` to be looked at at all.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
 _NAMED = 5
 
 OVER_QUESTIONS = "average_over_questions"
-"""The mean over all questions of the headline's tasks, as lm-eval's `acc` of a group; `average` is the mean over tasks."""
+"""The mean over all questions of the headline's tasks, as lm-eval's `acc` of a group; `average` is the mean
+over tasks."""
 
 
 @dataclass(frozen=True)
@@ -49,41 +51,73 @@ class Saved:
 
     @cached_property
     def missing(self) -> list[tuple[str, int]]:
-        """Questions with fewer samples than others, or none; rows that were not asked because they are the exemplar do not count."""
+        """Questions with fewer samples than others, or none; rows that were not asked because they are the
+        exemplar do not count."""
         asked = [(name, index) for name, task in self.benchmark.tasks.items() for index in range(task.size)]
         shown_rows = {(name, self.benchmark.tasks[name].exemplar_row) for name in self.exemplar_from_dev}
-        return [question for question in asked if len(self.questions.get(question, ())) < self.samples and question not in shown_rows]
+        return [
+            question
+            for question in asked
+            if len(self.questions.get(question, ())) < self.samples and question not in shown_rows
+        ]
 
     @cached_property
     def exemplar_from_dev(self) -> list[str]:
-        """Tasks one row of which is the exemplar of the others, and absent. Lines of our own say whether it is; those of others are given the benefit."""
-        said = {one[0].task: one[0].exemplar_split == "dev" or one[0].exemplars is None for one in self.questions.values()}
+        """Tasks one row of which is the exemplar of the others, and absent. Lines of our own say whether it
+        is; those of others are given the benefit."""
+        said = {
+            one[0].task: one[0].exemplar_split == "dev" or one[0].exemplars is None
+            for one in self.questions.values()
+        }
         rows = {name: task.exemplar_row for name, task in self.benchmark.tasks.items() if said.get(name)}
         return [name for name, row in rows.items() if row is not None and (name, row) not in self.questions]
 
 
-def score_file(source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False) -> dict[str, object]:
-    """The scores of saved generations, as the JSON value that `openflan score --json` prints; arguments and errors are those of `score_generations`."""
+def score_file(
+    source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False
+) -> dict[str, object]:
+    """The scores of saved generations, as the JSON value that `openflan score --json` prints; arguments and
+    errors are those of `score_generations`."""
     return printed(score_generations(source, benchmark, partial=partial))
 
 
 def score_generations(
-    source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False, model: str = "", decoding: Decoding | None = None
+    source: Path | Iterable[str],
+    benchmark: Benchmark,
+    *,
+    partial: bool = False,
+    model: str = "",
+    decoding: Decoding | None = None,
 ) -> EvaluationScore:
-    """The scores of saved generations. `model` names who gave them, `decoding` how; without it the lines say what they can.
+    """The scores of saved generations. `model` names who gave them, `decoding` how; without it the lines say
+    what they can.
 
-    `partial` averages over what is there; otherwise every question of every task must be there once, with the same number of samples. A mean over tasks
-    none of which is there is None. Raises InputError for unknown tasks, indices that are missing, repeated or out of range, and lines that are no
-    generations of this benchmark.
+    `partial` averages over what is there; otherwise every question of every task must be there once, with the
+    same number of samples. A mean over tasks none of which is there is None. Raises InputError for unknown
+    tasks, indices that are missing, repeated or out of range, and lines that are no generations of this
+    benchmark.
     """
     saved = read_saved(source, benchmark)
     if not partial:
         _refuse_incomplete(saved)
     votes = judge_all(saved)
-    judged = {task: list(questions.values()) for task, questions in _by_task(benchmark, {key: one for key, (_, one) in votes.items()}).items()}
-    scores = {name: task_score(judged[name], benchmark.tasks[name].chance) for name in benchmark.tasks if name in judged}
-    present = {name: tuple(task for task in tasks if task in scores) for name, tasks in benchmark.averages.items()}
-    intervals = {name: average_score({task: judged[task] for task in tasks}) for name, tasks in present.items() if tasks}
+    judged = {
+        task: list(questions.values())
+        for task, questions in _by_task(benchmark, {key: one for key, (_, one) in votes.items()}).items()
+    }
+    scores = {
+        name: task_score(judged[name], benchmark.tasks[name].chance)
+        for name in benchmark.tasks
+        if name in judged
+    }
+    present = {
+        name: tuple(task for task in tasks if task in scores) for name, tasks in benchmark.averages.items()
+    }
+    intervals = {
+        name: average_score({task: judged[task] for task in tasks})
+        for name, tasks in present.items()
+        if tasks
+    }
     headline = benchmark.averages["average"]
     means = [OVER_QUESTIONS] if benchmark.over_questions else []
     if means and (pooled := [one for task in headline for one in judged.get(task, ())]):
@@ -93,18 +127,35 @@ def score_generations(
     exemplars = shown(lines)
     shots = shots_of(samples[0] for samples in saved.questions.values())
     return EvaluationScore(
-        key=ScoreKey(model, benchmark.name, benchmark.mode, benchmark.split, shots, replace(decoding or _decoding(lines), samples=saved.samples)),
+        key=ScoreKey(
+            model,
+            benchmark.name,
+            benchmark.mode,
+            benchmark.split,
+            shots,
+            replace(decoding or _decoding(lines), samples=saved.samples),
+        ),
         averages={
-            **{name: intervals[name].value if name in intervals else None for name in (*benchmark.averages, *means)},
-            **{name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()}) for name in benchmark.metrics},
+            **{
+                name: intervals[name].value if name in intervals else None
+                for name in (*benchmark.averages, *means)
+            },
+            **{
+                name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()})
+                for name in benchmark.metrics
+            },
         },
         tasks=scores,
         normalized=mean_over(headline, {name: score.normalized for name, score in scores.items()}),
-        intervals={name: Interval(one.ci95, one.n, one.stderr, one.clusters) for name, one in intervals.items()},
+        intervals={
+            name: Interval(one.ci95, one.n, one.stderr, one.clusters) for name, one in intervals.items()
+        },
         partial=bool(saved.missing or saved.duplicates),
         missing=len(saved.missing),
         duplicates=len(saved.duplicates),
-        agreement=mean_over(headline, {task: score.agreement for task, score in scores.items()}) if saved.samples > 1 else None,
+        agreement=mean_over(headline, {task: score.agreement for task, score in scores.items()})
+        if saved.samples > 1
+        else None,
         curve=_curve(saved, votes) if saved.samples > 1 else {},
         exemplars=exemplars.mean,
         exemplars_dropped=exemplars.dropped,
@@ -117,9 +168,13 @@ def score_generations(
 
 
 def printed(score: EvaluationScore) -> dict[str, Any]:
-    """A score as `openflan score --json` and `evaluate --json` print it: every average under its own name, beside the rest."""
+    """A score as `openflan score --json` and `evaluate --json` print it: every average under its own name,
+    beside the rest."""
     key, decoding = score.key, score.key.decoding
-    intervals = {name: {"stderr": one.stderr, "ci95": list(one.ci95), "n": one.n, "clusters": one.clusters} for name, one in score.intervals.items()}
+    intervals = {
+        name: {"stderr": one.stderr, "ci95": list(one.ci95), "n": one.n, "clusters": one.clusters}
+        for name, one in score.intervals.items()
+    }
     return {
         **({"model": key.model} if key.model else {}),
         "benchmark": key.benchmark,
@@ -147,7 +202,8 @@ def printed(score: EvaluationScore) -> dict[str, Any]:
 
 
 def _decoding(lines: Sequence[Generation]) -> Decoding:
-    """What lines say of how they were answered: a choice by likelihood says so, anything else counts as generated."""
+    """What lines say of how they were answered: a choice by likelihood says so, anything else counts as
+    generated."""
     chosen = {one.likelihood for one in lines if one.finish != "too-long"}
     return Decoding(likelihood=chosen.pop()) if len(chosen) == 1 else GREEDY
 
@@ -160,12 +216,19 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
     for place, one in checked_generations(source, benchmark):
         question = samples.setdefault((one.task, one.index), {})
         if one.sample in question:
-            duplicates.append(f"{place}: {one.task} {one.index}" + (f" sample {one.sample}" if one.sample else ""))
+            duplicates.append(
+                f"{place}: {one.task} {one.index}" + (f" sample {one.sample}" if one.sample else "")
+            )
         else:
             question[one.sample] = one
     if not samples:
         raise InputError(f"{named} holds no generation of {benchmark.name}")
-    return Saved(benchmark, {key: tuple(of[number] for number in sorted(of)) for key, of in samples.items()}, duplicates, named)
+    return Saved(
+        benchmark,
+        {key: tuple(of[number] for number in sorted(of)) for key, of in samples.items()},
+        duplicates,
+        named,
+    )
 
 
 def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, Judged]]:
@@ -176,7 +239,8 @@ def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, Judged]]:
 
 
 def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple[Vote, Judged]:
-    """The vote over the samples of one question, and what it is worth; the target is that of the first sample."""
+    """The vote over the samples of one question, and what it is worth; the target is that of the first
+    sample."""
     vote = majority([_answer(benchmark, one) for one in samples], benchmark.compare)
     first = samples[0]
     # A passage is one task's; only the benchmark itself knows of questions that stand in several.
@@ -185,12 +249,15 @@ def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple
         cluster = benchmark.cluster(first.task, first.index)
     return vote, Judged(
         extracted=vote.answer is not None,
-        correct=vote.answer is not None and any(benchmark.compare(vote.answer, one) for one in references(first.target)),
+        correct=vote.answer is not None
+        and any(benchmark.compare(vote.answer, one) for one in references(first.target)),
         finish=first.finish,
         others=tuple(one.finish for one in samples[1:]),
         agreement=vote.agreement,
         metrics={
-            name: 0.0 if vote.answer is None else max(metric(vote.answer, one) for one in references(first.target))
+            name: 0.0
+            if vote.answer is None
+            else max(metric(vote.answer, one) for one in references(first.target))
             for name, metric in benchmark.metrics.items()
         },
         cluster=cluster,
@@ -211,7 +278,9 @@ def _refuse_incomplete(saved: Saved) -> None:
     total = sum(task.size for task in saved.benchmark.tasks.values())
     remedies, faults = [], []
     if saved.missing:
-        listed = ", ".join(f"{task} {index}" for task, index in saved.missing[:_NAMED]) + (", ..." if len(saved.missing) > _NAMED else "")
+        listed = ", ".join(f"{task} {index}" for task, index in saved.missing[:_NAMED]) + (
+            ", ..." if len(saved.missing) > _NAMED else ""
+        )
         of = f" with {saved.samples} samples each" if saved.samples > 1 else ""
         faults.append(f"lacks {len(saved.missing):,} of {total:,} generations{of} ({listed})")
         remedies.append("finish the run")
@@ -220,7 +289,10 @@ def _refuse_incomplete(saved: Saved) -> None:
         faults.append(f"holds {len(saved.duplicates):,} again ({listed}: there twice)")
         remedies.append("keep one line of each")
     if faults:
-        raise InputError(f"{saved.named} {' and '.join(faults)}: {' and '.join(remedies)}, or score what is there with `--partial`")
+        raise InputError(
+            f"{saved.named} {' and '.join(faults)}: {' and '.join(remedies)}, or score what is there "
+            "with `--partial`"
+        )
 
 
 def _by_task(benchmark: Benchmark, judged: Mapping[tuple[str, int], Judged]) -> dict[str, dict[int, Judged]]:
@@ -231,8 +303,8 @@ def _by_task(benchmark: Benchmark, judged: Mapping[tuple[str, int], Judged]) -> 
 
 
 def _curve(saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, Judged]]) -> dict[str, float | None]:
-    """Accuracy as a function of the number of samples, over the tasks of the headline; it runs over questions with all their samples, each task's by
-    itself."""
+    """Accuracy as a function of the number of samples, over the tasks of the headline; it runs over questions
+    with all their samples, each task's by itself."""
     headline = saved.benchmark.averages["average"]
     curves: dict[str, Mapping[int, float]] = {}
     for task in headline:
@@ -241,7 +313,10 @@ def _curve(saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, Judged]]) -
             groups_NK = np.array([votes[key][0].groups for key in whole], dtype=np.int64)
             right_NK = np.array([_right_groups(saved, key, votes[key][0]) for key in whole], dtype=np.bool_)
             curves[task] = majority_curve(groups_NK, right_NK, name=f"{saved.benchmark.name} {task}")
-    return {str(k): mean_over(headline, {task: curve[k] for task, curve in curves.items()}) for k in next(iter(curves.values()), {})}
+    return {
+        str(k): mean_over(headline, {task: curve[k] for task, curve in curves.items()})
+        for k in next(iter(curves.values()), {})
+    }
 
 
 def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[bool]:
@@ -252,5 +327,7 @@ def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[b
     for group, one in zip(vote.groups, samples, strict=True):
         if group not in right:
             answer = _answer(saved.benchmark, one)
-            right[group] = answer is not None and any(saved.benchmark.compare(answer, target) for target in targets)
+            right[group] = answer is not None and any(
+                saved.benchmark.compare(answer, target) for target in targets
+            )
     return [right[group] for group in vote.groups]

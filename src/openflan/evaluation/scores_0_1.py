@@ -1,7 +1,7 @@
 """The `scores.json` of version 0.1, brought into the present form.
 
-There the averages stood beside everything else and were told apart by a list of names; the number of exemplars stood in the
-version of the prompt alone, and the way of decoding in a `variant`.
+There the averages stood beside everything else and were told apart by a list of names; the number of
+exemplars stood in the version of the prompt alone, and the way of decoding in a `variant`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,28 @@ from openflan.evaluation.known_benchmarks import usual_shots
 
 _NO_AVERAGES = frozenset(
     {
-        *("model", "benchmark", "mode", "split", "variant", "averages", "normalized", "partial", "prompt_version", "tasks"),
-        *("intervals", "agreement", "curve", "samples", "missing", "duplicates", "exemplars", "exemplars_dropped"),
+        *(
+            "model",
+            "benchmark",
+            "mode",
+            "split",
+            "variant",
+            "averages",
+            "normalized",
+            "partial",
+            "prompt_version",
+            "tasks",
+        ),
+        *(
+            "intervals",
+            "agreement",
+            "curve",
+            "samples",
+            "missing",
+            "duplicates",
+            "exemplars",
+            "exemplars_dropped",
+        ),
         *("prompts_shortened", "exemplar_from_dev", "prompt_hash"),
     }
 )
@@ -25,7 +45,18 @@ _NO_AVERAGES = frozenset(
 
 _TASK_KEYS = frozenset(
     {
-        *("accuracy", "stderr", "ci95", "extracted", "n", "too_long", "truncated", "truncation", "chance", "normalized"),
+        *(
+            "accuracy",
+            "stderr",
+            "ci95",
+            "extracted",
+            "n",
+            "too_long",
+            "truncated",
+            "truncation",
+            "chance",
+            "normalized",
+        ),
         *("metric", "samples", "agreement", "value", "metrics"),
     }
 )
@@ -41,19 +72,28 @@ def is_0_1(value: Mapping[str, Any]) -> bool:
 
 
 def upgraded(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A score of version 0.1 in the present form; what is wrong in it stays wrong, for the check that follows."""
+    """A score of version 0.1 in the present form; what is wrong in it stays wrong, for the check that
+    follows."""
     beside = {name: mean for name, mean in value.items() if name not in _NO_AVERAGES and _is_mean(mean)}
     under, tasks = value.get("averages"), value.get("tasks")
     samples, variant = value.get("samples", 1), value.get("variant")
-    decoding = decoding_of_variant(variant if isinstance(variant, str) else "", samples if isinstance(samples, int) else 1)
+    decoding = decoding_of_variant(
+        variant if isinstance(variant, str) else "", samples if isinstance(samples, int) else 1
+    )
     split, shots = value.get("split", ""), _shots(value)
     return {
         **{name: value[name] for name in _NO_AVERAGES & value.keys()},
         "split": "" if split == FEW_SHOT else split,
         "shots": shots,
         "decoding": asdict(decoding),
-        "averages": {"average": value.get("average"), **beside, **(under if isinstance(under, Mapping) else {})},
-        "tasks": {name: _task(task) for name, task in tasks.items()} if isinstance(tasks, Mapping) else tasks or {},
+        "averages": {
+            "average": value.get("average"),
+            **beside,
+            **(under if isinstance(under, Mapping) else {}),
+        },
+        "tasks": {name: _task(task) for name, task in tasks.items()}
+        if isinstance(tasks, Mapping)
+        else tasks or {},
         "usual_shots": _usual_shots(value, shots),
     }
 
@@ -66,7 +106,8 @@ def _task(value: Any) -> Any:
 
 
 def _shots(value: Mapping[str, Any]) -> int | None:
-    """Exemplars asked for: what the prompt's version says, else how many all prompts had, where none lacks one."""
+    """Exemplars asked for: what the prompt's version says, else how many all prompts had, where none lacks
+    one."""
     said = shots_in(value.get("prompt_version")) if _is_of_its_benchmark(value) else None
     mean = value.get("exemplars")
     if said is None and not value.get("exemplars_dropped") and isinstance(mean, float) and mean.is_integer():
@@ -75,11 +116,14 @@ def _shots(value: Mapping[str, Any]) -> int | None:
 
 
 def _usual_shots(value: Mapping[str, Any], shots: int | None) -> int | None:
-    """The benchmark's own number of exemplars: none for tasks and embedded worlds, whatever was asked for benchmarks that a file described."""
+    """The benchmark's own number of exemplars: none for tasks and embedded worlds, whatever was asked for
+    benchmarks that a file described."""
     published = usual_shots(value.get("benchmark"), value.get("mode"))
     if published is not None:
         return published
-    return 0 if value.get("split") == FEW_SHOT or str(value.get("prompt_version")).endswith("-shot-1") else shots
+    return (
+        0 if value.get("split") == FEW_SHOT or str(value.get("prompt_version")).endswith("-shot-1") else shots
+    )
 
 
 def _is_of_its_benchmark(value: Mapping[str, Any]) -> bool:

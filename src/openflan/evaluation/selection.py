@@ -1,4 +1,5 @@
-"""Benchmarks by name, ready to be asked: published ones, YAML files of the user, and tasks of data at hand."""
+"""Benchmarks by name, ready to be asked: published ones, YAML files of the user, and tasks of data at
+hand."""
 
 from __future__ import annotations
 
@@ -10,16 +11,33 @@ from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.custom_benchmark import custom_benchmark, is_custom_benchmark
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
-from openflan.evaluation.known_benchmarks import BENCHMARKS, SUITES, Mode, find_benchmark, find_mode, find_suite
+from openflan.evaluation.known_benchmarks import (
+    BENCHMARKS,
+    SUITES,
+    Mode,
+    find_benchmark,
+    find_mode,
+    find_suite,
+)
 from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
 from openflan.tasks.microflan.names import world_benchmark, world_place
 
 NAMES = ", ".join([*BENCHMARKS, *WORLDS])
-OWN_HELP = "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: {question}\\nA:') and `target` (a field of the data)"
+OWN_HELP = (
+    "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: "
+    "{question}\\nA:') and `target` (a field of the data)"
+)
 
 
 def chosen_benchmarks(
-    names: Sequence[str], suite: str | None, mode: str, data: Path | None, *, shots: int | None = None, split: str | None = None, limit: int | None = None
+    names: Sequence[str],
+    suite: str | None,
+    mode: str,
+    data: Path | None,
+    *,
+    shots: int | None = None,
+    split: str | None = None,
+    limit: int | None = None,
 ) -> list[Benchmark]:
     """The named benchmarks in `mode`, then those of the suite in theirs, each once.
 
@@ -27,19 +45,37 @@ def chosen_benchmarks(
     """
     wanted = [(name, find_mode(mode)) for name in names] + list(find_suite(suite) if suite else ())
     if not wanted:
-        raise InputError(f"nothing to evaluate: name a benchmark (`--benchmark`: {NAMES}) or a suite (`--suite`: {', '.join(SUITES)})")
+        raise InputError(
+            f"nothing to evaluate: name a benchmark (`--benchmark`: {NAMES}) or a suite (`--suite`: "
+            f"{', '.join(SUITES)})"
+        )
     # A suite is asked for one split where there are several, and otherwise as a whole.
     several = len(wanted) > 1
     return [
-        open_benchmark(name, of_mode, data, shots=shots, split=split if not several or name == "mmlu" else None, limit=limit)
+        open_benchmark(
+            name,
+            of_mode,
+            data,
+            shots=shots,
+            split=split if not several or name == "mmlu" else None,
+            limit=limit,
+        )
         for name, of_mode in dict.fromkeys(wanted)
     ]
 
 
 def open_benchmark(
-    name: str, mode: Mode, data: Path | None, *, shots: int | None = None, split: str | None = None, limit: int | None = None, scored: bool = False
+    name: str,
+    mode: Mode,
+    data: Path | None,
+    *,
+    shots: int | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    scored: bool = False,
 ) -> Benchmark:
-    """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored` needs no data where none is needed."""
+    """One benchmark by its name, a YAML file, or a task (`niv2/task1356_...`, `mine/*`) of `data`; `scored`
+    needs no data where none is needed."""
     if is_custom_benchmark(name):
         # A report names no folder of the machine.
         return replace(custom_benchmark(Path(name), mode, shots=shots), asked_as=Path(name).name)
@@ -51,17 +87,26 @@ def open_benchmark(
         return replace(_of_tasks(name, mode, data, shots or 0, limit), asked_as=name)
     if name in BENCHMARKS and data is None and not scored:
         if not is_fetched(name):
-            raise InputError(f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets its public files once")
+            raise InputError(
+                f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets "
+                "its public files once"
+            )
         data = benchmark_cache()
     if name not in BENCHMARKS:
         known = [*BENCHMARKS, *WORLDS]
-        hint = did_you_mean(name, known) or f"; there are {', '.join(known)}, a YAML file of your own, and tasks such as niv2/NAME"
+        hint = (
+            did_you_mean(name, known)
+            or f"; there are {', '.join(known)}, a YAML file of your own, and tasks such as niv2/NAME"
+        )
         raise InputError(f"there is no benchmark `{name}`{hint}")
     return find_benchmark(name, mode, data, shots=shots, split=split)
 
 
-def subset_of(benchmarks: Sequence[Benchmark], names: Sequence[str] | None) -> list[tuple[Benchmark, list[str] | None]]:
-    """Each benchmark with those of the named tasks that it has; without any, it is left out. Raises InputError for a name that none has."""
+def subset_of(
+    benchmarks: Sequence[Benchmark], names: Sequence[str] | None
+) -> list[tuple[Benchmark, list[str] | None]]:
+    """Each benchmark with those of the named tasks that it has; without any, it is left out. Raises
+    InputError for a name that none has."""
     if names is None:
         return [(one, None) for one in benchmarks]
     known = [task for one in benchmarks for task in one.tasks]
@@ -75,14 +120,16 @@ def subset_of(benchmarks: Sequence[Benchmark], names: Sequence[str] | None) -> l
 
 
 def fetch_files(names: Sequence[str], suite: str | None) -> None:
-    """Gets the public files of the benchmarks that are named and not in the cache; raises SetupError if they cannot be had."""
+    """Gets the public files of the benchmarks that are named and not in the cache; raises SetupError if they
+    cannot be had."""
     for name in dict.fromkeys([*names, *(one for one, _ in (find_suite(suite) if suite else ()))]):
         if name in BENCHMARKS and not is_fetched(name):
             fetch(name)
 
 
 def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> None:
-    """Renders every prompt that will be asked, so that a missing or damaged file is found before a model is loaded."""
+    """Renders every prompt that will be asked, so that a missing or damaged file is found before a model is
+    loaded."""
     for one, tasks in benchmarks:
         for task in tasks if tasks is not None else one.tasks:
             one.examples(task)

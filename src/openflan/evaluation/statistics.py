@@ -1,11 +1,13 @@
 """From right and wrong to numbers with their uncertainty. All in percent, unrounded.
 
-Normalised score: 100 (x - chance) / (100 - chance), negative below chance, one task at a time (the rule that reproduces the paper's averages).
-Averages are plain means over tasks, never over questions. The interval of a task is Wilson's: unlike mean +- 1.96 errors it stays inside 0..100 and
-is not empty at 0 of n. The interval of an average combines those of its tasks (Zou and Donner 2008: the reaches of independent parts add in squares),
-which keeps both virtues. Questions that share a passage, or are one question in several languages, are no independent evidence: where questions
-have clusters, standard errors are those of the clusters (Liang and Zeger 1986) and intervals widen by the same factor, but never shrink. A task
-whose measure is graded (ROUGE-L) has Wilson's interval of that measure, which is wider than need be: right or wrong varies the most.
+Normalised score: 100 (x - chance) / (100 - chance), negative below chance, one task at a time (the rule that
+reproduces the paper's averages). Averages are plain means over tasks, never over questions. The interval of a
+task is Wilson's: unlike mean +- 1.96 errors it stays inside 0..100 and is not empty at 0 of n. The interval
+of an average combines those of its tasks (Zou and Donner 2008: the reaches of independent parts add in
+squares), which keeps both virtues. Questions that share a passage, or are one question in several languages,
+are no independent evidence: where questions have clusters, standard errors are those of the clusters (Liang
+and Zeger 1986) and intervals widen by the same factor, but never shrink. A task whose measure is graded
+(ROUGE-L) has Wilson's interval of that measure, which is wider than need be: right or wrong varies the most.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ ACCURACY = "accuracy"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One question: was an answer found, is it right, and why its generations ended (`others` are those after the first sample).
+    """One question: was an answer found, is it right, and why its generations ended (`others` are those after
+    the first sample).
 
-    `agreement` is the share of samples that gave the answer. `metrics` are in 0..1, by name; `metric` is the task's own,
-    ACCURACY or one of them. `cluster` names what the question shares with others.
+    `agreement` is the share of samples that gave the answer. `metrics` are in 0..1, by name; `metric` is the
+    task's own, ACCURACY or one of them. `cluster` names what the question shares with others.
     """
 
     extracted: bool
@@ -48,10 +51,12 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """Percentages, but `n` (questions), `samples` (the most of a question), `too_long` (prompts that did not fit: counted as wrong) and `truncated`
-    (generations cut by max_tokens) are counts; `truncation` is the share of all generations that were cut.
+    """Percentages, but `n` (questions), `samples` (the most of a question), `too_long` (prompts that did not
+    fit: counted as wrong) and `truncated` (generations cut by max_tokens) are counts; `truncation` is the
+    share of all generations that were cut.
 
-    `value` is the task's own measure, named by `metric`; `stderr`, `ci95` and `normalized` are its. What an old file does not say is None.
+    `value` is the task's own measure, named by `metric`; `stderr`, `ci95` and `normalized` are its. What an
+    old file does not say is None.
     """
 
     accuracy: float
@@ -75,18 +80,25 @@ class TaskScore:
         return asdict(self)
 
     def as_json(self) -> dict[str, object]:
-        """As `openflan score --json` prints it: metrics stand beside the accuracy under their names, `metric` only if it is another than accuracy,
-        `samples` and `agreement` only where there are several."""
+        """As `openflan score --json` prints it: metrics stand beside the accuracy under their names, `metric`
+        only if it is another than accuracy, `samples` and `agreement` only where there are several."""
         hidden = ("metric", "value", "ci95", "metrics", "samples", "agreement")
         plain = {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
         own: dict[str, object] = {} if self.metric == ACCURACY else {"metric": self.metric}
         several = {"samples": self.samples, "agreement": self.agreement} if self.samples > 1 else {}
-        return plain | {"ci95": None if self.ci95 is None else list(self.ci95)} | own | several | dict(self.metrics)
+        return (
+            plain
+            | {"ci95": None if self.ci95 is None else list(self.ci95)}
+            | own
+            | several
+            | dict(self.metrics)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class AverageScore:
-    """A plain mean over tasks in percent, and its uncertainty; `n` counts questions, `clusters` what is independent among them."""
+    """A plain mean over tasks in percent, and its uncertainty; `n` counts questions, `clusters` what is
+    independent among them."""
 
     value: float
     stderr: float
@@ -132,17 +144,24 @@ def average_score(tasks: Mapping[str, Sequence[Judged]]) -> AverageScore:
     stderr, inflation, clusters = _spread(tasks)
     low_T, high_T = wilson_intervals(shares_T * n_T, n_T)
     value = float(100 * shares_T.mean())
-    down, up = (math.sqrt(inflation * float(((100 * shares_T - ends_T) ** 2).sum())) / len(tasks) for ends_T in (low_T, high_T))
-    return AverageScore(value, stderr, (max(0.0, value - down), min(100.0, value + up)), int(n_T.sum()), clusters)
+    down, up = (
+        math.sqrt(inflation * float(((100 * shares_T - ends_T) ** 2).sum())) / len(tasks)
+        for ends_T in (low_T, high_T)
+    )
+    return AverageScore(
+        value, stderr, (max(0.0, value - down), min(100.0, value + up)), int(n_T.sum()), clusters
+    )
 
 
 def normalized(accuracy: float, chance: float) -> float:
-    """0 at chance, 100 when all is right; both arguments in percent. Where chance is 100 there is nothing to gain: 0."""
+    """0 at chance, 100 when all is right; both arguments in percent. Where chance is 100 there is nothing to
+    gain: 0."""
     return 100 * (accuracy - chance) / (100 - chance) if chance < 100 else 0.0
 
 
 def wilson(right: float, n: float) -> tuple[float, float]:
-    """The 95 % score interval of a share, in percent (Wilson 1927); both may be fractions, as an effective number of questions is."""
+    """The 95 % score interval of a share, in percent (Wilson 1927); both may be fractions, as an effective
+    number of questions is."""
     low, high = wilson_intervals(right, n)
     return float(low), float(high)
 
@@ -154,7 +173,9 @@ def wilson_intervals(right_T: ArrayLike, n_T: ArrayLike) -> tuple[NDArray[np.flo
     centre = (share + spread / 2) / (1 + spread)
     reach = Z95 * np.sqrt(np.maximum(0.0, share * (1 - share)) / n + spread / (4 * n)) / (1 + spread)
     # Rounding may leave the ends a hair outside of what is possible.
-    return np.where(share <= 0, 0.0, 100 * (centre - reach)), np.where(share >= 1, 100.0, 100 * (centre + reach))
+    return np.where(share <= 0, 0.0, 100 * (centre - reach)), np.where(
+        share >= 1, 100.0, 100 * (centre + reach)
+    )
 
 
 def mean_over(tasks: Iterable[str], values: Mapping[str, float | None]) -> float | None:
@@ -164,10 +185,11 @@ def mean_over(tasks: Iterable[str], values: Mapping[str, float | None]) -> float
 
 
 def _spread(tasks: Mapping[str, Sequence[Judged]]) -> tuple[float, float, int]:
-    """Standard error of the mean over tasks in percent, by how much clusters raise its square (at least 1), and the number of clusters.
+    """Standard error of the mean over tasks in percent, by how much clusters raise its square (at least 1),
+    and the number of clusters.
 
-    A question's part in the mean is its deviation from its task over (tasks x questions of the task); parts of one cluster are added before they are
-    squared. A question without a cluster is one of its own.
+    A question's part in the mean is its deviation from its task over (tasks x questions of the task); parts
+    of one cluster are added before they are squared. A question without a cluster is one of its own.
     """
     parts: dict[str | tuple[str, int], float] = {}
     alone = 0.0
@@ -179,6 +201,7 @@ def _spread(tasks: Mapping[str, Sequence[Judged]]) -> tuple[float, float, int]:
             parts[key] = parts.get(key, 0.0) + part
             alone += part * part
     together = math.fsum(part * part for part in parts.values())
-    # Where all are right, or none, nothing tells how alike the questions of a cluster are: they then count as one.
+    # Where all are right, or none, nothing tells how alike the questions of a cluster are: they then count as
+    # one.
     inflation = max(1.0, together / alone) if alone else sum(map(len, tasks.values())) / len(parts)
     return 100 * math.sqrt(together), inflation, len(parts)

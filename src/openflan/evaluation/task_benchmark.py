@@ -1,8 +1,10 @@
-"""Any tasks whose rows are at hand as a benchmark: prompts in the project's own wordings, answers by each task's own measure.
+"""Any tasks whose rows are at hand as a benchmark: prompts in the project's own wordings, answers by each
+task's own measure.
 
-Wordings and exemplars are drawn from a seed that belongs to evaluation, so that every model is asked the same. The measure follows the task: options
-give accuracy, worked sums give numbers, free text gives ROUGE-L, and Super-NaturalInstructions gives ROUGE-L throughout, as its own evaluation does;
-everything else gives exact match. Exact match stands beside ROUGE-L as `accuracy`.
+Wordings and exemplars are drawn from a seed that belongs to evaluation, so that every model is asked the
+same. The measure follows the task: options give accuracy, worked sums give numbers, free text gives ROUGE-L,
+and Super-NaturalInstructions gives ROUGE-L throughout, as its own evaluation does; everything else gives
+exact match. Exact match stands beside ROUGE-L as `accuracy`.
 """
 
 from __future__ import annotations
@@ -47,33 +49,45 @@ def task_benchmark(
     limit: int | None = None,
     metrics: Mapping[str, str] | None = None,
 ) -> Benchmark:
-    """The first `limit` rows of each task, zero-shot or with `shots` exemplars drawn from its other rows, fewer where it
-    has too few others; none asks what the question asks, and each example counts its own.
+    """The first `limit` rows of each task, zero-shot or with `shots` exemplars drawn from its other rows,
+    fewer where it has too few others; none asks what the question asks, and each example counts its own.
 
-    `metrics` (by task: accuracy, exact_match, rouge_l, numeric, squad) replaces the choice made by `metric_of`. Raises InputError for mode `cot` on a
-    task without rationales, and as `held_out_benchmark` does.
+    `metrics` (by task: accuracy, exact_match, rouge_l, numeric, squad) replaces the choice made by
+    `metric_of`. Raises InputError for mode `cot` on a task without rationales, and as `held_out_benchmark`
+    does.
     """
     if not tasks:
         raise InputError("no task to evaluate: name at least one")
     for name, task in tasks.items():
         if mode == "cot" and "rationale" not in task.fields:
-            raise InputError(f"{name} has no rationales, so none can be shown or asked for: use `--mode direct`")
-    renderers = {name: Renderer(task, wordings_for(name, task.fields, packaged_wordings())) for name, task in tasks.items()}
+            raise InputError(
+                f"{name} has no rationales, so none can be shown or asked for: use `--mode direct`"
+            )
+    renderers = {
+        name: Renderer(task, wordings_for(name, task.fields, packaged_wordings()))
+        for name, task in tasks.items()
+    }
 
     style = Style(few_shot=shots > 0, rationale=mode == "cot", options=True)
 
     def render(task: Task, index: int, room: TokenBudget | None = None) -> Rendered:
-        return renderers[task.name].render(index, style, SEED, index, shots=shots or None, token_budget=room, unlike=True)
+        return renderers[task.name].render(
+            index, style, SEED, index, shots=shots or None, token_budget=room, unlike=True
+        )
 
     def fewer(task: Task, index: int, count: int) -> str:
         rendered = render(task, index)
-        while len(rendered.exemplars) > count:  # one character less costs the last exemplar, and nothing else of the prompt
+        while (
+            len(rendered.exemplars) > count
+        ):  # one character less costs the last exemplar, and nothing else of the prompt
             rendered = render(task, index, TokenBudget(len(rendered.inputs) - 1, len))
         return rendered.inputs
 
     chosen = {name: metric_of(task) for name, task in tasks.items()} | dict(metrics or {})
     name = next(iter(tasks)).replace("/", "-") if len(tasks) == 1 else "held-out"
-    benchmark = held_out_benchmark(tasks, render, limit=limit, mode=mode, name=name, fewer=fewer if shots else None, metrics=chosen)
+    benchmark = held_out_benchmark(
+        tasks, render, limit=limit, mode=mode, name=name, fewer=fewer if shots else None, metrics=chosen
+    )
     return replace(benchmark, prompt_version=f"{name}-{mode}-{shots}-shot-1", shots=shots, usual_shots=0)
 
 

@@ -1,9 +1,12 @@
-"""TyDi QA's gold passage task: a passage, a question, an answer that stands in the passage. One exemplar in the same language.
+"""TyDi QA's gold passage task: a passage, a question, an answer that stands in the passage. One exemplar in
+the same language.
 
-Score: exact match after SQuAD 1.1's normalisation, the best over the references, with F1 beside it; nine languages, of which the paper averages all
-but English. The paper follows PaLM's protocol and prints neither prompt nor exemplar, so both are our choice. The exemplar is the first by id of the
-train file. Public copies lack train files of most languages; there it is the first by id of dev, and that row is not asked: `n` is one less, and the
-result lists the language under `exemplar_from_dev`. Rationales are not published: mode `cot` is zero-shot, with the trigger phrase.
+Score: exact match after SQuAD 1.1's normalisation, the best over the references, with F1 beside it; nine
+languages, of which the paper averages all but English. The paper follows PaLM's protocol and prints neither
+prompt nor exemplar, so both are our choice. The exemplar is the first by id of the train file. Public copies
+lack train files of most languages; there it is the first by id of dev, and that row is not asked: `n` is one
+less, and the result lists the language under `exemplar_from_dev`. Rationales are not published: mode `cot` is
+zero-shot, with the trigger phrase.
 """
 
 from __future__ import annotations
@@ -16,7 +19,12 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
-from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, first_line, without_leading_labels
+from openflan.evaluation.extract import (
+    after_last_phrase,
+    cut_at_next_question,
+    first_line,
+    without_leading_labels,
+)
 from openflan.evaluation.local_files import locate
 from openflan.evaluation.metrics import squad_exact, squad_f1
 from openflan.evaluation.tydiqa_languages import TYDIQA_AVERAGED, TYDIQA_LANGUAGES
@@ -33,12 +41,14 @@ LABELS = ("Answer:", "A:")
 """What the prompt ends with, and models write again before a direct answer."""
 
 MAX_TOKENS = {"direct": 192, "cot": 512}
-"""In every language 99 % of the answers have at most 185 tokens under T5's vocabulary, which spells Finnish in small pieces."""
+"""In every language 99 % of the answers have at most 185 tokens under T5's vocabulary, which spells Finnish
+in small pieces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A row of a file; `cluster` is the place where its passage first stands in the file: some have several questions, each with its own copy."""
+    """A row of a file; `cluster` is the place where its passage first stands in the file: some have several
+    questions, each with its own copy."""
 
     id: str
     passage: str
@@ -47,16 +57,22 @@ class Asked:
     cluster: str
 
 
-def tydiqa_benchmark(mode: Literal["direct", "cot"] = "direct", data: Path | None = None, *, shots: int | None = None) -> Benchmark:
-    """The benchmark; `data` is the folder with `dev/` (and `train/`) or its parent, and may be left out for scoring.
+def tydiqa_benchmark(
+    mode: Literal["direct", "cot"] = "direct", data: Path | None = None, *, shots: int | None = None
+) -> Benchmark:
+    """The benchmark; `data` is the folder with `dev/` (and `train/`) or its parent, and may be left out for
+    scoring.
 
     `shots` is 0 or 1, in mode `cot` 0.
     """
     count = number_of_shots("tydiqa", shots, SHOTS) if mode == "direct" else (shots or 0)
     if mode == "cot" and count:
-        raise InputError(f"tydiqa has no exemplars with rationales: `--mode cot` goes with `--shots 0`, not {count}")
+        raise InputError(
+            f"tydiqa has no exemplars with rationales: `--mode cot` goes with `--shots 0`, not {count}"
+        )
     tasks = {
-        language: BenchmarkTask(size.questions, 0.0, STOP, exemplar_row=size.first_by_id if count else None) for language, size in TYDIQA_LANGUAGES.items()
+        language: BenchmarkTask(size.questions, 0.0, STOP, exemplar_row=size.first_by_id if count else None)
+        for language, size in TYDIQA_LANGUAGES.items()
     }
     return Benchmark(
         name="tydiqa",
@@ -92,20 +108,36 @@ def _examples(data: Path | None, mode: str, shots: int, language: str) -> Sequen
         return "\n\n".join([*shown, f"{_block(row)}{end}"])
 
     return [
-        Example(language, index, prompt(row, shots), row.answers, shots, cluster=row.cluster, fewer=partial(prompt, row), exemplar_split=split)
+        Example(
+            language,
+            index,
+            prompt(row, shots),
+            row.answers,
+            shots,
+            cluster=row.cluster,
+            fewer=partial(prompt, row),
+            exemplar_split=split,
+        )
         for index, row in enumerate(rows)
         if split != "dev" or row is not exemplar
     ]
 
 
 def read_squad(path: Path) -> list[Asked]:
-    """The questions of a file in SQuAD 1.1's layout, in its order; raises InputError if it has another one or no question."""
+    """The questions of a file in SQuAD 1.1's layout, in its order; raises InputError if it has another one or
+    no question."""
     document = read_json_file(path)
     try:
         passages = [passage for article in document["data"] for passage in article["paragraphs"]]
         places = {passage["context"]: place for place, passage in reversed(list(enumerate(passages)))}
         rows = [
-            Asked(asked["id"], passage["context"], asked["question"], tuple(answer["text"] for answer in asked["answers"]), str(places[passage["context"]]))
+            Asked(
+                asked["id"],
+                passage["context"],
+                asked["question"],
+                tuple(answer["text"] for answer in asked["answers"]),
+                str(places[passage["context"]]),
+            )
             for passage in passages
             for asked in passage["qas"]
         ]
@@ -113,8 +145,12 @@ def read_squad(path: Path) -> list[Asked]:
             if not all(isinstance(text, str) for text in (row.id, row.passage, row.question, *row.answers)):
                 raise TypeError(f"question {row.id!r} holds what is no text"[:_SHOWN])
     except (KeyError, TypeError) as error:
-        expected = '{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text"}]}]}]}]}'
-        raise InputError(f"{path} has not the layout of SQuAD 1.1 ({error!r}): expected {expected}") from error
+        expected = (
+            '{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text"}]}]}]}]}'
+        )
+        raise InputError(
+            f"{path} has not the layout of SQuAD 1.1 ({error!r}): expected {expected}"
+        ) from error
     if not rows:
         raise InputError(f"{path} holds no question: fetch it again")
     for row in rows:

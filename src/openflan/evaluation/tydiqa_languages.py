@@ -1,6 +1,8 @@
-"""The nine languages of TyDi QA's gold passage task as data: number of questions in dev, and which of them is the first by id.
+"""The nine languages of TyDi QA's gold passage task as data: number of questions in dev, and which of them is
+the first by id.
 
-That row is the exemplar where there is no train file. Counts and rows are those of version 1.1, split by language.
+That row is the exemplar where there is no train file. Counts and rows are those of version 1.1, split by
+language.
 """
 
 from __future__ import annotations

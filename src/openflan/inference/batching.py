@@ -1,9 +1,10 @@
 """Many generations at once, row by row: whoever finishes leaves, whoever waits takes the place.
 
-Random or sorted batches that end together spend two to three times the steps their rows need, because lengths of answers vary. Here a row is one
-generation; the rows of a prompt (its samples) share what was computed for the prompt. Decision: what may be in memory at once is counted in tokens
-(of prompts, and the most that rows may still generate), and waiting prompts come longest first, so that neighbours are of like length and what does
-not fit fails at the start. Price: requests finish in no order.
+Random or sorted batches that end together spend two to three times the steps their rows need, because lengths
+of answers vary. Here a row is one generation; the rows of a prompt (its samples) share what was computed for
+the prompt. Decision: what may be in memory at once is counted in tokens (of prompts, and the most that rows
+may still generate), and waiting prompts come longest first, so that neighbours are of like length and what
+does not fit fails at the start. Price: requests finish in no order.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from openflan.inference.sampling import drawn, request_draws, uniform
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One generation: a sample of a request, for everyone who asked the same (`owners`, indices of requests)."""
+    """One generation: a sample of a request, for everyone who asked the same (`owners`, indices of
+    requests)."""
 
     request: Request
     sample: int
@@ -34,7 +36,8 @@ class Row:
 
 @dataclass(slots=True, eq=False)
 class Prompt:
-    """The ids of a prompt, the rows that continue it, and how many tokens at its start it shares with its neighbours (computed once for all of them)."""
+    """The ids of a prompt, the rows that continue it, and how many tokens at its start it shares with its
+    neighbours (computed once for all of them)."""
 
     ids: tuple[int, ...]
     rows: list[Row]
@@ -46,7 +49,8 @@ class Prompt:
 
 
 class Decoder(Protocol):
-    """The state of all rows in a model. Rows have places 0, 1, ...; a row that leaves has its place taken by the last one."""
+    """The state of all rows in a model. Rows have places 0, 1, ...; a row that leaves has its place taken by
+    the last one."""
 
     def admit(self, prompts: Sequence[Prompt]) -> None:
         """Computes what the rows of each prompt share."""
@@ -83,7 +87,12 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
     for index, ids, request in requests:
         prompt = prompts.setdefault(ids, Prompt(ids, []))
         greedy = request.temperature == 0
-        how = (ids, request.max_tokens, request.stop, *(() if greedy else (request.prompt, request.temperature, request.top_k, request.seed)))
+        how = (
+            ids,
+            request.max_tokens,
+            request.stop,
+            *(() if greedy else (request.prompt, request.temperature, request.top_k, request.seed)),
+        )
         # Greedy samples are all the same one.
         for sample in range(1 if greedy else request.samples):
             row = rows.get((*how, sample))
@@ -94,7 +103,9 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
     return sorted(prompts.values(), key=lambda prompt: -len(prompt.ids))
 
 
-def decode(decoder: Decoder, prompts: Iterable[Prompt], ending: Ending, budget: Budget) -> Iterator[tuple[Row, Completion]]:
+def decode(
+    decoder: Decoder, prompts: Iterable[Prompt], ending: Ending, budget: Budget
+) -> Iterator[tuple[Row, Completion]]:
     """Every row of every prompt with its completion, as they finish."""
     waiting, admitted = deque(prompts), deque[Prompt]()
     active: list[tuple[Prompt, Row]] = []
@@ -133,7 +144,15 @@ def decode(decoder: Decoder, prompts: Iterable[Prompt], ending: Ending, budget: 
                 spent -= _cost(prompt)
 
 
-def _admit(decoder: Decoder, waiting: deque[Prompt], admitted: deque[Prompt], left: dict[Prompt, int], budget: Budget, spent: int, active: int) -> int:
+def _admit(
+    decoder: Decoder,
+    waiting: deque[Prompt],
+    admitted: deque[Prompt],
+    left: dict[Prompt, int],
+    budget: Budget,
+    spent: int,
+    active: int,
+) -> int:
     """Reads prompts while there is room for them and a row of each; gives the tokens they take."""
     free = budget.rows - active - sum(left[prompt] for prompt in admitted)
     arrivals: list[Prompt] = []
@@ -141,12 +160,15 @@ def _admit(decoder: Decoder, waiting: deque[Prompt], admitted: deque[Prompt], le
     while waiting and free > 0 and len(arrivals) < budget.together:
         prompt = waiting[0]
         taken = _cost(prompt)
-        if (active or arrivals or admitted) and spent + cost + taken + prompt.rows[0].request.max_tokens > budget.tokens:
+        if (active or arrivals or admitted) and spent + cost + taken + prompt.rows[
+            0
+        ].request.max_tokens > budget.tokens:
             break
         arrivals.append(waiting.popleft())
         cost += taken
         free -= len(prompt.rows)
-    # Reading few prompts at a time wastes an accelerator: the places of a quarter of what it reads together are worth waiting for.
+    # Reading few prompts at a time wastes an accelerator: the places of a quarter of what it reads together
+    # are worth waiting for.
     if waiting and active and 4 * len(arrivals) < budget.together:
         waiting.extendleft(reversed(arrivals))
         return 0
@@ -170,11 +192,20 @@ def _chosen(logits_BV: Tensor, rows: Sequence[Row]) -> list[int]:
         ways.setdefault((request.temperature, request.top_k if request.temperature else 0), []).append(place)
     found = [0] * len(rows)
     for (temperature, top_k), places in ways.items():
-        logits = logits_BV if len(places) == len(rows) else logits_BV[torch.tensor(places, device=logits_BV.device)]
+        logits = (
+            logits_BV
+            if len(places) == len(rows)
+            else logits_BV[torch.tensor(places, device=logits_BV.device)]
+        )
         if temperature == 0:
             tokens = logits.argmax(-1).tolist()
         else:
-            tokens = drawn(logits, [uniform(rows[place].draws, rows[place].sample, len(rows[place].new)) for place in places], temperature, top_k)
+            tokens = drawn(
+                logits,
+                [uniform(rows[place].draws, rows[place].sample, len(rows[place].new)) for place in places],
+                temperature,
+                top_k,
+            )
         for place, token in zip(places, tokens, strict=True):
             found[place] = token
     return found

@@ -1,11 +1,13 @@
 """Keys and values that decoding has in memory: each row's own, and those that the rows of a group share.
 
-A row's own stand from the left of a buffer with room to spare, so that rows of different age step together and a row that leaves costs one copy (the
-last row takes its place). A group's (an encoded input, a causal prompt) are there once however many rows read them: queries are laid out as groups
-times seats, and a group with many rows becomes a matrix product instead of many readings of the same memory. Keys are kept with positions last,
-which is how one query reads them quickest.
+A row's own stand from the left of a buffer with room to spare, so that rows of different age step together
+and a row that leaves costs one copy (the last row takes its place). A group's (an encoded input, a causal
+prompt) are there once however many rows read them: queries are laid out as groups times seats, and a group
+with many rows becomes a matrix product instead of many readings of the same memory. Keys are kept with
+positions last, which is how one query reads them quickest.
 
-Shape suffixes: N rows, S groups, R seats of a group, G key heads, Q query heads of a key head, C channels, P positions.
+Shape suffixes: N rows, S groups, R seats of a group, G key heads, Q query heads of a key head, C channels, P
+positions.
 """
 
 from __future__ import annotations
@@ -18,20 +20,24 @@ from torch import Tensor
 from openflan.models.attention import at_least_float32
 
 NOWHERE = -1e30
-"""Added to scores of positions that are not to be seen; finite, so that a row none of whose positions is seen gives weight 0 and not NaN."""
+"""Added to scores of positions that are not to be seen; finite, so that a row none of whose positions is seen
+gives weight 0 and not NaN."""
 
 _ROUND = 64
 
 
 class Buffers:
-    """Keys (places, G, C, P) and values (places, G, P, C) of every layer, with room for more places and positions."""
+    """Keys (places, G, C, P) and values (places, G, P, C) of every layer, with room for more places and
+    positions."""
 
     def __init__(self, places: int, positions: int) -> None:
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
         self._room = places, positions
 
-    def layer(self, number: int, heads: int, channels: int, like: Tensor, places: int, positions: int) -> tuple[Tensor, Tensor]:
+    def layer(
+        self, number: int, heads: int, channels: int, like: Tensor, places: int, positions: int
+    ) -> tuple[Tensor, Tensor]:
         """A layer's buffers, with room for so many places and positions."""
         if number == len(self.keys):
             size = max(places, self._room[0]), max(positions, self._room[1])
@@ -72,7 +78,8 @@ class OwnStates:
         return self._lengths_N
 
     def write(self, layer: int, key_NGC: Tensor, value_NGC: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps a step's; gives the keys (N, G, C, P) and values (N, G, P, C) of all positions up to the longest row's."""
+        """Keeps a step's; gives the keys (N, G, C, P) and values (N, G, P, C) of all positions up to the
+        longest row's."""
         rows, heads, channels = key_NGC.shape
         positions = max(self.lengths) + 1
         keys, values = self._buffers.layer(layer, heads, channels, key_NGC, rows, positions)
@@ -117,7 +124,9 @@ class GroupStates:
         place, length = len(self._names), states[0][0].shape[0]
         for layer, (key_PGC, value_PGC) in enumerate(states):
             positions = -(-max(length, 1) // _ROUND) * _ROUND
-            keys, values = self._buffers.layer(layer, key_PGC.shape[1], key_PGC.shape[2], key_PGC, place + 1, positions)
+            keys, values = self._buffers.layer(
+                layer, key_PGC.shape[1], key_PGC.shape[2], key_PGC, place + 1, positions
+            )
             keys[place, :, :, :length] = key_PGC.permute(1, 2, 0)
             values[place, :, :length] = value_PGC.transpose(0, 1)
         self._names.append(name)
@@ -150,11 +159,19 @@ class GroupStates:
             counts[group] += 1
         self._seats = max(counts)
         plain = self._groups_N == list(range(len(self._names)))
-        self._seating = None if plain else (torch.tensor(self._groups_N, device=like.device), torch.tensor(seats, device=like.device))
+        self._seating = (
+            None
+            if plain
+            else (torch.tensor(self._groups_N, device=like.device), torch.tensor(seats, device=like.device))
+        )
         width = max(self.lengths)
         places_P = torch.arange(width, device=like.device)
         absent_SP = places_P >= torch.tensor(self.lengths, device=like.device)[:, None]
-        self.mask_SP = torch.zeros(absent_SP.shape, device=like.device).masked_fill_(absent_SP, NOWHERE) if min(self.lengths) < width else None
+        self.mask_SP = (
+            torch.zeros(absent_SP.shape, device=like.device).masked_fill_(absent_SP, NOWHERE)
+            if min(self.lengths) < width
+            else None
+        )
 
     @property
     def empty(self) -> bool:
@@ -164,7 +181,9 @@ class GroupStates:
     def layer(self, number: int) -> tuple[Tensor, Tensor]:
         """Keys (S, G, C, P) and values (S, G, P, C)."""
         groups, width = len(self._names), max(self.lengths)
-        return self._buffers.keys[number][:groups, :, :, :width], self._buffers.values[number][:groups, :, :width]
+        return self._buffers.keys[number][:groups, :, :, :width], self._buffers.values[number][
+            :groups, :, :width
+        ]
 
     def seated(self, states: Tensor) -> Tensor:
         """Something of every row (N, ...) as (S, R, ...); zeros where nobody sits."""
@@ -180,7 +199,8 @@ class GroupStates:
 
 
 def attend_part(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Attention of (..., R, C) to a part of what it sees, keys (..., C, P) and values (..., P, C): what it gives, and the logarithm of its weight (..., R, 1).
+    """Attention of (..., R, C) to a part of what it sees, keys (..., C, P) and values (..., P, C): what it
+    gives, and the logarithm of its weight (..., R, 1).
 
     `added` is added to scores. In float32 at least but for the products.
     """

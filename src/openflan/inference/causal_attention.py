@@ -1,4 +1,5 @@
-"""What the attention of a causal model sees while we decode, told to transformers' attention interface by keyword arguments.
+"""What the attention of a causal model sees while we decode, told to transformers' attention interface by
+keyword arguments.
 
 Shape suffixes as in `cache`; L tokens of one forward, H query heads.
 """
@@ -17,8 +18,18 @@ from transformers import AttentionInterface
 NAME = "openflan_decoding"
 """Our function in transformers' attention interface."""
 
-_HARMLESS = {"is_causal", "position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits", "return_dict"}
-"""Keyword arguments of an attention function that say nothing about which token sees which, or say what we do anyway."""
+_HARMLESS = {
+    "is_causal",
+    "position_ids",
+    "cache_position",
+    "use_cache",
+    "output_attentions",
+    "output_hidden_states",
+    "output_router_logits",
+    "return_dict",
+}
+"""Keyword arguments of an attention function that say nothing about which token sees which, or say what we do
+anyway."""
 
 States = list[tuple[Tensor, Tensor]]
 """Keys and values (P, G, C) of every layer."""
@@ -27,7 +38,15 @@ States = list[tuple[Tensor, Tensor]]
 class Sight(Protocol):
     """What the tokens of one forward see."""
 
-    def attend(self, layer: int, query_HLC: Tensor, key_GLC: Tensor, value_GLC: Tensor, scaling: float, window: int | None) -> Tensor:
+    def attend(
+        self,
+        layer: int,
+        query_HLC: Tensor,
+        key_GLC: Tensor,
+        value_GLC: Tensor,
+        scaling: float,
+        window: int | None,
+    ) -> Tensor:
         """(H, L, C)."""
         ...
 
@@ -45,28 +64,46 @@ def attend_decoding(
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls in every layer. Raises ValueError for an argument whose meaning is not known here."""
+    """What transformers calls in every layer. Raises ValueError for an argument whose meaning is not known
+    here."""
     unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
     if sight is None or attention_mask is not None or unknown or dropout:
-        raise ValueError(f"attention in decoding got {', '.join(unknown) or 'no sight, a mask or dropout'}, which it cannot serve")
+        raise ValueError(
+            f"attention in decoding got {', '.join(unknown) or 'no sight, a mask or dropout'}, which it "
+            "cannot serve"
+        )
     scale = query_1HLC.shape[-1] ** -0.5 if scaling is None else scaling
-    given_HLC = sight.attend(int(module.layer_idx), query_1HLC[0], key_1GLC[0], value_1GLC[0], scale, sliding_window)
+    given_HLC = sight.attend(
+        int(module.layer_idx), query_1HLC[0], key_1GLC[0], value_1GLC[0], scale, sliding_window
+    )
     return given_HLC.transpose(0, 1)[None].contiguous(), None
 
 
 class Reading:
-    """Documents one after another; each sees itself, up to every token, and a past of its own. Keeps their keys and values.
+    """Documents one after another; each sees itself, up to every token, and a past of its own. Keeps their
+    keys and values.
 
-    `whole` tokens at the start of each see all of one another and of the past, however wide the window: a prompt's in a prefix-LM.
+    `whole` tokens at the start of each see all of one another and of the past, however wide the window: a
+    prompt's in a prefix-LM.
     """
 
-    def __init__(self, lengths: Sequence[int], pasts: Sequence[Sequence[States]], whole: Sequence[int] | None = None) -> None:
+    def __init__(
+        self, lengths: Sequence[int], pasts: Sequence[Sequence[States]], whole: Sequence[int] | None = None
+    ) -> None:
         self.lengths = lengths
         self.pasts = pasts
         self.whole = whole or [0] * len(lengths)
         self.read: States = []
 
-    def attend(self, layer: int, query_HLC: Tensor, key_GLC: Tensor, value_GLC: Tensor, scaling: float, window: int | None) -> Tensor:
+    def attend(
+        self,
+        layer: int,
+        query_HLC: Tensor,
+        key_GLC: Tensor,
+        value_GLC: Tensor,
+        scaling: float,
+        window: int | None,
+    ) -> Tensor:
         if layer != len(self.read):
             raise ValueError(f"layer {layer} attends after {len(self.read)} others")
         self.read.append((key_GLC.transpose(0, 1), value_GLC.transpose(0, 1)))
@@ -80,14 +117,21 @@ class Reading:
                 value = torch.cat([*(states[layer][1].transpose(0, 1) for states in past), value], 1)
             seen = _seen(length, key.shape[1], window, query_HLC.device, whole)
             query = query_HLC[None, :, here]
-            parts.append(functional.scaled_dot_product_attention(query, key[None], value[None], seen, 0.0, seen is None, scale=scaling, enable_gqa=grouped)[0])
+            parts.append(
+                functional.scaled_dot_product_attention(
+                    query, key[None], value[None], seen, 0.0, seen is None, scale=scaling, enable_gqa=grouped
+                )[0]
+            )
             first += length
         return torch.cat(parts, 1)
 
     def states(self, document: int) -> States:
         """What one document left."""
         first = sum(self.lengths[:document])
-        return [(key[first : first + self.lengths[document]], value[first : first + self.lengths[document]]) for key, value in self.read]
+        return [
+            (key[first : first + self.lengths[document]], value[first : first + self.lengths[document]])
+            for key, value in self.read
+        ]
 
 
 @contextmanager
@@ -103,7 +147,8 @@ def decoding_attention(model: Any) -> Iterator[None]:
 
 
 def _seen(length: int, keys: int, window: int | None, device: torch.device, whole: int) -> Tensor | None:
-    """Which of the keys each of the last `length` positions sees; None for the plain case of all up to itself, from the first."""
+    """Which of the keys each of the last `length` positions sees; None for the plain case of all up to
+    itself, from the first."""
     if length == keys and (window is None or window >= keys) and whole <= 1:
         return None
     distances = torch.arange(keys, device=device) - torch.arange(keys - length, keys, device=device)[:, None]

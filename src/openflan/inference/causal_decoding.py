@@ -1,12 +1,15 @@
-"""Generation and likelihoods of causal models: transformers' forward, with attention to keys and values that we keep.
+"""Generation and likelihoods of causal models: transformers' forward, with attention to keys and values that
+we keep.
 
-transformers hands keyword arguments down to the attention function, and ours finds there what each token sees: a prefix that a family of prompts
-shares, the prompt that its samples share, and its own generated tokens. Linear layers run over one row of real tokens, whatever they belong to; there
-is no padding and no mask. Whether a model works this way is tried before it is trusted (`decodes`): an architecture with other inputs to its attention
-is refused, and its price is transformers' own `generate`.
+transformers hands keyword arguments down to the attention function, and ours finds there what each token
+sees: a prefix that a family of prompts shares, the prompt that its samples share, and its own generated
+tokens. Linear layers run over one row of real tokens, whatever they belong to; there is no padding and no
+mask. Whether a model works this way is tried before it is trusted (`decodes`): an architecture with other
+inputs to its attention is refused, and its price is transformers' own `generate`.
 
-A prefix-LM's prompt is read whole, as each of its tokens sees all of it, and its last token is fed again as the first of its rows: alone it sees what it
-saw within the prompt. Prompts then share nothing, as what stands at their start depends on what follows.
+A prefix-LM's prompt is read whole, as each of its tokens sees all of it, and its last token is fed again as
+the first of its rows: alone it sees what it saw within the prompt. Prompts then share nothing, as what stands
+at their start depends on what follows.
 
 Shape suffixes as in `cache`; L tokens of one forward, H query heads.
 """
@@ -25,11 +28,13 @@ from openflan.inference.causal_attention import Reading, Sight, States, decoding
 from openflan.models.prefix import prefix_lm_mask
 
 _LENGTH_BOUND = {"dynamic", "longrope"}
-"""Kinds of rotary positions that depend on the longest sequence of a forward, which would make a row depend on its batch."""
+"""Kinds of rotary positions that depend on the longest sequence of a forward, which would make a row depend
+on its batch."""
 
 
 class CausalDecoder:
-    """All rows that a causal model is generating; see `batching.Decoder`. The model's attention function is to be `NAME` (see `decoding_attention`).
+    """All rows that a causal model is generating; see `batching.Decoder`. The model's attention function is
+    to be `NAME` (see `decoding_attention`).
 
     With `prefix` a prompt's tokens see one another; prompts then share no beginning (`Prompt.shared` is 0).
     """
@@ -53,7 +58,9 @@ class CausalDecoder:
         for prompt in prompts:
             if prompt.shared and prompt.prefix not in self._families:
                 self._families[prompt.prefix] = _Family(self.read([prompt.prefix])[0])
-        states = self._read_prompts(prompts, [[self._families[prompt.prefix].states] if prompt.shared else [] for prompt in prompts])
+        states = self._read_prompts(
+            prompts, [[self._families[prompt.prefix].states] if prompt.shared else [] for prompt in prompts]
+        )
         for prompt, kept in zip(prompts, states, strict=True):
             if prompt.shared:
                 self._families[prompt.prefix].members += 1
@@ -95,7 +102,15 @@ class CausalDecoder:
         self._own.end()
         return logits
 
-    def attend(self, layer: int, query_HLC: Tensor, key_GLC: Tensor, value_GLC: Tensor, scaling: float, window: int | None) -> Tensor:
+    def attend(
+        self,
+        layer: int,
+        query_HLC: Tensor,
+        key_GLC: Tensor,
+        value_GLC: Tensor,
+        scaling: float,
+        window: int | None,
+    ) -> Tensor:
         """One token of every row."""
         heads, rows, channels = query_HLC.shape
         query_NGQC = (query_HLC * scaling).transpose(0, 1).reshape(rows, len(key_GLC), -1, channels)
@@ -116,7 +131,10 @@ class CausalDecoder:
         keys, values = prompts.layer(layer)
         mask = None if prompts.mask_SP is None else prompts.mask_SP[:, None]
         if window is not None:
-            positions_NP = torch.arange(keys.shape[3], device=keys.device) + torch.tensor([prompt.shared for prompt in self._rows], device=keys.device)[:, None]
+            positions_NP = (
+                torch.arange(keys.shape[3], device=keys.device)
+                + torch.tensor([prompt.shared for prompt in self._rows], device=keys.device)[:, None]
+            )
             last_N = self._begun_N - window
             if self.prefix:
                 # What a row is fed first is its prompt's last token, which sees all of the prompt.
@@ -142,7 +160,9 @@ class CausalDecoder:
             added = None
             if window is not None:
                 positions_P = torch.arange(keys.shape[2], device=keys.device)
-                added = _added(positions_P <= self._begun_N[places][:, None] - window).repeat_interleave(queries, 0)
+                added = _added(positions_P <= self._begun_N[places][:, None] - window).repeat_interleave(
+                    queries, 0
+                )
             query_GTC = query_NGQC[places].transpose(0, 1).reshape(heads, -1, channels)
             given, weight = attend_part(query_GTC, keys, values, added)
             given_NGQC[places] = given.view(heads, -1, queries, channels).transpose(0, 1)
@@ -154,7 +174,10 @@ class CausalDecoder:
         for place, prompt in enumerate(self._rows):
             if prompt.shared:
                 found.setdefault(prompt.prefix, []).append(place)
-        return [(self._families[prefix], torch.tensor(places, device=self.device)) for prefix, places in found.items()]
+        return [
+            (self._families[prefix], torch.tensor(places, device=self.device))
+            for prefix, places in found.items()
+        ]
 
     def _read_prompts(self, prompts: Sequence[Prompt], pasts: Sequence[Sequence[States]]) -> list[States]:
         """Keys and values of all of each prompt but what it shares and its last token."""
@@ -162,10 +185,15 @@ class CausalDecoder:
             return self.read([prompt.ids[prompt.shared : -1] for prompt in prompts], pasts)
         if any(prompt.shared for prompt in prompts):
             raise ValueError("prompts whose tokens see one another cannot share their beginnings")
-        return [[(key[:-1], value[:-1]) for key, value in states] for states in self.read([prompt.ids for prompt in prompts])]
+        return [
+            [(key[:-1], value[:-1]) for key, value in states]
+            for states in self.read([prompt.ids for prompt in prompts])
+        ]
 
     @torch.inference_mode()
-    def read(self, documents: Sequence[Sequence[int]], pasts: Sequence[Sequence[States]] | None = None) -> list[States]:
+    def read(
+        self, documents: Sequence[Sequence[int]], pasts: Sequence[Sequence[States]] | None = None
+    ) -> list[States]:
         """Keys and values of documents, each after its past; empty ones are not sent."""
         pasts = pasts or [[] for _ in documents]
         sent = [place for place, ids in enumerate(documents) if ids]
@@ -177,7 +205,12 @@ class CausalDecoder:
         starts = [_length(pasts[place]) for place in sent]
         self._forward(
             [token for place in sent for token in documents[place]],
-            torch.cat([torch.arange(start, start + len(documents[place]), device=self.device) for start, place in zip(starts, sent, strict=True)]),
+            torch.cat(
+                [
+                    torch.arange(start, start + len(documents[place]), device=self.device)
+                    for start, place in zip(starts, sent, strict=True)
+                ]
+            ),
             reading,
             logits_to_keep=1,
         )
@@ -187,7 +220,8 @@ class CausalDecoder:
 
     @torch.inference_mode()
     def option_scores(self, prompts: Sequence[tuple[Prompt, Sequence[Sequence[int]]]]) -> list[list[float]]:
-        """For each prompt and its options' ids (none of them empty): the options' summed log-probabilities. The prompts of a family stand together."""
+        """For each prompt and its options' ids (none of them empty): the options' summed log-probabilities.
+        The prompts of a family stand together."""
         prefixes: dict[tuple[int, ...], States] = {}
         for prompt, _ in prompts:
             if prompt.shared and prompt.prefix not in prefixes:
@@ -195,11 +229,30 @@ class CausalDecoder:
         before = [[prefixes[prompt.prefix]] if prompt.shared else [] for prompt, _ in prompts]
         read = self._read_prompts([prompt for prompt, _ in prompts], before)
         # The last token of the prompt opens every option, as what it predicts is the option's first.
-        fed = [(place, (prompt.ids[-1], *option[:-1])) for place, (prompt, options) in enumerate(prompts) for option in options]
-        reading = Reading([len(ids) for _, ids in fed], [[*before[place], read[place]] for place, _ in fed], [1] * len(fed) if self.prefix else None)
-        positions = [torch.arange(len(prompts[place][0].ids) - 1, len(prompts[place][0].ids) - 1 + len(ids), device=self.device) for place, ids in fed]
-        logits_LV = self._forward([token for _, ids in fed for token in ids], torch.cat(positions), reading).logits[0].float()
-        wanted = torch.tensor([token for _, options in prompts for option in options for token in option], device=self.device)
+        fed = [
+            (place, (prompt.ids[-1], *option[:-1]))
+            for place, (prompt, options) in enumerate(prompts)
+            for option in options
+        ]
+        reading = Reading(
+            [len(ids) for _, ids in fed],
+            [[*before[place], read[place]] for place, _ in fed],
+            [1] * len(fed) if self.prefix else None,
+        )
+        positions = [
+            torch.arange(
+                len(prompts[place][0].ids) - 1, len(prompts[place][0].ids) - 1 + len(ids), device=self.device
+            )
+            for place, ids in fed
+        ]
+        logits_LV = (
+            self._forward([token for _, ids in fed for token in ids], torch.cat(positions), reading)
+            .logits[0]
+            .float()
+        )
+        wanted = torch.tensor(
+            [token for _, options in prompts for option in options for token in option], device=self.device
+        )
         gained_L = (logits_LV.gather(1, wanted[:, None])[:, 0] - logits_LV.logsumexp(-1)).double().cpu()
         sums = iter([float(part.sum()) for part in torch.split(gained_L, [len(ids) for _, ids in fed])])
         return [[next(sums) for _ in options] for _, options in prompts]
@@ -213,7 +266,14 @@ class CausalDecoder:
 
     def _forward(self, ids: Sequence[int], positions: Tensor, sight: Sight, **more: Any) -> Any:
         tokens = torch.tensor([ids], device=self.device)
-        return self.model(input_ids=tokens, position_ids=positions[None], attention_mask=None, use_cache=False, sight=sight, **more)
+        return self.model(
+            input_ids=tokens,
+            position_ids=positions[None],
+            attention_mask=None,
+            use_cache=False,
+            sight=sight,
+            **more,
+        )
 
     def _nothing(self) -> States:
         """No positions in any layer, in the right shape."""
@@ -228,7 +288,9 @@ class _Family:
     def __init__(self, states: States) -> None:
         self.states = states
         self.members = 0
-        self._transposed = [(key.permute(1, 2, 0).contiguous(), value.transpose(0, 1).contiguous()) for key, value in states]
+        self._transposed = [
+            (key.permute(1, 2, 0).contiguous(), value.transpose(0, 1).contiguous()) for key, value in states
+        ]
 
     def layer(self, number: int) -> tuple[Tensor, Tensor]:
         """Keys (G, C, P) and values (G, P, C)."""
@@ -237,11 +299,15 @@ class _Family:
 
 @torch.inference_mode()
 def decodes(model: Any, *, prefix: bool = False) -> bool:
-    """Whether our decoding gives a model's own log-probabilities, tried on two prompts that begin alike; `prefix`: whose tokens see one another."""
+    """Whether our decoding gives a model's own log-probabilities, tried on two prompts that begin alike;
+    `prefix`: whose tokens see one another."""
     if _rope_type(model.config) in _LENGTH_BOUND:
         return False
     size = model.get_input_embeddings().weight.shape[0]
-    ids = [tuple((7 * place + 3 * (place > 5) * number + 1) % size for place in range(9 + number)) for number in range(2)]
+    ids = [
+        tuple((7 * place + 3 * (place > 5) * number + 1) % size for place in range(9 + number))
+        for number in range(2)
+    ]
     own = [_own_logits(model, one, len(one) - 2 if prefix else 0)[-3:].float().log_softmax(-1) for one in ids]
     try:
         with decoding_attention(model):
@@ -250,23 +316,35 @@ def decodes(model: Any, *, prefix: bool = False) -> bool:
             decoder.admit(prompts)
             for prompt in prompts:
                 decoder.add(prompt)
-            steps = [decoder.step([one[place - 3] for one in ids]).float().log_softmax(-1) for place in range(3)]
+            steps = [
+                decoder.step([one[place - 3] for one in ids]).float().log_softmax(-1) for place in range(3)
+            ]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, IndexError):
         return False
     tolerance = 1e-3 if model.dtype == torch.float32 else 0.25
-    return all(torch.allclose(step[number], own[number][place], atol=tolerance, rtol=tolerance) for place, step in enumerate(steps) for number in range(2))
+    return all(
+        torch.allclose(step[number], own[number][place], atol=tolerance, rtol=tolerance)
+        for place, step in enumerate(steps)
+        for number in range(2)
+    )
 
 
 def _own_logits(model: Any, ids: Sequence[int], prefix: int) -> Tensor:
     """By transformers' own forward, whose first `prefix` tokens see one another."""
     mask = prefix_lm_mask(prefix, len(ids), model.dtype, model.device) if prefix else None
-    logits: Tensor = model(input_ids=torch.tensor([ids], device=model.device), attention_mask=mask, use_cache=False).logits[0]
+    logits: Tensor = model(
+        input_ids=torch.tensor([ids], device=model.device), attention_mask=mask, use_cache=False
+    ).logits[0]
     return logits
 
 
 def _rope_type(config: Any) -> str:
     settings = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    return str(settings.get("rope_type", settings.get("type", "default"))) if isinstance(settings, dict) else "default"
+    return (
+        str(settings.get("rope_type", settings.get("type", "default")))
+        if isinstance(settings, dict)
+        else "default"
+    )
 
 
 def _added(hidden: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """When a generation is over, and the text it leaves.
 
-A stop string can only be completed by a token whose own text holds its last character, so that most tokens need no decoding; the tail of the text is
-decoded for the others, and the whole text decides.
+A stop string can only be completed by a token whose own text holds its last character, so that most tokens
+need no decoding; the tail of the text is decoded for the others, and the whole text decides.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 from openflan.inference.protocol import Completion, Finish
 
 _SLACK = 8
-"""Tokens looked at beyond a stop string's length in bytes; one token is at least one byte, special ones may be empty."""
+"""Tokens looked at beyond a stop string's length in bytes; one token is at least one byte, special ones may
+be empty."""
 
 
 class Ending:
@@ -31,8 +32,11 @@ class Ending:
         key = stop, new[-1]
         if key not in self._may_end:
             own = self.text(new[-1:])
-            # An empty or replaced text is part of a character; white space at a word's start is not seen in the word alone.
-            self._may_end[key] = not own or "\ufffd" in own or any(mark[-1] in own or mark[-1].isspace() for mark in stop)
+            # An empty or replaced text is part of a character; white space at a word's start is not seen in
+            # the word alone.
+            self._may_end[key] = (
+                not own or "\ufffd" in own or any(mark[-1] in own or mark[-1].isspace() for mark in stop)
+            )
         if not self._may_end[key]:
             return False
         tail = self.text(new[-max(len(mark.encode()) for mark in stop) - _SLACK :])

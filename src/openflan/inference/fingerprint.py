@@ -1,8 +1,9 @@
 """Which weights these are: a hash of all tensor bytes, known again without reading them.
 
-Decision: tensors are hashed by name, type, shape and bytes, in the order of their names, so that the same weights in other files are the same model.
-Hashing tens of gigabytes takes longer than many evaluations; what was hashed is remembered by path, size and time of change of every file. Price: a
-file that is changed without a trace in those is not noticed.
+Decision: tensors are hashed by name, type, shape and bytes, in the order of their names, so that the same
+weights in other files are the same model. Hashing tens of gigabytes takes longer than many evaluations; what
+was hashed is remembered by path, size and time of change of every file. Price: a file that is changed without
+a trace in those is not noticed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _LONGEST_HEADER = 100_000_000
 
 
 def folder_fingerprint(folder: Path, *settings: str) -> str:
-    """16 hexadecimal digits for a model folder's tensors, configuration and tokenizer, and for settings that change what is generated."""
+    """16 hexadecimal digits for a model folder's tensors, configuration and tokenizer, and for settings that
+    change what is generated."""
     digest = hashlib.sha256(weights_digest(folder).encode())
     for path in (folder / name for name in _DESCRIBED):
         if path.is_file():
@@ -39,7 +41,8 @@ def folder_fingerprint(folder: Path, *settings: str) -> str:
 
 
 def model_fingerprint(model: Any, *settings: str) -> str:
-    """The same for a model in memory: its tensors and the settings; other digits than those of the folder it may have come from."""
+    """The same for a model in memory: its tensors and the settings; other digits than those of the folder it
+    may have come from."""
     import torch
 
     digest = hashlib.sha256()
@@ -50,8 +53,11 @@ def model_fingerprint(model: Any, *settings: str) -> str:
 
 
 def weights_digest(folder: Path) -> str:
-    """The sha256 of all tensors of a folder, from memory where its files are those that were hashed before."""
-    files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in weight_files(folder)]
+    """The sha256 of all tensors of a folder, from memory where its files are those that were hashed
+    before."""
+    files = [
+        (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in weight_files(folder)
+    ]
     key = hashlib.sha256(json.dumps(files).encode()).hexdigest()
     known = _remembered()
     if key not in known:
@@ -67,7 +73,11 @@ def cache_folder() -> Path:
 
 
 def _hashed(folder: Path) -> str:
-    tensors = sorted((name, path, kind, shape, first, end) for path in weight_files(folder) for name, kind, shape, first, end in _tensors(path))
+    tensors = sorted(
+        (name, path, kind, shape, first, end)
+        for path in weight_files(folder)
+        for name, kind, shape, first, end in _tensors(path)
+    )
     digest = hashlib.sha256()
     for name, path, kind, shape, first, end in tensors:
         digest.update(f"{name} {kind} {shape}\n".encode())
@@ -93,7 +103,10 @@ def _tensors(path: Path) -> Iterator[tuple[str, str, str, int, int]]:
                 first, end = one["data_offsets"]
                 yield name, str(one["dtype"]), str(one["shape"]), 8 + size + int(first), 8 + size + int(end)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: cannot read its weights: it is no safetensors file ({error}); fetch or export the checkpoint again") from error
+        raise InputError(
+            f"{path}: cannot read its weights: it is no safetensors file ({error}); fetch or export the "
+            "checkpoint again"
+        ) from error
 
 
 def _remembered() -> dict[str, str]:

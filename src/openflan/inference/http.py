@@ -1,9 +1,10 @@
 """Completions from any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, hosted models.
 
-The completions endpoint takes the prompt as it is; with `chat` it becomes a user's message and the server adds its template. Decisions: every sample is
-a call of its own, with a seed of its own, so that a run that was killed goes on with the samples it lacks; the key comes from the environment, is sent
-to the one address that was given (redirections are not followed) and stands in no message. Price: which weights answer is what the server says its
-model is called, and a server may ignore `top_k` and `seed`.
+The completions endpoint takes the prompt as it is; with `chat` it becomes a user's message and the server
+adds its template. Decisions: every sample is a call of its own, with a seed of its own, so that a run that
+was killed goes on with the samples it lacks; the key comes from the environment, is sent to the one address
+that was given (redirections are not followed) and stands in no message. Price: which weights answer is what
+the server says its model is called, and a server may ignore `top_k` and `seed`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,15 @@ KEYS = ("OPENFLAN_API_KEY", "OPENAI_API_KEY")
 
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _REFUSED = frozenset({401, 403})
-_TOO_LONG = ("context length", "context window", "context size", "maximum context", "too long", "exceeds the available", "max_model_len")
+_TOO_LONG = (
+    "context length",
+    "context window",
+    "context size",
+    "maximum context",
+    "too long",
+    "exceeds the available",
+    "max_model_len",
+)
 _LONGEST_WAIT = 60.0
 _SHOWN = 300
 _SEEDS = 1 << 31
@@ -43,7 +52,9 @@ _MOST_BYTES = 64 << 20
 _MOST_OF_AN_ERROR = 1 << 16
 _PART = 1 << 16
 _PLAIN = re.compile(r"[!-~]+")
-_HALF_CHARACTER = re.compile(r"(?P<escaped>\\\\)|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_HALF_CHARACTER = re.compile(
+    r"(?P<escaped>\\\\)|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 """In JSON, from the left: an escaped backslash, a pair that makes one character, or half of one."""
 
 
@@ -56,8 +67,8 @@ def is_address(model: str) -> bool:
 class HttpEngine:
     """A model behind an address such as http://localhost:8000/v1.
 
-    `parallel` calls are under way at once, at most `per_minute` begin in a minute (0: no limit), a call takes `seconds` at most and is tried `attempts`
-    times. `sleep` waits.
+    `parallel` calls are under way at once, at most `per_minute` begin in a minute (0: no limit), a call takes
+    `seconds` at most and is tried `attempts` times. `sleep` waits.
     """
 
     address: str
@@ -76,28 +87,43 @@ class HttpEngine:
             parts = urlsplit(self.address)
             parts.port  # noqa: B018 - raises ValueError if it is none
         except ValueError as error:
-            raise InputError(f"{self.address!r}: no address of a server ({error}); expected one such as http://localhost:8000/v1") from None
+            raise InputError(
+                f"{self.address!r}: no address of a server ({error}); expected one such as "
+                "http://localhost:8000/v1"
+            ) from None
         if not is_address(self.address) or not parts.hostname or not _PLAIN.fullmatch(self.address):
-            raise InputError(f"{self.address!r}: expected the address of a server, such as http://localhost:8000/v1")
+            raise InputError(
+                f"{self.address!r}: expected the address of a server, such as http://localhost:8000/v1"
+            )
         if parts.username or parts.password:
-            raise InputError(f"{parts.scheme}://...@{parts.hostname}: no user or password in the address; set {KEYS[0]} in the environment")
+            raise InputError(
+                f"{parts.scheme}://...@{parts.hostname}: no user or password in the address; set "
+                f"{KEYS[0]} in the environment"
+            )
         if not self.model:
             raise InputError(f"{self.address}: which of its models? Name one with `--model-name`")
         if self.parallel < 1 or self.attempts < 1 or self.seconds <= 0 or self.per_minute < 0:
-            raise InputError("parallel calls and attempts are at least 1, a call's seconds above 0, calls a minute not below 0")
+            raise InputError(
+                "parallel calls and attempts are at least 1, a call's seconds above 0, calls a minute "
+                "not below 0"
+            )
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits for address, name and kind of prompt: what the server does behind them is not known."""
+        """16 hexadecimal digits for address, name and kind of prompt: what the server does behind them is not
+        known."""
         told = json.dumps(["http", self.address.rstrip("/"), self.model, self.chat])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Completions as they arrive.
 
-        Raises SetupError if the server cannot be reached, refuses the key or keeps failing, and InputError if it does not take the request.
+        Raises SetupError if the server cannot be reached, refuses the key or keeps failing, and InputError if
+        it does not take the request.
         """
-        calls = ((index, sample) for index, request in enumerate(requests) for sample in range(request.samples))
+        calls = (
+            (index, sample) for index, request in enumerate(requests) for sample in range(request.samples)
+        )
         pool = ThreadPoolExecutor(self.parallel)
         under_way: dict[Future[Completion], int] = {}
         try:
@@ -116,8 +142,16 @@ class HttpEngine:
             yield under_way.pop(call), call.result()
 
     def _completion(self, request: Request, sample: int) -> Completion:
-        body: dict[str, Any] = {"model": self.model, "max_tokens": request.max_tokens, "temperature": request.temperature}
-        body |= {"messages": [{"role": "user", "content": request.prompt}]} if self.chat else {"prompt": request.prompt}
+        body: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+        }
+        body |= (
+            {"messages": [{"role": "user", "content": request.prompt}]}
+            if self.chat
+            else {"prompt": request.prompt}
+        )
         if request.stop:
             body["stop"] = list(request.stop)
         if request.temperature > 0:
@@ -136,7 +170,10 @@ class HttpEngine:
         key = next((value for name in KEYS if (value := os.environ.get(name))), "")
         if key and not _PLAIN.fullmatch(key):
             name = next(name for name in KEYS if os.environ.get(name))
-            raise SetupError(f"{name}: the key holds a line break, a blank or another character that no key has; set it again without")
+            raise SetupError(
+                f"{name}: the key holds a line break, a blank or another character that no key has; set "
+                "it again without"
+            )
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
         opener = build_opener(_Stay)
         reason = ""
@@ -148,7 +185,9 @@ class HttpEngine:
                 return _call(opener, call, self.seconds)
             except HTTPError as error:
                 with error:
-                    said = _without(key, " ".join(error.read(_MOST_OF_AN_ERROR).decode("utf-8", "replace").split()))
+                    said = _without(
+                        key, " ".join(error.read(_MOST_OF_AN_ERROR).decode("utf-8", "replace").split())
+                    )
                 reason = f"{error.code} {said[:_SHOWN]}"
                 if error.code not in _AGAIN:
                     raise self._refusal(error.code, said, url) from None
@@ -161,14 +200,24 @@ class HttpEngine:
                 reason = "an answer that is not HTTP"
             if attempt + 1 < self.attempts:
                 self.sleep(pause)
-        raise SetupError(f"{url}: no answer after {self.attempts} attempts ({reason}): is the server up? The same command goes on where this one stopped")
+        raise SetupError(
+            f"{url}: no answer after {self.attempts} attempts ({reason}): is the server up? The same "
+            "command goes on where this one stopped"
+        )
 
     def _refusal(self, code: int, said: str, url: str) -> Exception:
         if code in _REFUSED:
-            return SetupError(f"{url}: the server refuses the call ({code}): set {' or '.join(KEYS)} in the environment to a key that may use {self.model}")
+            return SetupError(
+                f"{url}: the server refuses the call ({code}): set {' or '.join(KEYS)} in the "
+                f"environment to a key that may use {self.model}"
+            )
         if code in (400, 413, 422) and any(mark in said.lower() for mark in _TOO_LONG):
             return _TooLong()
-        hint = "; is the address complete (.../v1), the model's name right, and is it a chat model (`--chat`)?" if code == 404 else ""
+        hint = (
+            "; is the address complete (.../v1), the model's name right, and is it a chat model (`--chat`)?"
+            if code == 404
+            else ""
+        )
         return InputError(f"{url}: the server does not take the request ({code} {said[:_SHOWN]}){hint}")
 
 
@@ -202,23 +251,32 @@ class _Pace:
 
 
 def _call(opener: OpenerDirector, call: Call, seconds: float) -> Any:
-    """The answer's value. `seconds` is the time for the whole of it: a server that sends a byte now and then would pass a limit for each read."""
+    """The answer's value. `seconds` is the time for the whole of it: a server that sends a byte now and then
+    would pass a limit for each read."""
     end = time.monotonic() + seconds
     content = bytearray()
     with opener.open(call, timeout=seconds) as answer:
         while part := answer.read1(_PART):
             content += part
             if len(content) > _MOST_BYTES:
-                raise SetupError(f"{call.full_url}: an answer of more than {_MOST_BYTES >> 20} MiB: is this a server that speaks OpenAI's protocol?")
+                raise SetupError(
+                    f"{call.full_url}: an answer of more than {_MOST_BYTES >> 20} MiB: is this a server "
+                    "that speaks OpenAI's protocol?"
+                )
             if time.monotonic() > end:
                 raise TimeoutError(f"no whole answer within {seconds:g} seconds")
     return parse_json(_whole_characters(bytes(content)), "an answer")
 
 
 def _whole_characters(content: bytes) -> str:
-    """The answer as text; half characters, which servers send that cut between tokens, become U+FFFD as in any decoder."""
+    """The answer as text; half characters, which servers send that cut between tokens, become U+FFFD as in
+    any decoder."""
     text = content.decode("utf-8", "replace")
-    return _HALF_CHARACTER.sub(lambda found: found[0] if found["pair"] or found["escaped"] else "\\ufffd", text) if "\\u" in text else text
+    return (
+        _HALF_CHARACTER.sub(lambda found: found[0] if found["pair"] or found["escaped"] else "\\ufffd", text)
+        if "\\u" in text
+        else text
+    )
 
 
 def _asked_wait(header: str | None, otherwise: float) -> float:
@@ -248,4 +306,7 @@ def _read(found: Any, request: Request, sample: int, address: str) -> Completion
             return Completion((text or "")[:cut], tokens, "stop", sample)
         return Completion(text or "", tokens, finish, sample)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise SetupError(f"{address}: an answer without a completion ({repr(error)[:_SHOWN]}): is this a server that speaks OpenAI's protocol?") from None
+        raise SetupError(
+            f"{address}: an answer without a completion ({repr(error)[:_SHOWN]}): is this a server that "
+            "speaks OpenAI's protocol?"
+        ) from None

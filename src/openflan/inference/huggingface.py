@@ -1,10 +1,13 @@
-"""Generation and likelihoods with models that transformers loads: our own decoding where it is exact, transformers' `generate` elsewhere.
+"""Generation and likelihoods with models that transformers loads: our own decoding where it is exact,
+transformers' `generate` elsewhere.
 
-Decisions: float32 up to about a billion parameters, so that a completion depends on what else is in the batch only where two tokens are as good as
-equally likely, and bfloat16 above, which the fingerprint says; a prompt that does not fit is answered with `too-long` instead of being cut, because a
-cut loses the instruction or the exemplars and the score would look valid; the folder's own sampling settings are not used, because a repetition
-penalty hidden in generation_config.json is not greedy decoding. A causal model whose prompts' tokens see one another is asked so, as its folder says;
-its few-shot prompts then share nothing, as what an exemplar is depends on the question after it.
+Decisions: float32 up to about a billion parameters, so that a completion depends on what else is in the batch
+only where two tokens are as good as equally likely, and bfloat16 above, which the fingerprint says; a prompt
+that does not fit is answered with `too-long` instead of being cut, because a cut loses the instruction or the
+exemplars and the score would look valid; the folder's own sampling settings are not used, because a
+repetition penalty hidden in generation_config.json is not greedy decoding. A causal model whose prompts'
+tokens see one another is asked so, as its folder says; its few-shot prompts then share nothing, as what an
+exemplar is depends on the question after it.
 """
 
 from __future__ import annotations
@@ -15,7 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, did_you_mean
-from openflan.inference.limits import Way, batch_tokens_of, context_of, end_of_sequence, evaluating, way_of, within_window
+from openflan.inference.limits import (
+    Way,
+    batch_tokens_of,
+    context_of,
+    end_of_sequence,
+    evaluating,
+    way_of,
+    within_window,
+)
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
 from openflan.models.folder import Separator, layout_of, model_folder, separator_of
 from openflan.packing.text_ids import TextIds
@@ -25,14 +36,16 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16")
 FLOAT32_PARAMETERS = 1_500_000_000
-"""The largest model that is computed in float32 unless a dtype is named: those that are called "1B" have up to 1.5 billion parameters."""
+"""The largest model that is computed in float32 unless a dtype is named: those that are called "1B" have up
+to 1.5 billion parameters."""
 
 _ENGINE = "openflan decoding 2"
 _MOST_ROWS = {"cpu": 64, "cuda": 512}
 _TOGETHER = {"cpu": 1, "cuda": 32}
 """Prompts read at once: on a CPU one is a matrix large enough."""
 _CHUNK = {"cpu": 128, "cuda": 256}
-"""Generations that are best asked together; more would leave fewer places empty towards the end, and fewer processes something to do."""
+"""Generations that are best asked together; more would leave fewer places empty towards the end, and fewer
+processes something to do."""
 _SCORED_TOKENS = {"cpu": 4_096, "cuda": 65_536}
 _LOGITS_BYTES = 512 << 20
 
@@ -41,9 +54,11 @@ _LOGITS_BYTES = 512 << 20
 class HuggingFaceEngine:
     """A loaded seq2seq or causal model.
 
-    `context` is the most tokens of a prompt (seq2seq) or of prompt and generation together (causal). `separator` is what follows a causal prompt.
-    `text` turns what users write into ids, in which control tokens spelt there stay text; `encode` does so for a whole prompt. With `chat` a prompt is a
-    user's message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another (prefix-LM).
+    `context` is the most tokens of a prompt (seq2seq) or of prompt and generation together (causal).
+    `separator` is what follows a causal prompt. `text` turns what users write into ids, in which control
+    tokens spelt there stay text; `encode` does so for a whole prompt. With `chat` a prompt is a user's
+    message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another
+    (prefix-LM).
     """
 
     model: Any
@@ -74,15 +89,19 @@ class HuggingFaceEngine:
     ) -> HuggingFaceEngine:
         """Load onto the GPU if there is one.
 
-        `batch_tokens` bounds the tokens of prompts and generations that are in memory at once; by default it follows from the memory they take.
-        `separator` defaults to the folder's `openflan_layout`. `encode` turns a prompt into ids and defaults to the tokenizer; the end of sequence
-        that T5 and the paper's causal layout need is added afterwards. `dtype` is one of DTYPES; see FLOAT32_PARAMETERS.
+        `batch_tokens` bounds the tokens of prompts and generations that are in memory at once; by default it
+        follows from the memory they take. `separator` defaults to the folder's `openflan_layout`. `encode`
+        turns a prompt into ids and defaults to the tokenizer; the end of sequence that T5 and the paper's
+        causal layout need is added afterwards. `dtype` is one of DTYPES; see FLOAT32_PARAMETERS.
 
-        Raises InputError if the folder is no complete checkpoint, its weights do not belong to its configuration, it has no end of sequence or no
-        chat template where one is asked for, or `context` exceeds the learned positions of a model; one without learned positions warns.
+        Raises InputError if the folder is no complete checkpoint, its weights do not belong to its
+        configuration, it has no end of sequence or no chat template where one is asked for, or `context`
+        exceeds the learned positions of a model; one without learned positions warns.
         """
         if dtype is not None and dtype not in DTYPES:
-            raise InputError(f"dtype is {dtype!r}{did_you_mean(dtype, DTYPES) or ', expected ' + ' or '.join(DTYPES)}")
+            raise InputError(
+                f"dtype is {dtype!r}{did_you_mean(dtype, DTYPES) or ', expected ' + ' or '.join(DTYPES)}"
+            )
         # Before the libraries are imported, which takes seconds: a wrong path or no network is said at once.
         folder = model_folder(folder_or_hub_id)
         import torch
@@ -96,7 +115,9 @@ class HuggingFaceEngine:
         model = load_pretrained(str(folder))
         small = sum(parameter.numel() for parameter in model.parameters()) <= FLOAT32_PARAMETERS
         precision = dtype or ("float32" if small else "bfloat16")
-        model = model.to(device="cuda" if torch.cuda.is_available() else "cpu", dtype=getattr(torch, precision))
+        model = model.to(
+            device="cuda" if torch.cuda.is_available() else "cpu", dtype=getattr(torch, precision)
+        )
         made = cls.of(
             model,
             tokenizer_of(str(folder)),
@@ -110,7 +131,10 @@ class HuggingFaceEngine:
         )
         settings = [_ENGINE, f"dtype {precision}", f"context {made.context}", f"separator {chosen}"]
         more = {"own encoding": encode is not None, "chat": chat, "prefix attention": made.prefix}
-        return replace(made, fingerprint=folder_fingerprint(folder, *settings, *(name for name, so in more.items() if so)))
+        return replace(
+            made,
+            fingerprint=folder_fingerprint(folder, *settings, *(name for name, so in more.items() if so)),
+        )
 
     @classmethod
     def of(
@@ -128,15 +152,19 @@ class HuggingFaceEngine:
     ) -> HuggingFaceEngine:
         """An engine over a model in memory, where and as it is: for evaluation during training.
 
-        While it answers, the model is in evaluation mode and a causal one has our attention function; afterwards it is as it was. `fingerprint` names
-        the weights (without one they are hashed now); make another engine when they have changed. Raises InputError as `load` does.
+        While it answers, the model is in evaluation mode and a causal one has our attention function;
+        afterwards it is as it was. `fingerprint` names the weights (without one they are hashed now); make
+        another engine when they have changed. Raises InputError as `load` does.
         """
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
         from openflan.models.prefix import attention_of_model
 
         if chat and not getattr(tokenizer, "chat_template", None):
-            raise InputError(f"{name}: its tokenizer has no chat template: leave `--chat` out, or use a model that was trained on messages")
+            raise InputError(
+                f"{name}: its tokenizer has no chat template: leave `--chat` out, or use a model that "
+                "was trained on messages"
+            )
         eos = end_of_sequence(model, tokenizer, name)
         used = context_of(model.config, context, name)
         pad = tokenizer.pad_token_id
@@ -149,7 +177,13 @@ class HuggingFaceEngine:
             from openflan.inference.fingerprint import model_fingerprint
 
             more = {"chat": chat, "prefix attention": prefix}
-            fingerprint = model_fingerprint(model, _ENGINE, f"context {used}", f"separator {separator}", *(name for name, so in more.items() if so))
+            fingerprint = model_fingerprint(
+                model,
+                _ENGINE,
+                f"context {used}",
+                f"separator {separator}",
+                *(name for name, so in more.items() if so),
+            )
         text = TextIds(tokenizer)
         return cls(
             model=model,
@@ -183,23 +217,32 @@ class HuggingFaceEngine:
 
     @property
     def together(self) -> int:
-        """How many generations to ask at once: many enough for full batches, and the same number always, so that batches are the same again."""
+        """How many generations to ask at once: many enough for full batches, and the same number always, so
+        that batches are the same again."""
         return _CHUNK.get(self.model.device.type, 128)
 
     def ids(self, prompt: str) -> list[int]:
-        """The ids the model is given: T5's inputs and the paper's causal inputs end in the end of sequence, exactly once."""
+        """The ids the model is given: T5's inputs and the paper's causal inputs end in the end of sequence,
+        exactly once."""
         if self.chat:
             return self.text.chat([{"role": "user", "content": prompt}], add_generation_prompt=True)
         ids = self.encode(prompt)
         if (self.seq2seq or self.separator == "eos") and (not ids or ids[-1] not in self.eos):
-            ids = [*ids, self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else min(self.eos)]
+            ids = [
+                *ids,
+                self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else min(self.eos),
+            ]
         if not ids:
-            raise InputError("a prompt is empty, and this model's tokenizer adds nothing to it: write at least one character")
+            raise InputError(
+                "a prompt is empty, and this model's tokenizer adds nothing to it: write at least one "
+                "character"
+            )
         return ids
 
     def option_ids(self, prompt: str, option: str) -> list[int]:
-        """The ids of an option after a prompt. Where the prompt ends in a token of its own, white space before the option is dropped; elsewhere
-        prompt and option are tokenised together, and what goes beyond the prompt's number of tokens is the option (as lm-eval does).
+        """The ids of an option after a prompt. Where the prompt ends in a token of its own, white space
+        before the option is dropped; elsewhere prompt and option are tokenised together, and what goes beyond
+        the prompt's number of tokens is the option (as lm-eval does).
 
         Raises InputError for an option without a token.
         """
@@ -208,15 +251,20 @@ class HuggingFaceEngine:
         else:
             ids = self.encode(prompt + option)[len(self.ids(prompt)) :]
         if not ids:
-            raise InputError(f"the option {option!r} has no token of its own after the prompt: give each option at least one character")
+            raise InputError(
+                f"the option {option!r} has no token of its own after the prompt: give each option at "
+                "least one character"
+            )
         return ids
 
     def fits(self, prompt: str, max_tokens: int) -> bool:
-        """Whether the prompt, with `max_tokens` to follow where they share the context, is short enough to be answered."""
+        """Whether the prompt, with `max_tokens` to follow where they share the context, is short enough to be
+        answered."""
         return len(self.ids(prompt)) <= self._room(max_tokens)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """Completions as they finish; prompts that do not fit come first of all, as `too-long` with no text. Equal requests are computed once.
+        """Completions as they finish; prompts that do not fit come first of all, as `too-long` with no text.
+        Equal requests are computed once.
 
         Raises InputError if a request makes no sense.
         """
@@ -231,7 +279,9 @@ class HuggingFaceEngine:
             if request.prompt not in known:
                 known[request.prompt] = tuple(self.ids(request.prompt))
             if len(known[request.prompt]) > room:
-                yield from ((index, Completion("", 0, "too-long", sample)) for sample in range(request.samples))
+                yield from (
+                    (index, Completion("", 0, "too-long", sample)) for sample in range(request.samples)
+                )
             else:
                 fitting.append((index, known[request.prompt], request))
         with evaluating(self.model):
@@ -281,13 +331,22 @@ class HuggingFaceEngine:
             from openflan.inference.prefixes import share_prefixes
 
             with decoding_attention(self.model):
-                yield from decode(CausalDecoder(self.model, prefix=self.prefix), prompts if self.prefix else share_prefixes(prompts), ending, budget)
+                yield from decode(
+                    CausalDecoder(self.model, prefix=self.prefix),
+                    prompts if self.prefix else share_prefixes(prompts),
+                    ending,
+                    budget,
+                )
         else:
             from openflan.inference.plain import generate_plain
 
-            yield from generate_plain(self.model, prompts, ending, self.pad, self.batch_tokens, prefix=self.prefix)
+            yield from generate_plain(
+                self.model, prompts, ending, self.pad, self.batch_tokens, prefix=self.prefix
+            )
 
-    def _scored(self, items: list[tuple[Prompt, list[int], list[list[int]]]]) -> Iterator[tuple[int, OptionScores]]:
+    def _scored(
+        self, items: list[tuple[Prompt, list[int], list[list[int]]]]
+    ) -> Iterator[tuple[int, OptionScores]]:
         kind = self.model.device.type
         most = min(_SCORED_TOKENS.get(kind, 4_096), self.batch_tokens)
         most_options = max(1, _LOGITS_BYTES // (4 * self.model.get_input_embeddings().weight.shape[0]))
@@ -297,7 +356,9 @@ class HuggingFaceEngine:
             decoder = T5Decoder(self.model)
             items = sorted(items, key=lambda item: -len(item[0].ids))
             for chunk in _chunks(items, most, most_options):
-                yield from _answered(chunk, decoder.option_scores([(prompt.ids, options) for prompt, _, options in chunk]))
+                yield from _answered(
+                    chunk, decoder.option_scores([(prompt.ids, options) for prompt, _, options in chunk])
+                )
         elif self.way == "causal":
             from openflan.inference.causal_attention import decoding_attention
             from openflan.inference.causal_decoding import CausalDecoder
@@ -306,23 +367,34 @@ class HuggingFaceEngine:
             with decoding_attention(self.model):
                 causal = CausalDecoder(self.model, prefix=self.prefix)
                 prompts = [prompt for prompt, _, _ in items]
-                order = {prompt: place for place, prompt in enumerate(prompts if self.prefix else share_prefixes(prompts))}
+                order = {
+                    prompt: place
+                    for place, prompt in enumerate(prompts if self.prefix else share_prefixes(prompts))
+                }
                 for chunk in _chunks(sorted(items, key=lambda item: order[item[0]]), most, most_options):
-                    yield from _answered(chunk, causal.option_scores([(prompt, options) for prompt, _, options in chunk]))
+                    yield from _answered(
+                        chunk, causal.option_scores([(prompt, options) for prompt, _, options in chunk])
+                    )
         else:
             from openflan.inference.plain import score_plain
 
             for prompt, indices, options in items:
-                yield from _answered([(prompt, indices, options)], [score_plain(self.model, prompt.ids, options, prefix=self.prefix)])
+                yield from _answered(
+                    [(prompt, indices, options)],
+                    [score_plain(self.model, prompt.ids, options, prefix=self.prefix)],
+                )
 
     def _room(self, max_tokens: int) -> int:
-        """The most tokens of a prompt when `max_tokens` are to follow; 0 or less if these alone fill the context."""
+        """The most tokens of a prompt when `max_tokens` are to follow; 0 or less if these alone fill the
+        context."""
         if max_tokens < 1:
             raise InputError(f"max_tokens is {max_tokens}, expected at least 1")
         return self.context if self.seq2seq else self.context - max_tokens
 
 
-def _answered(chunk: Sequence[tuple[Prompt, list[int], list[list[int]]]], scores: Sequence[list[float]]) -> Iterator[tuple[int, OptionScores]]:
+def _answered(
+    chunk: Sequence[tuple[Prompt, list[int], list[list[int]]]], scores: Sequence[list[float]]
+) -> Iterator[tuple[int, OptionScores]]:
     for (_, indices, options), one in zip(chunk, scores, strict=True):
         for index in indices:
             yield index, OptionScores(tuple(one), tuple(map(len, options)))
@@ -350,4 +422,6 @@ def _check(request: Request) -> None:
     if request.samples < 1:
         raise InputError(f"samples is {request.samples}, expected at least 1")
     if request.temperature < 0 or request.top_k < 0:
-        raise InputError(f"temperature is {request.temperature} and top_k {request.top_k}, expected neither below 0")
+        raise InputError(
+            f"temperature is {request.temperature} and top_k {request.top_k}, expected neither below 0"
+        )

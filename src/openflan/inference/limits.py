@@ -1,4 +1,5 @@
-"""What a loaded model can take: how it is decoded, what ends its text, how long a prompt may be, and how much fits into memory at once."""
+"""What a loaded model can take: how it is decoded, what ends its text, how long a prompt may be, and how much
+fits into memory at once."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from typing import Any, Literal, TypeAlias
 from openflan.errors import InputError
 
 RELATIVE_CONTEXT = 2048
-"""Input tokens allowed to a model without a position limit: T5's `n_positions` of 512 is a pretraining length, FLAN v2 trains on 2048."""
+"""Input tokens allowed to a model without a position limit: T5's `n_positions` of 512 is a pretraining
+length, FLAN v2 trains on 2048."""
 
 Way: TypeAlias = Literal["t5", "causal", "transformers"]
 """How a model is decoded: by one of our decoders, or by transformers' `generate`."""
@@ -21,13 +23,18 @@ _CPU_CACHE_BYTES = 2 << 30
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """Without dropout, and with ordinary attention where a model is being trained with another; afterwards as it was."""
+    """Without dropout, and with ordinary attention where a model is being trained with another; afterwards as
+    it was."""
     from openflan.models import causal
 
     training = model.training
     model.eval()
     try:
-        with causal.ordinary_attention(model) if model.config._attn_implementation == causal.NAME else nullcontext():
+        with (
+            causal.ordinary_attention(model)
+            if model.config._attn_implementation == causal.NAME
+            else nullcontext()
+        ):
             yield
     finally:
         model.train(training)
@@ -45,11 +52,19 @@ def way_of(model: Any, *, prefix: bool = False) -> Way:
 
 
 def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
-    """The ids that end a generation; the generation settings come first, as chat models end turns with a token of their own."""
-    for value in (model.generation_config.eos_token_id, getattr(model.config, "eos_token_id", None), tokenizer.eos_token_id):
+    """The ids that end a generation; the generation settings come first, as chat models end turns with a
+    token of their own."""
+    for value in (
+        model.generation_config.eos_token_id,
+        getattr(model.config, "eos_token_id", None),
+        tokenizer.eos_token_id,
+    ):
         if value is not None:
             return [int(token) for token in value] if isinstance(value, list | tuple) else [int(value)]
-    raise InputError(f"{name} has no end-of-sequence token, so nothing it generates would end: set `eos_token_id` in its generation_config.json")
+    raise InputError(
+        f"{name} has no end-of-sequence token, so nothing it generates would end: set `eos_token_id` in "
+        "its generation_config.json"
+    )
 
 
 def context_of(config: Any, asked: int | None, name: str) -> int:
@@ -61,19 +76,29 @@ def context_of(config: Any, asked: int | None, name: str) -> int:
         raise InputError(f"context is {asked}, expected at least 1")
     if limit is not None and asked > limit:
         if not (getattr(config, "rope_parameters", None) or getattr(config, "rope_theta", None)):
-            raise InputError(f"{name} has {limit} positions, each of them learned: a context of {asked} does not fit")
-        warnings.warn(f"{name} was trained on {limit} positions: with a context of {asked} longer prompts may make no sense to it", stacklevel=3)
+            raise InputError(
+                f"{name} has {limit} positions, each of them learned: a context of {asked} does not fit"
+            )
+        warnings.warn(
+            f"{name} was trained on {limit} positions: with a context of {asked} longer prompts may make "
+            "no sense to it",
+            stacklevel=3,
+        )
     return asked
 
 
 def within_window(config: Any, context: int, name: str) -> int:
-    """The context of a prefix-LM that transformers decodes: its cache of a sliding window forgets what a prompt's last token has seen."""
+    """The context of a prefix-LM that transformers decodes: its cache of a sliding window forgets what a
+    prompt's last token has seen."""
     from openflan.models.prefix import window_of
 
     window = window_of(config)
     if window is None or context < window:
         return context
-    told = f"{name}: its prompts' tokens see one another, which transformers does within a window of {window} only: longer prompts are refused"
+    told = (
+        f"{name}: its prompts' tokens see one another, which transformers does within a window of "
+        f"{window} only: longer prompts are refused"
+    )
     warnings.warn(told, stacklevel=4)
     return window - 1
 
@@ -87,14 +112,24 @@ def _position_limit(config: Any) -> int | None:
 
 
 def batch_tokens_of(model: Any) -> int:
-    """Tokens whose keys and values take a share of the memory: two fifths of what is free on a GPU, 2 GiB on a CPU."""
+    """Tokens whose keys and values take a share of the memory: two fifths of what is free on a GPU, 2 GiB on
+    a CPU."""
     import torch
 
     config = model.config
     layers = getattr(config, "num_decoder_layers", None) or getattr(config, "num_hidden_layers", None) or 1
-    heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_heads", None) or getattr(config, "num_attention_heads", None) or 1
+    heads = (
+        getattr(config, "num_key_value_heads", None)
+        or getattr(config, "num_heads", None)
+        or getattr(config, "num_attention_heads", None)
+        or 1
+    )
     width = getattr(config, "hidden_size", None) or 1
-    channels = getattr(config, "d_kv", None) or getattr(config, "head_dim", None) or width // (getattr(config, "num_attention_heads", None) or heads)
+    channels = (
+        getattr(config, "d_kv", None)
+        or getattr(config, "head_dim", None)
+        or width // (getattr(config, "num_attention_heads", None) or heads)
+    )
     kind = model.device.type
     memory = int(0.4 * torch.cuda.mem_get_info(model.device)[0]) if kind == "cuda" else _CPU_CACHE_BYTES
     token = 2 * int(layers) * int(heads) * int(channels) * int(model.dtype.itemsize)

@@ -1,7 +1,9 @@
-"""Generation and likelihoods by transformers' own `generate` and forward, for architectures that our decoding does not know.
+"""Generation and likelihoods by transformers' own `generate` and forward, for architectures that our decoding
+does not know.
 
-Batches of like lengths, which end together: `generate` cannot drop rows. Samples are drawn by our own numbers here too, row by row, through a logits
-processor that leaves one token. The prompts of a prefix-LM are read under a mask first, and `generate` goes on from that cache.
+Batches of like lengths, which end together: `generate` cannot drop rows. Samples are drawn by our own numbers
+here too, row by row, through a logits processor that leaves one token. The prompts of a prefix-LM are read
+under a mask first, and `generate` goes on from that cache.
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ from openflan.inference.sampling import drawn, uniform
 from openflan.models.prefix import prefix_cache, prefix_lm_mask
 
 
-def generate_plain(model: Any, prompts: Sequence[Prompt], ending: Ending, pad: int, budget: int, *, prefix: bool = False) -> Iterator[tuple[Row, Completion]]:
-    """Every row with its completion; `budget` bounds rows x (longest prompt + max_tokens) of a batch; `prefix`: a prompt's tokens see one another."""
+def generate_plain(
+    model: Any, prompts: Sequence[Prompt], ending: Ending, pad: int, budget: int, *, prefix: bool = False
+) -> Iterator[tuple[Row, Completion]]:
+    """Every row with its completion; `budget` bounds rows x (longest prompt + max_tokens) of a batch;
+    `prefix`: a prompt's tokens see one another."""
     items = [(prompt.ids, row) for prompt in prompts for row in prompt.rows]
     items.sort(key=lambda item: (-item[1].request.max_tokens, -len(item[0])))
     batch: list[tuple[tuple[int, ...], Row]] = []
     for item in items:
         most = item[1].request.max_tokens
-        if batch and (most != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + most) > budget):
+        if batch and (
+            most != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + most) > budget
+        ):
             yield from _batch(model, batch, ending, pad, prefix)
             batch = []
         batch.append(item)
@@ -36,18 +43,25 @@ def generate_plain(model: Any, prompts: Sequence[Prompt], ending: Ending, pad: i
 
 
 @torch.inference_mode()
-def score_plain(model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]], *, prefix: bool = False) -> list[float]:
+def score_plain(
+    model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]], *, prefix: bool = False
+) -> list[float]:
     """The summed log-probability of each option after the prompt; `prefix`: its tokens see one another."""
     found = []
     for option in options:
         if model.config.is_encoder_decoder:
             start = model.generation_config.decoder_start_token_id
             start = getattr(model.config, "decoder_start_token_id", 0) if start is None else start
-            told = {"input_ids": _row(model, prompt), "decoder_input_ids": _row(model, [int(start or 0), *option[:-1]])}
+            told = {
+                "input_ids": _row(model, prompt),
+                "decoder_input_ids": _row(model, [int(start or 0), *option[:-1]]),
+            }
         else:
             told = {"input_ids": _row(model, [*prompt, *option[:-1]])}
             if prefix:
-                told["attention_mask"] = prefix_lm_mask(len(prompt), told["input_ids"].shape[1], model.dtype, model.device)
+                told["attention_mask"] = prefix_lm_mask(
+                    len(prompt), told["input_ids"].shape[1], model.dtype, model.device
+                )
         logits_LV = model(**told, use_cache=False).logits[0, -len(option) :].float()
         wanted_L1 = torch.tensor(option, device=logits_LV.device)[:, None]
         found.append(float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).double().sum()))
@@ -58,13 +72,16 @@ def _row(model: Any, ids: Sequence[int]) -> Tensor:
     return torch.tensor([list(ids)], device=model.device)
 
 
-def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: Ending, pad: int, prefix: bool) -> Iterator[tuple[Row, Completion]]:
+def _batch(
+    model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: Ending, pad: int, prefix: bool
+) -> Iterator[tuple[Row, Completion]]:
     seq2seq = bool(model.config.is_encoder_decoder)
     longest = max(len(ids) for ids, _ in items)
     ids_BL = torch.full((len(items), longest), pad, dtype=torch.long)
     mask_BL = torch.zeros_like(ids_BL)
     for place, (ids, _) in enumerate(items):
-        # Seq2seq inputs are read from their start, causal prompts continue at their end: the padding goes to the other side.
+        # Seq2seq inputs are read from their start, causal prompts continue at their end: the padding goes to
+        # the other side.
         where = slice(0, len(ids)) if seq2seq else slice(longest - len(ids), longest)
         ids_BL[place, where] = torch.tensor(ids)
         mask_BL[place, where] = 1
@@ -72,7 +89,11 @@ def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: End
     watch = _Watch(ending, rows, start=1 if seq2seq else longest)
     with torch.inference_mode(), _greedy(model, sorted(ending.eos), pad):
         # A prompt of one token has nothing else to see.
-        read = {"past_key_values": prefix_cache(model, ids_BL.to(model.device), [len(ids) for ids, _ in items])} if prefix and longest > 1 else {}
+        read = (
+            {"past_key_values": prefix_cache(model, ids_BL.to(model.device), [len(ids) for ids, _ in items])}
+            if prefix and longest > 1
+            else {}
+        )
         read |= _room_for_layers(model)
         out = model.generate(
             input_ids=ids_BL.to(model.device),
@@ -88,7 +109,8 @@ def _batch(model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: End
 
 
 def _room_for_layers(model: Any) -> dict[str, Any]:
-    """A cache that grows with the layers, where transformers would make one of the encoder's number of layers and the decoder has more (Switch)."""
+    """A cache that grows with the layers, where transformers would make one of the encoder's number of layers
+    and the decoder has more (Switch)."""
     config = model.config
     layers = getattr(config, "num_decoder_layers", None) or 0
     if not config.is_encoder_decoder or layers <= (getattr(config, "num_hidden_layers", None) or layers):
@@ -99,7 +121,8 @@ def _room_for_layers(model: Any) -> dict[str, Any]:
 
 
 class _Watch:
-    """Ends a row when its newest tokens spell one of its stop strings, and remembers at how many generated tokens."""
+    """Ends a row when its newest tokens spell one of its stop strings, and remembers at how many generated
+    tokens."""
 
     def __init__(self, ending: Ending, rows: Sequence[Row], start: int) -> None:
         self.ending, self.rows, self.start = ending, rows, start
@@ -123,7 +146,12 @@ class _Draw:
         for place, row in enumerate(self.rows):
             request = row.request
             if request.temperature > 0:
-                (token,) = drawn(scores[place : place + 1], [uniform(row.draws, row.sample, position)], request.temperature, request.top_k)
+                (token,) = drawn(
+                    scores[place : place + 1],
+                    [uniform(row.draws, row.sample, position)],
+                    request.temperature,
+                    request.top_k,
+                )
                 scores[place] = float("-inf")
                 scores[place, token] = 0.0
         return scores
@@ -131,14 +159,17 @@ class _Draw:
 
 @contextmanager
 def _greedy(model: Any, eos: list[int], pad: int) -> Iterator[None]:
-    """Plain greedy search, whatever the folder's generation settings say; `generate` would fill gaps of a passed configuration from them."""
+    """Plain greedy search, whatever the folder's generation settings say; `generate` would fill gaps of a
+    passed configuration from them."""
     from transformers import GenerationConfig
 
     own = model.generation_config
     start = own.decoder_start_token_id
     if start is None:
         start = getattr(model.config, "decoder_start_token_id", None)
-    model.generation_config = GenerationConfig(do_sample=False, num_beams=1, eos_token_id=eos, pad_token_id=pad, decoder_start_token_id=start)
+    model.generation_config = GenerationConfig(
+        do_sample=False, num_beams=1, eos_token_id=eos, pad_token_id=pad, decoder_start_token_id=start
+    )
     try:
         yield
     finally:

@@ -1,7 +1,8 @@
-"""Prompts that begin alike (the same exemplars before every question), found so that the beginning is computed once.
+"""Prompts that begin alike (the same exemplars before every question), found so that the beginning is
+computed once.
 
-Decision: prompts are sorted by their ids, and neighbours form a family while that saves tokens. Price: of nested beginnings (a header, then exemplars
-by subject) one level is shared, the one that saves the most.
+Decision: prompts are sorted by their ids, and neighbours form a family while that saves tokens. Price: of
+nested beginnings (a header, then exemplars by subject) one level is shared, the one that saves the most.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ LEAST = 16
 
 
 def share_prefixes(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Sets `shared` of each prompt; families stand together, the longest prompts first in each. At least one token of a prompt is its own."""
+    """Sets `shared` of each prompt; families stand together, the longest prompts first in each. At least one
+    token of a prompt is its own."""
     ordered = sorted(prompts, key=lambda prompt: prompt.ids)
     families: list[tuple[list[Prompt], int]] = []
     for prompt in ordered:
         if families:
             family, length = families[-1]
-            common = min(_common(family[-1].ids, prompt.ids), len(prompt.ids) - 1, len(family[-1].ids) - 1, length)
+            common = min(
+                _common(family[-1].ids, prompt.ids), len(prompt.ids) - 1, len(family[-1].ids) - 1, length
+            )
             # One more member must not cost the others more than it saves.
-            if common >= LEAST and common * len(family) >= (length * (len(family) - 1) if len(family) > 1 else 0):
+            if common >= LEAST and common * len(family) >= (
+                length * (len(family) - 1) if len(family) > 1 else 0
+            ):
                 family.append(prompt)
                 families[-1] = family, common
                 continue
@@ -33,10 +39,18 @@ def share_prefixes(prompts: Sequence[Prompt]) -> list[Prompt]:
             prompt.shared = length if len(family) > 1 else 0
     families.sort(key=lambda item: -max(len(prompt.ids) for prompt in item[0]))
     alone = [prompt for family, _ in families if len(family) == 1 for prompt in family]
-    together = [prompt for family, _ in families if len(family) > 1 for prompt in sorted(family, key=lambda prompt: -len(prompt.ids))]
+    together = [
+        prompt
+        for family, _ in families
+        if len(family) > 1
+        for prompt in sorted(family, key=lambda prompt: -len(prompt.ids))
+    ]
     return [*together, *sorted(alone, key=lambda prompt: -len(prompt.ids))]
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:
     """How many ids at the start are equal."""
-    return next((place for place, (one, other) in enumerate(zip(first, second, strict=False)) if one != other), min(len(first), len(second)))
+    return next(
+        (place for place, (one, other) in enumerate(zip(first, second, strict=False)) if one != other),
+        min(len(first), len(second)),
+    )

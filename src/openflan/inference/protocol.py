@@ -1,7 +1,8 @@
 """What an engine is asked and what it answers, without any model library.
 
-Decision: an engine yields answers in whatever order it finishes them, with the position of the request, so that it may sort and batch as it
-likes and a caller can write each one down at once. Price: callers that want the order of the requests sort for themselves.
+Decision: an engine yields answers in whatever order it finishes them, with the position of the request, so
+that it may sort and batch as it likes and a caller can write each one down at once. Price: callers that want
+the order of the requests sort for themselves.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 Finish: TypeAlias = Literal["eos", "stop", "length", "too-long"]
-"""Why a generation ended: the model's end of sequence, a stop string, `max_tokens`, or a prompt that does not fit the model's context."""
+"""Why a generation ended: the model's end of sequence, a stop string, `max_tokens`, or a prompt that does not
+fit the model's context."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A prompt, the most tokens to generate (at least 1), and strings at which the text is cut.
 
-    Decoding is greedy at `temperature` 0. Above it `samples` completions are drawn, from the `top_k` likeliest tokens of each position (0: from all).
-    What is drawn depends on prompt, temperature, top_k, `seed`, sample and position alone; asking for more samples or tokens adds to what was there.
+    Decoding is greedy at `temperature` 0. Above it `samples` completions are drawn, from the `top_k`
+    likeliest tokens of each position (0: from all). What is drawn depends on prompt, temperature, top_k,
+    `seed`, sample and position alone; asking for more samples or tokens adds to what was there.
     """
 
     prompt: str
@@ -33,7 +36,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What was generated: `text` without stop string and special tokens; `tokens` counts what the model produced, its end of sequence included.
+    """What was generated: `text` without stop string and special tokens; `tokens` counts what the model
+    produced, its end of sequence included.
 
     `sample` counts from 0.
     """
@@ -46,7 +50,8 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class LikelihoodRequest:
-    """A prompt and texts that may follow it (at least one); each is scored as it stands, without an end of sequence after it."""
+    """A prompt and texts that may follow it (at least one); each is scored as it stands, without an end of
+    sequence after it."""
 
     prompt: str
     options: tuple[str, ...]
@@ -54,7 +59,8 @@ class LikelihoodRequest:
 
 @dataclass(frozen=True, slots=True)
 class OptionScores:
-    """Natural logarithms of the options' probabilities, summed over their tokens, and how many tokens each has. Both empty if the prompt does not fit."""
+    """Natural logarithms of the options' probabilities, summed over their tokens, and how many tokens each
+    has. Both empty if the prompt does not fit."""
 
     log_probabilities: tuple[float, ...]
     tokens: tuple[int, ...]

@@ -1,9 +1,10 @@
 """Which token comes next: the likeliest, or one drawn.
 
-A draw is an inverse cumulative distribution at a number that belongs to (request, sample, position), so that samples do not depend on what else is in
-the batch, nor on the order in which anything is computed. The tokens are accumulated in the order of their ids and in float64: batches that differ in
-the last bits of their logits move the edges between tokens by as little, whereas an order by probability would swap neighbours. Price: two nearly
-equal tokens at the edge of the top k may still change places.
+A draw is an inverse cumulative distribution at a number that belongs to (request, sample, position), so that
+samples do not depend on what else is in the batch, nor on the order in which anything is computed. The tokens
+are accumulated in the order of their ids and in float64: batches that differ in the last bits of their logits
+move the edges between tokens by as little, whereas an order by probability would swap neighbours. Price: two
+nearly equal tokens at the edge of the top k may still change places.
 
 Shape suffixes: B rows, V vocabulary, K kept tokens.
 """
@@ -23,7 +24,8 @@ _BITS = 53
 
 
 def request_draws(request: Request) -> int:
-    """64 bits for what a request's draws depend on; neither its length nor its number of samples is part of it."""
+    """64 bits for what a request's draws depend on; neither its length nor its number of samples is part of
+    it."""
     return combine("sampling", request.prompt, repr(request.temperature), request.top_k, request.seed)
 
 
@@ -42,7 +44,9 @@ def drawn(logits_BV: Tensor, uniforms: Sequence[float], temperature: float, top_
         kept = kept.gather(1, ids_BK)
     cumulative_BK = torch.softmax(kept.double() / temperature, -1).cumsum(-1)
     # Rounding may leave the last sum a hair below 1.
-    wanted_B1 = torch.tensor(uniforms, dtype=torch.float64, device=logits_BV.device)[:, None] * cumulative_BK[:, -1:]
+    wanted_B1 = (
+        torch.tensor(uniforms, dtype=torch.float64, device=logits_BV.device)[:, None] * cumulative_BK[:, -1:]
+    )
     places_B1 = (cumulative_BK <= wanted_B1).sum(-1, keepdim=True).clamp(max=kept.shape[1] - 1)
     found: list[int] = (places_B1 if ids_BK is None else ids_BK.gather(1, places_B1))[:, 0].tolist()
     return found

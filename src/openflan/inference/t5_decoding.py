@@ -1,8 +1,8 @@
 """Generation and likelihoods of the T5 family, over the modules of a Hugging Face model.
 
-The encoder runs once a prompt, over real tokens only; its keys and values for the decoder are there once for all rows of the prompt. Decoding is row
-by row (`batching`). For likelihoods all options of a prompt are one pass of the decoder: each option sees itself, and together they are the queries
-to their prompt.
+The encoder runs once a prompt, over real tokens only; its keys and values for the decoder are there once for
+all rows of the prompt. Decoding is row by row (`batching`). For likelihoods all options of a prompt are one
+pass of the decoder: each option sees itself, and together they are the queries to their prompt.
 
 Shape suffixes as in `models.t5` and `cache`.
 """
@@ -79,19 +79,27 @@ class T5Decoder:
             normed = rms_norm(hidden_NM, one.norm)
             query_NGC, key_NGC, value_NGC = (one.split(linear(normed)) for linear in (one.q, one.k, one.v))
             keys, values = self._own.write(layer, key_NGC, value_NGC)
-            hidden_NM = finite(hidden_NM + one.o(attend_all(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1)))
+            hidden_NM = finite(
+                hidden_NM
+                + one.o(attend_all(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1))
+            )
             cross: Any = block.cross
             query_NGC = cross.split(cross.q(rms_norm(hidden_NM, cross.norm)))
             query_SGRC = self._inputs.seated(query_NGC).transpose(1, 2)
             given_SGRC = attend_all(query_SGRC, *self._inputs.layer(layer), mask)
-            hidden_NM = finite(hidden_NM + cross.o(self._inputs.unseated(given_SGRC.transpose(1, 2)).flatten(1)))
+            hidden_NM = finite(
+                hidden_NM + cross.o(self._inputs.unseated(given_SGRC.transpose(1, 2)).flatten(1))
+            )
             hidden_NM = finite(block.feed_forward(hidden_NM))
         self._own.end()
         return self._logits(hidden_NM)
 
     @torch.inference_mode()
-    def option_scores(self, prompts: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]) -> list[list[float]]:
-        """For each prompt's ids and options' ids (none of them empty): the options' summed log-probabilities."""
+    def option_scores(
+        self, prompts: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]
+    ) -> list[list[float]]:
+        """For each prompt's ids and options' ids (none of them empty): the options' summed
+        log-probabilities."""
         encoded_EM, input_offsets = self.encoded([ids for ids, _ in prompts])
         options = [option for _, of in prompts for option in of]
         offsets = _offsets([len(option) for option in options])
@@ -109,25 +117,35 @@ class T5Decoder:
         wanted = torch.tensor([token for option in options for token in option], device=self.device)
         logits_DV = self._logits(hidden_DM).float()
         gained_D = (logits_DV.gather(1, wanted[:, None])[:, 0] - logits_DV.logsumexp(-1)).double().cpu()
-        sums = iter([float(part.sum()) for part in torch.split(gained_D, [len(option) for option in options])])
+        sums = iter(
+            [float(part.sum()) for part in torch.split(gained_D, [len(option) for option in options])]
+        )
         return [[next(sums) for _ in of] for _, of in prompts]
 
     def encoded(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Encoder states of prompts one after another, (E, M), and where each begins, on the CPU.
 
-        Without a gradient to keep anything for, a dense bias that all layers and prompts share is twice as quick as what training does.
+        Without a gradient to keep anything for, a dense bias that all layers and prompts share is twice as
+        quick as what training does.
         """
         lengths, encoder = [len(ids) for ids in prompts], self.packed.encoder
-        hidden_EM: Tensor = self.packed.embeddings(torch.tensor([token for ids in prompts for token in ids], device=self.device))
+        hidden_EM: Tensor = self.packed.embeddings(
+            torch.tensor([token for ids in prompts for token in ids], device=self.device)
+        )
         bias_GLL = torch.zeros((), device=self.device)
         for layer, (block, table) in enumerate(encoder.layers()):
             if table is not None:
                 bias_GLL = self._encoder_bias(layer, table, max(lengths), hidden_EM.dtype)
             one = block.attention
             normed = rms_norm(hidden_EM, one.norm)
-            parts = [torch.split(one.split(linear(normed)).transpose(0, 1)[None], lengths, 2) for linear in (one.q, one.k, one.v)]
+            parts = [
+                torch.split(one.split(linear(normed)).transpose(0, 1)[None], lengths, 2)
+                for linear in (one.q, one.k, one.v)
+            ]
             given = [
-                functional.scaled_dot_product_attention(query, key, value, bias_GLL[None, :, : query.shape[2], : query.shape[2]], scale=1.0)
+                functional.scaled_dot_product_attention(
+                    query, key, value, bias_GLL[None, :, : query.shape[2], : query.shape[2]], scale=1.0
+                )
                 for query, key, value in zip(*parts, strict=True)
             ]
             hidden_EM = finite(hidden_EM + one.o(torch.cat(given, 2)[0].transpose(0, 1).flatten(1)))
@@ -135,11 +153,13 @@ class T5Decoder:
         return rms_norm(hidden_EM, encoder.norm), _offsets(lengths)
 
     def _encoder_bias(self, layer: int, table: Any, longest: int, dtype: torch.dtype) -> Tensor:
-        """(G, L, L): what each head adds for every pair of positions, of the longest prompt or a longer one; shorter ones read a corner of it."""
+        """(G, L, L): what each head adds for every pair of positions, of the longest prompt or a longer one;
+        shorter ones read a corner of it."""
         known = self._dense.get(layer)
         if known is None or known.shape[1] < longest:
             by_distance = self.packed.encoder.distance_bias(table, longest).to(dtype)
-            # Rows of distances that begin one further each, from the last position to the first: a view, which one copy turns over.
+            # Rows of distances that begin one further each, from the last position to the first: a view,
+            # which one copy turns over.
             known = by_distance.unfold(1, longest, 1).flip(1)
             self._dense = {**self._dense, layer: known} if known.nbytes <= _KEPT_BYTES else {}
         return known
@@ -151,7 +171,9 @@ class T5Decoder:
         if known is None or known.shape[1] < longest:
             decoder = self.packed.decoder
             behind = -torch.arange(2 * longest + _POSITIONS, device=self.device)
-            buckets = relative_bucket(behind, bidirectional=False, buckets=decoder.buckets, max_distance=decoder.max_distance)
+            buckets = relative_bucket(
+                behind, bidirectional=False, buckets=decoder.buckets, max_distance=decoder.max_distance
+            )
             known = self._tables[layer] = table(buckets).float().T.contiguous()
         bias_GNP = known[:, (-distances_NP).clamp(min=0)]
         return bias_GNP.masked_fill((distances_NP > 0)[None], NOWHERE).transpose(0, 1)[:, :, None]

@@ -1,8 +1,10 @@
-"""What one render of a Jinja text by others may cost: items looped over, and items and characters read, compared and built, against one budget.
+"""What one render of a Jinja text by others may cost: items looped over, and items and characters read,
+compared and built, against one budget.
 
-Every loop, filter, test, comparison, call, slice and operator charges its operands before it runs, so the budget bounds
-memory, and time with it. Sizes are estimates within a small factor. A list may hold the same list many times, and so be
-far longer than the memory it takes: sizes count it each time, as printing, comparing and hashing it would.
+Every loop, filter, test, comparison, call, slice and operator charges its operands before it runs, so the
+budget bounds memory, and time with it. Sizes are estimates within a small factor. A list may hold the same
+list many times, and so be far longer than the memory it takes: sizes count it each time, as printing,
+comparing and hashing it would.
 """
 
 from __future__ import annotations
@@ -25,8 +27,22 @@ WORK_KEY = "|work"
 """Where a render's variables hold its budget; no name in a template can be written so."""
 
 _OTHER = 8
-_VALUES = (str, int, float, complex, bytes, type(None), range, decimal.Decimal, datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo)
-"""What prints the same text in every process, besides lists and mappings of it; truth values are ints, and dates with a time are dates."""
+_VALUES = (
+    str,
+    int,
+    float,
+    complex,
+    bytes,
+    type(None),
+    range,
+    decimal.Decimal,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    datetime.tzinfo,
+)
+"""What prints the same text in every process, besides lists and mappings of it; truth values are ints, and
+dates with a time are dates."""
 
 
 class Refused(ValueError):
@@ -92,8 +108,9 @@ def size(value: Any, other: Callable[[Any], int] = lambda value: _OTHER, most: i
 def as_text(value: Any, work: Work) -> str:
     """The text of a value, charged.
 
-    Raises Refused for what has no text that is the same in every process (an iterator, a function, a method), and for
-    lists of lists that are much longer than they look; UndefinedError for what is not defined. Both inside a list too.
+    Raises Refused for what has no text that is the same in every process (an iterator, a function, a method),
+    and for lists of lists that are much longer than they look; UndefinedError for what is not defined. Both
+    inside a list too.
     """
     if isinstance(value, str):
         return value
@@ -114,7 +131,9 @@ def built(operator: str, left: Any, right: Any) -> int:
         times = right if sized[0] is left else left
         return len(sized[0]) * max(times, 0) if isinstance(times, int) else 0
     if isinstance(left, int) and isinstance(right, int):
-        bits = left.bit_length() * max(right, 0) if operator == "**" else left.bit_length() + right.bit_length()
+        bits = (
+            left.bit_length() * max(right, 0) if operator == "**" else left.bit_length() + right.bit_length()
+        )
         if bits > DIGITS:
             raise Refused(f"computes a number of {bits:,} bits; at most {DIGITS:,}")
     return 0
@@ -142,5 +161,8 @@ def _plain_size(value: Any) -> int:
     if isinstance(value, Undefined):
         return len(str(value))  # raises, which it would not inside a list
     if not isinstance(value, _VALUES):
-        raise Refused(f"prints a {type(value).__name__}, which is no value; a `map` or `select` needs `| list` or `| join` behind it")
+        raise Refused(
+            f"prints a {type(value).__name__}, which is no value; a `map` or `select` needs `| list` or "
+            "`| join` behind it"
+        )
     return _OTHER

@@ -1,12 +1,14 @@
-"""A Jinja sandbox in which every render has a budget (see `budget`), and in which a value always prints the same text.
+"""A Jinja sandbox in which every render has a budget (see `budget`), and in which a value always prints the
+same text.
 
     environment = ChargedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[...])
     environment.filters["shout"] = shout
     text = render(environment.from_string(source), values)
 
-Loops, slices, comparisons and keys are charged by nodes that are put around them when a text is compiled; filters, tests,
-calls, operators and what is printed where the environment runs them. What has no fixed text (`zip`, `map`, methods) is
-never turned into one. Price: a text runs two to three times slower for being counted.
+Loops, slices, comparisons and keys are charged by nodes that are put around them when a text is compiled;
+filters, tests, calls, operators and what is printed where the environment runs them. What has no fixed text
+(`zip`, `map`, methods) is never turned into one. Price: a text runs two to three times slower for being
+counted.
 """
 
 from __future__ import annotations
@@ -22,10 +24,24 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from openflan.jinja.budget import WORK, WORK_KEY, Refused, Work, as_text, built, joined, one_by_one, replaced, size, words, work_of
+from openflan.jinja.budget import (
+    WORK,
+    WORK_KEY,
+    Refused,
+    Work,
+    as_text,
+    built,
+    joined,
+    one_by_one,
+    replaced,
+    size,
+    words,
+    work_of,
+)
 
 LOOPED, READ, SPEND = "_looped", "_read", "_spend"
-"""What is put around the items of a loop, around what is read as a whole, and at the begin of what may run many times."""
+"""What is put around the items of a loop, around what is read as a whole, and at the begin of what may run
+many times."""
 
 CHARGES = frozenset({LOOPED, READ, SPEND})
 
@@ -36,9 +52,9 @@ WIDEST = 1_000
 """The largest number in a format text, such as the width in `{:20}`."""
 
 FILTER_NAMES = words("""
-    abs attr capitalize count d default dictsort e escape first float groupby indent int items join last length list lower
-    map max min reject rejectattr replace reverse round safe select selectattr sort string sum title tojson trim truncate
-    unique upper wordcount
+    abs attr capitalize count d default dictsort e escape first float groupby indent int items join last
+    length list lower map max min reject rejectattr replace reverse round safe select selectattr sort
+    string sum title tojson trim truncate unique upper wordcount
 """)
 """Jinja's filters that an environment has: those whose results cannot be much longer than what is charged."""
 
@@ -46,7 +62,8 @@ _TEXTUAL = words("capitalize e escape indent lower safe string title trim trunca
 _WIDENING = words("indent tojson")
 _LIGHT = words("attr count d default first items last length")
 _TYPE_TESTS = words("""
-    boolean callable defined false filter float integer iterable mapping none number sequence string test true undefined
+    boolean callable defined false filter float integer iterable mapping none number sequence string test
+    true undefined
 """)
 _SAME_OBJECT = "sameas"
 _LIGHT_METHODS = frozenset({"get", "items", "keys", "values"})
@@ -61,16 +78,19 @@ def render(template: Template, values: Mapping[str, Any], most: int = WORK) -> s
 
 
 class ChargedEnvironment(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox with charges; render its templates by `render`, or with a `Work` under `WORK_KEY` among their variables.
+    """Jinja's sandbox with charges; render its templates by `render`, or with a `Work` under `WORK_KEY` among
+    their variables.
 
-    It has the filters of FILTER_NAMES, no test `sameas`, whose answer depends on Python's caches, and no `lipsum`, which is
-    random. Filters and tests that are added before a text is compiled are charged as these are.
+    It has the filters of FILTER_NAMES, no test `sameas`, whose answer depends on Python's caches, and no
+    `lipsum`, which is random. Filters and tests that are added before a text is compiled are charged as these
+    are.
     """
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *args: Any, shorten: Callable[[str], str] | None = None, **options: Any) -> None:
-        """As Jinja's environment, but for `finalize`, which is taken; `shorten` changes the text of every printed value."""
+        """As Jinja's environment, but for `finalize`, which is taken; `shorten` changes the text of every
+        printed value."""
 
         @pass_context
         def finalize(context: Context, value: Any) -> str:
@@ -87,8 +107,11 @@ class ChargedEnvironment(ImmutableSandboxedEnvironment):
         self.globals.pop("lipsum", None)
         self.globals["range"] = _range
 
-    def _generate(self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False) -> str:
-        # Jinja looks at how a filter is marked when it compiles a text, and takes it by its name when a text runs: both see these.
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        # Jinja looks at how a filter is marked when it compiles a text, and takes it by its name when a text
+        # runs: both see these.
         for key, function in [*self.filters.items()]:
             if not hasattr(function, "charges"):
                 self._plain.filters[key] = function
@@ -119,7 +142,9 @@ class ChargedEnvironment(ImmutableSandboxedEnvironment):
         return super().call(__context, __obj, *args, **kwargs)
 
 
-def _charged_text_call(owner: str, name: str, args: tuple[Any, ...], numbers: int, work: Work) -> tuple[Any, ...]:
+def _charged_text_call(
+    owner: str, name: str, args: tuple[Any, ...], numbers: int, work: Work
+) -> tuple[Any, ...]:
     """Charges a call of a text's method; gives its arguments, of which an iterator has been read."""
     work.charge(len(owner))
     if name == "replace" and len(args) >= 2 and isinstance(args[0], str) and isinstance(args[1], str):
@@ -138,7 +163,8 @@ def _charged_text_call(owner: str, name: str, args: tuple[Any, ...], numbers: in
 
 
 class _Charged(NodeTransformer):
-    """A text that charges the budget: what it loops over, reads, compares and hashes, and what it joins by `~`."""
+    """A text that charges the budget: what it loops over, reads, compares and hashes, and what it joins by
+    `~`."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
@@ -189,11 +215,17 @@ def _through(name: str, node: nodes.Expr) -> nodes.Filter:
 def _spending(body: list[nodes.Node], owner: nodes.Node) -> list[nodes.Node]:
     """A body that charges, each time it runs, for what it does whatever its values are."""
     inside = [inner for node in body for inner in (node, *node.find_all(nodes.Node))]
-    cost = sum(len(node.data) if isinstance(node, nodes.TemplateData) else 0 for node in inside) + len(inside) // NODES_AT_ONCE
+    cost = (
+        sum(len(node.data) if isinstance(node, nodes.TemplateData) else 0 for node in inside)
+        + len(inside) // NODES_AT_ONCE
+    )
     if not cost:
         return body
     amount = nodes.Const(cost, lineno=owner.lineno, environment=owner.environment)
-    return [nodes.ExprStmt(_through(SPEND, amount), lineno=owner.lineno, environment=owner.environment), *body]
+    return [
+        nodes.ExprStmt(_through(SPEND, amount), lineno=owner.lineno, environment=owner.environment),
+        *body,
+    ]
 
 
 def _charged_filter(plain: ImmutableSandboxedEnvironment, name: str) -> Callable[..., Any]:
@@ -295,7 +327,9 @@ def _round(value: float, precision: int = 0, method: Any = "common") -> float:
 @pass_context
 def _sum(context: Context, value: Iterable[Any], attribute: str | int | None = None, start: Any = 0) -> Any:
     """The sum of numbers: that of lists copies them once for each."""
-    items: Iterable[Any] = value if attribute is None else map(make_attrgetter(context.environment, attribute), value)
+    items: Iterable[Any] = (
+        value if attribute is None else map(make_attrgetter(context.environment, attribute), value)
+    )
     total = start
     for item in items:
         if not isinstance(item, int | float) or not isinstance(total, int | float):

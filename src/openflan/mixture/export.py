@@ -1,8 +1,9 @@
 """The rendered mixture as a file of text, for use in any other trainer.
 
-Examples are written in the order of the stream, chunk by chunk, so that memory does not grow with the file; the file takes its name when it is
-whole. Each has `inputs`, `targets`, its `position` in the stream and where it came from (`Rendered.provenance`). Or, without a file, as a Hugging Face dataset
-that renders while it is read.
+Examples are written in the order of the stream, chunk by chunk, so that memory does not grow with the file;
+the file takes its name when it is whole. Each has `inputs`, `targets`, its `position` in the stream and where
+it came from (`Rendered.provenance`). Or, without a file, as a Hugging Face dataset that renders while it is
+read.
 """
 
 from __future__ import annotations
@@ -66,7 +67,12 @@ class Exported:
 
 def record(position: int, example: Rendered) -> Record:
     """One line of the file."""
-    return {"inputs": example.inputs, "targets": example.targets, "position": position, **example.provenance()}
+    return {
+        "inputs": example.inputs,
+        "targets": example.targets,
+        "position": position,
+        **example.provenance(),
+    }
 
 
 def check_path(path: Path) -> None:
@@ -78,14 +84,20 @@ def check_path(path: Path) -> None:
 
 
 def export(examples: Examples, path: Path, count: int, notes: Mapping[str, str] | None = None) -> Exported:
-    """Writes the first `count` examples to a `.jsonl` or `.parquet` file; `notes` go into a Parquet file's metadata.
+    """Writes the first `count` examples to a `.jsonl` or `.parquet` file; `notes` go into a Parquet file's
+    metadata.
 
-    Raises InputError for another suffix, SetupError if the file cannot be written; what stood there before is then intact.
+    Raises InputError for another suffix, SetupError if the file cannot be written; what stood there before is
+    then intact.
     """
     check_path(path)
     tasks, formats = Counter[str](), Counter[str]()
     # The bar stays away where standard error is no terminal.
-    with replacing(path) as partial, _writer(partial, path.suffix, notes or {}) as write, tqdm(total=count, desc=path.name, unit="ex", disable=None) as bar:
+    with (
+        replacing(path) as partial,
+        _writer(partial, path.suffix, notes or {}) as write,
+        tqdm(total=count, desc=path.name, unit="ex", disable=None) as bar,
+    ):
         for first in range(0, count, CHUNK):
             chunk = [examples[position] for position in range(first, min(first + CHUNK, count))]
             write([record(position, example) for position, example in enumerate(chunk, start=first)])
@@ -96,11 +108,13 @@ def export(examples: Examples, path: Path, count: int, notes: Mapping[str, str] 
 
 
 def hf_dataset(open_examples: Callable[[], Examples], count: int, shards: int = 1) -> Any:
-    """The first `count` examples as a `datasets.IterableDataset`, with the columns of an exported file, rendered while they are read.
+    """The first `count` examples as a `datasets.IterableDataset`, with the columns of an exported file,
+    rendered while they are read.
 
-    `open_examples` opens the stream; it is called in each process that reads, so it must be picklable (`training.prepare.stream_opener`). As many
-    DataLoader workers can share the work as there are `shards`, each a run of positions; with one, the order is the stream's. Raises SetupError if
-    `datasets` is not installed.
+    `open_examples` opens the stream; it is called in each process that reads, so it must be picklable
+    (`training.prepare.stream_opener`). As many DataLoader workers can share the work as there are `shards`,
+    each a run of positions; with one, the order is the stream's. Raises SetupError if `datasets` is not
+    installed.
     """
     try:
         from datasets import Features, IterableDataset, List, Value
@@ -130,7 +144,9 @@ Write: TypeAlias = Callable[[list[Record]], None]
 def _writer(path: Path, suffix: str, notes: Mapping[str, str]) -> Iterator[Write]:
     if suffix == ".jsonl":
         with path.open("w", encoding="utf-8", newline="\n") as file:
-            yield lambda records: file.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
+            yield lambda records: file.writelines(
+                json.dumps(one, ensure_ascii=False) + "\n" for one in records
+            )
         return
     import pyarrow as pa
     from pyarrow import parquet
@@ -143,6 +159,10 @@ def _writer(path: Path, suffix: str, notes: Mapping[str, str]) -> Iterator[Write
 def _schema() -> Any:
     import pyarrow as pa
 
-    kinds: dict[_Kind, Any] = {"text": pa.string(), "name": pa.dictionary(pa.int32(), pa.string()), "number": pa.int64()}
+    kinds: dict[_Kind, Any] = {
+        "text": pa.string(),
+        "name": pa.dictionary(pa.int32(), pa.string()),
+        "number": pa.int64(),
+    }
     kinds |= {"numbers": pa.list_(pa.int64()), "texts": pa.list_(pa.string())}
     return pa.schema([(column, kinds[kind]) for column, kind in _COLUMNS.items()])

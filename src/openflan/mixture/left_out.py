@@ -23,12 +23,16 @@ def rows_by_reason(tasks: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def told_left_out(tasks: Mapping[str, Task], unusable: Mapping[str, str]) -> str | None:
-    """One line on the rows of `tasks` that are left out, and on the tasks that cannot be used, with the reason of each; None if all can be used."""
+    """One line on the rows of `tasks` that are left out, and on the tasks that cannot be used, with the
+    reason of each; None if all can be used."""
     parts = []
     counts = {name: task.refused for name, task in tasks.items() if task.refused}
     if counts:
         rows = sum(len(task.rows) + task.refused for task in tasks.values())
-        reasons = ", ".join(f"{reason}: {number:,}" for reason, number in rows_by_reason(task.left_out for task in tasks.values()).items())
+        reasons = ", ".join(
+            f"{reason}: {number:,}"
+            for reason, number in rows_by_reason(task.left_out for task in tasks.values()).items()
+        )
         named = ", ".join(f"{name} ({number:,})" for name, number in Counter(counts).most_common(MOST_NAMED))
         more = f" and {len(counts) - MOST_NAMED:,} more" if len(counts) > MOST_NAMED else ""
         parts.append(f"{sum(counts.values()):,} of {rows:,} rows left out ({reasons}) of {named}{more}")

@@ -1,8 +1,10 @@
 """Which tasks a recipe's `licences` let through.
 
-A task's licence is what its own file says (natural instructions), else what the catalogue knows from the dataset's publication. Names are compared in
-one spelling (`CC BY-SA 4.0` is `cc-by-sa-4.0`). Decision: what is not known to be allowed is left out, so a licence called unknown or other is no
-licence, and of several that a task names every one must be allowed. Price: tasks that may well be free are left out until someone reads their terms.
+A task's licence is what its own file says (natural instructions), else what the catalogue knows from the
+dataset's publication. Names are compared in one spelling (`CC BY-SA 4.0` is `cc-by-sa-4.0`). Decision: what
+is not known to be allowed is left out, so a licence called unknown or other is no licence, and of several
+that a task names every one must be allowed. Price: tasks that may well be free are left out until someone
+reads their terms.
 """
 
 from __future__ import annotations
@@ -20,18 +22,35 @@ UNKNOWN = "licence unknown"
 
 _NO_LICENCE = {"", "unknown", "other", "none", "unspecified"}
 _IDLE_WORDS = {"the", "licence", "license", "version", "international"}
-_CREATIVE_COMMONS = [f"cc-{terms}-{version}" for terms in ("by", "by-sa", "by-nc", "by-nc-sa", "by-nc-nd", "by-nd") for version in ("2.0", "2.5", "3.0", "4.0")]
-_COMMON = ["apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0", "cc0-1.0", "odc-by-1.0", "odbl-1.0", "gpl-3.0", *_CREATIVE_COMMONS]
+_CREATIVE_COMMONS = [
+    f"cc-{terms}-{version}"
+    for terms in ("by", "by-sa", "by-nc", "by-nc-sa", "by-nc-nd", "by-nd")
+    for version in ("2.0", "2.5", "3.0", "4.0")
+]
+_COMMON = [
+    "apache-2.0",
+    "mit",
+    "bsd-2-clause",
+    "bsd-3-clause",
+    "cc0",
+    "cc0-1.0",
+    "odc-by-1.0",
+    "odbl-1.0",
+    "gpl-3.0",
+    *_CREATIVE_COMMONS,
+]
 """Names that a list of allowed licences may hold though no task has them."""
 
 
 def spelled(text: str) -> str:
-    """The one spelling of a licence's name, or of a pattern: lower case, words joined by hyphens, without words such as `License` and `Version`."""
+    """The one spelling of a licence's name, or of a pattern: lower case, words joined by hyphens, without
+    words such as `License` and `Version`."""
     return "-".join(word for word in re.split(r"[\s_,\-]+", text.lower()) if word and word not in _IDLE_WORDS)
 
 
 def licence_of(task: Task) -> str | None:
-    """The licence of a task's rows, in the words of its own file or, failing that, of the catalogue; None if unknown."""
+    """The licence of a task's rows, in the words of its own file or, failing that, of the catalogue; None if
+    unknown."""
     if task.licence is not None and spelled(task.licence) not in _NO_LICENCE:
         return task.licence
     entry = catalogue().get(real_name(task.name))
@@ -39,7 +58,8 @@ def licence_of(task: Task) -> str | None:
 
 
 def refusal(licence: str | None, allowed: Sequence[str] | None) -> str | None:
-    """Why a task of this licence is left out, such as `licence cc-by-nc-4.0`; None if it is allowed, or nothing is asked (`allowed` None)."""
+    """Why a task of this licence is left out, such as `licence cc-by-nc-4.0`; None if it is allowed, or
+    nothing is asked (`allowed` None)."""
     if allowed is None:
         return None
     names = _names(licence)
@@ -47,19 +67,29 @@ def refusal(licence: str | None, allowed: Sequence[str] | None) -> str | None:
         return UNKNOWN
     patterns = [spelled(pattern) for pattern in allowed]
     # A name may hold a comma of its own: `Apache License, Version 2.0`.
-    if spelled(licence or "") in patterns or all(any(fnmatchcase(name, pattern) for pattern in patterns) for name in names):
+    if spelled(licence or "") in patterns or all(
+        any(fnmatchcase(name, pattern) for pattern in patterns) for name in names
+    ):
         return None
     return f"licence {', '.join(names)}"
 
 
 def check_licences(allowed: Sequence[str] | None, found: Iterable[str | None]) -> None:
-    """Raises InputError for a name or pattern that fits no licence of `found`, of the catalogue, nor a common one, with the nearest name."""
+    """Raises InputError for a name or pattern that fits no licence of `found`, of the catalogue, nor a common
+    one, with the nearest name."""
     listed = [*found, *(entry.licence for entry in catalogue().values())]
-    known = {*_COMMON, *(name for licence in listed for name in (*_names(licence), spelled(licence or "")) if name)}
+    known = {
+        *_COMMON,
+        *(name for licence in listed for name in (*_names(licence), spelled(licence or "")) if name),
+    }
     for pattern in allowed or ():
         if not any(fnmatchcase(name, spelled(pattern)) for name in known):
-            hint = did_you_mean(spelled(pattern), known) or "; such as mit, apache-2.0, cc-by-sa-4.0 or cc-by-*"
-            raise InputError(f"`mixture.licences`: no task has the licence `{pattern}`, nor is it a common one{hint}")
+            hint = (
+                did_you_mean(spelled(pattern), known) or "; such as mit, apache-2.0, cc-by-sa-4.0 or cc-by-*"
+            )
+            raise InputError(
+                f"`mixture.licences`: no task has the licence `{pattern}`, nor is it a common one{hint}"
+            )
 
 
 def _names(licence: str | None) -> list[str]:

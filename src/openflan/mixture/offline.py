@@ -1,8 +1,10 @@
-"""The ledger of a mixture whose rows are not all here: from the catalogue's counts, without data, tokenizer or model.
+"""The ledger of a mixture whose rows are not all here: from the catalogue's counts, without data, tokenizer
+or model.
 
-Decision: every task of the catalogue that the recipe chooses is counted as if its rows were here, with the number of rows that is published, or that of
-the data where a submixture's is at hand; a task without a published number counts as much as its cap allows. Price: shares are those of the whole
-recipe, and training on a part of the data has others, which the ledger proper tells once every submixture has data.
+Decision: every task of the catalogue that the recipe chooses is counted as if its rows were here, with the
+number of rows that is published, or that of the data where a submixture's is at hand; a task without a
+published number counts as much as its cap allows. Price: shares are those of the whole recipe, and training
+on a part of the data has others, which the ledger proper tells once every submixture has data.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ IN_ITS_FILE = "licence stated in its file, which is not here"
 class Planned:
     """A task of the mixture, whether or not its rows are here.
 
-    `rows`: of the data if `here`, else as published; None if neither is known, and then `weight` is the cap. `passes` over its rows in
-    `Offline.examples` examples, None where rows are unknown. `get`: what to fetch, None if the rows are here.
+    `rows`: of the data if `here`, else as published; None if neither is known, and then `weight` is the cap.
+    `passes` over its rows in `Offline.examples` examples, None where rows are unknown. `get`: what to fetch,
+    None if the rows are here.
     """
 
     task: str
@@ -47,7 +50,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Tasks of a submixture, group or category taken together; `rows` without those of the `unknown` tasks whose number is not published."""
+    """Tasks of a submixture, group or category taken together; `rows` without those of the `unknown` tasks
+    whose number is not published."""
 
     name: str
     tasks: int
@@ -61,7 +65,8 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The tasks of a submixture whose rows are not here (`all_of_it`: none are), the override that points to data, and what to fetch."""
+    """The tasks of a submixture whose rows are not here (`all_of_it`: none are), the override that points to
+    data, and what to fetch."""
 
     submixture: str
     tasks: tuple[str, ...]
@@ -72,7 +77,8 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Offline:
-    """The whole ledger. `examples`: the tasks' weights together, which is one pass in which no task counts more than its cap.
+    """The whole ledger. `examples`: the tasks' weights together, which is one pass in which no task counts
+    more than its cap.
 
     `first_repeated`: the task that is first through its rows, and after how many examples of the mixture.
     """
@@ -94,7 +100,9 @@ class Offline:
     @property
     def described(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self) | {"assumed": [{"task": task.task, "weight": task.weight} for task in self.assumed]}
+        return asdict(self) | {
+            "assumed": [{"task": task.task, "weight": task.weight} for task in self.assumed]
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +133,21 @@ class _Known:
 
 
 def without_data(mixture: Mixture) -> tuple[str, ...]:
-    """The submixtures of the collection that the recipe names no data for; with any, only the offline ledger can be had."""
-    return tuple(name for name, submixture in mixture.submixtures.items() if submixture.data is None and name in SUBMIXTURES)
+    """The submixtures of the collection that the recipe names no data for; with any, only the offline ledger
+    can be had."""
+    return tuple(
+        name
+        for name, submixture in mixture.submixtures.items()
+        if submixture.data is None and name in SUBMIXTURES
+    )
 
 
 def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> Offline:
-    """The ledger of the whole mixture; `here` holds the opened tasks of the submixtures whose rows are at hand.
+    """The ledger of the whole mixture; `here` holds the opened tasks of the submixtures whose rows are at
+    hand.
 
-    Raises InputError as `open_mixture` does for patterns, rates and licences, and for a task with neither a number of rows nor a cap.
+    Raises InputError as `open_mixture` does for patterns, rates and licences, and for a task with neither a
+    number of rows nor a cap.
     """
     known = [one for name in mixture.submixtures for one in _chosen(mixture, name, here.get(name, {}))]
     check_licences(mixture.licences, [one.licence for one in known])
@@ -144,13 +159,21 @@ def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> 
     share = shares(capped, relative_rates(mixture))
     examples = sum(task.weight for task in capped.values())
     tasks = tuple(_planned(one, capped[one.name], share[one.name], examples) for one in kept)
-    first = min((task for task in tasks if task.rows is not None), key=lambda task: (task.rows or 0) / task.share, default=None)
+    first = min(
+        (task for task in tasks if task.rows is not None),
+        key=lambda task: (task.rows or 0) / task.share,
+        default=None,
+    )
     return Offline(
         examples=examples,
         tasks=tasks,
         submixtures=_sums(tasks, {task.task: task.submixture for task in tasks}, examples),
         groups=_sums(tasks, {task.task: task.group for task in tasks}, examples),
-        categories=_sums(sorted(tasks, key=lambda task: task.category), {task.task: task.category for task in tasks}, examples),
+        categories=_sums(
+            sorted(tasks, key=lambda task: task.category),
+            {task.task: task.category for task in tasks},
+            examples,
+        ),
         left_out=tuple(left_out),
         missing=tuple(_missing(mixture, tasks)),
         first_repeated=("", 0) if first is None else (first.task, round((first.rows or 0) / first.share)),
@@ -158,12 +181,20 @@ def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> 
 
 
 def _chosen(mixture: Mixture, submixture: str, tasks: Mapping[str, Task]) -> list[_Known]:
-    """The catalogue's tasks of a submixture, and those here that it does not have, as far as the recipe's patterns choose them."""
+    """The catalogue's tasks of a submixture, and those here that it does not have, as far as the recipe's
+    patterns choose them."""
     opened = {real_name(name): task for name, task in tasks.items()}
     # Rows that others rendered stand for the whole submixture, in tasks of their own.
     ready_made = any(task.finished for task in opened.values())
-    entries = {entry.name: entry for entry in find(submixture=submixture, held_out=None)} if submixture in SUBMIXTURES and not ready_made else {}
-    known = {name: _Known(name, opened.get(name), entries.get(name)) for name in [*entries, *(name for name in opened if name not in entries)]}
+    entries = (
+        {entry.name: entry for entry in find(submixture=submixture, held_out=None)}
+        if submixture in SUBMIXTURES and not ready_made
+        else {}
+    )
+    known = {
+        name: _Known(name, opened.get(name), entries.get(name))
+        for name in [*entries, *(name for name in opened if name not in entries)]
+    }
     return list(select(known, mixture.submixtures[submixture].tasks).values())
 
 
@@ -178,7 +209,10 @@ def _capped(mixture: Mixture, one: _Known) -> Capped:
     cap = cap_of(mixture, group)
     rows = one.rows if one.rows is not None else cap
     if rows is None:
-        raise InputError(f"{one.name}: how many rows it has is not published and `{group}` has no cap, so it cannot be weighed; give it one with `cap:`")
+        raise InputError(
+            f"{one.name}: how many rows it has is not published and `{group}` has no cap, so it cannot "
+            "be weighed; give it one with `cap:`"
+        )
     return Capped(group, rows, cap)
 
 
@@ -200,7 +234,8 @@ def _planned(one: _Known, capped: Capped, share: float, examples: int) -> Planne
 
 
 def _sums(tasks: Iterable[Planned], names: Mapping[str, str], examples: int) -> tuple[Sum, ...]:
-    """The tasks summed by what `names` gives for each; `passes` over what counts of them, not over all rows."""
+    """The tasks summed by what `names` gives for each; `passes` over what counts of them, not over all
+    rows."""
     together: dict[str, list[Planned]] = {}
     for task in tasks:
         together.setdefault(names[task.task], []).append(task)
@@ -224,4 +259,10 @@ def _missing(mixture: Mixture, tasks: tuple[Planned, ...]) -> Iterable[Missing]:
         of_it = [task for task in tasks if task.submixture == name]
         absent = tuple(task.task for task in of_it if not task.here)
         if absent:
-            yield Missing(name, absent, len(absent) == len(of_it), f"mixture.submixtures.{name}.data=PATH", SUBMIXTURES[name].fetch)
+            yield Missing(
+                name,
+                absent,
+                len(absent) == len(of_it),
+                f"mixture.submixtures.{name}.data=PATH",
+                SUBMIXTURES[name].fetch,
+            )

@@ -33,8 +33,8 @@ UNUSABLE = "cannot be used"
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A task that the recipe's patterns chose but that is not trained on, and why: `held out (mmlu)`, `licence unknown`, `rate 0`,
-    `cannot be used: ...`."""
+    """A task that the recipe's patterns chose but that is not trained on, and why: `held out (mmlu)`,
+    `licence unknown`, `rate 0`, `cannot be used: ...`."""
 
     task: str
     reason: str
@@ -42,7 +42,8 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The tasks of a mixture, opened, those that it leaves out, and tasks of the rows that are held back for validation."""
+    """The tasks of a mixture, opened, those that it leaves out, and tasks of the rows that are held back for
+    validation."""
 
     tasks: dict[str, Task]
     left_out: tuple[LeftOut, ...]
@@ -55,12 +56,16 @@ class Opened:
 
     @property
     def warning(self) -> str | None:
-        """One line that says which rows and tasks of public data are left out as they cannot be used; None if there are none."""
-        return told_left_out(self.tasks, {left.task: left.reason for left in self.left_out if left.reason.startswith(UNUSABLE)})
+        """One line that says which rows and tasks of public data are left out as they cannot be used; None if
+        there are none."""
+        return told_left_out(
+            self.tasks, {left.task: left.reason for left in self.left_out if left.reason.startswith(UNUSABLE)}
+        )
 
 
 def open_tasks(mixture: Mixture) -> dict[str, Task]:
-    """Every task of the mixture that may be trained on, with its rows opened and checked; see `open_mixture`. A warning says what cannot be used."""
+    """Every task of the mixture that may be trained on, with its rows opened and checked; see `open_mixture`.
+    A warning says what cannot be used."""
     opened = open_mixture(mixture)
     if opened.warning:
         warnings.warn(opened.warning, stacklevel=2)
@@ -68,24 +73,42 @@ def open_tasks(mixture: Mixture) -> dict[str, Task]:
 
 
 def open_mixture(mixture: Mixture) -> Opened:
-    """Every task of the mixture that may be trained on, with its rows opened and checked, and what is left out.
+    """Every task of the mixture that may be trained on, with its rows opened and checked, and what is left
+    out.
 
-    Patterns pass over tasks that are held out, whose licence is not allowed, or that are public and cannot be used; a rate of 0 leaves a task out even
-    if it is named; rows that `drop_overlaps` names are left out. Raises InputError for missing or broken data, an unknown task, one named outright that
-    is held out, of another licence or not usable, a licence that nothing has, if no task is left, or for a file of overlaps that was made from other
-    data.
+    Patterns pass over tasks that are held out, whose licence is not allowed, or that are public and cannot be
+    used; a rate of 0 leaves a task out even if it is named; rows that `drop_overlaps` names are left out.
+    Raises InputError for missing or broken data, an unknown task, one named outright that is held out, of
+    another licence or not usable, a licence that nothing has, if no task is left, or for a file of overlaps
+    that was made from other data.
     """
     _check_data(mixture)
-    found = {name: open_usable(name, submixture.data, submixture.tasks) for name, submixture in mixture.submixtures.items()}
+    found = {
+        name: open_usable(name, submixture.data, submixture.tasks)
+        for name, submixture in mixture.submixtures.items()
+    }
     opened = {name: tasks for name, (tasks, _) in found.items()}
-    check_licences(mixture.licences, [licence_of(task) for tasks in opened.values() for task in tasks.values()])
+    check_licences(
+        mixture.licences, [licence_of(task) for tasks in opened.values() for task in tasks.values()]
+    )
     tasks: dict[str, Task] = {}
-    left_out = [LeftOut(task, f"{UNUSABLE}: {why}") for _, unusable in found.values() for task, why in unusable.items()]
+    left_out = [
+        LeftOut(task, f"{UNUSABLE}: {why}")
+        for _, unusable in found.values()
+        for task, why in unusable.items()
+    ]
     for name, there in opened.items():
-        passed_over = [LeftOut(task.name, reason) for task in there.values() if (reason := why_left_out(mixture, task.name, task.held_out, licence_of(task)))]
+        passed_over = [
+            LeftOut(task.name, reason)
+            for task in there.values()
+            if (reason := why_left_out(mixture, task.name, task.held_out, licence_of(task)))
+        ]
         _check_named(mixture, name, passed_over)
         if len(passed_over) == len(there) and all(left.reason.startswith(HELD_OUT) for left in passed_over):
-            raise InputError(f"submixture `{name}` holds only tasks that are held out for evaluation ({passed_over[0].task}, ...); choose others with `tasks:`")
+            raise InputError(
+                f"submixture `{name}` holds only tasks that are held out for evaluation "
+                f"({passed_over[0].task}, ...); choose others with `tasks:`"
+            )
         left_out += passed_over
         skipped = {left.task for left in passed_over}
         tasks |= {task.name: task for task in there.values() if task.name not in skipped}
@@ -93,7 +116,9 @@ def open_mixture(mixture: Mixture) -> Opened:
     if mixture.drop_overlaps is not None:
         tasks = without_overlaps(tasks, mixture.drop_overlaps)
     tasks = {
-        name: replace(task, rows=ShuffledAnswers(task.rows, name)) if mixture.submixtures[task.submixture].targets == "shuffled" else task
+        name: replace(task, rows=ShuffledAnswers(task.rows, name))
+        if mixture.submixtures[task.submixture].targets == "shuffled"
+        else task
         for name, task in tasks.items()
     }
     tasks, validation = hold_back(tasks, mixture.validation_rows)
@@ -101,8 +126,10 @@ def open_mixture(mixture: Mixture) -> Opened:
 
 
 def why_left_out(mixture: Mixture, name: str, held_out: str | None, licence: str | None) -> str | None:
-    """Why a task is not trained on, None if it is: what it tests is held out, its licence is not allowed, or its group has the rate 0."""
-    # Those that test no benchmark test a kind of generalisation, as the embedded world's do: never trained on.
+    """Why a task is not trained on, None if it is: what it tests is held out, its licence is not allowed, or
+    its group has the rate 0."""
+    # Those that test no benchmark test a kind of generalisation, as the embedded world's do: never trained
+    # on.
     if held_out is not None and (held_out not in BENCHMARKS or held_out in mixture.held_out):
         return f"{HELD_OUT} ({held_out})"
     if reason := refusal(licence, mixture.licences):
@@ -118,13 +145,19 @@ def group_of(mixture: Mixture, name: str) -> str:
     submixture, _, bare = name.partition("/")
     entry = catalogue().get(real_name(name))
     # Ready-made copies name the source in front: muffin/dialog_zs_opt.
-    part = entry.part if entry else next((part for part in PARTS.get(submixture, ()) if bare.startswith(f"{part}_")), None)
+    part = (
+        entry.part
+        if entry
+        else next((part for part in PARTS.get(submixture, ()) if bare.startswith(f"{part}_")), None)
+    )
     group = rate_group(mixture, submixture, part)
     if group is None:
         parts = [rated for rated in relative_rates(mixture) or {} if rated.startswith(f"{submixture}/")]
         raise InputError(
-            f"{name}: no rate, as `mixture.rates` names only {', '.join(parts)} and the task belongs to none of these; "
-            f"write the rates as a mapping that also has `{submixture}`, for all other tasks of it, or choose others with `tasks:`"
+            f"{name}: no rate, as `mixture.rates` names only {', '.join(parts)} and the task belongs to "
+            "none of these; "
+            f"write the rates as a mapping that also has `{submixture}`, for all other tasks of it, or "
+            "choose others with `tasks:`"
         )
     return group
 
@@ -135,12 +168,15 @@ def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -
         reasons = [left.reason for left in left_out]
         most = max(dict.fromkeys(reasons), key=reasons.count)
         raise InputError(
-            f"no task is left to train on: all {len(left_out):,} are left out, {reasons.count(most):,} for `{most}`; "
+            f"no task is left to train on: all {len(left_out):,} are left out, {reasons.count(most):,} "
+            f"for `{most}`; "
             "change `licences`, `rates` or `tasks` of `mixture`"
         )
 
 
-def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, token_budget: TokenBudget | None = None) -> Stream:
+def build_stream(
+    mixture: Mixture, tasks: dict[str, Task], seed: int, token_budget: TokenBudget | None = None
+) -> Stream:
     """The stream of a mixture over its opened tasks.
 
     Raises InputError if a task has no wording, or one that names a field its rows lack.
@@ -155,19 +191,26 @@ def build_stream(mixture: Mixture, tasks: dict[str, Task], seed: int, token_budg
 
 
 def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:
-    """Each task's share of the mixture. Within a group, the sources of a ready-made copy stand as in the public release (SOURCES)."""
+    """Each task's share of the mixture. Within a group, the sources of a ready-made copy stand as in the
+    public release (SOURCES)."""
     capped = _capped(mixture, tasks)
-    sides = {name: (capped[name].group, task.part) for name, task in tasks.items() if task.part is not None and task.part in SOURCES}
+    sides = {
+        name: (capped[name].group, task.part)
+        for name, task in tasks.items()
+        if task.part is not None and task.part in SOURCES
+    }
     return redistributed(shares(capped, relative_rates(mixture)), sides, SOURCES)
 
 
 def one_pass(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
-    """Examples of a pass: the rows of every task, none counting more than its cap. Rates divide them otherwise than by size; the number is the same."""
+    """Examples of a pass: the rows of every task, none counting more than its cap. Rates divide them
+    otherwise than by size; the number is the same."""
     return sum(task.weight for task in _capped(mixture, tasks).values())
 
 
 def check_places(mixture: Mixture) -> None:
-    """Looks where the rows are to come from, without reading them: what is said here is said before any library of models is imported.
+    """Looks where the rows are to come from, without reading them: what is said here is said before any
+    library of models is imported.
 
     Raises InputError for missing data, a path that is not there, or a file or folder of no known layout.
     """
@@ -177,36 +220,65 @@ def check_places(mixture: Mixture) -> None:
 
 
 def _check_data(mixture: Mixture) -> None:
-    """Raises InputError naming every submixture without data at once, and the overrides that would give it."""
-    missing = [name for name, submixture in mixture.submixtures.items() if submixture.data is None and name not in EMBEDDED]
+    """Raises InputError naming every submixture without data at once, and the overrides that would give
+    it."""
+    missing = [
+        name
+        for name, submixture in mixture.submixtures.items()
+        if submixture.data is None and name not in EMBEDDED
+    ]
     if missing:
         wanted = " ".join(f"mixture.submixtures.{name}.data=PATH" for name in missing)
         known = all(name in SUBMIXTURES for name in missing)
-        hint = "; `openflan mixture` with the same recipe says what to fetch" if known else f"; only {' and '.join(EMBEDDED)} come with openflan"
-        raise InputError(f"no data for {', '.join(missing)}: add {wanted} (each a file or folder, or hub:OWNER/NAME){hint}")
+        hint = (
+            "; `openflan mixture` with the same recipe says what to fetch"
+            if known
+            else f"; only {' and '.join(EMBEDDED)} come with openflan"
+        )
+        raise InputError(
+            f"no data for {', '.join(missing)}: add {wanted} (each a file or folder, or hub:OWNER/NAME){hint}"
+        )
 
 
 def _check_named(mixture: Mixture, submixture: str, passed_over: list[LeftOut]) -> None:
-    """Raises InputError for tasks that the recipe names outright, not by a pattern, though it forbids them."""
+    """Raises InputError for tasks that the recipe names outright, not by a pattern, though it forbids
+    them."""
     patterns = mixture.submixtures[submixture].tasks
-    named = [left for left in passed_over if left.reason != "rate 0" and not {left.task, left.task.partition("/")[2]}.isdisjoint(patterns)]
+    named = [
+        left
+        for left in passed_over
+        if left.reason != "rate 0" and not {left.task, left.task.partition("/")[2]}.isdisjoint(patterns)
+    ]
     if not named:
         return
     if named[0].reason.startswith(HELD_OUT):
         names = ", ".join(left.task for left in named if left.reason.startswith(HELD_OUT))
-        raise InputError(f"submixture `{submixture}`: {names} held out for evaluation, never trained on; take it out of `tasks:`")
+        raise InputError(
+            f"submixture `{submixture}`: {names} held out for evaluation, never trained on; take it out "
+            "of `tasks:`"
+        )
     raise InputError(
-        f"submixture `{submixture}`: {', '.join(f'{left.task} ({left.reason})' for left in named)} not allowed by `mixture.licences`; "
+        f"submixture `{submixture}`: {', '.join(f'{left.task} ({left.reason})' for left in named)} not "
+        "allowed by `mixture.licences`; "
         "take it out of `tasks:`, or allow its licence"
     )
 
 
 def _capped(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, Capped]:
-    return {name: Capped(group := group_of(mixture, name), len(task.rows), cap_of(mixture, group)) for name, task in tasks.items()}
+    return {
+        name: Capped(group := group_of(mixture, name), len(task.rows), cap_of(mixture, group))
+        for name, task in tasks.items()
+    }
 
 
 def _style_shares(styles: Styles, task: Task) -> StyleShares:
     # Rows with a definition of their own: the release gives it once, above the exemplars.
-    on_top = styles.instruction_on_top if styles.instruction_on_top is not None else float("definition" in task.fields)
+    on_top = (
+        styles.instruction_on_top
+        if styles.instruction_on_top is not None
+        else float("definition" in task.fields)
+    )
     few_shot = 0.0 if task.finished else styles.few_shot
-    return StyleShares(few_shot, styles.rationale, styles.options, styles.inverted, styles.exemplars_only, on_top)
+    return StyleShares(
+        few_shot, styles.rationale, styles.options, styles.inverted, styles.exemplars_only, on_top
+    )

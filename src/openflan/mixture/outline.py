@@ -1,8 +1,9 @@
 """What a mixture is made of, for figures: every task with its category, languages and share, nothing fetched.
 
-Decision: shares are those of the offline ledger (see `mixture.offline`), with the rows themselves where a submixture's data lie on this machine; one that
-names the hub, no data, or a place that is not there, is counted by the catalogue. Price: a share can rest on a published number of rows, or on a cap
-where none is published.
+Decision: shares are those of the offline ledger (see `mixture.offline`), with the rows themselves where a
+submixture's data lie on this machine; one that names the hub, no data, or a place that is not there, is
+counted by the catalogue. Price: a share can rest on a published number of rows, or on a cap where none is
+published.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from openflan.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Outlined:
-    """A task of a mixture. `opened`: its rows were counted here; `rows` is None if they were not and nothing is published."""
+    """A task of a mixture. `opened`: its rows were counted here; `rows` is None if they were not and nothing
+    is published."""
 
     task: str
     submixture: str
@@ -36,18 +38,32 @@ class Outlined:
 def outline(mixture: Mixture) -> tuple[Outlined, ...]:
     """Every task of the mixture that is trained on, in the order of its submixtures.
 
-    Raises InputError for a submixture whose data are not here and that the catalogue does not know, and as `offline_ledger` and the readers do.
+    Raises InputError for a submixture whose data are not here and that the catalogue does not know, and as
+    `offline_ledger` and the readers do.
     """
     for name, submixture in mixture.submixtures.items():
         if name not in SUBMIXTURES and not _is_here(name, submixture.data):
             raise InputError(
-                f"submixture `{name}`: its rows are not here (data: {submixture.data}), and the catalogue knows only {', '.join(SUBMIXTURES)}; "
+                f"submixture `{name}`: its rows are not here (data: {submixture.data}), and the "
+                f"catalogue knows only {', '.join(SUBMIXTURES)}; "
                 "fetch them, or correct `data:`"
             )
-    here = {name: open_submixture(name, one.data) for name, one in mixture.submixtures.items() if _is_here(name, one.data)}
+    here = {
+        name: open_submixture(name, one.data)
+        for name, one in mixture.submixtures.items()
+        if _is_here(name, one.data)
+    }
     tasks = {task.name: task for opened in here.values() for task in opened.values()}
     return tuple(
-        Outlined(planned.task, planned.submixture, planned.category, _languages(planned.task, tasks), planned.rows, planned.here, planned.share)
+        Outlined(
+            planned.task,
+            planned.submixture,
+            planned.category,
+            _languages(planned.task, tasks),
+            planned.rows,
+            planned.here,
+            planned.share,
+        )
         for planned in offline_ledger(mixture, here).tasks
     )
 
@@ -57,6 +73,7 @@ def _is_here(name: str, data: Path | None) -> bool:
 
 
 def _languages(name: str, opened: dict[str, Task]) -> tuple[str, ...]:
-    """The catalogue's names where it knows the task, as those of `categories`: a reader's may be spelt otherwise."""
+    """The catalogue's names where it knows the task, as those of `categories`: a reader's may be spelt
+    otherwise."""
     entry = catalogue().get(real_name(name))
     return entry.languages if entry else opened[name].languages

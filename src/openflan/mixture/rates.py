@@ -1,7 +1,8 @@
 """How often each task is drawn.
 
-Inside a group a task weighs min(rows, cap); groups stand in fixed relative rates (Chung et al. 2022, section 2.1 and Table 23). A group is a submixture
-or, where the rates name it, a part of one. A cap is a weight, never a cut: a capped task is still read in full over time.
+Inside a group a task weighs min(rows, cap); groups stand in fixed relative rates (Chung et al. 2022, section
+2.1 and Table 23). A group is a submixture or, where the rates name it, a part of one. A cap is a weight,
+never a cut: a capped task is still read in full over time.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Capped:
 
 
 def relative_rates(mixture: Mixture) -> dict[str, float] | None:
-    """Return the rates of submixtures, and of parts such as `muffin/dialog`, from a preset or as the recipe gives them.
+    """Return the rates of submixtures, and of parts such as `muffin/dialog`, from a preset or as the recipe
+    gives them.
 
     They are not normalized. None means that groups are weighed by their capped size.
     """
@@ -41,7 +43,8 @@ def relative_rates(mixture: Mixture) -> dict[str, float] | None:
 def rate_group(mixture: Mixture, submixture: str, part: str | None = None) -> str | None:
     """Return the group in which a submixture's tasks, or those of one of its parts, are weighed.
 
-    The group is the part if the rates name it, else the submixture. None if the rates name only other parts of it.
+    The group is the part if the rates name it, else the submixture. None if the rates name only other parts
+    of it.
     """
     rates = relative_rates(mixture)
     if rates is None or f"{submixture}/{part}" not in rates:
@@ -50,7 +53,8 @@ def rate_group(mixture: Mixture, submixture: str, part: str | None = None) -> st
 
 
 def cap_of(mixture: Mixture, group: str) -> int | None:
-    """Return the cap of each task of a group: the recipe's for its submixture, else the preset's, else the paper's.
+    """Return the cap of each task of a group: the recipe's for its submixture, else the preset's, else the
+    paper's.
 
     None means no cap.
     """
@@ -70,7 +74,9 @@ def shares(tasks: Mapping[str, Capped], rates: Mapping[str, float] | None) -> di
     """
     empty = [name for name, task in tasks.items() if task.weight == 0]
     if empty:
-        raise InputError(f"no rows in {', '.join(empty)}: check their `data:`, or leave them out with `tasks:`")
+        raise InputError(
+            f"no rows in {', '.join(empty)}: check their `data:`, or leave them out with `tasks:`"
+        )
     sizes: dict[str, int] = {}
     for task in tasks.values():
         sizes[task.group] = sizes.get(task.group, 0) + task.weight
@@ -78,14 +84,19 @@ def shares(tasks: Mapping[str, Capped], rates: Mapping[str, float] | None) -> di
     total = sum(relative.values())
     if total <= 0:
         raise InputError("the rates of the submixtures sum to 0: nothing would be drawn")
-    return {name: relative[task.group] / total * task.weight / sizes[task.group] for name, task in tasks.items()}
+    return {
+        name: relative[task.group] / total * task.weight / sizes[task.group] for name, task in tasks.items()
+    }
 
 
-def redistributed(shares: Mapping[str, float], sides: Mapping[str, tuple[str, str]], ratios: Mapping[str, float]) -> dict[str, float]:
-    """The shares with those of each group's parts in the ratios given, while every group keeps its whole and, in a part, tasks stand as before.
+def redistributed(
+    shares: Mapping[str, float], sides: Mapping[str, tuple[str, str]], ratios: Mapping[str, float]
+) -> dict[str, float]:
+    """The shares with those of each group's parts in the ratios given, while every group keeps its whole and,
+    in a part, tasks stand as before.
 
-    `sides`: group and part of each task concerned; the others keep their shares. `ratios`: of parts, relative; a part of a group stands beside those that
-    are there.
+    `sides`: group and part of each task concerned; the others keep their shares. `ratios`: of parts,
+    relative; a part of a group stands beside those that are there.
     """
     groups: dict[str, dict[str, float]] = {}
     for task, (group, part) in sides.items():
@@ -95,16 +106,22 @@ def redistributed(shares: Mapping[str, float], sides: Mapping[str, tuple[str, st
     for task, (group, part) in sides.items():
         parts = groups[group]
         whole = sum(parts.values())
-        moved[task] = whole * ratios[part] / sum(ratios[one] for one in parts) * shares[task] / parts[part] if parts[part] else 0.0
+        moved[task] = (
+            whole * ratios[part] / sum(ratios[one] for one in parts) * shares[task] / parts[part]
+            if parts[part]
+            else 0.0
+        )
     return moved
 
 
 def counts_at(shares_T: NDArray[np.float64], before_T: NDArray[np.int64], drawn: int) -> NDArray[np.int64]:
-    """Cumulative counts (tasks,) once `drawn` examples are out, given the counts at the end of the block before; they sum to `drawn`.
+    """Cumulative counts (tasks,) once `drawn` examples are out, given the counts at the end of the block
+    before; they sum to `drawn`.
 
-    Every count stays within one of `shares * drawn`. Rounding each block by itself would not do: a task that was rounded up would sometimes have to
-    give an example back. This is the chairman assignment problem, for which Tijdeman (1980) showed that handing out the next example by earliest
-    deadline keeps every count within 1 - 1/(2T - 2).
+    Every count stays within one of `shares * drawn`. Rounding each block by itself would not do: a task that
+    was rounded up would sometimes have to give an example back. This is the chairman assignment problem, for
+    which Tijdeman (1980) showed that handing out the next example by earliest deadline keeps every count
+    within 1 - 1/(2T - 2).
     """
     slack = 1.0 - 1.0 / max(2, 2 * len(shares_T) - 2)
     exact_T = shares_T * drawn

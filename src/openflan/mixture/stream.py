@@ -1,8 +1,9 @@
 """Which example stands at a position: a pure function of (mixture, seed, position).
 
-The stream is made of blocks. At a block's end every task's cumulative count is within one of its share; inside, the order is a seeded shuffle. The
-n-th draw of a task is element n mod rows of that pass's seeded permutation, so a pass shows every row once and the next pass has another order.
-Nothing is drawn one after the other, so any position can be had alone.
+The stream is made of blocks. At a block's end every task's cumulative count is within one of its share;
+inside, the order is a seeded shuffle. The n-th draw of a task is element n mod rows of that pass's seeded
+permutation, so a pass shows every row once and the next pass has another order. Nothing is drawn one after
+the other, so any position can be had alone.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class Entry:
 class Stream:
     """Rendered examples by position, without end."""
 
-    def __init__(self, entries: Mapping[str, Entry], seed: int, token_budget: TokenBudget | None = None) -> None:
+    def __init__(
+        self, entries: Mapping[str, Entry], seed: int, token_budget: TokenBudget | None = None
+    ) -> None:
         """`token_budget` bounds few-shot examples; see `Renderer.render`."""
         self.entries = tuple(entries.values())
         self.seed = seed
@@ -71,13 +74,29 @@ class Stream:
         tasks, rows, _ = self._block(position // BLOCK)
         offset = position % BLOCK
         entry: Entry = self.entries[tasks[offset]]
-        return entry.renderer.render(int(rows[offset]), self._style(entry, position), self.seed, position, token_budget=token_budget)
+        return entry.renderer.render(
+            int(rows[offset]), self._style(entry, position), self.seed, position, token_budget=token_budget
+        )
 
     def _style(self, entry: Entry, position: int) -> Style:
         draws, shares = Draws(self.seed, "style", position), entry.styles
-        few_shot, rationale, options = draws.chance(shares.few_shot), draws.chance(shares.rationale), draws.chance(shares.options)
-        inverted, top, none = draws.chance(shares.inverted), draws.chance(shares.instruction_on_top), draws.chance(shares.exemplars_only)
-        return Style(few_shot, rationale, options, inverted, ("top" if top else "none" if none else "each") if few_shot else "each")
+        few_shot, rationale, options = (
+            draws.chance(shares.few_shot),
+            draws.chance(shares.rationale),
+            draws.chance(shares.options),
+        )
+        inverted, top, none = (
+            draws.chance(shares.inverted),
+            draws.chance(shares.instruction_on_top),
+            draws.chance(shares.exemplars_only),
+        )
+        return Style(
+            few_shot,
+            rationale,
+            options,
+            inverted,
+            ("top" if top else "none" if none else "each") if few_shot else "each",
+        )
 
     def _make_block(self, block: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Task, row and pass (BLOCK,) of every position of a block."""
@@ -89,7 +108,9 @@ class Stream:
         # One call for each (task, pass) run; the runs are contiguous because the draws are sorted.
         starts = np.flatnonzero(np.diff(sorted_tasks, prepend=-1) | np.diff(pass_, prepend=-1))
         for start, end in zip(starts, [*starts[1:], BLOCK], strict=True):
-            rows[start:end] = self._permutation(int(sorted_tasks[start]), int(pass_[start]))[within[start:end]]
+            rows[start:end] = self._permutation(int(sorted_tasks[start]), int(pass_[start]))[
+                within[start:end]
+            ]
         order = shuffled(BLOCK, self.seed, "block", block)
         return sorted_tasks[order], rows[order], pass_[order]
 

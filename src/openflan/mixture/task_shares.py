@@ -1,6 +1,7 @@
 """What the mixture gives each task, before any training: the shares of the ledger.
 
-They are exact. Lengths, truncation and packing are measured on the first examples of the stream (`packing.measure`).
+They are exact. Lengths, truncation and packing are measured on the first examples of the stream
+(`packing.measure`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from openflan.tasks.task import Task
 from openflan.templates.render import Rendered
 
 
-def shares_table(mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, examples: int) -> list[dict[str, Any]]:
-    """One row a task: submixture, category, rows, those left out as overlaps or as they cannot be used (`refused`, and `left_out` by reason; none are
-    among `rows`), cap, weight, rows that the cap hides from the weight, share of the mixture, and passes over its rows in `examples` examples."""
+def shares_table(
+    mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, examples: int
+) -> list[dict[str, Any]]:
+    """One row a task: submixture, category, rows, those left out as overlaps or as they cannot be used
+    (`refused`, and `left_out` by reason; none are among `rows`), cap, weight, rows that the cap hides from
+    the weight, share of the mixture, and passes over its rows in `examples` examples."""
     table = []
     for entry in stream.entries:
         task = tasks[entry.task.name]

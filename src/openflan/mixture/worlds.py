@@ -1,4 +1,5 @@
-"""Which embedded worlds a recipe tells of, and which a base has read of: facts of another world can only be learned anew."""
+"""Which embedded worlds a recipe tells of, and which a base has read of: facts of another world can only be
+learned anew."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def worlds_of(mixture: Mixture) -> set[int]:
 
 
 def known_worlds(model: str | Path | None) -> set[int]:
-    """The seeds of the worlds that a model has been trained on, by itself or as the base of its base; empty where nothing says so.
+    """The seeds of the worlds that a model has been trained on, by itself or as the base of its base; empty
+    where nothing says so.
 
     `model` is a model in the box, a run folder, or a folder in one, such as its `model/`; recipes tell.
     """
@@ -42,9 +44,13 @@ def warn_of_other_worlds(model: str | Path | None, worlds: Iterable[int]) -> Non
     """Warns if a model that knows a world is about to meet one that it has not read of."""
     known = known_worlds(model)
     if known and (others := sorted(set(worlds) - known)):
-        asked, of = ", ".join(named("microflan", seed) for seed in others), ", ".join(named("microflan", seed) for seed in sorted(known))
+        asked, of = (
+            ", ".join(named("microflan", seed) for seed in others),
+            ", ".join(named("microflan", seed) for seed in sorted(known)),
+        )
         warnings.warn(
-            f"the base knows another world: {model} has read of {of}, and this is about {asked}, in which other things are true; "
+            f"the base knows another world: {model} has read of {of}, and this is about {asked}, in "
+            "which other things are true; "
             f"pretrain a base on its plain text first, such as `pretraining.data={WORLD}@{others[0]}`",
             stacklevel=3,
         )
@@ -52,7 +58,9 @@ def warn_of_other_worlds(model: str | Path | None, worlds: Iterable[int]) -> Non
 
 def _recipe_of(model: Path) -> Mapping[str, Any]:
     """The recipe that a model was trained by, where its run folder is still around it."""
-    for path in [folder / "recipe.yaml" for folder in (model, *model.resolve().parents[:2])] if model.is_dir() else ():
+    for path in (
+        [folder / "recipe.yaml" for folder in (model, *model.resolve().parents[:2])] if model.is_dir() else ()
+    ):
         if path.is_file():
             values = read_yaml(path)
             return values if isinstance(values, dict) else {}
@@ -62,7 +70,11 @@ def _recipe_of(model: Path) -> Mapping[str, Any]:
 def _told(values: Mapping[str, Any]) -> Iterator[int]:
     pretraining, mixture = values.get("pretraining") or {}, values.get("mixture") or {}
     places = pretraining.get("data") or []
-    yield from (place.seed for one in ([places] if isinstance(places, str) else places) if (place := world_place(str(one))))
+    yield from (
+        place.seed
+        for one in ([places] if isinstance(places, str) else places)
+        if (place := world_place(str(one)))
+    )
     for name, section in (mixture.get("submixtures") or {}).items():
         data = (section or {}).get("data")
         if (seed := embedded_seed(name, None if data is None else Path(data))) is not None:

@@ -1,13 +1,16 @@
 """Attention of documents in one flat buffer, each to itself alone, with a bias that depends on distance.
 
-One matrix of scores a document, so that no arithmetic is spent on pairs of different documents: their cost is what makes dense masks no faster than
-length grouping on a CPU. It is a custom operator with a backward of its own, which lets the models around it compile without a graph break, keeps
-autograd out of the loop over documents, and sums the gradient of a relative bias by distance instead of keeping it by pair.
+One matrix of scores a document, so that no arithmetic is spent on pairs of different documents: their cost is
+what makes dense masks no faster than length grouping on a CPU. It is a custom operator with a backward of its
+own, which lets the models around it compile without a graph break, keeps autograd out of the loop over
+documents, and sums the gradient of a relative bias by distance instead of keeping it by pair.
 
-Decisions: scores, softmax and sums are float32 also under autocast (float64 where the model is). Probabilities are kept for the backward while `area`
-says so (the quickest), and computed again otherwise (the smallest). Dropout of probabilities is drawn from `seed` and drawn again in the backward.
+Decisions: scores, softmax and sums are float32 also under autocast (float64 where the model is).
+Probabilities are kept for the backward while `area` says so (the quickest), and computed again otherwise (the
+smallest). Dropout of probabilities is drawn from `seed` and drawn again in the backward.
 
-Shape suffixes: Q queries, K keys of all documents, H heads, C channels of a head, N documents, R the longest document.
+Shape suffixes: Q queries, K keys of all documents, H heads, C channels of a head, N documents, R the longest
+document.
 """
 
 from __future__ import annotations
@@ -19,11 +22,13 @@ import torch
 from torch import Tensor
 
 KEPT_BYTES = 2**28
-"""The most memory an attention layer's probabilities may take between forward and backward; above it they are computed twice."""
+"""The most memory an attention layer's probabilities may take between forward and backward; above it they are
+computed twice."""
 
 
 def kept_area(query_offsets: Tensor, key_offsets: Tensor, heads: int) -> int:
-    """Pairs of queries and keys (a head) whose probabilities are to be kept: all of them, or 0 where they would take more than `KEPT_BYTES`."""
+    """Pairs of queries and keys (a head) whose probabilities are to be kept: all of them, or 0 where they
+    would take more than `KEPT_BYTES`."""
     area = int((query_offsets.diff() * key_offsets.diff()).sum())
     return area if 4 * heads * area <= KEPT_BYTES else 0
 
@@ -42,8 +47,9 @@ def attend(
 ) -> tuple[Tensor, Tensor]:
     """Softmax(query key + bias) value within each document, (Q, H, C), and the kept probabilities, flat.
 
-    `bias` (H, 2 R - 1) is what is added at distance key - query = -(R - 1) ... R - 1, minus infinity where a query must not look; None without one.
-    `query_offsets` and `key_offsets` (N + 1, on the CPU) are where documents begin; every document has a key. Scores are not scaled.
+    `bias` (H, 2 R - 1) is what is added at distance key - query = -(R - 1) ... R - 1, minus infinity where a
+    query must not look; None without one. `query_offsets` and `key_offsets` (N + 1, on the CPU) are where
+    documents begin; every document has a key. Scores are not scaled.
     """
     # Autocast is in force inside an operator as well, and would take float32 products back to half precision.
     with torch.autocast(query_QHC.device.type, enabled=False):
@@ -66,9 +72,19 @@ def attend(
 
 @attend.register_fake
 def _(
-    query: Tensor, key: Tensor, value: Tensor, bias: Any, query_offsets: Any, key_offsets: Any, area: int, dropout: float, seed: Any
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Any,
+    query_offsets: Any,
+    key_offsets: Any,
+    area: int,
+    dropout: float,
+    seed: Any,
 ) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(query, memory_format=torch.contiguous_format), query.new_empty(area * query.shape[1], dtype=_wide(query))
+    return torch.empty_like(query, memory_format=torch.contiguous_format), query.new_empty(
+        area * query.shape[1], dtype=_wide(query)
+    )
 
 
 @torch.library.custom_op("openflan::attend_backward", mutates_args=())
@@ -86,16 +102,30 @@ def attend_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The gradients of query, key, value and bias; the last is empty without one."""
     with torch.autocast(query_QHC.device.type, enabled=False):
-        query, key, value, gradient = (_heads_first(states) for states in (query_QHC, key_KHC, value_KHC, gradient_QHC))
-        d_query, d_key, d_value = (torch.empty_like(states, memory_format=torch.contiguous_format) for states in (query_QHC, key_KHC, value_KHC))
+        query, key, value, gradient = (
+            _heads_first(states) for states in (query_QHC, key_KHC, value_KHC, gradient_QHC)
+        )
+        d_query, d_key, d_value = (
+            torch.empty_like(states, memory_format=torch.contiguous_format)
+            for states in (query_QHC, key_KHC, value_KHC)
+        )
         longest = int(query_offsets.diff().max())
         by_pair = query.new_zeros((len(query), longest, longest) if bias is not None else (0,))
         at = 0
         draws = _generator(seed, query.device, dropout)
         for first, end, first_key, end_key in _documents(query_offsets, key_offsets):
-            q, k, v, g = query[:, first:end], key[:, first_key:end_key], value[:, first_key:end_key], gradient[:, first:end]
+            q, k, v, g = (
+                query[:, first:end],
+                key[:, first_key:end_key],
+                value[:, first_key:end_key],
+                gradient[:, first:end],
+            )
             size = len(query) * (end - first) * (end_key - first_key)
-            weights = kept[at : at + size].view(len(query), end - first, end_key - first_key) if len(kept) else _probabilities(q, k, bias, None)
+            weights = (
+                kept[at : at + size].view(len(query), end - first, end_key - first_key)
+                if len(kept)
+                else _probabilities(q, k, bias, None)
+            )
             d_weights = torch.bmm(g, v.transpose(1, 2))
             if draws is None:
                 dropped = weights
@@ -114,9 +144,16 @@ def attend_backward(
 
 
 @attend_backward.register_fake
-def _(gradient: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _(
+    gradient: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     like = [torch.empty_like(states, memory_format=torch.contiguous_format) for states in (query, key, value)]
-    return like[0], like[1], like[2], query.new_empty((0,), dtype=_wide(query)) if bias is None else torch.empty_like(bias)
+    return (
+        like[0],
+        like[1],
+        like[2],
+        query.new_empty((0,), dtype=_wide(query)) if bias is None else torch.empty_like(bias),
+    )
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -129,7 +166,9 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 def _differentiate(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor | None, ...]:
     query, key, value, bias, kept, query_offsets, key_offsets, seed = ctx.saved_tensors
-    d_query, d_key, d_value, d_bias = attend_backward(gradient, query, key, value, bias, kept, query_offsets, key_offsets, ctx.dropout, seed)
+    d_query, d_key, d_value, d_bias = attend_backward(
+        gradient, query, key, value, bias, kept, query_offsets, key_offsets, ctx.dropout, seed
+    )
     return d_query, d_key, d_value, None if bias is None else d_bias, None, None, None, None, None
 
 
@@ -157,10 +196,15 @@ def _documents(query_offsets: Tensor, key_offsets: Tensor) -> Iterator[tuple[int
 def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, into: Tensor | None) -> Tensor:
     """(H, queries, keys) of one document, written to `into` if given."""
     if bias is None:
-        scores = torch.bmm(query, key.transpose(1, 2), out=into) if into is not None else torch.bmm(query, key.transpose(1, 2))
+        scores = (
+            torch.bmm(query, key.transpose(1, 2), out=into)
+            if into is not None
+            else torch.bmm(query, key.transpose(1, 2))
+        )
     else:
         length, middle = query.shape[1], bias.shape[1] // 2
-        # Rows of distances that begin one further each, from the last query to the first: a view, which one copy turns over.
+        # Rows of distances that begin one further each, from the last query to the first: a view, which one
+        # copy turns over.
         biases = bias[:, middle - length + 1 : middle + length].unfold(1, length, 1).flip(1)
         scores = into.copy_(biases) if into is not None else biases
         scores.baddbmm_(query, key.transpose(1, 2))
@@ -170,11 +214,14 @@ def _probabilities(query: Tensor, key: Tensor, bias: Tensor | None, into: Tensor
 def by_distance(by_pair: Tensor, bias: Tensor) -> Tensor:
     """Sums (H, R, R) along diagonals, as (H, 2 R - 1) in the middle of zeros like `bias`.
 
-    Rows are laid out one element short of the stride they are read with, so that each diagonal becomes a column.
+    Rows are laid out one element short of the stride they are read with, so that each diagonal becomes a
+    column.
     """
     heads, length, _ = by_pair.shape
     skewed = by_pair.new_zeros(heads, length, 2 * length)
-    skewed.as_strided((heads, length, length), (2 * length * length, 2 * length - 1, 1), length).copy_(by_pair)
+    skewed.as_strided((heads, length, length), (2 * length * length, 2 * length - 1, 1), length).copy_(
+        by_pair
+    )
     out, middle = torch.zeros_like(bias), bias.shape[1] // 2
     out[:, middle - length + 1 : middle + length] = skewed.sum(1)[:, 1:]
     return out

@@ -1,14 +1,17 @@
 """Attention of documents in one flat buffer by buckets of like length: one fused call a bucket, for GPUs.
 
-`models.attention` takes document by document, which spends no arithmetic on padding and is the quickest on a CPU; on a GPU its launches would take longer
-than their work. Here documents are gathered into the buckets of `packing.buckets`, each bucket is one `scaled_dot_product_attention`, and what it gives
-is gathered back. All index tensors are made on the host beforehand: nothing here waits for the device.
+`models.attention` takes document by document, which spends no arithmetic on padding and is the quickest on a
+CPU; on a GPU its launches would take longer than their work. Here documents are gathered into the buckets of
+`packing.buckets`, each bucket is one `scaled_dot_product_attention`, and what it gives is gathered back. All
+index tensors are made on the host beforehand: nothing here waits for the device.
 
-Decisions: it is one operator with a backward of its own, so that compiled models see no shape of a bucket, and so that a relative bias has its gradient
-summed by distance in float32. The backward computes each bucket again under autograd: nothing is kept but the flat states, at the price of the fused
-forward once more. Tokens go to slots and back by gathers in both directions, so no sum depends on an order of threads; of the fused kernels the
-deterministic form is asked for where cuBLAS is set to be deterministic too (`training.world` does so). States have the precision they come in, bfloat16
-under autocast, and the fused kernels round the bias to it; softmax is theirs, in float32.
+Decisions: it is one operator with a backward of its own, so that compiled models see no shape of a bucket,
+and so that a relative bias has its gradient summed by distance in float32. The backward computes each bucket
+again under autograd: nothing is kept but the flat states, at the price of the fused forward once more. Tokens
+go to slots and back by gathers in both directions, so no sum depends on an order of threads; of the fused
+kernels the deterministic form is asked for where cuBLAS is set to be deterministic too (`training.world` does
+so). States have the precision they come in, bfloat16 under autocast, and the fused kernels round the bias to
+it; softmax is theirs, in float32.
 
 Shape suffixes as in `packing.buckets`; H query heads, G key heads, C channels of a head, R the widest bucket.
 """
@@ -32,7 +35,8 @@ from openflan.packing.buckets import Buckets
 class BucketTensors(NamedTuple):
     """`Buckets` as tensors: `shapes` on the CPU, everything else where the model is.
 
-    `prefixes_N` are the tokens at the start of each document that see one another, documents in the order of the buckets.
+    `prefixes_N` are the tokens at the start of each document that see one another, documents in the order of
+    the buckets.
     """
 
     shapes: Tensor
@@ -75,24 +79,46 @@ def attend_in_buckets(
 ) -> Tensor:
     """Softmax(scale query key + bias) value within each document, (Q, H, C).
 
-    `bias` (H, 2 R - 1) is as in `attention.attend`; `pairs` is what `biases_by_pair` makes of it, once for all layers that share it. `causal` without a
-    bias lets a query see keys up to its own, of these the nearest `window`, and all of the prefix from within it; with a bias, that bias says so itself.
+    `bias` (H, 2 R - 1) is as in `attention.attend`; `pairs` is what `biases_by_pair` makes of it, once for
+    all layers that share it. `causal` without a bias lets a query see keys up to its own, of these the
+    nearest `window`, and all of the prefix from within it; with a bias, that bias says so itself.
     """
     rate = dropout if dropout > 0 else 0.0
     seed = torch.randint(2**62, ()) if rate else buckets.shapes[0, 0]
-    places = (buckets.query_slots, buckets.query_padding, buckets.query_places, buckets.key_slots, buckets.key_padding, buckets.key_places)
+    places = (
+        buckets.query_slots,
+        buckets.query_padding,
+        buckets.query_places,
+        buckets.key_slots,
+        buckets.key_padding,
+        buckets.key_places,
+    )
     states = (query_QHC, key_KGC, value_KGC, bias, pairs)
-    attended: Tensor = attend_buckets(*states, buckets.shapes, *places, buckets.prefixes_N, seed, causal, scale, rate, window or 0, softcap or 0.0)
+    attended: Tensor = attend_buckets(
+        *states,
+        buckets.shapes,
+        *places,
+        buckets.prefixes_N,
+        seed,
+        causal,
+        scale,
+        rate,
+        window or 0,
+        softcap or 0.0,
+    )
     return attended
 
 
 @torch.library.custom_op("openflan::biases_by_pair", mutates_args=())
 def biases_by_pair(bias: Tensor, shapes: Tensor, area: int) -> Tensor:
-    """The bias of every pair of query and key (H, Q, K) of each bucket, one after another and flat. No gradient comes through it: it goes to `bias`."""
+    """The bias of every pair of query and key (H, Q, K) of each bucket, one after another and flat. No
+    gradient comes through it: it goes to `bias`."""
     out, at = bias.new_empty(len(bias) * area), 0
     for _, length, _ in shapes.tolist():
         size, middle = len(bias) * length * length, bias.shape[1] // 2
-        out[at : at + size].view(-1, length, length).copy_(bias[:, middle - length + 1 : middle + length].unfold(1, length, 1).flip(1))
+        out[at : at + size].view(-1, length, length).copy_(
+            bias[:, middle - length + 1 : middle + length].unfold(1, length, 1).flip(1)
+        )
         at += size
     return out
 
@@ -126,13 +152,17 @@ def attend_buckets(
 ) -> Tensor:
     how = _How(causal, scale, dropout, window, softcap)
     with torch.autocast(query.device.type, enabled=False), _draws(seed, dropout, query.device):
-        given = [query.index_select(0, query_slots), *(states.index_select(0, key_slots) for states in (key, value))]
+        given = [
+            query.index_select(0, query_slots),
+            *(states.index_select(0, key_slots) for states in (key, value)),
+        ]
         out = given[0].new_empty((*given[0].shape[:2], value.shape[2]))
         for part in _parts(shapes):
             states = [part.of_queries(given[0]), part.of_keys(given[1]), part.of_keys(given[2])]
             added = _added(part, how, states[0], pairs, key_padding, prefixes)
             if dropout:
-                # A kernel is chosen by what needs a gradient, and another kernel than the backward's would drop other pairs.
+                # A kernel is chosen by what needs a gradient, and another kernel than the backward's would
+                # drop other pairs.
                 states, added = _leaves(states, added)
             with torch.set_grad_enabled(dropout > 0):
                 part.of_queries(out).copy_(_attended(states, added, how))
@@ -168,9 +198,21 @@ def _attend_buckets_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The gradients of query, key, value and bias; the last is empty without one."""
     how, longest = _How(causal, scale, dropout, window, softcap), int(shapes[:, 1].max())
-    with torch.no_grad(), torch.autocast(query.device.type, enabled=False), _draws(seed, dropout, query.device), _repeatable(query.device):
-        given = [query.index_select(0, query_slots), *(states.index_select(0, key_slots) for states in (key, value))]
-        arriving = gradient.to(query.dtype).index_select(0, query_slots).masked_fill_(query_padding[:, None, None], 0)
+    with (
+        torch.no_grad(),
+        torch.autocast(query.device.type, enabled=False),
+        _draws(seed, dropout, query.device),
+        _repeatable(query.device),
+    ):
+        given = [
+            query.index_select(0, query_slots),
+            *(states.index_select(0, key_slots) for states in (key, value)),
+        ]
+        arriving = (
+            gradient.to(query.dtype)
+            .index_select(0, query_slots)
+            .masked_fill_(query_padding[:, None, None], 0)
+        )
         found = [torch.empty_like(states) for states in given]
         by_pair = None if bias is None else at_least_float32(bias).new_zeros((len(bias), longest, longest))
         for part in _parts(shapes):
@@ -180,12 +222,25 @@ def _attend_buckets_backward(
             with torch.enable_grad():
                 attended = _attended(states, added, how)
             gradients = torch.autograd.grad(attended, wanted, part.of_queries(arriving))
-            for into, d_states in zip((part.of_queries(found[0]), part.of_keys(found[1]), part.of_keys(found[2])), gradients[:3], strict=True):
+            for into, d_states in zip(
+                (part.of_queries(found[0]), part.of_keys(found[1]), part.of_keys(found[2])),
+                gradients[:3],
+                strict=True,
+            ):
                 into.copy_(d_states)
             if by_pair is not None:
                 by_pair[:, : part.queries, : part.keys] += gradients[3].sum(0, dtype=by_pair.dtype)
-        d_bias = query.new_empty((0,), dtype=torch.float32) if by_pair is None or bias is None else by_distance(by_pair, bias)
-        return found[0].index_select(0, query_places), found[1].index_select(0, key_places), found[2].index_select(0, key_places), d_bias
+        d_bias = (
+            query.new_empty((0,), dtype=torch.float32)
+            if by_pair is None or bias is None
+            else by_distance(by_pair, bias)
+        )
+        return (
+            found[0].index_select(0, query_places),
+            found[1].index_select(0, key_places),
+            found[2].index_select(0, key_places),
+            d_bias,
+        )
 
 
 # Not `custom_op`, which switches autograd off within: here it computes each bucket's gradient.
@@ -195,9 +250,16 @@ torch.library.impl(_BACKWARD, "default", _attend_buckets_backward)
 
 
 @torch.library.register_fake(_BACKWARD)  # type: ignore[untyped-decorator]
-def _(gradient: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, *rest: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _(
+    gradient: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     like = [torch.empty_like(states, memory_format=torch.contiguous_format) for states in (query, key, value)]
-    return like[0], like[1], like[2], query.new_empty((0,), dtype=torch.float32) if bias is None else torch.empty_like(bias)
+    return (
+        like[0],
+        like[1],
+        like[2],
+        query.new_empty((0,), dtype=torch.float32) if bias is None else torch.empty_like(bias),
+    )
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -226,7 +288,8 @@ class _How:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One bucket: its sizes, and where it begins among documents, query slots, key slots and pairs of one head."""
+    """One bucket: its sizes, and where it begins among documents, query slots, key slots and pairs of one
+    head."""
 
     documents: int
     queries: int
@@ -250,19 +313,37 @@ def _parts(shapes: Tensor) -> Iterator[_Part]:
     first = query_slot = key_slot = pair = 0
     for documents, queries, keys in shapes.tolist():
         yield _Part(documents, queries, keys, first, query_slot, key_slot, pair)
-        first, query_slot, key_slot, pair = first + documents, query_slot + documents * queries, key_slot + documents * keys, pair + queries * keys
+        first, query_slot, key_slot, pair = (
+            first + documents,
+            query_slot + documents * queries,
+            key_slot + documents * keys,
+            pair + queries * keys,
+        )
 
 
-def _added(part: _Part, how: _How, query: Tensor, pairs: Tensor | None, key_padding: Tensor, prefixes: Tensor | None) -> Tensor | None:
-    """What is added to scores, of the queries' precision, or which keys are seen; None where each query sees all keys up to its own.
+def _added(
+    part: _Part, how: _How, query: Tensor, pairs: Tensor | None, key_padding: Tensor, prefixes: Tensor | None
+) -> Tensor | None:
+    """What is added to scores, of the queries' precision, or which keys are seen; None where each query sees
+    all keys up to its own.
 
     A causal query never sees the padding behind its document, so that padding needs no mask there.
     """
-    hidden = key_padding[part.key_slot : part.key_slot + part.documents * part.keys].view(part.documents, 1, 1, part.keys)
+    hidden = key_padding[part.key_slot : part.key_slot + part.documents * part.keys].view(
+        part.documents, 1, 1, part.keys
+    )
     if pairs is not None:
         heads = query.shape[1]
-        biases = pairs[heads * part.pair : heads * (part.pair + part.queries * part.keys)].view(1, heads, part.queries, part.keys).to(query.dtype)
-        return biases.expand(part.documents, -1, -1, -1) if how.causal else biases.masked_fill(hidden, float("-inf"))
+        biases = (
+            pairs[heads * part.pair : heads * (part.pair + part.queries * part.keys)]
+            .view(1, heads, part.queries, part.keys)
+            .to(query.dtype)
+        )
+        return (
+            biases.expand(part.documents, -1, -1, -1)
+            if how.causal
+            else biases.masked_fill(hidden, float("-inf"))
+        )
     if not how.causal:
         return ~hidden
     narrow = 0 < how.window < part.keys
@@ -287,7 +368,9 @@ def _attended(states: Sequence[Tensor], added: Tensor | None, how: _How) -> Tens
         key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (key, value))
     if not how.softcap:
         settings: dict[str, Any] = {"dropout_p": how.dropout, "is_causal": added is None, "scale": how.scale}
-        return functional.scaled_dot_product_attention(query, key, value, added, **settings, enable_gqa=query.shape[1] != key.shape[1])
+        return functional.scaled_dot_product_attention(
+            query, key, value, added, **settings, enable_gqa=query.shape[1] != key.shape[1]
+        )
     scores = torch.tanh(torch.matmul(query, key.transpose(2, 3)) * (how.scale / how.softcap)) * how.softcap
     seen = scores if added is None else scores.masked_fill(~added, float("-inf"))
     weights = torch.softmax(seen, -1, dtype=at_least_float32(scores).dtype).to(query.dtype)
@@ -302,19 +385,25 @@ def _leaves(states: list[Tensor], added: Tensor | None) -> tuple[list[Tensor], T
 
 @contextmanager
 def _draws(seed: Tensor, dropout: float, device: torch.device) -> Iterator[None]:
-    """The draws of dropout begin at `seed`, and the generator goes on afterwards as if there had been none."""
+    """The draws of dropout begin at `seed`, and the generator goes on afterwards as if there had been
+    none."""
     if not dropout:
         yield
         return
     devices = [] if device.type == "cpu" else [torch.device(device.type, device.index or 0)]
     with torch.random.fork_rng(devices, device_type="cuda" if device.type == "cpu" else device.type):
-        generator = torch.default_generator if device.type == "cpu" else torch.cuda.default_generators[device.index or 0]
+        generator = (
+            torch.default_generator
+            if device.type == "cpu"
+            else torch.cuda.default_generators[device.index or 0]
+        )
         generator.manual_seed(int(seed))
         yield
 
 
 def _repeatable(device: torch.device) -> Any:
-    """Deterministic kernels on a GPU. Matrix products would refuse if cuBLAS were not set for it; then the kernels are as torch chooses."""
+    """Deterministic kernels on a GPU. Matrix products would refuse if cuBLAS were not set for it; then the
+    kernels are as torch chooses."""
     if device.type != "cuda" or os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in (":4096:8", ":16:8"):
         return nullcontext()
     return _deterministic()
@@ -323,7 +412,10 @@ def _repeatable(device: torch.device) -> Any:
 @contextmanager
 def _deterministic() -> Iterator[None]:
     """Not only warned of: fused attention takes `warn_only` for leave to be as it likes."""
-    enabled, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    enabled, warns = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True)
     # Else every new tensor would be filled first.

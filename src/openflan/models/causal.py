@@ -1,9 +1,10 @@
 """Causal models over a flat buffer: Hugging Face's forward, with attention document by document.
 
-The documents are one row of tokens whose positions restart, without a mask; transformers hands keyword arguments down to the attention function,
-and ours is told there where documents begin, or, for a GPU, in which buckets of like length they lie (`models.bucketed`). An attention function of
-another name would ignore them and let documents see each other, so the model keeps ours for as long as it trains (activation checkpointing runs it again
-in the backward); `ordinary_attention` lends it the former one.
+The documents are one row of tokens whose positions restart, without a mask; transformers hands keyword
+arguments down to the attention function, and ours is told there where documents begin, or, for a GPU, in
+which buckets of like length they lie (`models.bucketed`). An attention function of another name would ignore
+them and let documents see each other, so the model keeps ours for as long as it trains (activation
+checkpointing runs it again in the backward); `ordinary_attention` lends it the former one.
 
 Shape suffixes as in `packing.flat`; H query heads, G key heads, C channels.
 """
@@ -28,19 +29,36 @@ from openflan.models.loss import head_losses, token_cross_entropy
 NAME = "openflan_documents"
 """Our function in transformers' attention interface."""
 
-_HARMLESS = {"is_causal", "position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "output_router_logits", "return_dict"}
-"""Keyword arguments of an attention function that say nothing about which token sees which, or say what we do anyway."""
+_HARMLESS = {
+    "is_causal",
+    "position_ids",
+    "cache_position",
+    "use_cache",
+    "output_attentions",
+    "output_hidden_states",
+    "output_router_logits",
+    "return_dict",
+}
+"""Keyword arguments of an attention function that say nothing about which token sees which, or say what we do
+anyway."""
 
-_RESCALED_BY = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0, "lm_head_multiplier": 1.0}
+_RESCALED_BY = {
+    "final_logit_softcapping": None,
+    "logit_scale": 1.0,
+    "logits_scaling": 1.0,
+    "lm_head_multiplier": 1.0,
+}
 """Settings by which a model changes its logits after the head, and the value at which it does not."""
 
 _MULTIPLIED = ("cohere", "cohere2")
-"""`model_type` of the models whose logits are the head's times `logit_scale`, which may as well multiply what goes into the head."""
+"""`model_type` of the models whose logits are the head's times `logit_scale`, which may as well multiply what
+goes into the head."""
 
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Where documents begin and end; `prefixes` are the tokens at the start of each that see one another (prefix-LM).
+    """Where documents begin and end; `prefixes` are the tokens at the start of each that see one another
+    (prefix-LM).
 
     With `buckets`, which then hold the prefixes too, attention goes by them.
     """
@@ -54,7 +72,8 @@ class PackedCausal(nn.Module):
     """A root whose forward gives token losses of a flat batch."""
 
     def __init__(self, model: Any) -> None:
-        """`model` is a causal model of transformers, whose attention function is replaced. Raises ValueError if it does not let itself be."""
+        """`model` is a causal model of transformers, whose attention function is replaced. Raises ValueError
+        if it does not let itself be."""
         super().__init__()
         register()
         if model.config._attn_implementation != NAME:
@@ -74,8 +93,15 @@ class PackedCausal(nn.Module):
         z_loss: float = 0.0,
         chunk: int = 0,
     ) -> Tensor:
-        """The loss of every target token, float32 (T). `z_loss`, `chunk`: see `loss`; a model that changes its logits after the head is not chunked."""
-        inputs = {"input_ids": input_ids_L[None], "position_ids": positions_L[None], "attention_mask": None, "use_cache": False, "documents": documents}
+        """The loss of every target token, float32 (T). `z_loss`, `chunk`: see `loss`; a model that changes
+        its logits after the head is not chunked."""
+        inputs = {
+            "input_ids": input_ids_L[None],
+            "position_ids": positions_L[None],
+            "attention_mask": None,
+            "use_cache": False,
+            "documents": documents,
+        }
         config = self.model.config
         multiplied = config.model_type in _MULTIPLIED
         changed = {name for name, idle in _RESCALED_BY.items() if getattr(config, name, idle) != idle}
@@ -83,8 +109,12 @@ class PackedCausal(nn.Module):
             hidden = self.model.base_model(**inputs).last_hidden_state[0, predicting_T]
             if multiplied:
                 hidden = hidden * config.logit_scale
-            return head_losses(self.model.get_output_embeddings(), hidden, target_ids_T, z_loss=z_loss, chunk=chunk)
-        return token_cross_entropy(self.model(**inputs, logits_to_keep=predicting_T).logits[0], target_ids_T, z_loss=z_loss)
+            return head_losses(
+                self.model.get_output_embeddings(), hidden, target_ids_T, z_loss=z_loss, chunk=chunk
+            )
+        return token_cross_entropy(
+            self.model(**inputs, logits_to_keep=predicting_T).logits[0], target_ids_T, z_loss=z_loss
+        )
 
 
 def register() -> None:
@@ -96,7 +126,8 @@ def register() -> None:
 def ordinary_attention(model: Any, name: str | None = None) -> Iterator[None]:
     """Gives a packed causal model its ordinary attention, for generation and evaluation between steps.
 
-    `name` is what it had before; without one it is the first of transformers' own that computes all that the model does.
+    `name` is what it had before; without one it is the first of transformers' own that computes all that the
+    model does.
     """
     before = model.config._attn_implementation
     model.set_attn_implementation(name or ordinary_implementation(model))
@@ -120,17 +151,38 @@ def attend_documents(
     softcap: float | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls in every layer. Raises ValueError without `documents`, and for an argument whose meaning is not known here."""
+    """What transformers calls in every layer. Raises ValueError without `documents`, and for an argument
+    whose meaning is not known here."""
     unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
-    if documents is None or attention_mask is not None or unknown or key_1GLC.shape[2] != documents.offsets[-1]:
-        raise ValueError(f"attention by documents got {', '.join(unknown) or 'no documents, a mask or a cache'}, which it cannot serve")
+    if (
+        documents is None
+        or attention_mask is not None
+        or unknown
+        or key_1GLC.shape[2] != documents.offsets[-1]
+    ):
+        raise ValueError(
+            f"attention by documents got {', '.join(unknown) or 'no documents, a mask or a cache'}, "
+            "which it cannot serve"
+        )
     if documents.buckets is not None:
-        return _attend_in_buckets(query_1HLC, key_1GLC, value_1GLC, documents.buckets, scaling, dropout, sliding_window, softcap), None
+        return _attend_in_buckets(
+            query_1HLC, key_1GLC, value_1GLC, documents.buckets, scaling, dropout, sliding_window, softcap
+        ), None
     prefixes = documents.prefixes or (0,) * (len(documents.offsets) - 1)
     parts = []
     for (first, end), prefix in zip(itertools.pairwise(documents.offsets), prefixes, strict=True):
         query, key, value = (states[:, :, first:end] for states in (query_1HLC, key_1GLC, value_1GLC))
-        parts.append(_attend(query, key, value, scaling, dropout, _visible(end - first, prefix, sliding_window, query.device), softcap))
+        parts.append(
+            _attend(
+                query,
+                key,
+                value,
+                scaling,
+                dropout,
+                _visible(end - first, prefix, sliding_window, query.device),
+                softcap,
+            )
+        )
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
@@ -147,10 +199,13 @@ def _attend_in_buckets(
     kind = query_1HLC.device.type
     query, key, value = (one[0].transpose(0, 1) for one in (query_1HLC, key_1GLC, value_1GLC))
     if torch.is_autocast_enabled(kind):
-        # As autocast does with scaled_dot_product_attention; norms of queries and keys may have left them in float32.
+        # As autocast does with scaled_dot_product_attention; norms of queries and keys may have left them in
+        # float32.
         query, key, value = (one.to(torch.get_autocast_dtype(kind)) for one in (query, key, value))
     scale = query_1HLC.shape[-1] ** -0.5 if scaling is None else scaling
-    return attend_in_buckets(query, key, value, buckets, causal=True, scale=scale, dropout=dropout, window=window, softcap=softcap)[None]
+    return attend_in_buckets(
+        query, key, value, buckets, causal=True, scale=scale, dropout=dropout, window=window, softcap=softcap
+    )[None]
 
 
 def _visible(length: int, prefix: int, window: int | None, device: torch.device) -> Tensor | None:
@@ -166,14 +221,32 @@ def _visible(length: int, prefix: int, window: int | None, device: torch.device)
     return visible
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dropout: float, visible: Tensor | None, softcap: float | None) -> Tensor:
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    dropout: float,
+    visible: Tensor | None,
+    softcap: float | None,
+) -> Tensor:
     if softcap is None:
         grouped = query.shape[1] != key.shape[1]
-        return functional.scaled_dot_product_attention(query, key, value, visible, dropout, visible is None, scale=scaling, enable_gqa=grouped)
+        return functional.scaled_dot_product_attention(
+            query, key, value, visible, dropout, visible is None, scale=scaling, enable_gqa=grouped
+        )
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    scores = torch.matmul(query, key.transpose(2, 3)) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    scores = torch.matmul(query, key.transpose(2, 3)) * (
+        query.shape[-1] ** -0.5 if scaling is None else scaling
+    )
     scores = torch.tanh(scores / softcap) * softcap
-    hidden = ~torch.ones(scores.shape[2:], dtype=torch.bool, device=scores.device).tril() if visible is None else ~visible
-    weights = torch.softmax(scores.masked_fill(hidden, float("-inf")), -1, dtype=torch.float32).to(query.dtype)
+    hidden = (
+        ~torch.ones(scores.shape[2:], dtype=torch.bool, device=scores.device).tril()
+        if visible is None
+        else ~visible
+    )
+    weights = torch.softmax(scores.masked_fill(hidden, float("-inf")), -1, dtype=torch.float32).to(
+        query.dtype
+    )
     return torch.matmul(functional.dropout(weights, dropout), value)

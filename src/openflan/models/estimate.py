@@ -1,10 +1,12 @@
 """What training a model will take: memory and time, before any weight is loaded.
 
-Plain arithmetic over a configuration's shape, by formulas that stand here in full, so that a person can follow and doubt them. They are estimates:
-allocators round up, kernels keep workspace, and the share of a device's peak that a model reaches is an assumption of the caller. What is not counted
-is said where it is printed (`ASSUMPTIONS`).
+Plain arithmetic over a configuration's shape, by formulas that stand here in full, so that a person can
+follow and doubt them. They are estimates: allocators round up, kernels keep workspace, and the share of a
+device's peak that a model reaches is an assumption of the caller. What is not counted is said where it is
+printed (`ASSUMPTIONS`).
 
-Symbols of the formulas: d width, a heads times head size, k key and value heads times head size, f feed-forward size, V vocabulary, all per token.
+Symbols of the formulas: d width, a heads times head size, k key and value heads times head size, f
+feed-forward size, V vocabulary, all per token.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from openflan.errors import InputError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An accelerator: its peak dense bfloat16 rate in TFLOP/s without sparsity, and its memory in bytes as the maker counts them (None: not known)."""
+    """An accelerator: its peak dense bfloat16 rate in TFLOP/s without sparsity, and its memory in bytes as
+    the maker counts them (None: not known)."""
 
     name: str
     tflops: float
@@ -33,13 +36,17 @@ DEVICES: Mapping[str, Device] = {
     # A measured matrix-multiply rate in float32 of one server core, as no peak is common to all processors.
     "cpu": Device("one CPU core", 0.1, None),
 }
-"""Peaks as NVIDIA's data sheets state them, dense; the sheets' headline figures with sparsity are twice as high."""
+"""Peaks as NVIDIA's data sheets state them, dense; the sheets' headline figures with sparsity are twice as
+high."""
 
 ASSUMPTIONS = (
     "weights, gradients and the optimiser's statistics in float32, a copy on every device",
     "activations of one micro-batch with all rows full; logits at targets only, once",
     "attention keeps no score matrix; a dense mask adds `attention_scores`",
-    "not counted: allocator overhead, workspace, dropout masks, the optimiser's temporary copies of a matrix, communication",
+    (
+        "not counted: allocator overhead, workspace, dropout masks, the optimiser's temporary copies of "
+        "a matrix, communication"
+    ),
 )
 
 
@@ -47,12 +54,16 @@ MFU = 0.4
 """The share of a device's peak that training is taken to reach, where nothing else is said."""
 
 
-BF16_PEAK = "the peak is that of bfloat16; the recipe computes in float32, where an accelerator is several times slower"
+BF16_PEAK = (
+    "the peak is that of bfloat16; the recipe computes in float32, where an accelerator is several "
+    "times slower"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What an estimate of time is for: so many devices, and the share `mfu` of their peak that is reached. Without a device there is no time."""
+    """What an estimate of time is for: so many devices, and the share `mfu` of their peak that is reached.
+    Without a device there is no time."""
 
     device: Device | None = None
     devices: int = 1
@@ -63,9 +74,11 @@ class Hardware:
 class Shape:
     """The sizes that a model's cost depends on.
 
-    `layers` are those of the decoder, or of a causal model; `encoder_layers` is 0 for the latter. `attention` is heads times head size, `key_values` the
-    same of the heads that keys and values have. `feed_forward_kept` counts the tensors of feed-forward size that the backward pass reads: 2 plain, 4 gated, 7
-    gated under the tanh form of GELU (T5 v1.1), which PyTorch computes step by step. `tensors` are the sizes of all parameters, tied ones once.
+    `layers` are those of the decoder, or of a causal model; `encoder_layers` is 0 for the latter. `attention`
+    is heads times head size, `key_values` the same of the heads that keys and values have.
+    `feed_forward_kept` counts the tensors of feed-forward size that the backward pass reads: 2 plain, 4
+    gated, 7 gated under the tanh form of GELU (T5 v1.1), which PyTorch computes step by step. `tensors` are
+    the sizes of all parameters, tied ones once.
     """
 
     seq2seq: bool
@@ -117,7 +130,10 @@ def device_named(name: str) -> Device:
     try:
         return DEVICES[name.lower()]
     except KeyError:
-        raise InputError(f"`{name}` is not a device{did_you_mean(name, DEVICES) or '.'} Known: {', '.join(DEVICES)}; else state --device-tflops") from None
+        raise InputError(
+            f"`{name}` is not a device{did_you_mean(name, DEVICES) or '.'} Known: {', '.join(DEVICES)}; "
+            "else state --device-tflops"
+        ) from None
 
 
 def shape_of_model(model: Any) -> Shape:
@@ -132,28 +148,48 @@ def shape_of_model(model: Any) -> Shape:
     names = [name for name, _ in model.named_parameters()]
     return Shape(
         seq2seq=seq2seq,
-        encoder_layers=int(_first(config, "num_layers", "encoder_layers", "num_hidden_layers", default=0)) if seq2seq else 0,
+        encoder_layers=int(_first(config, "num_layers", "encoder_layers", "num_hidden_layers", default=0))
+        if seq2seq
+        else 0,
         layers=layers,
         width=width,
         heads=heads,
         attention=heads * size,
         key_values=int(_first(config, "num_key_value_heads", default=heads)) * size,
-        feed_forward=int(_first(config, "intermediate_size", "d_ff", "decoder_ffn_dim", "n_inner", default=4 * width)),
-        feed_forward_kept=_kept(names, str(_first(config, "dense_act_fn", "hidden_act", "activation_function", default=""))),
+        feed_forward=int(
+            _first(config, "intermediate_size", "d_ff", "decoder_ffn_dim", "n_inner", default=4 * width)
+        ),
+        feed_forward_kept=_kept(
+            names, str(_first(config, "dense_act_fn", "hidden_act", "activation_function", default=""))
+        ),
         vocabulary=int(vocabulary),
         tensors=tuple(tuple(parameter.shape) for parameter in model.parameters()),
     )
 
 
-def memory(shape: Shape, *, rows: int, inputs: int, targets: int, precision: str, optimizer_numbers: int, recomputed: bool = False) -> Memory:
+def memory(
+    shape: Shape,
+    *,
+    rows: int,
+    inputs: int,
+    targets: int,
+    precision: str,
+    optimizer_numbers: int,
+    recomputed: bool = False,
+) -> Memory:
     """Bytes for a micro-batch of `rows` full rows of `inputs` and `targets` tokens.
 
-    `optimizer_numbers` is how many float32 numbers the optimiser keeps. bf16 is autocast: weights and the residual stream stay float32, a bfloat16 copy
-    of every matrix lives as long as its forward and backward. `recomputed` (activation checkpointing): only what goes into each layer is kept, and all
-    of one layer at a time. Logits are those of every target place, once, in float32.
+    `optimizer_numbers` is how many float32 numbers the optimiser keeps. bf16 is autocast: weights and the
+    residual stream stay float32, a bfloat16 copy of every matrix lives as long as its forward and backward.
+    `recomputed` (activation checkpointing): only what goes into each layer is kept, and all of one layer at a
+    time. Logits are those of every target place, once, in float32.
     """
     size = 2 if precision == "bf16" else 4
-    copies = 2 * sum(math.prod(tensor) for tensor in shape.tensors if len(tensor) > 1) if precision == "bf16" else 0
+    copies = (
+        2 * sum(math.prod(tensor) for tensor in shape.tensors if len(tensor) > 1)
+        if precision == "bf16"
+        else 0
+    )
     own, other = rows * inputs, rows * targets
     if shape.seq2seq:
         # Keys and values of the encoder's output are made by every decoder layer.
@@ -179,9 +215,10 @@ def memory(shape: Shape, *, rows: int, inputs: int, targets: int, precision: str
 def _block(shape: Shape, size: int) -> int:
     """Bytes that self-attention and feed-forward of one layer keep of a token for the backward pass.
 
-    Each of the two keeps its normalisation's input and output in float32 and the output again as the matrices read it (2 x (8 + size) d); attention
-    keeps queries, keys, values and its result, as read by the output matrix (3 a + 2 k); the feed-forward keeps what goes into and comes out of its
-    activation, where gated also the gate and the product (`feed_forward_kept` f).
+    Each of the two keeps its normalisation's input and output in float32 and the output again as the matrices
+    read it (2 x (8 + size) d); attention keeps queries, keys, values and its result, as read by the output
+    matrix (3 a + 2 k); the feed-forward keeps what goes into and comes out of its activation, where gated
+    also the gate and the product (`feed_forward_kept` f).
     """
     attention = (3 * shape.attention + 2 * shape.key_values) * size
     return 2 * _norm(shape, size) + attention + shape.feed_forward_kept * shape.feed_forward * size

@@ -1,13 +1,18 @@
-"""Sparse experts while they train: what a router adds to the loss, and what else finetuning sets (Fedus et al. 2022; Zoph et al. 2022; Shen et al. 2023).
+"""Sparse experts while they train: what a router adds to the loss, and what else finetuning sets (Fedus et
+al. 2022; Zoph et al. 2022; Shen et al. 2023).
 
-Token losses say nothing of how tokens spread over experts, so two terms are added: load balance (experts times the sum over experts of the share of
-tokens an expert gets and the mean probability it is given) and the router's z-loss (the mean squared logarithm of the softmax's denominator). They are
-read off the routers by hooks, whatever forward calls them. Decisions: padding counts for nothing; a row is a group, as in transformers, and rows are
-averaged, so that micro-batches and ranks change nothing; each sparse layer is balanced by itself, and layers of a stack are averaged, as T5X does it
-(transformers averages first, which lets one layer make up for another; with one sparse layer a stack the two agree, with several only its z-loss).
+Token losses say nothing of how tokens spread over experts, so two terms are added: load balance (experts
+times the sum over experts of the share of tokens an expert gets and the mean probability it is given) and the
+router's z-loss (the mean squared logarithm of the softmax's denominator). They are read off the routers by
+hooks, whatever forward calls them. Decisions: padding counts for nothing; a row is a group, as in
+transformers, and rows are averaged, so that micro-batches and ranks change nothing; each sparse layer is
+balanced by itself, and layers of a stack are averaged, as T5X does it (transformers averages first, which
+lets one layer make up for another; with one sparse layer a stack the two agree, with several only its
+z-loss).
 
-A router of transformers takes no more than `expert_capacity` tokens of a row for an expert and passes over the others, so packed examples would
-compete. Unless the recipe says otherwise there is room for all: transformers' experts cost what they are given, whatever the room.
+A router of transformers takes no more than `expert_capacity` tokens of a row for an expert and passes over
+the others, so packed examples would compete. Unless the recipe says otherwise there is room for all:
+transformers' experts cost what they are given, whatever the room.
 
 Shape suffixes: R rows, T tokens of a row, X experts.
 """
@@ -59,12 +64,17 @@ class RouterLosses:
             self._listening = False
 
     def losses(self, batch: Seq2SeqBatch) -> Tensor:
-        """The weighted terms of every row of the batch that was just heard, encoder and decoder together, float32 (R)."""
+        """The weighted terms of every row of the batch that was just heard, encoder and decoder together,
+        float32 (R)."""
         total = torch.zeros(len(batch.input_ids_RE))
-        for heard, segments in zip(self._heard, (batch.input_segments_RE, batch.target_segments_RD), strict=True):
+        for heard, segments in zip(
+            self._heard, (batch.input_segments_RE, batch.target_segments_RD), strict=True
+        ):
             for logits_RTX in heard:
                 real_RT = torch.from_numpy(segments > 0).to(logits_RTX.device)
-                terms = self.balance * balance_losses(logits_RTX, real_RT) + self.z * router_z_losses(logits_RTX, real_RT)
+                terms = self.balance * balance_losses(logits_RTX, real_RT) + self.z * router_z_losses(
+                    logits_RTX, real_RT
+                )
                 total = total.to(terms.device) + terms / len(heard)
             heard.clear()
         return total
@@ -78,26 +88,49 @@ class RouterLosses:
 
 
 def router_losses(model: Any, balance: float | None, z: float | None) -> RouterLosses | None:
-    """The listener of a sparse model, None for a dense one; weights that are not stated are those of the model's configuration.
+    """The listener of a sparse model, None for a dense one; weights that are not stated are those of the
+    model's configuration.
 
-    Raises InputError if a weight is stated for a model without known routers; warns of a sparse model among those.
+    Raises InputError if a weight is stated for a model without known routers; warns of a sparse model among
+    those.
     """
     if not is_sparse(model):
-        stated = next((name for name, value in (("router_aux_loss", balance), ("router_z_loss", z)) if value is not None), None)
+        stated = next(
+            (
+                name
+                for name, value in (("router_aux_loss", balance), ("router_z_loss", z))
+                if value is not None
+            ),
+            None,
+        )
         if stated is not None:
-            raise InputError(f"training.{stated}: a model of type {model.config.model_type} has no routers known here; it is for {', '.join(FAMILIES)}")
+            raise InputError(
+                f"training.{stated}: a model of type {model.config.model_type} has no routers known "
+                f"here; it is for {', '.join(FAMILIES)}"
+            )
         if getattr(model.config, "router_aux_loss_coef", None) is not None:
-            warnings.warn(f"a model of type {model.config.model_type} trains without the load-balancing loss of its experts", stacklevel=2)
+            warnings.warn(
+                f"a model of type {model.config.model_type} trains without the load-balancing loss of "
+                "its experts",
+                stacklevel=2,
+            )
         return None
     config = model.config
-    return RouterLosses(model, config.router_aux_loss_coef if balance is None else balance, config.router_z_loss_coef if z is None else z)
+    return RouterLosses(
+        model,
+        config.router_aux_loss_coef if balance is None else balance,
+        config.router_z_loss_coef if z is None else z,
+    )
 
 
 def balance_losses(logits_RTX: Tensor, real_RT: Tensor) -> Tensor:
-    """The load-balancing loss of each row over its real tokens, float32 (R): 1 where experts share evenly, at most X."""
+    """The load-balancing loss of each row over its real tokens, float32 (R): 1 where experts share evenly, at
+    most X."""
     probabilities_RTX = torch.softmax(logits_RTX.float(), -1)
     chosen_RTX = functional.one_hot(probabilities_RTX.argmax(-1), probabilities_RTX.shape[-1]).float()
-    share_RX, given_RX = ((each * _weights(real_RT)[..., None]).sum(1) for each in (chosen_RTX, probabilities_RTX))
+    share_RX, given_RX = (
+        (each * _weights(real_RT)[..., None]).sum(1) for each in (chosen_RTX, probabilities_RTX)
+    )
     return probabilities_RTX.shape[-1] * (share_RX * given_RX).sum(-1)
 
 
@@ -111,11 +144,22 @@ def is_sparse(model: Any) -> bool:
 
 
 def set_experts(model: Any, dropout: float | None, capacity: int | None) -> None:
-    """Sets dropout within experts, and how many tokens of a row each takes (None: all). Raises InputError if either is stated for a dense model."""
+    """Sets dropout within experts, and how many tokens of a row each takes (None: all). Raises InputError if
+    either is stated for a dense model."""
     if not is_sparse(model):
-        stated = next((name for name, value in (("expert_dropout", dropout), ("expert_capacity", capacity)) if value is not None), None)
+        stated = next(
+            (
+                name
+                for name, value in (("expert_dropout", dropout), ("expert_capacity", capacity))
+                if value is not None
+            ),
+            None,
+        )
         if stated is not None:
-            raise InputError(f"model.{stated}: a model of type {model.config.model_type} has no experts known here; it is for {', '.join(FAMILIES)}")
+            raise InputError(
+                f"model.{stated}: a model of type {model.config.model_type} has no experts known here; "
+                f"it is for {', '.join(FAMILIES)}"
+            )
         return
     model.config.expert_capacity = ROOM_FOR_ALL if capacity is None else capacity
     for layer in _sparse_layers(model):
@@ -132,13 +176,19 @@ def _sparse_layers(model: Any) -> Iterator[Any]:
 def _give_idle_a_gradient(experts: Any, given: Any, found: Tensor) -> Tensor | None:
     """Experts that got no token have a gradient of zeros, as in T5X, and not none.
 
-    FSDP exchanges the gradients that are there, so ranks whose experts idle unalike would wait for one another; and an optimiser passes over a weight
-    without a gradient, so that what it keeps would depend on how a batch is split.
+    FSDP exchanges the gradients that are there, so ranks whose experts idle unalike would wait for one
+    another; and an optimiser passes over a weight without a gradient, so that what it keeps would depend on
+    how a batch is split.
     """
     if not torch.is_grad_enabled():
         return None
     taken = given[1].flatten(0, -2).sum(0).tolist()
-    idle = [weight for number, tokens in enumerate(taken) if not tokens for weight in experts[f"expert_{number}"].parameters()]
+    idle = [
+        weight
+        for number, tokens in enumerate(taken)
+        if not tokens
+        for weight in experts[f"expert_{number}"].parameters()
+    ]
     return found + torch.stack([weight.flatten()[0] for weight in idle]).sum() * 0 if idle else None
 
 

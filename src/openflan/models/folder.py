@@ -1,7 +1,8 @@
-"""A Hugging Face folder looked at from outside: is it complete, which weights are these, how is its text laid out.
+"""A Hugging Face folder looked at from outside: is it complete, which weights are these, how is its text laid
+out.
 
-Weights are read from safetensors only: a pickle runs code when it is opened. All of it works without a model library, so that a wrong path fails
-within a second.
+Weights are read from safetensors only: a pickle runs code when it is opened. All of it works without a model
+library, so that a wrong path fails within a second.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from openflan.packing.special_tokens import Layout
 from openflan.recipe.paths import EMBEDDED
 
 Separator: TypeAlias = Literal["eos", "none"]
-"""What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning layout, or nothing."""
+"""What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning
+layout, or nothing."""
 
 Attention: TypeAlias = Literal["causal", "prefix"]
 """What a causal model's inputs see: what stands before them, or one another (prefix-LM)."""
 
 STATE = "state.json"
-"""In a checkpoint of openflan: where training stood, and under `sha256` the list of the checkpoint's files."""
+"""In a checkpoint of openflan: where training stood, and under `sha256` the list of the checkpoint's
+files."""
 
 _WHOLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -35,10 +38,12 @@ _HASHED_BYTES = 1 << 20
 
 
 def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
-    """The folder that `name` stands for: itself, or the local copy of a hub repository, which is fetched if need be.
+    """The folder that `name` stands for: itself, or the local copy of a hub repository, which is fetched if
+    need be.
 
-    Raises InputError that names everything a usable checkpoint lacks (config.json, *.safetensors and, if `tokenizer`, a tokenizer), or says that there
-    is no such folder; names what a local folder holds beside its weights that would be read in their place; SetupError if the hub cannot be reached.
+    Raises InputError that names everything a usable checkpoint lacks (config.json, *.safetensors and, if
+    `tokenizer`, a tokenizer), or says that there is no such folder; names what a local folder holds beside
+    its weights that would be read in their place; SetupError if the hub cannot be reached.
     """
     folder = bundled_model_folder(str(name)) or Path(name)
     if is_there(folder):
@@ -50,12 +55,21 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
         missing.append("config.json")
     if not weight_files(folder):
         pickled = sorted(path.name for path in folder.glob("*.bin"))
-        found = f" (only {pickled[0]}, which is pickled and never loaded: convert it with transformers' `save_pretrained`)" if pickled else ""
+        found = (
+            (
+                f" (only {pickled[0]}, which is pickled and never loaded: convert it with transformers' "
+                "`save_pretrained`)"
+            )
+            if pickled
+            else ""
+        )
         missing.append(f"*.safetensors{found}")
     if tokenizer and not has_tokenizer(folder):
         missing.append("tokenizer (tokenizer.json)")
     if missing:
-        raise InputError(f"{folder}: not a Hugging Face model folder: no {', no '.join(missing)} (it {contents(folder)})")
+        raise InputError(
+            f"{folder}: not a Hugging Face model folder: no {', no '.join(missing)} (it {contents(folder)})"
+        )
     return folder
 
 
@@ -69,7 +83,10 @@ def bundled_model_folder(name: str) -> Path | None:
     box, wanted = Path(str(files("openflan") / "box")), name.removeprefix(EMBEDDED)
     known = sorted(path.name for path in box.iterdir() if path.is_dir())
     if wanted not in known:
-        hint = did_you_mean(name, [EMBEDDED + one for one in known]) or f"; there is {', '.join(EMBEDDED + one for one in known)}"
+        hint = (
+            did_you_mean(name, [EMBEDDED + one for one in known])
+            or f"; there is {', '.join(EMBEDDED + one for one in known)}"
+        )
         raise InputError(f"{name}: no such model comes with openflan{hint}")
     return box / wanted
 
@@ -80,11 +97,16 @@ def has_tokenizer(folder: Path) -> bool:
 
 def contents(folder: Path) -> str:
     """`holds a, b, c` or `is a file`, for messages."""
-    return "holds " + (", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing") if folder.is_dir() else "is a file"
+    return (
+        "holds " + (", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing")
+        if folder.is_dir()
+        else "is a file"
+    )
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of a folder's weights, as transformers reads them: model.safetensors, else those that its index lists; others where there is neither.
+    """The files of a folder's weights, as transformers reads them: model.safetensors, else those that its
+    index lists; others where there is neither.
 
     Raises InputError for an index that is none.
     """
@@ -95,27 +117,39 @@ def weight_files(folder: Path) -> list[Path]:
     places = read_json(folder / _INDEX).get("weight_map")
     names = list(places.values()) if isinstance(places, dict) else []
     if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
-        raise InputError(f"{folder / _INDEX}: `weight_map` must give the file of every tensor; fetch or export the checkpoint again")
+        raise InputError(
+            f"{folder / _INDEX}: `weight_map` must give the file of every tensor; fetch or export the "
+            "checkpoint again"
+        )
     return [folder / name for name in sorted(set(names)) if (folder / name).is_file()]
 
 
 def unlisted(folder: Path, listed: Container[str]) -> list[str]:
-    """What a checkpoint's folder holds beside the files that its `state.json` lists, by name; hidden files, which nothing reads, do not count."""
+    """What a checkpoint's folder holds beside the files that its `state.json` lists, by name; hidden files,
+    which nothing reads, do not count."""
     names = (path.name for path in folder.iterdir())
     return sorted(name for name in names if name != STATE and name not in listed and not name.startswith("."))
 
 
 def _refuse_strangers(folder: Path) -> None:
-    """Raises InputError for a local folder in which a file was put that would be read in place of the model's own."""
+    """Raises InputError for a local folder in which a file was put that would be read in place of the model's
+    own."""
     if (folder / _WHOLE).is_file() and (folder / _INDEX).is_file():
-        raise InputError(f"{folder}: holds {_WHOLE} and also {_INDEX}, which names other files: two models; remove the one that does not belong there")
+        raise InputError(
+            f"{folder}: holds {_WHOLE} and also {_INDEX}, which names other files: two models; remove "
+            "the one that does not belong there"
+        )
     listed = read_json(folder / STATE).get("sha256")
     if isinstance(listed, dict) and (strangers := unlisted(folder, listed)):
-        raise InputError(f"{folder}: holds {strangers[0]}, which is not in the list of its {STATE}: it was put there later; remove it")
+        raise InputError(
+            f"{folder}: holds {strangers[0]}, which is not in the list of its {STATE}: it was put there "
+            "later; remove it"
+        )
 
 
 def fingerprint(folder: Path, *settings: str) -> str:
-    """16 hexadecimal digits for all weight bytes, the configuration, the tokenizer, and settings that change what is generated."""
+    """16 hexadecimal digits for all weight bytes, the configuration, the tokenizer, and settings that change
+    what is generated."""
     digest = hashlib.sha256()
     described = [folder / "config.json", *(folder / file for file in _TOKENIZERS)]
     for path in [*weight_files(folder), *(path for path in described if path.is_file())]:
@@ -134,23 +168,30 @@ def separator_of(folder: Path) -> Separator:
 
 
 def layout_of(folder: Path) -> Layout | None:
-    """The layout a causal model was finetuned with, `openflan_layout` of generation_config.json, else config.json; None where none is stated."""
+    """The layout a causal model was finetuned with, `openflan_layout` of generation_config.json, else
+    config.json; None where none is stated."""
     for name in ("generation_config.json", "config.json"):
         layout = read_json(folder / name).get("openflan_layout")
         if layout is None:
             continue
         if layout not in get_args(Layout):
-            raise InputError(f"{folder / name}: `openflan_layout` is {layout!r}; expected one of {', '.join(get_args(Layout))}")
+            raise InputError(
+                f"{folder / name}: `openflan_layout` is {layout!r}; expected one of "
+                f"{', '.join(get_args(Layout))}"
+            )
         return cast(Layout, layout)
     return None
 
 
 def attention_of(folder: Path) -> Attention:
-    """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where nothing is stated. Raises InputError for another."""
+    """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where
+    nothing is stated. Raises InputError for another."""
     path = folder / "generation_config.json"
     attention = read_json(path).get("openflan_attention", "causal")
     if attention not in get_args(Attention):
-        raise InputError(f"{path}: `openflan_attention` is {attention!r}; expected one of {', '.join(get_args(Attention))}")
+        raise InputError(
+            f"{path}: `openflan_attention` is {attention!r}; expected one of {', '.join(get_args(Attention))}"
+        )
     return cast(Attention, attention)
 
 
@@ -160,8 +201,15 @@ def read_json(path: Path) -> dict[str, object]:
 
 
 def check_model_name(name: str) -> None:
-    """Raises InputError for a name that is neither a folder nor of the form of a hub id; no library of models is imported."""
-    if name.startswith(EMBEDDED) or os.path.isdir(name) or (HUB_ID.fullmatch(name) and not os.path.isfile(name)):
+    """Raises InputError for a name that is neither a folder nor of the form of a hub id; no library of models
+    is imported."""
+    if (
+        name.startswith(EMBEDDED)
+        or os.path.isdir(name)
+        or (HUB_ID.fullmatch(name) and not os.path.isfile(name))
+    ):
         return
     found = "a file" if os.path.isfile(name) else "no such folder"
-    raise InputError(f"{name}: {found}; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
+    raise InputError(
+        f"{name}: {found}; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt"
+    )

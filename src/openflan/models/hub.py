@@ -1,7 +1,7 @@
 """Repositories of the Hugging Face hub: their local copies, and whether the hub can be reached at all.
 
-The hub's library tries again and again before it says that there is no network, which takes a minute. Decision: one connection is opened first, and
-without it only what was fetched before is used.
+The hub's library tries again and again before it says that there is no network, which takes a minute.
+Decision: one connection is opened first, and without it only what was fetched before is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def is_there(path: Path) -> bool:
-    """Whether a path exists; False for one that no file system takes (too long, NUL, no permission to look)."""
+    """Whether a path exists; False for one that no file system takes (too long, NUL, no permission to
+    look)."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -35,19 +36,29 @@ def is_there(path: Path) -> bool:
 def fetched(name: str) -> Path:
     """The local copy of a hub repository, fetched if need be.
 
-    Raises InputError for a name that no repository can have, SetupError within about two seconds if the hub cannot be reached and no copy is there.
+    Raises InputError for a name that no repository can have, SetupError within about two seconds if the hub
+    cannot be reached and no copy is there.
     """
     if not HUB_ID.fullmatch(name):
-        raise InputError(f"{plain(ValueError(name))}: no such folder; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt")
+        raise InputError(
+            f"{plain(ValueError(name))}: no such folder; expected a Hugging Face model folder or a hub "
+            "id such as google/t5-small-lm-adapt"
+        )
     from huggingface_hub import constants, snapshot_download
 
     offline = constants.HF_HUB_OFFLINE
     unreachable = "HF_HUB_OFFLINE is set" if offline else _unreachable(constants.ENDPOINT)
     try:
         return Path(snapshot_download(name, allow_patterns=_FILES, local_files_only=unreachable is not None))
-    except Exception as error:  # the hub client raises a dozen unrelated types: offline, no such repository, gated, bad proxy
-        reason = unreachable or plain(ValueError((str(error).strip().splitlines() or [type(error).__name__])[0]))
-        raise SetupError(f"{name}: no such folder, and it could not be fetched from the hub ({reason}); offline, give a local folder") from None
+    # the hub client raises a dozen unrelated types: offline, no such repository, gated, bad proxy
+    except Exception as error:
+        reason = unreachable or plain(
+            ValueError((str(error).strip().splitlines() or [type(error).__name__])[0])
+        )
+        raise SetupError(
+            f"{name}: no such folder, and it could not be fetched from the hub ({reason}); offline, give "
+            "a local folder"
+        ) from None
 
 
 def _unreachable(endpoint: str) -> str | None:

@@ -7,7 +7,8 @@ from typing import Any
 
 
 def ordinary_implementation(model: Any) -> str:
-    """`sdpa`, or `eager` where that would lose a cap on attention scores (Gemma 2) or is not supported by the model."""
+    """`sdpa`, or `eager` where that would lose a cap on attention scores (Gemma 2) or is not supported by the
+    model."""
     capped = any(getattr(part, "attn_logit_softcapping", None) is not None for part in parts_of(model.config))
     return "eager" if capped or not getattr(model, "_supports_sdpa", True) else "sdpa"
 

@@ -1,7 +1,8 @@
-"""JSON files of a model folder, which anybody may have written: read within limits, and what is wrong with one is said by its name.
+"""JSON files of a model folder, which anybody may have written: read within limits, and what is wrong with
+one is said by its name.
 
-Python's own reader stops at some thousand levels with RecursionError, lets lone surrogates through, which no output takes, and refuses integers of many
-digits with ValueError. All of them are input errors here.
+Python's own reader stops at some thousand levels with RecursionError, lets lone surrogates through, which no
+output takes, and refuses integers of many digits with ValueError. All of them are input errors here.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ _MOST_BYTES = 256 << 20
 def json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty if there is no such file.
 
-    Raises InputError, with the file's name, for a file that cannot be read, is too large, is no JSON, is nested too deeply, holds text that is no
-    Unicode (lone surrogates), or holds something else than an object.
+    Raises InputError, with the file's name, for a file that cannot be read, is too large, is no JSON, is
+    nested too deeply, holds text that is no Unicode (lone surrogates), or holds something else than an
+    object.
     """
     if not path.is_file():
         return {}
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} has {path.stat().st_size:,} bytes, expected at most {_MOST_BYTES:,}: {_REMEDY}")
+            raise InputError(
+                f"{path} has {path.stat().st_size:,} bytes, expected at most {_MOST_BYTES:,}: {_REMEDY}"
+            )
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text ({plain(error)}): {_REMEDY}") from None
@@ -48,7 +52,10 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def plain(error: BaseException, most: int = 300) -> str:
-    """An error's text on one line, printable everywhere: white space joined, surrogates and control characters escaped, at most `most` characters."""
+    """An error's text on one line, printable everywhere: white space joined, surrogates and control
+    characters escaped, at most `most` characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text[:most])
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text[:most]
+    )

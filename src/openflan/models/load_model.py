@@ -1,7 +1,8 @@
 """Hugging Face models and tokenizers: found, checked, initialised, exported.
 
-Weights are safetensors only. T5 needs care: transformers (5.23) forces `tie_word_embeddings`, so that a fresh "v1.1" model would share its two
-matrices; here the head is untied when the configuration says so, and the exported configuration says what the weights are.
+Weights are safetensors only. T5 needs care: transformers (5.23) forces `tie_word_embeddings`, so that a fresh
+"v1.1" model would share its two matrices; here the head is untied when the configuration says so, and the
+exported configuration says what the weights are.
 """
 
 from __future__ import annotations
@@ -17,12 +18,26 @@ from safetensors import SafetensorError
 
 from openflan.errors import InputError, did_you_mean
 from openflan.models.experts import set_experts
-from openflan.models.folder import attention_of, bundled_model_folder, contents, has_tokenizer, model_folder, weight_files
+from openflan.models.folder import (
+    attention_of,
+    bundled_model_folder,
+    contents,
+    has_tokenizer,
+    model_folder,
+    weight_files,
+)
 from openflan.models.hub import fetched, is_there
 from openflan.models.json_file import plain
 from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
 from openflan.models.prefix import state_attention
-from openflan.models.reading import build, configuration_of, guarded, read_configuration, read_tokenizer, read_weights
+from openflan.models.reading import (
+    build,
+    configuration_of,
+    guarded,
+    read_configuration,
+    read_tokenizer,
+    read_weights,
+)
 from openflan.models.sizes import check_counts, check_memory, stored_sizes
 from openflan.recipe.schema import Model
 
@@ -38,22 +53,26 @@ def load_tokenizer(section: Model) -> Any:
 def tokenizer_of(name: str) -> Any:
     """The tokenizer of a folder or hub id.
 
-    Raises InputError for a folder without a tokenizer, or with one that cannot be read; SetupError if the hub cannot be reached.
+    Raises InputError for a folder without a tokenizer, or with one that cannot be read; SetupError if the hub
+    cannot be reached.
     """
     folder = bundled_model_folder(name) or Path(name)
     if not is_there(folder):
         folder = fetched(name)
     if not has_tokenizer(folder):
         # transformers would make an empty T5 tokenizer of a folder that says `t5` and has none.
-        raise InputError(f"{folder}: no tokenizer (it {contents(folder)}); expected tokenizer.json or a vocabulary file, or name one with `model.tokenizer`")
+        raise InputError(
+            f"{folder}: no tokenizer (it {contents(folder)}); expected tokenizer.json or a vocabulary "
+            "file, or name one with `model.tokenizer`"
+        )
     return read_tokenizer(folder)
 
 
 def load_model(section: Model, tokenizer: Any, seed: int) -> Any:
     """The pretrained model of a recipe, or one initialised at random from `seed`, in float32.
 
-    Raises InputError for a folder that is no checkpoint, an unknown architecture, or a tokenizer with more tokens than the model; SetupError if the
-    hub cannot be reached.
+    Raises InputError for a folder that is no checkpoint, an unknown architecture, or a tokenizer with more
+    tokens than the model; SetupError if the hub cannot be reached.
     """
     model = _initialised(section, seed) if section.base is None else load_pretrained(section.base)
     check_vocabulary(tokenizer, model)
@@ -66,17 +85,23 @@ def load_model(section: Model, tokenizer: Any, seed: int) -> Any:
 def load_pretrained(name: str) -> Any:
     """A model by hub id or folder, in float32.
 
-    Raises InputError if its files are damaged, need code of their own, or lack a part of what its configuration describes; warns of weights without a
-    place.
+    Raises InputError if its files are damaged, need code of their own, or lack a part of what its
+    configuration describes; warns of weights without a place.
     """
     name = str(model_folder(name, tokenizer=False))
     config = read_configuration(name)
     # transformers fills in at random what is missing, and says so in a log only.
     model, found = read_weights(name, config, torch.float32)
     if found["missing_keys"]:
-        raise InputError(f"{name}: its weights lack {_some(found['missing_keys'])}, which its config.json asks for; fetch or export the checkpoint again")
+        raise InputError(
+            f"{name}: its weights lack {_some(found['missing_keys'])}, which its config.json asks for; "
+            "fetch or export the checkpoint again"
+        )
     if found["unexpected_keys"]:
-        warnings.warn(f"{name}: not used, as its config.json has no place for them: {_some(found['unexpected_keys'])}", stacklevel=2)
+        warnings.warn(
+            f"{name}: not used, as its config.json has no place for them: {_some(found['unexpected_keys'])}",
+            stacklevel=2,
+        )
     _state_ties(model)
     if not config.is_encoder_decoder:
         # transformers forgets keys of generation_config.json that it does not know.
@@ -92,7 +117,8 @@ def seq2seq_by_config(section: Model) -> bool:
 def empty_model(section: Model) -> Any:
     """The recipe's model on torch's meta device: every size, no weights.
 
-    Raises InputError for a configuration that makes no model. A checkpoint with a head of its own has one here too, whatever its configuration says.
+    Raises InputError for a configuration that makes no model. A checkpoint with a head of its own has one
+    here too, whatever its configuration says.
     """
     if section.base is None:
         with torch.device("meta"):
@@ -101,14 +127,19 @@ def empty_model(section: Model) -> Any:
     config = _config(section)
     with torch.device("meta"):
         model = guarded(base, "configuration", lambda: build(config, torch.float32))
-        heads = {f"{name}.weight" for name, module in model.named_modules() if module is model.get_output_embeddings()}
+        heads = {
+            f"{name}.weight"
+            for name, module in model.named_modules()
+            if module is model.get_output_embeddings()
+        }
         if heads & stored_sizes(weight_files(model_folder(base, tokenizer=False))).keys():
             _untie(model)
     return model
 
 
 def random_init(section: Model) -> Model:
-    """The same architecture and tokenizer with random weights: the recipe's model with its base's configuration in the base's place.
+    """The same architecture and tokenizer with random weights: the recipe's model with its base's
+    configuration in the base's place.
 
     Raises InputError for a base that is not there, SetupError if the hub cannot be reached.
     """
@@ -116,10 +147,16 @@ def random_init(section: Model) -> Model:
         return section
     model = empty_model(section)
     default = configuration_of(model.config.model_type, {})
-    stated = {key: value for key, value in model.config.to_diff_dict().items() if hasattr(default, key) and key not in _OF_FILES}
+    stated = {
+        key: value
+        for key, value in model.config.to_diff_dict().items()
+        if hasattr(default, key) and key not in _OF_FILES
+    }
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
     config = stated | {"model_type": model.config.model_type, "tie_word_embeddings": tied}
-    return section.model_copy(update={"base": None, "config": config, "tokenizer": section.tokenizer or section.base})
+    return section.model_copy(
+        update={"base": None, "config": config, "tokenizer": section.tokenizer or section.base}
+    )
 
 
 def check_vocabulary(tokenizer: Any, model: Any) -> None:
@@ -127,7 +164,8 @@ def check_vocabulary(tokenizer: Any, model: Any) -> None:
     vocabulary = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > vocabulary:
         raise InputError(
-            f"the tokenizer {tokenizer.name_or_path} has {len(tokenizer):,} tokens, the model embeds {vocabulary:,}; use the model's own tokenizer"
+            f"the tokenizer {tokenizer.name_or_path} has {len(tokenizer):,} tokens, the model embeds "
+            f"{vocabulary:,}; use the model's own tokenizer"
         )
 
 
@@ -148,20 +186,27 @@ def save_configuration(model: Any, folder: Path) -> None:
 
 
 def stored_names(model: Any) -> dict[str, str] | None:
-    """How files name a model's tensors, by the model's own names: transformers renames some of them when it writes and reads.
+    """How files name a model's tensors, by the model's own names: transformers renames some of them when it
+    writes and reads.
 
     None for a model of which it also joins or splits tensors, experts above all.
     """
     from transformers.core_model_loading import revert_weight_conversion
 
-    own = {name: torch.empty(value.shape, dtype=value.dtype, device="meta") for name, value in model.state_dict().items()}
+    own = {
+        name: torch.empty(value.shape, dtype=value.dtype, device="meta")
+        for name, value in model.state_dict().items()
+    }
     names = {id(value): name for name, value in own.items()}
-    found = {names.get(id(value), ""): name for name, value in revert_weight_conversion(model, dict(own)).items()}
+    found = {
+        names.get(id(value), ""): name for name, value in revert_weight_conversion(model, dict(own)).items()
+    }
     return found if found.keys() == own.keys() else None
 
 
 def save_pretrained(model: Any, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-    """Configuration and safetensors, as transformers reads them back; `weights` stand for the model's own. Raises OSError if they cannot be written."""
+    """Configuration and safetensors, as transformers reads them back; `weights` stand for the model's own.
+    Raises OSError if they cannot be written."""
     _state_ties(model)
     try:
         model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
@@ -200,9 +245,14 @@ def _config(section: Model) -> Any:
     check_counts(settings, "model.config")
     try:
         default = configuration_of(kind, {})
-        unknown = next((key for key in settings if not hasattr(default, key) and key not in UNLISTED.get(kind, ())), None)
+        unknown = next(
+            (key for key in settings if not hasattr(default, key) and key not in UNLISTED.get(kind, ())), None
+        )
         if unknown is not None:
-            raise InputError(f"model.config: `{unknown}` is not a setting of {kind}{did_you_mean(unknown, default.to_dict())}")
+            raise InputError(
+                f"model.config: `{unknown}` is not a setting of "
+                f"{kind}{did_you_mean(unknown, default.to_dict())}"
+            )
         return configuration_of(kind, settings)
     except (ValueError, TypeError, ArithmeticError, StrictDataclassError) as error:
         raise InputError(f"model.config: {plain(error)}") from None
@@ -231,10 +281,13 @@ def _initialised(section: Model, seed: int) -> Any:
 
 
 def _untie(model: Any) -> None:
-    """Gives the head a matrix of its own, scaled so that a fresh model's loss is near ln V (T5X initialises it by fan-in)."""
+    """Gives the head a matrix of its own, scaled so that a fresh model's loss is near ln V (T5X initialises
+    it by fan-in)."""
     head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
     if head.weight is embeddings.weight:
-        head.weight = torch.nn.Parameter(torch.randn_like(embeddings.weight) * embeddings.weight.shape[1] ** -0.5)
+        head.weight = torch.nn.Parameter(
+            torch.randn_like(embeddings.weight) * embeddings.weight.shape[1] ** -0.5
+        )
 
 
 def _state_ties(model: Any) -> None:

@@ -1,4 +1,5 @@
-"""Which folder a MODEL argument means: a hub id, a Hugging Face folder, or a run and one of its checkpoints."""
+"""Which folder a MODEL argument means: a hub id, a Hugging Face folder, or a run and one of its
+checkpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from openflan.run_folder import Run
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """`name` is what a loader takes (a folder or a hub id), `label` how scores call it; `run` is set where MODEL is a run."""
+    """`name` is what a loader takes (a folder or a hub id), `label` how scores call it; `run` is set where
+    MODEL is a run."""
 
     name: str
     label: str
@@ -20,14 +22,19 @@ class Located:
 
 
 def locate_model(model: str, checkpoint: str | None = None) -> Located:
-    """`checkpoint` of a run: `last` (the finetuned model, the default), `base` (where it started), or the number of a step.
+    """`checkpoint` of a run: `last` (the finetuned model, the default), `base` (where it started), or the
+    number of a step.
 
-    Raises InputError if the run has no such checkpoint, naming those it has, or if a checkpoint is asked of something that is no run.
+    Raises InputError if the run has no such checkpoint, naming those it has, or if a checkpoint is asked of
+    something that is no run.
     """
     run = Run(Path(model))
     if not run.recipe.is_file():
         if checkpoint is not None:
-            raise InputError(f"{model}: --checkpoint chooses among the checkpoints of a run, and this is no run folder (no recipe.yaml)")
+            raise InputError(
+                f"{model}: --checkpoint chooses among the checkpoints of a run, and this is no run "
+                "folder (no recipe.yaml)"
+            )
         return Located(model, "final", None)
     if checkpoint == "base":
         base = load_any_recipe(run.recipe).model.base
@@ -36,11 +43,16 @@ def locate_model(model: str, checkpoint: str | None = None) -> Located:
         return Located(base, "base", run)
     if checkpoint in (None, "last"):
         if not run.model.is_dir():
-            raise InputError(f"{model}: no finetuned model yet; run `openflan finetune` to its end, or choose a step with --checkpoint")
+            raise InputError(
+                f"{model}: no finetuned model yet; run `openflan finetune` to its end, or choose a step "
+                "with --checkpoint"
+            )
         return Located(str(run.model), "final", run)
     folder = run.checkpoints / f"step-{checkpoint}"
     if not folder.is_dir():
         numbers = (path.name.removeprefix("step-") for path in run.checkpoints.glob("step-*"))
         there = sorted((number for number in numbers if number.isdigit()), key=int)
-        raise InputError(f"{model}: no checkpoint {checkpoint}; there are {', '.join(['base', *there, 'last'])}")
+        raise InputError(
+            f"{model}: no checkpoint {checkpoint}; there are {', '.join(['base', *there, 'last'])}"
+        )
     return Located(str(folder), f"step-{checkpoint}", run)

@@ -1,7 +1,8 @@
 """Token losses from hidden states: the head and cross entropy, at target tokens only.
 
-Logits are the largest thing a step computes, so they are written once, in float32, and turned into their own gradient in place. With `chunk` they
-are computed again in the backward instead, so many tokens at a time: one more product of the head, and memory for one chunk only.
+Logits are the largest thing a step computes, so they are written once, in float32, and turned into their own
+gradient in place. With `chunk` they are computed again in the backward instead, so many tokens at a time: one
+more product of the head, and memory for one chunk only.
 
 Shape suffixes: T target tokens, M model width, V vocabulary.
 """
@@ -17,11 +18,14 @@ from torch.nn import functional
 from openflan.models.attention import at_least_float32
 
 
-def head_losses(head: Any, hidden_TM: Tensor, targets_T: Tensor, *, z_loss: float = 0.0, chunk: int = 0) -> Tensor:
+def head_losses(
+    head: Any, hidden_TM: Tensor, targets_T: Tensor, *, z_loss: float = 0.0, chunk: int = 0
+) -> Tensor:
     """Cross entropy of every target, float32 (T).
 
-    `z_loss` times the squared logarithm of the softmax's denominator is added (T5X's term, which keeps logits near 0). `chunk` > 0: no more tokens
-    than that at once. A head that is no plain matrix, an adapter's for one, is called as it is.
+    `z_loss` times the squared logarithm of the softmax's denominator is added (T5X's term, which keeps logits
+    near 0). `chunk` > 0: no more tokens than that at once. A head that is no plain matrix, an adapter's for
+    one, is called as it is.
     """
     if type(head) is nn.Linear and getattr(head, "bias", None) is None:
         if torch.is_autocast_enabled(hidden_TM.device.type):
@@ -43,9 +47,14 @@ def token_cross_entropy(logits_TV: Tensor, targets_T: Tensor, *, z_loss: float =
 
 class _HeadLosses(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden_TM: Tensor, weight_VM: Tensor, targets_T: Tensor, z_loss: float, chunk: int) -> Tensor:
+    def forward(
+        ctx: Any, hidden_TM: Tensor, weight_VM: Tensor, targets_T: Tensor, z_loss: float, chunk: int
+    ) -> Tensor:
         ctx.z_loss, ctx.chunk = z_loss, chunk
-        parts = [_losses(hidden, weight_VM, targets) for hidden, targets in zip(_split(hidden_TM, chunk), _split(targets_T, chunk), strict=True)]
+        parts = [
+            _losses(hidden, weight_VM, targets)
+            for hidden, targets in zip(_split(hidden_TM, chunk), _split(targets_T, chunk), strict=True)
+        ]
         losses_T, norms_T = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         ctx.save_for_backward(hidden_TM, weight_VM, targets_T, norms_T, *([] if chunk else [parts[0][2]]))
         return losses_T + z_loss * norms_T.square() if z_loss else losses_T
@@ -57,11 +66,14 @@ class _HeadLosses(torch.autograd.Function):
         d_hidden: list[Tensor] = []
         d_weight: Tensor | None = None
         for hidden, targets, norms, gradient in zip(*pieces, strict=True):
-            # The gradient of cross entropy is softmax minus one at the target; of the z term, softmax times twice the norm.
+            # The gradient of cross entropy is softmax minus one at the target; of the z term, softmax times
+            # twice the norm.
             d_logits = kept[0] if kept else _softmax(at_least_float32(functional.linear(hidden, weight_VM)))
             if ctx.z_loss:
                 d_logits.mul_((1 + 2 * ctx.z_loss * norms)[:, None])
-            d_logits = d_logits.scatter_add_(1, targets[:, None], -torch.ones_like(norms)[:, None]).to(hidden.dtype)
+            d_logits = d_logits.scatter_add_(1, targets[:, None], -torch.ones_like(norms)[:, None]).to(
+                hidden.dtype
+            )
             # Rows' factors go to the narrow side.
             factor = gradient[:, None].to(hidden.dtype)
             d_hidden.append(d_logits @ weight_VM * factor)
@@ -73,7 +85,8 @@ class _HeadLosses(torch.autograd.Function):
 def _losses(hidden: Tensor, weight_VM: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Losses, logarithms of the softmax's denominators, and the softmax in the logits' place.
 
-    The denominator is read off the largest probability, which cannot underflow, instead of being summed again.
+    The denominator is read off the largest probability, which cannot underflow, instead of being summed
+    again.
     """
     logits = at_least_float32(functional.linear(hidden, weight_VM))
     wanted, largest = logits.gather(1, targets[:, None])[:, 0], logits.amax(-1)

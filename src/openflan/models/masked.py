@@ -1,7 +1,8 @@
 """Dense segment masks for encoders that take padding masks only.
 
-Switch Transformers builds its encoder's mask itself, from a padding mask. Its attention function is looked up by name and gets the forward's keyword
-arguments, so ours takes the segment mask from there. The name is lent for one forward: with it, transformers makes no causal mask of a padding mask.
+Switch Transformers builds its encoder's mask itself, from a padding mask. Its attention function is looked up
+by name and gets the forward's keyword arguments, so ours takes the segment mask from there. The name is lent
+for one forward: with it, transformers makes no causal mask of a padding mask.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _NAME = "openflan_masked"
 
 
 def encoded_under(model: Any, input_ids_RE: Tensor, mask_R1EE: Tensor) -> Any:
-    """The encoder's output with `mask_R1EE` added to its scores. Raises ValueError under activation checkpointing, which would lose the mask."""
+    """The encoder's output with `mask_R1EE` added to its scores. Raises ValueError under activation
+    checkpointing, which would lose the mask."""
     if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
         raise ValueError("segment masks do not outlive the forward, which activation checkpointing needs")
     AttentionInterface.register(_NAME, _attend)

@@ -1,14 +1,18 @@
 """Packed examples through a model, as if each were alone.
 
 Three layouts, the first of which a model passes is taken (`packing_check`):
-- flat: documents one after another in one buffer, attention document by document (on a CPU) or in buckets of like length (on a GPU). No arithmetic is
-  spent on pairs of different documents, and next to none on padding, which makes it the fast path. T5, mT5 and umT5 by our own forward, causal models by
+- flat: documents one after another in one buffer, attention document by document (on a CPU) or in buckets of
+  like length (on a GPU). No arithmetic is
+  spent on pairs of different documents, and next to none on padding, which makes it the fast path. T5, mT5
+  and umT5 by our own forward, causal models by
   transformers' attention interface.
-- dense: every example of a row is a segment, and a 4-D mask lets a token attend within its segment only. The reference: exact for any architecture
+- dense: every example of a row is a segment, and a 4-D mask lets a token attend within its segment only. The
+  reference: exact for any architecture
   that takes such masks; its price is attention over whole rows.
 - none: one example a row and an ordinary padding mask, for everything else.
 
-Nothing is taken on trust: an architecture that ignores masks, carries state or counts positions over the whole row is found by `packing_check`.
+Nothing is taken on trust: an architecture that ignores masks, carries state or counts positions over the
+whole row is found by `packing_check`.
 
 Shape suffixes as in `packing.batch` and `packing.flat`.
 """
@@ -37,8 +41,16 @@ from openflan.packing.flat import FlatCausalBatch, FlatSeq2SeqBatch, flat_causal
 Packing: TypeAlias = Literal["flat", "dense", "none"]
 
 
-def prepare_batch(model: Any, rows: Sequence[Sequence[Encoded]], pad_id: int, packing: Packing = "flat", *, everything: bool = False) -> Batch:
-    """Rows of examples in the layout of `packing`; `model` is a Hugging Face model or the root that `packed_model` made of one.
+def prepare_batch(
+    model: Any,
+    rows: Sequence[Sequence[Encoded]],
+    pad_id: int,
+    packing: Packing = "flat",
+    *,
+    everything: bool = False,
+) -> Batch:
+    """Rows of examples in the layout of `packing`; `model` is a Hugging Face model or the root that
+    `packed_model` made of one.
 
     With `everything`, a causal model's loss is on every token but a document's first, not on targets only.
     """
@@ -47,7 +59,11 @@ def prepare_batch(model: Any, rows: Sequence[Sequence[Encoded]], pad_id: int, pa
         rows = [[example] for row in rows for example in row]
     if config.is_encoder_decoder:
         start = _start(config)
-        return flat_seq2seq_batch(rows, start_id=start) if packing == "flat" else seq2seq_batch(rows, pad_id=pad_id, start_id=start)
+        return (
+            flat_seq2seq_batch(rows, start_id=start)
+            if packing == "flat"
+            else seq2seq_batch(rows, pad_id=pad_id, start_id=start)
+        )
     if packing == "flat":
         return flat_causal_batch(rows, everything=everything)
     batch = causal_batch(rows, pad_id=pad_id)
@@ -55,22 +71,33 @@ def prepare_batch(model: Any, rows: Sequence[Sequence[Encoded]], pad_id: int, pa
 
 
 def packed_model(model: Any) -> nn.Module:
-    """The root module for flat batches, over the modules of a Hugging Face model: made once, it is what is compiled, sharded and called.
+    """The root module for flat batches, over the modules of a Hugging Face model: made once, it is what is
+    compiled, sharded and called.
 
-    A causal model trains with our attention function from then on (see `causal.ordinary_attention`). Raises ValueError for a family without one.
+    A causal model trains with our attention function from then on (see `causal.ordinary_attention`). Raises
+    ValueError for a family without one.
     """
     return _forward_of(model) if model.config.is_encoder_decoder else PackedCausal(model)
 
 
 def token_losses(
-    model: Any, batch: Batch | Staged, *, z_loss: float = 0.0, chunk: int = 0, prefix: bool = False, attending: Attending | None = None
+    model: Any,
+    batch: Batch | Staged,
+    *,
+    z_loss: float = 0.0,
+    chunk: int = 0,
+    prefix: bool = False,
+    attending: Attending | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Cross entropy of every target token in float32, and the segment or document it belongs to (int64, from 1).
+    """Cross entropy of every target token in float32, and the segment or document it belongs to (int64, from
+    1).
 
-    Both are (D) or (T) for flat batches, else (R, D) or (R, L) with 0 where there is no target token. `model` is a Hugging Face model, for flat
-    batches also `packed_model` of one. `z_loss` times the squared log of the softmax's denominator is added; `chunk` > 0 computes no more logits than
-    of that many tokens at once (flat batches); `prefix` lets a causal document's inputs see one another (flat batches). How attention goes over a flat
-    batch was decided when it was staged; one that is not yet is staged as `attending` says, or as suits the device.
+    Both are (D) or (T) for flat batches, else (R, D) or (R, L) with 0 where there is no target token. `model`
+    is a Hugging Face model, for flat batches also `packed_model` of one. `z_loss` times the squared log of
+    the softmax's denominator is added; `chunk` > 0 computes no more logits than of that many tokens at once
+    (flat batches); `prefix` lets a causal document's inputs see one another (flat batches). How attention
+    goes over a flat batch was decided when it was staged; one that is not yet is staged as `attending` says,
+    or as suits the device.
     """
     device = next(model.parameters()).device
     staged = (batch if isinstance(batch, Staged) else stage(batch, device, attending)).on(device)
@@ -97,14 +124,19 @@ def _flat(model: Any, staged: Staged, z_loss: float, chunk: int, prefix: bool) -
         inputs, targets = torch.from_numpy(batch.input_offsets), torch.from_numpy(batch.target_offsets)
         sides = ((inputs, inputs), (targets, targets), (targets, inputs))
         heads = root.config.num_heads
-        reaches = tuple(Reach(*side, 0, buckets[number]) if buckets else Reach(*side, kept_area(*side, heads)) for number, side in enumerate(sides))
+        reaches = tuple(
+            Reach(*side, 0, buckets[number]) if buckets else Reach(*side, kept_area(*side, heads))
+            for number, side in enumerate(sides)
+        )
         ids = (tensors[name] for name in ("input_ids_E", "decoder_ids_D", "target_ids_D"))
         losses: Tensor = root(*ids, reaches, longest=longest_of(staged), z_loss=z_loss, chunk=chunk)
         return losses
     if not isinstance(batch, FlatCausalBatch):
         raise TypeError("a flat batch is needed")
     inside = buckets[0] if buckets and prefix else buckets[0]._replace(prefixes_N=None) if buckets else None
-    places = Documents(tuple(batch.offsets.tolist()), tuple(batch.input_lengths_N.tolist()) if prefix else None, inside)
+    places = Documents(
+        tuple(batch.offsets.tolist()), tuple(batch.input_lengths_N.tolist()) if prefix else None, inside
+    )
     before = _hugging_face(model).config._attn_implementation
     causal = model if isinstance(model, PackedCausal) else PackedCausal(model)
     arrays = (tensors[name] for name in ("input_ids_L", "positions_L", "predicting_T", "target_ids_T"))
@@ -129,7 +161,9 @@ def _seq2seq(model: Any, staged: Staged, z_loss: float) -> tuple[Tensor, Tensor]
     input_ids, decoder_ids = tensors["input_ids_RE"], tensors["decoder_ids_RD"]
     if _single(staged.batch, "target_segments_RD"):
         masks = {"attention_mask": input_segments, "decoder_attention_mask": target_segments}
-        logits_RDV = model(input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False).logits
+        logits_RDV = model(
+            input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False
+        ).logits
     else:
         inputs_mask = _mask(input_segments, input_segments, dtype)
         if model.config.model_type in NEEDED_BY:
@@ -153,7 +187,10 @@ def _causal(model: Any, staged: Staged, z_loss: float) -> tuple[Tensor, Tensor]:
     single = _single(staged.batch, "segments_RL")
     window = window_of(model.config)
     if not single and window is not None and segments.shape[1] > window:
-        raise ValueError(f"rows of {segments.shape[1]:,} tokens reach over its attention window of {window:,}, which a dense mask does not keep")
+        raise ValueError(
+            f"rows of {segments.shape[1]:,} tokens reach over its attention window of {window:,}, which "
+            "a dense mask does not keep"
+        )
     logits_RLV = model(
         input_ids=tensors["input_ids_RL"],
         attention_mask=segments if single else _mask(segments, segments, model.dtype, causal=True),
@@ -165,25 +202,33 @@ def _causal(model: Any, staged: Staged, z_loss: float) -> tuple[Tensor, Tensor]:
 
 
 def _single(batch: Any, segments: str) -> bool:
-    """Whether every row holds one example, so that a padding mask says all; asked of the arrays, for which nothing waits."""
+    """Whether every row holds one example, so that a padding mask says all; asked of the arrays, for which
+    nothing waits."""
     return bool((getattr(batch, segments) <= 1).all())
 
 
-def _mask(query_segments: Tensor, key_segments: Tensor, dtype: torch.dtype, *, causal: bool = False) -> Tensor:
-    """What is added to attention scores (R, 1, queries, keys): 0 within a segment, the lowest finite number elsewhere.
+def _mask(
+    query_segments: Tensor, key_segments: Tensor, dtype: torch.dtype, *, causal: bool = False
+) -> Tensor:
+    """What is added to attention scores (R, 1, queries, keys): 0 within a segment, the lowest finite number
+    elsewhere.
 
-    Padded queries attend everywhere, and nothing reads them. Left without a key they would give NaN where that number becomes minus infinity, as it
-    does in bfloat16, and a NaN spreads through the gradient.
+    Padded queries attend everywhere, and nothing reads them. Left without a key they would give NaN where
+    that number becomes minus infinity, as it does in bfloat16, and a NaN spreads through the gradient.
     """
     same = (query_segments[:, :, None] == key_segments[:, None, :]) | (query_segments == 0)[:, :, None]
     if causal:
         same = same & torch.ones(same.shape[1:], dtype=torch.bool, device=same.device).tril()
-    return torch.zeros(same.shape, dtype=dtype, device=same.device).masked_fill(~same, torch.finfo(dtype).min)[:, None]
+    return torch.zeros(same.shape, dtype=dtype, device=same.device).masked_fill(
+        ~same, torch.finfo(dtype).min
+    )[:, None]
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, z_loss: float) -> Tensor:
     logits = at_least_float32(logits)
-    losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none", ignore_index=IGNORED).view(labels.shape)
+    losses = functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), reduction="none", ignore_index=IGNORED
+    ).view(labels.shape)
     return losses + z_loss * torch.logsumexp(logits, -1).square() * (labels != IGNORED) if z_loss else losses
 
 

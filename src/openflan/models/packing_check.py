@@ -1,9 +1,12 @@
-"""Whether packed documents have the losses that each has alone: tried at every start, as nothing is taken on trust.
+"""Whether packed documents have the losses that each has alone: tried at every start, as nothing is taken on
+trust.
 
-Two things are asked of a layout. Each token's loss is the one that transformers' own forward gives the document alone, within 1e-5; and a document's
-losses do not move by a bit when another document changes (1e-6 for mixtures of experts, whose matrix products have other sizes then). Both are asked of
-a small random copy of the architecture first (`probe`), with documents longer than its windows, gradients included; then of the real weights, shortly,
-where rounding over many layers allows 1e-4 of the first and nothing more of the second.
+Two things are asked of a layout. Each token's loss is the one that transformers' own forward gives the
+document alone, within 1e-5; and a document's losses do not move by a bit when another document changes (1e-6
+for mixtures of experts, whose matrix products have other sizes then). Both are asked of a small random copy
+of the architecture first (`probe`), with documents longer than its windows, gradients included; then of the
+real weights, shortly, where rounding over many layers allows 1e-4 of the first and nothing more of the
+second.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ from openflan.models.state import state_of
 from openflan.packing.encode import Encoded
 
 TOLERANCE = 1e-5
-"""What rounding may change in a token's loss, times the larger of 1 and the loss, on a probe of few layers."""
+"""What rounding may change in a token's loss, times the larger of 1 and the loss, on a probe of few
+layers."""
 
 _OF_WEIGHTS = 1e-4
 _OF_EXPERTS = 1e-6
@@ -57,9 +61,11 @@ def packing_of(model: Any, attending: Attending | None = None) -> Packing:
 
 
 def chosen_packing(model: Any, attending: Attending | None = None) -> Chosen:
-    """The fastest layout that is exact for a Hugging Face model, found by trying; `attending` as it will train.
+    """The fastest layout that is exact for a Hugging Face model, found by trying; `attending` as it will
+    train.
 
-    Raises InputError for a model that sees what it would learn to write (BERT and its kind), which no layout can train.
+    Raises InputError for a model that sees what it would learn to write (BERT and its kind), which no layout
+    can train.
     """
     refuse_reading_ahead(model)
     reasons: list[str] = []
@@ -74,24 +80,36 @@ def chosen_packing(model: Any, attending: Attending | None = None) -> Chosen:
     return Chosen("none", tuple(dict.fromkeys(reasons)))
 
 
-def check_packing(model: Any, packing: Packing = "dense", *, prefix: bool = False, attending: Attending | None = None) -> None:
-    """Raises InputError if documents together have other losses than each alone by transformers' own forward, or one changes another's.
+def check_packing(
+    model: Any, packing: Packing = "dense", *, prefix: bool = False, attending: Attending | None = None
+) -> None:
+    """Raises InputError if documents together have other losses than each alone by transformers' own forward,
+    or one changes another's.
 
-    Then the architecture ignores the masks, carries state from token to token, counts positions over the whole row, or computes something that our
-    forward does not. With `prefix`, which only the flat layout has, inputs see one another in both.
+    Then the architecture ignores the masks, carries state from token to token, counts positions over the
+    whole row, or computes something that our forward does not. With `prefix`, which only the flat layout has,
+    inputs see one another in both.
     """
     kind = f"a model of type {model.config.model_type}"
     if prefix and (model.config.is_encoder_decoder or packing != "flat"):
-        raise InputError(f"{kind} cannot have `model.attention: prefix`, which is for causal models that pack flat; leave it out, or use another base")
+        raise InputError(
+            f"{kind} cannot have `model.attention: prefix`, which is for causal models that pack flat; "
+            "leave it out, or use another base"
+        )
     carrying = state_of(model)
     if carrying is not None:
-        raise InputError(f"{kind} cannot be packed: its layers of kind {carrying} carry state from one document into the next")
+        raise InputError(
+            f"{kind} cannot be packed: its layers of kind {carrying} carry state from one document into "
+            "the next"
+        )
     if packing == "dense" and _windowed(model.config):
         raise InputError(f"{kind} cannot be packed: a dense mask does not keep its attention windows")
     try:
         probe = probe_of(model, windows=not prefix)
     except _FAILURES as error:
-        raise InputError(f"{kind} cannot be packed: no small copy of it can be made to try it on ({plain(error, 200)})") from error
+        raise InputError(
+            f"{kind} cannot be packed: no small copy of it can be made to try it on ({plain(error, 200)})"
+        ) from error
     experts = any("expert" in name for name in model.config.to_dict())
     tried = _Try(probe, packing, prefix, attending, TOLERANCE, _OF_EXPERTS if experts else 0.0)
     with _steady(probe):
@@ -99,7 +117,9 @@ def check_packing(model: Any, packing: Packing = "dense", *, prefix: bool = Fals
         if not prefix:
             tried.gradients(kind, _documents(probe, _LENGTHS))
     with _steady(model):
-        replace(tried, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0).losses(kind, _documents(model, _SHORT))
+        replace(tried, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0).losses(
+            kind, _documents(model, _SHORT)
+        )
 
 
 @torch.no_grad()
@@ -121,14 +141,16 @@ def refuse_reading_ahead(model: Any) -> None:
         return
     if (before - after).abs().max() > 1e-3 * before.abs().max():
         raise ReadsAhead(
-            f"a model of type {model.config.model_type} is an encoder: each token sees those after it, so it cannot learn to write; "
+            f"a model of type {model.config.model_type} is an encoder: each token sees those after it, "
+            "so it cannot learn to write; "
             "use an encoder-decoder such as T5, or a causal model"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """A model in a layout, with what its losses may differ by: `tolerance` from alone, `equality` when another document changes."""
+    """A model in a layout, with what its losses may differ by: `tolerance` from alone, `equality` when
+    another document changes."""
 
     model: Any
     packing: Packing
@@ -139,41 +161,57 @@ class _Try:
 
     @torch.no_grad()
     def losses(self, kind: str, documents: list[Encoded]) -> None:
-        """Raises InputError where documents in one row have other losses than alone, or than beside others."""
+        """Raises InputError where documents in one row have other losses than alone, or than beside
+        others."""
         together = self._tried(kind, documents)
         for number, document in enumerate(documents):
             alone = self._alone(kind, document)
             worst = _furthest(together[number], alone, self.tolerance)
             if worst is not None:
                 raise InputError(
-                    f"{kind} cannot be packed exactly: a token's loss is {float(alone[worst]):.6f} where its document is alone "
+                    f"{kind} cannot be packed exactly: a token's loss is {float(alone[worst]):.6f} where "
+                    "its document is alone "
                     f"and {float(together[number][worst]):.6f} where others stand beside it"
                 )
         for changed in range(len(documents)):
-            others = self._tried(kind, [_changed(self.model, one) if number == changed else one for number, one in enumerate(documents)])
+            others = self._tried(
+                kind,
+                [
+                    _changed(self.model, one) if number == changed else one
+                    for number, one in enumerate(documents)
+                ],
+            )
             for number in range(len(documents)):
                 if number == changed:
                     continue
                 worst = _furthest(others[number], together[number], self.equality)
                 if worst is not None:
                     raise InputError(
-                        f"{kind} cannot be packed exactly: a token's loss goes from {float(together[number][worst])!r} to "
+                        f"{kind} cannot be packed exactly: a token's loss goes from "
+                        f"{float(together[number][worst])!r} to "
                         f"{float(others[number][worst])!r} when another document changes"
                     )
 
     @torch.enable_grad()
     def gradients(self, kind: str, documents: list[Encoded]) -> None:
         """Raises InputError where the gradient of documents in one row is not the sum of theirs alone."""
-        # In one row, and each alone in the same layout, whose losses `losses` has compared with transformers' own.
-        packed, alone = (self._gradient(rows) for rows in ([documents], [[document] for document in documents]))
+        # In one row, and each alone in the same layout, whose losses `losses` has compared with transformers'
+        # own.
+        packed, alone = (
+            self._gradient(rows) for rows in ([documents], [[document] for document in documents])
+        )
         if not (packed - alone).norm() <= _OF_GRADIENTS * alone.norm():
-            raise InputError(f"{kind} cannot be packed exactly: documents in one row have other gradients than each alone")
+            raise InputError(
+                f"{kind} cannot be packed exactly: documents in one row have other gradients than each alone"
+            )
 
     def _gradient(self, rows: Sequence[Sequence[Encoded]]) -> Tensor:
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         total = torch.zeros(sum(parameter.numel() for parameter in parameters), dtype=torch.float64)
         for row in rows:
-            losses, segments = token_losses(self.model, prepare_batch(self.model, [row], 0, self.packing), attending=self.attending)
+            losses, segments = token_losses(
+                self.model, prepare_batch(self.model, [row], 0, self.packing), attending=self.attending
+            )
             gradients = torch.autograd.grad(losses[segments > 0].sum(), parameters, allow_unused=True)
             total += torch.cat(
                 [
@@ -224,11 +262,15 @@ def _furthest(found: Tensor, expected: Tensor, tolerance: float) -> int | None:
 
 
 def _windowed(config: Any) -> bool:
-    """Whether an encoder-decoder has layers with a window, of which a dense mask says nothing; causal rows are compared with theirs."""
+    """Whether an encoder-decoder has layers with a window, of which a dense mask says nothing; causal rows
+    are compared with theirs."""
     if not config.is_encoder_decoder:
         return False
     sides = [side for name in ("encoder", "decoder") if (side := getattr(config, name, None)) is not None]
-    return any(window_of(side) is not None and "sliding_attention" in (getattr(side, "layer_types", None) or ()) for side in sides)
+    return any(
+        window_of(side) is not None and "sliding_attention" in (getattr(side, "layer_types", None) or ())
+        for side in sides
+    )
 
 
 def _prefixed(model: Any, example: Encoded) -> Tensor:
@@ -242,7 +284,9 @@ def _prefixed(model: Any, example: Encoded) -> Tensor:
     logits = [model(input_ids=ids[None], attention_mask=mask, use_cache=False).logits[0] for mask in masks]
     if torch.equal(*logits):
         raise ValueError("its inputs do not see one another, whatever the mask")
-    return functional.cross_entropy(at_least_float32(logits[1][inputs - 1 : -1]), ids[inputs:], reduction="none")
+    return functional.cross_entropy(
+        at_least_float32(logits[1][inputs - 1 : -1]), ids[inputs:], reduction="none"
+    )
 
 
 def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
@@ -251,13 +295,19 @@ def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
     size = model.get_input_embeddings().weight.shape[0]
     positions = getattr(model.config, "max_position_embeddings", None)
     most = min(64, positions) // 2 if isinstance(positions, int) else 64
-    drawn = ([random.integers(0, size, size=min(length, most), dtype=np.int32) for length in pair] for pair in lengths)
+    drawn = (
+        [random.integers(0, size, size=min(length, most), dtype=np.int32) for length in pair]
+        for pair in lengths
+    )
     return [Encoded(inputs, targets) for inputs, targets in drawn]
 
 
 def _changed(model: Any, document: Encoded) -> Encoded:
     size = model.get_input_embeddings().weight.shape[0]
-    inputs, targets = ((ids + 1 + np.arange(len(ids), dtype=np.int32) % 5) % size for ids in (document.input_ids, document.target_ids))
+    inputs, targets = (
+        (ids + 1 + np.arange(len(ids), dtype=np.int32) % 5) % size
+        for ids in (document.input_ids, document.target_ids)
+    )
     return Encoded(inputs, targets)
 
 

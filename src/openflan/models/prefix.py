@@ -1,8 +1,10 @@
-"""Prefix-LM: a causal model whose inputs see one another in both directions, targets only what stands before them.
+"""Prefix-LM: a causal model whose inputs see one another in both directions, targets only what stands before
+them.
 
-The setting of UL2 and U-PaLM (Tay et al. 2022). Training has it in the flat layout (`causal.Documents`); here is what reads prompts so, for
-generation. A folder says it in generation_config.json, `openflan_attention: prefix`; tools that do not know the key attend causally, which such a model
-was not finetuned for: what they generate is worse, and nothing tells them.
+The setting of UL2 and U-PaLM (Tay et al. 2022). Training has it in the flat layout (`causal.Documents`); here
+is what reads prompts so, for generation. A folder says it in generation_config.json, `openflan_attention:
+prefix`; tools that do not know the key attend causally, which such a model was not finetuned for: what they
+generate is worse, and nothing tells them.
 
 Shape suffixes: B prompts, P positions of the longest, V vocabulary.
 """
@@ -21,12 +23,14 @@ SETTING = "openflan_attention"
 
 
 def attention_of_model(model: Any, stated: Attention | None = None) -> Attention:
-    """How a causal model's inputs attend: as a recipe states, else as the model was finetuned before, else causally."""
+    """How a causal model's inputs attend: as a recipe states, else as the model was finetuned before, else
+    causally."""
     return stated or getattr(model.generation_config, SETTING, None) or "causal"
 
 
 def state_attention(model: Any, attention: Attention) -> None:
-    """Puts into the generation settings, which exports and checkpoints carry, how inputs attend; causal is what goes without saying."""
+    """Puts into the generation settings, which exports and checkpoints carry, how inputs attend; causal is
+    what goes without saying."""
     if attention == "prefix":
         setattr(model.generation_config, SETTING, attention)
     elif hasattr(model.generation_config, SETTING):
@@ -35,32 +39,50 @@ def state_attention(model: Any, attention: Attention) -> None:
 
 def window_of(config: Any) -> int | None:
     """The tokens that a causal model's narrowest layers see, where they do not see all."""
-    window = None if getattr(config, "use_sliding_window", True) is False else getattr(config, "sliding_window", None)
+    window = (
+        None
+        if getattr(config, "use_sliding_window", True) is False
+        else getattr(config, "sliding_window", None)
+    )
     return None if window is None else int(window)
 
 
 def prefix_lm_mask(inputs: int, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What is added to attention scores (1, 1, length, length) of one example: 0 to what stands before a token and among the first `inputs` tokens."""
+    """What is added to attention scores (1, 1, length, length) of one example: 0 to what stands before a
+    token and among the first `inputs` tokens."""
     seen = torch.ones(length, length, dtype=torch.bool, device=device).tril()
     seen[:inputs, :inputs] = True
-    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, torch.finfo(dtype).min)[None, None]
+    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, torch.finfo(dtype).min)[
+        None, None
+    ]
 
 
 def prefix_mask(lengths: Sequence[int], positions: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What is added to attention scores (B, 1, P, P) of left-padded prompts: 0 to a prompt's own tokens, the lowest finite number to padding.
+    """What is added to attention scores (B, 1, P, P) of left-padded prompts: 0 to a prompt's own tokens, the
+    lowest finite number to padding.
 
-    Padded queries look at real keys too: nothing reads what they find, and a row without a key would give NaN.
+    Padded queries look at real keys too: nothing reads what they find, and a row without a key would give
+    NaN.
     """
-    real = torch.arange(positions, device=device) >= positions - torch.tensor(list(lengths), device=device)[:, None]
-    return torch.zeros(real.shape, dtype=dtype, device=device).masked_fill(~real, torch.finfo(dtype).min)[:, None, None].expand(-1, 1, positions, -1)
+    real = (
+        torch.arange(positions, device=device)
+        >= positions - torch.tensor(list(lengths), device=device)[:, None]
+    )
+    return (
+        torch.zeros(real.shape, dtype=dtype, device=device)
+        .masked_fill(~real, torch.finfo(dtype).min)[:, None, None]
+        .expand(-1, 1, positions, -1)
+    )
 
 
 @torch.no_grad()
 def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Any]:
-    """Reads left-padded prompts, each token seeing all of its prompt: logits of what follows (B, V), and transformers' cache of all P positions.
+    """Reads left-padded prompts, each token seeing all of its prompt: logits of what follows (B, V), and
+    transformers' cache of all P positions.
 
-    From there on decoding is ordinary: causal, with a padding mask (B, P + generated). `model` has one of transformers' own attention functions that
-    take 4-D masks (`sdpa`, `eager`). Raises ValueError for prompts that fill a sliding window, as the cache would lose what its last token saw.
+    From there on decoding is ordinary: causal, with a padding mask (B, P + generated). `model` has one of
+    transformers' own attention functions that take 4-D masks (`sdpa`, `eager`). Raises ValueError for prompts
+    that fill a sliding window, as the cache would lose what its last token saw.
     """
     positions, window = ids_BP.shape[1], window_of(model.config)
     if window is not None and positions >= window:
@@ -77,9 +99,11 @@ def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[
 
 
 def prefix_cache(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> Any:
-    """`past_key_values` for `model.generate(input_ids=ids_BP, attention_mask=...)`: the prompts but for their last token, which `generate` feeds itself.
+    """`past_key_values` for `model.generate(input_ids=ids_BP, attention_mask=...)`: the prompts but for their
+    last token, which `generate` feeds itself.
 
-    Exact, as that token sees the same fed alone as it did within its prompt: everything. Prompts have two tokens or more.
+    Exact, as that token sees the same fed alone as it did within its prompt: everything. Prompts have two
+    tokens or more.
     """
     _, cache = prefix_forward(model, ids_BP, lengths)
     cache.crop(-1)

@@ -1,9 +1,10 @@
 """A small random model of the same architecture, on which it shows whether packed documents see each other.
 
-What leaks is a matter of the architecture, not of its size. So a configuration is copied with few layers (one of each kind), few heads, a small
-vocabulary and narrow attention windows, and documents longer than those windows are packed. Weights are drawn so that attention is sharp and the loss
-is near ln V: a leak of any kind then changes a token's loss by much more than rounding does. Trade-off: a model whose configuration cannot be made smaller
-in this way is not checked, and counts as one that does not pack.
+What leaks is a matter of the architecture, not of its size. So a configuration is copied with few layers (one
+of each kind), few heads, a small vocabulary and narrow attention windows, and documents longer than those
+windows are packed. Weights are drawn so that attention is sharp and the loss is near ln V: a leak of any kind
+then changes a token's loss by much more than rounding does. Trade-off: a model whose configuration cannot be
+made smaller in this way is not checked, and counts as one that does not pack.
 """
 
 from __future__ import annotations
@@ -20,22 +21,45 @@ from openflan.models.implementation import ordinary_implementation, parts_of
 WINDOW = 16
 """Tokens of the narrowest attention window or chunk of a probe, at most."""
 
-_LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers", "encoder_layers", "decoder_layers")
+_LAYERS = (
+    "num_hidden_layers",
+    "num_layers",
+    "n_layer",
+    "n_layers",
+    "num_decoder_layers",
+    "encoder_layers",
+    "decoder_layers",
+)
 _FEW_LAYERS = 4
-_HEADS = ("num_attention_heads", "num_heads", "n_head", "n_heads", "encoder_attention_heads", "decoder_attention_heads")
+_HEADS = (
+    "num_attention_heads",
+    "num_heads",
+    "n_head",
+    "n_heads",
+    "encoder_attention_heads",
+    "decoder_attention_heads",
+)
 _KEY_HEADS = ("num_key_value_heads", "num_kv_heads", "n_kv_heads")
 _WIDTHS = ("hidden_size", "d_model", "n_embd", "dim")
 _INNER = re.compile(r"\w*(intermediate|ffn|feed_forward|mlp_hidden)\w*|d_ff|n_inner|d_inner")
 _NARROW = re.compile(r"\w*(window|chunk)\w*|local_attention|local_radius|block_size")
 _NOT_NARROW = re.compile(r"\w*(layers|pattern|idx|ids?|factor)")
-_DENSE_FIRST = ("first_k_dense_replace", "encoder_sparse_step", "decoder_sparse_step", "interleave_moe_layer_step", "global_attn_every_n_layers")
+_DENSE_FIRST = (
+    "first_k_dense_replace",
+    "encoder_sparse_step",
+    "decoder_sparse_step",
+    "interleave_moe_layer_step",
+    "global_attn_every_n_layers",
+)
 _VOCABULARY = 256
 
 
 def probe_of(model: Any, *, windows: bool = True) -> Any:
-    """A small random model of the class and configuration of `model`, on its device, in evaluation mode and float32.
+    """A small random model of the class and configuration of `model`, on its device, in evaluation mode and
+    float32.
 
-    `windows` False leaves attention windows as wide as they are. Raises whatever the class raises over a configuration that it does not take.
+    `windows` False leaves attention windows as wide as they are. Raises whatever the class raises over a
+    configuration that it does not take.
     """
     config = copy.deepcopy(model.config)
     for part in parts_of(config):
@@ -43,16 +67,21 @@ def probe_of(model: Any, *, windows: bool = True) -> Any:
     head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
     tied = head is None or head.weight is embeddings.weight
     if config.is_encoder_decoder:
-        # In T5's kind the setting ties the encoder's and decoder's embeddings too; a head of its own is given afterwards, as when weights are read.
+        # In T5's kind the setting ties the encoder's and decoder's embeddings too; a head of its own is given
+        # afterwards, as when weights are read.
         config.tie_word_embeddings = True
     with torch.random.fork_rng():
         torch.manual_seed(0)
         probe = type(model)(config)
     if not tied and probe.get_output_embeddings().weight is probe.get_input_embeddings().weight:
-        probe.get_output_embeddings().weight = nn.Parameter(torch.empty_like(probe.get_input_embeddings().weight))
+        probe.get_output_embeddings().weight = nn.Parameter(
+            torch.empty_like(probe.get_input_embeddings().weight)
+        )
     probe.config.tie_word_embeddings = tied
     implementation = model.config._attn_implementation
-    probe.set_attn_implementation(implementation if implementation in ("eager", "sdpa") else ordinary_implementation(model))
+    probe.set_attn_implementation(
+        implementation if implementation in ("eager", "sdpa") else ordinary_implementation(model)
+    )
     _spread(probe)
     return probe.to(device=next(model.parameters()).device, dtype=torch.float32).eval()
 
@@ -79,7 +108,11 @@ def _fewer_layers(config: Any, values: dict[str, Any]) -> None:
         return
     dense = [value for name in _DENSE_FIRST if isinstance(value := values.get(name), int)]
     few = max([_FEW_LAYERS, *(value + 1 for value in dense)])
-    by_layer = {name: value for name, value in values.items() if isinstance(value, list) and len(value) in counts.values() and len(value) > 1}
+    by_layer = {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, list) and len(value) in counts.values() and len(value) > 1
+    }
     for kinds in by_layer.values():
         first_of_kind = {repr(kind): number for number, kind in reversed(list(enumerate(kinds)))}
         few = max(few, 1 + max(first_of_kind.values()))
@@ -106,7 +139,9 @@ def _narrower(config: Any, values: dict[str, Any]) -> None:
             setattr(config, name, few)
         elif name in _KEY_HEADS:
             setattr(config, name, few_keys)
-        elif name in _WIDTHS or (value == width and re.search(r"dim|size|width|hidden", name) and "vocab" not in name):
+        elif name in _WIDTHS or (
+            value == width and re.search(r"dim|size|width|hidden", name) and "vocab" not in name
+        ):
             setattr(config, name, narrow)
         elif _INNER.fullmatch(name) and value > 2 * narrow:
             setattr(config, name, 2 * narrow)
@@ -114,7 +149,8 @@ def _narrower(config: Any, values: dict[str, Any]) -> None:
 
 @torch.no_grad()
 def _spread(model: nn.Module) -> None:
-    """Draws matrices with variance 1 / inputs, so that attention is sharp; norms stay near what they were, so that the loss stays near ln V."""
+    """Draws matrices with variance 1 / inputs, so that attention is sharp; norms stay near what they were, so
+    that the loss stays near ln V."""
     generator = torch.Generator().manual_seed(11)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)

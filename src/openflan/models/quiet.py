@@ -15,7 +15,8 @@ def quiet_libraries() -> None:
 
 
 def one_thread() -> None:
-    """This process computes on one core, where there is no GPU: for those that have a neighbour on the other."""
+    """This process computes on one core, where there is no GPU: for those that have a neighbour on the
+    other."""
     import torch
 
     quiet_libraries()

@@ -1,8 +1,10 @@
-"""The one place that has transformers read a model folder's configuration, tokenizer and weights, or build a model of a configuration.
+"""The one place that has transformers read a model folder's configuration, tokenizer and weights, or build a
+model of a configuration.
 
-A folder may come from anybody. So no code of it runs (`trust_remote_code=False`; without it transformers asks on standard input, and "y" runs the code),
-weights are safetensors only, files are looked at before transformers sees them, and whatever it or its libraries raise ends as one InputError that names
-the folder. Folders are local here: what is on the hub was fetched before (`models.hub`).
+A folder may come from anybody. So no code of it runs (`trust_remote_code=False`; without it transformers asks
+on standard input, and "y" runs the code), weights are safetensors only, files are looked at before
+transformers sees them, and whatever it or its libraries raise ends as one InputError that names the folder.
+Folders are local here: what is on the hub was fetched before (`models.hub`).
 """
 
 from __future__ import annotations
@@ -35,13 +37,17 @@ _AGAIN = "fetch or export the model again"
 
 
 def read_configuration(folder: str | Path) -> Any:
-    """The configuration in a folder. Raises InputError for a file that is damaged, needs code of its own, or has sizes that cannot be."""
+    """The configuration in a folder. Raises InputError for a file that is damaged, needs code of its own, or
+    has sizes that cannot be."""
     from transformers import AutoConfig
 
     folder = Path(folder)
     stated = _checked_files(folder)
     if not isinstance(stated.get("model_type", ""), str):
-        raise InputError(f"{folder / 'config.json'}: `model_type` is a {type(stated['model_type']).__name__}, expected text; {_AGAIN}")
+        raise InputError(
+            f"{folder / 'config.json'}: `model_type` is a {type(stated['model_type']).__name__}, "
+            f"expected text; {_AGAIN}"
+        )
     check_counts(stated, str(folder / "config.json"))
     config = guarded(folder, "configuration", lambda: AutoConfig.from_pretrained(str(folder), **_NO_CODE))
     _refuse_encoders(config, folder)
@@ -78,8 +84,14 @@ def read_weights(folder: str | Path, config: Any, dtype: Any) -> tuple[Any, Mapp
     stored = sum(_product(shape) for shape in shapes.values())
     check_against_weights(empty, stored, str(folder / "config.json"))
     del empty
-    settings: dict[str, Any] = _NO_CODE | {"use_safetensors": True, "output_loading_info": True, "dtype": dtype}
-    model, report = guarded(folder, "weights", lambda: _auto(config).from_pretrained(str(folder), config=config, **settings))
+    settings: dict[str, Any] = _NO_CODE | {
+        "use_safetensors": True,
+        "output_loading_info": True,
+        "dtype": dtype,
+    }
+    model, report = guarded(
+        folder, "weights", lambda: _auto(config).from_pretrained(str(folder), config=config, **settings)
+    )
     broken = next((name for name, value in model.named_parameters() if not _finite(value)), None)
     if broken is not None:
         raise InputError(f"{folder}: its weights hold NaN or infinite values (first in {broken}); {_AGAIN}")
@@ -101,8 +113,8 @@ def configuration_of(kind: str, settings: Mapping[str, Any]) -> Any:
 def guarded(folder: str | Path, what: str, read: Callable[[], T]) -> T:
     """Runs a reader of a folder, and says in one line what fails in it.
 
-    Catches all: what transformers, tokenizers, safetensors, jinja and the hub's library raise over a damaged file has no common type, and a panic of
-    a Rust library is no Exception. Raises InputError.
+    Catches all: what transformers, tokenizers, safetensors, jinja and the hub's library raise over a damaged
+    file has no common type, and a panic of a Rust library is no Exception. Raises InputError.
     """
     try:
         return read()
@@ -111,15 +123,22 @@ def guarded(folder: str | Path, what: str, read: Callable[[], T]) -> T:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise InputError(f"{plain(ValueError(str(folder)))}: cannot read its {what}: {_reason(error, what)}") from None
+        raise InputError(
+            f"{plain(ValueError(str(folder)))}: cannot read its {what}: {_reason(error, what)}"
+        ) from None
 
 
 def _reason(error: BaseException, what: str) -> str:
     reason = plain(error, 2_000)
     if "trust_remote_code" in reason or "custom code" in reason:
-        return "it needs code of its own, which is never run; use a model of an architecture that transformers has"
+        return (
+            "it needs code of its own, which is never run; use a model of an architecture that "
+            "transformers has"
+        )
     if "ignore_mismatched_sizes" in reason:
-        return f"they have other sizes than its config.json describes; the two do not belong together: {_AGAIN}"
+        return (
+            f"they have other sizes than its config.json describes; the two do not belong together: {_AGAIN}"
+        )
     if isinstance(error, RecursionError):
         return f"it is nested too deeply; {_AGAIN}"
     if isinstance(error, MemoryError) or "can't allocate memory" in reason:
@@ -133,15 +152,19 @@ def _reason(error: BaseException, what: str) -> str:
 def _auto(config: Any) -> Any:
     import transformers
 
-    return transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    return (
+        transformers.AutoModelForSeq2SeqLM if config.is_encoder_decoder else transformers.AutoModelForCausalLM
+    )
 
 
 def _refuse_encoders(config: Any, folder: Path) -> None:
-    """BERT and its kind read in both directions unless `is_decoder` is set: what they would be taught to write, they would see."""
+    """BERT and its kind read in both directions unless `is_decoder` is set: what they would be taught to
+    write, they would see."""
     silent = config.is_encoder_decoder or config.model_type in _CAUSAL_ALWAYS
     if not silent and getattr(type(config), "is_decoder", None) is False and not config.is_decoder:
         raise InputError(
-            f"{folder}: a model of type {config.model_type} is an encoder, which reads text and writes none; "
+            f"{folder}: a model of type {config.model_type} is an encoder, which reads text and writes "
+            "none; "
             "use an encoder-decoder such as T5, or a causal model"
         )
 
@@ -152,46 +175,65 @@ def _checked_files(folder: Path) -> dict[str, Any]:
     tokens = stated["tokenizer_config.json"]
     template = tokens.get("chat_template")
     if template is not None and not isinstance(template, str | list):
-        raise InputError(f"{folder / 'tokenizer_config.json'}: `chat_template` is a {type(template).__name__}, expected text; {_AGAIN}")
+        raise InputError(
+            f"{folder / 'tokenizer_config.json'}: `chat_template` is a {type(template).__name__}, "
+            f"expected text; {_AGAIN}"
+        )
     for name in ("config.json", "tokenizer_config.json"):
         if "auto_map" in stated[name]:
             _refuse_code(folder, name, stated[name], stated["config.json"])
-    implementation = stated["config.json"].get("attn_implementation", stated["config.json"].get("_attn_implementation"))
+    implementation = stated["config.json"].get(
+        "attn_implementation", stated["config.json"].get("_attn_implementation")
+    )
     if implementation is not None and implementation not in ("eager", "sdpa"):
         raise InputError(
-            f"{folder / 'config.json'}: `attn_implementation` is {plain(ValueError(repr(implementation)))}, expected eager or sdpa, or leave it out"
+            f"{folder / 'config.json'}: `attn_implementation` is "
+            f"{plain(ValueError(repr(implementation)))}, expected eager or sdpa, or leave it out"
         )
     if stated["config.json"].get("transformers_weights") is not None:
-        raise InputError(f"{folder / 'config.json'}: `transformers_weights` names other weights, which are not read; leave it out")
+        raise InputError(
+            f"{folder / 'config.json'}: `transformers_weights` names other weights, which are not read; "
+            "leave it out"
+        )
     return stated["config.json"]
 
 
 def _refuse_code(folder: Path, name: str, stated: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """A folder that names code of its own is fine where transformers has the architecture itself, which is used then."""
+    """A folder that names code of its own is fine where transformers has the architecture itself, which is
+    used then."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     kind = config.get("model_type")
     if name == "config.json" and not (isinstance(kind, str) and kind in CONFIG_MAPPING):
         raise InputError(
-            f"{folder / name}: `model_type` {plain(ValueError(repr(kind)))} is not in transformers, and `auto_map` names code of the folder's own, which is "
+            f"{folder / name}: `model_type` {plain(ValueError(repr(kind)))} is not in transformers, and "
+            "`auto_map` names code of the folder's own, which is "
             "never run; use a model of an architecture that transformers has"
         )
 
 
 def _listed(folder: Path) -> list[Path]:
-    """The weight files that transformers will read: the one, or those in the index. Raises InputError for an index that names anything else."""
+    """The weight files that transformers will read: the one, or those in the index. Raises InputError for an
+    index that names anything else."""
     single, index = folder / "model.safetensors", folder / _INDEX
     if single.is_file():
         return [single]
     places = json_object(index).get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+    if (
+        not isinstance(places, dict)
+        or not places
+        or not all(isinstance(name, str) for name in places.values())
+    ):
         if not index.is_file():
             raise InputError(f"{folder}: no model.safetensors, and no {_INDEX} that lists others; {_AGAIN}")
         raise InputError(f"{index}: `weight_map` is missing or does not map tensors to files; {_AGAIN}")
     names = sorted(set(places.values()))
     for name in names:
         if os.path.basename(name) != name or not name.endswith(".safetensors") or not name.isprintable():
-            raise InputError(f"{index}: names {plain(ValueError(repr(name)))}, expected safetensors files of the same folder; {_AGAIN}")
+            raise InputError(
+                f"{index}: names {plain(ValueError(repr(name)))}, expected safetensors files of the same "
+                f"folder; {_AGAIN}"
+            )
         if not (folder / name).is_file():
             raise InputError(f"{index}: names {name}, which is not there; {_AGAIN}")
     return [folder / name for name in names]

@@ -1,8 +1,9 @@
 """Whether a configuration's sizes can be, before anything of those sizes is made.
 
-A config.json may say `num_layers: 1000000000`; building that, without any weights too, takes hours and all memory. So counts of layers are compared
-with a limit, and where there are weights with the number of their tensors; then the model is built on torch's meta device, which takes no memory, and
-its parameters are compared with what the weights hold, or with this machine's memory.
+A config.json may say `num_layers: 1000000000`; building that, without any weights too, takes hours and all
+memory. So counts of layers are compared with a limit, and where there are weights with the number of their
+tensors; then the model is built on torch's meta device, which takes no memory, and its parameters are
+compared with what the weights hold, or with this machine's memory.
 """
 
 from __future__ import annotations
@@ -22,25 +23,36 @@ _MOST_SIZE = 2**40
 _MOST_HEADER = 100_000_000
 """Bytes of a safetensors header, at most: the format's own limit."""
 
-_LAYERS = re.compile(r"(num_|n_)?(hidden_|encoder_|decoder_|self_)?(layers?|blocks?)|(num_)(encoder|decoder)_layers|depth")
+_LAYERS = re.compile(
+    r"(num_|n_)?(hidden_|encoder_|decoder_|self_)?(layers?|blocks?)|(num_)(encoder|decoder)_layers|depth"
+)
 _COUNTS = re.compile(r"num_\w+|n_\w+|\w*(layers|experts|heads|blocks|groups)")
 _SLACK = 1_000_000
 
 
 def check_counts(config: Mapping[str, Any], where: str, tensors: int | None = None) -> None:
-    """Raises InputError for counts and sizes in a configuration that no model has; `tensors` is how many its weights have."""
+    """Raises InputError for counts and sizes in a configuration that no model has; `tensors` is how many its
+    weights have."""
     for key, value in _numbers(config):
         if _LAYERS.fullmatch(key) and (value > MOST_LAYERS or (tensors is not None and value > tensors)):
-            has = f"; its weights have {tensors:,} tensors" if tensors is not None and value > tensors else f", expected at most {MOST_LAYERS:,}"
-            raise InputError(f"{where}: `{key}` is {value:,}{has}; correct it, or fetch or export the model again")
+            has = (
+                f"; its weights have {tensors:,} tensors"
+                if tensors is not None and value > tensors
+                else f", expected at most {MOST_LAYERS:,}"
+            )
+            raise InputError(
+                f"{where}: `{key}` is {value:,}{has}; correct it, or fetch or export the model again"
+            )
         if value > _MOST_SIZE or (_COUNTS.fullmatch(key) and "id" not in key.split("_") and value > 10**8):
             raise InputError(
-                f"{where}: `{key}` is {plain(ValueError(f'{float(value):.3g}'))}, which no model has; correct it, or fetch or export the model again"
+                f"{where}: `{key}` is {plain(ValueError(f'{float(value):.3g}'))}, which no model has; "
+                "correct it, or fetch or export the model again"
             )
 
 
 def stored_sizes(files: list[Path]) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor in safetensors files, from their headers. Raises InputError for a damaged header."""
+    """The shape of each tensor in safetensors files, from their headers. Raises InputError for a damaged
+    header."""
     shapes: dict[str, tuple[int, ...]] = {}
     for path in files:
         try:
@@ -49,27 +61,40 @@ def stored_sizes(files: list[Path]) -> dict[str, tuple[int, ...]]:
                 if not 2 <= length <= min(_MOST_HEADER, path.stat().st_size - 8):
                     raise ValueError("its header does not fit into it")
                 header = json.loads(file.read(length))
-            shapes |= {str(name): tuple(int(size) for size in entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+            shapes |= {
+                str(name): tuple(int(size) for size in entry["shape"])
+                for name, entry in header.items()
+                if name != "__metadata__"
+            }
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise InputError(f"{path}: no safetensors file, or a damaged one ({plain(error)}); fetch or export the model again") from None
+            raise InputError(
+                f"{path}: no safetensors file, or a damaged one ({plain(error)}); fetch or export the "
+                "model again"
+            ) from None
     return shapes
 
 
 def check_against_weights(empty: Any, stored: int, where: str) -> None:
-    """Raises InputError for a model (on the meta device) that is far larger than the `stored` numbers of its weights."""
+    """Raises InputError for a model (on the meta device) that is far larger than the `stored` numbers of its
+    weights."""
     described = sum(value.numel() for value in (*empty.parameters(), *empty.buffers()))
     if described > 2 * stored + 64 * _SLACK:
         raise InputError(
-            f"{where}: describes a model of {described:,} parameters, but its weights hold {stored:,}; the two do not belong together: "
+            f"{where}: describes a model of {described:,} parameters, but its weights hold {stored:,}; "
+            "the two do not belong together: "
             "fetch or export the model again"
         )
 
 
 def check_memory(empty: Any, where: str) -> None:
-    """Raises SetupError for a model (on the meta device) whose float32 weights do not fit into this machine's memory."""
+    """Raises SetupError for a model (on the meta device) whose float32 weights do not fit into this machine's
+    memory."""
     needed, there = 4 * sum(value.numel() for value in empty.parameters()), _memory()
     if there is not None and needed > there:
-        raise SetupError(f"{where}: a model of {needed / 2**30:,.0f} GiB in float32, and this machine has {there / 2**30:,.0f} GiB; take a smaller one")
+        raise SetupError(
+            f"{where}: a model of {needed / 2**30:,.0f} GiB in float32, and this machine has "
+            f"{there / 2**30:,.0f} GiB; take a smaller one"
+        )
 
 
 def _numbers(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

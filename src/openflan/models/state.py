@@ -1,7 +1,9 @@
-"""Layers that carry state from token to token: Mamba, linear attention, gated delta rules, recurrences, short convolutions.
+"""Layers that carry state from token to token: Mamba, linear attention, gated delta rules, recurrences, short
+convolutions.
 
-What such a layer remembers of one document reaches the next, and no attention mask stops it. transformers can be told where documents begin for some of
-them, on some devices; here no such layer is told, so models that have one are not packed.
+What such a layer remembers of one document reaches the next, and no attention mask stops it. transformers can
+be told where documents begin for some of them, on some devices; here no such layer is told, so models that
+have one are not packed.
 """
 
 from __future__ import annotations
@@ -11,13 +13,19 @@ from typing import Any
 
 from torch import nn
 
-_KINDS = re.compile(r"mamba|ssm|linear|conv|recurrent|rglru|rwkv|lightning|delta|retention|hybrid|xlstm|mlstm|slstm|kda", re.IGNORECASE)
-_CLASSES = re.compile(r"(?i:mamba|deltanet|shortconv|rglru|recurrent|rwkv|retention|lightning|linearattention|xlstm|mlstm|slstm)|SSM")
+_KINDS = re.compile(
+    r"mamba|ssm|linear|conv|recurrent|rglru|rwkv|lightning|delta|retention|hybrid|xlstm|mlstm|slstm|kda",
+    re.IGNORECASE,
+)
+_CLASSES = re.compile(
+    r"(?i:mamba|deltanet|shortconv|rglru|recurrent|rwkv|retention|lightning|linearattention|xlstm|mlstm|slstm)|SSM"
+)
 _PARAMETERS = {"A_log", "time_decay"}
 
 
 def state_of(model: Any) -> str | None:
-    """The kind of a layer that carries state across positions, as the model calls it; None where there is none."""
+    """The kind of a layer that carries state across positions, as the model calls it; None where there is
+    none."""
     for name, kinds in vars(model.config).items():
         if isinstance(kinds, list) and re.search(r"layer|block", name):
             carrying = next((kind for kind in kinds if isinstance(kind, str) and _KINDS.search(kind)), None)

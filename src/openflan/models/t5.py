@@ -1,13 +1,16 @@
 """The T5 family's forward over the modules of a Hugging Face model: encoder, decoder and loss under one root.
 
-Covers T5, v1.1, LM-adapted, mT5, UL2 and umT5 (a relative bias in every layer). transformers builds a dense bias before any attention function is
-asked, which rules its forward out for documents in a flat buffer; here attention is document by document (`models.attention`) or, on a GPU, in buckets
-of like length (`models.bucketed`), and everything else runs over real tokens only. The linear layers, norms and dropouts are the Hugging Face model's own
-objects: optimisers, adapters, sharding and export keep working through it, and `train()` of either reaches both. The price is that a change of T5's
-arithmetic in transformers must be made here too; the start-up leak test compares the two.
+Covers T5, v1.1, LM-adapted, mT5, UL2 and umT5 (a relative bias in every layer). transformers builds a dense
+bias before any attention function is asked, which rules its forward out for documents in a flat buffer; here
+attention is document by document (`models.attention`) or, on a GPU, in buckets of like length
+(`models.bucketed`), and everything else runs over real tokens only. The linear layers, norms and dropouts are
+the Hugging Face model's own objects: optimisers, adapters, sharding and export keep working through it, and
+`train()` of either reaches both. The price is that a change of T5's arithmetic in transformers must be made
+here too; the start-up leak test compares the two.
 
-Shape suffixes: E tokens of all inputs, D of all targets, M model width, H heads, C channels of a head, F feed-forward width, V vocabulary, B decoded
-sequences, P positions decoded so far, K padded input positions, R the longest document.
+Shape suffixes: E tokens of all inputs, D of all targets, M model width, H heads, C channels of a head, F
+feed-forward width, V vocabulary, B decoded sequences, P positions decoded so far, K padded input positions, R
+the longest document.
 """
 
 from __future__ import annotations
@@ -28,9 +31,11 @@ FAMILIES = tuple(_SCALED_IF)
 
 
 class Reach(NamedTuple):
-    """The documents of an attention layer's queries and keys: the same ones in both, and a query sees the keys of its own.
+    """The documents of an attention layer's queries and keys: the same ones in both, and a query sees the
+    keys of its own.
 
-    Offsets are on the CPU. `area` is the pairs whose probabilities are kept (see `attention.kept_area`); with `buckets` attention goes by them instead.
+    Offsets are on the CPU. `area` is the pairs whose probabilities are kept (see `attention.kept_area`); with
+    `buckets` attention goes by them instead.
     """
 
     offsets: Tensor
@@ -40,7 +45,8 @@ class Reach(NamedTuple):
 
 
 class PackedT5(nn.Module):
-    """`forward` gives token losses; generation (`inference.t5_decoding`) reads its layers and `cross_states`."""
+    """`forward` gives token losses; generation (`inference.t5_decoding`) reads its layers and
+    `cross_states`."""
 
     def __init__(self, model: Any) -> None:
         """`model` is a T5, mT5 or umT5 for conditional generation; its modules are shared, not copied."""
@@ -66,16 +72,20 @@ class PackedT5(nn.Module):
     ) -> Tensor:
         """The loss of every target token, float32 (D).
 
-        `reaches` are those of the encoder, of the decoder, and from it to the encoder. `longest` is at least the tokens of the longest document of
-        either side, or the width of the widest bucket. `z_loss` and `chunk`: see `loss`.
+        `reaches` are those of the encoder, of the decoder, and from it to the encoder. `longest` is at least
+        the tokens of the longest document of either side, or the width of the widest bucket. `z_loss` and
+        `chunk`: see `loss`.
         """
         embedded = self.embeddings(torch.cat([input_ids_E, decoder_ids_D]))
         encoded_EM = self.encoder(embedded[: len(input_ids_E)], reaches[0], longest=longest)
-        decoded_DM = self.decoder(embedded[len(input_ids_E) :], reaches[1], encoded_EM, reaches[2], longest=longest)
+        decoded_DM = self.decoder(
+            embedded[len(input_ids_E) :], reaches[1], encoded_EM, reaches[2], longest=longest
+        )
         return head_losses(self.head, self._scaled(decoded_DM), target_ids_D, z_loss=z_loss, chunk=chunk)
 
     def cross_states(self, encoded_EM: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (E, H, C) of every decoder layer's attention to the encoder: computed once, read at every step."""
+        """Keys and values (E, H, C) of every decoder layer's attention to the encoder: computed once, read at
+        every step."""
         layers = [block.cross for block, _ in self.decoder.layers() if block.cross is not None]
         return [(layer.split(layer.k(encoded_EM)), layer.split(layer.v(encoded_EM))) for layer in layers]
 
@@ -90,35 +100,68 @@ class Stack(nn.Module):
         super().__init__()
         config = stack.config
         self.causal = bool(stack.is_decoder)
-        self.buckets, self.max_distance = config.relative_attention_num_buckets, config.relative_attention_max_distance
+        self.buckets, self.max_distance = (
+            config.relative_attention_num_buckets,
+            config.relative_attention_max_distance,
+        )
         self.blocks = nn.ModuleList(Block(block) for block in stack.block)
-        # Held here and not by the blocks: a block that is sharded has its weights together only while its own forward runs.
+        # Held here and not by the blocks: a block that is sharded has its weights together only while its own
+        # forward runs.
         attentions = [block.layer[0].SelfAttention for block in stack.block]
-        self.tables = nn.ModuleDict({str(number): one.relative_attention_bias for number, one in enumerate(attentions) if one.has_relative_attention_bias})
+        self.tables = nn.ModuleDict(
+            {
+                str(number): one.relative_attention_bias
+                for number, one in enumerate(attentions)
+                if one.has_relative_attention_bias
+            }
+        )
         self.norm = stack.final_layer_norm
         self.dropout = stack.dropout
 
-    def forward(self, hidden: Tensor, own: Reach, encoded_EM: Tensor | None = None, across: Reach | None = None, *, longest: int) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        own: Reach,
+        encoded_EM: Tensor | None = None,
+        across: Reach | None = None,
+        *,
+        longest: int,
+    ) -> Tensor:
         hidden = self.dropout(hidden)
         bias = pairs = None
         for block, table in self.layers():
             if table is not None:
                 bias = self.distance_bias(table, longest)
                 if own.buckets is not None:
-                    pairs = biases_by_pair(bias.detach().to(_working_dtype(hidden, hidden.dtype)), own.buckets.shapes, own.buckets.area)
+                    pairs = biases_by_pair(
+                        bias.detach().to(_working_dtype(hidden, hidden.dtype)),
+                        own.buckets.shapes,
+                        own.buckets.area,
+                    )
             hidden = block(hidden, own, bias, pairs, encoded_EM, across)
         normed: Tensor = self.dropout(rms_norm(hidden, self.norm))
         return normed
 
     def layers(self) -> list[tuple[Block, nn.Embedding | None]]:
-        """Each block with the relative bias that begins there: of T5 the first has one for all, of umT5 every block its own."""
+        """Each block with the relative bias that begins there: of T5 the first has one for all, of umT5 every
+        block its own."""
         tables = dict(self.tables.items())
         return [(block, tables.get(name)) for name, block in self.blocks.named_children()]  # type: ignore[misc]
 
     def distance_bias(self, table: nn.Embedding, longest: int) -> Tensor:
-        """(H, 2 longest - 1): what each head adds at distance key - query = -(longest - 1) ... longest - 1; minus infinity ahead of a decoder's query."""
+        """(H, 2 longest - 1): what each head adds at distance key - query = -(longest - 1) ... longest - 1;
+        minus infinity ahead of a decoder's query."""
         distances = torch.arange(1 - longest, longest, device=table.weight.device)
-        bias = at_least_float32(table(relative_bucket(distances, bidirectional=not self.causal, buckets=self.buckets, max_distance=self.max_distance))).T
+        bias = at_least_float32(
+            table(
+                relative_bucket(
+                    distances,
+                    bidirectional=not self.causal,
+                    buckets=self.buckets,
+                    max_distance=self.max_distance,
+                )
+            )
+        ).T
         return bias.masked_fill(distances > 0, -math.inf) if self.causal else bias
 
 
@@ -129,10 +172,22 @@ class Block(nn.Module):
         super().__init__()
         first = block.layer[0].SelfAttention
         self.attention = Attention(first, block.layer[0], causal=bool(block.is_decoder))
-        self.cross = Attention(block.layer[1].EncDecAttention, block.layer[1], causal=False) if block.is_decoder else None
+        self.cross = (
+            Attention(block.layer[1].EncDecAttention, block.layer[1], causal=False)
+            if block.is_decoder
+            else None
+        )
         self.feed_forward = FeedForward(block.layer[-1])
 
-    def forward(self, hidden: Tensor, own: Reach, bias: Tensor | None, pairs: Tensor | None, encoded_EM: Tensor | None, across: Reach | None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        own: Reach,
+        bias: Tensor | None,
+        pairs: Tensor | None,
+        encoded_EM: Tensor | None,
+        across: Reach | None,
+    ) -> Tensor:
         hidden = finite(self.attention(hidden, None, own, bias, pairs))
         if self.cross is not None and encoded_EM is not None and across is not None:
             hidden = finite(self.cross(hidden, encoded_EM, across, None, None))
@@ -149,16 +204,27 @@ class Attention(nn.Module):
         self.heads, self.channels = attention.n_heads, attention.key_value_proj_dim
         self.norm, self.dropout = layer.layer_norm, layer.dropout
 
-    def forward(self, hidden: Tensor, encoded_EM: Tensor | None, reach: Reach, bias: Tensor | None, pairs: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        encoded_EM: Tensor | None,
+        reach: Reach,
+        bias: Tensor | None,
+        pairs: Tensor | None,
+    ) -> Tensor:
         normed = rms_norm(hidden, self.norm)
         source = normed if encoded_EM is None else encoded_EM
         query, key, value = self.split(self.q(normed)), self.split(self.k(source)), self.split(self.v(source))
         rate = self.dropout.p if self.dropout.training else 0.0
         if reach.buckets is not None:
-            attended = attend_in_buckets(query, key, value, reach.buckets, bias=bias, pairs=pairs, causal=self.causal, dropout=rate)
+            attended = attend_in_buckets(
+                query, key, value, reach.buckets, bias=bias, pairs=pairs, causal=self.causal, dropout=rate
+            )
         else:
             seed = torch.randint(2**62, ()) if rate else reach.offsets[0]
-            attended, _ = attend(query, key, value, bias, reach.offsets, reach.key_offsets, reach.area, rate, seed)
+            attended, _ = attend(
+                query, key, value, bias, reach.offsets, reach.key_offsets, reach.area, rate, seed
+            )
         after: Tensor = hidden + self.dropout(self.o(attended.flatten(1)))
         return after
 
@@ -190,7 +256,8 @@ class FeedForward(nn.Module):
 
 
 def rms_norm(hidden: Tensor, norm: Any) -> Tensor:
-    """T5's norm: no mean, no bias, variance in float32. What autocast would make of it for a linear layer, it is at once."""
+    """T5's norm: no mean, no bias, variance in float32. What autocast would make of it for a linear layer, it
+    is at once."""
     dtype = _working_dtype(hidden, norm.weight.dtype)
     normed: Tensor = _RmsNorm.apply(hidden, norm.weight, norm.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
     return normed
@@ -207,7 +274,9 @@ class _RmsNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight_M: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
         wide = at_least_float32(hidden)
-        scale: Tensor = (torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square() / hidden.shape[-1] + epsilon).rsqrt()
+        scale: Tensor = (
+            torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square() / hidden.shape[-1] + epsilon
+        ).rsqrt()
         ctx.save_for_backward(hidden, weight_M, scale)
         normed: Tensor = (wide * scale).mul_(weight_M).to(dtype)
         return normed
@@ -224,7 +293,8 @@ class _RmsNorm(torch.autograd.Function):
 
 
 def relative_bucket(distances: Tensor, *, bidirectional: bool, buckets: int, max_distance: int) -> Tensor:
-    """The row of the bias table for key - query: exact for near distances, logarithmic up to `max_distance`, one bucket beyond (T5's rule)."""
+    """The row of the bias table for key - query: exact for near distances, logarithmic up to `max_distance`,
+    one bucket beyond (T5's rule)."""
     if bidirectional:
         buckets //= 2
         offset, away = (distances > 0).long() * buckets, distances.abs()
@@ -250,6 +320,7 @@ def _activation(given: Any) -> Any:
 
 
 def _scales_outputs(model: Any) -> bool:
-    """Whether logits are taken from states times d_model**-0.5, by what transformers goes by in each family."""
+    """Whether logits are taken from states times d_model**-0.5, by what transformers goes by in each
+    family."""
     setting = _SCALED_IF[model.config.model_type]
     return setting is not None and bool(getattr(model.config, setting))

@@ -1,8 +1,8 @@
 """T5X checkpoints of T5, mT5 and umT5 as Hugging Face folders, and back.
 
-One table of places (`t5x_layout.places`) serves both directions. What a checkpoint does not hold is taken from T5's published settings: buckets reach
-128 tokens, norms have epsilon 1e-6, `gated-gelu` where there are two input kernels. Only weights are converted: the optimiser's statistics stay behind
-(docs/models.md).
+One table of places (`t5x_layout.places`) serves both directions. What a checkpoint does not hold is taken
+from T5's published settings: buckets reach 128 tokens, norms have epsilon 1e-6, `gated-gelu` where there are
+two input kernels. Only weights are converted: the optimiser's statistics stay behind (docs/models.md).
 """
 
 from __future__ import annotations
@@ -30,65 +30,110 @@ MAX_DISTANCE, DROPOUT = 128, 0.1
 
 
 def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
-    """Writes a T5X checkpoint as a Hugging Face folder (configuration and float32 safetensors, no tokenizer); returns the configuration.
+    """Writes a T5X checkpoint as a Hugging Face folder (configuration and float32 safetensors, no tokenizer);
+    returns the configuration.
 
-    `folder` is a checkpoint, or holds several `checkpoint_N`, of which the last is taken. Raises InputError for one that lacks an array or holds one
-    that this family has not, or whose shapes do not fit together; SetupError for a compressor that is not installed.
+    `folder` is a checkpoint, or holds several `checkpoint_N`, of which the last is taken. Raises InputError
+    for one that lacks an array or holds one that this family has not, or whose shapes do not fit together;
+    SetupError for a compressor that is not installed.
     """
     from safetensors.numpy import save_file
 
     _refuse_full(to)
     folder = _newest(folder)
-    arrays = {path.name.removeprefix("target."): stored(path) for path in sorted(folder.glob("target.*")) if path.is_dir()}
+    arrays = {
+        path.name.removeprefix("target."): stored(path)
+        for path in sorted(folder.glob("target.*"))
+        if path.is_dir()
+    }
     if not arrays:
-        raise InputError(f"{folder}: not a T5X checkpoint: no folder target.* (it {contents(folder)}); Orbax's own format must be saved as T5X's first")
+        raise InputError(
+            f"{folder}: not a T5X checkpoint: no folder target.* (it {contents(folder)}); Orbax's own "
+            "format must be saved as T5X's first"
+        )
     layout = layout_of(arrays, folder)
     wanted = places(layout)
     missing = sorted({place.array for place in wanted.values()} - arrays.keys())
     if missing:
-        raise InputError(f"{folder}: no target.{missing[0]}{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; is the copy complete?")
+        raise InputError(
+            f"{folder}: no "
+            f"target.{missing[0]}{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; is the "
+            "copy complete?"
+        )
     unknown = sorted(arrays.keys() - {place.array for place in wanted.values()})
     if unknown:
-        raise InputError(f"{folder}: target.{unknown[0]} has no place in T5, mT5 or umT5; other T5X models cannot be converted")
+        raise InputError(
+            f"{folder}: target.{unknown[0]} has no place in T5, mT5 or umT5; other T5X models cannot be "
+            "converted"
+        )
     config = _config(arrays, layout, folder)
     with replacing(to) as partial:
         partial.mkdir(parents=True, exist_ok=True)
         write_json(partial / "config.json", config)
-        write_json(partial / "generation_config.json", {key: config[key] for key in ("decoder_start_token_id", "eos_token_id", "pad_token_id")})
+        write_json(
+            partial / "generation_config.json",
+            {key: config[key] for key in ("decoder_start_token_id", "eos_token_id", "pad_token_id")},
+        )
         shards = list(_shards(wanted, arrays))
         index: dict[str, str] = {}
         for number, names in enumerate(shards, 1):
-            file = "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
-            save_file(dict(_weights(names, wanted, arrays, config, folder)), partial / file, metadata={"format": "pt"})
+            file = (
+                "model.safetensors"
+                if len(shards) == 1
+                else f"model-{number:05}-of-{len(shards):05}.safetensors"
+            )
+            save_file(
+                dict(_weights(names, wanted, arrays, config, folder)),
+                partial / file,
+                metadata={"format": "pt"},
+            )
             index |= dict.fromkeys(names, file)
         if len(shards) > 1:
             size = sum(arrays[array].bytes_in_float32 for array in {place.array for place in wanted.values()})
-            write_json(partial / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": index})
+            write_json(
+                partial / "model.safetensors.index.json",
+                {"metadata": {"total_size": size}, "weight_map": index},
+            )
     return config
 
 
 def to_t5x(folder: Path, to: Path, *, stacked: bool = False) -> int:
-    """Writes a Hugging Face folder of the T5 family as a T5X checkpoint, in float32; returns how many arrays it has.
+    """Writes a Hugging Face folder of the T5 family as a T5X checkpoint, in float32; returns how many arrays
+    it has.
 
-    `stacked`: layers along the second axis, as T5X's scanned models keep them. The step is N where `to` is named checkpoint_N, as T5X names them, else 0.
-    Raises InputError for another family, or a folder whose weights lack one.
+    `stacked`: layers along the second axis, as T5X's scanned models keep them. The step is N where `to` is
+    named checkpoint_N, as T5X names them, else 0. Raises InputError for another family, or a folder whose
+    weights lack one.
     """
     _refuse_full(to)
     config = read_json(folder / "config.json")
     if config.get("model_type") not in FAMILIES or not weight_files(folder):
-        raise InputError(f"{folder}: expected a Hugging Face folder with safetensors of {', '.join(FAMILIES)}; found `model_type` {config.get('model_type')!r}")
+        raise InputError(
+            f"{folder}: expected a Hugging Face folder with safetensors of {', '.join(FAMILIES)}; found "
+            f"`model_type` {config.get('model_type')!r}"
+        )
     per_layer = config["model_type"] == "umt5"
     layout = Layout(
         encoder_layers=_number(config, "num_layers"),
-        decoder_layers=_number(config, "num_decoder_layers" if config.get("num_decoder_layers") is not None else "num_layers"),
+        decoder_layers=_number(
+            config, "num_decoder_layers" if config.get("num_decoder_layers") is not None else "num_layers"
+        ),
         gated=str(config.get("feed_forward_proj", "relu")).startswith("gated"),
         tied=config.get("tie_word_embeddings", True) is not False,
         bias_per_layer=per_layer,
         stacked=stacked,
         encoder="encoder.encoder." if stacked else "encoder.layers_",
         decoder="decoder.decoder." if stacked else "decoder.layers_",
-        encoder_bias=f"encoder.encoder.{BIAS}" if stacked and per_layer else BIAS if per_layer else f"encoder.{BIAS}",
-        decoder_bias=f"decoder.decoder.{BIAS}" if stacked and per_layer else BIAS if per_layer else f"decoder.{BIAS}",
+        encoder_bias=f"encoder.encoder.{BIAS}"
+        if stacked and per_layer
+        else BIAS
+        if per_layer
+        else f"encoder.{BIAS}",
+        decoder_bias=f"decoder.decoder.{BIAS}"
+        if stacked and per_layer
+        else BIAS
+        if per_layer
+        else f"decoder.{BIAS}",
     )
     gathered: dict[str, dict[int | None, tuple[str, Place]]] = {}
     for name, place in places(layout).items():
@@ -99,11 +144,18 @@ def to_t5x(folder: Path, to: Path, *, stacked: bool = False) -> int:
             turned = [weight(name).T if place.turned else weight(name) for name, place in parts.values()]
             values = turned[0] if None in parts else np.stack(turned, axis=1)
             described = write_array(partial / f"target.{array}", values)
-            spec = {"driver": "zarr", "dtype": "float32", "kvstore": {"driver": "file", "path": f"target.{array}"}, "metadata": described}
+            spec = {
+                "driver": "zarr",
+                "dtype": "float32",
+                "kvstore": {"driver": "file", "path": f"target.{array}"},
+                "metadata": described,
+            }
             _put(written, array.split("."), spec)
         number = re.fullmatch(r"checkpoint_(\d+)", to.name)
         state = {"step": int(number.group(1)) if number else 0, "param_states": {}}
-        (partial / "checkpoint").write_bytes(packed({"version": 3, "optimizer": {"target": written, "state": state}}))
+        (partial / "checkpoint").write_bytes(
+            packed({"version": 3, "optimizer": {"target": written, "state": state}})
+        )
     return len(gathered)
 
 
@@ -120,7 +172,11 @@ def _refuse_full(to: Path) -> None:
 def _newest(folder: Path) -> Path:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected a T5X checkpoint, copied whole")
-    inside = {int(path.name.removeprefix("checkpoint_")): path for path in folder.glob("checkpoint_*") if re.fullmatch(r"checkpoint_\d+", path.name)}
+    inside = {
+        int(path.name.removeprefix("checkpoint_")): path
+        for path in folder.glob("checkpoint_*")
+        if re.fullmatch(r"checkpoint_\d+", path.name)
+    }
     return inside[max(inside)] if inside else folder
 
 
@@ -133,7 +189,9 @@ def _config(arrays: Mapping[str, Stored], layout: Layout, folder: Path) -> dict[
     kernel = arrays[wanted["encoder.block.0.layer.1.DenseReluDense.wo.weight"].array].shape
     joined = int(np.prod(own[:-1]))
     if joined % table[0]:
-        raise InputError(f"{folder}: {table[0]} heads have biases, which do not share attention's width of {joined} evenly")
+        raise InputError(
+            f"{folder}: {table[0]} heads have biases, which do not share attention's width of {joined} evenly"
+        )
     umt5 = layout.bias_per_layer
     return {
         "architectures": ["UMT5ForConditionalGeneration" if umt5 else "T5ForConditionalGeneration"],
@@ -180,7 +238,11 @@ def _shards(wanted: Mapping[str, Place], arrays: Mapping[str, Stored]) -> Iterat
 
 
 def _weights(
-    names: list[str], wanted: Mapping[str, Place], arrays: Mapping[str, Stored], config: Mapping[str, Any], folder: Path
+    names: list[str],
+    wanted: Mapping[str, Place],
+    arrays: Mapping[str, Stored],
+    config: Mapping[str, Any],
+    folder: Path,
 ) -> Iterator[tuple[str, Array]]:
     """The weights of some names as torch keeps them; a stacked array is read once for all of them."""
     held: tuple[str, Array] = ("", np.empty(0))
@@ -196,7 +258,10 @@ def _weights(
         values = np.ascontiguousarray(values.T if place.turned else values)
         expected = _expected(name, config)
         if values.shape != expected:
-            raise InputError(f"{folder}: target.{place.array} gives {name} the shape {values.shape}, the other arrays ask for {expected}")
+            raise InputError(
+                f"{folder}: target.{place.array} gives {name} the shape {values.shape}, the other arrays "
+                f"ask for {expected}"
+            )
         yield name, values
 
 
@@ -209,7 +274,13 @@ def _expected(name: str, config: Mapping[str, Any]) -> tuple[int, ...]:
     if name.endswith("relative_attention_bias.weight"):
         return config["relative_attention_num_buckets"], config["num_heads"]
     last = name.split(".")[-2]
-    return {"o": (width, joined), "wo": (width, inner), "q": (joined, width), "k": (joined, width), "v": (joined, width)}.get(last, (inner, width))
+    return {
+        "o": (width, joined),
+        "wo": (width, inner),
+        "q": (joined, width),
+        "k": (joined, width),
+        "v": (joined, width),
+    }.get(last, (inner, width))
 
 
 class _weights_of:
@@ -228,7 +299,10 @@ class _weights_of:
         def weight(name: str) -> Array:
             at = name if name in where or name != "shared.weight" else "encoder.embed_tokens.weight"
             if at not in where:
-                raise InputError(f"{self._folder}: its weights lack {name}, which its config.json asks for; export the model again")
+                raise InputError(
+                    f"{self._folder}: its weights lack {name}, which its config.json asks for; export "
+                    "the model again"
+                )
             values: Array = where[at].get_tensor(at).float().numpy()
             return values
 

@@ -1,8 +1,11 @@
-"""The files of a T5X checkpoint: a zarr array (version 2) in a folder for every parameter, and a msgpack index.
+"""The files of a T5X checkpoint: a zarr array (version 2) in a folder for every parameter, and a msgpack
+index.
 
-T5X writes arrays through TensorStore, in chunks compressed with gzip. Both formats are simple enough for the standard library, so nothing needs to be
-installed for them; other compressors need numcodecs, the extra `t5x`. The index is written and never read: every array describes itself. Facts of the
-format: t5x/checkpoints.py (version 3, since June 2021; version 2 wrote bfloat16 as 16-bit integers, which is read as what it is).
+T5X writes arrays through TensorStore, in chunks compressed with gzip. Both formats are simple enough for the
+standard library, so nothing needs to be installed for them; other compressors need numcodecs, the extra
+`t5x`. The index is written and never read: every array describes itself. Facts of the format:
+t5x/checkpoints.py (version 3, since June 2021; version 2 wrote bfloat16 as 16-bit integers, which is read as
+what it is).
 """
 
 from __future__ import annotations
@@ -50,12 +53,17 @@ class Stored:
     def read(self) -> Array:
         """The values in float32.
 
-        Raises InputError for a chunk that is missing or damaged, which an interrupted download leaves; SetupError for a compressor that is not installed.
+        Raises InputError for a chunk that is missing or damaged, which an interrupted download leaves;
+        SetupError for a compressor that is not installed.
         """
         values = np.empty(self.shape, dtype=np.float32)
-        for place in itertools.product(*(range(-(-size // chunk)) for size, chunk in zip(self.shape, self.chunks, strict=True))):
+        for place in itertools.product(
+            *(range(-(-size // chunk)) for size, chunk in zip(self.shape, self.chunks, strict=True))
+        ):
             path = self.folder / (self.separator.join(map(str, place)) or "0")
-            where = tuple(slice(at * chunk, (at + 1) * chunk) for at, chunk in zip(place, self.chunks, strict=True))
+            where = tuple(
+                slice(at * chunk, (at + 1) * chunk) for at, chunk in zip(place, self.chunks, strict=True)
+            )
             block = self._block(path)
             values[where] = block[tuple(slice(size) for size in values[where].shape)]
         return values
@@ -63,13 +71,21 @@ class Stored:
     def _block(self, path: Path) -> Array:
         try:
             raw = _decompressed(path.read_bytes(), self.compressor, path)
-            words = np.frombuffer(raw, dtype="<u2" if self.dtype == "bfloat16" else self.dtype).reshape(self.chunks, order="F" if self.order == "F" else "C")
+            words = np.frombuffer(raw, dtype="<u2" if self.dtype == "bfloat16" else self.dtype).reshape(
+                self.chunks, order="F" if self.order == "F" else "C"
+            )
         except FileNotFoundError:
-            raise InputError(f"{path}: missing, though {self.folder / '.zarray'} counts on it; copy the checkpoint again") from None
+            raise InputError(
+                f"{path}: missing, though {self.folder / '.zarray'} counts on it; copy the checkpoint again"
+            ) from None
         except (OSError, EOFError, ValueError, zlib.error) as error:
             raise InputError(f"{path}: damaged ({error}); copy the checkpoint again") from None
         # bfloat16 is the upper half of a float32.
-        return (words.astype(np.uint32) << 16).view(np.float32) if self.dtype == "bfloat16" else words.astype(np.float32)
+        return (
+            (words.astype(np.uint32) << 16).view(np.float32)
+            if self.dtype == "bfloat16"
+            else words.astype(np.float32)
+        )
 
 
 def stored(folder: Path) -> Stored:
@@ -81,25 +97,50 @@ def stored(folder: Path) -> Stored:
         if told["zarr_format"] != 2 or told.get("filters"):
             raise ValueError(f"zarr format {told['zarr_format']} with filters {told.get('filters')}")
         shape, chunks = tuple(told["shape"]), tuple(told["chunks"])
-        return Stored(folder, shape, chunks, dtype, told["compressor"], told["order"], told.get("dimension_separator", "."))
+        return Stored(
+            folder,
+            shape,
+            chunks,
+            dtype,
+            told["compressor"],
+            told["order"],
+            told.get("dimension_separator", "."),
+        )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a zarr array as T5X writes them ({' '.join(str(error).split()) or type(error).__name__})") from None
+        raise InputError(
+            f"{path}: not a zarr array as T5X writes them "
+            f"({' '.join(str(error).split()) or type(error).__name__})"
+        ) from None
 
 
 def write_array(folder: Path, values: Array) -> dict[str, Any]:
-    """Writes float32 values in chunks along the first axis, compressed with gzip; returns what the index says of them, its path apart."""
+    """Writes float32 values in chunks along the first axis, compressed with gzip; returns what the index says
+    of them, its path apart."""
     values = np.ascontiguousarray(values, dtype=np.float32)
     rows = max(1, min(len(values), CHUNK_BYTES // max(1, values[:1].nbytes)))
     chunks = [rows, *values.shape[1:]]
-    described: dict[str, Any] = {"chunks": chunks, "compressor": {"id": "gzip", "level": 1}, "shape": list(values.shape)}
+    described: dict[str, Any] = {
+        "chunks": chunks,
+        "compressor": {"id": "gzip", "level": 1},
+        "shape": list(values.shape),
+    }
     folder.mkdir(parents=True)
-    zarray = described | {"dtype": "<f4", "fill_value": None, "filters": None, "order": "C", "zarr_format": 2, "dimension_separator": "."}
+    zarray = described | {
+        "dtype": "<f4",
+        "fill_value": None,
+        "filters": None,
+        "order": "C",
+        "zarr_format": 2,
+        "dimension_separator": ".",
+    }
     (folder / ".zarray").write_text(json.dumps(zarray, sort_keys=True), encoding="utf-8")
     for number in range(-(-len(values) // rows)):
         block = values[number * rows : (number + 1) * rows]
         whole = np.concatenate([block, np.zeros((rows - len(block), *block.shape[1:]), dtype=np.float32)])
         # Without the time of writing, so that the same values are the same bytes.
-        (folder / ".".join(map(str, [number] + [0] * (values.ndim - 1)))).write_bytes(gzip.compress(whole.tobytes(), 1, mtime=0))
+        (folder / ".".join(map(str, [number] + [0] * (values.ndim - 1)))).write_bytes(
+            gzip.compress(whole.tobytes(), 1, mtime=0)
+        )
     return described
 
 
@@ -131,13 +172,19 @@ def _decompressed(raw: bytes, compressor: dict[str, Any] | None, path: Path) -> 
     name = None if compressor is None else compressor["id"]
     if name is None:
         return raw
-    known: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "zlib": zlib.decompress, "bz2": bz2.decompress}
+    known: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.decompress,
+        "zlib": zlib.decompress,
+        "bz2": bz2.decompress,
+    }
     if name in known:
         return known[name](raw)
     try:
         from numcodecs import get_codec
     except ImportError:
-        raise SetupError(f'{path} is compressed with {name}, which needs numcodecs: pip install "openflan[t5x]"') from None
+        raise SetupError(
+            f'{path} is compressed with {name}, which needs numcodecs: pip install "openflan[t5x]"'
+        ) from None
     try:
         return bytes(get_codec(compressor).decode(raw))
     except Exception as error:  # numcodecs raises RuntimeError, ValueError or its own, by codec

@@ -1,8 +1,10 @@
 """Where the weights of T5 lie in a T5X checkpoint, by Hugging Face's names.
 
-The two lay out the same model: T5X keeps kernels (in, out) where torch keeps weights (out, in), a relative bias as (heads, buckets), and layers one by one
-(`layers_0`) or stacked along the second axis, as its scanned models do. umT5 has a bias in every layer, the others one a stack. Names are those of
-t5x/examples/t5/network.py; of scanned models, those of the public checkpoints (`encoder.encoder.`) and of t5x/examples/scalable_t5 (`encoder.layers.`).
+The two lay out the same model: T5X keeps kernels (in, out) where torch keeps weights (out, in), a relative
+bias as (heads, buckets), and layers one by one (`layers_0`) or stacked along the second axis, as its scanned
+models do. umT5 has a bias in every layer, the others one a stack. Names are those of
+t5x/examples/t5/network.py; of scanned models, those of the public checkpoints (`encoder.encoder.`) and of
+t5x/examples/scalable_t5 (`encoder.layers.`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _ATTENTION = {"q": "query", "k": "key", "v": "value", "o": "out"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a Hugging Face weight lies: an array of the checkpoint, the layer within a stacked one, and whether it is turned."""
+    """Where a Hugging Face weight lies: an array of the checkpoint, the layer within a stacked one, and
+    whether it is turned."""
 
     array: str
     layer: int | None
@@ -30,7 +33,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a checkpoint lays out a model. `encoder` and `decoder` are what stands before a layer's names: `encoder.layers_` or, stacked, `encoder.encoder.`."""
+    """How a checkpoint lays out a model. `encoder` and `decoder` are what stands before a layer's names:
+    `encoder.layers_` or, stacked, `encoder.encoder.`."""
 
     encoder_layers: int
     decoder_layers: int
@@ -63,10 +67,16 @@ def places(layout: Layout) -> dict[str, Place]:
             for place, (theirs, name, norm) in enumerate(parts):
                 block = f"{stack}.block.{number}.layer.{place}"
                 found[f"{block}.layer_norm.weight"] = Place(f"{here}{norm}.scale", layer, False)
-                found |= {f"{block}.{theirs}.{short}.weight": Place(f"{here}{name}.{long}.kernel", layer, True) for short, long in _ATTENTION.items()}
+                found |= {
+                    f"{block}.{theirs}.{short}.weight": Place(f"{here}{name}.{long}.kernel", layer, True)
+                    for short, long in _ATTENTION.items()
+                }
             last = f"{stack}.block.{number}.layer.{len(parts)}"
             found[f"{last}.layer_norm.weight"] = Place(f"{here}pre_mlp_layer_norm.scale", layer, False)
-            found |= {f"{last}.DenseReluDense.{name}.weight": Place(f"{here}mlp.{name}.kernel", layer, True) for name in inner}
+            found |= {
+                f"{last}.DenseReluDense.{name}.weight": Place(f"{here}mlp.{name}.kernel", layer, True)
+                for name in inner
+            }
             if number == 0 or layout.bias_per_layer:
                 at = bias if layout.stacked or not layout.bias_per_layer else f"{here}{bias}"
                 table = Place(at, layer if layout.bias_per_layer else None, True)
@@ -76,22 +86,40 @@ def places(layout: Layout) -> dict[str, Place]:
 
 
 def layout_of(arrays: Mapping[str, Stored], folder: Path) -> Layout:
-    """How a checkpoint's arrays are laid out, found from their names. Raises InputError if there are no layers of an encoder or a decoder."""
+    """How a checkpoint's arrays are laid out, found from their names. Raises InputError if there are no
+    layers of an encoder or a decoder."""
     before, biases, counts = {}, {}, {}
     stacked = not any(name.startswith("encoder.layers_0.") for name in arrays)
-    for stack, norm in (("encoder", "pre_attention_layer_norm"), ("decoder", "pre_self_attention_layer_norm")):
+    for stack, norm in (
+        ("encoder", "pre_attention_layer_norm"),
+        ("decoder", "pre_self_attention_layer_norm"),
+    ):
         starts = [f"{stack}.{stack}.", f"{stack}.layers."] if stacked else [f"{stack}.layers_"]
         start = next((one for one in starts if any(name.startswith(one) for name in arrays)), None)
         if start is None:
-            raise InputError(f"{folder}: no layers of {'an' if stack == 'encoder' else 'a'} {stack}; only T5's encoder-decoders can be converted")
+            raise InputError(
+                f"{folder}: no layers of {'an' if stack == 'encoder' else 'a'} {stack}; only T5's "
+                "encoder-decoders can be converted"
+            )
         scale = arrays.get(f"{start}{norm}.scale")
-        numbers = {int(found.group(1)) for name in arrays if (found := re.match(rf"{stack}\.layers_(\d+)\.", name))}
-        counts[stack] = len(numbers) if not stacked else scale.shape[1] if scale is not None and len(scale.shape) == 2 else 0
+        numbers = {
+            int(found.group(1)) for name in arrays if (found := re.match(rf"{stack}\.layers_(\d+)\.", name))
+        }
+        counts[stack] = (
+            len(numbers)
+            if not stacked
+            else scale.shape[1]
+            if scale is not None and len(scale.shape) == 2
+            else 0
+        )
         before[stack] = start
         tables = [name for name in arrays if name.startswith(f"{stack}.") and name.endswith("rel_embedding")]
         inner = [name for name in tables if name.startswith(start)]
         table = (inner or tables or [f"{stack}.{BIAS}"])[0]
-        biases[stack] = (re.sub(rf"^{re.escape(start)}\d+\.", "", table) if inner and not stacked else table, bool(inner))
+        biases[stack] = (
+            re.sub(rf"^{re.escape(start)}\d+\.", "", table) if inner and not stacked else table,
+            bool(inner),
+        )
     return Layout(
         encoder_layers=counts["encoder"],
         decoder_layers=counts["decoder"],

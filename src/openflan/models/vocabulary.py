@@ -1,7 +1,8 @@
 """Tokens that a model learns on top of its own: the tokenizer gets them, its matrices grow where they must.
 
-T5's matrices have rows to spare (32,128 for 32,100 tokens), which are used first: such a model keeps its size. New rows are drawn from the model's own
-initial distribution and a seed, never from the mean of the old ones, so that the same recipe makes the same model.
+T5's matrices have rows to spare (32,128 for 32,100 tokens), which are used first: such a model keeps its
+size. New rows are drawn from the model's own initial distribution and a seed, never from the mean of the old
+ones, so that the same recipe makes the same model.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ _MULTIPLE = 8
 
 
 def add_tokens(tokenizer: Any, tokens: Sequence[str]) -> None:
-    """Adds special tokens, in this order, after those that are there. They match their text as it stands, and nothing around it."""
+    """Adds special tokens, in this order, after those that are there. They match their text as it stands, and
+    nothing around it."""
     from tokenizers import AddedToken
 
     if tokens:
-        tokenizer.add_tokens([AddedToken(token, normalized=False, special=True) for token in tokens], special_tokens=True)
+        tokenizer.add_tokens(
+            [AddedToken(token, normalized=False, special=True) for token in tokens], special_tokens=True
+        )
 
 
 def make_room(model: Any, tokens: int, seed: int) -> int:
-    """Grows the embeddings, and the head, to at least `tokens` rows; returns how many were added, 0 where there was room."""
+    """Grows the embeddings, and the head, to at least `tokens` rows; returns how many were added, 0 where
+    there was room."""
     rows = model.get_input_embeddings().weight.shape[0]
     if tokens <= rows:
         return 0

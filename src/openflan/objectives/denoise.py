@@ -1,11 +1,13 @@
 """Token ids become inputs and targets: spans replaced by sentinels, or a text cut in two.
 
-Span corruption is T5's (Raffel et al. 2020, section 3.1.4; its code). Of n tokens, round(n * rate) are noise, at least one and at most n - 1, in
-round(noise / mean) spans, at least one; halves round to the even number, in float32 as there. Noise and what is kept are each cut into as many parts
-that are not empty, every way of doing so equally likely, and laid in turns, what is kept first. A span of noise becomes one sentinel in the inputs;
-the targets hold each sentinel and the span that it stands for. Three things differ, so that nothing is ever lost: where the text itself holds sentinels,
-only those after the last of them in their order are used; spans are fewer where the sentinels do not suffice; no token of a text of one is noise.
-There is no sentinel at the end of the targets, as in T5's code and unlike its paper's figure.
+Span corruption is T5's (Raffel et al. 2020, section 3.1.4; its code). Of n tokens, round(n * rate) are noise,
+at least one and at most n - 1, in round(noise / mean) spans, at least one; halves round to the even number,
+in float32 as there. Noise and what is kept are each cut into as many parts that are not empty, every way of
+doing so equally likely, and laid in turns, what is kept first. A span of noise becomes one sentinel in the
+inputs; the targets hold each sentinel and the span that it stands for. Three things differ, so that nothing
+is ever lost: where the text itself holds sentinels, only those after the last of them in their order are
+used; spans are fewer where the sentinels do not suffice; no token of a text of one is noise. There is no
+sentinel at the end of the targets, as in T5's code and unlike its paper's figure.
 
 All of it is a function of the ids, the settings and a key, which the caller makes of seed and position.
 """
@@ -41,29 +43,38 @@ def noise_counts(length: int, rate: float, mean: float) -> tuple[int, int]:
     return noise, min(spans, noise, length - noise)
 
 
-def noise_mask(length: int, rate: float, mean: float, key: int, *, roll: bool = False, most_spans: int | None = None) -> NDArray[np.bool_]:
+def noise_mask(
+    length: int, rate: float, mean: float, key: int, *, roll: bool = False, most_spans: int | None = None
+) -> NDArray[np.bool_]:
     """Which tokens are noise (length,); the first never is, the last always.
 
-    `roll` moves the pattern round by a random offset, so that noise is as likely at any place; it may then meet both ends, which makes one span more.
-    `most_spans` is a limit on the spans, the additional one included; no token is noise if it allows none.
+    `roll` moves the pattern round by a random offset, so that noise is as likely at any place; it may then
+    meet both ends, which makes one span more. `most_spans` is a limit on the spans, the additional one
+    included; no token is noise if it allows none.
     """
     noise, spans = noise_counts(length, rate, mean)
     spans = spans if most_spans is None else min(spans, most_spans - roll)
     if spans < 1:
         return np.zeros(length, dtype=np.bool_)
-    lengths = np.stack([_parts(length - noise, spans, key, "kept"), _parts(noise, spans, key, "noise")], axis=1).reshape(-1)
+    lengths = np.stack(
+        [_parts(length - noise, spans, key, "kept"), _parts(noise, spans, key, "noise")], axis=1
+    ).reshape(-1)
     mask = np.repeat(np.arange(2 * spans) % 2 == 1, lengths)
     return np.roll(mask, Draws(key, "roll").below(length)) if roll else mask
 
 
-def corrupt_spans(ids: Ids, rate: float, mean: float, sentinels: Ids, key: int, *, roll: bool = False) -> Pair:
-    """Span corruption of a text; `sentinels` are the ids that may stand for spans, in the order of their use."""
+def corrupt_spans(
+    ids: Ids, rate: float, mean: float, sentinels: Ids, key: int, *, roll: bool = False
+) -> Pair:
+    """Span corruption of a text; `sentinels` are the ids that may stand for spans, in the order of their
+    use."""
     free = _free(ids, sentinels)
     return _replaced(ids, noise_mask(len(ids), rate, mean, key, roll=roll, most_spans=len(free)), free)
 
 
 def mask_span(ids: Ids, span: tuple[int, int], sentinels: Ids) -> Pair:
-    """Salient span masking (Guu et al. 2020): the noise is one given span, from its first token to its end; none where no sentinel is left."""
+    """Salient span masking (Guu et al. 2020): the noise is one given span, from its first token to its end;
+    none where no sentinel is left."""
     free, mask = _free(ids, sentinels), np.zeros(len(ids), dtype=np.bool_)
     mask[slice(*span) if len(free) else slice(0, 0)] = True
     return _replaced(ids, mask, free)
@@ -93,14 +104,20 @@ def restore_spans(pair: Pair, sentinels: Ids) -> NDArray[np.int32]:
     used = sentinels[np.flatnonzero(sentinels == targets[0])[0] :] if len(targets) else sentinels[:0]
     at = np.flatnonzero(np.isin(targets, used))
     spans = {int(targets[first]): targets[first + 1 : end] for first, end in pairwise([*at, len(targets)])}
-    return np.concatenate([np.empty(0, dtype=np.int32), *(spans.get(int(token), np.array([token], dtype=np.int32)) for token in inputs)])
+    return np.concatenate(
+        [
+            np.empty(0, dtype=np.int32),
+            *(spans.get(int(token), np.array([token], dtype=np.int32)) for token in inputs),
+        ]
+    )
 
 
 def split(ids: Ids, key: int, rate: float | None = None) -> Pair:
     """A text cut in two: prefix and continuation.
 
-    Without `rate` every cut that leaves both sides a token is as likely (T5's prefix LM, with which its LM-adapted checkpoints were made); with it
-    the targets are that share of the tokens, rounded. A text of one token is all target.
+    Without `rate` every cut that leaves both sides a token is as likely (T5's prefix LM, with which its
+    LM-adapted checkpoints were made); with it the targets are that share of the tokens, rounded. A text of
+    one token is all target.
     """
     if len(ids) < 2:
         cut = 0
@@ -113,6 +130,7 @@ def split(ids: Ids, key: int, rate: float | None = None) -> Pair:
 
 
 def _parts(items: int, parts: int, key: int, purpose: str) -> NDArray[np.int64]:
-    """Lengths (parts,) that are positive and sum to `items`, every such choice as likely: parts - 1 of the gaps between items, drawn without order."""
+    """Lengths (parts,) that are positive and sum to `items`, every such choice as likely: parts - 1 of the
+    gaps between items, drawn without order."""
     gaps = np.sort(shuffled(items - 1, key, purpose)[: parts - 1]) + 1
     return np.diff(np.concatenate([[0], gaps, [items]]))

@@ -1,8 +1,10 @@
 """The objectives by name: what each does to a piece of text, how often, and where the numbers come from.
 
-Where sources disagree the one that is used stands here with its reason; a recipe may set the shares of a mixture's modes and the spans itself.
+Where sources disagree the one that is used stands here with its reason; a recipe may set the shares of a
+mixture's modes and the spans itself.
 
-Sources: T5 is Raffel et al. 2020 and its code; UL2 is Tay et al. 2022a (arXiv 2205.05131), UL2R and U-PaLM Tay et al. 2022b (arXiv 2210.11399).
+Sources: T5 is Raffel et al. 2020 and its code; UL2 is Tay et al. 2022a (arXiv 2205.05131), UL2R and U-PaLM
+Tay et al. 2022b (arXiv 2210.11399).
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ Mode: TypeAlias = Literal["r", "s", "x"]
 class Denoiser:
     """One way to make inputs and targets of a text.
 
-    `share`: how often, relative to the others of its mixture. `spans`: `rate` of the tokens are noise, in spans of `mean` tokens on average, rolled
-    round with `roll`. `prefix`: cut in two, the targets being `rate` of the tokens, or of any length without. `causal`: all of it is target. `mode`
-    names the token that tells the model which it is.
+    `share`: how often, relative to the others of its mixture. `spans`: `rate` of the tokens are noise, in
+    spans of `mean` tokens on average, rolled round with `roll`. `prefix`: cut in two, the targets being
+    `rate` of the tokens, or of any length without. `causal`: all of it is target. `mode` names the token that
+    tells the model which it is.
     """
 
     name: str
@@ -39,7 +42,8 @@ class Denoiser:
     mode: Mode | None = None
 
     def apply(self, ids: Ids, sentinels: Ids, key: int, span: tuple[int, int] | None = None) -> Pair:
-        """A piece of text as inputs and targets; `sentinels` in the order of their use, `key` made of seed and position.
+        """A piece of text as inputs and targets; `sentinels` in the order of their use, `key` made of seed
+        and position.
 
         `span` (first token, end) is then the noise, or where the text is cut, whatever would have been drawn.
         """
@@ -71,7 +75,8 @@ class Denoiser:
         return length - targets, targets
 
     def longest(self, length: int) -> int:
-        """The most tokens, inputs and targets together, that a text of `length` tokens can give, marks apart."""
+        """The most tokens, inputs and targets together, that a text of `length` tokens can give, marks
+        apart."""
         return length + 2 * self.spans(length)
 
 
@@ -79,7 +84,8 @@ SPAN_CORRUPTION = (Denoiser("spans of 3, 15 %", "spans", mean=3.0, rate=0.15),)
 """T5's: spans of three tokens on average, 15 % of the tokens (Raffel et al. 2020, section 3.3.4)."""
 
 PREFIX_LM = (Denoiser("prefix", "prefix"),)
-"""The objective of the LM-adapted T5 checkpoints, 100,000 steps of it (Lester et al. 2021; T5's code: the cut is drawn uniformly)."""
+"""The objective of the LM-adapted T5 checkpoints, 100,000 steps of it (Lester et al. 2021; T5's code: the cut
+is drawn uniformly)."""
 
 CAUSAL_LM = (Denoiser("causal", "causal"),)
 """PaLM's: every token from those before it (Chowdhery et al. 2022)."""
@@ -93,9 +99,11 @@ UL2 = (
     Denoiser("X spans of 64, 15 %", "spans", 0.1, 64.0, 0.15, True, "x"),
     Denoiser("X spans of 64, 50 %", "spans", 0.1, 64.0, 0.5, True, "x"),
 )
-"""UL2's seven denoisers. Spans and rates: Table 1 of UL2, as several public pretraining files restate it; one port has (8, 15 %) in X where these have
-(8, 50 %), which the table's idea of X, long or many spans, speaks for. S, a quarter of the text: Table 1; public files cut it anywhere instead. Shares:
-those files' 0.4 for R, 0.2 for S, 0.4 for X; the port has a third each. Rolled: without it a single span of 64 would always be the end of the piece."""
+"""UL2's seven denoisers. Spans and rates: Table 1 of UL2, as several public pretraining files restate it; one
+port has (8, 15 %) in X where these have (8, 50 %), which the table's idea of X, long or many spans, speaks
+for. S, a quarter of the text: Table 1; public files cut it anywhere instead. Shares: those files' 0.4 for R,
+0.2 for S, 0.4 for X; the port has a third each. Rolled: without it a single span of 64 would always be the
+end of the piece."""
 
 UL2R = (
     Denoiser("R spans of 3, 15 %", "spans", 0.25, 3.0, 0.15, True, "r"),
@@ -103,8 +111,9 @@ UL2R = (
     Denoiser("X spans of 32, 15 %", "spans", 0.125, 32.0, 0.15, True, "x"),
     Denoiser("X spans of 3, 50 %", "spans", 0.125, 3.0, 0.5, True, "x"),
 )
-"""U-PaLM's: 50 % S, 25 % R, 25 % X (UL2R, section 3). Of X it says spans of 32 tokens or a rate of up to 50 %; hence one denoiser of each, in equal
-shares, as a public implementation has it (another: 32 and 64 tokens at 50 % or 20 %). Its S states no rate; 1,024 tokens a side suit a uniform cut."""
+"""U-PaLM's: 50 % S, 25 % R, 25 % X (UL2R, section 3). Of X it says spans of 32 tokens or a rate of up to 50
+%; hence one denoiser of each, in equal shares, as a public implementation has it (another: 32 and 64 tokens
+at 50 % or 20 %). Its S states no rate; 1,024 tokens a side suit a uniform cut."""
 
 OBJECTIVES: Mapping[Objective, tuple[Denoiser, ...]] = {
     "span-corruption": SPAN_CORRUPTION,
@@ -129,7 +138,8 @@ def choose(denoisers: Sequence[Denoiser], draws: Draws) -> Denoiser:
 
 
 def with_shares(denoisers: Sequence[Denoiser], shares: Mapping[Mode, float]) -> tuple[Denoiser, ...]:
-    """A mixture whose modes have other shares; within a mode its denoisers keep their proportions. A mode that is not named is left out.
+    """A mixture whose modes have other shares; within a mode its denoisers keep their proportions. A mode
+    that is not named is left out.
 
     Raises InputError for a mode that the mixture has not, or if nothing remains.
     """

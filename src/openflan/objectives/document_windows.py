@@ -1,9 +1,10 @@
 """Documents without end, and the packed windows that training reads of them.
 
-A pass over the documents is a seeded permutation, another one every time, so that document k of training is found without looking at the ones before.
-Windows of so many documents are tokenised, cut, corrupted and packed by themselves: a window is a function of the recipe and its number alone, which
-is what lets a run resume to the same bits. Text is tokenised as it was before any token was added for the objective, so that a document which spells
-one of those out does not hold it.
+A pass over the documents is a seeded permutation, another one every time, so that document k of training is
+found without looking at the ones before. Windows of so many documents are tokenised, cut, corrupted and
+packed by themselves: a window is a function of the recipe and its number alone, which is what lets a run
+resume to the same bits. Text is tokenised as it was before any token was added for the objective, so that a
+document which spells one of those out does not hold it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from openflan.packing.tokens import Tokenize
 from openflan.randomness import Draws, Permutation, combine
 
 _PASSES = 4
-"""Permutations that stay in memory: a window may lie across the border of two passes, and validation has its own."""
+"""Permutations that stay in memory: a window may lie across the border of two passes, and validation has its
+own."""
 
 
 class Texts(Protocol):
@@ -53,13 +55,17 @@ class Salient(Protocol):
 class Documents:
     """Some documents, pass after pass."""
 
-    def __init__(self, texts: Texts, numbers: Callable[[NDArray[np.int64]], NDArray[np.int64]], count: int, seed: int) -> None:
+    def __init__(
+        self, texts: Texts, numbers: Callable[[NDArray[np.int64]], NDArray[np.int64]], count: int, seed: int
+    ) -> None:
         """`numbers` turns 0 to `count` - 1 into document numbers of `texts`."""
         self.count = count
         self.place = texts.place
         self._texts = texts
         self._numbers = numbers
-        self._order: Callable[[int], Permutation] = lru_cache(maxsize=_PASSES)(lambda number: Permutation(count, seed, "documents", number))
+        self._order: Callable[[int], Permutation] = lru_cache(maxsize=_PASSES)(
+            lambda number: Permutation(count, seed, "documents", number)
+        )
 
     def number(self, position: int) -> int:
         """The document at a position of training, of which there is no last."""
@@ -74,13 +80,17 @@ class Documents:
 
 
 def split_documents(texts: Texts, held_back: int, seed: int) -> tuple[Documents, Documents | None]:
-    """The documents to train on, and `held_back` others, the same whatever the seed, to measure the loss on (None for 0).
+    """The documents to train on, and `held_back` others, the same whatever the seed, to measure the loss on
+    (None for 0).
 
     Raises InputError if that leaves none to train on.
     """
     total = len(texts)
     if held_back >= total:
-        raise InputError(f"validation.documents holds back {held_back:,} documents, and there are {total:,}; hold back fewer")
+        raise InputError(
+            f"validation.documents holds back {held_back:,} documents, and there are {total:,}; hold "
+            "back fewer"
+        )
     order = Permutation(total, "validation", "documents")
     training = Documents(texts, lambda numbers: order[numbers + held_back], total - held_back, seed)
     return training, Documents(texts, lambda numbers: order[numbers], held_back, seed) if held_back else None
@@ -96,8 +106,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What becomes of documents: `lengths` are the most tokens of each denoiser's pieces, `joined` if documents stand one after another before they are
-    cut. `salient` is the share of documents that are cut or corrupted where they are marked."""
+    """What becomes of documents: `lengths` are the most tokens of each denoiser's pieces, `joined` if
+    documents stand one after another before they are cut. `salient` is the share of documents that are cut or
+    corrupted where they are marked."""
 
     lengths: Mapping[Denoiser, int]
     marks: SpecialTokens
@@ -171,16 +182,33 @@ class DocumentWindows:
                 key = combine(setting.seed, "piece", position, row)
                 denoiser = choose(denoisers, Draws(key, "denoiser"))
                 end = begin + next_piece(len(text) - begin, setting.lengths[denoiser])
-                whole = span is not None and end - begin == len(text) and Draws(key, "salient").chance(setting.salient)
-                one = encode(text[begin:end], denoiser, setting.marks, key, joint=setting.limits.joint, ends=end == len(text), span=span if whole else None)
+                whole = (
+                    span is not None
+                    and end - begin == len(text)
+                    and Draws(key, "salient").chance(setting.salient)
+                )
+                one = encode(
+                    text[begin:end],
+                    denoiser,
+                    setting.marks,
+                    key,
+                    joint=setting.limits.joint,
+                    ends=end == len(text),
+                    span=span if whole else None,
+                )
                 if whole and not setting.limits.fit(one):
-                    one = encode(text[begin:end], denoiser, setting.marks, key, joint=setting.limits.joint, ends=True)
+                    one = encode(
+                        text[begin:end], denoiser, setting.marks, key, joint=setting.limits.joint, ends=True
+                    )
                 encoded.append(one)
                 origins.append(Piece(self._documents.place(document), row))
                 tally[f"pieces: {denoiser.name}"] += 1
                 row, begin = row + 1, end
         if not encoded:
-            raise InputError(f"{self._documents.place(numbers[0])} and the {self._size - 1:,} documents drawn after it hold no token; look at the data")
+            raise InputError(
+                f"{self._documents.place(numbers[0])} and the {self._size - 1:,} documents drawn after "
+                "it hold no token; look at the data"
+            )
         tally |= Counter({"documents": self._size, "tokens": tokens, "empty documents": empty})
         lengths_N2 = np.array([[len(one.input_ids), len(one.target_ids)] for one in encoded], dtype=np.int64)
         nothing = np.zeros(len(encoded), dtype=np.int64)
@@ -194,7 +222,10 @@ class DocumentWindows:
             ids, lengths = self._tokenize(texts)
             return np.split(ids, np.cumsum(lengths)[:-1]), [None] * len(texts)
         listed, places = self._tokenize.with_places(texts)
-        return list(listed), [_tokens_of(self._documents.salient(number), spans) for number, spans in zip(numbers, places, strict=True)]
+        return list(listed), [
+            _tokens_of(self._documents.salient(number), spans)
+            for number, spans in zip(numbers, places, strict=True)
+        ]
 
     def _joined(self, texts: Sequence[Ids]) -> Ids:
         """All documents of a window as one text, EOS between them."""

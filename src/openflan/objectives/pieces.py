@@ -1,8 +1,9 @@
 """Documents become pieces of bounded length, and pieces examples with their marks.
 
-Nothing is dropped and nothing is read twice: a document longer than a piece is cut into whole pieces and what is left, and where that would be a scrap
-the last two are made equal. EOS stands where a document ends; a piece whose text goes on has none in its targets, or it would teach to stop in
-the middle (T5's own pipeline marks every piece). Targets of span corruption are a complete list and always end with EOS.
+Nothing is dropped and nothing is read twice: a document longer than a piece is cut into whole pieces and what
+is left, and where that would be a scrap the last two are made equal. EOS stands where a document ends; a
+piece whose text goes on has none in its targets, or it would teach to stop in the middle (T5's own pipeline
+marks every piece). Targets of span corruption are a complete list and always end with EOS.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ from openflan.objectives.denoisers import Denoiser, Mode
 from openflan.packing.encode import Encoded, Limits
 
 SENTINEL = "<extra_id_{}>"
-"""How T5's tokenizers name their sentinels, from 0; those that a tokenizer lacks are added under these names."""
+"""How T5's tokenizers name their sentinels, from 0; those that a tokenizer lacks are added under these
+names."""
 
 
 _SCRAP = 8
-"""The share of a piece, as one in so many, under which what is left of a document is not a piece of its own: there is little to learn from it."""
+"""The share of a piece, as one in so many, under which what is left of a document is not a piece of its own:
+there is little to learn from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
     """The ids that stand around and for text.
 
-    `bos` is empty where the tokenizer puts none. `sentinels` in the order of their use; `modes` the ids of the mode tokens in use.
+    `bos` is empty where the tokenizer puts none. `sentinels` in the order of their use; `modes` the ids of
+    the mode tokens in use.
     """
 
     eos: int
@@ -41,29 +45,46 @@ class SpecialTokens:
 
     def mode(self, denoiser: Denoiser) -> tuple[int, ...]:
         """The mode token of a denoiser, if it has one."""
-        return (self.modes[denoiser.mode],) if denoiser.mode is not None and denoiser.mode in self.modes else ()
+        return (
+            (self.modes[denoiser.mode],) if denoiser.mode is not None and denoiser.mode in self.modes else ()
+        )
 
 
 def next_piece(left: int, size: int) -> int:
-    """How many of a document's `left` tokens the next piece takes, of `size` at most: so many that what then remains is nothing, or no scrap."""
+    """How many of a document's `left` tokens the next piece takes, of `size` at most: so many that what then
+    remains is nothing, or no scrap."""
     if left <= size:
         return left
     return size if left - size >= size // _SCRAP else -(-left // 2)
 
 
-def encode(ids: Ids, denoiser: Denoiser, marks: SpecialTokens, key: int, *, joint: bool, ends: bool, span: tuple[int, int] | None = None) -> Encoded:
+def encode(
+    ids: Ids,
+    denoiser: Denoiser,
+    marks: SpecialTokens,
+    key: int,
+    *,
+    joint: bool,
+    ends: bool,
+    span: tuple[int, int] | None = None,
+) -> Encoded:
     """A piece as an example: mode token, inputs and, for an encoder-decoder, EOS; then the targets.
 
-    `joint`: for a causal model, whose inputs begin with BOS if its tokenizer puts one and have no EOS between them and the targets. Where that leaves
-    nothing to predict the first token from, EOS stands there, as at the border of two documents. `ends`: the document ends with this piece. `span`: the
-    tokens to corrupt, or to cut before, in place of drawn ones.
+    `joint`: for a causal model, whose inputs begin with BOS if its tokenizer puts one and have no EOS between
+    them and the targets. Where that leaves nothing to predict the first token from, EOS stands there, as at
+    the border of two documents. `ends`: the document ends with this piece. `span`: the tokens to corrupt, or
+    to cut before, in place of drawn ones.
     """
     pair = denoiser.apply(ids, marks.sentinels, key, span)
     before = [*(marks.bos if joint else ()), *marks.mode(denoiser)]
     if joint and not before and not len(pair.input_ids):
         before = [marks.eos]
     after = [marks.eos] if ends or denoiser.kind == "spans" or not len(pair.target_ids) else []
-    inputs = [np.array(before, dtype=np.int32), pair.input_ids, *([] if joint else [np.array([marks.eos], dtype=np.int32)])]
+    inputs = [
+        np.array(before, dtype=np.int32),
+        pair.input_ids,
+        *([] if joint else [np.array([marks.eos], dtype=np.int32)]),
+    ]
     return Encoded(np.concatenate(inputs), np.concatenate([pair.target_ids, np.array(after, dtype=np.int32)]))
 
 
@@ -80,28 +101,40 @@ def longest(denoisers: Sequence[Denoiser], marks: SpecialTokens, limits: Limits)
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle, denoisers, marks, limits) else (low, middle - 1)
     if low == 0:
-        raise InputError(f"packing: {limits.inputs:,} input and {limits.targets:,} target tokens do not hold one token and its marks; raise both")
+        raise InputError(
+            f"packing: {limits.inputs:,} input and {limits.targets:,} target tokens do not hold one "
+            "token and its marks; raise both"
+        )
     return low
 
 
 def needed_sentinels(lengths: Mapping[Denoiser, int]) -> int:
-    """How many sentinels pieces use, unless they hold some themselves; `lengths` are the most tokens of each denoiser's."""
+    """How many sentinels pieces use, unless they hold some themselves; `lengths` are the most tokens of each
+    denoiser's."""
     return max((denoiser.spans(length) for denoiser, length in lengths.items()), default=0)
 
 
 def special_tokens_of(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> SpecialTokens:
     """The ids of a tokenizer that has all of these tokens; raises InputError if it has no EOS."""
     if tokenizer.eos_token_id is None:
-        raise InputError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end documents; set one in its tokenizer_config.json")
+        raise InputError(
+            f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end documents; set "
+            "one in its tokenizer_config.json"
+        )
     marked, plain = (tokenizer("a", add_special_tokens=add)["input_ids"] for add in (True, False))
-    bos = (int(tokenizer.bos_token_id),) if marked[:1] == [tokenizer.bos_token_id] and plain[:1] != marked[:1] else ()
+    bos = (
+        (int(tokenizer.bos_token_id),)
+        if marked[:1] == [tokenizer.bos_token_id] and plain[:1] != marked[:1]
+        else ()
+    )
     ids = [tokenizer.convert_tokens_to_ids(SENTINEL.format(number)) for number in range(sentinels)]
     mode_ids = {mode: int(tokenizer.convert_tokens_to_ids(token)) for mode, token in modes.items()}
     return SpecialTokens(int(tokenizer.eos_token_id), bos, np.array(ids, dtype=np.int64), mode_ids)
 
 
 def missing_tokens(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) -> list[str]:
-    """The tokens to add, in the order in which to add them: sentinels so that the first has the highest id, as T5's have, then mode tokens."""
+    """The tokens to add, in the order in which to add them: sentinels so that the first has the highest id,
+    as T5's have, then mode tokens."""
     known = tokenizer.get_vocab()
     wanted = [*(SENTINEL.format(number) for number in reversed(range(sentinels))), *modes.values()]
     return [token for token in wanted if token not in known]

@@ -1,12 +1,13 @@
 """Documents of a flat buffer in buckets of like length: what lets a GPU attend to all of them in a few calls.
 
-The documents of a bucket are padded to one width of queries and one of keys. Decision: few buckets whose borders are found for this batch, by dynamic
-programming over lengths rounded up, instead of a fixed ladder of widths, as every bucket is launches in every layer: with lengths like those of
-chain-of-thought rows, six of these make 1.4 of the documents' own area, the seven powers of two 2.0. Price: shapes change with every batch, as those of
-the flat buffer do anyway.
+The documents of a bucket are padded to one width of queries and one of keys. Decision: few buckets whose
+borders are found for this batch, by dynamic programming over lengths rounded up, instead of a fixed ladder of
+widths, as every bucket is launches in every layer: with lengths like those of chain-of-thought rows, six of
+these make 1.4 of the documents' own area, the seven powers of two 2.0. Price: shapes change with every batch,
+as those of the flat buffer do anyway.
 
-Everything is a function of the lengths alone, made on the host once for a batch; layers only read it. A slot is a place in the padded buckets, laid
-out one after another, documents within each in their own order.
+Everything is a function of the lengths alone, made on the host once for a batch; layers only read it. A slot
+is a place in the padded buckets, laid out one after another, documents within each in their own order.
 
 Shape suffixes: N documents, Q query tokens, K key tokens, S query slots, Z key slots, B buckets.
 """
@@ -35,9 +36,11 @@ _WORTH = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """`shapes_B3` are documents, query width and key width of each bucket, `order_N` the documents as they stand in the buckets.
+    """`shapes_B3` are documents, query width and key width of each bucket, `order_N` the documents as they
+    stand in the buckets.
 
-    `query_slots_S` is the token in each slot (0 in padding), `query_padding_S` tells padding, `query_places_Q` is the slot of each token; so for keys.
+    `query_slots_S` is the token in each slot (0 in padding), `query_padding_S` tells padding,
+    `query_places_Q` is the slot of each token; so for keys.
     """
 
     shapes_B3: Ids
@@ -56,7 +59,8 @@ class Buckets:
 
 
 def bucketed(query_offsets: Ids, key_offsets: Ids, most: int = MOST) -> Buckets:
-    """The buckets of documents whose queries and keys begin at these offsets (N + 1): the same ones for attention to itself."""
+    """The buckets of documents whose queries and keys begin at these offsets (N + 1): the same ones for
+    attention to itself."""
     queries, keys = np.diff(query_offsets), np.diff(key_offsets)
     bucket_N = _buckets(queries, keys, most)
     order = np.argsort(bucket_N, kind="stable")
@@ -69,7 +73,8 @@ def bucketed(query_offsets: Ids, key_offsets: Ids, most: int = MOST) -> Buckets:
 
 
 def _buckets(queries: Ids, keys: Ids, most: int) -> Ids:
-    """The bucket of each document: documents of neighbouring key widths are together, so that the padded area is the least for so many buckets."""
+    """The bucket of each document: documents of neighbouring key widths are together, so that the padded area
+    is the least for so many buckets."""
     widths, run_N = np.unique(_rounded(keys), return_inverse=True)
     counts = np.bincount(run_N)
     tall = _widest(queries, run_N, len(widths))
@@ -78,7 +83,9 @@ def _buckets(queries: Ids, keys: Ids, most: int) -> Ids:
     until = np.concatenate([[0], np.cumsum(counts)])
     area = np.full((runs, runs), np.inf)
     for first in range(runs):
-        area[first, first:] = (until[first + 1 :] - until[first]) * np.maximum.accumulate(tall[first:]) * widths[first:]
+        area[first, first:] = (
+            (until[first + 1 :] - until[first]) * np.maximum.accumulate(tall[first:]) * widths[first:]
+        )
     # least[j]: of runs 0 ... j in so many buckets; the last of them begins at begins[-1][j].
     least, begins = area[0], [np.zeros(runs, dtype=np.int64)]
     for _ in range(1, min(most, runs)):

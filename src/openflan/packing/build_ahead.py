@@ -1,8 +1,9 @@
 """Rendering, tokenising and packing ahead of training, into the blocks of `packing.store`.
 
-Windows are made by worker processes, each with a stream of its own; this process packs a block's windows together and writes it. Every block is a
-function of the recipe and its number alone, so a build that was killed goes on where it stopped, shards of it may be made anywhere, and the result
-is the same to the byte. What has not changed is kept: other capacities leave the tokens alone, more examples only add blocks.
+Windows are made by worker processes, each with a stream of its own; this process packs a block's windows
+together and writes it. Every block is a function of the recipe and its number alone, so a build that was
+killed goes on where it stopped, shards of it may be made anywhere, and the result is the same to the byte.
+What has not changed is kept: other capacities leave the tokens alone, more examples only add blocks.
 """
 
 from __future__ import annotations
@@ -25,7 +26,19 @@ from openflan.errors import InputError
 from openflan.lock import locked
 from openflan.packing.encode import Encoder, Fit
 from openflan.packing.plan import packed_windows
-from openflan.packing.store import LAYOUT, ROW_FILES, TOKEN_FILES, Block, Layout, Parts, damaged, read_block, read_tokens, replace_rows, write_block
+from openflan.packing.store import (
+    LAYOUT,
+    ROW_FILES,
+    TOKEN_FILES,
+    Block,
+    Layout,
+    Parts,
+    damaged,
+    read_block,
+    read_tokens,
+    replace_rows,
+    write_block,
+)
 from openflan.packing.tokens import Examples, Tokens, join, tokens_at
 from openflan.run_folder import read_json, write_json
 from openflan.stopping import stoppable
@@ -55,7 +68,8 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a call did to the blocks of its shard, and what they hold now. `content` is a SHA-256 over the hashes of their files."""
+    """What a call did to the blocks of its shard, and what they hold now. `content` is a SHA-256 over the
+    hashes of their files."""
 
     made: int
     packed_anew: int
@@ -83,26 +97,37 @@ def build(
 ) -> Summary:
     """Makes what `folder` lacks of the first `windows` windows of a stream.
 
-    `workers` processes render and tokenise, each with what `make` opens; with one, this process does. `notice` is told what is made anew and why;
-    `progress(done, total)` counts windows. Complete blocks stay whatever happens.
+    `workers` processes render and tokenise, each with what `make` opens; with one, this process does.
+    `notice` is told what is made anew and why; `progress(done, total)` counts windows. Complete blocks stay
+    whatever happens.
 
-    Raises InputError if another build is at work in the folder, if files are damaged (unless `repair`), or if an example does not fit under the policy
-    `error`; SetupError if the disk is full; after SIGTERM Terminated and after Ctrl-C Interrupted, once the block under way is written.
+    Raises InputError if another build is at work in the folder, if files are damaged (unless `repair`), or if
+    an example does not fit under the policy `error`; SetupError if the disk is full; after SIGTERM Terminated
+    and after Ctrl-C Interrupted, once the block under way is written.
     """
     shard = shard or Shard()
     wide = layout.windows
     sizes = {number: min(wide, windows - number * wide) for number in shard.blocks(-(-windows // wide))}
     with _locked(folder, shard), stoppable("block") as asked:
-        blocks = {number: block for number, size in sizes.items() if (block := _usable(folder, number, parts, size, repair, notice))}
+        blocks = {
+            number: block
+            for number, size in sizes.items()
+            if (block := _usable(folder, number, parts, size, repair, notice))
+        }
         _state(folder, parts, notice)
         stale = [number for number, block in blocks.items() if block.rows_key != parts.rows_key]
         missing = [number for number in sizes if number not in blocks]
         for number in stale:
-            packed = packed_windows(_fits(_windows_of(read_tokens(folder, number), layout), number, layout, examples, encoder), encoder.limits)
+            packed = packed_windows(
+                _fits(_windows_of(read_tokens(folder, number), layout), number, layout, examples, encoder),
+                encoder.limits,
+            )
             blocks[number] = replace_rows(folder, number, parts, blocks[number], packed)
             if asked and (missing or number != stale[-1]):
                 raise asked.ended(f"after block {number}, which is written")
-        with _tokens_of(examples, encoder, layout.window, make if workers > 1 and missing else None, workers) as tokens_of:
+        with _tokens_of(
+            examples, encoder, layout.window, make if workers > 1 and missing else None, workers
+        ) as tokens_of:
             todo = [number * wide + within for number in missing for within in range(sizes[number])]
             arriving = _counted(tokens_of(todo), len(todo), progress)
             for number in missing:
@@ -119,17 +144,27 @@ def build(
         examples=sum(block.examples for block in found),
         rows=sum(sum(block.rows_per_window) for block in found),
         tokens=sum(len(read_tokens(folder, number).ids) for number in sizes),
-        content=hashlib.sha256("".join(block.files[name] for block in found for name in sorted(block.files)).encode()).hexdigest(),
+        content=hashlib.sha256(
+            "".join(block.files[name] for block in found for name in sorted(block.files)).encode()
+        ).hexdigest(),
     )
 
 
 def differences(folder: Path, parts: Parts) -> tuple[list[str], list[str]]:
-    """Names of the parts, of tokens and of rows, in which a build differs from `parts`; both empty where there is none, or no build."""
+    """Names of the parts, of tokens and of rows, in which a build differs from `parts`; both empty where
+    there is none, or no build."""
     before = read_json(folder / "build.json")
     if before is None:
         return [], []
-    if not isinstance(before, dict) or not isinstance(before.get("tokens"), dict) or not isinstance(before.get("rows"), dict):
-        raise InputError(f"{folder / 'build.json'}: not what a build wrote; delete it, and `openflan build` makes what it cannot use anew")
+    if (
+        not isinstance(before, dict)
+        or not isinstance(before.get("tokens"), dict)
+        or not isinstance(before.get("rows"), dict)
+    ):
+        raise InputError(
+            f"{folder / 'build.json'}: not what a build wrote; delete it, and `openflan build` makes "
+            "what it cannot use anew"
+        )
     return tuple(  # type: ignore[return-value]
         sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
         for old, new in ((before["tokens"], _as_json(parts.tokens)), (before["rows"], _as_json(parts.rows)))
@@ -154,8 +189,11 @@ def _state(folder: Path, parts: Parts, notice: Callable[[str], None]) -> None:
             write_json(folder / "build.json", {"tokens": dict(parts.tokens), "rows": dict(parts.rows)})
 
 
-def _usable(folder: Path, number: int, parts: Parts, windows: int, repair: bool, notice: Callable[[str], None]) -> Block | None:
-    """The block that is there, if it holds these tokens; its rows may be stale. Raises InputError if its files are damaged, unless `repair`."""
+def _usable(
+    folder: Path, number: int, parts: Parts, windows: int, repair: bool, notice: Callable[[str], None]
+) -> Block | None:
+    """The block that is there, if it holds these tokens; its rows may be stale. Raises InputError if its
+    files are damaged, unless `repair`."""
     try:
         block = read_block(folder, number)
         if block is None or block.tokens_key != parts.tokens_key or len(block.rows_per_window) < windows:
@@ -165,7 +203,9 @@ def _usable(folder: Path, number: int, parts: Parts, windows: int, repair: bool,
             raise
         notice(str(error))
         return None
-    broken = damaged(folder, number, block, TOKEN_FILES if block.rows_key != parts.rows_key else (*TOKEN_FILES, *ROW_FILES))
+    broken = damaged(
+        folder, number, block, TOKEN_FILES if block.rows_key != parts.rows_key else (*TOKEN_FILES, *ROW_FILES)
+    )
     if not broken:
         return block
     reason = f"{broken[0]}: missing, cut short or changed since it was written"
@@ -175,7 +215,9 @@ def _usable(folder: Path, number: int, parts: Parts, windows: int, repair: bool,
     return None
 
 
-def _fits(windows: Sequence[Tokens], block: int, layout: Layout, examples: Examples, encoder: Encoder) -> list[Fit]:
+def _fits(
+    windows: Sequence[Tokens], block: int, layout: Layout, examples: Examples, encoder: Encoder
+) -> list[Fit]:
     found = [encoder.fit(tokens) for tokens in windows]
     for within, fit in enumerate(found):
         first = (block * layout.windows + within) * layout.window
@@ -187,7 +229,9 @@ def _windows_of(tokens: Tokens, layout: Layout) -> list[Tokens]:
     return [tokens.part(first, first + layout.window) for first in range(0, len(tokens), layout.window)]
 
 
-def _counted(arriving: Iterator[Tokens], total: int, progress: Callable[[int, int], None]) -> Iterator[Tokens]:
+def _counted(
+    arriving: Iterator[Tokens], total: int, progress: Callable[[int, int], None]
+) -> Iterator[Tokens]:
     progress(0, total)
     for done, tokens in enumerate(arriving, 1):
         progress(done, total)
@@ -195,13 +239,17 @@ def _counted(arriving: Iterator[Tokens], total: int, progress: Callable[[int, in
 
 
 @contextmanager
-def _tokens_of(examples: Examples, encoder: Encoder, size: int, make: Make | None, workers: int) -> Iterator[Callable[[Sequence[int]], Iterator[Tokens]]]:
+def _tokens_of(
+    examples: Examples, encoder: Encoder, size: int, make: Make | None, workers: int
+) -> Iterator[Callable[[Sequence[int]], Iterator[Tokens]]]:
     """A function from window numbers to their tokens, in the same order."""
     if make is None:
         yield lambda numbers: (_window(examples, encoder, size, number) for number in numbers)
         return
     # Spawned, not forked: tokenizers and torch have threads, which a fork does not survive.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_open_in_worker, initargs=(make,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_open_in_worker, initargs=(make,)
+    ) as pool:
         try:
             yield lambda numbers: _in_order(pool, size, numbers, ahead=2 * workers)
         finally:
@@ -249,7 +297,8 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _locked(folder: Path, shard: Shard) -> Iterator[None]:
-    """One build a folder; shards may work side by side, each once. Raises InputError if another is at work, SetupError if the folder cannot be written."""
+    """One build a folder; shards may work side by side, each once. Raises InputError if another is at work,
+    SetupError if the folder cannot be written."""
     busy = f"{folder}: another build is at work there; wait for it, or name another folder with --to"
     whole, own = (folder / f".lock-{name}" for name in ("0-of-1", f"{shard.index}-of-{shard.count}"))
     with ExitStack() as held:

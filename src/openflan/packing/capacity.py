@@ -1,9 +1,10 @@
 """Which row capacities suit a mixture: proposed from the lengths of its examples.
 
-Two things pull apart. Small rows cost less memory and less attention, but cut or drop what is longer than they are; and since inputs and targets run
-out independently, a pair of capacities whose ratio is not that of the tokens leaves one side of every row empty. For a stated share of examples that
-may be touched, two pairs are proposed: the smallest, and the fullest within four times the smallest on each side. Their fills are those of rows
-that were packed, not an estimate. Price: one packing a pair, some tens of milliseconds on a window.
+Two things pull apart. Small rows cost less memory and less attention, but cut or drop what is longer than
+they are; and since inputs and targets run out independently, a pair of capacities whose ratio is not that of
+the tokens leaves one side of every row empty. For a stated share of examples that may be touched, two pairs
+are proposed: the smallest, and the fullest within four times the smallest on each side. Their fills are those
+of rows that were packed, not an estimate. Price: one packing a pair, some tens of milliseconds on a window.
 
 Shape suffixes: N examples; 2 the input and the target side.
 """
@@ -37,8 +38,8 @@ WINDOW = 4_096
 class Proposal:
     """A pair of capacities in tokens and what it does to the examples measured.
 
-    `loss` is the share that may be touched, `touched` the share that is: cut, dropped, or short of an exemplar. Fills are shares of the rows' tokens;
-    those of the sides are None where both share one room.
+    `loss` is the share that may be touched, `touched` the share that is: cut, dropped, or short of an
+    exemplar. Fills are shares of the rows' tokens; those of the sides are None where both share one room.
     """
 
     kind: Literal["smallest", "fullest"]
@@ -66,7 +67,8 @@ class Proposal:
 
 
 def sizes(longest: int) -> list[int]:
-    """The capacities that are considered, ascending: 8, 12, 16, 24, 32, 48, ..., up to the first that holds `longest`."""
+    """The capacities that are considered, ascending: 8, 12, 16, 24, 32, 48, ..., up to the first that holds
+    `longest`."""
     found = [SMALLEST]
     while found[-1] < longest:
         power = 1 << (found[-1].bit_length() - 1)
@@ -74,12 +76,16 @@ def sizes(longest: int) -> list[int]:
     return found
 
 
-def needs(lengths_N2: NDArray[np.int64], few_shot_N: NDArray[np.bool_], token_budget: float) -> NDArray[np.int64]:
-    """The least capacities (N, 2) that leave each example whole: its length, and for one with exemplars the inputs of whose share `token_budget` it may take,
-    EOS apart."""
+def needs(
+    lengths_N2: NDArray[np.int64], few_shot_N: NDArray[np.bool_], token_budget: float
+) -> NDArray[np.int64]:
+    """The least capacities (N, 2) that leave each example whole: its length, and for one with exemplars the
+    inputs of whose share `token_budget` it may take, EOS apart."""
     wanted = lengths_N2.copy()
     text = np.maximum(lengths_N2[:, 0] - 1, 0)
-    wanted[few_shot_N, 0] = np.maximum(wanted[few_shot_N, 0], np.ceil(text[few_shot_N] / token_budget - 1e-9).astype(np.int64))
+    wanted[few_shot_N, 0] = np.maximum(
+        wanted[few_shot_N, 0], np.ceil(text[few_shot_N] / token_budget - 1e-9).astype(np.int64)
+    )
     return wanted
 
 
@@ -88,11 +94,17 @@ def touched(needs_N2: NDArray[np.int64], capacity_2: tuple[int, int]) -> float:
     return float(np.any(needs_N2 > np.array(capacity_2), axis=1).mean())
 
 
-def propose(lengths_N2: NDArray[np.int64], needs_N2: NDArray[np.int64], *, joint: bool, losses: Sequence[float] = LOSSES) -> list[Proposal]:
+def propose(
+    lengths_N2: NDArray[np.int64],
+    needs_N2: NDArray[np.int64],
+    *,
+    joint: bool,
+    losses: Sequence[float] = LOSSES,
+) -> list[Proposal]:
     """For each loss the smallest pair, then the fullest where that is another.
 
-    `lengths_N2` are the examples' tokens, nothing cut, `needs_N2` what leaves them whole. `joint`: both sides share one row. The smallest pair has the
-    least sum, of equal sums the one that touches less.
+    `lengths_N2` are the examples' tokens, nothing cut, `needs_N2` what leaves them whole. `joint`: both sides
+    share one row. The smallest pair has the least sum, of equal sums the one that touches less.
     """
     found: list[Proposal] = []
     packed = cache(partial(_packed, lengths_N2, needs_N2, joint))
@@ -122,25 +134,38 @@ def smallest(needs_N2: NDArray[np.int64], loss: float) -> tuple[int, int]:
 
 
 def _balanced(lengths_N2: NDArray[np.int64], least: tuple[int, int]) -> list[tuple[float, tuple[int, int]]]:
-    """For each inputs' capacity within reach, the targets' capacity whose rows could be fullest, and how full; the fullest first, then the smallest."""
+    """For each inputs' capacity within reach, the targets' capacity whose rows could be fullest, and how
+    full; the fullest first, then the smallest."""
     choices = [[size for size in sizes(REACH * side) if side <= size <= REACH * side] for side in least]
-    best = [max(((_most(lengths_N2, (inputs, targets)), (inputs, targets)) for targets in choices[1]), key=lambda one: one[0]) for inputs in choices[0]]
+    best = [
+        max(
+            ((_most(lengths_N2, (inputs, targets)), (inputs, targets)) for targets in choices[1]),
+            key=lambda one: one[0],
+        )
+        for inputs in choices[0]
+    ]
     return sorted(best, key=lambda one: (-one[0], one[1]))
 
 
 def _most(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int]) -> float:
-    """The fill that no packing can beat: tokens over the capacity of as many rows as the fuller side needs."""
+    """The fill that no packing can beat: tokens over the capacity of as many rows as the fuller side
+    needs."""
     kept = _fitted(lengths_N2, capacity_2, joint=False)
     rows = (kept.sum(axis=0) / np.array(capacity_2)).max()
     return float(kept.sum() / (rows * sum(capacity_2))) if rows else 0.0
 
 
-def _packed(lengths_N2: NDArray[np.int64], needs_N2: NDArray[np.int64], joint: bool, capacity_2: tuple[int, int]) -> Proposal:
+def _packed(
+    lengths_N2: NDArray[np.int64], needs_N2: NDArray[np.int64], joint: bool, capacity_2: tuple[int, int]
+) -> Proposal:
     inputs, targets = capacity_2
     kept = _fitted(lengths_N2, capacity_2, joint=joint)
     whole = np.stack([kept.sum(axis=1), np.zeros(len(kept), dtype=np.int64)], axis=1) if joint else kept
     windows = [whole[first : first + WINDOW] for first in range(0, len(whole), WINDOW)]
-    rows = sum(len(packed.starts) - 1 for packed in pack_windows(windows, (inputs + targets, 0) if joint else capacity_2))
+    rows = sum(
+        len(packed.starts) - 1
+        for packed in pack_windows(windows, (inputs + targets, 0) if joint else capacity_2)
+    )
     tokens = kept.sum(axis=0)
     return Proposal(
         kind="smallest",
@@ -156,8 +181,8 @@ def _packed(lengths_N2: NDArray[np.int64], needs_N2: NDArray[np.int64], joint: b
 
 
 def _fitted(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int], *, joint: bool) -> NDArray[np.int64]:
-    """Lengths under other capacities: inputs are cut, examples whose targets do not fit are gone. Exemplars would be pruned whole, not cut; where few
-    examples are touched the difference is below what is printed."""
+    """Lengths under other capacities: inputs are cut, examples whose targets do not fit are gone. Exemplars
+    would be pruned whole, not cut; where few examples are touched the difference is below what is printed."""
     inputs, targets = capacity_2
     kept = lengths_N2[lengths_N2[:, 1] <= targets]
     token_budget = inputs + targets - kept[:, 1] if joint else inputs

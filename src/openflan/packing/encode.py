@@ -1,8 +1,8 @@
 """Token ids within the limits of a row.
 
-The marks of the layout, such as EOS after inputs and targets, count within the limits (the collection's code). Inputs that are too long are cut at
-their end, the policy of the collection's code, or refused; targets are never cut, since half an answer teaches a wrong one: such an example is
-dropped. Both are counted.
+The marks of the layout, such as EOS after inputs and targets, count within the limits (the collection's
+code). Inputs that are too long are cut at their end, the policy of the collection's code, or refused; targets
+are never cut, since half an answer teaches a wrong one: such an example is dropped. Both are counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ REASONS: tuple[Dropped, ...] = ("", "targets-too-long", "inputs-too-long")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Token capacities of a packed row; `joint` (causal models): one row holds inputs and targets together."""
+    """Token capacities of a packed row; `joint` (causal models): one row holds inputs and targets
+    together."""
 
     inputs: int
     targets: int
@@ -40,12 +41,15 @@ class Limits:
     def fit(self, example: Encoded) -> bool:
         """Whether a row has room for the example alone."""
         inputs, targets = len(example.input_ids), len(example.target_ids)
-        return inputs + targets <= self.row if self.joint else inputs <= self.inputs and targets <= self.targets
+        return (
+            inputs + targets <= self.row if self.joint else inputs <= self.inputs and targets <= self.targets
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One example as ids, EOS included. `truncated` counts input tokens that were cut; `dropped` says why there are none at all."""
+    """One example as ids, EOS included. `truncated` counts input tokens that were cut; `dropped` says why
+    there are none at all."""
 
     input_ids: NDArray[np.int32]
     target_ids: NDArray[np.int32]
@@ -59,8 +63,8 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What the limits make of N examples: their tokens with marks and after cutting (N, 2), input tokens cut (N,), and why dropped (N,), an index of
-    REASONS. Lengths of dropped examples are those they would have."""
+    """What the limits make of N examples: their tokens with marks and after cutting (N, 2), input tokens cut
+    (N,), and why dropped (N,), an index of REASONS. Lengths of dropped examples are those they would have."""
 
     lengths_N2: NDArray[np.int64]
     truncated_N: NDArray[np.int64]
@@ -78,8 +82,15 @@ _NOTHING = np.empty(0, dtype=np.int32)
 class Encoder:
     """Token ids of rendered examples under one tokenizer, one set of limits and one overflow policy."""
 
-    def __init__(self, tokenizer: Any, limits: Limits, on_overflow: Overflow = "truncate-inputs", layout: Layout = "paper") -> None:
-        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it cannot mark a `layout` (see `special_tokens`)."""
+    def __init__(
+        self,
+        tokenizer: Any,
+        limits: Limits,
+        on_overflow: Overflow = "truncate-inputs",
+        layout: Layout = "paper",
+    ) -> None:
+        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it cannot mark a `layout` (see
+        `special_tokens`)."""
         self.limits = limits
         self.on_overflow = on_overflow
         self.special_tokens = special_tokens_of(tokenizer, layout)
@@ -90,7 +101,8 @@ class Encoder:
         return len(self.tokenize([text])[0])
 
     def encode(self, examples: Sequence[Rendered]) -> list[Encoded]:
-        """One Encoded an example; under the policy `error`, raises InputError for the first that does not fit."""
+        """One Encoded an example; under the policy `error`, raises InputError for the first that does not
+        fit."""
         tokens = tokens_of(examples, self.tokenize)
         fit = self.fit(tokens)
         self.refuse(fit, examples.__getitem__)
@@ -99,7 +111,10 @@ class Encoder:
     def fit(self, tokens: Tokens) -> Fit:
         """What stays of each example. Nothing is raised: see `refuse`."""
         raw_N2, limits = tokens.lengths_N2, self.limits
-        inputs_N, targets_N = raw_N2[:, 0] + self.special_tokens.inputs, raw_N2[:, 1] + len(self.special_tokens.after)
+        inputs_N, targets_N = (
+            raw_N2[:, 0] + self.special_tokens.inputs,
+            raw_N2[:, 1] + len(self.special_tokens.after),
+        )
         room_N = limits.row - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
         over_N = np.maximum(inputs_N - room_N, 0)
         dropped_N = (targets_N > limits.targets).astype(np.int8)
@@ -110,14 +125,17 @@ class Encoder:
         return Fit(np.stack([inputs_N - truncated_N, targets_N], axis=1), truncated_N, dropped_N)
 
     def refuse(self, fit: Fit, example: Callable[[int], Rendered]) -> None:
-        """Under the policy `error`, raises InputError for the first that does not fit; `example` gives one by its number."""
+        """Under the policy `error`, raises InputError for the first that does not fit; `example` gives one by
+        its number."""
         if self.on_overflow != "error" or not fit.dropped_N.any():
             return
         number = int(np.flatnonzero(fit.dropped_N)[0])
         inputs, targets = fit.lengths_N2[number].tolist()
         raise InputError(
-            f"{example(number).task} row {example(number).row}: {inputs:,} input and {targets:,} target tokens do not fit {self.limits.inputs:,} and "
-            f"{self.limits.targets:,}; raise `packing.inputs` or `packing.targets`, or set `packing.on_overflow: truncate-inputs`"
+            f"{example(number).task} row {example(number).row}: {inputs:,} input and {targets:,} target "
+            f"tokens do not fit {self.limits.inputs:,} and "
+            f"{self.limits.targets:,}; raise `packing.inputs` or `packing.targets`, or set "
+            "`packing.on_overflow: truncate-inputs`"
         )
 
     def encoded(self, tokens: Tokens, number: int, dropped: int = 0) -> Encoded:
@@ -130,6 +148,10 @@ class Encoder:
         wide = min(whole, self.limits.row - long if self.limits.joint else self.limits.inputs)
         end = wide - len(special_tokens.between)
         input_ids, target_ids = np.empty(wide, dtype=np.int32), np.empty(long, dtype=np.int32)
-        input_ids[:begin], input_ids[begin:end], input_ids[end:] = special_tokens.before, inputs[: end - begin], special_tokens.between
+        input_ids[:begin], input_ids[begin:end], input_ids[end:] = (
+            special_tokens.before,
+            inputs[: end - begin],
+            special_tokens.between,
+        )
         target_ids[: len(targets)], target_ids[len(targets) :] = targets, special_tokens.after
         return Encoded(input_ids, target_ids, truncated=whole - wide)

@@ -1,9 +1,11 @@
 """Documents one after another in one buffer: no padding at all.
 
-Rows of packed examples lose their borders here: every example becomes a document, and offsets say where each begins. A model's linear layers then see
-real tokens only, and attention runs document by document. The price is that shapes change with every batch.
+Rows of packed examples lose their borders here: every example becomes a document, and offsets say where each
+begins. A model's linear layers then see real tokens only, and attention runs document by document. The price
+is that shapes change with every batch.
 
-Shape suffixes: N documents, E tokens of all inputs, D tokens of all targets, L tokens of all documents of a causal model, T target tokens.
+Shape suffixes: N documents, E tokens of all inputs, D tokens of all targets, L tokens of all documents of a
+causal model, T target tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from openflan.packing.encode import Encoded
 
 @dataclass(frozen=True, slots=True)
 class FlatSeq2SeqBatch:
-    """Documents for an encoder-decoder. The offsets (N + 1) begin with 0: document i is `[offsets[i]:offsets[i + 1]]` of its side.
+    """Documents for an encoder-decoder. The offsets (N + 1) begin with 0: document i is
+    `[offsets[i]:offsets[i + 1]]` of its side.
 
     `decoder_ids_D` are the targets of each document shifted right behind the start token.
     """
@@ -45,8 +48,9 @@ class FlatSeq2SeqBatch:
 class FlatCausalBatch:
     """Documents for a decoder: inputs, EOS, targets, EOS of each example in turn.
 
-    `positions_L` restart with every document, of which the first `input_lengths_N` tokens are inputs. The token after position `predicting_T[t]` is
-    `target_ids_T[t]`; `target_offsets` (N + 1) tell the documents of the T target tokens apart.
+    `positions_L` restart with every document, of which the first `input_lengths_N` tokens are inputs. The
+    token after position `predicting_T[t]` is `target_ids_T[t]`; `target_offsets` (N + 1) tell the documents
+    of the T target tokens apart.
     """
 
     input_ids_L: Ids
@@ -81,14 +85,23 @@ def flat_seq2seq_batch(rows: Sequence[Sequence[Encoded]], *, start_id: int) -> F
 
 
 def flat_causal_batch(rows: Sequence[Sequence[Encoded]], *, everything: bool = False) -> FlatCausalBatch:
-    """The examples of all rows, in order. The loss is on the targets, or on every token but a document's first with `everything`."""
+    """The examples of all rows, in order. The loss is on the targets, or on every token but a document's
+    first with `everything`."""
     examples = _examples(rows)
     ids, offsets = _joined(part for example in examples for part in (example.input_ids, example.target_ids))
     offsets, middles = offsets[::2], offsets[1::2]
     positions = np.arange(len(ids)) - np.repeat(offsets[:-1], np.diff(offsets))
     first = offsets[:-1] + 1 if everything else middles
     following = _ranges(first, offsets[1:])
-    return FlatCausalBatch(ids, positions, offsets, middles - offsets[:-1], following - 1, ids[following], _offsets(offsets[1:] - first))
+    return FlatCausalBatch(
+        ids,
+        positions,
+        offsets,
+        middles - offsets[:-1],
+        following - 1,
+        ids[following],
+        _offsets(offsets[1:] - first),
+    )
 
 
 def document_of(offsets: Ids) -> Ids:

@@ -1,8 +1,8 @@
 """Batches ahead of the step that wants them.
 
-A thread asks the plan for the rows of the next steps and makes arrays of them while the model computes; reading and tokenising release the
-interpreter for the most part. What comes out does not depend on the thread: batch k is a function of (plan, k). Price: up to `depth` + 1 batches in memory
-besides the one in use.
+A thread asks the plan for the rows of the next steps and makes arrays of them while the model computes;
+reading and tokenising release the interpreter for the most part. What comes out does not depend on the
+thread: batch k is a function of (plan, k). Price: up to `depth` + 1 batches in memory besides the one in use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _PATIENCE = 0.1
 
 
 class Loader(AbstractContextManager["Loader[T]"], Generic[T]):
-    """`make(step)` for step = first, first + 1, ... up to `end`, each made before it is asked for. Use as a context, so that the thread ends."""
+    """`make(step)` for step = first, first + 1, ... up to `end`, each made before it is asked for. Use as a
+    context, so that the thread ends."""
 
     def __init__(self, make: Callable[[int], T], first: int, end: int, depth: int = DEPTH) -> None:
         self._make = make

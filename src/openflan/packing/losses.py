@@ -1,4 +1,5 @@
-"""What the capacities of a row take away, in one line: said before training, as a finished model does not show it."""
+"""What the capacities of a row take away, in one line: said before training, as a finished model does not
+show it."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ from openflan.packing.encode import REASONS, Limits
 
 
 def losses_line(counts: Mapping[str, int], longest: tuple[int, int], limits: Limits) -> str | None:
-    """Shares of examples that are dropped and cut, the longest, and the keys to raise; None where every example stays whole.
+    """Shares of examples that are dropped and cut, the longest, and the keys to raise; None where every
+    example stays whole.
 
-    `counts` as `Window.counts` gives them; `longest` are the most input and target tokens of an example, marks included and nothing cut, but exemplars
-    pruned.
+    `counts` as `Window.counts` gives them; `longest` are the most input and target tokens of an example,
+    marks included and nothing cut, but exemplars pruned.
     """
     examples = counts.get("examples", 0)
     targets, inputs = (counts.get(f"dropped: {reason.replace('-', ' ')}", 0) for reason in REASONS[1:])
@@ -22,22 +24,37 @@ def losses_line(counts: Mapping[str, int], longest: tuple[int, int], limits: Lim
     parts = []
     if targets:
         share = _share(targets, examples)
-        parts.append(f"{share} are dropped, as their targets exceed packing.targets={limits.targets} (the longest have {longest[1]:,} tokens)")
+        parts.append(
+            f"{share} are dropped, as their targets exceed packing.targets={limits.targets} (the longest "
+            f"have {longest[1]:,} tokens)"
+        )
     for count, done in ((inputs, "are dropped, as"), (truncated, "lose the end of their inputs, as")):
         if count:
-            parts.append(f"{_share(count, examples)} {done} {_exceeding(limits)} (the longest inputs have {longest[0]:,} tokens)")
-    return f"of {examples:,} examples looked at, {'; '.join(parts)}. To keep them whole, set {remedy(longest, limits)}"
+            parts.append(
+                f"{_share(count, examples)} {done} {_exceeding(limits)} (the longest inputs have "
+                f"{longest[0]:,} tokens)"
+            )
+    return (
+        f"of {examples:,} examples looked at, {'; '.join(parts)}. To keep them whole, set "
+        f"{remedy(longest, limits)}"
+    )
 
 
 def remedy(longest: tuple[int, int], limits: Limits) -> str:
     """The overrides that hold the longest inputs and targets."""
     sides = (("inputs", longest[0], limits.inputs), ("targets", longest[1], limits.targets))
-    return " ".join(f"packing.{side}={sizes(wanted)[-1]}" for side, wanted, now in sides if wanted > now) or f"packing.inputs={sizes(sum(longest))[-1]}"
+    return (
+        " ".join(f"packing.{side}={sizes(wanted)[-1]}" for side, wanted, now in sides if wanted > now)
+        or f"packing.inputs={sizes(sum(longest))[-1]}"
+    )
 
 
 def _exceeding(limits: Limits) -> str:
     if limits.joint:
-        return f"inputs and targets exceed packing.inputs={limits.inputs} and packing.targets={limits.targets} together"
+        return (
+            f"inputs and targets exceed packing.inputs={limits.inputs} and "
+            f"packing.targets={limits.targets} together"
+        )
     return f"they exceed packing.inputs={limits.inputs}"
 
 

@@ -1,7 +1,8 @@
 """What becomes of examples on their way into rows: lengths, cuts, losses and how full the rows are, by task.
 
-Counted on the first examples of the very stream that will be trained on, not on a sample of its own, so that the numbers are those of the first
-steps. Price: a task that the mixture draws rarely is measured on few examples, or on none; how many stands beside every mean.
+Counted on the first examples of the very stream that will be trained on, not on a sample of its own, so that
+the numbers are those of the first steps. Price: a task that the mixture draws rarely is measured on few
+examples, or on none; how many stands beside every mean.
 
 Shape suffixes: N examples; 2 the input and the target side.
 """
@@ -24,8 +25,9 @@ from openflan.templates.render import Rendered
 class Tally:
     """Counts over some examples.
 
-    `drawn` examples, of which `kept` reach a row and `dropped` do not. `input_tokens` and `target_tokens` are those of the kept, EOS included and cuts
-    made; `truncated` examples lost `cut_tokens` at the end of their inputs, `thinned` ones lost `pruned` exemplars.
+    `drawn` examples, of which `kept` reach a row and `dropped` do not. `input_tokens` and `target_tokens` are
+    those of the kept, EOS included and cuts made; `truncated` examples lost `cut_tokens` at the end of their
+    inputs, `thinned` ones lost `pruned` exemplars.
     """
 
     drawn: int = 0
@@ -109,8 +111,14 @@ class Measured:
 
     def counts(self) -> dict[str, int]:
         """Examples seen, and what became of those that did not stay whole."""
-        found = {"examples": self.total.drawn, "truncated": self.total.truncated, "pruned exemplars": self.total.pruned}
-        return found | {f"dropped: {reason.replace('-', ' ')}": count for reason, count in self.dropped.items()}
+        found = {
+            "examples": self.total.drawn,
+            "truncated": self.total.truncated,
+            "pruned exemplars": self.total.pruned,
+        }
+        return found | {
+            f"dropped: {reason.replace('-', ' ')}": count for reason, count in self.dropped.items()
+        }
 
     def values(self) -> dict[str, Any]:
         """As ledger.json says it."""
@@ -128,12 +136,16 @@ class Measured:
         }
 
 
-def measure(examples: Sequence[Rendered], encoded: Sequence[Encoded], rows: Sequence[Sequence[int]], limits: Limits) -> Measured:
+def measure(
+    examples: Sequence[Rendered], encoded: Sequence[Encoded], rows: Sequence[Sequence[int]], limits: Limits
+) -> Measured:
     """Tallies the examples of some windows; `rows` are the packed rows, as numbers of examples.
 
     Raises ValueError if the rows do not hold every kept example exactly once.
     """
-    if sorted(number for row in rows for number in row) != [number for number, one in enumerate(encoded) if one.keeps]:
+    if sorted(number for row in rows for number in row) != [
+        number for number, one in enumerate(encoded) if one.keeps
+    ]:
         raise ValueError("the rows do not hold every kept example exactly once")
     tasks: dict[str, Tally] = {}
     for example, ids in zip(examples, encoded, strict=True):
@@ -159,9 +171,18 @@ def lengths(tokens_N: NDArray[np.int64], bounds: Sequence[int]) -> Lengths:
     """The distribution of some lengths; `bounds` ascend, and the last reaches the longest."""
     ascending = np.sort(tokens_N)
     below = np.searchsorted(ascending, np.array(bounds), side="right")
-    median, p90, p99 = (float(ascending[min(len(ascending) - 1, int(share * len(ascending)))]) for share in (0.5, 0.9, 0.99))
+    median, p90, p99 = (
+        float(ascending[min(len(ascending) - 1, int(share * len(ascending)))]) for share in (0.5, 0.9, 0.99)
+    )
     counts = np.diff(below, prepend=0)
-    return Lengths(float(ascending.mean()), median, p90, p99, int(ascending[-1]), {bound: int(count) for bound, count in zip(bounds, counts, strict=True)})
+    return Lengths(
+        float(ascending.mean()),
+        median,
+        p90,
+        p99,
+        int(ascending[-1]),
+        {bound: int(count) for bound, count in zip(bounds, counts, strict=True)},
+    )
 
 
 def _one(example: Rendered, ids: Encoded) -> Tally:

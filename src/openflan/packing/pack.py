@@ -1,10 +1,12 @@
 """Which examples share a row: packing against two capacities at once.
 
-A row has room for so many input tokens and so many target tokens; both run out independently. Kept full by a small pool: the oldest example opens a
-row, then the pool member that suits what is left joins it, until none fits. Windows are packed independently, so a row's place is (window, row) and
-needs no history; and many are packed at once, in lock step, which is what makes plain numpy fast. A window's rows do not depend on its neighbours,
-nor on the machine: only elementwise float32 operations that IEEE 754 rounds in one way take part, never a matrix product, whose order of summation
-varies. Price: the last rows of a window are emptier, and a group of windows takes as long as its longest.
+A row has room for so many input tokens and so many target tokens; both run out independently. Kept full by a
+small pool: the oldest example opens a row, then the pool member that suits what is left joins it, until none
+fits. Windows are packed independently, so a row's place is (window, row) and needs no history; and many are
+packed at once, in lock step, which is what makes plain numpy fast. A window's rows do not depend on its
+neighbours, nor on the machine: only elementwise float32 operations that IEEE 754 rounds in one way take part,
+never a matrix product, whose order of summation varies. Price: the last rows of a window are emptier, and a
+group of windows takes as long as its longest.
 """
 
 from __future__ import annotations
@@ -17,24 +19,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 POOL = 100
-"""Examples that compete for a row. Twice as many gain some 0.1 % of rows and take half as long again (docs/diary.md)."""
+"""Examples that compete for a row. Twice as many gain some 0.1 % of rows and take half as long again
+(docs/diary.md)."""
 
 GROUP = 256
-"""Windows that advance together; more gain no speed, and this many of 4,096 examples take 45 MB, results included."""
+"""Windows that advance together; more gain no speed, and this many of 4,096 examples take 45 MB, results
+included."""
 
 _EXACT = 1 << 24
 """Whole numbers up to here are exact in float32."""
 
-# What is known of an example while it waits: its direction scaled by its suitability (2), its tokens (2), and minus its number, from -1 down.
+# What is known of an example while it waits: its direction scaled by its suitability (2), its tokens (2), and
+# minus its number, from -1 down.
 _FIELDS = 5
 _EMPTY = np.array([0, 0, 2 * _EXACT, 2 * _EXACT, -2 * _EXACT], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The rows of one window, flat: row k holds the examples `members[starts[k] : starts[k + 1]]`, its oldest first.
+    """The rows of one window, flat: row k holds the examples `members[starts[k] : starts[k + 1]]`, its oldest
+    first.
 
-    `members` (examples,) holds every example number of the window once, `starts` (rows + 1,) ends in their count.
+    `members` (examples,) holds every example number of the window once, `starts` (rows + 1,) ends in their
+    count.
     """
 
     members: NDArray[np.int64]
@@ -49,16 +56,19 @@ class Packed:
 def pack_windows(lengths: Sequence[NDArray[np.int64]], capacity_2: tuple[int, int]) -> list[Packed]:
     """Rows of example numbers for each window: every example exactly once, in rows that fit.
 
-    `lengths` holds one array (N, 2) a window, of any N: the input and target tokens of its examples. `capacity_2` is a row's room; the second may be
-    0 where the second lengths are. Rows are in the order of their first members, which are the oldest of their rows. Raises ValueError if an example
-    fits no row, or if a window or a capacity is larger than 16,777,216.
+    `lengths` holds one array (N, 2) a window, of any N: the input and target tokens of its examples.
+    `capacity_2` is a row's room; the second may be 0 where the second lengths are. Rows are in the order of
+    their first members, which are the oldest of their rows. Raises ValueError if an example fits no row, or
+    if a window or a capacity is larger than 16,777,216.
     """
     if max(capacity_2, default=0) > _EXACT or any(len(lengths_N2) > _EXACT for lengths_N2 in lengths):
         raise ValueError(f"windows and rows hold at most {_EXACT:,} examples and tokens")
     if any(np.any(lengths_N2 > capacity_2) for lengths_N2 in lengths):
         raise ValueError("an example is longer than a row")
     groups = (lengths[start : start + GROUP] for start in range(0, len(lengths), GROUP))
-    return [packed for group in groups for packed in _pack_group(group, np.array(capacity_2, dtype=np.float32))]
+    return [
+        packed for group in groups for packed in _pack_group(group, np.array(capacity_2, dtype=np.float32))
+    ]
 
 
 def lower_bound(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int]) -> float:
@@ -67,11 +77,13 @@ def lower_bound(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int]) -> f
     return max(float(total) / size for total, size in zip(totals, capacity_2, strict=True) if size)
 
 
-# Below, W counts windows, P the members of a pool, F the fields of an example, N the examples of the longest window.
+# Below, W counts windows, P the members of a pool, F the fields of an example, N the examples of the longest
+# window.
 
 
 def _pack_group(lengths: Sequence[NDArray[np.int64]], capacity_2: NDArray[np.float32]) -> list[Packed]:
-    """Every step places one example of each window: the best that fits its open row, or the oldest, which then opens the next."""
+    """Every step places one example of each window: the best that fits its open row, or the oldest, which
+    then opens the next."""
     sizes = [len(lengths_N2) for lengths_N2 in lengths]
     windows, longest = len(sizes), max(sizes)
     weight_2: NDArray[np.float32] = np.divide(1, np.maximum(capacity_2, 1), dtype=np.float32)
@@ -91,7 +103,11 @@ def _pack_group(lengths: Sequence[NDArray[np.int64]], capacity_2: NDArray[np.flo
     # Every step works in the same few arrays; making them anew would cost a third of the time.
     along_2WP, over_2WP = np.empty_like(direction_2WP), np.empty(tokens_2WP.shape, dtype=np.bool_)
     score_WP, excluded_WP = np.empty_like(oldest_WP), np.empty(oldest_WP.shape, dtype=np.bool_)
-    slot_W, best_W, taken_FW = np.empty(windows, dtype=np.intp), np.empty(windows, dtype=np.float32), np.empty((_FIELDS, windows), dtype=np.float32)
+    slot_W, best_W, taken_FW = (
+        np.empty(windows, dtype=np.intp),
+        np.empty(windows, dtype=np.float32),
+        np.empty((_FIELDS, windows), dtype=np.float32),
+    )
     for step in range(longest):
         np.multiply(direction_2WP, towards_2W[:, :, None], out=along_2WP)
         np.add(along_2WP[0], along_2WP[1], out=score_WP)
@@ -110,16 +126,21 @@ def _pack_group(lengths: Sequence[NDArray[np.int64]], capacity_2: NDArray[np.flo
         left_2W -= taken_FW[2:4]
         np.multiply(left_2W, weight_2[:, None], out=towards_2W)
     return [
-        Packed(-1 - placed_NW[:size, window], np.append(np.flatnonzero(opens_NW[:size, window]), size).astype(np.int64)) for window, size in enumerate(sizes)
+        Packed(
+            -1 - placed_NW[:size, window],
+            np.append(np.flatnonzero(opens_NW[:size, window]), size).astype(np.int64),
+        )
+        for window, size in enumerate(sizes)
     ]
 
 
 def _fields(lengths_N2: NDArray[np.int64], weight_2: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the search needs to know of each example of a window (N, fields).
 
-    The suitability of an example is the cosine between it and what is left of the row, both as shares of the capacities, times the square root of its
-    size: it should be large and leave both sides equally full. Of the cosine only the dot product depends on the row; the rest goes into the
-    direction here, once an example.
+    The suitability of an example is the cosine between it and what is left of the row, both as shares of the
+    capacities, times the square root of its size: it should be large and leave both sides equally full. Of
+    the cosine only the dot product depends on the row; the rest goes into the direction here, once an
+    example.
     """
     share_N2 = lengths_N2.astype(np.float32) * weight_2
     inputs_N, targets_N = share_N2.T

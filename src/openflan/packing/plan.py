@@ -1,8 +1,10 @@
 """Position in training to packed row: the one integer.
 
-The stream is cut into windows of 4,096 examples; each is rendered, tokenised and packed by itself, so the number of rows of each window is all the
-index there is. Row k of training is the same for any batch split, and after a restart it is found from the index without looking at anything before
-it. Windows are made when they are needed, or read from a build that was made ahead; which of the two changes nothing but the time it takes.
+The stream is cut into windows of 4,096 examples; each is rendered, tokenised and packed by itself, so the
+number of rows of each window is all the index there is. Row k of training is the same for any batch split,
+and after a restart it is found from the index without looking at anything before it. Windows are made when
+they are needed, or read from a build that was made ahead; which of the two changes nothing but the time it
+takes.
 """
 
 from __future__ import annotations
@@ -35,8 +37,17 @@ _VIEWED = 4_096
 class Window:
     """One packed window: its examples' ids, what the limits make of them, and rows of example numbers."""
 
-    def __init__(self, first: int, tokens: Tokens, packed: Packed, encoder: Encoder, examples: Examples, rendered: Sequence[Rendered] = ()) -> None:
-        """`first` is the position of its first example. `rendered` are its examples as text where they are at hand; else they are rendered when asked for."""
+    def __init__(
+        self,
+        first: int,
+        tokens: Tokens,
+        packed: Packed,
+        encoder: Encoder,
+        examples: Examples,
+        rendered: Sequence[Rendered] = (),
+    ) -> None:
+        """`first` is the position of its first example. `rendered` are its examples as text where they are at
+        hand; else they are rendered when asked for."""
         self.first = first
         self.tokens = tokens
         self.packed = packed
@@ -55,7 +66,10 @@ class Window:
 
     @cached_property
     def encoded(self) -> tuple[Encoded, ...]:
-        return tuple(self._encoder.encoded(self.tokens, number, int(dropped)) for number, dropped in enumerate(self.fit.dropped_N))
+        return tuple(
+            self._encoder.encoded(self.tokens, number, int(dropped))
+            for number, dropped in enumerate(self.fit.dropped_N)
+        )
 
     @cached_property
     def rows(self) -> tuple[tuple[int, ...], ...]:
@@ -159,7 +173,8 @@ class WindowPlan(Generic[W]):
     """Packed rows by position, without end, over windows of any kind. May be asked from several threads."""
 
     def __init__(self, windows: Windows[W], rows_per_window: Sequence[int] = ()) -> None:
-        """`rows_per_window` is what `index` said in an earlier run: windows that are known need not be made again."""
+        """`rows_per_window` is what `index` said in an earlier run: windows that are known need not be made
+        again."""
         self.limits: Limits = windows.limits
         on_disk = windows.rows_per_window()
         self._ends = list(accumulate(rows_per_window if len(rows_per_window) > len(on_disk) else on_disk))
@@ -176,9 +191,14 @@ class WindowPlan(Generic[W]):
             return self._read(number) or self._new(number)
 
     def index(self, rows: int | None = None) -> list[int]:
-        """Rows of each window: of those that hold the first `rows` rows of training, or of all that are known."""
+        """Rows of each window: of those that hold the first `rows` rows of training, or of all that are
+        known."""
         with self._lock:
-            ends = self._ends if rows is None else self._ends[: bisect_right(self._ends, rows - 1) + 1 if rows else 0]
+            ends = (
+                self._ends
+                if rows is None
+                else self._ends[: bisect_right(self._ends, rows - 1) + 1 if rows else 0]
+            )
             return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
     def counts(self, number: int) -> Counter[str]:
@@ -193,7 +213,10 @@ class WindowPlan(Generic[W]):
 
     def sources(self, first: int, count: int) -> Sequence[Sequence[Source]]:
         """Where the examples of the same rows came from."""
-        return [[window.example(int(number)) for number in window.members(row)] for window, row in map(self._locate, range(first, first + count))]
+        return [
+            [window.example(int(number)) for number in window.members(row)]
+            for window, row in map(self._locate, range(first, first + count))
+        ]
 
     def _locate(self, position: int) -> tuple[W, int]:
         with self._lock:
@@ -213,17 +236,31 @@ class WindowPlan(Generic[W]):
 class Plan(WindowPlan[Window]):
     """Packed rows of a stream of examples."""
 
-    def __init__(self, examples: Examples, encoder: Encoder, rows_per_window: Sequence[int] = (), window: int = WINDOW, built: Built | None = None) -> None:
-        """`rows_per_window` is what `index` said in an earlier run: windows that are known need not be made again."""
+    def __init__(
+        self,
+        examples: Examples,
+        encoder: Encoder,
+        rows_per_window: Sequence[int] = (),
+        window: int = WINDOW,
+        built: Built | None = None,
+    ) -> None:
+        """`rows_per_window` is what `index` said in an earlier run: windows that are known need not be made
+        again."""
         super().__init__(_OfExamples(examples, encoder, window, built), rows_per_window)
 
     def sources(self, first: int, count: int) -> list[list[Rendered]]:
         """The same rows as text, with where each example came from."""
-        return [[window.example(int(number)) for number in window.members(row)] for window, row in map(self._locate, range(first, first + count))]
+        return [
+            [window.example(int(number)) for number in window.members(row)]
+            for window, row in map(self._locate, range(first, first + count))
+        ]
 
     def positions(self, first: int, count: int) -> list[list[int]]:
         """The same rows as positions of the stream."""
-        return [[window.first + int(number) for number in window.members(row)] for window, row in map(self._locate, range(first, first + count))]
+        return [
+            [window.first + int(number) for number in window.members(row)]
+            for window, row in map(self._locate, range(first, first + count))
+        ]
 
 
 class _OfExamples:
@@ -259,9 +296,18 @@ def packed_windows(fits: Sequence[Fit], limits: Limits) -> list[Packed]:
         if not len(numbers):
             longest = (int(fit.lengths_N2[:, 0].max()), int(fit.lengths_N2[:, 1].max()))
             raise InputError(
-                f"none of {len(fit.dropped_N):,} examples fits {limits.inputs:,} input and {limits.targets:,} target tokens "
-                f"(`packing.inputs`, `packing.targets`): the longest have {longest[0]:,} and {longest[1]:,}; set {remedy(longest, limits)}"
+                f"none of {len(fit.dropped_N):,} examples fits {limits.inputs:,} input and "
+                f"{limits.targets:,} target tokens "
+                f"(`packing.inputs`, `packing.targets`): the longest have {longest[0]:,} and "
+                f"{longest[1]:,}; set {remedy(longest, limits)}"
             )
         lengths_N2 = fit.lengths_N2[numbers]
-        lengths.append(np.stack([lengths_N2.sum(axis=1), np.zeros(len(numbers), dtype=np.int64)], axis=1) if limits.joint else lengths_N2)
-    return [Packed(numbers[packed.members], packed.starts) for numbers, packed in zip(kept, pack_windows(lengths, capacity), strict=True)]
+        lengths.append(
+            np.stack([lengths_N2.sum(axis=1), np.zeros(len(numbers), dtype=np.int64)], axis=1)
+            if limits.joint
+            else lengths_N2
+        )
+    return [
+        Packed(numbers[packed.members], packed.starts)
+        for numbers, packed in zip(kept, pack_windows(lengths, capacity), strict=True)
+    ]

@@ -1,8 +1,10 @@
 """What stands around inputs and targets: the layout of an example.
 
-- paper: inputs, EOS, targets, EOS (Chung et al. 2022, section 2.2). The only one of an encoder-decoder, whose two sequences it describes.
+- paper: inputs, EOS, targets, EOS (Chung et al. 2022, section 2.2). The only one of an encoder-decoder, whose
+  two sequences it describes.
 - plain: inputs, targets, EOS, for causal models that are to go on from their prompt.
-- chat: one turn of the tokenizer's own chat template; the loss is on the assistant's part, its closing marks included.
+- chat: one turn of the tokenizer's own chat template; the loss is on the assistant's part, its closing marks
+  included.
 
 A BOS comes first where the tokenizer puts one. Marks are ids, found once; texts are tokenised without them.
 """
@@ -22,7 +24,8 @@ _SAMPLES = (("Which sea is warmer?", "The southern one."), ("7 + 5", "12"))
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """Ids before the inputs, between inputs and targets, and after the targets. The first two belong to what is read, the last to what is learned."""
+    """Ids before the inputs, between inputs and targets, and after the targets. The first two belong to what
+    is read, the last to what is learned."""
 
     before: tuple[int, ...]
     between: tuple[int, ...]
@@ -37,10 +40,14 @@ class SpecialTokens:
 def special_tokens_of(tokenizer: Any, layout: Layout = "paper") -> SpecialTokens:
     """The marks of a layout under a Hugging Face tokenizer.
 
-    Raises InputError if it has no EOS token or, for `chat`, no chat template or one whose marks depend on the text.
+    Raises InputError if it has no EOS token or, for `chat`, no chat template or one whose marks depend on the
+    text.
     """
     if tokenizer.eos_token_id is None:
-        raise InputError(f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end inputs and targets; set one in its tokenizer_config.json")
+        raise InputError(
+            f"the tokenizer of {tokenizer.name_or_path} has no EOS token, which must end inputs and "
+            "targets; set one in its tokenizer_config.json"
+        )
     if layout == "chat":
         return _chat(tokenizer)
     eos = (int(tokenizer.eos_token_id),)
@@ -49,26 +56,35 @@ def special_tokens_of(tokenizer: Any, layout: Layout = "paper") -> SpecialTokens
 
 
 def chat_template_of(tokenizer: Any, layout: Layout) -> str | None:
-    """A chat template that gives other tools the layout the model was finetuned with; None: the tokenizer's own does.
+    """A chat template that gives other tools the layout the model was finetuned with; None: the tokenizer's
+    own does.
 
-    Earlier turns of a conversation are laid out alike, one after the other, which finetuning on single turns does not teach.
+    Earlier turns of a conversation are laid out alike, one after the other, which finetuning on single turns
+    does not teach.
     """
     if layout == "chat":
         return None
     before = "{{ bos_token }}" if _adds_bos(tokenizer) else ""
     user = "{{ message['content'] }}" + ("{{ eos_token }}" if layout == "paper" else "")
     return (
-        f"{before}{{% for message in messages %}}{{% if message['role'] == 'assistant' %}}{{{{ message['content'] }}}}{{{{ eos_token }}}}"
+        f"{before}{{% for message in messages %}}{{% if message['role'] == 'assistant' %}}{{{{ "
+        f"message['content'] }}}}{{{{ eos_token }}}}"
         f"{{% else %}}{user}{{% endif %}}{{% endfor %}}"
     )
 
 
 def _chat(tokenizer: Any) -> SpecialTokens:
     if not getattr(tokenizer, "chat_template", None):
-        raise InputError(f"`packing.layout: chat` needs a chat template, and the tokenizer of {tokenizer.name_or_path} has none; use paper or plain")
+        raise InputError(
+            "`packing.layout: chat` needs a chat template, and the tokenizer of "
+            f"{tokenizer.name_or_path} has none; use paper or plain"
+        )
     found = {_around(tokenizer, question, answer) for question, answer in _SAMPLES}
     if len(found) != 1:
-        raise InputError(f"the chat template of {tokenizer.name_or_path} writes other marks around other texts, so it cannot be packed; use paper or plain")
+        raise InputError(
+            f"the chat template of {tokenizer.name_or_path} writes other marks around other texts, so it "
+            "cannot be packed; use paper or plain"
+        )
     return found.pop()
 
 
@@ -76,12 +92,22 @@ def _around(tokenizer: Any, question: str, answer: str) -> SpecialTokens:
     """The marks around one turn. Raises InputError where its texts are not tokenised as they are alone."""
     turn = [{"role": "user", "content": question}]
     prompt = _ids(apply_chat_template(tokenizer, turn, add_generation_prompt=True, tokenize=True))
-    whole = _ids(apply_chat_template(tokenizer, [*turn, {"role": "assistant", "content": answer}], tokenize=True))
-    asked, answered = (list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in (question, answer))
+    whole = _ids(
+        apply_chat_template(tokenizer, [*turn, {"role": "assistant", "content": answer}], tokenize=True)
+    )
+    asked, answered = (
+        list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in (question, answer)
+    )
     place, after = _find(prompt, asked), len(prompt) + len(answered)
-    if place is None or whole[: len(prompt)] != prompt or whole[len(prompt) : after] != answered or after == len(whole):
+    if (
+        place is None
+        or whole[: len(prompt)] != prompt
+        or whole[len(prompt) : after] != answered
+        or after == len(whole)
+    ):
         raise InputError(
-            f"the chat template of {tokenizer.name_or_path} does not keep a turn's texts apart from its marks, or does not end the answer; use paper or plain"
+            f"the chat template of {tokenizer.name_or_path} does not keep a turn's texts apart from its "
+            "marks, or does not end the answer; use paper or plain"
         )
     return SpecialTokens(tuple(prompt[:place]), tuple(prompt[place + len(asked) :]), tuple(whole[after:]))
 
@@ -91,10 +117,13 @@ def _ids(found: Any) -> list[int]:
 
 
 def _find(ids: list[int], part: list[int]) -> int | None:
-    return next((start for start in range(len(ids) - len(part) + 1) if ids[start : start + len(part)] == part), None)
+    return next(
+        (start for start in range(len(ids) - len(part) + 1) if ids[start : start + len(part)] == part), None
+    )
 
 
 def _adds_bos(tokenizer: Any) -> bool:
-    """Whether the tokenizer itself begins a text with BOS. Asked with a text, as on an empty one a BOS cannot be told from an EOS of the same id."""
+    """Whether the tokenizer itself begins a text with BOS. Asked with a text, as on an empty one a BOS cannot
+    be told from an EOS of the same id."""
     marked, plain = (tokenizer("a", add_special_tokens=add)["input_ids"] for add in (True, False))
     return bool(marked[:1] == [tokenizer.bos_token_id] and plain[:1] != marked[:1])

@@ -9,8 +9,9 @@
         starts.npy          where each row begins in members (rows + 1,), int64
         block.json          rows of each window, and a SHA-256 of every file above
 
-A block is written beside its place and renamed, so it is there whole or not at all, and needs nothing of its neighbours: blocks made on different
-machines are put together by copying. Files are mapped, not read; each block's hashes are checked the first time one of its windows is asked for.
+A block is written beside its place and renamed, so it is there whole or not at all, and needs nothing of its
+neighbours: blocks made on different machines are put together by copying. Files are mapped, not read; each
+block's hashes are checked the first time one of its windows is asked for.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ _OPEN = 256
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All that a build depends on, as plain values by name: its tokens, and beside those how they are packed into rows."""
+    """All that a build depends on, as plain values by name: its tokens, and beside those how they are packed
+    into rows."""
 
     tokens: Mapping[str, Any]
     rows: Mapping[str, Any]
@@ -71,7 +73,8 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What block.json says: keys of the parts it was made of, rows of each of its windows, SHA-256 of its files, which block of the build it is.
+    """What block.json says: keys of the parts it was made of, rows of each of its windows, SHA-256 of its
+    files, which block of the build it is.
 
     Blocks of openflan 0.1 do not say which they are (-1).
     """
@@ -89,7 +92,8 @@ def block_folder(folder: Path, number: int) -> Path:
 
 
 def read_block(folder: Path, number: int) -> Block | None:
-    """None: there is no such block. Raises InputError if its block.json is not what a build writes, or is that of another block."""
+    """None: there is no such block. Raises InputError if its block.json is not what a build writes, or is
+    that of another block."""
     path = block_folder(folder, number) / "block.json"
     try:
         found = read_json(path)
@@ -99,9 +103,14 @@ def read_block(folder: Path, number: int) -> Block | None:
     except (InputError, TypeError):
         block = None
     if block is None or not _is_sound(block):
-        raise InputError(f"{path}: not what a build wrote; `openflan build` with --repair makes the block again")
+        raise InputError(
+            f"{path}: not what a build wrote; `openflan build` with --repair makes the block again"
+        )
     if block.number not in (number, -1):
-        raise InputError(f"{path}: of block {block.number}, in the place of block {number}; `openflan build` with --repair makes the block again")
+        raise InputError(
+            f"{path}: of block {block.number}, in the place of block {number}; `openflan build` with "
+            "--repair makes the block again"
+        )
     return block
 
 
@@ -125,7 +134,14 @@ def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed:
         for name, array in arrays.items():
             np.save(partial / f"{name}.npy", array, allow_pickle=False)
         files = {name: _sha256(partial / f"{name}.npy") for name in arrays}
-        block = Block(parts.tokens_key, parts.rows_key, len(tokens), [len(one.starts) - 1 for one in packed], files, number)
+        block = Block(
+            parts.tokens_key,
+            parts.rows_key,
+            len(tokens),
+            [len(one.starts) - 1 for one in packed],
+            files,
+            number,
+        )
         write_json(partial / "block.json", asdict(block))
     return block
 
@@ -138,15 +154,26 @@ def replace_rows(folder: Path, number: int, parts: Parts, block: Block, packed: 
         with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
     files = block.files | {name: _sha256(place / f"{name}.npy") for name in arrays}
-    new = Block(parts.tokens_key, parts.rows_key, block.examples, [len(one.starts) - 1 for one in packed], files, number)
+    new = Block(
+        parts.tokens_key,
+        parts.rows_key,
+        block.examples,
+        [len(one.starts) - 1 for one in packed],
+        files,
+        number,
+    )
     write_json(place / "block.json", asdict(new))
     return new
 
 
-def damaged(folder: Path, number: int, block: Block, names: Sequence[str] = (*TOKEN_FILES, *ROW_FILES)) -> list[Path]:
+def damaged(
+    folder: Path, number: int, block: Block, names: Sequence[str] = (*TOKEN_FILES, *ROW_FILES)
+) -> list[Path]:
     """The files of a block that are missing, or not as they were written."""
     paths = {name: block_folder(folder, number) / f"{name}.npy" for name in names}
-    return [path for name, path in paths.items() if not path.is_file() or _sha256(path) != block.files.get(name)]
+    return [
+        path for name, path in paths.items() if not path.is_file() or _sha256(path) != block.files.get(name)
+    ]
 
 
 def read_tokens(folder: Path, number: int) -> Tokens:
@@ -179,7 +206,8 @@ class Store:
         return [rows for block in self._blocks for rows in block.rows_per_window]
 
     def window(self, number: int) -> tuple[Tokens, Packed] | None:
-        """A window's tokens and rows as views of the files, or None if it has not been built. Raises InputError if the files were damaged."""
+        """A window's tokens and rows as views of the files, or None if it has not been built. Raises
+        InputError if the files were damaged."""
         which, within = divmod(number, self._layout.windows)
         if which >= len(self._blocks) or within >= len(self._blocks[which].rows_per_window):
             return None
@@ -191,10 +219,18 @@ class Store:
     def _open(self, number: int) -> tuple[Tokens, NDArray[Any], NDArray[np.int64], list[int]]:
         block = self._blocks[number]
         if number not in self._sound and (broken := damaged(self.folder, number, block)):
-            raise InputError(f"{broken[0]}: missing, cut short or changed since it was written; `openflan build` with --repair makes it again")
+            raise InputError(
+                f"{broken[0]}: missing, cut short or changed since it was written; `openflan build` with "
+                "--repair makes it again"
+            )
         self._sound.add(number)
         members, starts = (np.load(block_folder(self.folder, number) / f"{name}.npy") for name in ROW_FILES)
-        return read_tokens(self.folder, number), members, starts, [0, *np.cumsum(block.rows_per_window).tolist()]
+        return (
+            read_tokens(self.folder, number),
+            members,
+            starts,
+            [0, *np.cumsum(block.rows_per_window).tolist()],
+        )
 
 
 def _rows(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
@@ -204,8 +240,11 @@ def _rows(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
 
 
 def _mapped(path: Path) -> NDArray[Any]:
-    # An array of nothing cannot be mapped. Seen as a plain array: slicing a memmap costs several times as much.
-    found: NDArray[Any] = np.load(path, mmap_mode="r" if path.stat().st_size > 4_096 else None, allow_pickle=False)
+    # An array of nothing cannot be mapped. Seen as a plain array: slicing a memmap costs several times as
+    # much.
+    found: NDArray[Any] = np.load(
+        path, mmap_mode="r" if path.stat().st_size > 4_096 else None, allow_pickle=False
+    )
     return found.view(np.ndarray)
 
 

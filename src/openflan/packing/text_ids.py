@@ -1,12 +1,15 @@
 """A text becomes ids as text: where it spells a control token of the tokenizer, it keeps the letters.
 
-A tokenizer looks for its control tokens in every text that it gets, so that a user's `</s>` would end a sequence and `<|im_end|>` a turn. Here control
-tokens come from marks, templates and objectives alone, never from a text. Tokens that a vocabulary adds as words, without calling them special
-(`<think>`), are found in texts as before.
+A tokenizer looks for its control tokens in every text that it gets, so that a user's `</s>` would end a
+sequence and `<|im_end|>` a turn. Here control tokens come from marks, templates and objectives alone, never
+from a text. Tokens that a vocabulary adds as words, without calling them special (`<think>`), are found in
+texts as before.
 
-A control token is found in two ways: as an added token, which the backend can leave aside, and as a piece of the vocabulary below it (Unigram knows T5's
-`</s>` as its cheapest piece), so those pieces are taken out of a copy. Texts without such a spelling get the same ids as from the tokenizer itself.
-Price: the copy, some megabytes. A control token of one character stays a letter of the vocabulary, as the text could not be written without it.
+A control token is found in two ways: as an added token, which the backend can leave aside, and as a piece of
+the vocabulary below it (Unigram knows T5's `</s>` as its cheapest piece), so those pieces are taken out of a
+copy. Texts without such a spelling get the same ids as from the tokenizer itself. Price: the copy, some
+megabytes. A control token of one character stays a letter of the vocabulary, as the text could not be written
+without it.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ _KEPT_KEYS = ("role", "type")
 
 
 class TextIds:
-    """A Hugging Face tokenizer, fast or slow, that reads texts as text. The tokenizer itself is not changed."""
+    """A Hugging Face tokenizer, fast or slow, that reads texts as text. The tokenizer itself is not
+    changed."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -36,7 +40,8 @@ class TextIds:
 
     @property
     def highest(self) -> int:
-        """One more than the highest id: a vocabulary may leave ids out, and so have higher ones than it has tokens."""
+        """One more than the highest id: a vocabulary may leave ids out, and so have higher ones than it has
+        tokens."""
         if self._backend is None:
             return len(self._tokenizer)
         added = max(self._backend.get_added_tokens_decoder(), default=0)
@@ -50,7 +55,10 @@ class TextIds:
         if self._backend is None:
             return [self._slow(text) for text in texts]
         # Faster than the tokenizer's own call by a third, as it keeps no character offsets.
-        return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return [
+            encoding.ids
+            for encoding in self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        ]
 
     def with_places(self, texts: Sequence[str]) -> tuple[list[list[int]], list[list[tuple[int, int]]]]:
         """The ids of each text, and where each token begins and ends in it, in characters.
@@ -58,7 +66,10 @@ class TextIds:
         Raises InputError for a tokenizer that does not know the places of its tokens.
         """
         if self._backend is None:
-            raise InputError("this tokenizer does not tell where its tokens stand in a text; use one that has a tokenizer.json")
+            raise InputError(
+                "this tokenizer does not tell where its tokens stand in a text; use one that has a "
+                "tokenizer.json"
+            )
         encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
         return [one.ids for one in encodings], [one.offsets for one in encodings]
 
@@ -69,16 +80,23 @@ class TextIds:
         return list(self._backend.encode(text, add_special_tokens=True).ids)
 
     def chat(self, messages: Sequence[Mapping[str, Any]], **template: Any) -> list[int]:
-        """The ids of a conversation in the tokenizer's chat template, control tokens coming from the template alone; `template` are further arguments
-        of `apply_chat_template`."""
-        shown = apply_chat_template(self._tokenizer, [self._parted(message) for message in messages], tokenize=False, **template)
+        """The ids of a conversation in the tokenizer's chat template, control tokens coming from the template
+        alone; `template` are further arguments of `apply_chat_template`."""
+        shown = apply_chat_template(
+            self._tokenizer, [self._parted(message) for message in messages], tokenize=False, **template
+        )
         if self._spellings is None:
             return self.batch([shown])[0]
         text = self._spellings.sub(lambda found: self._names[found.group()], shown).replace(self._part, "")
         if self._backend is None:
             pieces = re.split(f"({'|'.join(map(re.escape, self._names.values()))})", text)
             tokens = {name: self.control[token] for token, name in self._names.items()}
-            return [token for piece in pieces if piece for token in ([tokens[piece]] if piece in tokens else self._slow(piece))]
+            return [
+                token
+                for piece in pieces
+                if piece
+                for token in ([tokens[piece]] if piece in tokens else self._slow(piece))
+            ]
         backend, tokens_of = self._naming
         return [tokens_of.get(token, token) for token in backend.encode(text, add_special_tokens=False).ids]
 
@@ -88,7 +106,8 @@ class TextIds:
 
     @cached_property
     def _nonce(self) -> str:
-        """A text that no user's text holds: names made of it stand for control tokens while a conversation is text."""
+        """A text that no user's text holds: names made of it stand for control tokens while a conversation is
+        text."""
         return f"\ue000{secrets.token_hex(8)}"
 
     @cached_property
@@ -101,22 +120,33 @@ class TextIds:
 
     @cached_property
     def _naming(self) -> tuple[Any, dict[int, int]]:
-        """A backend that knows the names of control tokens instead of their spellings, and their ids by its own."""
+        """A backend that knows the names of control tokens instead of their spellings, and their ids by its
+        own."""
         from tokenizers import AddedToken
 
         backend = type(self._backend).from_str(self._backend.to_str())  # type: ignore[union-attr]
         backend.model, backend.encode_special_tokens = self._backend.model, True  # type: ignore[union-attr]
         known = {token.content: token for token in backend.get_added_tokens_decoder().values()}
         made = [
-            AddedToken(name, lstrip=like.lstrip, rstrip=like.rstrip, single_word=like.single_word, normalized=False, special=False)
+            AddedToken(
+                name,
+                lstrip=like.lstrip,
+                rstrip=like.rstrip,
+                single_word=like.single_word,
+                normalized=False,
+                special=False,
+            )
             for token, name in self._names.items()
             for like in [known.get(token) or AddedToken(token)]
         ]
         backend.add_tokens(made)
-        return backend, {backend.token_to_id(name): self.control[token] for token, name in self._names.items()}
+        return backend, {
+            backend.token_to_id(name): self.control[token] for token, name in self._names.items()
+        }
 
     def _parted(self, value: Any) -> Any:
-        """A message with something inside every spelling of a control token, so that it is told apart from the template's own."""
+        """A message with something inside every spelling of a control token, so that it is told apart from
+        the template's own."""
         if isinstance(value, Mapping):
             return {key: one if key in _KEPT_KEYS else self._parted(one) for key, one in value.items()}
         if isinstance(value, list | tuple):
@@ -125,7 +155,9 @@ class TextIds:
             return value
         # Again, as two spellings may share characters.
         while self._spellings.search(value):
-            value = self._spellings.sub(lambda found: found.group()[0] + self._part + found.group()[1:], value)
+            value = self._spellings.sub(
+                lambda found: found.group()[0] + self._part + found.group()[1:], value
+            )
         return value
 
     @cached_property
@@ -141,16 +173,26 @@ class TextIds:
             if number % 2:
                 ids.append(int(self._tokenizer.convert_tokens_to_ids(piece)))
             elif piece:
-                ids += self._tokenizer(piece, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+                ids += self._tokenizer(piece, add_special_tokens=False, split_special_tokens=True)[
+                    "input_ids"
+                ]
         return ids
 
 
 def control_tokens(tokenizer: Any) -> dict[str, int]:
-    """The tokenizer's special tokens, by their spelling: those with a role (EOS, padding, ...) and those that it adds as special. One-character ones are
-    not among them."""
-    found = dict(zip(getattr(tokenizer, "all_special_tokens", ()), getattr(tokenizer, "all_special_ids", ()), strict=True))
+    """The tokenizer's special tokens, by their spelling: those with a role (EOS, padding, ...) and those that
+    it adds as special. One-character ones are not among them."""
+    found = dict(
+        zip(
+            getattr(tokenizer, "all_special_tokens", ()),
+            getattr(tokenizer, "all_special_ids", ()),
+            strict=True,
+        )
+    )
     found |= {str(token): number for number, token in _added(tokenizer).items() if token.special}
-    return {str(token): int(number) for token, number in found.items() if len(token) > 1 and number is not None}
+    return {
+        str(token): int(number) for token, number in found.items() if len(token) > 1 and number is not None
+    }
 
 
 def _added(tokenizer: Any) -> dict[int, Any]:
@@ -169,7 +211,9 @@ def _reading_text(backend: Any, control: Mapping[str, int]) -> Any:
     written = backend.to_str()
     settings = json.loads(written)
     # A token with a role may have been added as a word.
-    named = [token for token in settings["added_tokens"] if token["content"] in control and not token["special"]]
+    named = [
+        token for token in settings["added_tokens"] if token["content"] in control and not token["special"]
+    ]
     for token in named:
         token["special"] = True
     copy = type(backend).from_str(json.dumps(settings, ensure_ascii=False) if named else written)
@@ -179,12 +223,17 @@ def _reading_text(backend: Any, control: Mapping[str, int]) -> Any:
     model = _without_pieces(settings["model"], control)
     if model is not None:
         # The model alone: the added tokens keep their ids.
-        copy.model = type(backend).from_str(json.dumps({"version": "1.0", "added_tokens": [], "model": model}, ensure_ascii=False)).model
+        copy.model = (
+            type(backend)
+            .from_str(json.dumps({"version": "1.0", "added_tokens": [], "model": model}, ensure_ascii=False))
+            .model
+        )
     return copy
 
 
 def _without_pieces(model: Mapping[str, Any], control: Mapping[str, int]) -> dict[str, Any] | None:
-    """A tokenizer.json's model in which no piece spells a control token; None where none does. Pieces keep their ids and scores."""
+    """A tokenizer.json's model in which no piece spells a control token; None where none does. Pieces keep
+    their ids and scores."""
     vocabulary = model["vocab"]
     if model["type"] == "Unigram":
         if not any(piece in control for piece, _ in vocabulary):
@@ -200,5 +249,9 @@ def _without_pieces(model: Mapping[str, Any], control: Mapping[str, int]) -> dic
         return None
     # The unknown token is looked up by its piece, which must be there.
     unknown = model.get("unk_token")
-    kept = {"" if piece == unknown else piece: number for piece, number in vocabulary.items() if piece not in hidden or piece == unknown}
+    kept = {
+        "" if piece == unknown else piece: number
+        for piece, number in vocabulary.items()
+        if piece not in hidden or piece == unknown
+    }
     return {**model, "vocab": kept, "unk_token": "" if unknown in vocabulary else unknown}

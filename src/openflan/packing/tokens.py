@@ -1,8 +1,9 @@
 """Text becomes token ids, many examples at once.
 
-Ids are kept flat, as they lie on disk: one array for all examples and the places where each begins. Marks (BOS, EOS) and limits are not in them, so
-that other capacities need no other tokens. Few-shot examples are tokenised with all their exemplars first, and only those that turn out too long are
-rendered again with fewer: measuring each one beforehand would tokenise most of them twice.
+Ids are kept flat, as they lie on disk: one array for all examples and the places where each begins. Marks
+(BOS, EOS) and limits are not in them, so that other capacities need no other tokens. Few-shot examples are
+tokenised with all their exemplars first, and only those that turn out too long are rendered again with fewer:
+measuring each one beforehand would tokenise most of them twice.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ class Examples(Protocol):
 class Tokens:
     """N examples as ids, without marks.
 
-    `offsets` (2N + 1,) say where each text begins in `ids`: inputs of example n at 2n, its targets at 2n + 1. `ids` may hold more than these examples.
-    `pruned` (N,) counts exemplars that were left out. The arrays may be mapped from a file.
+    `offsets` (2N + 1,) say where each text begins in `ids`: inputs of example n at 2n, its targets at 2n + 1.
+    `ids` may hold more than these examples. `pruned` (N,) counts exemplars that were left out. The arrays may
+    be mapped from a file.
     """
 
     ids: Ids
@@ -71,7 +73,9 @@ def join(parts: Sequence[Tokens]) -> Tokens:
     """The examples of several in one, without anything else that their ids hold."""
     ids = np.concatenate([part.ids[part.offsets[0] : part.offsets[-1]] for part in parts])
     lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-    return Tokens(ids, np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([part.pruned for part in parts]))
+    return Tokens(
+        ids, np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([part.pruned for part in parts])
+    )
 
 
 _CHUNK = 128
@@ -79,11 +83,14 @@ _CHUNK = 128
 
 
 class Tokenize:
-    """A Hugging Face tokenizer without marks, padding or truncation, by its fastest call; texts stay text (`text_ids`)."""
+    """A Hugging Face tokenizer without marks, padding or truncation, by its fastest call; texts stay text
+    (`text_ids`)."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.text = TextIds(tokenizer)
-        self.dtype: type[np.uint16] | type[np.uint32] = np.uint16 if self.text.highest <= 1 << 16 else np.uint32
+        self.dtype: type[np.uint16] | type[np.uint32] = (
+            np.uint16 if self.text.highest <= 1 << 16 else np.uint32
+        )
 
     def __call__(self, texts: Sequence[str]) -> tuple[Ids, NDArray[np.int64]]:
         """The ids of all texts, one after the other, and how many each has (texts,)."""
@@ -107,16 +114,27 @@ class Tokenize:
 def tokens_of(rendered: Sequence[Rendered], tokenize: Tokenize) -> Tokens:
     """Examples as they are."""
     ids, lengths = tokenize([text for one in rendered for text in (one.inputs, one.targets)])
-    return Tokens(ids, np.concatenate([[0], np.cumsum(lengths)]), np.array([min(one.pruned, 255) for one in rendered], dtype=np.uint8))
+    return Tokens(
+        ids,
+        np.concatenate([[0], np.cumsum(lengths)]),
+        np.array([min(one.pruned, 255) for one in rendered], dtype=np.uint8),
+    )
 
 
-def tokens_at(examples: Examples, first: int, count: int, tokenize: Tokenize) -> tuple[list[Rendered], Tokens]:
-    """Examples `first` to `first + count` of a stream, exemplars pruned to fit its room: as text and as ids."""
+def tokens_at(
+    examples: Examples, first: int, count: int, tokenize: Tokenize
+) -> tuple[list[Rendered], Tokens]:
+    """Examples `first` to `first + count` of a stream, exemplars pruned to fit its room: as text and as
+    ids."""
     rendered = [examples.unpruned(position) for position in range(first, first + count)]
     tokens, token_budget = tokens_of(rendered, tokenize), examples.token_budget
     if token_budget is None:
         return rendered, tokens
-    long = [int(place) for place in np.flatnonzero(tokens.lengths_N2[:, 0] > token_budget.tokens) if rendered[place].style.few_shot]
+    long = [
+        int(place)
+        for place in np.flatnonzero(tokens.lengths_N2[:, 0] > token_budget.tokens)
+        if rendered[place].style.few_shot
+    ]
     for place in long:
         rendered[place] = examples[first + place]
     again = tokens_of([rendered[place] for place in long], tokenize)

@@ -1,8 +1,10 @@
 """Packed rows for a training loop that is not ours: a torch dataset of rows by index, and its collator.
 
-Row i is row i of our own training, so a DataLoader that reads in order sees the same mixture; its rows are mixed already and want no shuffling. Every
-item has the same shape, the capacities of a row. Labels are as transformers' models expect them: -100 where there is no loss, and not shifted. Price:
-without a build every worker process of a DataLoader renders and tokenises all windows that it takes rows from, so give workers a build.
+Row i is row i of our own training, so a DataLoader that reads in order sees the same mixture; its rows are
+mixed already and want no shuffling. Every item has the same shape, the capacities of a row. Labels are as
+transformers' models expect them: -100 where there is no loss, and not shifted. Price: without a build every
+worker process of a DataLoader renders and tokenises all windows that it takes rows from, so give workers a
+build.
 """
 
 from __future__ import annotations
@@ -24,14 +26,18 @@ Item: TypeAlias = "dict[str, Tensor]"
 class PackedDataset:
     """The first rows of a plan, each a dict of int64 tensors of fixed length.
 
-    For an encoder-decoder `input_ids`, `input_segment_ids` and `input_positions` (inputs,), `decoder_input_ids`, `labels`, `target_segment_ids` and
-    `target_positions` (targets,). For a causal model `input_ids`, `position_ids`, `segment_ids` and `labels` (inputs + targets,). Segments count a row's
+    For an encoder-decoder `input_ids`, `input_segment_ids` and `input_positions` (inputs,),
+    `decoder_input_ids`, `labels`, `target_segment_ids` and `target_positions` (targets,). For a causal model
+    `input_ids`, `position_ids`, `segment_ids` and `labels` (inputs + targets,). Segments count a row's
     examples from 1, 0 is padding; positions restart with every example.
     """
 
-    def __init__(self, open_plan: Callable[[], Plan], rows: int, *, pad_id: int, start_id: int | None = None) -> None:
-        """`open_plan` is called once in every process that reads, so it must be picklable for a DataLoader with workers (`training.prepare.packed_dataset`
-        has one). `start_id` begins the decoder's inputs; causal models need none."""
+    def __init__(
+        self, open_plan: Callable[[], Plan], rows: int, *, pad_id: int, start_id: int | None = None
+    ) -> None:
+        """`open_plan` is called once in every process that reads, so it must be picklable for a DataLoader
+        with workers (`training.prepare.packed_dataset` has one). `start_id` begins the decoder's inputs;
+        causal models need none."""
         self._open_plan = open_plan
         self._rows = rows
         self._pad_id = pad_id
@@ -61,9 +67,16 @@ class PackedDataset:
             causal = causal_batch(rows, pad_id=self._pad_id, limits=limits)
             # Ours stand where they are predicted; transformers shifts by itself.
             labels_RL = np.pad(causal.labels_RL[:, :-1], ((0, 0), (1, 0)), constant_values=IGNORED)
-            return {"input_ids": causal.input_ids_RL, "position_ids": causal.positions_RL, "segment_ids": causal.segments_RL, "labels": labels_RL}
+            return {
+                "input_ids": causal.input_ids_RL,
+                "position_ids": causal.positions_RL,
+                "segment_ids": causal.segments_RL,
+                "labels": labels_RL,
+            }
         if self._start_id is None:
-            raise ValueError("rows of an encoder-decoder need `start_id`, the token that begins the decoder's inputs")
+            raise ValueError(
+                "rows of an encoder-decoder need `start_id`, the token that begins the decoder's inputs"
+            )
         batch = seq2seq_batch(rows, pad_id=self._pad_id, start_id=self._start_id, limits=limits)
         return {
             "input_ids": batch.input_ids_RE,

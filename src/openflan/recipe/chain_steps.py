@@ -4,8 +4,8 @@
       set: { pretraining.data: texts/, training.steps: 2_000 }
     - finetune: flan-t5-small
 
-A step names a recipe, a file beside the chain or a packaged one, and may set its keys. `model.base: previous` is what every step but the first has
-anyway; whatever else it sets there holds instead.
+A step names a recipe, a file beside the chain or a packaged one, and may set its keys. `model.base: previous`
+is what every step but the first has anyway; whatever else it sets there holds instead.
 """
 
 from __future__ import annotations
@@ -55,9 +55,11 @@ def chain_path(name: str) -> Path:
 
 
 def load_chain(path: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Step, ...]:
-    """The steps of a chain that runs in `folder`. Overrides begin with the number of their step, from 1: `2.training.steps=100`.
+    """The steps of a chain that runs in `folder`. Overrides begin with the number of their step, from 1:
+    `2.training.steps=100`.
 
-    Every recipe is read and checked. Raises InputError for a file that is no such list, a step that is none, or what `load_recipe` refuses.
+    Every recipe is read and checked. Raises InputError for a file that is no such list, a step that is none,
+    or what `load_recipe` refuses.
     """
     stated = [_step(entry, number, path) for number, entry in enumerate(_entries(path), 1)]
     chosen = _by_step(overrides, len(stated))
@@ -68,7 +70,9 @@ def load_chain(path: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple
             raise InputError(f"{path}: step 1: there is no previous model; name one")
         before = _from_model(folder / steps[-1].folder / "model") if steps else []
         load = load_pretrain_recipe if one.verb == "pretrain" else load_recipe
-        recipe = load(one.recipe, [*before, *(override for override in own if override not in _FROM_PREVIOUS)])
+        recipe = load(
+            one.recipe, [*before, *(override for override in own if override not in _FROM_PREVIOUS)]
+        )
         steps.append(Step(one.verb, recipe, f"{number}-{recipe.name}"))
     return tuple(steps)
 
@@ -78,19 +82,29 @@ def _by_step(overrides: Sequence[str], steps: int) -> list[list[str]]:
     for override in overrides:
         number, _, rest = override.partition(".")
         if not number.isdecimal() or not 1 <= int(number) <= steps or "=" not in rest:
-            raise InputError(f"`{override}`: write N.key=value, N being a step's number from 1 to {steps}, such as 1.training.steps=100")
+            raise InputError(
+                f"`{override}`: write N.key=value, N being a step's number from 1 to {steps}, such as "
+                "1.training.steps=100"
+            )
         found[int(number) - 1].append(rest)
     return found
 
 
 def _from_model(model: Path) -> list[str]:
-    return [f"model.base={json.dumps(str(model.absolute()), ensure_ascii=False)}", "model.config=null", "model.tokenizer=null"]
+    return [
+        f"model.base={json.dumps(str(model.absolute()), ensure_ascii=False)}",
+        "model.config=null",
+        "model.tokenizer=null",
+    ]
 
 
 def _entries(path: Path) -> list[Any]:
     found = read_yaml(path)
     if not isinstance(found, list) or not found:
-        raise InputError(f"{path}: not a chain; expected a list of steps such as `- pretrain: lm-adapt-t5` and `- finetune: flan-t5-small`")
+        raise InputError(
+            f"{path}: not a chain; expected a list of steps such as `- pretrain: lm-adapt-t5` and `- "
+            "finetune: flan-t5-small`"
+        )
     return found
 
 
@@ -100,14 +114,21 @@ def _step(entry: Any, number: int, path: Path) -> _Stated:
         raise InputError(f"{place}: expected a mapping such as `- finetune: flan-t5-small`")
     verbs = [verb for verb in VERBS if verb in entry]
     if unknown := next((str(key) for key in entry if key not in (*VERBS, "set")), None):
-        raise InputError(f"{place}: `{unknown}` is not a key of a step{did_you_mean(unknown, (*VERBS, 'set')) or '; keys: pretrain, finetune, set'}")
+        raise InputError(
+            f"{place}: `{unknown}` is not a key of a "
+            f"step{did_you_mean(unknown, (*VERBS, 'set')) or '; keys: pretrain, finetune, set'}"
+        )
     if len(verbs) != 1 or not isinstance(entry[verbs[0]], str):
         raise InputError(f"{place}: expected one of `pretrain:` and `finetune:`, with a recipe")
     sets = entry.get("set", {})
     if not isinstance(sets, dict):
         raise InputError(f"{place}: `set:` holds keys of the recipe, such as {{training.steps: 100}}")
     beside = path.parent / entry[verbs[0]]
-    return _Stated(verbs[0], str(beside.resolve()) if beside.is_file() else entry[verbs[0]], overrides_of(sets, path.parent))
+    return _Stated(
+        verbs[0],
+        str(beside.resolve()) if beside.is_file() else entry[verbs[0]],
+        overrides_of(sets, path.parent),
+    )
 
 
 def overrides_of(sets: Mapping[str, Any], folder: Path) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """From a YAML file to a `Recipe`: inheritance, overrides, and errors that name file, line and key.
 
-`extends:` names another recipe (a path beside this one, or a packaged name) whose keys this one overrides, section by section. Overrides are
-`dotted.key=value`, the value read as YAML. Paths are relative to the file that states them; those of overrides to the current folder.
+`extends:` names another recipe (a path beside this one, or a packaged name) whose keys this one overrides,
+section by section. Overrides are `dotted.key=value`, the value read as YAML. Paths are relative to the file
+that states them; those of overrides to the current folder.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class _Draft:
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a file, or a packaged one by name, with overrides.
 
-    Raises InputError for a missing file, broken YAML, an unknown key (with the nearest name), a value of the wrong kind, or a circle of `extends:`.
+    Raises InputError for a missing file, broken YAML, an unknown key (with the nearest name), a value of the
+    wrong kind, or a circle of `extends:`.
     """
     return _check(_draft(name, overrides, packaged_recipes() | planning_recipes()), Recipe)
 
@@ -61,13 +63,15 @@ def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecip
 
 
 def find_any_recipe(name: str, overrides: Sequence[str] = ()) -> AnyRecipe:
-    """Return the finetuning or pretraining recipe of a file or a packaged name, with overrides. Raises InputError like `load_recipe`."""
+    """Return the finetuning or pretraining recipe of a file or a packaged name, with overrides. Raises
+    InputError like `load_recipe`."""
     draft = _draft(name, overrides, packaged_recipes() | planning_recipes() | pretraining_recipes())
     return _check(draft, PretrainRecipe) if "pretraining" in draft.values else _check(draft, Recipe)
 
 
 def recipe_from(values: dict[str, Any], place: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe from values that were not read from a file; `place` stands for it in messages. Relative paths start at the current folder."""
+    """A recipe from values that were not read from a file; `place` stands for it in messages. Relative paths
+    start at the current folder."""
     draft = _Draft(copy.deepcopy(values), {(): place})
     resolve_paths(draft.values, Path.cwd())
     for override in overrides:
@@ -92,7 +96,9 @@ def pretraining_recipes() -> dict[str, Path]:
 
 def dump_recipe(recipe: AnyRecipe) -> str:
     """The recipe as YAML with every default filled in; loading it gives the same recipe."""
-    return yaml.dump(recipe.model_dump(mode="json", exclude_none=True), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return yaml.dump(
+        recipe.model_dump(mode="json", exclude_none=True), Dumper=_Dumper, sort_keys=False, allow_unicode=True
+    )
 
 
 class _Dumper(yaml.SafeDumper):
@@ -110,11 +116,16 @@ _Dumper.add_representer(str, _represent_text)
 def differences(old: AnyRecipe, new: AnyRecipe) -> list[str]:
     """`key: old -> new` for every key that differs."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
-    return [f"{key}: {before.get(key)} -> {after.get(key)}" for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    return [
+        f"{key}: {before.get(key)} -> {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
 
 
 def _find(name: str, folder: Path, fitting: Mapping[str, Path]) -> Path:
-    """A recipe of any kind, as `_check` says what one of another kind is for; for a name that is unknown, those `fitting` are told."""
+    """A recipe of any kind, as `_check` says what one of another kind is for; for a name that is unknown,
+    those `fitting` are told."""
     every = packaged_recipes() | planning_recipes() | pretraining_recipes()
     return file_or_packaged(name, every if name in every else fitting or every, "recipe", folder)
 
@@ -129,14 +140,19 @@ def _draft(name: str | Path, overrides: Sequence[str], fitting: Mapping[str, Pat
 def _read(path: Path, seen: tuple[Path, ...], fitting: Mapping[str, Path]) -> _Draft:
     path = path.resolve()
     if path in seen:
-        raise InputError(f"{path}: `extends:` goes in a circle: {' -> '.join(step.name for step in (*seen, path))}")
+        raise InputError(
+            f"{path}: `extends:` goes in a circle: {' -> '.join(step.name for step in (*seen, path))}"
+        )
     places: dict[KeyPath, str] = {}
     document = read_document(path)
     values = document.value if document else None
     if document is not None:
         _note_places(document.node, (), path, places)
     if not isinstance(values, dict):
-        raise InputError(f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `model:`, `mixture:` and `training:`")
+        raise InputError(
+            f"{path}: {'empty file' if values is None else 'not a mapping'}; expected `name:`, `model:`, "
+            "`mixture:` and `training:`"
+        )
     draft = _Draft(values, places)
     base = values.pop("extends", None)
     resolve_paths(values, path.parent)
@@ -163,11 +179,17 @@ def _apply(draft: _Draft, override: str) -> None:
     if not equals or not key:
         raise InputError(f"`{override}` is not an override; write key=value, such as training.steps=100")
     if key == "extends":
-        raise InputError(f"`{override}`: only a recipe file can extend another; name that recipe on the command line, or write a file with `extends:`")
+        raise InputError(
+            f"`{override}`: only a recipe file can extend another; name that recipe on the command line, "
+            "or write a file with `extends:`"
+        )
     try:
         value = yaml_value(text)
     except ValueError as error:
-        raise InputError(f"`{override}`: the value is not valid YAML ({str(error).removeprefix('not valid YAML: ')}); put it in quotes") from None
+        raise InputError(
+            f"`{override}`: the value is not valid YAML ({str(error).removeprefix('not valid YAML: ')}); "
+            "put it in quotes"
+        ) from None
     path = tuple(key.split("."))
     tree: dict[str, Any] = {path[-1]: value}
     for name in reversed(path[:-1]):
@@ -207,7 +229,9 @@ def _check(draft: _Draft, kind: type[R]) -> R:
     try:
         return kind.model_validate(draft.values)
     except ValidationError as error:
-        raise InputError("\n".join(_message(draft, problem, kind) for problem in error.errors(include_url=False))) from None
+        raise InputError(
+            "\n".join(_message(draft, problem, kind) for problem in error.errors(include_url=False))
+        ) from None
 
 
 def _message(draft: _Draft, problem: Any, kind: type[BaseModel]) -> str:
@@ -221,9 +245,13 @@ def _message(draft: _Draft, problem: Any, kind: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"{place}: `{dotted}` is missing"
     detail = str(problem["msg"]).removeprefix("Value error, ")
-    wanted = _WANTED.get(problem["type"], detail.removeprefix(_EXPECTED).strip() if detail.startswith(_EXPECTED) else "")
+    wanted = _WANTED.get(
+        problem["type"], detail.removeprefix(_EXPECTED).strip() if detail.startswith(_EXPECTED) else ""
+    )
     if wanted:
-        detail = f"expected {wanted}; found {json.dumps(problem['input'], default=str, ensure_ascii=False)[:60]}"
+        detail = (
+            f"expected {wanted}; found {json.dumps(problem['input'], default=str, ensure_ascii=False)[:60]}"
+        )
     return f"{place}: `{dotted}`: {detail}" if dotted else f"{place}: {detail}"
 
 
@@ -238,7 +266,8 @@ _WANTED = {
 
 
 def _key_path(values: Any, loc: tuple[int | str, ...]) -> KeyPath:
-    """Pydantic's location without the names of types that it puts in between; the last part stays, as a missing key is not among the values."""
+    """Pydantic's location without the names of types that it puts in between; the last part stays, as a
+    missing key is not among the values."""
     path: list[str] = []
     for number, part in enumerate(loc):
         if isinstance(values, dict) and (part in values or number == len(loc) - 1):
@@ -261,7 +290,9 @@ def _section_at(path: KeyPath, kind: type[BaseModel]) -> type[BaseModel] | None:
             current = _unwrapped(current.model_fields[part].annotation)
         else:
             arguments = get_args(current)
-            current = _unwrapped(arguments[1]) if get_origin(current) is dict and len(arguments) == 2 else None
+            current = (
+                _unwrapped(arguments[1]) if get_origin(current) is dict and len(arguments) == 2 else None
+            )
     return current if isinstance(current, type) and issubclass(current, BaseModel) else None
 
 
@@ -274,4 +305,8 @@ def _unwrapped(annotation: Any) -> Any:
 def _flat(values: Any, path: str = "") -> dict[str, Any]:
     if not isinstance(values, dict):
         return {path: values}
-    return {key: value for name, inner in values.items() for key, value in _flat(inner, f"{path}.{name}" if path else str(name)).items()}
+    return {
+        key: value
+        for name, inner in values.items()
+        for key, value in _flat(inner, f"{path}.{name}" if path else str(name)).items()
+    }

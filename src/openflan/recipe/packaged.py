@@ -17,7 +17,8 @@ def packaged(folder: str = "", prefix: str = "") -> dict[str, Path]:
 
 
 def file_or_packaged(name: str, known: Mapping[str, Path], kind: str, folder: Path | None = None) -> Path:
-    """A file, relative to `folder` if given, or the packaged one of that name; raises InputError if there is neither. `kind` is said in the message."""
+    """A file, relative to `folder` if given, or the packaged one of that name; raises InputError if there is
+    neither. `kind` is said in the message."""
     path = (folder or Path()) / name
     if os.path.isfile(path):  # unlike Path.is_file, False for a path that is too long
         return path

@@ -8,11 +8,13 @@ from typing import Any, get_args
 from openflan.recipe.schema import WordingsName
 
 EMBEDDED = "embedded:"
-"""What begins the name of something that comes with openflan: a model in the box, or the plain text of the embedded world."""
+"""What begins the name of something that comes with openflan: a model in the box, or the plain text of the
+embedded world."""
 
 
 def resolve_paths(values: dict[str, Any], folder: Path) -> None:
-    """Makes relative paths absolute where they are stated; a model that is no existing path stays, as it may be a hub id, and so does `data: hub:...`."""
+    """Makes relative paths absolute where they are stated; a model that is no existing path stays, as it may
+    be a hub id, and so does `data: hub:...`."""
     model = values.get("model")
     if isinstance(model, dict):
         for key in ("base", "tokenizer"):
@@ -28,11 +30,19 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> None:
     submixtures = mixture.get("submixtures") if isinstance(mixture, dict) else None
     for submixture in submixtures.values() if isinstance(submixtures, dict) else ():
         for key in ("data", "wordings"):
-            named = key == "wordings" and isinstance(submixture, dict) and submixture.get(key) in get_args(WordingsName)
+            named = (
+                key == "wordings"
+                and isinstance(submixture, dict)
+                and submixture.get(key) in get_args(WordingsName)
+            )
             if isinstance(submixture, dict) and key in submixture and not named:
                 submixture[key] = _absolute(submixture[key], folder)
 
 
 def _absolute(path: Any, folder: Path) -> Any:
     """A path from `folder` on; what is no text, or names what is on the hub or comes with openflan, stays."""
-    return path if not isinstance(path, str) or path.startswith(("hub:", EMBEDDED)) else str((folder / Path(path).expanduser()).resolve())
+    return (
+        path
+        if not isinstance(path, str) or path.startswith(("hub:", EMBEDDED))
+        else str((folder / Path(path).expanduser()).resolve())
+    )

@@ -7,17 +7,26 @@ from collections.abc import Mapping
 RATES: Mapping[str, Mapping[str, float]] = {
     "proportion-a": {"muffin": 52.0, "t0_sf": 15.0, "cot": 3.0, "niv2": 30.0},
     "proportion-b": {"muffin": 46.0, "t0_sf": 27.9, "cot": 1.8, "niv2": 24.2},
-    "release": {"muffin/flan2021": 40.0, "muffin/dialog": 3.0, "muffin/program_synthesis": 0.0, "t0_sf": 32.0, "niv2": 20.0, "cot": 5.0},
+    "release": {
+        "muffin/flan2021": 40.0,
+        "muffin/dialog": 3.0,
+        "muffin/program_synthesis": 0.0,
+        "t0_sf": 32.0,
+        "niv2": 20.0,
+        "cot": 5.0,
+    },
 }
 """Shares in percent, of submixtures or of their parts.
 
-`proportion-a`, `proportion-b` (Chung et al. 2022, Table 23): A for the scaling study and the ablations; B for the other runs, Flan-T5 among them. B
-sums to 99.9. `release`: the public release of the collection (google-research/FLAN, flan/v2/run_example.py), which has no program synthesis.
+`proportion-a`, `proportion-b` (Chung et al. 2022, Table 23): A for the scaling study and the ablations; B for
+the other runs, Flan-T5 among them. B sums to 99.9. `release`: the public release of the collection
+(google-research/FLAN, flan/v2/run_example.py), which has no program synthesis.
 """
 
 SOURCES: Mapping[str, float] = {"flan2021": 40.0, "t0": 32.0, "niv2": 20.0, "cot": 5.0, "dialog": 3.0}
-"""What the public release builds (flan/v2/run_example.py), in percent: how the sources of a ready-made copy stand to each other where one group of a
-recipe takes several, as the copies do not keep the release's ratios."""
+"""What the public release builds (flan/v2/run_example.py), in percent: how the sources of a ready-made copy
+stand to each other where one group of a recipe takes several, as the copies do not keep the release's
+ratios."""
 
 PARTS: Mapping[str, tuple[str, ...]] = {"muffin": ("flan2021", "dialog", "program_synthesis")}
 """The parts of submixtures that rates may name, as `muffin/dialog`: those of the public list of tasks."""
@@ -26,14 +35,16 @@ CAPS: Mapping[str, int] = {"muffin": 30_000, "t0_sf": 20_000, "cot": 100_000, "n
 """The most examples of a task that count towards its rate, by submixture (Chung et al. 2022, Table 23)."""
 
 PRESET_CAPS: Mapping[str, Mapping[str, int | None]] = {"release": {"muffin/dialog": 200_000, "niv2": None}}
-"""Where a preset's caps are others: the release (flan/v2/constants.py and mixtures.py) lets 200,000 examples of a dialog set count, and as all of NIV2
-is one task to it, every instance of a natural instruction."""
+"""Where a preset's caps are others: the release (flan/v2/constants.py and mixtures.py) lets 200,000 examples
+of a dialog set count, and as all of NIV2 is one task to it, every instance of a natural instruction."""
 
 INVERTED = 0.3 / 1.3
-"""The share of inverted examples: the release of the collection (flan/v2/mixtures.py) weighs an inverted chain-of-thought task 0.3 beside its direct one."""
+"""The share of inverted examples: the release of the collection (flan/v2/mixtures.py) weighs an inverted
+chain-of-thought task 0.3 beside its direct one."""
 
 EXEMPLARS_ONLY = 0.34
-"""The share of few-shot examples without instruction: in the release (flan/v2/templates.py) 357 of 1,060 few-shot templates hold fields alone."""
+"""The share of few-shot examples without instruction: in the release (flan/v2/templates.py) 357 of 1,060
+few-shot templates hold fields alone."""
 
 PARAMETERS: Mapping[str, float] = {
     "flan-t5-small": 60e6,
@@ -47,4 +58,5 @@ PARAMETERS: Mapping[str, float] = {
     "flan-cont-palm-62b": 62e9,
     "flan-u-palm-540b": 540e9,
 }
-"""The parameters that Table 2's FLOPs count, by recipe: solved from them (for T5 the sizes of T5 1.0, not those of its first column)."""
+"""The parameters that Table 2's FLOPs count, by recipe: solved from them (for T5 the sizes of T5 1.0, not
+those of its first column)."""

@@ -1,4 +1,5 @@
-"""What a recipe of continued pretraining may say: `pretraining:` where a finetuning recipe has `mixture:`, the other sections as there."""
+"""What a recipe of continued pretraining may say: `pretraining:` where a finetuning recipe has `mixture:`,
+the other sections as there."""
 
 from __future__ import annotations
 
@@ -26,34 +27,77 @@ class Pretraining(Section):
 
     data: list[Path] = Field(
         min_length=1,
-        description="text, JSONL, Parquet or Arrow files, folders of them, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or embedded:microflan[@SEED][/MIX]",
+        description=(
+            "text, JSONL, Parquet or Arrow files, folders of them, or "
+            "hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or embedded:microflan[@SEED][/MIX]"
+        ),
     )
-    field: str = Field("text", description="the field or column that holds a document, where the data has several")
+    field: str = Field(
+        "text", description="the field or column that holds a document, where the data has several"
+    )
     documents: Literal["line", "paragraph", "file"] = Field(
-        "line", description="a document of a .txt file: a line; a paragraph, up to an empty line; or the whole file"
+        "line",
+        description="a document of a .txt file: a line; a paragraph, up to an empty line; or the whole file",
     )
-    objective: Objective = Field(description="span-corruption (T5), prefix-lm (LM adaptation), causal-lm (PaLM), ul2, or ul2r (U-PaLM); docs/pretraining.md")
-    mean_span: float | None = Field(None, ge=1, description="span-corruption: tokens a span, on average; absent: 3, as in T5")
-    corruption_rate: float | None = Field(None, gt=0, lt=1, description="span-corruption: the share of tokens that are noise; absent: 0.15, as in T5")
+    objective: Objective = Field(
+        description=(
+            "span-corruption (T5), prefix-lm (LM adaptation), causal-lm (PaLM), ul2, or ul2r (U-PaLM); "
+            "docs/pretraining.md"
+        )
+    )
+    mean_span: float | None = Field(
+        None, ge=1, description="span-corruption: tokens a span, on average; absent: 3, as in T5"
+    )
+    corruption_rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="span-corruption: the share of tokens that are noise; absent: 0.15, as in T5",
+    )
     shares: dict[Mode, Annotated[float, Field(ge=0)]] | None = Field(
-        None, description="ul2, ul2r: shares of the modes r, s and x, such as {r: 1, s: 2, x: 1}; absent: the objective's own"
+        None,
+        description=(
+            "ul2, ul2r: shares of the modes r, s and x, such as {r: 1, s: 2, x: 1}; absent: the objective's "
+            "own"
+        ),
     )
     mode_tokens: dict[Mode, str] | None = Field(
-        None, description="ul2, ul2r: what begins the inputs of each mode; absent: [NLU], [S2S], [NLG] for r, s, x; {} for none"
+        None,
+        description=(
+            "ul2, ul2r: what begins the inputs of each mode; absent: [NLU], [S2S], [NLG] for r, s, x; {} "
+            "for "
+            "none"
+        ),
     )
     salient: Share | None = Field(
         None,
-        description="span-corruption, prefix-lm: the share of documents whose marked span is the noise, or where they are cut (salient span masking); "
+        description="span-corruption, prefix-lm: the share of documents whose marked span is the noise, or "
+        "where "
+        "they are cut (salient span masking); "
         "absent: none",
     )
-    salient_field: str | None = Field(None, description="the field or column that holds [begin, end] of the marked span, in characters")
+    salient_field: str | None = Field(
+        None, description="the field or column that holds [begin, end] of the marked span, in characters"
+    )
     length: PositiveInt | None = Field(
-        None, description="the most tokens of a piece, to which longer documents are cut; absent: the most that always fit a row, for each denoiser"
+        None,
+        description=(
+            "the most tokens of a piece, to which longer documents are cut; absent: the most that always "
+            "fit "
+            "a row, for each denoiser"
+        ),
     )
     pieces: Literal["separate", "joined"] = Field(
-        "separate", description="separate: documents are cut each by itself; joined: those of a window stand one after another first, as in T5"
+        "separate",
+        description=(
+            "separate: documents are cut each by itself; joined: those of a window stand one after another "
+            "first, as in T5"
+        ),
     )
-    window: PositiveInt = Field(WINDOW, description="documents that are in memory and packed together; fewer where documents are books")
+    window: PositiveInt = Field(
+        WINDOW,
+        description="documents that are in memory and packed together; fewer where documents are books",
+    )
 
     @field_validator("data", mode="before")
     @classmethod
@@ -63,24 +107,39 @@ class Pretraining(Section):
     @model_validator(mode="after")
     def _only_what_is_used(self) -> Pretraining:
         spans, modes = ("mean_span", "corruption_rate"), ("shares", "mode_tokens")
-        unused: tuple[str, ...] = (() if self.objective == "span-corruption" else spans) + (() if self.objective in MIXTURES else modes)
+        unused: tuple[str, ...] = (() if self.objective == "span-corruption" else spans) + (
+            () if self.objective in MIXTURES else modes
+        )
         if self.objective not in MARKED:
             unused += ("salient",)
         stated = next((name for name in unused if getattr(self, name) is not None), None)
         if stated is not None:
             raise ValueError(f"`{stated}` does not belong to `objective: {self.objective}`; leave it out")
         if self.salient and self.pieces == "joined":
-            raise ValueError("`salient` does not belong to `pieces: joined`, where documents lose their places; leave one out")
-        if self.salient and self.salient_field is None and any(not str(place).startswith(EMBEDDED) for place in self.data):
-            raise ValueError("`salient` needs `salient_field`, the field or column of `data` that holds the marks")
+            raise ValueError(
+                "`salient` does not belong to `pieces: joined`, where documents lose their places; leave "
+                "one out"
+            )
+        if (
+            self.salient
+            and self.salient_field is None
+            and any(not str(place).startswith(EMBEDDED) for place in self.data)
+        ):
+            raise ValueError(
+                "`salient` needs `salient_field`, the field or column of `data` that holds the marks"
+            )
         return self
 
 
 class Validation(Section):
     """What is measured while pretraining; absent, nothing is."""
 
-    documents: PositiveInt = Field(64, description="documents that are never trained on, the same ones whatever the seed")
-    every: PositiveInt = Field(1_000, description="steps between measurements of the loss on them; the last step always has one")
+    documents: PositiveInt = Field(
+        64, description="documents that are never trained on, the same ones whatever the seed"
+    )
+    every: PositiveInt = Field(
+        1_000, description="steps between measurements of the loss on them; the last step always has one"
+    )
 
 
 class PretrainRecipe(Section):

@@ -1,7 +1,7 @@
 """What a recipe may say: one YAML file describes a run.
 
-Every key has a line of help. Unknown keys are refused, so that a misspelt one never passes as its default. Section and table numbers refer to Chung
-et al. 2022.
+Every key has a line of help. Unknown keys are refused, so that a misspelt one never passes as its default.
+Section and table numbers refer to Chung et al. 2022.
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveInt,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from openflan.recipe.presets import EXEMPLARS_ONLY, INVERTED, PARTS, RATES
 
@@ -34,9 +43,15 @@ class Section(BaseModel):
     def _plain_numbers(cls, value: Any) -> Any:
         # YAML reads yes and no as truth values, which would pass as the numbers 1 and 0.
         if isinstance(value, bool):
-            raise ValueError(f"expected a number, a text or a mapping; found `{str(value).lower()}` (so YAML reads yes, no, on and off)")
+            raise ValueError(
+                f"expected a number, a text or a mapping; found `{str(value).lower()}` (so YAML reads "
+                "yes, no, on and off)"
+            )
         if isinstance(value, int) and abs(value) > LARGEST:
-            raise ValueError(f"a number of {len(str(abs(value)))} digits is beyond {LARGEST:,}, the largest whole number that openflan counts with")
+            raise ValueError(
+                f"a number of {len(str(abs(value)))} digits is beyond {LARGEST:,}, the largest whole "
+                "number that openflan counts with"
+            )
         return value
 
 
@@ -44,15 +59,33 @@ class Model(Section):
     """Where finetuning starts."""
 
     base: str | None = Field(None, description="a hub id or a Hugging Face folder")
-    config: dict[str, Any] | None = Field(None, description="instead of `base`: a Hugging Face configuration with its `model_type`, initialised at random")
-    tokenizer: str | None = Field(None, description="a hub id or a folder; the base's own if absent")
-    dropout: Share | None = Field(None, description="dropout while finetuning (Table 22: 0.05 for T5); the base's own if absent")
-    attention: Literal["causal", "prefix"] | None = Field(
-        None, description="of a causal model: causal, or prefix (inputs see one another, as in UL2 and U-PaLM); absent: as the base was finetuned, else causal"
+    config: dict[str, Any] | None = Field(
+        None,
+        description=(
+            "instead of `base`: a Hugging Face configuration with its `model_type`, initialised at random"
+        ),
     )
-    expert_dropout: Share | None = Field(None, description="dropout within the experts of a sparse model; absent: `dropout`")
+    tokenizer: str | None = Field(None, description="a hub id or a folder; the base's own if absent")
+    dropout: Share | None = Field(
+        None, description="dropout while finetuning (Table 22: 0.05 for T5); the base's own if absent"
+    )
+    attention: Literal["causal", "prefix"] | None = Field(
+        None,
+        description=(
+            "of a causal model: causal, or prefix (inputs see one another, as in UL2 and U-PaLM); "
+            "absent: as "
+            "the base was finetuned, else causal"
+        ),
+    )
+    expert_dropout: Share | None = Field(
+        None, description="dropout within the experts of a sparse model; absent: `dropout`"
+    )
     expert_capacity: PositiveInt | None = Field(
-        None, description="tokens of a row that an expert of a sparse model takes; absent: all, so that none is passed over and packed examples do not compete"
+        None,
+        description=(
+            "tokens of a row that an expert of a sparse model takes; absent: all, so that none is passed "
+            "over and packed examples do not compete"
+        ),
     )
 
     @model_validator(mode="after")
@@ -70,34 +103,62 @@ class Styles(Section):
     """Shares of the formats inside a submixture; defaults as in the public release of the collection."""
 
     few_shot: Share = Field(0.5, description="share of examples that show exemplars")
-    rationale: Share = Field(1.0, description="share of examples that show the chain of thought, where a task has rationales")
-    options: Share = Field(0.5, description="share of examples that list the answer options, where a task has options")
-    inverted: Share = Field(INVERTED, description="share of inverted examples, where a task has wordings for them; the release's 0.3 beside 1.0")
-    instruction_on_top: Share | None = Field(
-        None, description="share of few-shot examples that give the instruction once above the exemplars; absent: all where rows bring a definition, else none"
+    rationale: Share = Field(
+        1.0, description="share of examples that show the chain of thought, where a task has rationales"
     )
-    exemplars_only: Share = Field(EXEMPLARS_ONLY, description="share of the other few-shot examples that give no instruction at all")
+    options: Share = Field(
+        0.5, description="share of examples that list the answer options, where a task has options"
+    )
+    inverted: Share = Field(
+        INVERTED,
+        description=(
+            "share of inverted examples, where a task has wordings for them; the release's 0.3 beside 1.0"
+        ),
+    )
+    instruction_on_top: Share | None = Field(
+        None,
+        description=(
+            "share of few-shot examples that give the instruction once above the exemplars; absent: all "
+            "where rows bring a definition, else none"
+        ),
+    )
+    exemplars_only: Share = Field(
+        EXEMPLARS_ONLY, description="share of the other few-shot examples that give no instruction at all"
+    )
 
 
 class Submixture(Section):
     """A group of tasks with one cap and one data source."""
 
     tasks: list[str] = Field(
-        ["*"], min_length=1, description="names or patterns, such as cot/gsm8k, cot/* or, to take away, '!cot/qed'; all that the data holds if absent"
+        ["*"],
+        min_length=1,
+        description=(
+            "names or patterns, such as cot/gsm8k, cot/* or, to take away, '!cot/qed'; all that the data "
+            "holds if absent"
+        ),
     )
-    cap: PositiveInt | None = Field(None, description="the most examples of a task that count towards its rate; data is never cut (Table 23)")
+    cap: PositiveInt | None = Field(
+        None,
+        description="the most examples of a task that count towards its rate; data is never cut (Table 23)",
+    )
     data: Path | None = Field(
         None,
-        description="file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] (docs/data.md); "
+        description="file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] "
+        "(docs/data.md); "
         "absent: the embedded world, of which embedded:microflan@SEED is another",
     )
     wordings: WordingsName | Path | None = Field(
         None,
-        description="openflan (the default), original (the collection's own, as imported by `openflan wordings import`) or both; "
+        description="openflan (the default), original (the collection's own, as imported by `openflan "
+        "wordings "
+        "import`) or both; "
         "or a YAML file or folder of wordings that comes before the packaged ones",
     )
     styles: Styles = Field(Styles(), description="shares of zero-/few-shot, chain of thought, options shown")
-    targets: Literal["own", "shuffled"] = Field("own", description="shuffled: a control, in which each row has the answer of another row of its task")
+    targets: Literal["own", "shuffled"] = Field(
+        "own", description="shuffled: a control, in which each row has the answer of another row of its task"
+    )
 
     @field_validator("tasks", mode="before")
     @classmethod
@@ -108,7 +169,9 @@ class Submixture(Section):
     @classmethod
     def _name_or_path(cls, wordings: Any) -> Any:
         if not isinstance(wordings, str | Path | None):
-            raise ValueError(f"expected {', '.join(get_args(WordingsName))}, or the path of a YAML file of wordings")
+            raise ValueError(
+                f"expected {', '.join(get_args(WordingsName))}, or the path of a YAML file of wordings"
+            )
         return wordings
 
 
@@ -131,18 +194,41 @@ class Mixture(Section):
 
     submixtures: dict[str, Submixture] = Field(description="submixture name to its tasks", min_length=1)
     rates: Rates | None = Field(
-        None, description=f"shares of the submixtures, or of parts such as muffin/dialog: {', '.join(RATES)}, or a mapping; absent: by capped size"
+        None,
+        description=(
+            f"shares of the submixtures, or of parts such as muffin/dialog: {', '.join(RATES)}, or a "
+            "mapping; absent: by capped size"
+        ),
     )
     licences: list[str] | None = Field(
-        None, min_length=1, description="licences that the rows of a task may have, such as [mit, cc-by-*]; tasks of others, or of unknown ones, are left out"
+        None,
+        min_length=1,
+        description=(
+            "licences that the rows of a task may have, such as [mit, cc-by-*]; tasks of others, or of "
+            "unknown ones, are left out"
+        ),
     )
-    held_out: list[BenchmarkName] = Field(["mmlu"], description="benchmarks that will be evaluated: tasks made from them are not trained on (section 2.1)")
-    drop_overlaps: Path | None = Field(None, description="leaves out the rows that this file names; `openflan overlap --out` writes it (docs/contamination.md)")
+    held_out: list[BenchmarkName] = Field(
+        ["mmlu"],
+        description=(
+            "benchmarks that will be evaluated: tasks made from them are not trained on (section 2.1)"
+        ),
+    )
+    drop_overlaps: Path | None = Field(
+        None,
+        description=(
+            "leaves out the rows that this file names; `openflan overlap --out` writes it "
+            "(docs/contamination.md)"
+        ),
+    )
 
     validation_rows: int = Field(
         0,
         ge=0,
-        description="rows of each task, a tenth of them at most, that are never trained on; the loss on them is measured every `evaluation.every` steps",
+        description=(
+            "rows of each task, a tenth of them at most, that are never trained on; the loss on them is "
+            "measured every `evaluation.every` steps"
+        ),
     )
 
     @field_validator("held_out", "licences", mode="before")
@@ -154,7 +240,10 @@ class Mixture(Section):
     @classmethod
     def _known_preset(cls, rates: Rates | None) -> Rates | None:
         if isinstance(rates, str) and rates not in RATES:
-            raise ValueError(f"`{rates}` is no preset; presets: {', '.join(RATES)}, or give a mapping such as {{cot: 1, niv2: 3}}")
+            raise ValueError(
+                f"`{rates}` is no preset; presets: {', '.join(RATES)}, or give a mapping such as {{cot: "
+                f"1, niv2: 3}}"
+            )
         return rates
 
     @model_validator(mode="after")
@@ -162,10 +251,16 @@ class Mixture(Section):
         shares = RATES[self.rates] if isinstance(self.rates, str) else self.rates
         if shares is not None:
             named = {group: group.partition("/")[0] for group in shares}
-            unknown = [group for group, name in named.items() if name not in self.submixtures] if isinstance(self.rates, dict) else []
+            unknown = (
+                [group for group, name in named.items() if name not in self.submixtures]
+                if isinstance(self.rates, dict)
+                else []
+            )
             absent = [name for name in self.submixtures if name not in named.values()]
             if unknown or absent:
-                raise ValueError(f"`rates` and `submixtures` name different things: {', '.join(unknown + absent)}")
+                raise ValueError(
+                    f"`rates` and `submixtures` name different things: {', '.join(unknown + absent)}"
+                )
             for group, name in named.items():
                 if group != name and group.partition("/")[2] not in PARTS.get(name, ()):
                     known = f"; its parts: {', '.join(PARTS[name])}" if name in PARTS else "; it has none"
@@ -182,41 +277,113 @@ class Packing(Section):
     targets: PositiveInt = Field(256, description="tokens for targets a row (the collection's code: 512)")
     layout: Literal["paper", "plain", "chat"] = Field(
         "paper",
-        description="of a causal model's example: paper (inputs, EOS, targets, EOS), plain (inputs, targets, EOS) or chat (the tokenizer's own template)",
+        description=(
+            "of a causal model's example: paper (inputs, EOS, targets, EOS), plain (inputs, targets, "
+            "EOS) or "
+            "chat (the tokenizer's own template)"
+        ),
     )
     on_overflow: Literal["truncate-inputs", "drop", "error"] = Field(
-        "truncate-inputs", description="inputs that do not fit: cut at the end, drop the example, or stop. Targets are never cut: such an example is dropped"
+        "truncate-inputs",
+        description=(
+            "inputs that do not fit: cut at the end, drop the example, or stop. Targets are never cut: such "
+            "an example is dropped"
+        ),
     )
 
 
 class Training(Section):
     """The optimisation (section 2.2 and Table 22)."""
 
-    optimizer: Literal["adafactor", "adamw"] = Field("adafactor", description="adafactor as in T5X, the paper's; or adamw, with 8 bytes of state a weight")
-    learning_rate: float = Field(5e-4, gt=0, description="its highest value (Table 22, where it is constant: 5e-4 for T5, 3e-3 for PaLM 8B)")
-    schedule: Literal["constant", "linear", "cosine", "rsqrt"] = Field(
-        "constant", description="the learning rate after warm-up: constant as in the paper, falling to 0 at the last step, or with 1 / sqrt(step)"
+    optimizer: Literal["adafactor", "adamw"] = Field(
+        "adafactor", description="adafactor as in T5X, the paper's; or adamw, with 8 bytes of state a weight"
     )
-    warmup_steps: int = Field(0, ge=0, description="steps in which the learning rate rises to `learning_rate`, in equal parts")
-    weight_decay: float = Field(0.0, ge=0, description="a step takes this share, times the learning rate, off each weight; adamw spares norms and biases")
-    momentum: float | None = Field(None, gt=0, lt=1, description="beta1, the average over gradients; absent: none for adafactor, 0.9 for adamw")
-    clip_norm: float | None = Field(None, gt=0, description="the longest a step's whole gradient may be; longer ones are scaled down; absent: not clipped")
-    loss_on: Literal["targets", "everything"] = Field("targets", description="targets, as in the paper; or everything, inputs too (causal models only)")
-    z_loss: float = Field(0.0, ge=0, description="weight of the squared logarithm of the softmax's denominator (T5X's default 1e-4; the paper names none)")
-    router_aux_loss: float | None = Field(None, ge=0, description="weight of a sparse model's load-balancing loss; absent: its configuration's own")
-    router_z_loss: float | None = Field(None, ge=0, description="weight of a sparse model's router z-loss; absent: its configuration's own")
-    batch_size: PositiveInt = Field(64, description="packed rows a step, over all devices (Table 22: 64 for T5)")
-    micro_batch_size: PositiveInt | None = Field(None, description="packed rows at a time, which changes memory but not the result; absent: all")
+    learning_rate: float = Field(
+        5e-4,
+        gt=0,
+        description="its highest value (Table 22, where it is constant: 5e-4 for T5, 3e-3 for PaLM 8B)",
+    )
+    schedule: Literal["constant", "linear", "cosine", "rsqrt"] = Field(
+        "constant",
+        description=(
+            "the learning rate after warm-up: constant as in the paper, falling to 0 at the last step, or "
+            "with 1 / sqrt(step)"
+        ),
+    )
+    warmup_steps: int = Field(
+        0, ge=0, description="steps in which the learning rate rises to `learning_rate`, in equal parts"
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0,
+        description=(
+            "a step takes this share, times the learning rate, off each weight; adamw spares norms and biases"
+        ),
+    )
+    momentum: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="beta1, the average over gradients; absent: none for adafactor, 0.9 for adamw",
+    )
+    clip_norm: float | None = Field(
+        None,
+        gt=0,
+        description=(
+            "the longest a step's whole gradient may be; longer ones are scaled down; absent: not clipped"
+        ),
+    )
+    loss_on: Literal["targets", "everything"] = Field(
+        "targets", description="targets, as in the paper; or everything, inputs too (causal models only)"
+    )
+    z_loss: float = Field(
+        0.0,
+        ge=0,
+        description=(
+            "weight of the squared logarithm of the softmax's denominator (T5X's default 1e-4; the paper "
+            "names none)"
+        ),
+    )
+    router_aux_loss: float | None = Field(
+        None,
+        ge=0,
+        description="weight of a sparse model's load-balancing loss; absent: its configuration's own",
+    )
+    router_z_loss: float | None = Field(
+        None, ge=0, description="weight of a sparse model's router z-loss; absent: its configuration's own"
+    )
+    batch_size: PositiveInt = Field(
+        64, description="packed rows a step, over all devices (Table 22: 64 for T5)"
+    )
+    micro_batch_size: PositiveInt | None = Field(
+        None, description="packed rows at a time, which changes memory but not the result; absent: all"
+    )
     steps: PositiveInt = Field(description="optimiser steps")
-    precision: Literal["float32", "bf16"] = Field("float32", description="arithmetic of forward and backward; weights stay float32")
-    step_offset: int = Field(0, ge=0, description="steps that the optimiser pretends to have made; T5X counts pretraining (1,100,000 for LM-adapted T5)")
-    activation_checkpointing: Literal["none", "full"] = Field("none", description="full: layers are computed again in the backward pass, a third more work")
-    compile: Literal["none", "fullgraph"] = Field("none", description="fullgraph: torch.compile of the whole model, which must not fall back to Python")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="arithmetic of forward and backward; weights stay float32"
+    )
+    step_offset: int = Field(
+        0,
+        ge=0,
+        description=(
+            "steps that the optimiser pretends to have made; T5X counts pretraining (1,100,000 for "
+            "LM-adapted T5)"
+        ),
+    )
+    activation_checkpointing: Literal["none", "full"] = Field(
+        "none", description="full: layers are computed again in the backward pass, a third more work"
+    )
+    compile: Literal["none", "fullgraph"] = Field(
+        "none", description="fullgraph: torch.compile of the whole model, which must not fall back to Python"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Training:
         if self.warmup_steps > self.steps:
-            raise ValueError(f"`warmup_steps` is {self.warmup_steps:,}, `steps` {self.steps:,}: the warm-up would never end")
+            raise ValueError(
+                f"`warmup_steps` is {self.warmup_steps:,}, `steps` {self.steps:,}: the warm-up would "
+                "never end"
+            )
         if self.optimizer == "adamw" and self.step_offset:
             raise ValueError("`step_offset` belongs to `optimizer: adafactor`; leave it out")
         return self
@@ -233,13 +400,29 @@ class Evaluation(Section):
     """What is measured while training; absent, nothing is until `openflan evaluate`."""
 
     every: PositiveInt = Field(1_000, description="steps between evaluations; the last step always has one")
-    validation_examples: PositiveInt = Field(512, description="examples, made of the rows that `mixture.validation_rows` holds back, whose loss is measured")
-    benchmarks: list[str] = Field([], description="held-out benchmarks, such as [bbh, mgsm:cot, mmlu]; `:cot` asks for chains of thought")
-    data: Path | None = Field(None, description="the folder that holds bbh/, mgsm/, ... (microflan needs none)")
+    validation_examples: PositiveInt = Field(
+        512,
+        description=(
+            "examples, made of the rows that `mixture.validation_rows` holds back, whose loss is measured"
+        ),
+    )
+    benchmarks: list[str] = Field(
+        [],
+        description="held-out benchmarks, such as [bbh, mgsm:cot, mmlu]; `:cot` asks for chains of thought",
+    )
+    data: Path | None = Field(
+        None, description="the folder that holds bbh/, mgsm/, ... (microflan needs none)"
+    )
     limit: PositiveInt | None = Field(None, description="the first so many items of each task; absent: all")
-    max_tokens: PositiveInt | None = Field(None, description="the most tokens of an answer; absent: each benchmark's own")
+    max_tokens: PositiveInt | None = Field(
+        None, description="the most tokens of an answer; absent: each benchmark's own"
+    )
     select: str | None = Field(
-        None, description="the benchmark, such as mgsm:cot, by whose average the best checkpoint is chosen; absent: the mean over all (section 2.2)"
+        None,
+        description=(
+            "the benchmark, such as mgsm:cot, by whose average the best checkpoint is chosen; absent: the "
+            "mean over all (section 2.2)"
+        ),
     )
 
     @field_validator("benchmarks", mode="before")
@@ -250,7 +433,10 @@ class Evaluation(Section):
     @model_validator(mode="after")
     def _selects_what_it_measures(self) -> Evaluation:
         if self.select is not None and self.select not in self.benchmarks:
-            raise ValueError(f"`select: {self.select}` is none of its `benchmarks` ({', '.join(self.benchmarks) or 'there are none'})")
+            raise ValueError(
+                f"`select: {self.select}` is none of its `benchmarks` "
+                f"({', '.join(self.benchmarks) or 'there are none'})"
+            )
         return self
 
 

@@ -1,8 +1,10 @@
-"""What a mixture is made of, counted: its task categories by submixture and its languages, the paper's Figures 17 and 18 for any mixture.
+"""What a mixture is made of, counted: its task categories by submixture and its languages, the paper's
+Figures 17 and 18 for any mixture.
 
-Decision: everything is counted from plain rows, one a task, and every category and language is kept; that a figure shows the first twenty of each
-submixture is the drawing's affair. Price: none worth naming, as the whole collection has fewer than two hundred of either. Ties are broken by name, so
-that the same tasks always give the same order (Chung et al. 2022, appendix, Figures 17 and 18).
+Decision: everything is counted from plain rows, one a task, and every category and language is kept; that a
+figure shows the first twenty of each submixture is the drawing's affair. Price: none worth naming, as the
+whole collection has fewer than two hundred of either. Ties are broken by name, so that the same tasks always
+give the same order (Chung et al. 2022, appendix, Figures 17 and 18).
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ class TaskLine:
 class CategoryCount:
     """A category within one submixture.
 
-    `share` is that of its tasks together, None if no share of any of them is known. Ranks count from 1 within the submixture, by number of tasks and by
-    share; without a share there is no rank by it.
+    `share` is that of its tasks together, None if no share of any of them is known. Ranks count from 1 within
+    the submixture, by number of tasks and by share; without a share there is no rank by it.
     """
 
     submixture: str
@@ -48,7 +50,8 @@ class CategoryCount:
 
 @dataclass(frozen=True, slots=True)
 class LanguageCount:
-    """A language and the tasks that involve it. A task in two languages counts, with its whole share, for both."""
+    """A language and the tasks that involve it. A task in two languages counts, with its whole share, for
+    both."""
 
     language: str
     tasks: int
@@ -59,21 +62,28 @@ class LanguageCount:
 
 
 def categories(lines: Iterable[TaskLine]) -> tuple[CategoryCount, ...]:
-    """Every category of every submixture; submixtures in the order in which they first occur, categories by number of tasks."""
+    """Every category of every submixture; submixtures in the order in which they first occur, categories by
+    number of tasks."""
     groups: dict[str, dict[str, list[TaskLine]]] = {}
     for line in lines:
         groups.setdefault(line.submixture, {}).setdefault(line.category, []).append(line)
     return tuple(counted for submixture, named in groups.items() for counted in _ranked(submixture, named))
 
 
-def shown(counts: Iterable[CategoryCount], by: By = "tasks", most: int = SHOWN) -> dict[str, list[CategoryCount]]:
-    """The first `most` categories of each submixture, by number of tasks or by share; a submixture without shares has none of the latter."""
+def shown(
+    counts: Iterable[CategoryCount], by: By = "tasks", most: int = SHOWN
+) -> dict[str, list[CategoryCount]]:
+    """The first `most` categories of each submixture, by number of tasks or by share; a submixture without
+    shares has none of the latter."""
     found: dict[str, list[CategoryCount]] = {}
     for one in counts:
         place = one.rank if by == "tasks" else one.share_rank
         if place is not None and place <= most:
             found.setdefault(one.submixture, []).append(one)
-    return {name: sorted(kept, key=lambda one: one.rank if by == "tasks" else one.share_rank or 0) for name, kept in found.items()}
+    return {
+        name: sorted(kept, key=lambda one: one.rank if by == "tasks" else one.share_rank or 0)
+        for name, kept in found.items()
+    }
 
 
 def languages(lines: Iterable[TaskLine]) -> tuple[LanguageCount, ...]:
@@ -83,16 +93,23 @@ def languages(lines: Iterable[TaskLine]) -> tuple[LanguageCount, ...]:
         for language in dict.fromkeys(line.languages):
             spoken.setdefault(language, []).append(line)
     ordered = sorted(spoken.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    return tuple(LanguageCount(name, len(found), rank, _together(found), _by_submixture(found)) for rank, (name, found) in enumerate(ordered, start=1))
+    return tuple(
+        LanguageCount(name, len(found), rank, _together(found), _by_submixture(found))
+        for rank, (name, found) in enumerate(ordered, start=1)
+    )
 
 
 def as_records(counts: Iterable[CategoryCount | LanguageCount]) -> list[dict[str, Any]]:
     """Plain values for JSON; a language's submixtures as a mapping."""
-    return [{key: dict(value) if key == "submixtures" else value for key, value in asdict(one).items()} for one in counts]
+    return [
+        {key: dict(value) if key == "submixtures" else value for key, value in asdict(one).items()}
+        for one in counts
+    ]
 
 
 def as_csv(counts: Sequence[CategoryCount | LanguageCount]) -> str:
-    """The same as CSV with a header, a language's submixtures as columns of their own; an unknown share is an empty cell."""
+    """The same as CSV with a header, a language's submixtures as columns of their own; an unknown share is an
+    empty cell."""
     records = as_records(counts)
     names = list(dict.fromkeys(name for record in records for name in record.get("submixtures", ())))
     written = io.StringIO()
@@ -108,11 +125,16 @@ def as_csv(counts: Sequence[CategoryCount | LanguageCount]) -> str:
 
 def _ranked(submixture: str, named: Mapping[str, Sequence[TaskLine]]) -> Iterator[CategoryCount]:
     sums = {category: _together(lines) for category, lines in named.items()}
-    known = sorted((category for category, share in sums.items() if share is not None), key=lambda category: (-(sums[category] or 0.0), category))
+    known = sorted(
+        (category for category, share in sums.items() if share is not None),
+        key=lambda category: (-(sums[category] or 0.0), category),
+    )
     ranks = {category: rank for rank, category in enumerate(known, start=1)}
     ordered = sorted(named, key=lambda category: (-len(named[category]), category))
     for rank, category in enumerate(ordered, start=1):
-        yield CategoryCount(submixture, category, len(named[category]), rank, sums[category], ranks.get(category))
+        yield CategoryCount(
+            submixture, category, len(named[category]), rank, sums[category], ranks.get(category)
+        )
 
 
 def _together(lines: Sequence[TaskLine]) -> float | None:

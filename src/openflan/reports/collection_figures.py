@@ -1,8 +1,10 @@
-"""The counts of a mixture as drawings: bars of categories, a panel for each submixture, and bars of languages.
+"""The counts of a mixture as drawings: bars of categories, a panel for each submixture, and bars of
+languages.
 
-Drawn through matplotlib's objects and from its own defaults, so that a user's settings change nothing, and saved without dates and addresses, so that
-the same counts give the same SVG (of one version of matplotlib). Labels stay text, which makes the files small and searchable; price: a viewer without
-the font draws them in another one, hence the room at the left.
+Drawn through matplotlib's objects and from its own defaults, so that a user's settings change nothing, and
+saved without dates and addresses, so that the same counts give the same SVG (of one version of matplotlib).
+Labels stay text, which makes the files small and searchable; price: a viewer without the font draws them in
+another one, hence the room at the left.
 """
 
 from __future__ import annotations
@@ -27,12 +29,18 @@ _MOST_IN_COLUMN = 31
 
 
 def draw_categories(
-    panels: Mapping[str, Sequence[CategoryCount]], by: By, titles: Mapping[str, str], totals: Mapping[str, int], path: Path, form: str = "svg"
+    panels: Mapping[str, Sequence[CategoryCount]],
+    by: By,
+    titles: Mapping[str, str],
+    totals: Mapping[str, int],
+    path: Path,
+    form: str = "svg",
 ) -> None:
     """A panel of bars for each submixture, two a row.
 
-    `panels` are the bars of each submixture in their order, `titles` what it is called, `totals` how many categories it has in all. Raises InputError
-    for a suffix other than .svg and .png, SetupError without matplotlib.
+    `panels` are the bars of each submixture in their order, `titles` what it is called, `totals` how many
+    categories it has in all. Raises InputError for a suffix other than .svg and .png, SetupError without
+    matplotlib.
     """
     names = list(panels)
     pairs = [names[start : start + 2] for start in range(0, len(names), 2)]
@@ -48,13 +56,19 @@ def draw_categories(
                 texts = [f"{one.tasks:,}" if by == "tasks" else _percent(one.share or 0.0) for one in bars]
                 most = max(len(panels[other]) for other in pair)
                 _bars(axes, [_short(one.category) for one in bars], values, texts, most)
-                axes.set_title(_heading(titles.get(name, name), len(bars), totals.get(name, len(bars))), loc="left", fontsize=10, fontweight="bold")
+                axes.set_title(
+                    _heading(titles.get(name, name), len(bars), totals.get(name, len(bars))),
+                    loc="left",
+                    fontsize=10,
+                    fontweight="bold",
+                )
                 axes.set_xlabel("tasks" if by == "tasks" else "% of the mixture", fontsize=8.5)
         save(figure, path, form)
 
 
 def draw_languages(counts: Sequence[LanguageCount], path: Path, form: str = "svg") -> None:
-    """Bars of languages in columns, on a logarithmic axis, as English has tens of times the tasks of the next. Raises as `draw_categories` does."""
+    """Bars of languages in columns, on a logarithmic axis, as English has tens of times the tasks of the
+    next. Raises as `draw_categories` does."""
     columns = max(1, -(-len(counts) // _MOST_IN_COLUMN))
     height = -(-len(counts) // columns)
     most = max((one.tasks for one in counts), default=1)
@@ -65,7 +79,14 @@ def draw_languages(counts: Sequence[LanguageCount], path: Path, form: str = "svg
             part = counts[column * height : (column + 1) * height]
             axes = figure.add_subplot(grid[0, column])
             axes.set_xscale("log")
-            _bars(axes, [one.language for one in part], [float(one.tasks) for one in part], [f"{one.tasks:,}" for one in part], height, start=_ORIGIN)
+            _bars(
+                axes,
+                [one.language for one in part],
+                [float(one.tasks) for one in part],
+                [f"{one.tasks:,}" for one in part],
+                height,
+                start=_ORIGIN,
+            )
             axes.set_xlim(_ORIGIN, max(10.0, most) * 3)
             axes.set_xticks([place for place in (1, 10, 100, 1_000, 10_000) if place <= max(10, most)])
             axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -77,19 +98,38 @@ def draw_languages(counts: Sequence[LanguageCount], path: Path, form: str = "svg
 def check_suffix(suffix: str) -> None:
     """Raises InputError if figures cannot be drawn as such files."""
     if suffix not in SUFFIXES:
-        raise InputError(f"`{suffix}` is no kind of figure; expected {' or '.join(one.removeprefix('.') for one in SUFFIXES)}")
+        raise InputError(
+            f"`{suffix}` is no kind of figure; expected "
+            f"{' or '.join(one.removeprefix('.') for one in SUFFIXES)}"
+        )
 
 
 _ORIGIN = 0.6
 """Where logarithmic bars begin, so that one task is a bar of some length."""
 
 
-def _bars(axes: Any, labels: Sequence[str], values: Sequence[float], texts: Sequence[str], most: int, start: float = 0.0) -> None:
-    """Horizontal bars from the top, each from `start` to its value, which is written behind it; room for `most` bars, so that panels side by side agree."""
+def _bars(
+    axes: Any,
+    labels: Sequence[str],
+    values: Sequence[float],
+    texts: Sequence[str],
+    most: int,
+    start: float = 0.0,
+) -> None:
+    """Horizontal bars from the top, each from `start` to its value, which is written behind it; room for
+    `most` bars, so that panels side by side agree."""
     places = list(range(len(labels)))
     axes.barh(places, [value - start for value in values], left=start, height=0.72, color=_BAR)
     for place, value, text in zip(places, values, texts, strict=True):
-        axes.annotate(text, (value, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7.5, color=_INK)
+        axes.annotate(
+            text,
+            (value, place),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7.5,
+            color=_INK,
+        )
     axes.set_yticks(places, labels, fontsize=8.5)
     axes.set_ylim(most - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -116,7 +156,8 @@ def _short(name: str, most: int = 50) -> str:
 
 @contextmanager
 def drawing() -> Iterator[Callable[[tuple[float, float]], Any]]:
-    """Within it matplotlib has its own defaults; gives what makes a figure of a size in inches. Raises SetupError without matplotlib."""
+    """Within it matplotlib has its own defaults; gives what makes a figure of a size in inches. Raises
+    SetupError without matplotlib."""
     try:
         import matplotlib.style
         from matplotlib.figure import Figure
@@ -124,7 +165,13 @@ def drawing() -> Iterator[Callable[[tuple[float, float]], Any]]:
         from openflan.reports.curve import INSTALL  # late, as it brings all that a run's report needs
 
         raise SetupError(f"figures are drawn by matplotlib, which is not installed; {INSTALL}") from None
-    settings = {"svg.hashsalt": "openflan", "svg.fonttype": "none", "font.size": 9, "text.color": _INK, "axes.labelcolor": _INK}
+    settings = {
+        "svg.hashsalt": "openflan",
+        "svg.fonttype": "none",
+        "font.size": 9,
+        "text.color": _INK,
+        "axes.labelcolor": _INK,
+    }
     with matplotlib.style.context("default"), matplotlib.rc_context(settings):
         yield lambda size: Figure(figsize=size, layout="constrained", facecolor="white")
 
@@ -132,7 +179,9 @@ def drawing() -> Iterator[Callable[[tuple[float, float]], Any]]:
 def save(figure: Any, path: Path, form: str) -> None:
     """Writes a figure without dates and addresses."""
     check_suffix(f".{form}")
-    empty = {"Date": None, "Creator": None, "Format": None, "Type": None} if form == "svg" else {"Software": None}
+    empty = (
+        {"Date": None, "Creator": None, "Format": None, "Type": None} if form == "svg" else {"Software": None}
+    )
     drawn = io.BytesIO()
     figure.savefig(drawn, format=form, dpi=110, metadata=empty)
     path.write_bytes(drawn.getvalue())

@@ -12,9 +12,11 @@ from openflan.evaluation.worlds import is_world
 
 
 def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] = ()) -> str:
-    """`openflan evaluate` with every option that mattered. `model` is what is evaluated, `where` further options.
+    """`openflan evaluate` with every option that mattered. `model` is what is evaluated, `where` further
+    options.
 
-    What no option sets stands behind a `#`: the device, and that a part of the questions was asked where no option is recorded that says which.
+    What no option sets stands behind a `#`: the device, and that a part of the questions was asked where no
+    option is recorded that says which.
     """
     key, asked = score.key, score.asked
     benchmark = asked.benchmark or key.benchmark
@@ -30,10 +32,14 @@ def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] 
         "--context": asked.context,
         "--chat": "" if asked.chat else None,
         "--dtype": asked.dtype,
-        "--data": "DATA" if benchmark in BENCHMARKS or ("/" in benchmark and not is_world(benchmark)) else None,
+        "--data": "DATA"
+        if benchmark in BENCHMARKS or ("/" in benchmark and not is_world(benchmark))
+        else None,
         "--checkpoint": None if key.model == "final" else key.model.removeprefix("step-"),
     }
-    said = [word for name, value in options.items() if value is not None for word in (name, str(value)) if word]
+    said = [
+        word for name, value in options.items() if value is not None for word in (name, str(value)) if word
+    ]
     unsaid = [f"on {asked.device}"] if asked.device else []
     if score.partial and asked.limit is None and asked.subset is None:
         unsaid.append("a part of the questions: --limit or --subset was given")
@@ -48,5 +54,9 @@ def _decoding_options(decoding: Decoding) -> dict[str, object]:
         return {}
     drawn: dict[str, object] = {"--samples": decoding.samples}
     if decoding.temperature:
-        drawn |= {"--temperature": f"{decoding.temperature:g}", "--top-k": decoding.top_k, "--seed": decoding.seed or None}
+        drawn |= {
+            "--temperature": f"{decoding.temperature:g}",
+            "--top-k": decoding.top_k,
+            "--seed": decoding.seed or None,
+        }
     return drawn

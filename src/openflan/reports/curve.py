@@ -1,7 +1,8 @@
 """The loss curve as SVG: the same bytes for the same losses.
 
-Drawn through matplotlib's objects, never its global state, and from its own defaults, so that a user's settings cannot change a report. Colours are
-placeholders that become the page's own, which makes one drawing fit light and dark. Price: without the page's style sheet the mean has no colour.
+Drawn through matplotlib's objects, never its global state, and from its own defaults, so that a user's
+settings cannot change a report. Colours are placeholders that become the page's own, which makes one drawing
+fit light and dark. Price: without the page's style sheet the mean has no colour.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _INK, _ACCENT = "#010203", "#010204"
 
 
 def loss_curve(steps: Sequence[Step]) -> str | None:
-    """An `<svg>` element of raw loss (faint) and running mean over steps; None without matplotlib, or with fewer than two steps."""
+    """An `<svg>` element of raw loss (faint) and running mean over steps; None without matplotlib, or with
+    fewer than two steps."""
     try:
         import matplotlib.style
         from matplotlib.figure import Figure
@@ -34,11 +36,25 @@ def loss_curve(steps: Sequence[Step]) -> str | None:
     losses, numbers = [step.loss for step in steps], [step.step for step in steps]
     means = running_mean(losses, window(steps))
     places = sorted({round(place * (len(steps) - 1) / (_POINTS - 1)) for place in range(_POINTS)})
-    with matplotlib.style.context("default"), matplotlib.rc_context({"svg.hashsalt": "openflan", "svg.fonttype": "none", "font.size": 10}):
+    with (
+        matplotlib.style.context("default"),
+        matplotlib.rc_context({"svg.hashsalt": "openflan", "svg.fonttype": "none", "font.size": 10}),
+    ):
         figure = Figure(figsize=(6.0, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        axes.plot([numbers[place] for place in places], [losses[place] for place in places], color=_INK, alpha=0.28, linewidth=0.9)
-        axes.plot([numbers[place] for place in places], [means[place] for place in places], color=_ACCENT, linewidth=1.8)
+        axes.plot(
+            [numbers[place] for place in places],
+            [losses[place] for place in places],
+            color=_INK,
+            alpha=0.28,
+            linewidth=0.9,
+        )
+        axes.plot(
+            [numbers[place] for place in places],
+            [means[place] for place in places],
+            color=_ACCENT,
+            linewidth=1.8,
+        )
         axes.set_xlabel("step", color=_INK)
         axes.set_ylabel("loss (nats per target token)", color=_INK)
         axes.tick_params(colors=_INK)
@@ -49,6 +65,11 @@ def loss_curve(steps: Sequence[Step]) -> str | None:
         axes.margins(x=0.01)
         drawn = io.StringIO()
         # Dates, versions and addresses would make the file depend on more than the losses.
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(
+            drawn,
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
     svg = drawn.getvalue()
     return svg[svg.index("<svg") :].replace(_INK, "currentColor").replace(_ACCENT, "var(--accent)")

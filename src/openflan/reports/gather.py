@@ -1,8 +1,8 @@
 """What a run folder holds, read once and checked; everything after this is pure.
 
-Any part may be absent: a run that was only finetuned has no scores, and its report says so; a model that was only evaluated has nothing else. Files are
-checked against the shapes below; keys beyond them are ignored, so that files may grow. Price: what a file says beyond these shapes cannot appear in a
-report.
+Any part may be absent: a run that was only finetuned has no scores, and its report says so; a model that was
+only evaluated has nothing else. Files are checked against the shapes below; keys beyond them are ignored, so
+that files may grow. Price: what a file says beyond these shapes cannot appear in a report.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ SAMPLES = 10
 """Generations shown in a report."""
 
 UNANSWERED = 5
-"""Generations without an answer shown in a report: whether the model or the extraction failed is for people to see."""
+"""Generations without an answer shown in a report: whether the model or the extraction failed is for people
+to see."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A line of metrics.jsonl. `loss` is in nats a target token, `fill` a share of the packed capacity; `seconds` include the wait for data.
+    """A line of metrics.jsonl. `loss` is in nats a target token, `fill` a share of the packed capacity;
+    `seconds` include the wait for data.
 
     `validation_loss` and held-out `scores` (percent, by benchmark) stand where they were measured.
     """
@@ -103,7 +105,8 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """The headline of a quickstart (summary.json): the gain over the base, normalized by chance, mean of the groups, in points, with its 95 % interval."""
+    """The headline of a quickstart (summary.json): the gain over the base, normalized by chance, mean of the
+    groups, in points, with its 95 % interval."""
 
     normalized: float
     ci95: tuple[float, float] | None = None
@@ -111,7 +114,8 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A run as its report sees it; what the folder lacks is None or empty. A model that was only evaluated has no recipe."""
+    """A run as its report sees it; what the folder lacks is None or empty. A model that was only evaluated
+    has no recipe."""
 
     name: str
     recipe_text: str
@@ -126,7 +130,8 @@ class Gathered:
 
 
 def gather(run: Run) -> Gathered:
-    """Reads the folder of a run; raises InputError for a file that is damaged or lacks what its kind needs."""
+    """Reads the folder of a run; raises InputError for a file that is damaged or lacks what its kind
+    needs."""
     recipe = None if run.scores.is_file() and not run.recipe.is_file() else load_any_recipe(run.recipe)
     # Of a pretraining run it speaks of documents, not of tasks.
     ledger = _json(run.ledger) if isinstance(recipe, Recipe) else None
@@ -139,7 +144,9 @@ def gather(run: Run) -> Gathered:
         ledger=None if ledger is None else _checked(run.ledger, Ledger, ledger),
         metrics=_checked(run.metrics, tuple[Step, ...], _lines(run.metrics)),
         scores=read_scores(run.scores),
-        gain=None if summary is None else _checked(run.summary, Gain, summary.get("gain") if isinstance(summary, dict) else summary),
+        gain=None
+        if summary is None
+        else _checked(run.summary, Gain, summary.get("gain") if isinstance(summary, dict) else summary),
         samples=sample_generations(run.generations, SAMPLES),
         unanswered=unanswered_generations(run.generations, UNANSWERED),
         provenance=None if provenance is None else _provenance(run.provenance, provenance),
@@ -152,7 +159,9 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); restore it, or remove it to report the run without") from None
+        raise InputError(
+            f"{path}: not valid JSON ({error}); restore it, or remove it to report the run without"
+        ) from None
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -168,10 +177,17 @@ def _checked(path: Path, kind: type[T], value: Any) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: `{where}`: {first['msg']}; write it anew with the command that made it, or remove it to report the run without") from None
+        raise InputError(
+            f"{path}: `{where}`: {first['msg']}; write it anew with the command that made it, or remove "
+            "it to report the run without"
+        ) from None
 
 
 def _provenance(path: Path, value: Any) -> Provenance:
     fields = _checked(path, dict[str, Any], value)
     versions = {name: text for name, text in fields.items() if name not in ("data", "tokenizer")}
-    return _checked(path, Provenance, {"versions": versions, "data": fields.get("data", {}), "tokenizer": fields.get("tokenizer")})
+    return _checked(
+        path,
+        Provenance,
+        {"versions": versions, "data": fields.get("data", {}), "tokenizer": fields.get("tokenizer")},
+    )

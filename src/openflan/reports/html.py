@@ -1,7 +1,8 @@
 """report.html: a run on one page that needs nothing else, no network and no scripts.
 
-The same folder gives the same bytes: no dates, no paths but those of the recipe. Whatever comes from data is escaped by the template engine; the one
-exception is the drawing of the loss, which holds nothing but numbers and our own words. The page's own policy forbids to load or run anything.
+The same folder gives the same bytes: no dates, no paths but those of the recipe. Whatever comes from data is
+escaped by the template engine; the one exception is the drawing of the loss, which holds nothing but numbers
+and our own words. The page's own policy forbids to load or run anything.
 """
 
 from __future__ import annotations
@@ -38,7 +39,13 @@ def write_report(run: Run, gathered: Gathered | None = None) -> Path:
 
 def render(gathered: Gathered) -> str:
     """The whole page."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     environment.filters |= {"cell": cell, "one_decimal": one_decimal, "points": points}
     curve = loss_curve(gathered.metrics)
     template = (files("openflan.reports") / "report.html.j2").read_text(encoding="utf-8")
@@ -71,29 +78,54 @@ def summary(gathered: Gathered) -> str:
     if recipe is None:
         return "Evaluated here, trained elsewhere."
     done = gathered.metrics[-1].step if gathered.metrics else 0
-    steps = f"{recipe.training.steps:,} steps" if done in (0, recipe.training.steps) else f"{done:,} of {recipe.training.steps:,} steps so far"
+    steps = (
+        f"{recipe.training.steps:,} steps"
+        if done in (0, recipe.training.steps)
+        else f"{done:,} of {recipe.training.steps:,} steps so far"
+    )
     if recipe.model.base is not None:
         folder = Path(recipe.model.base)
         # Where a folder lies says nothing, but the model of a run is always called `model`.
-        start = "/".join(folder.parts[-2 if folder.name == "model" else -1 :]) if folder.is_absolute() else recipe.model.base
+        start = (
+            "/".join(folder.parts[-2 if folder.name == "model" else -1 :])
+            if folder.is_absolute()
+            else recipe.model.base
+        )
     else:
         start = f"A {(recipe.model.config or {})['model_type']} model from random weights"
-    over = f" on {_number(len(ledger.tasks), 'task')} in {_number(len(ledger.submixtures), 'submixture')}, about {ledger.examples:,} examples" if ledger else ""
+    over = (
+        (
+            f" on {_number(len(ledger.tasks), 'task')} in {_number(len(ledger.submixtures), 'submixture')}, "
+            f"about {ledger.examples:,} examples"
+        )
+        if ledger
+        else ""
+    )
     return f"{start}, {'finetuned' if isinstance(recipe, Recipe) else 'pretrained'} for {steps}{over}."
 
 
 def commands(gathered: Gathered) -> list[str]:
-    """What repeats the run: training, every evaluation of its models with all options that mattered, and this report."""
+    """What repeats the run: training, every evaluation of its models with all options that mattered, and this
+    report."""
     name, recipe = gathered.name, gathered.recipe
-    lines = [f"openflan {'finetune' if isinstance(recipe, Recipe) else 'pretrain'} {name}.yaml"] if recipe else []
+    lines = (
+        [f"openflan {'finetune' if isinstance(recipe, Recipe) else 'pretrain'} {name}.yaml"] if recipe else []
+    )
     model, where = (f"runs/{name}", []) if recipe else ("MODEL", ["--run", f"runs/{name}"])
-    lines += [evaluation_command(score, model, where) for score in gathered.scores if score.key.model != "random-init"]
+    lines += [
+        evaluation_command(score, model, where)
+        for score in gathered.scores
+        if score.key.model != "random-init"
+    ]
     return [*lines, f"openflan report runs/{name}"]
 
 
 def numeric(table: Table) -> list[bool]:
     """Which columns hold numbers only, and stand to the right."""
-    return [all(row[place] is None or isinstance(row[place], int | float) for row in table.rows) for place in range(len(table.columns))]
+    return [
+        all(row[place] is None or isinstance(row[place], int | float) for row in table.rows)
+        for place in range(len(table.columns))
+    ]
 
 
 def cell(value: Cell, column: str = "") -> str:
@@ -119,7 +151,8 @@ def one_decimal(value: float | None) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of the headline with its sign, one decimal, as the terminal prints it; none at all has no sign."""
+    """A difference of the headline with its sign, one decimal, as the terminal prints it; none at all has no
+    sign."""
     text = f"{value:+,.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
 

@@ -1,4 +1,5 @@
-"""What quickstarts showed, of one run or of several seeds: a table, and a drawing with a line for each held-out group."""
+"""What quickstarts showed, of one run or of several seeds: a table, and a drawing with a line for each
+held-out group."""
 
 from __future__ import annotations
 
@@ -9,7 +10,11 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.reports.collection_figures import drawing, save
 
-ARMS = {"before": ("before", "#8a8a8a", "o"), "after": ("after", "#3b6ea8", "o"), "random_init": ("random weights, finetuned alike", "#c8553d", "s")}
+ARMS = {
+    "before": ("before", "#8a8a8a", "o"),
+    "after": ("after", "#3b6ea8", "o"),
+    "random_init": ("random weights, finetuned alike", "#c8553d", "s"),
+}
 """Name, colour and mark of what a summary compares."""
 
 _ROW = 0.3
@@ -32,8 +37,12 @@ def groups_of(summaries: Sequence[Summary]) -> list[str]:
 
 
 def as_markdown(summaries: Sequence[Summary]) -> str:
-    """A table of accuracies in percent; of several runs those of each, in their order, where they are not all the same."""
-    lines = [f"| held-out group | questions | chance | {' | '.join(name for name, _, _ in ARMS.values())} |", "|" + " --- |" * (3 + len(ARMS))]
+    """A table of accuracies in percent; of several runs those of each, in their order, where they are not all
+    the same."""
+    lines = [
+        f"| held-out group | questions | chance | {' | '.join(name for name, _, _ in ARMS.values())} |",
+        "|" + " --- |" * (3 + len(ARMS)),
+    ]
     for group in groups_of(summaries):
         told = summaries[0]["before"]["groups"][group]
         values = [_joined(accuracies(summaries, arm, group)) for arm in ARMS]
@@ -42,7 +51,8 @@ def as_markdown(summaries: Sequence[Summary]) -> str:
 
 
 def draw_groups(summaries: Sequence[Summary], path: Path) -> None:
-    """Accuracies of every group on a line, a mark for each arm at the mean of the runs and a bar from the least to the most, a stroke at chance.
+    """Accuracies of every group on a line, a mark for each arm at the mean of the runs and a bar from the
+    least to the most, a stroke at chance.
 
     Raises SetupError without matplotlib.
     """
@@ -53,16 +63,28 @@ def draw_groups(summaries: Sequence[Summary], path: Path) -> None:
         places = list(range(len(groups)))
         axes.hlines(places, 0, 100, color="#eeeeee", linewidth=0.8, zorder=0)
         chances = [summaries[0]["before"]["groups"][group]["chance"] for group in groups]
-        axes.plot(chances, places, linestyle="none", marker="|", color="#222222", markersize=11, label="chance")
+        axes.plot(
+            chances, places, linestyle="none", marker="|", color="#222222", markersize=11, label="chance"
+        )
         for arm, (name, colour, mark) in ARMS.items():
             found = [accuracies(summaries, arm, group) for group in groups]
             means = [sum(values) / len(values) for values in found]
-            axes.hlines(places, [min(values) for values in found], [max(values) for values in found], color=colour, linewidth=1.6)
+            axes.hlines(
+                places,
+                [min(values) for values in found],
+                [max(values) for values in found],
+                color=colour,
+                linewidth=1.6,
+            )
             axes.plot(means, places, linestyle="none", marker=mark, color=colour, markersize=5.5, label=name)
         axes.set_yticks(places, groups)
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.set_xlim(-2, 102)
-        axes.set_xlabel("accuracy, %" if len(summaries) == 1 else f"accuracy, %: mean of {len(summaries)} seeds, from the least to the most")
+        axes.set_xlabel(
+            "accuracy, %"
+            if len(summaries) == 1
+            else f"accuracy, %: mean of {len(summaries)} seeds, from the least to the most"
+        )
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
         figure.legend(loc="outside upper center", ncols=len(ARMS) + 1, fontsize=8, frameon=False)

@@ -1,7 +1,8 @@
-"""Scores as tables: every model's averages with their uncertainty, the paper's averages over the suite, the last model task by task. Pure.
+"""Scores as tables: every model's averages with their uncertainty, the paper's averages over the suite, the
+last model task by task. Pure.
 
-The table of before and after answers whether finetuning helped; these answer how good each figure is: on how many questions, within which interval,
-how often no answer was found and how often a generation was cut.
+The table of before and after answers whether finetuning helped; these answer how good each figure is: on how
+many questions, within which interval, how often no answer was found and how often a generation was cut.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from openflan.reports.gather import Gathered
 from openflan.reports.table import Cell, Table
 
 MEASURES = ("n", "%", "95% from", "95% to", "normalized", "extracted %", "cut %")
-"""`extracted` is the share of questions in which an answer was found, `cut` that of generations that ended at the token limit."""
+"""`extracted` is the share of questions in which an answer was found, `cut` that of generations that ended at
+the token limit."""
 
 
 def results(gathered: Gathered) -> Table | None:
     """One row a model, benchmark and mode: its headline average."""
     if not gathered.scores:
         return None
-    rows = tuple((score.key.model, score.named, score.key.decoding.samples, *_measures(score)) for score in gathered.scores)
+    rows = tuple(
+        (score.key.model, score.named, score.key.decoding.samples, *_measures(score))
+        for score in gathered.scores
+    )
     notes = ["Normalized: chance is 0, all right is 100, each task by itself."]
     if partial := [f"{score.key.model} on {score.named}" for score in gathered.scores if score.partial]:
         notes.append(f"Only a part of the questions was answered: {', '.join(partial)}.")
@@ -34,17 +39,28 @@ def results(gathered: Gathered) -> Table | None:
 
 
 def suite(gathered: Gathered) -> Table | None:
-    """The paper's averages of each model that has all their components, and by how much the error shrank from the base."""
-    found = {model: _suite(gathered.scores, model) for model in dict.fromkeys(score.key.model for score in gathered.scores)}
+    """The paper's averages of each model that has all their components, and by how much the error shrank from
+    the base."""
+    found = {
+        model: _suite(gathered.scores, model)
+        for model in dict.fromkeys(score.key.model for score in gathered.scores)
+    }
     if not any(value is not None for averages in found.values() for value in averages.values()):
         return None
     rows: list[tuple[Cell, ...]] = []
     for model, averages in found.items():
         base, own = found.get("base", {}).get("normalized average"), averages["normalized average"]
-        gain = relative_error_reduction(base, own) if base is not None and own is not None and model != "base" and base < 100 else None
+        gain = (
+            relative_error_reduction(base, own)
+            if base is not None and own is not None and model != "base" and base < 100
+            else None
+        )
         rows.append((model, *averages.values(), gain))
     columns = ("model", *next(iter(found.values())), "error reduction %")
-    note = "Means over benchmarks as in the paper's Table 5 and Figure 5; error reduction from base to model as in its appendix A.3."
+    note = (
+        "Means over benchmarks as in the paper's Table 5 and Figure 5; error reduction from base to "
+        "model as in its appendix A.3."
+    )
     return Table("suite", "Averages over the suite", columns, tuple(rows), note)
 
 
@@ -58,11 +74,24 @@ def by_task(gathered: Gathered) -> list[Table]:
     for name, score in last.items():
         if any(task.extracted is not None for task in score.tasks.values()):
             rows = tuple(
-                (task, one.n, one.accuracy, *(one.ci95 or (None, None)), one.normalized, one.extracted, one.truncation) for task, one in score.tasks.items()
+                (
+                    task,
+                    one.n,
+                    one.accuracy,
+                    *(one.ci95 or (None, None)),
+                    one.normalized,
+                    one.extracted,
+                    one.truncation,
+                )
+                for task, one in score.tasks.items()
             )
             curve = ", ".join(f"{k}: {value:.2f}" for k, value in score.curve.items() if value is not None)
             note = f"Accuracy by number of samples: {curve}." if curve else ""
-            tables.append(Table(f"{name} by task", f"{name}, {score.key.model}: by task", ("task", *MEASURES), rows, note))
+            tables.append(
+                Table(
+                    f"{name} by task", f"{name}, {score.key.model}: by task", ("task", *MEASURES), rows, note
+                )
+            )
     return tables
 
 
@@ -70,7 +99,9 @@ def _measures(score: EvaluationScore) -> tuple[Cell, ...]:
     average, interval = score.average, score.intervals.get("average")
     low, high = interval.ci95 if interval else (None, None)
     n = interval.n if interval else sum(task.n for task in score.tasks.values())
-    extracted, cut = (_mean([getattr(task, name) for task in score.tasks.values()]) for name in ("extracted", "truncation"))
+    extracted, cut = (
+        _mean([getattr(task, name) for task in score.tasks.values()]) for name in ("extracted", "truncation")
+    )
     return (n, average, low, high, score.normalized, extracted, cut)
 
 

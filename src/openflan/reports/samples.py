@@ -1,6 +1,7 @@
 """A few generations to read, taken evenly over tasks and items so that nobody chose them.
 
-Whether one is right is decided by the benchmark's own extraction and comparison; of a benchmark that openflan does not know, nothing is said.
+Whether one is right is decided by the benchmark's own extraction and comparison; of a benchmark that openflan
+does not know, nothing is said.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Sample:
 
 
 def sample_generations(folder: Path, count: int) -> tuple[Sample, ...]:
-    """At most `count` generations of the most trained model that has any; raises InputError for a damaged file.
+    """At most `count` generations of the most trained model that has any; raises InputError for a damaged
+    file.
 
     If there are more tasks than `count`, evenly spaced ones are shown.
     """
@@ -50,16 +52,20 @@ def sample_generations(folder: Path, count: int) -> tuple[Sample, ...]:
 
 
 def unanswered_generations(folder: Path, count: int) -> tuple[Sample, ...]:
-    """The same of those in which no answer was found though something was generated; benchmarks without a known rule have none."""
+    """The same of those in which no answer was found though something was generated; benchmarks without a
+    known rule have none."""
     model, written = most_trained(folder)
-    return tuple(_sample(model, one) for one in spread([one for one in written if answered(one) is False], count))
+    return tuple(
+        _sample(model, one) for one in spread([one for one in written if answered(one) is False], count)
+    )
 
 
 def most_trained(folder: Path) -> tuple[str, list[Generation]]:
-    """The most trained model that has generations, and the first sample of each of its questions; no model and nothing if there is none.
+    """The most trained model that has generations, and the first sample of each of its questions; no model
+    and nothing if there is none.
 
-    Files are `MODEL-BENCHMARK-MODE.jsonl`. What was answered with another number of exemplars, by samples or by likelihood stands in files with more
-    behind the mode, and is taken only of a model that has no other.
+    Files are `MODEL-BENCHMARK-MODE.jsonl`. What was answered with another number of exemplars, by samples or
+    by likelihood stands in files with more behind the mode, and is taken only of a model that has no other.
     """
     usual: dict[str, list[Generation]] = {}
     others: dict[str, list[Generation]] = {}
@@ -73,9 +79,12 @@ def most_trained(folder: Path) -> tuple[str, list[Generation]]:
 
 
 def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
-    """At most `count`, from as many tasks as possible and evenly spaced within each, in the order of benchmark, mode, task and index."""
+    """At most `count`, from as many tasks as possible and evenly spaced within each, in the order of
+    benchmark, mode, task and index."""
     tasks: dict[tuple[str, str, str], list[Generation]] = {}
-    for one in sorted(generations, key=lambda one: (one.benchmark or "", one.mode or "", one.task, one.index)):
+    for one in sorted(
+        generations, key=lambda one: (one.benchmark or "", one.mode or "", one.task, one.index)
+    ):
         tasks.setdefault((one.benchmark or "", one.mode or "", one.task), []).append(one)
     groups = _evenly(list(tasks.values()), count)
     wanted = [0] * len(groups)
@@ -96,9 +105,14 @@ def judge(one: Generation) -> bool | None:
 
 
 def answered(one: Generation) -> bool | None:
-    """Whether an answer was found in it; None if there is no rule for its benchmark, or nothing was generated."""
+    """Whether an answer was found in it; None if there is no rule for its benchmark, or nothing was
+    generated."""
     benchmark = _rule(one.benchmark, one.mode)
-    if benchmark is None or one.finish == "too-long" or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks):
+    if (
+        benchmark is None
+        or one.finish == "too-long"
+        or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks)
+    ):
         return None
     return benchmark.extract(one.task, one.generation) is not None
 
@@ -124,7 +138,9 @@ def _no_prompt(task: Task, index: int) -> Prompted:
 
 def _sample(model: str, one: Generation) -> Sample:
     targets = (one.target,) if isinstance(one.target, str) else one.target
-    return Sample(model, one.benchmark, one.mode, one.task, one.index, one.generation, targets, one.finish, judge(one))
+    return Sample(
+        model, one.benchmark, one.mode, one.task, one.index, one.generation, targets, one.finish, judge(one)
+    )
 
 
 def _model(stem: str, one: Generation) -> tuple[str, str]:
@@ -134,7 +150,8 @@ def _model(stem: str, one: Generation) -> tuple[str, str]:
 
 
 def _trained(model: str) -> tuple[int, int]:
-    """Orders models by how far they are trained: the final one, then steps, then any other, then untrained ones."""
+    """Orders models by how far they are trained: the final one, then steps, then any other, then untrained
+    ones."""
     step = model.removeprefix("step-")
     if model == "final":
         return (3, 0)

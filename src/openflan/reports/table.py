@@ -10,7 +10,8 @@ Cell: TypeAlias = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`name` is for machines, `title` and `note` are for people; the first `averages` rows are means over rows after them."""
+    """`name` is for machines, `title` and `note` are for people; the first `averages` rows are means over
+    rows after them."""
 
     name: str
     title: str

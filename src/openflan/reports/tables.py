@@ -1,7 +1,8 @@
 """The tables of a report, the same for terminal, HTML and JSON. Pure.
 
-Cells are raw values: numbers stay numbers, None is what is not known. Accuracies, shares and differences are in percent. The two models of a
-comparison must have answered the same questions with the same prompts; elsewhere the difference is left out rather than wrong.
+Cells are raw values: numbers stay numbers, None is what is not known. Accuracies, shares and differences are
+in percent. The two models of a comparison must have answered the same questions with the same prompts;
+elsewhere the difference is left out rather than wrong.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ ABSENT = {
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A benchmark's average before and after finetuning, in percent; `difference` is None where the two cannot be compared."""
+    """A benchmark's average before and after finetuning, in percent; `difference` is None where the two
+    cannot be compared."""
 
     benchmark: str
     mode: str
@@ -44,8 +46,18 @@ class Headline:
 
 def all_tables(gathered: Gathered) -> list[Table]:
     """Every table for which the run has data, in the order of the report."""
-    tables = [*before_after(gathered), by_checkpoint(gathered), *scores(gathered), training(gathered), loss(gathered)]
-    return [table for table in [*tables, submixtures(gathered), tasks(gathered), formats(gathered), counts(gathered)] if table is not None]
+    tables = [
+        *before_after(gathered),
+        by_checkpoint(gathered),
+        *scores(gathered),
+        training(gathered),
+        loss(gathered),
+    ]
+    return [
+        table
+        for table in [*tables, submixtures(gathered), tasks(gathered), formats(gathered), counts(gathered)]
+        if table is not None
+    ]
 
 
 def scores(gathered: Gathered) -> list[Table]:
@@ -74,17 +86,25 @@ def headlines(gathered: Gathered) -> list[Headline]:
 
 
 def gain(gathered: Gathered) -> tuple[str, Gain] | None:
-    """The one figure that sums a run up, and over what it is the mean: the gain over the base, normalized by chance.
+    """The one figure that sums a run up, and over what it is the mean: the gain over the base, normalized by
+    chance.
 
-    It is that of a quickstart's groups, else the mean over the benchmarks that both models answered alike (greedily, with the usual exemplars); None
-    where there is none.
+    It is that of a quickstart's groups, else the mean over the benchmarks that both models answered alike
+    (greedily, with the usual exemplars); None where there is none.
     """
     if gathered.gain:
         return "groups", gathered.gain
     differences = []
     for key, models in _by_benchmark(gathered.scores).items():
         base, final = models.get("base"), models.get("final")
-        if base and final and key.decoding == GREEDY and not key.split and final.at_usual_shots and _same_questions(base, final):
+        if (
+            base
+            and final
+            and key.decoding == GREEDY
+            and not key.split
+            and final.at_usual_shots
+            and _same_questions(base, final)
+        ):
             difference = _difference(base.normalized, final.normalized, same=True)
             differences += [] if difference is None else [difference]
     if not differences:
@@ -94,11 +114,14 @@ def gain(gathered: Gathered) -> tuple[str, Gain] | None:
 
 
 def before_after(gathered: Gathered) -> list[Table]:
-    """One table a benchmark and mode: averages first, then tasks. A column for random weights if they were evaluated."""
+    """One table a benchmark and mode: averages first, then tasks. A column for random weights if they were
+    evaluated."""
     tables = []
     for models in _by_benchmark(gathered.scores).values():
         base, final = models.get("base"), models.get("final")
-        compared = [name for name in ("random-init", "base", "final") if name != "random-init" or name in models]
+        compared = [
+            name for name in ("random-init", "base", "final") if name != "random-init" or name in models
+        ]
         present = [models[name] for name in ("final", "base", "random-init") if name in models]
         if not present:
             continue
@@ -108,15 +131,41 @@ def before_after(gathered: Gathered) -> list[Table]:
             rows.append((label, None, None, *(means.get(name) for name in compared), difference, None, None))
         for task in dict.fromkeys(name for score in present for name in score.tasks):
             results = {score.key.model: score.tasks[task] for score in present if task in score.tasks}
-            first, accuracies = next(iter(results.values())), {name: result.accuracy for name, result in results.items()}
-            same = _same_prompts(base, final) and len({results[name].n for name in ("base", "final") if name in results}) == 1
+            first, accuracies = (
+                next(iter(results.values())),
+                {name: result.accuracy for name, result in results.items()},
+            )
+            same = (
+                _same_prompts(base, final)
+                and len({results[name].n for name in ("base", "final") if name in results}) == 1
+            )
             low, high = (results["final"].ci95 if "final" in results else None) or (None, None)
             difference = _difference(accuracies.get("base"), accuracies.get("final"), same)
-            rows.append((task, first.n, first.chance, *(accuracies.get(name) for name in compared), difference, low, high))
-        columns = ("task", "n", "chance %", *(f"{name} %" for name in compared), "difference", "95% from", "95% to")
+            rows.append(
+                (
+                    task,
+                    first.n,
+                    first.chance,
+                    *(accuracies.get(name) for name in compared),
+                    difference,
+                    low,
+                    high,
+                )
+            )
+        columns = (
+            "task",
+            "n",
+            "chance %",
+            *(f"{name} %" for name in compared),
+            "difference",
+            "95% from",
+            "95% to",
+        )
         benchmark, variant = present[0].key.benchmark, present[0].variant
         title, note = f"{benchmark}, {variant}: before and after", _comparison_note(present, base, final)
-        tables.append(Table(f"{benchmark} {variant}", title, columns, tuple(rows), note, averages=len(_means(present))))
+        tables.append(
+            Table(f"{benchmark} {variant}", title, columns, tuple(rows), note, averages=len(_means(present)))
+        )
     return tables
 
 
@@ -129,7 +178,10 @@ def by_checkpoint(gathered: Gathered) -> Table | None:
         return None
     order = ["random-init", "base", *sorted(steps, key=lambda model: _step(model) or 0), "final"]
     models = [model for model in order if model in evaluated]
-    rows = tuple((model, *(found[model].average if model in found else None for found in benchmarks.values())) for model in models)
+    rows = tuple(
+        (model, *(found[model].average if model in found else None for found in benchmarks.values()))
+        for model in models
+    )
     names = [next(iter(found.values())).named for found in benchmarks.values()]
     return Table("checkpoints", "Averages along training", ("model", *(f"{name} %" for name in names)), rows)
 
@@ -149,7 +201,10 @@ def training(gathered: Gathered) -> Table | None:
         ("loss, last tenth of the steps (nats a target token)", fmean(step.loss for step in steps[-tenth:])),
         ("tokens a second", tokens / seconds if seconds else None),
         ("packed rows filled, %", 100 * fmean(step.fill for step in steps)),
-        ("time spent waiting for data, %", 100 * sum(step.waiting_seconds for step in steps) / seconds if seconds else None),
+        (
+            "time spent waiting for data, %",
+            100 * sum(step.waiting_seconds for step in steps) / seconds if seconds else None,
+        ),
     )
     return Table("training", "Training", ("measure", "value"), rows)
 
@@ -171,17 +226,33 @@ def submixtures(gathered: Gathered) -> Table | None:
     """What the mixture gives each submixture."""
     if gathered.ledger is None:
         return None
-    rows = tuple((one.submixture, one.tasks, one.rows, 100 * one.share) for one in gathered.ledger.submixtures)
-    return Table("submixtures", f"Submixtures of {gathered.ledger.examples:,} examples", ("submixture", "tasks", "rows", "share %"), rows)
+    rows = tuple(
+        (one.submixture, one.tasks, one.rows, 100 * one.share) for one in gathered.ledger.submixtures
+    )
+    return Table(
+        "submixtures",
+        f"Submixtures of {gathered.ledger.examples:,} examples",
+        ("submixture", "tasks", "rows", "share %"),
+        rows,
+    )
 
 
 def tasks(gathered: Gathered) -> Table | None:
     """What the mixture gives each task."""
     if gathered.ledger is None:
         return None
-    rows = tuple((one.task, one.category, one.rows, one.cap, 100 * one.share, one.passes) for one in gathered.ledger.tasks)
+    rows = tuple(
+        (one.task, one.category, one.rows, one.cap, 100 * one.share, one.passes)
+        for one in gathered.ledger.tasks
+    )
     note = "A pass is one look at every row of the task."
-    return Table("tasks", f"Mixture: {len(rows):,} tasks", ("task", "category", "rows", "cap", "share %", "passes"), rows, note)
+    return Table(
+        "tasks",
+        f"Mixture: {len(rows):,} tasks",
+        ("task", "category", "rows", "cap", "share %", "passes"),
+        rows,
+        note,
+    )
 
 
 def formats(gathered: Gathered) -> Table | None:
@@ -189,8 +260,16 @@ def formats(gathered: Gathered) -> Table | None:
     if gathered.ledger is None:
         return None
     measured = gathered.ledger.measured
-    rows = tuple((name, number, 100 * number / measured.examples if measured.examples else None) for name, number in measured.formats.items())
-    return Table("formats", f"Formats of the first {measured.examples:,} examples", ("format", "examples", "share %"), rows)
+    rows = tuple(
+        (name, number, 100 * number / measured.examples if measured.examples else None)
+        for name, number in measured.formats.items()
+    )
+    return Table(
+        "formats",
+        f"Formats of the first {measured.examples:,} examples",
+        ("format", "examples", "share %"),
+        rows,
+    )
 
 
 def counts(gathered: Gathered) -> Table | None:
@@ -206,20 +285,43 @@ def counts(gathered: Gathered) -> Table | None:
         ]
     for score in gathered.scores:
         where, asked = f"{score.named}, {score.key.model}", sum(task.n for task in score.tasks.values())
-        rows.append((where, "prompts too long, counted as wrong", sum(task.too_long for task in score.tasks.values()), asked))
+        rows.append(
+            (
+                where,
+                "prompts too long, counted as wrong",
+                sum(task.too_long for task in score.tasks.values()),
+                asked,
+            )
+        )
         generated = sum(task.n * task.samples for task in score.tasks.values())
-        rows.append((where, "generations cut at the token limit", sum(task.truncated for task in score.tasks.values()), generated))
-    return Table("counts", "Cut, dropped or too long", ("where", "what", "count", "of"), tuple(rows)) if rows else None
+        rows.append(
+            (
+                where,
+                "generations cut at the token limit",
+                sum(task.truncated for task in score.tasks.values()),
+                generated,
+            )
+        )
+    return (
+        Table("counts", "Cut, dropped or too long", ("where", "what", "count", "of"), tuple(rows))
+        if rows
+        else None
+    )
 
 
 def watched(gathered: Gathered) -> Table | None:
-    """Validation loss and held-out scores by step, as they were measured while training; None if none were."""
+    """Validation loss and held-out scores by step, as they were measured while training; None if none
+    were."""
     measured = [step for step in gathered.metrics if step.validation_loss is not None or step.scores]
     if not measured:
         return None
     names = list(dict.fromkeys(name for step in measured for name in step.scores))
-    rows = tuple((step.step, step.validation_loss, *(step.scores.get(name) for name in names)) for step in measured)
-    return Table("watched", "While training", ("step", "validation loss", *(f"{name} %" for name in names)), rows)
+    rows = tuple(
+        (step.step, step.validation_loss, *(step.scores.get(name) for name in names)) for step in measured
+    )
+    return Table(
+        "watched", "While training", ("step", "validation loss", *(f"{name} %" for name in names)), rows
+    )
 
 
 def window(steps: Sequence[Step]) -> int:
@@ -247,7 +349,13 @@ def _by_benchmark(scores: Iterable[EvaluationScore]) -> dict[ScoreKey, dict[str,
 def _means(scores: Sequence[EvaluationScore]) -> list[tuple[str, dict[str, float | None]]]:
     """The averages of the models by label, the headline first and its normalised form after it."""
     names = dict.fromkeys(["average", *(name for score in scores for name in score.averages)])
-    rows = [(name if name == "average" else f"average: {name}", {score.key.model: score.averages.get(name) for score in scores}) for name in names]
+    rows = [
+        (
+            name if name == "average" else f"average: {name}",
+            {score.key.model: score.averages.get(name) for score in scores},
+        )
+        for name in names
+    ]
     if any(score.normalized is not None for score in scores):
         rows.insert(1, ("normalized average", {score.key.model: score.normalized for score in scores}))
     return rows
@@ -264,19 +372,39 @@ def _same_prompts(base: EvaluationScore | None, final: EvaluationScore | None) -
 def _same_questions(base: EvaluationScore | None, final: EvaluationScore | None) -> bool:
     if base is None or final is None or not _same_prompts(base, final):
         return False
-    return {name: task.n for name, task in base.tasks.items()} == {name: task.n for name, task in final.tasks.items()}
+    return {name: task.n for name, task in base.tasks.items()} == {
+        name: task.n for name, task in final.tasks.items()
+    }
 
 
-def _comparison_note(present: Sequence[EvaluationScore], base: EvaluationScore | None, final: EvaluationScore | None) -> str:
-    notes = ["The average is the plain mean of the tasks' scores; in the normalized one chance is 0 and all right 100, task by task."]
-    notes += ["The interval is that of the final accuracy."] if final and any(task.ci95 for task in final.tasks.values()) else []
+def _comparison_note(
+    present: Sequence[EvaluationScore], base: EvaluationScore | None, final: EvaluationScore | None
+) -> str:
+    notes = [
+        (
+            "The average is the plain mean of the tasks' scores; in the normalized one chance is 0 and all "
+            "right 100, task by task."
+        )
+    ]
+    notes += (
+        ["The interval is that of the final accuracy."]
+        if final and any(task.ci95 for task in final.tasks.values())
+        else []
+    )
     if any(score.partial for score in present):
         notes.append("Only a part of the questions was answered.")
     if base and final and not _same_prompts(base, final):
         notes.append("The two models were asked with different prompts, so there is no difference to give.")
     elif base and final and not _same_questions(base, final):
-        notes.append("No difference is given where the two models answered different numbers of questions; n is that of the final model.")
-    notes += [f"The {name} model was not evaluated." for name, score in (("base", base), ("final", final)) if score is None]
+        notes.append(
+            "No difference is given where the two models answered different numbers of questions; n is "
+            "that of the final model."
+        )
+    notes += [
+        f"The {name} model was not evaluated."
+        for name, score in (("base", base), ("final", final))
+        if score is None
+    ]
     return " ".join(notes)
 
 

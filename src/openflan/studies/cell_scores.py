@@ -23,7 +23,13 @@ class Scores:
     averages: Mapping[str, list[str]]
 
     @classmethod
-    def of(cls, cells: Iterable[Cell], lines: Mapping[str, Mapping[str, Any]], layouts: Mapping[str, Layout], averages: Mapping[str, list[str]]) -> Scores:
+    def of(
+        cls,
+        cells: Iterable[Cell],
+        lines: Mapping[str, Mapping[str, Any]],
+        layouts: Mapping[str, Layout],
+        averages: Mapping[str, list[str]],
+    ) -> Scores:
         return cls({cell.label: cell for cell in cells}, lines, layouts, averages)
 
     def names(self) -> list[str]:
@@ -35,7 +41,13 @@ class Scores:
 
     def chosen(self, where: Mapping[str, str], control: str | None) -> list[str]:
         """The names of the cells with these values, of the grid or of a control."""
-        return list(dict.fromkeys(cell.name for cell in self.cells.values() if cell.control == control and where.items() <= cell.values.items()))
+        return list(
+            dict.fromkeys(
+                cell.name
+                for cell in self.cells.values()
+                if cell.control == control and where.items() <= cell.values.items()
+            )
+        )
 
     def trained(self, name: str) -> bool:
         return self.any_of(name).trained
@@ -44,12 +56,15 @@ class Scores:
         return [AVERAGE] if evaluation in self.averages else list(self.layouts[evaluation].groups)
 
     def column(self, name: str, seed: int, evaluation: str, group: str) -> Column | None:
-        """None if the cell has not run under the seed. Raises InputError for a group that the evaluation does not have.
+        """None if the cell has not run under the seed. Raises InputError for a group that the evaluation does
+        not have.
 
         The average over several evaluations is the plain mean of theirs.
         """
         if group not in self.groups(evaluation):
-            raise InputError(f"`{evaluation}` has no group `{group}`; it has {', '.join(self.groups(evaluation))}")
+            raise InputError(
+                f"`{evaluation}` has no group `{group}`; it has {', '.join(self.groups(evaluation))}"
+            )
         line = self.lines.get(f"{name}-seed{seed}") or self.lines.get(name)
         if line is None:
             return None

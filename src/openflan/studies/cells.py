@@ -1,9 +1,9 @@
 """The grid of a study: every cell as a recipe of its own, in the order in which they run.
 
-Decision: coarse first. All cells get their first seed before any gets its second, so that whatever time there is shows the whole question. A cell that
-trains on nothing is its base as it is: it runs once and stands for all seeds.
-Subsets of tasks are nested: those of 5 are among those of 50. Each seed has an order of its own, so that intervals over seeds include which tasks were
-drawn.
+Decision: coarse first. All cells get their first seed before any gets its second, so that whatever time there
+is shows the whole question. A cell that trains on nothing is its base as it is: it runs once and stands for
+all seeds. Subsets of tasks are nested: those of 5 are among those of 50. Each seed has an order of its own,
+so that intervals over seeds include which tasks were drawn.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from openflan.tasks.task import Opener, Task, open_each, select
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A place of the grid, or a control's twin of one, under a seed; `seed` is None where nothing is trained. `missing` says what keeps it from running:
-    a base that is not there. `pretraining` comes before the recipe, from its base, and hands its model on."""
+    """A place of the grid, or a control's twin of one, under a seed; `seed` is None where nothing is trained.
+    `missing` says what keeps it from running: a base that is not there. `pretraining` comes before the
+    recipe, from its base, and hands its model on."""
 
     name: str
     values: Mapping[str, str]
@@ -45,7 +46,11 @@ class Cell:
 
     @property
     def steps(self) -> int:
-        return 0 if not self.trained else self.recipe.training.steps + (self.pretraining.training.steps if self.pretraining else 0)
+        return (
+            0
+            if not self.trained
+            else self.recipe.training.steps + (self.pretraining.training.steps if self.pretraining else 0)
+        )
 
     @property
     def trained(self) -> bool:
@@ -56,8 +61,11 @@ class Cell:
         return f"{self.name}-seed{self.seed}" if self.trained else self.name
 
 
-def grid(study: Study, folder: Path, overrides: Sequence[str] = (), seeds: Sequence[int] | None = None) -> list[Cell]:
-    """The cells of a study that was read from `folder`, controls after the grid, seed by seed; `overrides` hold for every cell.
+def grid(
+    study: Study, folder: Path, overrides: Sequence[str] = (), seeds: Sequence[int] | None = None
+) -> list[Cell]:
+    """The cells of a study that was read from `folder`, controls after the grid, seed by seed; `overrides`
+    hold for every cell.
 
     Raises InputError for settings that make no recipe, and a subset of more tasks than there are.
     """
@@ -71,12 +79,15 @@ def grid(study: Study, folder: Path, overrides: Sequence[str] = (), seeds: Seque
             cell = _cell(study, folder, values, control, seed, overrides)
             same = cells.setdefault(cell.label, cell)
             if (same.values, same.control) != (cell.values, cell.control):
-                raise InputError(f"{study.name}: two cells would be called `{cell.label}`; rename a value of its axes")
+                raise InputError(
+                    f"{study.name}: two cells would be called `{cell.label}`; rename a value of its axes"
+                )
     return list(cells.values())
 
 
 def subset(names: Sequence[str], count: int, seed: int) -> list[str]:
-    """The first `count` of the names in the order of the seed, sorted; of more tasks, the same ones and others."""
+    """The first `count` of the names in the order of the seed, sorted; of more tasks, the same ones and
+    others."""
     if count > len(names):
         raise InputError(f"`tasks: {count}`: only {len(names)} tasks may be trained on")
     order = shuffled(len(names), "tasks of a study", seed)
@@ -86,14 +97,22 @@ def subset(names: Sequence[str], count: int, seed: int) -> list[str]:
 def trainable(mixture: Mixture, submixture: str) -> list[str]:
     """The names of a submixture's tasks that may be trained on."""
     if submixture not in mixture.submixtures:
-        raise InputError(f"`tasks_of: {submixture}` is no submixture of the recipe{did_you_mean(submixture, mixture.submixtures)}")
+        raise InputError(
+            f"`tasks_of: {submixture}` is no submixture of the "
+            f"recipe{did_you_mean(submixture, mixture.submixtures)}"
+        )
     section = mixture.submixtures[submixture]
     tasks = opened(submixture, section.data, section.tasks)
-    return [name for name, task in tasks.items() if why_left_out(mixture, name, task.held_out, licence_of(task)) is None]
+    return [
+        name
+        for name, task in tasks.items()
+        if why_left_out(mixture, name, task.held_out, licence_of(task)) is None
+    ]
 
 
 def opened(submixture: str, data: Path | None, patterns: Sequence[str]) -> dict[str, Task]:
-    """The tasks of a submixture that the patterns choose; each is opened once, as the cells of a study share them."""
+    """The tasks of a submixture that the patterns choose; each is opened once, as the cells of a study share
+    them."""
     chosen = select(_found(submixture, data), patterns)
     return open_each({name: partial(_opened, submixture, data, name) for name in chosen}, patterns)[0]
 
@@ -108,8 +127,19 @@ def _opened(submixture: str, data: Path | None, name: str) -> Task:
     return _found(submixture, data)[name]()
 
 
-def _cell(study: Study, folder: Path, values: Mapping[str, str], control: str | None, seed: int, overrides: Sequence[str]) -> Cell:
-    settings = [study.set, *(study.axes[axis][value] for axis, value in values.items()), *([study.controls[control].set] if control else [])]
+def _cell(
+    study: Study,
+    folder: Path,
+    values: Mapping[str, str],
+    control: str | None,
+    seed: int,
+    overrides: Sequence[str],
+) -> Cell:
+    settings = [
+        study.set,
+        *(study.axes[axis][value] for axis, value in values.items()),
+        *([study.controls[control].set] if control else []),
+    ]
     words = {key: value for setting in settings for key, value in setting.items() if key in WORDS}
     keys = [override for setting in settings for override in overrides_of(_keys(setting), folder)]
     named = str(words.get("recipe", study.recipe))
@@ -120,9 +150,13 @@ def _cell(study: Study, folder: Path, values: Mapping[str, str], control: str | 
     missing = _missing(recipe.model)
     if count == 0:
         if "pretrain" in words:
-            raise InputError(f"{study.name}, cell {name}: `tasks: 0` is the base as it is; leave `pretrain` or `tasks` out")
+            raise InputError(
+                f"{study.name}, cell {name}: `tasks: 0` is the base as it is; leave `pretrain` or `tasks` out"
+            )
         return Cell(name, values, control, None, recipe, missing)
-    recipe = recipe.model_copy(update={"name": f"{study.name}-{name}-seed{seed}".replace("%", "").replace("+", "-")})
+    recipe = recipe.model_copy(
+        update={"name": f"{study.name}-{name}-seed{seed}".replace("%", "").replace("+", "-")}
+    )
     if "submixtures" in words:
         recipe = recipe.model_copy(update={"mixture": _only(recipe.mixture, words["submixtures"])})
     if count != "all":
@@ -137,16 +171,22 @@ def _cell(study: Study, folder: Path, values: Mapping[str, str], control: str | 
 
 
 def _pretraining(words: Mapping[str, Any], recipe: Recipe, folder: Path, seed: int) -> PretrainRecipe | None:
-    """`pretrain: NAME` or `pretrain: {recipe: NAME, KEY: VALUE}`, from the model that the cell would begin with."""
+    """`pretrain: NAME` or `pretrain: {recipe: NAME, KEY: VALUE}`, from the model that the cell would begin
+    with."""
     stated = words.get("pretrain")
     if stated is None:
         return None
     keys = dict(stated) if isinstance(stated, Mapping) else {"recipe": stated}
     named = keys.pop("recipe", None)
     if not isinstance(named, str):
-        raise InputError(f"`pretrain: {stated}`: expected the name of a recipe of continued pretraining, or {{recipe: NAME, KEY: VALUE}}")
+        raise InputError(
+            f"`pretrain: {stated}`: expected the name of a recipe of continued pretraining, or {{recipe: "
+            f"NAME, KEY: VALUE}}"
+        )
     beside = folder / named
-    found = load_pretrain_recipe(beside if beside.is_file() else named, [*overrides_of(keys, folder), f"seed={seed}"])
+    found = load_pretrain_recipe(
+        beside if beside.is_file() else named, [*overrides_of(keys, folder), f"seed={seed}"]
+    )
     return found.model_copy(update={"model": recipe.model})
 
 
@@ -159,7 +199,9 @@ def _with_tasks(recipe: Recipe, submixture: str, count: Any, seed: int) -> Recip
         raise InputError(f"`tasks: {count}`: expected a number, or all")
     names = subset(trainable(recipe.mixture, submixture), count, seed)
     section = recipe.mixture.submixtures[submixture].model_copy(update={"tasks": names})
-    mixture = recipe.mixture.model_copy(update={"submixtures": {**recipe.mixture.submixtures, submixture: section}})
+    mixture = recipe.mixture.model_copy(
+        update={"submixtures": {**recipe.mixture.submixtures, submixture: section}}
+    )
     return recipe.model_copy(update={"mixture": mixture})
 
 
@@ -173,7 +215,9 @@ def _only(mixture: Mixture, names: Any) -> Mixture:
     return mixture.model_copy(
         update={
             "submixtures": {name: section for name, section in mixture.submixtures.items() if name in kept},
-            "rates": None if rates is None else {group: rate for group, rate in rates.items() if group.partition("/")[0] in kept},
+            "rates": None
+            if rates is None
+            else {group: rate for group, rate in rates.items() if group.partition("/")[0] in kept},
         }
     )
 
@@ -181,7 +225,10 @@ def _only(mixture: Mixture, names: Any) -> Mixture:
 def _missing(model: Model) -> str | None:
     """What a local base lacks; one on the hub is asked for when it is loaded."""
     try:
-        if model.base is not None and (local := bundled_model_folder(model.base) or Path(model.base)).exists():
+        if (
+            model.base is not None
+            and (local := bundled_model_folder(model.base) or Path(model.base)).exists()
+        ):
             model_folder(local, tokenizer=model.tokenizer is None)
     except InputError as error:
         return str(error)

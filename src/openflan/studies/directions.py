@@ -1,9 +1,11 @@
 """The rule by which a stated direction is decided, and its application.
 
-A direction says that a difference exceeds a margin. It *held* if both 95 % intervals of the difference, that over seeds and that over items, lie above
-the margin; it *did not hold* if both lie below; anything else *cannot be told at this scale*. Fewer than two seeds tell nothing, except where neither
-side was trained: then questions alone decide. Decision: both intervals are asked for, as either alone is too sure. Price: with three seeds and their
-wide t only large differences are told. Each direction is decided by itself: among many, some hold by chance.
+A direction says that a difference exceeds a margin. It *held* if both 95 % intervals of the difference, that
+over seeds and that over items, lie above the margin; it *did not hold* if both lie below; anything else
+*cannot be told at this scale*. Fewer than two seeds tell nothing, except where neither side was trained: then
+questions alone decide. Decision: both intervals are asked for, as either alone is too sure. Price: with three
+seeds and their wide t only large differences are told. Each direction is decided by itself: among many, some
+hold by chance.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ HELD, FAILED, UNCLEAR, NOT_RUN = "held", "did not hold", "cannot be told at this
 
 
 def verdict(seeds: Interval | None, items: Interval | None, margin: float, *, trained: bool = True) -> str:
-    """What the rule says of intervals over seeds and over items; `trained`: whether any training is in the difference."""
+    """What the rule says of intervals over seeds and over items; `trained`: whether any training is in the
+    difference."""
     wanted = [seeds, items] if trained else [items]
     known = [one for one in wanted if one is not None]
     if len(known) < len(wanted):
@@ -30,20 +33,39 @@ def verdict(seeds: Interval | None, items: Interval | None, margin: float, *, tr
 
 
 def decide(study: Study, scores: Scores, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Every direction and group: the difference in normalized points, by seed, with both intervals and the verdict."""
+    """Every direction and group: the difference in normalized points, by seed, with both intervals and the
+    verdict."""
     differences = {
-        (number, group): {seed: found for seed in seeds if (found := _difference(direction, group, scores, seed)) is not None}
+        (number, group): {
+            seed: found
+            for seed in seeds
+            if (found := _difference(direction, group, scores, seed)) is not None
+        }
         for number, direction in enumerate(study.directions)
         for group in direction.groups
     }
-    items = over_items({f"{number} {group}": mean(list(by_seed.values())) for (number, group), by_seed in differences.items() if by_seed})
+    items = over_items(
+        {
+            f"{number} {group}": mean(list(by_seed.values()))
+            for (number, group), by_seed in differences.items()
+            if by_seed
+        }
+    )
     return [
-        _decided(study.directions[number], group, by_seed, items.get(f"{number} {group}"), _trained(study.directions[number], scores))
+        _decided(
+            study.directions[number],
+            group,
+            by_seed,
+            items.get(f"{number} {group}"),
+            _trained(study.directions[number], scores),
+        )
         for (number, group), by_seed in differences.items()
     ]
 
 
-def _decided(direction: Direction, group: str, by_seed: dict[int, Column], items: Interval | None, trained: bool) -> dict[str, Any]:
+def _decided(
+    direction: Direction, group: str, by_seed: dict[int, Column], items: Interval | None, trained: bool
+) -> dict[str, Any]:
     values = {seed: score(one) for seed, one in by_seed.items()}
     seeds = over_seeds(list(values.values())) if trained else None
     return {
@@ -64,7 +86,9 @@ def _difference(direction: Direction, group: str, scores: Scores, seed: int) -> 
     terms = []
     for weight, selector in direction.terms:
         cells = scores.chosen(selector.where, selector.control)
-        columns = [scores.column(cell, seed, selector.evaluation or direction.evaluation, group) for cell in cells]
+        columns = [
+            scores.column(cell, seed, selector.evaluation or direction.evaluation, group) for cell in cells
+        ]
         there = [one for one in columns if one is not None]
         if not there or len(there) < len(columns):
             return None
@@ -73,4 +97,8 @@ def _difference(direction: Direction, group: str, scores: Scores, seed: int) -> 
 
 
 def _trained(direction: Direction, scores: Scores) -> bool:
-    return any(scores.trained(cell) for _, selector in direction.terms for cell in scores.chosen(selector.where, selector.control))
+    return any(
+        scores.trained(cell)
+        for _, selector in direction.terms
+        for cell in scores.chosen(selector.where, selector.control)
+    )

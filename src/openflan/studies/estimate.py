@@ -1,7 +1,9 @@
-"""What a study will take, before any of it runs: cells, steps, and an estimate of arithmetic, time and memory for each.
+"""What a study will take, before any of it runs: cells, steps, and an estimate of arithmetic, time and memory
+for each.
 
-Tokens are those that rows have room for, as the paper counts them, so data need not be here. Parameters come from the model's files where they are on
-this machine, else from the paper's table by the base's name. Not counted: evaluation, whose cost depends on how much a model writes.
+Tokens are those that rows have room for, as the paper counts them, so data need not be here. Parameters come
+from the model's files where they are on this machine, else from the paper's table by the base's name. Not
+counted: evaluation, whose cost depends on how much a model writes.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from openflan.training.ledger import state_numbers
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A cell's cost; None is what nobody knows without the model. `seconds` are those of one device after another; `memory` is bytes on one device."""
+    """A cell's cost; None is what nobody knows without the model. `seconds` are those of one device after
+    another; `memory` is bytes on one device."""
 
     cell: str
     seed: int | None
@@ -53,12 +56,22 @@ def _planned(cell: Cell, hardware: Hardware) -> Planned:
     if not cell.trained:
         return Planned(cell.label, None, 0, 0, parameters, 0.0, 0.0, None, cell.missing)
     seq2seq = shape.seq2seq if shape else True  # the models whose size the name tells are T5
-    flops = None if parameters is None else sum(recipe_flops(recipe, parameters, encoder_decoder=seq2seq) for recipe in recipes)
+    flops = (
+        None
+        if parameters is None
+        else sum(recipe_flops(recipe, parameters, encoder_decoder=seq2seq) for recipe in recipes)
+    )
     device = hardware.device
-    seconds = None if device is None or flops is None else 3600 * device_hours(flops, device.tflops * 1e12, hardware.mfu)
+    seconds = (
+        None
+        if device is None or flops is None
+        else 3600 * device_hours(flops, device.tflops * 1e12, hardware.mfu)
+    )
     tokens = sum(recipe.training.steps * step_tokens(recipe) for recipe in recipes)
     needed = None if shape is None else max(_memory(recipe, shape, hardware.devices) for recipe in recipes)
-    return Planned(cell.label, cell.seed, cell.steps, tokens, parameters, flops, seconds, needed, cell.missing)
+    return Planned(
+        cell.label, cell.seed, cell.steps, tokens, parameters, flops, seconds, needed, cell.missing
+    )
 
 
 def _shape(recipe: Recipe) -> Shape | None:

@@ -1,7 +1,8 @@
 """The evaluations of a study: opened once, described in a file, and answers kept as one character a question.
 
-Decision: a finished cell keeps which questions it got right, not only its scores, so that two cells are compared question by question without their
-models. `evaluations.json` says which task a character belongs to. Price: some thousand characters a cell.
+Decision: a finished cell keeps which questions it got right, not only its scores, so that two cells are
+compared question by question without their models. `evaluations.json` says which task a character belongs to.
+Price: some thousand characters a cell.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ RIGHT, WRONG, ABSENT = "1", "0", "-"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What an evaluation asks: tasks with their numbers of questions and chances, groups of them, and a hash of all prompts and targets."""
+    """What an evaluation asks: tasks with their numbers of questions and chances, groups of them, and a hash
+    of all prompts and targets."""
 
     benchmark: str
     sizes: Mapping[str, int]
@@ -41,16 +43,24 @@ class Layout:
 
 
 def open_asked(ask: Ask, data: Path | None) -> tuple[Benchmark, list[str]]:
-    """The benchmark and those of its tasks that are asked; by likelihood only tasks all of whose questions have options.
+    """The benchmark and those of its tasks that are asked; by likelihood only tasks all of whose questions
+    have options.
 
     Raises InputError as `open_benchmark` does, and if no task is left.
     """
     benchmark = open_benchmark(ask.benchmark, ask.mode, data, shots=ask.shots, limit=ask.limit)
     tasks = chosen(benchmark.tasks, ask.tasks)
     if ask.likelihood:
-        tasks = [name for name in tasks if all(example.options for example in benchmark.examples(name)[: ask.limit])]
+        tasks = [
+            name
+            for name in tasks
+            if all(example.options for example in benchmark.examples(name)[: ask.limit])
+        ]
     if not tasks:
-        raise InputError(f"no task of {ask.benchmark} {ask.mode} is left to ask: {', '.join(ask.tasks)}{' by likelihood' if ask.likelihood else ''}")
+        raise InputError(
+            f"no task of {ask.benchmark} {ask.mode} is left to ask: "
+            f"{', '.join(ask.tasks)}{' by likelihood' if ask.likelihood else ''}"
+        )
     return benchmark, tasks
 
 
@@ -62,20 +72,44 @@ def layout_of(ask: Ask, data: Path | None) -> Layout:
         examples = benchmark.examples(name)[: ask.limit]
         sizes[name] = 1 + max(example.index for example in examples)
         for example in examples:
-            digest.update(repr((name, example.index, example.prompt, example.target, example.options)).encode())
-    groups = {group: tuple(name for name in over if name in sizes) for group, over in benchmark.averages.items()}
+            digest.update(
+                repr((name, example.index, example.prompt, example.target, example.options)).encode()
+            )
+    groups = {
+        group: tuple(name for name in over if name in sizes) for group, over in benchmark.averages.items()
+    }
     chances = {name: benchmark.tasks[name].chance for name in tasks}
-    return Layout(benchmark.name, sizes, chances, {group: over for group, over in groups.items() if over}, digest.hexdigest()[:16])
+    return Layout(
+        benchmark.name,
+        sizes,
+        chances,
+        {group: over for group, over in groups.items() if over},
+        digest.hexdigest()[:16],
+    )
 
 
-def ask_model(ask: Ask, engine: InferenceEngine, run: Run, label: str, data: Path | None) -> str | list[float | None]:
-    """Asks what is not yet answered in `run`; the answers as a character a question, or as numbers where a measure is graded."""
+def ask_model(
+    ask: Ask, engine: InferenceEngine, run: Run, label: str, data: Path | None
+) -> str | list[float | None]:
+    """Asks what is not yet answered in `run`; the answers as a character a question, or as numbers where a
+    measure is graded."""
     benchmark, tasks = open_asked(ask, data)
     decoding = Decoding(likelihood=ask.likelihood)
-    evaluate_into(run, label, benchmark, engine, limit=ask.limit, subset=tasks, max_tokens=ask.max_tokens, decoding=decoding)
+    evaluate_into(
+        run,
+        label,
+        benchmark,
+        engine,
+        limit=ask.limit,
+        subset=tasks,
+        max_tokens=ask.max_tokens,
+        decoding=decoding,
+    )
     saved = read_saved(generations_path(run, label, benchmark, decoding), benchmark)
     judged = {question: one.value for question, (_, one) in judge_all(saved).items()}
-    sizes = {name: 1 + max(example.index for example in benchmark.examples(name)[: ask.limit]) for name in tasks}
+    sizes = {
+        name: 1 + max(example.index for example in benchmark.examples(name)[: ask.limit]) for name in tasks
+    }
     values = [judged.get((name, index)) for name, size in sizes.items() for index in range(size)]
     if any(value not in (None, 0.0, 1.0) for value in values):
         return [None if value is None else round(value, 4) for value in values]

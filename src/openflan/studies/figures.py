@@ -1,6 +1,8 @@
-"""Scores along an axis as SVG: a panel for each evaluation and group, a line for each value of another axis, bars from the intervals over seeds.
+"""Scores along an axis as SVG: a panel for each evaluation and group, a line for each value of another axis,
+bars from the intervals over seeds.
 
-Where there is one seed, or nothing was trained, bars are the intervals over items. Controls are single marks at the place of their twin.
+Where there is one seed, or nothing was trained, bars are the intervals over items. Controls are single marks
+at the place of their twin.
 """
 
 from __future__ import annotations
@@ -44,24 +46,60 @@ def draw(figure: Figure, study: Study, results: Mapping[str, Any], path: Path) -
     return True
 
 
-def _lines(figure: Figure, study: Study, cells: Sequence[Mapping[str, Any]], evaluation: str) -> list[tuple[str, list[Mapping[str, Any]], str]]:
+def _lines(
+    figure: Figure, study: Study, cells: Sequence[Mapping[str, Any]], evaluation: str
+) -> list[tuple[str, list[Mapping[str, Any]], str]]:
     """Name, cells and evaluation of every line."""
     grid = [cell for cell in cells if cell["control"] is None]
     if not figure.lines:
         return [(name, grid, name) for name in figure.evaluations]
     axis = figure.lines
-    return [(f"{axis} {value}", [cell for cell in grid if cell["values"][axis] == value], evaluation) for value in study.axes[axis]]
+    return [
+        (f"{axis} {value}", [cell for cell in grid if cell["values"][axis] == value], evaluation)
+        for value in study.axes[axis]
+    ]
 
 
-def _plot(axes: Any, cells: Sequence[Mapping[str, Any]], evaluation: str, group: str, x: str, places: Sequence[str], colour: str, label: str) -> None:
-    points = [(places.index(cell["values"][x]), cell["scores"][evaluation][group]) for cell in cells if group in cell["scores"].get(evaluation, {})]
+def _plot(
+    axes: Any,
+    cells: Sequence[Mapping[str, Any]],
+    evaluation: str,
+    group: str,
+    x: str,
+    places: Sequence[str],
+    colour: str,
+    label: str,
+) -> None:
+    points = [
+        (places.index(cell["values"][x]), cell["scores"][evaluation][group])
+        for cell in cells
+        if group in cell["scores"].get(evaluation, {})
+    ]
     points.sort(key=lambda point: point[0])
     if points:
         at, means = [place for place, _ in points], [one["mean"] for _, one in points]
-        axes.errorbar(at, means, yerr=_reach([one for _, one in points]), color=colour, marker="o", markersize=4, linewidth=1.4, capsize=3, label=label)
+        axes.errorbar(
+            at,
+            means,
+            yerr=_reach([one for _, one in points]),
+            color=colour,
+            marker="o",
+            markersize=4,
+            linewidth=1.4,
+            capsize=3,
+            label=label,
+        )
 
 
-def _controls(axes: Any, study: Study, cells: Sequence[Mapping[str, Any]], evaluation: str, group: str, x: str, places: Sequence[str]) -> None:
+def _controls(
+    axes: Any,
+    study: Study,
+    cells: Sequence[Mapping[str, Any]],
+    evaluation: str,
+    group: str,
+    x: str,
+    places: Sequence[str],
+) -> None:
     for number, name in enumerate(study.controls):
         points = [
             (places.index(cell["values"][x]), cell["scores"][evaluation][group])
@@ -70,11 +108,20 @@ def _controls(axes: Any, study: Study, cells: Sequence[Mapping[str, Any]], evalu
         ]
         if points:
             at, means = [place for place, _ in points], [one["mean"] for _, one in points]
-            axes.plot(at, means, linestyle="none", marker=MARKS[number % len(MARKS)], color="#777777", markersize=5, label=f"control: {name}")
+            axes.plot(
+                at,
+                means,
+                linestyle="none",
+                marker=MARKS[number % len(MARKS)],
+                color="#777777",
+                markersize=5,
+                label=f"control: {name}",
+            )
 
 
 def _reach(scores: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """From each mean down and up to the ends of its interval; an interval over items need not hold the mean of few questions."""
+    """From each mean down and up to the ends of its interval; an interval over items need not hold the mean
+    of few questions."""
     ends = [one["ci95_seeds"] or one["ci95_items"] for one in scores]
     below = [max(0.0, one["mean"] - low) for one, (low, _) in zip(scores, ends, strict=True)]
     return [below, [max(0.0, high - one["mean"]) for one, (_, high) in zip(scores, ends, strict=True)]]

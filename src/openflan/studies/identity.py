@@ -1,7 +1,8 @@
 """What a cell's result depends on, as a hash: a changed study then reruns only what changed.
 
-Counted are the recipe, the weights that training begins with, some rows of every task, and every prompt and target of the evaluations. Not counted are
-names, how often checkpoints are written, and the code: after a change of code that matters, start in another folder.
+Counted are the recipe, the weights that training begins with, some rows of every task, and every prompt and
+target of the evaluations. Not counted are names, how often checkpoints are written, and the code: after a
+change of code that matters, start in another folder.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _ROWS = 5
 
 
 def training_key(cell: Cell) -> str:
-    """Of the model that is asked: of cells that share it, one trains. Raises InputError for a base that is not there."""
+    """Of the model that is asked: of cells that share it, one trains. Raises InputError for a base that is
+    not there."""
     weights = _weights(cell.recipe.model)
     learned = {"recipe": _shaping(cell.recipe), "rows": _rows(cell.recipe)} if cell.trained else {}
     first = {} if cell.pretraining is None else {"pretraining": _read(cell.pretraining)}
@@ -51,19 +53,30 @@ def _shaping(recipe: Recipe) -> dict[str, Any]:
 
 
 def _read(recipe: PretrainRecipe) -> dict[str, Any]:
-    """What continued pretraining depends on beside its base; where the text lies does not matter, what it is does."""
+    """What continued pretraining depends on beside its base; where the text lies does not matter, what it is
+    does."""
     from openflan.training.pretraining_data import texts_fingerprint
 
-    values, about = recipe.model_dump(mode="json", exclude={"name", "model", "checkpoints"}), recipe.pretraining
+    values, about = (
+        recipe.model_dump(mode="json", exclude={"name", "model", "checkpoints"}),
+        recipe.pretraining,
+    )
     del values["pretraining"]["data"]
-    return {"recipe": values, "texts": texts_fingerprint(open_texts(about.data, about.field, about.documents, about.salient_field))}
+    return {
+        "recipe": values,
+        "texts": texts_fingerprint(open_texts(about.data, about.field, about.documents, about.salient_field)),
+    }
 
 
 def _weights(model: Model) -> str:
     if model.base is None:
         return "random"
     local = bundled_model_folder(model.base) or Path(model.base)
-    return folder_fingerprint(model_folder(model.base, tokenizer=model.tokenizer is None)) if local.exists() else model.base
+    return (
+        folder_fingerprint(model_folder(model.base, tokenizer=model.tokenizer is None))
+        if local.exists()
+        else model.base
+    )
 
 
 def _rows(recipe: Recipe) -> dict[str, str]:
@@ -72,7 +85,9 @@ def _rows(recipe: Recipe) -> dict[str, str]:
         if section.data is not None and is_hub(section.data):
             found[name] = str(section.data)
             continue
-        found[name] = _digest([_of_task(name, section.data, task) for task in opened(name, section.data, section.tasks)])
+        found[name] = _digest(
+            [_of_task(name, section.data, task) for task in opened(name, section.data, section.tasks)]
+        )
     return found
 
 
@@ -84,4 +99,6 @@ def _of_task(submixture: str, data: Path | None, name: str) -> str:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[
+        :_DIGITS
+    ]

@@ -25,24 +25,35 @@ def study_path(name: str) -> Path:
 
 
 def load_study(path: Path) -> Study:
-    """Raises InputError for a file that cannot be read, broken YAML, and every key that is unknown, missing or of the wrong kind."""
+    """Raises InputError for a file that cannot be read, broken YAML, and every key that is unknown, missing
+    or of the wrong kind."""
     values = read_yaml(path)
     if not isinstance(values, dict):
-        raise InputError(f"{path}: not a study; expected `name:`, `question:`, `recipe:`, `axes:` and `evaluations:`")
+        raise InputError(
+            f"{path}: not a study; expected `name:`, `question:`, `recipe:`, `axes:` and `evaluations:`"
+        )
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        raise InputError("\n".join(_message(path, problem) for problem in error.errors(include_url=False))) from None
+        raise InputError(
+            "\n".join(_message(path, problem) for problem in error.errors(include_url=False))
+        ) from None
 
 
 def on_dev(study: Study) -> Study:
     """The study on the embedded world's development set instead of its test set."""
-    return study.model_copy(update={"evaluations": {name: _on_dev(ask) for name, ask in study.evaluations.items()}})
+    return study.model_copy(
+        update={"evaluations": {name: _on_dev(ask) for name, ask in study.evaluations.items()}}
+    )
 
 
 def _on_dev(ask: Ask) -> Ask:
     of_world = world_benchmark(ask.benchmark)
-    return ask.model_copy(update={"benchmark": named("microflan-dev", of_world[1])}) if of_world and of_world[0] == "microflan" else ask
+    return (
+        ask.model_copy(update={"benchmark": named("microflan-dev", of_world[1])})
+        if of_world and of_world[0] == "microflan"
+        else ask
+    )
 
 
 def _message(path: Path, problem: Any) -> str:

@@ -1,4 +1,5 @@
-"""The results of a study as plain values, CSV, and files to commit. They depend on the answers alone: no time, no machine, no order of cells."""
+"""The results of a study as plain values, CSV, and files to commit. They depend on the answers alone: no
+time, no machine, no order of cells."""
 
 from __future__ import annotations
 
@@ -22,10 +23,16 @@ _DECIMALS = 4
 
 
 def results_of(study: Study, scores: Scores, seeds: Sequence[int]) -> dict[str, Any]:
-    """`{"study", "question", "cells": [...], "directions": [...]}`; a cell has `scores[evaluation][group]` with the mean over its seeds, each seed's
-    score, and both intervals, all in normalized points. Cells that have not run are not there."""
+    """`{"study", "question", "cells": [...], "directions": [...]}`; a cell has `scores[evaluation][group]`
+    with the mean over its seeds, each seed's score, and both intervals, all in normalized points. Cells that
+    have not run are not there."""
     asked = [*scores.layouts, *scores.averages]
-    places = [(name, evaluation, group) for name in scores.names() for evaluation in asked for group in scores.groups(evaluation)]
+    places = [
+        (name, evaluation, group)
+        for name in scores.names()
+        for evaluation in asked
+        for group in scores.groups(evaluation)
+    ]
     found = {place: by_seed for place in places if (by_seed := _by_seed(scores, place, seeds))}
     items = over_items({"\t".join(place): mean(list(by_seed.values())) for place, by_seed in found.items()})
     cells = []
@@ -35,10 +42,27 @@ def results_of(study: Study, scores: Scores, seeds: Sequence[int]) -> dict[str, 
             continue
         table: dict[str, dict[str, Any]] = {}
         for place, by_seed in of_cell.items():
-            table.setdefault(place[1], {})[place[2]] = _score(by_seed, items["\t".join(place)], scores.trained(name))
+            table.setdefault(place[1], {})[place[2]] = _score(
+                by_seed, items["\t".join(place)], scores.trained(name)
+            )
         cell = scores.any_of(name)
-        cells.append({"cell": name, "values": dict(cell.values), "control": cell.control, "trained": cell.trained, "scores": table})
-    results: dict[str, Any] = _rounded({"study": study.name, "question": study.question, "cells": cells, "directions": decide(study, scores, seeds)})
+        cells.append(
+            {
+                "cell": name,
+                "values": dict(cell.values),
+                "control": cell.control,
+                "trained": cell.trained,
+                "scores": table,
+            }
+        )
+    results: dict[str, Any] = _rounded(
+        {
+            "study": study.name,
+            "question": study.question,
+            "cells": cells,
+            "directions": decide(study, scores, seeds),
+        }
+    )
     return results
 
 
@@ -68,13 +92,18 @@ def write_results(folder: Path, study: Study, scores: Scores, results: dict[str,
             figures[figure.name] = draw(figure, study, results, folder / f"{figure.name}.svg")
         except SetupError:
             figures[figure.name] = False
-    _write(folder / "README.md", page(study, scores, results, [name for name, drawn in figures.items() if drawn], command))
+    _write(
+        folder / "README.md",
+        page(study, scores, results, [name for name, drawn in figures.items() if drawn], command),
+    )
 
 
 def _by_seed(scores: Scores, place: tuple[str, str, str], seeds: Sequence[int]) -> dict[int, Column]:
     name, evaluation, group = place
     wanted = seeds if scores.trained(name) else seeds[:1]
-    return {seed: found for seed in wanted if (found := scores.column(name, seed, evaluation, group)) is not None}
+    return {
+        seed: found for seed in wanted if (found := scores.column(name, seed, evaluation, group)) is not None
+    }
 
 
 def _score(by_seed: Mapping[int, Column], items: tuple[float, float], trained: bool) -> dict[str, Any]:

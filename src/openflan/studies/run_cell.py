@@ -1,4 +1,5 @@
-"""One cell: a finetuning run and the evaluations of its model, in a folder of its own, which both resume in."""
+"""One cell: a finetuning run and the evaluations of its model, in a folder of its own, which both resume
+in."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ _WATCH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A cell with the keys of its result and of its model; `evaluations` have the keys of what they ask. `runs` holds the run folders of cells."""
+    """A cell with the keys of its result and of its model; `evaluations` have the keys of what they ask.
+    `runs` holds the run folders of cells."""
 
     cell: Cell
     key: str
@@ -37,21 +39,28 @@ class Job:
 
     @property
     def run(self) -> Run:
-        """The cell's own folder, or the one in which the same training has ended, be it under another name or for another study."""
+        """The cell's own folder, or the one in which the same training has ended, be it under another name or
+        for another study."""
         ending = f"-{self.model_key[:8]}"
         twins = sorted(folder for folder in self.runs.glob(f"*{ending}") if Run(folder).model.is_dir())
         return Run(twins[0] if twins else self.runs / f"{self.cell.label}{ending}")
 
 
 def work(job: Job) -> dict[str, Any]:
-    """Trains and asks what is not there yet; returns the cell's line for `cells.jsonl`. What libraries print goes to `log.txt` of the cell.
+    """Trains and asks what is not there yet; returns the cell's line for `cells.jsonl`. What libraries print
+    goes to `log.txt` of the cell.
 
-    Where a cell that trains alike is at work on the same run folders, be it of another study, waits for it and takes its model.
+    Where a cell that trains alike is at work on the same run folders, be it of another study, waits for it
+    and takes its model.
     """
     with locked(job.runs / f".lock-{job.model_key[:8]}"):
         folder = job.run.folder
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        with (
+            (folder / "log.txt").open("a", encoding="utf-8") as log,
+            redirect_stdout(log),
+            redirect_stderr(log),
+        ):
             return _work(job)
 
 
@@ -65,7 +74,10 @@ def _work(job: Job) -> dict[str, Any]:
     engine = HuggingFaceEngine.load(run.model if cell.trained else str(cell.recipe.model.base))
     label = "final" if cell.trained else "base"
     answers = {
-        name: ask_model(ask, engine, Run(run.folder / "asked" / f"{name}-{job.asked_keys[name]}"), label, job.data) for name, ask in job.evaluations.items()
+        name: ask_model(
+            ask, engine, Run(run.folder / "asked" / f"{name}-{job.asked_keys[name]}"), label, job.data
+        )
+        for name, ask in job.evaluations.items()
     }
     logged = read_metrics(run.metrics) if cell.trained else []
     first = read_metrics(_before(run).metrics) if cell.pretraining else []
@@ -78,7 +90,10 @@ def _work(job: Job) -> dict[str, Any]:
         "steps": cell.steps,
         "loss": logged[-1]["loss"] if logged else None,
         # Of all its steps, also those of an earlier call.
-        "seconds": {"training": round(sum(line.get("seconds", 0.0) for line in [*first, *logged]), 3), "evaluation": round(time.monotonic() - trained, 3)},
+        "seconds": {
+            "training": round(sum(line.get("seconds", 0.0) for line in [*first, *logged]), 3),
+            "evaluation": round(time.monotonic() - trained, 3),
+        },
         "machine": machine(),
         "answers": answers,
     }
@@ -108,12 +123,17 @@ def machine() -> str:
     import torch
 
     processor = _processor()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+    )
     return f"{device}, {processor}, torch {torch.__version__}"
 
 
 def start_worker() -> None:
-    """Prepares a process of its own: one thread where there is no GPU, and no life after its parent's, which would write where the next study does."""
+    """Prepares a process of its own: one thread where there is no GPU, and no life after its parent's, which
+    would write where the next study does."""
     one_thread()
     parent = os.getppid()
 
@@ -130,4 +150,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )

@@ -4,11 +4,13 @@
     FOLDER/evaluations.json   what was asked: tasks, numbers of questions, chances
     FOLDER/cells.jsonl        a line for each finished cell: the state of the whole, appended when a cell ends
     FOLDER/results.json, results.csv, README.md, *.svg
-    FOLDER/cells/             run folders, not to be committed (FOLDER/.gitignore says so), unless they go elsewhere
+    FOLDER/cells/             run folders, not to be committed (FOLDER/.gitignore says so), unless they go
+    elsewhere
     FOLDER/.lock              held while the study runs
 
-Decision: a line is known by the hash of what it depends on, so the same command goes on after a kill, and after a change of the study runs only what
-changed. Price: lines of what a study no longer asks stay in the file until somebody deletes them.
+Decision: a line is known by the hash of what it depends on, so the same command goes on after a kill, and
+after a change of the study runs only what changed. Price: lines of what a study no longer asks stay in the
+file until somebody deletes them.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a study is run; `chosen` are patterns of cells, `limit` caps the questions of each task of every evaluation. `runs` is where run folders go if not
-    beside the results: cells of several studies that train alike then train once."""
+    """How a study is run; `chosen` are patterns of cells, `limit` caps the questions of each task of every
+    evaluation. `runs` is where run folders go if not beside the results: cells of several studies that train
+    alike then train once."""
 
     overrides: tuple[str, ...] = ()
     seeds: tuple[int, ...] | None = None
@@ -57,11 +60,15 @@ class Options:
     runs: Path | None = None
 
 
-def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say = lambda text: None) -> dict[str, Any]:
-    """Runs what is missing and returns the results of all finished cells, which it also writes. `say` is told of every cell that ends.
+def run_study(
+    path: Path, study: Study, folder: Path, options: Options, say: Say = lambda text: None
+) -> dict[str, Any]:
+    """Runs what is missing and returns the results of all finished cells, which it also writes. `say` is told
+    of every cell that ends.
 
-    Raises InputError for cells that do not exist, bases and data that are not there, groups that no evaluation has, and a folder in which another study is
-    at work, before any cell runs; after all others have run, what the first failing cell raised.
+    Raises InputError for cells that do not exist, bases and data that are not there, groups that no
+    evaluation has, and a folder in which another study is at work, before any cell runs; after all others
+    have run, what the first failing cell raised.
     """
     cells = grid(study, path.parent, options.overrides, options.seeds)
     wanted = chosen_cells(cells, options)
@@ -69,9 +76,22 @@ def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say
     layouts = {name: layout_of(ask, options.data) for name, ask in evaluations.items()}
     check_groups(study, cells, layouts)
     if missing := next((cell for cell in wanted if cell.missing), None):
-        raise InputError(f"cell {missing.label}: {missing.missing}; choose others with --cells, or name another base with model.base=FOLDER")
-    every = {cell.label: _job(cell, options.runs or folder / "cells", evaluations, layouts, options.data) for cell in cells if not cell.missing}
-    with locked(folder / ".lock", f"{folder}: another call of `openflan study` is at work there; wait for it, or name another folder with --out"):
+        raise InputError(
+            f"cell {missing.label}: {missing.missing}; choose others with --cells, or name another base "
+            "with model.base=FOLDER"
+        )
+    every = {
+        cell.label: _job(cell, options.runs or folder / "cells", evaluations, layouts, options.data)
+        for cell in cells
+        if not cell.missing
+    }
+    with locked(
+        folder / ".lock",
+        (
+            f"{folder}: another call of `openflan study` is at work there; wait for it, or name another "
+            "folder with --out"
+        ),
+    ):
         jobs = [every[cell.label] for cell in wanted]
         with replacing(folder / ".gitignore") as partial:
             partial.write_text("cells/\n.lock\n", encoding="utf-8")
@@ -81,7 +101,10 @@ def run_study(path: Path, study: Study, folder: Path, options: Options, say: Say
         write_json(folder / "evaluations.json", {name: layout.as_json() for name, layout in layouts.items()})
         done = _finished(folder)
         pending = [job for job in jobs if job.key not in done]
-        say(f"{study.name}: {len(jobs) - len(pending)} of {len(jobs)} cells are there, {len(pending)} to run on {options.workers} at a time")
+        say(
+            f"{study.name}: {len(jobs) - len(pending)} of {len(jobs)} cells are there, {len(pending)} to "
+            f"run on {options.workers} at a time"
+        )
         failure, began = None, time.monotonic()
         for number, (job, line) in enumerate(_run(pending, options.workers, folder), 1):
             if isinstance(line, BaseException):
@@ -106,12 +129,22 @@ def chosen_cells(cells: Sequence[Cell], options: Options) -> list[Cell]:
     for pattern in options.chosen:
         if not any(_matches(cell, pattern) for cell in some):
             names = list(dict.fromkeys(cell.name for cell in some))
-            raise InputError(f"no cell is called `{pattern}`{did_you_mean(pattern, names) or '; there are ' + ', '.join(names)}")
-    return [cell for cell in some if not options.chosen or any(_matches(cell, pattern) for pattern in options.chosen)]
+            raise InputError(
+                "no cell is called "
+                f"`{pattern}`{did_you_mean(pattern, names) or '; there are ' + ', '.join(names)}"
+            )
+    return [
+        cell
+        for cell in some
+        if not options.chosen or any(_matches(cell, pattern) for pattern in options.chosen)
+    ]
 
 
 def limited(study: Study, limit: int | None) -> dict[str, Ask]:
-    return {name: ask if limit is None else ask.model_copy(update={"limit": min(limit, ask.limit or limit)}) for name, ask in study.evaluations.items()}
+    return {
+        name: ask if limit is None else ask.model_copy(update={"limit": min(limit, ask.limit or limit)})
+        for name, ask in study.evaluations.items()
+    }
 
 
 def check_groups(study: Study, cells: Sequence[Cell], layouts: Mapping[str, Layout]) -> None:
@@ -131,20 +164,33 @@ def _matches(cell: Cell, pattern: str) -> bool:
     return fnmatchcase(cell.name, pattern) or fnmatchcase(cell.label, pattern)
 
 
-def _job(cell: Cell, runs: Path, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout], data: Path | None) -> Job:
+def _job(
+    cell: Cell, runs: Path, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout], data: Path | None
+) -> Job:
     model = training_key(cell)
     keys = {name: cell_key(model, {name: ask}, layouts)[:8] for name, ask in evaluations.items()}
     return Job(cell, cell_key(model, evaluations, layouts), model, runs, evaluations, keys, data)
 
 
 def _finished(folder: Path) -> dict[str, dict[str, Any]]:
-    """The lines of cells by key; a last line that a kill tore is cut off, so that the next one does not continue it."""
+    """The lines of cells by key; a last line that a kill tore is cut off, so that the next one does not
+    continue it."""
     path = folder / "cells.jsonl"
     with Lines(path):
         whole_lines(path)
     lines = read_jsonl(path)
-    if broken := next((line for line in lines if not isinstance(line.get("key"), str) or not isinstance(line.get("seconds"), dict)), None):
-        raise InputError(f"{path}: a line has no `key` or no `seconds` ({broken!r:.80}); delete that line, and its cell is run again")
+    if broken := next(
+        (
+            line
+            for line in lines
+            if not isinstance(line.get("key"), str) or not isinstance(line.get("seconds"), dict)
+        ),
+        None,
+    ):
+        raise InputError(
+            f"{path}: a line has no `key` or no `seconds` ({broken!r:.80}); delete that line, and its "
+            "cell is run again"
+        )
     return {line["key"]: line for line in lines}
 
 
@@ -152,7 +198,9 @@ def _run(jobs: Sequence[Job], workers: int, folder: Path) -> Iterator[tuple[Job,
     """Each job with its line, which is in the file by then, or with what it raised, as they end."""
     if workers > 1 and len(jobs) > 1:
         # Spawned, as forked processes would share the libraries' threads.
-        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=start_worker) as pool:
+        with ProcessPoolExecutor(
+            min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=start_worker
+        ) as pool:
             running = {pool.submit(work, job): job for job in jobs}
             try:
                 for one in as_completed(running):
@@ -184,13 +232,27 @@ def _append(folder: Path, line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _told(job: Job, error: BaseException) -> Exception:
-    text = f"cell {job.cell.label}: {error}; its log is {job.run.folder / 'log.txt'}; the same command tries again what failed"
+    text = (
+        f"cell {job.cell.label}: {error}; its log is {job.run.folder / 'log.txt'}; the same command "
+        "tries again what failed"
+    )
     return type(error)(text) if isinstance(error, OpenflanError) else OpenflanError(text)
 
 
-def _progress(job: Job, line: Mapping[str, Any], number: int, pending: Sequence[Job], elapsed: float, done: Mapping[str, Any]) -> str:
-    """How long what is left takes, if its cells end as often as those of this call did in its `elapsed` seconds, cells without training apart."""
+def _progress(
+    job: Job,
+    line: Mapping[str, Any],
+    number: int,
+    pending: Sequence[Job],
+    elapsed: float,
+    done: Mapping[str, Any],
+) -> str:
+    """How long what is left takes, if its cells end as often as those of this call did in its `elapsed`
+    seconds, cells without training apart."""
     ended = sum(one.key in done and one.cell.trained for one in pending)
     left = sum(one.key not in done and one.cell.trained for one in pending)
     eta = f"; about {max(1, round(elapsed / ended * left / 60))} min left" if ended and left else ""
-    return f"[{number}/{len(pending)}] {job.cell.label}: {sum(line['seconds'].values()):,.0f} s, {time.strftime('%H:%M')}{eta}"
+    return (
+        f"[{number}/{len(pending)}] {job.cell.label}: {sum(line['seconds'].values()):,.0f} s, "
+        f"{time.strftime('%H:%M')}{eta}"
+    )

@@ -1,10 +1,11 @@
 """Scores of cells as sums over questions, and two intervals for anything made of them.
 
-A score is 100 (right - chance) / (100 - chance) for a question, averaged over a task's questions and then over tasks: a sum of shares, one a question.
-Differences of cells are then sums of shares too, and both intervals hold for any of them:
-over seeds, Student's t over the values of the seeds (paired, as a difference is taken within each seed): what varies between training runs;
-over items, a percentile bootstrap of the mean over seeds, questions redrawn within each task, all cells under the same draws (paired): what varies
-between questions. Neither contains the other. Questions count as independent, also where they share a passage.
+A score is 100 (right - chance) / (100 - chance) for a question, averaged over a task's questions and then
+over tasks: a sum of shares, one a question. Differences of cells are then sums of shares too, and both
+intervals hold for any of them: over seeds, Student's t over the values of the seeds (paired, as a difference
+is taken within each seed): what varies between training runs; over items, a percentile bootstrap of the mean
+over seeds, questions redrawn within each task, all cells under the same draws (paired): what varies between
+questions. Neither contains the other. Questions count as independent, also where they share a passage.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ _Z975 = 1.959964
 
 
 def column(values: Sequence[float], layout: Layout, group: str) -> Column:
-    """The shares of a cell's answers to an evaluation, `values` in 0..1 in the layout's order, in the normalized score of a group of tasks."""
+    """The shares of a cell's answers to an evaluation, `values` in 0..1 in the layout's order, in the
+    normalized score of a group of tasks."""
     wanted, start, found = layout.groups[group], 0, {}
     for task, size in layout.sizes.items():
         if task in wanted:
             of_task = np.array(values[start : start + size], dtype=np.float64)
             chance = layout.chances[task]
             asked = np.count_nonzero(~np.isnan(of_task))
-            found[layout.benchmark, task] = (100 * of_task - chance) / (100 - chance) * 100 / (asked * len(wanted))
+            found[layout.benchmark, task] = (
+                (100 * of_task - chance) / (100 - chance) * 100 / (asked * len(wanted))
+            )
         start += size
     return found
 
@@ -70,15 +74,22 @@ def over_seeds(values: Sequence[float]) -> Interval | None:
 
 
 def t975(degrees: int) -> float:
-    """Tabulated up to 10 degrees of freedom, beyond by Cornish and Fisher's expansion, which is then right to three decimals."""
+    """Tabulated up to 10 degrees of freedom, beyond by Cornish and Fisher's expansion, which is then right to
+    three decimals."""
     if degrees <= len(_T975):
         return _T975[degrees - 1]
     z, v = _Z975, degrees
-    return z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2) + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+    return (
+        z
+        + (z**3 + z) / (4 * v)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+    )
 
 
 def over_items(columns: Mapping[str, Column]) -> dict[str, Interval]:
-    """Bootstrap intervals of scores by name; draws depend on task and number of questions alone, so all columns share them."""
+    """Bootstrap intervals of scores by name; draws depend on task and number of questions alone, so all
+    columns share them."""
     names = list(columns)
     drawn_DK = np.zeros((DRAWS, len(names)))
     for key in sorted({key for one in columns.values() for key in one}):

@@ -1,8 +1,10 @@
-"""What a study may say: one YAML file states a question, the grid of runs that is to answer it, and the directions expected, before any of them runs.
+"""What a study may say: one YAML file states a question, the grid of runs that is to answer it, and the
+directions expected, before any of them runs.
 
-Decision: axes are named values that set keys of a recipe, so a study can vary whatever a recipe can say and needs no code. Five words beside the keys
-say what keys cannot: `tasks` (a nested, seeded subset), `submixtures` (some of the recipe's, at its rates), `init: random`, `pretrain` (a recipe of
-continued pretraining and its keys, which comes first), and `recipe` (another one).
+Decision: axes are named values that set keys of a recipe, so a study can vary whatever a recipe can say and
+needs no code. Five words beside the keys say what keys cannot: `tasks` (a nested, seeded subset),
+`submixtures` (some of the recipe's, at its rates), `init: random`, `pretrain` (a recipe of continued
+pretraining and its keys, which comes first), and `recipe` (another one).
 """
 
 from __future__ import annotations
@@ -34,20 +36,41 @@ Name = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z0-9][A-Za-
 Setting: TypeAlias = dict[str, Any]
 """Keys of a recipe with dots, and WORDS."""
 
-Where = Annotated[dict[str, Name], Field(description="axis to the value that is meant; axes that are not named are averaged over")]
+Where = Annotated[
+    dict[str, Name],
+    Field(description="axis to the value that is meant; axes that are not named are averaged over"),
+]
 
 
 class Ask(Section):
     """An evaluation of every cell."""
 
-    benchmark: str = Field(description="microflan, microflan-dev, bbh, mmlu, ..., a YAML file of your own, or a task of the data")
-    mode: Literal["direct", "cot"] = Field("direct", description="direct: the answer at once; cot: a chain of thought first")
-    shots: int | None = Field(None, ge=0, description="exemplars; the benchmark's own number if absent; 0 with cot is the zero-shot trigger")
+    benchmark: str = Field(
+        description=(
+            "microflan, microflan-dev, bbh, mmlu, ..., a YAML file of your own, or a task of the data"
+        )
+    )
+    mode: Literal["direct", "cot"] = Field(
+        "direct", description="direct: the answer at once; cot: a chain of thought first"
+    )
+    shots: int | None = Field(
+        None,
+        ge=0,
+        description="exemplars; the benchmark's own number if absent; 0 with cot is the zero-shot trigger",
+    )
     limit: PositiveInt | None = Field(None, description="the first so many items of each task; all if absent")
-    tasks: list[str] = Field(["*"], min_length=1, description="patterns of the benchmark's tasks that are asked")
-    max_tokens: PositiveInt | None = Field(None, description="the most tokens of an answer; the benchmark's own if absent")
+    tasks: list[str] = Field(
+        ["*"], min_length=1, description="patterns of the benchmark's tasks that are asked"
+    )
+    max_tokens: PositiveInt | None = Field(
+        None, description="the most tokens of an answer; the benchmark's own if absent"
+    )
     likelihood: Literal["sum", "mean"] | None = Field(
-        None, description="choose the likeliest option instead of generating, by the whole text (sum) or a token on average (mean); tasks with options only"
+        None,
+        description=(
+            "choose the likeliest option instead of generating, by the whole text (sum) or a token on "
+            "average (mean); tasks with options only"
+        ),
     )
 
     @field_validator("tasks", mode="before")
@@ -79,15 +102,20 @@ class Contrast(Section):
 
 
 class Direction(Contrast):
-    """Stated before the runs: the scores of `more` exceed those of `less` by more than `by`, in normalized points.
+    """Stated before the runs: the scores of `more` exceed those of `less` by more than `by`, in normalized
+    points.
 
     With `beyond` it is the difference of two differences: more - less - (beyond.more - beyond.less).
     """
 
     says: str = Field(description="the direction in words")
     evaluation: str = Field(description="an evaluation or average")
-    groups: list[str] = Field([AVERAGE], min_length=1, description="groups of tasks; each is decided by itself")
-    by: float = Field(0.0, description="normalized points that must be exceeded; below 0: that must not be lost")
+    groups: list[str] = Field(
+        [AVERAGE], min_length=1, description="groups of tasks; each is decided by itself"
+    )
+    by: float = Field(
+        0.0, description="normalized points that must be exceeded; below 0: that must not be lost"
+    )
     beyond: Contrast | None = None
 
     @field_validator("groups", mode="before")
@@ -103,12 +131,15 @@ class Direction(Contrast):
 
 
 class Figure(Section):
-    """A drawing: an axis along the bottom, a line for each value of another, a panel for each group or evaluation."""
+    """A drawing: an axis along the bottom, a line for each value of another, a panel for each group or
+    evaluation."""
 
     name: Name
     title: str
     x: str = Field(description="the axis along the bottom")
-    lines: str | None = Field(None, description="the axis whose values are lines; without one each evaluation is a line")
+    lines: str | None = Field(
+        None, description="the axis whose values are lines; without one each evaluation is a line"
+    )
     evaluations: list[str] = Field(min_length=1)
     groups: list[str] = Field([AVERAGE], min_length=1)
     where: Where = Field({})
@@ -120,14 +151,18 @@ class Study(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
     question: str
     note: str = Field("", description="what a reader of the results should know")
-    recipe: str = Field(description="the recipe that every cell begins with: a file beside the study, or a packaged one")
+    recipe: str = Field(
+        description="the recipe that every cell begins with: a file beside the study, or a packaged one"
+    )
     set: Setting = Field({}, description="keys of the recipe that all cells set")
     tasks_of: str = Field("microflan", description="the submixture whose tasks a setting's `tasks` counts")
     axes: dict[str, dict[Name, Setting]] = Field(min_length=1)
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     controls: dict[Name, Control] = Field({})
     evaluations: dict[Name, Ask] = Field(min_length=1)
-    averages: dict[Name, list[str]] = Field({}, description="means over the averages of several evaluations, by name")
+    averages: dict[Name, list[str]] = Field(
+        {}, description="means over the averages of several evaluations, by name"
+    )
     directions: list[Direction] = Field([])
     figures: list[Figure] = Field([])
 

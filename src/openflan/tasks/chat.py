@@ -1,8 +1,9 @@
 """Conversations: rows with `messages`, a list of `{role, content}`.
 
-The targets are the last message of the assistant; the inputs are all that stands before it. One user message alone is its text as it is, and a system
-message stands above the rest with a blank line between. Longer conversations have each turn in a paragraph of its own with its speaker in front,
-and end in the speaker whose turn it is:
+The targets are the last message of the assistant; the inputs are all that stands before it. One user message
+alone is its text as it is, and a system message stands above the rest with a blank line between. Longer
+conversations have each turn in a paragraph of its own with its speaker in front, and end in the speaker whose
+turn it is:
 
     Answer in French.
 
@@ -31,8 +32,8 @@ SPEAKERS = {"user": "User", "assistant": "Assistant"}
 def chat_row(record: Record) -> Row:
     """`inputs` and `targets` of a conversation; what follows the assistant's last message is left out.
 
-    Raises BadRow for an unknown role, an empty message, a system message that is not the first, and a conversation without a user's message before
-    the assistant's last.
+    Raises BadRow for an unknown role, an empty message, a system message that is not the first, and a
+    conversation without a user's message before the assistant's last.
     """
     messages = record.get(MESSAGES)
     if not isinstance(messages, list) or not messages:
@@ -59,14 +60,20 @@ def _laid_out(turns: list[tuple[str, str]]) -> str:
     spoken = [(role, text) for role, text in turns if role != "system"]
     if len(spoken) == 1:
         return "\n\n".join([*system, spoken[0][1]])
-    return "\n\n".join([*system, *(f"{SPEAKERS[role]}: {text}" for role, text in spoken), f"{SPEAKERS['assistant']}:"])
+    return "\n\n".join(
+        [*system, *(f"{SPEAKERS[role]}: {text}" for role, text in spoken), f"{SPEAKERS['assistant']}:"]
+    )
 
 
 def _turn(message: Any, number: int) -> tuple[str, str]:
-    role, content = (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
+    role, content = (
+        (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
+    )
     if role not in (*SPEAKERS, "system"):
         raise BadRow(f"`{MESSAGES}[{number}].role` must be system, user or assistant; found {_short(role)}")
-    if isinstance(content, list) and all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content):
+    if isinstance(content, list) and all(
+        isinstance(part, dict) and isinstance(part.get("text"), str) for part in content
+    ):
         content = "\n".join(part["text"] for part in content)
     if not isinstance(content, str):
         raise BadRow(f"`{MESSAGES}[{number}].content` must be a text; found {_short(content)}")

@@ -1,8 +1,8 @@
 """Tables on disk as records: Parquet and Arrow files, and data sets of the hub (which are Arrow files).
 
-Arrow files are memory-mapped, so a row costs microseconds wherever it stands. Parquet has no rows to point at: it is decoded by row group, and a few
-of those are kept. Drawing at random from a table larger than that costs the decoding of one row group a row; the documentation says how to turn such
-a file into Arrow once.
+Arrow files are memory-mapped, so a row costs microseconds wherever it stands. Parquet has no rows to point
+at: it is decoded by row group, and a few of those are kept. Drawing at random from a table larger than that
+costs the decoding of one row group a row; the documentation says how to turn such a file into Arrow once.
 """
 
 from __future__ import annotations
@@ -28,8 +28,18 @@ from openflan.tasks.task import LIST_FIELDS
 RECENT_BYTES = 1 << 25
 """Decoded row groups that a Parquet source keeps, at most, unless one alone is larger."""
 
-DAMAGE = (ValueError, TypeError, LookupError, OSError, ArithmeticError, MemoryError, NotImplementedError, ImportError)
-"""What pyarrow raises for damaged files and for values that Python has no form for; its own errors are kinds of these."""
+DAMAGE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    OSError,
+    ArithmeticError,
+    MemoryError,
+    NotImplementedError,
+    ImportError,
+)
+"""What pyarrow raises for damaged files and for values that Python has no form for; its own errors are kinds
+of these."""
 
 _AT_A_TIME = 1_024
 _CHAT = "messages"
@@ -40,8 +50,9 @@ Block: TypeAlias = Any
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file: `lengths` are the rows of its blocks, `block(number, columns)` gives one of them, `batches(columns)` all rows in small pieces;
-    `decoded` if a block is made anew, in memory, each time it is asked for; `file` is where all of it lies."""
+    """One file: `lengths` are the rows of its blocks, `block(number, columns)` gives one of them,
+    `batches(columns)` all rows in small pieces; `decoded` if a block is made anew, in memory, each time it is
+    asked for; `file` is where all of it lies."""
 
     place: str
     schema: Any
@@ -53,28 +64,49 @@ class Part:
 
 
 class ColumnRecords:
-    """The rows of one or more tables. Only texts, numbers and options (lists of texts, see `custom_row`) are read, chat messages, and lists of whole
-    numbers where such a column is asked for by name; an empty cell, NaN and infinity are as if their column were not there. Numbers of single and
-    half precision have the fewest digits that stand for them."""
+    """The rows of one or more tables. Only texts, numbers and options (lists of texts, see `custom_row`) are
+    read, chat messages, and lists of whole numbers where such a column is asked for by name; an empty cell,
+    NaN and infinity are as if their column were not there. Numbers of single and half precision have the
+    fewest digits that stand for them."""
 
-    def __init__(self, parts: Sequence[Part], wanted: frozenset[str] | None = None, recent_bytes: int = RECENT_BYTES, *, raw: bool = False) -> None:
-        """`wanted` are the only columns to be read; `raw` reads columns of any kind, empty cells as None, and wants the same ones in every table.
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        wanted: frozenset[str] | None = None,
+        recent_bytes: int = RECENT_BYTES,
+        *,
+        raw: bool = False,
+    ) -> None:
+        """`wanted` are the only columns to be read; `raw` reads columns of any kind, empty cells as None, and
+        wants the same ones in every table.
 
-        `columns` are those of all tables that can be read, in their order; a row has those of its table. Raises InputError if the tables have no rows,
-        and for `raw` if their columns differ.
+        `columns` are those of all tables that can be read, in their order; a row has those of its table.
+        Raises InputError if the tables have no rows, and for `raw` if their columns differ.
         """
         self._parts = parts
         self._raw = raw
-        self.all_columns: list[str] = list(dict.fromkeys(name for part in parts for name in part.schema.names))
+        self.all_columns: list[str] = list(
+            dict.fromkeys(name for part in parts for name in part.schema.names)
+        )
         readable = [list(part.schema.names) if raw else _readable(part.schema, wanted) for part in parts]
-        self.columns = list(parts[0].schema.names) if raw else list(dict.fromkeys(name for names in readable for name in names))
+        self.columns = (
+            list(parts[0].schema.names)
+            if raw
+            else list(dict.fromkeys(name for names in readable for name in names))
+        )
         self._readable = [frozenset(names) for names in readable]
         for part in parts[1:] if raw else ():
             if missing := [name for name in self.columns if name not in part.schema.names]:
                 raise InputError(
-                    f"{part.place}: lacks the columns {', '.join(missing)}, which {parts[0].place} has; all files of a table have the same columns"
+                    f"{part.place}: lacks the columns {', '.join(missing)}, which {parts[0].place} has; "
+                    "all files of a table have the same columns"
                 )
-        blocks = [(order, number, length) for order, part in enumerate(parts) for number, length in enumerate(part.lengths) if length]
+        blocks = [
+            (order, number, length)
+            for order, part in enumerate(parts)
+            for number, length in enumerate(part.lengths)
+            if length
+        ]
         if not blocks:
             raise InputError(f"{parts[0].place}: a table without rows; expected one example a row")
         self._blocks = [(order, number) for order, number, _ in blocks]
@@ -93,7 +125,9 @@ class ColumnRecords:
         names = self._columns_of(self._blocks[number][0])
         with _readable_values(lambda: self.place(index)):
             block = self._block(number, names)
-            return self._record({name: _value(block.column(name)[within]) for name in names})  # a file has columns in its own order
+            return self._record(
+                {name: _value(block.column(name)[within]) for name in names}
+            )  # a file has columns in its own order
 
     def __iter__(self) -> Iterator[Record]:
         index = 0
@@ -196,7 +230,8 @@ def _damaged(path: Path, kind: str, error: Exception) -> InputError:
 def table_part(place: str, schema: Any, blocks: Sequence[Block], file: Path | None = None) -> Part:
     """A table whose blocks are at hand, memory-mapped (from the whole of `file`) or in memory.
 
-    Reading a block with damaged offsets would end the process, so each is checked when it is first used: one pass over its bytes.
+    Reading a block with damaged offsets would end the process, so each is checked when it is first used: one
+    pass over its bytes.
     """
     sound: set[tuple[int, tuple[str, ...]]] = set()
 
@@ -225,16 +260,21 @@ def _parquet(path: Path) -> Part:
         return _parquet_file(path, opened).read_row_group(number, columns=columns, use_threads=False)
 
     def batches(columns: list[str]) -> Iterable[Block]:
-        batches: Iterable[Block] = _parquet_file(path, opened).iter_batches(_AT_A_TIME, columns=columns, use_threads=False)
+        batches: Iterable[Block] = _parquet_file(path, opened).iter_batches(
+            _AT_A_TIME, columns=columns, use_threads=False
+        )
         return batches
 
     lengths = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    return Part(str(path), metadata.schema.to_arrow_schema(), lengths, block, batches, decoded=True, file=path)
+    return Part(
+        str(path), metadata.schema.to_arrow_schema(), lengths, block, batches, decoded=True, file=path
+    )
 
 
 @lru_cache(maxsize=16)
 def _parquet_file(path: Path, opened: object) -> Any:
-    """An open Parquet file; a few stay open, as a footer takes some milliseconds and some kilobytes a row group."""
+    """An open Parquet file; a few stay open, as a footer takes some milliseconds and some kilobytes a row
+    group."""
     import pyarrow.parquet as parquet
 
     return parquet.ParquetFile(path, pre_buffer=False)  # buffering ahead would hold the whole file in memory
@@ -255,8 +295,16 @@ def _arrow(path: Path) -> Part:
 
 def _readable(schema: Any, wanted: frozenset[str] | None) -> list[str]:
     """The columns that can be fields, in the table's order; of a name that occurs twice neither can."""
-    names = [name for name in schema.names if (wanted is None or name in wanted) and schema.names.count(name) == 1]
-    return [name for name in names if name == _CHAT or _is_field(name, schema.field(name).type) or (wanted is not None and _is_span(schema.field(name).type))]
+    names = [
+        name for name in schema.names if (wanted is None or name in wanted) and schema.names.count(name) == 1
+    ]
+    return [
+        name
+        for name in names
+        if name == _CHAT
+        or _is_field(name, schema.field(name).type)
+        or (wanted is not None and _is_span(schema.field(name).type))
+    ]
 
 
 def _is_field(name: str, kind: Any) -> bool:
@@ -267,22 +315,38 @@ def _is_field(name: str, kind: Any) -> bool:
         return bool(types.is_nested(kind) or types.is_string(kind) or types.is_large_string(kind))
     if types.is_dictionary(kind):
         kind = kind.value_type
-    return any(test(kind) for test in (types.is_string, types.is_large_string, types.is_string_view, types.is_integer, types.is_floating))
+    return any(
+        test(kind)
+        for test in (
+            types.is_string,
+            types.is_large_string,
+            types.is_string_view,
+            types.is_integer,
+            types.is_floating,
+        )
+    )
 
 
 def _value(cell: Any) -> Any:
-    """The value of a cell; a number that is none, and one beyond all bounds, is a missing value, as an empty cell is."""
+    """The value of a cell; a number that is none, and one beyond all bounds, is a missing value, as an empty
+    cell is."""
     value = cell.as_py()
     return _number(value, cell.type) if isinstance(value, float) else value
 
 
 def _records(batch: Block) -> list[dict[str, Any]]:
     """The rows of a batch, values as `_value` gives them."""
-    columns = {name: column.to_pylist() for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    columns = {
+        name: column.to_pylist() for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }
     for name, column in columns.items():
         kind = batch.schema.field(name).type
         columns[name] = [_number(value, kind) if isinstance(value, float) else value for value in column]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] if columns else [{} for _ in range(len(batch))]
+    return (
+        [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        if columns
+        else [{} for _ in range(len(batch))]
+    )
 
 
 def _number(value: float, kind: Any) -> float | None:
@@ -301,7 +365,8 @@ def _readable_values(place: Callable[[], str]) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{place()}: holds a text that is not UTF-8 (byte 0x{error.object[error.start]:02x}); write the table again with all texts in UTF-8"
+            f"{place()}: holds a text that is not UTF-8 (byte 0x{error.object[error.start]:02x}); write "
+            "the table again with all texts in UTF-8"
         ) from None
     except DAMAGE as error:
         raise InputError(f"{place()}: cannot be read: {_said(error)}; fetch the file again") from None
@@ -313,7 +378,10 @@ def _said(error: Exception) -> str:
 
 def _is_span(kind: Any) -> bool:
     types = _pyarrow().types
-    return bool((types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)) and types.is_integer(kind.value_type))
+    return bool(
+        (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+        and types.is_integer(kind.value_type)
+    )
 
 
 def _pyarrow() -> Any:

@@ -1,7 +1,8 @@
 """Chain-of-thought files: one TSV a dataset, three columns question, answer, rationale.
 
-The layout is that of the public release of the collection: no header, no quoting (a double quote is a character), newlines inside a field written
-as backslash n. It is read as such: a CSV reader with default quoting silently alters about a thousand rows of the public files.
+The layout is that of the public release of the collection: no header, no quoting (a double quote is a
+character), newlines inside a field written as backslash n. It is read as such: a CSV reader with default
+quoting silently alters about a thousand rows of the public files.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class CotRows:
         return len(self._lines)
 
     def __getitem__(self, index: int) -> Row:
-        """Raises InputError naming file and line for a line without three columns, with an empty one, or that is not UTF-8."""
+        """Raises InputError naming file and line for a line without three columns, with an empty one, or that
+        is not UTF-8."""
         line = self._lines[index]
         try:
             return _row(line)
@@ -87,7 +89,9 @@ def _row(line: str) -> Row:
     columns = line.split("\t")
     if len(columns) != len(FIELDS):
         raise Unusable(
-            f"{_columns(len(columns))}, expected 3 ({', '.join(FIELDS)}). Separate columns with one tab and write newlines as \\n", "not three columns"
+            f"{_columns(len(columns))}, expected 3 ({', '.join(FIELDS)}). Separate columns with one tab "
+            "and write newlines as \\n",
+            "not three columns",
         )
     # One known item has its newlines escaped twice, which would leave a stray backslash.
     columns = [column.replace("\\\\n", "\n").replace("\\n", "\n").strip() for column in columns]
@@ -98,17 +102,24 @@ def _row(line: str) -> Row:
 
 
 def find_cot(data: Path) -> dict[str, Opener]:
-    """The chain-of-thought tasks of a folder of `NAME_train.tsv` files, or of one such file, all named `cot/NAME`.
+    """The chain-of-thought tasks of a folder of `NAME_train.tsv` files, or of one such file, all named
+    `cot/NAME`.
 
     Raises InputError if none is there, or for a file whose name is no known dataset.
     """
     files = sorted(data.glob("*_train.tsv")) if data.is_dir() else [data]
     if not files:
-        raise InputError(f"{data}: no chain-of-thought files; expected {', '.join(f'{name}_train.tsv' for name in DATASETS)}")
+        raise InputError(
+            f"{data}: no chain-of-thought files; expected "
+            f"{', '.join(f'{name}_train.tsv' for name in DATASETS)}"
+        )
     for file in files:
         dataset = _dataset(file)
         if dataset not in DATASETS:
-            raise InputError(f"{file}: `{dataset}` is not one of the chain-of-thought datasets{did_you_mean(dataset, DATASETS) or ': ' + ', '.join(DATASETS)}")
+            raise InputError(
+                f"{file}: `{dataset}` is not one of the chain-of-thought "
+                f"datasets{did_you_mean(dataset, DATASETS) or ': ' + ', '.join(DATASETS)}"
+            )
     return {f"cot/{_dataset(file)}": public(partial(_open, file)) for file in files}
 
 
@@ -116,7 +127,14 @@ def _open(file: Path) -> Task:
     dataset = _dataset(file)
     records = _CotRecords(file)
     (group,) = usable(records, _of_record, lambda record: dataset).values()
-    return Task(f"cot/{dataset}", group.rows(records, _of_record), frozenset(FIELDS), dataset, DATASETS[dataset], left_out=dict(group.excluded.counts))
+    return Task(
+        f"cot/{dataset}",
+        group.rows(records, _of_record),
+        frozenset(FIELDS),
+        dataset,
+        DATASETS[dataset],
+        left_out=dict(group.excluded.counts),
+    )
 
 
 def _of_record(record: Record) -> Row:

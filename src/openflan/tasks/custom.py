@@ -1,8 +1,9 @@
 """A user's own rows: JSON lines, Parquet or Arrow, told apart by their columns.
 
-Rows are already worded (`inputs`, `targets`), or fields for wordings (`question`, `answer`, ...), or conversations (`messages`). Files whose columns
-are those of a public collection are read as that collection. Every row is converted once when its task is opened, so that a bad one is named before
-any training, and again when it is drawn, which keeps memory constant.
+Rows are already worded (`inputs`, `targets`), or fields for wordings (`question`, `answer`, ...), or
+conversations (`messages`). Files whose columns are those of a public collection are read as that collection.
+Every row is converted once when its task is opened, so that a bad one is named before any training, and again
+when it is drawn, which keeps memory constant.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ _COLLECTION_MARKS = tuple(f'"{name}"'.encode() for name in ("task_name", *TEMPLA
 def custom_row(record: Record) -> Row:
     """A record as it is, numbers as texts (see `number_text`), without the fields that are null.
 
-    `options` may also be an object: one that has a list `text` (the form of many public sets) stands for this list, one of texts for its values.
-    Raises BadRow for values that are no texts (or lists of them, where lists belong), and an answer that is not among the options; EmptyTarget for an
-    empty answer and MissingTarget for none.
+    `options` may also be an object: one that has a list `text` (the form of many public sets) stands for this
+    list, one of texts for its values. Raises BadRow for values that are no texts (or lists of them, where
+    lists belong), and an answer that is not among the options; EmptyTarget for an empty answer and
+    MissingTarget for none.
     """
     row: dict[str, str | list[str]] = {}
     for name, value in record.items():
@@ -60,7 +62,8 @@ def custom_row(record: Record) -> Row:
 
 
 def number_text(number: int | float) -> str:
-    """A finite number as people write it: `3` for 3.0, `0.1`, `0.00001`; beyond 21 places before or 10 after the point with an exponent."""
+    """A finite number as people write it: `3` for 3.0, `0.1`, `0.00001`; beyond 21 places before or 10 after
+    the point with an exponent."""
     if isinstance(number, int):
         return str(number)
     if number == 0:
@@ -73,23 +76,32 @@ def number_text(number: int | float) -> str:
 
 
 def find_jsonl(data: Path, submixture: str) -> dict[str, Opener]:
-    """One task a file, named `submixture/stem`; `data` is a JSONL file or a folder of them (or of a hub copy with its `train` folder)."""
+    """One task a file, named `submixture/stem`; `data` is a JSONL file or a folder of them (or of a hub copy
+    with its `train` folder)."""
     files = jsonl_files(data)
     columns_in = {file: _collection_columns(file) for file in files}
     collection = [file for file in files if columns_in[file] >= NATURAL_INSTRUCTIONS]
     found: dict[str, Opener] = {}
     if collection:
         found = find_tasks_in_rows(Joined([JsonRecords(file) for file in collection]), submixture)
-    for name, file in one_file_each([file for file in files if file not in collection], lambda file: name_of(submixture, file.stem)).items():
+    for name, file in one_file_each(
+        [file for file in files if file not in collection], lambda file: name_of(submixture, file.stem)
+    ).items():
         if name in found:
-            raise InputError(f"{file}: its task would be named `{name}`, as one of those in {collection[0].name}; rename the file")
+            raise InputError(
+                f"{file}: its task would be named `{name}`, as one of those in {collection[0].name}; "
+                "rename the file"
+            )
         found |= find_rows(partial(JsonRecords, file), columns_in[file], file.stem, submixture)
     return found
 
 
 def find_table(files: Sequence[Path], stem: str, submixture: str) -> dict[str, Opener]:
-    """One task for all `files` (Parquet or Arrow shards of one table), named `submixture/stem`, or those of a collection that they hold."""
-    return find_rows(lambda: ColumnRecords([part_of(file) for file in files]), columns_of(files), stem, submixture)
+    """One task for all `files` (Parquet or Arrow shards of one table), named `submixture/stem`, or those of a
+    collection that they hold."""
+    return find_rows(
+        lambda: ColumnRecords([part_of(file) for file in files]), columns_of(files), stem, submixture
+    )
 
 
 def find_parquet(data: Path, submixture: str) -> dict[str, Opener]:
@@ -103,7 +115,9 @@ def find_arrow(data: Path, submixture: str) -> dict[str, Opener]:
     return find_table(files, data.name if data.is_dir() else data.stem, submixture)
 
 
-def find_rows(records: Callable[[], Records], columns: frozenset[str], stem: str, submixture: str) -> dict[str, Opener]:
+def find_rows(
+    records: Callable[[], Records], columns: frozenset[str], stem: str, submixture: str
+) -> dict[str, Opener]:
     """What rows with such columns are: tasks of a public collection, or one task named `submixture/stem`."""
     if columns >= NATURAL_INSTRUCTIONS:
         return find_tasks_in_rows(records(), submixture)
@@ -113,10 +127,15 @@ def find_rows(records: Callable[[], Records], columns: frozenset[str], stem: str
 
 
 def jsonl_files(data: Path) -> list[Path]:
-    """The JSONL files to train on; collections of instructions train on those in `test` too, as the paper does. Raises as `training_files` does."""
+    """The JSONL files to train on; collections of instructions train on those in `test` too, as the paper
+    does. Raises as `training_files` does."""
     chosen = choose(data, ".jsonl")
     further: list[Path] = []
-    if chosen.files and chosen.files[0].parent.name == "train" and _collection_columns(chosen.files[0]) >= NATURAL_INSTRUCTIONS:
+    if (
+        chosen.files
+        and chosen.files[0].parent.name == "train"
+        and _collection_columns(chosen.files[0]) >= NATURAL_INSTRUCTIONS
+    ):
         further = [file for file in chosen.aside if file.parent.name == "test" and file.suffix == ".jsonl"]
     return [*training_files(data, ".jsonl", also=further), *further]
 
@@ -127,11 +146,20 @@ def _open(records: Callable[[], Records], stem: str, submixture: str) -> Task:
     worded = not columns.isdisjoint(TARGET_FIELDS)
     if not worded and MESSAGES not in columns:
         raise InputError(
-            f"{source.place(0)}: found the fields {listed(columns) or 'of no kind that openflan reads'}; expected inputs and targets, `messages`, "
+            f"{source.place(0)}: found the fields {listed(columns) or 'of no kind that openflan reads'}; "
+            "expected inputs and targets, `messages`, "
             f"or fields for wordings with an `answer`{_renaming(columns)}"
         )
     checked = checked_rows(source, custom_row if worded else chat_row)
-    return Task(name_of(submixture, stem), checked.rows, checked.fields, dataset=stem, category="own data", finished=not worded, lacking=checked.lacking)
+    return Task(
+        name_of(submixture, stem),
+        checked.rows,
+        checked.fields,
+        dataset=stem,
+        category="own data",
+        finished=not worded,
+        lacking=checked.lacking,
+    )
 
 
 def _columns(source: Records) -> frozenset[str]:
@@ -147,8 +175,9 @@ def _columns(source: Records) -> frozenset[str]:
 
 
 def _collection_columns(file: Path) -> frozenset[str]:
-    """The fields of a JSONL file's rows, all of them if it may be a file of a public collection; none if it cannot be read, which is said when it is
-    opened. A file in which no name of such a field occurs is none, which is known without reading its rows."""
+    """The fields of a JSONL file's rows, all of them if it may be a file of a public collection; none if it
+    cannot be read, which is said when it is opened. A file in which no name of such a field occurs is none,
+    which is known without reading its rows."""
     try:
         records = JsonRecords(file)
         columns = frozenset(records[0])
@@ -172,10 +201,15 @@ def _value(name: str, value: Any) -> str | list[str]:
         listed_values = _listed_values(value)
         if listed_values and all(isinstance(item, str) for item in listed_values):
             return listed_values
-        raise BadRow(f"`{name}` must be a list of texts; found {json.dumps(value, ensure_ascii=False, default=str)[:60]}")
+        raise BadRow(
+            f"`{name}` must be a list of texts; found "
+            f"{json.dumps(value, ensure_ascii=False, default=str)[:60]}"
+        )
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_text(value)
-    kind = "true or false" if isinstance(value, bool) else "a list" if isinstance(value, list) else "an object"
+    kind = (
+        "true or false" if isinstance(value, bool) else "a list" if isinstance(value, list) else "an object"
+    )
     raise BadRow(f"`{name}` is {kind}; expected a text (only {' and '.join(LIST_FIELDS)} are lists)")
 
 

@@ -1,8 +1,9 @@
 """What rows are, as one hash over all of them: a changed row, whichever it is, changes it.
 
-Sources that lie in files hash the bytes they hold, about a gigabyte a second; selections hash which rows they select, and rows that code makes hash the
-code. Only where neither is known is each row read. Price: a file written anew with other spaces counts as changed, though its rows mean the same. Memory
-is constant. The hash is BLAKE2b of 32 bytes.
+Sources that lie in files hash the bytes they hold, about a gigabyte a second; selections hash which rows they
+select, and rows that code makes hash the code. Only where neither is known is each row read. Price: a file
+written anew with other spaces counts as changed, though its rows mean the same. Memory is constant. The hash
+is BLAKE2b of 32 bytes.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def joined(kind: str, parts: Iterable[bytes | None]) -> bytes | None:
 
 
 def function_digest(function: object) -> bytes | None:
-    """Of what a function is called, and of the settings of a partial one; None where that does not say all that it does (closures, methods)."""
+    """Of what a function is called, and of the settings of a partial one; None where that does not say all
+    that it does (closures, methods)."""
     if isinstance(function, partial):
         settings = [*function.args, *(value for pair in sorted(function.keywords.items()) for value in pair)]
         return joined("partial", [function_digest(function.func), *map(function_digest, settings)])
@@ -74,12 +76,15 @@ def function_digest(function: object) -> bytes | None:
 @cache
 def code_digest(package: str) -> bytes | None:
     """Of the source of a package's modules, for rows that code makes; None where it has no source."""
-    sources = sorted((part for part in files(package).iterdir() if part.name.endswith(".py")), key=lambda part: part.name)
+    sources = sorted(
+        (part for part in files(package).iterdir() if part.name.endswith(".py")), key=lambda part: part.name
+    )
     return joined(package, [part.read_bytes() for part in sources]) if sources else None
 
 
 def rows_digest(rows: Rows) -> bytes:
-    """Of all rows: of the sources that they come from and a few of them, which shows a reader that has changed, or else of each row."""
+    """Of all rows: of the sources that they come from and a few of them, which shows a reader that has
+    changed, or else of each row."""
     count, known = len(rows), digest_of(rows)
     found = hashed()
     found.update(str(count).encode() + (known or b""))

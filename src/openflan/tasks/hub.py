@@ -1,8 +1,9 @@
 """Data sets of the Hugging Face hub, through the optional library `datasets`.
 
-`hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]`; CONFIG may also be a folder of the data set, SPLIT is `train` if absent and may be a slice such as
-`train[:1000]`. The library keeps its copy as memory-mapped Arrow files, so rows are read as those of any table. Data sets that need a loading script
-no longer load; the hub keeps Parquet copies of most on the branch `refs/convert/parquet`.
+`hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]`; CONFIG may also be a folder of the data set, SPLIT is `train` if
+absent and may be a slice such as `train[:1000]`. The library keeps its copy as memory-mapped Arrow files, so
+rows are read as those of any table. Data sets that need a loading script no longer load; the hub keeps
+Parquet copies of most on the branch `refs/convert/parquet`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from openflan.tasks.task import Opener
 PREFIX = "hub:"
 FORM = "hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]"
 CONVERTED = "refs/convert/parquet"
-_SOURCE = re.compile(r"hub:(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:/(?P<config>[^@:]+))?(?:@(?P<revision>[^:]+))?(?::(?P<split>.+))?", re.ASCII)
+_SOURCE = re.compile(
+    r"hub:(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:/(?P<config>[^@:]+))?(?:@(?P<revision>[^:]+))?(?::(?P<split>.+))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,11 @@ class HubSource:
     def parse(cls, text: str) -> HubSource:
         """Raises InputError if the text is not of the form, or leads out of the data set (`..` in it)."""
         found = _SOURCE.fullmatch(text)
-        if found is None or any(part in ("", ".", "..") for name in ("config", "revision") for part in (found[name] or "-").split("/")):
+        if found is None or any(
+            part in ("", ".", "..")
+            for name in ("config", "revision")
+            for part in (found[name] or "-").split("/")
+        ):
             raise InputError(f"{text!r}: expected {FORM}, such as hub:openai/gsm8k/main:train")
         return cls(text, found["name"], found["config"], found["revision"], found["split"] or "train")
 
@@ -50,12 +58,15 @@ def is_hub(data: Path) -> bool:
 def find_hub(data: Path, submixture: str) -> dict[str, Opener]:
     """The tasks of a data set of the hub: one named after it, or those of a collection that its columns show.
 
-    Raises SetupError if `datasets` is missing or the hub cannot be reached, InputError if there is no such data set, configuration or split, and if a
-    folder of that name lies in the current one: the library would read that instead of the hub.
+    Raises SetupError if `datasets` is missing or the hub cannot be reached, InputError if there is no such
+    data set, configuration or split, and if a folder of that name lies in the current one: the library would
+    read that instead of the hub.
     """
     source = HubSource.parse(data.as_posix())
     records = hub_records(source.text)
-    return find_rows(lambda: records, frozenset(records.all_columns), source.name.partition("/")[2], submixture)
+    return find_rows(
+        lambda: records, frozenset(records.all_columns), source.name.partition("/")[2], submixture
+    )
 
 
 def hub_records(text: str, *, raw: bool = False) -> ColumnRecords:
@@ -72,19 +83,25 @@ def hub_records(text: str, *, raw: bool = False) -> ColumnRecords:
 def _load(source: HubSource) -> Any:
     if is_there(Path(source.name)):
         raise InputError(
-            f"{source.text}: {source.name} is a path in the current folder too, which `datasets` would read instead of the hub; "
+            f"{source.text}: {source.name} is a path in the current folder too, which `datasets` would "
+            "read instead of the hub; "
             f"start from another folder, or write `./{source.name}` to read what is in it"
         )
     try:
         import datasets
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError:
-        raise SetupError(f"{source.text}: reading from the hub needs the library `datasets`; run `pip install 'openflan[data]'`") from None
+        raise SetupError(
+            f"{source.text}: reading from the hub needs the library `datasets`; run `pip install "
+            "'openflan[data]'`"
+        ) from None
     folder = source.revision == CONVERTED and source.config is not None
     try:
         return _call(datasets, source, as_folder=folder)
     except datasets.exceptions.DatasetNotFoundError:
-        raise InputError(f"{source.text}: no such data set on the hub, or not one that you may read (`hf auth login`)") from None
+        raise InputError(
+            f"{source.text}: no such data set on the hub, or not one that you may read (`hf auth login`)"
+        ) from None
     except (ConnectionError, TimeoutError, HfHubHTTPError) as error:
         raise SetupError(_offline(source, error)) from None
     except RuntimeError as error:
@@ -115,6 +132,8 @@ def _offline(source: HubSource, error: Exception) -> str:
     at = f" --revision {source.revision}" if source.revision else ""
     return (
         f"{source.text}: the hub cannot be reached ({reason}). Offline: on a machine with a connection run "
-        f"`hf download {source.name} --repo-type dataset{at} --local-dir FOLDER` (the files of https://huggingface.co/datasets/{source.name}), "
-        f"copy the folder here and write `data: FOLDER{f'/{source.config}' if source.config else ''}`, the folder in it that holds the rows"
+        f"`hf download {source.name} --repo-type dataset{at} --local-dir FOLDER` (the files of "
+        f"https://huggingface.co/datasets/{source.name}), "
+        f"copy the folder here and write `data: FOLDER{f'/{source.config}' if source.config else ''}`, "
+        "the folder in it that holds the rows"
     )

@@ -1,7 +1,8 @@
 """A text file as lines by index, in constant memory.
 
-The file is scanned once in chunks, and the offset of every 16th line is kept (half a byte a line); reading a line fetches its group of 16 and
-splits it. Lines end at LF and nowhere else: `str.splitlines` would also split at U+2028, which occurs inside rows of public data.
+The file is scanned once in chunks, and the offset of every 16th line is kept (half a byte a line); reading a
+line fetches its group of 16 and splits it. Lines end at LF and nowhere else: `str.splitlines` would also
+split at U+2028, which occurs inside rows of public data.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Lines:
-    """The lines of a UTF-8 file, without their LF or CRLF and without a byte order mark; a trailing newline adds no empty line."""
+    """The lines of a UTF-8 file, without their LF or CRLF and without a byte order mark; a trailing newline
+    adds no empty line."""
 
     def __init__(self, path: Path) -> None:
         """Raises InputError if the file is missing, a folder, empty, or UTF-16."""
@@ -36,7 +38,9 @@ class Lines:
             raise InputError(f"{path}: empty file; expected one example a line")
         mark = self._file.read(0, min(len(_BYTE_ORDER_MARK), self._file.size))
         if mark.startswith(_WIDE_MARKS):
-            raise InputError(f"{path}: UTF-16, expected UTF-8; convert the file with `iconv -f UTF-16 -t UTF-8`")
+            raise InputError(
+                f"{path}: UTF-16, expected UTF-8; convert the file with `iconv -f UTF-16 -t UTF-8`"
+            )
         self._begin = len(_BYTE_ORDER_MARK) if mark == _BYTE_ORDER_MARK else 0
         self._hash = hashed()
         self._length, self._starts = self._scan()
@@ -77,7 +81,8 @@ class Lines:
         return False
 
     def _scan(self) -> tuple[int, array[int]]:
-        """The number of lines, and where lines 0, GROUP, 2 * GROUP, ... begin (a last one may point at the end of the file)."""
+        """The number of lines, and where lines 0, GROUP, 2 * GROUP, ... begin (a last one may point at the
+        end of the file)."""
         starts = array("q", [self._begin])
         newlines = 0
         for offset in range(0, self._file.size, _CHUNK):
@@ -96,4 +101,7 @@ class Lines:
             return raw.decode("utf-8").removesuffix("\r")
         except UnicodeDecodeError as error:
             found = raw[error.start : error.start + 1].hex()
-            raise InputError(f"{self.place(index)}: not UTF-8 (byte 0x{found} at column {error.start + 1}); convert the file with `iconv -t UTF-8`") from None
+            raise InputError(
+                f"{self.place(index)}: not UTF-8 (byte 0x{found} at column {error.start + 1}); convert "
+                "the file with `iconv -t UTF-8`"
+            ) from None

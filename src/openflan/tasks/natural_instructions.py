@@ -1,10 +1,11 @@
 """Super-NaturalInstructions task files: one JSON object a task, as in a checkout's `tasks/` folder.
 
-A file holds the task's definition, explained examples of good and bad answers, and its instances; almost every field is a list, the definition and
-the outputs too. An instance with several accepted outputs trains on the first and is scored against all.
+A file holds the task's definition, explained examples of good and bad answers, and its instances; almost
+every field is a list, the definition and the outputs too. An instance with several accepted outputs trains on
+the first and is scored against all.
 
-The instances of the whole collection take some gigabytes, so only their places in the files are kept (8 bytes each) and each is parsed when it is
-drawn. Price: the file is walked key by key when it is opened.
+The instances of the whole collection take some gigabytes, so only their places in the files are kept (8 bytes
+each) and each is parsed when it is drawn. Price: the file is walked key by key when it is opened.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from openflan.tasks.slices import Slices
 from openflan.tasks.task import Opener, Row, Task, name_of, one_file_each
 
 FIELDS = frozenset({"definition", "question", "answer", "references"})
-"""What every row has; tasks with examples have `positive_input`, `positive_output`, `positive_explanation` too, and `negative_...`."""
+"""What every row has; tasks with examples have `positive_input`, `positive_output`, `positive_explanation`
+too, and `negative_...`."""
 
 _EXAMPLES = {"positive": "Positive Examples", "negative": "Negative Examples"}
 _INSTANCES = "Instances"
@@ -36,7 +38,8 @@ class NaturalInstructionsRows:
     """The instances of one task file."""
 
     def __init__(self, file: Slices, spans: array[int], shared: Mapping[str, str]) -> None:
-        """`spans`: first byte and end of every instance, one after the other; `shared`: the fields that all rows have alike."""
+        """`spans`: first byte and end of every instance, one after the other; `shared`: the fields that all
+        rows have alike."""
         self._file = file
         self._spans = spans
         self._shared = shared
@@ -56,22 +59,27 @@ class NaturalInstructionsRows:
 
 
 def find_natural_instructions(data: Path, submixture: str) -> dict[str, Opener]:
-    """The tasks of a folder of `task*.json` files (or its `tasks/` folder), or of one file; names are those of the public list of tasks (see `published`).
+    """The tasks of a folder of `task*.json` files (or its `tasks/` folder), or of one file; names are those
+    of the public list of tasks (see `published`).
 
     Raises InputError if there is none, or if two files name one task.
     """
     folder = data / "tasks" if (data / "tasks").is_dir() else data
     files = sorted(folder.glob("task*.json")) if folder.is_dir() else [data]
     if not files:
-        raise InputError(f"{folder}: no task*.json files; expected the `tasks` folder of a natural-instructions checkout")
+        raise InputError(
+            f"{folder}: no task*.json files; expected the `tasks` folder of a natural-instructions checkout"
+        )
     named = one_file_each(files, lambda file: name_of(submixture, published(file.stem)))
     return {name: public(partial(read_task, file, submixture)) for name, file in named.items()}
 
 
 def read_task(path: Path, submixture: str) -> Task:
-    """The task of one file. Instances that lack input or output, or whose outputs are all empty, are left out and counted; inputs may be empty.
+    """The task of one file. Instances that lack input or output, or whose outputs are all empty, are left out
+    and counted; inputs may be empty.
 
-    Raises InputError naming file and key for unreadable JSON or a missing field, and NotUsable if no instance can be used.
+    Raises InputError naming file and key for unreadable JSON or a missing field, and NotUsable if no instance
+    can be used.
     """
     file = Slices(path)
     try:
@@ -82,7 +90,9 @@ def read_task(path: Path, submixture: str) -> Task:
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
     except (ValueError, RecursionError):  # a number of thousands of digits; thousands of nested lists
-        raise InputError(f"{path}: JSON that Python cannot read: a number too long, or lists too deep") from None
+        raise InputError(
+            f"{path}: JSON that Python cannot read: a number too long, or lists too deep"
+        ) from None
     if document is None:
         raise InputError(f"{path}: expected one JSON object with Definition, Categories and Instances")
     definition = " ".join(_texts(document.get("Definition"))).strip()
@@ -100,11 +110,16 @@ def read_task(path: Path, submixture: str) -> Task:
     name = name_of(submixture, published(path.stem))
     return Task(
         name=name,
-        rows=NaturalInstructionsRows(file, _in_bytes(spans, text, len(file.read(0, file.size)) - len(text.encode())), shared),
+        rows=NaturalInstructionsRows(
+            file, _in_bytes(spans, text, len(file.read(0, file.size)) - len(text.encode())), shared
+        ),
         fields=FIELDS | shared.keys(),
         dataset=", ".join(_texts(document.get("Source"))) or path.stem,
         category=", ".join(_texts(document.get("Categories"))).lower() or "uncategorised",
-        languages=tuple(sorted(set(_texts(document.get("Input_language")) + _texts(document.get("Output_language")))) or ["English"]),
+        languages=tuple(
+            sorted(set(_texts(document.get("Input_language")) + _texts(document.get("Output_language"))))
+            or ["English"]
+        ),
         licence=", ".join(_texts(document.get("Instance License"))) or None,
         held_out=MMLU if is_mmlu(path.stem) else None,
         left_out=dict(excluded.counts),
@@ -112,7 +127,8 @@ def read_task(path: Path, submixture: str) -> Task:
 
 
 def _usable(text: str, spans: array[int], path: Path) -> tuple[array[int], Excluded]:
-    """The places of the instances that can be used, and what is left out. Raises NotUsable if none can be used."""
+    """The places of the instances that can be used, and what is left out. Raises NotUsable if none can be
+    used."""
     kept, excluded = array("Q"), Excluded()
     for number in range(len(spans) // 2):
         begin, end = spans[2 * number], spans[2 * number + 1]
@@ -129,7 +145,8 @@ def _usable(text: str, spans: array[int], path: Path) -> tuple[array[int], Exclu
 
 
 def _walk(text: str) -> tuple[dict[str, Any] | None, array[int]]:
-    """The object's values without its list of instances, and where each of those begins and ends in the text; None if it is no object.
+    """The object's values without its list of instances, and where each of those begins and ends in the text;
+    None if it is no object.
 
     Raises JSONDecodeError as `json.loads` would.
     """
@@ -191,9 +208,15 @@ def _in_bytes(spans: array[int], text: str, first: int) -> array[int]:
 
 def _pair(instance: Any) -> tuple[str, tuple[str, ...]]:
     """Input and accepted outputs. Raises Unusable for an instance without them."""
-    source, outputs = (instance.get("input"), instance.get("output")) if isinstance(instance, dict) else (None, None)
+    source, outputs = (
+        (instance.get("input"), instance.get("output")) if isinstance(instance, dict) else (None, None)
+    )
     outputs = [outputs] if isinstance(outputs, str) else outputs
-    if not isinstance(source, str) or not isinstance(outputs, list) or not all(isinstance(text, str) for text in outputs):
+    if (
+        not isinstance(source, str)
+        or not isinstance(outputs, list)
+        or not all(isinstance(text, str) for text in outputs)
+    ):
         raise Unusable("must have `input` (text) and `output` (list of texts)", "no input and output")
     accepted = tuple(text.strip() for text in outputs if text.strip())
     if not accepted:
@@ -206,7 +229,9 @@ def _first_examples(document: Mapping[str, Any]) -> dict[str, str]:
     fields = {}
     for kind, key in _EXAMPLES.items():
         examples = document.get(key)
-        first = examples[0] if isinstance(examples, list) and examples and isinstance(examples[0], dict) else {}
+        first = (
+            examples[0] if isinstance(examples, list) and examples and isinstance(examples[0], dict) else {}
+        )
         for part in ("input", "output", "explanation"):
             if texts := [text.strip() for text in _texts(first.get(part)) if text.strip()]:
                 fields[f"{kind}_{part}"] = texts[0]

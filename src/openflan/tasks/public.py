@@ -1,8 +1,9 @@
 """The rows of public data: what cannot be used is left out, and counted by reason.
 
-A user's own file is refused at its first bad row, because its owner can mend it (`rows`). A public collection of millions
-of rows cannot be mended by its reader, and a handful of bad ones is no reason to do without the others. Price: columns that
-changed show as rows left out, in one line before training, and as an error only where no row of a task is left.
+A user's own file is refused at its first bad row, because its owner can mend it (`rows`). A public collection
+of millions of rows cannot be mended by its reader, and a handful of bad ones is no reason to do without the
+others. Price: columns that changed show as rows left out, in one line before training, and as an error only
+where no row of a task is left.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ class PublicGroup:
 
 
 def public(opener: Opener) -> Opener:
-    """An opener of a public task: what it raises as InputError, for broken data or a data set that is gone, it raises as NotUsable, so that the other
-    tasks of the collection go on."""
+    """An opener of a public task: what it raises as InputError, for broken data or a data set that is gone,
+    it raises as NotUsable, so that the other tasks of the collection go on."""
     return partial(_opened, opener)
 
 
@@ -116,12 +117,16 @@ def reason_of(error: Exception) -> str:
 
 
 def usable(
-    records: Records, convert: Convert, key: Callable[[Record], K], unwanted: Callable[[Row], Unusable | None] = lambda row: None
+    records: Records,
+    convert: Convert,
+    key: Callable[[Record], K],
+    unwanted: Callable[[Row], Unusable | None] = lambda row: None,
 ) -> dict[K, PublicGroup]:
-    """The records by `key`, in one pass. What cannot be read or converted is left out and counted, and what is `unwanted`, which says why.
+    """The records by `key`, in one pass. What cannot be read or converted is left out and counted, and what
+    is `unwanted`, which says why.
 
-    A row of unknown `key` counts as one of the first group. Raises InputError, with the first row's fault, if no row has a key, and for a source that
-    cannot be read any more.
+    A row of unknown `key` counts as one of the first group. Raises InputError, with the first row's fault, if
+    no row has a key, and for a source that cannot be read any more.
     """
     groups: dict[K, PublicGroup] = {}
     keyless = Excluded()
@@ -163,7 +168,10 @@ def each(records: Records) -> Iterator[tuple[int, Record, Exception | None]]:
             record = next(iterator)
         except StopIteration:
             return
-        except (InputError, UnicodeDecodeError):  # an iterator ends with its error: the rest is read by number
+        except (
+            InputError,
+            UnicodeDecodeError,
+        ):  # an iterator ends with its error: the rest is read by number
             yield from _one_by_one(records, index)
             return
         yield index, record, None
@@ -183,9 +191,14 @@ def _one_by_one(records: Records, start: int) -> Iterator[tuple[int, Record, Exc
 
 
 def encodable(row: Row) -> Row:
-    """The row itself. Raises Unusable for half a character, which JSON may escape and no tokenizer can read."""
+    """The row itself. Raises Unusable for half a character, which JSON may escape and no tokenizer can
+    read."""
     for name, value in row.items():
         for text in [value] if isinstance(value, str) else value:
-            if not text.isascii() and (half := next((letter for letter in text if "\ud800" <= letter <= "\udfff"), None)):
-                raise Unusable(f"`{name}` holds half a character ({half!a}), which no tokenizer can read", HALF_CHARACTER)
+            if not text.isascii() and (
+                half := next((letter for letter in text if "\ud800" <= letter <= "\udfff"), None)
+            ):
+                raise Unusable(
+                    f"`{name}` holds half a character ({half!a}), which no tokenizer can read", HALF_CHARACTER
+                )
     return row

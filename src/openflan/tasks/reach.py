@@ -1,7 +1,8 @@
 """The tasks that a file or folder holds, found so that one that is broken hides no other.
 
-Where a recipe wants one layout in a folder, and stops at what it cannot read, this looks at a folder as people have them: files of several layouts
-side by side, a natural-instructions checkout, and folders named after the submixtures (`cot`, `niv2`, `muffin`, `t0_sf`).
+Where a recipe wants one layout in a folder, and stops at what it cannot read, this looks at a folder as
+people have them: files of several layouts side by side, a natural-instructions checkout, and folders named
+after the submixtures (`cot`, `niv2`, `muffin`, `t0_sf`).
 """
 
 from __future__ import annotations
@@ -28,20 +29,25 @@ OWN = "own"
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A task's name and what opens it; a file or folder in which no task could be found has a name made from its own, and opening it says why."""
+    """A task's name and what opens it; a file or folder in which no task could be found has a name made from
+    its own, and opening it says why."""
 
     name: str
     open: Opener
 
 
 def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
-    """The tasks of a file, a folder or `hub:...`, none of them opened; `submixture` names those whose files do not tell theirs.
+    """The tasks of a file, a folder or `hub:...`, none of them opened; `submixture` names those whose files
+    do not tell theirs.
 
-    Chain-of-thought files belong to `cot` and natural-instructions files, unless told otherwise, to `niv2`; others to the submixture that their folder
-    is named after, else to `own`. Of two tasks of one name the second cannot be opened. Raises InputError if nothing is there.
+    Chain-of-thought files belong to `cot` and natural-instructions files, unless told otherwise, to `niv2`;
+    others to the submixture that their folder is named after, else to `own`. Of two tasks of one name the
+    second cannot be opened. Raises InputError if nothing is there.
     """
     if is_hub(data):
-        return tuple(Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items())
+        return tuple(
+            Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()
+        )
     if not is_there(data):
         raise InputError(f"{data}: no such file or folder")
     with reading(data):
@@ -50,15 +56,19 @@ def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
 
 def _reach(data: Path, submixture: str | None) -> tuple[Reached, ...]:
     places = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
-    found = [task for place, named in places for task in (_of_muffin(place, named) or _in_layouts(place, named))]
-    if not found:  # a folder named after a submixture that is none of the collection's, or the reason why there is nothing
+    found = [
+        task for place, named in places for task in (_of_muffin(place, named) or _in_layouts(place, named))
+    ]
+    # a folder named after a submixture that is none of the collection's, or the reason why there is nothing
+    if not found:
         found = [Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()]
     seen: set[str] = set()
     return tuple(_once(task, seen) for task in found)
 
 
 def _of_muffin(place: Path, submixture: str | None) -> list[Reached]:
-    """Muffin's data sets as their publishers have them, which are told by their files' names, as recipes do; none in a folder of another submixture."""
+    """Muffin's data sets as their publishers have them, which are told by their files' names, as recipes do;
+    none in a folder of another submixture."""
     if not place.is_dir() or (submixture or place.absolute().name) != MUFFIN:
         return []
     try:
@@ -94,7 +104,9 @@ def _files(place: Path, layout: Layout) -> list[Path]:
         return []
     if layout.name == "*.jsonl":
         return list(choose(place, ".jsonl").files)
-    return sorted(file for folder in (place, place / "tasks") for file in folder.glob(layout.name) if file.is_file())
+    return sorted(
+        file for folder in (place, place / "tasks") for file in folder.glob(layout.name) if file.is_file()
+    )
 
 
 def _submixture(place: Path, layout: Layout, submixture: str | None) -> str:
@@ -108,7 +120,15 @@ def _submixture(place: Path, layout: Layout, submixture: str | None) -> str:
 
 def _once(task: Reached, seen: set[str]) -> Reached:
     if task.name in seen:
-        return Reached(task.name, partial(_raise, InputError(f"two files or rows give a task named `{task.name}`; rename or remove one of them")))
+        return Reached(
+            task.name,
+            partial(
+                _raise,
+                InputError(
+                    f"two files or rows give a task named `{task.name}`; rename or remove one of them"
+                ),
+            ),
+        )
     seen.add(task.name)
     return task
 

@@ -1,12 +1,15 @@
-"""The Flan 2022 collection as others rendered it: rows that are already `inputs` and `targets`, in the layouts of the public copies.
+"""The Flan 2022 collection as others rendered it: rows that are already `inputs` and `targets`, in the
+layouts of the public copies.
 
     flan_zsopt_data/*.parquet               a folder for each source and style
-    cot_fs_noopt_train.jsonl                a file for each source and style, several if named ..._part1, ..._part2
+    cot_fs_noopt_train.jsonl                a file for each source and style, several if named ..._part1,
+    ..._part2
     t0_submix_original/data/*.parquet       a folder for each source; the style stands in each row
 
-The copies do not keep the mixture's ratios, so a task is one source in one style, and the recipe weighs the submixtures: `t0: {data: FLAN}` takes
-from such a folder the rows that came from P3, as tasks `t0/zs_opt`, `t0/fs_opt`, ...; a submixture of any other name takes everything, as
-`mine/t0_zs_opt`, `mine/cot_fs_opt`, ... What the rows say of wording and exemplars is lost in the copies.
+The copies do not keep the mixture's ratios, so a task is one source in one style, and the recipe weighs the
+submixtures: `t0: {data: FLAN}` takes from such a folder the rows that came from P3, as tasks `t0/zs_opt`,
+`t0/fs_opt`, ...; a submixture of any other name takes everything, as `mine/t0_zs_opt`, `mine/cot_fs_opt`, ...
+What the rows say of wording and exemplars is lost in the copies.
 """
 
 from __future__ import annotations
@@ -40,10 +43,18 @@ TAKES: Mapping[str, tuple[str, ...]] = {
     "dialog": ("dialog",),
     "muffin": ("flan2021", "dialog"),
 }
-"""Which sources a submixture of that name takes from a copy; all of them under any other name. Muffin is Flan 2021 with dialogue and program
-synthesis (Chung et al. 2022, section 2.1); no copy has the last."""
+"""Which sources a submixture of that name takes from a copy; all of them under any other name. Muffin is Flan
+2021 with dialogue and program synthesis (Chung et al. 2022, section 2.1); no copy has the last."""
 
-_NAMES: Mapping[str, str] = {"flan": "flan2021", "flan2021": "flan2021", "t0": "t0", "p3": "t0", "niv2": "niv2", "cot": "cot", "dialog": "dialog"}
+_NAMES: Mapping[str, str] = {
+    "flan": "flan2021",
+    "flan2021": "flan2021",
+    "t0": "t0",
+    "p3": "t0",
+    "niv2": "niv2",
+    "cot": "cot",
+    "dialog": "dialog",
+}
 _SOURCE = r"(?P<source>flan2021|flan|t0|niv2|cot|dialog)"
 _ONE_STYLE = re.compile(rf"{_SOURCE}_(?P<shots>zs|fs)_?(?P<options>noopt|opt)(?:_data|_train)?(?:_part\d+)?")
 _ALL_STYLES = re.compile(rf"{_SOURCE}_submix(?:_original)?")
@@ -51,16 +62,24 @@ _SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz")
 
 
 def worded_row(record: Record) -> Row:
-    """`inputs`, `targets` and, where the copy tells it, `source_task`. Raises BadRow unless inputs and targets are texts."""
+    """`inputs`, `targets` and, where the copy tells it, `source_task`. Raises BadRow unless inputs and
+    targets are texts."""
     inputs, targets = record.get("inputs"), record.get("targets")
     if targets is None or targets == "":
         raise EmptyTarget("targets")
     if not isinstance(inputs, str) or not isinstance(targets, str):
-        raise Unusable(f"found {_named(record)}; expected the texts `inputs` and `targets`", "inputs or targets are no texts")
+        raise Unusable(
+            f"found {_named(record)}; expected the texts `inputs` and `targets`",
+            "inputs or targets are no texts",
+        )
     if not targets.strip():
         raise EmptyTarget("targets")
     task = _first(record, _TASK_COLUMNS)
-    return {"inputs": inputs, "targets": targets, "source_task": task} if isinstance(task, str) else {"inputs": inputs, "targets": targets}
+    return (
+        {"inputs": inputs, "targets": targets, "source_task": task}
+        if isinstance(task, str)
+        else {"inputs": inputs, "targets": targets}
+    )
 
 
 def is_ready_made(data: Path) -> bool:
@@ -71,12 +90,18 @@ def is_ready_made(data: Path) -> bool:
 def find_ready_made(data: Path, submixture: str) -> dict[str, Opener]:
     """The tasks of a public copy, or of a part of one, that the submixture takes (see TAKES).
 
-    Raises InputError for files between them that belong to no copy, and if the submixture takes none of the sources that are there.
+    Raises InputError for files between them that belong to no copy, and if the submixture takes none of the
+    sources that are there.
     """
     members = _members(data)
-    strangers = [path for path in sorted(data.glob("*.jsonl")) if path not in members] if data.is_dir() else []
+    strangers = (
+        [path for path in sorted(data.glob("*.jsonl")) if path not in members] if data.is_dir() else []
+    )
     if strangers and any(path.is_file() for path in members):
-        raise InputError(f"{strangers[0]}: no name of a ready-made Flan (such as cot_zs_opt_train.jsonl), among files that have one; put it elsewhere")
+        raise InputError(
+            f"{strangers[0]}: no name of a ready-made Flan (such as cot_zs_opt_train.jsonl), among files "
+            "that have one; put it elsewhere"
+        )
     files: dict[tuple[str, str], list[Path]] = {}
     whole: dict[str, list[Path]] = {}
     for path in members:
@@ -87,19 +112,24 @@ def find_ready_made(data: Path, submixture: str) -> dict[str, Opener]:
             whole.setdefault(_NAMES[every["source"]], []).extend(_data_files(path))
     taken = _taken(submixture, {source for source, _ in files} | set(whole), str(data))
     found: dict[str, Opener] = {
-        _name(submixture, source, style): partial(_open_style, paths, submixture, source, style) for (source, style), paths in files.items() if source in taken
+        _name(submixture, source, style): partial(_open_style, paths, submixture, source, style)
+        for (source, style), paths in files.items()
+        if source in taken
     }
     for source, paths in whole.items():
         if source in taken:
             inside = _split(_records(paths), submixture, source)
             if twice := sorted(found.keys() & inside.keys()):
-                raise InputError(f"{data}: `{twice[0]}` is there twice, once in {paths[0].parent}; keep one copy")
+                raise InputError(
+                    f"{data}: `{twice[0]}` is there twice, once in {paths[0].parent}; keep one copy"
+                )
             found |= inside
     return found
 
 
 def find_styles_in_rows(records: Records, submixture: str) -> dict[str, Opener]:
-    """The tasks of rows that say themselves where they come from (`task_source`) and in which style (`template_type`), in one pass over them."""
+    """The tasks of rows that say themselves where they come from (`task_source`) and in which style
+    (`template_type`), in one pass over them."""
     return _split(records, submixture, None)
 
 
@@ -134,7 +164,9 @@ def _data_files(path: Path) -> list[Path]:
 def _records(paths: Sequence[Path]) -> Records:
     for path in paths:
         if path.suffix == ".gz":
-            raise InputError(f"{path}: packed, so its rows cannot be reached by number; unpack it with `gunzip {path}`")
+            raise InputError(
+                f"{path}: packed, so its rows cannot be reached by number; unpack it with `gunzip {path}`"
+            )
     tables = [path for path in paths if path.suffix == ".parquet"]
     lines: list[Records] = [JsonRecords(path) for path in paths if path.suffix == ".jsonl"]
     if not tables:
@@ -142,7 +174,10 @@ def _records(paths: Sequence[Path]) -> Records:
     parts = [part_of(path) for path in tables]
     for part in parts:
         if missing := WORDED - set(part.schema.names):
-            raise InputError(f"{part.place}: lacks {' and '.join(sorted(missing))}; found {', '.join(part.schema.names)}; expected inputs and targets")
+            raise InputError(
+                f"{part.place}: lacks {' and '.join(sorted(missing))}; found "
+                f"{', '.join(part.schema.names)}; expected inputs and targets"
+            )
     table = ColumnRecords(parts, wanted=_WANTED)
     return Joined([table, *lines]) if lines else table
 
@@ -186,7 +221,8 @@ def _taken(submixture: str, there: set[str], place: str) -> set[str]:
     takes = there.intersection(TAKES.get(submixture, there))
     if not takes:
         raise InputError(
-            f"{place}: a ready-made Flan with {', '.join(sorted(there))}, of which the submixture `{submixture}` takes none "
+            f"{place}: a ready-made Flan with {', '.join(sorted(there))}, of which the submixture "
+            f"`{submixture}` takes none "
             f"(it takes {' and '.join(TAKES[submixture])}); rename the submixture, or name other data"
         )
     return takes
@@ -199,14 +235,20 @@ def _name(submixture: str, source: str, style: str) -> str:
 def _style_of(record: Record) -> str:
     style = _first(record, TEMPLATE_TYPES)
     if style not in STYLES:
-        raise Unusable(f"`template_type` is {style!r:.60}; expected one of {', '.join(STYLES)}", "unknown `template_type`")
+        raise Unusable(
+            f"`template_type` is {style!r:.60}; expected one of {', '.join(STYLES)}",
+            "unknown `template_type`",
+        )
     return str(style)
 
 
 def _source_of(record: Record) -> str:
     source = _first(record, _SOURCE_COLUMNS)
     if not isinstance(source, str) or source.lower() not in _NAMES:
-        raise Unusable(f"`task_source` is {source!r:.60}; expected Flan2021, P3, NIv2, CoT or Dialog", "unknown `task_source`")
+        raise Unusable(
+            f"`task_source` is {source!r:.60}; expected Flan2021, P3, NIv2, CoT or Dialog",
+            "unknown `task_source`",
+        )
     return _NAMES[source.lower()]
 
 

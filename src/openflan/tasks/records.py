@@ -1,6 +1,7 @@
 """What a source holds before it is understood: objects with named values, by index.
 
-A reader turns each into a `Row` when it is drawn, so nothing but positions stays in memory. `place` says where a record stands, for messages.
+A reader turns each into a `Row` when it is drawn, so nothing but positions stays in memory. `place` says
+where a record stands, for messages.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class JsonRecords:
     """The objects of a JSONL file; a value that is NaN or infinite is missing, thus null."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError for a file that is missing or empty; a line that is no JSON object is refused when it is read, with its number."""
+        """Raises InputError for a file that is missing or empty; a line that is no JSON object is refused
+        when it is read, with its number."""
         self._lines = Lines(path)
 
     def holds(self, marks: Sequence[bytes]) -> bool:
@@ -66,7 +68,9 @@ class JsonRecords:
     def _parse(self, line: str, index: int) -> Record:
         record = parse_json(line, self.place(index))
         if not isinstance(record, dict) or not record:
-            raise InputError(f'{self.place(index)}: expected a JSON object such as {{"inputs": ..., "targets": ...}}')
+            raise InputError(
+                f'{self.place(index)}: expected a JSON object such as {{"inputs": ..., "targets": ...}}'
+            )
         for name, value in record.items():
             if type(value) is float and not math.isfinite(value):
                 record[name] = None
@@ -140,4 +144,15 @@ def watched(records: Records) -> Iterator[Record]:
     from tqdm import tqdm
 
     label = re.split(r"[:,]", records.place(0).rpartition("/")[2])[0]
-    return iter(tqdm(records, total=len(records), desc=f"checking {label}", unit=" rows", unit_scale=True, delay=2, disable=None, leave=False))
+    return iter(
+        tqdm(
+            records,
+            total=len(records),
+            desc=f"checking {label}",
+            unit=" rows",
+            unit_scale=True,
+            delay=2,
+            disable=None,
+            leave=False,
+        )
+    )

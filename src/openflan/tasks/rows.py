@@ -1,7 +1,8 @@
 """From a source's records to a task's rows: convert, and check them all once when a task is opened.
 
-Two policies. A user's own file is refused at the first bad row, and for empty answers with their number, because its owner can mend it. A public
-copy of many million rows cannot be mended by its reader: see `public`.
+Two policies. A user's own file is refused at the first bad row, and for empty answers with their number,
+because its owner can mend it. A public copy of many million rows cannot be mended by its reader: see
+`public`.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class ConvertedRows:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Rows of which every one was converted once; `fields` are those that any of them has, `lacking` names each field that some rows lack, with the
-    place of the first such row."""
+    """Rows of which every one was converted once; `fields` are those that any of them has, `lacking` names
+    each field that some rows lack, with the place of the first such row."""
 
     rows: Rows
     fields: frozenset[str]
@@ -75,7 +76,8 @@ class Checked:
 def checked_rows(records: Records, convert: Convert) -> Checked:
     """The rows, whose order does not matter for what fields they have.
 
-    Raises InputError naming file and line for a record that cannot be converted, and for empty and missing answers, counted.
+    Raises InputError naming file and line for a record that cannot be converted, and for empty and missing
+    answers, counted.
     """
     first_without: dict[str, int] = {}
     fields: set[str] = set()
@@ -100,7 +102,10 @@ def checked_rows(records: Records, convert: Convert) -> Checked:
         first = index if first is None else first
     if empty:
         index, first_empty = empty[0]
-        others = f"{first_empty.wrong}, as in {len(empty) - 1:,} more of {len(records):,} rows; there is nothing to learn from them, remove them"
+        others = (
+            f"{first_empty.wrong}, as in {len(empty) - 1:,} more of {len(records):,} rows; there is "
+            "nothing to learn from them, remove them"
+        )
         raise InputError(f"{records.place(index)}: {first_empty if len(empty) == 1 else others}")
     lacking = tuple((name, records.place(index)) for name, index in sorted(first_without.items()))
     return Checked(ConvertedRows(records, convert), frozenset(fields), lacking)
@@ -124,6 +129,11 @@ def _checked(record: Record, convert: Convert, records: Records, index: int) -> 
     row = _converted(record, convert, records, index)
     for name, value in row.items():
         for text in [value] if isinstance(value, str) else value:
-            if not text.isascii() and (half := next((letter for letter in text if "\ud800" <= letter <= "\udfff"), None)):
-                raise InputError(f"{records.place(index)}: `{name}` holds half a character ({half!a}), which no tokenizer can read; mend the text")
+            if not text.isascii() and (
+                half := next((letter for letter in text if "\ud800" <= letter <= "\udfff"), None)
+            ):
+                raise InputError(
+                    f"{records.place(index)}: `{name}` holds half a character ({half!a}), which no "
+                    "tokenizer can read; mend the text"
+                )
     return row

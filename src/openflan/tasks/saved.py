@@ -1,4 +1,5 @@
-"""Folders that `Dataset.save_to_disk` and `DatasetDict.save_to_disk` wrote: which Arrow files hold their rows."""
+"""Folders that `Dataset.save_to_disk` and `DatasetDict.save_to_disk` wrote: which Arrow files hold their
+rows."""
 
 from __future__ import annotations
 
@@ -19,29 +20,43 @@ def is_saved(folder: Path) -> bool:
 
 
 def saved_files(folder: Path) -> list[Path]:
-    """The Arrow files of a saved folder, in their order; of several splits those of `train`, with a warning that names the others.
+    """The Arrow files of a saved folder, in their order; of several splits those of `train`, with a warning
+    that names the others.
 
-    Raises InputError if the folder says nothing of its files, if none of its splits is for training, or if its rows are only a selection from the files.
+    Raises InputError if the folder says nothing of its files, if none of its splits is for training, or if
+    its rows are only a selection from the files.
     """
     if (folder / _SPLITS).is_file():
         splits = _splits(folder / _SPLITS)
         others = [folder / name for name in splits if split_of(name) in ("validation", "test")]
-        training = [name for name in splits if split_of(name) == "train"] or [name for name in splits if folder / name not in others]
+        training = [name for name in splits if split_of(name) == "train"] or [
+            name for name in splits if folder / name not in others
+        ]
         if not training:
             raise InputError(
-                f"{folder}: a saved data set with the splits {', '.join(splits)} and no train; name the folder of one of them, such as {folder}/{splits[0]}"
+                f"{folder}: a saved data set with the splits {', '.join(splits)} and no train; name the "
+                f"folder of one of them, such as {folder}/{splits[0]}"
             )
         if len(training) > 1:
-            raise InputError(f"{folder}: a saved data set with several splits to train on ({', '.join(training)}); name the folder of one of them")
+            raise InputError(
+                f"{folder}: a saved data set with several splits to train on ({', '.join(training)}); "
+                "name the folder of one of them"
+            )
         say_what_is_left(folder, [folder / name for name in splits if name not in training])
         return saved_files(folder / training[0])
     state = read_json_file(folder / _STATE, remedy=_AGAIN)
     files = state.get("_data_files") if isinstance(state, dict) else None
-    names = [file.get("filename") if isinstance(file, dict) else None for file in files] if isinstance(files, list) else []
+    names = (
+        [file.get("filename") if isinstance(file, dict) else None for file in files]
+        if isinstance(files, list)
+        else []
+    )
     if not names or not all(_is_name(name) for name in names):
         raise InputError(f"{folder}: a saved data set whose state.json does not name its files; {_AGAIN}")
     if state.get("_indices_data_files"):
-        raise InputError(f"{folder}: a saved selection of rows; call `flatten_indices()` before `save_to_disk`")
+        raise InputError(
+            f"{folder}: a saved selection of rows; call `flatten_indices()` before `save_to_disk`"
+        )
     return [folder / str(name) for name in names]
 
 
@@ -55,4 +70,6 @@ def _splits(path: Path) -> list[str]:
 
 def _is_name(value: Any) -> bool:
     """Whether a value names a file or folder in the folder itself, not elsewhere."""
-    return isinstance(value, str) and value not in ("", ".", "..") and not any(mark in value for mark in "/\\\0")
+    return (
+        isinstance(value, str) and value not in ("", ".", "..") and not any(mark in value for mark in "/\\\0")
+    )

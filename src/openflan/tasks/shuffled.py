@@ -1,7 +1,9 @@
-"""Rows whose answers are those of other rows of their task: a control that keeps every format and takes the content away.
+"""Rows whose answers are those of other rows of their task: a control that keeps every format and takes the
+content away.
 
-What goes along with an answer moves with it (rationale, options, references), so that an answer is still one of its row's options; the question stays.
-The order is a permutation, hence every answer is there as often as before. Price: a row may get its own answer back, one of a task on average.
+What goes along with an answer moves with it (rationale, options, references), so that an answer is still one
+of its row's options; the question stays. The order is a permutation, hence every answer is there as often as
+before. Price: a row may get its own answer back, one of a task on average.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Bytes of a file by position.
 
-Files are read with `pread` instead of being mapped: a mapped file counts towards a process's memory once its rows have been drawn, and Python keeps
-a descriptor for each map, so a collection of 1,600 task files would meet the usual limit of 1,024 open files. Here a fixed number of files is open
-at any time, over all tasks. Price: a system call for every row, about a microsecond.
+Files are read with `pread` instead of being mapped: a mapped file counts towards a process's memory once its
+rows have been drawn, and Python keeps a descriptor for each map, so a collection of 1,600 task files would
+meet the usual limit of 1,024 open files. Here a fixed number of files is open at any time, over all tasks.
+Price: a system call for every row, about a microsecond.
 """
 
 from __future__ import annotations
@@ -40,12 +41,16 @@ class Slices:
         """The bytes [start, end); raises InputError if the file has become shorter since it was opened."""
         found = os.pread(_descriptor(self).number, end - start, start)
         if len(found) != end - start:
-            raise InputError(f"{self.path}: changed while it was in use; start again, and leave data files alone during a run")
+            raise InputError(
+                f"{self.path}: changed while it was in use; start again, and leave data files alone "
+                "during a run"
+            )
         return found
 
 
 def is_there(path: Path) -> bool:
-    """Whether a path leads to something; raises InputError for one that no file can have (too long, NUL in it) or that may not be looked at."""
+    """Whether a path leads to something; raises InputError for one that no file can have (too long, NUL in
+    it) or that may not be looked at."""
     try:
         os.lstat(path)  # unlike `exists`, not silent about NUL
         return path.exists()
@@ -54,12 +59,16 @@ def is_there(path: Path) -> bool:
     except (OSError, ValueError) as error:
         text = str(path)
         shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
-        raise InputError(f"{shown!r} cannot be a file or folder here: {getattr(error, 'strerror', None) or error}; correct the path") from None
+        raise InputError(
+            f"{shown!r} cannot be a file or folder here: {getattr(error, 'strerror', None) or error}; "
+            "correct the path"
+        ) from None
 
 
 @contextmanager
 def files_closed() -> Iterator[None]:
-    """When the block or function that it stands before has ended, no file of rows is open any more; what reads on opens its file again."""
+    """When the block or function that it stands before has ended, no file of rows is open any more; what
+    reads on opens its file again."""
     try:
         yield
     finally:

@@ -1,4 +1,5 @@
-"""Where a submixture's rows come from: the embedded world, the hub, or a file or folder whose layout tells its reader."""
+"""Where a submixture's rows come from: the embedded world, the hub, or a file or folder whose layout tells
+its reader."""
 
 from __future__ import annotations
 
@@ -31,13 +32,17 @@ LAYOUTS = ("*_train.tsv", "task*.json", "*.jsonl")
 EVERY_ON_HUB = Path("hub:")
 """For Muffin: each data set from its own place on the hub."""
 
-EMBEDDED: Mapping[str, Callable[[int], dict[str, Task]]] = {"microflan": microflan_tasks, "microflan_text": text_tasks}
+EMBEDDED: Mapping[str, Callable[[int], dict[str, Task]]] = {
+    "microflan": microflan_tasks,
+    "microflan_text": text_tasks,
+}
 """What comes with openflan, by submixture: tasks from the seed of a world."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A layout that openflan reads: what a person sees of it, how a file or folder is recognised, and what finds the tasks in it."""
+    """A layout that openflan reads: what a person sees of it, how a file or folder is recognised, and what
+    finds the tasks in it."""
 
     name: str
     matches: Callable[[Path], bool]
@@ -45,7 +50,8 @@ class Layout:
 
 
 def _holds(pattern: str, *below: str) -> Callable[[Path], bool]:
-    """Whether a path is a file of the pattern's kind, or a folder with such files in it or in one of the folders `below`."""
+    """Whether a path is a file of the pattern's kind, or a folder with such files in it or in one of the
+    folders `below`."""
 
     def matches(data: Path) -> bool:
         if data.is_dir():
@@ -70,11 +76,18 @@ def _holds_arrow(data: Path) -> bool:
 
 def _find_cot(data: Path, submixture: str) -> dict[str, Opener]:
     if submixture != COT:
-        raise InputError(f"{data}: chain-of-thought files (*_train.tsv) belong to the submixture `{COT}`, found under `{submixture}`; rename the submixture")
+        raise InputError(
+            f"{data}: chain-of-thought files (*_train.tsv) belong to the submixture `{COT}`, found under "
+            f"`{submixture}`; rename the submixture"
+        )
     return find_cot(data)
 
 
-READY_MADE = Layout("ready-made Flan (such as cot_zsopt_data/, cot_zs_opt_train.jsonl, cot_submix_original/)", is_ready_made, find_ready_made)
+READY_MADE = Layout(
+    "ready-made Flan (such as cot_zsopt_data/, cot_zs_opt_train.jsonl, cot_submix_original/)",
+    is_ready_made,
+    find_ready_made,
+)
 READERS = (
     Layout("*_train.tsv", _holds("*_train.tsv"), _find_cot),
     Layout("task*.json", _holds("task*.json", "tasks"), find_natural_instructions),
@@ -85,13 +98,15 @@ READERS = (
     Layout("*.parquet", _holds_rows(".parquet"), find_parquet),
     Layout("*.arrow", _holds_arrow, find_arrow),
 )
-"""In this order; files of a ready-made Flan are JSONL and Parquet too, any other two layouts in one folder are refused."""
+"""In this order; files of a ready-made Flan are JSONL and Parquet too, any other two layouts in one folder
+are refused."""
 
 
 def embedded_seed(submixture: str, data: Path | None) -> int | None:
     """The seed of the world that a submixture's rows tell of; None where they come from elsewhere.
 
-    Raises InputError for a world's name under a submixture that does not tell of worlds, and for a mix, which is of plain text alone.
+    Raises InputError for a world's name under a submixture that does not tell of worlds, and for a mix, which
+    is of plain text alone.
     """
     if data is None:
         return SHIPPED if submixture in EMBEDDED else None
@@ -102,37 +117,48 @@ def embedded_seed(submixture: str, data: Path | None) -> int | None:
         hint = did_you_mean(submixture, EMBEDDED) or f"; {' and '.join(EMBEDDED)} do"
         raise InputError(f"submixture `{submixture}` does not come from {data}{hint}")
     if place.mix:
-        raise InputError(f"submixture `{submixture}`: `{data}`: mixes of kinds are for `pretraining.data`; expected {WORLD_FORM}")
+        raise InputError(
+            f"submixture `{submixture}`: `{data}`: mixes of kinds are for `pretraining.data`; expected "
+            f"{WORLD_FORM}"
+        )
     return place.seed
 
 
 def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> dict[str, Task]:
-    """The tasks called `name`/..., from `data` or, for the embedded ones, from the package; `patterns` selects some, and only those are opened.
+    """The tasks called `name`/..., from `data` or, for the embedded ones, from the package; `patterns`
+    selects some, and only those are opened.
 
-    Public tasks that cannot be used are passed over (see `open_usable`). Raises as `find_submixture` does, for a pattern that matches nothing, and for
-    a task whose data are broken.
+    Public tasks that cannot be used are passed over (see `open_usable`). Raises as `find_submixture` does,
+    for a pattern that matches nothing, and for a task whose data are broken.
     """
     return open_usable(name, data, patterns)[0]
 
 
-def open_usable(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> tuple[dict[str, Task], dict[str, str]]:
-    """As `open_submixture`, and the public tasks that cannot be used, by name, each with what is wrong with it."""
+def open_usable(
+    name: str, data: Path | None, patterns: Sequence[str] | None = None
+) -> tuple[dict[str, Task], dict[str, str]]:
+    """As `open_submixture`, and the public tasks that cannot be used, by name, each with what is wrong with
+    it."""
     return open_each(select(find_submixture(name, data), patterns or ()), patterns or ())
 
 
 def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
     """The names of the tasks that are there, and what opens each.
 
-    `data` is a file or folder in one of the layouts of READERS, `hub:...`, or, of what comes with openflan, nothing or `embedded:microflan@SEED`.
-    A folder may also hold a folder named after the submixture, which then is what is read. Chain-of-thought tasks keep their names, cot/DATASET, so they
-    need the submixture `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout is none of them, or several, and
-    for what cannot be looked at.
+    `data` is a file or folder in one of the layouts of READERS, `hub:...`, or, of what comes with openflan,
+    nothing or `embedded:microflan@SEED`. A folder may also hold a folder named after the submixture, which
+    then is what is read. Chain-of-thought tasks keep their names, cot/DATASET, so they need the submixture
+    `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout is none of
+    them, or several, and for what cannot be looked at.
     """
     seed = embedded_seed(name, data)
     if seed is not None:
         return {task.name: partial(_same, task) for task in EMBEDDED[name](seed).values()}
     if data is None:
-        raise InputError(f"submixture `{name}` needs `data:` (a file or folder, or {FORM}); only {' and '.join(EMBEDDED)} come with openflan")
+        raise InputError(
+            f"submixture `{name}` needs `data:` (a file or folder, or {FORM}); only "
+            f"{' and '.join(EMBEDDED)} come with openflan"
+        )
     if data == EVERY_ON_HUB and name == MUFFIN:
         return find_muffin_on_hub()
     if is_hub(data):
@@ -146,7 +172,11 @@ def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
 def layouts_of(data: Path) -> list[Layout]:
     """The layouts of a file or folder. Files of a ready-made Flan are JSONL and Parquet too."""
     layouts = [layout for layout in READERS if layout.matches(data)]
-    return [layout for layout in layouts if layout.name not in ("*.jsonl", "*.parquet")] if READY_MADE in layouts else layouts
+    return (
+        [layout for layout in layouts if layout.name not in ("*.jsonl", "*.parquet")]
+        if READY_MADE in layouts
+        else layouts
+    )
 
 
 def _below(data: Path, name: str) -> Path:
@@ -164,7 +194,8 @@ def _find_there(name: str, data: Path) -> dict[str, Opener]:
 
 
 def check_layout(name: str, data: Path | None) -> None:
-    """Raises InputError as `find_submixture` does for a path that is not there, or of no known layout; reads no rows, and asks no hub."""
+    """Raises InputError as `find_submixture` does for a path that is not there, or of no known layout; reads
+    no rows, and asks no hub."""
     if embedded_seed(name, data) is not None or data is None or is_hub(data):
         return
     if not is_there(data):
@@ -177,13 +208,21 @@ def check_layout(name: str, data: Path | None) -> None:
 def _layout(data: Path) -> Layout:
     layouts = layouts_of(data)
     if not layouts and data.name.endswith(".gz"):
-        raise InputError(f"{data}: packed, so its rows cannot be reached by number; unpack it with `gunzip {data}`")
+        raise InputError(
+            f"{data}: packed, so its rows cannot be reached by number; unpack it with `gunzip {data}`"
+        )
     if not layouts and data.is_dir() and (others := choose(data, ".jsonl").aside):
         raise only_other_splits(data, others)
     if not layouts:
-        raise InputError(f"{data}: unknown layout; expected {', '.join(layout.name for layout in READERS)} (a file or a folder of one kind)")
+        raise InputError(
+            f"{data}: unknown layout; expected {', '.join(layout.name for layout in READERS)} (a file or "
+            "a folder of one kind)"
+        )
     if len(layouts) > 1:
-        raise InputError(f"{data}: holds {' and '.join(layout.name for layout in layouts)}; put each kind into a folder, and a submixture, of its own")
+        raise InputError(
+            f"{data}: holds {' and '.join(layout.name for layout in layouts)}; put each kind into a "
+            "folder, and a submixture, of its own"
+        )
     return layouts[0]
 
 

@@ -1,9 +1,12 @@
-"""Which split a data file belongs to, told by its name and its folder's, and which files of a folder are trained on.
+"""Which split a data file belongs to, told by its name and its folder's, and which files of a folder are
+trained on.
 
-One rule for every format. A name is cut at everything but letters and digits (`squad-test.v2.jsonl` is squad, test, v2); shard numbers, versions and
-words such as `part` say nothing; the first or the last word that is left may name a split, in capitals or not, and numbers at its end do not matter
-(`TEST_01`, `dev-v1.1`, `rows_validation_00000-of-00002`). Words in the middle are the topic: `driving_test_questions` is no test set. Price: a topic
-that begins or ends with such a word is left aside too, which is said, and the file can be named itself.
+One rule for every format. A name is cut at everything but letters and digits (`squad-test.v2.jsonl` is squad,
+test, v2); shard numbers, versions and words such as `part` say nothing; the first or the last word that is
+left may name a split, in capitals or not, and numbers at its end do not matter (`TEST_01`, `dev-v1.1`,
+`rows_validation_00000-of-00002`). Words in the middle are the topic: `driving_test_questions` is no test set.
+Price: a topic that begins or ends with such a word is left aside too, which is said, and the file can be
+named itself.
 """
 
 from __future__ import annotations
@@ -22,7 +25,18 @@ Split: TypeAlias = Literal["train", "validation", "test"]
 
 WORDS: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training", "trainset", "trn"),
-    "validation": ("validation", "validate", "valid", "val", "dev", "devel", "development", "validationset", "valset", "devset"),
+    "validation": (
+        "validation",
+        "validate",
+        "valid",
+        "val",
+        "dev",
+        "devel",
+        "development",
+        "validationset",
+        "valset",
+        "devset",
+    ),
     "test": ("test", "testing", "tst", "testset", "eval", "evaluation", "evalset", "heldout", "holdout"),
 }
 """What names a split, in small letters."""
@@ -31,7 +45,9 @@ SUFFIXES = (".jsonl", ".parquet", ".arrow")
 """The files of rows that belong to splits."""
 
 _SPLIT_OF_WORD = {word: split for split, words in WORDS.items() for word in words}
-_SILENT = re.compile(r"v?\d.*|[a-z]{0,2}|part|shard|chunk|split|set|data|dataset|rows|file|final|full|default|clean")
+_SILENT = re.compile(
+    r"v?\d.*|[a-z]{0,2}|part|shard|chunk|split|set|data|dataset|rows|file|final|full|default|clean"
+)
 """Words of a name that say nothing of its split."""
 
 PLAIN_FOLDERS = (".", "data", "default")
@@ -56,14 +72,17 @@ def split_of(name: str) -> Split | None:
 
 
 def split_of_folder(name: str) -> Split | None:
-    """The split that a folder is named after, with nothing else in its name but what says nothing: a folder is as often named after its topic."""
+    """The split that a folder is named after, with nothing else in its name but what says nothing: a folder
+    is as often named after its topic."""
     splits = {_SPLIT_OF_WORD.get(word) for word in _words(name)}
     return splits.pop() if len(splits) == 1 else None
 
 
 def _words(name: str) -> list[str]:
     """The words of a name that say something, in small letters and without numbers at their ends."""
-    stem = re.sub(rf"({'|'.join(map(re.escape, SUFFIXES))}|\.json|\.txt|\.gz)+$", "", name, flags=re.IGNORECASE)
+    stem = re.sub(
+        rf"({'|'.join(map(re.escape, SUFFIXES))}|\.json|\.txt|\.gz)+$", "", name, flags=re.IGNORECASE
+    )
     stem = re.sub(r"([a-z])([A-Z])", r"\1 \2", stem).lower()
     stem = re.sub(r"(?<![a-z])(held|hold)[\W_]?out(?![a-z])", "heldout", stem)
     words = [re.sub(r"\d+k?$", "", word) for word in re.split(r"[\W_]+", stem) if not _SILENT.fullmatch(word)]
@@ -71,12 +90,14 @@ def _words(name: str) -> list[str]:
 
 
 def choose(data: Path, suffix: str) -> Chosen:
-    """The files with `suffix` that are trained on where `data` is named: `data` itself if it is a file, whatever its name.
+    """The files with `suffix` that are trained on where `data` is named: `data` itself if it is a file,
+    whatever its name.
 
-    Of a folder, the files in it, or in its `data`, `default` or training folder (the first of these that has some), but not those of other splits:
-    these are set aside, and what lies in folders named after other splits. Files of tables (all but JSONL) are shards of one: where some are named
-    `train`, others are set aside too. A folder that is named after another split itself, and has no training rows, gives that split. No files if there
-    are none; raises InputError if the folder cannot be read.
+    Of a folder, the files in it, or in its `data`, `default` or training folder (the first of these that has
+    some), but not those of other splits: these are set aside, and what lies in folders named after other
+    splits. Files of tables (all but JSONL) are shards of one: where some are named `train`, others are set
+    aside too. A folder that is named after another split itself, and has no training rows, gives that split.
+    No files if there are none; raises InputError if the folder cannot be read.
     """
     if not data.is_dir():
         return Chosen((data,))
@@ -86,21 +107,29 @@ def choose(data: Path, suffix: str) -> Chosen:
 
 
 def training_files(data: Path, suffix: str, also: Sequence[Path] = ()) -> list[Path]:
-    """The files of `choose`, with a warning that names those left aside, but for those that are read `also`; raises InputError if there are none to
-    train on."""
+    """The files of `choose`, with a warning that names those left aside, but for those that are read `also`;
+    raises InputError if there are none to train on."""
     chosen = choose(data, suffix)
     if not chosen.files:
-        raise only_other_splits(data, chosen.aside) if chosen.aside else InputError(f"{data}: no {suffix} files in this folder")
+        raise (
+            only_other_splits(data, chosen.aside)
+            if chosen.aside
+            else InputError(f"{data}: no {suffix} files in this folder")
+        )
     say_what_is_left(data, [file for file in chosen.aside if file not in also])
     return list(chosen.files)
 
 
 def training_only(root: Path, files: Sequence[Path]) -> list[Path]:
-    """The files below a folder that are not of a validation or test split, by their names and the folders' between; others are named in a warning.
+    """The files below a folder that are not of a validation or test split, by their names and the folders'
+    between; others are named in a warning.
 
     Raises InputError if all of them are.
     """
-    splits = {file: {split_of(file.name), *map(split_of_folder, file.relative_to(root).parts[:-1])} for file in files}
+    splits = {
+        file: {split_of(file.name), *map(split_of_folder, file.relative_to(root).parts[:-1])}
+        for file in files
+    }
     for wanted in ("train", split_of_folder(root.absolute().name)):
         if chosen := [file for file in files if splits[file] <= {None, wanted}]:
             say_what_is_left(root, [file for file in files if file not in set(chosen)])
@@ -113,7 +142,8 @@ def say_what_is_left(data: Path, aside: Sequence[Path]) -> None:
     if aside:
         number = f"{len(aside)} file{'s' if len(aside) > 1 else ''}"
         warnings.warn(
-            f"{data}: {number} left aside and not trained on, as their names are of another split: {_listed(data, aside)}; name a file itself to train on it",
+            f"{data}: {number} left aside and not trained on, as their names are of another split: "
+            f"{_listed(data, aside)}; name a file itself to train on it",
             stacklevel=3,
         )
 
@@ -121,7 +151,8 @@ def say_what_is_left(data: Path, aside: Sequence[Path]) -> None:
 def only_other_splits(data: Path, aside: Sequence[Path]) -> InputError:
     """What is wrong with a folder that has nothing to train on."""
     return InputError(
-        f"{data}: holds only files of validation or test splits ({_listed(data, aside)}), which are not trained on unless they are named themselves; "
+        f"{data}: holds only files of validation or test splits ({_listed(data, aside)}), which are not "
+        "trained on unless they are named themselves; "
         f"name one, such as {aside[0]}, or call the files to train on `train`"
     )
 
@@ -135,13 +166,22 @@ def _choose(data: Path, suffix: str, wanted: Split) -> Chosen:
             folders = [(split_of_folder(path.name), path) for path in inside if path.is_dir()]
             places = [(split, _files_of(path)) for split, path in folders if split]
             aside += [file for split, files in places if split != wanted for file in files]
-            for files in [[path for path in inside if _has_rows(path)], *(files for split, files in places if split == wanted)]:
+            for files in [
+                [path for path in inside if _has_rows(path)],
+                *(files for split, files in places if split == wanted),
+            ]:
                 splits = {file: split_of(file.name) for file in files}
                 # In a folder named after a split its name decides, not the topics of the files in it.
-                kept = files if files and files[0].parent != plain else [file for file in files if splits[file] in (None, wanted)]
+                kept = (
+                    files
+                    if files and files[0].parent != plain
+                    else [file for file in files if splits[file] in (None, wanted)]
+                )
                 aside += [file for file in files if file not in kept]
                 if not chosen:
-                    chosen, others = _of_one_table([file for file in kept if file.suffix == suffix], suffix, wanted)
+                    chosen, others = _of_one_table(
+                        [file for file in kept if file.suffix == suffix], suffix, wanted
+                    )
                     aside += others
     return Chosen(tuple(chosen), tuple(aside))
 
@@ -163,5 +203,7 @@ def _has_rows(path: Path) -> bool:
 
 
 def _listed(data: Path, files: Sequence[Path]) -> str:
-    names = [str(file.relative_to(data)) if file.is_relative_to(data) else str(file) for file in files[:_NAMED]]
+    names = [
+        str(file.relative_to(data)) if file.is_relative_to(data) else str(file) for file in files[:_NAMED]
+    ]
     return ", ".join(names) + (f" and {len(files) - _NAMED} more" if len(files) > _NAMED else "")

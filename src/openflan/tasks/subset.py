@@ -10,11 +10,13 @@ from openflan.tasks.task import Row, Rows
 
 
 class Without:
-    """Rows without some of them; the others move up. Costs memory for what is left out, not for what stays."""
+    """Rows without some of them; the others move up. Costs memory for what is left out, not for what
+    stays."""
 
     def __init__(self, rows: Rows, dropped: set[int]) -> None:
         self.rows = rows
-        # A row moves by the number of dropped ones before it: the j-th dropped row d has d - j kept ones before it.
+        # A row moves by the number of dropped ones before it: the j-th dropped row d has d - j kept ones
+        # before it.
         self._before = [number - place for place, number in enumerate(sorted(dropped))]
 
     @property

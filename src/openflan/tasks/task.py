@@ -1,7 +1,8 @@
 """What is learned: a task and its rows.
 
-A task is a dataset seen as one kind of question (Chung et al. 2022, section 2.1: "dataset x task category"). It knows nothing of wording or tokens.
-Rows are reached by index, so that any of them can be rendered at any time without reading what stands before it.
+A task is a dataset seen as one kind of question (Chung et al. 2022, section 2.1: "dataset x task category").
+It knows nothing of wording or tokens. Rows are reached by index, so that any of them can be rendered at any
+time without reading what stands before it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from openflan.tasks.catalogue.table import real_name
 Row: TypeAlias = Mapping[str, str | Sequence[str]]
 """The fields of one dataset item.
 
-Field names are shared by all tasks: `question`, `answer`, `rationale`, `options` (a list, `answer` is one of them), `definition`, `references` (a
-list of accepted answers), `positive_input`, `positive_output`, `positive_explanation` and `negative_...` (the first example of an instruction) and,
-for rows that are already worded, `inputs`, `targets` and `source_task` (the task's name where the row comes from).
+Field names are shared by all tasks: `question`, `answer`, `rationale`, `options` (a list, `answer` is one of
+them), `definition`, `references` (a list of accepted answers), `positive_input`, `positive_output`,
+`positive_explanation` and `negative_...` (the first example of an instruction) and, for rows that are already
+worded, `inputs`, `targets` and `source_task` (the task's name where the row comes from).
 """
 
 LIST_FIELDS = ("options", "references")
@@ -44,12 +46,14 @@ class Rows(Protocol):
 class Task:
     """A named task.
 
-    `name` is `submixture/name`. `fields` are those that its rows have; where some rows lack some of them, `lacking` has each such field with the place
-    (file and row) of the first row without it. `held_out` names the kind of generalisation a task tests (None: it may be
-    trained on), and `split` the set of a suite that keeps several apart (`train`, `dev`, `test`). `metric` is how its answers are compared
-    (`exact_match`). `left_out` counts the rows of the source that were left out, by reason (`empty targets`). `finished` rows are whole
-    examples (a collection that others rendered, conversations): they are shown as they are, without exemplars. `part` names the part of the collection
-    that the rows of a copy come from (`dialog`), where one submixture takes several.
+    `name` is `submixture/name`. `fields` are those that its rows have; where some rows lack some of them,
+    `lacking` has each such field with the place (file and row) of the first row without it. `held_out` names
+    the kind of generalisation a task tests (None: it may be trained on), and `split` the set of a suite that
+    keeps several apart (`train`, `dev`, `test`). `metric` is how its answers are compared (`exact_match`).
+    `left_out` counts the rows of the source that were left out, by reason (`empty targets`). `finished` rows
+    are whole examples (a collection that others rendered, conversations): they are shown as they are, without
+    exemplars. `part` names the part of the collection that the rows of a copy come from (`dialog`), where one
+    submixture takes several.
     """
 
     name: str
@@ -70,7 +74,8 @@ class Task:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise InputError(
-                f"`{self.name}` cannot name a task: use submixture/name, such as `mine/quiz` (letters, digits, `_`, `.`, `-`; submixture in lower case)"
+                f"`{self.name}` cannot name a task: use submixture/name, such as `mine/quiz` (letters, "
+                "digits, `_`, `.`, `-`; submixture in lower case)"
             )
 
     @property
@@ -88,7 +93,8 @@ Opener: TypeAlias = Callable[[], Task]
 
 
 class NotUsable(InputError):
-    """A task of public data that cannot be had: none of its rows can be used, or its data set is gone. Others go on without it."""
+    """A task of public data that cannot be had: none of its rows can be used, or its data set is gone. Others
+    go on without it."""
 
 
 def name_of(submixture: str, text: str) -> str:
@@ -102,7 +108,10 @@ def one_file_each(files: Iterable[Path], name: Callable[[Path], str]) -> dict[st
     for file in files:
         other = named.setdefault(name(file), file)
         if other is not file:
-            raise InputError(f"{file}: its task would be named `{name(file)}`, as that of {other.name}; rename one of the files")
+            raise InputError(
+                f"{file}: its task would be named `{name(file)}`, as that of {other.name}; rename one of "
+                "the files"
+            )
     return named
 
 
@@ -113,20 +122,30 @@ EXCLUDED = "!"
 def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
     """The tasks (or their openers) that `patterns` choose, in the order of `tasks`.
 
-    A pattern is a full name, a bare unique one, or has `*`, `?` or `[...]` for parts of full names; `!` before it takes away what it matches, in
-    whatever order they stand, and where all patterns do so, they take away from all tasks. Raises InputError for a pattern that matches nothing, with
-    the nearest name, and if nothing is left.
+    A pattern is a full name, a bare unique one, or has `*`, `?` or `[...]` for parts of full names; `!`
+    before it takes away what it matches, in whatever order they stand, and where all patterns do so, they
+    take away from all tasks. Raises InputError for a pattern that matches nothing, with the nearest name, and
+    if nothing is left.
     """
     wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)]
     chosen = {name for pattern in wanted for name in _matched(tasks, pattern)} if wanted else set(tasks)
-    taken_away = {name for pattern in patterns if pattern.startswith(EXCLUDED) for name in _matched(tasks, pattern.removeprefix(EXCLUDED))}
+    taken_away = {
+        name
+        for pattern in patterns
+        if pattern.startswith(EXCLUDED)
+        for name in _matched(tasks, pattern.removeprefix(EXCLUDED))
+    }
     if chosen and chosen <= taken_away:
-        raise InputError(f"no task is left: {', '.join(f'`{pattern}`' for pattern in patterns)} take away all that they choose")
+        raise InputError(
+            f"no task is left: {', '.join(f'`{pattern}`' for pattern in patterns)} take away all that "
+            "they choose"
+        )
     return {name: task for name, task in tasks.items() if name in chosen - taken_away}
 
 
 def chosen(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
-    """The names that any pattern matches and none with `!` takes away; patterns may match nothing, as those of one list for several sets do."""
+    """The names that any pattern matches and none with `!` takes away; patterns may match nothing, as those
+    of one list for several sets do."""
     wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)] or ["*"]
     taken_away = [pattern.removeprefix(EXCLUDED) for pattern in patterns if pattern.startswith(EXCLUDED)]
 
@@ -136,10 +155,13 @@ def chosen(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     return [name for name in names if matches(name, wanted) and not matches(name, taken_away)]
 
 
-def open_each(openers: Mapping[str, Opener], patterns: Sequence[str] = ()) -> tuple[dict[str, Task], dict[str, str]]:
+def open_each(
+    openers: Mapping[str, Opener], patterns: Sequence[str] = ()
+) -> tuple[dict[str, Task], dict[str, str]]:
     """The opened tasks by name, and those that cannot be used, with what is wrong with each.
 
-    Raises what opening raises, but for NotUsable: that only for a task that `patterns` name outright, and if no task can be used.
+    Raises what opening raises, but for NotUsable: that only for a task that `patterns` name outright, and if
+    no task can be used.
     """
     opened: dict[str, Task] = {}
     unusable: dict[str, str] = {}
@@ -152,15 +174,21 @@ def open_each(openers: Mapping[str, Opener], patterns: Sequence[str] = ()) -> tu
             unusable[name] = str(error)
     if unusable and not opened:
         name, why = next(iter(unusable.items()))
-        raise NotUsable(f"{why}{f'; so are all {len(unusable):,} tasks, of which {name} is the first' if len(unusable) > 1 else ''}")
+        many = (
+            f"; so are all {len(unusable):,} tasks, of which {name} is the first" if len(unusable) > 1 else ""
+        )
+        raise NotUsable(f"{why}{many}")
     return opened, unusable
 
 
 def _matched(tasks: Mapping[str, object], pattern: str) -> list[str]:
     spelled = real_name(pattern)
-    matched = [name for name in tasks if fnmatchcase(name, pattern)] or [name for name in tasks if name.partition("/")[2] == pattern or name == spelled]
+    matched = [name for name in tasks if fnmatchcase(name, pattern)] or [
+        name for name in tasks if name.partition("/")[2] == pattern or name == spelled
+    ]
     if not matched:
-        raise InputError(f"no task matches `{pattern}`{did_you_mean(pattern, _names(tasks)) or f'; there are {len(tasks)}: {_some(tasks)}'}")
+        hint = did_you_mean(pattern, _names(tasks)) or f"; there are {len(tasks)}: {_some(tasks)}"
+        raise InputError(f"no task matches `{pattern}`{hint}")
     if len(matched) > 1 and pattern not in tasks and not _is_pattern(pattern):
         raise InputError(f"`{pattern}` is not unique: write one of {', '.join(matched)}")
     return matched

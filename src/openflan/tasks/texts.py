@@ -1,6 +1,8 @@
-"""Plain documents by number: lines, paragraphs or whole text files, and a field of JSONL, Parquet, Arrow or hub rows.
+"""Plain documents by number: lines, paragraphs or whole text files, and a field of JSONL, Parquet, Arrow or
+hub rows.
 
-As rows of tasks are, documents are read when they are drawn, in constant memory; of paragraphs the first line's number is kept (8 bytes each).
+As rows of tasks are, documents are read when they are drawn, in constant memory; of paragraphs the first
+line's number is kept (8 bytes each).
 """
 
 from __future__ import annotations
@@ -56,11 +58,15 @@ def salient_span(texts: Texts, number: int) -> Span | None:
     return texts.salient(number) if isinstance(texts, Salient) else None
 
 
-def open_texts(data: Sequence[Path], field: str = "text", unit: Unit = "line", salient_field: str | None = None) -> Texts:
-    """The documents of files, folders and hub data sets, one after the other in that order; a folder's files by name, those in folders below too.
+def open_texts(
+    data: Sequence[Path], field: str = "text", unit: Unit = "line", salient_field: str | None = None
+) -> Texts:
+    """The documents of files, folders and hub data sets, one after the other in that order; a folder's files
+    by name, those in folders below too.
 
-    `field` holds the document of a row, `salient_field` the beginning and end of its marked span; `unit` is a document of a .txt file. Raises InputError
-    for a place without documents, a file of another kind, a row without the field, or a folder without such files.
+    `field` holds the document of a row, `salient_field` the beginning and end of its marked span; `unit` is a
+    document of a .txt file. Raises InputError for a place without documents, a file of another kind, a row
+    without the field, or a folder without such files.
     """
     parts = [texts for place in data for texts in _open(place, field, unit, salient_field)]
     return parts[0] if len(parts) == 1 else JoinedTexts(parts)
@@ -156,7 +162,8 @@ class Field:
     """One field of every row of a source."""
 
     def __init__(self, records: Records, field: str, salient_field: str | None = None) -> None:
-        """Raises InputError if the first row lacks the field, naming the nearest, or if no row has a mark (which takes reading them all)."""
+        """Raises InputError if the first row lacks the field, naming the nearest, or if no row has a mark
+        (which takes reading them all)."""
         self._records = records
         self._field, self._salient_field = field, salient_field
         first = records[0]
@@ -164,8 +171,14 @@ class Field:
             hint = did_you_mean(field, first) or f"; it has {', '.join(first) or 'none that holds text'}"
             raise InputError(f"{records.place(0)}: no field `{field}`{hint}; set `pretraining.field`")
         if salient_field is not None and not any(record.get(salient_field) for record in records):
-            hint = did_you_mean(salient_field, [name for name in first if name != field]) or f"; it has {', '.join(first)}"
-            raise InputError(f"{records.place(0)} and the rows after it have no mark `{salient_field}`{hint}; set `pretraining.salient_field`")
+            hint = (
+                did_you_mean(salient_field, [name for name in first if name != field])
+                or f"; it has {', '.join(first)}"
+            )
+            raise InputError(
+                f"{records.place(0)} and the rows after it have no mark `{salient_field}`{hint}; set "
+                "`pretraining.salient_field`"
+            )
 
     def __len__(self) -> int:
         return len(self._records)
@@ -174,7 +187,10 @@ class Field:
         """Raises InputError for a row without the field, or with something else than text in it."""
         text = self._records[number].get(self._field)
         if not isinstance(text, str):
-            raise InputError(f"{self._records.place(number)}: `{self._field}` is {'missing' if text is None else 'no text'}; expected a document")
+            raise InputError(
+                f"{self._records.place(number)}: `{self._field}` is "
+                f"{'missing' if text is None else 'no text'}; expected a document"
+            )
         return text
 
     def salient(self, number: int) -> Span | None:
@@ -185,8 +201,15 @@ class Field:
             return None
         pair = list(marked) if isinstance(marked, Sequence) and not isinstance(marked, str) else []
         length = len(self[number])
-        if len(pair) != 2 or not all(type(place) is int for place in pair) or not 0 <= pair[0] < pair[1] <= length:
-            raise InputError(f"{self._records.place(number)}: `{self._salient_field}` is {marked!r}; expected [begin, end] of a span, in characters")
+        if (
+            len(pair) != 2
+            or not all(type(place) is int for place in pair)
+            or not 0 <= pair[0] < pair[1] <= length
+        ):
+            raise InputError(
+                f"{self._records.place(number)}: `{self._salient_field}` is {marked!r}; expected [begin, "
+                "end] of a span, in characters"
+            )
         return int(pair[0]), int(pair[1])
 
     def place(self, number: int) -> str:

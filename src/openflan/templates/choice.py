@@ -1,7 +1,8 @@
 """Which wordings a task is rendered with: ours, the collection's own, both, or a user's file.
 
-The collection's own are imported into the user's cache by `openflan wordings import`. An imported set may hold wordings for fields that a source's
-rows lack (the release joins them from elsewhere): those are passed over, where a file of the user's would be refused.
+The collection's own are imported into the user's cache by `openflan wordings import`. An imported set may
+hold wordings for fields that a source's rows lack (the release joins them from elsewhere): those are passed
+over, where a file of the user's would be refused.
 """
 
 from __future__ import annotations
@@ -31,13 +32,19 @@ def imported_wordings(submixture: str = "*") -> tuple[WordingSet, ...]:
 
     Raises InputError if an imported file was damaged.
     """
-    return tuple(found for path in sorted(imported_folder().glob(f"{submixture}/*.yaml")) for found in _load(path, path.stat().st_mtime_ns))
+    return tuple(
+        found
+        for path in sorted(imported_folder().glob(f"{submixture}/*.yaml"))
+        for found in _load(path, path.stat().st_mtime_ns)
+    )
 
 
 def choose_wordings(choice: Named | Path | None, task: str, fields: frozenset[str]) -> WordingSet:
-    """The wordings of a task whose rows have `fields`; None means `openflan`, a file or folder comes before the packaged ones.
+    """The wordings of a task whose rows have `fields`; None means `openflan`, a file or folder comes before
+    the packaged ones.
 
-    Raises InputError if there is no wording, or one that names a field the rows lack; for `original` and `both` also if nothing was imported.
+    Raises InputError if there is no wording, or one that names a field the rows lack; for `original` and
+    `both` also if nothing was imported.
     """
     if choice is None or choice == "openflan":
         return wordings_for(task, fields, packaged_wordings())
@@ -45,25 +52,42 @@ def choose_wordings(choice: Named | Path | None, task: str, fields: frozenset[st
         return wordings_for(task, fields, [*custom_wordings(choice), *packaged_wordings()])
     original = _original(task, fields)
     if original is None and choice == "original":
-        raise InputError(f"{task}: the collection has no wording for rows with the fields {', '.join(sorted(fields))}; choose `wordings: openflan`")
-    if original is not None and (choice == "original" or original is READY_MADE or not any(found.covers(task) for found in packaged_wordings())):
+        raise InputError(
+            f"{task}: the collection has no wording for rows with the fields "
+            f"{', '.join(sorted(fields))}; choose `wordings: openflan`"
+        )
+    if original is not None and (
+        choice == "original"
+        or original is READY_MADE
+        or not any(found.covers(task) for found in packaged_wordings())
+    ):
         return original
     ours = wordings_for(task, fields, packaged_wordings())
     if original is None:
         return ours
-    return replace(ours, fields=ours.fields | original.fields, wordings=(*original.wordings, *ours.wordings), source=f"{original.source}, {ours.source}")
+    return replace(
+        ours,
+        fields=ours.fields | original.fields,
+        wordings=(*original.wordings, *ours.wordings),
+        source=f"{original.source}, {ours.source}",
+    )
 
 
 def known_wordings(task: str | None = None) -> list[tuple[Named, WordingSet]]:
-    """Packaged and imported sets; for a task, by its full or its bare name, what a mixture would take: of each kind the first set with direct
-    wordings, and the first with inverted ones.
+    """Packaged and imported sets; for a task, by its full or its bare name, what a mixture would take: of
+    each kind the first set with direct wordings, and the first with inverted ones.
 
     Raises InputError with the nearest name if nothing covers the task.
     """
-    sets: list[tuple[Named, WordingSet]] = [*(("openflan", found) for found in packaged_wordings()), *(("original", found) for found in imported_wordings())]
+    sets: list[tuple[Named, WordingSet]] = [
+        *(("openflan", found) for found in packaged_wordings()),
+        *(("original", found) for found in imported_wordings()),
+    ]
     if task is None:
         return sets
-    covering = [(choice, found) for choice, found in sets if found.covers(task) or task in map(_bare, found.tasks)]
+    covering = [
+        (choice, found) for choice, found in sets if found.covers(task) or task in map(_bare, found.tasks)
+    ]
     if not covering:
         names = {name for _, found in sets for pattern in found.tasks for name in (pattern, _bare(pattern))}
         hint = did_you_mean(task, names) or "; rows with the fields inputs and targets need none"
@@ -83,7 +107,8 @@ def _bare(task: str) -> str:
 
 
 def custom_wordings(path: Path) -> list[WordingSet]:
-    """The sets of a user's file, or of all YAML files in a folder. Raises InputError, with the nearest name if a named choice may have been meant."""
+    """The sets of a user's file, or of all YAML files in a folder. Raises InputError, with the nearest name
+    if a named choice may have been meant."""
     if path.is_dir():
         files = sorted(path.rglob("*.yaml"))
         if not files:
@@ -96,24 +121,35 @@ def custom_wordings(path: Path) -> list[WordingSet]:
 
 
 def wordings_files(choice: Named | Path | None, task: str) -> list[Path]:
-    """The files outside the package that a choice reads for a task: what a fingerprint of a run's data must cover."""
+    """The files outside the package that a choice reads for a task: what a fingerprint of a run's data must
+    cover."""
     if isinstance(choice, Path):
         return sorted(choice.rglob("*.yaml")) if choice.is_dir() else [choice]
     if choice in ("original", "both"):
-        return sorted({Path(found.source) for found in imported_wordings(task.partition("/")[0]) if found.covers(task)})
+        return sorted(
+            {Path(found.source) for found in imported_wordings(task.partition("/")[0]) if found.covers(task)}
+        )
     return []
 
 
 def _original(task: str, fields: frozenset[str]) -> WordingSet | None:
-    """The imported wordings that fit a task's rows; rows that are already worded need none. None if none fits."""
+    """The imported wordings that fit a task's rows; rows that are already worded need none. None if none
+    fits."""
     covering = [found for found in imported_wordings(task.partition("/")[0]) if found.covers(task)]
-    fitting = [replace(found, wordings=kept) for found in covering if (kept := tuple(one for one in found.wordings if one.fields <= fields))]
+    fitting = [
+        replace(found, wordings=kept)
+        for found in covering
+        if (kept := tuple(one for one in found.wordings if one.fields <= fields))
+    ]
     if fitting:
         return wordings_for(task, fields, fitting)
     if READY_MADE.fields <= fields:
         return READY_MADE
     if not any(imported_folder().glob("*/*.yaml")):
-        raise InputError(f"{task}: no original wordings were imported into {imported_folder()}; `{IMPORT}` reads them from a checkout of the FLAN repository")
+        raise InputError(
+            f"{task}: no original wordings were imported into {imported_folder()}; `{IMPORT}` reads them "
+            "from a checkout of the FLAN repository"
+        )
     return None
 
 

@@ -1,8 +1,8 @@
 """From the templates of a FLAN checkout to wordings of ours.
 
-Keys become task names, fields get our names, inversions are told apart by what they ask for. Departures: templates whose targets only repeat their
-inputs, or list the options, are left out as defects, with a reason; forms that hide the options are made here by deleting the placeholder, as the
-release does by code.
+Keys become task names, fields get our names, inversions are told apart by what they ask for. Departures:
+templates whose targets only repeat their inputs, or list the options, are left out as defects, with a reason;
+forms that hide the options are made here by deleting the placeholder, as the release does by code.
 """
 
 from __future__ import annotations
@@ -57,25 +57,48 @@ _PLACEHOLDER = re.compile(r"\s*(?:\|\s*)?(?:\(\{options\}\)|(?<!\{)\{options\}(?
 
 
 def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, WordingSet]:
-    """The wordings of all files by the name they are kept under; what cannot be taken over is added to `skipped`.
+    """The wordings of all files by the name they are kept under; what cannot be taken over is added to
+    `skipped`.
 
-    The first file is the release's, whose zero-shot templates with options count; the others are the sets of 2021.
+    The first file is the release's, whose zero-shot templates with options count; the others are the sets of
+    2021.
     """
     lists: list[tuple[bool, str, str, list[Wording]]] = []
     for number, file in enumerate(files):
         for store, keys in file.stores.items():
             for key, templates in keys.items():
                 if _tasks(key):
-                    lists.append((number == 0, store, key, list(_converted(store, templates, skipped, "flan2021" if number else "flan"))))
+                    lists.append(
+                        (
+                            number == 0,
+                            store,
+                            key,
+                            list(_converted(store, templates, skipped, "flan2021" if number else "flan")),
+                        )
+                    )
                 else:
-                    skipped.append(Skipped(templates[0].place if templates else str(file.path), f"{store}[{key!r}]", _unused(key)))
+                    skipped.append(
+                        Skipped(
+                            templates[0].place if templates else str(file.path),
+                            f"{store}[{key!r}]",
+                            _unused(key),
+                        )
+                    )
     anchors = _anchors(lists)
     of_2021 = {key for release, _, key, _ in lists if not release}
     groups: dict[str, dict[tuple[object, ...], Wording]] = {}
     for release, store, key, wordings in lists:
-        told = [_marked(one, bool(_INVERSION.search(key)) or _told(one) != {anchors[key]}, _tasks(key)) for one in wordings]
-        # Zero-shot forms without options stem from the 2021 set where there is one: it never says that there are options.
-        hidden = [made for one in told for made in _hidden(one)] if store == "FEWSHOT_PATTERNS" or not release or key not in of_2021 else []
+        told = [
+            _marked(one, bool(_INVERSION.search(key)) or _told(one) != {anchors[key]}, _tasks(key))
+            for one in wordings
+        ]
+        # Zero-shot forms without options stem from the 2021 set where there is one: it never says that there
+        # are options.
+        hidden = (
+            [made for one in told for made in _hidden(one)]
+            if store == "FEWSHOT_PATTERNS" or not release or key not in of_2021
+            else []
+        )
         shown = told if release else [one for one in told if "options" not in one.inputs.fields]
         group = groups.setdefault(_file_name(key), {})
         for wording in [*shown, *hidden]:
@@ -92,7 +115,11 @@ def _tasks(key: str) -> tuple[str, ...]:
         return _SHARED[key]
     name = _INVERSION.sub("", key)
     if name.startswith("t0_"):
-        return ("t0_sf/*",)  # shown options: the set for separate ones; hidden: the sets for questions that hold theirs, or have none
+        return (
+            "t0_sf/*",
+            # shown options: the set for separate ones; hidden: the sets for questions that hold theirs, or
+            # have none
+        )
     chain = re.fullmatch(r"(?:cot|stream)_(\w+)", name)
     if chain:
         return (f"cot/{chain[1]}",)
@@ -100,7 +127,11 @@ def _tasks(key: str) -> tuple[str, ...]:
 
 
 def _unused(key: str) -> str:
-    return "a set that other keys name; taken over under those" if key in _GENERAL else "no task of the collection uses it"
+    return (
+        "a set that other keys name; taken over under those"
+        if key in _GENERAL
+        else "no task of the collection uses it"
+    )
 
 
 def _file_name(key: str) -> str:
@@ -110,14 +141,18 @@ def _file_name(key: str) -> str:
 
 
 def _converted(store: str, templates: list[Template], skipped: list[Skipped], prefix: str) -> list[Wording]:
-    shots: Shots = "few" if store.startswith("FEWSHOT") else "inside" if store.startswith("INLINE") else "zero"
+    shots: Shots = (
+        "few" if store.startswith("FEWSHOT") else "inside" if store.startswith("INLINE") else "zero"
+    )
     form = "hidden" if store.endswith("NO_OPTIONS") else shots
     made: list[Wording] = []
     for template in templates:
         try:
             made.append(_convert(template, f"{prefix}-{_slug(template.key)}-{form}-{template.number}", shots))
         except ValueError as error:
-            skipped.append(Skipped(template.place, f"{store}[{template.key!r}][{template.number}]", str(error)))
+            skipped.append(
+                Skipped(template.place, f"{store}[{template.key!r}][{template.number}]", str(error))
+            )
     return made
 
 
@@ -161,14 +196,18 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
 
 
 def _marked(wording: Wording, inverted: bool, tasks: tuple[str, ...]) -> Wording:
-    """With what follows from the other wordings of its key, and from the tasks: those of a whole submixture do not all have the same fields."""
-    requires = wording.fields - _EVERYWHERE if any(task.endswith("/*") for task in tasks) else frozenset[str]()
+    """With what follows from the other wordings of its key, and from the tasks: those of a whole submixture
+    do not all have the same fields."""
+    requires = (
+        wording.fields - _EVERYWHERE if any(task.endswith("/*") for task in tasks) else frozenset[str]()
+    )
     rationale = wording.rationale or (inverted and "rationale" in wording.fields)
     return replace(wording, inverted=inverted, rationale=rationale, requires=requires)
 
 
 def _instruction(wrapper: str, fields: Mapping[str, str]) -> str:
-    """What a few-shot wrapper puts above the exemplars, as a pattern: it is written for two rounds of filling, the exemplars in the second."""
+    """What a few-shot wrapper puts above the exemplars, as a pattern: it is written for two rounds of
+    filling, the exemplars in the second."""
     if not wrapper:
         return ""
     pattern = Pattern.parse(wrapper)
@@ -192,17 +231,22 @@ def _escaped(literal: str) -> str:
 
 
 def _told(wording: Wording) -> set[str]:
-    """The fields that the targets name, apart from the rationale; the rationale itself where there is no other."""
+    """The fields that the targets name, apart from the rationale; the rationale itself where there is no
+    other."""
     named = set(wording.targets.fields)
     return named - {"rationale"} or named
 
 
 def _anchors(lists: Iterable[tuple[bool, str, str, list[Wording]]]) -> dict[str, str]:
-    """For each key the field that its direct templates ask for: `answer` if any does, else the one most of them do."""
+    """For each key the field that its direct templates ask for: `answer` if any does, else the one most of
+    them do."""
     counts: dict[str, Counter[str]] = {}
     for _, _, key, wordings in lists:
         counts.setdefault(key, Counter()).update(name for one in wordings for name in sorted(_told(one)))
-    return {key: "answer" if "answer" in count or not count else count.most_common(1)[0][0] for key, count in counts.items()}
+    return {
+        key: "answer" if "answer" in count or not count else count.most_common(1)[0][0]
+        for key, count in counts.items()
+    }
 
 
 def _hidden(wording: Wording) -> Iterator[Wording]:
@@ -210,7 +254,9 @@ def _hidden(wording: Wording) -> Iterator[Wording]:
     inputs = _PLACEHOLDER.sub("", wording.inputs.text).lstrip("\n")
     hidden = Pattern.parse(inputs)
     if wording.options and inputs.strip() and "options" not in hidden.fields:
-        yield replace(wording, id=f"{wording.id}-hidden", inputs=hidden, requires=wording.requires - {"options"})
+        yield replace(
+            wording, id=f"{wording.id}-hidden", inputs=hidden, requires=wording.requires - {"options"}
+        )
 
 
 def _set(tasks: tuple[str, ...], wordings: tuple[Wording, ...]) -> WordingSet:

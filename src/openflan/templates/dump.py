@@ -11,14 +11,25 @@ from openflan.templates.wording import Wording, WordingSet
 
 def dump_wordings(found: WordingSet, head: str = "") -> str:
     """The set as one YAML document under the comment `head`; a wording's defaults are left out."""
-    document = {"tasks": _Names(found.tasks), "fields": _Names(sorted(found.fields)), "wordings": [_item(wording) for wording in found.wordings]}
+    document = {
+        "tasks": _Names(found.tasks),
+        "fields": _Names(sorted(found.fields)),
+        "wordings": [_item(wording) for wording in found.wordings],
+    }
     return head + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000)
 
 
 def kind(wording: Wording) -> str:
     """What a wording is for, such as `few-shot, options` or `zero-shot, rationale, inverted`."""
-    shots = {"any": "any shots", "zero": "zero-shot", "few": "few-shot", "inside": "exemplar inside"}[wording.shots]
-    marks = {"options": wording.options, "rationale": wording.rationale, "inverted": wording.inverted, "on top": wording.instruction is not None}
+    shots = {"any": "any shots", "zero": "zero-shot", "few": "few-shot", "inside": "exemplar inside"}[
+        wording.shots
+    ]
+    marks = {
+        "options": wording.options,
+        "rationale": wording.rationale,
+        "inverted": wording.inverted,
+        "on top": wording.instruction is not None,
+    }
     return ", ".join([shots, *(mark for mark, true in marks.items() if true)])
 
 
@@ -37,7 +48,11 @@ def _item(wording: Wording) -> dict[str, Any]:
     if wording.requires:
         item["requires"] = _Names(sorted(wording.requires))
     if wording.frame is not None:
-        item["frame"] = {"labels": _Names(wording.frame.labels), "between": wording.frame.between, "separator": wording.frame.separator}
+        item["frame"] = {
+            "labels": _Names(wording.frame.labels),
+            "between": wording.frame.between,
+            "separator": wording.frame.separator,
+        }
     return item | {"inputs": wording.inputs.text, "targets": wording.targets.text}
 
 
@@ -46,7 +61,8 @@ class _Names(list[str]):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks; in quotes whatever a block or a plain text would not give back unchanged, such as Unicode's own line breaks."""
+    """Texts of several lines as blocks; in quotes whatever a block or a plain text would not give back
+    unchanged, such as Unicode's own line breaks."""
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:

@@ -1,7 +1,8 @@
 """What the collection's own templates call the fields of Muffin's data sets, and what our rows call them.
 
-The names on the left are those of the public release's record functions (flan/v2/task_configs_v1.py); a name that is not here is the same on both sides,
-or has no counterpart: `title` of BoolQ and Newsroom, which our rows lack, leaves a template unused.
+The names on the left are those of the public release's record functions (flan/v2/task_configs_v1.py); a name
+that is not here is the same on both sides, or has no counterpart: `title` of BoolQ and Newsroom, which our
+rows lack, leaves a template unused.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ OF_KEY: Mapping[str, Mapping[str, str]] = {
     "multi_news": _SUMMARY,
     "multirc": {"paragraph": "passage", "response": "candidate"},
     "newsroom": _SUMMARY,
-    "opinion_abstracts_idebate": {"argument_sentences": "arguments", "debate_name": "debate", "claim": "answer"},
+    "opinion_abstracts_idebate": {
+        "argument_sentences": "arguments",
+        "debate_name": "debate",
+        "claim": "answer",
+    },
     "opinion_abstracts_rotten_tomatoes": {"numbered_reviews": "reviews", "critic_consensus": "answer"},
     "para_crawl": _TRANSLATION,
     "para_crawl_enes": _TRANSLATION,
@@ -58,16 +63,21 @@ OF_KEY: Mapping[str, Mapping[str, str]] = {
 """The release's key of a set of templates to their names for fields, each with ours."""
 
 # Two fields of the release that our rows hold as one text, where a template shows one right after the other.
-_JOINED: Mapping[str, tuple[str, str]] = {"ag_news_subset": ("title", "text"), "quac": ("background", "context")}
+_JOINED: Mapping[str, tuple[str, str]] = {
+    "ag_news_subset": ("title", "text"),
+    "quac": ("background", "context"),
+}
 
 
 def fields_of(key: str) -> Mapping[str, str]:
-    """Our names for the fields that the templates of a key name otherwise; `key` without the mark of an inversion."""
+    """Our names for the fields that the templates of a key name otherwise; `key` without the mark of an
+    inversion."""
     return OF_KEY.get(key, {})
 
 
 def joined(key: str, text: str) -> str:
-    """A template in which two fields that are one in our rows stand as one; itself for other keys, and where something is said between them."""
+    """A template in which two fields that are one in our rows stand as one; itself for other keys, and where
+    something is said between them."""
     if key not in _JOINED:
         return text
     first, second = _JOINED[key]

@@ -1,7 +1,7 @@
 """Exemplar frames and option lists, drawn per example.
 
-The paper draws exemplar delimiters at random (Chung et al. 2022, section 2.1); the public release fixes them per task. We draw, from a seed, and
-record what was drawn.
+The paper draws exemplar delimiters at random (Chung et al. 2022, section 2.1); the public release fixes them
+per task. We draw, from a seed, and record what was drawn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from openflan.randomness import Draws
 from openflan.yaml_files import read_yaml
 
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_ROMAN = tuple(tens + ones for tens in ("", "X", "XX") for ones in ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"))[: len(_UPPER)]
+_ROMAN = tuple(
+    tens + ones
+    for tens in ("", "X", "XX")
+    for ones in ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
+)[: len(_UPPER)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class OptionStyle:
-    """How options are listed. `marker` is a bullet, or holds `{}` for a counter; counters tell options apart and so become the answer."""
+    """How options are listed. `marker` is a bullet, or holds `{}` for a counter; counters tell options apart
+    and so become the answer."""
 
     header: str
     marker: str
@@ -44,15 +49,23 @@ class OptionStyle:
 
     def block(self, options: Sequence[str]) -> str:
         """The header and one line an option."""
-        lines = [marker + option + self.ending for marker, option in zip(self.markers(len(options)), options, strict=True)]
+        lines = [
+            marker + option + self.ending
+            for marker, option in zip(self.markers(len(options)), options, strict=True)
+        ]
         return "\n".join([self.header, *lines] if self.header else lines)
 
     def answer(self, options: Sequence[str], answer: str) -> str:
         """The target for `answer`: its marker where markers differ, else its text.
 
-        A marker keeps its brackets and dots, `(B)` and `B.`, as in the public release; what leads over to the option, `B:` or `B =`, is not part of it.
+        A marker keeps its brackets and dots, `(B)` and `B.`, as in the public release; what leads over to the
+        option, `B:` or `B =`, is not part of it.
         """
-        return self.markers(len(options))[options.index(answer)].strip().rstrip(" =:-") if self.counter else answer
+        return (
+            self.markers(len(options))[options.index(answer)].strip().rstrip(" =:-")
+            if self.counter
+            else answer
+        )
 
 
 PLAIN_OPTIONS = OptionStyle("Options:", "- ", "", "")
@@ -74,9 +87,18 @@ class Formats:
         return Frame(labels, draws.choice(self.between), draws.choice(self.separators))
 
     def option_style(self, draws: Draws, count: int) -> OptionStyle:
-        """A style for `count` options; a list that is longer than the alphabet is bulleted plainly unless it is numbered."""
-        header, (marker, counter), ending = draws.choice(self.headers), draws.choice(self.markers), draws.choice(self.endings)
-        return OptionStyle(header, marker, counter, ending) if count <= len(_UPPER) or counter in ("", "digit") else PLAIN_OPTIONS
+        """A style for `count` options; a list that is longer than the alphabet is bulleted plainly unless it
+        is numbered."""
+        header, (marker, counter), ending = (
+            draws.choice(self.headers),
+            draws.choice(self.markers),
+            draws.choice(self.endings),
+        )
+        return (
+            OptionStyle(header, marker, counter, ending)
+            if count <= len(_UPPER) or counter in ("", "digit")
+            else PLAIN_OPTIONS
+        )
 
 
 @cache
@@ -89,7 +111,10 @@ def packaged_formats() -> Formats:
         between=tuple(frames["between"]),
         separators=tuple(frames["separator"]),
         headers=tuple(options["headers"]),
-        markers=(*((bullet, "") for bullet in options["bullets"]), *((form, counter) for form in options["enumerations"] for counter in options["counters"])),
+        markers=(
+            *((bullet, "") for bullet in options["bullets"]),
+            *((form, counter) for form in options["enumerations"] for counter in options["counters"]),
+        ),
         endings=tuple(options["endings"]),
     )
 

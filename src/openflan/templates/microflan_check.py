@@ -1,7 +1,9 @@
-"""Whether the embedded world keeps its promises once it is worded: what is held out is never shown, and no wording gives an answer away.
+"""Whether the embedded world keeps its promises once it is worded: what is held out is never shown, and no
+wording gives an answer away.
 
-Every training task is rendered with each of its wordings, with exemplars and without, as a run would; plain text is read as it is replayed. Price: rows are
-sampled, so a leak in one row of thousands may pass; the tests read more of them.
+Every training task is rendered with each of its wordings, with exemplars and without, as a run would; plain
+text is read as it is replayed. Price: rows are sampled, so a leak in one row of thousands may pass; the tests
+read more of them.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ def split_complaints(
     rows: int = ROWS,
     most: int = TEXTS,
 ) -> list[str]:
-    """Where something held out stands in an instruction, its exemplars or its rationale, or an instruction in replayed text; empty if nowhere.
+    """Where something held out stands in an instruction, its exemplars or its rationale, or an instruction in
+    replayed text; empty if nowhere.
 
     `tasks`, `texts` and `sets` of wordings stand in for those that come with openflan.
     """
@@ -52,29 +55,43 @@ def split_complaints(
     for task in tasks.values():
         if task.held_out is None:
             for place, text in _examples(task, wordings_for(task.name, task.fields, worded), seed, rows):
-                said = leaks.in_instruction(text) + [f"`{phrase}` is a held-out wording" for phrase in asked if phrase in text]
+                said = leaks.in_instruction(text) + [
+                    f"`{phrase}` is a held-out wording" for phrase in asked if phrase in text
+                ]
                 complaints += [f"{place}: {complaint}, in: {text}" for complaint in said]
     phrases = _phrases(worded, list(tasks.values()))
     for task in (text_tasks(seed) if texts is None else texts).values():
         for row in sampled(task, most):
             text = f"{row['inputs']} {row['targets']}"
-            said = leaks.in_plain_text(text) + [f"`{phrase}` is how an instruction is worded" for phrase in phrases if phrase in text]
+            said = leaks.in_plain_text(text) + [
+                f"`{phrase}` is how an instruction is worded" for phrase in phrases if phrase in text
+            ]
             complaints += [f"{task.name}: {complaint}, in: {text}" for complaint in said]
     for number in range(most):
         text = ordinary_sentence(Draws(seed, "check", number))
-        complaints += [f"ordinary text: {complaint}, in: {text}" for complaint in facts_in(text, world(seed).functions)]
-    prompts = {split: _prompts([task for task in tasks.values() if task.split == split], worded) for split in ("dev", "test")}
-    return complaints + [f"both dev and test ask: {prompt}" for prompt in sorted(prompts["dev"] & prompts["test"])]
+        complaints += [
+            f"ordinary text: {complaint}, in: {text}" for complaint in facts_in(text, world(seed).functions)
+        ]
+    prompts = {
+        split: _prompts([task for task in tasks.values() if task.split == split], worded)
+        for split in ("dev", "test")
+    }
+    return complaints + [
+        f"both dev and test ask: {prompt}" for prompt in sorted(prompts["dev"] & prompts["test"])
+    ]
 
 
 def wording_complaints(sets: Sequence[WordingSet], tasks: Mapping[str, Task]) -> list[str]:
-    """Wordings that give an answer away to the tasks they cover: they show it, or name one answer and not the others that there may be."""
+    """Wordings that give an answer away to the tasks they cover: they show it, or name one answer and not the
+    others that there may be."""
     complaints = []
     for found in sets:
         covered = [task for name, task in tasks.items() if found.covers(name) and "answer" in task.fields]
         answers = {answer for task in covered for row in sampled(task, _ANSWERS) for answer in _answers(row)}
         for wording in found.wordings if covered else ():
-            shown = {"answer", "rationale"} & set(wording.inputs.fields) if not wording.inverted else set[str]()
+            shown = (
+                {"answer", "rationale"} & set(wording.inputs.fields) if not wording.inverted else set[str]()
+            )
             said = _plain(" ".join(wording.inputs.literals))
             named = {answer for answer in answers if _plain(answer) in said} - EVERYDAY
             # Naming every verdict that there may be gives none away.
@@ -93,7 +110,8 @@ def sampled(task: Task, most: int) -> Iterator[Row]:
 
 
 def _examples(task: Task, wordings: WordingSet, seed: int, rows: int) -> Iterator[tuple[str, str]]:
-    """Training examples in every wording, and where each comes from; the first of a wording has exemplars if it can, all others if they must."""
+    """Training examples in every wording, and where each comes from; the first of a wording has exemplars if
+    it can, all others if they must."""
     places = shuffled(len(task.rows), seed, "check", task.name)[:rows].tolist()
     for wording in wordings.wordings:
         renderer = Renderer(task, WordingSet(wordings.tasks, wordings.fields, (wording,), wordings.source))
@@ -106,7 +124,12 @@ def _examples(task: Task, wordings: WordingSet, seed: int, rows: int) -> Iterato
 def _phrases(sets: Sequence[WordingSet], tasks: Sequence[Task]) -> list[str]:
     """What the wordings of some tasks say beside their fields, where that is more than a word."""
     covering = [found for found in sets if any(found.covers(task.name) for task in tasks)]
-    literals = {literal.strip() for found in covering for wording in found.wordings for literal in wording.inputs.literals}
+    literals = {
+        literal.strip()
+        for found in covering
+        for wording in found.wordings
+        for literal in wording.inputs.literals
+    }
     return sorted(literal for literal in literals if len(re.findall(r"\w+", literal)) > 1)
 
 
@@ -114,9 +137,15 @@ def _prompts(tasks: Sequence[Task], sets: Sequence[WordingSet]) -> set[str]:
     """What zero-shot examples of some tasks ask."""
     found = set()
     for task in tasks:
-        wordings = [wording for wording in wordings_for(task.name, task.fields, sets).wordings if wording.shots != "few"]
+        wordings = [
+            wording
+            for wording in wordings_for(task.name, task.fields, sets).wordings
+            if wording.shots != "few"
+        ]
         for row in sampled(task, _ANSWERS):
-            values = {name: value if isinstance(value, str) else ", ".join(value) for name, value in row.items()}
+            values = {
+                name: value if isinstance(value, str) else ", ".join(value) for name, value in row.items()
+            }
             found |= {wording.inputs.fill(values) for wording in wordings}
     return found
 

@@ -1,6 +1,7 @@
 """Text with `{field}` in it and nothing more clever: no code, no formatting, doubled braces for literal ones.
 
-Patterns are split once at load; rendering is then a join of strings, so the text of a row can never be read as a pattern.
+Patterns are split once at load; rendering is then a join of strings, so the text of a row can never be read
+as a pattern.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Text with `{field}` placeholders, split into what stands between them: `literals` has one more item than `fields`."""
+    """Text with `{field}` placeholders, split into what stands between them: `literals` has one more item
+    than `fields`."""
 
     text: str
     literals: tuple[str, ...]
@@ -27,7 +29,9 @@ class Pattern:
             if name is None:
                 continue
             if not name.isidentifier() or spec or conversion:
-                raise ValueError(f"`{{{name}}}` is not a plain {{field}}; double the braces if they are meant literally")
+                raise ValueError(
+                    f"`{{{name}}}` is not a plain {{field}}; double the braces if they are meant literally"
+                )
             fields.append(name)
             literals.append("")
         return cls(text, tuple(literals), tuple(fields))

@@ -1,11 +1,12 @@
 """A row becomes text: `inputs` for the model to read and `targets` for it to learn.
 
-Rendering is a pure function of (task, row, style, seed, position): wording, exemplars, delimiters and option list are drawn from those alone, so an
-example can be made again anywhere, and says itself where it came from.
+Rendering is a pure function of (task, row, style, seed, position): wording, exemplars, delimiters and option
+list are drawn from those alone, so an example can be made again anywhere, and says itself where it came from.
 
-Departures from the public release, on purpose: a row is never its own exemplar; wordings are drawn per example instead of cycling, so no remainder
-rows are lost; delimiters are drawn per example as the paper says; separators never end up in targets; an example whose exemplars do not fit becomes
-zero-shot instead of vanishing.
+Departures from the public release, on purpose: a row is never its own exemplar; wordings are drawn per
+example instead of cycling, so no remainder rows are lost; delimiters are drawn per example as the paper says;
+separators never end up in targets; an example whose exemplars do not fit becomes zero-shot instead of
+vanishing.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ from openflan.templates.style import Instruction, Style
 from openflan.templates.wording import Wording, WordingSet
 
 SHOTS = (5, 5, 2, 3)
-"""Numbers of exemplars, drawn evenly: half of the release's few-shot examples have five, the other half two or three."""
+"""Numbers of exemplars, drawn evenly: half of the release's few-shot examples have five, the other half two
+or three."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """One example as text, and where it came from.
 
-    `answer` is what the targets end in or consist of, as an evaluator should find it; of an inverted example, the targets. `exemplars` are row indices
-    of the same task; `pruned` counts those left out because they did not fit. A few-shot example without either wears a wording that holds its own.
+    `answer` is what the targets end in or consist of, as an evaluator should find it; of an inverted example,
+    the targets. `exemplars` are row indices of the same task; `pruned` counts those left out because they did
+    not fit. A few-shot example without either wears a wording that holds its own.
     """
 
     inputs: str
@@ -63,7 +66,8 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class TokenBudget:
-    """How long a few-shot example's inputs may be, exemplars with their targets included: at most `tokens`, as counted by `measure`."""
+    """How long a few-shot example's inputs may be, exemplars with their targets included: at most `tokens`,
+    as counted by `measure`."""
 
     tokens: int
     measure: Callable[[str], int]
@@ -90,31 +94,54 @@ class Renderer:
         @cache
         def choices(style: Style, inside: bool, absent: frozenset[str]) -> tuple[tuple[Wording, Style], ...]:
             fields = task.fields - absent
-            found = tuple(one for one in wordings.wordings if _can_show(one, absent) and (inside or one.shots != "inside"))
-            return tuple((wording, _shown(wording, style, fields)) for wording in _suitable(found, style, fields))
+            found = tuple(
+                one
+                for one in wordings.wordings
+                if _can_show(one, absent) and (inside or one.shots != "inside")
+            )
+            return tuple(
+                (wording, _shown(wording, style, fields)) for wording in _suitable(found, style, fields)
+            )
 
         self._choices = choices
 
     def render(
-        self, row: int, style: Style, seed: int, position: int, *, shots: int | None = None, token_budget: TokenBudget | None = None, unlike: bool = False
+        self,
+        row: int,
+        style: Style,
+        seed: int,
+        position: int,
+        *,
+        shots: int | None = None,
+        token_budget: TokenBudget | None = None,
+        unlike: bool = False,
     ) -> Rendered:
         """The example of `row` that stands at `position` of a run with `seed`.
 
-        `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows. `unlike` leaves those out whose inputs are the
-        example's own, as evaluation needs; training keeps them. `token_budget`: exemplars are dropped from the end until the rest fits.
-        Wordings that name a field which the row lacks are no choice for it, and rows that lack such a field are no exemplars. Raises InputError naming
-        task and row if the answer is not among the row's options, and if no wording can show the row.
+        `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows.
+        `unlike` leaves those out whose inputs are the example's own, as evaluation needs; training keeps
+        them. `token_budget`: exemplars are dropped from the end until the rest fits. Wordings that name a
+        field which the row lacks are no choice for it, and rows that lack such a field are no exemplars.
+        Raises InputError naming task and row if the answer is not among the row's options, and if no wording
+        can show the row.
         """
         draws = Draws(seed, _PURPOSE, self._key, row, position)
         choices = self._choices(style, style.few_shot and shots is None, self._absent(row))
         if not choices:
-            raise InputError(f"{self.task.name} row {row}: no wording for its fields ({', '.join(sorted(self.task.rows[row]))}); add one that needs no other")
+            raise InputError(
+                f"{self.task.name} row {row}: no wording for its fields "
+                f"({', '.join(sorted(self.task.rows[row]))}); add one that needs no other"
+            )
         wording, shown = draws.choice(choices)
         if not style.few_shot:
             return self._without_exemplars(row, shown, wording, draws)
         if wording.shots == "inside":
             example = self._without_exemplars(row, shown, wording, draws)
-            return example if _fits(example.inputs, token_budget) and not self._own_exemplar(row) else self._pruned(row, style, seed, position, 1)
+            return (
+                example
+                if _fits(example.inputs, token_budget) and not self._own_exemplar(row)
+                else self._pruned(row, style, seed, position, 1)
+            )
         wanted = draws.choice(SHOTS) if shots is None else shots
         exemplars = self._exemplars(wording, draws, wanted, row)
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
@@ -124,7 +151,11 @@ class Renderer:
         final = asked.rstrip(" ")
         if unlike:
             # Rows may repeat a question: shown with its answer, it would give that away.
-            exemplars = [index for index in exemplars if _asked(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked]
+            exemplars = [
+                index
+                for index in exemplars
+                if _asked(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked
+            ]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
         inputs, kept = _fitting(top, texts, final, frame.separator, token_budget)
@@ -164,7 +195,10 @@ class Renderer:
 
     def _pruned(self, row: int, style: Style, seed: int, position: int, pruned: int) -> Rendered:
         """The zero-shot example that takes the place of a few-shot one that has no room for any exemplar."""
-        return replace(self.render(row, replace(style, few_shot=False, instruction="each"), seed, position), pruned=pruned)
+        return replace(
+            self.render(row, replace(style, few_shot=False, instruction="each"), seed, position),
+            pruned=pruned,
+        )
 
     def _own_exemplar(self, row: int) -> bool:
         """Whether the exemplar that a row brings along is the row itself, whose answer it would give away."""
@@ -193,7 +227,10 @@ class Renderer:
             return values
         options = fields["options"]
         if values.get("answer") not in options:
-            raise InputError(f"{self.task.name} row {row}: the answer `{values.get('answer')}` is not among its options {list(options)}")
+            raise InputError(
+                f"{self.task.name} row {row}: the answer `{values.get('answer')}` is not among its "
+                f"options {list(options)}"
+            )
         values["options"] = option_style.block(options)
         answer = option_style.answer(options, values["answer"])
         # The marker `B.` before a full stop would read `B..`.
@@ -207,30 +244,40 @@ def _can_show(wording: Wording, absent: frozenset[str]) -> bool:
 
 
 def _check_lacking(task: Task, wordings: WordingSet) -> None:
-    """Raises InputError for a field that every direct wording needs and some row lacks, with the place of that row. A row that lacks several fields, each
-    needed by some wordings, is found when it is rendered."""
-    direct = [wording for wording in wordings.wordings if not wording.inverted and wording.shots in ("any", "zero")] or wordings.wordings
+    """Raises InputError for a field that every direct wording needs and some row lacks, with the place of
+    that row. A row that lacks several fields, each needed by some wordings, is found when it is rendered."""
+    direct = [
+        wording for wording in wordings.wordings if not wording.inverted and wording.shots in ("any", "zero")
+    ] or wordings.wordings
     for name, place in task.lacking:
         if not any(_can_show(wording, frozenset({name})) for wording in direct):
             raise InputError(
-                f"{place}: lacks `{name}`, which other rows have and every wording of {task.name} names; give the row one, remove it, or add a wording"
+                f"{place}: lacks `{name}`, which other rows have and every wording of {task.name} names; "
+                "give the row one, remove it, or add a wording"
             )
 
 
 def _suitable(wordings: tuple[Wording, ...], style: Style, fields: frozenset[str]) -> tuple[Wording, ...]:
     """The wordings for a style and a row with `fields`; where a set has none for it, those that come nearest.
 
-    What is shown of a rationale comes before inversion: a run without chains of thought must not meet them in inverted examples.
+    What is shown of a rationale comes before inversion: a run without chains of thought must not meet them in
+    inverted examples.
     """
     shots = ("any", "few", "inside") if style.few_shot else ("any", "zero")
-    found = [wording for wording in wordings if wording.shots in shots] or [wording for wording in wordings if wording.shots != "inside"]
+    found = [wording for wording in wordings if wording.shots in shots] or [
+        wording for wording in wordings if wording.shots != "inside"
+    ]
     found = [wording for wording in found if wording.rationale == style.rationale] or found
     found = [wording for wording in found if wording.inverted == style.inverted] or found
     if style.few_shot:
         found = (
-            [wording for wording in found if _instructs(wording, style.instruction)] or [wording for wording in found if _instructs(wording, "each")] or found
+            [wording for wording in found if _instructs(wording, style.instruction)]
+            or [wording for wording in found if _instructs(wording, "each")]
+            or found
         )
-    return tuple([wording for wording in found if wording.options == (style.options and "options" in fields)] or found)
+    return tuple(
+        [wording for wording in found if wording.options == (style.options and "options" in fields)] or found
+    )
 
 
 def _instructs(wording: Wording, instruction: Instruction) -> bool:
@@ -245,9 +292,17 @@ def _shown(wording: Wording, style: Style, fields: frozenset[str]) -> Style:
     instruction: Instruction = "each"
     if style.few_shot and wording.bare:
         instruction = "none"
-    elif style.few_shot and (wording.shots == "inside" or (style.instruction == "top" and wording.instruction is not None)):
+    elif style.few_shot and (
+        wording.shots == "inside" or (style.instruction == "top" and wording.instruction is not None)
+    ):
         instruction = "top"
-    return Style(style.few_shot, wording.rationale, wording.options or "options" not in fields, wording.inverted, instruction)
+    return Style(
+        style.few_shot,
+        wording.rationale,
+        wording.options or "options" not in fields,
+        wording.inverted,
+        instruction,
+    )
 
 
 def _instruction(values: dict[str, str], wording: Wording) -> str:
@@ -255,12 +310,15 @@ def _instruction(values: dict[str, str], wording: Wording) -> str:
 
 
 def _asked(values: dict[str, str], wording: Wording, frame: Frame, once: bool) -> str:
-    """What stands before the targets of one exemplar, or of the final item; labels are put on the item, not on its instruction."""
+    """What stands before the targets of one exemplar, or of the final item; labels are put on the item, not
+    on its instruction."""
     item = frame.labels[0] + (wording.item or wording.inputs).fill(values) + frame.between + frame.labels[1]
     return item if once else _instruction(values, wording) + item
 
 
-def _fitting(top: str, exemplars: list[str], final: str, separator: str, token_budget: TokenBudget | None) -> tuple[str, int]:
+def _fitting(
+    top: str, exemplars: list[str], final: str, separator: str, token_budget: TokenBudget | None
+) -> tuple[str, int]:
     """The few-shot inputs with as many of `exemplars`, from the first, as fit, and their number.
 
     The joined text is measured: separators have tokens too, and the tokens of parts do not add up.
@@ -273,7 +331,11 @@ def _fitting(top: str, exemplars: list[str], final: str, separator: str, token_b
 
 
 def _fits(inputs: str, token_budget: TokenBudget | None) -> bool:
-    return token_budget is None or _most_tokens(inputs) <= token_budget.tokens or token_budget.measure(inputs) <= token_budget.tokens
+    return (
+        token_budget is None
+        or _most_tokens(inputs) <= token_budget.tokens
+        or token_budget.measure(inputs) <= token_budget.tokens
+    )
 
 
 def _most_tokens(text: str) -> int:
@@ -282,4 +344,6 @@ def _most_tokens(text: str) -> int:
 
 
 def _answer(values: dict[str, str], wording: Wording, targets: str) -> str:
-    return targets if wording.inverted else values["answer"] if "answer" in values else values.get("targets", "")
+    return (
+        targets if wording.inverted else values["answer"] if "answer" in values else values.get("targets", "")
+    )

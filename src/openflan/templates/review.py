@@ -1,8 +1,11 @@
-"""Rendered examples for people to read: Markdown with a few examples of each task, in formats as different as the task has.
+"""Rendered examples for people to read: Markdown with a few examples of each task, in formats as different as
+the task has.
 
-Reading is how a wording is judged: whether its fields are filled, its question can be answered, its answer is not given away, and its class words are
-those of the task. Decision: the formats are drawn from the task's name, a kind at a time (without exemplars, with exemplars, and anything further, such
-as inverted), so that few examples show much. Price: a document shows a sample of a task's wordings, never all (`openflan wordings list` names those).
+Reading is how a wording is judged: whether its fields are filled, its question can be answered, its answer is
+not given away, and its class words are those of the task. Decision: the formats are drawn from the task's
+name, a kind at a time (without exemplars, with exemplars, and anything further, such as inverted), so that
+few examples show much. Price: a document shows a sample of a task's wordings, never all (`openflan wordings
+list` names those).
 """
 
 from __future__ import annotations
@@ -37,23 +40,39 @@ class Reviewed:
 
 
 def examples(task: Task, wordings: WordingSet, number: int, seed: int = 0) -> Reviewed:
-    """`number` examples of a task, of successive rows, each in another format as long as the task has further ones.
+    """`number` examples of a task, of successive rows, each in another format as long as the task has further
+    ones.
 
     Raises InputError if the task has fewer rows than that, or for what no row can be rendered with.
     """
     if number > len(task.rows):
-        raise InputError(f"{task.name}: {number} examples of {len(task.rows):,} rows; ask for fewer with --number, or add rows")
+        raise InputError(
+            f"{task.name}: {number} examples of {len(task.rows):,} rows; ask for fewer with --number, or "
+            "add rows"
+        )
     renderer = Renderer(task, wordings)
     styles = _styles(renderer, number, seed)
-    return Reviewed(task, tuple(renderer.render(row, style, seed, position=row) for row, style in enumerate(styles)))
+    return Reviewed(
+        task, tuple(renderer.render(row, style, seed, position=row) for row, style in enumerate(styles))
+    )
 
 
 def document(reviewed: Sequence[Reviewed], title: str, introduction: str, most: int = MOST) -> str:
-    """The Markdown: a table of the tasks, then a section each. `introduction` is Markdown; texts longer than `most` characters are cut in their middle."""
-    lines = [f"# {escaped(title)}", "", introduction, "", "| task | dataset | category | formats shown |", "|---|---|---|---|"]
+    """The Markdown: a table of the tasks, then a section each. `introduction` is Markdown; texts longer than
+    `most` characters are cut in their middle."""
+    lines = [
+        f"# {escaped(title)}",
+        "",
+        introduction,
+        "",
+        "| task | dataset | category | formats shown |",
+        "|---|---|---|---|",
+    ]
     for one in reviewed:
         formats = ", ".join(dict.fromkeys(example.style.name for example in one.examples))
-        lines.append(f"| {code(one.task.name)} | {code(one.task.dataset)} | {escaped(one.task.category)} | {formats} |")
+        lines.append(
+            f"| {code(one.task.name)} | {code(one.task.dataset)} | {escaped(one.task.category)} | {formats} |"
+        )
     for one in reviewed:
         lines += ["", *_section(one, most)]
     return "\n".join(lines) + "\n"
@@ -79,7 +98,8 @@ def fenced(text: str) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """Text of at most `most` characters and a note of what is left out; the end, where the question mostly stands, is kept as the beginning is."""
+    """Text of at most `most` characters and a note of what is left out; the end, where the question mostly
+    stands, is kept as the beginning is."""
     if len(text) <= most:
         return text
     head, tail = text[: most // 2], text[len(text) - most // 2 :]
@@ -93,7 +113,10 @@ def _section(reviewed: Reviewed, most: int) -> Iterable[str]:
     yield f"Dataset: {code(task.dataset)}. Category: {escaped(task.category)}."
     for number, example in enumerate(reviewed.examples, start=1):
         yield ""
-        yield f"**{number}. {example.style.name}** (row {example.row}, wording {code(example.wording)}{_exemplars(example)})"
+        yield (
+            f"**{number}. {example.style.name}** (row {example.row}, wording "
+            f"{code(example.wording)}{_exemplars(example)})"
+        )
         for name, text in (("Inputs", example.inputs), ("Targets", example.targets)):
             yield ""
             yield f"{name}:"
@@ -109,19 +132,32 @@ def _exemplars(example: Rendered) -> str:
 
 
 def _styles(renderer: Renderer, number: int, seed: int) -> list[Style]:
-    """A style for each example: of the forms that the task really has, one of each kind by turns, none twice before all were shown."""
+    """A style for each example: of the forms that the task really has, one of each kind by turns, none twice
+    before all were shown."""
     rows = range(min(_LOOKED_AT, len(renderer.task.rows)) if renderer.task.lacking else 1)
-    forms = list(dict.fromkeys(renderer.render(row, style, seed, position=0).style for style in ALL_STYLES for row in rows))
+    forms = list(
+        dict.fromkeys(
+            renderer.render(row, style, seed, position=0).style for style in ALL_STYLES for row in rows
+        )
+    )
     kinds = [
         [style for style in forms if not style.few_shot and not style.inverted],
         [style for style in forms if style.few_shot and not style.inverted],
-        [style for style in forms if style.inverted] or [style for style in forms if style.rationale] or [style for style in forms if not style.options],
+        [style for style in forms if style.inverted]
+        or [style for style in forms if style.rationale]
+        or [style for style in forms if not style.options],
     ]
     chosen: list[Style] = []
     for turn in range(number):
         kind = kinds[turn % len(kinds)] or forms
         draws = Draws(seed, "review", renderer.task.name, turn)
-        chosen.append(draws.choice([style for style in kind if style not in chosen] or [style for style in forms if style not in chosen] or kind))
+        chosen.append(
+            draws.choice(
+                [style for style in kind if style not in chosen]
+                or [style for style in forms if style not in chosen]
+                or kind
+            )
+        )
     return chosen
 
 

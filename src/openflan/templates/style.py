@@ -1,7 +1,8 @@
 """Which of the paper's formats an example is shown in.
 
-Zero-shot or few-shot, with or without chain of thought, answer options shown or hidden (Chung et al. 2022, Figure 3 and section 2.1); from the
-public release also inverted tasks, exemplars without any instruction, and exemplars under an instruction that is given once.
+Zero-shot or few-shot, with or without chain of thought, answer options shown or hidden (Chung et al. 2022,
+Figure 3 and section 2.1); from the public release also inverted tasks, exemplars without any instruction, and
+exemplars under an instruction that is given once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Literal, TypeAlias
 from openflan.errors import InputError, did_you_mean
 
 Instruction: TypeAlias = Literal["each", "none", "top"]
-"""Where a few-shot example says what to do: with each exemplar, nowhere (the exemplars speak for themselves), or once on top of them."""
+"""Where a few-shot example says what to do: with each exemplar, nowhere (the exemplars speak for themselves),
+or once on top of them."""
 
 _SUFFIX: dict[Instruction, str] = {"each": "", "none": "-exemplars-only", "top": "-instruction-on-top"}
 
@@ -22,9 +24,10 @@ _SUFFIX: dict[Instruction, str] = {"each": "", "none": "-exemplars-only", "top":
 class Style:
     """A format, independent of any task.
 
-    `rationale`: the chain of thought is shown, before the answer in the targets of a direct example. `options`: where a row has answer options, they
-    are listed in the inputs. `inverted`: what is usually given is asked for, such as the question that an answer belongs to. `instruction` matters
-    to few-shot examples alone.
+    `rationale`: the chain of thought is shown, before the answer in the targets of a direct example.
+    `options`: where a row has answer options, they are listed in the inputs. `inverted`: what is usually
+    given is asked for, such as the question that an answer belongs to. `instruction` matters to few-shot
+    examples alone.
     """
 
     few_shot: bool = False
@@ -37,7 +40,11 @@ class Style:
     def name(self) -> str:
         """Such as `few-shot-cot-inverted` or `zero-shot-no-options`."""
         marks = ((self.rationale, "-cot"), (self.inverted, "-inverted"), (not self.options, "-no-options"))
-        return ("few-shot" if self.few_shot else "zero-shot") + "".join(mark for shown, mark in marks if shown) + _SUFFIX[self.instruction]
+        return (
+            ("few-shot" if self.few_shot else "zero-shot")
+            + "".join(mark for shown, mark in marks if shown)
+            + _SUFFIX[self.instruction]
+        )
 
     @classmethod
     def parse(cls, name: str) -> Style:
@@ -52,7 +59,12 @@ class Style:
         )
 
 
-_SHOTS: tuple[tuple[bool, Instruction], ...] = ((False, "each"), (True, "each"), (True, "none"), (True, "top"))
+_SHOTS: tuple[tuple[bool, Instruction], ...] = (
+    (False, "each"),
+    (True, "each"),
+    (True, "none"),
+    (True, "top"),
+)
 
 ALL_STYLES = tuple(
     Style(few_shot, rationale, options, inverted, instruction)
@@ -65,9 +77,10 @@ ALL_STYLES = tuple(
 class StyleShares:
     """The share of each format among the examples of a task, each in [0, 1].
 
-    `rationale` counts where a task has rationales, `options` where a row has answer options, `inverted` where a task has inverted wordings; elsewhere
-    they do not apply. Of the few-shot examples, `instruction_on_top` give the instruction once, and of the rest `exemplars_only` give none, where the
-    task has such wordings. What a recipe's defaults are, and why, stands with its `styles`.
+    `rationale` counts where a task has rationales, `options` where a row has answer options, `inverted` where
+    a task has inverted wordings; elsewhere they do not apply. Of the few-shot examples, `instruction_on_top`
+    give the instruction once, and of the rest `exemplars_only` give none, where the task has such wordings.
+    What a recipe's defaults are, and why, stands with its `styles`.
     """
 
     few_shot: float = 0.5

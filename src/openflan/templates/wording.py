@@ -1,6 +1,7 @@
 """How a row is said: pairs of patterns, kept as YAML that anyone can read, override and extend.
 
-A file holds one or more sets: `tasks` (names or patterns), `fields` (all that its wordings may name) and `wordings`, each with
+A file holds one or more sets: `tasks` (names or patterns), `fields` (all that its wordings may name) and
+`wordings`, each with
 
     id, inputs, targets   a name and two patterns
     rationale: true       the targets show the chain of thought
@@ -8,9 +9,11 @@ A file holds one or more sets: `tasks` (names or patterns), `fields` (all that i
     shots                 `any` (default), `zero` or `few`; `inside`: the inputs themselves hold an exemplar
     labels: true          bare enough to wear drawn labels (`Q:`, `A:`) in few-shot examples
     frame                 labels, between and separator of few-shot examples, where they are not to be drawn
-    on_top: true          the first paragraph of the inputs is the instruction, which may stand once above the exemplars
+    on_top: true          the first paragraph of the inputs is the instruction, which may stand once above the
+    exemplars
     requires              fields that not every task's rows have; a task without them does without the wording
-    plain_options: true   options are always a dash list and the answer one of their texts, where other lists wear drawn markers
+    plain_options: true   options are always a dash list and the answer one of their texts, where other lists
+    wear drawn markers
 
 An unknown key or field is refused at load with its file and line.
 """
@@ -35,15 +38,28 @@ from openflan.yaml_files import Document, read_documents
 
 Shots: TypeAlias = Literal["any", "zero", "few", "inside"]
 
-_KEYS = {"id", "inputs", "targets", "rationale", "inverted", "shots", "labels", "frame", "on_top", "requires", "plain_options"}
+_KEYS = {
+    "id",
+    "inputs",
+    "targets",
+    "rationale",
+    "inverted",
+    "shots",
+    "labels",
+    "frame",
+    "on_top",
+    "requires",
+    "plain_options",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A template pair and where it may be used; the module's docstring tells what its keys mean.
 
-    `instruction` and `item` are the two parts of the inputs of a wording that is `on_top`: the first paragraph, and what follows the blank line.
-    `rationale`: its targets show the chain of thought; if it is inverted, its inputs or its targets do.
+    `instruction` and `item` are the two parts of the inputs of a wording that is `on_top`: the first
+    paragraph, and what follows the blank line. `rationale`: its targets show the chain of thought; if it is
+    inverted, its inputs or its targets do.
     """
 
     id: str
@@ -62,13 +78,22 @@ class Wording:
 
     @property
     def bare(self) -> bool:
-        """Whether it is for few-shot examples without any instruction: nothing but the row's fields, a definition not among them."""
-        return self.shots == "few" and self.inputs.bare and self.instruction is None and "definition" not in self.inputs.fields
+        """Whether it is for few-shot examples without any instruction: nothing but the row's fields, a
+        definition not among them."""
+        return (
+            self.shots == "few"
+            and self.inputs.bare
+            and self.instruction is None
+            and "definition" not in self.inputs.fields
+        )
 
     @property
     def closes(self) -> bool:
         """Whether its targets put a full stop behind the answer."""
-        return any(name == "answer" and literal.startswith(".") for name, literal in zip(self.targets.fields, self.targets.literals[1:], strict=True))
+        return any(
+            name == "answer" and literal.startswith(".")
+            for name, literal in zip(self.targets.fields, self.targets.literals[1:], strict=True)
+        )
 
     @property
     def options(self) -> bool:
@@ -97,7 +122,14 @@ class WordingSet:
 READY_MADE = WordingSet(
     tasks=("*",),
     fields=frozenset({"inputs", "targets"}),
-    wordings=(Wording("ready-made", Pattern.parse("{inputs}"), Pattern.parse("{targets}"), source="rows that are already worded"),),
+    wordings=(
+        Wording(
+            "ready-made",
+            Pattern.parse("{inputs}"),
+            Pattern.parse("{targets}"),
+            source="rows that are already worded",
+        ),
+    ),
     source="rows that are already worded",
 )
 
@@ -105,8 +137,8 @@ READY_MADE = WordingSet(
 def load_wordings(path: Path) -> list[WordingSet]:
     """The wording sets of a YAML file (one document a set).
 
-    Raises InputError with file and line for unknown or repeated keys, duplicate ids, empty lists, and wordings that name a field which their set does
-    not declare.
+    Raises InputError with file and line for unknown or repeated keys, duplicate ids, empty lists, and
+    wordings that name a field which their set does not declare.
     """
     if not os.path.exists(path):
         raise InputError(f"{path}: no such wordings file")
@@ -120,37 +152,57 @@ def load_wordings(path: Path) -> list[WordingSet]:
 def packaged_wordings() -> tuple[WordingSet, ...]:
     """All wordings that come with openflan."""
     folder = Path(str(files("openflan.templates") / "wordings"))
-    return tuple(replace(found, packaged=True) for path in sorted(folder.rglob("*.yaml")) for found in load_wordings(path))
+    return tuple(
+        replace(found, packaged=True)
+        for path in sorted(folder.rglob("*.yaml"))
+        for found in load_wordings(path)
+    )
 
 
 def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) -> WordingSet:
-    """The wordings of a task: the direct ones of the first set that covers it and has such, likewise the inverted ones.
+    """The wordings of a task: the direct ones of the first set that covers it and has such, likewise the
+    inverted ones.
 
-    Rows that are already worded pass over packaged sets for other fields, and use the ready-made one if no other is left.
-    Raises InputError if there is none, or if one needs a field the task's rows lack, naming the wording; those that `require` the field are skipped.
+    Rows that are already worded pass over packaged sets for other fields, and use the ready-made one if no
+    other is left. Raises InputError if there is none, or if one needs a field the task's rows lack, naming
+    the wording; those that `require` the field are skipped.
     """
     worded = fields >= READY_MADE.fields
-    covering = [found for found in sets if found.covers(task) and not (worded and found.packaged and found.fields.isdisjoint(fields))]
+    covering = [
+        found
+        for found in sets
+        if found.covers(task) and not (worded and found.packaged and found.fields.isdisjoint(fields))
+    ]
     chosen: list[Wording] = []
     for inverted in (False, True):
-        usable = [[one for one in found.wordings if one.inverted == inverted and one.requires <= fields] for found in covering]
+        usable = [
+            [one for one in found.wordings if one.inverted == inverted and one.requires <= fields]
+            for found in covering
+        ]
         chosen += next((wordings for wordings in usable if wordings), [])
     if not chosen and worded:
         return READY_MADE
     if not chosen:
         raise InputError(
-            f"{task}: no wordings for rows with the fields {', '.join(sorted(fields))}; name a file with `wordings:`, or use the fields inputs and targets"
+            f"{task}: no wordings for rows with the fields {', '.join(sorted(fields))}; name a file with "
+            "`wordings:`, or use the fields inputs and targets"
         )
     for wording in chosen:
         missing = wording.fields - fields
         if missing:
             raise InputError(
-                f"{wording.source}: wording `{wording.id}` names {_listed(missing)}, which the rows of {task} lack (they have {', '.join(sorted(fields))})"
+                f"{wording.source}: wording `{wording.id}` names {_listed(missing)}, which the rows of "
+                f"{task} lack (they have {', '.join(sorted(fields))})"
             )
     if all(wording.shots == "inside" for wording in chosen):
-        raise InputError(f"{chosen[0].source}: all wordings for {task} hold an exemplar (`shots: inside`); add one for examples without")
+        raise InputError(
+            f"{chosen[0].source}: all wordings for {task} hold an exemplar (`shots: inside`); add one "
+            "for examples without"
+        )
     source = next(found.source for found in covering if chosen[0] in found.wordings)
-    return WordingSet((task,), frozenset().union(*(wording.fields for wording in chosen)), tuple(chosen), source)
+    return WordingSet(
+        (task,), frozenset().union(*(wording.fields for wording in chosen)), tuple(chosen), source
+    )
 
 
 def _read_set(read: Document, path: Path) -> WordingSet:
@@ -160,7 +212,10 @@ def _read_set(read: Document, path: Path) -> WordingSet:
         raise InputError(f"{place}: expected a mapping with `tasks:`, `fields:` and `wordings:`")
     for key in document:
         if key not in {"tasks", "fields", "wordings"}:
-            raise InputError(f"{place}: `{key}` is not a key of a wordings file{did_you_mean(str(key), ['tasks', 'fields', 'wordings'])}")
+            raise InputError(
+                f"{place}: `{key}` is not a key of a wordings "
+                f"file{did_you_mean(str(key), ['tasks', 'fields', 'wordings'])}"
+            )
     tasks, fields = (_strings(document.get(key), place, key) for key in ("tasks", "fields"))
     items = next((value for key, value in node.value if key.value == "wordings"), None)
     if not isinstance(items, yaml.SequenceNode) or not items.value:
@@ -198,11 +253,14 @@ def _read_wording(item: Any, fields: frozenset[str], place: str) -> Wording:
     unknown = (set(inputs.fields) | set(targets.fields) | requires) - fields
     if unknown:
         raise InputError(
-            f"{place}: wording `{item['id']}` names {_listed(unknown)}{did_you_mean(min(unknown), fields) or '.'} The fields are {', '.join(sorted(fields))}"
+            f"{place}: wording `{item['id']}` names "
+            f"{_listed(unknown)}{did_you_mean(min(unknown), fields) or '.'} The fields are "
+            f"{', '.join(sorted(fields))}"
         )
     if item.get("on_top", False) and (parts is None or not parts[1].fields or shots in ("zero", "inside")):
         raise InputError(
-            f"{place}: wording `{item['id']}` is `on_top`, so its inputs must be an instruction, a blank line and the item, for `shots: any` or `few`"
+            f"{place}: wording `{item['id']}` is `on_top`, so its inputs must be an instruction, a blank "
+            "line and the item, for `shots: any` or `few`"
         )
     wording = Wording(
         item["id"],
@@ -223,10 +281,14 @@ def _read_wording(item: Any, fields: frozenset[str], place: str) -> Wording:
 
 
 def _checked_inversion(wording: Wording) -> Wording:
-    """Raises InputError if an inverted wording shows all it asks for; whether it shows a chain of thought, on either side, is seen from its fields."""
+    """Raises InputError if an inverted wording shows all it asks for; whether it shows a chain of thought, on
+    either side, is seen from its fields."""
     asked = set(wording.targets.fields)
     if asked <= set(wording.inputs.fields):
-        raise InputError(f"{wording.source}: wording `{wording.id}` is inverted, but its inputs show {_listed(asked)}, which its targets ask for")
+        raise InputError(
+            f"{wording.source}: wording `{wording.id}` is inverted, but its inputs show "
+            f"{_listed(asked)}, which its targets ask for"
+        )
     return replace(wording, rationale="rationale" in wording.fields)
 
 
@@ -234,9 +296,14 @@ def _frame(value: Any, place: str) -> Frame | None:
     match value:
         case None:
             return None
-        case {"labels": [str(before), str(after)], "between": str(between), "separator": str(separator)} if len(value) == 3:
+        case {"labels": [str(before), str(after)], "between": str(between), "separator": str(separator)} if (
+            len(value) == 3
+        ):
             return Frame((before, after), between, separator)
-    raise InputError(f"{place}: `frame:` needs `labels` (two texts, before inputs and before targets), `between` and `separator`, each a text")
+    raise InputError(
+        f"{place}: `frame:` needs `labels` (two texts, before inputs and before targets), `between` and "
+        "`separator`, each a text"
+    )
 
 
 def _strings(value: Any, place: str, key: str) -> list[str]:

@@ -1,12 +1,15 @@
-"""Adafactor as T5X runs it, which neither torch's nor transformers' version does; also on parameters that FSDP2 has sharded.
+"""Adafactor as T5X runs it, which neither torch's nor transformers' version does; also on parameters that
+FSDP2 has sharded.
 
-Shazeer and Stern (2018) with T5X's choices: statistics are factored only where both of the largest dimensions reach 128 (the relative position bias
-does not), the second moment's decay is 1 - t^-0.8, the update is clipped by its root mean square and scaled by the parameter's. The step counter is
-a setting, because it sets how fast the second moment moves: T5X restores it from pretraining, a fresh optimiser starts at 0.
+Shazeer and Stern (2018) with T5X's choices: statistics are factored only where both of the largest dimensions
+reach 128 (the relative position bias does not), the second moment's decay is 1 - t^-0.8, the update is
+clipped by its root mean square and scaled by the parameter's. The step counter is a setting, because it sets
+how fast the second moment moves: T5X restores it from pretraining, a fresh optimiser starts at 0.
 
-A step reads each gradient three times, in pieces that stay in the processor's cache, and makes no temporary of a factored parameter's size; the price
-is code that is longer than the formulas. Arithmetic and statistics are float32, for float64 parameters float64. On shards, two flat all-reduces a
-step add up what concerns all rows. Factored statistics are then the same full tensors on every rank; statistics of a parameter's own shape
+A step reads each gradient three times, in pieces that stay in the processor's cache, and makes no temporary
+of a factored parameter's size; the price is code that is longer than the formulas. Arithmetic and statistics
+are float32, for float64 parameters float64. On shards, two flat all-reduces a step add up what concerns all
+rows. Factored statistics are then the same full tensors on every rank; statistics of a parameter's own shape
 (unfactored ones, momentum) are sharded as it is.
 """
 
@@ -41,10 +44,12 @@ PIECE_ELSEWHERE = 1 << 26
 
 
 class Adafactor(Optimizer):
-    """`step_offset`: steps it pretends to have made; `momentum`: T5X's beta1 (None: no first moment, the default there).
+    """`step_offset`: steps it pretends to have made; `momentum`: T5X's beta1 (None: no first moment, the
+    default there).
 
-    `weight_decay`: a step multiplies every parameter by 1 - lr * weight_decay, then subtracts the update. This is T5X's weight_decay_rate with a
-    weight_decay_rate_lr_exponent of 1 (t5x/adafactor.py, apply_param_gradient); PaLM's lr^2, its exponent of 2, is weight_decay = lr.
+    `weight_decay`: a step multiplies every parameter by 1 - lr * weight_decay, then subtracts the update.
+    This is T5X's weight_decay_rate with a weight_decay_rate_lr_exponent of 1 (t5x/adafactor.py,
+    apply_param_gradient); PaLM's lr^2, its exponent of 2, is weight_decay = lr.
     """
 
     def __init__(
@@ -56,7 +61,9 @@ class Adafactor(Optimizer):
         momentum: float | None = None,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, {"lr": lr, "step_offset": step_offset, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__(
+            params, {"lr": lr, "step_offset": step_offset, "momentum": momentum, "weight_decay": weight_decay}
+        )
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -75,7 +82,9 @@ class Adafactor(Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     item = self._item(parameter, parameter.grad, group)
-                    on_all_ranks.setdefault((item.part.group, item.gradient.device, item.gradient.dtype), []).append(item)
+                    on_all_ranks.setdefault(
+                        (item.part.group, item.gradient.device, item.gradient.dtype), []
+                    ).append(item)
         for (ranks, _, _), items in on_all_ranks.items():
             _update(items, ranks)
         return loss
@@ -93,7 +102,8 @@ class Adafactor(Optimizer):
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A parameter in a step: this rank's part, its gradient (of the part's shape), statistics, the weight of new squares, settings."""
+    """A parameter in a step: this rank's part, its gradient (of the part's shape), statistics, the weight of
+    new squares, settings."""
 
     part: Part
     gradient: Tensor
@@ -110,8 +120,9 @@ class _Item:
 class _Piece:
     """Some rows of a matrix of a factored parameter, and the vectors beside them.
 
-    `along_rows` has a number for each of the rows, `along_columns` one for each column: first the means of squares, then the roots that scale the
-    gradient. The matrix has `all_rows` on all ranks together; `item` is the parameter's place among those of the step.
+    `along_rows` has a number for each of the rows, `along_columns` one for each column: first the means of
+    squares, then the roots that scale the gradient. The matrix has `all_rows` on all ranks together; `item`
+    is the parameter's place among those of the step.
     """
 
     item: int
@@ -123,17 +134,27 @@ class _Piece:
     along_columns: Tensor
 
 
-def _prepare(state: dict[str, Any], parameter: Tensor, dtype: torch.dtype, device: torch.device, momentum: float | None) -> None:
+def _prepare(
+    state: dict[str, Any], parameter: Tensor, dtype: torch.dtype, device: torch.device, momentum: float | None
+) -> None:
     state["step"] = torch.zeros((), dtype=torch.int64)
     for kind, shape in statistics_shapes(parameter.shape, momentum).items():
         own = shape == parameter.shape
-        state[kind] = torch.zeros_like(parameter, dtype=dtype) if own else torch.zeros(shape, dtype=dtype, device=device)
+        state[kind] = (
+            torch.zeros_like(parameter, dtype=dtype)
+            if own
+            else torch.zeros(shape, dtype=dtype, device=device)
+        )
 
 
 def statistics_shapes(shape: tuple[int, ...], momentum: float | None) -> dict[str, tuple[int, ...]]:
-    """What is kept of a parameter of this (whole) shape, beside `step`: `row` and `column`, or `full`; `momentum` if it is set."""
+    """What is kept of a parameter of this (whole) shape, beside `step`: `row` and `column`, or `full`;
+    `momentum` if it is set."""
     if len(shape) >= 2 and sorted(shape)[-2] >= FACTORED_FROM:
-        kept = {kind: (*shape[:lost], *shape[lost + 1 :]) for kind, lost in zip(("row", "column"), _two_largest_dims(shape), strict=True)}
+        kept = {
+            kind: (*shape[:lost], *shape[lost + 1 :])
+            for kind, lost in zip(("row", "column"), _two_largest_dims(shape), strict=True)
+        }
     else:
         kept = {"full": tuple(shape)}
     return kept if momentum is None else kept | {"momentum": tuple(shape)}
@@ -148,17 +169,28 @@ def _two_largest_dims(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
     """One update of parameters that lie on the same ranks and device."""
-    factored, whole = [item for item in items if "row" in item.state], [item for item in items if "row" not in item.state]
+    factored, whole = (
+        [item for item in items if "row" in item.state],
+        [item for item in items if "row" not in item.state],
+    )
     items = factored + whole
     count, like = len(items), items[0].gradient
 
-    # First sums: squared parameters, a number each, and the means of squared gradients over columns and over rows.
+    # First sums: squared parameters, a number each, and the means of squared gradients over columns and over
+    # rows.
     statistics = [item.state[kind] for item in factored for kind in ("row", "column")]
     lengths = [statistic.numel() for statistic in statistics]
     flat = like.new_zeros(count + sum(lengths))
     flat[:count] = square_sums([item.part.local.to(like.dtype) for item in items])
-    means = [run.view(statistic.shape) for run, statistic in zip(flat[count:].split_with_sizes(lengths), statistics, strict=True)]
-    pieces = [piece for number, item in enumerate(factored) for piece in _pieces(number, item, *means[2 * number : 2 * number + 2])]
+    means = [
+        run.view(statistic.shape)
+        for run, statistic in zip(flat[count:].split_with_sizes(lengths), statistics, strict=True)
+    ]
+    pieces = [
+        piece
+        for number, item in enumerate(factored)
+        for piece in _pieces(number, item, *means[2 * number : 2 * number + 2])
+    ]
     token_budget = like.new_empty(max((piece.gradient.numel() for piece in pieces), default=0))
     ones = like.new_ones(max((max(piece.gradient.shape) for piece in pieces), default=0))
     for piece in pieces:
@@ -210,7 +242,10 @@ def _unfactored_updates(items: list[_Item]) -> list[Tensor]:
     """gradient / sqrt(second moment), which is moved before. Most are short, hence all in one call."""
     if not items:
         return []
-    gradients, moments = [item.gradient for item in items], [part_of(item.state["full"]).local for item in items]
+    gradients, moments = (
+        [item.gradient for item in items],
+        [part_of(item.state["full"]).local for item in items],
+    )
     updates = list(torch._foreach_mul(gradients, gradients))
     torch._foreach_add_(updates, EPSILON_SQUARED_GRADIENT)
     torch._foreach_lerp_(moments, updates, [item.new for item in items])
@@ -239,11 +274,14 @@ def _pieces(number: int, item: _Item, row: Tensor, column: Tensor) -> Iterator[_
         for start in range(0, along_rows.shape[-1], step):
             at: Any = (*place, slice(start, start + step))
             kept = None if momentum is None else momentum[at]
-            yield _Piece(number, shape[first], gradient[at], values[at], kept, along_rows[at], along_columns[place])
+            yield _Piece(
+                number, shape[first], gradient[at], values[at], kept, along_rows[at], along_columns[place]
+            )
 
 
 def _add_means(piece: _Piece, token_budget: Tensor, ones: Tensor) -> None:
-    """Adds the means of the squared gradient over columns, and this piece's share of those over rows, to the vectors."""
+    """Adds the means of the squared gradient over columns, and this piece's share of those over rows, to the
+    vectors."""
     rows, columns = piece.gradient.shape
     squares = token_budget[: rows * columns].view(rows, columns)
     torch.mul(piece.gradient, piece.gradient, out=squares)
@@ -273,7 +311,9 @@ def _apply(piece: _Piece, scale: Tensor, token_budget: Tensor, group: dict[str, 
 def _subtract(values: Tensor, update: Tensor, momentum: Tensor | None, group: dict[str, Any]) -> None:
     if momentum is not None:
         update = momentum.lerp_(update, 1.0 - group["momentum"])
-    exact = values.to(update.dtype)  # the same tensor, unless parameters are stored in fewer bits than the arithmetic has
+    exact = values.to(
+        update.dtype
+    )  # the same tensor, unless parameters are stored in fewer bits than the arithmetic has
     if group["weight_decay"]:
         exact.mul_(1.0 - group["lr"] * group["weight_decay"])
     exact.sub_(update)

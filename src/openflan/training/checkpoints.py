@@ -1,11 +1,13 @@
 """Checkpoints: folders that appear whole or not at all, and are checked before they are trusted.
 
-A checkpoint is a Hugging Face folder (configuration, safetensors, tokenizer) plus the optimiser's statistics, the position in training and the
-plan's index. Under several ranks each writes files of whole tensors, about as many bytes as any other (`training.files`), and each reads of whatever
-files there are the rows it needs, so that any number goes on from them. A thread of each writes while training goes on; the folder takes its name when
-all have ended well. A list of the files and their hashes is kept beside them. Only listed files are read; a file that differs from its hash, or is not in
-the list, is damage, and a damaged checkpoint is passed over, with a warning, for the one before. Price: weights and statistics are held once more in
-memory while they are written, by all ranks together.
+A checkpoint is a Hugging Face folder (configuration, safetensors, tokenizer) plus the optimiser's statistics,
+the position in training and the plan's index. Under several ranks each writes files of whole tensors, about
+as many bytes as any other (`training.files`), and each reads of whatever files there are the rows it needs,
+so that any number goes on from them. A thread of each writes while training goes on; the folder takes its
+name when all have ended well. A list of the files and their hashes is kept beside them. Only listed files are
+read; a file that differs from its hash, or is not in the list, is damage, and a damaged checkpoint is passed
+over, with a warning, for the one before. Price: weights and statistics are held once more in memory while
+they are written, by all ranks together.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Whole weights and statistics by name, on the CPU and apart from what training goes on to change; tied weights share their memory.
+    """Whole weights and statistics by name, on the CPU and apart from what training goes on to change; tied
+    weights share their memory.
 
     Under several ranks those that this one writes, under the names that files have, with the `files` of all.
     """
@@ -76,18 +79,37 @@ class Snapshot:
     files: tuple[File, ...] = ()
 
 
-def snapshot(model: Any, optimizer: torch.optim.Optimizer, distributed: DistributedContext = SINGLE_PROCESS) -> Snapshot:
-    """A copy of a model and of its optimiser's statistics. Every rank must call it, as sharded tensors are gathered."""
+def snapshot(
+    model: Any, optimizer: torch.optim.Optimizer, distributed: DistributedContext = SINGLE_PROCESS
+) -> Snapshot:
+    """A copy of a model and of its optimiser's statistics. Every rank must call it, as sharded tensors are
+    gathered."""
     kept = statistics(optimizer)
     if distributed.size == 1:
         return Snapshot(_whole(model), gather(kept, files_of("optimizer", kept, 1, 1), 0))
     weights = _by_stored_name(model, stored_names(model) or {})
-    files = [files_of(stem, values, distributed.size, distributed.size) for stem, values in (("model", weights), ("optimizer", kept))]
-    return Snapshot(gather(weights, files[0], distributed.rank), gather(kept, files[1], distributed.rank), (*files[0], *files[1]))
+    files = [
+        files_of(stem, values, distributed.size, distributed.size)
+        for stem, values in (("model", weights), ("optimizer", kept))
+    ]
+    return Snapshot(
+        gather(weights, files[0], distributed.rank),
+        gather(kept, files[1], distributed.rank),
+        (*files[0], *files[1]),
+    )
 
 
-def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Position, keep: int, distributed: DistributedContext = SINGLE_PROCESS) -> Path:
-    """Writes `folder/step-N` and removes all but the newest `keep` and the best. Every rank must call it; raises SetupError on all if a disk is full."""
+def save(
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    taken: Snapshot,
+    position: Position,
+    keep: int,
+    distributed: DistributedContext = SINGLE_PROCESS,
+) -> Path:
+    """Writes `folder/step-N` and removes all but the newest `keep` and the best. Every rank must call it;
+    raises SetupError on all if a disk is full."""
     path = folder / f"step-{position.step}"
 
     def write() -> dict[str, str]:
@@ -109,7 +131,9 @@ def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Po
             "step": position.step,
             "rows_per_window": list(position.rows_per_window),
             "counts": dict(position.counts),
-            "sha256": {file.name: hashes.get(file.name) or sha256(file) for file in sorted(partial.iterdir())},
+            "sha256": {
+                file.name: hashes.get(file.name) or sha256(file) for file in sorted(partial.iterdir())
+            },
         }
         write_json(partial / STATE, state | {"seal": _seal(state)})
 
@@ -121,11 +145,14 @@ def save(folder: Path, model: Any, tokenizer: Any, taken: Snapshot, position: Po
     return path
 
 
-def save_model(folder: Path, model: Any, tokenizer: Any, distributed: DistributedContext = SINGLE_PROCESS) -> None:
+def save_model(
+    folder: Path, model: Any, tokenizer: Any, distributed: DistributedContext = SINGLE_PROCESS
+) -> None:
     """A plain Hugging Face folder of a model that has been trained. Every rank must call it.
 
-    Under several ranks weights are gathered and written in files of a few gigabytes, each rank one at a time; those that transformers joins or splits
-    when it writes, experts above all, go through the main rank's memory, whole.
+    Under several ranks weights are gathered and written in files of a few gigabytes, each rank one at a time;
+    those that transformers joins or splits when it writes, experts above all, go through the main rank's
+    memory, whole.
     """
     names = None if distributed.size == 1 else stored_names(model)
     with replacing_together(folder, distributed) as partial:
@@ -134,7 +161,9 @@ def save_model(folder: Path, model: Any, tokenizer: Any, distributed: Distribute
             distributed.run_on_main(lambda: save_pretrained(model, partial, weights))
         else:
             values = _by_stored_name(model, names)
-            files = files_of("model", values, -(-sum(map(size_of, values.values())) // EXPORTED_FILE), distributed.size)
+            files = files_of(
+                "model", values, -(-sum(map(size_of, values.values())) // EXPORTED_FILE), distributed.size
+            )
             for first in range(0, len(files), distributed.size):
                 some = files[first : first + distributed.size]
                 tensors = gather(values, some, distributed.rank)
@@ -152,7 +181,8 @@ def _prune(folder: Path, newest_step: int, keep: int) -> None:
 
 
 class Saver:
-    """Writes one checkpoint at a time beside training. Leaving its context waits for the last, unless KeyboardInterrupt is what leaves it."""
+    """Writes one checkpoint at a time beside training. Leaving its context waits for the last, unless
+    KeyboardInterrupt is what leaves it."""
 
     def __init__(self) -> None:
         self._writing: Future[Path] | None = None
@@ -168,7 +198,8 @@ class Saver:
             self._thread.join()
 
     def save(self, *arguments: Any) -> None:
-        """As the function `save`, which runs once the one before is done; what that one raised is raised here."""
+        """As the function `save`, which runs once the one before is done; what that one raised is raised
+        here."""
         self.wait()
         writing = self._writing = Future()
 
@@ -191,15 +222,27 @@ class Saver:
 
 def steps(folder: Path) -> list[int]:
     """The steps that have a checkpoint, in order."""
-    names = (re.fullmatch(r"step-(0|[1-9][0-9]{0,17})", path.name) for path in folder.glob("step-*") if path.is_dir())
+    names = (
+        re.fullmatch(r"step-(0|[1-9][0-9]{0,17})", path.name)
+        for path in folder.glob("step-*")
+        if path.is_dir()
+    )
     return sorted(int(name[1]) for name in names if name)
 
 
 def newest(folder: Path, distributed: DistributedContext = SINGLE_PROCESS) -> Path | None:
-    """The newest checkpoint that is intact, or None; warns of every damaged one. Every rank must call it, and reads its part of the files."""
+    """The newest checkpoint that is intact, or None; warns of every damaged one. Every rank must call it, and
+    reads its part of the files."""
     for step in reversed(distributed.run_on_main(lambda: steps(folder))):
         path = folder / f"step-{step}"
-        damage = next((found for found in distributed.on_all_ranks(bind(_damage, path, distributed)) if found is not None), None)
+        damage = next(
+            (
+                found
+                for found in distributed.on_all_ranks(bind(_damage, path, distributed))
+                if found is not None
+            ),
+            None,
+        )
         if damage is None:
             return path
         if distributed.main:
@@ -214,7 +257,8 @@ def best_step(folder: Path) -> int | None:
 
 
 def name_best(folder: Path, step: int, metric: str, value: float) -> bool:
-    """Records `step` as the best if its value is higher than the recorded one's; ties go to the earlier step, as in the paper (section 2.2).
+    """Records `step` as the best if its value is higher than the recorded one's; ties go to the earlier step,
+    as in the paper (section 2.2).
 
     A value that is no number is never the best. Raises InputError for a damaged `best.json`.
     """
@@ -234,8 +278,16 @@ def _best(folder: Path) -> tuple[int, float] | None:
         return None
     values: dict[str, Any] = found if isinstance(found, dict) else {}
     step, value = values.get("step"), values.get("value")
-    if not isinstance(step, int) or not _is_count(step) or isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{folder / _BEST}: expected the numbers `step` and `value`; delete it, and the next evaluation names the best anew")
+    if (
+        not isinstance(step, int)
+        or not _is_count(step)
+        or isinstance(value, bool)
+        or not isinstance(value, int | float)
+    ):
+        raise InputError(
+            f"{folder / _BEST}: expected the numbers `step` and `value`; delete it, and the next "
+            "evaluation names the best anew"
+        )
     return step, value
 
 
@@ -245,7 +297,8 @@ def position_of(path: Path) -> Position:
 
 
 def restore_weights(path: Path, model: Any) -> None:
-    """Puts a checkpoint's weights in place, bit for bit; of a sharded model each rank reads its rows. Raises InputError if they are of another model."""
+    """Puts a checkpoint's weights in place, bit for bit; of a sharded model each rank reads its rows. Raises
+    InputError if they are of another model."""
     names = stored_names(model)
     tensors = stored(_listed(path, "model"))
     if names is None and not tensors.keys() <= model.state_dict().keys():
@@ -257,10 +310,19 @@ def restore_weights(path: Path, model: Any) -> None:
         places.setdefault(id(value), (value, []))[1].append((names or {}).get(name, name))
     unexpected = tensors.keys() - {name for _, known in places.values() for name in known}
     # Under the first name where none is stored, for the message.
-    fitting = {next((name for name in known if name in tensors), known[0]): value for value, known in places.values()}
-    misfits = [name for name, value in fitting.items() if name not in tensors or tuple(tensors[name].shape) != tuple(value.shape)]
+    fitting = {
+        next((name for name in known if name in tensors), known[0]): value for value, known in places.values()
+    }
+    misfits = [
+        name
+        for name, value in fitting.items()
+        if name not in tensors or tuple(tensors[name].shape) != tuple(value.shape)
+    ]
     if unexpected or misfits:
-        raise InputError(f"{path}: its weights do not fit this model ({', '.join([*sorted(unexpected), *misfits][:3])}, ...); start anew with --restart")
+        raise InputError(
+            f"{path}: its weights do not fit this model "
+            f"({', '.join([*sorted(unexpected), *misfits][:3])}, ...); start anew with --restart"
+        )
     for name, value in fitting.items():
         fill(value, tensors[name])
 
@@ -286,7 +348,8 @@ def _by_stored_name(model: Any, names: Mapping[str, str]) -> dict[str, Tensor]:
 
 
 def _whole(model: Any, *, keep: bool = True) -> dict[str, Tensor]:
-    """All weights on the CPU, tied ones sharing their memory; a rank that is not to `keep` them takes part in gathering them."""
+    """All weights on the CPU, tied ones sharing their memory; a rank that is not to `keep` them takes part in
+    gathering them."""
     copies: dict[int, Tensor] = {}
     for _, value in _lasting(model):
         if id(value) not in copies:
@@ -304,20 +367,25 @@ def _damage(path: Path, distributed: DistributedContext) -> str | None:
         if strangers := unlisted(path, hashes):
             return f"{strangers[0]} is not in the list of {STATE}"
         mine = list(hashes.items())[distributed.rank :: distributed.size]
-        return next((f"{name} differs from its hash" for name, digest in mine if sha256(path / name) != digest), None)
+        return next(
+            (f"{name} differs from its hash" for name, digest in mine if sha256(path / name) != digest), None
+        )
     except (OSError, ValueError, InputError) as error:
         return " ".join(str(error).split())
 
 
 def _state(path: Path) -> tuple[Position, dict[str, str]]:
-    """Position and files of a checkpoint, by its `state.json`. Raises InputError if that is missing or not as it was written."""
+    """Position and files of a checkpoint, by its `state.json`. Raises InputError if that is missing or not as
+    it was written."""
     state = read_json(path / STATE)
     if state is None:
         raise InputError(f"{path}: no {STATE}")
     if not isinstance(state, dict) or state.pop("seal", None) != _seal(state):
         raise InputError(f"{path / STATE} differs from its hash")
     values: dict[str, Any] = state
-    step, rows, counts, hashes = (values.get(name) for name in ("step", "rows_per_window", "counts", "sha256"))
+    step, rows, counts, hashes = (
+        values.get(name) for name in ("step", "rows_per_window", "counts", "sha256")
+    )
     if (
         not isinstance(step, int)
         or not isinstance(rows, list)
@@ -336,7 +404,9 @@ def _is_count(value: object) -> bool:
 
 def _listed(path: Path, stem: str) -> list[Path]:
     """The safetensors files of a checkpoint, `model` or `optimizer`, that its `state.json` lists."""
-    return [path / name for name in _state(path)[1] if name.startswith(stem) and name.endswith(".safetensors")]
+    return [
+        path / name for name in _state(path)[1] if name.startswith(stem) and name.endswith(".safetensors")
+    ]
 
 
 def _seal(state: dict[str, Any]) -> str:

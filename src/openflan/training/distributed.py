@@ -1,9 +1,11 @@
 """The processes that train together: one, or as many as `torchrun` started.
 
-Under several the model is sharded by FSDP2 over all of them, or, on machines of as many devices each, by HSDP: sharded within a machine, replicated
-over machines, so that only gradients go over the network. Price: a model must fit into one machine's devices. Every rank knows the whole plan, so
-ranks agree on batches without a word; what they exchange is gradients, gathered weights and a few sums. What only one of them should do, or one can
-fail at, goes over a group of its own (`run_on_main`, `on_all_ranks`), so that all of them end with the same error.
+Under several the model is sharded by FSDP2 over all of them, or, on machines of as many devices each, by
+HSDP: sharded within a machine, replicated over machines, so that only gradients go over the network. Price: a
+model must fit into one machine's devices. Every rank knows the whole plan, so ranks agree on batches without
+a word; what they exchange is gradients, gathered weights and a few sums. What only one of them should do, or
+one can fail at, goes over a group of its own (`run_on_main`, `on_all_ranks`), so that all of them end with
+the same error.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class DistributedContext:
-    """This process's place among those that train together. `control_group` is a group over gloo, which a thread beside training may use, one at a time."""
+    """This process's place among those that train together. `control_group` is a group over gloo, which a
+    thread beside training may use, one at a time."""
 
     rank: int
     size: int
@@ -57,7 +60,9 @@ class DistributedContext:
 
     def all_reduce_sum(self, values: Iterable[float]) -> list[float]:
         """Each value summed over the ranks, in float64."""
-        numbers = torch.tensor(list(values), dtype=torch.float64, device=self.device if self.device.type == "cuda" else "cpu")
+        numbers = torch.tensor(
+            list(values), dtype=torch.float64, device=self.device if self.device.type == "cuda" else "cpu"
+        )
         if self.size > 1:
             dist.all_reduce(numbers)
         found: list[float] = numbers.tolist()
@@ -82,9 +87,11 @@ class DistributedContext:
 
     @contextmanager
     def alone_in(self, run: Run) -> Iterator[Callable[[], None]]:
-        """These processes train in the run folder and no others do; raises InputError on all of them where others are at work.
+        """These processes train in the run folder and no others do; raises InputError on all of them where
+        others are at work.
 
-        Gives a check for the main rank, which raises SetupError once the folder or its lock is no longer theirs.
+        Gives a check for the main rank, which raises SetupError once the folder or its lock is no longer
+        theirs.
         """
         locks: list[Held] = []
         with ExitStack() as stack:
@@ -110,21 +117,25 @@ class DistributedContext:
 
 
 PATIENCE = timedelta(hours=1)
-"""How long ranks wait for one another; NCCL's ten minutes are short for a main rank that writes a checkpoint of tens of gigabytes."""
+"""How long ranks wait for one another; NCCL's ten minutes are short for a main rank that writes a checkpoint
+of tens of gigabytes."""
 _DAYS = timedelta(days=7)
 """The same where each works through its share by itself, and shares take as long as they take."""
 
 _LOOKS, _PAUSE = 20, 0.01
-"""How often, and after how many seconds each, `leave_distributed` looks whether the threads of groups have ended."""
+"""How often, and after how many seconds each, `leave_distributed` looks whether the threads of groups have
+ended."""
 
 SINGLE_PROCESS = DistributedContext(0, 1, torch.device("cpu"))
 
 
 def join_distributed() -> DistributedContext:
-    """This process's world: that of `torchrun`, else a world of one, on the GPU if there is one. Raises SetupError if the ranks do not find each other."""
+    """This process's world: that of `torchrun`, else a world of one, on the GPU if there is one. Raises
+    SetupError if the ranks do not find each other."""
     cuda = torch.cuda.is_available()
     if cuda:
-        # Products that sum in one order, which fused attention asks for before it does so itself; read once, when cuBLAS is first used.
+        # Products that sum in one order, which fused attention asks for before it does so itself; read once,
+        # when cuBLAS is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -132,16 +143,21 @@ def join_distributed() -> DistributedContext:
     device = _meet(size, "cpu:gloo,cuda:nccl" if cuda else "gloo", PATIENCE)
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", size))
     if 1 < local_size < size and size % local_size == 0:
-        mesh = init_device_mesh(device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard"))
+        mesh = init_device_mesh(
+            device.type, (size // local_size, local_size), mesh_dim_names=("replicate", "shard")
+        )
     else:
         mesh = init_device_mesh(device.type, (size,), mesh_dim_names=("shard",))
-    distributed = DistributedContext(dist.get_rank(), size, device, mesh, dist.new_group(timeout=PATIENCE, backend="gloo"))
+    distributed = DistributedContext(
+        dist.get_rank(), size, device, mesh, dist.new_group(timeout=PATIENCE, backend="gloo")
+    )
     _joined.append(distributed)
     return distributed
 
 
 def join_request_sharing() -> DistributedContext:
-    """The same for processes that each have a whole model and share requests: they exchange words only, over gloo, and wait for one another for days.
+    """The same for processes that each have a whole model and share requests: they exchange words only, over
+    gloo, and wait for one another for days.
 
     On GPUs each has its own from then on. The world's device is the CPU, where the words are.
     """
@@ -162,7 +178,9 @@ def _meet(size: int, backend: str, patience: timedelta) -> torch.device:
         if not dist.is_initialized():
             dist.init_process_group(backend, timeout=patience)
     except (RuntimeError, ValueError) as error:
-        raise SetupError(f"the {size} processes of this run do not find each other: {error}; start them with torchrun") from error
+        raise SetupError(
+            f"the {size} processes of this run do not find each other: {error}; start them with torchrun"
+        ) from error
     return device
 
 
@@ -171,10 +189,12 @@ _joined: list[DistributedContext] = []
 
 
 def leave_distributed() -> None:
-    """Ends the process group, if there is one, and the threads of gloo that nothing holds; worlds that were joined have no groups from then on.
+    """Ends the process group, if there is one, and the threads of gloo that nothing holds; worlds that were
+    joined have no groups from then on.
 
-    A group's threads end with the last reference to it, not with `destroy_process_group`: the mesh, the group `control_group` and a sharded model keep them
-    going. One that gives up a tensor while Python is being torn down, which generating right before the end makes likely, aborts the process.
+    A group's threads end with the last reference to it, not with `destroy_process_group`: the mesh, the group
+    `control_group` and a sharded model keep them going. One that gives up a tensor while Python is being torn
+    down, which generating right before the end makes likely, aborts the process.
     """
     if not dist.is_initialized():
         return
@@ -185,7 +205,8 @@ def leave_distributed() -> None:
     _joined.clear()
     # Sharded modules and what shards them refer to each other.
     gc.collect()
-    # Where a model is still held, by the traceback of an error for instance, its group's threads get the time to give up what they hold.
+    # Where a model is still held, by the traceback of an error for instance, its group's threads get the time
+    # to give up what they hold.
     for _ in range(_LOOKS):
         if not gloo_threads():
             break
@@ -201,14 +222,24 @@ def gloo_threads() -> int:
     return sum(name.startswith("pt_gloo") for name in names)
 
 
-def shard(root: nn.Module, layers: Iterable[nn.Module], distributed: DistributedContext, *, bf16: bool) -> None:
-    """Shards each of `layers`, then what is left of `root`; gradients are summed over ranks and divided by their number.
+def shard(
+    root: nn.Module, layers: Iterable[nn.Module], distributed: DistributedContext, *, bf16: bool
+) -> None:
+    """Shards each of `layers`, then what is left of `root`; gradients are summed over ranks and divided by
+    their number.
 
     With `bf16` weights are gathered in bfloat16 and gradients reduced in float32.
     """
-    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if bf16 else MixedPrecisionPolicy()
-    # Layers of transformers return views, which would matter if something were added to them in place; none of these models does that.
-    warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module \(.*\) returned a view tensor", category=UserWarning)
+    policy = (
+        MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+        if bf16
+        else MixedPrecisionPolicy()
+    )
+    # Layers of transformers return views, which would matter if something were added to them in place; none
+    # of these models does that.
+    warnings.filterwarnings(
+        "ignore", message=r"FSDP2-wrapped module \(.*\) returned a view tensor", category=UserWarning
+    )
     settings: dict[str, Any] = {"mesh": distributed.mesh, "mp_policy": policy}
     for layer in layers:
         fully_shard(layer, **settings)
@@ -221,18 +252,26 @@ def shard(root: nn.Module, layers: Iterable[nn.Module], distributed: Distributed
 def shard_for_generation(model: Any, distributed: DistributedContext) -> None:
     """Shards a Hugging Face model that is only to generate, for one that does not fit on a device.
 
-    Every rank must call `model.generate`, each with its own prompts and `synced_gpus=True`, as layers are gathered by all ranks together.
+    Every rank must call `model.generate`, each with its own prompts and `synced_gpus=True`, as layers are
+    gathered by all ranks together.
     """
     names = set(model._no_split_modules or ())
-    shard(model, [module for module in model.modules() if type(module).__name__ in names], distributed, bf16=False)
+    shard(
+        model,
+        [module for module in model.modules() if type(module).__name__ in names],
+        distributed,
+        bf16=False,
+    )
     register_fsdp_forward_method(model, "generate")
 
 
 @contextmanager
 def gathered(root: nn.Module) -> Iterator[None]:
-    """All weights of a sharded `root` whole on every rank, for as long as the context lasts; of one that is not sharded, nothing changes.
+    """All weights of a sharded `root` whole on every rank, for as long as the context lasts; of one that is
+    not sharded, nothing changes.
 
-    For what calls the modules by another way than `root`'s forward. Every rank must enter it; weights must not be changed in it.
+    For what calls the modules by another way than `root`'s forward. Every rank must enter it; weights must
+    not be changed in it.
     """
     modules = sharded_modules(root)
     for module in modules:
@@ -242,7 +281,8 @@ def gathered(root: nn.Module) -> Iterator[None]:
         yield
     finally:
         for number, module in enumerate(modules):
-            # FSDP's own default: the root, which comes first, stays whole after its forward, as the backward begins with it.
+            # FSDP's own default: the root, which comes first, stays whole after its forward, as the backward
+            # begins with it.
             module.set_reshard_after_forward(number > 0, recurse=False)
             module.reshard()
 

@@ -22,7 +22,15 @@ from openflan.errors import InputError
 from openflan.mixture.open_mixture import open_mixture
 from openflan.mixture.worlds import warn_of_other_worlds, worlds_of
 from openflan.models.estimate import Hardware, shape_of_model
-from openflan.models.load_model import check_vocabulary, empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
+from openflan.models.load_model import (
+    check_vocabulary,
+    empty_model,
+    is_seq2seq,
+    load_model,
+    load_tokenizer,
+    pad_id,
+    seq2seq_by_config,
+)
 from openflan.models.packed import Packing
 from openflan.models.packing_check import check_packing, chosen_packing
 from openflan.models.prefix import attention_of_model
@@ -41,7 +49,16 @@ from openflan.training.distributed import DistributedContext, join_distributed
 from openflan.training.ledger import ledger, losses
 from openflan.training.load_sharded import load_on_main
 from openflan.training.loop import Evaluate, Watch, train
-from openflan.training.prepare import check_layout, fingerprints, marks_as_values, parts_of, plan_of, prepare, template_hash, tokenizer_hash
+from openflan.training.prepare import (
+    check_layout,
+    fingerprints,
+    marks_as_values,
+    parts_of,
+    plan_of,
+    prepare,
+    template_hash,
+    tokenizer_hash,
+)
 from openflan.training.sharded_files import save_tokenizer
 
 
@@ -56,13 +73,16 @@ def finetune(
     evaluate: Evaluate | None = None,
     label: str = "finetune",
 ) -> None:
-    """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped. Under `torchrun` all its processes train together.
+    """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped. Under
+    `torchrun` all its processes train together.
 
-    `build`: a folder of windows made ahead; absent, the run's own if there is one. `strict`: refuses a model that cannot be packed, which is otherwise
-    trained on padded examples of like length. `allow_changes`: goes on under another recipe or other data than the run began with, and records it.
-    `evaluate` scores the model where `recipe.evaluation` asks for it.
+    `build`: a folder of windows made ahead; absent, the run's own if there is one. `strict`: refuses a model
+    that cannot be packed, which is otherwise trained on padded examples of like length. `allow_changes`: goes
+    on under another recipe or other data than the run began with, and records it. `evaluate` scores the model
+    where `recipe.evaluation` asks for it.
 
-    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is being trained.
+    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is
+    being trained.
     """
     distributed = join_distributed()
     # Before the run folder is looked at: data that cannot be read is what has to be mended first.
@@ -77,16 +97,29 @@ def finetune(
     layout = recipe.packing.layout
     check_layout(recipe, joint=not seq2seq_by_config(recipe.model))
     found = provenance(fingerprints(recipe, tasks), tokenizer_hash(tokenizer))
-    found |= {"chat_template": template_hash(tokenizer, layout), "marks": marks_as_values(special_tokens_of(tokenizer, layout))}
+    found |= {
+        "chat_template": template_hash(tokenizer, layout),
+        "marks": marks_as_values(special_tokens_of(tokenizer, layout)),
+    }
     changes += changed_data(found, run, allow_changes)
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), distributed)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     check_context(recipe, model)
-    packing = distributed.run_on_main(lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device)))
+    packing = distributed.run_on_main(
+        lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
+    )
     if is_seq2seq(model) and recipe.training.loss_on == "everything":
-        raise InputError("training.loss_on: everything is for causal models; an encoder-decoder learns its targets only")
-    if recipe.training.loss_on == "everything" and attention_of_model(model, recipe.model.attention) == "prefix":
-        raise InputError("training.loss_on: everything does not go with prefix attention, in which an input sees what it would have to predict; take targets")
+        raise InputError(
+            "training.loss_on: everything is for causal models; an encoder-decoder learns its targets only"
+        )
+    if (
+        recipe.training.loss_on == "everything"
+        and attention_of_model(model, recipe.model.attention) == "prefix"
+    ):
+        raise InputError(
+            "training.loss_on: everything does not go with prefix attention, in which an input sees what "
+            "it would have to predict; take targets"
+        )
     _describe(model, tokenizer, recipe)
     parts = parts_of(recipe, tasks, encoder, tokenizer, found["data"])
     build = _build_folder(run, build)
@@ -122,8 +155,9 @@ def finetune(
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A training that is at work in its run folder: the last step whose checkpoint knew another plan, -1 if none did, and the main rank's check of
-    whether the folder is still this training's own, which raises SetupError if not.
+    """A training that is at work in its run folder: the last step whose checkpoint knew another plan, -1 if
+    none did, and the main rank's check of whether the folder is still this training's own, which raises
+    SetupError if not.
     """
 
     replanned: int
@@ -140,7 +174,8 @@ def recorded(
     ledger_of_run: Callable[[], Any],
     distributed: DistributedContext,
 ) -> Iterator[Begun]:
-    """Trains alone in a run folder, which says what is trained there: `found` is its provenance, `changes` what differs from what it said before.
+    """Trains alone in a run folder, which says what is trained there: `found` is its provenance, `changes`
+    what differs from what it said before.
 
     Raises InputError, on all processes, where another training is at work.
     """
@@ -156,7 +191,9 @@ def recorded(
             write_text(run.recipe, dump_recipe(recipe))
             if not run.ledger.is_file() or replans(changes):
                 write_json(run.ledger, ledger_of_run())
-        yield Begun(max((change["step"] for change in history if replans(change["changed"])), default=-1), check)
+        yield Begun(
+            max((change["step"] for change in history if replans(change["changed"])), default=-1), check
+        )
 
 
 def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None) -> dict[str, Any]:
@@ -168,7 +205,10 @@ def survey(recipe: Recipe, *, windows: int = 1, hardware: Hardware | None = None
     check_context(recipe, model)
     stream, encoder = prepare(recipe, opened.tasks, tokenizer, joint=not is_seq2seq(model))
     plan, shape = Plan(stream, encoder), shape_of_model(model)
-    return ledger(recipe, opened.tasks, stream, encoder, plan, shape, windows=windows, hardware=hardware) | opened.described
+    return (
+        ledger(recipe, opened.tasks, stream, encoder, plan, shape, windows=windows, hardware=hardware)
+        | opened.described
+    )
 
 
 def packing_for(model: Any, section: Model, strict: bool, attending: Attending) -> Packing:
@@ -176,18 +216,29 @@ def packing_for(model: Any, section: Model, strict: bool, attending: Attending) 
 
     Raises InputError for such a model if `strict`, or if its inputs cannot see one another but should.
     """
-    if section.attention == "prefix" or (not is_seq2seq(model) and attention_of_model(model, section.attention) == "prefix"):
+    if section.attention == "prefix" or (
+        not is_seq2seq(model) and attention_of_model(model, section.attention) == "prefix"
+    ):
         check_packing(model, "flat", prefix=True, attending=attending)
         return "flat"
     chosen = chosen_packing(model, attending)
     if chosen.packing == "none":
         if strict:
-            raise InputError(f"{chosen.reasons[-1]} (--strict); leave --strict out to train on padded examples, or use T5 or another causal model")
-        warnings.warn(f"{chosen.reasons[-1]}. Every example is a sequence of its own, padded to the longest of its batch", stacklevel=3)
+            raise InputError(
+                f"{chosen.reasons[-1]} (--strict); leave --strict out to train on padded examples, or "
+                "use T5 or another causal model"
+            )
+        warnings.warn(
+            f"{chosen.reasons[-1]}. Every example is a sequence of its own, padded to the longest of its "
+            "batch",
+            stacklevel=3,
+        )
     return chosen.packing
 
 
-def _watch(recipe: Recipe, validation: dict[str, Task], tokenizer: Any, model: Any, evaluate: Evaluate | None) -> Watch | None:
+def _watch(
+    recipe: Recipe, validation: dict[str, Task], tokenizer: Any, model: Any, evaluate: Evaluate | None
+) -> Watch | None:
     wanted = recipe.evaluation
     if wanted is None:
         return None
@@ -201,19 +252,24 @@ def _watch(recipe: Recipe, validation: dict[str, Task], tokenizer: Any, model: A
 def _build_folder(run: Run, stated: Path | None) -> Path:
     """Raises InputError if a folder that was named holds no build."""
     if stated is not None and not (stated / "build.json").is_file():
-        raise InputError(f"{stated}: no build there (no build.json); name the folder that `openflan build` printed")
+        raise InputError(
+            f"{stated}: no build there (no build.json); name the folder that `openflan build` printed"
+        )
     return stated or run.build
 
 
 def _describe(model: Any, tokenizer: Any, recipe: Recipe) -> None:
-    """Says in the configuration how the model is finetuned; checkpoints carry it as well as the exported model."""
+    """Says in the configuration how the model is finetuned; checkpoints carry it as well as the exported
+    model."""
     if is_seq2seq(model):
         # T5's relative positions have no limit, but other tools take this number for one.
         model.config.n_positions = recipe.packing.inputs
     else:
         model.generation_config.openflan_layout = recipe.packing.layout
         # Other tools then send the prompt that the model was finetuned with.
-        tokenizer.chat_template = chat_template_of(tokenizer, recipe.packing.layout) or tokenizer.chat_template
+        tokenizer.chat_template = (
+            chat_template_of(tokenizer, recipe.packing.layout) or tokenizer.chat_template
+        )
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = pad_id(model, tokenizer)
 
@@ -224,7 +280,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_context(recipe: AnyRecipe, model: Any) -> None:
-    """A causal row is as long as its examples allow, but no example may be longer than the positions a model knows."""
+    """A causal row is as long as its examples allow, but no example may be longer than the positions a model
+    knows."""
     most = getattr(model.config, "max_position_embeddings", None)
     joint = recipe.packing.inputs + recipe.packing.targets
     if not is_seq2seq(model) and isinstance(most, int) and joint > most:

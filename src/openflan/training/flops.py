@@ -1,8 +1,10 @@
-"""FLOPs of training as the paper accounts for them (Chung et al. 2022, Table 2), and device hours estimated from them.
+"""FLOPs of training as the paper accounts for them (Chung et al. 2022, Table 2), and device hours estimated
+from them.
 
-The paper prints no formula. Its finetuning column follows from 6 per parameter and token for decoders, and 3 for encoder-decoders, of whose parameters
-a token passes about half; tokens are the capacity of the packed rows, padding included. It reproduces all rows but the last (Flan-U-PaLM), which the
-table gives for 21,000 steps though Table 22 states 30,000.
+The paper prints no formula. Its finetuning column follows from 6 per parameter and token for decoders, and 3
+for encoder-decoders, of whose parameters a token passes about half; tokens are the capacity of the packed
+rows, padding included. It reproduces all rows but the last (Flan-U-PaLM), which the table gives for 21,000
+steps though Table 22 states 30,000.
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ def step_tokens(recipe: AnyRecipe) -> int:
 
 def recipe_flops(recipe: AnyRecipe, parameters: float, *, encoder_decoder: bool) -> float:
     """What the whole run takes."""
-    return training_flops(parameters, recipe.training.steps * step_tokens(recipe), encoder_decoder=encoder_decoder)
+    return training_flops(
+        parameters, recipe.training.steps * step_tokens(recipe), encoder_decoder=encoder_decoder
+    )
 
 
 def device_hours(flops: float, peak: float, utilisation: float) -> float:
-    """Hours on one device of `peak` FLOP/s, of which the share `utilisation` is reached; on n devices that scale perfectly, n times fewer."""
+    """Hours on one device of `peak` FLOP/s, of which the share `utilisation` is reached; on n devices that
+    scale perfectly, n times fewer."""
     return flops / (peak * utilisation) / 3600

@@ -1,7 +1,8 @@
 """The ledger: what a recipe will train on and what it will take, known before the first step.
 
-Shares come from the mixture, lengths and fill from the first windows of the very stream, capacities from those lengths, cost from the model's
-configuration. Each part is a pure function elsewhere; here they meet. Keys are only ever added: reports read them from ledger.json.
+Shares come from the mixture, lengths and fill from the first windows of the very stream, capacities from
+those lengths, cost from the model's configuration. Each part is a pure function elsewhere; here they meet.
+Keys are only ever added: reports read them from ledger.json.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ def ledger(
             "longest_inputs": max(window.longest()[0] for window in seen),
             "longest_targets": max(window.longest()[1] for window in seen),
             "formats": formats(example for window in seen for example in window.examples),
-            "lengths": {side: lengths(whole_N2[:, n], sizes(int(whole_N2[:, n].max()))).values() for n, side in enumerate(("inputs", "targets"))},
+            "lengths": {
+                side: lengths(whole_N2[:, n], sizes(int(whole_N2[:, n].max()))).values()
+                for n, side in enumerate(("inputs", "targets"))
+            },
         },
         "capacities": [one.values() for one in propose(whole_N2, wanted_N2, joint=plan.limits.joint)],
         "estimates": estimates(recipe, shape, measured, hardware or Hardware()),
@@ -76,7 +80,8 @@ def losses(ledger: Mapping[str, Any], limits: Limits) -> str | None:
 
 
 def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Hardware) -> dict[str, Any]:
-    """Memory on one device and time on all, from formulas that `assumptions` and `models.estimate` state; `seconds` is None without a device."""
+    """Memory on one device and time on all, from formulas that `assumptions` and `models.estimate` state;
+    `seconds` is None without a device."""
     settings, packing, device = recipe.training, recipe.packing, hardware.device
     rows = settings.steps * settings.batch_size
     share = -(-settings.batch_size // hardware.devices)
@@ -107,8 +112,13 @@ def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Har
         "device_memory": None if device is None else device.memory,
         "devices": hardware.devices,
         "mfu": hardware.mfu,
-        "seconds": None if device is None else 3600 * device_hours(flops, device.tflops * 1e12, hardware.mfu) / hardware.devices,
-        "assumptions": [*ASSUMPTIONS, *([BF16_PEAK] if device is not None and settings.precision != "bf16" else [])],
+        "seconds": None
+        if device is None
+        else 3600 * device_hours(flops, device.tflops * 1e12, hardware.mfu) / hardware.devices,
+        "assumptions": [
+            *ASSUMPTIONS,
+            *([BF16_PEAK] if device is not None and settings.precision != "bf16" else []),
+        ],
     }
 
 
@@ -121,17 +131,35 @@ def state_numbers(size: tuple[int, ...], settings: Training) -> int:
 
 def _measured(windows: Sequence[Window], plan: Plan) -> Measured:
     starts = np.cumsum([0, *(len(window.examples) for window in windows)])
-    rows = [[int(start) + number for number in row] for start, window in zip(starts, windows, strict=False) for row in window.rows]
-    return measure([example for window in windows for example in window.examples], [ids for window in windows for ids in window.encoded], rows, plan.limits)
+    rows = [
+        [int(start) + number for number in row]
+        for start, window in zip(starts, windows, strict=False)
+        for row in window.rows
+    ]
+    return measure(
+        [example for window in windows for example in window.examples],
+        [ids for window in windows for ids in window.encoded],
+        rows,
+        plan.limits,
+    )
 
 
-def _with(groups: list[dict[str, Any]], key: str, table: list[dict[str, Any]], measured: Measured) -> list[dict[str, Any]]:
+def _with(
+    groups: list[dict[str, Any]], key: str, table: list[dict[str, Any]], measured: Measured
+) -> list[dict[str, Any]]:
     """Groups of tasks with what was measured of them."""
-    return [group | summed(measured.tasks.get(row["task"], Tally()) for row in table if row[key] == group[key]).values() for group in groups]
+    return [
+        group
+        | summed(measured.tasks.get(row["task"], Tally()) for row in table if row[key] == group[key]).values()
+        for group in groups
+    ]
 
 
-def _whole(windows: Sequence[Window], stream: Stream, encoder: Encoder) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Tokens of every example as it would be with room for all of it (N, 2), marks included, and whether it has exemplars (N,).
+def _whole(
+    windows: Sequence[Window], stream: Stream, encoder: Encoder
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Tokens of every example as it would be with room for all of it (N, 2), marks included, and whether it
+    has exemplars (N,).
 
     Only those that were pruned are rendered and tokenised again.
     """
@@ -142,5 +170,7 @@ def _whole(windows: Sequence[Window], stream: Stream, encoder: Encoder) -> tuple
     pruned = [number for number, example in enumerate(examples) if example.pruned]
     few_shot_N[pruned] = True
     if pruned:
-        raw_N2[pruned] = tokens_of([stream.unpruned(positions[number]) for number in pruned], encoder.tokenize).lengths_N2
+        raw_N2[pruned] = tokens_of(
+            [stream.unpruned(positions[number]) for number in pruned], encoder.tokenize
+        ).lengths_N2
     return raw_N2 + np.array([encoder.special_tokens.inputs, len(encoder.special_tokens.after)]), few_shot_N

@@ -1,8 +1,10 @@
-"""A model that several processes train is loaded by one of them: the others get its structure, and then their shards of its weights.
+"""A model that several processes train is loaded by one of them: the others get its structure, and then their
+shards of its weights.
 
-The main rank loads as a process alone would, which every family, tied or grown matrices and random weights go through alike, and tries how the model
-packs. Its module, weights left out, is sent to the others, all shard it without weights, and each weight is sent once. Hence the bits are those of a
-process alone. Price: the main rank's machine holds the model once, whatever the number of processes, until they have it.
+The main rank loads as a process alone would, which every family, tied or grown matrices and random weights go
+through alike, and tries how the model packs. Its module, weights left out, is sent to the others, all shard
+it without weights, and each weight is sent once. Hence the bits are those of a process alone. Price: the main
+rank's machine holds the model once, whatever the number of processes, until they have it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from openflan.training.shards import fill
 
 
 def load_on_main(load: Callable[[], Any], distributed: DistributedContext) -> Any:
-    """What `load` gives on the main rank; on the others the same model, its weights on the meta device. What `load` raises is raised on all."""
+    """What `load` gives on the main rank; on the others the same model, its weights on the meta device. What
+    `load` raises is raised on all."""
     if distributed.size == 1:
         return load()
     weights: dict[str, nn.Parameter] = {}
@@ -37,17 +40,23 @@ def load_on_main(load: Callable[[], Any], distributed: DistributedContext) -> An
 
 
 def take_weights(model: Any) -> dict[str, nn.Parameter]:
-    """The weights by name; the model's own parameters, the same objects as before, tied or not, go to the meta device."""
+    """The weights by name; the model's own parameters, the same objects as before, tied or not, go to the
+    meta device."""
     taken = {}
     for name, parameter in model.named_parameters():
-        taken[name] = nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad)
+        taken[name] = nn.Parameter(
+            torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad
+        )
         torch.utils.swap_tensors(parameter, taken[name])  # type: ignore[no-untyped-call]
     return taken
 
 
 @torch.no_grad()
-def give_weights(root: nn.Module, model: Any, weights: dict[str, nn.Parameter], distributed: DistributedContext) -> None:
-    """Gives a model that was sharded on the meta device the main rank's `weights`, which are used up; `root` is what was sharded."""
+def give_weights(
+    root: nn.Module, model: Any, weights: dict[str, nn.Parameter], distributed: DistributedContext
+) -> None:
+    """Gives a model that was sharded on the meta device the main rank's `weights`, which are used up; `root`
+    is what was sharded."""
 
     def placed(tensor: Tensor) -> Tensor:
         # Buffers are there.

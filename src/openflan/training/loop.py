@@ -1,7 +1,8 @@
 """The one loop: packed batches through a model, with checkpoints, metrics and evaluation on the way.
 
-Everything a step does is a function of (recipe, step): its rows are found from its number and its dropout is seeded from it, so a run that was killed
-ends with the same bits as one that was not, and any number of processes sees the same batches.
+Everything a step does is a function of (recipe, step): its rows are found from its number and its dropout is
+seeded from it, so a run that was killed ends with the same bits as one that was not, and any number of
+processes sees the same batches.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ Evaluate: TypeAlias = Callable[[int, Any], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is measured while training: the loss on `validation` rows, never trained on, and what `evaluate` says, every `every` steps and at the end.
+    """What is measured while training: the loss on `validation` rows, never trained on, and what `evaluate`
+    says, every `every` steps and at the end.
 
     `select` names the score of `evaluate` by which the best checkpoint is chosen.
     """
@@ -89,14 +91,16 @@ def train(
     replanned: int = -1,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Trains `model` in place to `recipe.training.steps`, from the newest checkpoint of the run if it has one.
+    """Trains `model` in place to `recipe.training.steps`, from the newest checkpoint of the run if it has
+    one.
 
-    `plan_from(rows_per_window)` makes the plan, given the index of windows that are known; checkpoints of step `replanned` and before knew another.
-    `check` is called on the main rank before each checkpoint and at the end, and raises if the run folder is no longer this training's own. Under a
-    world of several ranks the model ends sharded.
+    `plan_from(rows_per_window)` makes the plan, given the index of windows that are known; checkpoints of
+    step `replanned` and before knew another. `check` is called on the main rank before each checkpoint and at
+    the end, and raises if the run folder is no longer this training's own. Under a world of several ranks the
+    model ends sharded.
 
-    Raises OpenflanError if the loss is no longer a number or memory runs out; after SIGTERM Terminated and after Ctrl-C Interrupted, once the step under
-    way is done and its checkpoint is on the disk.
+    Raises OpenflanError if the loss is no longer a number or memory runs out; after SIGTERM Terminated and
+    after Ctrl-C Interrupted, once the step under way is done and its checkpoint is on the disk.
     """
     settings, size = recipe.training, recipe.training.batch_size
     if distributed.device.type == "cpu":
@@ -107,7 +111,15 @@ def train(
         position = Position(position.step)
     attention = "causal" if is_seq2seq(model) else attention_of_model(model, recipe.model.attention)
     state_attention(model, attention)
-    trainer = Trainer(model, settings, recipe.seed, pad_id(model, tokenizer), packing, distributed, prefix=attention == "prefix")
+    trainer = Trainer(
+        model,
+        settings,
+        recipe.seed,
+        pad_id(model, tokenizer),
+        packing,
+        distributed,
+        prefix=attention == "prefix",
+    )
     if start:
         checkpoints.restore_weights(start, model)
         restore_statistics(trainer.optimizer, checkpoints.statistics_of(start))
@@ -120,7 +132,9 @@ def train(
         saver = stack.enter_context(Saver())
         metrics = stack.enter_context(Metrics(run.metrics, position.step)) if distributed.main else None
         track = stack.enter_context(Track(run.folder / "tensorboard", position.step, wanted=distributed.main))
-        batches = stack.enter_context(Loader(lambda step: trainer.prepare(plan.rows(step * size, size)), position.step, settings.steps))
+        batches = stack.enter_context(
+            Loader(lambda step: trainer.prepare(plan.rows(step * size, size)), position.step, settings.steps)
+        )
         arriving = iter(batches)
         for step in range(position.step, settings.steps):
             began = time.monotonic()
@@ -130,7 +144,9 @@ def train(
             if not math.isfinite(outcome.loss):
                 raise _diverged(f"step {step + 1}: the loss is {outcome.loss}", run, plan, step, size)
             if not math.isfinite(outcome.norm or 0.0):
-                raise _diverged(f"step {step + 1}: the gradient's norm is {outcome.norm}", run, plan, step, size)
+                raise _diverged(
+                    f"step {step + 1}: the gradient's norm is {outcome.norm}", run, plan, step, size
+                )
             index = counted.take(plan, (step + 1) * size)
             line = _line(recipe, step, prepared, outcome, time.monotonic() - began, waited)
             if watch and watch.due(step + 1, settings.steps):
@@ -139,7 +155,8 @@ def train(
                 metrics.write(line)
                 track.write(line)
             progress.show(step + 1, line)
-            # Ranks learn of each other's signals with the next step's sums; alone there is nobody to wait for.
+            # Ranks learn of each other's signals with the next step's sums; alone there is nobody to wait
+            # for.
             stop = bool(outcome.wishes or (distributed.size == 1 and asked))
             best = _to_be_best(watch, run, step + 1, line, distributed)
             if (step + 1) % recipe.checkpoints.every == 0 or step + 1 == settings.steps or stop or best:
@@ -149,11 +166,14 @@ def train(
                 saver.wait()
                 taken = snapshot(model, trainer.optimizer, distributed)
                 now = Position(step + 1, tuple(index), tuple(sorted(counted.counts.items())))
-                saver.save(run.checkpoints, model, tokenizer, taken, now, recipe.checkpoints.keep, distributed)
+                saver.save(
+                    run.checkpoints, model, tokenizer, taken, now, recipe.checkpoints.keep, distributed
+                )
             if stop and step + 1 < settings.steps:
                 progress.close()
                 saver.wait()
-                # The main rank completes what all have written: a launcher that sees another one gone would end it too.
+                # The main rank completes what all have written: a launcher that sees another one gone would
+                # end it too.
                 distributed.barrier()
                 raise asked.ended(f"after step {step + 1}, with a checkpoint")
     progress.close()
@@ -163,7 +183,9 @@ def train(
     model.eval()
 
 
-def _line(recipe: AnyRecipe, step: int, prepared: Prepared, outcome: Outcome, seconds: float, waited: float) -> dict[str, Any]:
+def _line(
+    recipe: AnyRecipe, step: int, prepared: Prepared, outcome: Outcome, seconds: float, waited: float
+) -> dict[str, Any]:
     """One line of metrics.jsonl."""
     return {
         "step": step + 1,
@@ -201,20 +223,38 @@ def _watched(watch: Watch, trainer: Trainer, model: Any, step: int) -> dict[str,
     return found
 
 
-def _to_be_best(watch: Watch | None, run: Run, step: int, line: Mapping[str, Any], distributed: DistributedContext) -> bool:
+def _to_be_best(
+    watch: Watch | None, run: Run, step: int, line: Mapping[str, Any], distributed: DistributedContext
+) -> bool:
     """Whether this step's score is the highest so far, so that its checkpoint must be written and kept."""
     if watch is None or watch.select is None or watch.select not in line.get("scores", {}):
         return False
-    named = distributed.main and checkpoints.name_best(run.checkpoints, step, watch.select, line["scores"][watch.select])
+    named = distributed.main and checkpoints.name_best(
+        run.checkpoints, step, watch.select, line["scores"][watch.select]
+    )
     # All ranks gather a checkpoint together, so all must know.
     return bool(distributed.all_reduce_sum([float(named)])[0])
 
 
-def _refuse_broken(model: Any, step: int, run: Run, plan: WindowPlan[Any], size: int, distributed: DistributedContext) -> None:
-    """A finite loss can have an infinite gradient: weights that it broke must not become a checkpoint, from which every later run would start."""
-    broken = [name for name, weight in model.named_parameters() if not torch.isfinite(part_of(weight.detach()).local).all()]
+def _refuse_broken(
+    model: Any, step: int, run: Run, plan: WindowPlan[Any], size: int, distributed: DistributedContext
+) -> None:
+    """A finite loss can have an infinite gradient: weights that it broke must not become a checkpoint, from
+    which every later run would start."""
+    broken = [
+        name
+        for name, weight in model.named_parameters()
+        if not torch.isfinite(part_of(weight.detach()).local).all()
+    ]
     if distributed.all_reduce_sum([len(broken)])[0]:
-        raise _diverged(f"step {step}: `{broken[0] if broken else 'a weight of another rank'}` holds values that are no numbers", run, plan, step - 1, size)
+        raise _diverged(
+            f"step {step}: `{broken[0] if broken else 'a weight of another rank'}` holds values that are "
+            "no numbers",
+            run,
+            plan,
+            step - 1,
+            size,
+        )
 
 
 def _diverged(what: str, run: Run, plan: WindowPlan[Any], step: int, size: int) -> OpenflanError:

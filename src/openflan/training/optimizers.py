@@ -1,7 +1,9 @@
-"""The recipe's optimiser, its statistics by name, and clipping; all of it also for parameters that FSDP2 has sharded.
+"""The recipe's optimiser, its statistics by name, and clipping; all of it also for parameters that FSDP2 has
+sharded.
 
-Statistics leave under `PARAMETER|KIND`, placed as they are, and enter as whole tensors of which each rank takes its rows, so that a checkpoint of one
-rank is restored on two and back. Adafactor's factored ones are whole on every rank, AdamW's two are sharded as their parameter.
+Statistics leave under `PARAMETER|KIND`, placed as they are, and enter as whole tensors of which each rank
+takes its rows, so that a checkpoint of one rank is restored on two and back. Adafactor's factored ones are
+whole on every rank, AdamW's two are sharded as their parameter.
 """
 
 from __future__ import annotations
@@ -33,10 +35,22 @@ def make_optimizer(parameters: Iterable[tuple[str, torch.nn.Parameter]], trainin
     trained = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
     rate = learning_rate_at(training, 0)
     if training.optimizer == "adafactor":
-        return Adafactor(trained, rate, step_offset=training.step_offset, momentum=training.momentum, weight_decay=training.weight_decay)
+        return Adafactor(
+            trained,
+            rate,
+            step_offset=training.step_offset,
+            momentum=training.momentum,
+            weight_decay=training.weight_decay,
+        )
     groups = [
-        {"params": [(name, parameter) for name, parameter in trained if parameter.ndim >= 2], "weight_decay": training.weight_decay},
-        {"params": [(name, parameter) for name, parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
+        {
+            "params": [(name, parameter) for name, parameter in trained if parameter.ndim >= 2],
+            "weight_decay": training.weight_decay,
+        },
+        {
+            "params": [(name, parameter) for name, parameter in trained if parameter.ndim < 2],
+            "weight_decay": 0.0,
+        },
     ]
     betas = (ADAMW_BETAS[0] if training.momentum is None else training.momentum, ADAMW_BETAS[1])
     return AdamW([group for group in groups if group["params"]], rate, betas=betas, fused=True)
@@ -51,7 +65,8 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     """Scales all gradients so that their common norm is at most `max_norm`; returns the norm before.
 
-    The norm is over all parameters and shards, hence every rank must call it. A norm that is no finite number leaves the gradients as they are.
+    The norm is over all parameters and shards, hence every rank must call it. A norm that is no finite number
+    leaves the gradients as they are.
     """
     on_all_ranks: dict[tuple[dist.ProcessGroup | None, torch.device], list[Tensor]] = {}
     for parameter in parameters:
@@ -60,7 +75,9 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
             on_all_ranks.setdefault((part.group, part.local.device), []).append(part.local)
     square = 0.0
     for (ranks, _), gradients in on_all_ranks.items():
-        total = square_sums([gradient if gradient.dtype == torch.float64 else gradient.float() for gradient in gradients]).sum()
+        total = square_sums(
+            [gradient if gradient.dtype == torch.float64 else gradient.float() for gradient in gradients]
+        ).sum()
         if ranks is not None:
             dist.all_reduce(total, group=ranks)
         square += float(total)
@@ -72,8 +89,13 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
 
 
 def statistics(optimizer: Optimizer) -> dict[str, Tensor]:
-    """`PARAMETER|KIND` and the tensor that is kept, in the same order on every rank. The optimiser must be one of `make_optimizer`."""
-    return {f"{name}|{kind}": value for name, parameter, _ in _named(optimizer) for kind, value in optimizer.state.get(parameter, {}).items()}
+    """`PARAMETER|KIND` and the tensor that is kept, in the same order on every rank. The optimiser must be
+    one of `make_optimizer`."""
+    return {
+        f"{name}|{kind}": value
+        for name, parameter, _ in _named(optimizer)
+        for kind, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
 def restore_statistics(optimizer: Optimizer, tensors: Mapping[str, Whole]) -> None:
@@ -88,13 +110,23 @@ def restore_statistics(optimizer: Optimizer, tensors: Mapping[str, Whole]) -> No
         left -= {f"{name}|{kind}" for kind in found}
         if not found:
             continue  # a parameter that never had a gradient
-        wrong = next((kind for kind in shapes if kind not in found or tuple(found[kind].shape) != shapes[kind]), None)
+        wrong = next(
+            (kind for kind in shapes if kind not in found or tuple(found[kind].shape) != shapes[kind]), None
+        )
         if wrong is not None:
             there = f"of shape {tuple(found[wrong].shape)}" if wrong in found else "missing"
-            raise InputError(f"the optimiser's statistic `{name}|{wrong}` is {there}, expected {shapes[wrong]}; start anew with --restart")
-        optimizer.state[parameter] = {kind: _placed(kind, value, parameter, optimizer) for kind, value in found.items()}
+            raise InputError(
+                f"the optimiser's statistic `{name}|{wrong}` is {there}, expected {shapes[wrong]}; start "
+                "anew with --restart"
+            )
+        optimizer.state[parameter] = {
+            kind: _placed(kind, value, parameter, optimizer) for kind, value in found.items()
+        }
     if left:
-        raise InputError(f"the optimiser's statistic `{min(left)}` has no place in this model and optimiser; start anew with --restart")
+        raise InputError(
+            f"the optimiser's statistic `{min(left)}` has no place in this model and optimiser; start "
+            "anew with --restart"
+        )
 
 
 def _named(optimizer: Optimizer) -> Iterator[tuple[str, Tensor, dict[str, Any]]]:
@@ -105,7 +137,11 @@ def _named(optimizer: Optimizer) -> Iterator[tuple[str, Tensor, dict[str, Any]]]
 
 def _shapes(optimizer: Optimizer, parameter: Tensor, group: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     shape = tuple(parameter.shape)
-    kept = statistics_shapes(shape, group["momentum"]) if isinstance(optimizer, Adafactor) else {"exp_avg": shape, "exp_avg_sq": shape}
+    kept = (
+        statistics_shapes(shape, group["momentum"])
+        if isinstance(optimizer, Adafactor)
+        else {"exp_avg": shape, "exp_avg_sq": shape}
+    )
     return {"step": ()} | kept
 
 
@@ -114,4 +150,8 @@ def _placed(kind: str, value: Whole, parameter: Tensor, optimizer: Optimizer) ->
     if kind == "step":
         # torch's fused kernels read it on the device, ours on the host.
         return value[...].to(device if optimizer.defaults.get("fused") else "cpu", copy=True)
-    return slice_like(value, parameter) if tuple(value.shape) == tuple(parameter.shape) else value[...].to(device, copy=True)
+    return (
+        slice_like(value, parameter)
+        if tuple(value.shape) == tuple(parameter.shape)
+        else value[...].to(device, copy=True)
+    )

@@ -1,4 +1,5 @@
-"""From a recipe to what training reads: the stream, the encoder, the plan, and the parts that a build of them depends on."""
+"""From a recipe to what training reads: the stream, the encoder, the plan, and the parts that a build of them
+depends on."""
 
 from __future__ import annotations
 
@@ -30,21 +31,27 @@ from openflan.templates.choice import Named, wordings_files
 from openflan.templates.render import TokenBudget
 
 ROOM = 1_920 / 2_048
-"""The share of a row's input tokens that a few-shot example may take (the collection's code: 1,920 of 2,048)."""
+"""The share of a row's input tokens that a few-shot example may take (the collection's code: 1,920 of
+2,048)."""
 
 
 def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bool) -> tuple[Stream, Encoder]:
     """The stream and the encoder of a recipe."""
     packing = recipe.packing
     check_layout(recipe, joint=joint)
-    encoder = Encoder(tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow, packing.layout)
+    encoder = Encoder(
+        tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow, packing.layout
+    )
     return build_stream(recipe.mixture, tasks, recipe.seed, _room(recipe, encoder)), encoder
 
 
 def check_layout(recipe: Recipe, *, joint: bool) -> None:
     """Raises InputError for a layout that an encoder-decoder does not have; `joint`: the model is causal."""
     if recipe.packing.layout != "paper" and not joint:
-        raise InputError(f"packing.layout: {recipe.packing.layout} is for causal models; an encoder-decoder has `paper`, its two sequences")
+        raise InputError(
+            f"packing.layout: {recipe.packing.layout} is for causal models; an encoder-decoder has "
+            "`paper`, its two sequences"
+        )
 
 
 def opener(recipe: Recipe) -> Make:
@@ -58,34 +65,66 @@ def stream_opener(recipe: Recipe) -> Callable[[], Stream]:
 
 
 def packed_dataset(recipe: Recipe, rows: int | None = None, *, build: Path | None = None) -> PackedDataset:
-    """The first `rows` packed rows of a recipe for a torch DataLoader; as many as its training reads if None. `build`: a folder made by `openflan build`."""
+    """The first `rows` packed rows of a recipe for a torch DataLoader; as many as its training reads if None.
+    `build`: a folder made by `openflan build`."""
     model, tokenizer = empty_model(recipe.model), load_tokenizer(recipe.model)
     start = int(model.config.decoder_start_token_id or 0) if is_seq2seq(model) else None
     count = recipe.training.steps * recipe.training.batch_size if rows is None else rows
-    return PackedDataset(partial(_opened_plan, recipe, build), count, pad_id=pad_id(model, tokenizer), start_id=start)
+    return PackedDataset(
+        partial(_opened_plan, recipe, build), count, pad_id=pad_id(model, tokenizer), start_id=start
+    )
 
 
-def parts_of(recipe: Recipe, tasks: Mapping[str, Task], encoder: Encoder, tokenizer: Any, data: Mapping[str, str] | None = None) -> Parts:
-    """What the tokens of a recipe depend on, and what their packing depends on beside. `data`: what `fingerprints` said of the tasks, if it was asked."""
+def parts_of(
+    recipe: Recipe,
+    tasks: Mapping[str, Task],
+    encoder: Encoder,
+    tokenizer: Any,
+    data: Mapping[str, str] | None = None,
+) -> Parts:
+    """What the tokens of a recipe depend on, and what their packing depends on beside. `data`: what
+    `fingerprints` said of the tasks, if it was asked."""
     mixture = recipe.mixture.model_dump(mode="json")
     for submixture in mixture["submixtures"].values():
         # Where rows lie does not matter; what they are is hashed below.
         del submixture["data"]
     rows = {f"data of {name}": digest for name, digest in (data or fingerprints(recipe, tasks)).items()}
-    tokens = {"openflan": openflan.__version__, "seed": recipe.seed, "tokenizer": tokenizer_hash(tokenizer), **rows}
+    tokens = {
+        "openflan": openflan.__version__,
+        "seed": recipe.seed,
+        "tokenizer": tokenizer_hash(tokenizer),
+        **rows,
+    }
     tokens |= {f"mixture.{name}": value for name, value in mixture.items()}
-    tokens |= {"exemplars' room, set by packing.inputs": _room(recipe, encoder).tokens, "layout of blocks": [LAYOUT.window, LAYOUT.windows]}
+    tokens |= {
+        "exemplars' room, set by packing.inputs": _room(recipe, encoder).tokens,
+        "layout of blocks": [LAYOUT.window, LAYOUT.windows],
+    }
     packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
     if template := template_hash(tokenizer, recipe.packing.layout):
         packing["chat template"] = template
-    return Parts(tokens, {**packing, "one sequence a row": encoder.limits.joint, "marks": marks_as_values(encoder.special_tokens)})
+    return Parts(
+        tokens,
+        {
+            **packing,
+            "one sequence a row": encoder.limits.joint,
+            "marks": marks_as_values(encoder.special_tokens),
+        },
+    )
 
 
-def plan_of(stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_per_window: Sequence[int] = ()) -> Plan:
-    """The plan of a recipe, with the windows that were built ahead in `build`. Warns if a build is there for other settings, and so is not used."""
+def plan_of(
+    stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_per_window: Sequence[int] = ()
+) -> Plan:
+    """The plan of a recipe, with the windows that were built ahead in `build`. Warns if a build is there for
+    other settings, and so is not used."""
     changed = [name for names in differences(build, parts) for name in names]
     if changed:
-        warnings.warn(f"{build}: not used, as it was built with other {', '.join(changed[:5])}; `openflan build` makes it anew", stacklevel=2)
+        warnings.warn(
+            f"{build}: not used, as it was built with other {', '.join(changed[:5])}; `openflan build` "
+            "makes it anew",
+            stacklevel=2,
+        )
         return Plan(stream, encoder, rows_per_window)
     return Plan(stream, encoder, rows_per_window, built=Store(build, parts))
 
@@ -107,7 +146,11 @@ def tokenizer_hash(tokenizer: Any) -> str:
     """Of all that a tokenizer does with texts: its vocabulary and its special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     # How texts are padded and cut is set by every call, and touches no token here.
-    run_on_main = json.loads(backend.to_str()) | {"padding": None, "truncation": None} if backend is not None else tokenizer.get_vocab()
+    run_on_main = (
+        json.loads(backend.to_str()) | {"padding": None, "truncation": None}
+        if backend is not None
+        else tokenizer.get_vocab()
+    )
     roles = {role: str(token) for role, token in tokenizer.special_tokens_map.items()}
     text = json.dumps([run_on_main, roles, control_tokens(tokenizer)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -115,13 +158,18 @@ def tokenizer_hash(tokenizer: Any) -> str:
 
 def fingerprints(recipe: Recipe, tasks: Mapping[str, Task]) -> dict[str, str]:
     """The fingerprint of every task of a recipe, by name."""
-    return {name: fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings) for name, task in tasks.items()}
+    return {
+        name: fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings)
+        for name, task in tasks.items()
+    }
 
 
 def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
     """A hash of all of a task's rows, and of the files of its wordings if they are not the packaged ones."""
     files = [path.read_bytes() if path.is_file() else b"" for path in wordings_files(wordings, task.name)]
-    return hashlib.sha256(b"".join([rows_digest(task.rows), *(hashlib.sha256(text).digest() for text in files)])).hexdigest()
+    return hashlib.sha256(
+        b"".join([rows_digest(task.rows), *(hashlib.sha256(text).digest() for text in files)])
+    ).hexdigest()
 
 
 def _opened(recipe: Recipe) -> tuple[Stream, Encoder]:
@@ -136,7 +184,11 @@ def _opened_stream(recipe: Recipe) -> Stream:
 def _opened_plan(recipe: Recipe, build: Path | None) -> Plan:
     tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
-    return plan_of(stream, encoder, parts_of(recipe, tasks, encoder, tokenizer), build) if build else Plan(stream, encoder)
+    return (
+        plan_of(stream, encoder, parts_of(recipe, tasks, encoder, tokenizer), build)
+        if build
+        else Plan(stream, encoder)
+    )
 
 
 def _room(recipe: Recipe, encoder: Encoder) -> TokenBudget:

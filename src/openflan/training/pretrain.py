@@ -1,6 +1,8 @@
-"""A recipe of continued pretraining becomes a run, by the loop, the checkpoints and the rules of finetuning; only what is read is another.
+"""A recipe of continued pretraining becomes a run, by the loop, the checkpoints and the rules of finetuning;
+only what is read is another.
 
-The model that comes out is a plain Hugging Face folder with its tokenizer, new tokens included, from which `openflan finetune` starts.
+The model that comes out is a plain Hugging Face folder with its tokenizer, new tokens included, from which
+`openflan finetune` starts.
 """
 
 from __future__ import annotations
@@ -9,7 +11,14 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.models.estimate import Hardware, Shape, shape_of_model
-from openflan.models.load_model import empty_model, is_seq2seq, load_model, load_tokenizer, pad_id, seq2seq_by_config
+from openflan.models.load_model import (
+    empty_model,
+    is_seq2seq,
+    load_model,
+    load_tokenizer,
+    pad_id,
+    seq2seq_by_config,
+)
 from openflan.models.staged import attending_on
 from openflan.models.vocabulary import make_room
 from openflan.objectives.document_windows import DocumentWindow
@@ -30,10 +39,19 @@ from openflan.training.pretraining_data import Prepared, prepare_documents, text
 
 
 @files_closed()
-def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_changes: bool = False, label: str = "pretrain") -> None:
-    """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped, as `finetune` does, with the same options.
+def pretrain(
+    recipe: PretrainRecipe,
+    run: Run,
+    *,
+    strict: bool = False,
+    allow_changes: bool = False,
+    label: str = "pretrain",
+) -> None:
+    """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped, as
+    `finetune` does, with the same options.
 
-    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is being trained.
+    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is
+    being trained.
     """
     distributed = join_distributed()
     changes = changed_keys(recipe, run, allow_changes)
@@ -46,11 +64,23 @@ def pretrain(recipe: PretrainRecipe, run: Run, *, strict: bool = False, allow_ch
     changes += changed_data(found, run, allow_changes)
     check_context(recipe, model)
     if recipe.training.loss_on == "everything":
-        raise InputError("training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token")
-    packing = distributed.run_on_main(lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device)))
+        raise InputError(
+            "training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token"
+        )
+    packing = distributed.run_on_main(
+        lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
+    )
     describe(model, tokenizer, recipe)
     first = prepared.plan()
-    with recorded(recipe, run, tokenizer, found, changes, lambda: ledger(recipe, prepared, first, shape_of_model(model)), distributed) as begun:
+    with recorded(
+        recipe,
+        run,
+        tokenizer,
+        found,
+        changes,
+        lambda: ledger(recipe, prepared, first, shape_of_model(model)),
+        distributed,
+    ) as begun:
         train(
             recipe,
             run,
@@ -78,13 +108,24 @@ def survey_documents(recipe: PretrainRecipe, *, hardware: Hardware | None = None
     return ledger(recipe, prepared, prepared.plan(), shape_of_model(model), hardware)
 
 
-def ledger(recipe: PretrainRecipe, prepared: Prepared, plan: WindowPlan[DocumentWindow], shape: Shape, hardware: Hardware | None = None) -> dict[str, Any]:
-    """What a recipe will train on and what it will take, as plain JSON values: counted on the first window of its documents."""
+def ledger(
+    recipe: PretrainRecipe,
+    prepared: Prepared,
+    plan: WindowPlan[DocumentWindow],
+    shape: Shape,
+    hardware: Hardware | None = None,
+) -> dict[str, Any]:
+    """What a recipe will train on and what it will take, as plain JSON values: counted on the first window of
+    its documents."""
     window = plan.window(0)
     counts, measured = window.counts(), _measured(window, plan)
     rows = recipe.training.steps * recipe.training.batch_size
     drawn = rows * prepared.window / len(window)
-    pieces = {name.removeprefix("pieces: "): count for name, count in sorted(counts.items()) if name.startswith("pieces: ")}
+    pieces = {
+        name.removeprefix("pieces: "): count
+        for name, count in sorted(counts.items())
+        if name.startswith("pieces: ")
+    }
     return {
         "objective": recipe.pretraining.objective,
         "documents": prepared.training.count,
@@ -92,7 +133,10 @@ def ledger(recipe: PretrainRecipe, prepared: Prepared, plan: WindowPlan[Document
         "documents_drawn": round(drawn),
         "passes": drawn / prepared.training.count,
         "piece_length": max(prepared.setting.lengths.values()),
-        "denoisers": {denoiser.name: {"share": denoiser.share, "piece_length": length} for denoiser, length in prepared.setting.lengths.items()},
+        "denoisers": {
+            denoiser.name: {"share": denoiser.share, "piece_length": length}
+            for denoiser, length in prepared.setting.lengths.items()
+        },
         "added_tokens": list(prepared.added),
         "measured": {
             "documents": counts["documents"],
@@ -107,7 +151,8 @@ def ledger(recipe: PretrainRecipe, prepared: Prepared, plan: WindowPlan[Document
 
 
 def describe(model: Any, tokenizer: Any, recipe: PretrainRecipe) -> None:
-    """Says in the configuration what other tools must know; checkpoints carry it as well as the exported model."""
+    """Says in the configuration what other tools must know; checkpoints carry it as well as the exported
+    model."""
     if is_seq2seq(model):
         # T5's relative positions have no limit, but other tools take this number for one.
         model.config.n_positions = recipe.packing.inputs
@@ -117,10 +162,19 @@ def describe(model: Any, tokenizer: Any, recipe: PretrainRecipe) -> None:
 
 def _watch(recipe: PretrainRecipe, prepared: Prepared) -> Watch | None:
     plan = prepared.validation()
-    return None if plan is None or recipe.validation is None else Watch(recipe.validation.every, plan, len(plan.window(0)))
+    return (
+        None
+        if plan is None or recipe.validation is None
+        else Watch(recipe.validation.every, plan, len(plan.window(0)))
+    )
 
 
 def _measured(window: DocumentWindow, plan: WindowPlan[DocumentWindow]) -> Measured:
-    inputs, targets = (sum(len(ids) for ids in side) for side in zip(*((one.input_ids, one.target_ids) for one in window.encoded), strict=True))
-    total = Tally(drawn=len(window.encoded), kept=len(window.encoded), input_tokens=inputs, target_tokens=targets)
+    inputs, targets = (
+        sum(len(ids) for ids in side)
+        for side in zip(*((one.input_ids, one.target_ids) for one in window.encoded), strict=True)
+    )
+    total = Tally(
+        drawn=len(window.encoded), kept=len(window.encoded), input_tokens=inputs, target_tokens=targets
+    )
     return Measured(plan.limits, len(window), total, {})

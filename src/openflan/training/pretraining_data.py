@@ -1,4 +1,5 @@
-"""From a recipe of continued pretraining to what its training reads: the tokenizer with its new tokens, the plan, and held-back documents."""
+"""From a recipe of continued pretraining to what its training reads: the tokenizer with its new tokens, the
+plan, and held-back documents."""
 
 from __future__ import annotations
 
@@ -10,7 +11,14 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES, Denoiser, with_shares
-from openflan.objectives.document_windows import Documents, DocumentWindow, DocumentWindows, Setting, Texts, split_documents
+from openflan.objectives.document_windows import (
+    Documents,
+    DocumentWindow,
+    DocumentWindows,
+    Setting,
+    Texts,
+    split_documents,
+)
 from openflan.objectives.pieces import fits, longest, missing_tokens, needed_sentinels, special_tokens_of
 from openflan.packing.encode import Limits
 from openflan.packing.plan import WindowPlan
@@ -25,7 +33,8 @@ _LOOKED_AT = 16
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A recipe's documents, and all that training needs to read them; `added` are the tokens that its tokenizer lacked."""
+    """A recipe's documents, and all that training needs to read them; `added` are the tokens that its
+    tokenizer lacked."""
 
     texts: Texts
     training: Documents
@@ -36,14 +45,20 @@ class Prepared:
     added: tuple[str, ...]
 
     def plan(self, rows_per_window: Sequence[int] = ()) -> WindowPlan[DocumentWindow]:
-        return WindowPlan(DocumentWindows(self.training, self.tokenize, self.setting, self.window), rows_per_window)
+        return WindowPlan(
+            DocumentWindows(self.training, self.tokenize, self.setting, self.window), rows_per_window
+        )
 
     def validation(self) -> WindowPlan[DocumentWindow] | None:
         """The held-back documents, all of them in its first window."""
         if self.held_back is None:
             return None
         # Their own seed: the loss of two runs is then comparable, whatever the seed of their recipes.
-        return WindowPlan(DocumentWindows(self.held_back, self.tokenize, replace(self.setting, seed=0), self.held_back.count))
+        return WindowPlan(
+            DocumentWindows(
+                self.held_back, self.tokenize, replace(self.setting, seed=0), self.held_back.count
+            )
+        )
 
 
 def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) -> Prepared:
@@ -55,28 +70,43 @@ def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) ->
     if packing.layout != "paper":
         raise InputError(f"packing.layout: {packing.layout} is for finetuning; leave it out")
     texts = open_texts(wanted.data, wanted.field, wanted.documents, wanted.salient_field)
-    training, held_back = split_documents(texts, recipe.validation.documents if recipe.validation else 0, recipe.seed)
+    training, held_back = split_documents(
+        texts, recipe.validation.documents if recipe.validation else 0, recipe.seed
+    )
     tokenize = Tokenize(tokenizer)
     denoisers, limits = denoisers_of(wanted), Limits(packing.inputs, packing.targets, joint)
     modes = MODE_TOKENS if wanted.mode_tokens is None else wanted.mode_tokens
-    modes = {mode: token for mode, token in modes.items() if any(denoiser.mode == mode for denoiser in denoisers)}
+    modes = {
+        mode: token for mode, token in modes.items() if any(denoiser.mode == mode for denoiser in denoisers)
+    }
     # Mode tokens take room, whatever their ids will be.
     special_tokens = replace(special_tokens_of(tokenizer, {}, 0), modes=dict.fromkeys(modes, 0))
-    lengths = {denoiser: wanted.length or longest([denoiser], special_tokens, limits) for denoiser in denoisers}
+    lengths = {
+        denoiser: wanted.length or longest([denoiser], special_tokens, limits) for denoiser in denoisers
+    }
     if wanted.length is not None and not fits(wanted.length, denoisers, special_tokens, limits):
         raise InputError(
-            f"pretraining.length: pieces of {wanted.length:,} tokens may not fit {packing.inputs:,} input and {packing.targets:,} target tokens; "
+            f"pretraining.length: pieces of {wanted.length:,} tokens may not fit {packing.inputs:,} "
+            f"input and {packing.targets:,} target tokens; "
             f"the longest that always do have {longest(denoisers, special_tokens, limits):,}"
         )
     sentinels = needed_sentinels(lengths)
     added = missing_tokens(tokenizer, modes, sentinels)
     add_tokens(tokenizer, added)
-    setting = Setting(lengths, special_tokens_of(tokenizer, modes, sentinels), limits, recipe.seed, wanted.pieces == "joined", wanted.salient or 0.0)
+    setting = Setting(
+        lengths,
+        special_tokens_of(tokenizer, modes, sentinels),
+        limits,
+        recipe.seed,
+        wanted.pieces == "joined",
+        wanted.salient or 0.0,
+    )
     return Prepared(texts, training, held_back, tokenize, setting, wanted.window, tuple(added))
 
 
 def denoisers_of(wanted: Pretraining) -> tuple[Denoiser, ...]:
-    """The denoisers of a recipe, with the shares or spans that it states. Raises InputError for shares that are none."""
+    """The denoisers of a recipe, with the shares or spans that it states. Raises InputError for shares that
+    are none."""
     denoisers = OBJECTIVES[wanted.objective]
     if wanted.objective in MIXTURES:
         return denoisers if wanted.shares is None else with_shares(denoisers, wanted.shares)
@@ -88,7 +118,8 @@ def denoisers_of(wanted: Pretraining) -> tuple[Denoiser, ...]:
 
 
 def texts_fingerprint(texts: Texts) -> str:
-    """A hash of all documents: of the files they lie in and a few of them, which shows a reader that has changed, or else of each one."""
+    """A hash of all documents: of the files they lie in and a few of them, which shows a reader that has
+    changed, or else of each one."""
     count, known = len(texts), digest_of(texts)
     digest = hashlib.sha256(str(count).encode() + (known or b""))
     for number in range(0, count, 1 if known is None else -(-count // _LOOKED_AT)):

@@ -1,4 +1,5 @@
-"""What a person sees while a model trains: one line that is rewritten, or now and then a line where output is a file."""
+"""What a person sees while a model trains: one line that is rewritten, or now and then a line where output is
+a file."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A progress line on standard error: step, loss, real tokens a second, fill, time left. Without a `label` nothing is shown."""
+    """A progress line on standard error: step, loss, real tokens a second, fill, time left. Without a `label`
+    nothing is shown."""
 
     def __init__(self, first: int, total: int, *, label: str, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -19,17 +21,26 @@ class Progress:
         self._first, self._began = first, time.monotonic()
         self._bar: Any = None
         if label and self._stream.isatty():
-            self._bar = tqdm(total=total, initial=first, desc=label, unit="step", file=self._stream, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=total, initial=first, desc=label, unit="step", file=self._stream, dynamic_ncols=True
+            )
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
         """Tells of the step just done; `metrics` has loss, tokens_per_second and fill."""
-        text = f"loss {metrics['loss']:.4f}, {metrics['tokens_per_second']:,.0f} tokens/s, fill {metrics['fill']:.0%}"
+        text = (
+            f"loss {metrics['loss']:.4f}, {metrics['tokens_per_second']:,.0f} tokens/s, fill "
+            f"{metrics['fill']:.0%}"
+        )
         if self._bar is not None:
             self._bar.set_postfix_str(text)
             self._bar.update(step - self._bar.n)
         elif self._label and (step % self._every == 0 or step == self._total):
             left = (time.monotonic() - self._began) / (step - self._first) * (self._total - step)
-            print(f"{self._label}: step {step:,} of {self._total:,}, {text}, {left:.0f} s left", file=self._stream, flush=True)
+            print(
+                f"{self._label}: step {step:,} of {self._total:,}, {text}, {left:.0f} s left",
+                file=self._stream,
+                flush=True,
+            )
 
     def close(self) -> None:
         if self._bar is not None:

@@ -1,4 +1,5 @@
-"""The learning rate as a pure function of the step: nothing to save, nothing to restore, the same on every rank.
+"""The learning rate as a pure function of the step: nothing to save, nothing to restore, the same on every
+rank.
 
 The paper's is constant (Table 22), and so is the default.
 """
@@ -13,8 +14,9 @@ from openflan.recipe.schema import Training
 def learning_rate_at(training: Training, step: int) -> float:
     """The learning rate of the update that follows `step` finished ones, so 0 for the first.
 
-    Warm-up rises in equal parts and reaches `learning_rate` with its last step, so that no step is wasted on a rate of 0. After it the rate is
-    constant; or falls along a line or a half cosine that would reach 0 one step after the last; or with 1 / sqrt(step) from where warm-up ended.
+    Warm-up rises in equal parts and reaches `learning_rate` with its last step, so that no step is wasted on
+    a rate of 0. After it the rate is constant; or falls along a line or a half cosine that would reach 0 one
+    step after the last; or with 1 / sqrt(step) from where warm-up ended.
     """
     peak, warmup, number = training.learning_rate, training.warmup_steps, step + 1
     if number <= warmup:

@@ -1,8 +1,10 @@
-"""Tensors of a sharded model in safetensors files: each file is written by one rank, and read row by row by any number of them.
+"""Tensors of a sharded model in safetensors files: each file is written by one rank, and read row by row by
+any number of them.
 
-A file holds whole tensors, so that the files of a checkpoint are a Hugging Face folder as they stand, which everything that reads such folders reads;
-files of slices would have to be put together first. Price: sharded tensors are gathered when they are written, one after the other, which is about
-the traffic of a forward; what a rank keeps meanwhile is its own files' tensors.
+A file holds whole tensors, so that the files of a checkpoint are a Hugging Face folder as they stand, which
+everything that reads such folders reads; files of slices would have to be put together first. Price: sharded
+tensors are gathered when they are written, one after the other, which is about the traffic of a forward; what
+a rank keeps meanwhile is its own files' tensors.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class File:
 
 
 def files_of(stem: str, values: Mapping[str, Tensor], parts: int, ranks: int) -> list[File]:
-    """The tensors in at most `parts` files of about as many bytes, neighbours together, the ranks taking turns; one file is `STEM.safetensors`."""
+    """The tensors in at most `parts` files of about as many bytes, neighbours together, the ranks taking
+    turns; one file is `STEM.safetensors`."""
     sizes = {name: size_of(value) for name, value in values.items()}
     total, before = max(1, sum(sizes.values())), 0
     groups: dict[int, list[str]] = {}
@@ -45,8 +48,15 @@ def files_of(stem: str, values: Mapping[str, Tensor], parts: int, ranks: int) ->
         groups.setdefault(min(parts - 1, (2 * before + size) * parts // (2 * total)), []).append(name)
         before += size
     count = len(groups)
-    names = [f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)] if count > 1 else [f"{stem}.safetensors"]
-    return [File(name, number % ranks, tuple(group)) for number, (name, group) in enumerate(zip(names, groups.values(), strict=False))]
+    names = (
+        [f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1)]
+        if count > 1
+        else [f"{stem}.safetensors"]
+    )
+    return [
+        File(name, number % ranks, tuple(group))
+        for number, (name, group) in enumerate(zip(names, groups.values(), strict=False))
+    ]
 
 
 def size_of(value: Tensor) -> int:
@@ -55,7 +65,8 @@ def size_of(value: Tensor) -> int:
 
 
 def gather(values: Mapping[str, Tensor], files: Iterable[File], rank: int) -> dict[str, Tensor]:
-    """Copies on the CPU of the tensors of the files that `rank` writes. Every rank must call it with the same files, as sharded tensors are gathered."""
+    """Copies on the CPU of the tensors of the files that `rank` writes. Every rank must call it with the same
+    files, as sharded tensors are gathered."""
     kept = {}
     for file in files:
         for name in file.tensors:
@@ -65,7 +76,9 @@ def gather(values: Mapping[str, Tensor], files: Iterable[File], rank: int) -> di
     return kept
 
 
-def write_files(folder: Path, files: Iterable[File], tensors: Mapping[str, Tensor], rank: int) -> dict[str, str]:
+def write_files(
+    folder: Path, files: Iterable[File], tensors: Mapping[str, Tensor], rank: int
+) -> dict[str, str]:
     """Writes the files of a rank; their hashes by name. Raises OSError if they cannot be written."""
     found = {}
     for file in files:
@@ -90,7 +103,8 @@ def write_index(folder: Path, files: Sequence[File]) -> None:
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """The tokenizer's files. Raises OSError if they cannot be written: the library raises a bare Exception, such as `No space left on device (os error 28)`."""
+    """The tokenizer's files. Raises OSError if they cannot be written: the library raises a bare Exception,
+    such as `No space left on device (os error 28)`."""
     try:
         tokenizer.save_pretrained(folder)
     except OSError:
@@ -113,9 +127,11 @@ def stored(paths: Iterable[Path]) -> dict[str, Whole]:
 
 @contextmanager
 def replacing_together(path: Path, distributed: DistributedContext) -> Iterator[Path]:
-    """As `run.replacing`, for a folder that all ranks write into: it appears when the block has ended on all of them.
+    """As `run.replacing`, for a folder that all ranks write into: it appears when the block has ended on all
+    of them.
 
-    The block must raise on all ranks or on none, which `DistributedContext.on_all_ranks` and `run_on_main` see to.
+    The block must raise on all ranks or on none, which `DistributedContext.on_all_ranks` and `run_on_main`
+    see to.
     """
     with ExitStack() as stack:
 

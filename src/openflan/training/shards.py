@@ -1,7 +1,8 @@
 """What a rank holds of a sharded tensor, and sums over all ranks.
 
-FSDP2 keeps parameters as DTensors that are cut along dimension 0, a share a rank; the optimisers work on the shares and add up what concerns the
-whole. Under HSDP the shares exist several times: sums run over one set of them. Other cuts (tensor parallelism) are refused.
+FSDP2 keeps parameters as DTensors that are cut along dimension 0, a share a rank; the optimisers work on the
+shares and add up what concerns the whole. Under HSDP the shares exist several times: sums run over one set of
+them. Other cuts (tensor parallelism) are refused.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from openflan.errors import SetupError
 EXACT_RUN = 1 << 16
 """Elements that are summed in one go on a CPU.
 
-Measured: over the 16.4 million float32 values of T5-small's embedding torch's vector_norm loses 1e-3 of the square, runs of this length 1e-7.
+Measured: over the 16.4 million float32 values of T5-small's embedding torch's vector_norm loses 1e-3 of the
+square, runs of this length 1e-7.
 """
 
 
@@ -34,7 +36,8 @@ class Whole(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`local` holds `local.shape[0]` rows of a tensor of `shape`, from row `first` on; `group` holds the other rows (None: there are none)."""
+    """`local` holds `local.shape[0]` rows of a tensor of `shape`, from row `first` on; `group` holds the
+    other rows (None: there are none)."""
 
     local: Tensor
     shape: torch.Size
@@ -43,18 +46,31 @@ class Part:
 
 
 def part_of(tensor: Tensor) -> Part:
-    """This rank's part; a plain tensor is its own. Raises SetupError for a tensor that is cut in another way than FSDP2 does."""
+    """This rank's part; a plain tensor is its own. Raises SetupError for a tensor that is cut in another way
+    than FSDP2 does."""
     if not isinstance(tensor, DTensor):
         return Part(tensor, tensor.shape)
     local, mesh = tensor.to_local(), tensor.device_mesh
-    cuts = [(number, placement) for number, placement in enumerate(tensor.placements) if not isinstance(placement, Replicate)]
+    cuts = [
+        (number, placement)
+        for number, placement in enumerate(tensor.placements)
+        if not isinstance(placement, Replicate)
+    ]
     if not cuts:
         return Part(local, tensor.shape)
     (number, placement), *more = cuts
     if more or type(placement) is not Shard or placement.dim != 0:
-        raise SetupError(f"the optimiser expects parameters cut along dimension 0, as fully_shard does by default; found {tensor.placements}")
+        raise SetupError(
+            "the optimiser expects parameters cut along dimension 0, as fully_shard does by default; "
+            f"found {tensor.placements}"
+        )
     ranks, rank = mesh.size(number), mesh.get_local_rank(number)
-    return Part(local, tensor.shape, rows_before(tensor.shape[0], ranks, rank), mesh.get_group(number) if ranks > 1 else None)
+    return Part(
+        local,
+        tensor.shape,
+        rows_before(tensor.shape[0], ranks, rank),
+        mesh.get_group(number) if ranks > 1 else None,
+    )
 
 
 def rows_before(rows: int, ranks: int, rank: int) -> int:
@@ -76,12 +92,20 @@ def fill(tensor: Tensor, full: Whole) -> None:
 
 
 def slice_like(full: Whole, tensor: Tensor) -> Tensor:
-    """A whole tensor that every rank can read, placed as `tensor` is (shape, device, cut); its dtype stays. Nothing is communicated."""
+    """A whole tensor that every rank can read, placed as `tensor` is (shape, device, cut); its dtype stays.
+    Nothing is communicated."""
     part = part_of(tensor)
     rows = _rows(full, part).to(part.local.device, copy=True)
     if not isinstance(tensor, DTensor):
         return rows
-    return DTensor.from_local(rows, tensor.device_mesh, tensor.placements, run_check=False, shape=tensor.shape, stride=tensor.stride())
+    return DTensor.from_local(
+        rows,
+        tensor.device_mesh,
+        tensor.placements,
+        run_check=False,
+        shape=tensor.shape,
+        stride=tensor.stride(),
+    )
 
 
 def _rows(full: Whole, part: Part) -> Tensor:

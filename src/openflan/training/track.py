@@ -1,4 +1,5 @@
-"""Curves for TensorBoard, where it is installed: `tensorboard --logdir RUN/tensorboard`. metrics.jsonl has the same numbers either way."""
+"""Curves for TensorBoard, where it is installed: `tensorboard --logdir RUN/tensorboard`. metrics.jsonl has
+the same numbers either way."""
 
 from __future__ import annotations
 

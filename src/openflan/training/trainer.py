@@ -1,8 +1,9 @@
 """One optimiser step over a global batch of packed rows, on one process or many.
 
-The loss of a step is the sum of its target tokens' losses over their number (Chung et al. 2022 say nothing; it is the only normalisation that does
-not change with the batch split). Every rank sees all rows of the plan, takes its share and knows the number of all target tokens, so micro-batches
-and ranks change nothing but rounding. Dropout is seeded from (seed, step, first row) before every micro-batch.
+The loss of a step is the sum of its target tokens' losses over their number (Chung et al. 2022 say nothing;
+it is the only normalisation that does not change with the batch split). Every rank sees all rows of the plan,
+takes its share and knows the number of all target tokens, so micro-batches and ranks change nothing but
+rounding. Dropout is seeded from (seed, step, first row) before every micro-batch.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointImpl, apply_activation_checkpointing, checkpoint_wrapper
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
+    CheckpointImpl,
+    apply_activation_checkpointing,
+    checkpoint_wrapper,
+)
 
 from openflan.errors import InputError, OpenflanError
 from openflan.models.causal import ordinary_attention
@@ -34,14 +39,16 @@ from openflan.training.optimizers import clip_gradients, make_optimizer, set_lea
 from openflan.training.schedule import learning_rate_at
 
 CHUNK = 8_192
-"""Target tokens whose logits exist at once, where a vocabulary is large: 8,192 x 256,000 float32 logits are 8.4 GB."""
+"""Target tokens whose logits exist at once, where a vocabulary is large: 8,192 x 256,000 float32 logits are
+8.4 GB."""
 
 _LARGE_VOCABULARY = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A rank's part of a global batch: its micro-batches, with the number of each one's first row and whether it counts, and the tokens of all ranks."""
+    """A rank's part of a global batch: its micro-batches, with the number of each one's first row and whether
+    it counts, and the tokens of all ranks."""
 
     batches: tuple[tuple[Staged, int, bool], ...]
     rows: int
@@ -52,7 +59,8 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A step: loss per target token over all ranks, the gradient's norm before clipping (None: not clipped), how many ranks want to stop.
+    """A step: loss per target token over all ranks, the gradient's norm before clipping (None: not clipped),
+    how many ranks want to stop.
 
     `router` is what a sparse model's routers added to the loss, per row; None for a dense one.
     """
@@ -94,9 +102,11 @@ class Trainer:
         prefix: bool = False,
         attending: Attending | None = None,
     ) -> None:
-        """`model` is a Hugging Face model, sharded in place where the world has more than one rank, which may leave its weights to the main one.
+        """`model` is a Hugging Face model, sharded in place where the world has more than one rank, which may
+        leave its weights to the main one.
 
-        `prefix`: its inputs see one another. `attending` says how attention goes over flat batches, where it is not to be as suits the device.
+        `prefix`: its inputs see one another. `attending` says how attention goes over flat batches, where it
+        is not to be as suits the device.
         """
         self.distributed = distributed
         self.training = training
@@ -107,9 +117,14 @@ class Trainer:
         self._pad = pad_id
         self._everything = training.loss_on == "everything"
         self._attention = model.config._attn_implementation
-        if training.activation_checkpointing == "full" and packing == "dense" and model.config.model_type in NEEDED_BY:
+        if (
+            training.activation_checkpointing == "full"
+            and packing == "dense"
+            and model.config.model_type in NEEDED_BY
+        ):
             raise InputError(
-                f"training.activation_checkpointing: full does not go with packed rows of a model of type {model.config.model_type}, whose masks do not "
+                "training.activation_checkpointing: full does not go with packed rows of a model of "
+                f"type {model.config.model_type}, whose masks do not "
                 "outlive the forward; lower training.micro_batch_size instead"
             )
         self.root = Root(model, packing, training, prefix=prefix)
@@ -127,14 +142,17 @@ class Trainer:
         self.optimizer = make_optimizer(model.named_parameters(), training)
 
     def prepare(self, rows: Sequence[Sequence[Encoded]]) -> Prepared:
-        """This rank's micro-batches of a global batch. Every rank has as many; one without rows of its own computes the first row once more, for nothing."""
+        """This rank's micro-batches of a global batch. Every rank has as many; one without rows of its own
+        computes the first row once more, for nothing."""
         first, end = self.distributed.share(len(rows))
         size = self.training.micro_batch_size or self.distributed.most(len(rows))
         batches = []
         for number in range(-(-self.distributed.most(len(rows)) // size)):
             at = first + number * size
             mine = rows[at : min(at + size, end)]
-            batch = prepare_batch(self._model, mine or rows[:1], self._pad, self.packing, everything=self._everything)
+            batch = prepare_batch(
+                self._model, mine or rows[:1], self._pad, self.packing, everything=self._everything
+            )
             batches.append((stage(batch, self.distributed.device, self._attending), at, bool(mine)))
         examples = [example for row in rows for example in row]
         targets = sum(len(example.target_ids) for example in examples)
@@ -147,7 +165,8 @@ class Trainer:
     def step(self, step: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
         """The update after `step` finished ones. `wish`: this rank wants to stop; all learn of it.
 
-        Raises OpenflanError if memory runs out. With a loss or a norm that is no finite number the weights are left as they were.
+        Raises OpenflanError if memory runs out. With a loss or a norm that is no finite number the weights
+        are left as they were.
         """
         losses: list[tuple[Tensor, Tensor | None, bool]] = []
         router, rows = self.root.router, prepared.examples if self.packing == "none" else prepared.rows
@@ -199,9 +218,11 @@ class Trainer:
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
-        """The model as plain transformers uses it, for generation between two steps: its own attention function, no dropout, whole on every rank."""
+        """The model as plain transformers uses it, for generation between two steps: its own attention
+        function, no dropout, whole on every rank."""
         was = self.root.training
-        # Both, as our T5 root has only the parts of the model that it calls: transformers' attention drops by a flag of its own.
+        # Both, as our T5 root has only the parts of the model that it calls: transformers' attention drops by
+        # a flag of its own.
         for module in (self.root, self._model):
             module.eval()
         try:
@@ -222,9 +243,14 @@ class Trainer:
 
     def _out_of_memory(self, error: Exception) -> OpenflanError:
         size = self.training.micro_batch_size or self.distributed.most(self.training.batch_size)
-        lower = f"training.micro_batch_size={max(1, size // 2)}" if size > 1 else "packing.inputs, or take more devices"
+        lower = (
+            f"training.micro_batch_size={max(1, size // 2)}"
+            if size > 1
+            else "packing.inputs, or take more devices"
+        )
         return OpenflanError(
-            f"out of memory on {self.distributed.device}: {str(error).splitlines()[0]} Lower {lower}, or set training.activation_checkpointing=full; "
+            f"out of memory on {self.distributed.device}: {str(error).splitlines()[0]} Lower {lower}, or "
+            "set training.activation_checkpointing=full; "
             "`openflan mixture` estimates what a recipe needs"
         )
 
@@ -232,17 +258,25 @@ class Trainer:
 def _layers(root: Root, model: Any) -> list[nn.Module]:
     """The repeated layers, each of which is gathered by itself."""
     names = set(getattr(model, "_no_split_modules", None) or ())
-    return [module for module in root.modules() if isinstance(module, Block)] or [module for module in model.modules() if type(module).__name__ in names]
+    return [module for module in root.modules() if isinstance(module, Block)] or [
+        module for module in model.modules() if type(module).__name__ in names
+    ]
 
 
 def _own_once(root: nn.Module, model: Any) -> None:
-    """Puts a module of `root` in the place of each one of the model that `root` does not hold but shares weights with.
+    """Puts a module of `root` in the place of each one of the model that `root` does not hold but shares
+    weights with.
 
-    T5's encoder and decoder have an embedding module each over one matrix. FSDP2 exchanges the weights of the modules under its root and knows of no
-    others, which would keep, evaluate and save the weights that they began with.
+    T5's encoder and decoder have an embedding module each over one matrix. FSDP2 exchanges the weights of the
+    modules under its root and knows of no others, which would keep, evaluate and save the weights that they
+    began with.
     """
     held = dict.fromkeys(root.modules())
-    owners = {(type(module), *map(id, module.parameters(recurse=False))): module for module in held if any(True for _ in module.parameters(recurse=False))}
+    owners = {
+        (type(module), *map(id, module.parameters(recurse=False))): module
+        for module in held
+        if any(True for _ in module.parameters(recurse=False))
+    }
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             owner = owners.get((type(child), *map(id, child.parameters(recurse=False))))
@@ -251,7 +285,8 @@ def _own_once(root: nn.Module, model: Any) -> None:
 
 
 def _recompute(root: Root, model: Any) -> None:
-    """Layers keep their inputs only. Our T5 blocks are wrapped beside the Hugging Face model, whose parameters keep their names."""
+    """Layers keep their inputs only. Our T5 blocks are wrapped beside the Hugging Face model, whose
+    parameters keep their names."""
     if any(isinstance(module, Block) for module in root.modules()):
         apply_activation_checkpointing(
             root,
@@ -260,5 +295,7 @@ def _recompute(root: Root, model: Any) -> None:
         )
     else:
         # Renamed in transformers 5.23, where the former name warns.
-        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable = (
+            getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        )
         enable({"use_reentrant": False})

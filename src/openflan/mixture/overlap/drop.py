@@ -1,7 +1,8 @@
 """Leaves out of training what a file of hits names (`openflan overlap --out`).
 
-Rows are known by number and by a hash of their fields, so a file that was made from other data is refused instead of dropping the wrong rows. Hits of
-the kind `stock` drop nothing; other lines that should not count can be deleted from the file.
+Rows are known by number and by a hash of their fields, so a file that was made from other data is refused
+instead of dropping the wrong rows. Hits of the kind `stock` drop nothing; other lines that should not count
+can be deleted from the file.
 """
 
 from __future__ import annotations
@@ -24,28 +25,42 @@ class _NoOverlaps(Without):
 def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
     """The tasks without the rows that the hits in `path` name; hits of other tasks are passed over.
 
-    Raises InputError if the file is missing or no file of hits, if it names none of the tasks though it names some, or if a row is not the one that
-    was hit.
+    Raises InputError if the file is missing or no file of hits, if it names none of the tasks though it names
+    some, or if a row is not the one that was hit.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; `mixture.drop_overlaps` names a file that `openflan overlap --out` wrote")
+        raise InputError(
+            f"{path}: no such file; `mixture.drop_overlaps` names a file that `openflan overlap --out` wrote"
+        )
     dropped: dict[str, set[int]] = {}
     named: set[str] = set()
     for number, hit in enumerate(read_jsonl(path), start=1):
         place = f"{path}:{number}"
         name, row, digest = hit.get("task"), hit.get("row"), hit.get("row_hash")
         if not isinstance(name, str) or type(row) is not int or not isinstance(digest, str):
-            raise InputError(f"{place}: not a hit; expected the keys task, row and row_hash, as `openflan overlap --out` writes them")
+            raise InputError(
+                f"{place}: not a hit; expected the keys task, row and row_hash, as `openflan overlap "
+                "--out` writes them"
+            )
         named.add(name)
         if name not in tasks or hit.get("kind") == "stock" or row in dropped.get(name, ()):
             continue
         rows = tasks[name].rows
         if not 0 <= row < len(rows) or row_hash(rows[row]) != digest:
-            raise InputError(f"{place}: row {row} of {name} is not the one that was hit: its data changed since; run `openflan overlap --out {path}` again")
+            raise InputError(
+                f"{place}: row {row} of {name} is not the one that was hit: its data changed since; run "
+                f"`openflan overlap --out {path}` again"
+            )
         dropped.setdefault(name, set()).add(row)
     if named and named.isdisjoint(tasks):
-        raise InputError(f"{path}: names none of the mixture's tasks, but {', '.join(sorted(named)[:3])}; make it from this recipe with `openflan overlap`")
-    return {name: replace(task, rows=_NoOverlaps(task.rows, dropped[name])) if name in dropped else task for name, task in tasks.items()}
+        raise InputError(
+            f"{path}: names none of the mixture's tasks, but {', '.join(sorted(named)[:3])}; make it "
+            "from this recipe with `openflan overlap`"
+        )
+    return {
+        name: replace(task, rows=_NoOverlaps(task.rows, dropped[name])) if name in dropped else task
+        for name, task in tasks.items()
+    }
 
 
 def dropped_rows(task: Task) -> int:

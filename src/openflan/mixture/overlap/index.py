@@ -1,7 +1,8 @@
 """Every n-gram of the benchmarks, in sorted arrays.
 
-For each length of n-gram there is one table: 64-bit hashes in order, and where in the benchmarks each stands. A bit table in front of it answers
-nearly all look-ups. Memory grows with the benchmarks alone; `Index.nbytes` says how much it is.
+For each length of n-gram there is one table: 64-bit hashes in order, and where in the benchmarks each stands.
+A bit table in front of it answers nearly all look-ups. Memory grows with the benchmarks alone; `Index.nbytes`
+says how much it is.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ STOCK = 10
 """An n-gram that stands in more texts of the benchmarks than this is a stock phrase: it tells of no item."""
 
 STOCK_QUESTIONS = 2
-"""The same for a whole question that is shorter than an n-gram, such as `Which of the following statements is true?`."""
+"""The same for a whole question that is shorter than an n-gram, such as `Which of the following statements is
+true?`."""
 
 LEAST_UNITS, LEAST_LETTERS = 3, 16
-"""A question shorter than an n-gram is looked for inside other texts if it has as many units and letters as this; others only as whole texts: `Keynes`
-and `Where is Belize?` are too common to tell of anything."""
+"""A question shorter than an n-gram is looked for inside other texts if it has as many units and letters as
+this; others only as whole texts: `Keynes` and `Where is Belize?` are too common to tell of anything."""
 
 _BITS = 64  # bits of the bit table for an n-gram: 1.5 in 100 look-ups pass for nothing
 _AT_A_TIME = 4_096
@@ -33,8 +35,9 @@ _AT_A_TIME = 4_096
 class Table:
     """The n-grams of one length (K of them, P places).
 
-    `hashes` (K,) in order; n-gram k stands at the units `places[starts[k]:starts[k + 1]]` of the index; for one that is `stock` (K,) only the first
-    place in each group of items is kept. `bits` has a bit set for the first bits of every hash.
+    `hashes` (K,) in order; n-gram k stands at the units `places[starts[k]:starts[k + 1]]` of the index; for
+    one that is `stock` (K,) only the first place in each group of items is kept. `bits` has a bit set for the
+    first bits of every hash.
     """
 
     hashes: Hashes
@@ -50,7 +53,9 @@ class Table:
     def find(self, hashes: Hashes) -> tuple[Places, Places]:
         """Which of some hashes are here, by their positions, and the numbers of their n-grams."""
         key = hashes >> np.uint64(64 - (8 * len(self.bits)).bit_length() + 1)
-        hits = np.flatnonzero((self.bits[key >> np.uint64(3)] >> (key & np.uint64(7)).astype(np.uint8)) & np.uint8(1))
+        hits = np.flatnonzero(
+            (self.bits[key >> np.uint64(3)] >> (key & np.uint64(7)).astype(np.uint8)) & np.uint8(1)
+        )
         slots = np.minimum(np.searchsorted(self.hashes, hashes[hits]), len(self.hashes) - 1)
         same = self.hashes[slots] == hashes[hits]
         return hits[same], slots[same]
@@ -60,8 +65,9 @@ class Table:
 class Index:
     """The items with at least one unit, and their units one after the other (E items, U units).
 
-    `units` (U,) are hashes; those of item e are [starts[e], starts[e + 1]). `tables` are by length, `lengths` by the kind of unit that calls for them;
-    `whole` holds the questions that count only as whole texts, of any length.
+    `units` (U,) are hashes; those of item e are [starts[e], starts[e + 1]). `tables` are by length, `lengths`
+    by the kind of unit that calls for them; `whole` holds the questions that count only as whole texts, of
+    any length.
     """
 
     items: tuple[Item, ...]
@@ -89,7 +95,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """N-grams (N,) of one length as they come, called for by units of `kind`: hash, unit and item of each. `whole` if they count as whole texts only."""
+    """N-grams (N,) of one length as they come, called for by units of `kind`: hash, unit and item of each.
+    `whole` if they count as whole texts only."""
 
     kind: int
     length: int
@@ -123,26 +130,42 @@ def build_index(items: Iterable[Item]) -> Index:
         units=np.concatenate([*units, np.zeros(0, dtype=np.uint64)]),
         starts=np.array(starts, dtype=np.int64),
         tables={
-            length: _table([part for part in inside if part.length == length], groups, STOCK if length in LENGTHS.values() else STOCK_QUESTIONS)
+            length: _table(
+                [part for part in inside if part.length == length],
+                groups,
+                STOCK if length in LENGTHS.values() else STOCK_QUESTIONS,
+            )
             for length in sorted({part.length for part in inside})
         },
-        lengths={kind: tuple(sorted({part.length for part in inside if part.kind == kind})) for kind in LENGTHS},
+        lengths={
+            kind: tuple(sorted({part.length for part in inside if part.kind == kind})) for kind in LENGTHS
+        },
         whole=_table(whole, groups, STOCK_QUESTIONS) if whole else None,
     )
 
 
 def _ngrams(found: Units, item_U: NDArray[np.int32], begin: int) -> Iterator[_Seen]:
-    """All n-grams of some texts; `item_U` are the items of their units, `begin` is the first unit's number in the index."""
+    """All n-grams of some texts; `item_U` are the items of their units, `begin` is the first unit's number in
+    the index."""
     sums = prefix_sums(found.hashes)
     left_U = np.repeat(found.starts[1:], np.diff(found.starts)) - np.arange(len(item_U))
     for kind, length in LENGTHS.items():
         of_kind = _of_kind(found.kinds, kind, length)
         where = np.flatnonzero(of_kind & (left_U[: len(of_kind)] >= length))
         if len(where):
-            yield _Seen(kind, length, False, windows(sums, length)[where], (begin + where).astype(np.int32), item_U[where])
+            yield _Seen(
+                kind,
+                length,
+                False,
+                windows(sums, length)[where],
+                (begin + where).astype(np.int32),
+                item_U[where],
+            )
 
 
-def _short_questions(piece: list[Item], found: Units, item_U: NDArray[np.int32], begin: int) -> Iterator[_Seen]:
+def _short_questions(
+    piece: list[Item], found: Units, item_U: NDArray[np.int32], begin: int
+) -> Iterator[_Seen]:
     """Each question that is shorter than an n-gram, as one."""
     for item, first, last in zip(piece, found.starts[:-1].tolist(), found.starts[1:].tolist(), strict=True):
         if item.part != "question" or first == last:
@@ -152,11 +175,19 @@ def _short_questions(piece: list[Item], found: Units, item_U: NDArray[np.int32],
             letters = int((found.ends[first:last] - found.begins[first:last]).sum())
             whole = length < LEAST_UNITS or letters < LEAST_LETTERS
             hashes = windows(prefix_sums(found.hashes[first:last]), length)
-            yield _Seen(kind, length, whole, hashes, np.array([begin + first], dtype=np.int32), item_U[first : first + 1])
+            yield _Seen(
+                kind,
+                length,
+                whole,
+                hashes,
+                np.array([begin + first], dtype=np.int32),
+                item_U[first : first + 1],
+            )
 
 
 def _of_kind(kinds: NDArray[np.uint8], kind: int, length: int) -> NDArray[np.bool_]:
-    """Whether the window of `length` units that begins at each unit has units of `kind` and of no longer one; none begins in the last length - 1."""
+    """Whether the window of `length` units that begins at each unit has units of `kind` and of no longer one;
+    none begins in the last length - 1."""
     count = max(0, len(kinds) - length + 1)
 
     def number(of: NDArray[np.bool_]) -> Places:

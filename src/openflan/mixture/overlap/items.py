@@ -1,7 +1,7 @@
 """The items of the benchmarks as texts to compare with: what must not stand in training data.
 
-The benchmarks' own rooms read the same files as prompts; this reader knows questions only, because the mixture may not depend on how something is
-evaluated. Layouts are those that the benchmarks are published in.
+The benchmarks' own rooms read the same files as prompts; this reader knows questions only, because the
+mixture may not depend on how something is evaluated. Layouts are those that the benchmarks are published in.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Part: TypeAlias = Literal["question", "option", "passage"]
 class Item:
     """A text of a benchmark. `task` is the name of its file, `index` counts that file's questions from 0.
 
-    Answer options and passages are apart from the question: a passage is public text that many collections share, and no leak of the question. A
-    passage has the index of the first question about it.
+    Answer options and passages are apart from the question: a passage is public text that many collections
+    share, and no leak of the question. A passage has the index of the first question about it.
     """
 
     benchmark: str
@@ -60,7 +60,10 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
 def find_benchmarks(data: Path) -> Found:
     """Looks for every benchmark in `data`; raises InputError if none is there."""
     if not data.is_dir():
-        raise InputError(f"{data}: no such folder; `--benchmarks` names the folder that holds {', '.join(f'{name}/' for name in PATTERNS)}")
+        raise InputError(
+            f"{data}: no such folder; `--benchmarks` names the folder that holds "
+            f"{', '.join(f'{name}/' for name in PATTERNS)}"
+        )
     files: dict[str, tuple[Path, ...]] = {}
     missing: list[str] = []
     for name, patterns in PATTERNS.items():
@@ -74,9 +77,11 @@ def find_benchmarks(data: Path) -> Found:
 
 
 def benchmark_items(data: Path) -> Iterator[Item]:
-    """Every text of every benchmark in `data`, benchmark by benchmark; what is not there is passed over (`find_benchmarks` names it).
+    """Every text of every benchmark in `data`, benchmark by benchmark; what is not there is passed over
+    (`find_benchmarks` names it).
 
-    Raises InputError naming the file, for one that is not in its benchmark's layout, and if no benchmark is there.
+    Raises InputError naming the file, for one that is not in its benchmark's layout, and if no benchmark is
+    there.
     """
     for name, files in find_benchmarks(data).files.items():
         for file in files:
@@ -84,13 +89,21 @@ def benchmark_items(data: Path) -> Iterator[Item]:
 
 
 def _bbh(file: Path) -> Iterator[Item]:
-    for index, question in enumerate(_read(file, lambda text: [str(row["input"]) for row in json.loads(text)["examples"]], '{"examples": [{"input"}]}')):
+    for index, question in enumerate(
+        _read(
+            file,
+            lambda text: [str(row["input"]) for row in json.loads(text)["examples"]],
+            '{"examples": [{"input"}]}',
+        )
+    ):
         yield Item("bbh", file.stem, index, question)
 
 
 def _mmlu(file: Path) -> Iterator[Item]:
     def rows(text: str) -> list[tuple[str, list[str]]]:
-        return [(question, [a, b, c, d]) for question, a, b, c, d, _ in csv.reader(io.StringIO(text, newline=""))]
+        return [
+            (question, [a, b, c, d]) for question, a, b, c, d, _ in csv.reader(io.StringIO(text, newline=""))
+        ]
 
     for index, (question, options) in enumerate(_read(file, rows, "rows of question, A, B, C, D, answer")):
         yield Item("mmlu", file.stem, index, question)
@@ -100,9 +113,13 @@ def _mmlu(file: Path) -> Iterator[Item]:
 
 def _mgsm(file: Path) -> Iterator[Item]:
     def questions(text: str) -> list[str]:
-        return [question for question, _ in (line.split("\t") for line in text.removesuffix("\n").split("\n"))]
+        return [
+            question for question, _ in (line.split("\t") for line in text.removesuffix("\n").split("\n"))
+        ]
 
-    for index, question in enumerate(_read(file, questions, "lines of question and answer, separated by one tab")):
+    for index, question in enumerate(
+        _read(file, questions, "lines of question and answer, separated by one tab")
+    ):
         yield Item("mgsm", file.stem.removeprefix("mgsm_"), index, question)
 
 
@@ -117,10 +134,16 @@ def _gsm8k(file: Path) -> Iterator[Item]:
 def _tydiqa(file: Path) -> Iterator[Item]:
     def passages(text: str) -> list[tuple[str, list[str]]]:
         articles = json.loads(text)["data"]
-        return [(passage["context"], [qa["question"] for qa in passage["qas"]]) for article in articles for passage in article["paragraphs"]]
+        return [
+            (passage["context"], [qa["question"] for qa in passage["qas"]])
+            for article in articles
+            for passage in article["paragraphs"]
+        ]
 
     index, seen = 0, set[str]()
-    for passage, questions in _read(file, passages, 'SQuAD 1.1, {"data": [{"paragraphs": [{"context", "qas"}]}]}'):
+    for passage, questions in _read(
+        file, passages, 'SQuAD 1.1, {"data": [{"paragraphs": [{"context", "qas"}]}]}'
+    ):
         if passage not in seen:
             yield Item("tydiqa", file.stem, index, passage, "passage")
         seen.add(passage)
@@ -129,7 +152,13 @@ def _tydiqa(file: Path) -> Iterator[Item]:
             index += 1
 
 
-_READERS: Mapping[str, Callable[[Path], Iterator[Item]]] = {"bbh": _bbh, "mmlu": _mmlu, "mgsm": _mgsm, "gsm8k": _gsm8k, "tydiqa": _tydiqa}
+_READERS: Mapping[str, Callable[[Path], Iterator[Item]]] = {
+    "bbh": _bbh,
+    "mmlu": _mmlu,
+    "mgsm": _mgsm,
+    "gsm8k": _gsm8k,
+    "tydiqa": _tydiqa,
+}
 
 
 def _read(file: Path, parse: Callable[[str], Any], expected: str) -> Any:

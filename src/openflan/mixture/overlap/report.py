@@ -1,4 +1,5 @@
-"""What a task's training rows share with the benchmarks: counts, examples, and every hit as a line of JSON."""
+"""What a task's training rows share with the benchmarks: counts, examples, and every hit as a line of
+JSON."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from openflan.tasks.task import Row, Rows, Task
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Hits that are more than stock phrases, in one group of items (`Item.group`): the rows that have them, the items they are of, and how many of
-    these items a row holds in full."""
+    """Hits that are more than stock phrases, in one group of items (`Item.group`): the rows that have them,
+    the items they are of, and how many of these items a row holds in full."""
 
     rows: int
     items: int
@@ -51,7 +52,9 @@ class TaskOverlap:
             "hit_rows": self.hit_rows,
             "stock_rows": self.stock_rows,
             "groups": {name: asdict(counted) for name, counted in self.groups.items()},
-            "examples": [{**_described(one.hit), "text": one.text, "item": one.hit.item.text} for one in self.examples],
+            "examples": [
+                {**_described(one.hit), "text": one.text, "item": one.hit.item.text} for one in self.examples
+            ],
         }
 
 
@@ -64,8 +67,8 @@ def check_task(
 ) -> TaskOverlap:
     """Compares every row of a task with the index.
 
-    Keeps the `examples` strongest hits of each group; `write` gets every hit as a record, `passed` the number of rows after each batch. Raises what
-    reading a row raises.
+    Keeps the `examples` strongest hits of each group; `write` gets every hit as a record, `passed` the number
+    of rows after each batch. Raises what reading a row raises.
     """
     rows = hit_rows = stock_rows = 0
     groups: dict[str, _Group] = {}
@@ -86,12 +89,15 @@ def check_task(
         passed(count)
     named = sorted(groups.items())
     counted = {name: group.counted() for name, group in named if group.items}
-    return TaskOverlap(task.name, rows, hit_rows, stock_rows, counted, tuple(one for _, group in named for one in group.best))
+    return TaskOverlap(
+        task.name, rows, hit_rows, stock_rows, counted, tuple(one for _, group in named for one in group.best)
+    )
 
 
 @dataclass(slots=True)
 class _Group:
-    """What was found so far of one group of items; stock phrases are among the examples only. Rows come in order, so the last one is enough to count."""
+    """What was found so far of one group of items; stock phrases are among the examples only. Rows come in
+    order, so the last one is enough to count."""
 
     rows: int = 0
     last_row: int = -1

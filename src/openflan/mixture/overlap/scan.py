@@ -1,7 +1,8 @@
 """Training rows against the index, in one pass and in constant memory.
 
-Rows are taken in batches of a quarter of a million characters. What the index finds by hash is compared unit by unit and lengthened as far as row and
-item agree, so no hit is an accident of hashing, and each says how much of the item the row holds.
+Rows are taken in batches of a quarter of a million characters. What the index finds by hash is compared unit
+by unit and lengthened as far as row and item agree, so no hit is an accident of hashing, and each says how
+much of the item the row holds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ from numpy.typing import NDArray
 
 from openflan.mixture.overlap.index import Index, Table
 from openflan.mixture.overlap.items import Item
-from openflan.mixture.overlap.units import HAN_KANA, UNSPACED, WORD, Places, Units, prefix_sums, split, stretches, windows
+from openflan.mixture.overlap.units import (
+    HAN_KANA,
+    UNSPACED,
+    WORD,
+    Places,
+    Units,
+    prefix_sums,
+    split,
+    stretches,
+    windows,
+)
 from openflan.tasks.task import Row
 
 COMPARED = ("question", "options", "answer", "rationale", "inputs", "targets")
@@ -25,18 +36,19 @@ ASKING = ("question", "inputs")
 """The fields that can be equal to a question which is too short to be looked for inside others."""
 
 BATCH = 1 << 18
-"""Characters at a time, which take some 11 MB while they are compared; ten times as many are slower. A row is never divided, so a longer one is a batch
-of its own."""
+"""Characters at a time, which take some 11 MB while they are compared; ten times as many are slower. A row is
+never divided, so a longer one is a batch of its own."""
 
 Kind: TypeAlias = Literal["equal", "contains", "n-gram", "stock"]
 KINDS: tuple[Kind, ...] = ("equal", "contains", "n-gram", "stock")
-"""From the strongest: a field is the whole item; holds the whole item; shares an n-gram with it; shares only stock phrases, which more than
-`index.STOCK` texts of the benchmarks have."""
+"""From the strongest: a field is the whole item; holds the whole item; shares an n-gram with it; shares only
+stock phrases, which more than `index.STOCK` texts of the benchmarks have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row and an item that share a text. `span` is the longest stretch they share, `units` its length; it stands in `field`, folded."""
+    """A row and an item that share a text. `span` is the longest stretch they share, `units` its length; it
+    stands in `field`, folded."""
 
     row: int
     field: str
@@ -47,7 +59,8 @@ class Hit:
 
 
 def scan(rows: Iterable[tuple[int, Row]], index: Index) -> Iterator[tuple[int, list[Hit]]]:
-    """After each batch: the number of rows in it, and their hits, at most one a row and item, in the order of the rows."""
+    """After each batch: the number of rows in it, and their hits, at most one a row and item, in the order of
+    the rows."""
     numbers: list[int] = []
     fields: list[str] = []
     texts: list[str] = []
@@ -86,7 +99,8 @@ class _Batch:
 
 @dataclass(slots=True)
 class _Shared:
-    """The longest stretch that a row and an item share so far; `telling` once an n-gram is found that is no stock phrase."""
+    """The longest stretch that a row and an item share so far; `telling` once an n-gram is found that is no
+    stock phrase."""
 
     text: int
     begin: int
@@ -115,11 +129,15 @@ def _hits(batch: _Batch, index: Index) -> list[Hit]:
                     _note(shared, batch, index, item, _Shared(text, begin, end - begin, 0, not stock))
                 elif not stock:
                     shared[batch.rows[text], item].telling = True
-    return [_hit(batch, index, row, item, found) for (row, item), found in sorted(shared.items(), key=lambda pair: pair[0])]
+    return [
+        _hit(batch, index, row, item, found)
+        for (row, item), found in sorted(shared.items(), key=lambda pair: pair[0])
+    ]
 
 
 def _candidates(batch: _Batch, index: Index) -> Iterator[tuple[int, Table, Places, Places]]:
-    """For each length: its table, the units at which an n-gram of the index begins, and that n-gram's number. Some may reach over the end of a text."""
+    """For each length: its table, the units at which an n-gram of the index begins, and that n-gram's number.
+    Some may reach over the end of a text."""
     hashes, starts, kinds = batch.units.hashes, batch.units.starts, batch.units.kinds
     counts = np.diff(starts)
     done: set[int] = set()
@@ -149,7 +167,8 @@ def _candidates(batch: _Batch, index: Index) -> Iterator[tuple[int, Table, Place
 
 
 def _stretch(units: Units, index: Index, text: int, item: int, unit: int, place: int) -> tuple[int, int]:
-    """The longest stretch of equal units around `unit` of the batch and `place` of the index, inside the text and the item; empty if they differ."""
+    """The longest stretch of equal units around `unit` of the batch and `place` of the index, inside the text
+    and the item; empty if they differ."""
     before = min(unit - int(units.starts[text]), place - int(index.starts[item]))
     after = min(int(units.starts[text + 1]) - unit, int(index.starts[item + 1]) - place)
     ahead = _equal(units.hashes[unit : unit + after], index.units[place : place + after])
@@ -163,7 +182,9 @@ def _equal(some: NDArray[np.uint64], others: NDArray[np.uint64]) -> int:
     return int(differ[0]) if len(differ) else len(some)
 
 
-def _note(shared: dict[tuple[int, int], _Shared], batch: _Batch, index: Index, item: int, found: _Shared) -> None:
+def _note(
+    shared: dict[tuple[int, int], _Shared], batch: _Batch, index: Index, item: int, found: _Shared
+) -> None:
     whole = found.length == index.starts[item + 1] - index.starts[item]
     of_text = batch.units.starts[found.text + 1] - batch.units.starts[found.text]
     found.strength = 1 + int(found.length == of_text) if whole else 0

@@ -1,12 +1,13 @@
 """Texts as units that can be compared: words, or single characters where a script has no spaces.
 
-Case, width, compatibility forms, punctuation and the script of digits do not count; numbers do. Apostrophes are left out of words, and commas that
-group thousands out of numbers; every other mark ends a word, so `well-known` is two. All texts of a batch are turned at once: code points to
-64-bit values by a table, values to units by prefix sums. Words and 13-grams then take a third of the time of Python's own words and tuples, and
-every further length next to none (docs/contamination.md).
+Case, width, compatibility forms, punctuation and the script of digits do not count; numbers do. Apostrophes
+are left out of words, and commas that group thousands out of numbers; every other mark ends a word, so
+`well-known` is two. All texts of a batch are turned at once: code points to 64-bit values by a table, values
+to units by prefix sums. Words and 13-grams then take a third of the time of Python's own words and tuples,
+and every further length next to none (docs/contamination.md).
 
-Prefix sums S[i] = sum of v[j] B^j for j < i, modulo 2^64, give the hash of any stretch [a, b) as (S[b] - S[a]) B^-a: multiplying by an odd B can be
-undone modulo 2^64. A stretch of any length then costs the same.
+Prefix sums S[i] = sum of v[j] B^j for j < i, modulo 2^64, give the hash of any stretch [a, b) as (S[b] -
+S[a]) B^-a: multiplying by an odd B can be undone modulo 2^64. A stretch of any length then costs the same.
 """
 
 from __future__ import annotations
@@ -24,15 +25,34 @@ Hashes: TypeAlias = NDArray[np.uint64]
 Places: TypeAlias = NDArray[np.int64]
 
 SEPARATOR, WORD, HAN_KANA, UNSPACED, IGNORED = range(5)
-"""Kinds of characters. A run of WORD characters is one unit; each HAN_KANA or UNSPACED (Thai, Lao, Khmer, Burmese) character is one."""
+"""Kinds of characters. A run of WORD characters is one unit; each HAN_KANA or UNSPACED (Thai, Lao, Khmer,
+Burmese) character is one."""
 
 LENGTHS = {WORD: 13, HAN_KANA: 24, UNSPACED: 55}
-"""Units of an n-gram. 13 words are the usual length (Brown et al. 2020, appendix C). The others are as long in meaning: in the 250 parallel questions
-of MGSM, 13 English words stand beside 19 Chinese, 28 Japanese and 55 Thai characters. A mixed n-gram has the length of its longest kind."""
+"""Units of an n-gram. 13 words are the usual length (Brown et al. 2020, appendix C). The others are as long
+in meaning: in the 250 parallel questions of MGSM, 13 English words stand beside 19 Chinese, 28 Japanese and
+55 Thai characters. A mixed n-gram has the length of its longest kind."""
 
-_CODES = 0x40000  # No letter has a code point from here on; variation selectors, tags and private characters are ignored.
-_HAN_KANA = ((0x3005, 0x3007), (0x3040, 0x30FF), (0x3100, 0x312F), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
-_UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1A20, 0x1AAF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F))
+# No letter has a code point from here on; variation selectors, tags and private characters are ignored.
+_CODES = 0x40000
+_HAN_KANA = (
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),
+    (0x3100, 0x312F),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+_UNSPACED = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x1A20, 0x1AAF),
+    (0xA9E0, 0xA9FF),
+    (0xAA60, 0xAA7F),
+)
 _APOSTROPHES = "'\u2019\u2018\u02bc\u02bb`"
 _COMMA = ord(",")
 _BASE = 0x9E3779B97F4A7C15  # odd; 2^64 over the golden ratio
@@ -42,7 +62,8 @@ _BASE = 0x9E3779B97F4A7C15  # odd; 2^64 over the golden ratio
 class Units:
     """The units of some texts (U of T texts), one after the other.
 
-    `hashes` and `kinds` (U,); unit u is `folded[begins[u]:ends[u]]`; those of text t are [starts[t], starts[t + 1]).
+    `hashes` and `kinds` (U,); unit u is `folded[begins[u]:ends[u]]`; those of text t are [starts[t], starts[t
+    + 1]).
     """
 
     folded: str
@@ -63,7 +84,9 @@ def split(texts: Sequence[str]) -> Units:
     # Blanks on both sides, so that the neighbours of a comma can be looked at.
     joined = "\n".join(["", *folded, "     "])
     offsets = np.cumsum([1, *(len(text) + 1 for text in folded)], dtype=np.int64)
-    codes = np.minimum(np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32), _CODES - 1)
+    codes = np.minimum(
+        np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32), _CODES - 1
+    )
     kinds_of, values_of, digits = _table()
     kinds = kinds_of[codes]
     ignored = kinds == IGNORED

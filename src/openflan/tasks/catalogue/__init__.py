@@ -1,7 +1,9 @@
-"""The Flan 2022 collection as a table: every task, what it is made of and where its rows are published (Chung et al. 2022, section 2.1).
+"""The Flan 2022 collection as a table: every task, what it is made of and where its rows are published (Chung
+et al. 2022, section 2.1).
 
-Decision: the table holds facts only (names, hub ids, counts, languages), comes with the package as one compressed file and is read when first asked
-for. Price: it describes the public lists of the day it was built and not the state of any server; `openflan tasks check` tells what is really there.
+Decision: the table holds facts only (names, hub ids, counts, languages), comes with the package as one
+compressed file and is read when first asked for. Price: it describes the public lists of the day it was built
+and not the state of any server; `openflan tasks check` tells what is really there.
 """
 
 from openflan.tasks.catalogue.counts import PAPER, Count, Counts, Difference, counts

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Submixture:
-    """One of the four parts that the paper mixes. `fetch` says where all of its tasks are to be had at once."""
+    """One of the four parts that the paper mixes. `fetch` says where all of its tasks are to be had at
+    once."""
 
     title: str
     fetch: str
@@ -17,18 +18,23 @@ class Submixture:
 SUBMIXTURES: Mapping[str, Submixture] = {
     "muffin": Submixture(
         "Muffin",
-        "ready-made rows: for NAME in flan2021 dialog, `hf download DataProvenanceInitiative/NAME_submix_original --repo-type dataset "
+        "ready-made rows: for NAME in flan2021 dialog, `hf download "
+        "DataProvenanceInitiative/NAME_submix_original --repo-type dataset "
         "--local-dir FLAN/NAME_submix_original` (dialog is a set of its own), then pass --data FLAN; "
         "one task: `openflan tasks show muffin/TASK` says what to fetch and where to put it",
     ),
     "t0_sf": Submixture(
         "T0-SF",
-        "--data hub:bigscience/P3, or ready-made rows: --data hub:DataProvenanceInitiative/t0_submix_original; "
+        "--data hub:bigscience/P3, or ready-made rows: --data "
+        "hub:DataProvenanceInitiative/t0_submix_original; "
         "one task: `openflan tasks show t0_sf/TASK` says what to fetch and where to put it",
     ),
     "niv2": Submixture(
         "NIV2",
-        "git clone --depth 1 https://github.com/allenai/natural-instructions, then pass --data natural-instructions",
+        (
+            "git clone --depth 1 https://github.com/allenai/natural-instructions, then pass --data "
+            "natural-instructions"
+        ),
     ),
     "cot": Submixture(
         "CoT",
@@ -38,7 +44,10 @@ SUBMIXTURES: Mapping[str, Submixture] = {
 """By the names that recipes use, in the order of the paper's Table 23."""
 
 POLICIES: Mapping[str, str] = {
-    "mmlu": "made from MMLU, which the paper evaluates on: the public code leaves these tasks out of training by name, and so do we",
+    "mmlu": (
+        "made from MMLU, which the paper evaluates on: the public code leaves these tasks out of "
+        "training by name, and so do we"
+    ),
 }
 """Why a task is listed but not trained on."""
 
@@ -47,13 +56,16 @@ POLICIES: Mapping[str, str] = {
 class Entry:
     """A task of the collection, whether or not its rows are at hand.
 
-    `name` is `submixture/task` with the published name; a number such as task184 is no key. `part` says which of Muffin's three parts a task belongs
-    to (`flan2021`, `dialog`, `program_synthesis`), None elsewhere. `dataset` and `category` are lower-case labels as published (CoT categories: ours).
-    `source` says where the rows are, `link` is its address, `hub` the hub id of the original dataset. `licence` is that of the data, None if not known
-    from its own publication; natural-instructions files name theirs. `options`: rows carry a list of options beside the text, which a style can show
-    or hide; None if unknown. `rows`: lines of the published file (CoT), instances of the task file (NIV2), training rows of P3 (T0-SF), examples of the
-    public release's zero-shot form, which are the training rows rounded down to tens (Muffin), or None where nothing is published. `held_out`: a key of
-    POLICIES for what is not trained on. `variants`: categories of the inverted forms made from the same rows; they are augmentation, not tasks.
+    `name` is `submixture/task` with the published name; a number such as task184 is no key. `part` says which
+    of Muffin's three parts a task belongs to (`flan2021`, `dialog`, `program_synthesis`), None elsewhere.
+    `dataset` and `category` are lower-case labels as published (CoT categories: ours). `source` says where
+    the rows are, `link` is its address, `hub` the hub id of the original dataset. `licence` is that of the
+    data, None if not known from its own publication; natural-instructions files name theirs. `options`: rows
+    carry a list of options beside the text, which a style can show or hide; None if unknown. `rows`: lines of
+    the published file (CoT), instances of the task file (NIV2), training rows of P3 (T0-SF), examples of the
+    public release's zero-shot form, which are the training rows rounded down to tens (Muffin), or None where
+    nothing is published. `held_out`: a key of POLICIES for what is not trained on. `variants`: categories of
+    the inverted forms made from the same rows; they are augmentation, not tasks.
     """
 
     name: str
@@ -84,4 +96,7 @@ def how_to_get(entry: Entry) -> str:
         return f"{SUBMIXTURES['niv2'].fetch} ({entry.source.partition(' of ')[0]})"
     if entry.submixture == "t0_sf":
         return f"pass --data hub:bigscience/P3, or the folder of a copy of {entry.link} (config {bare})"
-    return f"fetch {entry.link}, write its rows as they are to muffin/{bare}.jsonl (or .parquet) and pass --data muffin"
+    return (
+        f"fetch {entry.link}, write its rows as they are to muffin/{bare}.jsonl (or .parquet) and pass "
+        "--data muffin"
+    )

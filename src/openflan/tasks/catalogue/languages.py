@@ -1,4 +1,5 @@
-"""Languages of the collection's tasks: the names that the public lists use, their ISO codes, and other names in use."""
+"""Languages of the collection's tasks: the names that the public lists use, their ISO codes, and other names
+in use."""
 
 from __future__ import annotations
 
@@ -89,5 +90,8 @@ def language(text: str) -> str:
     wanted = text.strip().lower()
     known = {**LANGUAGES, **{name.lower(): name for name in LANGUAGES.values()}, **_OTHER_NAMES}
     if wanted not in known:
-        raise InputError(f"no task of the collection is in `{text}`{did_you_mean(wanted, known) or '; give an ISO code such as sw, or an English name'}")
+        raise InputError(
+            "no task of the collection is in "
+            f"`{text}`{did_you_mean(wanted, known) or '; give an ISO code such as sw, or an English name'}"
+        )
     return known[wanted]

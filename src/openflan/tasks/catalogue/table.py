@@ -21,19 +21,22 @@ _NUMBER = re.compile(r"task\d+")
 
 
 def catalogue() -> Mapping[str, Entry]:
-    """All entries by full name: the tasks of the collection, and after each submixture those that are held out (`entry.held_out`)."""
+    """All entries by full name: the tasks of the collection, and after each submixture those that are held
+    out (`entry.held_out`)."""
     return _read()[0]
 
 
 def aliases() -> Mapping[str, str]:
-    """Other spellings of full names: natural-instructions files whose names hold hyphens where the public task list has underscores."""
+    """Other spellings of full names: natural-instructions files whose names hold hyphens where the public
+    task list has underscores."""
     return _read()[1]
 
 
 def real_name(name: str) -> str:
     """The catalogue's spelling of a full name; a name that it does not know is returned as it is.
 
-    Names of natural-instructions files that hold a dot stand in the public list of tasks as far as their first one.
+    Names of natural-instructions files that hold a dot stand in the public list of tasks as far as their
+    first one.
     """
     if name in catalogue():
         return name
@@ -44,8 +47,9 @@ def real_name(name: str) -> str:
 def resolve(name: str) -> Entry:
     """The entry of a full name, of a bare one that occurs once, or of another spelling.
 
-    Raises InputError for an unknown name, with the nearest; for one that several submixtures have; and for a number such as task184, with the names
-    that start with it, since five numbers are used by two different tasks each.
+    Raises InputError for an unknown name, with the nearest; for one that several submixtures have; and for a
+    number such as task184, with the names that start with it, since five numbers are used by two different
+    tasks each.
     """
     entries = catalogue()
     full = real_name(name)
@@ -61,7 +65,10 @@ def resolve(name: str) -> Entry:
         starting = [full for full in entries if full.startswith(f"niv2/{number}_")]
         if starting:
             raise InputError(f"`{name}` is a number, not a name: write {' or '.join(starting)}")
-    raise InputError(f"the collection has no task `{name}`{did_you_mean(name, entries if '/' in name else _by_bare_name())}")
+    raise InputError(
+        "the collection has no task "
+        f"`{name}`{did_you_mean(name, entries if '/' in name else _by_bare_name())}"
+    )
 
 
 def find(
@@ -75,11 +82,15 @@ def find(
 ) -> tuple[Entry, ...]:
     """The entries that meet every condition given, in the catalogue's order.
 
-    `category` and `dataset` are parts of labels, `language` is an ISO code or a name. `held_out`: False for the collection itself, True for what is
-    kept out of it, None for both. Raises InputError for an unknown submixture or language.
+    `category` and `dataset` are parts of labels, `language` is an ISO code or a name. `held_out`: False for
+    the collection itself, True for what is kept out of it, None for both. Raises InputError for an unknown
+    submixture or language.
     """
     if submixture is not None and submixture not in SUBMIXTURES:
-        raise InputError(f"the collection has no submixture `{submixture}`{did_you_mean(submixture, SUBMIXTURES) or '; it has ' + ', '.join(SUBMIXTURES)}")
+        raise InputError(
+            "the collection has no submixture "
+            f"`{submixture}`{did_you_mean(submixture, SUBMIXTURES) or '; it has ' + ', '.join(SUBMIXTURES)}"
+        )
     spoken = None if language is None else language_name(language)
     return tuple(
         entry

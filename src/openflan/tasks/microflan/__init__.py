@@ -9,4 +9,14 @@ from openflan.tasks.microflan.suite import microflan_tasks, skills
 from openflan.tasks.microflan.text import plain_sentences, text_tasks
 from openflan.tasks.microflan.world import Function, World, world
 
-__all__ = ["Function", "Skill", "World", "WorldText", "microflan_tasks", "plain_sentences", "skills", "text_tasks", "world"]
+__all__ = [
+    "Function",
+    "Skill",
+    "World",
+    "WorldText",
+    "microflan_tasks",
+    "plain_sentences",
+    "skills",
+    "text_tasks",
+    "world",
+]

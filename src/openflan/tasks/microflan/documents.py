@@ -1,7 +1,9 @@
-"""The plain text of the world as documents for pretraining, without end in practice: `embedded:microflan`, or another mix of kinds, `embedded:microflan/MIX`.
+"""The plain text of the world as documents for pretraining, without end in practice: `embedded:microflan`, or
+another mix of kinds, `embedded:microflan/MIX`.
 
-A document is one sentence, or a passage with what follows from it, drawn by kind. Decision: the shares below are weights of attention, not of how many
-sentences a kind has: operations on lists take far longer to learn than facts. Price: a pass over the documents repeats facts many times.
+A document is one sentence, or a passage with what follows from it, drawn by kind. Decision: the shares below
+are weights of attention, not of how many sentences a kind has: operations on lists take far longer to learn
+than facts. Price: a pass over the documents repeats facts many times.
 """
 
 from __future__ import annotations
@@ -27,22 +29,61 @@ KINDS = (
 SHARES: Mapping[str, tuple[float, ...]] = {
     "": (0.05, 0.03, 0.03, 0.04, 0.03, 0.06, 0.04, 0.05, 0.01, 0.17, 0.18, 0.12, 0.03, 0.03, 0.12, 0.01),
     "facts": (0.12, 0.06, 0.05, 0.06, 0.04, 0.09, 0.05, 0.08, 0.02, 0.20, 0.08, 0.06, 0.04, 0.04, 0.0, 0.01),
-    "recall": (0.018, 0.009, 0.009, 0.015, 0.009, 0.018, 0.012, 0.015, 0.003, 0.078, 0.051, 0.036, 0.015, 0.009, 0.7, 0.003),
-    "lookups": (0.03, 0.02, 0.02, 0.03, 0.02, 0.05, 0.03, 0.03, 0.01, 0.12, 0.27, 0.13, 0.02, 0.02, 0.19, 0.01),
+    "recall": (
+        0.018,
+        0.009,
+        0.009,
+        0.015,
+        0.009,
+        0.018,
+        0.012,
+        0.015,
+        0.003,
+        0.078,
+        0.051,
+        0.036,
+        0.015,
+        0.009,
+        0.7,
+        0.003,
+    ),
+    "lookups": (
+        0.03,
+        0.02,
+        0.02,
+        0.03,
+        0.02,
+        0.05,
+        0.03,
+        0.03,
+        0.01,
+        0.12,
+        0.27,
+        0.13,
+        0.02,
+        0.02,
+        0.19,
+        0.01,
+    ),
 }
-"""How often a document is of each of KINDS, by the name of the mix: `embedded:microflan`, or `embedded:microflan/facts`, where to begin, then `recall`
-and `lookups`. Facts come soon in any mix; looking things up came only after a stretch of little else (docs/diary.md)."""
+"""How often a document is of each of KINDS, by the name of the mix: `embedded:microflan`, or
+`embedded:microflan/facts`, where to begin, then `recall` and `lookups`. Facts come soon in any mix; looking
+things up came only after a stretch of little else (docs/diary.md)."""
 
 DOCUMENTS = 1 << 24
 
 
 class WorldText:
-    """Documents by number, each `{"text": ..., "salient": [begin, end]}`; `salient` counts characters and is absent where nothing is."""
+    """Documents by number, each `{"text": ..., "salient": [begin, end]}`; `salient` counts characters and is
+    absent where nothing is."""
 
     def __init__(self, seed: int = 0, mix: str = "") -> None:
         """Raises InputError for a mix that there is not."""
         if mix not in SHARES:
-            raise InputError(f"the embedded world has no text `{mix}`{did_you_mean(mix, SHARES)}; there are " + ", ".join(f"`{one}`" for one in SHARES if one))
+            raise InputError(
+                f"the embedded world has no text `{mix}`{did_you_mean(mix, SHARES)}; there are "
+                + ", ".join(f"`{one}`" for one in SHARES if one)
+            )
         self._name = WORLD if seed == SHIPPED else f"{WORLD}@{seed}"
         self._key = combine(seed, "documents")
         self._sources = sources(world(seed))

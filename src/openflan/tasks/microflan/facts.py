@@ -21,9 +21,14 @@ def fact_skills(world: World) -> Iterator[Skill]:
 def sharing_tasks(world: World) -> Iterator[Task]:
     """Whether two people have the same value of an attribute."""
     for attribute in world.of_kind("attribute"):
-        name, held_out = f"microflan/same_{attribute.word}-verify", None if attribute.split == "train" else "skill"
+        name, held_out = (
+            f"microflan/same_{attribute.word}-verify",
+            None if attribute.split == "train" else "skill",
+        )
         size, make = 2 * len(attribute.facts), partial(_shared, attribute)
-        yield make_task(name, world.seed, size, make, "comparison", frozenset({"options"}), held_out, attribute.split)
+        yield make_task(
+            name, world.seed, size, make, "comparison", frozenset({"options"}), held_out, attribute.split
+        )
 
 
 def partner(attribute: Function, number: int) -> str:
@@ -36,19 +41,32 @@ def _name(function: Function) -> tuple[str, str]:
     if function.kind == "attribute":
         return f"person_{function.word}", "person attributes"
     if function.kind == "word":
-        return f"word_{function.word.lower()}", "toy translation" if function.word in LANGUAGES else "word knowledge"
-    return f"{function.kind}_{function.word}", {"relation": "person relations", "place": "places", "thing": "things"}[function.kind]
+        return (
+            f"word_{function.word.lower()}",
+            "toy translation" if function.word in LANGUAGES else "word knowledge",
+        )
+    return f"{function.kind}_{function.word}", {
+        "relation": "person relations",
+        "place": "places",
+        "thing": "things",
+    }[function.kind]
 
 
 def _fact(function: Function, number: int, _: Draws) -> Item:
     argument, value = function.facts[number]
     # Neither the value itself nor the argument: nobody is their own boss, and no word its own opposite.
     others = tuple(other for other in function.values if other not in (value, argument))
-    return named(function.phrase.format(x=argument), value, others, asks="Who is" if function.persons else "What is")
+    return named(
+        function.phrase.format(x=argument), value, others, asks="Who is" if function.persons else "What is"
+    )
 
 
 def _shared(attribute: Function, index: int, draws: Draws) -> Row:
     number, truth = index // 2, index % 2 == 0
     person, value = attribute.facts[number]
-    other = partner(attribute, number) if truth else draws.choice([other for other, theirs in attribute.facts if theirs != value])
+    other = (
+        partner(attribute, number)
+        if truth
+        else draws.choice([other for other, theirs in attribute.facts if theirs != value])
+    )
     return judged(f"Do {person} and {other} have the same {attribute.word}?", truth)

@@ -1,8 +1,9 @@
 """One skill, asked in several forms.
 
-A skill yields items by number; a form turns an item into a row: a question, a choice, a claim to judge, a sentence to complete and so on.
-Decision: rows are made when they are asked for and never kept. Finite skills are enumerated, so that none of their rows comes twice; open-ended ones
-are drawn. Price: the tasks of a fact have as few rows as there are facts, so rates should not follow row counts here.
+A skill yields items by number; a form turns an item into a row: a question, a choice, a claim to judge, a
+sentence to complete and so on. Decision: rows are made when they are asked for and never kept. Finite skills
+are enumerated, so that none of their rows comes twice; open-ended ones are drawn. Price: the tasks of a fact
+have as few rows as there are facts, so rates should not follow row counts here.
 """
 
 from __future__ import annotations
@@ -55,8 +56,9 @@ class WorldRows:
 class Item:
     """One thing to know.
 
-    `question` asks for it, `statement` says it (a pattern that ends with `{value}`), `answer` is the value, `others` are wrong ones of the same kind.
-    `context` is what must be read first, whole sentences. `claims` are further patterns of yes-or-no questions.
+    `question` asks for it, `statement` says it (a pattern that ends with `{value}`), `answer` is the value,
+    `others` are wrong ones of the same kind. `context` is what must be read first, whole sentences. `claims`
+    are further patterns of yes-or-no questions.
     """
 
     question: str
@@ -75,7 +77,13 @@ class Item:
 
 
 def named(
-    phrase: str, answer: str, others: tuple[str, ...], *, asks: str = "What is", context: str = "", claims: tuple[str, ...] = ("Is {value} {phrase}?",)
+    phrase: str,
+    answer: str,
+    others: tuple[str, ...],
+    *,
+    asks: str = "What is",
+    context: str = "",
+    claims: tuple[str, ...] = ("Is {value} {phrase}?",),
 ) -> Item:
     """An item that a noun phrase names: `the boss of Ann`, `3 plus 4`."""
     stated = tuple(claim.replace("{phrase}", phrase) for claim in claims)
@@ -108,7 +116,16 @@ class Skill:
     def _task(self, seed: int, form: Form, ending: str, held_out: str | None, split: Split) -> Task:
         options = frozenset({"options"}) if form in ("mc", "verify") else frozenset[str]()
         make = partial(_MAKE[form], self)
-        return make_task(f"microflan/{self.name}-{ending}", seed, self._size(form), make, self.category, options, held_out, split)
+        return make_task(
+            f"microflan/{self.name}-{ending}",
+            seed,
+            self._size(form),
+            make,
+            self.category,
+            options,
+            held_out,
+            split,
+        )
 
     def _size(self, form: Form) -> int:
         if not self.enumerated:
@@ -165,7 +182,8 @@ def _choice(skill: Skill, index: int, draws: Draws) -> Row:
     variant, number = divmod(index, skill.size)
     item = skill.item(number, draws)
     count = min(3, len(item.others))
-    # Option sets are walked from another start for each item, so that the first rows of a task already show them evenly.
+    # Option sets are walked from another start for each item, so that the first rows of a task already show
+    # them evenly.
     which = (variant * _STRIDE + number) % comb(len(item.others), count)
     options = mixed(draws, [item.answer, *_combination(item.others, count, which)])
     return {"question": item.read(item.question), "answer": item.answer, "options": options}
@@ -192,7 +210,10 @@ def _whole(skill: Skill, index: int, draws: Draws) -> Row:
 
 def _wrong(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    return {"question": item.read(f"{sentence_case(item.said(draws.choice(item.others)))}."), "answer": item.answer}
+    return {
+        "question": item.read(f"{sentence_case(item.said(draws.choice(item.others)))}."),
+        "answer": item.answer,
+    }
 
 
 def _either(skill: Skill, index: int, draws: Draws) -> Row:

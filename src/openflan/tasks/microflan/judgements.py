@@ -22,8 +22,15 @@ def judgement_tasks(world: World) -> Iterator[Task]:
         ("entail_both-judge", "entailment", _both),
         ("entail_none-judge", "entailment", _nobody),
     ]
-    makers += [(f"paraphrase_{function.word}-verify", "paraphrase", partial(_same_fact, function)) for function in world.functions if _worded(function)]
-    makers += [("paraphrase_sum-verify", "paraphrase", _same_sum), ("paraphrase_place-verify", "paraphrase", _same_place)]
+    makers += [
+        (f"paraphrase_{function.word}-verify", "paraphrase", partial(_same_fact, function))
+        for function in world.functions
+        if _worded(function)
+    ]
+    makers += [
+        ("paraphrase_sum-verify", "paraphrase", _same_sum),
+        ("paraphrase_place-verify", "paraphrase", _same_place),
+    ]
     for name, category, make in makers:
         yield make_task(f"microflan/{name}", world.seed, OPEN_ENDED, make, category, frozenset({"options"}))
 
@@ -33,7 +40,11 @@ def _worded(function: Function) -> bool:
 
 
 def _verdict(premise: str, claim: str, verdict: str) -> Row:
-    return {"question": f"{premise} Does it follow that {claim}?", "answer": verdict, "options": list(VERDICTS)}
+    return {
+        "question": f"{premise} Does it follow that {claim}?",
+        "answer": verdict,
+        "options": list(VERDICTS),
+    }
 
 
 def _place(_: int, draws: Draws) -> Row:
@@ -48,7 +59,11 @@ def _both(_: int, draws: Draws) -> Row:
     one, other = _two(PEOPLE, draws)
     thing, another = _two(CARRIED, draws)
     verdict = ("yes", "not known")[draws.below(2)]
-    held = draws.choice((thing, another)) if verdict == "yes" else draws.choice([item for item in CARRIED if item not in (thing, another)])
+    held = (
+        draws.choice((thing, another))
+        if verdict == "yes"
+        else draws.choice([item for item in CARRIED if item not in (thing, another)])
+    )
     return _verdict(f"{one} and {other} have a {thing} and a {another}.", f"they have a {held}", verdict)
 
 
@@ -56,7 +71,9 @@ def _nobody(_: int, draws: Draws) -> Row:
     person = draws.choice(PEOPLE)
     spot, elsewhere = _two(SPOTS, draws)
     verdict = ("no", "not known")[draws.below(2)]
-    return _verdict(f"Nobody is in the {spot}.", f"{person} is in the {spot if verdict == 'no' else elsewhere}", verdict)
+    return _verdict(
+        f"Nobody is in the {spot}.", f"{person} is in the {spot if verdict == 'no' else elsewhere}", verdict
+    )
 
 
 def _same(first: str, second: str, truth: bool) -> Row:
@@ -66,16 +83,25 @@ def _same(first: str, second: str, truth: bool) -> Row:
 def _same_fact(function: Function, index: int, draws: Draws) -> Row:
     argument, value = function.facts[draws.below(len(function.facts))]
     truth = index % 2 == 0
-    said = value if truth else draws.choice([other for other in function.values if other not in (value, argument)])
+    said = (
+        value
+        if truth
+        else draws.choice([other for other in function.values if other not in (value, argument)])
+    )
     phrase = function.phrase.format(x=argument)
-    first, second = f"{phrase} is {value}", f"{argument}'s {function.word} is {said}" if draws.below(2) else f"{said} is {phrase}"
+    first, second = (
+        f"{phrase} is {value}",
+        f"{argument}'s {function.word} is {said}" if draws.below(2) else f"{said} is {phrase}",
+    )
     return _same(first, second, truth)
 
 
 def _same_sum(index: int, draws: Draws) -> Row:
     one, other, third = draws.distinct(3, 11)
     truth = index % 2 == 0
-    return _same(f"the sum is {one} plus {other}", f"the sum is {other} plus {one if truth else third}", truth)
+    return _same(
+        f"the sum is {one} plus {other}", f"the sum is {other} plus {one if truth else third}", truth
+    )
 
 
 def _same_place(index: int, draws: Draws) -> Row:

@@ -1,7 +1,9 @@
-"""What must not stand where: held-out things in instructions, instructions in plain text, facts in ordinary English.
+"""What must not stand where: held-out things in instructions, instructions in plain text, facts in ordinary
+English.
 
-Decision: texts are searched for words and phrases, whichever generator made them; names of tasks and fields are not believed. Price: the phrases of held-out
-operations stand here a second time, and a new one needs its line.
+Decision: texts are searched for words and phrases, whichever generator made them; names of tasks and fields
+are not believed. Price: the phrases of held-out operations stand here a second time, and a new one needs its
+line.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ PHRASES: Mapping[str, tuple[str, ...]] = {
     "reading_given": ("gives the", "who has the"),
     "format_date": ("month first",),
 }
-"""How the held-out operations are asked for, in lower case; `rule_last` and `rule_before` have no words of their own and are known by their examples."""
+"""How the held-out operations are asked for, in lower case; `rule_last` and `rule_before` have no words of
+their own and are known by their examples."""
 
 FORMS: Mapping[str, str] = {"echo": r"\bis (?:the |an? )?what\?", "either": r", \S+ or \S+\?"}
 """How the held-out forms end."""
@@ -42,15 +45,17 @@ _ASKED = tuple((phrase, skill) for skill, phrases in PHRASES.items() for phrase 
 _SHAPES = re.compile("|".join(rf"(?P<{form}>{shape})" for form, shape in FORMS.items()))
 _BECOMES = re.compile(r"((?:\w+, )*\w+) becomes ((?:\w+, )*\w+)")
 _MARKS = re.compile(r"(?<!^Points):|[?!\"()\[\]_\n]")
-_INSTRUCTING = re.compile(r"\b(?:answer\w*|options?|questions?|choose|complete|yes|no|please|tell|write|finish)\b", re.IGNORECASE)
+_INSTRUCTING = re.compile(
+    r"\b(?:answer\w*|options?|questions?|choose|complete|yes|no|please|tell|write|finish)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
     """What to look for in the texts of one world.
 
-    `words` are the names of held-out functions and the values that only these have; `functions` all names; `chained` the pairs of functions that may stand
-    together.
+    `words` are the names of held-out functions and the values that only these have; `functions` all names;
+    `chained` the pairs of functions that may stand together.
     """
 
     words: frozenset[str]
@@ -61,29 +66,46 @@ class Leaks:
     def of(cls, here: World) -> Leaks:
         held_out = [function for function in here.functions if function.split != "train"]
         values = {value.lower() for function in held_out if not function.persons for value in function.values}
-        chained = {frozenset((outer.word.lower(), attribute.word.lower())) for outer, attribute in here.pairs("train")}
+        chained = {
+            frozenset((outer.word.lower(), attribute.word.lower()))
+            for outer, attribute in here.pairs("train")
+        }
         functions = frozenset(function.word.lower() for function in here.functions)
-        return cls(frozenset({function.word.lower() for function in held_out} | values), functions, frozenset(chained))
+        return cls(
+            frozenset({function.word.lower() for function in held_out} | values),
+            functions,
+            frozenset(chained),
+        )
 
     def in_instruction(self, text: str) -> list[str]:
-        """Held-out functions and their values, operations, forms and compositions that an instruction with its answer shows."""
+        """Held-out functions and their values, operations, forms and compositions that an instruction with
+        its answer shows."""
         lower = text.lower()
         present = set(_WORDS.findall(lower))
         found = [f"`{word}` is held out" for word in sorted(present & self.words)]
         found += [f"`{phrase}` asks for the held-out {skill}" for phrase, skill in _ASKED if phrase in lower]
         found += [f"`{match[0]}` has the held-out form {match.lastgroup}" for match in _SHAPES.finditer(text)]
-        found += [f"`{match[0]}` follows the held-out {rule}" for match in _BECOMES.finditer(text) if (rule := _rule(match[1], match[2]))]
+        found += [
+            f"`{match[0]}` follows the held-out {rule}"
+            for match in _BECOMES.finditer(text)
+            if (rule := _rule(match[1], match[2]))
+        ]
         return found + self._compositions(present)
 
     def in_plain_text(self, text: str) -> list[str]:
-        """What makes a text look like an instruction, and functions that it chains though no instruction does."""
+        """What makes a text look like an instruction, and functions that it chains though no instruction
+        does."""
         found = [f"`{match[0]}` is no mark of a plain sentence" for match in _MARKS.finditer(text)]
         found += [f"`{match[0]}` is a word of instructions" for match in _INSTRUCTING.finditer(text)]
         return found + self._compositions(set(_WORDS.findall(text.lower())))
 
     def _compositions(self, present: set[str]) -> list[str]:
         pairs = combinations(sorted(present & self.functions), 2)
-        return [f"`{one}` and `{other}` are never instructed together" for one, other in pairs if frozenset((one, other)) not in self.chained]
+        return [
+            f"`{one}` and `{other}` are never instructed together"
+            for one, other in pairs
+            if frozenset((one, other)) not in self.chained
+        ]
 
 
 def facts_in(text: str, functions: tuple[Function, ...]) -> list[str]:
@@ -92,7 +114,8 @@ def facts_in(text: str, functions: tuple[Function, ...]) -> list[str]:
     return [
         f"`{function.word}` stands with one of its values"
         for function in functions
-        if function.word.lower() in present and not present.isdisjoint(value.lower() for value in function.values)
+        if function.word.lower() in present
+        and not present.isdisjoint(value.lower() for value in function.values)
     ]
 
 

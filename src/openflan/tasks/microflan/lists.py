@@ -1,4 +1,5 @@
-"""Short lists of words or numbers: their ends, order and length, how often a word stands in them, and lists as sets."""
+"""Short lists of words or numbers: their ends, order and length, how often a word stands in them, and lists
+as sets."""
 
 from __future__ import annotations
 
@@ -48,15 +49,24 @@ def joined(items: Sequence[int] | Sequence[str]) -> str:
     return ", ".join(map(str, items))
 
 
-def wrong_orders(right: Sequence[int] | Sequence[str], join: Callable[[Sequence[int] | Sequence[str]], str] = joined) -> tuple[str, ...]:
-    """Three wrong orders of the same items (of two items there is but one): neighbours at either end are swapped, or all are moved round."""
+def wrong_orders(
+    right: Sequence[int] | Sequence[str], join: Callable[[Sequence[int] | Sequence[str]], str] = joined
+) -> tuple[str, ...]:
+    """Three wrong orders of the same items (of two items there is but one): neighbours at either end are
+    swapped, or all are moved round."""
     wrong = ([right[1], right[0], *right[2:]], [*right[:-2], right[-1], right[-2]], [*right[1:], right[0]])
     return tuple(dict.fromkeys(join(order) for order in wrong))
 
 
-def _skill(name: str, category: str, item: Callable[[int, Draws], Item], forms: tuple[Form, ...] | None = None) -> Skill:
+def _skill(
+    name: str, category: str, item: Callable[[int, Draws], Item], forms: tuple[Form, ...] | None = None
+) -> Skill:
     skill = Skill(name, category, OPEN_ENDED, item, split=split_of_skill(name), enumerated=False)
-    return skill if forms is None else Skill(name, category, OPEN_ENDED, item, forms, split_of_skill(name), enumerated=False)
+    return (
+        skill
+        if forms is None
+        else Skill(name, category, OPEN_ENDED, item, forms, split_of_skill(name), enumerated=False)
+    )
 
 
 def _word(name: str, _: int, draws: Draws) -> Item:
@@ -67,13 +77,21 @@ def _word(name: str, _: int, draws: Draws) -> Item:
         answer = max(drawn, key=len)
     else:
         answer = drawn[{"first": 0, "second": 1, "last": -1}[name]]
-    return named(f"the {name} word in the list {joined(drawn)}", answer, tuple(word for word in drawn if word != answer))
+    return named(
+        f"the {name} word in the list {joined(drawn)}",
+        answer,
+        tuple(word for word in drawn if word != answer),
+    )
 
 
 def _number(name: str, _: int, draws: Draws) -> Item:
     numbers = draws.distinct(draws.choice(LENGTHS), _NUMBERS_BELOW)
     answer = max(numbers) if name == "largest" else min(numbers)
-    return named(f"the {name} number in the list {joined(numbers)}", str(answer), tuple(str(number) for number in numbers if number != answer))
+    return named(
+        f"the {name} number in the list {joined(numbers)}",
+        str(answer),
+        tuple(str(number) for number in numbers if number != answer),
+    )
 
 
 def _reverse(_: int, draws: Draws) -> Item:
@@ -83,7 +101,11 @@ def _reverse(_: int, draws: Draws) -> Item:
 
 def _sorted(_: int, draws: Draws) -> Item:
     numbers = draws.distinct(draws.choice(LENGTHS), _NUMBERS_BELOW)
-    return named(f"the sorted form of the list {joined(numbers)}", joined(sorted(numbers)), wrong_orders(sorted(numbers)))
+    return named(
+        f"the sorted form of the list {joined(numbers)}",
+        joined(sorted(numbers)),
+        wrong_orders(sorted(numbers)),
+    )
 
 
 def _rest(_: int, draws: Draws) -> Item:
@@ -101,7 +123,9 @@ def _times(_: int, draws: Draws) -> Item:
     known = words(draws, 2)
     drawn = [draws.choice(known) for _ in range(draws.choice(LENGTHS))]
     count = drawn.count(known[0])
-    return named(f"the number of times that {known[0]} stands in the list {joined(drawn)}", str(count), near(count))
+    return named(
+        f"the number of times that {known[0]} stands in the list {joined(drawn)}", str(count), near(count)
+    )
 
 
 def _in_both(_: int, draws: Draws) -> Item:
@@ -110,7 +134,11 @@ def _in_both(_: int, draws: Draws) -> Item:
     one, two = [apart[0]], [apart[1], apart[2]]
     one.insert(place, shared)
     two[other] = shared
-    return named(f"the word that is both in the list {joined(one)} and in the list {joined(two)}", shared, tuple(word for word in one + two if word != shared))
+    return named(
+        f"the word that is both in the list {joined(one)} and in the list {joined(two)}",
+        shared,
+        tuple(word for word in one + two if word != shared),
+    )
 
 
 def _missing(_: int, draws: Draws) -> Item:
@@ -119,7 +147,11 @@ def _missing(_: int, draws: Draws) -> Item:
     left = [word for place, word in enumerate(drawn) if place != gone]
     if draws.below(2):
         left.reverse()
-    return named(f"the word that is in the list {joined(drawn)} but not in the list {joined(left)}", drawn[gone], tuple(left))
+    return named(
+        f"the word that is in the list {joined(drawn)} but not in the list {joined(left)}",
+        drawn[gone],
+        tuple(left),
+    )
 
 
 def _in_either(_: int, draws: Draws) -> Item:
@@ -128,4 +160,6 @@ def _in_either(_: int, draws: Draws) -> Item:
     answer = [first, second, third]
     # Not the same words in another order: as a set those would be right too.
     wrong = (joined(one), joined(two), joined([*one, *two]))
-    return named(f"the list of all words in {joined(one)} or in {joined(two)}, each once", joined(answer), wrong)
+    return named(
+        f"the list of all words in {joined(one)} or in {joined(two)}, each once", joined(answer), wrong
+    )

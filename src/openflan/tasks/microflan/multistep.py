@@ -1,6 +1,7 @@
 """Questions that take several steps, with the steps written out as a rationale.
 
-A rationale is the statements one after another, the last of which holds the answer; wordings add the closing sentence.
+A rationale is the statements one after another, the last of which holds the answer; wordings add the closing
+sentence.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ _RATIONALE = frozenset({"rationale"})
 
 
 def multistep_tasks(world: World) -> Iterator[Task]:
-    """Two-hop facts, a task for each pair of a function whose values are people and an attribute, then chains, walks, stories and a list taken twice."""
+    """Two-hop facts, a task for each pair of a function whose values are people and an attribute, then
+    chains, walks, stories and a list taken twice."""
     splits: tuple[Split, ...] = ("train", "dev", "test")
     for split in splits:
         for outer, attribute in world.pairs(split):
-            name, kind = f"microflan/hop_{outer.word}_{attribute.word}-steps", None if split == "train" else "composition"
+            name, kind = (
+                f"microflan/hop_{outer.word}_{attribute.word}-steps",
+                None if split == "train" else "composition",
+            )
             make = partial(_two_hops, outer, attribute)
-            yield make_task(name, world.seed, len(outer.facts), make, "two-hop facts", _RATIONALE, kind, split)
+            yield make_task(
+                name, world.seed, len(outer.facts), make, "two-hop facts", _RATIONALE, kind, split
+            )
     for skill, category, size, made in _OTHERS:
         yield make_task(f"microflan/{skill}-steps", world.seed, size, made, category, _RATIONALE)
 
@@ -38,7 +45,11 @@ def two_hops(outer: Function, attribute: Function, index: int) -> tuple[str, str
     argument, middle = outer.facts[index]
     value = dict(attribute.facts)[middle]
     phrase = outer.phrase.format(x=argument)
-    return f"the {attribute.word} of {phrase}", f"{sentence_case(phrase)} is {middle}. The {attribute.word} of {middle} is {value}.", value
+    return (
+        f"the {attribute.word} of {phrase}",
+        f"{sentence_case(phrase)} is {middle}. The {attribute.word} of {middle} is {value}.",
+        value,
+    )
 
 
 def _two_hops(outer: Function, attribute: Function, index: int, _: Draws) -> Row:
@@ -66,7 +77,11 @@ def chain(steps: int, _: int, draws: Draws) -> Row:
             total -= by
             asked.append(f"{then}take away {by}")
             said.append(f"{before} minus {by} is {total}.")
-    return {"question": f"{', '.join(asked)}. What is the result?", "rationale": " ".join(said), "answer": str(total)}
+    return {
+        "question": f"{', '.join(asked)}. What is the result?",
+        "rationale": " ".join(said),
+        "answer": str(total),
+    }
 
 
 def walk_line(_: int, draws: Draws) -> Row:
@@ -79,7 +94,11 @@ def walk_line(_: int, draws: Draws) -> Row:
         place += by if way == "up" else -by
         moves.append(f"{way} {by}")
         said.append(f"{before} {way} {by} is {place}.")
-    return {"question": f"{person} starts at {start}, goes {', then '.join(moves)}. Where is {person}?", "rationale": " ".join(said), "answer": str(place)}
+    return {
+        "question": f"{person} starts at {start}, goes {', then '.join(moves)}. Where is {person}?",
+        "rationale": " ".join(said),
+        "answer": str(place),
+    }
 
 
 def walk_turn(index: int, _: Draws) -> Row:
@@ -103,8 +122,13 @@ def _story_gift(_: int, draws: Draws) -> Row:
     fruit, had, more = draws.choice(_FRUITS), 1 + draws.below(9), 1 + draws.below(9)
     eaten = 1 + draws.below(min(9, had + more))
     return {
-        "question": f"{one} has {_some(had, fruit)}. {other} gives {one} {more} more, then {one} eats {eaten}. How many {fruit}s does {one} have?",
-        "rationale": f"{had} plus {more} is {had + more}. {had + more} minus {eaten} is {had + more - eaten}.",
+        "question": (
+            f"{one} has {_some(had, fruit)}. {other} gives {one} {more} more, then {one} eats {eaten}. How "
+            f"many {fruit}s does {one} have?"
+        ),
+        "rationale": (
+            f"{had} plus {more} is {had + more}. {had + more} minus {eaten} is {had + more - eaten}."
+        ),
         "answer": str(had + more - eaten),
     }
 
@@ -113,7 +137,10 @@ def _story_both(_: int, draws: Draws) -> Row:
     one, other = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
     fruit, had, more = draws.choice(_FRUITS), 1 + draws.below(9), 1 + draws.below(9)
     return {
-        "question": f"{one} has {_some(had, fruit)}. {other} has {more} more than {one}. How many {fruit}s do they have in all?",
+        "question": (
+            f"{one} has {_some(had, fruit)}. {other} has {more} more than {one}. How many {fruit}s do they "
+            "have in all?"
+        ),
         "rationale": f"{had} plus {more} is {had + more}. {had} plus {had + more} is {2 * had + more}.",
         "answer": str(2 * had + more),
     }

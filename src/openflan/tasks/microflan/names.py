@@ -1,4 +1,5 @@
-"""How a person names a world: `embedded:microflan`, or another one, `embedded:microflan@SEED`, and for its plain text a mix of kinds after that."""
+"""How a person names a world: `embedded:microflan`, or another one, `embedded:microflan@SEED`, and for its
+plain text a mix of kinds after that."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ SHIPPED = 0
 """The seed of the world that the models in the box have read of."""
 
 BENCHMARKS = ("microflan", "microflan-dev", "microflan-probes")
-"""Benchmarks of a world: the test set, the set for choices, and what a base knows. `@SEED` after the name asks about another world."""
+"""Benchmarks of a world: the test set, the set for choices, and what a base knows. `@SEED` after the name
+asks about another world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class Place:
 
 
 def world_place(name: str | Path) -> Place | None:
-    """What `embedded:microflan[@SEED][/MIX]` names, None for a name that begins otherwise; raises InputError for a seed that is no number."""
+    """What `embedded:microflan[@SEED][/MIX]` names, None for a name that begins otherwise; raises InputError
+    for a seed that is no number."""
     text = name if isinstance(name, str) else name.as_posix()
     head, _, mix = text.partition("/")
     bare, at, seed = head.partition("@")
@@ -34,7 +37,8 @@ def world_place(name: str | Path) -> Place | None:
 
 
 def world_benchmark(name: str) -> tuple[str, int] | None:
-    """The benchmark and the seed of the world that `microflan-dev@7` names, None for any other; raises InputError for a seed that is no number."""
+    """The benchmark and the seed of the world that `microflan-dev@7` names, None for any other; raises
+    InputError for a seed that is no number."""
     bare, at, seed = name.partition("@")
     return (bare, _number(name, seed) if at else SHIPPED) if bare in BENCHMARKS else None
 
@@ -46,5 +50,7 @@ def named(benchmark: str, seed: int) -> str:
 
 def _number(text: str, seed: str) -> int:
     if not seed.isascii() or not seed.isdigit():
-        raise InputError(f"`{text}`: the seed of a world is a whole number from 0 on, such as {text.partition('@')[0]}@1")
+        raise InputError(
+            f"`{text}`: the seed of a world is a whole number from 0 on, such as {text.partition('@')[0]}@1"
+        )
     return int(seed)

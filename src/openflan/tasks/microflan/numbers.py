@@ -68,10 +68,17 @@ _OPERATIONS = (
 
 
 def number_skills() -> Iterator[Skill]:
-    """One skill for each operation, with every operand once; then which of two numbers is larger or smaller."""
+    """One skill for each operation, with every operand once; then which of two numbers is larger or
+    smaller."""
     for operation in _OPERATIONS:
         name = f"number_{operation.name}"
-        yield Skill(name, "number operations", len(operation.operands), partial(_result, operation), split=split_of_skill(name))
+        yield Skill(
+            name,
+            "number operations",
+            len(operation.operands),
+            partial(_result, operation),
+            split=split_of_skill(name),
+        )
     pairs = LARGEST_COMPARED * (LARGEST_COMPARED + 1)
     for name, word in (("compare_larger", "larger"), ("compare_smaller", "smaller")):
         yield Skill(name, "comparison", pairs, partial(_of_two, word), split=split_of_skill(name))
@@ -79,11 +86,14 @@ def number_skills() -> Iterator[Skill]:
 
 def even_tasks(seed: int) -> Iterator[Task]:
     """Even or not."""
-    yield make_task("microflan/is_even-verify", seed, EVEN_BELOW, _is_even, "number operations", frozenset({"options"}))
+    yield make_task(
+        "microflan/is_even-verify", seed, EVEN_BELOW, _is_even, "number operations", frozenset({"options"})
+    )
 
 
 def unequal(index: int) -> tuple[int, int]:
-    """The `index`-th ordered pair of different numbers up to LARGEST_COMPARED; even and odd indices take turns at which is larger."""
+    """The `index`-th ordered pair of different numbers up to LARGEST_COMPARED; even and odd indices take
+    turns at which is larger."""
     number, swap = divmod(index, 2)
     larger = 1
     while number >= larger:

@@ -1,7 +1,9 @@
-"""Ordinary English around the world's people: talk about asking, answering, reading and choosing, without a fact in it.
+"""Ordinary English around the world's people: talk about asking, answering, reading and choosing, without a
+fact in it.
 
-Instructions use words that facts never do ("tell", "choose", "step"), and a small model cannot follow words it has never read. No sentence here holds a
-question with its answer, nor anything that is true or false of the world.
+Instructions use words that facts never do ("tell", "choose", "step"), and a small model cannot follow words
+it has never read. No sentence here holds a question with its answer, nor anything that is true or false of
+the world.
 """
 
 from __future__ import annotations

@@ -26,7 +26,12 @@ Pairs: TypeAlias = Callable[[Draws], list[tuple[str, str]]]
 
 def rule_skills(world: World) -> Iterator[Skill]:
     """What something becomes, after three examples of the same rule."""
-    for name, factor, more in (("rule_next", 1, 1), ("rule_before", 1, -1), ("rule_ten", 1, 10), ("rule_double", 2, 0)):
+    for name, factor, more in (
+        ("rule_next", 1, 1),
+        ("rule_before", 1, -1),
+        ("rule_ten", 1, 10),
+        ("rule_double", 2, 0),
+    ):
         yield _rule(name, partial(_number_pairs, factor, more))
     orders: tuple[tuple[str, slice], ...] = (
         ("rule_first", slice(0, 1)),
@@ -35,7 +40,10 @@ def rule_skills(world: World) -> Iterator[Skill]:
     )
     for name, kept in orders:
         yield _rule(name, partial(_list_pairs, kept))
-    yield _rule("rule_opposite", partial(_drawn_pairs, [pair for one, other in OPPOSITES for pair in ((one, other), (other, one))]))
+    yield _rule(
+        "rule_opposite",
+        partial(_drawn_pairs, [pair for one, other in OPPOSITES for pair in ((one, other), (other, one))]),
+    )
     for function in world.functions:
         if function.word in ("colour", "food", "Tovi", "Lenko"):
             yield _rule(f"rule_{function.word.lower()}", partial(_drawn_pairs, list(function.facts)))
@@ -50,11 +58,21 @@ def format_skills() -> Iterator[Skill]:
         ("format_date", _date),
     )
     for name, make in makers:
-        yield Skill(name, "format conversion", OPEN_ENDED, make, _FORMAT_FORMS, split_of_skill(name), enumerated=False)
+        yield Skill(
+            name, "format conversion", OPEN_ENDED, make, _FORMAT_FORMS, split_of_skill(name), enumerated=False
+        )
 
 
 def _rule(name: str, pairs: Pairs) -> Skill:
-    return Skill(name, "rule induction", OPEN_ENDED, partial(_becomes, pairs), _RULE_FORMS, split_of_skill(name), enumerated=False)
+    return Skill(
+        name,
+        "rule induction",
+        OPEN_ENDED,
+        partial(_becomes, pairs),
+        _RULE_FORMS,
+        split_of_skill(name),
+        enumerated=False,
+    )
 
 
 def _becomes(pairs: Pairs, _: int, draws: Draws) -> Item:
@@ -66,7 +84,9 @@ def _becomes(pairs: Pairs, _: int, draws: Draws) -> Item:
         others = wrong_orders(answer.split(", "))
     else:
         others = tuple(dict.fromkeys(other for _, other in shown if other != answer)) or (argument,)
-    return Item(f"What does {argument} become?", f"by this rule {argument} becomes {{value}}", answer, others, context)
+    return Item(
+        f"What does {argument} become?", f"by this rule {argument} becomes {{value}}", answer, others, context
+    )
 
 
 def _number_pairs(factor: int, more: int, draws: Draws) -> list[tuple[str, str]]:
@@ -85,7 +105,11 @@ def _drawn_pairs(facts: list[tuple[str, str]], draws: Draws) -> list[tuple[str, 
 
 def _separated(how: str, mark: str, _: int, draws: Draws) -> Item:
     drawn = words_drawn(draws)
-    return named(f"the list {joined(drawn)} written {how}", mark.join(drawn), wrong_orders(drawn, lambda items: mark.join(map(str, items))))
+    return named(
+        f"the list {joined(drawn)} written {how}",
+        mark.join(drawn),
+        wrong_orders(drawn, lambda items: mark.join(map(str, items))),
+    )
 
 
 def _pair(_: int, draws: Draws) -> Item:
@@ -93,7 +117,11 @@ def _pair(_: int, draws: Draws) -> Item:
     first, second = ("name", person), ("colour", colour)
     # Not the same labels in another order, which would be right too.
     wrong = (f"name {colour}, colour {person}", f"{person}, {colour}", f"name {person}, {colour}")
-    return named(f"the pair {person} {colour} written with labels", f"{first[0]} {first[1]}, {second[0]} {second[1]}", wrong)
+    return named(
+        f"the pair {person} {colour} written with labels",
+        f"{first[0]} {first[1]}, {second[0]} {second[1]}",
+        wrong,
+    )
 
 
 def _date(_: int, draws: Draws) -> Item:

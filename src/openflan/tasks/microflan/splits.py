@@ -1,9 +1,11 @@
 """What is held out, and for what: nothing named here is ever instructed.
 
-Four kinds of generalisation are told apart. `skill`: the base knows it from plain text, no instruction mentions it in any form. `form`: known skills, asked
-in a form that is never instructed. `wording`: known skills and forms, asked in words that are never instructed. `composition`: known skills, chained as
-they never were. Each kind has two disjoint sets: `dev` for every choice that is made while building, `test` for what is reported.
-Decision: both sets are fixed by name, not drawn, so that a reader sees them and a check can look for their words everywhere.
+Four kinds of generalisation are told apart. `skill`: the base knows it from plain text, no instruction
+mentions it in any form. `form`: known skills, asked in a form that is never instructed. `wording`: known
+skills and forms, asked in words that are never instructed. `composition`: known skills, chained as they never
+were. Each kind has two disjoint sets: `dev` for every choice that is made while building, `test` for what is
+reported. Decision: both sets are fixed by name, not drawn, so that a reader sees them and a check can look
+for their words everywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ HELD_OUT_WORDS: Mapping[str, Split] = {
     "shape": "dev",
     "Sefi": "dev",
 }
-"""Functions of the world by the word that names them; the word itself occurs in no instruction, nor does any value of theirs in answer to it."""
+"""Functions of the world by the word that names them; the word itself occurs in no instruction, nor does any
+value of theirs in answer to it."""
 
 HELD_OUT_SKILLS: Mapping[str, Split] = {
     "spell_last": "test",

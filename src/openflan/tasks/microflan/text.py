@@ -1,7 +1,8 @@
 """Plain text of the same world: knowledge without instructions.
 
-Every skill is stated here, the held-out ones like any other; two functions stand together only where that pair is instructed. A sentence knows where
-its salient value lies, without which small models hardly learn facts in the time they have: pretraining masks it or cuts there.
+Every skill is stated here, the held-out ones like any other; two functions stand together only where that
+pair is instructed. A sentence knows where its salient value lies, without which small models hardly learn
+facts in the time they have: pretraining masks it or cuts there.
 """
 
 from __future__ import annotations
@@ -33,13 +34,24 @@ SAID = (
 """How any item is said. The plain sentence stands twice, to be read as often as two others."""
 
 _SAID_OF = {
-    "attribute": ("{x}'s {word} is {value}.", "For {x}, the {word} is {value}.", "{x} has a {word}, and it is {value}."),
-    "relation": ("{x}'s {word} is {value}.", "For {x}, the {word} is {value}.", "{x} has a {word} named {value}."),
+    "attribute": (
+        "{x}'s {word} is {value}.",
+        "For {x}, the {word} is {value}.",
+        "{x} has a {word}, and it is {value}.",
+    ),
+    "relation": (
+        "{x}'s {word} is {value}.",
+        "For {x}, the {word} is {value}.",
+        "{x} has a {word} named {value}.",
+    ),
     "place": ("{x} has a {word}, and it is {value}.", "In {x}, the {word} is {value}."),
     "thing": ("The {x} has a {word}, and it is {value}.", "As for the {x}, the {word} is {value}."),
     "language": ("In {word}, the word for {x} is {value}.", "People who speak {word} say {value} for {x}."),
     "opposite": ("Things that are not {x} are {value}.",),
-    "group": ("The word {x} belongs to the group {value}.", "If we sort words, {x} goes to the group {value}."),
+    "group": (
+        "The word {x} belongs to the group {value}.",
+        "If we sort words, {x} goes to the group {value}.",
+    ),
 }
 
 _LINKED = ("{steps}", "{steps}", "{steps} So {phrase} is {value}.", "We know that {steps}")
@@ -77,10 +89,16 @@ def sources(here: World) -> Mapping[str, Source]:
         "places": [one for one in stated if one[1].kind in ("place", "thing")],
         "words": [one for one in stated if one[1].kind == "word"],
     }
-    linked = [(outer, attribute, number) for outer, attribute in here.pairs("train") for number in range(len(outer.facts))]
+    linked = [
+        (outer, attribute, number)
+        for outer, attribute in here.pairs("train")
+        for number in range(len(outer.facts))
+    ]
     sets: dict[str, list[Skill]] = {
         "numbers": [skill for skill in number_skills() if skill.name.startswith("number")],
-        "comparisons": [skill for skill in (*number_skills(), *term_skills()) if skill.name.startswith("compare")],
+        "comparisons": [
+            skill for skill in (*number_skills(), *term_skills()) if skill.name.startswith("compare")
+        ],
         "terms": [skill for skill in term_skills() if not skill.name.startswith("compare")],
     }
     drawn: dict[str, list[Skill]] = {
@@ -90,11 +108,20 @@ def sources(here: World) -> Mapping[str, Source]:
         "formats": list(format_skills()),
     }
     found = {
-        name: Source(sum(len(_fact_sayings(function)) * skill.size for skill, function in some), partial(_fact, _table(some))) for name, some in facts.items()
+        name: Source(
+            sum(len(_fact_sayings(function)) * skill.size for skill, function in some),
+            partial(_fact, _table(some)),
+        )
+        for name, some in facts.items()
     }
     found["linked"] = Source(len(linked) * len(_LINKED), partial(_link, linked))
-    found |= {name: Source(len(SAID) * sum(skill.size for skill in some), partial(_worked, _numbered(some))) for name, some in sets.items()}
-    found["sharing"] = Source(EVEN_BELOW + len(here.of_kind("attribute")) * len(PEOPLE), partial(_shared, here))
+    found |= {
+        name: Source(len(SAID) * sum(skill.size for skill in some), partial(_worked, _numbered(some)))
+        for name, some in sets.items()
+    }
+    found["sharing"] = Source(
+        EVEN_BELOW + len(here.of_kind("attribute")) * len(PEOPLE), partial(_shared, here)
+    )
     found |= {name: Source(OPEN_ENDED, partial(_drawn, some), drawn=True) for name, some in drawn.items()}
     found["steps"] = Source(OPEN_ENDED, _steps, drawn=True)
     return found
@@ -103,13 +130,17 @@ def sources(here: World) -> Mapping[str, Source]:
 def text_tasks(seed: int = 0) -> dict[str, Task]:
     """The plain text of the world as rows to replay, by name: `microflan_text/KIND`, with inputs and targets.
 
-    A row is a sentence cut in two, as in prefix language modelling: once before its salient value, and once at another word.
+    A row is a sentence cut in two, as in prefix language modelling: once before its salient value, and once
+    at another word.
     """
-    return {f"microflan_text/{name}": _task(seed, name, source) for name, source in sources(world(seed)).items()}
+    return {
+        f"microflan_text/{name}": _task(seed, name, source) for name, source in sources(world(seed)).items()
+    }
 
 
 def plain_sentences(seed: int = 0) -> Iterator[str]:
-    """Every sentence of the enumerated kinds and a thousand of each drawn kind: sample text with all words of the world."""
+    """Every sentence of the enumerated kinds and a thousand of each drawn kind: sample text with all words of
+    the world."""
     for name, source in sources(world(seed)).items():
         for number in range(min(source.size, _SAMPLED) if source.drawn else source.size):
             yield source.make(number, Draws(seed, "sample", name, number)).text
@@ -118,7 +149,14 @@ def plain_sentences(seed: int = 0) -> Iterator[str]:
 def _task(seed: int, kind: str, source: Source) -> Task:
     name = f"microflan_text/{kind}"
     rows = WorldRows(seed, name, _SPLITS * source.size, partial(_split, seed, name, source))
-    return Task(name, rows, frozenset({"inputs", "targets"}), dataset="microflan", category="plain text", licence="Apache-2.0")
+    return Task(
+        name,
+        rows,
+        frozenset({"inputs", "targets"}),
+        dataset="microflan",
+        category="plain text",
+        licence="Apache-2.0",
+    )
 
 
 def _split(seed: int, name: str, source: Source, index: int, draws: Draws) -> Row:
@@ -127,7 +165,9 @@ def _split(seed: int, name: str, source: Source, index: int, draws: Draws) -> Ro
     sentence = source.make(number, Draws(seed, name, "sentence", number))
     cut = sentence.begin
     if elsewhere:
-        cut = draws.choice([place + 1 for place, mark in enumerate(sentence.text) if mark == " " and place + 1 != cut])
+        cut = draws.choice(
+            [place + 1 for place, mark in enumerate(sentence.text) if mark == " " and place + 1 != cut]
+        )
     return {"inputs": sentence.text[:cut].rstrip(), "targets": sentence.text[cut:]}
 
 
@@ -148,12 +188,23 @@ def state(item: Item, draws: Draws, saying: str) -> Sentence:
 
 
 def _fact_sayings(function: Function) -> tuple[str, ...]:
-    kind = "language" if function.word in LANGUAGES else function.word if function.kind == "word" else function.kind
+    kind = (
+        "language"
+        if function.word in LANGUAGES
+        else function.word
+        if function.kind == "word"
+        else function.kind
+    )
     return (*SAID, *_SAID_OF[kind])
 
 
 def _table(stated: list[tuple[Skill, Function]]) -> list[tuple[Skill, Function, int, str]]:
-    return [(skill, function, number, saying) for skill, function in stated for number in range(skill.size) for saying in _fact_sayings(function)]
+    return [
+        (skill, function, number, saying)
+        for skill, function in stated
+        for number in range(skill.size)
+        for saying in _fact_sayings(function)
+    ]
 
 
 def _fact(stated: list[tuple[Skill, Function, int, str]], number: int, draws: Draws) -> Sentence:
@@ -193,7 +244,12 @@ def _shared(here: World, number: int, _: Draws) -> Sentence:
     attributes = here.of_kind("attribute")
     person, rest = divmod(number - EVEN_BELOW, len(attributes))
     attribute = attributes[rest]
-    return _said("{x} has the same {word} as {value}.", partner(attribute, person), word=attribute.word, x=PEOPLE[person])
+    return _said(
+        "{x} has the same {word} as {value}.",
+        partner(attribute, person),
+        word=attribute.word,
+        x=PEOPLE[person],
+    )
 
 
 def _steps(number: int, draws: Draws) -> Sentence:

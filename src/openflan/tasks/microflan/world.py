@@ -1,9 +1,11 @@
-"""The world that microflan asks about: people, places and things, what is true of each, and small dictionaries.
+"""The world that microflan asks about: people, places and things, what is true of each, and small
+dictionaries.
 
-Who has what is drawn from a seed, so none of it can be known from elsewhere; the vocabulary is the same for every seed, but for the invented words.
-Every value of an attribute belongs to two people, and no one stands in two relations to the same person, so that guessing is equally hard everywhere.
-Decision: some 500 facts, which a model of two million parameters learns by heart in minutes. Price: two hops between so few facts can be learned by
-heart as well; longer chains need a larger world.
+Who has what is drawn from a seed, so none of it can be known from elsewhere; the vocabulary is the same for
+every seed, but for the invented words. Every value of an attribute belongs to two people, and no one stands
+in two relations to the same person, so that guessing is equally hard everywhere. Decision: some 500 facts,
+which a model of two million parameters learns by heart in minutes. Price: two hops between so few facts can
+be learned by heart as well; longer chains need a larger world.
 """
 
 from __future__ import annotations
@@ -18,9 +20,52 @@ from openflan.tasks.microflan.splits import HELD_OUT_WORDS, Split
 
 Kind: TypeAlias = Literal["attribute", "relation", "place", "thing", "word"]
 
-PEOPLE = ("Ann", "Ben", "Carl", "Dan", "Eve", "Fay", "Hal", "Ida", "Jim", "Kim", "Leo", "Max", "Ned", "Pam", "Sam", "Tom")
-PLACES = ("Arden", "Brook", "Corvo", "Delma", "Eston", "Farrow", "Galen", "Holt", "Ister", "Jarrow", "Kelso", "Lund")
-THINGS = ("lamp", "bell", "book", "chair", "kite", "rope", "vase", "clock", "coat", "basket", "mirror", "carpet")
+PEOPLE = (
+    "Ann",
+    "Ben",
+    "Carl",
+    "Dan",
+    "Eve",
+    "Fay",
+    "Hal",
+    "Ida",
+    "Jim",
+    "Kim",
+    "Leo",
+    "Max",
+    "Ned",
+    "Pam",
+    "Sam",
+    "Tom",
+)
+PLACES = (
+    "Arden",
+    "Brook",
+    "Corvo",
+    "Delma",
+    "Eston",
+    "Farrow",
+    "Galen",
+    "Holt",
+    "Ister",
+    "Jarrow",
+    "Kelso",
+    "Lund",
+)
+THINGS = (
+    "lamp",
+    "bell",
+    "book",
+    "chair",
+    "kite",
+    "rope",
+    "vase",
+    "clock",
+    "coat",
+    "basket",
+    "mirror",
+    "carpet",
+)
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "colour": ("red", "blue", "green", "black", "white", "brown", "pink", "grey"),
@@ -62,7 +107,16 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 NOUNS = tuple(noun for nouns in GROUPS.values() for noun in nouns)
 
-OPPOSITES = (("hot", "cold"), ("big", "small"), ("fast", "slow"), ("old", "young"), ("wet", "dry"), ("hard", "soft"), ("high", "low"), ("early", "late"))
+OPPOSITES = (
+    ("hot", "cold"),
+    ("big", "small"),
+    ("fast", "slow"),
+    ("old", "young"),
+    ("wet", "dry"),
+    ("hard", "soft"),
+    ("high", "low"),
+    ("early", "late"),
+)
 
 LANGUAGES = ("Tovi", "Lenko", "Runa", "Sefi")
 
@@ -76,7 +130,8 @@ _ONSETS, _VOWELS, _MIDDLES = "bdfgklmnprstvz", "aeiou", ("vl", "zl", "zm", "vn",
 class Function:
     """One value for each of its arguments: something true of people, places or things, or a word map.
 
-    `word` is its name in sentences, `phrase` names its value for the argument `{x}`, and `values` are all values it can take.
+    `word` is its name in sentences, `phrase` names its value for the argument `{x}`, and `values` are all
+    values it can take.
     """
 
     word: str
@@ -98,7 +153,8 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that is true. `held_out_pairs` are (outer, inner) pairs of functions that are never instructed together, though each is apart."""
+    """All that is true. `held_out_pairs` are (outer, inner) pairs of functions that are never instructed
+    together, though each is apart."""
 
     seed: int
     functions: tuple[Function, ...]
@@ -108,7 +164,8 @@ class World:
         return tuple(function for function in self.functions if function.kind == kind)
 
     def pairs(self, split: Split) -> Iterator[tuple[Function, Function]]:
-        """The chains of two instructed functions that belong to a split: a function whose values are people, then an attribute."""
+        """The chains of two instructed functions that belong to a split: a function whose values are people,
+        then an attribute."""
         for outer in self.functions:
             for attribute in self.of_kind("attribute"):
                 known = outer.persons and outer.split == attribute.split == "train"
@@ -123,17 +180,30 @@ class World:
 @cache
 def world(seed: int = 0) -> World:
     """The world of that seed."""
-    attributes = tuple(_spread(seed, "attribute", word, PEOPLE, values, f"the {word} of {{x}}") for word, values in ATTRIBUTES.items())
-    places = tuple(_spread(seed, "place", word, PLACES, values, f"the {word} of {{x}}") for word, values in OF_PLACES.items())
-    things = tuple(_spread(seed, "thing", word, THINGS, values, f"the {word} of the {{x}}") for word, values in OF_THINGS.items())
+    attributes = tuple(
+        _spread(seed, "attribute", word, PEOPLE, values, f"the {word} of {{x}}")
+        for word, values in ATTRIBUTES.items()
+    )
+    places = tuple(
+        _spread(seed, "place", word, PLACES, values, f"the {word} of {{x}}")
+        for word, values in OF_PLACES.items()
+    )
+    things = tuple(
+        _spread(seed, "thing", word, THINGS, values, f"the {word} of the {{x}}")
+        for word, values in OF_THINGS.items()
+    )
     functions = (*attributes, *_relations(seed), *places, *things, *_languages(seed), _opposite(), _group())
     return World(seed, functions, _held_out_pairs(seed, functions))
 
 
-def _spread(seed: int, kind: Kind, word: str, arguments: tuple[str, ...], values: tuple[str, ...], phrase: str) -> Function:
+def _spread(
+    seed: int, kind: Kind, word: str, arguments: tuple[str, ...], values: tuple[str, ...], phrase: str
+) -> Function:
     """Every value equally often."""
     order = shuffled(len(arguments), seed, kind, word)
-    facts = tuple((argument, values[int(place) % len(values)]) for argument, place in zip(arguments, order, strict=True))
+    facts = tuple(
+        (argument, values[int(place) % len(values)]) for argument, place in zip(arguments, order, strict=True)
+    )
     return Function(word, kind, phrase, facts, values)
 
 
@@ -154,11 +224,19 @@ def _languages(seed: int) -> Iterator[Function]:
     for language in LANGUAGES:
         words: list[str] = []
         while len(words) < len(NOUNS):
-            word = draws.choice(_ONSETS) + draws.choice(_VOWELS) + draws.choice(_MIDDLES) + draws.choice(_VOWELS)
+            word = (
+                draws.choice(_ONSETS) + draws.choice(_VOWELS) + draws.choice(_MIDDLES) + draws.choice(_VOWELS)
+            )
             if word not in known:
                 words.append(word)
                 known.add(word)
-        yield Function(language, "word", f"the {language} word for {{x}}", tuple(zip(NOUNS, words, strict=True)), tuple(words))
+        yield Function(
+            language,
+            "word",
+            f"the {language} word for {{x}}",
+            tuple(zip(NOUNS, words, strict=True)),
+            tuple(words),
+        )
 
 
 def _opposite() -> Function:
@@ -172,9 +250,16 @@ def _group() -> Function:
 
 
 def _held_out_pairs(seed: int, functions: tuple[Function, ...]) -> dict[tuple[str, str], Split]:
-    """Two pairs for each instructed attribute, one a set, spread over the outer functions: a third of all, and each side is well known from others."""
+    """Two pairs for each instructed attribute, one a set, spread over the outer functions: a third of all,
+    and each side is well known from others."""
     outer = [function.word for function in functions if function.persons and function.split == "train"]
-    inner = [function.word for function in functions if function.kind == "attribute" and function.split == "train"]
+    inner = [
+        function.word for function in functions if function.kind == "attribute" and function.split == "train"
+    ]
     order = shuffled(len(outer), seed, "pairs")
     sets: tuple[Split, Split] = ("test", "dev")
-    return {(outer[int(order[(place + shift) % len(outer)])], word): split for shift, split in enumerate(sets) for place, word in enumerate(inner)}
+    return {
+        (outer[int(order[(place + shift) % len(outer)])], word): split
+        for shift, split in enumerate(sets)
+        for place, word in enumerate(inner)
+    }

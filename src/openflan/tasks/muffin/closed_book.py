@@ -1,7 +1,9 @@
-"""Questions to be answered from memory, and equations: Natural Questions, TriviaQA and the linear equations of the mathematics dataset.
+"""Questions to be answered from memory, and equations: Natural Questions, TriviaQA and the linear equations
+of the mathematics dataset.
 
-TriviaQA is read without its documents, from the configuration that holds each question once. `trivia_qa_wiki_missing` is named in the collection's table
-but defined nowhere; it is read here as the questions for which no Wikipedia page was found, a reading of the name alone.
+TriviaQA is read without its documents, from the configuration that holds each question once.
+`trivia_qa_wiki_missing` is named in the collection's table but defined nowhere; it is read here as the
+questions for which no Wikipedia page was found, a reading of the name alone.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ _BYTES = re.compile(r"b(['\"]).*\1", re.DOTALL)
 
 
 def natural_questions(raw: Raw) -> Row | None:
-    """A question mark is appended, and the first of the accepted answers is the target, as in the collection."""
+    """A question mark is appended, and the first of the accepted answers is the target, as in the
+    collection."""
     question, answers = text(raw, "question"), texts(raw, "answer")
     if not question or not answers:
         return None
@@ -27,11 +30,14 @@ def natural_questions(raw: Raw) -> Row | None:
 
 def trivia_qa(raw: Raw) -> Row | None:
     """The target is the normalised value: lower case, without articles and punctuation."""
-    return filled({"question": text(raw, "question"), "answer": text(struct(raw, "answer"), "normalized_value")})
+    return filled(
+        {"question": text(raw, "question"), "answer": text(struct(raw, "answer"), "normalized_value")}
+    )
 
 
 def trivia_qa_wiki_missing(raw: Raw) -> Row | None:
-    """Only questions with search results but no Wikipedia page; a copy without any documents has nothing to tell them by, so it gives no rows."""
+    """Only questions with search results but no Wikipedia page; a copy without any documents has nothing to
+    tell them by, so it gives no rows."""
     if texts(struct(raw, "entity_pages"), "title") or not texts(struct(raw, "search_results"), "title"):
         return None
     return trivia_qa(raw)
@@ -49,14 +55,30 @@ def _unwrapped(raw: Raw, column: str) -> str:
     try:
         return str(ast.literal_eval(value).decode("utf-8")).strip()
     except (SyntaxError, ValueError):
-        raise ValueError(f"`{column}` is {value[:40]!r}, expected a text or bytes as Python writes them") from None
+        raise ValueError(
+            f"`{column}` is {value[:40]!r}, expected a text or bytes as Python writes them"
+        ) from None
 
 
 _FIELDS = ("question", "answer")
 
 DATASETS: tuple[Dataset, ...] = (
-    Dataset("natural_questions", "google-research-datasets/nq_open", "train", ("question", "answer"), _FIELDS, natural_questions),
-    Dataset("trivia_qa", "mandarjoshi/trivia_qa/unfiltered.nocontext", "train", ("question", "answer"), _FIELDS, trivia_qa),
+    Dataset(
+        "natural_questions",
+        "google-research-datasets/nq_open",
+        "train",
+        ("question", "answer"),
+        _FIELDS,
+        natural_questions,
+    ),
+    Dataset(
+        "trivia_qa",
+        "mandarjoshi/trivia_qa/unfiltered.nocontext",
+        "train",
+        ("question", "answer"),
+        _FIELDS,
+        trivia_qa,
+    ),
     Dataset(
         "trivia_qa_wiki_missing",
         "mandarjoshi/trivia_qa/unfiltered",
@@ -65,5 +87,12 @@ DATASETS: tuple[Dataset, ...] = (
         _FIELDS,
         trivia_qa_wiki_missing,
     ),
-    Dataset("math_dataset", "deepmind/math_dataset/algebra__linear_1d", "train", ("question", "answer"), _FIELDS, math_dataset),
+    Dataset(
+        "math_dataset",
+        "deepmind/math_dataset/algebra__linear_1d",
+        "train",
+        ("question", "answer"),
+        _FIELDS,
+        math_dataset,
+    ),
 )

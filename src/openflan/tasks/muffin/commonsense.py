@@ -1,7 +1,7 @@
 """What goes on in everyday situations: COPA, CosmosQA, HellaSwag, PIQA, Story Cloze and LAMBADA.
 
-Story Cloze and LAMBADA are trained on what their hub copies call the validation split, as in the collection: the first has no labelled training split,
-and the training split of the second is whole novels.
+Story Cloze and LAMBADA are trained on what their hub copies call the validation split, as in the collection:
+the first has no labelled training split, and the training split of the second is whole novels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _TAG = re.compile(r"\s*\[[^\[\]]*\]\s*")
 
 
 def copa(raw: Raw) -> Row | None:
-    """`question` is the word cause or effect in the data: here `asked_for`, with a whole question as `question`."""
+    """`question` is the word cause or effect in the data: here `asked_for`, with a whole question as
+    `question`."""
     chosen, asked = class_number(raw, "label", 2), text(raw, "question")
     if asked not in _COPA_QUESTIONS:
         raise ValueError(f"`question` is `{asked}`, expected cause or effect")
@@ -44,11 +45,19 @@ def cosmos_qa(raw: Raw) -> Row | None:
     chosen, options = class_number(raw, "label", 4), [text(raw, f"answer{number}") for number in range(4)]
     if chosen is None:
         return None
-    return filled({"context": text(raw, "context"), "question": text(raw, "question"), "options": options, "answer": options[chosen]})
+    return filled(
+        {
+            "context": text(raw, "context"),
+            "question": text(raw, "question"),
+            "options": options,
+            "answer": options[chosen],
+        }
+    )
 
 
 def hellaswag(raw: Raw) -> Row | None:
-    """`label` is a digit, blank where there is none. Tags in brackets are removed; in the context those behind its header become line breaks."""
+    """`label` is a digit, blank where there is none. Tags in brackets are removed; in the context those
+    behind its header become line breaks."""
     right, endings = text(raw, "label"), [_TAG.sub(" ", ending).strip() for ending in texts(raw, "endings")]
     if len(endings) != 4:
         raise ValueError(f"{len(endings)} endings, expected 4")
@@ -57,7 +66,14 @@ def hellaswag(raw: Raw) -> Row | None:
     if right not in ("0", "1", "2", "3"):
         raise ValueError(f"`label` is `{right}`, expected a digit from 0 to 3, or nothing for unlabelled")
     context = _TAG.sub("\n", _HEADER.sub("", text(raw, "ctx"))).strip()
-    return filled({"activity": text(raw, "activity_label"), "context": context, "options": endings, "answer": endings[int(right)]})
+    return filled(
+        {
+            "activity": text(raw, "activity_label"),
+            "context": context,
+            "options": endings,
+            "answer": endings[int(right)],
+        }
+    )
 
 
 def piqa(raw: Raw) -> Row | None:
@@ -103,7 +119,14 @@ DATASETS: tuple[Dataset, ...] = (
         ("context", "question", *_CHOICE),
         cosmos_qa,
     ),
-    Dataset("hellaswag", "Rowan/hellaswag", "train", ("activity_label", "ctx", "endings", "label"), ("activity", "context", *_CHOICE), hellaswag),
+    Dataset(
+        "hellaswag",
+        "Rowan/hellaswag",
+        "train",
+        ("activity_label", "ctx", "endings", "label"),
+        ("activity", "context", *_CHOICE),
+        hellaswag,
+    ),
     Dataset("piqa", "ybisk/piqa", "train", ("goal", "sol1", "sol2", "label"), ("goal", *_CHOICE), piqa),
     Dataset(
         "story_cloze",

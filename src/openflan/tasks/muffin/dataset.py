@@ -1,8 +1,9 @@
 """What a Muffin dataset is: where its rows lie, which columns they have, and how one becomes fields.
 
-Every family of datasets has a file of its own with a table of these. A row function is pure: a raw record, as the hub's copy has it, to the fields
-that wordings use, or None for a record that the collection leaves out too (unlabelled, or cleaned away); those are counted. Class words and their
-order are part of what is learned, so they stand in the row functions, never in wordings.
+Every family of datasets has a file of its own with a table of these. A row function is pure: a raw record, as
+the hub's copy has it, to the fields that wordings use, or None for a record that the collection leaves out
+too (unlabelled, or cleaned away); those are counted. Class words and their order are part of what is learned,
+so they stand in the row functions, never in wordings.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ Raw: TypeAlias = Mapping[str, Any]
 class Dataset:
     """A task of Muffin.
 
-    `name` is the catalogue's, without `muffin/`. `hub` is `OWNER/NAME[/CONFIG]` (None: nowhere on the hub as far as is known). `split` is what is
-    trained on, with a window such as `train[:-600]` where the collection keeps rows back. `columns` are those that `row` reads, checked when a file
-    is opened. `fields` are those that every row has afterwards. `row` gives None for records to leave out and raises ValueError, with what is wrong,
-    for records that are broken.
+    `name` is the catalogue's, without `muffin/`. `hub` is `OWNER/NAME[/CONFIG]` (None: nowhere on the hub as
+    far as is known). `split` is what is trained on, with a window such as `train[:-600]` where the collection
+    keeps rows back. `columns` are those that `row` reads, checked when a file is opened. `fields` are those
+    that every row has afterwards. `row` gives None for records to leave out and raises ValueError, with what
+    is wrong, for records that are broken.
     """
 
     name: str

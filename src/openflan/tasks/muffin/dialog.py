@@ -1,7 +1,7 @@
 """Conversations: the turns so far as `context`, a dash line each, and the next turn as `answer`.
 
-A conversation gives one row. Where it is cut is drawn from its own text, so that a row never depends on its place in a file; the price is that the
-other cuts of a conversation are never seen.
+A conversation gives one row. Where it is cut is drawn from its own text, so that a row never depends on its
+place in a file; the price is that the other cuts of a conversation are never seen.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ FIRST_TURN = 7
 
 
 def wiki_dialog(raw: Raw) -> Row | None:
-    """The first utterance, in which the assistant introduces itself, is left out; the rest are questions and replies by turns."""
+    """The first utterance, in which the assistant introduces itself, is left out; the rest are questions and
+    replies by turns."""
     return _cut_before_reply("wiki_dialog", texts(raw["utterances"], "utterances")[1:])
 
 
 def qrecc(raw: Raw) -> Row | None:
-    """The history of a late question: questions and replies by turns, beginning with a question; None for early ones."""
+    """The history of a late question: questions and replies by turns, beginning with a question; None for
+    early ones."""
     turn = raw["Turn_no"]
     if not isinstance(turn, int):
         raise ValueError(f"`Turn_no` holds {type(turn).__name__}, not a whole number")
@@ -47,7 +49,8 @@ def _cut_before_reply(name: str, turns: Sequence[str]) -> Row | None:
 
 
 def _cut(name: str, turns: Sequence[str], places: Sequence[int]) -> Row | None:
-    """The turns before one of `places` and the turn at it; None if there is none with anything said. A question without reply leaves a bare dash."""
+    """The turns before one of `places` and the turn at it; None if there is none with anything said. A
+    question without reply leaves a bare dash."""
     lines = [" ".join(turn.split()) for turn in turns]
     possible = [place for place in places if lines[place] and any(lines[:place])]
     if not possible:
@@ -64,5 +67,12 @@ DATASETS: tuple[Dataset, ...] = (
     # The same records as in the JSON file of apple/ml-qrecc.
     Dataset("qrecc", "svakulenk0/qrecc", "train", ("Context", "Turn_no"), _FIELDS, qrecc),
     # The dialogs that one person wrote for both sides; the other part of Taskmaster-1 has the same records.
-    Dataset("task_master", "google-research-datasets/taskmaster1/one_person_dialogs", "train", ("utterances",), _FIELDS, task_master),
+    Dataset(
+        "task_master",
+        "google-research-datasets/taskmaster1/one_person_dialogs",
+        "train",
+        ("utterances",),
+        _FIELDS,
+        task_master,
+    ),
 )

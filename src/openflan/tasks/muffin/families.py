@@ -41,4 +41,6 @@ _FAMILIES = (
     program_synthesis,
 )
 
-DATASETS: Mapping[str, Dataset] = {dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS}
+DATASETS: Mapping[str, Dataset] = {
+    dataset.name: dataset for family in _FAMILIES for dataset in family.DATASETS
+}

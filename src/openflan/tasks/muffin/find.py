@@ -1,8 +1,9 @@
 """The tasks of Muffin, from local copies of their data sets or from the hub.
 
-A local copy is `FOLDER/NAME.jsonl`, `FOLDER/NAME.parquet` or a folder `FOLDER/NAME/` of shards, with the columns of the hub's copy; NAME is the
-task's. Every record is converted once when its task is opened: those that are unlabelled, cleaned away or broken are left out and counted. A data set of
-which no record can be used, or that the hub no longer has, is left out, and the others go on.
+A local copy is `FOLDER/NAME.jsonl`, `FOLDER/NAME.parquet` or a folder `FOLDER/NAME/` of shards, with the
+columns of the hub's copy; NAME is the task's. Every record is converted once when its task is opened: those
+that are unlabelled, cleaned away or broken are left out and counted. A data set of which no record can be
+used, or that the hub no longer has, is left out, and the others go on.
 """
 
 from __future__ import annotations
@@ -30,18 +31,30 @@ from openflan.tasks.task import Opener, Row, Task
 MUFFIN = "muffin"
 
 HALVES = {"mnli_matched": slice(0, None, 2), "mnli_mismatched": slice(1, None, 2)}
-"""Two tasks of the collection train on the very same rows, which doubles their weight; here each has every other one."""
+"""Two tasks of the collection train on the very same rows, which doubles their weight; here each has every
+other one."""
 
 
 def find_muffin(data: Path) -> dict[str, Opener]:
     """The tasks whose data sets lie in a folder, by name; none if the folder holds none of them."""
     found: dict[str, Opener] = {}
     for name, dataset in DATASETS.items():
-        places = [place for place in (data / name, data / f"{name}.jsonl", data / f"{name}.parquet") if place.exists()]
+        places = [
+            place
+            for place in (data / name, data / f"{name}.jsonl", data / f"{name}.parquet")
+            if place.exists()
+        ]
         if len(places) > 1:
-            raise InputError(f"{data}: holds {name} twice ({', '.join(place.name for place in places)}); remove one of them")
+            raise InputError(
+                f"{data}: holds {name} twice ({', '.join(place.name for place in places)}); remove one "
+                "of them"
+            )
         if places:
-            found[f"{MUFFIN}/{name}"] = public(partial(_open, dataset, partial(_records, places[0]), HALVES.get(name, _window(dataset.split))))
+            found[f"{MUFFIN}/{name}"] = public(
+                partial(
+                    _open, dataset, partial(_records, places[0]), HALVES.get(name, _window(dataset.split))
+                )
+            )
     return found
 
 
@@ -51,12 +64,15 @@ def find_muffin_on_hub() -> dict[str, Opener]:
     for name, dataset in DATASETS.items():
         if dataset.hub is not None:
             records = partial(hub_records, f"hub:{dataset.hub}:{dataset.split}", raw=True)
-            found[f"{MUFFIN}/{name}"] = public(partial(_open, dataset, records, HALVES.get(name, slice(None))))
+            found[f"{MUFFIN}/{name}"] = public(
+                partial(_open, dataset, records, HALVES.get(name, slice(None)))
+            )
     return found
 
 
 def _window(split: str) -> slice:
-    """The records that `train[30200:60200]` names, of a file that holds the whole split; the hub's library cuts by itself."""
+    """The records that `train[30200:60200]` names, of a file that holds the whole split; the hub's library
+    cuts by itself."""
     bounds = re.search(r"\[(-?\d*):(-?\d*)\]$", split)
     return slice(*(int(bound) if bound else None for bound in bounds.groups())) if bounds else slice(None)
 
@@ -69,9 +85,14 @@ def _records(place: Path) -> Records:
 
 def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slice(None)) -> Task:
     source = records()
-    if isinstance(source, ColumnRecords) and (missing := frozenset(dataset.columns) - frozenset(source.columns)):
+    if isinstance(source, ColumnRecords) and (
+        missing := frozenset(dataset.columns) - frozenset(source.columns)
+    ):
         needed, found = listed(frozenset(dataset.columns)), listed(frozenset(source.columns))
-        raise InputError(f"{source.place(0)}: {dataset.name} needs the columns {needed}; found {found}, not {listed(missing)}")
+        raise InputError(
+            f"{source.place(0)}: {dataset.name} needs the columns {needed}; found {found}, not "
+            f"{listed(missing)}"
+        )
     wanted = _wanted(source, window, dataset)
     chosen = source if len(wanted) == len(source) else Chosen(source, array("I", wanted))
     convert = partial(_row, dataset)
@@ -90,12 +111,14 @@ def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slic
 
 
 def _wanted(source: Records, window: slice, dataset: Dataset) -> range:
-    """The records in the window; all of a file that is too short to reach into it, as an excerpt has nothing to keep back."""
+    """The records in the window; all of a file that is too short to reach into it, as an excerpt has nothing
+    to keep back."""
     wanted = range(len(source))[window]
     if wanted or not len(source):
         return wanted
     warnings.warn(
-        f"{source.place(0)}: {len(source):,} records of {dataset.name}, none in its window {dataset.split}, so it is no whole split: all are used",
+        f"{source.place(0)}: {len(source):,} records of {dataset.name}, none in its window "
+        f"{dataset.split}, so it is no whole split: all are used",
         stacklevel=3,
     )
     return range(len(source))
@@ -105,11 +128,17 @@ def _row(dataset: Dataset, record: Record) -> Row:
     """Raises Unusable for a record that the collection leaves out too, and for a broken one."""
     if missing := frozenset(dataset.columns) - record.keys():
         needed, found = listed(frozenset(dataset.columns)), listed(frozenset(map(str, record)))
-        raise Unusable(f"{dataset.name} needs the columns {needed}; found {found}, not {listed(missing)}", f"lacks {listed(missing)}")
+        raise Unusable(
+            f"{dataset.name} needs the columns {needed}; found {found}, not {listed(missing)}",
+            f"lacks {listed(missing)}",
+        )
     try:
         row = dataset.row(record)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Unusable(f"not a record of {dataset.name}: {error}", reason_of(error)) from None
     if row is None:
-        raise Unusable(f"no record of {dataset.name} that can be trained on (unlabelled, or cleaned away)", "unlabelled, or cleaned away")
+        raise Unusable(
+            f"no record of {dataset.name} that can be trained on (unlabelled, or cleaned away)",
+            "unlabelled, or cleaned away",
+        )
     return row

@@ -1,7 +1,8 @@
 """From a class number to a class word: the row function that most classification datasets share.
 
-Class numbers mean what the hub's copy says; the words and the order in which they are offered are the collection's (FLAN 2021, kept in 2022). A blank
-text is left out, as nothing can be asked about it; the price is a handful of rows that the release trains on.
+Class numbers mean what the hub's copy says; the words and the order in which they are offered are the
+collection's (FLAN 2021, kept in 2022). A blank text is left out, as nothing can be asked about it; the price
+is a handful of rows that the release trains on.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ def labelled(
 ) -> Row | None:
     """The fields of a record with a class label; None if it is unlabelled or one of its texts is blank.
 
-    `texts`: the column of each field. `classes`: the word of each class number of column `label`. `offered`: the order of the options, if it is not
-    that of the numbers. Raises ValueError for a text that is none, and a number that is no class.
+    `texts`: the column of each field. `classes`: the word of each class number of column `label`. `offered`:
+    the order of the options, if it is not that of the numbers. Raises ValueError for a text that is none, and
+    a number that is no class.
     """
     number = class_number(raw, label, len(classes))
     fields = {field: clean(text(raw, column)).strip() for field, column in texts.items()}
@@ -42,14 +44,22 @@ def text(raw: Raw, column: str) -> str:
 
 
 def class_number(raw: Raw, column: str, count: int) -> int | None:
-    """A class number from 0 to `count` - 1, or None where the record is unlabelled (-1 or nothing); raises ValueError for anything else."""
+    """A class number from 0 to `count` - 1, or None where the record is unlabelled (-1 or nothing); raises
+    ValueError for anything else."""
     value = raw.get(column)
     if value is None or value == -1:
         return None
-    if not isinstance(value, int) or not 0 <= value < count:  # True and False are 1 and 0, as in SuperGLUE's own files
-        raise ValueError(f"`{column}` is {_shown(value)}, expected a class number from 0 to {count - 1}, or -1 for unlabelled")
+    if (
+        not isinstance(value, int) or not 0 <= value < count
+    ):  # True and False are 1 and 0, as in SuperGLUE's own files
+        raise ValueError(
+            f"`{column}` is {_shown(value)}, expected a class number from 0 to {count - 1}, or -1 for "
+            "unlabelled"
+        )
     return int(value)
 
 
 def _shown(value: object) -> str:
-    return f"`{str(value)[:60]}`" if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
+    return (
+        f"`{str(value)[:60]}`" if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
+    )

@@ -40,13 +40,19 @@ def _wsc(raw: Raw) -> Row | None:
 
 
 def _place(passage: str, pronoun: str, index: object) -> int:
-    """Where the pronoun starts: of its places in the text, the one whose number of words before it is nearest to `index`.
+    """Where the pronoun starts: of its places in the text, the one whose number of words before it is nearest
+    to `index`.
 
-    The public files count words at single blanks, and a few counts are one off, so the count chooses between places instead of naming one.
+    The public files count words at single blanks, and a few counts are one off, so the count chooses between
+    places instead of naming one.
     """
     if not isinstance(index, int) or index < 0:
-        raise ValueError(f"`span2_index` is `{str(index)[:60]}`, expected the number of words before the pronoun")
-    starts = [found.start() for found in re.finditer(rf"(?<!\w){re.escape(pronoun)}(?!\w)", passage, re.IGNORECASE)]
+        raise ValueError(
+            f"`span2_index` is `{str(index)[:60]}`, expected the number of words before the pronoun"
+        )
+    starts = [
+        found.start() for found in re.finditer(rf"(?<!\w){re.escape(pronoun)}(?!\w)", passage, re.IGNORECASE)
+    ]
     if not starts:
         raise ValueError(f"the pronoun `{pronoun[:60]}` does not stand in the text `{passage[:60]}`")
     return min(starts, key=lambda start: abs(len(re.findall(r"\S+\s", passage[:start])) - index))
@@ -62,9 +68,16 @@ def _winogrande(raw: Raw) -> Row | None:
     context, blank, rest = sentence.partition("_")
     candidates = [text(raw, "option1"), text(raw, "option2")]
     if not blank or not all(candidates):
-        raise ValueError(f"expected `_` where a candidate is missing, and two candidates; found `{sentence[:60]}` and {candidates}")
+        raise ValueError(
+            f"expected `_` where a candidate is missing, and two candidates; found `{sentence[:60]}` and "
+            f"{candidates}"
+        )
     options = [f"{candidate}{rest}" for candidate in candidates]
-    return {"context": context.strip(), "options": options, "answer": options[int(answer) - 1]} if context.strip() else None
+    return (
+        {"context": context.strip(), "options": options, "answer": options[int(answer) - 1]}
+        if context.strip()
+        else None
+    )
 
 
 def _definite_pronoun(raw: Raw) -> Row | None:
@@ -72,14 +85,20 @@ def _definite_pronoun(raw: Raw) -> Row | None:
     sentence, pronoun, candidates = text(raw, "sentence"), text(raw, "pronoun"), raw.get("candidates")
     if number is None or not sentence or not pronoun:
         return None
-    if not isinstance(candidates, list | tuple) or len(candidates) != 2 or not all(isinstance(one, str) and one.strip() for one in candidates):
+    if (
+        not isinstance(candidates, list | tuple)
+        or len(candidates) != 2
+        or not all(isinstance(one, str) and one.strip() for one in candidates)
+    ):
         raise ValueError(f"`candidates` is `{str(candidates)[:60]}`, expected two texts")
     options = [one.strip() for one in candidates]
     return {"sentence": sentence, "pronoun": pronoun, "options": options, "answer": options[number]}
 
 
 DATASETS: tuple[Dataset, ...] = (
-    Dataset("cola", "nyu-mll/glue/cola", "train", ("sentence", "label"), ("sentence", "options", "answer"), _cola),
+    Dataset(
+        "cola", "nyu-mll/glue/cola", "train", ("sentence", "label"), ("sentence", "options", "answer"), _cola
+    ),
     Dataset(
         "wic",
         "aps/super_glue/wic",

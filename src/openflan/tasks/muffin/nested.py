@@ -1,7 +1,8 @@
 """Lists and structs in raw records, for the row functions of question answering.
 
-Two kinds of bad record are told apart. A value of the wrong type or a label that does not exist means that the columns are not what they were: that is
-a ValueError, which names the column. A blank text is a flaw of one record among many that no reader can mend: such a record is left out, and counted.
+Two kinds of bad record are told apart. A value of the wrong type or a label that does not exist means that
+the columns are not what they were: that is a ValueError, which names the column. A blank text is a flaw of
+one record among many that no reader can mend: such a record is left out, and counted.
 """
 
 from __future__ import annotations
@@ -24,16 +25,27 @@ def struct(raw: Raw, column: str) -> Raw:
 def texts(raw: Raw, column: str) -> list[str]:
     """A list of texts, each without outer white space; raises ValueError if it is none."""
     value = raw.get(column)
-    if not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value) or isinstance(value, str):
+    if (
+        not isinstance(value, Sequence)
+        or not all(isinstance(item, str) for item in value)
+        or isinstance(value, str)
+    ):
         raise ValueError(f"`{column}` is of type {type(value).__name__}, expected a list of texts")
     return [item.strip() for item in value]
 
 
 def keyed(raw: Raw, column: str, key_column: str) -> tuple[list[str], str] | None:
-    """The texts of `{text: [...], label: [...]}` and the one whose label is the key; None without a key. Raises ValueError if no label is the key."""
-    options, labels, key = texts(struct(raw, column), "text"), texts(struct(raw, column), "label"), text(raw, key_column)
+    """The texts of `{text: [...], label: [...]}` and the one whose label is the key; None without a key.
+    Raises ValueError if no label is the key."""
+    options, labels, key = (
+        texts(struct(raw, column), "text"),
+        texts(struct(raw, column), "label"),
+        text(raw, key_column),
+    )
     if len(options) != len(labels):
-        raise ValueError(f"`{column}` has {len(options)} texts and {len(labels)} labels, expected as many of each")
+        raise ValueError(
+            f"`{column}` has {len(options)} texts and {len(labels)} labels, expected as many of each"
+        )
     if not key:
         return None
     if key not in labels:

@@ -1,8 +1,9 @@
 """Natural language inference: does one text follow from another?
 
-The class words and their order differ between near relatives and are kept apart on purpose: anli and cb write them with capitals, cb numbers its
-classes differently from anli, rte and qnli count entailment first, wnli last. `premise` and `hypothesis` are the fields everywhere but in qnli, whose
-texts are a question and a sentence that may hold the answer.
+The class words and their order differ between near relatives and are kept apart on purpose: anli and cb write
+them with capitals, cb numbers its classes differently from anli, rte and qnli count entailment first, wnli
+last. `premise` and `hypothesis` are the fields everywhere but in qnli, whose texts are a question and a
+sentence that may hold the answer.
 """
 
 from __future__ import annotations
@@ -32,10 +33,18 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("anli_r2", "facebook/anli/plain_text", "train_r2", _COLUMNS, _FIELDS, _anli),
     Dataset("anli_r3", "facebook/anli/plain_text", "train_r3", _COLUMNS, _FIELDS, _anli),
     Dataset("cb", "aps/super_glue/cb", "train", _COLUMNS, _FIELDS, _cb),
-    # Both mnli tasks train on the same rows (they differ in their test split alone); `find.HALVES` gives each every other one.
+    # Both mnli tasks train on the same rows (they differ in their test split alone); `find.HALVES` gives each
+    # every other one.
     Dataset("mnli_matched", "nyu-mll/glue/mnli", "train", _COLUMNS, _FIELDS, _mnli),
     Dataset("mnli_mismatched", "nyu-mll/glue/mnli", "train", _COLUMNS, _FIELDS, _mnli),
-    Dataset("qnli", "nyu-mll/glue/qnli", "train", ("question", "sentence", "label"), ("question", "sentence", "options", "answer"), _qnli),
+    Dataset(
+        "qnli",
+        "nyu-mll/glue/qnli",
+        "train",
+        ("question", "sentence", "label"),
+        ("question", "sentence", "options", "answer"),
+        _qnli,
+    ),
     Dataset("rte", "aps/super_glue/rte", "train", _COLUMNS, _FIELDS, _rte),
     Dataset("snli", "stanfordnlp/snli/plain_text", "train", _COLUMNS, _FIELDS, _mnli),
     Dataset("wnli", "nyu-mll/glue/wnli", "train", ("sentence1", "sentence2", "label"), _FIELDS, _wnli),

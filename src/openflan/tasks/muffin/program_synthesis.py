@@ -1,9 +1,12 @@
-"""Programs: contest problems to be solved in Python, and C or C++ programs that do not compile to be repaired.
+"""Programs: contest problems to be solved in Python, and C or C++ programs that do not compile to be
+repaired.
 
-A DrRepair record is a program that compiles, line by line, and several ways to break it with the compiler's first message. One of these is drawn from
-the record itself, so all four forms show the same mistake. The release describes the forms by their names alone; here they are: the program and
-nothing else (`plain_code`), its lines numbered (`no_errors`), numbered and with the message below (`line_numbers`), and with the message as a comment
-on the line that it names (`error_comments`). The answer is always the whole repaired program, without numbers and comments.
+A DrRepair record is a program that compiles, line by line, and several ways to break it with the compiler's
+first message. One of these is drawn from the record itself, so all four forms show the same mistake. The
+release describes the forms by their names alone; here they are: the program and nothing else (`plain_code`),
+its lines numbered (`no_errors`), numbered and with the message below (`line_numbers`), and with the message
+as a comment on the line that it names (`error_comments`). The answer is always the whole repaired program,
+without numbers and comments.
 """
 
 from __future__ import annotations
@@ -29,17 +32,25 @@ _LABEL = re.compile(r"\w{1,10} ?: ?;?")
 
 
 def contest(raw: Raw) -> Row | None:
-    """The first Python solution, in Python 3 if there is one; None without any. The four newlines that once marked the end are not kept: every
-    target ends with a token of its own."""
+    """The first Python solution, in Python 3 if there is one; None without any. The four newlines that once
+    marked the end are not kept: every target ends with a token of its own."""
     solutions = raw["solutions"]
     if isinstance(solutions, Mapping):
-        languages, programs = items(solutions["language"], "solutions"), items(solutions["solution"], "solutions")
+        languages, programs = (
+            items(solutions["language"], "solutions"),
+            items(solutions["solution"], "solutions"),
+        )
         if len(languages) != len(programs):
             raise ValueError(f"`solutions` holds {len(languages)} languages and {len(programs)} programs")
         pairs = list(zip(languages, programs, strict=True))
     else:
         pairs = [(solution["language"], solution["solution"]) for solution in items(solutions, "solutions")]
-    found = (clean(program, "solutions") for wanted in (PYTHON_3, PYTHON_2) for language, program in pairs if language == wanted)
+    found = (
+        clean(program, "solutions")
+        for wanted in (PYTHON_3, PYTHON_2)
+        for language, program in pairs
+        if language == wanted
+    )
     return complete(problem=text(raw, "description"), answer=next(filter(None, found), ""))
 
 
@@ -62,8 +73,14 @@ def repair(raw: Raw, *, form: Form) -> Row | None:
     before, after = _braces(code, [_whole(line["indent"], "indent") for line in lines])
     error = Draws("dr_repair", "error", "\n".join(code)).choice(errors)
     changed = _changed(code, error)
-    message, place = clean(error["err_msg"], "err_msg"), min(max(_whole(error["err_line"], "err_line"), 0), len(code) - 1)
-    fixed, broken = ([f"{start}{line}{end}" for start, line, end in zip(before, version, after, strict=True)] for version in (code, changed))
+    message, place = (
+        clean(error["err_msg"], "err_msg"),
+        min(max(_whole(error["err_line"], "err_line"), 0), len(code) - 1),
+    )
+    fixed, broken = (
+        [f"{start}{line}{end}" for start, line, end in zip(before, version, after, strict=True)]
+        for version in (code, changed)
+    )
     if broken == fixed or not message:
         return None
     return {**_shown(Broken(broken, message, place), form), "answer": "\n".join(fixed).strip()}
@@ -79,28 +96,37 @@ def _shown(broken: Broken, form: Form) -> dict[str, str]:
         case "line_numbers":
             return {"program": numbered, "error": f"line {broken.line + 1}: {broken.message}"}
         case "error_comments":
-            lines = [f"{line}  // error: {broken.message}" if number == broken.line else line for number, line in enumerate(broken.lines)]
+            lines = [
+                f"{line}  // error: {broken.message}" if number == broken.line else line
+                for number, line in enumerate(broken.lines)
+            ]
             return {"program": "\n".join(lines).strip()}
 
 
 def _changed(code: Sequence[str], error: Mapping[str, Any]) -> list[str]:
     places, wrong = items(error["mod_line"], "mod_line"), items(error["mod_code"], "mod_code")
     if len(places) != len(wrong) or not all(0 <= _whole(place, "mod_line") < len(code) for place in places):
-        raise ValueError(f"`errors` changes the lines {list(places)} with {len(wrong)} texts, in a program of {len(code)} lines")
+        raise ValueError(
+            f"`errors` changes the lines {list(places)} with {len(wrong)} texts, in a program of "
+            f"{len(code)} lines"
+        )
     changes = {place: clean(line, "mod_code") for place, line in zip(places, wrong, strict=True)}
     return [changes.get(number, line) for number, line in enumerate(code)]
 
 
 def _braces(code: Sequence[str], indents: Sequence[int]) -> tuple[list[str], list[str]]:
-    """What to write before and after each line. SPoC's lines have lost the brace that opens a block at their end, and the one that closes it before
-    an `else`; the depth of indentation tells where. It is read off the program that compiles, so that a mistake is never mended by accident. Lines
-    whose braces are even, as DeepFix's, are whole, and their authors' indentation proves nothing."""
+    """What to write before and after each line. SPoC's lines have lost the brace that opens a block at their
+    end, and the one that closes it before an `else`; the depth of indentation tells where. It is read off the
+    program that compiles, so that a mistake is never mended by accident. Lines whose braces are even, as
+    DeepFix's, are whole, and their authors' indentation proves nothing."""
     if "".join(code).count("{") == "".join(code).count("}"):
         return [_INDENT * indent for indent in indents], [""] * len(code)
     before, after = [], [""] * len(code)
     depth, last = 0, ""
     for number, (line, indent) in enumerate(zip(code, indents, strict=True)):
-        if line.startswith("<<") or last.endswith(",") or _LABEL.fullmatch(line):  # continued lines and labels stand at any depth
+        if (
+            line.startswith("<<") or last.endswith(",") or _LABEL.fullmatch(line)
+        ):  # continued lines and labels stand at any depth
             indent = depth
         closing = depth - indent - (1 if line.startswith("}") else 0)
         if indent > depth and number and not last.endswith("{"):
@@ -118,11 +144,25 @@ def _whole(value: object, what: str) -> int:
 
 def _repair_dataset(form: Form, fields: tuple[str, ...]) -> Dataset:
     # One record a line, from the JSON files of DrRepair's preprocessed data (`err-data-compiler--...`).
-    return Dataset(f"program_synthesis_dr_repair_{form}", None, "train", ("lines", "errors"), fields, partial(repair, form=form))
+    return Dataset(
+        f"program_synthesis_dr_repair_{form}",
+        None,
+        "train",
+        ("lines", "errors"),
+        fields,
+        partial(repair, form=form),
+    )
 
 
 DATASETS: tuple[Dataset, ...] = (
-    Dataset("program_synthesis_dmcc_python", "deepmind/code_contests", "train", ("description", "solutions"), ("problem", "answer"), contest),
+    Dataset(
+        "program_synthesis_dmcc_python",
+        "deepmind/code_contests",
+        "train",
+        ("description", "solutions"),
+        ("problem", "answer"),
+        contest,
+    ),
     _repair_dataset("plain_code", ("program", "answer")),
     _repair_dataset("no_errors", ("program", "answer")),
     _repair_dataset("line_numbers", ("program", "error", "answer")),

@@ -1,7 +1,8 @@
 """Texts out of raw records, for the data sets whose answers are written rather than chosen.
 
-An empty text, or an absent one, is not a broken record: public collections hold a few of them, and there is nothing to learn from such a row, so it
-is left out and counted. A value of another kind means that the columns are not those of the named copy, and is refused.
+An empty text, or an absent one, is not a broken record: public collections hold a few of them, and there is
+nothing to learn from such a row, so it is left out and counted. A value of another kind means that the
+columns are not those of the named copy, and is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from openflan.tasks.task import Row
 
 
 def text(raw: Raw, column: str) -> str:
-    """The column's text without outer white space, with plain line ends; empty if the cell is. Raises ValueError if it holds something else."""
+    """The column's text without outer white space, with plain line ends; empty if the cell is. Raises
+    ValueError if it holds something else."""
     return clean(raw[column], column)
 
 

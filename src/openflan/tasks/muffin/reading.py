@@ -1,7 +1,8 @@
 """Questions about a passage: BoolQ, MultiRC, SQuAD 1.1 and 2.0, DROP, QuAC, CoQA and ReCoRD.
 
-QuAC is read one question a record, as in its original file and in the collection; the hub's copy has a whole dialogue a record, of which only one
-question could be used, so none is named here. Its questions without an answer have empty targets in the collection; here they are left out.
+QuAC is read one question a record, as in its original file and in the collection; the hub's copy has a whole
+dialogue a record, of which only one question could be used, so none is named here. Its questions without an
+answer have empty targets in the collection; here they are left out.
 """
 
 from __future__ import annotations
@@ -20,19 +21,25 @@ _HIGHLIGHT = "\n@highlight"
 
 def bool_q(raw: Raw) -> Row | None:
     """`answer` is a truth value; questions have no question mark."""
-    return labelled(raw, texts={"passage": "passage", "question": "question"}, classes=_NO_YES, label="answer")
+    return labelled(
+        raw, texts={"passage": "passage", "question": "question"}, classes=_NO_YES, label="answer"
+    )
 
 
 def multirc(raw: Raw) -> Row | None:
     """One record per candidate answer, which becomes `candidate`; a question may have several right ones."""
-    return labelled(raw, texts={"passage": "paragraph", "question": "question", "candidate": "answer"}, classes=_NO_YES)
+    return labelled(
+        raw, texts={"passage": "paragraph", "question": "question", "candidate": "answer"}, classes=_NO_YES
+    )
 
 
 def squad_v1(raw: Raw) -> Row | None:
     """The first answer is the target; every question has one, so a record without is broken."""
     answers = texts(struct(raw, "answers"), "text")
     if not answers:
-        raise ValueError("`answers.text` is empty, but every question of SQuAD 1.1 has an answer; SQuAD 2.0 is `squad_v2`")
+        raise ValueError(
+            "`answers.text` is empty, but every question of SQuAD 1.1 has an answer; SQuAD 2.0 is `squad_v2`"
+        )
     return _squad(raw, answers[0])
 
 
@@ -44,18 +51,26 @@ def squad_v2(raw: Raw) -> Row | None:
 
 def _squad(raw: Raw, answer: str) -> Row | None:
     title = text(raw, "title").replace("_", " ")
-    return filled({"title": title, "passage": text(raw, "context"), "question": text(raw, "question"), "answer": answer})
+    return filled(
+        {"title": title, "passage": text(raw, "context"), "question": text(raw, "question"), "answer": answer}
+    )
 
 
 def drop(raw: Raw) -> Row | None:
-    """A number, a date, or one or more spans, which are joined by commas; the training split has one annotation a question."""
+    """A number, a date, or one or more spans, which are joined by commas; the training split has one
+    annotation a question."""
     spans = texts(struct(raw, "answers_spans"), "spans")
-    return filled({"passage": text(raw, "passage"), "question": text(raw, "question"), "answer": ", ".join(spans)})
+    return filled(
+        {"passage": text(raw, "passage"), "question": text(raw, "question"), "answer": ", ".join(spans)}
+    )
 
 
 def quac(raw: Raw) -> Row | None:
-    """The background of the page and the section asked about make the passage; the no-answer marker is blanked wherever it stands."""
-    background, section = (text(raw, column).replace(_NO_ANSWER, "").strip() for column in ("background", "context"))
+    """The background of the page and the section asked about make the passage; the no-answer marker is
+    blanked wherever it stands."""
+    background, section = (
+        text(raw, column).replace(_NO_ANSWER, "").strip() for column in ("background", "context")
+    )
     return filled(
         {
             "title": text(raw, "title"),
@@ -73,13 +88,17 @@ def coqa(raw: Raw) -> Row | None:
         raise ValueError(f"{len(questions)} questions and {len(answers)} answers, expected as many of each")
     if not all(questions) or not all(answers):
         return None
-    return filled({"passage": text(raw, "story"), "questions": numbered(questions), "answer": numbered(answers)})
+    return filled(
+        {"passage": text(raw, "story"), "questions": numbered(questions), "answer": numbered(answers)}
+    )
 
 
 def record(raw: Raw) -> Row | None:
-    """`query` is the sentence up to the placeholder, followed by dots; options are an entity and the rest of the sentence, as many as there are entities.
+    """`query` is the sentence up to the placeholder, followed by dots; options are an entity and the rest of
+    the sentence, as many as there are entities.
 
-    The highlights behind the passage are dropped, as in the collection. Records whose answer is none of the entities are left out.
+    The highlights behind the passage are dropped, as in the collection. Records whose answer is none of the
+    entities are left out.
     """
     before, mark, after = text(raw, "query").partition(_PLACEHOLDER)
     if not mark:
@@ -102,7 +121,9 @@ _QUESTION = ("passage", "question", "answer")
 _SQUAD = ("title", "context", "question", "answers")
 
 DATASETS: tuple[Dataset, ...] = (
-    Dataset("bool_q", "google/boolq", "train", ("question", "answer", "passage"), (*_QUESTION, "options"), bool_q),
+    Dataset(
+        "bool_q", "google/boolq", "train", ("question", "answer", "passage"), (*_QUESTION, "options"), bool_q
+    ),
     Dataset(
         "multirc",
         "aps/super_glue/multirc",
@@ -114,7 +135,28 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("squad_v1", "rajpurkar/squad", "train", _SQUAD, ("title", *_QUESTION), squad_v1),
     Dataset("squad_v2", "rajpurkar/squad_v2", "train", _SQUAD, ("title", *_QUESTION), squad_v2),
     Dataset("drop", "ucinlp/drop", "train", ("passage", "question", "answers_spans"), _QUESTION, drop),
-    Dataset("quac", None, "train", ("title", "background", "context", "question", "orig_answer"), ("title", *_QUESTION), quac),
-    Dataset("coqa", "stanfordnlp/coqa", "train", ("story", "questions", "answers"), ("passage", "questions", "answer"), coqa),
-    Dataset("record", "aps/super_glue/record", "train", ("passage", "query", "entities", "answers"), ("passage", "query", "options", "answer"), record),
+    Dataset(
+        "quac",
+        None,
+        "train",
+        ("title", "background", "context", "question", "orig_answer"),
+        ("title", *_QUESTION),
+        quac,
+    ),
+    Dataset(
+        "coqa",
+        "stanfordnlp/coqa",
+        "train",
+        ("story", "questions", "answers"),
+        ("passage", "questions", "answer"),
+        coqa,
+    ),
+    Dataset(
+        "record",
+        "aps/super_glue/record",
+        "train",
+        ("passage", "query", "entities", "answers"),
+        ("passage", "query", "options", "answer"),
+        record,
+    ),
 )

@@ -24,13 +24,16 @@ def _unescaped(review: str) -> str:
 
 
 def _tweet(raw: Raw) -> Row | None:
-    """sentiment140 counts polarity from 0 to 4; the neutral tweets of its test file have no class word, and are left out."""
+    """sentiment140 counts polarity from 0 to 4; the neutral tweets of its test file have no class word, and
+    are left out."""
     polarity = raw.get("sentiment")
     tweet = text(raw, "text")
     if polarity in (None, -1, _NEUTRAL) or not tweet:
         return None
     if not isinstance(polarity, int) or polarity not in _TWEETS:
-        raise ValueError(f"`sentiment` is `{str(polarity)[:60]}`, expected 0 (negative), 2 (neutral) or 4 (positive)")
+        raise ValueError(
+            f"`sentiment` is `{str(polarity)[:60]}`, expected 0 (negative), 2 (neutral) or 4 (positive)"
+        )
     return {"text": tweet, "options": list(_CLASSES), "answer": _TWEETS[polarity]}
 
 
@@ -41,7 +44,23 @@ _yelp = partial(labelled, texts={"text": "text"}, classes=_CLASSES, clean=_unesc
 
 DATASETS: tuple[Dataset, ...] = (
     Dataset("imdb_reviews", "stanfordnlp/imdb/plain_text", "train", ("text", "label"), _FIELDS, _imdb),
-    Dataset("sentiment140", "stanfordnlp/sentiment140/sentiment140", "train", ("text", "sentiment"), _FIELDS, _tweet),
-    Dataset("sst2", "nyu-mll/glue/sst2", "train", ("sentence", "label"), ("sentence", "options", "answer"), _sst2),
-    Dataset("yelp_polarity_reviews", "fancyzhx/yelp_polarity/plain_text", "train", ("text", "label"), _FIELDS, _yelp),
+    Dataset(
+        "sentiment140",
+        "stanfordnlp/sentiment140/sentiment140",
+        "train",
+        ("text", "sentiment"),
+        _FIELDS,
+        _tweet,
+    ),
+    Dataset(
+        "sst2", "nyu-mll/glue/sst2", "train", ("sentence", "label"), ("sentence", "options", "answer"), _sst2
+    ),
+    Dataset(
+        "yelp_polarity_reviews",
+        "fancyzhx/yelp_polarity/plain_text",
+        "train",
+        ("text", "label"),
+        _FIELDS,
+        _yelp,
+    ),
 )

@@ -1,7 +1,8 @@
 """Summaries: of mails, news, conversations, instructions, reviews and arguments.
 
-A document becomes `answer`. Reviews and arguments are numbered, up to ten of them, in the order of the record. Cleaning is the collection's: Gigaword
-without its gaps, CNN without the dateline, SAMSum without what stands in angle brackets. Multi-News keeps the mark `|||||` between its articles.
+A document becomes `answer`. Reviews and arguments are numbered, up to ten of them, in the order of the
+record. Cleaning is the collection's: Gigaword without its gaps, CNN without the dateline, SAMSum without what
+stands in angle brackets. Multi-News keeps the mark `|||||` between its articles.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from openflan.tasks.task import Row
 
 MOST_OPINIONS = 10
 
-# A place in capitalised words, then the agency in brackets, then a dash or nothing: `LONDON, England (CNN) -- `, `(CNN)`.
-_DATELINE = re.compile(r"(?:(?:[A-Z][\w.'’-]*,?|of|de|the)\s+){0,8}\((?:CNN|Reuters|AP|AFP)\b[^()\n]{0,40}\)\s*(?:--|[-–—])?\s*")
+# A place in capitalised words, then the agency in brackets, then a dash or nothing: `LONDON, England (CNN) --
+# `, `(CNN)`.
+_DATELINE = re.compile(
+    r"(?:(?:[A-Z][\w.'’-]*,?|of|de|the)\s+){0,8}\((?:CNN|Reuters|AP|AFP)\b[^()\n]{0,40}\)\s*(?:--|[-–—])?\s*"
+)
 _ANGLE_BRACKETS = re.compile(r"<[^<>\n]*>")
 _GAPS = frozenset({"unk", "<unk>"})
 
@@ -31,11 +35,14 @@ def document(raw: Raw, *, source: str = "document", summary: str = "summary") ->
 def cnn_dailymail(raw: Raw) -> Row | None:
     article = text(raw, "article")
     dateline = _DATELINE.match(article)
-    return complete(document=article[dateline.end() :] if dateline else article, answer=text(raw, "highlights"))
+    return complete(
+        document=article[dateline.end() :] if dateline else article, answer=text(raw, "highlights")
+    )
 
 
 def gigaword(raw: Raw) -> Row | None:
-    """None if a word or a number has been blanked out, in either text; the gap is written in capitals in one split and in small letters in others."""
+    """None if a word or a number has been blanked out, in either text; the gap is written in capitals in one
+    split and in small letters in others."""
     sentence, headline = text(raw, "document"), text(raw, "summary")
     if "#" in sentence + headline or not _GAPS.isdisjoint(f"{sentence} {headline}".lower().split()):
         return None
@@ -55,7 +62,11 @@ def wiki_lingua(raw: Raw) -> Row | None:
 
 
 def rotten_tomatoes(raw: Raw) -> Row | None:
-    return complete(movie=text(raw, "_movie_name"), reviews=_numbered(raw["_critics"], "_critics"), answer=text(raw, "_critic_consensus"))
+    return complete(
+        movie=text(raw, "_movie_name"),
+        reviews=_numbered(raw["_critics"], "_critics"),
+        answer=text(raw, "_critic_consensus"),
+    )
 
 
 def idebate(raw: Raw) -> Row | None:
@@ -64,9 +75,14 @@ def idebate(raw: Raw) -> Row | None:
 
 
 def _numbered(opinions: Any, column: str) -> str:
-    """The opinions, which the original files keep by their ids, TensorFlow Datasets as keys and values: a list of pairs, or a pair of lists."""
+    """The opinions, which the original files keep by their ids, TensorFlow Datasets as keys and values: a
+    list of pairs, or a pair of lists."""
     if isinstance(opinions, Mapping):
-        found = texts(opinions["value"], column) if "value" in opinions and not isinstance(opinions["value"], str) else texts([*opinions.values()], column)
+        found = (
+            texts(opinions["value"], column)
+            if "value" in opinions and not isinstance(opinions["value"], str)
+            else texts([*opinions.values()], column)
+        )
     else:
         found = [text(opinion, "value") for opinion in items(opinions, column)]
     kept = [" ".join(opinion.split()) for opinion in found if opinion][:MOST_OPINIONS]
@@ -76,14 +92,36 @@ def _numbered(opinions: Any, column: str) -> str:
 _PAIR = ("document", "answer")
 
 DATASETS: tuple[Dataset, ...] = (
-    Dataset("aeslc", "Yale-LILY/aeslc", "train", ("email_body", "subject_line"), _PAIR, partial(document, source="email_body", summary="subject_line")),
-    Dataset("cnn_dailymail", "abisee/cnn_dailymail/3.0.0", "train", ("article", "highlights"), _PAIR, cnn_dailymail),
+    Dataset(
+        "aeslc",
+        "Yale-LILY/aeslc",
+        "train",
+        ("email_body", "subject_line"),
+        _PAIR,
+        partial(document, source="email_body", summary="subject_line"),
+    ),
+    Dataset(
+        "cnn_dailymail",
+        "abisee/cnn_dailymail/3.0.0",
+        "train",
+        ("article", "highlights"),
+        _PAIR,
+        cnn_dailymail,
+    ),
     Dataset("gigaword", "Harvard/gigaword", "train", ("document", "summary"), _PAIR, gigaword),
     Dataset("multi_news", "alexfabbri/multi_news", "train", ("document", "summary"), _PAIR, document),
-    # The hub has only a script for Newsroom, which asks for files that one must request; each line of them is such a record.
+    # The hub has only a script for Newsroom, which asks for files that one must request; each line of them is
+    # such a record.
     Dataset("newsroom", None, "train", ("text", "summary"), _PAIR, partial(document, source="text")),
     # Carved from 2,259 and 3,731 records: the last 600 are for validation and test.
-    Dataset("opinion_abstracts_idebate", None, "train[:-600]", ("_debate_name", "_argument_sentences", "_claim"), ("debate", "arguments", "answer"), idebate),
+    Dataset(
+        "opinion_abstracts_idebate",
+        None,
+        "train[:-600]",
+        ("_debate_name", "_argument_sentences", "_claim"),
+        ("debate", "arguments", "answer"),
+        idebate,
+    ),
     Dataset(
         "opinion_abstracts_rotten_tomatoes",
         None,
@@ -93,6 +131,8 @@ DATASETS: tuple[Dataset, ...] = (
         rotten_tomatoes,
     ),
     Dataset("samsum", "knkarthick/samsum", "train", ("dialogue", "summary"), _PAIR, samsum),
-    Dataset("wiki_lingua_english_en", "GEM/wiki_lingua/en", "train", ("source", "target"), _PAIR, wiki_lingua),
+    Dataset(
+        "wiki_lingua_english_en", "GEM/wiki_lingua/en", "train", ("source", "target"), _PAIR, wiki_lingua
+    ),
     Dataset("xsum", "EdinburghNLP/xsum", "train", ("document", "summary"), _PAIR, document),
 )

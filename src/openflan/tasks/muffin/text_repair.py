@@ -1,7 +1,8 @@
-"""Texts to be mended: without capitals, without punctuation, or without blanks, made from the English side of ParaCrawl's English-Danish pairs.
+"""Texts to be mended: without capitals, without punctuation, or without blanks, made from the English side of
+ParaCrawl's English-Danish pairs.
 
-Rows that the change does not alter are left out, as there is nothing to mend. Records look like those of the hub's translation sets,
-`{"translation": {"en": ..., "da": ...}}`; nobody is known to keep this pair there.
+Rows that the change does not alter are left out, as there is nothing to mend. Records look like those of the
+hub's translation sets, `{"translation": {"en": ..., "da": ...}}`; nobody is known to keep this pair there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from openflan.tasks.task import Row
 
 
 def damaged(raw: Raw, *, damage: Callable[[str], str]) -> Row | None:
-    """The English text after `damage` as `source`, the text itself as `answer`. Raises ValueError if there is no English side."""
+    """The English text after `damage` as `source`, the text itself as `answer`. Raises ValueError if there is
+    no English side."""
     sides = raw["translation"]
     if not isinstance(sides, Mapping) or "en" not in sides:
         raise ValueError("`translation` must hold `en`, the English side")
@@ -39,7 +41,14 @@ def without_blanks(whole: str) -> str:
 
 
 def _dataset(name: str, window: str, damage: Callable[[str], str]) -> Dataset:
-    return Dataset(name, None, f"train[{window}]", ("translation",), ("source", "answer"), partial(damaged, damage=damage))
+    return Dataset(
+        name,
+        None,
+        f"train[{window}]",
+        ("translation",),
+        ("source", "answer"),
+        partial(damaged, damage=damage),
+    )
 
 
 # Disjoint windows of the same rows; the 200 rows between two windows are for validation.

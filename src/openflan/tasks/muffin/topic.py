@@ -1,7 +1,7 @@
 """Topics: what a piece of news is about, and what kind of answer a question asks for.
 
-The hub's copy of ag_news holds headline and description as one text. trec's classes are numbered differently there (abbreviation first) from the
-order in which the collection offers them.
+The hub's copy of ag_news holds headline and description as one text. trec's classes are numbered differently
+there (abbreviation first) from the order in which the collection offers them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ _ag_news = partial(labelled, texts={"text": "text"}, classes=("World", "Sports",
 _trec = partial(
     labelled,
     texts={"text": "text"},
-    classes=("abbreviation", "entity", "description", "human", "location", "numeric"),  # ABBR, ENTY, DESC, HUM, LOC, NUM
+    classes=(
+        "abbreviation",
+        "entity",
+        "description",
+        "human",
+        "location",
+        "numeric",
+    ),  # ABBR, ENTY, DESC, HUM, LOC, NUM
     label="coarse_label",
     offered=("description", "entity", "abbreviation", "human", "numeric", "location"),
 )

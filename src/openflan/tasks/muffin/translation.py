@@ -1,6 +1,8 @@
-"""Translations. Each set has one direction, that of its name: `wmt16_translate_csen` goes from Czech to English.
+"""Translations. Each set has one direction, that of its name: `wmt16_translate_csen` goes from Czech to
+English.
 
-The languages are fields, so that one set of wordings serves all pairs; the other direction is what inverted wordings ask for.
+The languages are fields, so that one set of wordings serves all pairs; the other direction is what inverted
+wordings ask for.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ def pair(raw: Raw, *, source: str, target: str) -> Row | None:
     """Raises ValueError if the pair lacks one of the two languages."""
     sides = raw["translation"]
     if not isinstance(sides, Mapping) or not {source, target} <= sides.keys():
-        raise ValueError(f"`translation` must hold `{source}` and `{target}`; found {sorted(sides) if isinstance(sides, Mapping) else type(sides).__name__}")
+        raise ValueError(
+            f"`translation` must hold `{source}` and `{target}`; found "
+            f"{sorted(sides) if isinstance(sides, Mapping) else type(sides).__name__}"
+        )
     return complete(
         source=text(sides, source),
         answer=text(sides, target),
@@ -40,7 +45,9 @@ def pair(raw: Raw, *, source: str, target: str) -> Row | None:
 
 def _dataset(name: str, hub: str, split: str = "train") -> Dataset:
     fields = ("source", "answer", "source_language", "target_language")
-    return Dataset(name, hub, split, ("translation",), fields, partial(pair, source=name[-4:-2], target=name[-2:]))
+    return Dataset(
+        name, hub, split, ("translation",), fields, partial(pair, source=name[-4:-2], target=name[-2:])
+    )
 
 
 DATASETS: tuple[Dataset, ...] = (

@@ -1,7 +1,9 @@
-"""T0-SF (Chung et al. 2022, section 2.1): the 193 tasks that the paper took from P3, from either of two places.
+"""T0-SF (Chung et al. 2022, section 2.1): the 193 tasks that the paper took from P3, from either of two
+places.
 
-P3 is what its templates made of the datasets: rows that are already worded. promptsource is the templates themselves, to be filled with raw rows.
-Both give the same tasks under the same names; `clean`, `clip` and `seed` (see `settings`) say what is done to the texts.
+P3 is what its templates made of the datasets: rows that are already worded. promptsource is the templates
+themselves, to be filled with raw rows. Both give the same tasks under the same names; `clean`, `clip` and
+`seed` (see `settings`) say what is done to the texts.
 """
 
 from openflan.tasks.p3.promptsource import find_promptsource, is_promptsource

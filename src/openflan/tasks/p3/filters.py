@@ -40,10 +40,13 @@ def _highlight(text: str) -> str:
     return text
 
 
-OWN: Mapping[str, Callable[..., Any]] = MappingProxyType({"choice": _choice, "highlight": _highlight, "most_frequent": _most_frequent, "random": _choice})
+OWN: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {"choice": _choice, "highlight": _highlight, "most_frequent": _most_frequent, "random": _choice}
+)
 JINJAS = words("""
-    abs capitalize count d default dictsort first float int items join last length list lower map max min reject rejectattr replace reverse round select
-    selectattr sort string sum title trim truncate unique upper wordcount
+    abs capitalize count d default dictsort first float int items join last length list lower map max min
+    reject rejectattr replace reverse round select selectattr sort string sum title trim truncate unique
+    upper wordcount
 """)
 FUNCTIONS: Mapping[str, Any] = MappingProxyType({"zip": zip, "dict": dict, "namespace": Namespace})
 """Besides `range`, which the environment has."""

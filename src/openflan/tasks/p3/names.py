@@ -1,7 +1,9 @@
-"""Which tasks there are and what they are called: a P3 configuration, and a template of promptsource, by the name that the catalogue has.
+"""Which tasks there are and what they are called: a P3 configuration, and a template of promptsource, by the
+name that the catalogue has.
 
-Under the submixture `t0_sf` only its 193 tasks are opened: P3 holds 351 more whose datasets are in Muffin, and 116 that list every candidate answer,
-right or wrong, for scoring. Any other submixture takes what there is, except those for scoring, which must never be trained on.
+Under the submixture `t0_sf` only its 193 tasks are opened: P3 holds 351 more whose datasets are in Muffin,
+and 116 that list every candidate answer, right or wrong, for scoring. Any other submixture takes what there
+is, except those for scoring, which must never be trained on.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ SCORED = "_score_eval"
 
 
 def template_task(dataset: Sequence[str], template: str) -> str:
-    """`sciq_Direct_Question_Closed_Book_` for the template `Direct Question (Closed Book)` of sciq: P3's rule, one underscore for every run of
-    characters that are not letters, digits, dots or underscores."""
+    """`sciq_Direct_Question_Closed_Book_` for the template `Direct Question (Closed Book)` of sciq: P3's
+    rule, one underscore for every run of characters that are not letters, digits, dots or underscores."""
     return re.sub(r"[^A-Za-z0-9_.]+", "_", "_".join([*dataset, template]))
 
 
@@ -33,7 +35,8 @@ HUB_SPELLINGS: Mapping[str, str] = {
 
 
 def published(bare: str) -> str:
-    """The name that the list of T0-SF's tasks has for a configuration or template; itself, stripped, for others.
+    """The name that the list of T0-SF's tasks has for a configuration or template; itself, stripped, for
+    others.
 
     Copies differ in what stands at the end: a blank, the underscore that P3's rule makes of one, or neither.
     """
@@ -71,15 +74,20 @@ def taken(names: Iterable[str], submixture: str, place: Path | str) -> list[str]
     left_out = [name for name in there if name not in set(chosen)]
     if not chosen:
         hint = did_you_mean(left_out[0], known_names()) if left_out else ""
+        where = "`openflan tasks list --submixture t0_sf` names those of T0-SF"
+        hint = hint or f"; {where}, another submixture takes all but *_score_eval"
         raise InputError(
-            f"{place}: none of its {len(there):,} tasks ({', '.join(there[:3])}{', ...' if len(there) > 3 else ''}) is one that the submixture "
-            f"`{submixture}` takes{hint or '; `openflan tasks list --submixture t0_sf` names those of T0-SF, another submixture takes all but *_score_eval'}"
+            f"{place}: none of its {len(there):,} tasks "
+            f"({', '.join(there[:3])}{', ...' if len(there) > 3 else ''}) is one that the submixture "
+            f"`{submixture}` takes{hint}"
         )
     if left_out:
         scored = sum(SCORED in name for name in left_out)
         warnings.warn(
-            f"{place}: {len(left_out):,} of {len(there):,} tasks left out ({left_out[0]}{', ...' if len(left_out) > 1 else ''}): "
-            f"{scored:,} for scoring candidate answers, {len(left_out) - scored:,} not among T0-SF's {len(known_names())}",
+            f"{place}: {len(left_out):,} of {len(there):,} tasks left out "
+            f"({left_out[0]}{', ...' if len(left_out) > 1 else ''}): "
+            f"{scored:,} for scoring candidate answers, {len(left_out) - scored:,} not among T0-SF's "
+            f"{len(known_names())}",
             stacklevel=3,
         )
     return chosen

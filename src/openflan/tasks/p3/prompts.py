@@ -1,7 +1,7 @@
 """Files of promptsource: `templates/DATASET[/SUBSET]/templates.yaml`, read as data.
 
-The YAML has two tags of its own, `!Template` and `!TemplateMetadata`, which promptsource turns into objects; here they are plain mappings and every
-other tag is refused, so that reading a file runs nothing.
+The YAML has two tags of its own, `!Template` and `!TemplateMetadata`, which promptsource turns into objects;
+here they are plain mappings and every other tag is refused, so that reading a file runs nothing.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ FILE = "templates.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A template: `jinja` gives inputs and target with SEPARATOR between them, `answer_choices` the choices with SEPARATOR between them.
+    """A template: `jinja` gives inputs and target with SEPARATOR between them, `answer_choices` the choices
+    with SEPARATOR between them.
 
     `name` is as the file has it, a blank at its end too, since that shows in the task's name.
-    `choices_in_prompt`: whether the inputs show the choices, None if the file does not tell. `place` names file and template, for messages.
+    `choices_in_prompt`: whether the inputs show the choices, None if the file does not tell. `place` names
+    file and template, for messages.
     """
 
     name: str
@@ -36,7 +38,8 @@ class Prompt:
 def read_prompts(path: Path) -> list[Prompt]:
     """The templates of a file, in its order.
 
-    Raises InputError naming file and line for what is not YAML, not UTF-8 or has foreign tags, and naming the template that lacks its name or text.
+    Raises InputError naming file and line for what is not YAML, not UTF-8 or has foreign tags, and naming the
+    template that lacks its name or text.
     """
     document = read_yaml(path, tags=TAGS, repeated_keys=True)
     templates = document.get("templates") if isinstance(document, dict) else None
@@ -50,15 +53,26 @@ def _prompt(template: Any, place: str) -> Prompt:
         raise InputError(f"{place}: expected a mapping with `name` and `jinja`")
     for key in ("name", "jinja"):
         if not isinstance(template.get(key), str) or not template[key].strip():
-            raise InputError(f"{place}: `{key}` must be a text that is not empty; found {template.get(key)!r:.60}")
+            raise InputError(
+                f"{place}: `{key}` must be a text that is not empty; found {template.get(key)!r:.60}"
+            )
     place = f"{place.rpartition(', template ')[0]}, template `{template['name'].strip()}`"
     choices = template.get("answer_choices")
     if isinstance(choices, list):  # as early files have them
         choices = f" {SEPARATOR} ".join(map(str, choices))
     if not isinstance(choices, str | None):
-        raise InputError(f"{place}: `answer_choices` must be a text with {SEPARATOR} between the choices; found {choices!r:.60}")
+        raise InputError(
+            f"{place}: `answer_choices` must be a text with {SEPARATOR} between the choices; found "
+            f"{choices!r:.60}"
+        )
     if SEPARATOR not in template["jinja"]:
         raise InputError(f"{place}: its text has no {SEPARATOR}, which separates inputs and target")
     metadata = template.get("metadata")
     shown = metadata.get("choices_in_prompt") if isinstance(metadata, dict) else None
-    return Prompt(template["name"], template["jinja"], choices or None, shown if isinstance(shown, bool) else None, place)
+    return Prompt(
+        template["name"],
+        template["jinja"],
+        choices or None,
+        shown if isinstance(shown, bool) else None,
+        place,
+    )

@@ -1,13 +1,18 @@
-"""T0-SF from raw datasets and the templates of promptsource: what P3 was made by, with every choice in our hands.
+"""T0-SF from raw datasets and the templates of promptsource: what P3 was made by, with every choice in our
+hands.
 
-    DIR/templates/quarel/templates.yaml                 a checkout's `promptsource` folder (or the checkout itself)
+    DIR/templates/quarel/templates.yaml                 a checkout's `promptsource` folder (or the checkout
+    itself)
     DIR/templates/cos_e/v1.11/templates.yaml            with a folder for a subset
-    DIR/data/quarel/train-00000-of-00001.parquet        the rows of each dataset, as it publishes them: Parquet, Arrow or JSON lines
+    DIR/data/quarel/train-00000-of-00001.parquet        the rows of each dataset, as it publishes them:
+    Parquet, Arrow or JSON lines
     DIR/data/cos_e/v1.11/train.jsonl
 
-A template is a task. It is rendered when a row is drawn; opening a task renders every row once, to find those that give nothing: a template prints
-nothing for rows that it does not suit, which leaves them out, and counts them. Price: opening takes as long as the rows take to render, 10,000 to
-30,000 a second. What a text may do is said in `sandbox`; its random choices are drawn from (seed, task, row), so that a row always reads the same.
+A template is a task. It is rendered when a row is drawn; opening a task renders every row once, to find those
+that give nothing: a template prints nothing for rows that it does not suit, which leaves them out, and counts
+them. Price: opening takes as long as the rows take to render, 10,000 to 30,000 a second. What a text may do
+is said in `sandbox`; its random choices are drawn from (seed, task, row), so that a row always reads the
+same.
 """
 
 from __future__ import annotations
@@ -35,7 +40,8 @@ if TYPE_CHECKING:
 
 CHOICES = "answer_choices"
 
-# Code points that Unicode keeps out of interchange, as many as what they stand for, so that lengths stay as they are.
+# Code points that Unicode keeps out of interchange, as many as what they stand for, so that lengths stay as
+# they are.
 _PROTECTED = "\ufdd0\ufdd1\ufdd0"
 _PURPOSE = key_of("promptsource")
 
@@ -44,19 +50,22 @@ class Prompter:
     """One template, compiled, that makes rows of records."""
 
     def __init__(self, prompt: Prompt, task: str, options: bool, settings: Settings) -> None:
-        """`options`: whether its rows have their choices as `options`. Raises InputError for a text that is no Jinja, or does what none may."""
+        """`options`: whether its rows have their choices as `options`. Raises InputError for a text that is
+        no Jinja, or does what none may."""
         self._prompt = prompt
         self._key = key_of(task)
         self._options = options
         self._settings = settings
         self._text = _compiled(prompt.jinja, prompt, "text", settings.clip)
-        self._choices = _compiled(prompt.answer_choices, prompt, f"`{CHOICES}`", None) if prompt.answer_choices else None
+        self._choices = (
+            _compiled(prompt.answer_choices, prompt, f"`{CHOICES}`", None) if prompt.answer_choices else None
+        )
 
     def row(self, records: Records, index: int, record: Record) -> Row:
         """The row that the template makes of a record.
 
-        Raises Unusable if it makes none, as nothing is printed, or the record lacks what the template names; InputError naming file, template and row
-        for what no text may do.
+        Raises Unusable if it makes none, as nothing is printed, or the record lacks what the template names;
+        InputError naming file, template and row for what no text may do.
         """
         from openflan.jinja.budget import Refused, Short
         from openflan.tasks.p3.sandbox import Missing
@@ -66,26 +75,45 @@ class Prompter:
         if guarded:
             values = _protected(record, SEPARATOR, _PROTECTED)
         if CHOICES in record:
-            raise Unusable(f"has a field `{CHOICES}`, whose name belongs to the templates; rename it", f"has a field `{CHOICES}`")
+            raise Unusable(
+                f"has a field `{CHOICES}`, whose name belongs to the templates; rename it",
+                f"has a field `{CHOICES}`",
+            )
         draws = Draws(self._settings.seed, _PURPOSE, self._key, index)
         try:
-            choices = [text.strip() for text in self._choices.render(values, draws).split(SEPARATOR)] if self._choices else None
-            parts = [text.strip() for text in self._text.render({**values, CHOICES: choices}, draws).split(SEPARATOR)]
+            choices = (
+                [text.strip() for text in self._choices.render(values, draws).split(SEPARATOR)]
+                if self._choices
+                else None
+            )
+            parts = [
+                text.strip()
+                for text in self._text.render({**values, CHOICES: choices}, draws).split(SEPARATOR)
+            ]
         except Short:
             raise _without("an item beyond the end of a list") from None
         except Missing as error:
-            raise Unusable(self._lacks(error.name, str(error), records, record), f"lacks `{error.name}`") from None
+            raise Unusable(
+                self._lacks(error.name, str(error), records, record), f"lacks `{error.name}`"
+            ) from None
         except Refused as error:
             raise InputError(f"{records.place(index)}: {self._prompt.place} {_saying(error)}") from None
         except ValueError as error:
-            raise Unusable(f"{self._prompt.place} {_saying(error)}", f"fails: {str(error).partition(':')[0]}") from None
+            raise Unusable(
+                f"{self._prompt.place} {_saying(error)}", f"fails: {str(error).partition(':')[0]}"
+            ) from None
         if parts == [""]:
             raise _without("nothing printed")
         if len(parts) != 2:
             raise _without(f"{len(parts) - 1} separators printed instead of one")
         if guarded:
             parts, choices = (_protected(found, _PROTECTED, SEPARATOR) for found in (parts, choices))
-        row = row_of(parts[0], parts[1], [choice for choice in choices or [] if choice] if self._options else None, self._settings.clean)
+        row = row_of(
+            parts[0],
+            parts[1],
+            [choice for choice in choices or [] if choice] if self._options else None,
+            self._settings.clean,
+        )
         if not (row["inputs"] and row["targets"]):
             raise _without("empty inputs or targets")
         if self._options and row["targets"] not in row["options"]:
@@ -100,7 +128,10 @@ class Prompter:
         place = f"{self._prompt.place} names `{name}`"
         there = ", ".join(f"`{key}`" for key in record if key != CHOICES)
         hint = did_you_mean(name, [str(key) for key in record]) or f"; the row has {there}"
-        return f"{place}, which is not there ({message}){hint}; are these the rows that the templates were written for?"
+        return (
+            f"{place}, which is not there ({message}){hint}; are these the rows that the templates were "
+            "written for?"
+        )
 
 
 class PromptedRows:
@@ -121,7 +152,9 @@ class PromptedRows:
         return self._prompter.row(self._records, position, self._records[position])
 
     def digest(self) -> bytes | None:
-        return joined("prompted", [digest_of(self._records), self._positions.tobytes(), self._prompter.described()])
+        return joined(
+            "prompted", [digest_of(self._records), self._positions.tobytes(), self._prompter.described()]
+        )
 
 
 def is_promptsource(data: Path) -> bool:
@@ -129,10 +162,11 @@ def is_promptsource(data: Path) -> bool:
 
 
 def find_promptsource(data: Path, submixture: str) -> dict[str, Opener]:
-    """The tasks of a promptsource folder whose datasets have rows there and that the submixture takes (see `names`).
+    """The tasks of a promptsource folder whose datasets have rows there and that the submixture takes (see
+    `names`).
 
-    `openflan.yaml` in it may set `clean`, `clip` and `seed`. Raises InputError for a broken file of templates, for two templates of one name, and if
-    no dataset has rows.
+    `openflan.yaml` in it may set `clean`, `clip` and `seed`. Raises InputError for a broken file of
+    templates, for two templates of one name, and if no dataset has rows.
     """
     settings = settings_of(data)
     prompts: dict[str, tuple[Prompt, Path]] = {}
@@ -144,12 +178,20 @@ def find_promptsource(data: Path, submixture: str) -> dict[str, Opener]:
         for prompt in read_prompts(file):
             other, _ = prompts.setdefault(published(template_task(dataset, prompt.name)), (prompt, rows))
             if other is not prompt:
-                raise InputError(f"{prompt.place}: would be named `{template_task(dataset, prompt.name)}`, as {other.place}; rename one of them")
+                raise InputError(
+                    f"{prompt.place}: would be named `{template_task(dataset, prompt.name)}`, as "
+                    f"{other.place}; rename one of them"
+                )
     if not prompts:
         folder = data.joinpath("data", *next(iter(files.values())))
-        raise InputError(f"{data}: templates of {len(files):,} datasets and rows of none; put them into folders such as {folder}")
+        raise InputError(
+            f"{data}: templates of {len(files):,} datasets and rows of none; put them into folders such "
+            f"as {folder}"
+        )
     return {
-        name_of(submixture, name): public(partial(_open, *prompts[name], name_of(submixture, name), name, settings))
+        name_of(submixture, name): public(
+            partial(_open, *prompts[name], name_of(submixture, name), name, settings)
+        )
         for name in taken(prompts, submixture, data)
     }
 
@@ -164,9 +206,16 @@ def _template_files(data: Path) -> dict[Path, Sequence[str]]:
 
 def _open(prompt: Prompt, folder: Path, name: str, bare: str, settings: Settings) -> Task:
     entry = entry_of(bare)
-    options = bool(entry.options) if entry else prompt.answer_choices is not None and prompt.choices_in_prompt is False
+    options = (
+        bool(entry.options)
+        if entry
+        else prompt.answer_choices is not None and prompt.choices_in_prompt is False
+    )
     if options and prompt.answer_choices is None:
-        raise InputError(f"{prompt.place}: has no `{CHOICES}`, which the collection has for {name}; take a later version of promptsource")
+        raise InputError(
+            f"{prompt.place}: has no `{CHOICES}`, which the collection has for {name}; take a later "
+            "version of promptsource"
+        )
     prompter = Prompter(prompt, name, options, settings)
     records = open_rows(train_files(folder))
     positions, excluded = array("I"), Excluded()
@@ -181,7 +230,10 @@ def _open(prompt: Prompt, folder: Path, name: str, bare: str, settings: Settings
         else:
             excluded.add(records.place(index), error)
     if not positions:
-        raise InputError(f"{prompt.place}: gives no example for any of the {len(records):,} rows in {folder} ({excluded}); the first: {excluded.first}")
+        raise InputError(
+            f"{prompt.place}: gives no example for any of the {len(records):,} rows in {folder} "
+            f"({excluded}); the first: {excluded.first}"
+        )
     return Task(
         name,
         PromptedRows(records, positions, prompter),
@@ -214,13 +266,16 @@ def _without(reason: str) -> Unusable:
 
 
 def _protected(value: Any, old: str, new: str) -> Any:
-    """A value of JSON's kinds with `old` replaced by `new` in every text of it; itself where there is none."""
+    """A value of JSON's kinds with `old` replaced by `new` in every text of it; itself where there is
+    none."""
     if isinstance(value, str):
         return value.replace(old, new)
     if isinstance(value, list):
         return [_protected(item, old, new) for item in value] if _holds(value, old) else value
     if isinstance(value, dict):
-        return {key: _protected(item, old, new) for key, item in value.items()} if _holds(value, old) else value
+        return (
+            {key: _protected(item, old, new) for key, item in value.items()} if _holds(value, old) else value
+        )
     return value
 
 

@@ -1,10 +1,13 @@
 """Jinja texts of strangers, run so that they can neither reach out nor run away.
 
-Decision: what is not known to be harmless is refused when a text is compiled: the constructs, filters, functions and methods that prompts need are
-listed, and nothing else runs. Jinja's own sandbox checks attributes and changes of values once more while a text is rendered, and `budget` limits
-what a render may do. Price: macros, includes and rare filters are refused, by name, and loops and filters run slower for being counted.
+Decision: what is not known to be harmless is refused when a text is compiled: the constructs, filters,
+functions and methods that prompts need are listed, and nothing else runs. Jinja's own sandbox checks
+attributes and changes of values once more while a text is rendered, and `budget` limits what a render may do.
+Price: macros, includes and rare filters are refused, by name, and loops and filters run slower for being
+counted.
 
-A name that is not defined is an error, where promptsource would print nothing. Random choices come from the draws that the caller passes.
+A name that is not defined is an error, where promptsource would print nothing. Random choices come from the
+draws that the caller passes.
 """
 
 from __future__ import annotations
@@ -28,12 +31,15 @@ TEXT = 100_000
 """Characters of a template, at most; the longest public ones have some thousand."""
 
 _CONSTRUCTS = words("""
-    Add And Assign Call Compare Concat CondExpr Const Dict Div Filter FloorDiv For Getattr Getitem If Keyword List Mod Mul NSRef Name Neg Not Operand Or
-    Output Pair Pos Pow Slice Sub Template TemplateData Test Tuple
+    Add And Assign Call Compare Concat CondExpr Const Dict Div Filter FloorDiv For Getattr Getitem If
+    Keyword List Mod Mul NSRef Name Neg Not Operand Or Output Pair Pos Pow Slice Sub Template TemplateData
+    Test Tuple
 """)
 _METHODS = words("""
-    capitalize casefold count cycle endswith find get index isalnum isalpha isdecimal isdigit islower isnumeric isspace istitle isupper items join keys lower
-    lstrip partition removeprefix removesuffix replace rfind rindex rpartition rsplit rstrip split splitlines startswith strip swapcase title upper values
+    capitalize casefold count cycle endswith find get index isalnum isalpha isdecimal isdigit islower
+    isnumeric isspace istitle isupper items join keys lower lstrip partition removeprefix removesuffix
+    replace rfind rindex rpartition rsplit rstrip split splitlines startswith strip swapcase title upper
+    values
 """)
 _FILTERS = JINJAS | OWN.keys()
 _CALLED = FUNCTIONS.keys() | {"range"}
@@ -56,8 +62,9 @@ class Program:
     def render(self, values: Mapping[str, Any], draws: Draws, most: int = WORK) -> str:
         """The text with the values filled in, at the cost of `most` items and characters.
 
-        Raises Missing for a name that they lack, Short for an item beyond a list's end, Refused for what no text may do, and ValueError for a
-        computation that fails on these values, such as a sum of a number and a text.
+        Raises Missing for a name that they lack, Short for an item beyond a list's end, Refused for what no
+        text may do, and ValueError for a computation that fails on these values, such as a sum of a number
+        and a text.
         """
         context = self._template.new_context({**values, WORK_KEY: Work(most), DRAWS_KEY: draws})
         try:
@@ -68,7 +75,16 @@ class Program:
             raise Refused(str(error)) from None
         except UndefinedError as error:
             raise _missing(str(error)) from None
-        except (TemplateError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+        except (
+            TemplateError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            MemoryError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise ValueError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
 
 
@@ -82,7 +98,9 @@ def compiled(text: str, clip: int | None = None) -> Program:
     environment = _Environment(clip)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python's, of escapes that need none, such as "\|", and of what will fail when it runs
+            warnings.simplefilter(
+                "ignore"
+            )  # Python's, of escapes that need none, such as "\|", and of what will fail when it runs
             tree = environment.parse(text)
             for node in tree.find_all(nodes.Node):
                 _check(node)
@@ -100,9 +118,14 @@ class _Environment(ChargedEnvironment):
     """The charged sandbox with the filters and functions of prompts only."""
 
     def __init__(self, clip: int | None) -> None:
-        super().__init__(undefined=StrictUndefined, shorten=None if clip is None else lambda text: do_truncate(self, text, clip))
+        super().__init__(
+            undefined=StrictUndefined,
+            shorten=None if clip is None else lambda text: do_truncate(self, text, clip),
+        )
         self.globals = {"range": self.globals["range"], **FUNCTIONS}
-        self.filters = {name: function for name, function in self.filters.items() if name in JINJAS or name in CHARGES} | dict(OWN)
+        self.filters = {
+            name: function for name, function in self.filters.items() if name in JINJAS or name in CHARGES
+        } | dict(OWN)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         found = super().getitem(obj, argument)
@@ -119,12 +142,20 @@ def _check(node: nodes.Node) -> None:
     if isinstance(node, nodes.For) and node.recursive:
         raise Refused(f"has a recursive loop (line {node.lineno})")
     if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
-        raise Refused(f"uses the filter `{node.name}` (line {node.lineno}), which prompts may not; they have {_listed(_FILTERS)}")
+        raise Refused(
+            f"uses the filter `{node.name}` (line {node.lineno}), which prompts may not; they have "
+            f"{_listed(_FILTERS)}"
+        )
     attribute = _attribute(node)
     if isinstance(attribute, str) and attribute.startswith("__"):
-        raise Refused(f"reads `{attribute}` (line {node.lineno}); a prompt may read values, not what Python is made of")
+        raise Refused(
+            f"reads `{attribute}` (line {node.lineno}); a prompt may read values, not what Python is made of"
+        )
     if isinstance(node, nodes.Call) and not _may_be_called(node.node):
-        raise Refused(f"calls something (line {node.lineno}) that is none of the functions {_listed(_CALLED)} and of the methods {_listed(_METHODS)}")
+        raise Refused(
+            f"calls something (line {node.lineno}) that is none of the functions {_listed(_CALLED)} and "
+            f"of the methods {_listed(_METHODS)}"
+        )
 
 
 def _attribute(node: nodes.Node) -> Any:
@@ -146,5 +177,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _missing(message: str) -> Missing:
     """From Jinja's message, which is all that it tells."""
-    found = re.fullmatch(r"'(?P<name>\w+)' is undefined", message) or re.search(r"has no (?:attribute|element) '?(?P<name>[^']+)'?$", message)
+    found = re.fullmatch(r"'(?P<name>\w+)' is undefined", message) or re.search(
+        r"has no (?:attribute|element) '?(?P<name>[^']+)'?$", message
+    )
     return Missing(found["name"] if found else "a value", message)

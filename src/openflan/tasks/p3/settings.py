@@ -1,12 +1,16 @@
-"""What is done to texts on their way from P3 or promptsource to rows, as `openflan.yaml` in the data folder says.
+"""What is done to texts on their way from P3 or promptsource to rows, as `openflan.yaml` in the data folder
+says.
 
-    clean: flan     newlines of inputs become blanks, those of targets and options are deleted, as in the public release of the collection
-    clip: 2048      every value that a template prints is cut there, at a blank, and ends in "..."; promptsource does so by default
+    clean: flan     newlines of inputs become blanks, those of targets and options are deleted, as in the
+    public release of the collection
+    clip: 2048      every value that a template prints is cut there, at a blank, and ends in "...";
+    promptsource does so by default
     seed: 7         what the templates' random choices derive from
 
-Decision: nothing of it happens unless asked for. `clean: flan` glues the lines of a target together ("first line\nsecond" becomes
-"first linesecond"), and clipped passages can lose the sentence that a question is about. Price: texts differ from the release's wherever they hold
-newlines, and from P3's wherever a passage is longer than 2,048 characters. T5's tokenizer reads a newline as a blank in any case.
+Decision: nothing of it happens unless asked for. `clean: flan` glues the lines of a target together ("first
+line\nsecond" becomes "first linesecond"), and clipped passages can lose the sentence that a question is
+about. Price: texts differ from the release's wherever they hold newlines, and from P3's wherever a passage is
+longer than 2,048 characters. T5's tokenizer reads a newline as a blank in any case.
 """
 
 from __future__ import annotations
@@ -35,7 +39,8 @@ class Settings:
 
 
 def settings_of(folder: Path) -> Settings:
-    """What `openflan.yaml` in the folder says, or the defaults. Raises InputError for an unknown key or value."""
+    """What `openflan.yaml` in the folder says, or the defaults. Raises InputError for an unknown key or
+    value."""
     path = folder / FILE
     if not path.is_file():
         return Settings()
@@ -45,20 +50,33 @@ def settings_of(folder: Path) -> Settings:
         raise InputError(f"{path}: expected a mapping with any of {', '.join(known)}")
     for key, value in document.items():
         if key not in known:
-            raise InputError(f"{path}: `{key}` is not a setting{did_you_mean(str(key), known) or ': ' + ', '.join(known)}")
+            raise InputError(
+                f"{path}: `{key}` is not a setting{did_you_mean(str(key), known) or ': ' + ', '.join(known)}"
+            )
         if not _fits(key, value):
-            wanted = {"clean": " or ".join(get_args(Clean)), "clip": "a number of characters, 1 or more", "seed": "a whole number, 0 or more"}[key]
+            wanted = {
+                "clean": " or ".join(get_args(Clean)),
+                "clip": "a number of characters, 1 or more",
+                "seed": "a whole number, 0 or more",
+            }[key]
             raise InputError(f"{path}: `{key}: {value}` must be {wanted}")
     return Settings(**document)
 
 
 def row_of(inputs: str, targets: str, options: Sequence[str] | None, clean: Clean) -> Row:
-    """`inputs` and `targets`, under their other names `question` and `answer` too, and `options` if there are any; each stripped.
+    """`inputs` and `targets`, under their other names `question` and `answer` too, and `options` if there are
+    any; each stripped.
 
-    The other names are for wordings: those of the collection wrap a P3 text as a question, and only an `answer` can have its options listed.
+    The other names are for wordings: those of the collection wrap a P3 text as a question, and only an
+    `answer` can have its options listed.
     """
     asked, told = _cleaned(inputs, " ", clean), _cleaned(targets, "", clean)
-    row: dict[str, str | Sequence[str]] = {"inputs": asked, "targets": told, "question": asked, "answer": told}
+    row: dict[str, str | Sequence[str]] = {
+        "inputs": asked,
+        "targets": told,
+        "question": asked,
+        "answer": told,
+    }
     if options is not None:
         row["options"] = [_cleaned(option, "", clean) for option in options]
     return row

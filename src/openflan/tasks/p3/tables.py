@@ -1,4 +1,5 @@
-"""The rows of one dataset as it publishes them, whatever their columns: the training files of a folder, nested values included."""
+"""The rows of one dataset as it publishes them, whatever their columns: the training files of a folder,
+nested values included."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class NamedRows:
             return self._table[index]
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{self.place(index)}: holds a text that is not UTF-8 (byte 0x{error.object[error.start]:02x}); write the table again with all texts in UTF-8"
+                f"{self.place(index)}: holds a text that is not UTF-8 (byte "
+                f"0x{error.object[error.start]:02x}); write the table again with all texts in UTF-8"
             ) from None
 
     def __iter__(self) -> Iterator[Record]:
@@ -40,7 +42,9 @@ class NamedRows:
         for index in range(len(self)):
             try:
                 record = next(records)
-            except UnicodeDecodeError:  # many rows are decoded at once: one by one, the broken one says so itself
+            except (
+                UnicodeDecodeError
+            ):  # many rows are decoded at once: one by one, the broken one says so itself
                 yield from (self[later] for later in range(index, len(self)))
                 return
             yield record
@@ -58,8 +62,8 @@ def has_rows(folder: Path) -> bool:
 
 
 def train_files(folder: Path) -> list[Path]:
-    """The files of the training split, in their order: in the folder or in its `train`, `data` or `default/train`. Where files are named by their
-    split, those of `train`; others hold the training rows.
+    """The files of the training split, in their order: in the folder or in its `train`, `data` or
+    `default/train`. Where files are named by their split, those of `train`; others hold the training rows.
 
     Raises InputError if there is none.
     """
@@ -71,9 +75,15 @@ def train_files(folder: Path) -> list[Path]:
             if rest := [file for file in files if split_of(file.name) is None]:
                 return rest
             if files:
-                raise InputError(f"{folder}: holds {', '.join(file.name for file in files[:3])}, which are not for training; expected train{suffix}")
+                raise InputError(
+                    f"{folder}: holds {', '.join(file.name for file in files[:3])}, which are not for "
+                    f"training; expected train{suffix}"
+                )
     if any(folder.rglob("*.tfrecord*")):
-        raise InputError(f"{folder}: TFRecord files, which openflan does not read; fetch the Parquet files of https://huggingface.co/datasets/bigscience/P3")
+        raise InputError(
+            f"{folder}: TFRecord files, which openflan does not read; fetch the Parquet files of "
+            "https://huggingface.co/datasets/bigscience/P3"
+        )
     raise InputError(f"{folder}: no rows; expected files ending in {', '.join(SUFFIXES)}")
 
 
@@ -85,7 +95,8 @@ def open_rows(files: Sequence[Path], wanted: Sequence[str] | None = None) -> Rec
 
 
 def columns_in(file: Path) -> list[str]:
-    """The columns of a table, or the keys of the first line of JSON; none if that line cannot be read, which is said when the file is opened."""
+    """The columns of a table, or the keys of the first line of JSON; none if that line cannot be read, which
+    is said when the file is opened."""
     if file.suffix != ".jsonl":
         return list(part_of(file).schema.names)
     try:

@@ -1,12 +1,14 @@
 """P3 as rows: what the templates made of the datasets, a configuration for each task.
 
-    P3/quarel_do_not_use/train-00000-of-00001.parquet       a folder for each configuration, as `hf download` lays them out
+    P3/quarel_do_not_use/train-00000-of-00001.parquet       a folder for each configuration, as `hf download`
+    lays them out
     P3/data/quarel_do_not_use/train.jsonl                   below `data`, and as JSON lines, too
-    hub:bigscience/P3/quarel_do_not_use                     one configuration of the hub, or all of T0-SF's if none is named
+    hub:bigscience/P3/quarel_do_not_use                     one configuration of the hub, or all of T0-SF's if
+    none is named
 
-Rows have `inputs_pretokenized`, `targets_pretokenized` and, for some, `answer_choices`; columns of token ids are not read. Nineteen of the tasks show
-their choices beside the text, so their rows have `options`. A row whose target is not exactly one of them is left out and counted: the public code
-stops there.
+Rows have `inputs_pretokenized`, `targets_pretokenized` and, for some, `answer_choices`; columns of token ids
+are not read. Nineteen of the tasks show their choices beside the text, so their rows have `options`. A row
+whose target is not exactly one of them is left out and counted: the public code stops there.
 """
 
 from __future__ import annotations
@@ -31,33 +33,51 @@ INPUTS, TARGETS, CHOICES = "inputs_pretokenized", "targets_pretokenized", "answe
 def p3_row(record: Record, clean: Clean = "none", options: bool = False) -> Row:
     """A record as a row (see `row_of`), with its choices as `options` if asked for.
 
-    Raises EmptyTarget for empty inputs or targets, BadRow for values that are no texts, and for missing choices.
+    Raises EmptyTarget for empty inputs or targets, BadRow for values that are no texts, and for missing
+    choices.
     """
     for name in (INPUTS, TARGETS):
         if not isinstance(record.get(name), str):
-            raise BadRow(f"`{name}` must be a text; found {record[name]!r:.60}" if name in record else f"lacks `{name}`; found {_listed(list(record))}")
+            raise BadRow(
+                f"`{name}` must be a text; found {record[name]!r:.60}"
+                if name in record
+                else f"lacks `{name}`; found {_listed(list(record))}"
+            )
         if not record[name].strip():
             raise EmptyTarget(name)
     choices = record.get(CHOICES) if options else None
-    if options and not (isinstance(choices, list) and choices and all(isinstance(choice, str) for choice in choices)):
-        raise BadRow(f"`{CHOICES}` must be a list of texts, as this task's options stand beside its text; found {choices!r:.60}")
+    if options and not (
+        isinstance(choices, list) and choices and all(isinstance(choice, str) for choice in choices)
+    ):
+        raise BadRow(
+            f"`{CHOICES}` must be a list of texts, as this task's options stand beside its text; found "
+            f"{choices!r:.60}"
+        )
     return row_of(record[INPUTS], record[TARGETS], choices, clean)
 
 
 def is_p3(data: Path) -> bool:
-    """Whether a folder, or its `data` folder, has a folder for each configuration: one named as a task of T0-SF, or with P3's columns."""
+    """Whether a folder, or its `data` folder, has a folder for each configuration: one named as a task of
+    T0-SF, or with P3's columns."""
     return any(is_known(folder.name) or _has_columns(folder) for folder in _folders(data))
 
 
 def find_p3(data: Path, submixture: str) -> dict[str, Opener]:
-    """The tasks of a folder of configurations that the submixture takes (see `names`); `openflan.yaml` in it may set `clean`.
+    """The tasks of a folder of configurations that the submixture takes (see `names`); `openflan.yaml` in it
+    may set `clean`.
 
     Raises InputError if there is none.
     """
     settings = settings_of(data)
-    folders = {published(folder.name): folder for folder in _folders(data) if is_known(folder.name) or _has_columns(folder)}
+    folders = {
+        published(folder.name): folder
+        for folder in _folders(data)
+        if is_known(folder.name) or _has_columns(folder)
+    }
     return {
-        name_of(submixture, config): public(partial(_open, partial(_in_folder, folders[config]), submixture, config, settings))
+        name_of(submixture, config): public(
+            partial(_open, partial(_in_folder, folders[config]), submixture, config, settings)
+        )
         for config in taken(folders, submixture, data)
     }
 
@@ -69,16 +89,20 @@ def is_hub_p3(data: Path) -> bool:
 def find_hub_p3(data: Path, submixture: str) -> dict[str, Opener]:
     """The task of one configuration on the hub, or all of T0-SF's, each loaded when it is opened.
 
-    Raises InputError for a configuration that the submixture does not take, and if none is named for another submixture than `t0_sf`.
+    Raises InputError for a configuration that the submixture does not take, and if none is named for another
+    submixture than `t0_sf`.
     """
     source = HubSource.parse(data.as_posix())
     if source.config is None and submixture != T0_SF:
         raise InputError(
-            f"{source.text}: name a configuration, such as hub:{source.name}/quarel_do_not_use; only the submixture `{T0_SF}` takes all of its own"
+            f"{source.text}: name a configuration, such as hub:{source.name}/quarel_do_not_use; only the "
+            f"submixture `{T0_SF}` takes all of its own"
         )
     configs = [published(source.config)] if source.config else [*known_names()]
     return {
-        name_of(submixture, config): public(partial(_open, partial(_on_hub, source, config), submixture, config, Settings()))
+        name_of(submixture, config): public(
+            partial(_open, partial(_on_hub, source, config), submixture, config, Settings())
+        )
         for config in taken(configs, submixture, source.text)
     }
 
@@ -86,7 +110,13 @@ def find_hub_p3(data: Path, submixture: str) -> dict[str, Opener]:
 def _folders(data: Path) -> list[Path]:
     if not data.is_dir():
         return []
-    return sorted(folder for place in (data, data / "data") if place.is_dir() for folder in place.iterdir() if folder.is_dir())
+    return sorted(
+        folder
+        for place in (data, data / "data")
+        if place.is_dir()
+        for folder in place.iterdir()
+        if folder.is_dir()
+    )
 
 
 def _has_columns(folder: Path) -> bool:
@@ -115,10 +145,15 @@ def _on_hub(source: HubSource, config: str, wanted: Sequence[str]) -> Records:
 
 def _check_columns(place: str, columns: Sequence[str], wanted: Sequence[str]) -> None:
     if missing := [name for name in wanted if name not in columns]:
-        raise InputError(f"{place}: lacks {_listed(missing)}; found {_listed(columns)}; the columns of P3 are {_listed((INPUTS, TARGETS, CHOICES))}")
+        raise InputError(
+            f"{place}: lacks {_listed(missing)}; found {_listed(columns)}; the columns of P3 are "
+            f"{_listed((INPUTS, TARGETS, CHOICES))}"
+        )
 
 
-def _open(records_of: Callable[[Sequence[str]], Records], submixture: str, config: str, settings: Settings) -> Task:
+def _open(
+    records_of: Callable[[Sequence[str]], Records], submixture: str, config: str, settings: Settings
+) -> Task:
     name = name_of(submixture, config)
     entry = entry_of(config)
     options = bool(entry and entry.options)
@@ -141,7 +176,10 @@ def _stranger(row: Row) -> Unusable | None:
     """Why a row is left out whose target is none of its options."""
     if "options" not in row or row["targets"] in row["options"]:
         return None
-    return Unusable(f"the target `{row['targets']:.60}` is not among its choices {[*row['options']]!s:.300}", "targets that are not among their choices")
+    return Unusable(
+        f"the target `{row['targets']:.60}` is not among its choices {[*row['options']]!s:.300}",
+        "targets that are not among their choices",
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
