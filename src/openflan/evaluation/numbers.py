@@ -33,8 +33,8 @@ def number(text: str, *, decimal_comma: bool = False) -> Decimal | None:
     Signs, currency before or after, units, percent signs, thousands separators, fractions (`1/2`, `1 1/2`,
     `1½`, LaTeX's), exponents (`1e3`), powers of ten in words (`1.5 million`, `3万`, `2 crore`), halves (`3
     and a half`) and the decimal digits of any script are understood. Where the number opens an equation
-    (`5 cats + 6 dogs = 11 animals`), its result is meant. `decimal_comma`: a comma is the language's decimal mark.
-    Takes time in proportion to the length of the text.
+    (`5 cats + 6 dogs = 11 animals`), its result is meant. `decimal_comma`: a comma is the language's
+    decimal mark. Takes time in proportion to the length of the text.
     """
     text = prepared(text)
     found = first_number(text, decimal_comma)
