@@ -12,7 +12,7 @@ CPU seconds of one thread; arms take turns (A B C A B C ...), the median of the 
 - samples: 40 of each prompt at temperature 0.7 from the top 40, against `num_return_sequences` and against
   repeated prompts.
 - prefix: a small Llama, 1,500 tokens of exemplars before every question, against whole prompts.
-- likelihood: four forced_ids of a T5 question, against every option with its prompt as a pair of its own.
+- likelihood: four options of a T5 question, against every option with its prompt as a pair of its own.
 Lengths of answers: from rationales (--data, a folder of TSV files whose last column is one; --tokenizer),
 else lognormal with median 27 and sigma 0.72 (the first 33,000 rationales of the public files have median 27,
 mean 36, 99th percentile 134 under a tokenizer of their own). Correctness is shown by log-probabilities
@@ -293,9 +293,9 @@ def prefixed(questions: int, rounds: int) -> None:
 def likelihood(size: int, rounds: int) -> None:
     model, draws = t5_small(), np.random.default_rng(4)
     prompts = [some_ids(length, draws) for length in prompt_lengths(size, draws)]
-    forced_ids = [[(*some_ids(3, draws)[:-1], letter) for letter in range(70, 74)] for _ in prompts]
+    options = [[(*some_ids(3, draws)[:-1], letter) for letter in range(70, 74)] for _ in prompts]
     pairs = sorted(
-        ((ids, option) for ids, of in zip(prompts, forced_ids, strict=True) for option in of),
+        ((ids, option) for ids, of in zip(prompts, options, strict=True) for option in of),
         key=lambda pair: -len(pair[0]),
     )
 
@@ -307,7 +307,7 @@ def likelihood(size: int, rounds: int) -> None:
             found.update(
                 zip(
                     chunk,
-                    decoder.option_scores([(prompts[place], forced_ids[place]) for place in chunk]),
+                    decoder.option_scores([(prompts[place], options[place]) for place in chunk]),
                     strict=True,
                 )
             )
@@ -329,13 +329,13 @@ def likelihood(size: int, rounds: int) -> None:
     theirs_by = dict(zip(pairs, each(), strict=True))
     worst = max(
         abs(value - theirs_by[ids, option])
-        for ids, of, one in zip(prompts, forced_ids, mine(), strict=True)
+        for ids, of, one in zip(prompts, options, mine(), strict=True)
         for option, value in zip(of, one, strict=True)
     )
-    print(f"\nlog-probabilities of forced_ids, largest difference {worst:.1e}")
+    print(f"\nlog-probabilities of options, largest difference {worst:.1e}")
     arms: Arms = {"openflan": mine, "every option with its prompt, batches of 8": each}
     measure(
-        f"likelihood: {size} prompts of {np.mean([len(one) for one in prompts]):.0f} tokens, 4 forced_ids of 3",
+        f"likelihood: {size} prompts of {np.mean([len(one) for one in prompts]):.0f} tokens, 4 options of 3",
         arms,
         rounds,
         "openflan",
