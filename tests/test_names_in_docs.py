@@ -60,9 +60,21 @@ def _exists(name: str) -> bool:
 
 
 def missing_links(page: Path) -> set[str]:
-    """Targets of relative links in a page that are not there."""
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    return {target for target in targets if "://" not in target and not (page.parent / target).exists()}
+    """Targets of relative links in a page that are not there: files, and headings of Markdown files."""
+    wrong = set()
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
+        file = page.parent / target if target else page
+        if "://" in target:
+            continue
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            wrong.add(f"{target}#{anchor}" if anchor else target)
+    return wrong
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub writes them in links."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -90,5 +102,6 @@ def test_the_checks_notice(tmp_path: Path) -> None:
     assert missing_files("see `src/openflan/nowhere.py` and docs/data.md") == {"src/openflan/nowhere.py"}
     assert missing_files("`templates/nowhere.py`, `templates/render.py`") == {"templates/nowhere.py"}
     assert missing_modules("openflan.nowhere, openflan.recipe.schema") == {"openflan.nowhere"}
-    (tmp_path / "page.md").write_text("[a](b.md), [c](page.md#part), [d](https://e.org/f)", encoding="utf-8")
-    assert missing_links(tmp_path / "page.md") == {"b.md"}
+    text = "# A part\n[a](b.md), [c](page.md#a-part), [d](https://e.org/f), [e](#nowhere)"
+    (tmp_path / "page.md").write_text(text, encoding="utf-8")
+    assert missing_links(tmp_path / "page.md") == {"b.md", "#nowhere"}
