@@ -22,7 +22,7 @@ import transformers
 from openflan.models.memory import keep_freed_memory
 from openflan.packing.encode import Encoded
 from openflan.recipe.schema import Training
-from openflan.training.trainer import Engine
+from openflan.training.trainer import Trainer
 
 ROUNDS, ROWS, DOCUMENTS, INPUTS, TARGETS, VOCABULARY = 5, 8, 4, 256, 64, 8_192
 ARMS: dict[str, dict[str, Any]] = {
@@ -67,7 +67,7 @@ def rows() -> list[list[Encoded]]:
 def stepper(settings: dict[str, Any]) -> tuple[Callable[[int], float], int, int]:
     """A function that takes a step and gives its CPU seconds; what the backward keeps and the optimiser's
     state, in bytes."""
-    engine = Engine(model(), Training(steps=100, **settings), 0, 0)
+    engine = Trainer(model(), Training(steps=100, **settings), 0, 0)
     prepared = engine.prepare(rows())
     held: dict[int, int] = {}
 
