@@ -20,7 +20,7 @@ from openflan.models.packing_check import check_packing, packing_of
 from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
 from openflan.recipe.schema import Model, Training
-from openflan.training.trainer import Engine
+from openflan.training.trainer import Trainer
 
 VOCABULARY, PAD = 40, 0
 SWITCH: dict[str, Any] = {
@@ -162,8 +162,8 @@ def test_a_packed_row_is_the_mean_of_its_tokens() -> None:
     assert float(packed) == pytest.approx(np.mean(encoder) + np.mean(decoder), rel=1e-5)
 
 
-def _engine(model: Any, packing: Packing, **training: Any) -> Engine:
-    return Engine(model, Training(steps=60, batch_size=4, learning_rate=0.02, **training), 0, PAD, packing)
+def _engine(model: Any, packing: Packing, **training: Any) -> Trainer:
+    return Trainer(model, Training(steps=60, batch_size=4, learning_rate=0.02, **training), 0, PAD, packing)
 
 
 @pytest.mark.parametrize("packing", ["dense", "none"])
