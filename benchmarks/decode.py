@@ -346,12 +346,12 @@ def likelihood(size: int, rounds: int) -> None:
 def check_t5(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.random.Generator) -> None:
     """Rows that start one step after the other, fed random tokens: their log-probabilities against a whole
     forward."""
-    told = [draws.integers(3, 32_000, 12).tolist() for _ in prompts]
-    seen = list(stepped(T5Decoder(model), [Prompt(ids, []) for ids in prompts], told))
+    forced_ids = [draws.integers(3, 32_000, 12).tolist() for _ in prompts]
+    seen = list(stepped(T5Decoder(model), [Prompt(ids, []) for ids in prompts], forced_ids))
     worst = 0.0
     for place, ids in enumerate(prompts):
         whole = (
-            model(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[PAD, *told[place]]]))
+            model(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[PAD, *forced_ids[place]]]))
             .logits[0]
             .log_softmax(-1)
         )
@@ -367,9 +367,9 @@ def check_t5(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.random.Ge
 
 @torch.inference_mode()
 def check_causal(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.random.Generator) -> None:
-    told = [draws.integers(3, 32_000, 6).tolist() for _ in prompts]
+    forced_ids = [draws.integers(3, 32_000, 6).tolist() for _ in prompts]
     whole = [
-        model(input_ids=torch.tensor([[*ids, *told[place]]])).logits[0, len(ids) - 1 :].log_softmax(-1)
+        model(input_ids=torch.tensor([[*ids, *forced_ids[place]]])).logits[0, len(ids) - 1 :].log_softmax(-1)
         for place, ids in enumerate(prompts)
     ]
     with decoding_attention(model):
@@ -377,7 +377,7 @@ def check_causal(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.rando
             stepped(
                 CausalDecoder(model),
                 share_prefixes([Prompt(ids, []) for ids in prompts]),
-                told,
+                forced_ids,
                 [tuple(one) for one in prompts],
             )
         )
@@ -391,7 +391,7 @@ def check_causal(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.rando
 def stepped(
     decoder: Any,
     prompts: Sequence[Prompt],
-    told: Sequence[Sequence[int]],
+    forced_ids: Sequence[Sequence[int]],
     names: Sequence[tuple[int, ...]] | None = None,
 ) -> Iterator[tuple[int, int, torch.Tensor]]:
     """Place, position and log-probabilities; every row starts one step after the one before."""
@@ -399,14 +399,14 @@ def stepped(
     decoder.admit(prompts)
     rows: list[tuple[int, list[int]]] = []
     waiting = list(zip(places, prompts, strict=True))
-    for _ in range(min(map(len, told))):
+    for _ in range(min(map(len, forced_ids))):
         if waiting:
             place, prompt = waiting.pop(0)
             rows.append((place, [decoder.add(prompt)]))
         logits = decoder.step([fed[-1] for _, fed in rows]).log_softmax(-1)
         for (place, fed), row in zip(rows, logits, strict=True):
             yield place, len(fed) - 1, row
-            fed.append(told[place][len(fed) - 1])
+            fed.append(forced_ids[place][len(fed) - 1])
 
 
 def main() -> None:
@@ -423,29 +423,29 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="of transformers' static greedy batches")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--tokenizer", type=Path)
-    told = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    known = rationale_lengths(told.data, told.tokenizer)
-    print(f"torch {torch.__version__}, 1 thread of {os.cpu_count()}, quick: {told.quick}")
+    known = rationale_lengths(options.data, options.tokenizer)
+    print(f"torch {torch.__version__}, 1 thread of {os.cpu_count()}, quick: {options.quick}")
     if known:
         print(
             f"lengths of {len(known):,} rationales: mean {np.mean(known):.0f}, median "
             f"{np.median(known):.0f}, 99 % {np.percentile(known, 99):.0f}"
         )
-    parts, rounds = told.parts.split(","), told.rounds or (1 if told.quick else 3)
+    parts, rounds = options.parts.split(","), options.rounds or (1 if options.quick else 3)
     if "greedy" in parts:
-        greedy(16 if told.quick else 64, rounds, 8 if told.quick else told.batch, known)
+        greedy(16 if options.quick else 64, rounds, 8 if options.quick else options.batch, known)
     if "samples" in parts:
-        sampled(1 if told.quick else 2, 16 if told.quick else 40, rounds, known)
+        sampled(1 if options.quick else 2, 16 if options.quick else 40, rounds, known)
     if "equal" in parts:
         sampled(1, 40, rounds, known, equal=32)
     if "prefix" in parts:
         prefixed(8, rounds)
-        if not told.quick:
+        if not options.quick:
             prefixed(64, rounds)
     if "likelihood" in parts:
-        likelihood(4 if told.quick else 16, rounds)
+        likelihood(4 if options.quick else 16, rounds)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Draws the losses of a chain of trainings one after the other, as docs/microflan.md shows them for the base
-in the box.
+"""Draws the losses of a chain of trainings one after the other, such as those of the bundled base in
+docs/microflan.md.
 
-openflan run microflan-base --run runs/microflan-base
-python scripts/chain_curve.py runs/microflan-base docs/figures/microflan-base.svg
+    openflan run microflan-base --run runs/microflan-base
+    python scripts/chain_curve.py runs/microflan-base docs/figures/microflan-base.svg
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(chain: Path, path: Path) -> None:
             recipe = load_any_recipe(run.recipe)
             if not isinstance(recipe, PretrainRecipe):
                 raise SystemExit(f"{run.folder}: expected a step that pretrains")
-            axes.text(done, HIGHEST * 1.03, _told(recipe), fontsize=6.5, va="bottom", linespacing=1.4)
+            axes.text(done, HIGHEST * 1.03, _label(recipe), fontsize=6.5, va="bottom", linespacing=1.4)
             done += len(losses)
         axes.set_xlim(0, done)
         axes.set_ylim(0, HIGHEST)
@@ -56,7 +56,7 @@ def main(chain: Path, path: Path) -> None:
         save(figure, path, "svg")
 
 
-def _told(recipe: PretrainRecipe) -> str:
+def _label(recipe: PretrainRecipe) -> str:
     """What a training read and how, a line each: objective, text, optimiser, learning rate."""
     training = recipe.training
     text = ", ".join(str(source).partition("/")[2] or "everything" for source in recipe.pretraining.data)

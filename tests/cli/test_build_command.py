@@ -73,6 +73,7 @@ def test_it_says_what_was_made_and_what_comes_next(recipe: Path, tmp_path: Path)
     assert done.stdout.splitlines()[1] == f"content {again['content']}"
 
 
+@pytest.mark.slow
 def test_by_default_it_makes_what_the_steps_will_read(recipe: Path, tmp_path: Path) -> None:
     few, many = (
         json.loads(
@@ -133,8 +134,8 @@ def test_restart_begins_a_run_where_only_a_build_is(recipe: Path, built: Path, t
     ("change", "named"),
     [
         ("packing.targets=10", "packing.targets"),
-        ("seed=5", "seed"),
-        ("mixture.submixtures.own.cap=20", "mixture.submixtures"),
+        pytest.param("seed=5", "seed", marks=pytest.mark.slow),
+        pytest.param("mixture.submixtures.own.cap=20", "mixture.submixtures", marks=pytest.mark.slow),
     ],
 )
 def test_a_build_of_other_settings_is_not_used_and_training_says_so(
@@ -190,8 +191,10 @@ UNTOUCHED = [
 PACKED_ANEW = [("packing.targets=10", "packing.targets"), ("packing.on_overflow=drop", "packing.on_overflow")]
 MADE_ANEW = [
     ("seed=5", "seed"),
-    ("mixture.rates={own: 2}", "mixture.rates"),
-    ("mixture.submixtures.own.styles.few_shot=0.25", "mixture.submixtures"),
+    pytest.param("mixture.rates={own: 2}", "mixture.rates", marks=pytest.mark.slow),
+    pytest.param(
+        "mixture.submixtures.own.styles.few_shot=0.25", "mixture.submixtures", marks=pytest.mark.slow
+    ),
     ("packing.inputs=32", "exemplars' room, set by packing.inputs"),
 ]
 
@@ -233,6 +236,7 @@ def test_changed_rows_are_seen(recipe: Path, rows: Path, copy: Path, tmp_path: P
     assert "changed since the build: data of own/rows; all of it is made anew" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_causal_models_build_packs_one_sequence(llama: Path, rows: Path, tmp_path: Path) -> None:
     path = tmp_path / "causal.yaml"
     path.write_text(RECIPE.format(base=llama, data=rows))

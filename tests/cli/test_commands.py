@@ -126,14 +126,13 @@ def test_mixture_prints_the_ledger_as_json(run: Path) -> None:
     assert ledger["tasks"][0]["rows"] == 30
 
 
-def test_tasks_of_the_embedded_world_are_listed_shown_and_checked() -> None:
+def test_tasks_of_the_embedded_world_are_listed_and_shown() -> None:
     listed = json.loads(openflan("tasks", "list", "--submixture", "microflan", "--json").stdout)
     assert len(listed) >= 20
     assert len({task["category"] for task in listed}) >= 8
     shown = openflan("tasks", "show", "microflan/person_colour-qa", "--style", "few-shot", "--shots", 2)
     assert shown.returncode == 0, shown.stderr
     assert "exemplars: [" in shown.stdout
-    assert openflan("tasks", "check").returncode == 0
 
 
 @pytest.mark.skipif(

@@ -51,14 +51,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return tiny_models.t5(folder / "t5"), make_all(folder / "data")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
         ["--limit", "1", "--max-tokens", "24"],
-        pytest.param(
-            ["--samples", "8", "--subset", "virology,anatomy", "--max-tokens", "24"], marks=pytest.mark.slow
-        ),
-        pytest.param(["--likelihood"], marks=pytest.mark.slow),
+        ["--samples", "8", "--subset", "virology,anatomy", "--max-tokens", "24"],
+        ["--likelihood"],
     ],
 )
 def test_two_ranks_killed_and_resumed_on_one_write_the_bytes_of_one(

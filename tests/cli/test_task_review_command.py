@@ -28,13 +28,13 @@ def tasks() -> list[Task]:
 def test_the_documentation_has_what_the_command_prints_today() -> None:
     done = openflan("tasks", "review", "--data", ROWS, folder=ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == (ROOT / "docs/review.md").read_text(encoding="utf-8"), (
-        "run `openflan tasks review --data examples/rows --out docs/review.md`"
+    assert done.stdout == (ROOT / "artifacts/review.md").read_text(encoding="utf-8"), (
+        "run `openflan tasks review --data examples/rows --out artifacts/review.md`"
     )
 
 
 def test_forty_tasks_of_all_submixtures_have_three_examples_each(tasks: list[Task]) -> None:
-    text = (ROOT / "docs/review.md").read_text(encoding="utf-8")
+    text = (ROOT / "artifacts/review.md").read_text(encoding="utf-8")
     assert Counter(task.submixture for task in tasks) == {"muffin": 30, "cot": 4, "niv2": 3, "t0_sf": 3}
     assert {task.name for task in tasks} <= set(catalogue())
     assert text.count("\nTargets:\n") == text.count("\nInputs:\n") == 120

@@ -1,10 +1,8 @@
 """Flat batches give every example the loss and the gradient it has alone. The oracle is transformers' own
 forward on each example."""
 
-import dataclasses
 import os
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,152 +10,36 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from flat_models import (
+    ALL,
+    ATTENDING,
+    DECODERS,
+    EOS,
+    FLAT,
+    OTHERS,
+    OURS,
+    PAD,
+    SOME,
+    VOCABULARY,
+    gradients_of,
+    model_of,
+    random_rows,
+    spread,
+    t5gemma,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.models import causal, staged, t5
-from openflan.models.attention import attend, kept_area
+from openflan.models import causal
 from openflan.models.causal import Documents, ordinary_attention
 from openflan.models.packed import Packing, packed_model, prepare_batch, token_losses
 from openflan.models.packing_check import check_packing, packing_of
-from openflan.models.staged import Attending, stage
+from openflan.models.staged import Attending
 from openflan.models.t5 import PackedT5, relative_bucket
 from openflan.packing.encode import Encoded
 
-VOCABULARY, PAD, EOS = 61, 0, 1
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
-
-T5 = {
-    "vocab_size": VOCABULARY,
-    "d_model": 24,
-    "d_kv": 8,
-    "d_ff": 40,
-    "num_layers": 2,
-    "num_heads": 3,
-    "relative_attention_num_buckets": 8,
-    "relative_attention_max_distance": 12,
-    "dropout_rate": 0.1,
-    "pad_token_id": PAD,
-    "eos_token_id": EOS,
-    "decoder_start_token_id": PAD,
-}
-CAUSAL = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "pad_token_id": PAD,
-    "bos_token_id": 2,
-    "eos_token_id": EOS,
-}
-NARROW = {"sliding_window": 6, "head_dim": 8}
-
-
-def _spread(model: Any) -> Any:
-    """Attention sharp enough for a leak to show, and a head that leaves the loss near ln V."""
-    generator = torch.Generator().manual_seed(11)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "relative_attention_bias" in name:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator))
-            elif parameter.ndim >= 2:
-                parameter.copy_(
-                    torch.randn(parameter.shape, generator=generator) * parameter.shape[-1] ** -0.5
-                )
-            elif parameter.ndim == 1:
-                parameter.copy_(
-                    (0 if "bias" in name or "gemma" in model.config.model_type else 1)
-                    + 0.1 * torch.randn(parameter.shape, generator=generator)
-                )
-    return model.eval()
-
-
-def _untied(kind: Any, config: Any) -> Any:
-    model = kind(config)
-    model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))
-    config.tie_word_embeddings = False
-    model = _spread(model)
-    with torch.no_grad():
-        model.lm_head.weight.mul_(0.5)
-    assert model.lm_head.weight is not model.shared.weight
-    return model
-
-
-def _t5gemma(kinds: tuple[str, str] = ("full_attention", "full_attention")) -> Any:
-    side = {name: value for name, value in CAUSAL.items() if name != "max_position_embeddings"} | {
-        "head_dim": 8,
-        "query_pre_attn_scalar": 8,
-        "sliding_window": 64,
-        "layer_types": list(kinds),
-    }
-    sides = {
-        "encoder": hf.T5GemmaModuleConfig(**side),
-        "decoder": hf.T5GemmaModuleConfig(**side, is_decoder=True, cross_attention_hidden_size=32),
-    }
-    ends = {"pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": 2, "decoder_start_token_id": 2}
-    return _spread(
-        hf.T5GemmaForConditionalGeneration(hf.T5GemmaConfig(**sides, vocab_size=VOCABULARY, **ends))
-    )
-
-
-def _switch() -> Any:
-    roomy = {
-        "num_experts": 4,
-        "expert_capacity": 512,
-        "num_sparse_encoder_layers": 1,
-        "num_sparse_decoder_layers": 1,
-        "router_jitter_noise": 0.0,
-    }
-    return _spread(hf.SwitchTransformersForConditionalGeneration(hf.SwitchTransformersConfig(**T5, **roomy)))
-
-
-def _cohere() -> Any:
-    return _spread(hf.CohereForCausalLM(hf.CohereConfig(**CAUSAL, logit_scale=1.0)))
-
-
-OURS: dict[str, Callable[[], Any]] = {
-    "tied T5": lambda: _spread(hf.T5ForConditionalGeneration(hf.T5Config(**T5))),
-    "untied gated T5": lambda: _untied(
-        hf.T5ForConditionalGeneration,
-        hf.T5Config(**T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
-    ),
-    "deep decoder T5": lambda: _spread(
-        hf.T5ForConditionalGeneration(hf.T5Config(**T5, num_decoder_layers=3, feed_forward_proj="gated-silu"))
-    ),
-    "mT5": lambda: _untied(hf.MT5ForConditionalGeneration, hf.MT5Config(**T5)),
-    "umT5": lambda: _untied(hf.UMT5ForConditionalGeneration, hf.UMT5Config(**T5)),
-    "tied umT5": lambda: _spread(hf.UMT5ForConditionalGeneration(hf.UMT5Config(**T5))),
-}
-DECODERS: dict[str, Callable[[], Any]] = {
-    "Llama": lambda: _spread(hf.LlamaForCausalLM(hf.LlamaConfig(**CAUSAL, attention_dropout=0.1))),
-    "Qwen2": lambda: _spread(hf.Qwen2ForCausalLM(hf.Qwen2Config(**CAUSAL))),
-    "Qwen3": lambda: _spread(hf.Qwen3ForCausalLM(hf.Qwen3Config(**CAUSAL, head_dim=8))),
-    "Gemma": lambda: _spread(hf.GemmaForCausalLM(hf.GemmaConfig(**CAUSAL, head_dim=8))),
-    "Gemma2": lambda: _spread(
-        hf.Gemma2ForCausalLM(hf.Gemma2Config(**CAUSAL, **NARROW, attn_implementation="eager"))
-    ),
-    "Gemma3": lambda: _spread(hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**CAUSAL, **NARROW))),
-    "Cohere": _cohere,
-    "OLMo2": lambda: _spread(hf.Olmo2ForCausalLM(hf.Olmo2Config(**CAUSAL))),
-    "GPT-NeoX": lambda: _spread(
-        hf.GPTNeoXForCausalLM(
-            hf.GPTNeoXConfig(**{k: v for k, v in CAUSAL.items() if k != "num_key_value_heads"})
-        )
-    ),
-}
-OTHERS: dict[str, Callable[[], Any]] = {"T5Gemma": _t5gemma, "Switch": _switch}
-FLAT = OURS | DECODERS
-ALL = FLAT | OTHERS
-ATTENDING: tuple[Attending, ...] = ("documents", "buckets")
-
-
-@cache
-def _model(name: str) -> Any:
-    return ALL[name]()
 
 
 @pytest.fixture(autouse=True)
@@ -168,20 +50,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def _rows(seed: int, lengths: list[list[tuple[int, int]]]) -> list[list[Encoded]]:
-    random = np.random.default_rng(seed)
-
-    def ids(size: int) -> Any:
-        return np.append(random.integers(3, VOCABULARY, size=size - 1), EOS).astype(np.int32)
-
-    return [[Encoded(ids(inputs), ids(targets)) for inputs, targets in row] for row in lengths]
-
-
-SOME = _rows(0, [[(9, 4), (14, 7), (3, 2)], [(1, 1), (20, 12)], [(6, 3), (9, 4)]])
-
-
 @torch.no_grad()
-def _alone(model: Any, example: Encoded) -> float:
+def loss_alone(model: Any, example: Encoded) -> float:
     """The summed loss of an example, by transformers itself."""
     inputs, targets = (
         torch.from_numpy(ids.astype(np.int64))[None] for ids in (example.input_ids, example.target_ids)
@@ -210,10 +80,10 @@ def _by_example(model: Any, rows: list[list[Encoded]], packing: Packing, **optio
     ]
 
 
-def _compare(model: Any, rows: list[list[Encoded]], packing: Packing, **options: Any) -> None:
+def compare_losses(model: Any, rows: list[list[Encoded]], packing: Packing, **options: Any) -> None:
     examples = [example for row in rows for example in row]
     found = _by_example(model, rows, packing, **options)
-    expected = [_alone(model, example) for example in examples]
+    expected = [loss_alone(model, example) for example in examples]
     assert len(found) == len(examples)
     for number, (loss, alone) in enumerate(zip(found, expected, strict=True)):
         assert abs(loss - alone) <= 1e-5 * max(1.0, alone), f"example {number}: {loss} packed, {alone} alone"
@@ -222,30 +92,30 @@ def _compare(model: Any, rows: list[list[Encoded]], packing: Packing, **options:
 @pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize("name", FLAT)
 def test_flat_equals_alone(name: str, attending: Attending) -> None:
-    _compare(_model(name), SOME, "flat", attending=attending)
-    assert packing_of(_model(name), attending) == "flat"
+    compare_losses(model_of(name), SOME, "flat", attending=attending)
+    assert packing_of(model_of(name), attending) == "flat"
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_single_examples_equal_alone(name: str) -> None:
-    _compare(_model(name), SOME, "none")
+    compare_losses(model_of(name), SOME, "none")
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_families_without_a_flat_forward_are_exact_with_masks(name: str) -> None:
-    assert packing_of(_model(name)) == "dense"
-    _compare(_model(name), SOME, "dense")
+    assert packing_of(model_of(name)) == "dense"
+    compare_losses(model_of(name), SOME, "dense")
 
 
 def test_an_encoder_decoder_with_windows_is_padded_as_dense_masks_do_not_keep_them() -> None:
-    model = _t5gemma(("sliding_attention", "full_attention"))
+    model = t5gemma(("sliding_attention", "full_attention"))
     assert packing_of(model) == "none"
     with pytest.raises(
         InputError,
         match="a model of type t5gemma cannot be packed: a dense mask does not keep its attention windows",
     ):
         check_packing(model)
-    _compare(model, SOME, "none")
+    compare_losses(model, SOME, "none")
 
 
 _lengths = st.lists(
@@ -262,7 +132,7 @@ _lengths = st.lists(
 def test_flat_equals_alone_whatever_the_lengths(
     name: str, attending: Attending, seed: int, lengths: list[list[tuple[int, int]]], chunk: int
 ) -> None:
-    _compare(_model(name), _rows(seed, lengths), "flat", chunk=chunk, attending=attending)
+    compare_losses(model_of(name), random_rows(seed, lengths), "flat", chunk=chunk, attending=attending)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -271,7 +141,7 @@ def test_the_loss_of_these_models_is_near_that_of_guessing(name: str) -> None:
     tokens = sum(len(example.target_ids) for row in SOME for example in row)
     assert (
         0.7 * np.log(VOCABULARY)
-        < sum(_by_example(_model(name), SOME, "none")) / tokens
+        < sum(_by_example(model_of(name), SOME, "none")) / tokens
         < 2 * np.log(VOCABULARY)
     )
 
@@ -282,224 +152,7 @@ def test_a_real_model_has_the_losses_of_its_examples_alone() -> None:
         pytest.skip(f"no {folder}")
     model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     assert packing_of(model) == "flat"
-    _compare(model, SOME, "flat")
-
-
-def _gradients(
-    model: Any,
-    rows: list[list[Encoded]],
-    packing: Packing,
-    precision: torch.dtype = torch.float32,
-    **options: Any,
-) -> torch.Tensor:
-    model.zero_grad()
-    with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
-        losses, segments = token_losses(model, prepare_batch(model, rows, PAD, packing), **options)
-    # Unequal weights, so that a loss that is given to the wrong token shows.
-    (losses * (1 + torch.where(segments > 0, losses.detach().round(), 0))).sum().backward()
-    found = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
-    model.zero_grad()
-    return found
-
-
-@pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "deep decoder T5", "umT5", "Llama", "Gemma"])
-@pytest.mark.parametrize(
-    "options", [{}, {"chunk": 5}, {"z_loss": 0.01}, {"chunk": 5, "z_loss": 0.01}, {"attending": "buckets"}]
-)
-def test_gradients_are_those_of_dense_masks(name: str, options: dict[str, Any]) -> None:
-    """The reference writes cross entropy as torch does, so this also checks our own."""
-    model = ALL[name]().double()
-    dense = _gradients(model, SOME, "dense", z_loss=options.get("z_loss", 0.0))
-    flat = _gradients(model, SOME, "flat", **options)
-    assert (flat - dense).norm() <= 1e-5 * dense.norm()
-
-
-@pytest.mark.parametrize("attending", ATTENDING)
-@pytest.mark.parametrize("name", ["tied T5", "umT5"])
-def test_the_gradient_of_every_parameter_of_t5_is_right(name: str, attending: Attending) -> None:
-    """A bias table is a thousandth of the parameters, which a norm over all of them would not notice."""
-    model = ALL[name]().double()
-    expected, found = _gradients(model, SOME, "dense"), _gradients(model, SOME, "flat", attending=attending)
-    start = 0
-    for name, parameter in model.named_parameters():
-        part = slice(start, start := start + parameter.numel())
-        assert (found[part] - expected[part]).norm() <= 2e-5 * expected[part].norm(), name
-
-
-def test_probabilities_computed_again_give_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = _gradients(_model("tied T5"), SOME, "flat")
-    monkeypatch.setattr("openflan.models.attention.KEPT_BYTES", 0)
-    assert torch.allclose(_gradients(_model("tied T5"), SOME, "flat"), kept, atol=1e-6)
-
-
-@pytest.mark.parametrize("attending", ATTENDING)
-@pytest.mark.parametrize("name", ["untied gated T5", "mT5", "Llama", "Qwen3", "Gemma2"])
-def test_bfloat16_is_near_float32(name: str, attending: Attending) -> None:
-    wide, narrow = (
-        _gradients(_model(name), SOME, "flat", precision, attending=attending)
-        for precision in (torch.float32, torch.bfloat16)
-    )
-    assert narrow.isfinite().all()
-    assert 0 < (narrow - wide).norm() <= 0.1 * wide.norm()
-
-
-def test_the_attention_of_float32_states_is_float32_under_autocast() -> None:
-    """And its backward there too, where some loops put it."""
-    torch.manual_seed(0)
-    states = [torch.randn(9, 2, 4, requires_grad=True) for _ in range(3)]
-    bias = torch.randn(2, 11, requires_grad=True)
-    offsets = torch.tensor([0, 3, 4, 9])
-    found = []
-    for enabled in (False, True):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
-            out, _ = attend(*states, bias, offsets, offsets, 35, 0.0, offsets[0])
-            found.append([out, *torch.autograd.grad(out.square().sum(), [*states, bias])])
-    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
-
-
-def _attention(bias: bool, dropout: float, area: int = 0) -> Callable[..., torch.Tensor]:
-    offsets = torch.tensor([0, 3, 4, 9])
-    area = kept_area(offsets, offsets, 2) if area else 0
-
-    def call(
-        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, by_distance: torch.Tensor
-    ) -> torch.Tensor:
-        return attend(
-            query, key, value, by_distance if bias else None, offsets, offsets, area, dropout, torch.tensor(5)
-        )[0]
-
-    return call
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("area", [0, 1])
-def test_attention_under_dropout_has_the_gradient_of_its_own_draws(bias: bool, area: int) -> None:
-    """Finite differences: the backward must drop what the forward dropped."""
-    torch.manual_seed(3)
-    inputs = [torch.randn(9, 2, 4) for _ in range(3)] + [torch.randn(2, 11)]
-    call, weights = _attention(bias, 0.5, area), torch.randn(9, 2, 4)
-    for values in inputs:
-        values.requires_grad_()
-    (call(*inputs) * weights).sum().backward()
-    assert not torch.equal(call(*inputs), _attention(bias, 0.0)(*inputs))
-    for number, values in enumerate(inputs[: 4 if bias else 3]):
-        direction = torch.randn_like(values)
-        ends = []
-        for step in (1e-2, -1e-2):
-            moved = [
-                other.detach() + (step * direction if number == place else 0)
-                for place, other in enumerate(inputs)
-            ]
-            ends.append((call(*moved).double() * weights).sum())
-        assert values.grad is not None
-        assert (values.grad * direction).sum().item() == pytest.approx(
-            ((ends[0] - ends[1]) / 2e-2).item(), rel=0.02, abs=1e-3
-        )
-
-
-@pytest.mark.parametrize("attending", ATTENDING)
-def test_dropout_keeps_means_and_follows_the_seed(attending: Attending) -> None:
-    model = _model("tied T5")
-    model.train()
-    try:
-        batch = stage(prepare_batch(model, SOME, PAD), torch.device("cpu"), attending)
-        with torch.no_grad():
-            torch.manual_seed(1)
-            first, _ = token_losses(model, batch)
-            again, _ = token_losses(model, batch)
-            torch.manual_seed(1)
-            repeated, _ = token_losses(model, batch)
-            mean = torch.stack([token_losses(model, batch)[0].sum() for _ in range(60)]).mean()
-            reference = torch.stack(
-                [token_losses(model, prepare_batch(model, SOME, PAD, "dense"))[0].sum() for _ in range(60)]
-            ).mean()
-    finally:
-        model.eval()
-    assert torch.equal(first, repeated)
-    assert not torch.equal(first, again)
-    assert mean.item() == pytest.approx(reference.item(), rel=0.05)
-
-
-def _shifted(batch: Any, field: str) -> Any:
-    offsets = getattr(batch, field).copy()
-    offsets[1] += 1
-    return dataclasses.replace(batch, **{field: offsets})
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("attending", ATTENDING)
-@pytest.mark.parametrize(
-    ("name", "field"), [("tied T5", "input_offsets"), ("umT5", "target_offsets"), ("Llama", "offsets")]
-)
-def test_wrong_offsets_change_the_losses(name: str, field: str, attending: Attending) -> None:
-    """Negative control: the offsets are what keeps documents apart."""
-    batch = prepare_batch(_model(name), SOME, PAD)
-    right, _ = token_losses(_model(name), batch, attending=attending)
-    wrong, _ = token_losses(_model(name), _shifted(batch, field), attending=attending)
-    assert (right - wrong).abs().max() > 1e-2
-
-
-@pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "Llama"])
-def test_a_planted_leak_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = _model(name)
-    check_packing(model, "flat")
-
-    def merged(*inputs: Any, **settings: Any) -> Any:
-        *states, bias, queries, keys, _, dropout, seed = inputs
-        return attend(*states, bias, queries[[0, -1]], keys[[0, -1]], 0, dropout, seed)
-
-    def together(*inputs: Any, documents: Documents, **settings: Any) -> Any:
-        return causal.attend_documents(*inputs, documents=Documents((0, documents.offsets[-1])), **settings)
-
-    monkeypatch.setattr(t5, "attend", merged)
-    monkeypatch.setattr(
-        t5.Stack,
-        "distance_bias",
-        lambda self, table, longest, rule=t5.Stack.distance_bias: rule(self, table, 64),
-    )
-    monkeypatch.setattr(causal, "register", lambda: hf.AttentionInterface.register(causal.NAME, together))
-    with pytest.raises(InputError, match="cannot be packed exactly"):
-        check_packing(model, "flat")
-    assert packing_of(model) == "dense"
-    monkeypatch.undo()
-    causal.register()
-
-
-@pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "Llama"])
-def test_a_leak_between_documents_of_a_bucket_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of a batch taken for one document when buckets are made, as a wrong border would."""
-    model = _model(name)
-    check_packing(model, "flat", attending="buckets")
-    rule = staged.bucketed
-    monkeypatch.setattr(
-        staged,
-        "bucketed",
-        lambda queries, keys: rule(queries[[0, -1]], queries[[0, -1]] if queries is keys else keys[[0, -1]]),
-    )
-    with pytest.raises(InputError, match="cannot be packed exactly"):
-        check_packing(model, "flat", attending="buckets")
-    assert packing_of(model, "buckets") == "dense"
-    assert packing_of(model, "documents") == "flat"
-
-
-@pytest.mark.parametrize("name", ["tied T5", "untied gated T5"])
-def test_padding_of_a_bucket_that_is_seen_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A causal document never sees what stands behind it, an encoder would."""
-    rule = staged.tensors_of
-    monkeypatch.setattr(
-        staged,
-        "tensors_of",
-        lambda *given: (made := rule(*given))._replace(key_padding=torch.zeros_like(made.key_padding)),
-    )
-    with pytest.raises(InputError, match="cannot be packed exactly"):
-        check_packing(_model(name), "flat", attending="buckets")
-
-
-def test_a_family_whose_arithmetic_is_not_ours_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when transformers changes T5, or a checkpoint asks for what our forward does not know."""
-    monkeypatch.setattr(t5, "_scales_outputs", lambda model: False)
-    with pytest.raises(InputError, match="cannot be packed exactly"):
-        check_packing(_model("tied T5"), "flat")
+    compare_losses(model, SOME, "flat")
 
 
 def test_models_that_count_positions_over_the_row_get_one_example_a_row() -> None:
@@ -518,7 +171,7 @@ def test_models_that_count_positions_over_the_row_get_one_example_a_row() -> Non
         "decoder_start_token_id": EOS,
         "forced_eos_token_id": EOS,
     }
-    model = _spread(
+    model = spread(
         hf.BartForConditionalGeneration(
             hf.BartConfig(vocab_size=VOCABULARY, d_model=16, max_position_embeddings=64, **layers, **ends)
         )
@@ -527,7 +180,7 @@ def test_models_that_count_positions_over_the_row_get_one_example_a_row() -> Non
     assert packing_of(model) == "none"
     assert model.training
     model.eval()
-    _compare(model, SOME, "none")
+    compare_losses(model, SOME, "none")
 
 
 def test_an_attention_argument_that_is_not_known_is_refused() -> None:
@@ -554,7 +207,7 @@ def test_a_packed_causal_model_still_generates() -> None:
 @pytest.mark.parametrize("name", ["Llama", "Gemma2"])
 def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -> None:
     """The oracle is the example alone under a 4-D mask."""
-    model = _model(name)
+    model = model_of(name)
     examples = [
         example
         for row in SOME
@@ -572,13 +225,13 @@ def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -
         alone = torch.nn.functional.cross_entropy(logits, ids[0, inputs:], reduction="sum").item()
         assert abs(loss - alone) <= 1e-5 * max(1.0, alone)
     longest = max(range(len(examples)), key=lambda number: len(examples[number].input_ids))
-    assert abs(found[longest] - _alone(model, examples[longest])) > 1e-3
+    assert abs(found[longest] - loss_alone(model, examples[longest])) > 1e-3
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("packing", ["flat", "dense"])
 def test_the_loss_on_everything_is_that_of_all_tokens_but_the_first(packing: Packing) -> None:
-    model = _model("Llama")
+    model = model_of("Llama")
     losses, documents = token_losses(model, prepare_batch(model, [SOME[0]], PAD, packing, everything=True))
     for number, example in enumerate(SOME[0], 1):
         ids = torch.from_numpy(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64))[None]
@@ -602,7 +255,7 @@ def test_buckets_are_those_of_transformers(bidirectional: bool, buckets: int, fa
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_forward_shares_the_parameters(name: str) -> None:
-    model = _model(name)
+    model = model_of(name)
     assert {id(parameter) for parameter in PackedT5(model).parameters()} == {
         id(parameter) for parameter in model.parameters()
     }
@@ -616,9 +269,9 @@ def test_our_forward_compiles_without_a_break(attending: Attending) -> None:
     torch._dynamo.reset()
     root = packed_model(model)
     root.compile(fullgraph=True, dynamic=True)
-    for rows in (SOME, SOME[1:], _rows(7, [[(30, 9), (2, 3)]])):
+    for rows in (SOME, SOME[1:], random_rows(7, [[(30, 9), (2, 3)]])):
         batch = prepare_batch(model, rows, PAD)
-        expected = _gradients(model, rows, "flat")
+        expected = gradients_of(model, rows, "flat")
         model.zero_grad()
         losses, _ = token_losses(root, batch, attending=attending)
         (losses * (1 + losses.detach().round())).sum().backward()

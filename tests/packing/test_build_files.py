@@ -3,80 +3,40 @@ changed is seen."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from build_work import (
+    EXPECTED,
+    ROWS,
+    WINDOWS,
+    as_lists,
+    build_folder,
+    bytes_by_name,
+    live_rows,
+    plan_of,
+    rows_of_plan,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numbered_words import JOINT, LAYOUT, LIMITS, PARTS, ROOM, Words, encoder, opened
 
-from openflan.errors import InputError, SetupError
+from openflan.errors import InputError
 from openflan.packing.batch import Seq2SeqBatch, seq2seq_batch
-from openflan.packing.build_ahead import Shard, Summary, build, differences
-from openflan.packing.encode import Encoded, Limits
+from openflan.packing.build_ahead import Shard, build, differences
+from openflan.packing.encode import Limits
 from openflan.packing.plan import Plan
 from openflan.packing.store import Parts, Store, block_folder, read_block
-
-WINDOWS = 8
-"""Two whole blocks of three windows, and one of two."""
-
-
-def _build(
-    folder: Path,
-    windows: int = WINDOWS,
-    limits: Limits = LIMITS,
-    parts: Parts = PARTS,
-    examples: Words | None = None,
-    **settings: Any,
-) -> Summary:
-    return build(folder, examples or Words(ROOM), encoder(limits), parts, windows, layout=LAYOUT, **settings)
-
-
-def _plan(
-    folder: Path | None = None, limits: Limits = LIMITS, parts: Parts = PARTS, index: tuple[int, ...] = ()
-) -> Plan:
-    """Made live, or from the build in a folder."""
-    built = Store(folder, parts, LAYOUT) if folder else None
-    return Plan(Words(ROOM), encoder(limits), index, window=LAYOUT.window, built=built)
-
-
-def _listed(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int], int]]]:
-    return [
-        [(example.input_ids.tolist(), example.target_ids.tolist(), example.truncated) for example in row]
-        for row in rows
-    ]
-
-
-def _all(plan: Plan, rows: int) -> list[Any]:
-    """Everything that a plan tells of its first rows."""
-    listed = _listed(plan.rows(0, rows))
-    index = plan.index(rows)
-    return [
-        listed,
-        plan.sources(0, rows),
-        plan.positions(0, rows),
-        index,
-        [plan.counts(number) for number in range(len(index))],
-    ]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    _build(folder)
+    build_folder(folder)
     return folder
 
 
@@ -85,17 +45,13 @@ def copy(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "build"))
 
 
-ROWS = sum(len(_plan().window(number)) for number in range(WINDOWS)) + 30
-"""All rows of the build, and some of the windows behind it."""
-
-
 @pytest.mark.parametrize("limits", [LIMITS, JOINT], ids=["seq2seq", "causal"])
 @pytest.mark.parametrize("windows", [1, 2, 5, WINDOWS])
 def test_a_plan_from_a_build_is_the_plan_made_live(limits: Limits, windows: int, tmp_path: Path) -> None:
     """Also where the build is shorter than what is read."""
-    _build(tmp_path, windows, limits)
+    build_folder(tmp_path, windows, limits)
     assert Store(tmp_path, PARTS, LAYOUT).examples == windows * LAYOUT.window
-    assert _all(_plan(tmp_path, limits), ROWS) == _live(limits)
+    assert rows_of_plan(plan_of(tmp_path, limits), ROWS) == live_rows(limits)
 
 
 def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
@@ -109,7 +65,7 @@ def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
     built = Store(whole, PARTS, LAYOUT)
     plan = Plan(Silent(ROOM), encoder(), window=LAYOUT.window, built=built)
     rows = sum(built.rows_per_window())
-    assert _listed(plan.rows(0, rows)) == EXPECTED[:rows]
+    assert as_lists(plan.rows(0, rows)) == EXPECTED[:rows]
     with pytest.raises(AssertionError, match=f"position {WINDOWS * LAYOUT.window} was rendered"):
         plan.rows(rows, 1)
 
@@ -117,28 +73,20 @@ def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_blocks_that_are_missing_are_made_live(missing: int, copy: Path) -> None:
     shutil.rmtree(block_folder(copy, missing))
-    assert _all(_plan(copy), ROWS) == _live()
-    assert _build(copy).made == 1
-    assert _all(_plan(copy), ROWS) == _live()
+    assert rows_of_plan(plan_of(copy), ROWS) == live_rows()
+    assert build_folder(copy).made == 1
+    assert rows_of_plan(plan_of(copy), ROWS) == live_rows()
 
 
 @settings(max_examples=30, deadline=None)
 @given(position=st.integers(0, ROWS - 1), known=st.integers(0, ROWS), missing=st.booleans())
 def test_training_goes_on_from_any_position(position: int, known: int, missing: bool, whole: Path) -> None:
     """With the index of an earlier run that went as far as `known`, with a build and without."""
-    first = _plan()
+    first = plan_of()
     first.rows(0, known)
-    resumed = _plan(None if missing else whole, index=tuple(first.index(known)))
+    resumed = plan_of(None if missing else whole, index=tuple(first.index(known)))
     count = min(12, ROWS - position)
-    assert _listed(resumed.rows(position, count)) == EXPECTED[position : position + count]
-
-
-@cache
-def _live(limits: Limits = LIMITS) -> list[Any]:
-    return _all(_plan(limits=limits), ROWS)
-
-
-EXPECTED = _live()[0]
+    assert as_lists(resumed.rows(position, count)) == EXPECTED[position : position + count]
 
 
 def _global_batch(
@@ -148,7 +96,7 @@ def _global_batch(
     input and target ids of every row."""
     found: list[list[list[int]]] = []
     for rank in range(ranks):
-        plan = _plan(folder)
+        plan = plan_of(folder)
         mine = range(rank * size // ranks, (rank + 1) * size // ranks)
         for first in range(mine.start, mine.stop, micro):
             rows = plan.rows(number * size + first, min(micro, mine.stop - first))
@@ -178,18 +126,10 @@ def test_a_global_batch_is_the_same_for_any_ranks_and_micro_batches(number: int,
                 assert _global_batch(folder, number, 24, ranks, micro) == expected
 
 
-def _bytes(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and ".lock" not in path.name
-    }
-
-
 def test_the_same_build_is_the_same_to_the_byte(whole: Path, tmp_path: Path) -> None:
-    done = _build(tmp_path)
-    assert _bytes(tmp_path) == _bytes(whole)
-    again = _build(whole)
+    done = build_folder(tmp_path)
+    assert bytes_by_name(tmp_path) == bytes_by_name(whole)
+    again = build_folder(whole)
     assert (done.made, done.kept, again.made, again.kept) == (3, 0, 0, 3)
     assert done.content == again.content
     assert (done.examples, done.rows) == (WINDOWS * LAYOUT.window, ROWS - 30)
@@ -198,48 +138,48 @@ def test_the_same_build_is_the_same_to_the_byte(whole: Path, tmp_path: Path) -> 
 
 def test_another_seed_has_another_content(whole: Path, tmp_path: Path) -> None:
     """Else equal contents would say little."""
-    assert _build(tmp_path, examples=Words(ROOM, seed=1)).content != _build(whole).content
+    assert build_folder(tmp_path, examples=Words(ROOM, seed=1)).content != build_folder(whole).content
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 3])
 def test_workers_change_nothing(workers: int, whole: Path, tmp_path: Path) -> None:
-    done = _build(tmp_path, workers=workers, make=opened)
-    assert done.content == _build(whole).content
-    assert _bytes(tmp_path) == _bytes(whole)
+    done = build_folder(tmp_path, workers=workers, make=opened)
+    assert done.content == build_folder(whole).content
+    assert bytes_by_name(tmp_path) == bytes_by_name(whole)
 
 
 def test_progress_counts_windows(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    _build(tmp_path, progress=lambda done, total: seen.append((done, total)))
+    build_folder(tmp_path, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(done, WINDOWS) for done in range(WINDOWS + 1)]
 
 
 def test_more_examples_only_add_blocks(tmp_path: Path, whole: Path) -> None:
-    _build(tmp_path, 6)
-    done = _build(tmp_path)
+    build_folder(tmp_path, 6)
+    done = build_folder(tmp_path)
     assert (done.made, done.kept) == (1, 2)
-    assert _bytes(tmp_path) == _bytes(whole)
-    _build(tmp_path, 9)
-    assert _build(tmp_path, 4).kept == 2, "fewer than there are remove nothing"
+    assert bytes_by_name(tmp_path) == bytes_by_name(whole)
+    build_folder(tmp_path, 9)
+    assert build_folder(tmp_path, 4).kept == 2, "fewer than there are remove nothing"
     assert len(Store(tmp_path, PARTS, LAYOUT).rows_per_window()) == 9
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_shards_in_one_folder_or_put_together_are_the_whole(count: int, whole: Path, tmp_path: Path) -> None:
     for index in range(count):
-        _build(tmp_path / "one", shard=Shard(index, count))
-        done = _build(tmp_path / str(index), shard=Shard(index, count))
+        build_folder(tmp_path / "one", shard=Shard(index, count))
+        done = build_folder(tmp_path / str(index), shard=Shard(index, count))
         assert done.made == len(range(index, 3, count))
         shutil.copytree(
             tmp_path / str(index) / "blocks", tmp_path / "merged" / "blocks", dirs_exist_ok=True
         ) if done.made else None
-    assert _bytes(tmp_path / "one") == _bytes(whole)
-    assert _all(_plan(tmp_path / "merged"), ROWS) == _live()
-    merged = _build(tmp_path / "merged")
+    assert bytes_by_name(tmp_path / "one") == bytes_by_name(whole)
+    assert rows_of_plan(plan_of(tmp_path / "merged"), ROWS) == live_rows()
+    merged = build_folder(tmp_path / "merged")
     assert (merged.made, merged.kept) == (0, 3)
-    assert merged.content == _build(whole).content
-    assert _bytes(tmp_path / "merged") == _bytes(whole)
+    assert merged.content == build_folder(whole).content
+    assert bytes_by_name(tmp_path / "merged") == bytes_by_name(whole)
 
 
 @pytest.mark.parametrize("text", ["", "1", "2/2", "3/2", "-1/2", "a/b", "0/0", "1/2/3", "0.5/2", "²/3"])
@@ -247,207 +187,6 @@ def test_a_shard_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is not a part such as 0/4"):
         Shard.parse(text)
     assert Shard.parse("3/4") == Shard(3, 4)
-
-
-MANY = 240
-"""Eighty blocks."""
-
-
-def _start(folder: Path, shard: str = "0/1", workers: int = 1) -> subprocess.Popen[str]:
-    """A build in a process of its own, that has just begun."""
-    code = f"""
-import numbered_words as here
-from pathlib import Path
-from openflan.packing.build_ahead import Shard, build
-
-if __name__ == "__main__":
-    print("ready", flush=True)
-    shard = Shard.parse("{shard}")
-    options = dict(shard=shard, layout=here.LAYOUT, workers={workers}, make=here.opened)
-    build(Path("{folder}"), *here.opened(), here.PARTS, {MANY}, **options)
-"""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line == "ready\n", process.communicate()[1]
-    return process
-
-
-def _kill(process: subprocess.Popen[str]) -> int:
-    process.kill()
-    process.communicate()
-    return process.returncode
-
-
-def _finished(folder: Path) -> int:
-    return len(list(folder.glob("blocks/[0-9]*")))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("shards", [1, 2])
-def test_a_build_killed_ten_times_ends_like_one_that_was_not(shards: int, tmp_path: Path) -> None:
-    """Shards are killed by turns in one folder; afterwards the blocks of each are also made elsewhere, and
-    put together."""
-    whole, killed, draws = tmp_path / "whole", tmp_path / "killed", random.Random(shards)
-    expected = _build(whole, MANY)
-    in_the_middle = 0
-    for number in range(10):
-        process = _start(killed, f"{number % shards}/{shards}")
-        # Some blocks further, and then anywhere: between two blocks or within one.
-        wanted, end = min(_finished(killed) + draws.randrange(6), MANY // 3 // 2), time.monotonic() + 20
-        while _finished(killed) < wanted and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.0005)
-        time.sleep(draws.random() * 0.01)
-        in_the_middle += _kill(process) == -signal.SIGKILL
-    assert in_the_middle == 10
-    assert 0 < _finished(killed) < MANY // 3
-    for index in range(shards):
-        _build(killed, MANY, shard=Shard(index, shards))
-        _build(tmp_path / f"part{index}", MANY, shard=Shard(index, shards))
-        shutil.copytree(
-            tmp_path / f"part{index}" / "blocks", tmp_path / "merged" / "blocks", dirs_exist_ok=True
-        )
-    for folder in (killed, tmp_path / "merged"):
-        done = _build(folder, MANY)
-        assert (done.made, done.content) == (0, expected.content)
-        assert {
-            name: data for name, data in _bytes(folder).items() if not name.startswith("blocks/.")
-        } == _bytes(whole)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the workers")
-def test_workers_end_with_a_build_that_is_killed(tmp_path: Path) -> None:
-    """Else they would wait for work until the machine is restarted."""
-    process = _start(tmp_path, workers=2)
-    assert _wait_for(lambda: _finished(tmp_path) > 0)
-    workers = [
-        int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    ]
-    assert len(workers) >= 2
-    _kill(process)
-    assert _wait_for(lambda: not any(map(_runs, workers)))
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _wait_for(true: Callable[[], bool]) -> bool:
-    """Whether something becomes so within twenty seconds."""
-    end = time.monotonic() + 20
-    while not true() and time.monotonic() < end:
-        time.sleep(0.01)
-    return true()
-
-
-def _flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-3])
-
-
-DAMAGE: dict[str, Callable[[Path], Any]] = {
-    "a flipped bit": _flip,
-    "cut short": _cut,
-    "missing": Path.unlink,
-    "empty": lambda path: path.write_bytes(b""),
-}
-
-
-@pytest.mark.parametrize("what", DAMAGE)
-@pytest.mark.parametrize("name", ["ids", "offsets", "pruned", "members", "starts"])
-def test_damaged_files_are_named_and_made_again(name: str, what: str, copy: Path, whole: Path) -> None:
-    path = block_folder(copy, 1) / f"{name}.npy"
-    DAMAGE[what](path)
-    with pytest.raises(
-        InputError,
-        match=(
-            f"{path}: missing, cut short or changed since it was written; give --repair to make block 1 again"
-        ),
-    ):
-        _build(copy)
-    plan = _plan(copy)
-    assert _listed(plan.rows(0, 5)) == EXPECTED[:5], "other blocks can be read"
-    with pytest.raises(InputError, match=f"{path}: .*`openflan build` with --repair"):
-        plan.rows(sum(plan.index()[:3]), 1)
-    said: list[str] = []
-    done = _build(copy, repair=True, notice=said.append)
-    assert (done.made, done.kept) == (1, 2)
-    assert len(said) == 1
-    assert said[0].startswith(f"{path}: ")
-    assert _bytes(copy) == _bytes(whole)
-
-
-@pytest.mark.parametrize("text", ["", '{"tokens_key": "', "[1, 2]", '{"files": {}}', "7"])
-def test_a_torn_block_json_is_named_and_made_again(text: str, copy: Path, whole: Path) -> None:
-    path = block_folder(copy, 2) / "block.json"
-    path.write_text(text)
-    for doing in (lambda: _build(copy), lambda: _plan(copy)):
-        with pytest.raises(InputError, match=str(path)) as caught:
-            doing()
-        assert "--repair" in str(caught.value)
-    said: list[str] = []
-    assert _build(copy, repair=True, notice=said.append).made == 1
-    assert [str(path) in text for text in said] == [True]
-    assert _bytes(copy) == _bytes(whole)
-
-
-def test_a_block_without_its_block_json_is_made_again(copy: Path, whole: Path) -> None:
-    (block_folder(copy, 0) / "block.json").unlink()
-    assert _build(copy).made == 1
-    assert _bytes(copy) == _bytes(whole)
-
-
-def test_a_full_disk_leaves_complete_blocks(
-    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save, saved = np.save, 0
-
-    def full(*arguments: Any, **settings: Any) -> None:
-        nonlocal saved
-        saved += 1
-        if saved > 7:  # five files a block
-            raise OSError(errno.ENOSPC, "No space left on device")
-        save(*arguments, **settings)
-
-    monkeypatch.setattr(np, "save", full)
-    with pytest.raises(SetupError, match="No space left on device"):
-        _build(tmp_path)
-    monkeypatch.undo()
-    assert [path.name for path in (tmp_path / "blocks").iterdir()] == ["000000"]
-    assert _all(_plan(tmp_path), ROWS) == _live()
-    assert _build(tmp_path).made == 2
-    assert _bytes(tmp_path) == _bytes(whole)
-
-
-def test_a_folder_that_cannot_be_made_is_the_environments_fault(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SetupError, match="cannot be written"):
-        _build(tmp_path / "file" / "build")
-
-
-def test_data_that_cannot_be_read_are_not_blamed_on_the_folder(tmp_path: Path) -> None:
-    class Gone(Words):
-        def unpruned(self, position: int) -> Any:
-            raise FileNotFoundError(errno.ENOENT, "No such file or directory", "rows.jsonl")
-
-    with pytest.raises(FileNotFoundError, match=r"rows\.jsonl"):
-        _build(tmp_path, examples=Gone())
 
 
 @pytest.mark.parametrize(
@@ -470,11 +209,11 @@ def test_a_second_build_in_the_folder_is_refused(
         if done == 1 and not tried:
             tried.append("made")
             try:
-                _build(tmp_path, shard=Shard.parse(second))
+                build_folder(tmp_path, shard=Shard.parse(second))
             except InputError as error:
                 tried.append(str(error))
 
-    _build(tmp_path, shard=Shard.parse(first), progress=try_second)
+    build_folder(tmp_path, shard=Shard.parse(first), progress=try_second)
     assert tried == [
         "made",
         *(
@@ -483,19 +222,19 @@ def test_a_second_build_in_the_folder_is_refused(
             else []
         ),
     ]
-    _build(tmp_path, shard=Shard.parse(second))
+    build_folder(tmp_path, shard=Shard.parse(second))
 
 
 def test_other_limits_pack_anew_and_leave_the_tokens(copy: Path, tmp_path: Path) -> None:
     limits, parts, said = Limits(60, 15, joint=False), Parts(PARTS.tokens, {"targets": 15}), list[str]()
     before = {path: path.read_bytes() for path in copy.rglob("ids.npy")}
-    done = _build(copy, limits=limits, parts=parts, notice=said.append)
+    done = build_folder(copy, limits=limits, parts=parts, notice=said.append)
     assert (done.made, done.packed_anew, done.kept) == (0, 3, 0)
     assert said == ["changed since the build: targets; the tokens stay, rows are packed anew"]
     assert {path: path.read_bytes() for path in before} == before
-    _build(tmp_path / "other", limits=limits, parts=parts)
-    assert _bytes(copy) == _bytes(tmp_path / "other")
-    assert _all(_plan(copy, limits, parts), ROWS) == _live(limits)
+    build_folder(tmp_path / "other", limits=limits, parts=parts)
+    assert bytes_by_name(copy) == bytes_by_name(tmp_path / "other")
+    assert rows_of_plan(plan_of(copy, limits, parts), ROWS) == live_rows(limits)
 
 
 def test_packing_anew_that_was_killed_goes_on(
@@ -513,31 +252,31 @@ def test_packing_anew_that_was_killed_goes_on(
 
     monkeypatch.setattr(np, "save", killed)
     with pytest.raises(KeyboardInterrupt):
-        _build(copy, limits=limits, parts=parts)
+        build_folder(copy, limits=limits, parts=parts)
     monkeypatch.undo()
     with pytest.raises(InputError, match=r"000001/members\.npy: .*--repair"):
-        _build(copy)
-    assert _build(copy, limits=limits, parts=parts).packed_anew == 2
-    _build(tmp_path / "other", limits=limits, parts=parts)
-    assert _bytes(copy) == _bytes(tmp_path / "other")
+        build_folder(copy)
+    assert build_folder(copy, limits=limits, parts=parts).packed_anew == 2
+    build_folder(tmp_path / "other", limits=limits, parts=parts)
+    assert bytes_by_name(copy) == bytes_by_name(tmp_path / "other")
 
 
 def test_other_tokens_make_all_anew(copy: Path, tmp_path: Path) -> None:
     parts, examples, said = Parts({"seed": 1}, PARTS.rows), Words(ROOM, seed=1), list[str]()
     assert differences(copy, parts) == (["seed"], [])
-    done = _build(copy, parts=parts, examples=examples, notice=said.append)
+    done = build_folder(copy, parts=parts, examples=examples, notice=said.append)
     assert (done.made, done.packed_anew, done.kept) == (3, 0, 0)
     assert said == ["changed since the build: seed; all of it is made anew"]
-    _build(tmp_path / "other", parts=parts, examples=examples)
-    assert _bytes(copy) == _bytes(tmp_path / "other")
+    build_folder(tmp_path / "other", parts=parts, examples=examples)
+    assert bytes_by_name(copy) == bytes_by_name(tmp_path / "other")
 
 
 def test_parts_are_compared_as_they_were_written(tmp_path: Path) -> None:
     """Tuples come back as lists."""
     parts = Parts({"layout": (40, 3), "null": None}, {"marks": {"after": (1,)}, "text": "ü"})
-    _build(tmp_path, 1, parts=parts)
+    build_folder(tmp_path, 1, parts=parts)
     assert differences(tmp_path, parts) == ([], [])
-    assert _build(tmp_path, 1, parts=parts).kept == 1
+    assert build_folder(tmp_path, 1, parts=parts).kept == 1
     assert Store(tmp_path, parts, LAYOUT).window(0) is not None
 
 
@@ -557,7 +296,7 @@ def test_block_json_says_what_a_block_holds(whole: Path) -> None:
     block = read_block(whole, 2)
     assert block is not None
     assert block.examples == 2 * LAYOUT.window
-    assert block.rows_per_window == [len(_plan().window(number)) for number in (6, 7)]
+    assert block.rows_per_window == [len(plan_of().window(number)) for number in (6, 7)]
     assert json.loads((whole / "build.json").read_text()) == {
         "tokens": dict(PARTS.tokens),
         "rows": dict(PARTS.rows),
@@ -569,6 +308,6 @@ def test_a_block_in_the_place_of_another_is_refused_and_made_again(copy: Path, w
     shutil.rmtree(block_folder(copy, 1))
     shutil.copytree(block_folder(copy, 0), block_folder(copy, 1))
     with pytest.raises(InputError, match="of block 0, in the place of block 1"):
-        _build(copy)
-    _build(copy, repair=True)
-    assert _bytes(copy) == _bytes(whole)
+        build_folder(copy)
+    build_folder(copy, repair=True)
+    assert bytes_by_name(copy) == bytes_by_name(whole)

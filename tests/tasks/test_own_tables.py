@@ -363,7 +363,8 @@ def test_the_way_from_parquet_to_arrow_in_the_documentation_works(
 
 
 def test_the_rows_in_the_documentation_are_read(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
+    docs = Path(__file__).parents[2] / "docs"
+    text = "".join((docs / name).read_text(encoding="utf-8") for name in ("data.md", "collection-data.md"))
     blocks = [block.removeprefix("json\n") for block in text.split("```") if block.startswith("json\n")]
     assert len(blocks) == 5
     for number, block in enumerate(blocks):

@@ -77,7 +77,7 @@ def study(
 
     `openflan study tasks-and-size --plan`
 
-    `openflan study tasks-and-size --out docs/studies/tasks-and-size`
+    `openflan study tasks-and-size --out artifacts/studies/tasks-and-size`
 
     `openflan study mine.yaml training.steps=50 --coarse --cells '2M-*'`
     """

@@ -38,7 +38,7 @@ def review(
     different as each task has.
 
     The same rows give the same document. Example: `openflan tasks review --data examples/rows --out
-    docs/review.md`
+    artifacts/review.md`
     """
     if out is not None and out.is_dir():
         raise InputError(f"{out}: is a folder; name a file, such as {out / 'review.md'}")

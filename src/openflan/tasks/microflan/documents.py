@@ -68,7 +68,8 @@ SHARES: Mapping[str, tuple[float, ...]] = {
 }
 """How often a document is of each of KINDS, by the name of the mix: `embedded:microflan`, or
 `embedded:microflan/facts`, where to begin, then `recall` and `lookups`. Facts come soon in any mix; looking
-things up came only after a stretch of little else (docs/diary.md)."""
+things up came only after a stretch of little else
+(artifacts/microflan-base-training.md)."""
 
 DOCUMENTS = 1 << 24
 

@@ -1,0 +1,89 @@
+"""One smoke test for each extra of pyproject.toml: what openflan does with it, in the smallest form."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.extra
+
+EXTRAS = {"data", "report", "t5x", "track"}
+
+
+def test_every_extra_has_a_smoke_test() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(project["project"]["optional-dependencies"]) - {"dev"} == EXTRAS
+    assert {name.removeprefix("test_extra_") for name in globals()} >= EXTRAS
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_extra_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hub:` reads rows through the library `datasets`; the hub itself is replaced by a file."""
+    datasets = pytest.importorskip("datasets", reason="the extra `data` is not installed")
+    from openflan.tasks.sources import open_submixture
+
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"inputs": f"say {n}", "targets": str(n)}) + "\n" for n in range(3)))
+    load = datasets.load_dataset
+    monkeypatch.setattr(
+        datasets,
+        "load_dataset",
+        lambda *_, **chosen: load(
+            "json", data_files=str(rows), split=chosen["split"], cache_dir=str(tmp_path / "cache")
+        ),
+    )
+    (task,) = open_submixture("mine", Path("hub:someone/something")).values()
+    assert [task.rows[index]["targets"] for index in range(len(task.rows))] == ["0", "1", "2"]
+
+
+def test_extra_report(tmp_path: Path) -> None:
+    """Figures are drawn with matplotlib."""
+    pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+    from openflan.reports.collection_figures import drawing, save
+
+    with drawing() as figure_of:
+        figure = figure_of((4.0, 3.0))
+        figure.subplots().plot([1, 2, 3])
+        save(figure, tmp_path / "curve.svg", "svg")
+    assert "<svg" in (tmp_path / "curve.svg").read_text(encoding="utf-8")
+
+
+def test_extra_t5x(tmp_path: Path) -> None:
+    """An array of a T5X checkpoint that was compressed with blosc is read with numcodecs."""
+    numcodecs = pytest.importorskip("numcodecs", reason="the extra `t5x` is not installed")
+    from openflan.models.t5x_files import stored
+
+    values = np.arange(6, dtype="<f4").reshape(2, 3)
+    codec = numcodecs.get_codec({"id": "blosc"})
+    array = tmp_path / "target.weight"
+    array.mkdir()
+    description = {
+        "zarr_format": 2,
+        "shape": [2, 3],
+        "chunks": [2, 3],
+        "dtype": "<f4",
+        "order": "C",
+        "fill_value": None,
+        "filters": None,
+        "compressor": codec.get_config(),
+    }
+    (array / ".zarray").write_text(json.dumps(description), encoding="utf-8")
+    (array / "0.0").write_bytes(codec.encode(values))
+    assert np.array_equal(stored(array).read(), values)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_extra_track(tmp_path: Path) -> None:
+    """Training writes its curves for TensorBoard."""
+    pytest.importorskip("tensorboard", reason="the extra `track` is not installed")
+    from openflan.training.track import Track
+
+    with Track(tmp_path / "tensorboard", 0, wanted=True) as track:
+        track.write({"step": 1, "loss": 2.5, "scores": {"average": 10.0}})
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    assert b"loss" in file.read_bytes()
+    assert b"held-out/average" in file.read_bytes()
