@@ -1,5 +1,5 @@
 """Draws the losses of a chain of trainings one after the other, as docs/microflan.md shows them for the base
-in the box.
+that is bundled.
 
 openflan run microflan-base --run runs/microflan-base
 python scripts/chain_curve.py runs/microflan-base docs/figures/microflan-base.svg

@@ -126,7 +126,7 @@ def test_which_rows_are_taken_counts(selection: str, tmp_path: Path) -> None:
 
 
 def test_embedded_rows_are_known_without_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from openflan.tasks.microflan import forms
+    from openflan.microflan.world import forms
 
     read: list[int] = []
     own = forms.WorldRows.__getitem__

@@ -14,14 +14,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from openflan.embedded import parse_data
 from openflan.errors import InputError, did_you_mean
 from openflan.json_files import reading
 from openflan.tasks.columns import ColumnRecords, part_of
 from openflan.tasks.digest import digest_of, joined
+from openflan.tasks.embedded_rows import embedded_documents
 from openflan.tasks.hub import FORM, hub_records, is_hub
 from openflan.tasks.lines import Lines
-from openflan.tasks.microflan import WorldText
-from openflan.tasks.microflan.names import world_place
 from openflan.tasks.records import JsonRecords, Records
 from openflan.tasks.saved import is_saved, saved_files
 from openflan.tasks.slices import is_there
@@ -220,8 +220,8 @@ class Field:
 
 
 def _open(place: Path, field: str, unit: Unit, salient_field: str | None) -> Iterator[Texts]:
-    if world := world_place(place):
-        yield Field(WorldText(world.seed, world.mix), "text", "salient")
+    if embedded := parse_data(place):
+        yield Field(embedded_documents(embedded), "text", "salient")
         return
     if is_hub(place):
         yield Field(hub_records(place.as_posix()), field, salient_field)
