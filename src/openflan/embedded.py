@@ -26,10 +26,10 @@ EMBEDDED = "embedded:"
 class EmbeddedSource:
     """What one source offers, by the names that users write.
 
-    `package` lies below `openflan` and holds the modules `rows` (tasks and documents) and `benchmarks`, and
-    the folder `bundled` with one folder for each model. `submixtures` are the names under which a recipe
-    trains on its rows. `dev_benchmarks` pairs the name of a test set with that of its development set.
-    `seed` is that of the data which the bundled models were trained on.
+    `package` lies below `openflan`. It holds the modules `tasks_and_texts` (what to train on) and
+    `benchmarks`, and the folder `bundled` with one folder for each model. `submixtures` are the names under
+    which a recipe trains on its rows. `dev_benchmarks` pairs the name of a test set with that of its
+    development set. `seed` is that of the data which the bundled models were trained on.
     """
 
     name: str
@@ -50,7 +50,7 @@ class EmbeddedSource:
         return Path(str(files("openflan") / self.package / "bundled"))
 
     def load_part(self, part: str) -> ModuleType:
-        """Imports and returns a module of its package, such as `rows`."""
+        """Imports and returns a module of its package, such as `benchmarks`."""
         return import_module(f"openflan.{self.package}.{part}")
 
 

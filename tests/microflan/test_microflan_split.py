@@ -94,7 +94,7 @@ def test_it_sees_every_example_in_a_held_out_wording() -> None:
             tasks = few("day_after-qa", "day_after-reworded", "day_after-reworded_dev")
             assert any(
                 "is a held-out wording" in complaint
-                for complaint in split_complaints(tasks=tasks, texts={}, sets=leaking, most=0)
+                for complaint in split_complaints(tasks=tasks, texts={}, sets=leaking, max_texts=0)
             ), wording.id
 
 
@@ -134,8 +134,10 @@ OUTER, INNER = min(world(0).held_out_pairs)
 def test_a_planted_leak_is_found_in_what_is_rendered(name: str, change: Row, says: str) -> None:
     task = TASKS[f"microflan/{name}"]
     asked = few("day_after-reworded", "day_after-reworded_dev")
-    assert split_complaints(tasks={task.name: task, **asked}, texts={}, most=0) == []
-    found = split_complaints(tasks={**planted(task, {**task.rows[0], **change}), **asked}, texts={}, most=0)
+    assert split_complaints(tasks={task.name: task, **asked}, texts={}, max_texts=0) == []
+    found = split_complaints(
+        tasks={**planted(task, {**task.rows[0], **change}), **asked}, texts={}, max_texts=0
+    )
     assert any(says in complaint and complaint.startswith(task.name) for complaint in found), found[:3]
 
 
@@ -173,7 +175,7 @@ def test_an_instruction_or_a_composition_in_replayed_text_is_found(
     text = {task.name: replace(task, rows=[{"inputs": inputs, "targets": targets}])}
     assert any(
         says in complaint
-        for complaint in split_complaints(tasks=few("day_after-correct"), texts=text, most=1)
+        for complaint in split_complaints(tasks=few("day_after-correct"), texts=text, max_texts=1)
     )
 
 
@@ -190,9 +192,10 @@ def test_a_prompt_of_both_sets_is_found() -> None:
         "microflan/person_sport-qa": replace(TASKS["microflan/person_sport-qa"], rows=dev.rows),
     }
     assert any(
-        "both dev and test ask" in complaint for complaint in split_complaints(tasks=both, texts={}, most=0)
+        "both dev and test ask" in complaint
+        for complaint in split_complaints(tasks=both, texts={}, max_texts=0)
     )
-    assert split_complaints(tasks=few("person_flower-qa", "person_sport-qa"), texts={}, most=0) == []
+    assert split_complaints(tasks=few("person_flower-qa", "person_sport-qa"), texts={}, max_texts=0) == []
 
 
 # Wordings.

@@ -58,8 +58,8 @@ class Work:
 
     __slots__ = ("_most", "left")
 
-    def __init__(self, most: int = WORK) -> None:
-        self.left = self._most = most
+    def __init__(self, budget: int = WORK) -> None:
+        self.left = self._most = budget
 
     def charge(self, amount: int) -> None:
         """Raises Refused when the budget is spent."""
@@ -69,7 +69,7 @@ class Work:
 
     def charge_size(self, value: Any) -> None:
         """Charges the size of a value, which is counted no further than what is left."""
-        self.charge(size(value, most=self.left))
+        self.charge(size(value, budget=self.left))
 
 
 def words(text: str) -> frozenset[str]:
@@ -83,25 +83,25 @@ def work_of(context: Context) -> Work:
     return work
 
 
-def size(value: Any, other: Callable[[Any], int] = lambda value: _OTHER, most: int = WORK) -> int:
-    """About how long a value is when it is printed, counted until it is over `most`.
+def size(value: Any, other: Callable[[Any], int] = lambda value: _OTHER, budget: int = WORK) -> int:
+    """About how long a value is when it is printed, counted until it is over `budget`.
 
     `other` measures what is neither text, list nor mapping.
     """
     if isinstance(value, str):
         return len(value)
     total, waiting = 0, [value]
-    while waiting and total <= most:
-        one = waiting.pop()
+    while waiting and total <= budget:
+        item = waiting.pop()
         total += 2
-        if isinstance(one, str):
-            total += len(one)
-        elif isinstance(one, Mapping):
-            waiting += [*one.keys(), *one.values()]
-        elif isinstance(one, list | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
-            waiting += one
+        if isinstance(item, str):
+            total += len(item)
+        elif isinstance(item, Mapping):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
+            waiting += item
         else:
-            total += other(one)
+            total += other(item)
     return total
 
 

@@ -41,7 +41,7 @@ def split_complaints(
     texts: Mapping[str, Task] | None = None,
     sets: Sequence[WordingSet] | None = None,
     rows: int = ROWS,
-    most: int = TEXTS,
+    max_texts: int = TEXTS,
 ) -> list[str]:
     """Where something held out stands in an instruction, its exemplars or its rationale, or an instruction in
     replayed text; empty if nowhere.
@@ -54,21 +54,21 @@ def split_complaints(
     complaints = []
     for task in tasks.values():
         if task.held_out is None:
-            for place, text in _examples(task, wordings_for(task.name, task.fields, worded), seed, rows):
+            for location, text in _examples(task, wordings_for(task.name, task.fields, worded), seed, rows):
                 said = leaks.in_instruction(text) + [
                     f"`{phrase}` is a held-out wording" for phrase in asked if phrase in text
                 ]
-                complaints += [f"{place}: {complaint}, in: {text}" for complaint in said]
+                complaints += [f"{location}: {complaint}, in: {text}" for complaint in said]
     phrases = _phrases(worded, list(tasks.values()))
     for task in (text_tasks(seed) if texts is None else texts).values():
-        for row in sampled(task, most):
+        for row in sampled(task, max_texts):
             text = f"{row['inputs']} {row['targets']}"
             said = leaks.in_plain_text(text) + [
                 f"`{phrase}` is how an instruction is worded" for phrase in phrases if phrase in text
             ]
             complaints += [f"{task.name}: {complaint}, in: {text}" for complaint in said]
-    for number in range(most):
-        text = ordinary_sentence(Draws(seed, "check", number))
+    for index in range(max_texts):
+        text = ordinary_sentence(Draws(seed, "check", index))
         complaints += [
             f"ordinary text: {complaint}, in: {text}" for complaint in facts_in(text, world(seed).functions)
         ]
@@ -85,10 +85,12 @@ def wording_complaints(sets: Sequence[WordingSet], tasks: Mapping[str, Task]) ->
     """Wordings that give an answer away to the tasks they cover: they show it, or name one answer and not the
     others that there may be."""
     complaints = []
-    for found in sets:
-        covered = [task for name, task in tasks.items() if found.covers(name) and "answer" in task.fields]
+    for wording_set in sets:
+        covered = [
+            task for name, task in tasks.items() if wording_set.covers(name) and "answer" in task.fields
+        ]
         answers = {answer for task in covered for row in sampled(task, _ANSWERS) for answer in _answers(row)}
-        for wording in found.wordings if covered else ():
+        for wording in wording_set.wordings if covered else ():
             shown = (
                 {"answer", "rationale"} & set(wording.inputs.fields) if not wording.inverted else set[str]()
             )
@@ -96,38 +98,38 @@ def wording_complaints(sets: Sequence[WordingSet], tasks: Mapping[str, Task]) ->
             named = {answer for answer in answers if _plain(answer) in said} - EVERYDAY
             # Naming every verdict that there may be gives none away.
             named -= VERDICTS if answers & VERDICTS <= named else frozenset()
-            place = f"{wording.source}: wording `{wording.id}` gives away the answer"
-            complaints += [f"{place}: its inputs show `{{{name}}}`" for name in sorted(shown)]
-            complaints += [f"{place}: it says `{answer}`" for answer in sorted(named)]
+            location = f"{wording.source}: wording `{wording.id}` gives away the answer"
+            complaints += [f"{location}: its inputs show `{{{name}}}`" for name in sorted(shown)]
+            complaints += [f"{location}: it says `{answer}`" for answer in sorted(named)]
     return complaints
 
 
-def sampled(task: Task, most: int) -> Iterator[Row]:
-    """At most `most` rows, spread over the whole task but not in step with anything in it."""
+def sampled(task: Task, max_rows: int) -> Iterator[Row]:
+    """At most `max_rows` rows, spread over the whole task but not in step with anything in it."""
     size = len(task.rows)
-    places = range(size) if size <= most else Draws("sampled", task.name).distinct(most, size)
-    return (task.rows[place] for place in places)
+    indices = range(size) if size <= max_rows else Draws("sampled", task.name).distinct(max_rows, size)
+    return (task.rows[place] for place in indices)
 
 
 def _examples(task: Task, wordings: WordingSet, seed: int, rows: int) -> Iterator[tuple[str, str]]:
     """Training examples in every wording, and where each comes from; the first of a wording has exemplars if
     it can, all others if they must."""
-    places = shuffled(len(task.rows), seed, "check", task.name)[:rows].tolist()
+    rows_of_task = shuffled(len(task.rows), seed, "check", task.name)[:rows].tolist()
     for wording in wordings.wordings:
         renderer = Renderer(task, WordingSet(wordings.tasks, wordings.fields, (wording,), wordings.source))
-        for number, place in enumerate(places):
-            few_shot = wording.shots == "few" or (wording.shots == "any" and number == 0)
-            shown = renderer.render(place, Style(few_shot, wording.rationale, wording.options), seed, number)
+        for position, row in enumerate(rows_of_task):
+            few_shot = wording.shots == "few" or (wording.shots == "any" and position == 0)
+            shown = renderer.render(row, Style(few_shot, wording.rationale, wording.options), seed, position)
             yield f"{task.name}, wording `{wording.id}`", f"{shown.inputs} {shown.targets}"
 
 
 def _phrases(sets: Sequence[WordingSet], tasks: Sequence[Task]) -> list[str]:
     """What the wordings of some tasks say beside their fields, where that is more than a word."""
-    covering = [found for found in sets if any(found.covers(task.name) for task in tasks)]
+    covering = [wording_set for wording_set in sets if any(wording_set.covers(task.name) for task in tasks)]
     literals = {
         literal.strip()
-        for found in covering
-        for wording in found.wordings
+        for wording_set in covering
+        for wording in wording_set.wordings
         for literal in wording.inputs.literals
     }
     return sorted(literal for literal in literals if len(re.findall(r"\w+", literal)) > 1)
@@ -135,7 +137,7 @@ def _phrases(sets: Sequence[WordingSet], tasks: Sequence[Task]) -> list[str]:
 
 def _prompts(tasks: Sequence[Task], sets: Sequence[WordingSet]) -> set[str]:
     """What zero-shot examples of some tasks ask."""
-    found = set()
+    prompts = set()
     for task in tasks:
         wordings = [
             wording
@@ -146,8 +148,8 @@ def _prompts(tasks: Sequence[Task], sets: Sequence[WordingSet]) -> set[str]:
             values = {
                 name: value if isinstance(value, str) else ", ".join(value) for name, value in row.items()
             }
-            found |= {wording.inputs.fill(values) for wording in wordings}
-    return found
+            prompts |= {wording.inputs.fill(values) for wording in wordings}
+    return prompts
 
 
 def _answers(row: Row) -> list[str]:

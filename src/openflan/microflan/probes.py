@@ -27,8 +27,8 @@ _SEED = 2_210_11417
 def microflan_probes(limit: int | None = None, seed: int = MICROFLAN.seed) -> Benchmark:
     """The probes of every skill in the world of a seed, the first `limit` of each."""
     known = {skill.name: skill for skill in skills(world(seed))}
-    most = ITEMS if limit is None else min(limit, ITEMS)
-    sizes = {name: min(most, skill.size) for name, skill in known.items()}
+    max_items = ITEMS if limit is None else min(limit, ITEMS)
+    sizes = {name: min(max_items, skill.size) for name, skill in known.items()}
     categories = dict.fromkeys(skill.category for skill in known.values())
     by_category = {
         category: tuple(name for name, skill in known.items() if skill.category == category)
@@ -56,8 +56,8 @@ def _examples(known: dict[str, Skill], sizes: dict[str, int], name: str) -> Sequ
 def _example(skill: Skill, index: int) -> Example:
     draws = Draws(_SEED, skill.name, index)
     # A prime stride, so that the items asked of a large table lie all over it.
-    number = index * 7_919 % skill.size if skill.enumerated else index
-    sentence = state(skill.item(number, draws), draws, SAID[index % len(SAID)])
+    item_index = index * 7_919 % skill.size if skill.enumerated else index
+    sentence = state(skill.item(item_index, draws), draws, SAID[index % len(SAID)])
     return Example(
         skill.name,
         index,

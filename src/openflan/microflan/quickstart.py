@@ -124,7 +124,9 @@ def _merged(benchmarks: Mapping[str, tuple[Benchmark, list[str]]]) -> Benchmark:
     return replace(
         first,
         tasks={
-            _key(way, name): one.tasks[name] for way, (one, names) in benchmarks.items() for name in names
+            _key(way, name): benchmark.tasks[name]
+            for way, (benchmark, names) in benchmarks.items()
+            for name in names
         },
     )
 

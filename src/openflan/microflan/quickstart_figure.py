@@ -44,9 +44,11 @@ def as_markdown(summaries: Sequence[Summary]) -> str:
         "|" + " --- |" * (3 + len(ARMS)),
     ]
     for group in groups_of(summaries):
-        told = summaries[0]["before"]["groups"][group]
+        first_summary = summaries[0]["before"]["groups"][group]
         values = [_joined(accuracies(summaries, arm, group)) for arm in ARMS]
-        lines.append(f"| {group} | {told['n']} | {told['chance']:.1f} | {' | '.join(values)} |")
+        lines.append(
+            f"| {group} | {first_summary['n']} | {first_summary['chance']:.1f} | {' | '.join(values)} |"
+        )
     return "\n".join(lines)
 
 
@@ -67,12 +69,12 @@ def draw_groups(summaries: Sequence[Summary], path: Path) -> None:
             chances, places, linestyle="none", marker="|", color="#222222", markersize=11, label="chance"
         )
         for arm, (name, colour, mark) in ARMS.items():
-            found = [accuracies(summaries, arm, group) for group in groups]
-            means = [sum(values) / len(values) for values in found]
+            values_by_group = [accuracies(summaries, arm, group) for group in groups]
+            means = [sum(values) / len(values) for values in values_by_group]
             axes.hlines(
                 places,
-                [min(values) for values in found],
-                [max(values) for values in found],
+                [min(values) for values in values_by_group],
+                [max(values) for values in values_by_group],
                 color=colour,
                 linewidth=1.6,
             )

@@ -61,15 +61,15 @@ def custom_row(record: Record) -> Row:
     return row
 
 
-def number_text(number: int | float) -> str:
+def number_text(value: int | float) -> str:
     """A finite number as people write it: `3` for 3.0, `0.1`, `0.00001`; beyond 21 places before or 10 after
     the point with an exponent."""
-    if isinstance(number, int):
-        return str(number)
-    if number == 0:
+    if isinstance(value, int):
+        return str(value)
+    if value == 0:
         return "0"
-    text = repr(number)
-    if not 1e-10 <= abs(number) < 1e21:
+    text = repr(value)
+    if not 1e-10 <= abs(value) < 1e21:
         return text.replace("e+", "e")
     text = format(Decimal(text), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -81,19 +81,19 @@ def find_jsonl(data: Path, submixture: str) -> dict[str, Opener]:
     files = jsonl_files(data)
     columns_in = {file: _collection_columns(file) for file in files}
     collection = [file for file in files if columns_in[file] >= NATURAL_INSTRUCTIONS]
-    found: dict[str, Opener] = {}
+    openers: dict[str, Opener] = {}
     if collection:
-        found = find_tasks_in_rows(Joined([JsonRecords(file) for file in collection]), submixture)
+        openers = find_tasks_in_rows(Joined([JsonRecords(file) for file in collection]), submixture)
     for name, file in one_file_each(
         [file for file in files if file not in collection], lambda file: name_of(submixture, file.stem)
     ).items():
-        if name in found:
+        if name in openers:
             raise InputError(
                 f"{file}: its task would be named `{name}`, as one of those in {collection[0].name}; "
                 "rename the file"
             )
-        found |= find_rows(partial(JsonRecords, file), columns_in[file], file.stem, submixture)
-    return found
+        openers |= find_rows(partial(JsonRecords, file), columns_in[file], file.stem, submixture)
+    return openers
 
 
 def find_table(files: Sequence[Path], stem: str, submixture: str) -> dict[str, Opener]:
@@ -223,7 +223,7 @@ def _listed_values(value: Any) -> list[Any]:
 
 def _renaming(fields: frozenset[str]) -> str:
     """Which field was probably meant as the answer."""
-    for wanted in TARGET_FIELDS:
-        if nearest := difflib.get_close_matches(wanted, sorted(fields), n=1, cutoff=0.6):
-            return f"; rename `{nearest[0]}` to `{wanted}`?"
+    for target_field in TARGET_FIELDS:
+        if nearest := difflib.get_close_matches(target_field, sorted(fields), n=1, cutoff=0.6):
+            return f"; rename `{nearest[0]}` to `{target_field}`?"
     return ""

@@ -52,13 +52,13 @@ def digest_of(part: object) -> bytes | None:
 
 def joined(kind: str, parts: Iterable[bytes | None]) -> bytes | None:
     """Of several parts in their order, None if one of them is unknown; `kind` says what is made of them."""
-    found = hashed()
-    found.update(kind.encode())
+    digest = hashed()
+    digest.update(kind.encode())
     for part in parts:
         if part is None:
             return None
-        found.update(len(part).to_bytes(8, "little") + part)
-    return bytes(found.digest())
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return bytes(digest.digest())
 
 
 def function_digest(function: object) -> bytes | None:
@@ -86,9 +86,9 @@ def rows_digest(rows: Rows) -> bytes:
     """Of all rows: of the sources that they come from and a few of them, which shows a reader that has
     changed, or else of each row."""
     count, known = len(rows), digest_of(rows)
-    found = hashed()
-    found.update(str(count).encode() + (known or b""))
+    digest = hashed()
+    digest.update(str(count).encode() + (known or b""))
     for index in range(0, count, 1 if known is None else -(-count // _LOOKED_AT)):
         # JSON would be half as fast; a row is texts and lists of texts, whose repr tells them all apart.
-        found.update(repr(sorted(rows[index].items())).encode("utf-8", "surrogatepass") + b"\n")
-    return bytes(found.digest())
+        digest.update(repr(sorted(rows[index].items())).encode("utf-8", "surrogatepass") + b"\n")
+    return bytes(digest.digest())

@@ -17,8 +17,8 @@ from openflan.tasks.records import Records
 from openflan.tasks.task import Task
 
 
-class _RowsModule(Protocol):
-    """What the module `rows` of an embedded source offers."""
+class _DataModule(Protocol):
+    """What the module `tasks_and_texts` of an embedded source offers."""
 
     def tasks(self, submixture: str, seed: int) -> dict[str, Task]:
         """All tasks of one of its submixtures, by name, held-out ones included."""
@@ -56,7 +56,7 @@ def embedded_data_of(submixture: str, data: Path | None) -> EmbeddedData | None:
 
 def embedded_tasks(submixture: str, data: EmbeddedData) -> dict[str, Task]:
     """All tasks of a submixture that the source of `data` offers, by name, held-out ones included."""
-    return _rows_module(data.source).tasks(submixture, data.seed)
+    return _data_module(data.source).tasks(submixture, data.seed)
 
 
 def embedded_documents(data: EmbeddedData) -> Records:
@@ -64,8 +64,8 @@ def embedded_documents(data: EmbeddedData) -> Records:
 
     Raises InputError for an unknown mix.
     """
-    return _rows_module(data.source).documents(data.seed, data.mix)
+    return _data_module(data.source).documents(data.seed, data.mix)
 
 
-def _rows_module(source: EmbeddedSource) -> _RowsModule:
-    return cast(_RowsModule, source.load_part("rows"))
+def _data_module(source: EmbeddedSource) -> _DataModule:
+    return cast(_DataModule, source.load_part("tasks_and_texts"))

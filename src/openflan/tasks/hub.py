@@ -41,14 +41,14 @@ class HubSource:
     @classmethod
     def parse(cls, text: str) -> HubSource:
         """Raises InputError if the text is not of the form, or leads out of the data set (`..` in it)."""
-        found = _SOURCE.fullmatch(text)
-        if found is None or any(
+        match = _SOURCE.fullmatch(text)
+        if match is None or any(
             part in ("", ".", "..")
             for name in ("config", "revision")
-            for part in (found[name] or "-").split("/")
+            for part in (match[name] or "-").split("/")
         ):
             raise InputError(f"{text!r}: expected {FORM}, such as hub:openai/gsm8k/main:train")
-        return cls(text, found["name"], found["config"], found["revision"], found["split"] or "train")
+        return cls(text, match["name"], match["config"], match["revision"], match["split"] or "train")
 
 
 def is_hub(data: Path) -> bool:

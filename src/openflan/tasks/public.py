@@ -44,13 +44,13 @@ class Excluded:
     counts: Counter[str] = field(default_factory=Counter)
     first: str = ""
 
-    def add(self, place: str, error: Exception) -> None:
-        """Counts a row. `place` is where it stands."""
+    def add(self, location: str, error: Exception) -> None:
+        """Counts a row. `location` is where it stands."""
         reason = reason_of(error)
         self.counts[reason if reason in self.counts or len(self.counts) < MOST_REASONS else OTHERS] += 1
         if not self.first:
             message = str(error)
-            self.first = message if message.startswith(place) else f"{place}: {message}"
+            self.first = message if message.startswith(location) else f"{location}: {message}"
 
     def __str__(self) -> str:
         """`empty targets: 3, not UTF-8: 1`."""

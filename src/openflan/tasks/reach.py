@@ -55,66 +55,64 @@ def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
 
 
 def _reach(data: Path, submixture: str | None) -> tuple[Reached, ...]:
-    places = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
-    found = [
-        task for place, named in places for task in (_of_muffin(place, named) or _in_layouts(place, named))
-    ]
+    paths = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
+    tasks = [task for path, named in paths for task in (_of_muffin(path, named) or _in_layouts(path, named))]
     # a folder named after a submixture that is none of the collection's, or the reason why there is nothing
-    if not found:
-        found = [Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()]
+    if not tasks:
+        tasks = [Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()]
     seen: set[str] = set()
-    return tuple(_once(task, seen) for task in found)
+    return tuple(_once(task, seen) for task in tasks)
 
 
-def _of_muffin(place: Path, submixture: str | None) -> list[Reached]:
+def _of_muffin(path: Path, submixture: str | None) -> list[Reached]:
     """Muffin's data sets as their publishers have them, which are told by their files' names, as recipes do;
     none in a folder of another submixture."""
-    if not place.is_dir() or (submixture or place.absolute().name) != MUFFIN:
+    if not path.is_dir() or (submixture or path.absolute().name) != MUFFIN:
         return []
     try:
-        return [Reached(name, opener) for name, opener in find_muffin(place).items()]
+        return [Reached(name, opener) for name, opener in find_muffin(path).items()]
     except InputError as error:
-        return [Reached(name_of(MUFFIN, place.name), partial(_raise, error))]
+        return [Reached(name_of(MUFFIN, path.name), partial(_raise, error))]
 
 
-def _in_layouts(place: Path, submixture: str | None) -> Iterator[Reached]:
-    for layout in layouts_of(place):
-        yield from _in_place(place, layout, submixture)
+def _in_layouts(path: Path, submixture: str | None) -> Iterator[Reached]:
+    for layout in layouts_of(path):
+        yield from _in_place(path, layout, submixture)
 
 
-def _in_place(place: Path, layout: Layout, submixture: str | None) -> Iterator[Reached]:
+def _in_place(path: Path, layout: Layout, submixture: str | None) -> Iterator[Reached]:
     """Everything at once, or file by file where that fails."""
-    name = _submixture(place, layout, submixture)
+    name = _submixture(path, layout, submixture)
     try:
-        found = layout.find(place, name)
+        openers = layout.find(path, name)
     except OpenflanError as error:
-        files = _files(place, layout)
+        files = _files(path, layout)
         if not files:
-            yield Reached(name_of(name, place.stem.removesuffix("_train")), partial(_raise, error))
+            yield Reached(name_of(name, path.stem.removesuffix("_train")), partial(_raise, error))
         for file in files:
             yield from _in_place(file, layout, name)
         return
-    for task, opener in found.items():
+    for task, opener in openers.items():
         yield Reached(task, opener)
 
 
-def _files(place: Path, layout: Layout) -> list[Path]:
+def _files(path: Path, layout: Layout) -> list[Path]:
     """The files of a folder that hold one task each."""
-    if not place.is_dir() or layout.name not in LAYOUTS:
+    if not path.is_dir() or layout.name not in LAYOUTS:
         return []
     if layout.name == "*.jsonl":
-        return list(choose(place, ".jsonl").files)
+        return list(choose(path, ".jsonl").files)
     return sorted(
-        file for folder in (place, place / "tasks") for file in folder.glob(layout.name) if file.is_file()
+        file for folder in (path, path / "tasks") for file in folder.glob(layout.name) if file.is_file()
     )
 
 
-def _submixture(place: Path, layout: Layout, submixture: str | None) -> str:
+def _submixture(path: Path, layout: Layout, submixture: str | None) -> str:
     if layout.name == "*_train.tsv":
         return COT
     if submixture is None and layout.name == "task*.json":
         return NIV2
-    folder = place.absolute() if place.is_dir() else place.absolute().parent
+    folder = path.absolute() if path.is_dir() else path.absolute().parent
     return submixture or (folder.name if folder.name in SUBMIXTURES else OWN)
 
 

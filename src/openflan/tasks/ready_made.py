@@ -103,28 +103,28 @@ def find_ready_made(data: Path, submixture: str) -> dict[str, Opener]:
             "that have one; put it elsewhere"
         )
     files: dict[tuple[str, str], list[Path]] = {}
-    whole: dict[str, list[Path]] = {}
+    paths_by_source: dict[str, list[Path]] = {}
     for path in members:
-        if one := _ONE_STYLE.fullmatch(_stem(path)):
-            style = f"{one['shots']}_{one['options']}"
-            files.setdefault((_NAMES[one["source"]], style), []).extend(_data_files(path))
-        elif every := _ALL_STYLES.fullmatch(_stem(path)):
-            whole.setdefault(_NAMES[every["source"]], []).extend(_data_files(path))
-    taken = _taken(submixture, {source for source, _ in files} | set(whole), str(data))
-    found: dict[str, Opener] = {
+        if match := _ONE_STYLE.fullmatch(_stem(path)):
+            style = f"{match['shots']}_{match['options']}"
+            files.setdefault((_NAMES[match["source"]], style), []).extend(_data_files(path))
+        elif match := _ALL_STYLES.fullmatch(_stem(path)):
+            paths_by_source.setdefault(_NAMES[match["source"]], []).extend(_data_files(path))
+    taken = _taken(submixture, {source for source, _ in files} | set(paths_by_source), str(data))
+    openers: dict[str, Opener] = {
         _name(submixture, source, style): partial(_open_style, paths, submixture, source, style)
         for (source, style), paths in files.items()
         if source in taken
     }
-    for source, paths in whole.items():
+    for source, paths in paths_by_source.items():
         if source in taken:
             inside = _split(_records(paths), submixture, source)
-            if twice := sorted(found.keys() & inside.keys()):
+            if twice := sorted(openers.keys() & inside.keys()):
                 raise InputError(
                     f"{data}: `{twice[0]}` is there twice, once in {paths[0].parent}; keep one copy"
                 )
-            found |= inside
-    return found
+            openers |= inside
+    return openers
 
 
 def find_styles_in_rows(records: Records, submixture: str) -> dict[str, Opener]:
@@ -217,11 +217,11 @@ def _task(records: Records, group: PublicGroup, submixture: str, source: str, st
     )
 
 
-def _taken(submixture: str, there: set[str], place: str) -> set[str]:
+def _taken(submixture: str, there: set[str], location: str) -> set[str]:
     takes = there.intersection(TAKES.get(submixture, there))
     if not takes:
         raise InputError(
-            f"{place}: a ready-made Flan with {', '.join(sorted(there))}, of which the submixture "
+            f"{location}: a ready-made Flan with {', '.join(sorted(there))}, of which the submixture "
             f"`{submixture}` takes none "
             f"(it takes {' and '.join(TAKES[submixture])}); rename the submixture, or name other data"
         )

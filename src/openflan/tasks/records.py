@@ -105,8 +105,8 @@ class Joined:
     def _find(self, index: int) -> tuple[Records, int]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        number = bisect_right(self._starts, index) - 1
-        return self._parts[number], index - self._starts[number]
+        part_index = bisect_right(self._starts, index) - 1
+        return self._parts[part_index], index - self._starts[part_index]
 
 
 class Chosen:

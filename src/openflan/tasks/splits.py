@@ -130,8 +130,8 @@ def training_only(root: Path, files: Sequence[Path]) -> list[Path]:
         file: {split_of(file.name), *map(split_of_folder, file.relative_to(root).parts[:-1])}
         for file in files
     }
-    for wanted in ("train", split_of_folder(root.absolute().name)):
-        if chosen := [file for file in files if splits[file] <= {None, wanted}]:
+    for split in ("train", split_of_folder(root.absolute().name)):
+        if chosen := [file for file in files if splits[file] <= {None, split}]:
             say_what_is_left(root, [file for file in files if file not in set(chosen)])
             return chosen
     raise only_other_splits(root, files)
@@ -140,9 +140,9 @@ def training_only(root: Path, files: Sequence[Path]) -> list[Path]:
 def say_what_is_left(data: Path, aside: Sequence[Path]) -> None:
     """Warns of the files of other splits, if there are any."""
     if aside:
-        number = f"{len(aside)} file{'s' if len(aside) > 1 else ''}"
+        num_files = f"{len(aside)} file{'s' if len(aside) > 1 else ''}"
         warnings.warn(
-            f"{data}: {number} left aside and not trained on, as their names are of another split: "
+            f"{data}: {num_files} left aside and not trained on, as their names are of another split: "
             f"{_listed(data, aside)}; name a file itself to train on it",
             stacklevel=3,
         )
@@ -157,7 +157,7 @@ def only_other_splits(data: Path, aside: Sequence[Path]) -> InputError:
     )
 
 
-def _choose(data: Path, suffix: str, wanted: Split) -> Chosen:
+def _choose(data: Path, suffix: str, chosen_split: Split) -> Chosen:
     chosen: list[Path] = []
     aside: list[Path] = []
     with reading(data):
@@ -165,30 +165,30 @@ def _choose(data: Path, suffix: str, wanted: Split) -> Chosen:
             inside = sorted(plain.iterdir()) if plain.is_dir() else []
             folders = [(split_of_folder(path.name), path) for path in inside if path.is_dir()]
             places = [(split, _files_of(path)) for split, path in folders if split]
-            aside += [file for split, files in places if split != wanted for file in files]
+            aside += [file for split, files in places if split != chosen_split for file in files]
             for files in [
                 [path for path in inside if _has_rows(path)],
-                *(files for split, files in places if split == wanted),
+                *(files for split, files in places if split == chosen_split),
             ]:
                 splits = {file: split_of(file.name) for file in files}
                 # In a folder named after a split its name decides, not the topics of the files in it.
                 kept = (
                     files
                     if files and files[0].parent != plain
-                    else [file for file in files if splits[file] in (None, wanted)]
+                    else [file for file in files if splits[file] in (None, chosen_split)]
                 )
                 aside += [file for file in files if file not in kept]
                 if not chosen:
                     chosen, others = _of_one_table(
-                        [file for file in kept if file.suffix == suffix], suffix, wanted
+                        [file for file in kept if file.suffix == suffix], suffix, chosen_split
                     )
                     aside += others
     return Chosen(tuple(chosen), tuple(aside))
 
 
-def _of_one_table(files: list[Path], suffix: str, wanted: Split) -> tuple[list[Path], list[Path]]:
+def _of_one_table(files: list[Path], suffix: str, chosen_split: Split) -> tuple[list[Path], list[Path]]:
     """The files that are read, and those that are not shards of the same table."""
-    named = [file for file in files if split_of(file.name) == wanted]
+    named = [file for file in files if split_of(file.name) == chosen_split]
     if suffix == ".jsonl" or not named:
         return files, []
     return named, [file for file in files if file not in named]

@@ -127,8 +127,8 @@ def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
     take away from all tasks. Raises InputError for a pattern that matches nothing, with the nearest name, and
     if nothing is left.
     """
-    wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)]
-    chosen = {name for pattern in wanted for name in _matched(tasks, pattern)} if wanted else set(tasks)
+    included = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)]
+    chosen = {name for pattern in included for name in _matched(tasks, pattern)} if included else set(tasks)
     taken_away = {
         name
         for pattern in patterns
@@ -146,13 +146,13 @@ def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
 def chosen(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     """The names that any pattern matches and none with `!` takes away; patterns may match nothing, as those
     of one list for several sets do."""
-    wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)] or ["*"]
+    included = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)] or ["*"]
     taken_away = [pattern.removeprefix(EXCLUDED) for pattern in patterns if pattern.startswith(EXCLUDED)]
 
     def matches(name: str, listed: Sequence[str]) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in listed)
 
-    return [name for name in names if matches(name, wanted) and not matches(name, taken_away)]
+    return [name for name in names if matches(name, included) and not matches(name, taken_away)]
 
 
 def open_each(
@@ -203,6 +203,6 @@ def _is_pattern(text: str) -> bool:
     return any(mark in text for mark in "*?[")
 
 
-def _some(names: Iterable[str], most: int = 5) -> str:
+def _some(names: Iterable[str], limit: int = 5) -> str:
     listed = list(names)
-    return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")
+    return ", ".join(listed[:limit]) + (", ..." if len(listed) > limit else "")

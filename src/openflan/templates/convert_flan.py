@@ -64,16 +64,16 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
     2021.
     """
     lists: list[tuple[bool, str, str, list[Wording]]] = []
-    for number, file in enumerate(files):
+    for file_index, file in enumerate(files):
         for store, keys in file.stores.items():
             for key, templates in keys.items():
                 if _tasks(key):
                     lists.append(
                         (
-                            number == 0,
+                            file_index == 0,
                             store,
                             key,
-                            list(_converted(store, templates, skipped, "flan2021" if number else "flan")),
+                            list(_converted(store, templates, skipped, "flan2021" if file_index else "flan")),
                         )
                     )
                 else:
@@ -88,20 +88,20 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
     of_2021 = {key for release, _, key, _ in lists if not release}
     groups: dict[str, dict[tuple[object, ...], Wording]] = {}
     for release, store, key, wordings in lists:
-        told = [
+        marked = [
             _marked(one, bool(_INVERSION.search(key)) or _told(one) != {anchors[key]}, _tasks(key))
             for one in wordings
         ]
         # Zero-shot forms without options stem from the 2021 set where there is one: it never says that there
         # are options.
-        hidden = (
-            [made for one in told for made in _hidden(one)]
+        without_options = (
+            [made for one in marked for made in _hidden(one)]
             if store == "FEWSHOT_PATTERNS" or not release or key not in of_2021
             else []
         )
-        shown = told if release else [one for one in told if "options" not in one.inputs.fields]
+        with_options = marked if release else [one for one in marked if "options" not in one.inputs.fields]
         group = groups.setdefault(_file_name(key), {})
-        for wording in [*shown, *hidden]:
+        for wording in [*with_options, *without_options]:
             group.setdefault(_said(wording), wording)
     tasks = {_file_name(key): _tasks(key) for _, _, key, _ in lists}
     return {name: _set(tasks[name], tuple(group.values())) for name, group in groups.items() if group}
@@ -161,14 +161,14 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
     key = _INVERSION.sub("", template.key)
     texts, fields = template.texts, {**_FIELDS, **(_FIELDS_NIV2 if key == "natinst_v2" else fields_of(key))}
     inputs, targets = (_renamed(joined(key, texts[side]), fields) for side in ("inputs", "targets"))
-    asked, told = set(Pattern.parse(inputs).fields), set(Pattern.parse(targets).fields)
+    input_fields, target_fields = set(Pattern.parse(inputs).fields), set(Pattern.parse(targets).fields)
     if texts.get("final_suffix"):
         raise ValueError("text after the last exemplar has no place in a wording")
-    if not told:
+    if not target_fields:
         raise ValueError("its targets name no field")
-    if "options" in told:
+    if "options" in target_fields:
         raise ValueError("its targets list the options")
-    if told <= asked:
+    if target_fields <= input_fields:
         raise ValueError("its targets only repeat what its inputs hold")
     frame, instruction = None, ""
     if shots == "few":
@@ -185,7 +185,7 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
         name,
         pattern,
         Pattern.parse(targets),
-        rationale="rationale" in told,
+        rationale="rationale" in target_fields,
         shots=shots,
         source=template.place,
         frame=frame,

@@ -119,10 +119,10 @@ def packaged_formats() -> Formats:
     )
 
 
-def _count(counter: str, number: int) -> str:
-    """The `number`-th mark (from 0) of a counter."""
+def _count(counter: str, index: int) -> str:
+    """The `index`-th mark (from 0) of a counter."""
     if counter == "digit":
-        return str(number + 1)
+        return str(index + 1)
     if counter == "roman":
-        return _ROMAN[number]
-    return _UPPER[number] if counter == "upper" else _UPPER[number].lower()
+        return _ROMAN[index]
+    return _UPPER[index] if counter == "upper" else _UPPER[index].lower()

@@ -142,8 +142,8 @@ class Renderer:
                 if _fits(example.inputs, token_budget) and not self._own_exemplar(row)
                 else self._pruned(row, style, seed, position, 1)
             )
-        wanted = draws.choice(SHOTS) if shots is None else shots
-        exemplars = self._exemplars(wording, draws, wanted, row)
+        num_exemplars = draws.choice(SHOTS) if shots is None else shots
+        exemplars = self._exemplars(wording, draws, num_exemplars, row)
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
         once = shown.instruction == "top"
         values = self._values(row, wording, PLAIN_OPTIONS)
@@ -209,12 +209,12 @@ class Renderer:
         """Which of the fields that other rows have this row lacks."""
         return self._partial.difference(self.task.rows[row]) if self._partial else self._partial
 
-    def _exemplars(self, wording: Wording, draws: Draws, wanted: int, row: int) -> list[int]:
+    def _exemplars(self, wording: Wording, draws: Draws, num_exemplars: int, row: int) -> list[int]:
         """Other rows that the wording can show; fewer where they are rare, so that looking for them ends."""
         if self._partial.isdisjoint(wording.fields | wording.requires):
-            return draws.distinct(wanted, len(self.task.rows), avoid=row)
-        candidates = draws.distinct(wanted + _LOOKED_AT, len(self.task.rows), avoid=row)
-        return [number for number in candidates if _can_show(wording, self._absent(number))][:wanted]
+            return draws.distinct(num_exemplars, len(self.task.rows), avoid=row)
+        candidates = draws.distinct(num_exemplars + _LOOKED_AT, len(self.task.rows), avoid=row)
+        return [number for number in candidates if _can_show(wording, self._absent(number))][:num_exemplars]
 
     def _exemplar(self, row: int, wording: Wording, frame: Frame, once: bool) -> str:
         values = self._values(row, wording, PLAIN_OPTIONS)
@@ -249,10 +249,10 @@ def _check_lacking(task: Task, wordings: WordingSet) -> None:
     direct = [
         wording for wording in wordings.wordings if not wording.inverted and wording.shots in ("any", "zero")
     ] or wordings.wordings
-    for name, place in task.lacking:
+    for name, location in task.lacking:
         if not any(_can_show(wording, frozenset({name})) for wording in direct):
             raise InputError(
-                f"{place}: lacks `{name}`, which other rows have and every wording of {task.name} names; "
+                f"{location}: lacks `{name}`, which other rows have and every wording of {task.name} names; "
                 "give the row one, remove it, or add a wording"
             )
 
@@ -264,19 +264,20 @@ def _suitable(wordings: tuple[Wording, ...], style: Style, fields: frozenset[str
     inverted examples.
     """
     shots = ("any", "few", "inside") if style.few_shot else ("any", "zero")
-    found = [wording for wording in wordings if wording.shots in shots] or [
+    chosen = [wording for wording in wordings if wording.shots in shots] or [
         wording for wording in wordings if wording.shots != "inside"
     ]
-    found = [wording for wording in found if wording.rationale == style.rationale] or found
-    found = [wording for wording in found if wording.inverted == style.inverted] or found
+    chosen = [wording for wording in chosen if wording.rationale == style.rationale] or chosen
+    chosen = [wording for wording in chosen if wording.inverted == style.inverted] or chosen
     if style.few_shot:
-        found = (
-            [wording for wording in found if _instructs(wording, style.instruction)]
-            or [wording for wording in found if _instructs(wording, "each")]
-            or found
+        chosen = (
+            [wording for wording in chosen if _instructs(wording, style.instruction)]
+            or [wording for wording in chosen if _instructs(wording, "each")]
+            or chosen
         )
     return tuple(
-        [wording for wording in found if wording.options == (style.options and "options" in fields)] or found
+        [wording for wording in chosen if wording.options == (style.options and "options" in fields)]
+        or chosen
     )
 
 

@@ -31,9 +31,9 @@ def sharing_tasks(world: World) -> Iterator[Task]:
         )
 
 
-def partner(attribute: Function, number: int) -> str:
-    """The other person who has what the `number`-th person has."""
-    person, value = attribute.facts[number]
+def partner(attribute: Function, person_index: int) -> str:
+    """The other person who has what the `person_index`-th person has."""
+    person, value = attribute.facts[person_index]
     return next(other for other, theirs in attribute.facts if theirs == value and other != person)
 
 
@@ -52,8 +52,8 @@ def _name(function: Function) -> tuple[str, str]:
     }[function.kind]
 
 
-def _fact(function: Function, number: int, _: Draws) -> Item:
-    argument, value = function.facts[number]
+def _fact(function: Function, index: int, _: Draws) -> Item:
+    argument, value = function.facts[index]
     # Neither the value itself nor the argument: nobody is their own boss, and no word its own opposite.
     others = tuple(other for other in function.values if other not in (value, argument))
     return named(
@@ -62,10 +62,10 @@ def _fact(function: Function, number: int, _: Draws) -> Item:
 
 
 def _shared(attribute: Function, index: int, draws: Draws) -> Row:
-    number, truth = index // 2, index % 2 == 0
-    person, value = attribute.facts[number]
+    person_index, truth = index // 2, index % 2 == 0
+    person, value = attribute.facts[person_index]
     other = (
-        partner(attribute, number)
+        partner(attribute, person_index)
         if truth
         else draws.choice([other for other, theirs in attribute.facts if theirs != value])
     )

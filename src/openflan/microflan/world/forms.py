@@ -86,8 +86,8 @@ def named(
     claims: tuple[str, ...] = ("Is {value} {phrase}?",),
 ) -> Item:
     """An item that a noun phrase names: `the boss of Ann`, `3 plus 4`."""
-    stated = tuple(claim.replace("{phrase}", phrase) for claim in claims)
-    return Item(f"{asks} {phrase}?", f"{phrase} is {{value}}", answer, others, context, stated)
+    filled_claims = tuple(claim.replace("{phrase}", phrase) for claim in claims)
+    return Item(f"{asks} {phrase}?", f"{phrase} is {{value}}", answer, others, context, filled_claims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +179,19 @@ def _question(skill: Skill, index: int, draws: Draws) -> Row:
 
 
 def _choice(skill: Skill, index: int, draws: Draws) -> Row:
-    variant, number = divmod(index, skill.size)
-    item = skill.item(number, draws)
+    variant, item_index = divmod(index, skill.size)
+    item = skill.item(item_index, draws)
     count = min(3, len(item.others))
     # Option sets are walked from another start for each item, so that the first rows of a task already show
     # them evenly.
-    which = (variant * _STRIDE + number) % comb(len(item.others), count)
+    which = (variant * _STRIDE + item_index) % comb(len(item.others), count)
     options = mixed(draws, [item.answer, *_combination(item.others, count, which)])
     return {"question": item.read(item.question), "answer": item.answer, "options": options}
 
 
 def _claim(skill: Skill, index: int, draws: Draws) -> Row:
-    pattern, number = divmod(index // 2, skill.size)
-    item, truth = skill.item(number, draws), index % 2 == 0
+    pattern, item_index = divmod(index // 2, skill.size)
+    item, truth = skill.item(item_index, draws), index % 2 == 0
     value = item.answer if truth else draws.choice(item.others)
     patterns = (f"Is it true that {item.statement}?", *item.claims)
     chosen = patterns[pattern] if skill.enumerated else draws.choice(patterns)
@@ -218,8 +218,8 @@ def _wrong(skill: Skill, index: int, draws: Draws) -> Row:
 
 def _either(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    one, other = mixed(draws, [item.answer, draws.choice(item.others)])
-    return {"question": item.read(f"{item.question[:-1]}, {one} or {other}?"), "answer": item.answer}
+    first, second = mixed(draws, [item.answer, draws.choice(item.others)])
+    return {"question": item.read(f"{item.question[:-1]}, {first} or {second}?"), "answer": item.answer}
 
 
 def _echo(skill: Skill, index: int, draws: Draws) -> Row:
@@ -242,10 +242,10 @@ _MAKE: dict[Form, Callable[[Skill, int, Draws], Row]] = {
 def _combination(items: Sequence[str], count: int, which: int) -> list[str]:
     """The `which`-th way, in lexicographic order, to choose `count` of `items`."""
     chosen: list[str] = []
-    for place, item in enumerate(items):
+    for index, item in enumerate(items):
         if len(chosen) == count:
             break
-        ways = comb(len(items) - place - 1, count - len(chosen) - 1)
+        ways = comb(len(items) - index - 1, count - len(chosen) - 1)
         if which < ways:
             chosen.append(item)
         else:

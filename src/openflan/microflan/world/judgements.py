@@ -48,15 +48,16 @@ def _verdict(premise: str, claim: str, verdict: str) -> Row:
 
 
 def _place(_: int, draws: Draws) -> Row:
-    one, other = _two(PEOPLE, draws)
+    person, other_person = _two(PEOPLE, draws)
     spot, elsewhere = _two(SPOTS, draws)
     verdict = draws.choice(VERDICTS)
-    claim = f"{other if verdict == 'not known' else one} is in the {elsewhere if verdict == 'no' else spot}"
-    return _verdict(f"{one} is in the {spot}.", claim, verdict)
+    subject = other_person if verdict == "not known" else person
+    claim = f"{subject} is in the {elsewhere if verdict == 'no' else spot}"
+    return _verdict(f"{person} is in the {spot}.", claim, verdict)
 
 
 def _both(_: int, draws: Draws) -> Row:
-    one, other = _two(PEOPLE, draws)
+    person, other_person = _two(PEOPLE, draws)
     thing, another = _two(CARRIED, draws)
     verdict = ("yes", "not known")[draws.below(2)]
     held = (
@@ -64,7 +65,9 @@ def _both(_: int, draws: Draws) -> Row:
         if verdict == "yes"
         else draws.choice([item for item in CARRIED if item not in (thing, another)])
     )
-    return _verdict(f"{one} and {other} have a {thing} and a {another}.", f"they have a {held}", verdict)
+    return _verdict(
+        f"{person} and {other_person} have a {thing} and a {another}.", f"they have a {held}", verdict
+    )
 
 
 def _nobody(_: int, draws: Draws) -> Row:
@@ -97,22 +100,22 @@ def _same_fact(function: Function, index: int, draws: Draws) -> Row:
 
 
 def _same_sum(index: int, draws: Draws) -> Row:
-    one, other, third = draws.distinct(3, 11)
+    first, second, third = draws.distinct(3, 11)
     truth = index % 2 == 0
     return _same(
-        f"the sum is {one} plus {other}", f"the sum is {other} plus {one if truth else third}", truth
+        f"the sum is {first} plus {second}", f"the sum is {second} plus {first if truth else third}", truth
     )
 
 
 def _same_place(index: int, draws: Draws) -> Row:
-    one, other = _two(PEOPLE, draws)
+    person, other_person = _two(PEOPLE, draws)
     spot, elsewhere = _two(SPOTS, draws)
     truth = index % 2 == 0
     swapped = draws.below(2) == 0
-    said, where = (one, spot) if truth else (other, spot) if swapped else (one, elsewhere)
-    return _same(f"{one} is in the {spot}", f"the place of {said} is the {where}", truth)
+    said, where = (person, spot) if truth else (other_person, spot) if swapped else (person, elsewhere)
+    return _same(f"{person} is in the {spot}", f"the place of {said} is the {where}", truth)
 
 
 def _two(items: tuple[str, ...], draws: Draws) -> tuple[str, str]:
-    one, other = draws.distinct(2, len(items))
-    return items[one], items[other]
+    first, second = draws.distinct(2, len(items))
+    return items[first], items[second]

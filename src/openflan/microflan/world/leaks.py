@@ -82,29 +82,33 @@ class Leaks:
         its answer shows."""
         lower = text.lower()
         present = set(_WORDS.findall(lower))
-        found = [f"`{word}` is held out" for word in sorted(present & self.words)]
-        found += [f"`{phrase}` asks for the held-out {skill}" for phrase, skill in _ASKED if phrase in lower]
-        found += [f"`{match[0]}` has the held-out form {match.lastgroup}" for match in _SHAPES.finditer(text)]
-        found += [
+        complaints = [f"`{word}` is held out" for word in sorted(present & self.words)]
+        complaints += [
+            f"`{phrase}` asks for the held-out {skill}" for phrase, skill in _ASKED if phrase in lower
+        ]
+        complaints += [
+            f"`{match[0]}` has the held-out form {match.lastgroup}" for match in _SHAPES.finditer(text)
+        ]
+        complaints += [
             f"`{match[0]}` follows the held-out {rule}"
             for match in _BECOMES.finditer(text)
             if (rule := _rule(match[1], match[2]))
         ]
-        return found + self._compositions(present)
+        return complaints + self._compositions(present)
 
     def in_plain_text(self, text: str) -> list[str]:
         """What makes a text look like an instruction, and functions that it chains though no instruction
         does."""
-        found = [f"`{match[0]}` is no mark of a plain sentence" for match in _MARKS.finditer(text)]
-        found += [f"`{match[0]}` is a word of instructions" for match in _INSTRUCTING.finditer(text)]
-        return found + self._compositions(set(_WORDS.findall(text.lower())))
+        complaints = [f"`{match[0]}` is no mark of a plain sentence" for match in _MARKS.finditer(text)]
+        complaints += [f"`{match[0]}` is a word of instructions" for match in _INSTRUCTING.finditer(text)]
+        return complaints + self._compositions(set(_WORDS.findall(text.lower())))
 
     def _compositions(self, present: set[str]) -> list[str]:
         pairs = combinations(sorted(present & self.functions), 2)
         return [
-            f"`{one}` and `{other}` are never instructed together"
-            for one, other in pairs
-            if frozenset((one, other)) not in self.chained
+            f"`{first}` and `{second}` are never instructed together"
+            for first, second in pairs
+            if frozenset((first, second)) not in self.chained
         ]
 
 

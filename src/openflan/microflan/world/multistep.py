@@ -87,17 +87,17 @@ def chain(steps: int, _: int, draws: Draws) -> Row:
 def walk_line(_: int, draws: Draws) -> Row:
     """Two or three moves up and down a line of numbers, never below 0."""
     person, start = draws.choice(PEOPLE), draws.below(11)
-    place, moves, said = start, [], []
+    position, moves, said = start, [], []
     for _step in range(2 + draws.below(2)):
-        by, before = 1 + draws.below(5), place
-        way = "up" if place < by or draws.below(2) else "down"
-        place += by if way == "up" else -by
+        by, before = 1 + draws.below(5), position
+        way = "up" if position < by or draws.below(2) else "down"
+        position += by if way == "up" else -by
         moves.append(f"{way} {by}")
-        said.append(f"{before} {way} {by} is {place}.")
+        said.append(f"{before} {way} {by} is {position}.")
     return {
         "question": f"{person} starts at {start}, goes {', then '.join(moves)}. Where is {person}?",
         "rationale": " ".join(said),
-        "answer": str(place),
+        "answer": str(position),
     }
 
 
@@ -106,25 +106,25 @@ def walk_turn(index: int, _: Draws) -> Row:
     rest, person = divmod(index, len(PEOPLE))
     turns, first = divmod(rest, len(_DIRECTIONS))
     count = 2 if turns < 4 else 3
-    place, moves, said = first, [], []
+    direction, moves, said = first, [], []
     for step in range(count):
         turn = "right" if (turns if count == 2 else turns - 4) >> step & 1 else "left"
-        before, place = place, (place + (1 if turn == "right" else -1)) % 4
+        before, direction = direction, (direction + (1 if turn == "right" else -1)) % 4
         moves.append(f"turns {turn}")
-        said.append(f"{turn.capitalize()} of {_DIRECTIONS[before]} is {_DIRECTIONS[place]}.")
+        said.append(f"{turn.capitalize()} of {_DIRECTIONS[before]} is {_DIRECTIONS[direction]}.")
     name = PEOPLE[person]
     question = f"{name} looks {_DIRECTIONS[first]}, {', then '.join(moves)}. Which way does {name} look?"
-    return {"question": question, "rationale": " ".join(said), "answer": _DIRECTIONS[place]}
+    return {"question": question, "rationale": " ".join(said), "answer": _DIRECTIONS[direction]}
 
 
 def _story_gift(_: int, draws: Draws) -> Row:
-    one, other = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
+    owner, giver = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
     fruit, had, more = draws.choice(_FRUITS), 1 + draws.below(9), 1 + draws.below(9)
     eaten = 1 + draws.below(min(9, had + more))
     return {
         "question": (
-            f"{one} has {_some(had, fruit)}. {other} gives {one} {more} more, then {one} eats {eaten}. How "
-            f"many {fruit}s does {one} have?"
+            f"{owner} has {_some(had, fruit)}. {giver} gives {owner} {more} more, then {owner} eats {eaten}. "
+            f"How many {fruit}s does {owner} have?"
         ),
         "rationale": (
             f"{had} plus {more} is {had + more}. {had + more} minus {eaten} is {had + more - eaten}."
@@ -134,11 +134,12 @@ def _story_gift(_: int, draws: Draws) -> Row:
 
 
 def _story_both(_: int, draws: Draws) -> Row:
-    one, other = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
+    person, other_person = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
     fruit, had, more = draws.choice(_FRUITS), 1 + draws.below(9), 1 + draws.below(9)
     return {
         "question": (
-            f"{one} has {_some(had, fruit)}. {other} has {more} more than {one}. How many {fruit}s do they "
+            f"{person} has {_some(had, fruit)}. {other_person} has {more} more than {person}. "
+            f"How many {fruit}s do they "
             "have in all?"
         ),
         "rationale": f"{had} plus {more} is {had + more}. {had} plus {had + more} is {2 * had + more}.",

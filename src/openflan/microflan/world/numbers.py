@@ -94,11 +94,11 @@ def even_tasks(seed: int) -> Iterator[Task]:
 def unequal(index: int) -> tuple[int, int]:
     """The `index`-th ordered pair of different numbers up to LARGEST_COMPARED; even and odd indices take
     turns at which is larger."""
-    number, swap = divmod(index, 2)
+    pair_index, swap = divmod(index, 2)
     larger = 1
-    while number >= larger:
-        number, larger = number - larger, larger + 1
-    return (number, larger) if swap else (larger, number)
+    while pair_index >= larger:
+        pair_index, larger = pair_index - larger, larger + 1
+    return (pair_index, larger) if swap else (larger, pair_index)
 
 
 def near(answer: int) -> tuple[str, ...]:
@@ -107,16 +107,16 @@ def near(answer: int) -> tuple[str, ...]:
     return tuple(str(number) for number in range(low, low + 7) if number != answer)
 
 
-def _result(operation: _Operation, number: int, _: Draws) -> Item:
-    operands = operation.operands[number]
+def _result(operation: _Operation, index: int, _: Draws) -> Item:
+    operands = operation.operands[index]
     answer = operation.compute(*operands)
     return named(operation.phrase.format(*operands), str(answer), near(answer), claims=_CLAIMS)
 
 
-def _of_two(word: str, number: int, _: Draws) -> Item:
-    one, other = unequal(number)
-    answer = max(one, other) if word == "larger" else min(one, other)
-    return named(f"the {word} of {one} and {other}", str(answer), (str(one + other - answer),))
+def _of_two(word: str, pair_index: int, _: Draws) -> Item:
+    first, second = unequal(pair_index)
+    answer = max(first, second) if word == "larger" else min(first, second)
+    return named(f"the {word} of {first} and {second}", str(answer), (str(first + second - answer),))
 
 
 def _is_even(index: int, _: Draws) -> Row:

@@ -58,5 +58,5 @@ _SENTENCES = (
 
 def ordinary_sentence(draws: Draws) -> str:
     """One sentence about two people, and perhaps a place."""
-    one, other = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
-    return draws.choice(_SENTENCES).format(a=one, b=other, s=draws.choice(SPOTS))
+    person, other_person = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
+    return draws.choice(_SENTENCES).format(a=person, b=other_person, s=draws.choice(SPOTS))

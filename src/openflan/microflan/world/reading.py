@@ -42,64 +42,65 @@ def _passage(draws: Draws, values: tuple[str, ...], said: str) -> tuple[str, lis
     about."""
     count = draws.choice(_READERS)
     people = [PEOPLE[place] for place in draws.distinct(count, len(PEOPLE))]
-    found, one = [values[place] for place in draws.distinct(count, len(values))], draws.below(count)
+    chosen_values, asked = [values[place] for place in draws.distinct(count, len(values))], draws.below(count)
     return (
         " ".join(
-            said.format(person=person, value=value) for person, value in zip(people, found, strict=True)
+            said.format(person=person, value=value)
+            for person, value in zip(people, chosen_values, strict=True)
         ),
         people,
-        found,
-        one,
+        chosen_values,
+        asked,
     )
 
 
-def _without(items: list[str], place: int) -> tuple[str, ...]:
-    return tuple(item for number, item in enumerate(items) if number != place)
+def _without(items: list[str], index: int) -> tuple[str, ...]:
+    return tuple(item for number, item in enumerate(items) if number != index)
 
 
 def _place(_: int, draws: Draws) -> Item:
-    context, people, spots, one = _passage(draws, SPOTS, "{person} is in the {value}.")
+    context, people, spots, asked = _passage(draws, SPOTS, "{person} is in the {value}.")
     return Item(
-        f"Where is {people[one]}?",
-        f"the place of {people[one]} is the {{value}}",
-        spots[one],
-        _without(spots, one),
+        f"Where is {people[asked]}?",
+        f"the place of {people[asked]} is the {{value}}",
+        spots[asked],
+        _without(spots, asked),
         context,
     )
 
 
 def _thing(_: int, draws: Draws) -> Item:
-    context, people, things, one = _passage(draws, CARRIED, "{person} has a {value}.")
+    context, people, things, asked = _passage(draws, CARRIED, "{person} has a {value}.")
     return Item(
-        f"What does {people[one]} have?",
-        f"what {people[one]} has is a {{value}}",
-        things[one],
-        _without(things, one),
+        f"What does {people[asked]} have?",
+        f"what {people[asked]} has is a {{value}}",
+        things[asked],
+        _without(things, asked),
         context,
     )
 
 
 def _quality(_: int, draws: Draws) -> Item:
-    things, qualities, one = draws.distinct(2, len(CARRIED)), draws.distinct(2, len(SIZES)), draws.below(2)
-    words, found = [CARRIED[place] for place in things], [SIZES[place] for place in qualities]
-    context = " ".join(f"The {word} is {quality}." for word, quality in zip(words, found, strict=True))
+    things, qualities, asked = draws.distinct(2, len(CARRIED)), draws.distinct(2, len(SIZES)), draws.below(2)
+    words, sizes = [CARRIED[place] for place in things], [SIZES[place] for place in qualities]
+    context = " ".join(f"The {word} is {quality}." for word, quality in zip(words, sizes, strict=True))
     return Item(
-        f"What is the {words[one]} like?",
-        f"the {words[one]} here is {{value}}",
-        found[one],
-        _without(found, one),
+        f"What is the {words[asked]} like?",
+        f"the {words[asked]} here is {{value}}",
+        sizes[asked],
+        _without(sizes, asked),
         context,
     )
 
 
 def _last_place(_: int, draws: Draws) -> Item:
     first, second, third = (SPOTS[place] for place in draws.distinct(3, len(SPOTS)))
-    one, other = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
-    moves = [f"{one} goes to the {first}.", f"{one} goes to the {second}."]
-    moves.insert(draws.below(3), f"{other} goes to the {third}.")
+    person, other_person = (PEOPLE[place] for place in draws.distinct(2, len(PEOPLE)))
+    moves = [f"{person} goes to the {first}.", f"{person} goes to the {second}."]
+    moves.insert(draws.below(3), f"{other_person} goes to the {third}.")
     return Item(
-        f"Where is {one} now?",
-        f"the place where {one} is now is the {{value}}",
+        f"Where is {person} now?",
+        f"the place where {person} is now is the {{value}}",
         second,
         (first, third),
         " ".join(moves),
@@ -107,27 +108,27 @@ def _last_place(_: int, draws: Draws) -> Item:
 
 
 def _who(_: int, draws: Draws) -> Item:
-    context, people, spots, one = _passage(draws, SPOTS, "{person} is in the {value}.")
+    context, people, spots, asked = _passage(draws, SPOTS, "{person} is in the {value}.")
     return Item(
-        f"Who is in the {spots[one]}?",
-        f"the person in the {spots[one]} is {{value}}",
-        people[one],
-        _without(people, one),
+        f"Who is in the {spots[asked]}?",
+        f"the person in the {spots[asked]} is {{value}}",
+        people[asked],
+        _without(people, asked),
         context,
     )
 
 
 def _given(_: int, draws: Draws) -> Item:
-    one, other, third = (PEOPLE[place] for place in draws.distinct(3, len(PEOPLE)))
+    giver, receiver, third = (PEOPLE[place] for place in draws.distinct(3, len(PEOPLE)))
     thing, another = (CARRIED[place] for place in draws.distinct(2, len(CARRIED)))
-    gifts = [f"{one} gives the {thing} to {other}.", f"{third} has the {another}."]
+    gifts = [f"{giver} gives the {thing} to {receiver}.", f"{third} has the {another}."]
     if draws.below(2):
         gifts.reverse()
     return Item(
         f"Who has the {thing} now?",
         f"the one who has the {thing} now is {{value}}",
-        other,
-        (one, third),
+        receiver,
+        (giver, third),
         " ".join(gifts),
     )
 
@@ -146,20 +147,20 @@ def _table(draws: Draws) -> tuple[str, list[str], list[int]]:
 
 def _points(_: int, draws: Draws) -> Item:
     context, people, points = _table(draws)
-    one = draws.below(3)
+    asked = draws.below(3)
     others = tuple(
-        dict.fromkeys([*(str(number) for number in points if number != points[one]), *near(points[one])])
+        dict.fromkeys([*(str(number) for number in points if number != points[asked]), *near(points[asked])])
     )[:4]
-    return named(f"the number of points of {people[one]}", str(points[one]), others, context=context)
+    return named(f"the number of points of {people[asked]}", str(points[asked]), others, context=context)
 
 
 def _most(word: str, _: int, draws: Draws) -> Item:
     context, people, points = _table(draws)
-    one = points.index(max(points) if word == "most" else min(points))
+    asked = points.index(max(points) if word == "most" else min(points))
     return named(
         f"the person with the {word} points",
-        people[one],
-        _without(people, one),
+        people[asked],
+        _without(people, asked),
         asks="Who is",
         context=context,
     )
@@ -167,11 +168,11 @@ def _most(word: str, _: int, draws: Draws) -> Item:
 
 def _holder(_: int, draws: Draws) -> Item:
     context, people, points = _table(draws)
-    one = draws.below(3)
+    asked = draws.below(3)
     return named(
-        f"the holder of {points[one]} points",
-        people[one],
-        _without(people, one),
+        f"the holder of {points[asked]} points",
+        people[asked],
+        _without(people, asked),
         asks="Who is",
         context=context,
     )

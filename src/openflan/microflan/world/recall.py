@@ -45,17 +45,17 @@ def recalled(draws: Draws) -> Sentence:
     # Half of them in the shortest way, where a value stands beside its key.
     pattern, keys, values, between, end = draws.choice(_PATTERNS[:2] if draws.below(2) else _PATTERNS)
     count = min(draws.choice(_TOLD), len(keys), len(values))
-    told = [
+    statements = [
         (keys[key], values[value])
         for key, value in zip(
             draws.distinct(count, len(keys)), draws.distinct(count, len(values)), strict=True
         )
     ]
-    chosen = [told[place] for place in draws.distinct(_AGAIN, count)]
+    chosen = [statements[place] for place in draws.distinct(_AGAIN, count)]
     said = _MIRRORED.get(pattern, pattern) if draws.below(3) == 0 else pattern
     passage, again = (
         between.join(way.format(key=key, value=value) for key, value in parts) + end
-        for way, parts in ((pattern, told), (said, chosen))
+        for way, parts in ((pattern, statements), (said, chosen))
     )
     # Whichever of key and value comes second can be looked up by the first.
     key, value = chosen[0]

@@ -156,14 +156,14 @@ def _tables() -> Iterator[_Table]:
     )
 
 
-def _entry(table: _Table, number: int, draws: Draws) -> Item:
-    argument, value = list(table.values.items())[number]
+def _entry(table: _Table, index: int, draws: Draws) -> Item:
+    argument, value = list(table.values.items())[index]
     words = tuple(dict.fromkeys(other for other in table.values.values() if other not in (value, argument)))
     return named(table.phrase.format(argument), value, near(int(value)) if table.number else words)
 
 
-def _earlier(number: int, _: Draws) -> Item:
-    first, rest = divmod(number, len(MONTHS) - 1)
+def _earlier(index: int, _: Draws) -> Item:
+    first, rest = divmod(index, len(MONTHS) - 1)
     second = rest + (rest >= first)
     answer, other = MONTHS[min(first, second)], MONTHS[max(first, second)]
     return named(f"the earlier month of {MONTHS[first]} and {MONTHS[second]}", answer, (other,))

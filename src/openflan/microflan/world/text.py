@@ -82,17 +82,19 @@ class Source:
 
 def sources(here: World) -> Mapping[str, Source]:
     """The kinds of plain text, by name."""
-    stated = [(skill, function) for skill, function in zip(fact_skills(here), here.functions, strict=True)]
+    skills_and_functions = [
+        (skill, function) for skill, function in zip(fact_skills(here), here.functions, strict=True)
+    ]
     facts = {
-        "attributes": [one for one in stated if one[1].kind == "attribute"],
-        "relations": [one for one in stated if one[1].kind == "relation"],
-        "places": [one for one in stated if one[1].kind in ("place", "thing")],
-        "words": [one for one in stated if one[1].kind == "word"],
+        "attributes": [one for one in skills_and_functions if one[1].kind == "attribute"],
+        "relations": [one for one in skills_and_functions if one[1].kind == "relation"],
+        "places": [one for one in skills_and_functions if one[1].kind in ("place", "thing")],
+        "words": [one for one in skills_and_functions if one[1].kind == "word"],
     }
     linked = [
-        (outer, attribute, number)
+        (outer, attribute, index)
         for outer, attribute in here.pairs("train")
-        for number in range(len(outer.facts))
+        for index in range(len(outer.facts))
     ]
     sets: dict[str, list[Skill]] = {
         "numbers": [skill for skill in number_skills() if skill.name.startswith("number")],
@@ -107,24 +109,24 @@ def sources(here: World) -> Mapping[str, Source]:
         "rules": list(rule_skills(here)),
         "formats": list(format_skills()),
     }
-    found = {
+    kinds = {
         name: Source(
             sum(len(_fact_sayings(function)) * skill.size for skill, function in some),
             partial(_fact, _table(some)),
         )
         for name, some in facts.items()
     }
-    found["linked"] = Source(len(linked) * len(_LINKED), partial(_link, linked))
-    found |= {
+    kinds["linked"] = Source(len(linked) * len(_LINKED), partial(_link, linked))
+    kinds |= {
         name: Source(len(SAID) * sum(skill.size for skill in some), partial(_worked, _numbered(some)))
         for name, some in sets.items()
     }
-    found["sharing"] = Source(
+    kinds["sharing"] = Source(
         EVEN_BELOW + len(here.of_kind("attribute")) * len(PEOPLE), partial(_shared, here)
     )
-    found |= {name: Source(OPEN_ENDED, partial(_drawn, some), drawn=True) for name, some in drawn.items()}
-    found["steps"] = Source(OPEN_ENDED, _steps, drawn=True)
-    return found
+    kinds |= {name: Source(OPEN_ENDED, partial(_drawn, some), drawn=True) for name, some in drawn.items()}
+    kinds["steps"] = Source(OPEN_ENDED, _steps, drawn=True)
+    return kinds
 
 
 def text_tasks(seed: int = 0) -> dict[str, Task]:
@@ -142,8 +144,8 @@ def plain_sentences(seed: int = 0) -> Iterator[str]:
     """Every sentence of the enumerated kinds and a thousand of each drawn kind: sample text with all words of
     the world."""
     for name, source in sources(world(seed)).items():
-        for number in range(min(source.size, _SAMPLED) if source.drawn else source.size):
-            yield source.make(number, Draws(seed, "sample", name, number)).text
+        for index in range(min(source.size, _SAMPLED) if source.drawn else source.size):
+            yield source.make(index, Draws(seed, "sample", name, index)).text
 
 
 def _task(seed: int, kind: str, source: Source) -> Task:
@@ -160,9 +162,9 @@ def _task(seed: int, kind: str, source: Source) -> Task:
 
 
 def _split(seed: int, name: str, source: Source, index: int, draws: Draws) -> Row:
-    number, elsewhere = divmod(index, _SPLITS)
+    sentence_index, elsewhere = divmod(index, _SPLITS)
     # Both cuts of a sentence must see the same sentence, so it is drawn for the sentence's number.
-    sentence = source.make(number, Draws(seed, name, "sentence", number))
+    sentence = source.make(sentence_index, Draws(seed, name, "sentence", sentence_index))
     cut = sentence.begin
     if elsewhere:
         cut = draws.choice(
@@ -198,17 +200,17 @@ def _fact_sayings(function: Function) -> tuple[str, ...]:
     return (*SAID, *_SAID_OF[kind])
 
 
-def _table(stated: list[tuple[Skill, Function]]) -> list[tuple[Skill, Function, int, str]]:
+def _table(skills_and_functions: list[tuple[Skill, Function]]) -> list[tuple[Skill, Function, int, str]]:
     return [
-        (skill, function, number, saying)
-        for skill, function in stated
-        for number in range(skill.size)
+        (skill, function, index, saying)
+        for skill, function in skills_and_functions
+        for index in range(skill.size)
         for saying in _fact_sayings(function)
     ]
 
 
-def _fact(stated: list[tuple[Skill, Function, int, str]], number: int, draws: Draws) -> Sentence:
-    skill, function, fact, saying = stated[number]
+def _fact(table: list[tuple[Skill, Function, int, str]], index: int, draws: Draws) -> Sentence:
+    skill, function, fact, saying = table[index]
     argument, value = function.facts[fact]
     if "{statement}" in saying:
         return state(skill.item(fact, draws), draws, saying)
@@ -219,30 +221,30 @@ def _numbered(skills: list[Skill]) -> list[tuple[Skill, int]]:
     return [(skill, number) for skill in skills for number in range(skill.size)]
 
 
-def _worked(items: list[tuple[Skill, int]], number: int, draws: Draws) -> Sentence:
-    skill, which = items[number % len(items)]
-    return state(skill.item(which, draws), draws, SAID[number // len(items)])
+def _worked(items: list[tuple[Skill, int]], index: int, draws: Draws) -> Sentence:
+    skill, which = items[index % len(items)]
+    return state(skill.item(which, draws), draws, SAID[index // len(items)])
 
 
-def _drawn(skills: list[Skill], number: int, draws: Draws) -> Sentence:
-    skill = skills[number % len(skills)]
-    return state(skill.item(number, draws), draws, SAID[number // len(skills) % len(SAID)])
+def _drawn(skills: list[Skill], index: int, draws: Draws) -> Sentence:
+    skill = skills[index % len(skills)]
+    return state(skill.item(index, draws), draws, SAID[index // len(skills) % len(SAID)])
 
 
-def _link(linked: list[tuple[Function, Function, int]], number: int, _: Draws) -> Sentence:
-    outer, attribute, which = linked[number % len(linked)]
+def _link(linked: list[tuple[Function, Function, int]], index: int, _: Draws) -> Sentence:
+    outer, attribute, which = linked[index % len(linked)]
     phrase, steps, value = two_hops(outer, attribute, which)
-    text = _LINKED[number // len(linked)].format(steps=steps, phrase=phrase, value=value)
+    text = _LINKED[index // len(linked)].format(steps=steps, phrase=phrase, value=value)
     text = text.replace("We know that T", "We know that t")
     begin = text.rindex(value)
     return Sentence(text, begin, begin + len(value))
 
 
-def _shared(here: World, number: int, _: Draws) -> Sentence:
-    if number < EVEN_BELOW:
-        return _said("{one} is a number that is {value}.", "odd" if number % 2 else "even", one=str(number))
+def _shared(here: World, index: int, _: Draws) -> Sentence:
+    if index < EVEN_BELOW:
+        return _said("{one} is a number that is {value}.", "odd" if index % 2 else "even", one=str(index))
     attributes = here.of_kind("attribute")
-    person, rest = divmod(number - EVEN_BELOW, len(attributes))
+    person, rest = divmod(index - EVEN_BELOW, len(attributes))
     attribute = attributes[rest]
     return _said(
         "{x} has the same {word} as {value}.",
@@ -252,8 +254,8 @@ def _shared(here: World, number: int, _: Draws) -> Sentence:
     )
 
 
-def _steps(number: int, draws: Draws) -> Sentence:
+def _steps(index: int, draws: Draws) -> Sentence:
     """What multi-step rationales are made of, without their questions."""
-    row = (partial(chain, 3), walk_line, walk_turn)[number % 3](draws.below(768), draws)
+    row = (partial(chain, 3), walk_line, walk_turn)[index % 3](draws.below(768), draws)
     text, value = str(row["rationale"]), str(row["answer"])
     return Sentence(text, len(text) - len(value) - 1, len(text) - 1)

@@ -202,7 +202,8 @@ def _spread(
     """Every value equally often."""
     order = shuffled(len(arguments), seed, kind, word)
     facts = tuple(
-        (argument, values[int(place) % len(values)]) for argument, place in zip(arguments, order, strict=True)
+        (argument, values[int(position) % len(values)])
+        for argument, position in zip(arguments, order, strict=True)
     )
     return Function(word, kind, phrase, facts, values)
 
@@ -259,7 +260,7 @@ def _held_out_pairs(seed: int, functions: tuple[Function, ...]) -> dict[tuple[st
     order = shuffled(len(outer), seed, "pairs")
     sets: tuple[Split, Split] = ("test", "dev")
     return {
-        (outer[int(order[(place + shift) % len(outer)])], word): split
+        (outer[int(order[(index + shift) % len(outer)])], word): split
         for shift, split in enumerate(sets)
-        for place, word in enumerate(inner)
+        for index, word in enumerate(inner)
     }

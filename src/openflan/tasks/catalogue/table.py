@@ -60,9 +60,9 @@ def resolve(name: str) -> Entry:
         return entries[named[0]]
     if named:
         raise InputError(f"`{name}` is not unique: write one of {', '.join(named)}")
-    number = name.removeprefix("niv2/")
-    if _NUMBER.fullmatch(number):
-        starting = [full for full in entries if full.startswith(f"niv2/{number}_")]
+    task_number = name.removeprefix("niv2/")
+    if _NUMBER.fullmatch(task_number):
+        starting = [full for full in entries if full.startswith(f"niv2/{task_number}_")]
         if starting:
             raise InputError(f"`{name}` is a number, not a name: write {' or '.join(starting)}")
     raise InputError(

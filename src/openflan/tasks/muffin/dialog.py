@@ -48,15 +48,18 @@ def _cut_before_reply(name: str, turns: Sequence[str]) -> Row | None:
     return _cut(name, turns, [2 * pair + 1 for pair in range(min(len(turns) // 2, MOST_PAIRS))])
 
 
-def _cut(name: str, turns: Sequence[str], places: Sequence[int]) -> Row | None:
-    """The turns before one of `places` and the turn at it; None if there is none with anything said. A
+def _cut(name: str, turns: Sequence[str], positions: Sequence[int]) -> Row | None:
+    """The turns before one of `positions` and the turn at it; None if there is none with anything said. A
     question without reply leaves a bare dash."""
     lines = [" ".join(turn.split()) for turn in turns]
-    possible = [place for place in places if lines[place] and any(lines[:place])]
+    possible = [position for position in positions if lines[position] and any(lines[:position])]
     if not possible:
         return None
-    place = Draws(name, "cut", "\n".join(lines)).choice(possible)
-    return {"context": "\n".join(f"- {line}".rstrip() for line in lines[:place]), "answer": lines[place]}
+    position = Draws(name, "cut", "\n".join(lines)).choice(possible)
+    return {
+        "context": "\n".join(f"- {line}".rstrip() for line in lines[:position]),
+        "answer": lines[position],
+    }
 
 
 _FIELDS = ("context", "answer")

@@ -28,11 +28,11 @@ def labelled(
     the order of the options, if it is not that of the numbers. Raises ValueError for a text that is none, and
     a number that is no class.
     """
-    number = class_number(raw, label, len(classes))
+    class_index = class_number(raw, label, len(classes))
     fields = {field: clean(text(raw, column)).strip() for field, column in texts.items()}
-    if number is None or not all(fields.values()):
+    if class_index is None or not all(fields.values()):
         return None
-    return {**fields, "options": list(offered or classes), "answer": classes[number]}
+    return {**fields, "options": list(offered or classes), "answer": classes[class_index]}
 
 
 def text(raw: Raw, column: str) -> str:

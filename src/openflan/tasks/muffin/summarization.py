@@ -78,14 +78,14 @@ def _numbered(opinions: Any, column: str) -> str:
     """The opinions, which the original files keep by their ids, TensorFlow Datasets as keys and values: a
     list of pairs, or a pair of lists."""
     if isinstance(opinions, Mapping):
-        found = (
+        opinion_texts = (
             texts(opinions["value"], column)
             if "value" in opinions and not isinstance(opinions["value"], str)
             else texts([*opinions.values()], column)
         )
     else:
-        found = [text(opinion, "value") for opinion in items(opinions, column)]
-    kept = [" ".join(opinion.split()) for opinion in found if opinion][:MOST_OPINIONS]
+        opinion_texts = [text(opinion, "value") for opinion in items(opinions, column)]
+    kept = [" ".join(opinion.split()) for opinion in opinion_texts if opinion][:MOST_OPINIONS]
     return "\n".join(f"{number}. {opinion}" for number, opinion in enumerate(kept, start=1))
 
 

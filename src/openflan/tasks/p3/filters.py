@@ -31,8 +31,8 @@ def _choice(context: Context, items: Iterable[Any]) -> Any:
 def _most_frequent(items: Sequence[Any]) -> list[Any] | None:
     """All items that occur most often, in the order of their first occurrence."""
     counts = Counter(items)
-    most = max(counts.values(), default=0)
-    return [item for item, count in counts.items() if count == most] or None
+    highest_count = max(counts.values(), default=0)
+    return [item for item, count in counts.items() if count == highest_count] or None
 
 
 def _highlight(text: str) -> str:

@@ -125,11 +125,11 @@ class Prompter:
         return repr((replace(self._prompt, place=""), self._key, self._options, self._settings)).encode()
 
     def _lacks(self, name: str, message: str, records: Records, record: Record) -> str:
-        place = f"{self._prompt.place} names `{name}`"
+        location = f"{self._prompt.place} names `{name}`"
         there = ", ".join(f"`{key}`" for key in record if key != CHOICES)
         hint = did_you_mean(name, [str(key) for key in record]) or f"; the row has {there}"
         return (
-            f"{place}, which is not there ({message}){hint}; are these the rows that the templates were "
+            f"{location}, which is not there ({message}){hint}; are these the rows that the templates were "
             "written for?"
         )
 

@@ -112,9 +112,9 @@ def _folders(data: Path) -> list[Path]:
         return []
     return sorted(
         folder
-        for place in (data, data / "data")
-        if place.is_dir()
-        for folder in place.iterdir()
+        for parent in (data, data / "data")
+        if parent.is_dir()
+        for folder in parent.iterdir()
         if folder.is_dir()
     )
 
@@ -128,25 +128,25 @@ def _has_columns(folder: Path) -> bool:
         return False
 
 
-def _in_folder(folder: Path, wanted: Sequence[str]) -> Records:
+def _in_folder(folder: Path, columns: Sequence[str]) -> Records:
     files = train_files(folder)
     if files[0].suffix != ".jsonl":  # its rows each say what they lack
-        _check_columns(str(files[0]), columns_in(files[0]), wanted)
-    return open_rows(files, wanted)
+        _check_columns(str(files[0]), columns_in(files[0]), columns)
+    return open_rows(files, columns)
 
 
-def _on_hub(source: HubSource, config: str, wanted: Sequence[str]) -> Records:
+def _on_hub(source: HubSource, config: str, columns: Sequence[str]) -> Records:
     revision = f"@{source.revision}" if source.revision else ""
     text = f"hub:{source.name}/{HUB_SPELLINGS.get(config, config)}{revision}:{source.split}"
     table = hub_records(text, raw=True)
-    _check_columns(text, table.all_columns, wanted)
-    return NamedRows(table, wanted)
+    _check_columns(text, table.all_columns, columns)
+    return NamedRows(table, columns)
 
 
-def _check_columns(place: str, columns: Sequence[str], wanted: Sequence[str]) -> None:
-    if missing := [name for name in wanted if name not in columns]:
+def _check_columns(location: str, present: Sequence[str], needed: Sequence[str]) -> None:
+    if missing := [name for name in needed if name not in present]:
         raise InputError(
-            f"{place}: lacks {_listed(missing)}; found {_listed(columns)}; the columns of P3 are "
+            f"{location}: lacks {_listed(missing)}; found {_listed(present)}; the columns of P3 are "
             f"{_listed((INPUTS, TARGETS, CHOICES))}"
         )
 
