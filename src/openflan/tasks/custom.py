@@ -19,7 +19,7 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.tasks.chat import MESSAGES, chat_row
-from openflan.tasks.columns import ColumnRecords, columns_of, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.natural_instructions_rows import COLUMNS as NATURAL_INSTRUCTIONS
 from openflan.tasks.natural_instructions_rows import find_tasks_in_rows
 from openflan.tasks.ready_made import TEMPLATE_TYPES, WORDED, find_styles_in_rows
@@ -27,6 +27,7 @@ from openflan.tasks.records import Joined, JsonRecords, Record, Records
 from openflan.tasks.rows import BadRow, EmptyTarget, MissingTarget, checked_rows, listed
 from openflan.tasks.saved import is_saved, saved_files
 from openflan.tasks.splits import choose, training_files
+from openflan.tasks.table_files import columns_of, open_table
 from openflan.tasks.task import LIST_FIELDS, Opener, Row, Task, name_of, one_file_each
 
 TARGET_FIELDS = ("targets", "answer")
@@ -100,7 +101,7 @@ def find_table(files: Sequence[Path], stem: str, submixture: str) -> dict[str, O
     """One task for all `files` (Parquet or Arrow shards of one table), named `submixture/stem`, or those of a
     collection that they hold."""
     return find_rows(
-        lambda: ColumnRecords([part_of(file) for file in files]), columns_of(files), stem, submixture
+        lambda: ColumnRecords([open_table(file) for file in files]), columns_of(files), stem, submixture
     )
 
 

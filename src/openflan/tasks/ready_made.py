@@ -20,11 +20,12 @@ from functools import partial
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.natural_instructions_rows import is_mmlu
 from openflan.tasks.public import PublicGroup, Unusable, usable
 from openflan.tasks.records import Joined, JsonRecords, Record, Records
 from openflan.tasks.rows import EmptyTarget
+from openflan.tasks.table_files import open_table
 from openflan.tasks.task import Opener, Row, Task
 
 WORDED = frozenset({"inputs", "targets"})
@@ -171,14 +172,14 @@ def _records(paths: Sequence[Path]) -> Records:
     lines: list[Records] = [JsonRecords(path) for path in paths if path.suffix == ".jsonl"]
     if not tables:
         return Joined(lines)
-    parts = [part_of(path) for path in tables]
+    parts = [open_table(path) for path in tables]
     for part in parts:
         if missing := WORDED - set(part.schema.names):
             raise InputError(
-                f"{part.place}: lacks {' and '.join(sorted(missing))}; found "
+                f"{part.location}: lacks {' and '.join(sorted(missing))}; found "
                 f"{', '.join(part.schema.names)}; expected inputs and targets"
             )
-    table = ColumnRecords(parts, wanted=_WANTED)
+    table = ColumnRecords(parts, only=_WANTED)
     return Joined([table, *lines]) if lines else table
 
 

@@ -17,7 +17,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from openflan.embedded import parse_data
 from openflan.errors import InputError, did_you_mean
 from openflan.json_files import reading
-from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.digest import digest_of, joined
 from openflan.tasks.embedded_rows import embedded_documents
 from openflan.tasks.hub import FORM, hub_records, is_hub
@@ -26,6 +26,7 @@ from openflan.tasks.records import JsonRecords, Records
 from openflan.tasks.saved import is_saved, saved_files
 from openflan.tasks.slices import is_there
 from openflan.tasks.splits import training_only
+from openflan.tasks.table_files import open_table
 
 Unit: TypeAlias = Literal["line", "paragraph", "file"]
 Span: TypeAlias = tuple[int, int]
@@ -248,5 +249,5 @@ def _of_file(file: Path, field: str, unit: Unit, salient_field: str | None) -> T
         return Field(JsonRecords(file), field, salient_field)
     if file.suffix in (".parquet", ".arrow"):
         columns = frozenset([field] if salient_field is None else [field, salient_field])
-        return Field(ColumnRecords([part_of(file)], columns), field, salient_field)
+        return Field(ColumnRecords([open_table(file)], columns), field, salient_field)
     raise InputError(f"{file}: not a file of documents; expected {', '.join(SUFFIXES)}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.tasks.catalogue import catalogue
-from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.custom import jsonl_files
 from openflan.tasks.hub import hub_records
 from openflan.tasks.muffin.dataset import Dataset
@@ -26,6 +26,7 @@ from openflan.tasks.public import Unusable, public, reason_of, usable
 from openflan.tasks.records import Chosen, Joined, JsonRecords, Record, Records
 from openflan.tasks.rows import listed
 from openflan.tasks.splits import training_files
+from openflan.tasks.table_files import open_table
 from openflan.tasks.task import Opener, Row, Task
 
 MUFFIN = "muffin"
@@ -74,7 +75,7 @@ def _window(split: str) -> slice:
 
 def _records(path: Path) -> Records:
     if path.suffix == ".parquet" or (path.is_dir() and not any(path.rglob("*.jsonl"))):
-        return ColumnRecords([part_of(file) for file in training_files(path, ".parquet")], raw=True)
+        return ColumnRecords([open_table(file) for file in training_files(path, ".parquet")], raw=True)
     return Joined([JsonRecords(file) for file in jsonl_files(path)])
 
 

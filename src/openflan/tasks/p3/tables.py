@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.records import Joined, JsonRecords, Record, Records
 from openflan.tasks.splits import split_of
+from openflan.tasks.table_files import open_table
 
 SUFFIXES = (".parquet", ".arrow", ".jsonl")
 _PLACES = (".", "train", "data", "default/train")
@@ -93,14 +94,14 @@ def open_rows(files: Sequence[Path], columns: Sequence[str] | None = None) -> Re
     """All rows of the files, one after the other; `columns` names the only columns to be read from tables."""
     if files[0].suffix == ".jsonl":
         return Joined([JsonRecords(file) for file in files])
-    return NamedRows(ColumnRecords([part_of(file) for file in files], raw=True), columns)
+    return NamedRows(ColumnRecords([open_table(file) for file in files], raw=True), columns)
 
 
 def columns_in(file: Path) -> list[str]:
     """The columns of a table, or the keys of the first line of JSON; none if that line cannot be read, which
     is said when the file is opened."""
     if file.suffix != ".jsonl":
-        return list(part_of(file).schema.names)
+        return list(open_table(file).schema.names)
     try:
         with file.open("rb") as lines:
             record = json.loads(lines.readline().decode("utf-8-sig"))
