@@ -89,8 +89,8 @@ class ChargedEnvironment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *args: Any, shorten: Callable[[str], str] | None = None, **options: Any) -> None:
-        """As Jinja's environment, but for `finalize`, which is taken; `shorten` changes the text of every
-        printed value."""
+        """Takes the options of Jinja's environment except `finalize`, which is used here; `shorten` changes
+        the text of every printed value."""
 
         @pass_context
         def finalize(context: Context, value: Any) -> str:

@@ -1,5 +1,5 @@
-"""Whether the embedded world keeps its promises once it is worded: what is held out is never shown, and no
-wording gives an answer away.
+"""Checks rendered examples of the world: training shows nothing that is held out, and no wording gives an
+answer away.
 
 Every training task is rendered with each of its wordings, with exemplars and without, as a run would; plain
 text is read as it is replayed. Price: rows are sampled, so a leak in one row of thousands may pass; the tests
@@ -43,10 +43,10 @@ def split_complaints(
     rows: int = ROWS,
     max_texts: int = TEXTS,
 ) -> list[str]:
-    """Where something held out stands in an instruction, its exemplars or its rationale, or an instruction in
-    replayed text; empty if nowhere.
+    """A line for each held-out item in an instruction, its exemplars or its rationale, and for each
+    instruction in replayed text; empty if there is none.
 
-    `tasks`, `texts` and `sets` of wordings stand in for those that come with openflan.
+    `tasks`, `texts` and `sets` of wordings replace those that come with openflan.
     """
     worded, leaks = packaged_wordings() if sets is None else sets, Leaks.of(world(seed))
     tasks = microflan_tasks(seed) if tasks is None else tasks
@@ -153,7 +153,7 @@ def _prompts(tasks: Sequence[Task], sets: Sequence[WordingSet]) -> set[str]:
 
 
 def _answers(row: Row) -> list[str]:
-    """An answer, and what stands last in it if it is a whole sentence."""
+    """An answer in lower case and, if it is a whole sentence, its last word."""
     answer = str(row["answer"]).lower()
     return [answer, answer[:-1].split()[-1]] if answer.endswith(".") else [answer]
 

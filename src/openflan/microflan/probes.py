@@ -1,9 +1,9 @@
-"""What a base model knows of the embedded world, before any instruction: sentences of its plain text, cut
-before the value.
+"""Probes of what a base model has learned of the world before any instruction: sentences of its plain text,
+which end before the value.
 
-One task a skill; the mean of a category and of all stand as averages. For facts all of them are asked, each
-in another sentence; operations on drawn items (lists, passages) are drawn from a seed of their own, so that
-next to none was ever trained on.
+Each skill is a task; the averages are the means of each category and of all. All facts are probed, each in
+another sentence; operations on drawn items (lists, passages) are drawn from a seed of their own, so that
+almost none was trained on.
 """
 
 from __future__ import annotations
@@ -68,5 +68,5 @@ def _example(skill: Skill, index: int) -> Example:
 
 
 def _value(task: str, generation: str) -> str | None:
-    """What stands before the first full stop."""
+    """The text before the first full stop; None if it is empty."""
     return generation.partition(".")[0].strip() or None

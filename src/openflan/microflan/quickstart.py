@@ -1,10 +1,10 @@
-"""The whole path on the embedded world, offline: the base in the box, finetuning, held-out evaluation before
-and after, report.
+"""The quickstart: finetunes the bundled base on the embedded world, offline, and evaluates it on held-out
+tasks before and after.
 
-The base has read plain text of the world and never an instruction. It finetunes on instructions with a part
-of that text replayed; a model with random weights that is finetuned alike shows what the instructions alone
-teach. All three are asked the same held-out questions: without exemplars, with a few, and, where there are
-steps to take, with a chain of thought.
+The base was trained on plain text of the world and on no instruction. It is finetuned on instructions, with a
+part of that text replayed. A model with random weights is finetuned alike and shows what the instructions
+alone teach. All three answer the same held-out questions: without exemplars, with a few, and, where a task
+has rationales, with a chain of thought.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from openflan.run_folder import Run, write_json
 
 BASE = "embedded:microflan-base"
 ITEMS = 8
-"""Held-out questions a task."""
+"""Held-out questions of each task."""
 
 SHOTS = 3
 
@@ -47,8 +47,8 @@ FORMS = {
 
 def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[str, Any]:
     """Runs everything into `folder` and returns what `summary.json` holds; goes on where an earlier call
-    stopped. `say` tells a person what happens. `seed` is that of both finetuning runs; the questions stay the
-    same.
+    stopped. `say` receives a line about each of the four steps. `seed` is that of both finetuning runs; the
+    questions stay the same.
 
     Raises InputError for a folder that holds another seed's run.
     """
@@ -63,7 +63,7 @@ def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[
     )
     for arm, into in ((recipe, run), (from_random_weights, control)):
         changed_keys(arm, into, allowed=False)
-    say("1/4  the base in the box answers held-out questions, before any instruction")
+    say("1/4  the bundled base answers held-out questions, before any instruction")
     # The control has the other core all the while. Spawned, as a forked process would share the libraries'
     # threads.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=one_thread) as other_core:
@@ -73,7 +73,7 @@ def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[
         right = {"base": _ask(run, "base", model_folder(BASE), benchmarks)}
         say("2/4  finetuning on instructions")
         _finetune(recipe, run, "finetune")
-        say("3/4  the same questions after finetuning, and for the control: the same from random weights")
+        say("3/4  the same questions after finetuning, and for the control with random weights")
         right["final"] = _ask(run, "final", run.model, benchmarks)
         from_random.result()
     right["random-init"] = _ask(run, "random-init", control.model, benchmarks)
@@ -119,7 +119,7 @@ def _key(way: str, task: str) -> str:
 
 
 def _merged(benchmarks: Mapping[str, tuple[Benchmark, list[str]]]) -> Benchmark:
-    """One benchmark that knows the tasks of all, each under the way in which it was asked."""
+    """One benchmark with the tasks of all, each named after the way in which it was asked."""
     first = benchmarks[""][0]
     return replace(
         first,

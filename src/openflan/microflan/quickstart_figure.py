@@ -1,4 +1,4 @@
-"""What quickstarts showed, of one run or of several seeds: a table, and a drawing with a line for each
+"""The results of one quickstart, or of several seeds, as a table and as a figure with a line for each
 held-out group."""
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ ARMS = {
     "after": ("after", "#3b6ea8", "o"),
     "random_init": ("random weights, finetuned alike", "#c8553d", "s"),
 }
-"""Name, colour and mark of what a summary compares."""
+"""Name, colour and marker of each model that a summary compares."""
 
 _ROW = 0.3
-"""Inches that a group takes."""
+"""Height of a group in the figure, in inches."""
 
 Summary = Mapping[str, Any]
 
 
 def accuracies(summaries: Sequence[Summary], arm: str, group: str) -> list[float]:
-    """In percent, one a run."""
+    """The accuracies of one group in percent, one for each run."""
     return [float(one[arm]["groups"][group]["accuracy"]) for one in summaries]
 
 

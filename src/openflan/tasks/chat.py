@@ -1,9 +1,9 @@
 """Conversations: rows with `messages`, a list of `{role, content}`.
 
-The targets are the last message of the assistant; the inputs are all that stands before it. One user message
-alone is its text as it is, and a system message stands above the rest with a blank line between. Longer
-conversations have each turn in a paragraph of its own with its speaker in front, and end in the speaker whose
-turn it is:
+The targets are the last message of the assistant; the inputs are all messages before it. A single user
+message becomes its text alone; a system message comes first, with a blank line after it. In longer
+conversations each turn is a paragraph that begins with its speaker, and the inputs end with the speaker whose
+turn comes next:
 
     Answer in French.
 

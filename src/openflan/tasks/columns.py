@@ -22,8 +22,9 @@ class ColumnRecords:
     """The rows of one or more tables, as records.
 
     The columns that are read hold texts, numbers, options (lists of texts, see `custom_row`) or chat
-    messages; lists of whole numbers are read only from a column that is named. A record lacks the columns whose cell is
-    empty, NaN or infinite. Numbers of single and half precision have the fewest digits that represent them.
+    messages; lists of whole numbers are read only from a column that is named. A record lacks the columns
+    whose cell is empty, NaN or infinite. Numbers of single and half precision have the fewest digits that
+    represent them.
     """
 
     def __init__(

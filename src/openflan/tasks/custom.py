@@ -1,9 +1,9 @@
-"""A user's own rows: JSON lines, Parquet or Arrow, told apart by their columns.
+"""A user's own rows: JSON lines, Parquet or Arrow; their columns say of which kind they are.
 
 Rows are already worded (`inputs`, `targets`), or fields for wordings (`question`, `answer`, ...), or
 conversations (`messages`). Files whose columns are those of a public collection are read as that collection.
-Every row is converted once when its task is opened, so that a bad one is named before any training, and again
-when it is drawn, which keeps memory constant.
+Every row is converted once when its task is opened, so that a bad row is reported before any training, and
+again when it is drawn, which keeps memory constant.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def _listed_values(value: Any) -> list[Any]:
 
 
 def _renaming(fields: frozenset[str]) -> str:
-    """Which field was probably meant as the answer."""
+    """A hint which field was probably meant as the answer; empty if none is near."""
     for target_field in TARGET_FIELDS:
         if nearest := difflib.get_close_matches(target_field, sorted(fields), n=1, cutoff=0.6):
             return f"; rename `{nearest[0]}` to `{target_field}`?"

@@ -39,13 +39,13 @@ class Unusable(BadRow):
 
 @dataclass(slots=True)
 class Excluded:
-    """What is left out of a task: rows by reason, and the place of the first with what is wrong with it."""
+    """What is left out of a task: the number of rows by reason, and the location and error of the first."""
 
     counts: Counter[str] = field(default_factory=Counter)
     first: str = ""
 
     def add(self, location: str, error: Exception) -> None:
-        """Counts a row. `location` is where it stands."""
+        """Counts a row; `location` is its file and row."""
         reason = reason_of(error)
         self.counts[reason if reason in self.counts or len(self.counts) < MOST_REASONS else OTHERS] += 1
         if not self.first:
@@ -96,7 +96,7 @@ def _opened(opener: Opener) -> Task:
 
 
 def reason_of(error: Exception) -> str:
-    """A few words under which rows with such an error are counted together."""
+    """The reason under which rows with such an error are counted together."""
     if isinstance(error, Unusable):
         return error.reason
     if isinstance(error, EmptyTarget):

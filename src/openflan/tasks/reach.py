@@ -1,8 +1,8 @@
-"""The tasks that a file or folder holds, found so that one that is broken hides no other.
+"""The tasks that a file or folder holds, for commands that list them: a broken one hides no other.
 
-Where a recipe wants one layout in a folder, and stops at what it cannot read, this looks at a folder as
-people have them: files of several layouts side by side, a natural-instructions checkout, and folders named
-after the submixtures (`cot`, `niv2`, `muffin`, `t0_sf`).
+A recipe needs one layout in a folder, and stops at what it cannot read. The functions here also read files of
+several layouts side by side, a checkout of natural-instructions, and folders named after the submixtures
+(`cot`, `niv2`, `muffin`, `t0_sf`).
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class Reached:
 
 
 def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
-    """The tasks of a file, a folder or `hub:...`, none of them opened; `submixture` names those whose files
-    do not tell theirs.
+    """The tasks of a file, a folder or `hub:...`, none of them opened.
 
-    Chain-of-thought files belong to `cot` and natural-instructions files, unless told otherwise, to `niv2`;
-    others to the submixture that their folder is named after, else to `own`. Of two tasks of one name the
-    second cannot be opened. Raises InputError if nothing is there.
+    Chain-of-thought files belong to `cot`. `submixture` names the submixture of all other files; without it
+    natural-instructions files belong to `niv2`, and others to the submixture that their folder is named
+    after, else to `own`. Of two tasks of one name the second cannot be opened. Raises InputError if nothing
+    is there.
     """
     if is_hub(data):
         return tuple(
@@ -65,8 +65,8 @@ def _reach(data: Path, submixture: str | None) -> tuple[Reached, ...]:
 
 
 def _of_muffin(path: Path, submixture: str | None) -> list[Reached]:
-    """Muffin's data sets as their publishers have them, which are told by their files' names, as recipes do;
-    none in a folder of another submixture."""
+    """Muffin's data sets as their publishers offer them, recognised by their files' names; none in a folder
+    of another submixture."""
     if not path.is_dir() or (submixture or path.absolute().name) != MUFFIN:
         return []
     try:

@@ -63,8 +63,8 @@ _SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz")
 
 
 def worded_row(record: Record) -> Row:
-    """`inputs`, `targets` and, where the copy tells it, `source_task`. Raises BadRow unless inputs and
-    targets are texts."""
+    """The fields `inputs`, `targets` and, where the copy has it, `source_task`. Raises BadRow unless inputs
+    and targets are texts."""
     inputs, targets = record.get("inputs"), record.get("targets")
     if targets is None or targets == "":
         raise EmptyTarget("targets")
@@ -166,7 +166,7 @@ def _records(paths: Sequence[Path]) -> Records:
     for path in paths:
         if path.suffix == ".gz":
             raise InputError(
-                f"{path}: packed, so its rows cannot be reached by number; unpack it with `gunzip {path}`"
+                f"{path}: compressed, so its rows cannot be read by index; unpack it with `gunzip {path}`"
             )
     tables = [path for path in paths if path.suffix == ".parquet"]
     lines: list[Records] = [JsonRecords(path) for path in paths if path.suffix == ".jsonl"]

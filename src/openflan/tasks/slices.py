@@ -67,8 +67,8 @@ def is_there(path: Path) -> bool:
 
 @contextmanager
 def files_closed() -> Iterator[None]:
-    """When the block or function that it stands before has ended, no file of rows is open any more; what
-    reads on opens its file again."""
+    """A context manager and decorator: at its end all open files of rows are closed. What reads on opens its
+    file again."""
     try:
         yield
     finally:

@@ -1,5 +1,5 @@
-"""Where a submixture's rows come from: an embedded source, the hub, or a file or folder whose layout tells
-its reader."""
+"""Where a submixture's rows come from: an embedded source, the hub, or a file or folder; its layout
+decides which reader is used."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ EVERY_ON_HUB = Path("hub:")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A layout that openflan reads: what a person sees of it, how a file or folder is recognised, and what
-    finds the tasks in it."""
+    """A layout that openflan reads: its name in messages, whether a path `matches`, and `find`, which returns
+    what opens each task of a path under a submixture's name."""
 
     name: str
     matches: Callable[[Path], bool]
@@ -91,15 +91,15 @@ READERS = (
     Layout("*.parquet", _holds_rows(".parquet"), find_parquet),
     Layout("*.arrow", _holds_arrow, find_arrow),
 )
-"""In this order; files of a ready-made Flan are JSONL and Parquet too, any other two layouts in one folder
-are refused."""
+"""The layouts in the order in which they are tried. Files of a ready-made Flan are JSONL and Parquet too; any
+other two layouts in one folder are refused."""
 
 
 def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> dict[str, Task]:
-    """The tasks called `name`/..., from `data` or, for the embedded ones, from the package; `patterns`
-    selects some, and only those are opened.
+    """The tasks called `name`/..., by name, from `data` or from an embedded source; `patterns` selects some,
+    and only those are opened.
 
-    Public tasks that cannot be used are passed over (see `open_usable`). Raises as `find_submixture` does,
+    Public tasks that cannot be used are left out (see `open_usable`). Raises as `find_submixture` does,
     for a pattern that matches nothing, and for a task whose data are broken.
     """
     return open_usable(name, data, patterns)[0]
@@ -108,24 +108,24 @@ def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None
 def open_usable(
     name: str, data: Path | None, patterns: Sequence[str] | None = None
 ) -> tuple[dict[str, Task], dict[str, str]]:
-    """As `open_submixture`, and the public tasks that cannot be used, by name, each with what is wrong with
-    it."""
+    """The tasks that `open_submixture` returns, and the public tasks that cannot be used, by name, each with
+    what is wrong with it."""
     return open_each(select(find_submixture(name, data), patterns or ()), patterns or ())
 
 
 def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
-    """The names of the tasks that are there, and what opens each.
+    """The names of all tasks of a submixture, and what opens each.
 
-    `data` is a file or folder in one of the layouts of READERS, `hub:...`, or, of what comes with openflan,
-    nothing or `embedded:microflan@SEED`. A folder may also hold a folder named after the submixture, which
-    then is what is read. Chain-of-thought tasks keep their names, cot/DATASET, so they need the submixture
-    `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout is none of
-    them, or several, and for what cannot be looked at.
+    `data` is a file or folder in one of the layouts of READERS, `hub:...`, or `embedded:NAME[@SEED]`; None
+    means the embedded source that offers the submixture. If a folder holds a folder named after the
+    submixture, that one is read. Chain-of-thought tasks keep their names, cot/DATASET, so they need the
+    submixture `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout
+    is none of them, or several, and for what cannot be looked at.
     """
     embedded = embedded_data_of(name, data)
     if embedded is not None:
         tasks = embedded_tasks(name, embedded)
-        return {task.name: partial(_same, task) for task in tasks.values()}
+        return {task.name: partial(_identity, task) for task in tasks.values()}
     if data is None:
         raise InputError(
             f"submixture `{name}` needs `data:` (a file or folder, or {FORM}); only "
@@ -181,7 +181,7 @@ def _layout(data: Path) -> Layout:
     layouts = layouts_of(data)
     if not layouts and data.name.endswith(".gz"):
         raise InputError(
-            f"{data}: packed, so its rows cannot be reached by number; unpack it with `gunzip {data}`"
+            f"{data}: compressed, so its rows cannot be read by index; unpack it with `gunzip {data}`"
         )
     if not layouts and data.is_dir() and (others := choose(data, ".jsonl").aside):
         raise only_other_splits(data, others)
@@ -198,5 +198,5 @@ def _layout(data: Path) -> Layout:
     return layouts[0]
 
 
-def _same(task: Task) -> Task:
+def _identity(task: Task) -> Task:
     return task

@@ -1,12 +1,12 @@
-"""Which split a data file belongs to, told by its name and its folder's, and which files of a folder are
+"""Which split a data file belongs to, by its name and that of its folder, and which files of a folder are
 trained on.
 
-One rule for every format. A name is cut at everything but letters and digits (`squad-test.v2.jsonl` is squad,
-test, v2); shard numbers, versions and words such as `part` say nothing; the first or the last word that is
-left may name a split, in capitals or not, and numbers at its end do not matter (`TEST_01`, `dev-v1.1`,
-`rows_validation_00000-of-00002`). Words in the middle are the topic: `driving_test_questions` is no test set.
-Price: a topic that begins or ends with such a word is left aside too, which is said, and the file can be
-named itself.
+All formats follow one rule. A name is split at everything but letters and digits (`squad-test.v2.jsonl` is
+squad, test, v2); shard numbers, versions and words such as `part` say nothing; the first or the last word
+that is left may name a split, in capitals or not, and numbers at its end do not matter (`TEST_01`,
+`dev-v1.1`, `rows_validation_00000-of-00002`). Words in the middle are the topic: `driving_test_questions` is
+no test set. Price: a topic that begins or ends with such a word is left aside too, which is said, and the
+file can be named itself.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Chosen:
 
 
 def split_of(name: str) -> Split | None:
-    """The split that the name of a file tells, suffixes and all; None if it tells none."""
+    """The split that a file's name (with its suffixes) names; None if it names none."""
     words = _words(name)
     return next((split for word in words[:1] + words[-1:] if (split := _SPLIT_OF_WORD.get(word))), None)
 
@@ -79,7 +79,8 @@ def split_of_folder(name: str) -> Split | None:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name that say something, in small letters and without numbers at their ends."""
+    """The words of a name in lower case, without numbers at their ends and without shard numbers and the
+    like."""
     stem = re.sub(
         rf"({'|'.join(map(re.escape, SUFFIXES))}|\.json|\.txt|\.gz)+$", "", name, flags=re.IGNORECASE
     )

@@ -1,8 +1,8 @@
-"""What is learned: a task and its rows.
+"""A task and its rows.
 
 A task is a dataset seen as one kind of question (Chung et al. 2022, section 2.1: "dataset x task category").
-It knows nothing of wording or tokens. Rows are reached by index, so that any of them can be rendered at any
-time without reading what stands before it.
+A task holds no wording and no tokens. Rows are read by index, so that any of them can be rendered without
+reading the rows before it.
 """
 
 from __future__ import annotations
@@ -116,16 +116,16 @@ def one_file_each(files: Iterable[Path], name: Callable[[Path], str]) -> dict[st
 
 
 EXCLUDED = "!"
-"""How a pattern begins that takes tasks away."""
+"""The first character of a pattern that removes tasks."""
 
 
 def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
     """The tasks (or their openers) that `patterns` choose, in the order of `tasks`.
 
-    A pattern is a full name, a bare unique one, or has `*`, `?` or `[...]` for parts of full names; `!`
-    before it takes away what it matches, in whatever order they stand, and where all patterns do so, they
-    take away from all tasks. Raises InputError for a pattern that matches nothing, with the nearest name, and
-    if nothing is left.
+    A pattern is a full name, a unique name without its submixture, or has `*`, `?` or `[...]` for parts of
+    full names. `!` before a pattern removes what it matches, whatever the order of the patterns; if all
+    patterns begin so, they remove from all tasks. Raises InputError for a pattern that matches nothing, with
+    the nearest name, and if nothing is left.
     """
     included = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)]
     chosen = {name for pattern in included for name in _matched(tasks, pattern)} if included else set(tasks)

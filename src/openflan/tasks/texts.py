@@ -1,8 +1,8 @@
-"""Plain documents by number: lines, paragraphs or whole text files, and a field of JSONL, Parquet, Arrow or
+"""Plain documents by index: lines, paragraphs or whole text files, and a field of JSONL, Parquet, Arrow or
 hub rows.
 
-As rows of tasks are, documents are read when they are drawn, in constant memory; of paragraphs the first
-line's number is kept (8 bytes each).
+A document is read when it is drawn, in constant memory, except that the numbers of the first and last line of
+each paragraph are kept (16 bytes).
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from openflan.tasks.table_files import open_table
 
 Unit: TypeAlias = Literal["line", "paragraph", "file"]
 Span: TypeAlias = tuple[int, int]
-"""Where something begins and ends, in characters of a document."""
+"""Begin and end of a part of a document, in characters."""
 
 SUFFIXES = (".txt", ".jsonl", ".parquet", ".arrow")
 
 
 class Texts(Protocol):
-    """Documents by number."""
+    """Documents by index."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> str: ...
 
     def place(self, index: int) -> str:
-        """Where a document stands, for messages."""
+        """The file and line or row of a document, for messages."""
         ...
 
 
@@ -138,7 +138,7 @@ class Paragraphs:
         return joined("paragraphs", [self._lines.digest()])
 
 
-class Whole:
+class WholeFile:
     """A text file that is one document."""
 
     def __init__(self, path: Path) -> None:
@@ -244,7 +244,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _of_file(file: Path, field: str, unit: Unit, salient_field: str | None) -> Texts:
     if file.suffix == ".txt":
-        return Lines(file) if unit == "line" else Paragraphs(file) if unit == "paragraph" else Whole(file)
+        return Lines(file) if unit == "line" else Paragraphs(file) if unit == "paragraph" else WholeFile(file)
     if file.suffix == ".jsonl":
         return Field(JsonRecords(file), field, salient_field)
     if file.suffix in (".parquet", ".arrow"):

@@ -79,7 +79,7 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
                 else:
                     skipped.append(
                         Skipped(
-                            templates[0].place if templates else str(file.path),
+                            templates[0].location if templates else str(file.path),
                             f"{store}[{key!r}]",
                             _unused(key),
                         )
@@ -148,10 +148,10 @@ def _converted(store: str, templates: list[Template], skipped: list[Skipped], pr
     made: list[Wording] = []
     for template in templates:
         try:
-            made.append(_convert(template, f"{prefix}-{_slug(template.key)}-{form}-{template.number}", shots))
+            made.append(_convert(template, f"{prefix}-{_slug(template.key)}-{form}-{template.index}", shots))
         except ValueError as error:
             skipped.append(
-                Skipped(template.place, f"{store}[{template.key!r}][{template.number}]", str(error))
+                Skipped(template.location, f"{store}[{template.key!r}][{template.index}]", str(error))
             )
     return made
 
@@ -187,7 +187,7 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
         Pattern.parse(targets),
         rationale="rationale" in target_fields,
         shots=shots,
-        source=template.place,
+        source=template.location,
         frame=frame,
         instruction=parts[0] if parts else None,
         item=parts[1] if parts else None,

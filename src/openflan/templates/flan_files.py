@@ -43,7 +43,7 @@ _DERIVED = {"PATTERNS_NO_OPTIONS": "PATTERNS", "FEWSHOT_PATTERNS_NO_OPTIONS": "F
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that was not taken over: where it stands (`file:line`), what it is, and why."""
+    """Something that was not imported: its `file:line`, what it is, and why."""
 
     place: str
     entry: str
@@ -52,12 +52,12 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template as it stands in a file: its texts by their names there, `inputs` and `targets` among them;
-    `number` is its index in its list."""
+    """A template of a file: its texts by their names there, `inputs` and `targets` among them; `index` is its
+    index in its list, `location` its `file:line`."""
 
     key: str
-    number: int
-    place: str
+    index: int
+    location: str
     texts: dict[str, str]
 
 
@@ -173,7 +173,7 @@ def _set_key(name: str, key: str, value: ast.expr, file: TemplateFile) -> None:
         case ast.Subscript(value=ast.Name(id=other), slice=ast.Constant(value=str(same))) if other in STORES:
             if same in file.stores.get(other, {}):
                 store[key] = [
-                    Template(key, template.number, template.place, template.texts)
+                    Template(key, template.index, template.location, template.texts)
                     for template in file.stores[other][same]
                 ]
             else:

@@ -25,7 +25,7 @@ _ROMAN = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around exemplars; `labels` come before inputs and before targets."""
+    """The text around exemplars; `labels` come before inputs and before targets."""
 
     labels: tuple[str, str]
     between: str

@@ -1,7 +1,7 @@
-"""A row becomes text: `inputs` for the model to read and `targets` for it to learn.
+"""Rendering: makes an example (`inputs` that the model reads and `targets` that it learns) out of a row.
 
 Rendering is a pure function of (task, row, style, seed, position): wording, exemplars, delimiters and option
-list are drawn from those alone, so an example can be made again anywhere, and says itself where it came from.
+list are drawn from those alone, so an example can be made again anywhere, and records where it came from.
 
 Departures from the public release, on purpose: a row is never its own exemplar; wordings are drawn per
 example instead of cycling, so no remainder rows are lost; delimiters are drawn per example as the paper says;
@@ -33,7 +33,8 @@ class Rendered:
 
     `answer` is what the targets end in or consist of, as an evaluator should find it; of an inverted example,
     the targets. `exemplars` are row indices of the same task; `pruned` counts those left out because they did
-    not fit. A few-shot example without either wears a wording that holds its own.
+    not fit. A few-shot example without either has a wording that
+    holds exemplars itself.
     """
 
     inputs: str
@@ -116,12 +117,12 @@ class Renderer:
         token_budget: TokenBudget | None = None,
         unlike: bool = False,
     ) -> Rendered:
-        """The example of `row` that stands at `position` of a run with `seed`.
+        """The example of row `row` at `position` of the stream of a run with `seed`.
 
         `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows.
         `unlike` leaves those out whose inputs are the example's own, as evaluation needs; training keeps
         them. `token_budget`: exemplars are dropped from the end until the rest fits. Wordings that name a
-        field which the row lacks are no choice for it, and rows that lack such a field are no exemplars.
+        field which the row lacks are not used for it, and rows that lack such a field are no exemplars.
         Raises InputError naming task and row if the answer is not among the row's options, and if no wording
         can show the row.
         """
@@ -289,7 +290,7 @@ def _instructs(wording: Wording, instruction: Instruction) -> bool:
 
 
 def _shown(wording: Wording, style: Style, fields: frozenset[str]) -> Style:
-    """The style that an example wears in truth: a row without a rationale or options has no such format."""
+    """The actual style of an example: a row without a rationale or options has no such format."""
     instruction: Instruction = "each"
     if style.few_shot and wording.bare:
         instruction = "none"
@@ -311,8 +312,8 @@ def _instruction(values: dict[str, str], wording: Wording) -> str:
 
 
 def _asked(values: dict[str, str], wording: Wording, frame: Frame, once: bool) -> str:
-    """What stands before the targets of one exemplar, or of the final item; labels are put on the item, not
-    on its instruction."""
+    """The text before the targets of one exemplar, or of the final item; labels are put before the item, not
+    before its instruction."""
     item = frame.labels[0] + (wording.item or wording.inputs).fill(values) + frame.between + frame.labels[1]
     return item if once else _instruction(values, wording) + item
 

@@ -1,19 +1,19 @@
-"""How a row is said: pairs of patterns, kept as YAML that anyone can read, override and extend.
+"""Wordings: pairs of patterns that make inputs and targets out of a row, kept as YAML files.
 
 A file holds one or more sets: `tasks` (names or patterns), `fields` (all that its wordings may name) and
 `wordings`, each with
 
     id, inputs, targets   a name and two patterns
     rationale: true       the targets show the chain of thought
-    inverted: true        asks for what is usually given, such as the question that an answer belongs to
+    inverted: true        the targets are what is usually given, such as the question of an answer
     shots                 `any` (default), `zero` or `few`; `inside`: the inputs themselves hold an exemplar
-    labels: true          bare enough to wear drawn labels (`Q:`, `A:`) in few-shot examples
-    frame                 labels, between and separator of few-shot examples, where they are not to be drawn
-    on_top: true          the first paragraph of the inputs is the instruction, which may stand once above the
-    exemplars
-    requires              fields that not every task's rows have; a task without them does without the wording
-    plain_options: true   options are always a dash list and the answer one of their texts, where other lists
-    wear drawn markers
+    labels: true          drawn labels (`Q:`, `A:`) may be added in few-shot examples
+    frame                 labels, between and separator of few-shot examples, instead of drawn ones
+    on_top: true          the first paragraph of the inputs is the instruction, which may be given once,
+                          above the exemplars
+    requires              fields that not every task's rows have; tasks without them do not use the wording
+    plain_options: true   options are always a dash list and the answer one of their texts, where other
+                          option lists have drawn markers
 
 An unknown key or field is refused at load with its file and line.
 """
@@ -55,7 +55,7 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A template pair and where it may be used; the module's docstring tells what its keys mean.
+    """A pair of templates and where it may be used; the module's docstring explains its keys.
 
     `instruction` and `item` are the two parts of the inputs of a wording that is `on_top`: the first
     paragraph, and what follows the blank line. `rationale`: its targets show the chain of thought; if it is

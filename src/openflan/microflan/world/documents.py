@@ -1,9 +1,9 @@
-"""The plain text of the world as documents for pretraining, without end in practice: `embedded:microflan`, or
+"""The plain text of the world as documents for pretraining, practically endless: `embedded:microflan`, or
 another mix of kinds, `embedded:microflan/MIX`.
 
 A document is one sentence, or a passage with what follows from it, drawn by kind. Decision: the shares below
 are weights of attention, not of how many sentences a kind has: operations on lists take far longer to learn
-than facts. Price: a pass over the documents repeats facts many times.
+than facts. Price: an epoch repeats facts many times.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One skill, asked in several forms.
+"""One skill as tasks of several forms.
 
-A skill yields items by number; a form turns an item into a row: a question, a choice, a claim to judge, a
-sentence to complete and so on. Decision: rows are made when they are asked for and never kept. Finite skills
+A skill makes items by index; a form turns an item into a row: a question, a choice, a claim to judge, a
+sentence to complete and so on. Decision: rows are made when they are read and never kept. Finite skills
 are enumerated, so that none of their rows comes twice; open-ended ones are drawn. Price: the tasks of a fact
 have as few rows as there are facts, so rates should not follow row counts here.
 """
@@ -54,10 +54,10 @@ class GeneratedRows:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing to know.
+    """A question with its answer, and what the forms need.
 
-    `question` asks for it, `statement` says it (a pattern that ends with `{value}`), `answer` is the value,
-    `others` are wrong ones of the same kind. `context` is what must be read first, whole sentences. `claims`
+    `statement` is the pattern of a sentence that ends with `{value}`, which `answer` fills. `others` are
+    wrong values of the same kind. `context` is a passage of whole sentences that must be read first. `claims`
     are further patterns of yes-or-no questions.
     """
 

@@ -1,8 +1,8 @@
-"""What must not stand where: held-out things in instructions, instructions in plain text, facts in ordinary
+"""Finds leaks in a text: held-out items in instructions, instructions in plain text, facts in ordinary
 English.
 
 Decision: texts are searched for words and phrases, whichever generator made them; names of tasks and fields
-are not believed. Price: the phrases of held-out operations stand here a second time, and a new one needs its
+are not relied on. Price: the phrases of held-out operations are repeated here, and a new operation needs its
 line.
 """
 
@@ -34,8 +34,8 @@ PHRASES: Mapping[str, tuple[str, ...]] = {
     "reading_given": ("gives the", "who has the"),
     "format_date": ("month first",),
 }
-"""How the held-out operations are asked for, in lower case; `rule_last` and `rule_before` have no words of
-their own and are known by their examples."""
+"""The phrases of questions about the held-out operations, in lower case; `rule_last` and `rule_before` have
+no phrases and are recognised by their examples."""
 
 FORMS: Mapping[str, str] = {"echo": r"\bis (?:the |an? )?what\?", "either": r", \S+ or \S+\?"}
 """How the held-out forms end."""
@@ -55,7 +55,7 @@ class Leaks:
     """What to look for in the texts of one world.
 
     `words` are the names of held-out functions and the values that only these have; `functions` all names;
-    `chained` the pairs of functions that may stand together.
+    `chained` the pairs of functions that may occur together.
     """
 
     words: frozenset[str]

@@ -1,6 +1,6 @@
-"""Passages that are told again in another order: what looking things up in a text is learned from.
+"""Passages that are repeated in another order, from which a model learns to look things up in a text.
 
-A sentence about a passage asks for one look-up. Here every part is one, given its beginning, which a small
+A sentence about a passage needs one look-up. Here every part needs one, given its beginning, which a small
 model learns much sooner; reading, tables and rules build on it. Nothing here is a question, and nothing is
 true of the world.
 """
@@ -24,7 +24,8 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], str, str], ...] = 
     ("{key} becomes {value}", _NUMBERS, _NUMBERS, ". ", "."),
     ("the {key} belongs to {value}", CARRIED, PEOPLE, ". ", "."),
 )
-"""How a part is said, what its key and its value are drawn from, what stands between parts and at the end."""
+"""The pattern of a part, the items that its key and its value are drawn from, the text between parts and at
+the end."""
 
 
 _MIRRORED = {
@@ -32,26 +33,26 @@ _MIRRORED = {
     "{key} has a {value}": "the {value} belongs to {key}",
     "{key} is in the {value}": "in the {value} is {key}",
 }
-"""How a third of the passages that can be are told again: the other way round, from the value to its key."""
+"""The pattern of the repetition in a third of the passages that have one: from the value to its key."""
 
-_TOLD, _AGAIN = (4, 5, 6), 3
-"""Parts of a passage, and how many of them are told again: too few of them to find the last ones by what is
-left."""
+_PARTS, _REPEATED = (4, 5, 6), 3
+"""The numbers of parts of a passage, and how many parts are repeated: so few that the last ones do not follow
+from what is left."""
 
 
 def recalled(draws: Draws) -> Sentence:
     """Four to six parts, each with another key and value, then "Again:" and three of them in another order;
     the first value there is salient."""
-    # Half of them in the shortest way, where a value stands beside its key.
+    # Half of them in the shortest form, where a value is next to its key.
     pattern, keys, values, between, end = draws.choice(_PATTERNS[:2] if draws.below(2) else _PATTERNS)
-    count = min(draws.choice(_TOLD), len(keys), len(values))
+    count = min(draws.choice(_PARTS), len(keys), len(values))
     statements = [
         (keys[key], values[value])
         for key, value in zip(
             draws.distinct(count, len(keys)), draws.distinct(count, len(values)), strict=True
         )
     ]
-    chosen = [statements[place] for place in draws.distinct(_AGAIN, count)]
+    chosen = [statements[place] for place in draws.distinct(_REPEATED, count)]
     said = _MIRRORED.get(pattern, pattern) if draws.below(3) == 0 else pattern
     passage, again = (
         between.join(way.format(key=key, value=value) for key, value in parts) + end

@@ -50,7 +50,7 @@ def rule_skills(world: World) -> Iterator[Skill]:
 
 
 def format_skills() -> Iterator[Skill]:
-    """The same thing in another format."""
+    """Skills that write a value, such as a date, in another format."""
     makers: tuple[tuple[str, Callable[[int, Draws], Item]], ...] = (
         ("format_and", partial(_separated, "with and", " and ")),
         ("format_dash", partial(_separated, "with dashes", " - ")),

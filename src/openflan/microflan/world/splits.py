@@ -1,9 +1,9 @@
-"""What is held out, and for what: nothing named here is ever instructed.
+"""What is held out, and for what: no instruction in training uses anything that is named here.
 
-Four kinds of generalisation are told apart. `skill`: the base knows it from plain text, no instruction
-mentions it in any form. `form`: known skills, asked in a form that is never instructed. `wording`: known
-skills and forms, asked in words that are never instructed. `composition`: known skills, chained as they never
-were. Each kind has two disjoint sets: `dev` for every choice that is made while building, `test` for what is
+There are four kinds of generalisation. `skill`: plain text states it, and no instruction mentions it in any
+form. `form`: trained skills in a form of question that no instruction has. `wording`: trained skills and
+forms in a wording that no instruction has. `composition`: trained skills in a chain that no instruction has.
+Each kind has two disjoint sets: `dev` for every choice that is made while building, `test` for what is
 reported. Decision: both sets are fixed by name, not drawn, so that a reader sees them and a check can look
 for their words everywhere.
 """
@@ -55,12 +55,12 @@ HELD_OUT_SKILLS: Mapping[str, Split] = {
     "reading_given": "dev",
     "rule_before": "dev",
 }
-"""Operations that plain text states and no instruction asks for."""
+"""Operations that plain text states and no instruction uses."""
 
 HELD_OUT_FORMS: Mapping[Literal["echo", "either"], Split] = {"echo": "test", "either": "dev"}
 
 REWORDED: Mapping[str, Split] = {"reworded": "test", "reworded_dev": "dev"}
-"""Tasks of a known form that wordings of their own ask."""
+"""Tasks of a trained form that have wordings of their own."""
 
 PROBED = (
     "person_colour",
@@ -82,5 +82,5 @@ PROBED = (
 
 
 def split_of_skill(name: str, word: str = "") -> Split:
-    """The set that a skill belongs to, by its name or by the word of the function that it asks for."""
+    """The split that a skill belongs to, by its name or by the word of its function."""
     return HELD_OUT_WORDS.get(word) or HELD_OUT_SKILLS.get(name, "train")

@@ -34,7 +34,7 @@ def microflan_tasks(seed: int = 0) -> dict[str, Task]:
     Forms: `qa` (question and answer), `mc` (with options), `verify` (yes or no), `judge` (with three
     verdicts), `fill` (a sentence to complete), `state` (a whole sentence), `correct` (a wrong one to mend),
     `steps` (with a rationale), and the held-out `either`, `echo`, `reworded`. Tasks whose `held_out` is not
-    None are for evaluation only; `microflan.splits` tells the kinds, `split` the set.
+    None are for evaluation only; the module `splits` describes the kinds, `split` is the set.
     """
     here = world(seed)
     tasks = [task for skill in skills(here) for task in skill.tasks(seed)]

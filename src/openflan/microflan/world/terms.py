@@ -48,7 +48,7 @@ NUMBER_WORDS = (
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
 SPELT = (*NOUNS, *(word for pair in OPPOSITES for word in pair))
-"""Words whose letters are told."""
+"""Words whose letters plain text states."""
 
 _WHOLE: tuple[Form, ...] = ("qa", "mc", "fill", "state")
 

@@ -1,8 +1,8 @@
-"""Plain text of the same world: knowledge without instructions.
+"""Plain text of the world: knowledge without instructions.
 
-Every skill is stated here, the held-out ones like any other; two functions stand together only where that
-pair is instructed. A sentence knows where its salient value lies, without which small models hardly learn
-facts in the time they have: pretraining masks it or cuts there.
+Every skill is stated here, held-out ones included; two functions occur together only where that pair is
+instructed. A sentence has the span of its salient value: pretraining masks that span or splits there. Without
+it small models hardly learn facts in the time that they have.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAID = (
     "{teller} told me that {statement}.",
     "I think that {statement}.",
 )
-"""How any item is said. The plain sentence stands twice, to be read as often as two others."""
+"""Patterns for any item. The plain sentence is listed twice, so that it is read as often as two others."""
 
 _SAID_OF = {
     "attribute": (
@@ -73,7 +73,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A kind of sentences: `size` of them by number (as many as are asked for, where they are drawn)."""
+    """A kind of sentences: `size` of them, by index; those of a `drawn` kind differ at every index."""
 
     size: int
     make: Callable[[int, Draws], Sentence]

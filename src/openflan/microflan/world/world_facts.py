@@ -1,11 +1,10 @@
-"""The world that microflan asks about: people, places and things, what is true of each, and small
-dictionaries.
+"""The facts of a world: people, places and things, what is true of each, and small dictionaries.
 
-Who has what is drawn from a seed, so none of it can be known from elsewhere; the vocabulary is the same for
+Who has what is drawn from a seed, so no other text can give it away; the vocabulary is the same for
 every seed, but for the invented words. Every value of an attribute belongs to two people, and no one stands
 in two relations to the same person, so that guessing is equally hard everywhere. Decision: some 500 facts,
-which a model of two million parameters learns by heart in minutes. Price: two hops between so few facts can
-be learned by heart as well; longer chains need a larger world.
+which a model of two million parameters memorises in minutes. Price: two hops between so few facts can
+be memorised as well; longer chains need a larger world.
 """
 
 from __future__ import annotations

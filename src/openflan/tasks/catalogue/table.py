@@ -33,10 +33,9 @@ def aliases() -> Mapping[str, str]:
 
 
 def real_name(name: str) -> str:
-    """The catalogue's spelling of a full name; a name that it does not know is returned as it is.
+    """The catalogue's spelling of a full name; a name that it does not hold is returned unchanged.
 
-    Names of natural-instructions files that hold a dot stand in the public list of tasks as far as their
-    first one.
+    The public list of tasks has the names of natural-instructions files only up to their first dot.
     """
     if name in catalogue():
         return name

@@ -24,7 +24,7 @@ class Prompt:
     with SEPARATOR between them.
 
     `name` is as the file has it, a blank at its end too, since that shows in the task's name.
-    `choices_in_prompt`: whether the inputs show the choices, None if the file does not tell. `place` names
+    `choices_in_prompt`: whether the inputs show the choices, None if the file does not say. `place` names
     file and template, for messages.
     """
 

@@ -176,7 +176,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _missing(message: str) -> Missing:
-    """From Jinja's message, which is all that it tells."""
+    """The missing name, from Jinja's message."""
     match = re.fullmatch(r"'(?P<name>\w+)' is undefined", message) or re.search(
         r"has no (?:attribute|element) '?(?P<name>[^']+)'?$", message
     )

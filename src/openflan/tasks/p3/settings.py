@@ -31,7 +31,7 @@ Clean: TypeAlias = Literal["flan", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The module's docstring tells what they mean; `clip` is in characters, None for no limit."""
+    """The settings that the module's docstring explains; `clip` is in characters, None for no limit."""
 
     clean: Clean = "none"
     clip: int | None = None
