@@ -124,7 +124,7 @@ def _examples(task: Task, wordings: WordingSet, seed: int, rows: int) -> Iterato
 
 
 def _phrases(sets: Sequence[WordingSet], tasks: Sequence[Task]) -> list[str]:
-    """What the wordings of some tasks say beside their fields, where that is more than a word."""
+    """The texts of the wordings of some tasks beside their fields, where they have more than one word."""
     covering = [wording_set for wording_set in sets if any(wording_set.covers(task.name) for task in tasks)]
     literals = {
         literal.strip()
@@ -136,7 +136,7 @@ def _phrases(sets: Sequence[WordingSet], tasks: Sequence[Task]) -> list[str]:
 
 
 def _prompts(tasks: Sequence[Task], sets: Sequence[WordingSet]) -> set[str]:
-    """What zero-shot examples of some tasks ask."""
+    """The inputs of zero-shot examples of some tasks."""
     prompts = set()
     for task in tasks:
         wordings = [

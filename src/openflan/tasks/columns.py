@@ -126,7 +126,7 @@ class ColumnRecords:
         return f"{self._parts[order].location}, row {index - first}"
 
     def digest(self) -> bytes | None:
-        """Of the files' bytes, of rows that lie in none, and of the columns that are read."""
+        """The hash of the files' bytes, of rows that are in no file, and of the columns that are read."""
         if self._digest is None:
             self._digest = joined("columns", map(self._digest_of, self._parts))
         return joined(repr((sorted(self.columns), self._raw)), [self._digest])

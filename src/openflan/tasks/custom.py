@@ -33,7 +33,7 @@ from openflan.tasks.task import LIST_FIELDS, Opener, Row, Task, name_of, one_fil
 TARGET_FIELDS = ("targets", "answer")
 
 _COLLECTION_MARKS = tuple(f'"{name}"'.encode() for name in ("task_name", *TEMPLATE_TYPES))
-"""In every file of JSON lines that is a part of a public collection."""
+"""The columns of every JSON-lines file that is a part of a public collection."""
 
 
 def custom_row(record: Record) -> Row:
@@ -119,7 +119,8 @@ def find_arrow(data: Path, submixture: str) -> dict[str, Opener]:
 def find_rows(
     records: Callable[[], Records], columns: frozenset[str], stem: str, submixture: str
 ) -> dict[str, Opener]:
-    """What rows with such columns are: tasks of a public collection, or one task named `submixture/stem`."""
+    """The openers of the tasks in rows with such columns: tasks of a public collection, or one task named
+    `submixture/stem`."""
     if columns >= NATURAL_INSTRUCTIONS:
         return find_tasks_in_rows(records(), submixture)
     if columns >= WORDED and not columns.isdisjoint(TEMPLATE_TYPES):

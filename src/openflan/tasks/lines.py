@@ -64,7 +64,7 @@ class Lines:
                 yield self._decode(line.removesuffix(b"\n"), index)
 
     def digest(self) -> bytes:
-        """Of the file's bytes, as they were when it was opened."""
+        """The hash of the file's bytes, as they were when it was opened."""
         return bytes(self._hash.digest())
 
     def place(self, index: int) -> str:

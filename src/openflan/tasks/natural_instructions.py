@@ -26,8 +26,8 @@ from openflan.tasks.slices import Slices
 from openflan.tasks.task import Opener, Row, Task, name_of, one_file_each
 
 FIELDS = frozenset({"definition", "question", "answer", "references"})
-"""What every row has; tasks with examples have `positive_input`, `positive_output`, `positive_explanation`
-too, and `negative_...`."""
+"""The fields of every row; tasks with examples have `positive_input`, `positive_output`,
+`positive_explanation` too, and `negative_...`."""
 
 _EXAMPLES = {"positive": "Positive Examples", "negative": "Negative Examples"}
 _INSTANCES = "Instances"

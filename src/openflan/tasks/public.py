@@ -57,7 +57,7 @@ class Excluded:
         return ", ".join(f"{reason}: {count:,}" for reason, count in self.counts.most_common())
 
     def raise_unusable(self) -> NoReturn:
-        """For a task without any row that can be used."""
+        """Raises the error of a task without any usable row."""
         raise NotUsable(f"{self.first}; none of its {self.counts.total():,} rows can be used ({self})")
 
 

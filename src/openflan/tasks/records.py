@@ -1,7 +1,7 @@
-"""What a source holds before it is understood: objects with named values, by index.
+"""The records of a source: objects with named values, by index, not yet converted to rows.
 
 A reader turns each into a `Row` when it is drawn, so nothing but positions stays in memory. `place` says
-where a record stands, for messages.
+the file and line or row of a record, for messages.
 """
 
 from __future__ import annotations

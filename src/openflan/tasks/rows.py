@@ -1,4 +1,4 @@
-"""From a source's records to a task's rows: convert, and check them all once when a task is opened.
+"""Converts a source's records to a task's rows, and checks all of them once when a task is opened.
 
 Two policies. A user's own file is refused at the first bad row, and for empty answers with their number,
 because its owner can mend it. A public copy of many million rows cannot be mended by its reader: see
@@ -20,7 +20,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class BadRow(ValueError):
-    """What is wrong with one record; the caller adds file and line."""
+    """The error of one record; the caller adds file and line."""
 
 
 class EmptyTarget(BadRow):

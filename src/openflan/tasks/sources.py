@@ -29,7 +29,7 @@ LAYOUTS = ("*_train.tsv", "task*.json", "*.jsonl")
 """The files that hold one task each."""
 
 EVERY_ON_HUB = Path("hub:")
-"""For Muffin: each data set from its own place on the hub."""
+"""The `data:` of Muffin that reads each data set from its own repository on the hub."""
 
 
 @dataclass(frozen=True, slots=True)

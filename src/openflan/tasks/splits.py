@@ -39,7 +39,7 @@ WORDS: dict[Split, tuple[str, ...]] = {
     ),
     "test": ("test", "testing", "tst", "testset", "eval", "evaluation", "evalset", "heldout", "holdout"),
 }
-"""What names a split, in small letters."""
+"""The words that name a split, in lower case."""
 
 SUFFIXES = (".jsonl", ".parquet", ".arrow")
 """The files of rows that belong to splits."""
@@ -51,7 +51,7 @@ _SILENT = re.compile(
 """Words of a name that say nothing of its split."""
 
 PLAIN_FOLDERS = (".", "data", "default")
-"""Where a copy of a data set keeps its rows, apart from folders that are named after a split."""
+"""The folders in which a copy of a data set keeps its rows, besides those that are named after a split."""
 
 _NAMED = 5
 """Files that a message names; more are counted."""
@@ -150,7 +150,7 @@ def say_what_is_left(data: Path, aside: Sequence[Path]) -> None:
 
 
 def only_other_splits(data: Path, aside: Sequence[Path]) -> InputError:
-    """What is wrong with a folder that has nothing to train on."""
+    """The error of a folder that has nothing to train on."""
     return InputError(
         f"{data}: holds only files of validation or test splits ({_listed(data, aside)}), which are not "
         "trained on unless they are named themselves; "

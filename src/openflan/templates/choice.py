@@ -22,7 +22,7 @@ IMPORT = "openflan wordings import --flan DIR"
 
 
 def imported_folder() -> Path:
-    """Where imported wordings lie: wordings/flan in $OPENFLAN_CACHE, else in ~/.cache/openflan."""
+    """The folder of imported wordings: wordings/flan in $OPENFLAN_CACHE, else in ~/.cache/openflan."""
     cache = os.environ.get("OPENFLAN_CACHE")
     return (Path(cache).expanduser() if cache else Path.home() / ".cache" / "openflan") / "wordings" / "flan"
 

@@ -1,4 +1,4 @@
-"""From the templates of a FLAN checkout to wordings of ours.
+"""Converts the templates of a FLAN checkout to wordings.
 
 Keys become task names, fields get our names, inversions are told apart by what they ask for. Departures:
 templates whose targets only repeat their inputs, or list the options, are left out as defects, with a reason;
@@ -196,8 +196,8 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
 
 
 def _marked(wording: Wording, inverted: bool, tasks: tuple[str, ...]) -> Wording:
-    """With what follows from the other wordings of its key, and from the tasks: those of a whole submixture
-    do not all have the same fields."""
+    """A wording with what follows from the other wordings of its key, and from the tasks: those of a whole
+    submixture do not all have the same fields."""
     requires = (
         wording.fields - _EVERYWHERE if any(task.endswith("/*") for task in tasks) else frozenset[str]()
     )

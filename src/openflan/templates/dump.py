@@ -20,7 +20,7 @@ def dump_wordings(wording_set: WordingSet, head: str = "") -> str:
 
 
 def kind(wording: Wording) -> str:
-    """What a wording is for, such as `few-shot, options` or `zero-shot, rationale, inverted`."""
+    """The uses of a wording, such as `few-shot, options` or `zero-shot, rationale, inverted`."""
     shots = {"any": "any shots", "zero": "zero-shot", "few": "few-shot", "inside": "exemplar inside"}[
         wording.shots
     ]

@@ -63,7 +63,7 @@ class Template:
 
 @dataclass(slots=True)
 class TemplateFile:
-    """What one file holds: store to key to templates."""
+    """The contents of one file: templates by store and key."""
 
     path: Path
     stores: dict[str, dict[str, list[Template]]] = field(default_factory=dict)

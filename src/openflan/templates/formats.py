@@ -34,8 +34,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class OptionStyle:
-    """How options are listed. `marker` is a bullet, or holds `{}` for a counter; counters tell options apart
-    and so become the answer."""
+    """The form of a list of options. `marker` is a bullet, or holds `{}` for a counter; counters tell options
+    apart and so become the answer."""
 
     header: str
     marker: str

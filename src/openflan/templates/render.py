@@ -50,7 +50,7 @@ class Rendered:
     option_style: OptionStyle | None = None
 
     def provenance(self) -> dict[str, object]:
-        """What is needed to find the example again, as plain JSON values."""
+        """All that is needed to find the example again, as plain JSON values."""
         return {
             "task": self.task,
             "row": self.row,
@@ -67,7 +67,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class TokenBudget:
-    """How long a few-shot example's inputs may be, exemplars with their targets included: at most `tokens`,
+    """The greatest length of a few-shot example's inputs, exemplars with their targets included: `tokens`,
     as counted by `measure`."""
 
     tokens: int
@@ -202,7 +202,7 @@ class Renderer:
         )
 
     def _own_exemplar(self, row: int) -> bool:
-        """Whether the exemplar that a row brings along is the row itself, whose answer it would give away."""
+        """Whether the exemplar that a row holds is the row itself, whose answer it would give away."""
         fields = self.task.rows[row]
         return fields.get("positive_input") == fields.get("question")
 
@@ -283,7 +283,7 @@ def _suitable(wordings: tuple[Wording, ...], style: Style, fields: frozenset[str
 
 
 def _instructs(wording: Wording, instruction: Instruction) -> bool:
-    """Whether a few-shot wording can give its instruction so."""
+    """Whether a few-shot wording can place its instruction as `instruction` says."""
     if instruction == "top":
         return wording.instruction is not None or wording.shots == "inside"
     return wording.shots != "inside" and wording.bare == (instruction == "none")
@@ -341,7 +341,8 @@ def _fits(inputs: str, token_budget: TokenBudget | None) -> bool:
 
 
 def _most_tokens(text: str) -> int:
-    """What a text's tokens hardly ever exceed, without a tokenizer: one a byte, and marks at both ends."""
+    """A number of tokens that a text hardly ever exceeds, without a tokenizer: one for each byte, and special
+    tokens at both ends."""
     return len(text.encode()) + 2
 
 

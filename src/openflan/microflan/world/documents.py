@@ -66,7 +66,7 @@ SHARES: Mapping[str, tuple[float, ...]] = {
         0.01,
     ),
 }
-"""How often a document is of each of KINDS, by the name of the mix: `embedded:microflan`, or
+"""The share of documents of each of KINDS, by the name of the mix: `embedded:microflan`, or
 `embedded:microflan/facts`, where to begin, then `recall` and `lookups`. Facts come soon in any mix; looking
 things up came only after a stretch of little else (docs/diary.md)."""
 
@@ -106,7 +106,7 @@ class GeneratedDocuments:
         return (self[index] for index in range(len(self)))
 
     def digest(self) -> bytes | None:
-        """Of the code that makes them, and what it makes them from."""
+        """The hash of the code that makes the documents, and of its inputs."""
         return joined(f"text {self._key} {self._kinds}", [code_digest("openflan.microflan.world")])
 
     def place(self, index: int) -> str:

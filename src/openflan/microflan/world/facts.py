@@ -1,4 +1,4 @@
-"""What is true of people, places, things and words, and who shares an attribute."""
+"""Skills and tasks about facts of people, places, things and words, and about shared attributes."""
 
 from __future__ import annotations
 

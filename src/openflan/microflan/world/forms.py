@@ -48,7 +48,7 @@ class GeneratedRows:
         return self._make(index, Draws(self._key, index))
 
     def digest(self) -> bytes | None:
-        """Of the code that makes them, and what it makes them from."""
+        """The hash of the code that makes the rows, and of its inputs."""
         return joined(f"rows {self._key} {self._size}", [code_digest("openflan.microflan.world")])
 
 

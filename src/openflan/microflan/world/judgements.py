@@ -12,7 +12,7 @@ from openflan.randomness import Draws
 from openflan.tasks.task import Row, Task
 
 VERDICTS = ("yes", "no", "not known")
-"""What a claim may be, given a premise."""
+"""The verdicts on a claim, given a premise."""
 
 
 def judgement_tasks(world: World) -> Iterator[Task]:

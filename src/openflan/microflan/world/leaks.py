@@ -38,7 +38,7 @@ PHRASES: Mapping[str, tuple[str, ...]] = {
 no phrases and are recognised by their examples."""
 
 FORMS: Mapping[str, str] = {"echo": r"\bis (?:the |an? )?what\?", "either": r", \S+ or \S+\?"}
-"""How the held-out forms end."""
+"""The ends of questions of the held-out forms, as regular expressions."""
 
 _WORDS = re.compile(r"\w+")
 _ASKED = tuple((phrase, skill) for skill, phrases in PHRASES.items() for phrase in phrases)
@@ -52,7 +52,7 @@ _INSTRUCTING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
-    """What to look for in the texts of one world.
+    """The words and functions to look for in the texts of one world.
 
     `words` are the names of held-out functions and the values that only these have; `functions` all names;
     `chained` the pairs of functions that may occur together.

@@ -25,7 +25,7 @@ Pairs: TypeAlias = Callable[[Draws], list[tuple[str, str]]]
 
 
 def rule_skills(world: World) -> Iterator[Skill]:
-    """What something becomes, after three examples of the same rule."""
+    """Skills that apply a rule, given three examples of it."""
     for name, factor, more in (
         ("rule_next", 1, 1),
         ("rule_before", 1, -1),

@@ -255,7 +255,7 @@ def _shared(here: World, index: int, _: Draws) -> Sentence:
 
 
 def _steps(index: int, draws: Draws) -> Sentence:
-    """What multi-step rationales are made of, without their questions."""
+    """A rationale of several steps, without its question."""
     row = (partial(chain, 3), walk_line, walk_turn)[index % 3](draws.below(768), draws)
     text, value = str(row["rationale"]), str(row["answer"])
     return Sentence(text, len(text) - len(value) - 1, len(text) - 1)

@@ -120,7 +120,7 @@ OPPOSITES = (
 LANGUAGES = ("Tovi", "Lenko", "Runa", "Sefi")
 
 LIST_WORDS = (*NOUNS, *ATTRIBUTES["colour"], *ATTRIBUTES["food"])
-"""What lists are made of; nothing here is a value of a held-out function."""
+"""The items of lists; none of them is a value of a held-out function."""
 
 _ONSETS, _VOWELS, _MIDDLES = "bdfgklmnprstvz", "aeiou", ("vl", "zl", "zm", "vn", "lz", "nv", "mz", "vr")
 

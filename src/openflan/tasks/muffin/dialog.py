@@ -39,7 +39,7 @@ def qrecc(raw: Raw) -> Row | None:
 
 
 def task_master(raw: Raw) -> Row | None:
-    """Any turn may be asked for, whoever speaks; two turns in a row may be of the same speaker."""
+    """A row whose target is any turn, of any speaker; two turns in succession may be of the same speaker."""
     turns = [text(utterance, "text") for utterance in items(raw["utterances"], "utterances")]
     return _cut("task_master", turns, range(1, min(MOST_TURNS, len(turns) - 1) + 1))
 

@@ -1,4 +1,4 @@
-"""From a class number to a class word: the row function that most classification datasets share.
+"""Replaces a class number by a class word: the row function of most classification datasets.
 
 Class numbers mean what the hub's copy says; the words and the order in which they are offered are the
 collection's (FLAN 2021, kept in 2022). A blank text is left out, as nothing can be asked about it; the price

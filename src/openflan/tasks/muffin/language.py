@@ -40,8 +40,8 @@ def _wsc(raw: Raw) -> Row | None:
 
 
 def _place(passage: str, pronoun: str, index: object) -> int:
-    """Where the pronoun starts: of its places in the text, the one whose number of words before it is nearest
-    to `index`.
+    """The character at which the pronoun starts: of its occurrences, the one whose number of words before it
+    is nearest to `index`.
 
     The public files count words at single blanks, and a few counts are one off, so the count chooses between
     places instead of naming one.

@@ -64,7 +64,8 @@ class Broken:
 
 
 def repair(raw: Raw, *, form: Form) -> Row | None:
-    """None if the record has no mistakes. Raises ValueError if one lies outside the program."""
+    """A row to repair a program; None if the record has no mistakes. Raises ValueError if a mistake lies
+    outside the program."""
     lines = items(raw["lines"], "lines")
     code = [clean(line["code"], "lines") for line in lines]
     errors = items(raw["errors"], "errors")

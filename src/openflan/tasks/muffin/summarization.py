@@ -28,7 +28,7 @@ _GAPS = frozenset({"unk", "<unk>"})
 
 
 def document(raw: Raw, *, source: str = "document", summary: str = "summary") -> Row | None:
-    """A text and its summary, as they stand in two columns."""
+    """A row from a text and its summary in two columns."""
     return complete(document=text(raw, source), answer=text(raw, summary))
 
 
@@ -55,7 +55,7 @@ def samsum(raw: Raw) -> Row | None:
 
 
 def wiki_lingua(raw: Raw) -> Row | None:
-    """None for pairs that involve another language, which stand in some copies."""
+    """A row; None for pairs that involve another language, which some copies hold."""
     if any(raw.get(side) not in (None, "en", "english") for side in ("source_language", "target_language")):
         return None
     return document(raw, source="source", summary="target")

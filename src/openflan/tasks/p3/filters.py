@@ -15,7 +15,7 @@ from openflan.jinja.budget import Short, words
 from openflan.randomness import Draws
 
 DRAWS_KEY = "|draws"
-"""Where a render's variables hold its random choices; no name in a template can be written so."""
+"""The variable of a render that holds its random choices; no template can spell this name."""
 
 
 @pass_context

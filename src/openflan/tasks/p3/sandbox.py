@@ -159,7 +159,7 @@ def _check(node: nodes.Node) -> None:
 
 
 def _attribute(node: nodes.Node) -> Any:
-    """What a text reads by a name that it spells out: `x.name` or `x["name"]`."""
+    """The lookups of a text by a literal name: `x.name` or `x["name"]`."""
     if isinstance(node, nodes.Getattr):
         return node.attr
     return node.arg.value if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) else None

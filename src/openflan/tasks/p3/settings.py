@@ -39,7 +39,7 @@ class Settings:
 
 
 def settings_of(folder: Path) -> Settings:
-    """What `openflan.yaml` in the folder says, or the defaults. Raises InputError for an unknown key or
+    """The settings of `openflan.yaml` in the folder, or the defaults. Raises InputError for an unknown key or
     value."""
     path = folder / FILE
     if not path.is_file():
