@@ -22,7 +22,7 @@ from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 from openflan.tasks.shuffled import ShuffledAnswers
 from openflan.tasks.sources import open_submixture
-from openflan.tasks.subset import Only, Without
+from openflan.tasks.subset import RowsOnly, RowsWithout
 from openflan.tasks.task import Task
 from openflan.tasks.texts import open_texts
 from openflan.training.finetune import finetune
@@ -108,8 +108,8 @@ def test_any_row_counts(form: str, changed: int, tmp_path_factory: pytest.TempPa
 
 
 SELECTIONS: dict[str, Callable[[Any, int], Any]] = {
-    "without": lambda rows, number: Without(rows, {number}),
-    "only": lambda rows, number: Only(rows, [number, number + 1]),
+    "without": lambda rows, number: RowsWithout(rows, {number}),
+    "only": lambda rows, number: RowsOnly(rows, [number, number + 1]),
     "shuffled": lambda rows, number: ShuffledAnswers(rows, f"own/{number}"),
 }
 

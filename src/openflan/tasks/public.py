@@ -17,7 +17,7 @@ from functools import partial
 from typing import NoReturn, TypeVar
 
 from openflan.errors import InputError
-from openflan.tasks.records import Chosen, Record, Records, watched
+from openflan.tasks.records import Record, Records, SelectedRecords, watched
 from openflan.tasks.rows import BadRow, Convert, ConvertedRows, EmptyTarget
 from openflan.tasks.task import NotUsable, Opener, Row, Rows, Task
 
@@ -73,7 +73,7 @@ class PublicGroup:
         """The rows that can be used. Raises NotUsable if there is none."""
         if not self.positions:
             self.excluded.raise_unusable()
-        return ConvertedRows(Chosen(records, self.positions), convert)
+        return ConvertedRows(SelectedRecords(records, self.positions), convert)
 
     def _add(self, index: int, row: Row) -> None:
         self.fields = self.fields & row.keys() if self.positions else frozenset(row)

@@ -28,7 +28,7 @@ OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ReachableTask:
     """A task's name and what opens it; a file or folder in which no task could be found has a name made from
     its own, and opening it says why."""
 
@@ -36,7 +36,7 @@ class Reached:
     open: Opener
 
 
-def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
+def reach(data: Path, submixture: str | None = None) -> tuple[ReachableTask, ...]:
     """The tasks of a file, a folder or `hub:...`, none of them opened.
 
     Chain-of-thought files belong to `cot`. `submixture` names the submixture of all other files; without it
@@ -46,7 +46,7 @@ def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
     """
     if is_hub(data):
         return tuple(
-            Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()
+            ReachableTask(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()
         )
     if not is_there(data):
         raise InputError(f"{data}: no such file or folder")
@@ -54,33 +54,35 @@ def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
         return _reach(data, submixture)
 
 
-def _reach(data: Path, submixture: str | None) -> tuple[Reached, ...]:
+def _reach(data: Path, submixture: str | None) -> tuple[ReachableTask, ...]:
     paths = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
     tasks = [task for path, named in paths for task in (_of_muffin(path, named) or _in_layouts(path, named))]
     # a folder named after a submixture that is none of the collection's, or the reason why there is nothing
     if not tasks:
-        tasks = [Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()]
+        tasks = [
+            ReachableTask(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()
+        ]
     seen: set[str] = set()
     return tuple(_once(task, seen) for task in tasks)
 
 
-def _of_muffin(path: Path, submixture: str | None) -> list[Reached]:
+def _of_muffin(path: Path, submixture: str | None) -> list[ReachableTask]:
     """Muffin's data sets as their publishers offer them, recognised by their files' names; none in a folder
     of another submixture."""
     if not path.is_dir() or (submixture or path.absolute().name) != MUFFIN:
         return []
     try:
-        return [Reached(name, opener) for name, opener in find_muffin(path).items()]
+        return [ReachableTask(name, opener) for name, opener in find_muffin(path).items()]
     except InputError as error:
-        return [Reached(name_of(MUFFIN, path.name), partial(_raise, error))]
+        return [ReachableTask(name_of(MUFFIN, path.name), partial(_raise, error))]
 
 
-def _in_layouts(path: Path, submixture: str | None) -> Iterator[Reached]:
+def _in_layouts(path: Path, submixture: str | None) -> Iterator[ReachableTask]:
     for layout in layouts_of(path):
         yield from _in_place(path, layout, submixture)
 
 
-def _in_place(path: Path, layout: Layout, submixture: str | None) -> Iterator[Reached]:
+def _in_place(path: Path, layout: Layout, submixture: str | None) -> Iterator[ReachableTask]:
     """Everything at once, or file by file where that fails."""
     name = _submixture(path, layout, submixture)
     try:
@@ -88,12 +90,12 @@ def _in_place(path: Path, layout: Layout, submixture: str | None) -> Iterator[Re
     except OpenflanError as error:
         files = _files(path, layout)
         if not files:
-            yield Reached(name_of(name, path.stem.removesuffix("_train")), partial(_raise, error))
+            yield ReachableTask(name_of(name, path.stem.removesuffix("_train")), partial(_raise, error))
         for file in files:
             yield from _in_place(file, layout, name)
         return
     for task, opener in openers.items():
-        yield Reached(task, opener)
+        yield ReachableTask(task, opener)
 
 
 def _files(path: Path, layout: Layout) -> list[Path]:
@@ -116,9 +118,9 @@ def _submixture(path: Path, layout: Layout, submixture: str | None) -> str:
     return submixture or (folder.name if folder.name in SUBMIXTURES else OWN)
 
 
-def _once(task: Reached, seen: set[str]) -> Reached:
+def _once(task: ReachableTask, seen: set[str]) -> ReachableTask:
     if task.name in seen:
-        return Reached(
+        return ReachableTask(
             task.name,
             partial(
                 _raise,

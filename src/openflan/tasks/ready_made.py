@@ -111,7 +111,7 @@ def find_ready_made(data: Path, submixture: str) -> dict[str, Opener]:
             files.setdefault((_NAMES[match["source"]], style), []).extend(_data_files(path))
         elif match := _ALL_STYLES.fullmatch(_stem(path)):
             paths_by_source.setdefault(_NAMES[match["source"]], []).extend(_data_files(path))
-    taken = _taken(submixture, {source for source, _ in files} | set(paths_by_source), str(data))
+    taken = _chosen_sources(submixture, {source for source, _ in files} | set(paths_by_source), str(data))
     openers: dict[str, Opener] = {
         _name(submixture, source, style): partial(_open_style, paths, submixture, source, style)
         for (source, style), paths in files.items()
@@ -196,7 +196,7 @@ def _split(records: Records, submixture: str, source: str | None) -> dict[str, O
         return source or _source_of(record), _style_of(record)
 
     groups = usable(records, worded_row, key, _held_out)
-    taken = _taken(submixture, {name for name, _ in groups}, records.place(0))
+    taken = _chosen_sources(submixture, {name for name, _ in groups}, records.place(0))
     return {
         _name(submixture, name, style): partial(_task, records, group, submixture, name, style)
         for (name, style), group in sorted(groups.items(), key=lambda item: item[0])
@@ -218,7 +218,7 @@ def _task(records: Records, group: PublicGroup, submixture: str, source: str, st
     )
 
 
-def _taken(submixture: str, there: set[str], location: str) -> set[str]:
+def _chosen_sources(submixture: str, there: set[str], location: str) -> set[str]:
     takes = there.intersection(TAKES.get(submixture, there))
     if not takes:
         raise InputError(

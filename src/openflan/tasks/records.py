@@ -109,7 +109,7 @@ class Joined:
         return self._parts[part_index], index - self._starts[part_index]
 
 
-class Chosen:
+class SelectedRecords:
     """Some of a source's records, by their positions (4 bytes each)."""
 
     def __init__(self, records: Records, positions: array[int]) -> None:

@@ -58,7 +58,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenFiles:
     """The files of a folder that are trained on, in their order, and those of its other splits."""
 
     files: tuple[Path, ...]
@@ -90,7 +90,7 @@ def _words(name: str) -> list[str]:
     return [word for word in words if not _SILENT.fullmatch(word)]
 
 
-def choose(data: Path, suffix: str) -> Chosen:
+def choose(data: Path, suffix: str) -> ChosenFiles:
     """The files with `suffix` that are trained on where `data` is named: `data` itself if it is a file,
     whatever its name.
 
@@ -101,7 +101,7 @@ def choose(data: Path, suffix: str) -> Chosen:
     No files if there are none; raises InputError if the folder cannot be read.
     """
     if not data.is_dir():
-        return Chosen((data,))
+        return ChosenFiles((data,))
     chosen = _choose(data, suffix, "train")
     own = split_of_folder(data.absolute().name)
     return chosen if chosen.files or own is None else _choose(data, suffix, own)
@@ -158,7 +158,7 @@ def only_other_splits(data: Path, aside: Sequence[Path]) -> InputError:
     )
 
 
-def _choose(data: Path, suffix: str, chosen_split: Split) -> Chosen:
+def _choose(data: Path, suffix: str, chosen_split: Split) -> ChosenFiles:
     chosen: list[Path] = []
     aside: list[Path] = []
     with reading(data):
@@ -184,7 +184,7 @@ def _choose(data: Path, suffix: str, chosen_split: Split) -> Chosen:
                         [file for file in kept if file.suffix == suffix], suffix, chosen_split
                     )
                     aside += others
-    return Chosen(tuple(chosen), tuple(aside))
+    return ChosenFiles(tuple(chosen), tuple(aside))
 
 
 def _of_one_table(files: list[Path], suffix: str, chosen_split: Split) -> tuple[list[Path], list[Path]]:

@@ -89,20 +89,20 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
     groups: dict[str, dict[tuple[object, ...], Wording]] = {}
     for release, store, key, wordings in lists:
         marked = [
-            _marked(one, bool(_INVERSION.search(key)) or _told(one) != {anchors[key]}, _tasks(key))
+            _marked(one, bool(_INVERSION.search(key)) or _target_fields(one) != {anchors[key]}, _tasks(key))
             for one in wordings
         ]
         # Zero-shot forms without options stem from the 2021 set where there is one: it never says that there
         # are options.
         without_options = (
-            [made for one in marked for made in _hidden(one)]
+            [made for one in marked for made in _without_options(one)]
             if store == "FEWSHOT_PATTERNS" or not release or key not in of_2021
             else []
         )
         with_options = marked if release else [one for one in marked if "options" not in one.inputs.fields]
         group = groups.setdefault(_file_name(key), {})
         for wording in [*with_options, *without_options]:
-            group.setdefault(_said(wording), wording)
+            group.setdefault(_content_key(wording), wording)
     tasks = {_file_name(key): _tasks(key) for _, _, key, _ in lists}
     return {name: _set(tasks[name], tuple(group.values())) for name, group in groups.items() if group}
 
@@ -230,7 +230,7 @@ def _escaped(literal: str) -> str:
     return literal.replace("{", "{{").replace("}", "}}")
 
 
-def _told(wording: Wording) -> set[str]:
+def _target_fields(wording: Wording) -> set[str]:
     """The fields that the targets name, apart from the rationale; the rationale itself where there is no
     other."""
     named = set(wording.targets.fields)
@@ -242,14 +242,16 @@ def _anchors(lists: Iterable[tuple[bool, str, str, list[Wording]]]) -> dict[str,
     them do."""
     counts: dict[str, Counter[str]] = {}
     for _, _, key, wordings in lists:
-        counts.setdefault(key, Counter()).update(name for one in wordings for name in sorted(_told(one)))
+        counts.setdefault(key, Counter()).update(
+            name for one in wordings for name in sorted(_target_fields(one))
+        )
     return {
         key: "answer" if "answer" in count or not count else count.most_common(1)[0][0]
         for key, count in counts.items()
     }
 
 
-def _hidden(wording: Wording) -> Iterator[Wording]:
+def _without_options(wording: Wording) -> Iterator[Wording]:
     """The form without the list of options, if the wording has one and anything is left to ask."""
     inputs = _PLACEHOLDER.sub("", wording.inputs.text).lstrip("\n")
     hidden = Pattern.parse(inputs)
@@ -263,7 +265,7 @@ def _set(tasks: tuple[str, ...], wordings: tuple[Wording, ...]) -> WordingSet:
     return WordingSet(tasks, frozenset[str]().union(*(wording.fields for wording in wordings)), wordings)
 
 
-def _said(wording: Wording) -> tuple[object, ...]:
+def _content_key(wording: Wording) -> tuple[object, ...]:
     return wording.inputs.text, wording.targets.text, wording.shots, wording.frame
 
 

@@ -101,7 +101,8 @@ class Renderer:
                 if _can_show(one, absent) and (inside or one.shots != "inside")
             )
             return tuple(
-                (wording, _shown(wording, style, fields)) for wording in _suitable(found, style, fields)
+                (wording, _actual_style(wording, style, fields))
+                for wording in _suitable(found, style, fields)
             )
 
         self._choices = choices
@@ -148,18 +149,18 @@ class Renderer:
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
         once = shown.instruction == "top"
         values = self._values(row, wording, PLAIN_OPTIONS)
-        asked = _asked(values, wording, frame, once)
+        asked = _item_text(values, wording, frame, once)
         final = asked.rstrip(" ")
         if unlike:
             # Rows may repeat a question: shown with its answer, it would give that away.
             exemplars = [
                 index
                 for index in exemplars
-                if _asked(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked
+                if _item_text(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked
             ]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
-        inputs, kept = _fitting(top, texts, final, frame.separator, token_budget)
+        inputs, kept = _pruned_inputs(top, texts, final, frame.separator, token_budget)
         if kept == 0:
             return self._pruned(row, style, seed, position, len(texts))
         targets = wording.targets.fill(values)
@@ -219,7 +220,7 @@ class Renderer:
 
     def _exemplar(self, row: int, wording: Wording, frame: Frame, once: bool) -> str:
         values = self._values(row, wording, PLAIN_OPTIONS)
-        return _asked(values, wording, frame, once) + wording.targets.fill(values)
+        return _item_text(values, wording, frame, once) + wording.targets.fill(values)
 
     def _values(self, row: int, wording: Wording, option_style: OptionStyle) -> dict[str, str]:
         fields = self.task.rows[row]
@@ -289,7 +290,7 @@ def _instructs(wording: Wording, instruction: Instruction) -> bool:
     return wording.shots != "inside" and wording.bare == (instruction == "none")
 
 
-def _shown(wording: Wording, style: Style, fields: frozenset[str]) -> Style:
+def _actual_style(wording: Wording, style: Style, fields: frozenset[str]) -> Style:
     """The actual style of an example: a row without a rationale or options has no such format."""
     instruction: Instruction = "each"
     if style.few_shot and wording.bare:
@@ -311,14 +312,14 @@ def _instruction(values: dict[str, str], wording: Wording) -> str:
     return wording.instruction.fill(values) + "\n\n" if wording.instruction else ""
 
 
-def _asked(values: dict[str, str], wording: Wording, frame: Frame, once: bool) -> str:
+def _item_text(values: dict[str, str], wording: Wording, frame: Frame, once: bool) -> str:
     """The text before the targets of one exemplar, or of the final item; labels are put before the item, not
     before its instruction."""
     item = frame.labels[0] + (wording.item or wording.inputs).fill(values) + frame.between + frame.labels[1]
     return item if once else _instruction(values, wording) + item
 
 
-def _fitting(
+def _pruned_inputs(
     top: str, exemplars: list[str], final: str, separator: str, token_budget: TokenBudget | None
 ) -> tuple[str, int]:
     """The few-shot inputs with as many of `exemplars`, from the first, as fit, and their number.

@@ -32,14 +32,14 @@ _TICKS = re.compile(r"`+")
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
+class ReviewedTask:
     """A task and the examples of it that are shown."""
 
     task: Task
     examples: tuple[Rendered, ...]
 
 
-def examples(task: Task, wordings: WordingSet, num_examples: int, seed: int = 0) -> Reviewed:
+def examples(task: Task, wordings: WordingSet, num_examples: int, seed: int = 0) -> ReviewedTask:
     """The given number of examples of a task, of successive rows, each in another format as long as the task
     has further ones.
 
@@ -52,12 +52,12 @@ def examples(task: Task, wordings: WordingSet, num_examples: int, seed: int = 0)
         )
     renderer = Renderer(task, wordings)
     styles = _styles(renderer, num_examples, seed)
-    return Reviewed(
+    return ReviewedTask(
         task, tuple(renderer.render(row, style, seed, position=row) for row, style in enumerate(styles))
     )
 
 
-def document(reviewed: Sequence[Reviewed], title: str, introduction: str, max_chars: int = MOST) -> str:
+def document(reviewed: Sequence[ReviewedTask], title: str, introduction: str, max_chars: int = MOST) -> str:
     """The Markdown: a table of the tasks, then a section each. `introduction` is Markdown; texts longer than
     `max_chars` characters are cut in their middle."""
     lines = [
@@ -105,7 +105,7 @@ def cut(text: str, max_chars: int) -> str:
     return f"{head}\n[... {len(text) - len(head) - len(tail):,} characters are not shown here ...]\n{tail}"
 
 
-def _section(reviewed: Reviewed, max_chars: int) -> Iterable[str]:
+def _section(reviewed: ReviewedTask, max_chars: int) -> Iterable[str]:
     task = reviewed.task
     yield f"## {code(task.name)}"
     yield ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from openflan.microflan.world.forms import Item, Skill, judged, make_task, named
+from openflan.microflan.world.forms import Item, Skill, make_task, phrase_item, yes_no_row
 from openflan.microflan.world.world_facts import LANGUAGES, Function, World
 from openflan.randomness import Draws
 from openflan.tasks.task import Row, Task
@@ -56,7 +56,7 @@ def _fact(function: Function, index: int, _: Draws) -> Item:
     argument, value = function.facts[index]
     # Neither the value itself nor the argument: nobody is their own boss, and no word its own opposite.
     others = tuple(other for other in function.values if other not in (value, argument))
-    return named(
+    return phrase_item(
         function.phrase.format(x=argument), value, others, asks="Who is" if function.persons else "What is"
     )
 
@@ -69,4 +69,4 @@ def _shared(attribute: Function, index: int, draws: Draws) -> Row:
         if truth
         else draws.choice([other for other, theirs in attribute.facts if theirs != value])
     )
-    return judged(f"Do {person} and {other} have the same {attribute.word}?", truth)
+    return yes_no_row(f"Do {person} and {other} have the same {attribute.word}?", truth)

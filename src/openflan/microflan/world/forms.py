@@ -68,15 +68,15 @@ class Item:
     context: str = ""
     claims: tuple[str, ...] = ()
 
-    def said(self, value: str) -> str:
+    def statement_with(self, value: str) -> str:
         return self.statement.replace("{value}", value)
 
-    def read(self, text: str) -> str:
+    def after_context(self, text: str) -> str:
         """`text` after the context."""
         return f"{self.context} {text}" if self.context else text
 
 
-def named(
+def phrase_item(
     phrase: str,
     answer: str,
     others: tuple[str, ...],
@@ -159,12 +159,12 @@ def make_task(
     )
 
 
-def mixed(draws: Draws, options: Sequence[str]) -> list[str]:
+def in_drawn_order(draws: Draws, options: Sequence[str]) -> list[str]:
     """The options in a drawn order."""
     return [options[place] for place in draws.distinct(len(options), len(options))]
 
 
-def judged(question: str, truth: bool) -> Row:
+def yes_no_row(question: str, truth: bool) -> Row:
     """A row whose answer is yes or no."""
     return {"question": question, "answer": "yes" if truth else "no", "options": ["yes", "no"]}
 
@@ -175,7 +175,7 @@ def sentence_case(text: str) -> str:
 
 def _question(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    return {"question": item.read(item.question), "answer": item.answer}
+    return {"question": item.after_context(item.question), "answer": item.answer}
 
 
 def _choice(skill: Skill, index: int, draws: Draws) -> Row:
@@ -185,8 +185,8 @@ def _choice(skill: Skill, index: int, draws: Draws) -> Row:
     # Option sets are walked from another start for each item, so that the first rows of a task already show
     # them evenly.
     which = (variant * _STRIDE + item_index) % comb(len(item.others), count)
-    options = mixed(draws, [item.answer, *_combination(item.others, count, which)])
-    return {"question": item.read(item.question), "answer": item.answer, "options": options}
+    options = in_drawn_order(draws, [item.answer, *_combination(item.others, count, which)])
+    return {"question": item.after_context(item.question), "answer": item.answer, "options": options}
 
 
 def _claim(skill: Skill, index: int, draws: Draws) -> Row:
@@ -195,43 +195,55 @@ def _claim(skill: Skill, index: int, draws: Draws) -> Row:
     value = item.answer if truth else draws.choice(item.others)
     patterns = (f"Is it true that {item.statement}?", *item.claims)
     chosen = patterns[pattern] if skill.enumerated else draws.choice(patterns)
-    return judged(item.read(chosen.replace("{value}", value)), truth)
+    return yes_no_row(item.after_context(chosen.replace("{value}", value)), truth)
 
 
-def _begun(skill: Skill, index: int, draws: Draws) -> Row:
+def _unfinished(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    return {"question": item.read(sentence_case(item.said("").rstrip())), "answer": item.answer}
+    return {
+        "question": item.after_context(sentence_case(item.statement_with("").rstrip())),
+        "answer": item.answer,
+    }
 
 
 def _whole(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    return {"question": item.read(item.question), "answer": f"{sentence_case(item.said(item.answer))}."}
+    return {
+        "question": item.after_context(item.question),
+        "answer": f"{sentence_case(item.statement_with(item.answer))}.",
+    }
 
 
 def _wrong(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
     return {
-        "question": item.read(f"{sentence_case(item.said(draws.choice(item.others)))}."),
+        "question": item.after_context(f"{sentence_case(item.statement_with(draws.choice(item.others)))}."),
         "answer": item.answer,
     }
 
 
 def _either(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    first, second = mixed(draws, [item.answer, draws.choice(item.others)])
-    return {"question": item.read(f"{item.question[:-1]}, {first} or {second}?"), "answer": item.answer}
+    first, second = in_drawn_order(draws, [item.answer, draws.choice(item.others)])
+    return {
+        "question": item.after_context(f"{item.question[:-1]}, {first} or {second}?"),
+        "answer": item.answer,
+    }
 
 
 def _echo(skill: Skill, index: int, draws: Draws) -> Row:
     item = skill.item(index, draws)
-    return {"question": item.read(f"{sentence_case(item.said('what'))}?"), "answer": item.answer}
+    return {
+        "question": item.after_context(f"{sentence_case(item.statement_with('what'))}?"),
+        "answer": item.answer,
+    }
 
 
 _MAKE: dict[Form, Callable[[Skill, int, Draws], Row]] = {
     "qa": _question,
     "mc": _choice,
     "verify": _claim,
-    "fill": _begun,
+    "fill": _unfinished,
     "state": _whole,
     "correct": _wrong,
     "either": _either,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from openflan.microflan.world.forms import OPEN_ENDED, judged, make_task, sentence_case
+from openflan.microflan.world.forms import OPEN_ENDED, make_task, sentence_case, yes_no_row
 from openflan.microflan.world.reading import CARRIED, SPOTS
 from openflan.microflan.world.world_facts import PEOPLE, Function, World
 from openflan.randomness import Draws
@@ -80,7 +80,7 @@ def _nobody(_: int, draws: Draws) -> Row:
 
 
 def _same(first: str, second: str, truth: bool) -> Row:
-    return judged(f"{sentence_case(first)}. {sentence_case(second)}. Do the two say the same?", truth)
+    return yes_no_row(f"{sentence_case(first)}. {sentence_case(second)}. Do the two say the same?", truth)
 
 
 def _same_fact(function: Function, index: int, draws: Draws) -> Row:

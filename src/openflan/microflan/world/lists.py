@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from openflan.microflan.world.forms import OPEN_ENDED, Form, Item, Skill, named
+from openflan.microflan.world.forms import OPEN_ENDED, Form, Item, Skill, phrase_item
 from openflan.microflan.world.numbers import near
 from openflan.microflan.world.splits import split_of_skill
 from openflan.microflan.world.world_facts import LIST_WORDS
@@ -77,7 +77,7 @@ def _word(name: str, _: int, draws: Draws) -> Item:
         answer = max(drawn, key=len)
     else:
         answer = drawn[{"first": 0, "second": 1, "last": -1}[name]]
-    return named(
+    return phrase_item(
         f"the {name} word in the list {joined(drawn)}",
         answer,
         tuple(word for word in drawn if word != answer),
@@ -87,7 +87,7 @@ def _word(name: str, _: int, draws: Draws) -> Item:
 def _number(name: str, _: int, draws: Draws) -> Item:
     numbers = draws.distinct(draws.choice(LENGTHS), _NUMBERS_BELOW)
     answer = max(numbers) if name == "largest" else min(numbers)
-    return named(
+    return phrase_item(
         f"the {name} number in the list {joined(numbers)}",
         str(answer),
         tuple(str(number) for number in numbers if number != answer),
@@ -96,12 +96,14 @@ def _number(name: str, _: int, draws: Draws) -> Item:
 
 def _reverse(_: int, draws: Draws) -> Item:
     drawn = words_drawn(draws)
-    return named(f"the reverse of the list {joined(drawn)}", joined(drawn[::-1]), wrong_orders(drawn[::-1]))
+    return phrase_item(
+        f"the reverse of the list {joined(drawn)}", joined(drawn[::-1]), wrong_orders(drawn[::-1])
+    )
 
 
 def _sorted(_: int, draws: Draws) -> Item:
     numbers = draws.distinct(draws.choice(LENGTHS), _NUMBERS_BELOW)
-    return named(
+    return phrase_item(
         f"the sorted form of the list {joined(numbers)}",
         joined(sorted(numbers)),
         wrong_orders(sorted(numbers)),
@@ -111,19 +113,19 @@ def _sorted(_: int, draws: Draws) -> Item:
 def _rest(_: int, draws: Draws) -> Item:
     drawn = words_drawn(draws)
     wrong = (joined(drawn[:-1]), joined([drawn[0], *drawn[2:]]), joined(drawn[:0:-1]))
-    return named(f"the list {joined(drawn)} without its first word", joined(drawn[1:]), wrong)
+    return phrase_item(f"the list {joined(drawn)} without its first word", joined(drawn[1:]), wrong)
 
 
 def _length(_: int, draws: Draws) -> Item:
     drawn = words(draws, 2 + draws.below(4))
-    return named(f"the number of words in the list {joined(drawn)}", str(len(drawn)), near(len(drawn)))
+    return phrase_item(f"the number of words in the list {joined(drawn)}", str(len(drawn)), near(len(drawn)))
 
 
 def _times(_: int, draws: Draws) -> Item:
     known = words(draws, 2)
     drawn = [draws.choice(known) for _ in range(draws.choice(LENGTHS))]
     count = drawn.count(known[0])
-    return named(
+    return phrase_item(
         f"the number of times that {known[0]} stands in the list {joined(drawn)}", str(count), near(count)
     )
 
@@ -134,7 +136,7 @@ def _in_both(_: int, draws: Draws) -> Item:
     one, two = [apart[0]], [apart[1], apart[2]]
     one.insert(place, shared)
     two[other] = shared
-    return named(
+    return phrase_item(
         f"the word that is both in the list {joined(one)} and in the list {joined(two)}",
         shared,
         tuple(word for word in one + two if word != shared),
@@ -147,7 +149,7 @@ def _missing(_: int, draws: Draws) -> Item:
     left = [word for place, word in enumerate(drawn) if place != gone]
     if draws.below(2):
         left.reverse()
-    return named(
+    return phrase_item(
         f"the word that is in the list {joined(drawn)} but not in the list {joined(left)}",
         drawn[gone],
         tuple(left),
@@ -160,6 +162,6 @@ def _in_either(_: int, draws: Draws) -> Item:
     answer = [first, second, third]
     # Not the same words in another order: as a set those would be right too.
     wrong = (joined(one), joined(two), joined([*one, *two]))
-    return named(
+    return phrase_item(
         f"the list of all words in {joined(one)} or in {joined(two)}, each once", joined(answer), wrong
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from openflan.microflan.world.forms import Item, Skill, judged, make_task, named
+from openflan.microflan.world.forms import Item, Skill, make_task, phrase_item, yes_no_row
 from openflan.microflan.world.splits import split_of_skill
 from openflan.randomness import Draws
 from openflan.tasks.task import Row, Task
@@ -110,14 +110,14 @@ def near(answer: int) -> tuple[str, ...]:
 def _result(operation: _Operation, index: int, _: Draws) -> Item:
     operands = operation.operands[index]
     answer = operation.compute(*operands)
-    return named(operation.phrase.format(*operands), str(answer), near(answer), claims=_CLAIMS)
+    return phrase_item(operation.phrase.format(*operands), str(answer), near(answer), claims=_CLAIMS)
 
 
 def _of_two(word: str, pair_index: int, _: Draws) -> Item:
     first, second = unequal(pair_index)
     answer = max(first, second) if word == "larger" else min(first, second)
-    return named(f"the {word} of {first} and {second}", str(answer), (str(first + second - answer),))
+    return phrase_item(f"the {word} of {first} and {second}", str(answer), (str(first + second - answer),))
 
 
 def _is_even(index: int, _: Draws) -> Row:
-    return judged(f"Is {index} an even number?", index % 2 == 0)
+    return yes_no_row(f"Is {index} an even number?", index % 2 == 0)

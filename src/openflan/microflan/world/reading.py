@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from openflan.microflan.world.forms import OPEN_ENDED, Item, Skill, named
+from openflan.microflan.world.forms import OPEN_ENDED, Item, Skill, phrase_item
 from openflan.microflan.world.numbers import near
 from openflan.microflan.world.splits import split_of_skill
 from openflan.microflan.world.world_facts import PEOPLE
@@ -151,13 +151,15 @@ def _points(_: int, draws: Draws) -> Item:
     others = tuple(
         dict.fromkeys([*(str(number) for number in points if number != points[asked]), *near(points[asked])])
     )[:4]
-    return named(f"the number of points of {people[asked]}", str(points[asked]), others, context=context)
+    return phrase_item(
+        f"the number of points of {people[asked]}", str(points[asked]), others, context=context
+    )
 
 
 def _most(word: str, _: int, draws: Draws) -> Item:
     context, people, points = _table(draws)
     asked = points.index(max(points) if word == "most" else min(points))
-    return named(
+    return phrase_item(
         f"the person with the {word} points",
         people[asked],
         _without(people, asked),
@@ -169,7 +171,7 @@ def _most(word: str, _: int, draws: Draws) -> Item:
 def _holder(_: int, draws: Draws) -> Item:
     context, people, points = _table(draws)
     asked = draws.below(3)
-    return named(
+    return phrase_item(
         f"the holder of {points[asked]} points",
         people[asked],
         _without(people, asked),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeAlias
 
-from openflan.microflan.world.forms import OPEN_ENDED, Form, Item, Skill, named
+from openflan.microflan.world.forms import OPEN_ENDED, Form, Item, Skill, phrase_item
 from openflan.microflan.world.lists import joined, words, words_drawn, wrong_orders
 from openflan.microflan.world.numbers import near
 from openflan.microflan.world.splits import split_of_skill
@@ -105,7 +105,7 @@ def _drawn_pairs(facts: list[tuple[str, str]], draws: Draws) -> list[tuple[str, 
 
 def _separated(how: str, mark: str, _: int, draws: Draws) -> Item:
     drawn = words_drawn(draws)
-    return named(
+    return phrase_item(
         f"the list {joined(drawn)} written {how}",
         mark.join(drawn),
         wrong_orders(drawn, lambda items: mark.join(map(str, items))),
@@ -117,7 +117,7 @@ def _pair(_: int, draws: Draws) -> Item:
     first, second = ("name", person), ("colour", colour)
     # Not the same labels in another order, which would be right too.
     wrong = (f"name {colour}, colour {person}", f"{person}, {colour}", f"name {person}, {colour}")
-    return named(
+    return phrase_item(
         f"the pair {person} {colour} written with labels",
         f"{first[0]} {first[1]}, {second[0]} {second[1]}",
         wrong,
@@ -127,4 +127,6 @@ def _pair(_: int, draws: Draws) -> Item:
 def _date(_: int, draws: Draws) -> Item:
     day, month = 1 + draws.below(28), draws.below(12)
     wrong = (f"{MONTHS[month]} {day + 1}", f"{MONTHS[month - 1]} {day}", f"{day} {MONTHS[month]}")
-    return named(f"the date {day} {MONTHS[month]} with the month first", f"{MONTHS[month]} {day}", wrong)
+    return phrase_item(
+        f"the date {day} {MONTHS[month]} with the month first", f"{MONTHS[month]} {day}", wrong
+    )

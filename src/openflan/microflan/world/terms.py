@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from openflan.microflan.world.forms import FORMS, Form, Item, Skill, named
+from openflan.microflan.world.forms import FORMS, Form, Item, Skill, phrase_item
 from openflan.microflan.world.numbers import near
 from openflan.microflan.world.splits import split_of_skill
 from openflan.microflan.world.world_facts import NOUNS, OPPOSITES
@@ -159,11 +159,11 @@ def _tables() -> Iterator[_Table]:
 def _entry(table: _Table, index: int, draws: Draws) -> Item:
     argument, value = list(table.values.items())[index]
     words = tuple(dict.fromkeys(other for other in table.values.values() if other not in (value, argument)))
-    return named(table.phrase.format(argument), value, near(int(value)) if table.number else words)
+    return phrase_item(table.phrase.format(argument), value, near(int(value)) if table.number else words)
 
 
 def _earlier(index: int, _: Draws) -> Item:
     first, rest = divmod(index, len(MONTHS) - 1)
     second = rest + (rest >= first)
     answer, other = MONTHS[min(first, second)], MONTHS[max(first, second)]
-    return named(f"the earlier month of {MONTHS[first]} and {MONTHS[second]}", answer, (other,))
+    return phrase_item(f"the earlier month of {MONTHS[first]} and {MONTHS[second]}", answer, (other,))

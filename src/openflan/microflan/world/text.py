@@ -124,7 +124,9 @@ def sources(here: World) -> Mapping[str, Source]:
     kinds["sharing"] = Source(
         EVEN_BELOW + len(here.of_kind("attribute")) * len(PEOPLE), partial(_shared, here)
     )
-    kinds |= {name: Source(OPEN_ENDED, partial(_drawn, some), drawn=True) for name, some in drawn.items()}
+    kinds |= {
+        name: Source(OPEN_ENDED, partial(_drawn_sentence, some), drawn=True) for name, some in drawn.items()
+    }
     kinds["steps"] = Source(OPEN_ENDED, _steps, drawn=True)
     return kinds
 
@@ -173,7 +175,7 @@ def _split(seed: int, name: str, source: Source, index: int, draws: Draws) -> Ro
     return {"inputs": sentence.text[:cut].rstrip(), "targets": sentence.text[cut:]}
 
 
-def _said(saying: str, value: str, context: str = "", **more: str) -> Sentence:
+def _fill(saying: str, value: str, context: str = "", **more: str) -> Sentence:
     """`saying`, which holds `{value}` once, filled in after the context."""
     before, _, after = saying.partition("{value}")
     begun = sentence_case(before.format(**more))
@@ -186,7 +188,7 @@ def state(item: Item, draws: Draws, saying: str) -> Sentence:
     teller = draws.choice(PEOPLE)
     while teller in item.statement:
         teller = draws.choice(PEOPLE)
-    return _said(saying.replace("{statement}", item.statement), item.answer, item.context, teller=teller)
+    return _fill(saying.replace("{statement}", item.statement), item.answer, item.context, teller=teller)
 
 
 def _fact_sayings(function: Function) -> tuple[str, ...]:
@@ -214,7 +216,7 @@ def _fact(table: list[tuple[Skill, Function, int, str]], index: int, draws: Draw
     argument, value = function.facts[fact]
     if "{statement}" in saying:
         return state(skill.item(fact, draws), draws, saying)
-    return _said(saying, value, x=argument, word=function.word)
+    return _fill(saying, value, x=argument, word=function.word)
 
 
 def _numbered(skills: list[Skill]) -> list[tuple[Skill, int]]:
@@ -226,7 +228,7 @@ def _worked(items: list[tuple[Skill, int]], index: int, draws: Draws) -> Sentenc
     return state(skill.item(which, draws), draws, SAID[index // len(items)])
 
 
-def _drawn(skills: list[Skill], index: int, draws: Draws) -> Sentence:
+def _drawn_sentence(skills: list[Skill], index: int, draws: Draws) -> Sentence:
     skill = skills[index % len(skills)]
     return state(skill.item(index, draws), draws, SAID[index // len(skills) % len(SAID)])
 
@@ -242,11 +244,11 @@ def _link(linked: list[tuple[Function, Function, int]], index: int, _: Draws) ->
 
 def _shared(here: World, index: int, _: Draws) -> Sentence:
     if index < EVEN_BELOW:
-        return _said("{one} is a number that is {value}.", "odd" if index % 2 else "even", one=str(index))
+        return _fill("{one} is a number that is {value}.", "odd" if index % 2 else "even", one=str(index))
     attributes = here.of_kind("attribute")
     person, rest = divmod(index - EVEN_BELOW, len(attributes))
     attribute = attributes[rest]
-    return _said(
+    return _fill(
         "{x} has the same {word} as {value}.",
         partner(attribute, person),
         word=attribute.word,

@@ -23,7 +23,7 @@ from openflan.tasks.hub import hub_records
 from openflan.tasks.muffin.dataset import Dataset
 from openflan.tasks.muffin.families import DATASETS
 from openflan.tasks.public import Unusable, public, reason_of, usable
-from openflan.tasks.records import Chosen, Joined, JsonRecords, Record, Records
+from openflan.tasks.records import Joined, JsonRecords, Record, Records, SelectedRecords
 from openflan.tasks.rows import listed
 from openflan.tasks.splits import training_files
 from openflan.tasks.table_files import open_table
@@ -89,8 +89,8 @@ def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slic
             f"{source.place(0)}: {dataset.name} needs the columns {needed}; found {present}, not "
             f"{listed(missing)}"
         )
-    indices = _wanted(source, window, dataset)
-    chosen = source if len(indices) == len(source) else Chosen(source, array("I", indices))
+    indices = _window_indices(source, window, dataset)
+    chosen = source if len(indices) == len(source) else SelectedRecords(source, array("I", indices))
     convert = partial(_row, dataset)
     (group,) = usable(chosen, convert, lambda record: dataset.name).values()
     entry = catalogue()[f"{MUFFIN}/{dataset.name}"]
@@ -106,7 +106,7 @@ def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slic
     )
 
 
-def _wanted(source: Records, window: slice, dataset: Dataset) -> range:
+def _window_indices(source: Records, window: slice, dataset: Dataset) -> range:
     """The records in the window; all of a file that is too short to reach into it, as an excerpt has nothing
     to keep back."""
     indices = range(len(source))[window]

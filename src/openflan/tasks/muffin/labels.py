@@ -39,7 +39,7 @@ def text(raw: Raw, column: str) -> str:
     """A column's text without outer white space; raises ValueError if it holds none."""
     value = raw.get(column)
     if not isinstance(value, str):
-        raise ValueError(f"`{column}` is {_shown(value)}, expected a text")
+        raise ValueError(f"`{column}` is {_shortened(value)}, expected a text")
     return value.strip()
 
 
@@ -53,13 +53,13 @@ def class_number(raw: Raw, column: str, count: int) -> int | None:
         not isinstance(value, int) or not 0 <= value < count
     ):  # True and False are 1 and 0, as in SuperGLUE's own files
         raise ValueError(
-            f"`{column}` is {_shown(value)}, expected a class number from 0 to {count - 1}, or -1 for "
+            f"`{column}` is {_shortened(value)}, expected a class number from 0 to {count - 1}, or -1 for "
             "unlabelled"
         )
     return int(value)
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     return (
         f"`{str(value)[:60]}`" if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
     )

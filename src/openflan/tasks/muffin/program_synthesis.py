@@ -84,10 +84,10 @@ def repair(raw: Raw, *, form: Form) -> Row | None:
     )
     if broken == fixed or not message:
         return None
-    return {**_shown(Broken(broken, message, line_index), form), "answer": "\n".join(fixed).strip()}
+    return {**_code_fields(Broken(broken, message, line_index), form), "answer": "\n".join(fixed).strip()}
 
 
-def _shown(broken: Broken, form: Form) -> dict[str, str]:
+def _code_fields(broken: Broken, form: Form) -> dict[str, str]:
     numbered = "\n".join(f"{index}: {line}".rstrip() for index, line in enumerate(broken.lines, start=1))
     match form:
         case "plain_code":

@@ -64,7 +64,7 @@ def _stem(name: str) -> str:
     return name.rstrip("_ ")
 
 
-def taken(names: Iterable[str], submixture: str, location: Path | str) -> list[str]:
+def chosen_names(names: Iterable[str], submixture: str, location: Path | str) -> list[str]:
     """Those of the bare names that the submixture takes; the others are counted in a warning.
 
     Raises InputError if none is left, with the nearest name.

@@ -19,7 +19,15 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.tasks.hub import HubSource, hub_records
-from openflan.tasks.p3.names import HUB_SPELLINGS, T0_SF, entry_of, is_known, known_names, published, taken
+from openflan.tasks.p3.names import (
+    HUB_SPELLINGS,
+    T0_SF,
+    chosen_names,
+    entry_of,
+    is_known,
+    known_names,
+    published,
+)
 from openflan.tasks.p3.settings import Clean, Settings, row_of, settings_of
 from openflan.tasks.p3.tables import NamedRows, columns_in, has_rows, open_rows, train_files
 from openflan.tasks.public import Unusable, public, usable
@@ -78,7 +86,7 @@ def find_p3(data: Path, submixture: str) -> dict[str, Opener]:
         name_of(submixture, config): public(
             partial(_open, partial(_in_folder, folders[config]), submixture, config, settings)
         )
-        for config in taken(folders, submixture, data)
+        for config in chosen_names(folders, submixture, data)
     }
 
 
@@ -103,7 +111,7 @@ def find_hub_p3(data: Path, submixture: str) -> dict[str, Opener]:
         name_of(submixture, config): public(
             partial(_open, partial(_on_hub, source, config), submixture, config, Settings())
         )
-        for config in taken(configs, submixture, source.text)
+        for config in chosen_names(configs, submixture, source.text)
     }
 
 
