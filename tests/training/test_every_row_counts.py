@@ -129,9 +129,9 @@ def test_embedded_rows_are_known_without_being_read(monkeypatch: pytest.MonkeyPa
     from openflan.microflan.world import forms
 
     read: list[int] = []
-    own = forms.WorldRows.__getitem__
+    own = forms.GeneratedRows.__getitem__
     monkeypatch.setattr(
-        forms.WorldRows, "__getitem__", lambda self, index: read.append(index) or own(self, index)
+        forms.GeneratedRows, "__getitem__", lambda self, index: read.append(index) or own(self, index)
     )
     tasks = open_submixture("microflan", None, ("*",))
     name, task = max(tasks.items(), key=lambda item: len(item[1].rows))
