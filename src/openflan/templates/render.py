@@ -33,8 +33,7 @@ class Rendered:
 
     `answer` is what the targets end in or consist of, as an evaluator should find it; of an inverted example,
     the targets. `exemplars` are row indices of the same task; `pruned` counts those left out because they did
-    not fit. A few-shot example without either has a wording that
-    holds exemplars itself.
+    not fit. A few-shot example without either has a wording that holds exemplars itself.
     """
 
     inputs: str
@@ -95,15 +94,13 @@ class Renderer:
         @cache
         def choices(style: Style, inside: bool, absent: frozenset[str]) -> tuple[tuple[Wording, Style], ...]:
             fields = task.fields - absent
-            found = tuple(
-                one
-                for one in wordings.wordings
-                if _can_show(one, absent) and (inside or one.shots != "inside")
+            usable = tuple(
+                wording
+                for wording in wordings.wordings
+                if _can_show(wording, absent) and (inside or wording.shots != "inside")
             )
-            return tuple(
-                (wording, _actual_style(wording, style, fields))
-                for wording in _suitable(found, style, fields)
-            )
+            suitable = _suitable(usable, style, fields)
+            return tuple((wording, _actual_style(wording, style, fields)) for wording in suitable)
 
         self._choices = choices
 
@@ -342,8 +339,7 @@ def _fits(inputs: str, token_budget: TokenBudget | None) -> bool:
 
 
 def _most_tokens(text: str) -> int:
-    """A number of tokens that a text hardly ever exceeds, without a tokenizer: one for each byte, and special
-    tokens at both ends."""
+    """A number of tokens that a text hardly ever exceeds: one for each byte, and two special tokens."""
     return len(text.encode()) + 2
 
 
