@@ -16,9 +16,9 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from openflan.microflan.world import microflan_tasks, plain_sentences
+from openflan.microflan.world.ordinary import ordinary_sentence
 from openflan.randomness import Draws
-from openflan.tasks.microflan import microflan_tasks, plain_sentences
-from openflan.tasks.microflan.ordinary import ordinary_sentence
 from openflan.templates.render import Renderer
 from openflan.templates.style import Style
 from openflan.templates.wording import packaged_wordings, wordings_for

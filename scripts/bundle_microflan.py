@@ -1,7 +1,8 @@
-"""Puts a trained base of the embedded world into the package: weights in bfloat16, configuration, tokenizer.
+"""Copies a trained base of the embedded world into the package as a bundled model: weights in bfloat16,
+configuration, tokenizer.
 
-Its model card (README.md beside the weights) is written by hand, from `openflan evaluate embedded:NAME
---benchmark microflan-probes`.
+The model card (README.md of the folder) is written by hand, from `openflan evaluate embedded:NAME --benchmark
+microflan-probes`.
 
     python scripts/bundle_microflan.py microflan-tiny runs/microflan-tiny/5-microflan-base/model
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-BUNDLED = Path(__file__).resolve().parent.parent / "src" / "openflan" / "box"
+BUNDLED = Path(__file__).resolve().parent.parent / "src" / "openflan" / "microflan" / "bundled"
 LARGEST = 8_000_000
 """Bytes of weights that may ship."""
 
@@ -33,7 +34,7 @@ def main(name: str, model: Path) -> None:
     }
     size = sum(value.nbytes for value in weights.values())
     if size > LARGEST:
-        raise SystemExit(f"{model}: {size:,} bytes of weights, {LARGEST:,} may ship")
+        raise SystemExit(f"{model}: {size:,} bytes of weights; at most {LARGEST:,} may be bundled")
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     config = json.loads((model / "config.json").read_text(encoding="utf-8")) | {"dtype": "bfloat16"}
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

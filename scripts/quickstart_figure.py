@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from openflan.reports.quickstart import as_markdown, draw_groups
+from openflan.microflan.quickstart_figure import as_markdown, draw_groups
 from openflan.studies.statistics import over_seeds
 
 FIGURE = Path(__file__).resolve().parent.parent / "docs" / "figures" / "quickstart.svg"

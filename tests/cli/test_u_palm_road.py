@@ -14,8 +14,8 @@ import torch
 from commands import Done, openflan
 from safetensors.torch import load_file
 
+from openflan.microflan.world import plain_sentences
 from openflan.run_folder import read_jsonl
-from openflan.tasks.microflan import plain_sentences
 from openflan.training.progress import Progress
 
 STEPS = ("1-ul2r-palm-tiny", "2-flan-u-palm-tiny")

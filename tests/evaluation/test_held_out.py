@@ -7,7 +7,7 @@ from subprocess import run
 import pytest
 
 from openflan.evaluation import held_out_benchmark
-from openflan.evaluation.microflan import microflan_benchmark
+from openflan.microflan.benchmarks import microflan_benchmark
 from openflan.tasks.task import Row, Task
 
 

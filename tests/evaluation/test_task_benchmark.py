@@ -7,7 +7,7 @@ import pytest
 from openflan.errors import InputError
 from openflan.evaluation.held_out import held_out_benchmark
 from openflan.evaluation.task_benchmark import metric_of, task_benchmark
-from openflan.tasks.microflan import microflan_tasks
+from openflan.microflan.world import microflan_tasks
 from openflan.tasks.task import Row, Task
 
 

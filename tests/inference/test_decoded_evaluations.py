@@ -14,9 +14,9 @@ from openflan.errors import InputError
 from openflan.evaluation import Benchmark, BenchmarkTask, Example, generate_to, score_file
 from openflan.evaluation.benchmark import exactly
 from openflan.evaluation.generate import Decoding
-from openflan.evaluation.microflan import microflan_benchmark
 from openflan.evaluation.record import evaluate_into
 from openflan.inference import Completion, HuggingFaceEngine, LikelihoodRequest, OptionScores, Request
+from openflan.microflan.benchmarks import microflan_benchmark
 from openflan.run_folder import Run
 
 sys.path.append(str(Path(__file__).parents[1] / "cli"))

@@ -39,14 +39,14 @@ PAIRED = (
 
 
 def prompted(text: str, **values: Any) -> str:
-    return compiled(text).render(values, Draws("test"), most=MOST)
+    return compiled(text).render(values, Draws("test"), budget=MOST)
 
 
 def wide(text: str, **values: Any) -> str:
     environment = ChargedEnvironment(
         undefined=StrictUndefined, extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do"]
     )
-    return render(environment.from_string(text), values, most=MOST)
+    return render(environment.from_string(text), values, budget=MOST)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_what_texts_do_stays_far_below_the_budget() -> None:
 
 def test_a_budget_can_be_smaller() -> None:
     template = ChargedEnvironment().from_string("{% for x in range(n) %}y{% endfor %}")
-    assert render(template, {"n": 50}, most=1_000) == "y" * 50
+    assert render(template, {"n": 50}, budget=1_000) == "y" * 50
     with pytest.raises(Refused, match="more than 1,000 items"):
-        render(template, {"n": 500}, most=1_000)
+        render(template, {"n": 500}, budget=1_000)
 
 
 def test_filters_that_are_added_are_charged_as_well() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from openflan.errors import InputError
+from openflan.microflan.world import microflan_tasks
 from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.task_shares import by_submixture, formats, shares_table
 from openflan.recipe.schema import Mixture
-from openflan.tasks.microflan import microflan_tasks
 from openflan.tasks.task import Row, Task
 
 HELD_OUT = [name for name, task in microflan_tasks().items() if task.held_out]

@@ -20,7 +20,7 @@ from openflan.mixture.overlap.report import check_task, row_hash
 from openflan.mixture.task_shares import shares_table
 from openflan.recipe.load_recipe import dump_recipe, load_recipe
 from openflan.recipe.schema import Mixture
-from openflan.tasks.subset import Without
+from openflan.tasks.subset import RowsWithout
 from openflan.tasks.task import Row, Task
 
 ROWS: list[Row] = [{"inputs": f"What follows {number}?", "targets": f"{number + 1}"} for number in range(6)]
@@ -138,7 +138,7 @@ def test_a_missing_file_is_named(data: Path, tmp_path: Path) -> None:
 def test_what_is_left_is_in_order(count: int, dropped: set[int]) -> None:
     rows: list[Row] = [{"inputs": str(number)} for number in range(count)]
     dropped = {number for number in dropped if number < count}
-    left = Without(rows, dropped)
+    left = RowsWithout(rows, dropped)
     assert [left[number] for number in range(len(left))] == [
         row for number, row in enumerate(rows) if number not in dropped
     ]

@@ -7,10 +7,10 @@ import pytest
 from small_study import small_study, write_study
 
 from openflan.errors import InputError
+from openflan.microflan.world import microflan_tasks
 from openflan.recipe.load_recipe import load_recipe
 from openflan.studies.cells import grid, subset, trainable
 from openflan.studies.load_study import load_study, packaged_studies
-from openflan.tasks.microflan import microflan_tasks
 
 
 def test_subsets_are_nested_and_seeded() -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from openflan.errors import InputError
 from openflan.tasks import records as records_module
-from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.sources import find_submixture, open_submixture
+from openflan.tasks.table_files import open_table
 from openflan.tasks.task import Row, Task
 
 Rows = Sequence[Mapping[str, Any]]
@@ -99,7 +100,7 @@ def test_only_recent_row_groups_are_kept(tmp_path: Path) -> None:
     order = [*range(100), *range(99, -1, -1)]
     held = {}
     for most in (1, 2_500_000, 100_000_000):
-        records = ColumnRecords([part_of(path)], recent_bytes=most)
+        records = ColumnRecords([open_table(path)], recent_bytes=most)
         before = pa.total_allocated_bytes()
         assert [records[index]["targets"] for index in order] == [str(index) for index in order]
         held[most] = pa.total_allocated_bytes() - before

@@ -340,7 +340,7 @@ def test_a_packed_file_is_to_be_unpacked_before_it_is_used(files: Path) -> None:
     assert "cot/zs_opt" in open_submixture("cot", files)  # others are read
     assert (
         refusal("dialog", files)
-        == f"{packed}: packed, so its rows cannot be reached by number; unpack it with `gunzip {packed}`"
+        == f"{packed}: compressed, so its rows cannot be read by index; unpack it with `gunzip {packed}`"
     )
     packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
     assert texts(open_submixture("dialog", files)["dialog/zs_opt"]) == ["d question 0"]

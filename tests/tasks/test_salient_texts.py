@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from openflan.errors import InputError
-from openflan.tasks.microflan import WorldText
+from openflan.microflan.world import GeneratedDocuments
 from openflan.tasks.texts import open_texts, salient_span
 
 ROWS: list[dict[str, Any]] = [
@@ -72,7 +72,7 @@ def test_a_misspelt_field_of_marks_is_refused(write: Any, tmp_path: Path) -> Non
 
 
 def test_the_embedded_world_is_data_by_name() -> None:
-    texts, world = open_texts([Path("embedded:microflan")]), WorldText()
+    texts, world = open_texts([Path("embedded:microflan")]), GeneratedDocuments()
     assert len(texts) == len(world)
     for number in range(300):
         document = world[number]

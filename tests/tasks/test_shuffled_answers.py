@@ -2,9 +2,9 @@
 
 from collections import Counter
 
+from openflan.microflan.world import microflan_tasks
 from openflan.mixture.open_mixture import open_tasks
 from openflan.recipe.schema import Mixture
-from openflan.tasks.microflan import microflan_tasks
 from openflan.tasks.shuffled import ShuffledAnswers
 
 

@@ -22,7 +22,7 @@ from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 from openflan.tasks.shuffled import ShuffledAnswers
 from openflan.tasks.sources import open_submixture
-from openflan.tasks.subset import Only, Without
+from openflan.tasks.subset import RowsOnly, RowsWithout
 from openflan.tasks.task import Task
 from openflan.tasks.texts import open_texts
 from openflan.training.finetune import finetune
@@ -108,8 +108,8 @@ def test_any_row_counts(form: str, changed: int, tmp_path_factory: pytest.TempPa
 
 
 SELECTIONS: dict[str, Callable[[Any, int], Any]] = {
-    "without": lambda rows, number: Without(rows, {number}),
-    "only": lambda rows, number: Only(rows, [number, number + 1]),
+    "without": lambda rows, number: RowsWithout(rows, {number}),
+    "only": lambda rows, number: RowsOnly(rows, [number, number + 1]),
     "shuffled": lambda rows, number: ShuffledAnswers(rows, f"own/{number}"),
 }
 
@@ -126,12 +126,12 @@ def test_which_rows_are_taken_counts(selection: str, tmp_path: Path) -> None:
 
 
 def test_embedded_rows_are_known_without_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from openflan.tasks.microflan import forms
+    from openflan.microflan.world import forms
 
     read: list[int] = []
-    own = forms.WorldRows.__getitem__
+    own = forms.GeneratedRows.__getitem__
     monkeypatch.setattr(
-        forms.WorldRows, "__getitem__", lambda self, index: read.append(index) or own(self, index)
+        forms.GeneratedRows, "__getitem__", lambda self, index: read.append(index) or own(self, index)
     )
     tasks = open_submixture("microflan", None, ("*",))
     name, task = max(tasks.items(), key=lambda item: len(item[1].rows))

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openflan.embedded import EMBEDDED
 from openflan.errors import InputError
 from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes
 from openflan.inference.http import HttpEngine, is_address
 from openflan.models.folder import check_model_name
 from openflan.models.locate import Located, locate_model
-from openflan.recipe.paths import EMBEDDED
 
 if TYPE_CHECKING:
     from openflan.inference.huggingface import HuggingFaceEngine

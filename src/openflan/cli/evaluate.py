@@ -17,6 +17,7 @@ from openflan.cli.watch import watch_run
 from openflan.errors import InputError
 from openflan.evaluation.averages import averages_of_scores
 from openflan.evaluation.comparison import PAPER, check_side, comparison
+from openflan.evaluation.embedded_benchmarks import data_of_benchmarks
 from openflan.evaluation.generate import Generated
 from openflan.evaluation.known_benchmarks import SUITES, find_mode
 from openflan.evaluation.saved_models import component_of_score
@@ -31,8 +32,7 @@ from openflan.evaluation.selection import (
     open_benchmark,
     subset_of,
 )
-from openflan.evaluation.worlds import worlds_asked
-from openflan.mixture.worlds import warn_of_other_worlds
+from openflan.mixture.embedded_seeds import warn_of_other_data
 from openflan.models.quiet import quiet_libraries
 from openflan.run_folder import Run
 
@@ -226,8 +226,8 @@ def _evaluate(
         located = locate(model, checkpoint, model_name)
         folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))
         if main:
-            warn_of_other_worlds(
-                located.run.folder if located.run else located.name, worlds_asked(benchmark, data)
+            warn_of_other_data(
+                located.run.folder if located.run else located.name, data_of_benchmarks(benchmark, data)
             )
         check_prompts(chosen)
         if against:

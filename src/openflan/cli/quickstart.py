@@ -41,7 +41,7 @@ def quickstart(
     if restart:
         start_anew(Run(run))
     quiet_libraries()
-    from openflan.quickstart import quickstart as walk
+    from openflan.microflan.quickstart import quickstart as walk
     from openflan.reports.html import write_report
 
     summary = walk(run, lambda text: typer.echo(text, err=True), seed)
@@ -74,7 +74,7 @@ def quickstart(
 
 def _figure(summary: Mapping[str, Any], path: Path) -> Path | None:
     """Draws the groups, where matplotlib is installed."""
-    from openflan.reports.quickstart import draw_groups
+    from openflan.microflan.quickstart_figure import draw_groups
 
     try:
         draw_groups([summary], path)

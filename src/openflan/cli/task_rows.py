@@ -10,11 +10,11 @@ from typing import Any
 import typer
 
 from openflan.cli.output import cell, print_json, print_table
+from openflan.embedded import EmbeddedData
 from openflan.errors import OpenflanError
+from openflan.microflan.leak_check import split_complaints, wording_complaints
 from openflan.tasks.catalogue import POLICIES, SUBMIXTURES, Counts, Entry, find, how_to_get
-from openflan.tasks.microflan.names import SHIPPED
 from openflan.tasks.task import Task
-from openflan.templates.microflan_check import split_complaints, wording_complaints
 from openflan.templates.render import Renderer
 from openflan.templates.style import Style
 from openflan.templates.wording import WordingSet, packaged_wordings, wordings_for
@@ -155,15 +155,13 @@ def checked(name: str, open_: Callable[[], Task]) -> Checked:
     )
 
 
-def held_apart(
-    tasks: Mapping[str, Task], own: Sequence[WordingSet], world: int | None = None
-) -> list[Checked]:
-    """What the embedded world, that of the seed `world`, promises: a line for each promise that holds, and
-    one for each place where it is broken."""
+def held_apart(tasks: Mapping[str, Task], own: Sequence[WordingSet], data: EmbeddedData) -> list[Checked]:
+    """Results of the leak check on embedded data: one line for each rule that holds, and one for each place
+    where a rule is broken."""
     rows = []
     sets = [*own, *packaged_wordings()]
     try:
-        found = split_complaints(SHIPPED if world is None else world, sets=sets)
+        found = split_complaints(data.seed, sets=sets)
     except OpenflanError as error:
         found = [str(error)]
     for title, kept, complaints in (

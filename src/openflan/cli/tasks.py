@@ -25,6 +25,7 @@ from openflan.cli.task_rows import (
     print_lines,
     with_example,
 )
+from openflan.embedded import EMBEDDED_SUBMIXTURES, SOURCES, EmbeddedData, parse_data
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.tasks.catalogue import (
     SUBMIXTURES,
@@ -36,9 +37,8 @@ from openflan.tasks.catalogue import (
     real_name,
     resolve,
 )
-from openflan.tasks.microflan.names import SHIPPED, world_place
+from openflan.tasks.embedded_rows import embedded_tasks
 from openflan.tasks.reach import reach
-from openflan.tasks.sources import EMBEDDED
 from openflan.tasks.task import Task
 from openflan.templates.render import Renderer
 from openflan.templates.style import Style
@@ -162,9 +162,7 @@ def show(
     """
     wanted = Style.parse(style)
     task = (
-        _task_of(data, name)
-        if data is not None and _world(data) is None
-        else _embedded_task(name, _world(data))
+        _task_of(data, name) if data is not None and parse_data(data) is None else _embedded_task(name, data)
     )
     if index + number > len(task.rows):
         raise InputError(f"{task.name} has {len(task.rows):,} rows; --index {index} -n {number} goes beyond")
@@ -208,18 +206,19 @@ def check(
     Examples: `openflan tasks check --data FOLDER`, `openflan tasks check --submixture microflan --wordings
     FILE`
     """
-    if data is not None and wordings is not None and _world(data) is None:
+    if data is not None and wordings is not None and parse_data(data) is None:
         raise InputError(
             "--wordings looks through wordings for the embedded world, which has no --data; leave one out"
         )
-    world = _world(data)
-    if data is None or world is not None:
+    if data is None or parse_data(data) is not None:
         _known_submixture(submixture)
         chosen = {
-            name: task for name, task in _embedded(world).items() if submixture in (None, task.submixture)
+            name: task for name, task in _embedded(data).items() if submixture in (None, task.submixture)
         }
         results = [checked(name, lambda task=task: task) for name, task in chosen.items()]  # type: ignore[misc]
-        results += held_apart(chosen, load_wordings(wordings) if wordings else [], world) if chosen else []
+        custom = load_wordings(wordings) if wordings else []
+        for embedded in _embedded_data(data) if chosen else ():
+            results += held_apart(chosen, custom, embedded)
         absent = missing(
             [name for name in SUBMIXTURES if data is None and submixture in (None, name)],
             present=set(),
@@ -260,8 +259,8 @@ def _known(submixture: str | None, held_out: bool) -> list[Listed]:
 def _known_submixture(submixture: str | None) -> None:
     """Raises InputError for a submixture that is neither in the catalogue nor embedded, with the nearest
     name."""
-    if submixture is not None and submixture not in SUBMIXTURES and submixture not in EMBEDDED:
-        known = [*SUBMIXTURES, *EMBEDDED]
+    if submixture is not None and submixture not in SUBMIXTURES and submixture not in EMBEDDED_SUBMIXTURES:
+        known = [*SUBMIXTURES, *EMBEDDED_SUBMIXTURES]
         raise InputError(
             "no submixture "
             f"`{submixture}`{did_you_mean(submixture, known) or '; there are ' + ', '.join(known)}; for "
@@ -271,8 +270,8 @@ def _known_submixture(submixture: str | None) -> None:
 
 def _reachable(data: Path, submixture: str | None) -> list[Listed]:
     """What can be opened; how much cannot goes to standard error."""
-    if (world := _world(data)) is not None:
-        return [with_example(task) for task in _embedded(world).values()]
+    if parse_data(data) is not None:
+        return [with_example(task) for task in _embedded(data).values()]
     listed: list[Listed] = []
     broken: list[OpenflanError] = []
     for found in reach(data, submixture):
@@ -294,24 +293,26 @@ def _reachable(data: Path, submixture: str | None) -> list[Listed]:
     return listed
 
 
-def _world(data: Path | None) -> int | None:
-    """The seed of the embedded world that `data` names; None for other data, and for none."""
-    place = world_place(data) if data is not None else None
-    return None if place is None else place.seed
+def _embedded_data(data: Path | None) -> list[EmbeddedData]:
+    """What `data` names; without it, the data of every embedded source by its usual seed."""
+    named = parse_data(data) if data is not None else None
+    return [named] if named else [EmbeddedData(source, source.seed) for source in SOURCES]
 
 
-def _embedded(world: int | None = None) -> dict[str, Task]:
+def _embedded(data: Path | None = None) -> dict[str, Task]:
+    """All tasks of the embedded data that `data` names, or of all without it, by name."""
     return {
         name: task
-        for make in EMBEDDED.values()
-        for name, task in make(SHIPPED if world is None else world).items()
+        for embedded in _embedded_data(data)
+        for submixture in embedded.source.submixtures
+        for name, task in embedded_tasks(submixture, embedded).items()
     }
 
 
-def _embedded_task(name: str, world: int | None) -> Task:
+def _embedded_task(name: str, data: Path | None) -> Task:
     """Raises InputError for a task of the collection, with what to fetch, and for an unknown one, with the
     nearest name."""
-    embedded = _embedded(world)
+    embedded = _embedded(data)
     if found := _matching(list(embedded), name):
         return embedded[found]
     try:

@@ -23,6 +23,10 @@ from openflan.templates.formats import OptionStyle
 ANSWER_PHRASES = (r"\banswer\s+is\b:?",)
 MAX_TOKENS = {"direct": 64, "cot": 256}
 
+PROMPT_SEED = 2_210_11416
+"""The seed of the wordings and exemplars of evaluation prompts: not a run's own, so that every model gets
+equal prompts."""
+
 
 class Prompted(Protocol):
     """A row as it is sent: the prompt and the answer wanted. `exemplars`, where there are any, are counted;

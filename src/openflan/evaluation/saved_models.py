@@ -14,18 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from openflan.embedded import EMBEDDED_BENCHMARKS, parse_benchmark
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.embedded_benchmarks import open_embedded_benchmark
 from openflan.evaluation.fit_exemplars import shots_of
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.known_benchmarks import BENCHMARKS, MODES, find_benchmark, find_mode, usual_shots
 from openflan.evaluation.rules import Unruled, benchmark_of_rules, same_rules
 from openflan.evaluation.score_record import EvaluationScore, read_scores
 from openflan.evaluation.scores_0_1 import FEW_SHOT
-from openflan.evaluation.worlds import world_named
 from openflan.run_folder import Run
-from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
-from openflan.tasks.microflan.names import world_benchmark
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 
@@ -86,7 +85,7 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
 
     Raises InputError if there is no such folder, label or generation.
     """
-    names = dict.fromkeys((*BENCHMARKS, *WORLDS, *(one.name for one in own)))
+    names = dict.fromkeys((*BENCHMARKS, *EMBEDDED_BENCHMARKS, *(one.name for one in own)))
     path, label = (
         (Path(name), None)
         if Path(name).exists() or ":" not in name
@@ -151,8 +150,8 @@ def benchmark_of(places: Sequence[Place], own: Sequence[Benchmark] = ()) -> Benc
                 "rules, so they do not compare"
             )
         return benchmark_of_rules(place.benchmark, mode, files, place.split)
-    if of_world := world_named(place.benchmark, mode):
-        return of_world
+    if embedded := open_embedded_benchmark(place.benchmark, mode, with_chance=False):
+        return embedded
     return find_benchmark(place.benchmark, place.mode, split=place.split or None)
 
 
@@ -200,7 +199,7 @@ def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
             label, named, behind = stem.rpartition(f"{benchmark}-{mode}")
             if named or (first.mode == mode and said):
                 behind = behind if named else ""
-                unruled = benchmark not in names and world_benchmark(benchmark) is None
+                unruled = benchmark not in names and parse_benchmark(benchmark) is None
                 # Version 0.1 called the quickstart's questions with exemplars a split.
                 place = Place(
                     path,
@@ -227,8 +226,8 @@ def _shots(place: Place, first: Generation, behind: str) -> int | None:
     shots = int(in_name[1]) if said is None and in_name else said
     if place.benchmark in BENCHMARKS:
         usual = usual_shots(place.benchmark, place.mode)
-    elif world_benchmark(place.benchmark) or (first.prompt_version or "").endswith("-shot-1"):
-        usual = 0  # of an embedded world, and of tasks
+    elif parse_benchmark(place.benchmark) or (first.prompt_version or "").endswith("-shot-1"):
+        usual = 0  # of embedded sources, and of tasks
     else:
         # A benchmark's own file sets its usual number, and a file of generations names any other.
         return shots if in_name else None

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from openflan.embedded import EMBEDDED_BENCHMARKS, EMBEDDED_SUBMIXTURES, parse_data
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.custom_benchmark import custom_benchmark, is_custom_benchmark
+from openflan.evaluation.embedded_benchmarks import open_embedded_benchmark
 from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.known_benchmarks import (
     BENCHMARKS,
@@ -19,10 +21,8 @@ from openflan.evaluation.known_benchmarks import (
     find_mode,
     find_suite,
 )
-from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
-from openflan.tasks.microflan.names import world_benchmark, world_place
 
-NAMES = ", ".join([*BENCHMARKS, *WORLDS])
+NAMES = ", ".join([*BENCHMARKS, *EMBEDDED_BENCHMARKS])
 OWN_HELP = (
     "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: "
     "{question}\\nA:') and `target` (a field of the data)"
@@ -79,10 +79,8 @@ def open_benchmark(
     if is_custom_benchmark(name):
         # A report names no folder of the machine.
         return replace(custom_benchmark(Path(name), mode, shots=shots), asked_as=Path(name).name)
-    if of_world := world_benchmark(name):
-        from openflan.evaluation.worlds import open_world
-
-        return open_world(*of_world, mode, shots=shots or 0, limit=limit)
+    if embedded := open_embedded_benchmark(name, mode, shots=shots or 0, limit=limit):
+        return embedded
     if "/" in name:
         return replace(_of_tasks(name, mode, data, shots or 0, limit), asked_as=name)
     if name in BENCHMARKS and data is None and not scored:
@@ -93,7 +91,7 @@ def open_benchmark(
             )
         data = benchmark_cache()
     if name not in BENCHMARKS:
-        known = [*BENCHMARKS, *WORLDS]
+        known = [*BENCHMARKS, *EMBEDDED_BENCHMARKS]
         hint = (
             did_you_mean(name, known)
             or f"; there are {', '.join(known)}, a YAML file of your own, and tasks such as niv2/NAME"
@@ -138,13 +136,13 @@ def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> N
 def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None) -> Benchmark:
     from openflan.evaluation.task_benchmark import task_benchmark
     from openflan.tasks.reach import reach
-    from openflan.tasks.sources import EMBEDDED, open_submixture
+    from openflan.tasks.sources import open_submixture
     from openflan.tasks.task import open_each, select
 
     submixture = pattern.partition("/")[0]
-    if data is None and submixture not in EMBEDDED:
+    if data is None and submixture not in EMBEDDED_SUBMIXTURES:
         raise InputError(f"--benchmark {pattern} needs --data, a file or folder with the rows of its tasks")
-    if data is None or world_place(data):
+    if data is None or parse_data(data):
         tasks = open_submixture(submixture, data, [pattern])
     else:
         reached = select({one.name: one for one in reversed(reach(data, submixture))}, [pattern])

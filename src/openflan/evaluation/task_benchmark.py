@@ -15,8 +15,7 @@ from typing import Literal
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.held_out import held_out_benchmark
-from openflan.evaluation.microflan import SEED
+from openflan.evaluation.held_out import PROMPT_SEED, held_out_benchmark
 from openflan.tasks.task import Task
 from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import Style
@@ -72,7 +71,7 @@ def task_benchmark(
 
     def render(task: Task, index: int, room: TokenBudget | None = None) -> Rendered:
         return renderers[task.name].render(
-            index, style, SEED, index, shots=shots or None, token_budget=room, unlike=True
+            index, style, PROMPT_SEED, index, shots=shots or None, token_budget=room, unlike=True
         )
 
     def fewer(task: Task, index: int, count: int) -> str:

@@ -1,4 +1,4 @@
-"""What one render of a Jinja text by others may cost: items looped over, and items and characters read,
+"""The cost limit of one render of an untrusted Jinja text: items looped over, and items and characters read,
 compared and built, against one budget.
 
 Every loop, filter, test, comparison, call, slice and operator charges its operands before it runs, so the
@@ -24,7 +24,7 @@ DIGITS = 10_000
 """Bits of a number, at most."""
 
 WORK_KEY = "|work"
-"""Where a render's variables hold its budget; no name in a template can be written so."""
+"""The variable of a render that holds its budget; no template can spell this name."""
 
 _OTHER = 8
 _VALUES = (
@@ -46,7 +46,7 @@ dates with a time are dates."""
 
 
 class Refused(ValueError):
-    """What a text may not do: construct, name or limit."""
+    """Raised for what a text may not do: a construct, a name or a limit."""
 
 
 class Short(UndefinedError):
@@ -54,12 +54,12 @@ class Short(UndefinedError):
 
 
 class Work:
-    """What a render has left of its budget."""
+    """The rest of a render's budget, in items and characters."""
 
     __slots__ = ("_most", "left")
 
-    def __init__(self, most: int = WORK) -> None:
-        self.left = self._most = most
+    def __init__(self, budget: int = WORK) -> None:
+        self.left = self._most = budget
 
     def charge(self, amount: int) -> None:
         """Raises Refused when the budget is spent."""
@@ -69,7 +69,7 @@ class Work:
 
     def charge_size(self, value: Any) -> None:
         """Charges the size of a value, which is counted no further than what is left."""
-        self.charge(size(value, most=self.left))
+        self.charge(size(value, budget=self.left))
 
 
 def words(text: str) -> frozenset[str]:
@@ -83,25 +83,25 @@ def work_of(context: Context) -> Work:
     return work
 
 
-def size(value: Any, other: Callable[[Any], int] = lambda value: _OTHER, most: int = WORK) -> int:
-    """About how long a value is when it is printed, counted until it is over `most`.
+def size(value: Any, other: Callable[[Any], int] = lambda value: _OTHER, budget: int = WORK) -> int:
+    """About how long a value is when it is printed, counted until it is over `budget`.
 
     `other` measures what is neither text, list nor mapping.
     """
     if isinstance(value, str):
         return len(value)
     total, waiting = 0, [value]
-    while waiting and total <= most:
-        one = waiting.pop()
+    while waiting and total <= budget:
+        item = waiting.pop()
         total += 2
-        if isinstance(one, str):
-            total += len(one)
-        elif isinstance(one, Mapping):
-            waiting += [*one.keys(), *one.values()]
-        elif isinstance(one, list | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
-            waiting += one
+        if isinstance(item, str):
+            total += len(item)
+        elif isinstance(item, Mapping):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
+            waiting += item
         else:
-            total += other(one)
+            total += other(item)
     return total
 
 
@@ -119,7 +119,8 @@ def as_text(value: Any, work: Work) -> str:
 
 
 def built(operator: str, left: Any, right: Any) -> int:
-    """What an operator would build, in items or characters; Refused for numbers without measure."""
+    """The size of what an operator would build, in items or characters. Raises Refused for numbers beyond all
+    limits."""
     sized = [value for value in (left, right) if isinstance(value, str | list | tuple)]
     if operator == "+":
         return sum(len(value) for value in sized)
@@ -140,7 +141,7 @@ def built(operator: str, left: Any, right: Any) -> int:
 
 
 def replaced(text: str, old: str, new: str) -> int:
-    """At most how long a text is after a replacement."""
+    """The most characters that a text can have after a replacement."""
     times = text.count(old) if old else len(text) + 1
     return len(text) + times * len(new)
 

@@ -69,12 +69,12 @@ _SAME_OBJECT = "sameas"
 _LIGHT_METHODS = frozenset({"get", "items", "keys", "values"})
 
 
-def render(template: Template, values: Mapping[str, Any], most: int = WORK) -> str:
-    """The text of a template of a ChargedEnvironment, at the cost of `most` items and characters.
+def render(template: Template, values: Mapping[str, Any], budget: int = WORK) -> str:
+    """The text of a template of a ChargedEnvironment, at the cost of `budget` items and characters.
 
     Raises Refused where it would cost more, and what Jinja raises.
     """
-    return template.render({**values, WORK_KEY: Work(most)})
+    return template.render({**values, WORK_KEY: Work(budget)})
 
 
 class ChargedEnvironment(ImmutableSandboxedEnvironment):
@@ -89,8 +89,8 @@ class ChargedEnvironment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *args: Any, shorten: Callable[[str], str] | None = None, **options: Any) -> None:
-        """As Jinja's environment, but for `finalize`, which is taken; `shorten` changes the text of every
-        printed value."""
+        """Takes the options of Jinja's environment except `finalize`, which is used here; `shorten` changes
+        the text of every printed value."""
 
         @pass_context
         def finalize(context: Context, value: Any) -> str:
@@ -130,9 +130,9 @@ class ChargedEnvironment(ImmutableSandboxedEnvironment):
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         work = work_of(__context)
         args = tuple(one_by_one(arg, work) if isinstance(arg, Iterator) else arg for arg in args)
-        given = [*args, *kwargs.values()]
-        work.charge_size(given)
-        numbers = sum(abs(value) for value in given if isinstance(value, int))
+        arguments = [*args, *kwargs.values()]
+        work.charge_size(arguments)
+        numbers = sum(abs(value) for value in arguments if isinstance(value, int))
         work.charge(min(numbers, WORK + 1))
         owner, name = getattr(__obj, "__self__", None), getattr(__obj, "__name__", "")
         if isinstance(owner, str):
@@ -233,11 +233,11 @@ def _charged_filter(plain: ImmutableSandboxedEnvironment, name: str) -> Callable
     def charged(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
         work = work_of(context)
         if name not in _LIGHT:
-            given = [*args, *kwargs.values()]
-            work.charge_size(given)
+            arguments = [*args, *kwargs.values()]
+            work.charge_size(arguments)
             value = _read(context, as_text(value, work) if name in _TEXTUAL else value)
             if name in _WIDENING:
-                widest = max((abs(number) for number in given if isinstance(number, int)), default=0)
+                widest = max((abs(number) for number in arguments if isinstance(number, int)), default=0)
                 work.charge(min(size(value) * widest, WORK + 1))
         return plain.call_filter(name, value, args, kwargs, context=context)
 

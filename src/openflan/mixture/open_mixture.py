@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from openflan.embedded import EMBEDDED_SUBMIXTURES
 from openflan.errors import InputError
 from openflan.mixture.left_out import told_left_out
 from openflan.mixture.licences import check_licences, licence_of, refusal
@@ -18,7 +19,7 @@ from openflan.recipe.presets import PARTS, SOURCES
 from openflan.recipe.schema import BENCHMARKS, Mixture, Styles
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.shuffled import ShuffledAnswers
-from openflan.tasks.sources import EMBEDDED, check_layout, open_usable
+from openflan.tasks.sources import check_layout, open_usable
 from openflan.tasks.task import Task
 from openflan.templates.choice import choose_wordings
 from openflan.templates.render import Renderer, TokenBudget
@@ -225,7 +226,7 @@ def _check_data(mixture: Mixture) -> None:
     missing = [
         name
         for name, submixture in mixture.submixtures.items()
-        if submixture.data is None and name not in EMBEDDED
+        if submixture.data is None and name not in EMBEDDED_SUBMIXTURES
     ]
     if missing:
         wanted = " ".join(f"mixture.submixtures.{name}.data=PATH" for name in missing)
@@ -233,7 +234,7 @@ def _check_data(mixture: Mixture) -> None:
         hint = (
             "; `openflan mixture` with the same recipe says what to fetch"
             if known
-            else f"; only {' and '.join(EMBEDDED)} come with openflan"
+            else f"; only {' and '.join(EMBEDDED_SUBMIXTURES)} come with openflan"
         )
         raise InputError(
             f"no data for {', '.join(missing)}: add {wanted} (each a file or folder, or hub:OWNER/NAME){hint}"

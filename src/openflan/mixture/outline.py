@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from openflan.embedded import EMBEDDED_SUBMIXTURES, parse_data
 from openflan.errors import InputError
 from openflan.mixture.offline import offline_ledger
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.hub import is_hub
-from openflan.tasks.microflan.names import world_place
-from openflan.tasks.sources import EMBEDDED, open_submixture
+from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Task
 
 
@@ -69,7 +69,9 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
 
 
 def _is_here(name: str, data: Path | None) -> bool:
-    return name in EMBEDDED if data is None or world_place(data) else not is_hub(data) and data.exists()
+    if data is None or parse_data(data):
+        return name in EMBEDDED_SUBMIXTURES
+    return not is_hub(data) and data.exists()
 
 
 def _languages(name: str, opened: dict[str, Task]) -> tuple[str, ...]:

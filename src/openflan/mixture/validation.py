@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from openflan.randomness import Permutation
-from openflan.tasks.subset import Only, Without
+from openflan.tasks.subset import RowsOnly, RowsWithout
 from openflan.tasks.task import Task
 
 MOST = 0.1
@@ -27,7 +27,7 @@ def hold_back(tasks: Mapping[str, Task], rows: int) -> tuple[dict[str, Task], di
         count = len(task.rows)
         held = min(rows, int(count * MOST))
         numbers = Permutation(count, "validation", name)[np.arange(held)].tolist() if held else []
-        training[name] = replace(task, rows=Without(task.rows, set(numbers))) if held else task
+        training[name] = replace(task, rows=RowsWithout(task.rows, set(numbers))) if held else task
         if held:
-            validation[name] = replace(task, rows=Only(task.rows, numbers))
+            validation[name] = replace(task, rows=RowsOnly(task.rows, numbers))
     return training, validation

@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Container
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
+from openflan.embedded import EMBEDDED, bundled_models
 from openflan.errors import InputError, did_you_mean
 from openflan.models.hub import HUB_ID, fetched, is_there
 from openflan.models.json_file import json_object, plain
 from openflan.packing.special_tokens import Layout
-from openflan.recipe.paths import EMBEDDED
 
 Separator: TypeAlias = Literal["eos", "none"]
 """What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning
@@ -77,19 +76,15 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
 def bundled_model_folder(name: str) -> Path | None:
     """The folder of a model that comes with openflan, `embedded:NAME`; None for any other name.
 
-    Raises InputError for a name that is in no box, with those that are.
+    Raises InputError if no bundled model has that name.
     """
     if not name.startswith(EMBEDDED):
         return None
-    box, wanted = Path(str(files("openflan") / "box")), name.removeprefix(EMBEDDED)
-    known = sorted(path.name for path in box.iterdir() if path.is_dir())
-    if wanted not in known:
-        hint = (
-            did_you_mean(name, [EMBEDDED + one for one in known])
-            or f"; there is {', '.join(EMBEDDED + one for one in known)}"
-        )
+    folders = bundled_models()
+    if name not in folders:
+        hint = did_you_mean(name, folders) or f"; there is {', '.join(folders)}"
         raise InputError(f"{name}: no such model comes with openflan{hint}")
-    return box / wanted
+    return folders[name]
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+from openflan.embedded import EMBEDDED
 from openflan.recipe.schema import WordingsName
-
-EMBEDDED = "embedded:"
-"""What begins the name of something that comes with openflan: a model in the box, or the plain text of the
-embedded world."""
 
 
 def resolve_paths(values: dict[str, Any], folder: Path) -> None:

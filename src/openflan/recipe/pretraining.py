@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from openflan.recipe.paths import EMBEDDED
+from openflan.embedded import EMBEDDED
 from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Share, Training
 
 Objective: TypeAlias = Literal["span-corruption", "prefix-lm", "causal-lm", "ul2", "ul2r"]

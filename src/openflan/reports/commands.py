@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Sequence
 
 from openflan.evaluation.decoding import Decoding
+from openflan.evaluation.embedded_benchmarks import rows_are_embedded
 from openflan.evaluation.known_benchmarks import BENCHMARKS, WITH_SPLITS
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.worlds import is_world
 
 
 def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] = ()) -> str:
@@ -33,7 +33,7 @@ def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] 
         "--chat": "" if asked.chat else None,
         "--dtype": asked.dtype,
         "--data": "DATA"
-        if benchmark in BENCHMARKS or ("/" in benchmark and not is_world(benchmark))
+        if benchmark in BENCHMARKS or ("/" in benchmark and not rows_are_embedded(benchmark))
         else None,
         "--checkpoint": None if key.model == "final" else key.model.removeprefix("step-"),
     }

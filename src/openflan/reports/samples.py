@@ -14,10 +14,10 @@ from typing import Literal, TypeVar
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
+from openflan.evaluation.embedded_benchmarks import open_embedded_benchmark
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.held_out import Prompted, held_out_benchmark
 from openflan.evaluation.known_benchmarks import BENCHMARKS, find_benchmark
-from openflan.evaluation.worlds import world_named
 from openflan.tasks.task import Task
 
 T = TypeVar("T")
@@ -122,8 +122,8 @@ def _rule(benchmark: str | None, its_mode: str | None) -> Benchmark | None:
     mode: Literal["direct", "cot"] = "cot" if its_mode == "cot" else "direct"
     if benchmark == HELD_OUT:
         return held_out_benchmark({}, _no_prompt, mode=mode)
-    if benchmark is not None and (of_world := world_named(benchmark, mode)):
-        return of_world
+    if benchmark is not None and (embedded := open_embedded_benchmark(benchmark, mode, with_chance=False)):
+        return embedded
     if benchmark is None or benchmark not in BENCHMARKS:
         return None
     try:

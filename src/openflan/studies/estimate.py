@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from openflan.embedded import EMBEDDED
 from openflan.errors import OpenflanError
 from openflan.models.estimate import Hardware, Shape, memory, shape_of_model
 from openflan.models.folder import bundled_model_folder
-from openflan.recipe.paths import EMBEDDED
 from openflan.recipe.presets import PARAMETERS
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from openflan.embedded import parse_benchmark
 from openflan.errors import InputError, did_you_mean
 from openflan.recipe.packaged import file_or_packaged, packaged
 from openflan.studies.study_schema import Ask, Study
-from openflan.tasks.microflan.names import named, world_benchmark
 from openflan.yaml_files import read_yaml
 
 
@@ -41,19 +41,15 @@ def load_study(path: Path) -> Study:
 
 
 def on_dev(study: Study) -> Study:
-    """The study on the embedded world's development set instead of its test set."""
+    """The study with the development set of every embedded benchmark in place of its test set."""
     return study.model_copy(
         update={"evaluations": {name: _on_dev(ask) for name, ask in study.evaluations.items()}}
     )
 
 
 def _on_dev(ask: Ask) -> Ask:
-    of_world = world_benchmark(ask.benchmark)
-    return (
-        ask.model_copy(update={"benchmark": named("microflan-dev", of_world[1])})
-        if of_world and of_world[0] == "microflan"
-        else ask
-    )
+    embedded = parse_benchmark(ask.benchmark)
+    return ask.model_copy(update={"benchmark": embedded.dev_label}) if embedded else ask
 
 
 def _message(path: Path, problem: Any) -> str:

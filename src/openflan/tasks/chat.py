@@ -1,9 +1,9 @@
 """Conversations: rows with `messages`, a list of `{role, content}`.
 
-The targets are the last message of the assistant; the inputs are all that stands before it. One user message
-alone is its text as it is, and a system message stands above the rest with a blank line between. Longer
-conversations have each turn in a paragraph of its own with its speaker in front, and end in the speaker whose
-turn it is:
+The targets are the last message of the assistant; the inputs are all messages before it. A single user
+message becomes its text alone; a system message comes first, with a blank line after it. In longer
+conversations each turn is a paragraph that begins with its speaker, and the inputs end with the speaker whose
+turn comes next:
 
     Answer in French.
 
@@ -38,18 +38,18 @@ def chat_row(record: Record) -> Row:
     messages = record.get(MESSAGES)
     if not isinstance(messages, list) or not messages:
         raise BadRow(f"`{MESSAGES}` must be a list of {{role, content}}; found {_short(messages)}")
-    turns = [_turn(message, number) for number, message in enumerate(messages)]
-    last = max((number for number, (role, _) in enumerate(turns) if role == "assistant"), default=None)
+    turns = [_turn(message, index) for index, message in enumerate(messages)]
+    last = max((index for index, (role, _) in enumerate(turns) if role == "assistant"), default=None)
     if last is None:
         raise BadRow(f"`{MESSAGES}` has no message of the assistant, so there is nothing to learn from it")
     before, target = turns[:last], turns[last][1]
     if not any(role == "user" for role, _ in before):
         raise BadRow(f"`{MESSAGES}` has no user's message before the assistant's last")
-    for number, (role, text) in enumerate(before):
+    for index, (role, text) in enumerate(before):
         if not text:
-            raise BadRow(f"`{MESSAGES}[{number}]` is empty")
-        if role == "system" and number > 0:
-            raise BadRow(f"`{MESSAGES}[{number}]` is of the system; only the first may be")
+            raise BadRow(f"`{MESSAGES}[{index}]` is empty")
+        if role == "system" and index > 0:
+            raise BadRow(f"`{MESSAGES}[{index}]` is of the system; only the first may be")
     if not target:
         raise EmptyTarget(f"{MESSAGES}[{last}]")
     return {"inputs": _laid_out(before), "targets": target}
@@ -65,18 +65,18 @@ def _laid_out(turns: list[tuple[str, str]]) -> str:
     )
 
 
-def _turn(message: Any, number: int) -> tuple[str, str]:
+def _turn(message: Any, index: int) -> tuple[str, str]:
     role, content = (
         (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
     )
     if role not in (*SPEAKERS, "system"):
-        raise BadRow(f"`{MESSAGES}[{number}].role` must be system, user or assistant; found {_short(role)}")
+        raise BadRow(f"`{MESSAGES}[{index}].role` must be system, user or assistant; found {_short(role)}")
     if isinstance(content, list) and all(
         isinstance(part, dict) and isinstance(part.get("text"), str) for part in content
     ):
         content = "\n".join(part["text"] for part in content)
     if not isinstance(content, str):
-        raise BadRow(f"`{MESSAGES}[{number}].content` must be a text; found {_short(content)}")
+        raise BadRow(f"`{MESSAGES}[{index}].content` must be a text; found {_short(content)}")
     return role, content.strip()
 
 

@@ -1,9 +1,9 @@
-"""A user's own rows: JSON lines, Parquet or Arrow, told apart by their columns.
+"""A user's own rows: JSON lines, Parquet or Arrow; their columns say of which kind they are.
 
 Rows are already worded (`inputs`, `targets`), or fields for wordings (`question`, `answer`, ...), or
 conversations (`messages`). Files whose columns are those of a public collection are read as that collection.
-Every row is converted once when its task is opened, so that a bad one is named before any training, and again
-when it is drawn, which keeps memory constant.
+Every row is converted once when its task is opened, so that a bad row is reported before any training, and
+again when it is drawn, which keeps memory constant.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.tasks.chat import MESSAGES, chat_row
-from openflan.tasks.columns import ColumnRecords, columns_of, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.natural_instructions_rows import COLUMNS as NATURAL_INSTRUCTIONS
 from openflan.tasks.natural_instructions_rows import find_tasks_in_rows
 from openflan.tasks.ready_made import TEMPLATE_TYPES, WORDED, find_styles_in_rows
@@ -27,12 +27,13 @@ from openflan.tasks.records import Joined, JsonRecords, Record, Records
 from openflan.tasks.rows import BadRow, EmptyTarget, MissingTarget, checked_rows, listed
 from openflan.tasks.saved import is_saved, saved_files
 from openflan.tasks.splits import choose, training_files
+from openflan.tasks.table_files import columns_of, open_table
 from openflan.tasks.task import LIST_FIELDS, Opener, Row, Task, name_of, one_file_each
 
 TARGET_FIELDS = ("targets", "answer")
 
 _COLLECTION_MARKS = tuple(f'"{name}"'.encode() for name in ("task_name", *TEMPLATE_TYPES))
-"""In every file of JSON lines that is a part of a public collection."""
+"""The columns of every JSON-lines file that is a part of a public collection."""
 
 
 def custom_row(record: Record) -> Row:
@@ -61,15 +62,15 @@ def custom_row(record: Record) -> Row:
     return row
 
 
-def number_text(number: int | float) -> str:
+def number_text(value: int | float) -> str:
     """A finite number as people write it: `3` for 3.0, `0.1`, `0.00001`; beyond 21 places before or 10 after
     the point with an exponent."""
-    if isinstance(number, int):
-        return str(number)
-    if number == 0:
+    if isinstance(value, int):
+        return str(value)
+    if value == 0:
         return "0"
-    text = repr(number)
-    if not 1e-10 <= abs(number) < 1e21:
+    text = repr(value)
+    if not 1e-10 <= abs(value) < 1e21:
         return text.replace("e+", "e")
     text = format(Decimal(text), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -81,26 +82,26 @@ def find_jsonl(data: Path, submixture: str) -> dict[str, Opener]:
     files = jsonl_files(data)
     columns_in = {file: _collection_columns(file) for file in files}
     collection = [file for file in files if columns_in[file] >= NATURAL_INSTRUCTIONS]
-    found: dict[str, Opener] = {}
+    openers: dict[str, Opener] = {}
     if collection:
-        found = find_tasks_in_rows(Joined([JsonRecords(file) for file in collection]), submixture)
+        openers = find_tasks_in_rows(Joined([JsonRecords(file) for file in collection]), submixture)
     for name, file in one_file_each(
         [file for file in files if file not in collection], lambda file: name_of(submixture, file.stem)
     ).items():
-        if name in found:
+        if name in openers:
             raise InputError(
                 f"{file}: its task would be named `{name}`, as one of those in {collection[0].name}; "
                 "rename the file"
             )
-        found |= find_rows(partial(JsonRecords, file), columns_in[file], file.stem, submixture)
-    return found
+        openers |= find_rows(partial(JsonRecords, file), columns_in[file], file.stem, submixture)
+    return openers
 
 
 def find_table(files: Sequence[Path], stem: str, submixture: str) -> dict[str, Opener]:
     """One task for all `files` (Parquet or Arrow shards of one table), named `submixture/stem`, or those of a
     collection that they hold."""
     return find_rows(
-        lambda: ColumnRecords([part_of(file) for file in files]), columns_of(files), stem, submixture
+        lambda: ColumnRecords([open_table(file) for file in files]), columns_of(files), stem, submixture
     )
 
 
@@ -118,7 +119,8 @@ def find_arrow(data: Path, submixture: str) -> dict[str, Opener]:
 def find_rows(
     records: Callable[[], Records], columns: frozenset[str], stem: str, submixture: str
 ) -> dict[str, Opener]:
-    """What rows with such columns are: tasks of a public collection, or one task named `submixture/stem`."""
+    """The openers of the tasks in rows with such columns: tasks of a public collection, or one task named
+    `submixture/stem`."""
     if columns >= NATURAL_INSTRUCTIONS:
         return find_tasks_in_rows(records(), submixture)
     if columns >= WORDED and not columns.isdisjoint(TEMPLATE_TYPES):
@@ -222,8 +224,8 @@ def _listed_values(value: Any) -> list[Any]:
 
 
 def _renaming(fields: frozenset[str]) -> str:
-    """Which field was probably meant as the answer."""
-    for wanted in TARGET_FIELDS:
-        if nearest := difflib.get_close_matches(wanted, sorted(fields), n=1, cutoff=0.6):
-            return f"; rename `{nearest[0]}` to `{wanted}`?"
+    """A hint which field was probably meant as the answer; empty if none is near."""
+    for target_field in TARGET_FIELDS:
+        if nearest := difflib.get_close_matches(target_field, sorted(fields), n=1, cutoff=0.6):
+            return f"; rename `{nearest[0]}` to `{target_field}`?"
     return ""

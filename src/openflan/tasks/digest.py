@@ -1,4 +1,4 @@
-"""What rows are, as one hash over all of them: a changed row, whichever it is, changes it.
+"""One hash over all rows of a task, which any changed row changes.
 
 Sources that lie in files hash the bytes they hold, about a gigabyte a second; selections hash which rows they
 select, and rows that code makes hash the code. Only where neither is known is each row read. Price: a file
@@ -27,10 +27,10 @@ _PLAIN = (str, int, float, bool, type(None))
 
 @runtime_checkable
 class Digested(Protocol):
-    """Rows, records or texts that may know a hash of all that they hold, cheaply."""
+    """Rows, records or texts that may have a cheap hash of all that they hold."""
 
     def digest(self) -> bytes | None:
-        """None: their parts do not know theirs."""
+        """The hash (32 bytes); None if a part has none."""
         ...
 
 
@@ -40,30 +40,31 @@ def hashed() -> Any:
 
 
 def file_digest(path: Path) -> bytes:
-    """Of a file's bytes."""
+    """The hash of a file's bytes."""
     with path.open("rb") as file:
         return bytes(hashlib.file_digest(file, hashed).digest())
 
 
 def digest_of(part: object) -> bytes | None:
-    """What a part of rows knows of itself."""
+    """The hash of a part of rows; None if it has none."""
     return part.digest() if isinstance(part, Digested) else None
 
 
 def joined(kind: str, parts: Iterable[bytes | None]) -> bytes | None:
-    """Of several parts in their order, None if one of them is unknown; `kind` says what is made of them."""
-    found = hashed()
-    found.update(kind.encode())
+    """The hash of several parts in their order, None if one of them has none; `kind` says what is made of
+    them."""
+    digest = hashed()
+    digest.update(kind.encode())
     for part in parts:
         if part is None:
             return None
-        found.update(len(part).to_bytes(8, "little") + part)
-    return bytes(found.digest())
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return bytes(digest.digest())
 
 
 def function_digest(function: object) -> bytes | None:
-    """Of what a function is called, and of the settings of a partial one; None where that does not say all
-    that it does (closures, methods)."""
+    """The hash of a function's name, and of the arguments of a partial one; None where those do not determine
+    what it does (closures, methods)."""
     if isinstance(function, partial):
         settings = [*function.args, *(value for pair in sorted(function.keywords.items()) for value in pair)]
         return joined("partial", [function_digest(function.func), *map(function_digest, settings)])
@@ -75,7 +76,8 @@ def function_digest(function: object) -> bytes | None:
 
 @cache
 def code_digest(package: str) -> bytes | None:
-    """Of the source of a package's modules, for rows that code makes; None where it has no source."""
+    """The hash of the source of a package's modules, for rows that code makes; None without source files.
+    Packages below it do not count."""
     sources = sorted(
         (part for part in files(package).iterdir() if part.name.endswith(".py")), key=lambda part: part.name
     )
@@ -83,12 +85,12 @@ def code_digest(package: str) -> bytes | None:
 
 
 def rows_digest(rows: Rows) -> bytes:
-    """Of all rows: of the sources that they come from and a few of them, which shows a reader that has
-    changed, or else of each row."""
+    """The hash (32 bytes) of all rows: of their sources and a few rows, which shows a changed reader; without
+    a hash of the sources, of each row."""
     count, known = len(rows), digest_of(rows)
-    found = hashed()
-    found.update(str(count).encode() + (known or b""))
+    digest = hashed()
+    digest.update(str(count).encode() + (known or b""))
     for index in range(0, count, 1 if known is None else -(-count // _LOOKED_AT)):
         # JSON would be half as fast; a row is texts and lists of texts, whose repr tells them all apart.
-        found.update(repr(sorted(rows[index].items())).encode("utf-8", "surrogatepass") + b"\n")
-    return bytes(found.digest())
+        digest.update(repr(sorted(rows[index].items())).encode("utf-8", "surrogatepass") + b"\n")
+    return bytes(digest.digest())

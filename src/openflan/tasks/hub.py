@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError, SetupError
-from openflan.tasks.columns import ColumnRecords, table_part
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.custom import find_rows
 from openflan.tasks.slices import is_there
+from openflan.tasks.table_files import table_of_blocks
 from openflan.tasks.task import Opener
 
 PREFIX = "hub:"
@@ -41,14 +42,14 @@ class HubSource:
     @classmethod
     def parse(cls, text: str) -> HubSource:
         """Raises InputError if the text is not of the form, or leads out of the data set (`..` in it)."""
-        found = _SOURCE.fullmatch(text)
-        if found is None or any(
+        match = _SOURCE.fullmatch(text)
+        if match is None or any(
             part in ("", ".", "..")
             for name in ("config", "revision")
-            for part in (found[name] or "-").split("/")
+            for part in (match[name] or "-").split("/")
         ):
             raise InputError(f"{text!r}: expected {FORM}, such as hub:openai/gsm8k/main:train")
-        return cls(text, found["name"], found["config"], found["revision"], found["split"] or "train")
+        return cls(text, match["name"], match["config"], match["revision"], match["split"] or "train")
 
 
 def is_hub(data: Path) -> bool:
@@ -77,7 +78,9 @@ def hub_records(text: str, *, raw: bool = False) -> ColumnRecords:
         dataset = dataset.flatten_indices()
     if dataset.num_rows == 0:
         raise InputError(f"{source.text}: a split without rows")
-    return ColumnRecords([table_part(source.text, dataset.data.schema, dataset.data.to_batches())], raw=raw)
+    return ColumnRecords(
+        [table_of_blocks(source.text, dataset.data.schema, dataset.data.to_batches())], raw=raw
+    )
 
 
 def _load(source: HubSource) -> Any:

@@ -64,7 +64,7 @@ class Lines:
                 yield self._decode(line.removesuffix(b"\n"), index)
 
     def digest(self) -> bytes:
-        """Of the file's bytes, as they were when it was opened."""
+        """The hash of the file's bytes, as they were when it was opened."""
         return bytes(self._hash.digest())
 
     def place(self, index: int) -> str:
@@ -100,8 +100,8 @@ class Lines:
         try:
             return raw.decode("utf-8").removesuffix("\r")
         except UnicodeDecodeError as error:
-            found = raw[error.start : error.start + 1].hex()
+            bad_byte = raw[error.start : error.start + 1].hex()
             raise InputError(
-                f"{self.place(index)}: not UTF-8 (byte 0x{found} at column {error.start + 1}); convert "
+                f"{self.place(index)}: not UTF-8 (byte 0x{bad_byte} at column {error.start + 1}); convert "
                 "the file with `iconv -t UTF-8`"
             ) from None

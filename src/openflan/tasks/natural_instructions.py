@@ -26,8 +26,8 @@ from openflan.tasks.slices import Slices
 from openflan.tasks.task import Opener, Row, Task, name_of, one_file_each
 
 FIELDS = frozenset({"definition", "question", "answer", "references"})
-"""What every row has; tasks with examples have `positive_input`, `positive_output`, `positive_explanation`
-too, and `negative_...`."""
+"""The fields of every row; tasks with examples have `positive_input`, `positive_output`,
+`positive_explanation` too, and `negative_...`."""
 
 _EXAMPLES = {"positive": "Positive Examples", "negative": "Negative Examples"}
 _INSTANCES = "Instances"
@@ -130,13 +130,13 @@ def _usable(text: str, spans: array[int], path: Path) -> tuple[array[int], Exclu
     """The places of the instances that can be used, and what is left out. Raises NotUsable if none can be
     used."""
     kept, excluded = array("Q"), Excluded()
-    for number in range(len(spans) // 2):
-        begin, end = spans[2 * number], spans[2 * number + 1]
+    for index in range(len(spans) // 2):
+        begin, end = spans[2 * index], spans[2 * index + 1]
         try:
             question, outputs = _pair(json.loads(text[begin:end]))
             encodable({"question": question, "references": outputs})
         except Unusable as error:
-            excluded.add(f"{path}: {_INSTANCES}[{number}]", error)
+            excluded.add(f"{path}: {_INSTANCES}[{index}]", error)
         else:
             kept.extend((begin, end))
     if not kept:
@@ -190,8 +190,8 @@ def _walk(text: str) -> tuple[dict[str, Any] | None, array[int]]:
 
 
 def _space(text: str, position: int) -> int:
-    found = _SPACE.match(text, position)
-    return found.end() if found else position
+    match = _SPACE.match(text, position)
+    return match.end() if match else position
 
 
 def _in_bytes(spans: array[int], text: str, first: int) -> array[int]:

@@ -23,9 +23,9 @@ _MMLU_TASK = re.compile(r"task(\d+)_mmmlu")
 
 def is_mmlu(name: str) -> bool:
     """Whether a task was made from MMLU: numbers 664 to 667 and 685 to 737 with `mmmlu` in the name, 57 in
-    all. The collection's code leaves these out because MMLU is held out; the paper speaks of 44."""
-    found = _MMLU_TASK.match(folded(name))
-    return found is not None and (664 <= int(found[1]) <= 667 or 685 <= int(found[1]) <= 737)
+    all. The collection's code leaves these out because MMLU is held out; the paper counts 44."""
+    match = _MMLU_TASK.match(folded(name))
+    return match is not None and (664 <= int(match[1]) <= 667 or 685 <= int(match[1]) <= 737)
 
 
 def folded(name: str) -> str:

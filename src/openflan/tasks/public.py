@@ -17,7 +17,7 @@ from functools import partial
 from typing import NoReturn, TypeVar
 
 from openflan.errors import InputError
-from openflan.tasks.records import Chosen, Record, Records, watched
+from openflan.tasks.records import Record, Records, SelectedRecords, watched
 from openflan.tasks.rows import BadRow, Convert, ConvertedRows, EmptyTarget
 from openflan.tasks.task import NotUsable, Opener, Row, Rows, Task
 
@@ -39,25 +39,25 @@ class Unusable(BadRow):
 
 @dataclass(slots=True)
 class Excluded:
-    """What is left out of a task: rows by reason, and the place of the first with what is wrong with it."""
+    """What is left out of a task: the number of rows by reason, and the location and error of the first."""
 
     counts: Counter[str] = field(default_factory=Counter)
     first: str = ""
 
-    def add(self, place: str, error: Exception) -> None:
-        """Counts a row. `place` is where it stands."""
+    def add(self, location: str, error: Exception) -> None:
+        """Counts a row; `location` is its file and row."""
         reason = reason_of(error)
         self.counts[reason if reason in self.counts or len(self.counts) < MOST_REASONS else OTHERS] += 1
         if not self.first:
             message = str(error)
-            self.first = message if message.startswith(place) else f"{place}: {message}"
+            self.first = message if message.startswith(location) else f"{location}: {message}"
 
     def __str__(self) -> str:
         """`empty targets: 3, not UTF-8: 1`."""
         return ", ".join(f"{reason}: {count:,}" for reason, count in self.counts.most_common())
 
     def raise_unusable(self) -> NoReturn:
-        """For a task without any row that can be used."""
+        """Raises the error of a task without any usable row."""
         raise NotUsable(f"{self.first}; none of its {self.counts.total():,} rows can be used ({self})")
 
 
@@ -73,7 +73,7 @@ class PublicGroup:
         """The rows that can be used. Raises NotUsable if there is none."""
         if not self.positions:
             self.excluded.raise_unusable()
-        return ConvertedRows(Chosen(records, self.positions), convert)
+        return ConvertedRows(SelectedRecords(records, self.positions), convert)
 
     def _add(self, index: int, row: Row) -> None:
         self.fields = self.fields & row.keys() if self.positions else frozenset(row)
@@ -96,7 +96,7 @@ def _opened(opener: Opener) -> Task:
 
 
 def reason_of(error: Exception) -> str:
-    """A few words under which rows with such an error are counted together."""
+    """The reason under which rows with such an error are counted together."""
     if isinstance(error, Unusable):
         return error.reason
     if isinstance(error, EmptyTarget):

@@ -1,8 +1,8 @@
-"""The tasks that a file or folder holds, found so that one that is broken hides no other.
+"""The tasks that a file or folder holds, for commands that list them: a broken one hides no other.
 
-Where a recipe wants one layout in a folder, and stops at what it cannot read, this looks at a folder as
-people have them: files of several layouts side by side, a natural-instructions checkout, and folders named
-after the submixtures (`cot`, `niv2`, `muffin`, `t0_sf`).
+A recipe needs one layout in a folder, and stops at what it cannot read. The functions here also read files of
+several layouts side by side, a checkout of natural-instructions, and folders named after the submixtures
+(`cot`, `niv2`, `muffin`, `t0_sf`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ReachableTask:
     """A task's name and what opens it; a file or folder in which no task could be found has a name made from
     its own, and opening it says why."""
 
@@ -36,17 +36,17 @@ class Reached:
     open: Opener
 
 
-def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
-    """The tasks of a file, a folder or `hub:...`, none of them opened; `submixture` names those whose files
-    do not tell theirs.
+def reach(data: Path, submixture: str | None = None) -> tuple[ReachableTask, ...]:
+    """The tasks of a file, a folder or `hub:...`, none of them opened.
 
-    Chain-of-thought files belong to `cot` and natural-instructions files, unless told otherwise, to `niv2`;
-    others to the submixture that their folder is named after, else to `own`. Of two tasks of one name the
-    second cannot be opened. Raises InputError if nothing is there.
+    Chain-of-thought files belong to `cot`. `submixture` names the submixture of all other files; without it
+    natural-instructions files belong to `niv2`, and others to the submixture that their folder is named
+    after, else to `own`. Of two tasks of one name the second cannot be opened. Raises InputError if nothing
+    is there.
     """
     if is_hub(data):
         return tuple(
-            Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()
+            ReachableTask(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()
         )
     if not is_there(data):
         raise InputError(f"{data}: no such file or folder")
@@ -54,73 +54,73 @@ def reach(data: Path, submixture: str | None = None) -> tuple[Reached, ...]:
         return _reach(data, submixture)
 
 
-def _reach(data: Path, submixture: str | None) -> tuple[Reached, ...]:
-    places = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
-    found = [
-        task for place, named in places for task in (_of_muffin(place, named) or _in_layouts(place, named))
-    ]
+def _reach(data: Path, submixture: str | None) -> tuple[ReachableTask, ...]:
+    paths = [(data, submixture)] + [(data / name, name) for name in SUBMIXTURES if (data / name).is_dir()]
+    tasks = [task for path, named in paths for task in (_of_muffin(path, named) or _in_layouts(path, named))]
     # a folder named after a submixture that is none of the collection's, or the reason why there is nothing
-    if not found:
-        found = [Reached(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()]
+    if not tasks:
+        tasks = [
+            ReachableTask(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()
+        ]
     seen: set[str] = set()
-    return tuple(_once(task, seen) for task in found)
+    return tuple(_once(task, seen) for task in tasks)
 
 
-def _of_muffin(place: Path, submixture: str | None) -> list[Reached]:
-    """Muffin's data sets as their publishers have them, which are told by their files' names, as recipes do;
-    none in a folder of another submixture."""
-    if not place.is_dir() or (submixture or place.absolute().name) != MUFFIN:
+def _of_muffin(path: Path, submixture: str | None) -> list[ReachableTask]:
+    """Muffin's data sets as their publishers offer them, recognised by their files' names; none in a folder
+    of another submixture."""
+    if not path.is_dir() or (submixture or path.absolute().name) != MUFFIN:
         return []
     try:
-        return [Reached(name, opener) for name, opener in find_muffin(place).items()]
+        return [ReachableTask(name, opener) for name, opener in find_muffin(path).items()]
     except InputError as error:
-        return [Reached(name_of(MUFFIN, place.name), partial(_raise, error))]
+        return [ReachableTask(name_of(MUFFIN, path.name), partial(_raise, error))]
 
 
-def _in_layouts(place: Path, submixture: str | None) -> Iterator[Reached]:
-    for layout in layouts_of(place):
-        yield from _in_place(place, layout, submixture)
+def _in_layouts(path: Path, submixture: str | None) -> Iterator[ReachableTask]:
+    for layout in layouts_of(path):
+        yield from _in_place(path, layout, submixture)
 
 
-def _in_place(place: Path, layout: Layout, submixture: str | None) -> Iterator[Reached]:
+def _in_place(path: Path, layout: Layout, submixture: str | None) -> Iterator[ReachableTask]:
     """Everything at once, or file by file where that fails."""
-    name = _submixture(place, layout, submixture)
+    name = _submixture(path, layout, submixture)
     try:
-        found = layout.find(place, name)
+        openers = layout.find(path, name)
     except OpenflanError as error:
-        files = _files(place, layout)
+        files = _files(path, layout)
         if not files:
-            yield Reached(name_of(name, place.stem.removesuffix("_train")), partial(_raise, error))
+            yield ReachableTask(name_of(name, path.stem.removesuffix("_train")), partial(_raise, error))
         for file in files:
             yield from _in_place(file, layout, name)
         return
-    for task, opener in found.items():
-        yield Reached(task, opener)
+    for task, opener in openers.items():
+        yield ReachableTask(task, opener)
 
 
-def _files(place: Path, layout: Layout) -> list[Path]:
+def _files(path: Path, layout: Layout) -> list[Path]:
     """The files of a folder that hold one task each."""
-    if not place.is_dir() or layout.name not in LAYOUTS:
+    if not path.is_dir() or layout.name not in LAYOUTS:
         return []
     if layout.name == "*.jsonl":
-        return list(choose(place, ".jsonl").files)
+        return list(choose(path, ".jsonl").files)
     return sorted(
-        file for folder in (place, place / "tasks") for file in folder.glob(layout.name) if file.is_file()
+        file for folder in (path, path / "tasks") for file in folder.glob(layout.name) if file.is_file()
     )
 
 
-def _submixture(place: Path, layout: Layout, submixture: str | None) -> str:
+def _submixture(path: Path, layout: Layout, submixture: str | None) -> str:
     if layout.name == "*_train.tsv":
         return COT
     if submixture is None and layout.name == "task*.json":
         return NIV2
-    folder = place.absolute() if place.is_dir() else place.absolute().parent
+    folder = path.absolute() if path.is_dir() else path.absolute().parent
     return submixture or (folder.name if folder.name in SUBMIXTURES else OWN)
 
 
-def _once(task: Reached, seen: set[str]) -> Reached:
+def _once(task: ReachableTask, seen: set[str]) -> ReachableTask:
     if task.name in seen:
-        return Reached(
+        return ReachableTask(
             task.name,
             partial(
                 _raise,

@@ -20,11 +20,12 @@ from functools import partial
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.natural_instructions_rows import is_mmlu
 from openflan.tasks.public import PublicGroup, Unusable, usable
 from openflan.tasks.records import Joined, JsonRecords, Record, Records
 from openflan.tasks.rows import EmptyTarget
+from openflan.tasks.table_files import open_table
 from openflan.tasks.task import Opener, Row, Task
 
 WORDED = frozenset({"inputs", "targets"})
@@ -62,8 +63,8 @@ _SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz")
 
 
 def worded_row(record: Record) -> Row:
-    """`inputs`, `targets` and, where the copy tells it, `source_task`. Raises BadRow unless inputs and
-    targets are texts."""
+    """The fields `inputs`, `targets` and, where the copy has it, `source_task`. Raises BadRow unless inputs
+    and targets are texts."""
     inputs, targets = record.get("inputs"), record.get("targets")
     if targets is None or targets == "":
         raise EmptyTarget("targets")
@@ -103,28 +104,28 @@ def find_ready_made(data: Path, submixture: str) -> dict[str, Opener]:
             "that have one; put it elsewhere"
         )
     files: dict[tuple[str, str], list[Path]] = {}
-    whole: dict[str, list[Path]] = {}
+    paths_by_source: dict[str, list[Path]] = {}
     for path in members:
-        if one := _ONE_STYLE.fullmatch(_stem(path)):
-            style = f"{one['shots']}_{one['options']}"
-            files.setdefault((_NAMES[one["source"]], style), []).extend(_data_files(path))
-        elif every := _ALL_STYLES.fullmatch(_stem(path)):
-            whole.setdefault(_NAMES[every["source"]], []).extend(_data_files(path))
-    taken = _taken(submixture, {source for source, _ in files} | set(whole), str(data))
-    found: dict[str, Opener] = {
+        if match := _ONE_STYLE.fullmatch(_stem(path)):
+            style = f"{match['shots']}_{match['options']}"
+            files.setdefault((_NAMES[match["source"]], style), []).extend(_data_files(path))
+        elif match := _ALL_STYLES.fullmatch(_stem(path)):
+            paths_by_source.setdefault(_NAMES[match["source"]], []).extend(_data_files(path))
+    taken = _chosen_sources(submixture, {source for source, _ in files} | set(paths_by_source), str(data))
+    openers: dict[str, Opener] = {
         _name(submixture, source, style): partial(_open_style, paths, submixture, source, style)
         for (source, style), paths in files.items()
         if source in taken
     }
-    for source, paths in whole.items():
+    for source, paths in paths_by_source.items():
         if source in taken:
             inside = _split(_records(paths), submixture, source)
-            if twice := sorted(found.keys() & inside.keys()):
+            if twice := sorted(openers.keys() & inside.keys()):
                 raise InputError(
                     f"{data}: `{twice[0]}` is there twice, once in {paths[0].parent}; keep one copy"
                 )
-            found |= inside
-    return found
+            openers |= inside
+    return openers
 
 
 def find_styles_in_rows(records: Records, submixture: str) -> dict[str, Opener]:
@@ -165,20 +166,20 @@ def _records(paths: Sequence[Path]) -> Records:
     for path in paths:
         if path.suffix == ".gz":
             raise InputError(
-                f"{path}: packed, so its rows cannot be reached by number; unpack it with `gunzip {path}`"
+                f"{path}: compressed, so its rows cannot be read by index; unpack it with `gunzip {path}`"
             )
     tables = [path for path in paths if path.suffix == ".parquet"]
     lines: list[Records] = [JsonRecords(path) for path in paths if path.suffix == ".jsonl"]
     if not tables:
         return Joined(lines)
-    parts = [part_of(path) for path in tables]
+    parts = [open_table(path) for path in tables]
     for part in parts:
         if missing := WORDED - set(part.schema.names):
             raise InputError(
-                f"{part.place}: lacks {' and '.join(sorted(missing))}; found "
+                f"{part.location}: lacks {' and '.join(sorted(missing))}; found "
                 f"{', '.join(part.schema.names)}; expected inputs and targets"
             )
-    table = ColumnRecords(parts, wanted=_WANTED)
+    table = ColumnRecords(parts, only=_WANTED)
     return Joined([table, *lines]) if lines else table
 
 
@@ -195,7 +196,7 @@ def _split(records: Records, submixture: str, source: str | None) -> dict[str, O
         return source or _source_of(record), _style_of(record)
 
     groups = usable(records, worded_row, key, _held_out)
-    taken = _taken(submixture, {name for name, _ in groups}, records.place(0))
+    taken = _chosen_sources(submixture, {name for name, _ in groups}, records.place(0))
     return {
         _name(submixture, name, style): partial(_task, records, group, submixture, name, style)
         for (name, style), group in sorted(groups.items(), key=lambda item: item[0])
@@ -217,11 +218,11 @@ def _task(records: Records, group: PublicGroup, submixture: str, source: str, st
     )
 
 
-def _taken(submixture: str, there: set[str], place: str) -> set[str]:
+def _chosen_sources(submixture: str, there: set[str], location: str) -> set[str]:
     takes = there.intersection(TAKES.get(submixture, there))
     if not takes:
         raise InputError(
-            f"{place}: a ready-made Flan with {', '.join(sorted(there))}, of which the submixture "
+            f"{location}: a ready-made Flan with {', '.join(sorted(there))}, of which the submixture "
             f"`{submixture}` takes none "
             f"(it takes {' and '.join(TAKES[submixture])}); rename the submixture, or name other data"
         )

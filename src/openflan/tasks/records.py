@@ -1,7 +1,7 @@
-"""What a source holds before it is understood: objects with named values, by index.
+"""The records of a source: objects with named values, by index, not yet converted to rows.
 
 A reader turns each into a `Row` when it is drawn, so nothing but positions stays in memory. `place` says
-where a record stands, for messages.
+the file and line or row of a record, for messages.
 """
 
 from __future__ import annotations
@@ -105,11 +105,11 @@ class Joined:
     def _find(self, index: int) -> tuple[Records, int]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        number = bisect_right(self._starts, index) - 1
-        return self._parts[number], index - self._starts[number]
+        part_index = bisect_right(self._starts, index) - 1
+        return self._parts[part_index], index - self._starts[part_index]
 
 
-class Chosen:
+class SelectedRecords:
     """Some of a source's records, by their positions (4 bytes each)."""
 
     def __init__(self, records: Records, positions: array[int]) -> None:

@@ -1,4 +1,4 @@
-"""From a source's records to a task's rows: convert, and check them all once when a task is opened.
+"""Converts a source's records to a task's rows, and checks all of them once when a task is opened.
 
 Two policies. A user's own file is refused at the first bad row, and for empty answers with their number,
 because its owner can mend it. A public copy of many million rows cannot be mended by its reader: see
@@ -20,7 +20,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class BadRow(ValueError):
-    """What is wrong with one record; the caller adds file and line."""
+    """The error of one record; the caller adds file and line."""
 
 
 class EmptyTarget(BadRow):
@@ -64,7 +64,7 @@ class ConvertedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedRows:
     """Rows of which every one was converted once; `fields` are those that any of them has, `lacking` names
     each field that some rows lack, with the place of the first such row."""
 
@@ -73,7 +73,7 @@ class Checked:
     lacking: tuple[tuple[str, str], ...]
 
 
-def checked_rows(records: Records, convert: Convert) -> Checked:
+def checked_rows(records: Records, convert: Convert) -> CheckedRows:
     """The rows, whose order does not matter for what fields they have.
 
     Raises InputError naming file and line for a record that cannot be converted, and for empty and missing
@@ -108,7 +108,7 @@ def checked_rows(records: Records, convert: Convert) -> Checked:
         )
         raise InputError(f"{records.place(index)}: {first_empty if len(empty) == 1 else others}")
     lacking = tuple((name, records.place(index)) for name, index in sorted(first_without.items()))
-    return Checked(ConvertedRows(records, convert), frozenset(fields), lacking)
+    return CheckedRows(ConvertedRows(records, convert), frozenset(fields), lacking)
 
 
 def listed(names: frozenset[str] | set[str]) -> str:

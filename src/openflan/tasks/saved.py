@@ -15,7 +15,7 @@ _AGAIN = "save the data set again with `save_to_disk`"
 
 
 def is_saved(folder: Path) -> bool:
-    """Whether a path is a folder that was saved so."""
+    """Whether a path is a folder that `datasets` saved (`save_to_disk`)."""
     return folder.is_dir() and any((folder / name).is_file() for name in (_SPLITS, _STATE))
 
 

@@ -39,13 +39,13 @@ class Slices:
 
     def read(self, start: int, end: int) -> bytes:
         """The bytes [start, end); raises InputError if the file has become shorter since it was opened."""
-        found = os.pread(_descriptor(self).number, end - start, start)
-        if len(found) != end - start:
+        data = os.pread(_descriptor(self).number, end - start, start)
+        if len(data) != end - start:
             raise InputError(
                 f"{self.path}: changed while it was in use; start again, and leave data files alone "
                 "during a run"
             )
-        return found
+        return data
 
 
 def is_there(path: Path) -> bool:
@@ -67,8 +67,8 @@ def is_there(path: Path) -> bool:
 
 @contextmanager
 def files_closed() -> Iterator[None]:
-    """When the block or function that it stands before has ended, no file of rows is open any more; what
-    reads on opens its file again."""
+    """A context manager and decorator: at its end all open files of rows are closed. What reads on opens its
+    file again."""
     try:
         yield
     finally:

@@ -1,21 +1,20 @@
-"""Where a submixture's rows come from: the embedded world, the hub, or a file or folder whose layout tells
-its reader."""
+"""Where a submixture's rows come from: an embedded source, the hub, or a file or folder; its layout
+decides which reader is used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from openflan.errors import InputError, did_you_mean
+from openflan.embedded import EMBEDDED_SUBMIXTURES
+from openflan.errors import InputError
 from openflan.json_files import reading
 from openflan.tasks.cot import find_cot
 from openflan.tasks.custom import find_arrow, find_jsonl, find_parquet
+from openflan.tasks.embedded_rows import embedded_data_of, embedded_tasks
 from openflan.tasks.hub import FORM, find_hub, is_hub
-from openflan.tasks.microflan import microflan_tasks, text_tasks
-from openflan.tasks.microflan.names import FORM as WORLD_FORM
-from openflan.tasks.microflan.names import SHIPPED, world_place
 from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
 from openflan.tasks.natural_instructions import find_natural_instructions
 from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
@@ -30,19 +29,13 @@ LAYOUTS = ("*_train.tsv", "task*.json", "*.jsonl")
 """The files that hold one task each."""
 
 EVERY_ON_HUB = Path("hub:")
-"""For Muffin: each data set from its own place on the hub."""
-
-EMBEDDED: Mapping[str, Callable[[int], dict[str, Task]]] = {
-    "microflan": microflan_tasks,
-    "microflan_text": text_tasks,
-}
-"""What comes with openflan, by submixture: tasks from the seed of a world."""
+"""The `data:` of Muffin that reads each data set from its own repository on the hub."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A layout that openflan reads: what a person sees of it, how a file or folder is recognised, and what
-    finds the tasks in it."""
+    """A layout that openflan reads: its name in messages, whether a path `matches`, and `find`, which returns
+    what opens each task of a path under a submixture's name."""
 
     name: str
     matches: Callable[[Path], bool]
@@ -98,37 +91,15 @@ READERS = (
     Layout("*.parquet", _holds_rows(".parquet"), find_parquet),
     Layout("*.arrow", _holds_arrow, find_arrow),
 )
-"""In this order; files of a ready-made Flan are JSONL and Parquet too, any other two layouts in one folder
-are refused."""
-
-
-def embedded_seed(submixture: str, data: Path | None) -> int | None:
-    """The seed of the world that a submixture's rows tell of; None where they come from elsewhere.
-
-    Raises InputError for a world's name under a submixture that does not tell of worlds, and for a mix, which
-    is of plain text alone.
-    """
-    if data is None:
-        return SHIPPED if submixture in EMBEDDED else None
-    place = world_place(data)
-    if place is None:
-        return None
-    if submixture not in EMBEDDED:
-        hint = did_you_mean(submixture, EMBEDDED) or f"; {' and '.join(EMBEDDED)} do"
-        raise InputError(f"submixture `{submixture}` does not come from {data}{hint}")
-    if place.mix:
-        raise InputError(
-            f"submixture `{submixture}`: `{data}`: mixes of kinds are for `pretraining.data`; expected "
-            f"{WORLD_FORM}"
-        )
-    return place.seed
+"""The layouts in the order in which they are tried. Files of a ready-made Flan are JSONL and Parquet too; any
+other two layouts in one folder are refused."""
 
 
 def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> dict[str, Task]:
-    """The tasks called `name`/..., from `data` or, for the embedded ones, from the package; `patterns`
-    selects some, and only those are opened.
+    """The tasks called `name`/..., by name, from `data` or from an embedded source; `patterns` selects some,
+    and only those are opened.
 
-    Public tasks that cannot be used are passed over (see `open_usable`). Raises as `find_submixture` does,
+    Public tasks that cannot be used are left out (see `open_usable`). Raises as `find_submixture` does,
     for a pattern that matches nothing, and for a task whose data are broken.
     """
     return open_usable(name, data, patterns)[0]
@@ -137,27 +108,28 @@ def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None
 def open_usable(
     name: str, data: Path | None, patterns: Sequence[str] | None = None
 ) -> tuple[dict[str, Task], dict[str, str]]:
-    """As `open_submixture`, and the public tasks that cannot be used, by name, each with what is wrong with
-    it."""
+    """The tasks that `open_submixture` returns, and the public tasks that cannot be used, by name, each with
+    what is wrong with it."""
     return open_each(select(find_submixture(name, data), patterns or ()), patterns or ())
 
 
 def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
-    """The names of the tasks that are there, and what opens each.
+    """The names of all tasks of a submixture, and what opens each.
 
-    `data` is a file or folder in one of the layouts of READERS, `hub:...`, or, of what comes with openflan,
-    nothing or `embedded:microflan@SEED`. A folder may also hold a folder named after the submixture, which
-    then is what is read. Chain-of-thought tasks keep their names, cot/DATASET, so they need the submixture
-    `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout is none of
-    them, or several, and for what cannot be looked at.
+    `data` is a file or folder in one of the layouts of READERS, `hub:...`, or `embedded:NAME[@SEED]`; None
+    means the embedded source that offers the submixture. If a folder holds a folder named after the
+    submixture, that one is read. Chain-of-thought tasks keep their names, cot/DATASET, so they need the
+    submixture `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout
+    is none of them, or several, and for what cannot be looked at.
     """
-    seed = embedded_seed(name, data)
-    if seed is not None:
-        return {task.name: partial(_same, task) for task in EMBEDDED[name](seed).values()}
+    embedded = embedded_data_of(name, data)
+    if embedded is not None:
+        tasks = embedded_tasks(name, embedded)
+        return {task.name: partial(_identity, task) for task in tasks.values()}
     if data is None:
         raise InputError(
             f"submixture `{name}` needs `data:` (a file or folder, or {FORM}); only "
-            f"{' and '.join(EMBEDDED)} come with openflan"
+            f"{' and '.join(EMBEDDED_SUBMIXTURES)} come with openflan"
         )
     if data == EVERY_ON_HUB and name == MUFFIN:
         return find_muffin_on_hub()
@@ -196,7 +168,7 @@ def _find_there(name: str, data: Path) -> dict[str, Opener]:
 def check_layout(name: str, data: Path | None) -> None:
     """Raises InputError as `find_submixture` does for a path that is not there, or of no known layout; reads
     no rows, and asks no hub."""
-    if embedded_seed(name, data) is not None or data is None or is_hub(data):
+    if embedded_data_of(name, data) is not None or data is None or is_hub(data):
         return
     if not is_there(data):
         raise InputError(f"{data}: no such file or folder (the data of submixture `{name}`)")
@@ -209,7 +181,7 @@ def _layout(data: Path) -> Layout:
     layouts = layouts_of(data)
     if not layouts and data.name.endswith(".gz"):
         raise InputError(
-            f"{data}: packed, so its rows cannot be reached by number; unpack it with `gunzip {data}`"
+            f"{data}: compressed, so its rows cannot be read by index; unpack it with `gunzip {data}`"
         )
     if not layouts and data.is_dir() and (others := choose(data, ".jsonl").aside):
         raise only_other_splits(data, others)
@@ -226,5 +198,5 @@ def _layout(data: Path) -> Layout:
     return layouts[0]
 
 
-def _same(task: Task) -> Task:
+def _identity(task: Task) -> Task:
     return task

@@ -1,12 +1,12 @@
-"""Which split a data file belongs to, told by its name and its folder's, and which files of a folder are
+"""Which split a data file belongs to, by its name and that of its folder, and which files of a folder are
 trained on.
 
-One rule for every format. A name is cut at everything but letters and digits (`squad-test.v2.jsonl` is squad,
-test, v2); shard numbers, versions and words such as `part` say nothing; the first or the last word that is
-left may name a split, in capitals or not, and numbers at its end do not matter (`TEST_01`, `dev-v1.1`,
-`rows_validation_00000-of-00002`). Words in the middle are the topic: `driving_test_questions` is no test set.
-Price: a topic that begins or ends with such a word is left aside too, which is said, and the file can be
-named itself.
+All formats follow one rule. A name is split at everything but letters and digits (`squad-test.v2.jsonl` is
+squad, test, v2); shard numbers, versions and words such as `part` say nothing; the first or the last word
+that is left may name a split, in capitals or not, and numbers at its end do not matter (`TEST_01`,
+`dev-v1.1`, `rows_validation_00000-of-00002`). Words in the middle are the topic: `driving_test_questions` is
+no test set. Price: a topic that begins or ends with such a word is left aside too, which is said, and the
+file can be named itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WORDS: dict[Split, tuple[str, ...]] = {
     ),
     "test": ("test", "testing", "tst", "testset", "eval", "evaluation", "evalset", "heldout", "holdout"),
 }
-"""What names a split, in small letters."""
+"""The words that name a split, in lower case."""
 
 SUFFIXES = (".jsonl", ".parquet", ".arrow")
 """The files of rows that belong to splits."""
@@ -51,14 +51,14 @@ _SILENT = re.compile(
 """Words of a name that say nothing of its split."""
 
 PLAIN_FOLDERS = (".", "data", "default")
-"""Where a copy of a data set keeps its rows, apart from folders that are named after a split."""
+"""The folders in which a copy of a data set keeps its rows, besides those that are named after a split."""
 
 _NAMED = 5
 """Files that a message names; more are counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenFiles:
     """The files of a folder that are trained on, in their order, and those of its other splits."""
 
     files: tuple[Path, ...]
@@ -66,7 +66,7 @@ class Chosen:
 
 
 def split_of(name: str) -> Split | None:
-    """The split that the name of a file tells, suffixes and all; None if it tells none."""
+    """The split that a file's name (with its suffixes) names; None if it names none."""
     words = _words(name)
     return next((split for word in words[:1] + words[-1:] if (split := _SPLIT_OF_WORD.get(word))), None)
 
@@ -79,7 +79,8 @@ def split_of_folder(name: str) -> Split | None:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name that say something, in small letters and without numbers at their ends."""
+    """The words of a name in lower case, without numbers at their ends and without shard numbers and the
+    like."""
     stem = re.sub(
         rf"({'|'.join(map(re.escape, SUFFIXES))}|\.json|\.txt|\.gz)+$", "", name, flags=re.IGNORECASE
     )
@@ -89,7 +90,7 @@ def _words(name: str) -> list[str]:
     return [word for word in words if not _SILENT.fullmatch(word)]
 
 
-def choose(data: Path, suffix: str) -> Chosen:
+def choose(data: Path, suffix: str) -> ChosenFiles:
     """The files with `suffix` that are trained on where `data` is named: `data` itself if it is a file,
     whatever its name.
 
@@ -100,7 +101,7 @@ def choose(data: Path, suffix: str) -> Chosen:
     No files if there are none; raises InputError if the folder cannot be read.
     """
     if not data.is_dir():
-        return Chosen((data,))
+        return ChosenFiles((data,))
     chosen = _choose(data, suffix, "train")
     own = split_of_folder(data.absolute().name)
     return chosen if chosen.files or own is None else _choose(data, suffix, own)
@@ -130,8 +131,8 @@ def training_only(root: Path, files: Sequence[Path]) -> list[Path]:
         file: {split_of(file.name), *map(split_of_folder, file.relative_to(root).parts[:-1])}
         for file in files
     }
-    for wanted in ("train", split_of_folder(root.absolute().name)):
-        if chosen := [file for file in files if splits[file] <= {None, wanted}]:
+    for split in ("train", split_of_folder(root.absolute().name)):
+        if chosen := [file for file in files if splits[file] <= {None, split}]:
             say_what_is_left(root, [file for file in files if file not in set(chosen)])
             return chosen
     raise only_other_splits(root, files)
@@ -140,16 +141,16 @@ def training_only(root: Path, files: Sequence[Path]) -> list[Path]:
 def say_what_is_left(data: Path, aside: Sequence[Path]) -> None:
     """Warns of the files of other splits, if there are any."""
     if aside:
-        number = f"{len(aside)} file{'s' if len(aside) > 1 else ''}"
+        num_files = f"{len(aside)} file{'s' if len(aside) > 1 else ''}"
         warnings.warn(
-            f"{data}: {number} left aside and not trained on, as their names are of another split: "
+            f"{data}: {num_files} left aside and not trained on, as their names are of another split: "
             f"{_listed(data, aside)}; name a file itself to train on it",
             stacklevel=3,
         )
 
 
 def only_other_splits(data: Path, aside: Sequence[Path]) -> InputError:
-    """What is wrong with a folder that has nothing to train on."""
+    """The error of a folder that has nothing to train on."""
     return InputError(
         f"{data}: holds only files of validation or test splits ({_listed(data, aside)}), which are not "
         "trained on unless they are named themselves; "
@@ -157,7 +158,7 @@ def only_other_splits(data: Path, aside: Sequence[Path]) -> InputError:
     )
 
 
-def _choose(data: Path, suffix: str, wanted: Split) -> Chosen:
+def _choose(data: Path, suffix: str, chosen_split: Split) -> ChosenFiles:
     chosen: list[Path] = []
     aside: list[Path] = []
     with reading(data):
@@ -165,30 +166,30 @@ def _choose(data: Path, suffix: str, wanted: Split) -> Chosen:
             inside = sorted(plain.iterdir()) if plain.is_dir() else []
             folders = [(split_of_folder(path.name), path) for path in inside if path.is_dir()]
             places = [(split, _files_of(path)) for split, path in folders if split]
-            aside += [file for split, files in places if split != wanted for file in files]
+            aside += [file for split, files in places if split != chosen_split for file in files]
             for files in [
                 [path for path in inside if _has_rows(path)],
-                *(files for split, files in places if split == wanted),
+                *(files for split, files in places if split == chosen_split),
             ]:
                 splits = {file: split_of(file.name) for file in files}
                 # In a folder named after a split its name decides, not the topics of the files in it.
                 kept = (
                     files
                     if files and files[0].parent != plain
-                    else [file for file in files if splits[file] in (None, wanted)]
+                    else [file for file in files if splits[file] in (None, chosen_split)]
                 )
                 aside += [file for file in files if file not in kept]
                 if not chosen:
                     chosen, others = _of_one_table(
-                        [file for file in kept if file.suffix == suffix], suffix, wanted
+                        [file for file in kept if file.suffix == suffix], suffix, chosen_split
                     )
                     aside += others
-    return Chosen(tuple(chosen), tuple(aside))
+    return ChosenFiles(tuple(chosen), tuple(aside))
 
 
-def _of_one_table(files: list[Path], suffix: str, wanted: Split) -> tuple[list[Path], list[Path]]:
+def _of_one_table(files: list[Path], suffix: str, chosen_split: Split) -> tuple[list[Path], list[Path]]:
     """The files that are read, and those that are not shards of the same table."""
-    named = [file for file in files if split_of(file.name) == wanted]
+    named = [file for file in files if split_of(file.name) == chosen_split]
     if suffix == ".jsonl" or not named:
         return files, []
     return named, [file for file in files if file not in named]

@@ -9,7 +9,7 @@ from openflan.tasks.digest import digest_of, joined
 from openflan.tasks.task import Row, Rows
 
 
-class Without:
+class RowsWithout:
     """Rows without some of them; the others move up. Costs memory for what is left out, not for what
     stays."""
 
@@ -36,7 +36,7 @@ class Without:
         return joined("without", [digest_of(self.rows), repr(self._before).encode()])
 
 
-class Only:
+class RowsOnly:
     """The rows of these numbers, in their order."""
 
     def __init__(self, rows: Rows, numbers: Iterable[int]) -> None:

@@ -1,8 +1,8 @@
-"""What is learned: a task and its rows.
+"""A task and its rows.
 
 A task is a dataset seen as one kind of question (Chung et al. 2022, section 2.1: "dataset x task category").
-It knows nothing of wording or tokens. Rows are reached by index, so that any of them can be rendered at any
-time without reading what stands before it.
+A task holds no wording and no tokens. Rows are read by index, so that any of them can be rendered without
+reading the rows before it.
 """
 
 from __future__ import annotations
@@ -116,19 +116,19 @@ def one_file_each(files: Iterable[Path], name: Callable[[Path], str]) -> dict[st
 
 
 EXCLUDED = "!"
-"""How a pattern begins that takes tasks away."""
+"""The first character of a pattern that removes tasks."""
 
 
 def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
     """The tasks (or their openers) that `patterns` choose, in the order of `tasks`.
 
-    A pattern is a full name, a bare unique one, or has `*`, `?` or `[...]` for parts of full names; `!`
-    before it takes away what it matches, in whatever order they stand, and where all patterns do so, they
-    take away from all tasks. Raises InputError for a pattern that matches nothing, with the nearest name, and
-    if nothing is left.
+    A pattern is a full name, a unique name without its submixture, or has `*`, `?` or `[...]` for parts of
+    full names. `!` before a pattern removes what it matches, whatever the order of the patterns; if all
+    patterns begin so, they remove from all tasks. Raises InputError for a pattern that matches nothing, with
+    the nearest name, and if nothing is left.
     """
-    wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)]
-    chosen = {name for pattern in wanted for name in _matched(tasks, pattern)} if wanted else set(tasks)
+    included = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)]
+    chosen = {name for pattern in included for name in _matched(tasks, pattern)} if included else set(tasks)
     taken_away = {
         name
         for pattern in patterns
@@ -146,13 +146,13 @@ def select(tasks: Mapping[str, T], patterns: Sequence[str]) -> dict[str, T]:
 def chosen(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
     """The names that any pattern matches and none with `!` takes away; patterns may match nothing, as those
     of one list for several sets do."""
-    wanted = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)] or ["*"]
+    included = [pattern for pattern in patterns if not pattern.startswith(EXCLUDED)] or ["*"]
     taken_away = [pattern.removeprefix(EXCLUDED) for pattern in patterns if pattern.startswith(EXCLUDED)]
 
     def matches(name: str, listed: Sequence[str]) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in listed)
 
-    return [name for name in names if matches(name, wanted) and not matches(name, taken_away)]
+    return [name for name in names if matches(name, included) and not matches(name, taken_away)]
 
 
 def open_each(
@@ -203,6 +203,6 @@ def _is_pattern(text: str) -> bool:
     return any(mark in text for mark in "*?[")
 
 
-def _some(names: Iterable[str], most: int = 5) -> str:
+def _some(names: Iterable[str], limit: int = 5) -> str:
     listed = list(names)
-    return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")
+    return ", ".join(listed[:limit]) + (", ..." if len(listed) > limit else "")

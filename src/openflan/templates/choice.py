@@ -22,7 +22,7 @@ IMPORT = "openflan wordings import --flan DIR"
 
 
 def imported_folder() -> Path:
-    """Where imported wordings lie: wordings/flan in $OPENFLAN_CACHE, else in ~/.cache/openflan."""
+    """The folder of imported wordings: wordings/flan in $OPENFLAN_CACHE, else in ~/.cache/openflan."""
     cache = os.environ.get("OPENFLAN_CACHE")
     return (Path(cache).expanduser() if cache else Path.home() / ".cache" / "openflan") / "wordings" / "flan"
 
@@ -33,9 +33,9 @@ def imported_wordings(submixture: str = "*") -> tuple[WordingSet, ...]:
     Raises InputError if an imported file was damaged.
     """
     return tuple(
-        found
+        wording_set
         for path in sorted(imported_folder().glob(f"{submixture}/*.yaml"))
-        for found in _load(path, path.stat().st_mtime_ns)
+        for wording_set in _load(path, path.stat().st_mtime_ns)
     )
 
 
@@ -80,25 +80,32 @@ def known_wordings(task: str | None = None) -> list[tuple[Named, WordingSet]]:
     Raises InputError with the nearest name if nothing covers the task.
     """
     sets: list[tuple[Named, WordingSet]] = [
-        *(("openflan", found) for found in packaged_wordings()),
-        *(("original", found) for found in imported_wordings()),
+        *(("openflan", wording_set) for wording_set in packaged_wordings()),
+        *(("original", wording_set) for wording_set in imported_wordings()),
     ]
     if task is None:
         return sets
     covering = [
-        (choice, found) for choice, found in sets if found.covers(task) or task in map(_bare, found.tasks)
+        (choice, wording_set)
+        for choice, wording_set in sets
+        if wording_set.covers(task) or task in map(_bare, wording_set.tasks)
     ]
     if not covering:
-        names = {name for _, found in sets for pattern in found.tasks for name in (pattern, _bare(pattern))}
+        names = {
+            name
+            for _, wording_set in sets
+            for pattern in wording_set.tasks
+            for name in (pattern, _bare(pattern))
+        }
         hint = did_you_mean(task, names) or "; rows with the fields inputs and targets need none"
         raise InputError(f"{task}: no packaged or imported wordings{hint}")
     taken: list[tuple[Named, WordingSet]] = []
     for name in NAMES:
         seen = set[bool]()
-        for found in (found for choice, found in covering if choice == name):
-            kept = tuple(one for one in found.wordings if one.inverted not in seen)
+        for wording_set in (wording_set for choice, wording_set in covering if choice == name):
+            kept = tuple(one for one in wording_set.wordings if one.inverted not in seen)
             seen |= {one.inverted for one in kept}
-            taken += [(name, replace(found, wordings=kept))] if kept else []
+            taken += [(name, replace(wording_set, wordings=kept))] if kept else []
     return taken
 
 
@@ -135,11 +142,13 @@ def wordings_files(choice: Named | Path | None, task: str) -> list[Path]:
 def _original(task: str, fields: frozenset[str]) -> WordingSet | None:
     """The imported wordings that fit a task's rows; rows that are already worded need none. None if none
     fits."""
-    covering = [found for found in imported_wordings(task.partition("/")[0]) if found.covers(task)]
+    covering = [
+        wording_set for wording_set in imported_wordings(task.partition("/")[0]) if wording_set.covers(task)
+    ]
     fitting = [
-        replace(found, wordings=kept)
-        for found in covering
-        if (kept := tuple(one for one in found.wordings if one.fields <= fields))
+        replace(wording_set, wordings=kept)
+        for wording_set in covering
+        if (kept := tuple(one for one in wording_set.wordings if one.fields <= fields))
     ]
     if fitting:
         return wordings_for(task, fields, fitting)

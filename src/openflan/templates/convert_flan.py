@@ -1,4 +1,4 @@
-"""From the templates of a FLAN checkout to wordings of ours.
+"""Converts the templates of a FLAN checkout to wordings.
 
 Keys become task names, fields get our names, inversions are told apart by what they ask for. Departures:
 templates whose targets only repeat their inputs, or list the options, are left out as defects, with a reason;
@@ -64,22 +64,22 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
     2021.
     """
     lists: list[tuple[bool, str, str, list[Wording]]] = []
-    for number, file in enumerate(files):
+    for file_index, file in enumerate(files):
         for store, keys in file.stores.items():
             for key, templates in keys.items():
                 if _tasks(key):
                     lists.append(
                         (
-                            number == 0,
+                            file_index == 0,
                             store,
                             key,
-                            list(_converted(store, templates, skipped, "flan2021" if number else "flan")),
+                            list(_converted(store, templates, skipped, "flan2021" if file_index else "flan")),
                         )
                     )
                 else:
                     skipped.append(
                         Skipped(
-                            templates[0].place if templates else str(file.path),
+                            templates[0].location if templates else str(file.path),
                             f"{store}[{key!r}]",
                             _unused(key),
                         )
@@ -88,21 +88,21 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
     of_2021 = {key for release, _, key, _ in lists if not release}
     groups: dict[str, dict[tuple[object, ...], Wording]] = {}
     for release, store, key, wordings in lists:
-        told = [
-            _marked(one, bool(_INVERSION.search(key)) or _told(one) != {anchors[key]}, _tasks(key))
+        marked = [
+            _marked(one, bool(_INVERSION.search(key)) or _target_fields(one) != {anchors[key]}, _tasks(key))
             for one in wordings
         ]
         # Zero-shot forms without options stem from the 2021 set where there is one: it never says that there
         # are options.
-        hidden = (
-            [made for one in told for made in _hidden(one)]
+        without_options = (
+            [made for one in marked for made in _without_options(one)]
             if store == "FEWSHOT_PATTERNS" or not release or key not in of_2021
             else []
         )
-        shown = told if release else [one for one in told if "options" not in one.inputs.fields]
+        with_options = marked if release else [one for one in marked if "options" not in one.inputs.fields]
         group = groups.setdefault(_file_name(key), {})
-        for wording in [*shown, *hidden]:
-            group.setdefault(_said(wording), wording)
+        for wording in [*with_options, *without_options]:
+            group.setdefault(_content_key(wording), wording)
     tasks = {_file_name(key): _tasks(key) for _, _, key, _ in lists}
     return {name: _set(tasks[name], tuple(group.values())) for name, group in groups.items() if group}
 
@@ -148,10 +148,10 @@ def _converted(store: str, templates: list[Template], skipped: list[Skipped], pr
     made: list[Wording] = []
     for template in templates:
         try:
-            made.append(_convert(template, f"{prefix}-{_slug(template.key)}-{form}-{template.number}", shots))
+            made.append(_convert(template, f"{prefix}-{_slug(template.key)}-{form}-{template.index}", shots))
         except ValueError as error:
             skipped.append(
-                Skipped(template.place, f"{store}[{template.key!r}][{template.number}]", str(error))
+                Skipped(template.location, f"{store}[{template.key!r}][{template.index}]", str(error))
             )
     return made
 
@@ -161,14 +161,14 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
     key = _INVERSION.sub("", template.key)
     texts, fields = template.texts, {**_FIELDS, **(_FIELDS_NIV2 if key == "natinst_v2" else fields_of(key))}
     inputs, targets = (_renamed(joined(key, texts[side]), fields) for side in ("inputs", "targets"))
-    asked, told = set(Pattern.parse(inputs).fields), set(Pattern.parse(targets).fields)
+    input_fields, target_fields = set(Pattern.parse(inputs).fields), set(Pattern.parse(targets).fields)
     if texts.get("final_suffix"):
         raise ValueError("text after the last exemplar has no place in a wording")
-    if not told:
+    if not target_fields:
         raise ValueError("its targets name no field")
-    if "options" in told:
+    if "options" in target_fields:
         raise ValueError("its targets list the options")
-    if told <= asked:
+    if target_fields <= input_fields:
         raise ValueError("its targets only repeat what its inputs hold")
     frame, instruction = None, ""
     if shots == "few":
@@ -185,9 +185,9 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
         name,
         pattern,
         Pattern.parse(targets),
-        rationale="rationale" in told,
+        rationale="rationale" in target_fields,
         shots=shots,
-        source=template.place,
+        source=template.location,
         frame=frame,
         instruction=parts[0] if parts else None,
         item=parts[1] if parts else None,
@@ -196,8 +196,8 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
 
 
 def _marked(wording: Wording, inverted: bool, tasks: tuple[str, ...]) -> Wording:
-    """With what follows from the other wordings of its key, and from the tasks: those of a whole submixture
-    do not all have the same fields."""
+    """A wording with what follows from the other wordings of its key, and from the tasks: those of a whole
+    submixture do not all have the same fields."""
     requires = (
         wording.fields - _EVERYWHERE if any(task.endswith("/*") for task in tasks) else frozenset[str]()
     )
@@ -230,7 +230,7 @@ def _escaped(literal: str) -> str:
     return literal.replace("{", "{{").replace("}", "}}")
 
 
-def _told(wording: Wording) -> set[str]:
+def _target_fields(wording: Wording) -> set[str]:
     """The fields that the targets name, apart from the rationale; the rationale itself where there is no
     other."""
     named = set(wording.targets.fields)
@@ -242,14 +242,16 @@ def _anchors(lists: Iterable[tuple[bool, str, str, list[Wording]]]) -> dict[str,
     them do."""
     counts: dict[str, Counter[str]] = {}
     for _, _, key, wordings in lists:
-        counts.setdefault(key, Counter()).update(name for one in wordings for name in sorted(_told(one)))
+        counts.setdefault(key, Counter()).update(
+            name for one in wordings for name in sorted(_target_fields(one))
+        )
     return {
         key: "answer" if "answer" in count or not count else count.most_common(1)[0][0]
         for key, count in counts.items()
     }
 
 
-def _hidden(wording: Wording) -> Iterator[Wording]:
+def _without_options(wording: Wording) -> Iterator[Wording]:
     """The form without the list of options, if the wording has one and anything is left to ask."""
     inputs = _PLACEHOLDER.sub("", wording.inputs.text).lstrip("\n")
     hidden = Pattern.parse(inputs)
@@ -263,7 +265,7 @@ def _set(tasks: tuple[str, ...], wordings: tuple[Wording, ...]) -> WordingSet:
     return WordingSet(tasks, frozenset[str]().union(*(wording.fields for wording in wordings)), wordings)
 
 
-def _said(wording: Wording) -> tuple[object, ...]:
+def _content_key(wording: Wording) -> tuple[object, ...]:
     return wording.inputs.text, wording.targets.text, wording.shots, wording.frame
 
 

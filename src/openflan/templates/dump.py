@@ -9,18 +9,18 @@ import yaml
 from openflan.templates.wording import Wording, WordingSet
 
 
-def dump_wordings(found: WordingSet, head: str = "") -> str:
+def dump_wordings(wording_set: WordingSet, head: str = "") -> str:
     """The set as one YAML document under the comment `head`; a wording's defaults are left out."""
     document = {
-        "tasks": _Names(found.tasks),
-        "fields": _Names(sorted(found.fields)),
-        "wordings": [_item(wording) for wording in found.wordings],
+        "tasks": _Names(wording_set.tasks),
+        "fields": _Names(sorted(wording_set.fields)),
+        "wordings": [_item(wording) for wording in wording_set.wordings],
     }
     return head + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000)
 
 
 def kind(wording: Wording) -> str:
-    """What a wording is for, such as `few-shot, options` or `zero-shot, rationale, inverted`."""
+    """The uses of a wording, such as `few-shot, options` or `zero-shot, rationale, inverted`."""
     shots = {"any": "any shots", "zero": "zero-shot", "few": "few-shot", "inside": "exemplar inside"}[
         wording.shots
     ]

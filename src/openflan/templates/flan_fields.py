@@ -1,4 +1,4 @@
-"""What the collection's own templates call the fields of Muffin's data sets, and what our rows call them.
+"""The names of the fields of Muffin's data sets in the collection's own templates, and in the rows here.
 
 The names on the left are those of the public release's record functions (flan/v2/task_configs_v1.py); a name
 that is not here is the same on both sides, or has no counterpart: `title` of BoolQ and Newsroom, which our

@@ -43,7 +43,7 @@ _DERIVED = {"PATTERNS_NO_OPTIONS": "PATTERNS", "FEWSHOT_PATTERNS_NO_OPTIONS": "F
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that was not taken over: where it stands (`file:line`), what it is, and why."""
+    """Something that was not imported: its `file:line`, what it is, and why."""
 
     place: str
     entry: str
@@ -52,18 +52,18 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template as it stands in a file: its texts by their names there, `inputs` and `targets` among them;
-    `number` is its index in its list."""
+    """A template of a file: its texts by their names there, `inputs` and `targets` among them; `index` is its
+    index in its list, `location` its `file:line`."""
 
     key: str
-    number: int
-    place: str
+    index: int
+    location: str
     texts: dict[str, str]
 
 
 @dataclass(slots=True)
 class TemplateFile:
-    """What one file holds: store to key to templates."""
+    """The contents of one file: templates by store and key."""
 
     path: Path
     stores: dict[str, dict[str, list[Template]]] = field(default_factory=dict)
@@ -99,15 +99,15 @@ def read_template_file(path: Path) -> TemplateFile:
         raise InputError(
             f"{path}: not readable as Python ({error or 'nested too deeply'}); check the file out again"
         ) from None
-    found = TemplateFile(path)
+    file = TemplateFile(path)
     for statement in module.body:
-        _read_statement(statement, found)
-    if not found.stores:
+        _read_statement(statement, file)
+    if not file.stores:
         raise InputError(f"{path}: no dictionary of templates; expected one of {', '.join(STORES)}")
-    return found
+    return file
 
 
-def _read_statement(statement: ast.stmt, found: TemplateFile) -> None:
+def _read_statement(statement: ast.stmt, file: TemplateFile) -> None:
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Import() | ast.ImportFrom():
             return
@@ -116,35 +116,35 @@ def _read_statement(statement: ast.stmt, found: TemplateFile) -> None:
             | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
         ):
             if name in STORES:
-                _read_store(name, value, found)
+                _read_store(name, value, file)
             return
         case ast.Assign(
             targets=[ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)))], value=value
         ) if name in STORES:
-            _set_key(name, key, value, found)
+            _set_key(name, key, value, file)
             return
     changed = sorted(
         {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and node.id in STORES}
     )
     if changed:
-        _skip(found, statement, " and ".join(changed), "changed by code, which is not run")
+        _skip(file, statement, " and ".join(changed), "changed by code, which is not run")
 
 
-def _read_store(name: str, value: ast.expr, found: TemplateFile) -> None:
+def _read_store(name: str, value: ast.expr, file: TemplateFile) -> None:
     if not isinstance(value, ast.Dict):
         derived = (
             f"computed from {_DERIVED[name]}; openflan makes its own form without options"
             if name in _DERIVED
             else _not_literal(value)
         )
-        _skip(found, value, name, derived)
+        _skip(file, value, name, derived)
         return
-    found.stores[name] = {}
+    file.stores[name] = {}
     lines: dict[str, ast.expr] = {}
     for key, templates in zip(value.keys, value.values, strict=True):
         if not isinstance(key, ast.Constant) or not isinstance(key.value, str):
             _skip(
-                found,
+                file,
                 key or templates,
                 name,
                 "its key is not a literal text" if key is not None else _not_literal(templates),
@@ -152,43 +152,44 @@ def _read_store(name: str, value: ast.expr, found: TemplateFile) -> None:
             continue
         if key.value in lines:
             _skip(
-                found,
+                file,
                 lines[key.value],
                 f"{name}[{key.value!r}]",
                 f"stands again in line {key.lineno}, which counts (as in Python)",
             )
         lines[key.value] = key
-        _set_key(name, key.value, templates, found)
+        _set_key(name, key.value, templates, file)
 
 
-def _set_key(name: str, key: str, value: ast.expr, found: TemplateFile) -> None:
+def _set_key(name: str, key: str, value: ast.expr, file: TemplateFile) -> None:
     """What `name[key] = value` does, for a list of templates or another key's list; anything else leaves the
     key without templates."""
-    store = found.stores.setdefault(name, {})
+    store = file.stores.setdefault(name, {})
     entry = f"{name}[{key!r}]"
     store.pop(key, None)
     match value:
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
-            store[key] = list(_templates(entry, key, elements, found))
+            store[key] = list(_templates(entry, key, elements, file))
         case ast.Subscript(value=ast.Name(id=other), slice=ast.Constant(value=str(same))) if other in STORES:
-            if same in found.stores.get(other, {}):
+            if same in file.stores.get(other, {}):
                 store[key] = [
-                    Template(key, one.number, one.place, one.texts) for one in found.stores[other][same]
+                    Template(key, template.index, template.location, template.texts)
+                    for template in file.stores[other][same]
                 ]
             else:
-                _skip(found, value, entry, f"names {other}[{same!r}], which holds no templates")
+                _skip(file, value, entry, f"names {other}[{same!r}], which holds no templates")
         case _:
-            _skip(found, value, entry, _not_literal(value))
+            _skip(file, value, entry, _not_literal(value))
 
 
-def _templates(entry: str, key: str, elements: list[ast.expr], found: TemplateFile) -> Iterator[Template]:
-    for number, element in enumerate(elements):
+def _templates(entry: str, key: str, elements: list[ast.expr], file: TemplateFile) -> Iterator[Template]:
+    for index, element in enumerate(elements):
         try:
             texts = _texts(element)
         except ValueError as error:
-            _skip(found, element, f"{entry}[{number}]", str(error))
+            _skip(file, element, f"{entry}[{index}]", str(error))
         else:
-            yield Template(key, number, f"{found.path}:{element.lineno}", texts)
+            yield Template(key, index, f"{file.path}:{element.lineno}", texts)
 
 
 def _texts(element: ast.expr) -> dict[str, str]:
@@ -241,5 +242,5 @@ def _not_literal(node: ast.expr) -> str:
     return f"`{written if len(written) <= 60 else written[:57] + '...'}` is not a literal, and is not run"
 
 
-def _skip(found: TemplateFile, node: ast.stmt | ast.expr, entry: str, reason: str) -> None:
-    found.skipped.append(Skipped(f"{found.path}:{node.lineno}", entry, reason))
+def _skip(file: TemplateFile, node: ast.stmt | ast.expr, entry: str, reason: str) -> None:
+    file.skipped.append(Skipped(f"{file.path}:{node.lineno}", entry, reason))

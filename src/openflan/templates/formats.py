@@ -25,7 +25,7 @@ _ROMAN = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands around exemplars; `labels` come before inputs and before targets."""
+    """The text around exemplars; `labels` come before inputs and before targets."""
 
     labels: tuple[str, str]
     between: str
@@ -34,8 +34,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class OptionStyle:
-    """How options are listed. `marker` is a bullet, or holds `{}` for a counter; counters tell options apart
-    and so become the answer."""
+    """The form of a list of options. `marker` is a bullet, or holds `{}` for a counter; counters tell options
+    apart and so become the answer."""
 
     header: str
     marker: str
@@ -119,10 +119,10 @@ def packaged_formats() -> Formats:
     )
 
 
-def _count(counter: str, number: int) -> str:
-    """The `number`-th mark (from 0) of a counter."""
+def _count(counter: str, index: int) -> str:
+    """The `index`-th mark (from 0) of a counter."""
     if counter == "digit":
-        return str(number + 1)
+        return str(index + 1)
     if counter == "roman":
-        return _ROMAN[number]
-    return _UPPER[number] if counter == "upper" else _UPPER[number].lower()
+        return _ROMAN[index]
+    return _UPPER[index] if counter == "upper" else _UPPER[index].lower()

@@ -93,7 +93,8 @@ def _write_all(folder: Path, sets: Mapping[str, WordingSet], origins: list[str])
                 "wordings elsewhere"
             )
         written = {
-            folder / f"{name}.yaml": dump_wordings(found, _head(origins)) for name, found in sets.items()
+            folder / f"{name}.yaml": dump_wordings(wording_set, _head(origins))
+            for name, wording_set in sets.items()
         }
         for path, text in written.items():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ class Pattern:
 
     @property
     def bare(self) -> bool:
-        """Whether it says nothing of its own: fields, with blanks between them."""
+        """Whether it consists of fields with blanks between them, without text of its own."""
         return not any(literal.strip() for literal in self.literals)
 
     def fill(self, values: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
-"""A row becomes text: `inputs` for the model to read and `targets` for it to learn.
+"""Rendering: makes an example (`inputs` that the model reads and `targets` that it learns) out of a row.
 
 Rendering is a pure function of (task, row, style, seed, position): wording, exemplars, delimiters and option
-list are drawn from those alone, so an example can be made again anywhere, and says itself where it came from.
+list are drawn from those alone, so an example can be made again anywhere, and records where it came from.
 
 Departures from the public release, on purpose: a row is never its own exemplar; wordings are drawn per
 example instead of cycling, so no remainder rows are lost; delimiters are drawn per example as the paper says;
@@ -33,7 +33,7 @@ class Rendered:
 
     `answer` is what the targets end in or consist of, as an evaluator should find it; of an inverted example,
     the targets. `exemplars` are row indices of the same task; `pruned` counts those left out because they did
-    not fit. A few-shot example without either wears a wording that holds its own.
+    not fit. A few-shot example without either has a wording that holds exemplars itself.
     """
 
     inputs: str
@@ -49,7 +49,7 @@ class Rendered:
     option_style: OptionStyle | None = None
 
     def provenance(self) -> dict[str, object]:
-        """What is needed to find the example again, as plain JSON values."""
+        """All that is needed to find the example again, as plain JSON values."""
         return {
             "task": self.task,
             "row": self.row,
@@ -66,7 +66,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class TokenBudget:
-    """How long a few-shot example's inputs may be, exemplars with their targets included: at most `tokens`,
+    """The greatest length of a few-shot example's inputs, exemplars with their targets included: `tokens`,
     as counted by `measure`."""
 
     tokens: int
@@ -94,14 +94,13 @@ class Renderer:
         @cache
         def choices(style: Style, inside: bool, absent: frozenset[str]) -> tuple[tuple[Wording, Style], ...]:
             fields = task.fields - absent
-            found = tuple(
-                one
-                for one in wordings.wordings
-                if _can_show(one, absent) and (inside or one.shots != "inside")
+            usable = tuple(
+                wording
+                for wording in wordings.wordings
+                if _can_show(wording, absent) and (inside or wording.shots != "inside")
             )
-            return tuple(
-                (wording, _shown(wording, style, fields)) for wording in _suitable(found, style, fields)
-            )
+            suitable = _suitable(usable, style, fields)
+            return tuple((wording, _actual_style(wording, style, fields)) for wording in suitable)
 
         self._choices = choices
 
@@ -116,12 +115,12 @@ class Renderer:
         token_budget: TokenBudget | None = None,
         unlike: bool = False,
     ) -> Rendered:
-        """The example of `row` that stands at `position` of a run with `seed`.
+        """The example of row `row` at `position` of the stream of a run with `seed`.
 
         `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows.
         `unlike` leaves those out whose inputs are the example's own, as evaluation needs; training keeps
         them. `token_budget`: exemplars are dropped from the end until the rest fits. Wordings that name a
-        field which the row lacks are no choice for it, and rows that lack such a field are no exemplars.
+        field which the row lacks are not used for it, and rows that lack such a field are no exemplars.
         Raises InputError naming task and row if the answer is not among the row's options, and if no wording
         can show the row.
         """
@@ -142,12 +141,12 @@ class Renderer:
                 if _fits(example.inputs, token_budget) and not self._own_exemplar(row)
                 else self._pruned(row, style, seed, position, 1)
             )
-        wanted = draws.choice(SHOTS) if shots is None else shots
-        exemplars = self._exemplars(wording, draws, wanted, row)
+        num_exemplars = draws.choice(SHOTS) if shots is None else shots
+        exemplars = self._exemplars(wording, draws, num_exemplars, row)
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
         once = shown.instruction == "top"
         values = self._values(row, wording, PLAIN_OPTIONS)
-        asked = _asked(values, wording, frame, once)
+        asked = _item_text(values, wording, frame, once)
         final = asked.rstrip(" ")
         if unlike:
             # Rows may repeat a question: shown with its answer, it would give that away. Others take their
@@ -157,11 +156,11 @@ class Renderer:
             exemplars = [
                 index
                 for index in candidates
-                if _asked(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked
-            ][:wanted]
+                if _item_text(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked
+            ][:num_shots]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
-        inputs, kept = _fitting(top, texts, final, frame.separator, token_budget)
+        inputs, kept = _pruned_inputs(top, texts, final, frame.separator, token_budget)
         if kept == 0:
             return self._pruned(row, style, seed, position, len(texts))
         targets = wording.targets.fill(values)
@@ -204,7 +203,7 @@ class Renderer:
         )
 
     def _own_exemplar(self, row: int) -> bool:
-        """Whether the exemplar that a row brings along is the row itself, whose answer it would give away."""
+        """Whether the exemplar that a row holds is the row itself, whose answer it would give away."""
         fields = self.task.rows[row]
         return fields.get("positive_input") == fields.get("question")
 
@@ -212,16 +211,16 @@ class Renderer:
         """Which of the fields that other rows have this row lacks."""
         return self._partial.difference(self.task.rows[row]) if self._partial else self._partial
 
-    def _exemplars(self, wording: Wording, draws: Draws, wanted: int, row: int) -> list[int]:
+    def _exemplars(self, wording: Wording, draws: Draws, num_exemplars: int, row: int) -> list[int]:
         """Other rows that the wording can show; fewer where they are rare, so that looking for them ends."""
         if self._partial.isdisjoint(wording.fields | wording.requires):
-            return draws.distinct(wanted, len(self.task.rows), avoid=row)
-        candidates = draws.distinct(wanted + _LOOKED_AT, len(self.task.rows), avoid=row)
-        return [number for number in candidates if _can_show(wording, self._absent(number))][:wanted]
+            return draws.distinct(num_exemplars, len(self.task.rows), avoid=row)
+        candidates = draws.distinct(num_exemplars + _LOOKED_AT, len(self.task.rows), avoid=row)
+        return [number for number in candidates if _can_show(wording, self._absent(number))][:num_exemplars]
 
     def _exemplar(self, row: int, wording: Wording, frame: Frame, once: bool) -> str:
         values = self._values(row, wording, PLAIN_OPTIONS)
-        return _asked(values, wording, frame, once) + wording.targets.fill(values)
+        return _item_text(values, wording, frame, once) + wording.targets.fill(values)
 
     def _values(self, row: int, wording: Wording, option_style: OptionStyle) -> dict[str, str]:
         fields = self.task.rows[row]
@@ -252,10 +251,10 @@ def _check_lacking(task: Task, wordings: WordingSet) -> None:
     direct = [
         wording for wording in wordings.wordings if not wording.inverted and wording.shots in ("any", "zero")
     ] or wordings.wordings
-    for name, place in task.lacking:
+    for name, location in task.lacking:
         if not any(_can_show(wording, frozenset({name})) for wording in direct):
             raise InputError(
-                f"{place}: lacks `{name}`, which other rows have and every wording of {task.name} names; "
+                f"{location}: lacks `{name}`, which other rows have and every wording of {task.name} names; "
                 "give the row one, remove it, or add a wording"
             )
 
@@ -267,31 +266,32 @@ def _suitable(wordings: tuple[Wording, ...], style: Style, fields: frozenset[str
     inverted examples.
     """
     shots = ("any", "few", "inside") if style.few_shot else ("any", "zero")
-    found = [wording for wording in wordings if wording.shots in shots] or [
+    chosen = [wording for wording in wordings if wording.shots in shots] or [
         wording for wording in wordings if wording.shots != "inside"
     ]
-    found = [wording for wording in found if wording.rationale == style.rationale] or found
-    found = [wording for wording in found if wording.inverted == style.inverted] or found
+    chosen = [wording for wording in chosen if wording.rationale == style.rationale] or chosen
+    chosen = [wording for wording in chosen if wording.inverted == style.inverted] or chosen
     if style.few_shot:
-        found = (
-            [wording for wording in found if _instructs(wording, style.instruction)]
-            or [wording for wording in found if _instructs(wording, "each")]
-            or found
+        chosen = (
+            [wording for wording in chosen if _instructs(wording, style.instruction)]
+            or [wording for wording in chosen if _instructs(wording, "each")]
+            or chosen
         )
     return tuple(
-        [wording for wording in found if wording.options == (style.options and "options" in fields)] or found
+        [wording for wording in chosen if wording.options == (style.options and "options" in fields)]
+        or chosen
     )
 
 
 def _instructs(wording: Wording, instruction: Instruction) -> bool:
-    """Whether a few-shot wording can give its instruction so."""
+    """Whether a few-shot wording can place its instruction as `instruction` says."""
     if instruction == "top":
         return wording.instruction is not None or wording.shots == "inside"
     return wording.shots != "inside" and wording.bare == (instruction == "none")
 
 
-def _shown(wording: Wording, style: Style, fields: frozenset[str]) -> Style:
-    """The style that an example wears in truth: a row without a rationale or options has no such format."""
+def _actual_style(wording: Wording, style: Style, fields: frozenset[str]) -> Style:
+    """The actual style of an example: a row without a rationale or options has no such format."""
     instruction: Instruction = "each"
     if style.few_shot and wording.bare:
         instruction = "none"
@@ -312,14 +312,14 @@ def _instruction(values: dict[str, str], wording: Wording) -> str:
     return wording.instruction.fill(values) + "\n\n" if wording.instruction else ""
 
 
-def _asked(values: dict[str, str], wording: Wording, frame: Frame, once: bool) -> str:
-    """What stands before the targets of one exemplar, or of the final item; labels are put on the item, not
-    on its instruction."""
+def _item_text(values: dict[str, str], wording: Wording, frame: Frame, once: bool) -> str:
+    """The text before the targets of one exemplar, or of the final item; labels are put before the item, not
+    before its instruction."""
     item = frame.labels[0] + (wording.item or wording.inputs).fill(values) + frame.between + frame.labels[1]
     return item if once else _instruction(values, wording) + item
 
 
-def _fitting(
+def _pruned_inputs(
     top: str, exemplars: list[str], final: str, separator: str, token_budget: TokenBudget | None
 ) -> tuple[str, int]:
     """The few-shot inputs with as many of `exemplars`, from the first, as fit, and their number.
@@ -342,7 +342,7 @@ def _fits(inputs: str, token_budget: TokenBudget | None) -> bool:
 
 
 def _most_tokens(text: str) -> int:
-    """What a text's tokens hardly ever exceed, without a tokenizer: one a byte, and marks at both ends."""
+    """A number of tokens that a text hardly ever exceeds: one for each byte, and two special tokens."""
     return len(text.encode()) + 2
 
 

@@ -32,34 +32,34 @@ _TICKS = re.compile(r"`+")
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
+class ReviewedTask:
     """A task and the examples of it that are shown."""
 
     task: Task
     examples: tuple[Rendered, ...]
 
 
-def examples(task: Task, wordings: WordingSet, number: int, seed: int = 0) -> Reviewed:
-    """`number` examples of a task, of successive rows, each in another format as long as the task has further
-    ones.
+def examples(task: Task, wordings: WordingSet, num_examples: int, seed: int = 0) -> ReviewedTask:
+    """The given number of examples of a task, of successive rows, each in another format as long as the task
+    has further ones.
 
     Raises InputError if the task has fewer rows than that, or for what no row can be rendered with.
     """
-    if number > len(task.rows):
+    if num_examples > len(task.rows):
         raise InputError(
-            f"{task.name}: {number} examples of {len(task.rows):,} rows; ask for fewer with --number, or "
-            "add rows"
+            f"{task.name}: {num_examples} examples of {len(task.rows):,} rows; ask for fewer with --number, "
+            "or add rows"
         )
     renderer = Renderer(task, wordings)
-    styles = _styles(renderer, number, seed)
-    return Reviewed(
+    styles = _styles(renderer, num_examples, seed)
+    return ReviewedTask(
         task, tuple(renderer.render(row, style, seed, position=row) for row, style in enumerate(styles))
     )
 
 
-def document(reviewed: Sequence[Reviewed], title: str, introduction: str, most: int = MOST) -> str:
+def document(reviewed: Sequence[ReviewedTask], title: str, introduction: str, max_chars: int = MOST) -> str:
     """The Markdown: a table of the tasks, then a section each. `introduction` is Markdown; texts longer than
-    `most` characters are cut in their middle."""
+    `max_chars` characters are cut in their middle."""
     lines = [
         f"# {escaped(title)}",
         "",
@@ -68,13 +68,12 @@ def document(reviewed: Sequence[Reviewed], title: str, introduction: str, most: 
         "| task | dataset | category | formats shown |",
         "|---|---|---|---|",
     ]
-    for one in reviewed:
-        formats = ", ".join(dict.fromkeys(example.style.name for example in one.examples))
-        lines.append(
-            f"| {code(one.task.name)} | {code(one.task.dataset)} | {escaped(one.task.category)} | {formats} |"
-        )
-    for one in reviewed:
-        lines += ["", *_section(one, most)]
+    for part in reviewed:
+        formats = ", ".join(dict.fromkeys(example.style.name for example in part.examples))
+        cells = [code(part.task.name), code(part.task.dataset), escaped(part.task.category), formats]
+        lines.append(f"| {' | '.join(cells)} |")
+    for part in reviewed:
+        lines += ["", *_section(part, max_chars)]
     return "\n".join(lines) + "\n"
 
 
@@ -97,31 +96,31 @@ def fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-def cut(text: str, most: int) -> str:
-    """Text of at most `most` characters and a note of what is left out; the end, where the question mostly
-    stands, is kept as the beginning is."""
-    if len(text) <= most:
+def cut(text: str, max_chars: int) -> str:
+    """Text of at most `max_chars` characters, with a note in its middle that says how many are left out. The
+    end is kept as well as the beginning: the question mostly stands there."""
+    if len(text) <= max_chars:
         return text
-    head, tail = text[: most // 2], text[len(text) - most // 2 :]
+    head, tail = text[: max_chars // 2], text[len(text) - max_chars // 2 :]
     return f"{head}\n[... {len(text) - len(head) - len(tail):,} characters are not shown here ...]\n{tail}"
 
 
-def _section(reviewed: Reviewed, most: int) -> Iterable[str]:
+def _section(reviewed: ReviewedTask, max_chars: int) -> Iterable[str]:
     task = reviewed.task
     yield f"## {code(task.name)}"
     yield ""
     yield f"Dataset: {code(task.dataset)}. Category: {escaped(task.category)}."
-    for number, example in enumerate(reviewed.examples, start=1):
+    for example_number, example in enumerate(reviewed.examples, start=1):
         yield ""
         yield (
-            f"**{number}. {example.style.name}** (row {example.row}, wording "
+            f"**{example_number}. {example.style.name}** (row {example.row}, wording "
             f"{code(example.wording)}{_exemplars(example)})"
         )
         for name, text in (("Inputs", example.inputs), ("Targets", example.targets)):
             yield ""
             yield f"{name}:"
             yield ""
-            yield fenced(cut(text, most))
+            yield fenced(cut(text, max_chars))
 
 
 def _exemplars(example: Rendered) -> str:
@@ -131,7 +130,7 @@ def _exemplars(example: Rendered) -> str:
     return f", exemplars: row{'s' if len(example.exemplars) > 1 else ''} {rows}"
 
 
-def _styles(renderer: Renderer, number: int, seed: int) -> list[Style]:
+def _styles(renderer: Renderer, num_examples: int, seed: int) -> list[Style]:
     """A style for each example: of the forms that the task really has, one of each kind by turns, none twice
     before all were shown."""
     rows = range(min(_LOOKED_AT, len(renderer.task.rows)) if renderer.task.lacking else 1)
@@ -148,7 +147,7 @@ def _styles(renderer: Renderer, number: int, seed: int) -> list[Style]:
         or [style for style in forms if not style.options],
     ]
     chosen: list[Style] = []
-    for turn in range(number):
+    for turn in range(num_examples):
         kind = kinds[turn % len(kinds)] or forms
         draws = Draws(seed, "review", renderer.task.name, turn)
         chosen.append(

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from openflan.errors import InputError, did_you_mean
 
 Instruction: TypeAlias = Literal["each", "none", "top"]
-"""Where a few-shot example says what to do: with each exemplar, nowhere (the exemplars speak for themselves),
+"""Where a few-shot example says what to do: with each exemplar, nowhere (the exemplars show it),
 or once on top of them."""
 
 _SUFFIX: dict[Instruction, str] = {"each": "", "none": "-exemplars-only", "top": "-instruction-on-top"}
@@ -25,8 +25,8 @@ class Style:
     """A format, independent of any task.
 
     `rationale`: the chain of thought is shown, before the answer in the targets of a direct example.
-    `options`: where a row has answer options, they are listed in the inputs. `inverted`: what is usually
-    given is asked for, such as the question that an answer belongs to. `instruction` matters to few-shot
+    `options`: where a row has answer options, they are listed in the inputs. `inverted`: the targets are what
+    is usually given, such as the question that an answer belongs to. `instruction` matters to few-shot
     examples alone.
     """
 
@@ -38,7 +38,7 @@ class Style:
 
     @property
     def name(self) -> str:
-        """Such as `few-shot-cot-inverted` or `zero-shot-no-options`."""
+        """The name in recipes and reports, such as `few-shot-cot-inverted` or `zero-shot-no-options`."""
         marks = ((self.rationale, "-cot"), (self.inverted, "-inverted"), (not self.options, "-no-options"))
         return (
             ("few-shot" if self.few_shot else "zero-shot")
@@ -80,7 +80,7 @@ class StyleShares:
     `rationale` counts where a task has rationales, `options` where a row has answer options, `inverted` where
     a task has inverted wordings; elsewhere they do not apply. Of the few-shot examples, `instruction_on_top`
     give the instruction once, and of the rest `exemplars_only` give none, where the task has such wordings.
-    What a recipe's defaults are, and why, stands with its `styles`.
+    The recipe's defaults and their reasons are in the schema (`styles`).
     """
 
     few_shot: float = 0.5

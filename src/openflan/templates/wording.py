@@ -1,19 +1,19 @@
-"""How a row is said: pairs of patterns, kept as YAML that anyone can read, override and extend.
+"""Wordings: pairs of patterns that make inputs and targets out of a row, kept as YAML files.
 
 A file holds one or more sets: `tasks` (names or patterns), `fields` (all that its wordings may name) and
 `wordings`, each with
 
     id, inputs, targets   a name and two patterns
     rationale: true       the targets show the chain of thought
-    inverted: true        asks for what is usually given, such as the question that an answer belongs to
+    inverted: true        the targets are what is usually given, such as the question of an answer
     shots                 `any` (default), `zero` or `few`; `inside`: the inputs themselves hold an exemplar
-    labels: true          bare enough to wear drawn labels (`Q:`, `A:`) in few-shot examples
-    frame                 labels, between and separator of few-shot examples, where they are not to be drawn
-    on_top: true          the first paragraph of the inputs is the instruction, which may stand once above the
-    exemplars
-    requires              fields that not every task's rows have; a task without them does without the wording
-    plain_options: true   options are always a dash list and the answer one of their texts, where other lists
-    wear drawn markers
+    labels: true          drawn labels (`Q:`, `A:`) may be added in few-shot examples
+    frame                 labels, between and separator of few-shot examples, instead of drawn ones
+    on_top: true          the first paragraph of the inputs is the instruction, which may be given once,
+                          above the exemplars
+    requires              fields that not every task's rows have; tasks without them do not use the wording
+    plain_options: true   options are always a dash list and the answer one of their texts, where other
+                          option lists have drawn markers
 
 An unknown key or field is refused at load with its file and line.
 """
@@ -55,7 +55,7 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A template pair and where it may be used; the module's docstring tells what its keys mean.
+    """A pair of templates and where it may be used; the module's docstring explains its keys.
 
     `instruction` and `item` are the two parts of the inputs of a wording that is `on_top`: the first
     paragraph, and what follows the blank line. `rationale`: its targets show the chain of thought; if it is
@@ -153,9 +153,9 @@ def packaged_wordings() -> tuple[WordingSet, ...]:
     """All wordings that come with openflan."""
     folder = Path(str(files("openflan.templates") / "wordings"))
     return tuple(
-        replace(found, packaged=True)
+        replace(wording_set, packaged=True)
         for path in sorted(folder.rglob("*.yaml"))
-        for found in load_wordings(path)
+        for wording_set in load_wordings(path)
     )
 
 
@@ -169,15 +169,16 @@ def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) 
     """
     worded = fields >= READY_MADE.fields
     covering = [
-        found
-        for found in sets
-        if found.covers(task) and not (worded and found.packaged and found.fields.isdisjoint(fields))
+        wording_set
+        for wording_set in sets
+        if wording_set.covers(task)
+        and not (worded and wording_set.packaged and wording_set.fields.isdisjoint(fields))
     ]
     chosen: list[Wording] = []
     for inverted in (False, True):
         usable = [
-            [one for one in found.wordings if one.inverted == inverted and one.requires <= fields]
-            for found in covering
+            [one for one in wording_set.wordings if one.inverted == inverted and one.requires <= fields]
+            for wording_set in covering
         ]
         chosen += next((wordings for wordings in usable if wordings), [])
     if not chosen and worded:
@@ -199,7 +200,7 @@ def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) 
             f"{chosen[0].source}: all wordings for {task} hold an exemplar (`shots: inside`); add one "
             "for examples without"
         )
-    source = next(found.source for found in covering if chosen[0] in found.wordings)
+    source = next(wording_set.source for wording_set in covering if chosen[0] in wording_set.wordings)
     return WordingSet(
         (task,), frozenset().union(*(wording.fields for wording in chosen)), tuple(chosen), source
     )
@@ -207,19 +208,19 @@ def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) 
 
 def _read_set(read: Document, path: Path) -> WordingSet:
     node, document = read.node, read.value
-    place = f"{path}:{node.start_mark.line + 1}"
+    location = f"{path}:{node.start_mark.line + 1}"
     if not isinstance(document, dict) or not isinstance(node, yaml.MappingNode):
-        raise InputError(f"{place}: expected a mapping with `tasks:`, `fields:` and `wordings:`")
+        raise InputError(f"{location}: expected a mapping with `tasks:`, `fields:` and `wordings:`")
     for key in document:
         if key not in {"tasks", "fields", "wordings"}:
             raise InputError(
-                f"{place}: `{key}` is not a key of a wordings "
+                f"{location}: `{key}` is not a key of a wordings "
                 f"file{did_you_mean(str(key), ['tasks', 'fields', 'wordings'])}"
             )
-    tasks, fields = (_strings(document.get(key), place, key) for key in ("tasks", "fields"))
+    tasks, fields = (_strings(document.get(key), location, key) for key in ("tasks", "fields"))
     items = next((value for key, value in node.value if key.value == "wordings"), None)
     if not isinstance(items, yaml.SequenceNode) or not items.value:
-        raise InputError(f"{place}: `wordings:` must list at least one wording")
+        raise InputError(f"{location}: `wordings:` must list at least one wording")
     wordings: list[Wording] = []
     for item, value in zip(items.value, document["wordings"], strict=True):
         wording = _read_wording(value, frozenset(fields), f"{path}:{item.start_mark.line + 1}")
@@ -229,37 +230,39 @@ def _read_set(read: Document, path: Path) -> WordingSet:
     return WordingSet(tuple(tasks), frozenset(fields), tuple(wordings), str(path))
 
 
-def _read_wording(item: Any, fields: frozenset[str], place: str) -> Wording:
+def _read_wording(item: Any, fields: frozenset[str], location: str) -> Wording:
     if not isinstance(item, dict):
-        raise InputError(f"{place}: expected a wording with `id`, `inputs` and `targets`")
+        raise InputError(f"{location}: expected a wording with `id`, `inputs` and `targets`")
     for key in item:
         if key not in _KEYS:
-            raise InputError(f"{place}: `{key}` is not a key of a wording{did_you_mean(str(key), _KEYS)}")
+            raise InputError(f"{location}: `{key}` is not a key of a wording{did_you_mean(str(key), _KEYS)}")
     for key in ("id", "inputs", "targets"):
         if not isinstance(item.get(key), str) or not item[key].strip():
-            raise InputError(f"{place}: a wording needs `{key}`, a text that is not empty")
+            raise InputError(f"{location}: a wording needs `{key}`, a text that is not empty")
     shots = item.get("shots", "any")
     if shots not in ("any", "zero", "few", "inside"):
-        raise InputError(f"{place}: `shots: {shots}` is none of any, zero, few, inside")
+        raise InputError(f"{location}: `shots: {shots}` is none of any, zero, few, inside")
     for key in ("rationale", "inverted", "labels", "on_top", "plain_options"):
         if not isinstance(item.get(key, False), bool):
-            raise InputError(f"{place}: `{key}: {item[key]}` must be true or false, without quotes")
-    requires = frozenset(_strings(item["requires"], place, "requires")) if "requires" in item else frozenset()
+            raise InputError(f"{location}: `{key}: {item[key]}` must be true or false, without quotes")
+    requires = (
+        frozenset(_strings(item["requires"], location, "requires")) if "requires" in item else frozenset()
+    )
     try:
         inputs, targets = Pattern.parse(item["inputs"]), Pattern.parse(item["targets"])
         parts = inputs.paragraphs() if item.get("on_top", False) else None
     except ValueError as error:
-        raise InputError(f"{place}: wording `{item['id']}`: {error}") from None
+        raise InputError(f"{location}: wording `{item['id']}`: {error}") from None
     unknown = (set(inputs.fields) | set(targets.fields) | requires) - fields
     if unknown:
         raise InputError(
-            f"{place}: wording `{item['id']}` names "
+            f"{location}: wording `{item['id']}` names "
             f"{_listed(unknown)}{did_you_mean(min(unknown), fields) or '.'} The fields are "
             f"{', '.join(sorted(fields))}"
         )
     if item.get("on_top", False) and (parts is None or not parts[1].fields or shots in ("zero", "inside")):
         raise InputError(
-            f"{place}: wording `{item['id']}` is `on_top`, so its inputs must be an instruction, a blank "
+            f"{location}: wording `{item['id']}` is `on_top`, so its inputs must be an instruction, a blank "
             "line and the item, for `shots: any` or `few`"
         )
     wording = Wording(
@@ -269,8 +272,8 @@ def _read_wording(item: Any, fields: frozenset[str], place: str) -> Wording:
         rationale=item.get("rationale", False),
         shots=shots,
         labels=item.get("labels", False),
-        source=place,
-        frame=_frame(item.get("frame"), place),
+        source=location,
+        frame=_frame(item.get("frame"), location),
         inverted=item.get("inverted", False),
         instruction=parts[0] if parts else None,
         item=parts[1] if parts else None,
@@ -292,7 +295,7 @@ def _checked_inversion(wording: Wording) -> Wording:
     return replace(wording, rationale="rationale" in wording.fields)
 
 
-def _frame(value: Any, place: str) -> Frame | None:
+def _frame(value: Any, location: str) -> Frame | None:
     match value:
         case None:
             return None
@@ -301,14 +304,14 @@ def _frame(value: Any, place: str) -> Frame | None:
         ):
             return Frame((before, after), between, separator)
     raise InputError(
-        f"{place}: `frame:` needs `labels` (two texts, before inputs and before targets), `between` and "
+        f"{location}: `frame:` needs `labels` (two texts, before inputs and before targets), `between` and "
         "`separator`, each a text"
     )
 
 
-def _strings(value: Any, place: str, key: str) -> list[str]:
+def _strings(value: Any, location: str, key: str) -> list[str]:
     if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-        raise InputError(f"{place}: `{key}:` must be a list of names")
+        raise InputError(f"{location}: `{key}:` must be a list of names")
     return value
 
 

@@ -19,8 +19,8 @@ import transformers
 
 import openflan
 from openflan.errors import InputError
+from openflan.mixture.embedded_seeds import data_of_mixture, warn_of_other_data
 from openflan.mixture.open_mixture import open_mixture
-from openflan.mixture.worlds import warn_of_other_worlds, worlds_of
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load_model import (
     check_vocabulary,
@@ -89,7 +89,7 @@ def finetune(
     opened = open_mixture(recipe.mixture)
     changes = changed_keys(recipe, run, allow_changes)
     if distributed.main:
-        warn_of_other_worlds(recipe.model.base, worlds_of(recipe.mixture))
+        warn_of_other_data(recipe.model.base, data_of_mixture(recipe.mixture))
     if distributed.main and opened.warning:
         warnings.warn(opened.warning, stacklevel=2)
     tasks = opened.tasks

@@ -14,11 +14,11 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.mixture.overlap.report import row_hash
 from openflan.run_folder import read_jsonl
-from openflan.tasks.subset import Without
+from openflan.tasks.subset import RowsWithout
 from openflan.tasks.task import Task
 
 
-class _NoOverlaps(Without):
+class _NoOverlaps(RowsWithout):
     """Told apart from rows that are left out for other reasons."""
 
 
@@ -66,7 +66,7 @@ def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
 def dropped_rows(task: Task) -> int:
     """How many rows of a task were left out by `without_overlaps`."""
     rows = task.rows
-    while isinstance(rows, Without):
+    while isinstance(rows, RowsWithout):
         if isinstance(rows, _NoOverlaps):
             return rows.dropped
         rows = rows.rows

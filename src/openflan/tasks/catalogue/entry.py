@@ -41,7 +41,7 @@ SUBMIXTURES: Mapping[str, Submixture] = {
         "git clone --depth 1 https://github.com/google-research/FLAN, then pass --data FLAN/flan/v2/cot_data",
     ),
 }
-"""By the names that recipes use, in the order of the paper's Table 23."""
+"""The submixtures by the names that recipes use, in the order of the paper's Table 23."""
 
 POLICIES: Mapping[str, str] = {
     "mmlu": (
@@ -88,7 +88,7 @@ class Entry:
 
 
 def how_to_get(entry: Entry) -> str:
-    """What to fetch for one task and how to pass it, as the end of a sentence."""
+    """The end of a sentence that says what to fetch for one task and how to pass it."""
     bare = entry.name.partition("/")[2]
     if entry.submixture == "cot":
         return f"curl -O {entry.link}, then pass its folder with --data"

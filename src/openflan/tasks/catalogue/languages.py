@@ -87,11 +87,9 @@ def language(text: str) -> str:
 
     Raises InputError for one that no task is in, with the nearest name.
     """
-    wanted = text.strip().lower()
+    folded_name = text.strip().lower()
     known = {**LANGUAGES, **{name.lower(): name for name in LANGUAGES.values()}, **_OTHER_NAMES}
-    if wanted not in known:
-        raise InputError(
-            "no task of the collection is in "
-            f"`{text}`{did_you_mean(wanted, known) or '; give an ISO code such as sw, or an English name'}"
-        )
-    return known[wanted]
+    if folded_name not in known:
+        hint = did_you_mean(folded_name, known) or "; give an ISO code such as sw, or an English name"
+        raise InputError(f"no task of the collection is in `{text}`{hint}")
+    return known[folded_name]

@@ -33,10 +33,9 @@ def aliases() -> Mapping[str, str]:
 
 
 def real_name(name: str) -> str:
-    """The catalogue's spelling of a full name; a name that it does not know is returned as it is.
+    """The catalogue's spelling of a full name; a name that it does not hold is returned unchanged.
 
-    Names of natural-instructions files that hold a dot stand in the public list of tasks as far as their
-    first one.
+    The public list of tasks has the names of natural-instructions files only up to their first dot.
     """
     if name in catalogue():
         return name
@@ -60,9 +59,9 @@ def resolve(name: str) -> Entry:
         return entries[named[0]]
     if named:
         raise InputError(f"`{name}` is not unique: write one of {', '.join(named)}")
-    number = name.removeprefix("niv2/")
-    if _NUMBER.fullmatch(number):
-        starting = [full for full in entries if full.startswith(f"niv2/{number}_")]
+    task_number = name.removeprefix("niv2/")
+    if _NUMBER.fullmatch(task_number):
+        starting = [full for full in entries if full.startswith(f"niv2/{task_number}_")]
         if starting:
             raise InputError(f"`{name}` is a number, not a name: write {' or '.join(starting)}")
     raise InputError(

@@ -39,7 +39,7 @@ def qrecc(raw: Raw) -> Row | None:
 
 
 def task_master(raw: Raw) -> Row | None:
-    """Any turn may be asked for, whoever speaks; two turns in a row may be of the same speaker."""
+    """A row whose target is any turn, of any speaker; two turns in succession may be of the same speaker."""
     turns = [text(utterance, "text") for utterance in items(raw["utterances"], "utterances")]
     return _cut("task_master", turns, range(1, min(MOST_TURNS, len(turns) - 1) + 1))
 
@@ -48,15 +48,18 @@ def _cut_before_reply(name: str, turns: Sequence[str]) -> Row | None:
     return _cut(name, turns, [2 * pair + 1 for pair in range(min(len(turns) // 2, MOST_PAIRS))])
 
 
-def _cut(name: str, turns: Sequence[str], places: Sequence[int]) -> Row | None:
-    """The turns before one of `places` and the turn at it; None if there is none with anything said. A
+def _cut(name: str, turns: Sequence[str], positions: Sequence[int]) -> Row | None:
+    """The turns before one of `positions` and the turn at it; None if there is none with anything said. A
     question without reply leaves a bare dash."""
     lines = [" ".join(turn.split()) for turn in turns]
-    possible = [place for place in places if lines[place] and any(lines[:place])]
+    possible = [position for position in positions if lines[position] and any(lines[:position])]
     if not possible:
         return None
-    place = Draws(name, "cut", "\n".join(lines)).choice(possible)
-    return {"context": "\n".join(f"- {line}".rstrip() for line in lines[:place]), "answer": lines[place]}
+    position = Draws(name, "cut", "\n".join(lines)).choice(possible)
+    return {
+        "context": "\n".join(f"- {line}".rstrip() for line in lines[:position]),
+        "answer": lines[position],
+    }
 
 
 _FIELDS = ("context", "answer")

@@ -17,15 +17,16 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.tasks.catalogue import catalogue
-from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.custom import jsonl_files
 from openflan.tasks.hub import hub_records
 from openflan.tasks.muffin.dataset import Dataset
 from openflan.tasks.muffin.families import DATASETS
 from openflan.tasks.public import Unusable, public, reason_of, usable
-from openflan.tasks.records import Chosen, Joined, JsonRecords, Record, Records
+from openflan.tasks.records import Joined, JsonRecords, Record, Records, SelectedRecords
 from openflan.tasks.rows import listed
 from openflan.tasks.splits import training_files
+from openflan.tasks.table_files import open_table
 from openflan.tasks.task import Opener, Row, Task
 
 MUFFIN = "muffin"
@@ -37,37 +38,32 @@ other one."""
 
 def find_muffin(data: Path) -> dict[str, Opener]:
     """The tasks whose data sets lie in a folder, by name; none if the folder holds none of them."""
-    found: dict[str, Opener] = {}
+    openers: dict[str, Opener] = {}
     for name, dataset in DATASETS.items():
-        places = [
-            place
-            for place in (data / name, data / f"{name}.jsonl", data / f"{name}.parquet")
-            if place.exists()
+        paths = [
+            path for path in (data / name, data / f"{name}.jsonl", data / f"{name}.parquet") if path.exists()
         ]
-        if len(places) > 1:
+        if len(paths) > 1:
             raise InputError(
-                f"{data}: holds {name} twice ({', '.join(place.name for place in places)}); remove one "
-                "of them"
+                f"{data}: holds {name} twice ({', '.join(path.name for path in paths)}); remove one of them"
             )
-        if places:
-            found[f"{MUFFIN}/{name}"] = public(
-                partial(
-                    _open, dataset, partial(_records, places[0]), HALVES.get(name, _window(dataset.split))
-                )
+        if paths:
+            openers[f"{MUFFIN}/{name}"] = public(
+                partial(_open, dataset, partial(_records, paths[0]), HALVES.get(name, _window(dataset.split)))
             )
-    return found
+    return openers
 
 
 def find_muffin_on_hub() -> dict[str, Opener]:
     """Every task whose data set is on the hub; nothing is fetched before a task is opened."""
-    found: dict[str, Opener] = {}
+    openers: dict[str, Opener] = {}
     for name, dataset in DATASETS.items():
         if dataset.hub is not None:
             records = partial(hub_records, f"hub:{dataset.hub}:{dataset.split}", raw=True)
-            found[f"{MUFFIN}/{name}"] = public(
+            openers[f"{MUFFIN}/{name}"] = public(
                 partial(_open, dataset, records, HALVES.get(name, slice(None)))
             )
-    return found
+    return openers
 
 
 def _window(split: str) -> slice:
@@ -77,10 +73,10 @@ def _window(split: str) -> slice:
     return slice(*(int(bound) if bound else None for bound in bounds.groups())) if bounds else slice(None)
 
 
-def _records(place: Path) -> Records:
-    if place.suffix == ".parquet" or (place.is_dir() and not any(place.rglob("*.jsonl"))):
-        return ColumnRecords([part_of(file) for file in training_files(place, ".parquet")], raw=True)
-    return Joined([JsonRecords(file) for file in jsonl_files(place)])
+def _records(path: Path) -> Records:
+    if path.suffix == ".parquet" or (path.is_dir() and not any(path.rglob("*.jsonl"))):
+        return ColumnRecords([open_table(file) for file in training_files(path, ".parquet")], raw=True)
+    return Joined([JsonRecords(file) for file in jsonl_files(path)])
 
 
 def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slice(None)) -> Task:
@@ -88,13 +84,13 @@ def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slic
     if isinstance(source, ColumnRecords) and (
         missing := frozenset(dataset.columns) - frozenset(source.columns)
     ):
-        needed, found = listed(frozenset(dataset.columns)), listed(frozenset(source.columns))
+        needed, present = listed(frozenset(dataset.columns)), listed(frozenset(source.columns))
         raise InputError(
-            f"{source.place(0)}: {dataset.name} needs the columns {needed}; found {found}, not "
+            f"{source.place(0)}: {dataset.name} needs the columns {needed}; found {present}, not "
             f"{listed(missing)}"
         )
-    wanted = _wanted(source, window, dataset)
-    chosen = source if len(wanted) == len(source) else Chosen(source, array("I", wanted))
+    indices = _window_indices(source, window, dataset)
+    chosen = source if len(indices) == len(source) else SelectedRecords(source, array("I", indices))
     convert = partial(_row, dataset)
     (group,) = usable(chosen, convert, lambda record: dataset.name).values()
     entry = catalogue()[f"{MUFFIN}/{dataset.name}"]
@@ -110,12 +106,12 @@ def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slic
     )
 
 
-def _wanted(source: Records, window: slice, dataset: Dataset) -> range:
+def _window_indices(source: Records, window: slice, dataset: Dataset) -> range:
     """The records in the window; all of a file that is too short to reach into it, as an excerpt has nothing
     to keep back."""
-    wanted = range(len(source))[window]
-    if wanted or not len(source):
-        return wanted
+    indices = range(len(source))[window]
+    if indices or not len(source):
+        return indices
     warnings.warn(
         f"{source.place(0)}: {len(source):,} records of {dataset.name}, none in its window "
         f"{dataset.split}, so it is no whole split: all are used",
@@ -127,9 +123,9 @@ def _wanted(source: Records, window: slice, dataset: Dataset) -> range:
 def _row(dataset: Dataset, record: Record) -> Row:
     """Raises Unusable for a record that the collection leaves out too, and for a broken one."""
     if missing := frozenset(dataset.columns) - record.keys():
-        needed, found = listed(frozenset(dataset.columns)), listed(frozenset(map(str, record)))
+        needed, present = listed(frozenset(dataset.columns)), listed(frozenset(map(str, record)))
         raise Unusable(
-            f"{dataset.name} needs the columns {needed}; found {found}, not {listed(missing)}",
+            f"{dataset.name} needs the columns {needed}; found {present}, not {listed(missing)}",
             f"lacks {listed(missing)}",
         )
     try:

@@ -1,4 +1,4 @@
-"""From a class number to a class word: the row function that most classification datasets share.
+"""Replaces a class number by a class word: the row function of most classification datasets.
 
 Class numbers mean what the hub's copy says; the words and the order in which they are offered are the
 collection's (FLAN 2021, kept in 2022). A blank text is left out, as nothing can be asked about it; the price
@@ -28,18 +28,18 @@ def labelled(
     the order of the options, if it is not that of the numbers. Raises ValueError for a text that is none, and
     a number that is no class.
     """
-    number = class_number(raw, label, len(classes))
+    class_index = class_number(raw, label, len(classes))
     fields = {field: clean(text(raw, column)).strip() for field, column in texts.items()}
-    if number is None or not all(fields.values()):
+    if class_index is None or not all(fields.values()):
         return None
-    return {**fields, "options": list(offered or classes), "answer": classes[number]}
+    return {**fields, "options": list(offered or classes), "answer": classes[class_index]}
 
 
 def text(raw: Raw, column: str) -> str:
     """A column's text without outer white space; raises ValueError if it holds none."""
     value = raw.get(column)
     if not isinstance(value, str):
-        raise ValueError(f"`{column}` is {_shown(value)}, expected a text")
+        raise ValueError(f"`{column}` is {_shortened(value)}, expected a text")
     return value.strip()
 
 
@@ -53,13 +53,13 @@ def class_number(raw: Raw, column: str, count: int) -> int | None:
         not isinstance(value, int) or not 0 <= value < count
     ):  # True and False are 1 and 0, as in SuperGLUE's own files
         raise ValueError(
-            f"`{column}` is {_shown(value)}, expected a class number from 0 to {count - 1}, or -1 for "
+            f"`{column}` is {_shortened(value)}, expected a class number from 0 to {count - 1}, or -1 for "
             "unlabelled"
         )
     return int(value)
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     return (
         f"`{str(value)[:60]}`" if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
     )

@@ -21,10 +21,10 @@ _wic = partial(
 
 def _wsc(raw: Raw) -> Row | None:
     """A text with one pronoun between asterisks, and a noun that it may refer to."""
-    number = class_number(raw, "label", 2)
+    class_index = class_number(raw, "label", 2)
     passage, noun = text(raw, "text"), text(raw, "span1_text")
     pronoun = _EDGES.sub("", text(raw, "span2_text"))
-    if number is None or not passage or not noun:
+    if class_index is None or not passage or not noun:
         return None
     if not pronoun:
         raise ValueError("`span2_text` is blank, expected a pronoun")
@@ -35,13 +35,13 @@ def _wsc(raw: Raw) -> Row | None:
         "noun": noun,
         "pronoun": passage[start:end],
         "options": ["no", "yes"],
-        "answer": ("no", "yes")[number],
+        "answer": ("no", "yes")[class_index],
     }
 
 
 def _place(passage: str, pronoun: str, index: object) -> int:
-    """Where the pronoun starts: of its places in the text, the one whose number of words before it is nearest
-    to `index`.
+    """The character at which the pronoun starts: of its occurrences, the one whose number of words before it
+    is nearest to `index`.
 
     The public files count words at single blanks, and a few counts are one off, so the count chooses between
     places instead of naming one.
@@ -51,7 +51,7 @@ def _place(passage: str, pronoun: str, index: object) -> int:
             f"`span2_index` is `{str(index)[:60]}`, expected the number of words before the pronoun"
         )
     starts = [
-        found.start() for found in re.finditer(rf"(?<!\w){re.escape(pronoun)}(?!\w)", passage, re.IGNORECASE)
+        match.start() for match in re.finditer(rf"(?<!\w){re.escape(pronoun)}(?!\w)", passage, re.IGNORECASE)
     ]
     if not starts:
         raise ValueError(f"the pronoun `{pronoun[:60]}` does not stand in the text `{passage[:60]}`")
@@ -81,9 +81,9 @@ def _winogrande(raw: Raw) -> Row | None:
 
 
 def _definite_pronoun(raw: Raw) -> Row | None:
-    number = class_number(raw, "label", 2)
+    class_index = class_number(raw, "label", 2)
     sentence, pronoun, candidates = text(raw, "sentence"), text(raw, "pronoun"), raw.get("candidates")
-    if number is None or not sentence or not pronoun:
+    if class_index is None or not sentence or not pronoun:
         return None
     if (
         not isinstance(candidates, list | tuple)
@@ -92,7 +92,7 @@ def _definite_pronoun(raw: Raw) -> Row | None:
     ):
         raise ValueError(f"`candidates` is `{str(candidates)[:60]}`, expected two texts")
     options = [one.strip() for one in candidates]
-    return {"sentence": sentence, "pronoun": pronoun, "options": options, "answer": options[number]}
+    return {"sentence": sentence, "pronoun": pronoun, "options": options, "answer": options[class_index]}
 
 
 DATASETS: tuple[Dataset, ...] = (

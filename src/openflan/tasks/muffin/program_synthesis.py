@@ -45,13 +45,13 @@ def contest(raw: Raw) -> Row | None:
         pairs = list(zip(languages, programs, strict=True))
     else:
         pairs = [(solution["language"], solution["solution"]) for solution in items(solutions, "solutions")]
-    found = (
+    cleaned = (
         clean(program, "solutions")
-        for wanted in (PYTHON_3, PYTHON_2)
+        for version in (PYTHON_3, PYTHON_2)
         for language, program in pairs
-        if language == wanted
+        if language == version
     )
-    return complete(problem=text(raw, "description"), answer=next(filter(None, found), ""))
+    return complete(problem=text(raw, "description"), answer=next(filter(None, cleaned), ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class Broken:
 
 
 def repair(raw: Raw, *, form: Form) -> Row | None:
-    """None if the record has no mistakes. Raises ValueError if one lies outside the program."""
+    """A row to repair a program; None if the record has no mistakes. Raises ValueError if a mistake lies
+    outside the program."""
     lines = items(raw["lines"], "lines")
     code = [clean(line["code"], "lines") for line in lines]
     errors = items(raw["errors"], "errors")
@@ -73,7 +74,7 @@ def repair(raw: Raw, *, form: Form) -> Row | None:
     before, after = _braces(code, [_whole(line["indent"], "indent") for line in lines])
     error = Draws("dr_repair", "error", "\n".join(code)).choice(errors)
     changed = _changed(code, error)
-    message, place = (
+    message, line_index = (
         clean(error["err_msg"], "err_msg"),
         min(max(_whole(error["err_line"], "err_line"), 0), len(code) - 1),
     )
@@ -83,11 +84,11 @@ def repair(raw: Raw, *, form: Form) -> Row | None:
     )
     if broken == fixed or not message:
         return None
-    return {**_shown(Broken(broken, message, place), form), "answer": "\n".join(fixed).strip()}
+    return {**_code_fields(Broken(broken, message, line_index), form), "answer": "\n".join(fixed).strip()}
 
 
-def _shown(broken: Broken, form: Form) -> dict[str, str]:
-    numbered = "\n".join(f"{number}: {line}".rstrip() for number, line in enumerate(broken.lines, start=1))
+def _code_fields(broken: Broken, form: Form) -> dict[str, str]:
+    numbered = "\n".join(f"{index}: {line}".rstrip() for index, line in enumerate(broken.lines, start=1))
     match form:
         case "plain_code":
             return {"program": "\n".join(broken.lines).strip()}
@@ -97,8 +98,8 @@ def _shown(broken: Broken, form: Form) -> dict[str, str]:
             return {"program": numbered, "error": f"line {broken.line + 1}: {broken.message}"}
         case "error_comments":
             lines = [
-                f"{line}  // error: {broken.message}" if number == broken.line else line
-                for number, line in enumerate(broken.lines)
+                f"{line}  // error: {broken.message}" if index == broken.line else line
+                for index, line in enumerate(broken.lines)
             ]
             return {"program": "\n".join(lines).strip()}
 
@@ -123,14 +124,14 @@ def _braces(code: Sequence[str], indents: Sequence[int]) -> tuple[list[str], lis
         return [_INDENT * indent for indent in indents], [""] * len(code)
     before, after = [], [""] * len(code)
     depth, last = 0, ""
-    for number, (line, indent) in enumerate(zip(code, indents, strict=True)):
+    for index, (line, indent) in enumerate(zip(code, indents, strict=True)):
         if (
             line.startswith("<<") or last.endswith(",") or _LABEL.fullmatch(line)
         ):  # continued lines and labels stand at any depth
             indent = depth
         closing = depth - indent - (1 if line.startswith("}") else 0)
-        if indent > depth and number and not last.endswith("{"):
-            after[number - 1] = " {" if last else "{"
+        if indent > depth and index and not last.endswith("{"):
+            after[index - 1] = " {" if last else "{"
         before.append(_INDENT * indent + "} " * max(closing, 0))
         depth, last = indent, line
     return before, after

@@ -28,7 +28,7 @@ _GAPS = frozenset({"unk", "<unk>"})
 
 
 def document(raw: Raw, *, source: str = "document", summary: str = "summary") -> Row | None:
-    """A text and its summary, as they stand in two columns."""
+    """A row from a text and its summary in two columns."""
     return complete(document=text(raw, source), answer=text(raw, summary))
 
 
@@ -55,7 +55,7 @@ def samsum(raw: Raw) -> Row | None:
 
 
 def wiki_lingua(raw: Raw) -> Row | None:
-    """None for pairs that involve another language, which stand in some copies."""
+    """A row; None for pairs that involve another language, which some copies hold."""
     if any(raw.get(side) not in (None, "en", "english") for side in ("source_language", "target_language")):
         return None
     return document(raw, source="source", summary="target")
@@ -78,14 +78,14 @@ def _numbered(opinions: Any, column: str) -> str:
     """The opinions, which the original files keep by their ids, TensorFlow Datasets as keys and values: a
     list of pairs, or a pair of lists."""
     if isinstance(opinions, Mapping):
-        found = (
+        opinion_texts = (
             texts(opinions["value"], column)
             if "value" in opinions and not isinstance(opinions["value"], str)
             else texts([*opinions.values()], column)
         )
     else:
-        found = [text(opinion, "value") for opinion in items(opinions, column)]
-    kept = [" ".join(opinion.split()) for opinion in found if opinion][:MOST_OPINIONS]
+        opinion_texts = [text(opinion, "value") for opinion in items(opinions, column)]
+    kept = [" ".join(opinion.split()) for opinion in opinion_texts if opinion][:MOST_OPINIONS]
     return "\n".join(f"{number}. {opinion}" for number, opinion in enumerate(kept, start=1))
 
 

@@ -22,22 +22,24 @@ def damaged(raw: Raw, *, damage: Callable[[str], str]) -> Row | None:
     sides = raw["translation"]
     if not isinstance(sides, Mapping) or "en" not in sides:
         raise ValueError("`translation` must hold `en`, the English side")
-    whole = " ".join(text(sides, "en").split())
-    source = damage(whole)
-    return complete(source=source, answer=whole) if source != whole else None
+    sentence = " ".join(text(sides, "en").split())
+    source = damage(sentence)
+    return complete(source=source, answer=sentence) if source != sentence else None
 
 
-def without_capitals(whole: str) -> str:
-    return whole.lower()
+def without_capitals(sentence: str) -> str:
+    return sentence.lower()
 
 
-def without_punctuation(whole: str) -> str:
+def without_punctuation(sentence: str) -> str:
     """Without any character that Unicode counts as punctuation, apostrophes and hyphens among them."""
-    return " ".join("".join(mark for mark in whole if not unicodedata.category(mark).startswith("P")).split())
+    return " ".join(
+        "".join(mark for mark in sentence if not unicodedata.category(mark).startswith("P")).split()
+    )
 
 
-def without_blanks(whole: str) -> str:
-    return whole.replace(" ", "")
+def without_blanks(sentence: str) -> str:
+    return sentence.replace(" ", "")
 
 
 def _dataset(name: str, window: str, damage: Callable[[str], str]) -> Dataset:

@@ -15,7 +15,7 @@ from openflan.jinja.budget import Short, words
 from openflan.randomness import Draws
 
 DRAWS_KEY = "|draws"
-"""Where a render's variables hold its random choices; no name in a template can be written so."""
+"""The variable of a render that holds its random choices; no template can spell this name."""
 
 
 @pass_context
@@ -31,8 +31,8 @@ def _choice(context: Context, items: Iterable[Any]) -> Any:
 def _most_frequent(items: Sequence[Any]) -> list[Any] | None:
     """All items that occur most often, in the order of their first occurrence."""
     counts = Counter(items)
-    most = max(counts.values(), default=0)
-    return [item for item, count in counts.items() if count == most] or None
+    highest_count = max(counts.values(), default=0)
+    return [item for item, count in counts.items() if count == highest_count] or None
 
 
 def _highlight(text: str) -> str:

@@ -64,7 +64,7 @@ def _stem(name: str) -> str:
     return name.rstrip("_ ")
 
 
-def taken(names: Iterable[str], submixture: str, place: Path | str) -> list[str]:
+def chosen_names(names: Iterable[str], submixture: str, location: Path | str) -> list[str]:
     """Those of the bare names that the submixture takes; the others are counted in a warning.
 
     Raises InputError if none is left, with the nearest name.
@@ -77,14 +77,14 @@ def taken(names: Iterable[str], submixture: str, place: Path | str) -> list[str]
         where = "`openflan tasks list --submixture t0_sf` names those of T0-SF"
         hint = hint or f"; {where}, another submixture takes all but *_score_eval"
         raise InputError(
-            f"{place}: none of its {len(there):,} tasks "
+            f"{location}: none of its {len(there):,} tasks "
             f"({', '.join(there[:3])}{', ...' if len(there) > 3 else ''}) is one that the submixture "
             f"`{submixture}` takes{hint}"
         )
     if left_out:
         scored = sum(SCORED in name for name in left_out)
         warnings.warn(
-            f"{place}: {len(left_out):,} of {len(there):,} tasks left out "
+            f"{location}: {len(left_out):,} of {len(there):,} tasks left out "
             f"({left_out[0]}{', ...' if len(left_out) > 1 else ''}): "
             f"{scored:,} for scoring candidate answers, {len(left_out) - scored:,} not among T0-SF's "
             f"{len(known_names())}",

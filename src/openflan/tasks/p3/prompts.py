@@ -24,7 +24,7 @@ class Prompt:
     with SEPARATOR between them.
 
     `name` is as the file has it, a blank at its end too, since that shows in the task's name.
-    `choices_in_prompt`: whether the inputs show the choices, None if the file does not tell. `place` names
+    `choices_in_prompt`: whether the inputs show the choices, None if the file does not say. `place` names
     file and template, for messages.
     """
 
@@ -48,25 +48,25 @@ def read_prompts(path: Path) -> list[Prompt]:
     return [_prompt(template, f"{path}, template {key}") for key, template in templates.items()]
 
 
-def _prompt(template: Any, place: str) -> Prompt:
+def _prompt(template: Any, location: str) -> Prompt:
     if not isinstance(template, dict):
-        raise InputError(f"{place}: expected a mapping with `name` and `jinja`")
+        raise InputError(f"{location}: expected a mapping with `name` and `jinja`")
     for key in ("name", "jinja"):
         if not isinstance(template.get(key), str) or not template[key].strip():
             raise InputError(
-                f"{place}: `{key}` must be a text that is not empty; found {template.get(key)!r:.60}"
+                f"{location}: `{key}` must be a text that is not empty; found {template.get(key)!r:.60}"
             )
-    place = f"{place.rpartition(', template ')[0]}, template `{template['name'].strip()}`"
+    location = f"{location.rpartition(', template ')[0]}, template `{template['name'].strip()}`"
     choices = template.get("answer_choices")
     if isinstance(choices, list):  # as early files have them
         choices = f" {SEPARATOR} ".join(map(str, choices))
     if not isinstance(choices, str | None):
         raise InputError(
-            f"{place}: `answer_choices` must be a text with {SEPARATOR} between the choices; found "
+            f"{location}: `answer_choices` must be a text with {SEPARATOR} between the choices; found "
             f"{choices!r:.60}"
         )
     if SEPARATOR not in template["jinja"]:
-        raise InputError(f"{place}: its text has no {SEPARATOR}, which separates inputs and target")
+        raise InputError(f"{location}: its text has no {SEPARATOR}, which separates inputs and target")
     metadata = template.get("metadata")
     shown = metadata.get("choices_in_prompt") if isinstance(metadata, dict) else None
     return Prompt(
@@ -74,5 +74,5 @@ def _prompt(template: Any, place: str) -> Prompt:
         template["jinja"],
         choices or None,
         shown if isinstance(shown, bool) else None,
-        place,
+        location,
     )

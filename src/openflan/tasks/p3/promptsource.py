@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from openflan.errors import InputError, did_you_mean
 from openflan.randomness import Draws, key_of
 from openflan.tasks.digest import digest_of, joined
-from openflan.tasks.p3.names import entry_of, published, taken, template_task
+from openflan.tasks.p3.names import chosen_names, entry_of, published, template_task
 from openflan.tasks.p3.prompts import FILE, SEPARATOR, Prompt, read_prompts
 from openflan.tasks.p3.settings import Settings, row_of, settings_of
 from openflan.tasks.p3.tables import has_rows, open_rows, train_files
@@ -125,11 +125,11 @@ class Prompter:
         return repr((replace(self._prompt, place=""), self._key, self._options, self._settings)).encode()
 
     def _lacks(self, name: str, message: str, records: Records, record: Record) -> str:
-        place = f"{self._prompt.place} names `{name}`"
+        location = f"{self._prompt.place} names `{name}`"
         there = ", ".join(f"`{key}`" for key in record if key != CHOICES)
         hint = did_you_mean(name, [str(key) for key in record]) or f"; the row has {there}"
         return (
-            f"{place}, which is not there ({message}){hint}; are these the rows that the templates were "
+            f"{location}, which is not there ({message}){hint}; are these the rows that the templates were "
             "written for?"
         )
 
@@ -192,7 +192,7 @@ def find_promptsource(data: Path, submixture: str) -> dict[str, Opener]:
         name_of(submixture, name): public(
             partial(_open, *prompts[name], name_of(submixture, name), name, settings)
         )
-        for name in taken(prompts, submixture, data)
+        for name in chosen_names(prompts, submixture, data)
     }
 
 

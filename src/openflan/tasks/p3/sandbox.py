@@ -59,14 +59,14 @@ class Program:
     def __init__(self, template: Template) -> None:
         self._template = template
 
-    def render(self, values: Mapping[str, Any], draws: Draws, most: int = WORK) -> str:
-        """The text with the values filled in, at the cost of `most` items and characters.
+    def render(self, values: Mapping[str, Any], draws: Draws, budget: int = WORK) -> str:
+        """The text with the values filled in, at the cost of `budget` items and characters.
 
         Raises Missing for a name that they lack, Short for an item beyond a list's end, Refused for what no
         text may do, and ValueError for a computation that fails on these values, such as a sum of a number
         and a text.
         """
-        context = self._template.new_context({**values, WORK_KEY: Work(most), DRAWS_KEY: draws})
+        context = self._template.new_context({**values, WORK_KEY: Work(budget), DRAWS_KEY: draws})
         try:
             return "".join(self._template.root_render_func(context))
         except (Short, Refused):
@@ -128,10 +128,10 @@ class _Environment(ChargedEnvironment):
         } | dict(OWN)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        found = super().getitem(obj, argument)
-        if isinstance(found, Undefined) and isinstance(argument, int) and isinstance(obj, list | tuple | str):
+        item = super().getitem(obj, argument)
+        if isinstance(item, Undefined) and isinstance(argument, int) and isinstance(obj, list | tuple | str):
             return StrictUndefined(obj=obj, name=str(argument), exc=Short)
-        return found
+        return item
 
 
 def _check(node: nodes.Node) -> None:
@@ -159,7 +159,7 @@ def _check(node: nodes.Node) -> None:
 
 
 def _attribute(node: nodes.Node) -> Any:
-    """What a text reads by a name that it spells out: `x.name` or `x["name"]`."""
+    """The lookups of a text by a literal name: `x.name` or `x["name"]`."""
     if isinstance(node, nodes.Getattr):
         return node.attr
     return node.arg.value if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) else None
@@ -176,8 +176,8 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _missing(message: str) -> Missing:
-    """From Jinja's message, which is all that it tells."""
-    found = re.fullmatch(r"'(?P<name>\w+)' is undefined", message) or re.search(
+    """The missing name, from Jinja's message."""
+    match = re.fullmatch(r"'(?P<name>\w+)' is undefined", message) or re.search(
         r"has no (?:attribute|element) '?(?P<name>[^']+)'?$", message
     )
-    return Missing(found["name"] if found else "a value", message)
+    return Missing(match["name"] if match else "a value", message)

@@ -31,7 +31,7 @@ Clean: TypeAlias = Literal["flan", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The module's docstring tells what they mean; `clip` is in characters, None for no limit."""
+    """The settings that the module's docstring explains; `clip` is in characters, None for no limit."""
 
     clean: Clean = "none"
     clip: int | None = None
@@ -39,7 +39,7 @@ class Settings:
 
 
 def settings_of(folder: Path) -> Settings:
-    """What `openflan.yaml` in the folder says, or the defaults. Raises InputError for an unknown key or
+    """The settings of `openflan.yaml` in the folder, or the defaults. Raises InputError for an unknown key or
     value."""
     path = folder / FILE
     if not path.is_file():
@@ -54,12 +54,12 @@ def settings_of(folder: Path) -> Settings:
                 f"{path}: `{key}` is not a setting{did_you_mean(str(key), known) or ': ' + ', '.join(known)}"
             )
         if not _fits(key, value):
-            wanted = {
+            expected = {
                 "clean": " or ".join(get_args(Clean)),
                 "clip": "a number of characters, 1 or more",
                 "seed": "a whole number, 0 or more",
             }[key]
-            raise InputError(f"{path}: `{key}: {value}` must be {wanted}")
+            raise InputError(f"{path}: `{key}: {value}` must be {expected}")
     return Settings(**document)
 
 
@@ -70,12 +70,12 @@ def row_of(inputs: str, targets: str, options: Sequence[str] | None, clean: Clea
     The other names are for wordings: those of the collection wrap a P3 text as a question, and only an
     `answer` can have its options listed.
     """
-    asked, told = _cleaned(inputs, " ", clean), _cleaned(targets, "", clean)
+    inputs_text, targets_text = _cleaned(inputs, " ", clean), _cleaned(targets, "", clean)
     row: dict[str, str | Sequence[str]] = {
-        "inputs": asked,
-        "targets": told,
-        "question": asked,
-        "answer": told,
+        "inputs": inputs_text,
+        "targets": targets_text,
+        "question": inputs_text,
+        "answer": targets_text,
     }
     if options is not None:
         row["options"] = [_cleaned(option, "", clean) for option in options]

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.tasks.columns import ColumnRecords, part_of
+from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.records import Joined, JsonRecords, Record, Records
 from openflan.tasks.splits import split_of
+from openflan.tasks.table_files import open_table
 
 SUFFIXES = (".parquet", ".arrow", ".jsonl")
 _PLACES = (".", "train", "data", "default/train")
@@ -19,10 +20,10 @@ _PLACES = (".", "train", "data", "default/train")
 class NamedRows:
     """The rows of tables of which some columns are wanted; a text that is not UTF-8 is named with its row."""
 
-    def __init__(self, table: ColumnRecords, wanted: Sequence[str] | None = None) -> None:
-        """`table`: opened `raw`. `wanted`: the columns to be read, all if None; they must be there."""
-        if wanted is not None:
-            table.columns = list(wanted)
+    def __init__(self, table: ColumnRecords, columns: Sequence[str] | None = None) -> None:
+        """`table`: opened `raw`. `columns`: the columns to be read, all if None; they must be there."""
+        if columns is not None:
+            table.columns = list(columns)
         self._table = table
 
     def __len__(self) -> int:
@@ -58,7 +59,9 @@ class NamedRows:
 
 def has_rows(folder: Path) -> bool:
     """Whether a folder holds a dataset's files, of any split."""
-    return any(True for place in _PLACES for suffix in SUFFIXES for _ in (folder / place).glob(f"*{suffix}"))
+    return any(
+        True for subfolder in _PLACES for suffix in SUFFIXES for _ in (folder / subfolder).glob(f"*{suffix}")
+    )
 
 
 def train_files(folder: Path) -> list[Path]:
@@ -67,9 +70,9 @@ def train_files(folder: Path) -> list[Path]:
 
     Raises InputError if there is none.
     """
-    for place in _PLACES:
+    for subfolder in _PLACES:
         for suffix in SUFFIXES:
-            files = sorted((folder / place).glob(f"*{suffix}"))
+            files = sorted((folder / subfolder).glob(f"*{suffix}"))
             if trained := [file for file in files if split_of(file.name) == "train"]:
                 return trained
             if rest := [file for file in files if split_of(file.name) is None]:
@@ -87,18 +90,18 @@ def train_files(folder: Path) -> list[Path]:
     raise InputError(f"{folder}: no rows; expected files ending in {', '.join(SUFFIXES)}")
 
 
-def open_rows(files: Sequence[Path], wanted: Sequence[str] | None = None) -> Records:
-    """All rows of the files, one after the other; `wanted` names the only columns to be read from tables."""
+def open_rows(files: Sequence[Path], columns: Sequence[str] | None = None) -> Records:
+    """All rows of the files, one after the other; `columns` names the only columns to be read from tables."""
     if files[0].suffix == ".jsonl":
         return Joined([JsonRecords(file) for file in files])
-    return NamedRows(ColumnRecords([part_of(file) for file in files], raw=True), wanted)
+    return NamedRows(ColumnRecords([open_table(file) for file in files], raw=True), columns)
 
 
 def columns_in(file: Path) -> list[str]:
     """The columns of a table, or the keys of the first line of JSON; none if that line cannot be read, which
     is said when the file is opened."""
     if file.suffix != ".jsonl":
-        return list(part_of(file).schema.names)
+        return list(open_table(file).schema.names)
     try:
         with file.open("rb") as lines:
             record = json.loads(lines.readline().decode("utf-8-sig"))

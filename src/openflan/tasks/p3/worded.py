@@ -19,7 +19,15 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.tasks.hub import HubSource, hub_records
-from openflan.tasks.p3.names import HUB_SPELLINGS, T0_SF, entry_of, is_known, known_names, published, taken
+from openflan.tasks.p3.names import (
+    HUB_SPELLINGS,
+    T0_SF,
+    chosen_names,
+    entry_of,
+    is_known,
+    known_names,
+    published,
+)
 from openflan.tasks.p3.settings import Clean, Settings, row_of, settings_of
 from openflan.tasks.p3.tables import NamedRows, columns_in, has_rows, open_rows, train_files
 from openflan.tasks.public import Unusable, public, usable
@@ -78,7 +86,7 @@ def find_p3(data: Path, submixture: str) -> dict[str, Opener]:
         name_of(submixture, config): public(
             partial(_open, partial(_in_folder, folders[config]), submixture, config, settings)
         )
-        for config in taken(folders, submixture, data)
+        for config in chosen_names(folders, submixture, data)
     }
 
 
@@ -103,7 +111,7 @@ def find_hub_p3(data: Path, submixture: str) -> dict[str, Opener]:
         name_of(submixture, config): public(
             partial(_open, partial(_on_hub, source, config), submixture, config, Settings())
         )
-        for config in taken(configs, submixture, source.text)
+        for config in chosen_names(configs, submixture, source.text)
     }
 
 
@@ -112,9 +120,9 @@ def _folders(data: Path) -> list[Path]:
         return []
     return sorted(
         folder
-        for place in (data, data / "data")
-        if place.is_dir()
-        for folder in place.iterdir()
+        for parent in (data, data / "data")
+        if parent.is_dir()
+        for folder in parent.iterdir()
         if folder.is_dir()
     )
 
@@ -128,25 +136,25 @@ def _has_columns(folder: Path) -> bool:
         return False
 
 
-def _in_folder(folder: Path, wanted: Sequence[str]) -> Records:
+def _in_folder(folder: Path, columns: Sequence[str]) -> Records:
     files = train_files(folder)
     if files[0].suffix != ".jsonl":  # its rows each say what they lack
-        _check_columns(str(files[0]), columns_in(files[0]), wanted)
-    return open_rows(files, wanted)
+        _check_columns(str(files[0]), columns_in(files[0]), columns)
+    return open_rows(files, columns)
 
 
-def _on_hub(source: HubSource, config: str, wanted: Sequence[str]) -> Records:
+def _on_hub(source: HubSource, config: str, columns: Sequence[str]) -> Records:
     revision = f"@{source.revision}" if source.revision else ""
     text = f"hub:{source.name}/{HUB_SPELLINGS.get(config, config)}{revision}:{source.split}"
     table = hub_records(text, raw=True)
-    _check_columns(text, table.all_columns, wanted)
-    return NamedRows(table, wanted)
+    _check_columns(text, table.all_columns, columns)
+    return NamedRows(table, columns)
 
 
-def _check_columns(place: str, columns: Sequence[str], wanted: Sequence[str]) -> None:
-    if missing := [name for name in wanted if name not in columns]:
+def _check_columns(location: str, present: Sequence[str], needed: Sequence[str]) -> None:
+    if missing := [name for name in needed if name not in present]:
         raise InputError(
-            f"{place}: lacks {_listed(missing)}; found {_listed(columns)}; the columns of P3 are "
+            f"{location}: lacks {_listed(missing)}; found {_listed(present)}; the columns of P3 are "
             f"{_listed((INPUTS, TARGETS, CHOICES))}"
         )
 
