@@ -9,7 +9,7 @@ on a part of the data has others, which the ledger proper tells once every submi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class Planned:
     """A task of the mixture, whether or not its rows are here.
 
     `rows`: of the data if `here`, else as published; None if neither is known, and then `weight` is the cap.
-    `passes` over its rows in `Offline.examples` examples, None where rows are unknown. `get`: what to fetch,
+    `epochs` over its rows in `Offline.examples` examples, None where rows are unknown. `get`: what to fetch,
     None if the rows are here.
     """
 
@@ -43,7 +43,7 @@ class Planned:
     cap: int | None
     weight: int
     share: float
-    passes: float | None
+    epochs: float | None
     licence: str | None
     get: str | None
 
@@ -60,7 +60,7 @@ class Sum:
     unknown: int
     weight: int
     share: float
-    passes: float
+    epochs: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Offline:
-    """The whole ledger. `examples`: the tasks' weights together, which is one pass in which no task counts
+    """The whole ledger. `examples`: the tasks' weights together, which is one epoch in which no task counts
     more than its cap.
 
     `first_repeated`: the task that is first through its rows, and after how many examples of the mixture.
@@ -227,30 +227,32 @@ def _planned(one: _Known, capped: Capped, share: float, examples: int) -> Planne
         cap=capped.cap,
         weight=capped.weight,
         share=share,
-        passes=share * examples / one.rows if one.rows else None,
+        epochs=share * examples / one.rows if one.rows else None,
         licence=one.licence,
         get=how_to_get(one.entry) if one.task is None and one.entry else None,
     )
 
 
 def _sums(tasks: Iterable[Planned], names: Mapping[str, str], examples: int) -> tuple[Sum, ...]:
-    """The tasks summed by what `names` gives for each; `passes` over what counts of them, not over all
-    rows."""
-    together: dict[str, list[Planned]] = {}
+    """Return the tasks summed by the name that `names` gives for each. `epochs` are over the rows that count,
+    not over all rows."""
+    tasks_by_name: dict[str, list[Planned]] = {}
     for task in tasks:
-        together.setdefault(names[task.task], []).append(task)
-    return tuple(
-        Sum(
-            name=name,
-            tasks=len(group),
-            here=sum(task.here for task in group),
-            rows=sum(task.rows or 0 for task in group),
-            unknown=sum(task.rows is None for task in group),
-            weight=(weight := sum(task.weight for task in group)),
-            share=(share := sum(task.share for task in group)),
-            passes=share * examples / weight,
-        )
-        for name, group in together.items()
+        tasks_by_name.setdefault(names[task.task], []).append(task)
+    return tuple(_sum(name, group, examples) for name, group in tasks_by_name.items())
+
+
+def _sum(name: str, tasks: Sequence[Planned], examples: int) -> Sum:
+    weight, share = sum(task.weight for task in tasks), sum(task.share for task in tasks)
+    return Sum(
+        name=name,
+        tasks=len(tasks),
+        here=sum(task.here for task in tasks),
+        rows=sum(task.rows or 0 for task in tasks),
+        unknown=sum(task.rows is None for task in tasks),
+        weight=weight,
+        share=share,
+        epochs=share * examples / weight,
     )
 
 

@@ -202,9 +202,10 @@ def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]
     return redistributed(shares(capped, relative_rates(mixture)), sides, SOURCES)
 
 
-def one_pass(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
-    """Examples of a pass: the rows of every task, none counting more than its cap. Rates divide them
-    otherwise than by size; the number is the same."""
+def rows_of_one_epoch(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
+    """Return the number of examples of one epoch: the rows of every task, each task at most its cap.
+
+    Rates change how the examples are divided among tasks, but not their number."""
     return sum(task.weight for task in _capped(mixture, tasks).values())
 
 

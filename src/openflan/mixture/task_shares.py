@@ -24,7 +24,7 @@ def shares_table(
 ) -> list[dict[str, Any]]:
     """One row a task: submixture, category, rows, those left out as overlaps or as they cannot be used
     (`refused`, and `left_out` by reason; none are among `rows`), cap, weight, rows that the cap hides from
-    the weight, share of the mixture, and passes over its rows in `examples` examples."""
+    the weight, share of the mixture, and epochs over its rows in `examples` examples."""
     table = []
     for entry in stream.entries:
         task = tasks[entry.task.name]
@@ -44,19 +44,19 @@ def shares_table(
                 "weight": weight,
                 "hidden_by_cap": rows - weight,
                 "share": entry.share,
-                "passes": entry.share * examples / rows,
+                "epochs": entry.share * examples / rows,
             }
         )
     return table
 
 
 def by_submixture(table: list[dict[str, Any]], examples: int) -> list[dict[str, Any]]:
-    """The same, summed over the tasks of each submixture; passes are over all of its rows together."""
+    """Return `table` summed over the tasks of each submixture; epochs are over all of its rows together."""
     return _summed(table, "submixture", examples)
 
 
 def by_category(table: list[dict[str, Any]], examples: int) -> list[dict[str, Any]]:
-    """The same over categories, which may span submixtures, the largest share first."""
+    """Return `table` summed over categories, which may span submixtures, the largest share first."""
     return sorted(_summed(table, "category", examples), key=lambda row: -row["share"])
 
 
@@ -75,7 +75,7 @@ def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[s
                 "weight": sum(row["weight"] for row in rows),
                 "hidden_by_cap": sum(row["hidden_by_cap"] for row in rows),
                 "share": share,
-                "passes": share * examples / total,
+                "epochs": share * examples / total,
             }
         )
     return found

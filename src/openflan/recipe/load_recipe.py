@@ -22,6 +22,7 @@ from openflan.errors import InputError, did_you_mean
 from openflan.recipe.packaged import file_or_packaged, packaged
 from openflan.recipe.paths import resolve_paths
 from openflan.recipe.pretraining import AnyRecipe, PretrainRecipe
+from openflan.recipe.renamed import with_present_names
 from openflan.recipe.schema import Recipe
 from openflan.yaml_files import read_document, yaml_value
 
@@ -226,6 +227,8 @@ def _check(draft: _Draft, kind: type[R]) -> R:
     section, verb = ("mixture", "finetune") if kind is PretrainRecipe else ("pretraining", "pretrain")
     if section in draft.values:
         raise InputError(f"{draft.place((section,))}: a recipe with `{section}:` is for `openflan {verb}`")
+    for former, present in with_present_names(draft.values, draft.place).items():
+        draft.places[present] = draft.place(former)
     try:
         return kind.model_validate(draft.values)
     except ValidationError as error:

@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TaskShare:
-    """What the mixture gives a task: `share` of all examples, `passes` over its rows."""
+    """What the mixture gives a task: `share` of all examples, and `epochs` over its rows."""
 
     task: str
     submixture: str
@@ -62,12 +62,12 @@ class TaskShare:
     rows: int
     cap: int | None
     share: float
-    passes: float
+    epochs: float
 
 
 @dataclass(frozen=True, slots=True)
 class SubmixtureShare:
-    """The same for a submixture."""
+    """What the mixture gives a submixture: `share` of all examples."""
 
     submixture: str
     tasks: int
@@ -86,7 +86,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """ledger.json."""
+    """The contents of ledger.json that a report shows."""
 
     examples: int
     submixtures: tuple[SubmixtureShare, ...]
@@ -141,7 +141,7 @@ def gather(run: Run) -> Gathered:
         name=recipe.name if recipe else run.folder.resolve().name,
         recipe_text=run.recipe.read_text(encoding="utf-8") if recipe else "",
         recipe=recipe,
-        ledger=None if ledger is None else _checked(run.ledger, Ledger, ledger),
+        ledger=None if ledger is None else _checked(run.ledger, Ledger, _with_epochs(ledger)),
         metrics=_checked(run.metrics, tuple[Step, ...], _lines(run.metrics)),
         scores=read_scores(run.scores),
         gain=None
@@ -151,6 +151,22 @@ def gather(run: Run) -> Gathered:
         unanswered=unanswered_generations(run.generations, UNANSWERED),
         provenance=None if provenance is None else _provenance(run.provenance, provenance),
     )
+
+
+def _with_epochs(ledger: Any) -> Any:
+    """Return the values of a ledger.json with `epochs` in its rows, which version 0.1 called `passes`."""
+    if not isinstance(ledger, dict):
+        return ledger
+    return {
+        name: [_row_with_epochs(row) for row in value] if isinstance(value, list) else value
+        for name, value in ledger.items()
+    }
+
+
+def _row_with_epochs(row: Any) -> Any:
+    if not isinstance(row, dict) or "passes" not in row:
+        return row
+    return {"epochs": row["passes"]} | {name: value for name, value in row.items() if name != "passes"}
 
 
 def _json(path: Path) -> Any:

@@ -242,14 +242,14 @@ def tasks(gathered: Gathered) -> Table | None:
     if gathered.ledger is None:
         return None
     rows = tuple(
-        (one.task, one.category, one.rows, one.cap, 100 * one.share, one.passes)
-        for one in gathered.ledger.tasks
+        (task.task, task.category, task.rows, task.cap, 100 * task.share, task.epochs)
+        for task in gathered.ledger.tasks
     )
-    note = "A pass is one look at every row of the task."
+    note = "In one epoch, every row of the task is seen once."
     return Table(
         "tasks",
         f"Mixture: {len(rows):,} tasks",
-        ("task", "category", "rows", "cap", "share %", "passes"),
+        ("task", "category", "rows", "cap", "share %", "epochs"),
         rows,
         note,
     )
