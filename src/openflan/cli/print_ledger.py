@@ -151,8 +151,8 @@ def _packing(measured: Mapping[str, Any]) -> None:
         else f" ({measured['fill_inputs']:.1%} of inputs, {measured['fill_targets']:.1%} of targets)"
     )
     typer.echo(
-        "over cap: rows that the weight does not count. The columns after epochs show what the first examples "
-        "are: how many were drawn,\n"
+        "over cap: rows that the weight does not count. The columns after epochs describe the first "
+        "examples: how many were drawn,\n"
         "their mean tokens, examples whose inputs were truncated, examples dropped, exemplars pruned.\n"
     )
     typer.echo(
