@@ -13,12 +13,14 @@ import openflan
 
 ROOT = Path(openflan.__file__).parent
 
-FOUNDATION = {"errors", "randomness", "json_files", "yaml_files", "jinja"}
+FOUNDATION = {"errors", "randomness", "json_files", "yaml_files", "jinja", "hashes", "cache_folder"}
 
 # Room -> what it may import besides itself. A dotted name allows that one module of a room. Data flows down
 # this table, imports point up.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "hashes": set(),
+    "cache_folder": set(),
     "randomness": set(),
     "yaml_files": {"errors"},
     "json_files": {"errors"},

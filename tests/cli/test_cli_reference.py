@@ -44,7 +44,7 @@ def test_types_bounds_defaults_and_hidden_options(monkeypatch: pytest.MonkeyPatc
     @made_up.command("first")
     def first(
         name: Annotated[str, typer.Argument(help="A name | with a bar.")],
-        rest: list[str] | None = typer.Argument(None, help="More names."),
+        rest: Annotated[list[str] | None, typer.Argument(help="More names.")] = None,
         many: int = typer.Option(3, min=1, max=9, help="How many."),
         quiet: bool = typer.Option(False, "--quiet", "-q", help="Print nothing."),
         former: int | None = typer.Option(None, hidden=True, help="A former name."),

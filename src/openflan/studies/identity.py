@@ -7,13 +7,12 @@ change of code that matters, start in another folder.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from openflan.hashes import SHORT, sha256_of_json
 from openflan.inference.fingerprint import folder_fingerprint
 from openflan.models.folder import bundled_model_folder, model_folder
 from openflan.recipe.pretraining import PretrainRecipe
@@ -24,7 +23,6 @@ from openflan.studies.study_schema import Ask
 from openflan.tasks.hub import is_hub
 from openflan.tasks.texts import open_texts
 
-_DIGITS = 16
 _ROWS = 5
 """Rows of each task that are looked at, evenly spaced."""
 
@@ -99,6 +97,4 @@ def _of_task(submixture: str, data: Path | None, name: str) -> str:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[
-        :_DIGITS
-    ]
+    return sha256_of_json(value)[:SHORT]
