@@ -85,15 +85,15 @@ def byte_lines(path: Path) -> Iterator[tuple[str, bytes, bool]]:
     """Place, bytes without LF, and whether an LF ended it, of each line of a file, `.gz` unpacked; raises
     InputError as `json_lines` does."""
     with reading(path), cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
-        number = 0
+        line_number = 0
         while line := file.readline(LONGEST_LINE + 1):
-            number += 1
+            line_number += 1
             if len(line) > LONGEST_LINE:
                 raise InputError(
-                    f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB; expected one value "
+                    f"{path}:{line_number}: a line of more than {LONGEST_LINE >> 20} MiB; expected one value "
                     "a line"
                 )
-            yield f"{path}:{number}", line.removesuffix(b"\n"), line.endswith(b"\n")
+            yield f"{path}:{line_number}", line.removesuffix(b"\n"), line.endswith(b"\n")
 
 
 @contextmanager

@@ -47,17 +47,17 @@ def locked(path: Path, busy: str | None = None) -> Iterator[Held]:
     file systems know no locks: there none is held. Raises SetupError if the file cannot be made.
     """
     for attempt in range(_ATTEMPTS):
-        number = _opened(path)
+        descriptor = _opened(path)
         try:
-            _take(number, path, busy)
-            told = os.fstat(number)
-            held = Held(path, (told.st_dev, told.st_ino))
+            _take(descriptor, path, busy)
+            status = os.fstat(descriptor)
+            held = Held(path, (status.st_dev, status.st_ino))
             if not held.lost() or attempt + 1 == _ATTEMPTS:
                 yield held if not held.lost() else Held(path, None)
                 return
         finally:
             # Closing the file ends the lock.
-            os.close(number)
+            os.close(descriptor)
 
 
 def _opened(path: Path) -> int:
@@ -68,9 +68,9 @@ def _opened(path: Path) -> int:
         raise SetupError(f"{path.parent}: cannot be written: {error.strerror or error}") from error
 
 
-def _take(number: int, path: Path, busy: str | None) -> None:
+def _take(descriptor: int, path: Path, busy: str | None) -> None:
     try:
-        if not lock_descriptor(number, blocking=busy is None):
+        if not lock_descriptor(descriptor, blocking=busy is None):
             raise InputError(busy or str(path))
     except OSError as error:
         if error.errno not in _NO_LOCKS:
@@ -80,9 +80,9 @@ def _take(number: int, path: Path, busy: str | None) -> None:
 def _identity(path: Path) -> tuple[int, int] | None:
     """Device and inode of what is at `path`; None if nothing is."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise SetupError(f"{path}: cannot be looked at: {error.strerror or error}") from error
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

@@ -34,8 +34,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises InputError for a line that is none, naming it.
     """
     lines = read_jsonl(path)
-    for number, line in enumerate(lines, start=1):
-        _check(line, f"{path}: line {number}")
+    for line_number, line in enumerate(lines, start=1):
+        _check(line, f"{path}: line {line_number}")
     return lines
 
 
@@ -97,19 +97,19 @@ class Metrics:
         if len(held) == self._size and self._lines.in_place():
             self._lines.sync()
         else:
-            whole = {
+            text_by_step = {
                 step: text
                 for line in held.split(b"\n")
                 if (step := _step(line)) and step <= self._synced
                 for text in [line.decode()]
             }
             self._lines.__exit__()
-            self._rewrite(whole | self._recent)
+            self._rewrite(text_by_step | self._recent)
             warnings.warn(
                 f"{self._path}: was removed, cut or changed during training; written again", stacklevel=3
             )
             _warn_of_gaps(
-                self._path, whole.keys() | self._recent.keys(), max(self._recent, default=self._synced)
+                self._path, text_by_step.keys() | self._recent.keys(), max(self._recent, default=self._synced)
             )
         self._synced = max(self._recent, default=self._synced)
         self._recent = {}

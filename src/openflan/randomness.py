@@ -69,9 +69,9 @@ class Draws:
         available = bound - (1 if avoid is not None and 0 <= avoid < bound else 0)
         chosen: list[int] = []
         while len(chosen) < min(count, available):
-            number = self.below(bound)
-            if number != avoid and number not in chosen:
-                chosen.append(number)
+            draw = self.below(bound)
+            if draw != avoid and draw not in chosen:
+                chosen.append(draw)
         return chosen
 
 

@@ -43,10 +43,10 @@ class Request:
     def __bool__(self) -> bool:
         return self._signal is not None
 
-    def note(self, number: int) -> None:
+    def note(self, signal_number: int) -> None:
         """Keeps the first signal."""
         if self._signal is None:
-            self._signal = number
+            self._signal = signal_number
 
     def ended(self, where: str) -> Terminated:
         """What to raise: `where` says after what, such as `after step 3, with a checkpoint`. SIGTERM is named
@@ -74,10 +74,10 @@ def stoppable(unit: str) -> Iterator[Request]:
         return
     first = 0.0
 
-    def terminated(number: int, frame: FrameType | None) -> None:
-        request.note(number)
+    def terminated(signal_number: int, frame: FrameType | None) -> None:
+        request.note(signal_number)
 
-    def interrupted(number: int, frame: FrameType | None) -> None:
+    def interrupted(signal_number: int, frame: FrameType | None) -> None:
         nonlocal first
         if request and not (_launched() and time.monotonic() - first < _ONE_REQUEST):
             raise KeyboardInterrupt
@@ -85,20 +85,22 @@ def stoppable(unit: str) -> Iterator[Request]:
             # Not print: the handler may run within another print.
             os.write(2, f"\nstopping after the {unit} under way; Ctrl-C again ends at once\n".encode())
         first = time.monotonic()
-        request.note(number)
+        request.note(signal_number)
 
     handlers = {signal.SIGTERM: terminated, signal.SIGINT: interrupted}
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background, where Ctrl-C is meant for others.
         del handlers[signal.SIGINT]
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {
+        signal_number: signal.signal(signal_number, handler) for signal_number, handler in handlers.items()
+    }
     _active.append(request)
     try:
         yield request
     finally:
         _active.clear()
-        for number, former in before.items():
-            signal.signal(number, signal.SIG_DFL if former is None else former)
+        for signal_number, former in before.items():
+            signal.signal(signal_number, signal.SIG_DFL if former is None else former)
 
 
 def _launched() -> bool:

@@ -22,7 +22,7 @@ def rows_by_reason(tasks: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(together.most_common())
 
 
-def told_left_out(tasks: Mapping[str, Task], unusable: Mapping[str, str]) -> str | None:
+def left_out_line(tasks: Mapping[str, Task], unusable: Mapping[str, str]) -> str | None:
     """One line on the rows of `tasks` that are left out, and on the tasks that cannot be used, with the
     reason of each; None if all can be used."""
     parts = []
@@ -33,13 +33,13 @@ def told_left_out(tasks: Mapping[str, Task], unusable: Mapping[str, str]) -> str
             f"{reason}: {number:,}"
             for reason, number in rows_by_reason(task.left_out for task in tasks.values()).items()
         )
-        named = ", ".join(f"{name} ({number:,})" for name, number in Counter(counts).most_common(MOST_NAMED))
+        names = ", ".join(f"{name} ({number:,})" for name, number in Counter(counts).most_common(MOST_NAMED))
         more = f" and {len(counts) - MOST_NAMED:,} more" if len(counts) > MOST_NAMED else ""
-        parts.append(f"{sum(counts.values()):,} of {rows:,} rows left out ({reasons}) of {named}{more}")
+        parts.append(f"{sum(counts.values()):,} of {rows:,} rows left out ({reasons}) of {names}{more}")
     if unusable:
-        named = "; ".join(f"{name} ({_short(why)})" for name, why in [*unusable.items()][:MOST_NAMED])
+        names = "; ".join(f"{name} ({_short(why)})" for name, why in [*unusable.items()][:MOST_NAMED])
         more = f"; and {len(unusable) - MOST_NAMED:,} more" if len(unusable) > MOST_NAMED else ""
-        parts.append(f"{len(unusable):,} task{'' if len(unusable) == 1 else 's'} left out: {named}{more}")
+        parts.append(f"{len(unusable):,} task{'' if len(unusable) == 1 else 's'} left out: {names}{more}")
     return "; ".join(parts) or None
 
 

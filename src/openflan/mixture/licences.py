@@ -74,10 +74,10 @@ def refusal(licence: str | None, allowed: Sequence[str] | None) -> str | None:
     return f"licence {', '.join(names)}"
 
 
-def check_licences(allowed: Sequence[str] | None, found: Iterable[str | None]) -> None:
+def check_licences(allowed: Sequence[str] | None, licences: Iterable[str | None]) -> None:
     """Raises InputError for a name or pattern that fits no licence of `found`, of the catalogue, nor a common
     one, with the nearest name."""
-    listed = [*found, *(entry.licence for entry in catalogue().values())]
+    listed = [*licences, *(entry.licence for entry in catalogue().values())]
     known = {
         *_COMMON,
         *(name for licence in listed for name in (*_names(licence), spelled(licence or "")) if name),

@@ -198,38 +198,40 @@ def _chosen(mixture: Mixture, submixture: str, tasks: Mapping[str, Task]) -> lis
     return list(select(known, mixture.submixtures[submixture].tasks).values())
 
 
-def _reason(mixture: Mixture, one: _Known) -> str | None:
-    reason = why_left_out(mixture, one.name, one.held_out, one.licence)
+def _reason(mixture: Mixture, known: _Known) -> str | None:
+    reason = why_left_out(mixture, known.name, known.held_out, known.licence)
     # With the files at hand, some of these tasks are let through.
-    return IN_ITS_FILE if reason == UNKNOWN and one.task is None and one.name.startswith("niv2/") else reason
+    return (
+        IN_ITS_FILE if reason == UNKNOWN and known.task is None and known.name.startswith("niv2/") else reason
+    )
 
 
-def _capped(mixture: Mixture, one: _Known) -> Capped:
-    group = group_of(mixture, one.name)
+def _capped(mixture: Mixture, known: _Known) -> Capped:
+    group = group_of(mixture, known.name)
     cap = cap_of(mixture, group)
-    rows = one.rows if one.rows is not None else cap
+    rows = known.rows if known.rows is not None else cap
     if rows is None:
         raise InputError(
-            f"{one.name}: how many rows it has is not published and `{group}` has no cap, so it cannot "
+            f"{known.name}: how many rows it has is not published and `{group}` has no cap, so it cannot "
             "be weighed; give it one with `cap:`"
         )
     return Capped(group, rows, cap)
 
 
-def _planned(one: _Known, capped: Capped, share: float, examples: int) -> Planned:
+def _planned(known: _Known, capped: Capped, share: float, examples: int) -> Planned:
     return Planned(
-        task=one.name,
-        submixture=one.name.partition("/")[0],
+        task=known.name,
+        submixture=known.name.partition("/")[0],
         group=capped.group,
-        category=one.category,
-        rows=one.rows,
-        here=one.task is not None,
+        category=known.category,
+        rows=known.rows,
+        here=known.task is not None,
         cap=capped.cap,
         weight=capped.weight,
         share=share,
-        epochs=share * examples / one.rows if one.rows else None,
-        licence=one.licence,
-        get=how_to_get(one.entry) if one.task is None and one.entry else None,
+        epochs=share * examples / known.rows if known.rows else None,
+        licence=known.licence,
+        get=how_to_get(known.entry) if known.task is None and known.entry else None,
     )
 
 

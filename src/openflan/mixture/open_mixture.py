@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from openflan.errors import InputError
-from openflan.mixture.left_out import told_left_out
+from openflan.mixture.left_out import left_out_line
 from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
 from openflan.mixture.rates import Capped, cap_of, rate_group, redistributed, relative_rates, shares
@@ -58,7 +58,7 @@ class Opened:
     def warning(self) -> str | None:
         """One line that says which rows and tasks of public data are left out as they cannot be used; None if
         there are none."""
-        return told_left_out(
+        return left_out_line(
             self.tasks, {left.task: left.reason for left in self.left_out if left.reason.startswith(UNUSABLE)}
         )
 
@@ -83,18 +83,18 @@ def open_mixture(mixture: Mixture) -> Opened:
     that was made from other data.
     """
     _check_data(mixture)
-    found = {
+    usable_by_submixture = {
         name: open_usable(name, submixture.data, submixture.tasks)
         for name, submixture in mixture.submixtures.items()
     }
-    opened = {name: tasks for name, (tasks, _) in found.items()}
+    opened = {name: tasks for name, (tasks, _) in usable_by_submixture.items()}
     check_licences(
         mixture.licences, [licence_of(task) for tasks in opened.values() for task in tasks.values()]
     )
     tasks: dict[str, Task] = {}
     left_out = [
         LeftOut(task, f"{UNUSABLE}: {why}")
-        for _, unusable in found.values()
+        for _, unusable in usable_by_submixture.values()
         for task, why in unusable.items()
     ]
     for name, there in opened.items():
@@ -166,10 +166,10 @@ def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -
     """Raises InputError if every task was left out, with the commonest reason."""
     if not tasks and left_out:
         reasons = [left.reason for left in left_out]
-        most = max(dict.fromkeys(reasons), key=reasons.count)
+        commonest_reason = max(dict.fromkeys(reasons), key=reasons.count)
         raise InputError(
-            f"no task is left to train on: all {len(left_out):,} are left out, {reasons.count(most):,} "
-            f"for `{most}`; "
+            f"no task is left to train on: all {len(left_out):,} are left out, "
+            f"{reasons.count(commonest_reason):,} for `{commonest_reason}`; "
             "change `licences`, `rates` or `tasks` of `mixture`"
         )
 
@@ -229,7 +229,7 @@ def _check_data(mixture: Mixture) -> None:
         if submixture.data is None and name not in EMBEDDED
     ]
     if missing:
-        wanted = " ".join(f"mixture.submixtures.{name}.data=PATH" for name in missing)
+        overrides = " ".join(f"mixture.submixtures.{name}.data=PATH" for name in missing)
         known = all(name in SUBMIXTURES for name in missing)
         hint = (
             "; `openflan mixture` with the same recipe says what to fetch"
@@ -237,7 +237,8 @@ def _check_data(mixture: Mixture) -> None:
             else f"; only {' and '.join(EMBEDDED)} come with openflan"
         )
         raise InputError(
-            f"no data for {', '.join(missing)}: add {wanted} (each a file or folder, or hub:OWNER/NAME){hint}"
+            f"no data for {', '.join(missing)}: add {overrides} (each a file or folder, or "
+            f"hub:OWNER/NAME){hint}"
         )
 
 

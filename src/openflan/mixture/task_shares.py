@@ -64,10 +64,10 @@ def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[s
     members: dict[str, list[dict[str, Any]]] = {}
     for row in table:
         members.setdefault(row[key], []).append(row)
-    found = []
+    table_of_groups = []
     for name, rows in members.items():
         total, share = sum(row["rows"] for row in rows), sum(row["share"] for row in rows)
-        found.append(
+        table_of_groups.append(
             {
                 key: name,
                 "tasks": len(rows),
@@ -78,7 +78,7 @@ def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[s
                 "epochs": share * examples / total,
             }
         )
-    return found
+    return table_of_groups
 
 
 def formats(examples: Iterable[Rendered]) -> dict[str, int]:

@@ -34,7 +34,7 @@ def known_worlds(model: str | Path | None) -> set[int]:
         if str(model).startswith(EMBEDDED):
             return seeds | {SHIPPED}
         values = _recipe_of(Path(model))
-        seeds |= set(_told(values))
+        seeds |= set(_seeds_in(values))
         base = values.get("model")
         model = base.get("base") if isinstance(base, dict) else None
     return seeds
@@ -44,13 +44,11 @@ def warn_of_other_worlds(model: str | Path | None, worlds: Iterable[int]) -> Non
     """Warns if a model that knows a world is about to meet one that it has not read of."""
     known = known_worlds(model)
     if known and (others := sorted(set(worlds) - known)):
-        asked, of = (
-            ", ".join(named("microflan", seed) for seed in others),
-            ", ".join(named("microflan", seed) for seed in sorted(known)),
-        )
+        other_names = ", ".join(named("microflan", seed) for seed in others)
+        known_names = ", ".join(named("microflan", seed) for seed in sorted(known))
         warnings.warn(
-            f"the base knows another world: {model} has read of {of}, and this is about {asked}, in "
-            "which other things are true; "
+            f"the base knows another world: {model} has read of {known_names}, and this is about "
+            f"{other_names}, in which other things are true; "
             f"pretrain a base on its plain text first, such as `pretraining.data={WORLD}@{others[0]}`",
             stacklevel=3,
         )
@@ -67,13 +65,13 @@ def _recipe_of(model: Path) -> Mapping[str, Any]:
     return {}
 
 
-def _told(values: Mapping[str, Any]) -> Iterator[int]:
+def _seeds_in(values: Mapping[str, Any]) -> Iterator[int]:
     pretraining, mixture = values.get("pretraining") or {}, values.get("mixture") or {}
-    places = pretraining.get("data") or []
+    sources = pretraining.get("data") or []
     yield from (
-        place.seed
-        for one in ([places] if isinstance(places, str) else places)
-        if (place := world_place(str(one)))
+        world.seed
+        for source in ([sources] if isinstance(sources, str) else sources)
+        if (world := world_place(str(source)))
     )
     for name, section in (mixture.get("submixtures") or {}).items():
         data = (section or {}).get("data")

@@ -61,33 +61,33 @@ def load_chain(path: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple
     Every recipe is read and checked. Raises InputError for a file that is no such list, a step that is none,
     or what `load_recipe` refuses.
     """
-    stated = [_step(entry, number, path) for number, entry in enumerate(_entries(path), 1)]
-    chosen = _by_step(overrides, len(stated))
+    entries = [_step(entry, step_number, path) for step_number, entry in enumerate(_entries(path), 1)]
+    chosen = _by_step(overrides, len(entries))
     steps: list[Step] = []
-    for number, one in enumerate(stated, 1):
-        own = [*one.overrides, *chosen[number - 1]]
-        if not steps and any(override in _FROM_PREVIOUS for override in own):
+    for step_number, entry in enumerate(entries, 1):
+        keys = [*entry.overrides, *chosen[step_number - 1]]
+        if not steps and any(override in _FROM_PREVIOUS for override in keys):
             raise InputError(f"{path}: step 1: there is no previous model; name one")
         before = _from_model(folder / steps[-1].folder / "model") if steps else []
-        load = load_pretrain_recipe if one.verb == "pretrain" else load_recipe
+        load = load_pretrain_recipe if entry.verb == "pretrain" else load_recipe
         recipe = load(
-            one.recipe, [*before, *(override for override in own if override not in _FROM_PREVIOUS)]
+            entry.recipe, [*before, *(override for override in keys if override not in _FROM_PREVIOUS)]
         )
-        steps.append(Step(one.verb, recipe, f"{number}-{recipe.name}"))
+        steps.append(Step(entry.verb, recipe, f"{step_number}-{recipe.name}"))
     return tuple(steps)
 
 
 def _by_step(overrides: Sequence[str], steps: int) -> list[list[str]]:
-    found: list[list[str]] = [[] for _ in range(steps)]
+    overrides_by_step: list[list[str]] = [[] for _ in range(steps)]
     for override in overrides:
-        number, _, rest = override.partition(".")
-        if not number.isdecimal() or not 1 <= int(number) <= steps or "=" not in rest:
+        step_number, _, rest = override.partition(".")
+        if not step_number.isdecimal() or not 1 <= int(step_number) <= steps or "=" not in rest:
             raise InputError(
                 f"`{override}`: write N.key=value, N being a step's number from 1 to {steps}, such as "
                 "1.training.steps=100"
             )
-        found[int(number) - 1].append(rest)
-    return found
+        overrides_by_step[int(step_number) - 1].append(rest)
+    return overrides_by_step
 
 
 def _from_model(model: Path) -> list[str]:
@@ -99,17 +99,17 @@ def _from_model(model: Path) -> list[str]:
 
 
 def _entries(path: Path) -> list[Any]:
-    found = read_yaml(path)
-    if not isinstance(found, list) or not found:
+    entries = read_yaml(path)
+    if not isinstance(entries, list) or not entries:
         raise InputError(
             f"{path}: not a chain; expected a list of steps such as `- pretrain: lm-adapt-t5` and `- "
             "finetune: flan-t5-small`"
         )
-    return found
+    return entries
 
 
-def _step(entry: Any, number: int, path: Path) -> _Stated:
-    place = f"{path}: step {number}"
+def _step(entry: Any, step_number: int, path: Path) -> _Stated:
+    place = f"{path}: step {step_number}"
     if not isinstance(entry, dict):
         raise InputError(f"{place}: expected a mapping such as `- finetune: flan-t5-small`")
     verbs = [verb for verb in VERBS if verb in entry]
@@ -151,10 +151,10 @@ def _overrides(key: str, value: Any, folder: Path) -> list[str]:
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> list[str]:
     """`key=value` of every key; a model's configuration stays whole."""
-    found = []
+    overrides = []
     for name, value in tree.items():
         if isinstance(value, dict) and value and name != "config":
-            found += _flat(value, f"{above}{name}.")
+            overrides += _flat(value, f"{above}{name}.")
         else:
-            found.append(f"{above}{name}={json.dumps(value, default=str, ensure_ascii=False)}")
-    return found
+            overrides.append(f"{above}{name}={json.dumps(value, default=str, ensure_ascii=False)}")
+    return overrides

@@ -248,12 +248,12 @@ def _message(draft: _Draft, problem: Any, kind: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"{place}: `{dotted}` is missing"
     detail = str(problem["msg"]).removeprefix("Value error, ")
-    wanted = _WANTED.get(
+    expected = _WANTED.get(
         problem["type"], detail.removeprefix(_EXPECTED).strip() if detail.startswith(_EXPECTED) else ""
     )
-    if wanted:
+    if expected:
         detail = (
-            f"expected {wanted}; found {json.dumps(problem['input'], default=str, ensure_ascii=False)[:60]}"
+            f"expected {expected}; found {json.dumps(problem['input'], default=str, ensure_ascii=False)[:60]}"
         )
     return f"{place}: `{dotted}`: {detail}" if dotted else f"{place}: {detail}"
 
@@ -272,8 +272,8 @@ def _key_path(values: Any, loc: tuple[int | str, ...]) -> KeyPath:
     """Pydantic's location without the names of types that it puts in between; the last part stays, as a
     missing key is not among the values."""
     path: list[str] = []
-    for number, part in enumerate(loc):
-        if isinstance(values, dict) and (part in values or number == len(loc) - 1):
+    for index, part in enumerate(loc):
+        if isinstance(values, dict) and (part in values or index == len(loc) - 1):
             values = values.get(part)
         elif isinstance(values, list) and isinstance(part, int):
             values = values[part]

@@ -12,8 +12,8 @@ from openflan.errors import InputError, did_you_mean
 
 def packaged(folder: str = "", prefix: str = "") -> dict[str, Path]:
     """The YAML files of a folder of the packaged recipes by name, each with `prefix` before it."""
-    place = Path(str(files("openflan") / "recipes" / folder))
-    return {prefix + path.stem: path for path in sorted(place.glob("*.yaml"))}
+    directory = Path(str(files("openflan") / "recipes" / folder))
+    return {prefix + path.stem: path for path in sorted(directory.glob("*.yaml"))}
 
 
 def file_or_packaged(name: str, known: Mapping[str, Path], kind: str, folder: Path | None = None) -> Path:

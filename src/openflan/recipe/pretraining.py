@@ -117,9 +117,9 @@ class Pretraining(Section):
         )
         if self.objective not in MARKED:
             unused += ("salient",)
-        stated = next((name for name in unused if getattr(self, name) is not None), None)
-        if stated is not None:
-            raise ValueError(f"`{stated}` does not belong to `objective: {self.objective}`; leave it out")
+        stated_key = next((name for name in unused if getattr(self, name) is not None), None)
+        if stated_key is not None:
+            raise ValueError(f"`{stated_key}` does not belong to `objective: {self.objective}`; leave it out")
         if self.salient and self.pieces == "joined":
             raise ValueError(
                 "`salient` does not belong to `pieces: joined`, which does not keep the positions of "

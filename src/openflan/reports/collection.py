@@ -70,32 +70,32 @@ def categories(lines: Iterable[TaskLine]) -> tuple[CategoryCount, ...]:
     return tuple(counted for submixture, named in groups.items() for counted in _ranked(submixture, named))
 
 
-def shown(
-    counts: Iterable[CategoryCount], by: By = "tasks", most: int = SHOWN
+def largest_categories(
+    counts: Iterable[CategoryCount], by: By = "tasks", limit: int = SHOWN
 ) -> dict[str, list[CategoryCount]]:
     """The first `most` categories of each submixture, by number of tasks or by share; a submixture without
     shares has none of the latter."""
-    found: dict[str, list[CategoryCount]] = {}
-    for one in counts:
-        place = one.rank if by == "tasks" else one.share_rank
-        if place is not None and place <= most:
-            found.setdefault(one.submixture, []).append(one)
+    kept_by_submixture: dict[str, list[CategoryCount]] = {}
+    for count in counts:
+        rank = count.rank if by == "tasks" else count.share_rank
+        if rank is not None and rank <= limit:
+            kept_by_submixture.setdefault(count.submixture, []).append(count)
     return {
-        name: sorted(kept, key=lambda one: one.rank if by == "tasks" else one.share_rank or 0)
-        for name, kept in found.items()
+        name: sorted(kept, key=lambda count: count.rank if by == "tasks" else count.share_rank or 0)
+        for name, kept in kept_by_submixture.items()
     }
 
 
 def languages(lines: Iterable[TaskLine]) -> tuple[LanguageCount, ...]:
     """Every language by number of tasks."""
-    spoken: dict[str, list[TaskLine]] = {}
+    lines_by_language: dict[str, list[TaskLine]] = {}
     for line in lines:
         for language in dict.fromkeys(line.languages):
-            spoken.setdefault(language, []).append(line)
-    ordered = sorted(spoken.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+            lines_by_language.setdefault(language, []).append(line)
+    ordered = sorted(lines_by_language.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     return tuple(
-        LanguageCount(name, len(found), rank, _together(found), _by_submixture(found))
-        for rank, (name, found) in enumerate(ordered, start=1)
+        LanguageCount(name, len(task_lines), rank, _together(task_lines), _by_submixture(task_lines))
+        for rank, (name, task_lines) in enumerate(ordered, start=1)
     )
 
 

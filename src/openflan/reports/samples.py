@@ -70,10 +70,10 @@ def most_trained(folder: Path) -> tuple[str, list[Generation]]:
     usual: dict[str, list[Generation]] = {}
     others: dict[str, list[Generation]] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        for _, one in read_generations(path):
-            if one.sample == 0:
-                model, variant = _model(path.stem, one)
-                (others if variant else usual).setdefault(model, []).append(one)
+        for _, generation in read_generations(path):
+            if generation.sample == 0:
+                model, variant = _model(path.stem, generation)
+                (others if variant else usual).setdefault(model, []).append(generation)
     model = max([*usual, *others], key=_trained, default="")
     return model, usual.get(model) or others.get(model, [])
 
@@ -82,39 +82,53 @@ def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
     """At most `count`, from as many tasks as possible and evenly spaced within each, in the order of
     benchmark, mode, task and index."""
     tasks: dict[tuple[str, str, str], list[Generation]] = {}
-    for one in sorted(
-        generations, key=lambda one: (one.benchmark or "", one.mode or "", one.task, one.index)
+    for generation in sorted(
+        generations,
+        key=lambda generation: (
+            generation.benchmark or "",
+            generation.mode or "",
+            generation.task,
+            generation.index,
+        ),
     ):
-        tasks.setdefault((one.benchmark or "", one.mode or "", one.task), []).append(one)
+        tasks.setdefault((generation.benchmark or "", generation.mode or "", generation.task), []).append(
+            generation
+        )
     groups = _evenly(list(tasks.values()), count)
-    wanted = [0] * len(groups)
+    num_chosen = [0] * len(groups)
     # One more from each task in turn, as long as it has any: short tasks leave their places to the others.
-    while sum(wanted) < min(count, sum(map(len, groups))):
-        for place, group in enumerate(groups):
-            if wanted[place] < len(group) and sum(wanted) < count:
-                wanted[place] += 1
-    return [one for group, number in zip(groups, wanted, strict=True) for one in _evenly(group, number)]
+    while sum(num_chosen) < min(count, sum(map(len, groups))):
+        for group_index, group in enumerate(groups):
+            if num_chosen[group_index] < len(group) and sum(num_chosen) < count:
+                num_chosen[group_index] += 1
+    return [
+        generation
+        for group, count_of_group in zip(groups, num_chosen, strict=True)
+        for generation in _evenly(group, count_of_group)
+    ]
 
 
-def judge(one: Generation) -> bool | None:
+def judge(generation: Generation) -> bool | None:
     """Right or wrong by the rule of its benchmark; None if there is none for it."""
-    benchmark = _rule(one.benchmark, one.mode)
-    if benchmark is None or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks):
+    benchmark = _rule(generation.benchmark, generation.mode)
+    if benchmark is None or (generation.benchmark in BENCHMARKS and generation.task not in benchmark.tasks):
         return None
-    return one.finish != "too-long" and benchmark.correct(one.task, one.generation, one.target)
+    return generation.finish != "too-long" and benchmark.correct(
+        generation.task, generation.generation, generation.target
+    )
 
 
-def answered(one: Generation) -> bool | None:
+def answered(generation: Generation) -> bool | None:
     """Whether an answer was found in it; None if there is no rule for its benchmark, or nothing was
     generated."""
-    benchmark = _rule(one.benchmark, one.mode)
+    benchmark = _rule(generation.benchmark, generation.mode)
     if (
         benchmark is None
-        or one.finish == "too-long"
-        or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks)
+        or generation.finish == "too-long"
+        or (generation.benchmark in BENCHMARKS and generation.task not in benchmark.tasks)
     ):
         return None
-    return benchmark.extract(one.task, one.generation) is not None
+    return benchmark.extract(generation.task, generation.generation) is not None
 
 
 @cache
@@ -136,17 +150,25 @@ def _no_prompt(task: Task, index: int) -> Prompted:
     raise AssertionError("judging sends no prompt")
 
 
-def _sample(model: str, one: Generation) -> Sample:
-    targets = (one.target,) if isinstance(one.target, str) else one.target
+def _sample(model: str, generation: Generation) -> Sample:
+    targets = (generation.target,) if isinstance(generation.target, str) else generation.target
     return Sample(
-        model, one.benchmark, one.mode, one.task, one.index, one.generation, targets, one.finish, judge(one)
+        model,
+        generation.benchmark,
+        generation.mode,
+        generation.task,
+        generation.index,
+        generation.generation,
+        targets,
+        generation.finish,
+        judge(generation),
     )
 
 
-def _model(stem: str, one: Generation) -> tuple[str, str]:
+def _model(stem: str, generation: Generation) -> tuple[str, str]:
     """The model that a file's name begins with, and what stands behind the mode."""
-    model, named, variant = stem.rpartition(f"-{one.benchmark}-{one.mode}")
-    return (model, variant) if named else (stem, "")
+    model, separator, variant = stem.rpartition(f"-{generation.benchmark}-{generation.mode}")
+    return (model, variant) if separator else (stem, "")
 
 
 def _trained(model: str) -> tuple[int, int]:
@@ -163,4 +185,4 @@ def _trained(model: str) -> tuple[int, int]:
 def _evenly(items: Sequence[T], count: int) -> list[T]:
     """`count` of the items, or all of them: each from the middle of an equal stretch."""
     count = min(count, len(items))
-    return [items[(2 * place + 1) * len(items) // (2 * count)] for place in range(count)]
+    return [items[(2 * index + 1) * len(items) // (2 * count)] for index in range(count)]

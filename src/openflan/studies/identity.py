@@ -38,8 +38,10 @@ def training_key(cell: Cell) -> str:
 
 def cell_key(model_key: str, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout]) -> str:
     """Of a cell's result: its model and what it is asked."""
-    asked = {name: [ask.model_dump(mode="json"), layouts[name].prompts] for name, ask in evaluations.items()}
-    return _digest({"model": model_key, "asked": asked})
+    questions = {
+        name: [ask.model_dump(mode="json"), layouts[name].prompts] for name, ask in evaluations.items()
+    }
+    return _digest({"model": model_key, "asked": questions})
 
 
 def _shaping(recipe: Recipe) -> dict[str, Any]:
@@ -78,22 +80,22 @@ def _weights(model: Model) -> str:
 
 
 def _rows(recipe: Recipe) -> dict[str, str]:
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for name, section in recipe.mixture.submixtures.items():
         if section.data is not None and is_hub(section.data):
-            found[name] = str(section.data)
+            digests[name] = str(section.data)
             continue
-        found[name] = _digest(
+        digests[name] = _digest(
             [_of_task(name, section.data, task) for task in opened(name, section.data, section.tasks)]
         )
-    return found
+    return digests
 
 
 @cache
 def _of_task(submixture: str, data: Path | None, name: str) -> str:
     rows = opened(submixture, data, (name,))[name].rows
-    places = sorted({len(rows) * place // _ROWS for place in range(_ROWS)}) if len(rows) else []
-    return _digest([name, len(rows), [sorted(rows[place].items()) for place in places]])
+    row_indices = sorted({len(rows) * row_index // _ROWS for row_index in range(_ROWS)}) if len(rows) else []
+    return _digest([name, len(rows), [sorted(rows[row_index].items()) for row_index in row_indices]])
 
 
 def _digest(value: Any) -> str:
