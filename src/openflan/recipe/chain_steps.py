@@ -1,11 +1,11 @@
-"""Recipes one after another: a YAML list whose steps each start from the model of the step before.
+"""Chains: a YAML list of recipes, each of which starts from the model of the step before.
 
     - pretrain: lm-adapt-t5
       set: { pretraining.data: texts/, training.steps: 2_000 }
     - finetune: flan-t5-small
 
-A step names a recipe, a file beside the chain or a packaged one, and may set its keys. `model.base: previous`
-is what every step but the first has anyway; whatever else it sets there holds instead.
+A step names a recipe (a file in the chain's folder or a packaged recipe) and may set its keys. Every step but
+the first has `model.base: previous` by default; a step that sets another base starts from that one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FROM_PREVIOUS = ("model.base=previous", 'model.base="previous"')
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A verb and the recipe it is for; `folder` within the chain's holds its run."""
+    """One step of a chain: verb, recipe, and the run's folder within the folder of the chain."""
 
     verb: Verb
     recipe: AnyRecipe
@@ -45,21 +45,22 @@ class _Stated:
 
 
 def packaged_chains() -> dict[str, Path]:
-    """Chains that come with openflan, by name."""
+    """Return the chains that come with openflan, by name."""
     return packaged("chains")
 
 
 def chain_path(name: str) -> Path:
-    """The file of a chain, or of a packaged one by name; raises InputError if there is neither."""
+    """Return the path of a chain: a file, or a packaged chain by name. Raises InputError if there is
+    neither."""
     return file_or_packaged(name, packaged_chains(), "chain")
 
 
 def load_chain(path: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Step, ...]:
-    """The steps of a chain that runs in `folder`. Overrides begin with the number of their step, from 1:
-    `2.training.steps=100`.
+    """Return the steps of a chain that runs in `folder`. Overrides begin with the number of their step, from
+    1: `2.training.steps=100`.
 
-    Every recipe is read and checked. Raises InputError for a file that is no such list, a step that is none,
-    or what `load_recipe` refuses.
+    Every recipe is read and checked. Raises InputError for a file that is not such a list, an entry that is
+    not a step, and for everything that `load_recipe` refuses.
     """
     entries = [_step(entry, step_number, path) for step_number, entry in enumerate(_entries(path), 1)]
     chosen = _by_step(overrides, len(entries))

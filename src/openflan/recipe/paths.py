@@ -8,13 +8,15 @@ from typing import Any, get_args
 from openflan.recipe.schema import WordingsName
 
 EMBEDDED = "embedded:"
-"""What begins the name of something that comes with openflan: a model in the box, or the plain text of the
-embedded world."""
+"""The prefix of names of what comes with openflan: a bundled model, or the plain text of the embedded
+world."""
 
 
 def resolve_paths(values: dict[str, Any], folder: Path) -> None:
-    """Makes relative paths absolute where they are stated; a model that is no existing path stays, as it may
-    be a hub id, and so does `data: hub:...`."""
+    """Make the relative paths of a recipe absolute, in place, starting at `folder`.
+
+    A model that is not an existing path stays unchanged, as it may be a hub id; so does `data: hub:...`.
+    """
     model = values.get("model")
     if isinstance(model, dict):
         for key in ("base", "tokenizer"):
@@ -40,7 +42,7 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> None:
 
 
 def _absolute(path: Any, folder: Path) -> Any:
-    """A path from `folder` on; what is no text, or names what is on the hub or comes with openflan, stays."""
+    """Return a path that starts at `folder`. Values that are not texts, hub ids and embedded names stay."""
     return (
         path
         if not isinstance(path, str) or path.startswith(("hub:", EMBEDDED))

@@ -23,7 +23,7 @@ By: TypeAlias = Literal["tasks", "share"]
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """A task of a mixture; `share` is its part of the mixture in [0, 1], None if nobody knows it."""
+    """A task of a mixture; `share` is its part of the mixture in [0, 1], None if it is unknown."""
 
     task: str
     submixture: str
@@ -62,8 +62,8 @@ class LanguageCount:
 
 
 def categories(lines: Iterable[TaskLine]) -> tuple[CategoryCount, ...]:
-    """Every category of every submixture; submixtures in the order in which they first occur, categories by
-    number of tasks."""
+    """Return every category of every submixture; submixtures in the order in which they first occur,
+    categories by number of tasks."""
     groups: dict[str, dict[str, list[TaskLine]]] = {}
     for line in lines:
         groups.setdefault(line.submixture, {}).setdefault(line.category, []).append(line)
@@ -73,8 +73,8 @@ def categories(lines: Iterable[TaskLine]) -> tuple[CategoryCount, ...]:
 def largest_categories(
     counts: Iterable[CategoryCount], by: By = "tasks", limit: int = SHOWN
 ) -> dict[str, list[CategoryCount]]:
-    """The first `most` categories of each submixture, by number of tasks or by share; a submixture without
-    shares has none of the latter."""
+    """Return the first `limit` categories of each submixture, by number of tasks or by share. By share, a
+    submixture without shares is left out."""
     kept_by_submixture: dict[str, list[CategoryCount]] = {}
     for count in counts:
         rank = count.rank if by == "tasks" else count.share_rank
@@ -87,7 +87,7 @@ def largest_categories(
 
 
 def languages(lines: Iterable[TaskLine]) -> tuple[LanguageCount, ...]:
-    """Every language by number of tasks."""
+    """Return every language, ordered by number of tasks."""
     lines_by_language: dict[str, list[TaskLine]] = {}
     for line in lines:
         for language in dict.fromkeys(line.languages):
@@ -100,7 +100,7 @@ def languages(lines: Iterable[TaskLine]) -> tuple[LanguageCount, ...]:
 
 
 def as_records(counts: Iterable[CategoryCount | LanguageCount]) -> list[dict[str, Any]]:
-    """Plain values for JSON; a language's submixtures as a mapping."""
+    """Return plain values for JSON, a language's submixtures as a mapping."""
     return [
         {key: dict(value) if key == "submixtures" else value for key, value in asdict(one).items()}
         for one in counts
@@ -108,8 +108,8 @@ def as_records(counts: Iterable[CategoryCount | LanguageCount]) -> list[dict[str
 
 
 def as_csv(counts: Sequence[CategoryCount | LanguageCount]) -> str:
-    """The same as CSV with a header, a language's submixtures as columns of their own; an unknown share is an
-    empty cell."""
+    """Return the counts as CSV with a header. Each submixture of a language is a column; an unknown share is
+    an empty cell."""
     records = as_records(counts)
     names = list(dict.fromkeys(name for record in records for name in record.get("submixtures", ())))
     written = io.StringIO()
@@ -138,7 +138,8 @@ def _ranked(submixture: str, named: Mapping[str, Sequence[TaskLine]]) -> Iterato
 
 
 def _together(lines: Sequence[TaskLine]) -> float | None:
-    """The sum of what is known; rounded, as the order of addition must not show in a file."""
+    """Return the sum of the known shares, or None. It is rounded, so that the order of addition does not
+    change a file."""
     shares = [line.share for line in lines if line.share is not None]
     return round(sum(shares), 9) if shares else None
 

@@ -16,8 +16,8 @@ from openflan.reports.gather import Gathered
 from openflan.reports.table import Cell, Table
 
 MEASURES = ("n", "%", "95% from", "95% to", "normalized", "extracted %", "truncated %")
-"""`extracted` is the share of questions in which an answer was found, `truncated` that of generations that end at
-the token limit."""
+"""Columns of a score. `extracted` is the share of questions in which an answer was found, `truncated` the
+share of generations that end at the token limit."""
 
 
 def results(gathered: Gathered) -> Table | None:

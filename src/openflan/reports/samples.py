@@ -1,8 +1,7 @@
-"""A few generations to read, taken evenly over tasks and items so that nobody chose them.
+"""A few generations to read, taken evenly over tasks and items so that nobody selected them.
 
-Whether one is right is decided by the benchmark's own extraction and comparison; of a benchmark that openflan
-does not know, nothing is said.
-"""
+The benchmark's own extraction and comparison decide whether a generation is right; for benchmarks that
+openflan does not know, this stays open."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ HELD_OUT = "held-out"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A generation with the references of which any one counts; `right` is None where no rule is known."""
+    """A generation with its targets, any of which counts; `right` is None where no rule is known."""
 
     model: str
     benchmark: str | None
@@ -42,8 +41,8 @@ class Sample:
 
 
 def sample_generations(folder: Path, count: int) -> tuple[Sample, ...]:
-    """At most `count` generations of the most trained model that has any; raises InputError for a damaged
-    file.
+    """Return at most `count` generations of the most trained model that has any; raises InputError for a
+    damaged file.
 
     If there are more tasks than `count`, evenly spaced ones are shown.
     """
@@ -52,8 +51,10 @@ def sample_generations(folder: Path, count: int) -> tuple[Sample, ...]:
 
 
 def unanswered_generations(folder: Path, count: int) -> tuple[Sample, ...]:
-    """The same of those in which no answer was found though something was generated; benchmarks without a
-    known rule have none."""
+    """Return at most `count` generations of the most trained model in which no answer was found.
+
+    Benchmarks without a known rule are left out.
+    """
     model, written = most_trained(folder)
     return tuple(
         _sample(model, one) for one in spread([one for one in written if answered(one) is False], count)
@@ -61,8 +62,8 @@ def unanswered_generations(folder: Path, count: int) -> tuple[Sample, ...]:
 
 
 def most_trained(folder: Path) -> tuple[str, list[Generation]]:
-    """The most trained model that has generations, and the first sample of each of its questions; no model
-    and nothing if there is none.
+    """Return the most trained model that has generations, and the first sample of each of its questions; an
+    empty name and an empty list if there is none.
 
     Files are `MODEL-BENCHMARK-MODE.jsonl`. What was answered with another number of exemplars, by samples or
     by likelihood stands in files with more behind the mode, and is taken only of a model that has no other.
@@ -79,8 +80,8 @@ def most_trained(folder: Path) -> tuple[str, list[Generation]]:
 
 
 def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
-    """At most `count`, from as many tasks as possible and evenly spaced within each, in the order of
-    benchmark, mode, task and index."""
+    """Return at most `count` generations, from as many tasks as possible and evenly spaced within each, in
+    the order of benchmark, mode, task and index."""
     tasks: dict[tuple[str, str, str], list[Generation]] = {}
     for generation in sorted(
         generations,
@@ -109,7 +110,7 @@ def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
 
 
 def judge(generation: Generation) -> bool | None:
-    """Right or wrong by the rule of its benchmark; None if there is none for it."""
+    """Return whether a generation is right by the rule of its benchmark; None without a rule."""
     benchmark = _rule(generation.benchmark, generation.mode)
     if benchmark is None or (generation.benchmark in BENCHMARKS and generation.task not in benchmark.tasks):
         return None
@@ -119,8 +120,8 @@ def judge(generation: Generation) -> bool | None:
 
 
 def answered(generation: Generation) -> bool | None:
-    """Whether an answer was found in it; None if there is no rule for its benchmark, or nothing was
-    generated."""
+    """Return whether an answer was found in a generation; None without a rule for its benchmark, or if
+    nothing was generated."""
     benchmark = _rule(generation.benchmark, generation.mode)
     if (
         benchmark is None
@@ -166,14 +167,14 @@ def _sample(model: str, generation: Generation) -> Sample:
 
 
 def _model(stem: str, generation: Generation) -> tuple[str, str]:
-    """The model that a file's name begins with, and what stands behind the mode."""
+    """Return the model at the start of a file's name, and the part after the mode."""
     model, separator, variant = stem.rpartition(f"-{generation.benchmark}-{generation.mode}")
     return (model, variant) if separator else (stem, "")
 
 
 def _trained(model: str) -> tuple[int, int]:
-    """Orders models by how far they are trained: the final one, then steps, then any other, then untrained
-    ones."""
+    """Return a sort key for models by how long they were trained: final, then steps, then others, then
+    untrained ones."""
     step = model.removeprefix("step-")
     if model == "final":
         return (3, 0)
@@ -183,6 +184,6 @@ def _trained(model: str) -> tuple[int, int]:
 
 
 def _evenly(items: Sequence[T], count: int) -> list[T]:
-    """`count` of the items, or all of them: each from the middle of an equal stretch."""
+    """Return `count` of the items (at most all of them), each from the middle of an equal part."""
     count = min(count, len(items))
     return [items[(2 * index + 1) * len(items) // (2 * count)] for index in range(count)]

@@ -1,9 +1,8 @@
-"""What a cell's result depends on, as a hash: a changed study then reruns only what changed.
+"""Hashes of everything that a cell's result depends on, so that a changed study runs only what changed.
 
-Counted are the recipe, the weights that training begins with, some rows of every task, and every prompt and
-target of the evaluations. Not counted are names, how often checkpoints are written, and the code: after a
-change of code that matters, start in another folder.
-"""
+The hash covers the recipe, the weights that training starts from, some rows of every task, and every prompt
+and target of the evaluations. It does not cover names, how often checkpoints are written, or the code: after
+a change of code that matters, start in another folder."""
 
 from __future__ import annotations
 
@@ -24,12 +23,14 @@ from openflan.tasks.hub import is_hub
 from openflan.tasks.texts import open_texts
 
 _ROWS = 5
-"""Rows of each task that are looked at, evenly spaced."""
+"""How many rows of each task are hashed, evenly spaced."""
 
 
 def training_key(cell: Cell) -> str:
-    """Of the model that is asked: of cells that share it, one trains. Raises InputError for a base that is
-    not there."""
+    """Return the hash of the model that a cell evaluates. Of cells with equal hashes only one is trained.
+
+    Raises InputError for a missing base.
+    """
     weights = _weights(cell.recipe.model)
     learned = {"recipe": _shaping(cell.recipe), "rows": _rows(cell.recipe)} if cell.trained else {}
     first = {} if cell.pretraining is None else {"pretraining": _read(cell.pretraining)}
@@ -37,7 +38,7 @@ def training_key(cell: Cell) -> str:
 
 
 def cell_key(model_key: str, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout]) -> str:
-    """Of a cell's result: its model and what it is asked."""
+    """Return the hash of a cell's result: of its model and of the questions it is evaluated on."""
     questions = {
         name: [ask.model_dump(mode="json"), layouts[name].prompts] for name, ask in evaluations.items()
     }
@@ -53,8 +54,7 @@ def _shaping(recipe: Recipe) -> dict[str, Any]:
 
 
 def _read(recipe: PretrainRecipe) -> dict[str, Any]:
-    """What continued pretraining depends on beside its base; where the text lies does not matter, what it is
-    does."""
+    """Return what continued pretraining depends on besides its base: the text itself, but not its path."""
     from openflan.training.pretraining_data import texts_fingerprint
 
     values, about = (

@@ -20,8 +20,8 @@ STOCK = 10
 """An n-gram that stands in more texts of the benchmarks than this is a stock phrase: it tells of no item."""
 
 STOCK_QUESTIONS = 2
-"""The same for a whole question that is shorter than an n-gram, such as `Which of the following statements is
-true?`."""
+"""The least for a whole question that is shorter than an n-gram, such as `Which of the following statements
+is true?`."""
 
 LEAST_UNITS, LEAST_LETTERS = 3, 16
 """A question shorter than an n-gram is looked for inside other texts if it has as many units and letters as

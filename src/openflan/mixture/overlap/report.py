@@ -44,7 +44,7 @@ class TaskOverlap:
     examples: tuple[Example, ...]
 
     def described(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the overlap as plain JSON values."""
         return {
             "task": self.task,
             "rows": self.rows,
