@@ -124,7 +124,7 @@ def test_a_base_that_knows_another_world_is_warned_of(tmp_path: Path) -> None:
     with pytest.warns(
         UserWarning,
         match=(
-            "the base knows another world: embedded:microflan-base has read of microflan, and this is about "
+            "the base was trained on another world: embedded:microflan-base on microflan, and this is about "
             "microflan@7"
         ),
     ):

@@ -1,4 +1,4 @@
-"""What is left out of public data as it cannot be used: one line before training, counts for the ledger."""
+"""Public data that is left out because it cannot be used: one line before training, counts for the ledger."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping
 from openflan.tasks.task import Task
 
 LONGEST_REASON = 160
-"""Characters of what is wrong with a task."""
+"""The most characters of the reason for leaving out a task."""
 
 MOST_NAMED = 3
-"""Tasks that the line names."""
+"""How many tasks the line names."""
 
 
 def rows_by_reason(tasks: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The rows left out of all tasks by reason, the commonest first; `tasks` are the counts of each."""
+    """Return how many rows are left out of all tasks, by reason, the most frequent first. `tasks` has the
+    counts of each task."""
     together = Counter[str]()
     for counts in tasks:
         together.update(counts)
@@ -23,8 +24,8 @@ def rows_by_reason(tasks: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def left_out_line(tasks: Mapping[str, Task], unusable: Mapping[str, str]) -> str | None:
-    """One line on the rows of `tasks` that are left out, and on the tasks that cannot be used, with the
-    reason of each; None if all can be used."""
+    """Return one line about the rows of `tasks` that are left out, and about the tasks that cannot be used,
+    each with its reason. Returns None if everything can be used."""
     parts = []
     counts = {name: task.refused for name, task in tasks.items() if task.refused}
     if counts:

@@ -1,11 +1,9 @@
-"""The ledger of a mixture whose rows are not all here: from the catalogue's counts, without data, tokenizer
-or model.
+"""The ledger of a mixture whose rows are not all on this machine. It needs no data, tokenizer or model.
 
-Decision: every task of the catalogue that the recipe chooses is counted as if its rows were here, with the
-number of rows that is published, or that of the data where a submixture's is at hand; a task without a
-published number counts as much as its cap allows. Price: shares are those of the whole recipe, and training
-on a part of the data has others, which the ledger proper tells once every submixture has data.
-"""
+Decision: every task that the recipe selects is counted as if its rows were here. The number of rows is the
+published one, or that of the data where a submixture has data; a task without a published number counts as
+much as its cap. Trade-off: shares are those of the whole recipe. Training on a part of the data has other
+shares, which the full ledger shows once every submixture has data."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, how_to_get, real_
 from openflan.tasks.task import Task, select
 
 IN_ITS_FILE = "licence stated in its file, which is not here"
-"""Why a natural instruction is left out whose licence nobody can see yet."""
+"""The reason for leaving out a natural instruction whose licence is not known without its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Offline:
-    """The whole ledger. `examples`: the tasks' weights together, which is one epoch in which no task counts
+    """The offline ledger. `examples`: the tasks' weights together, which is one epoch in which no task counts
     more than its cap.
 
     `first_repeated`: the task that is first through its rows, and after how many examples of the mixture.
@@ -94,12 +92,12 @@ class Offline:
 
     @property
     def assumed(self) -> tuple[Planned, ...]:
-        """The tasks whose rows are unknown, so that they count as much as their cap allows."""
+        """The tasks whose number of rows is unknown, so that they count as much as their cap."""
         return tuple(task for task in self.tasks if task.rows is None)
 
     @property
     def described(self) -> dict[str, Any]:
-        """For JSON."""
+        """The ledger as plain JSON values."""
         return asdict(self) | {
             "assumed": [{"task": task.task, "weight": task.weight} for task in self.assumed]
         }
@@ -107,7 +105,7 @@ class Offline:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a task: by its opened rows, by its entry, or by both."""
+    """What is known about a task: its opened rows, its entry in the catalogue, or both."""
 
     name: str
     task: Task | None
@@ -143,10 +141,10 @@ def without_data(mixture: Mixture) -> tuple[str, ...]:
 
 
 def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> Offline:
-    """The ledger of the whole mixture; `here` holds the opened tasks of the submixtures whose rows are at
-    hand.
+    """Return the ledger of the whole mixture. `here` holds the opened tasks of the submixtures whose rows are
+    at hand.
 
-    Raises InputError as `open_mixture` does for patterns, rates and licences, and for a task with neither a
+    Raises InputError like `open_mixture` for patterns, rates and licences, and for a task with neither a
     number of rows nor a cap.
     """
     known = [one for name in mixture.submixtures for one in _chosen(mixture, name, here.get(name, {}))]
@@ -212,8 +210,8 @@ def _capped(mixture: Mixture, known: _Known) -> Capped:
     rows = known.rows if known.rows is not None else cap
     if rows is None:
         raise InputError(
-            f"{known.name}: how many rows it has is not published and `{group}` has no cap, so it cannot "
-            "be weighed; give it one with `cap:`"
+            f"{known.name}: how many rows it has is not published and `{group}` has no cap, so it has no "
+            "weight; give it a cap with `cap:`"
         )
     return Capped(group, rows, cap)
 

@@ -64,8 +64,8 @@ class Opened:
 
 
 def open_tasks(mixture: Mixture) -> dict[str, Task]:
-    """Every task of the mixture that may be trained on, with its rows opened and checked; see `open_mixture`.
-    A warning says what cannot be used."""
+    """Return every task of the mixture that may be trained on, with its rows opened and checked (see
+    `open_mixture`). A warning names what cannot be used."""
     opened = open_mixture(mixture)
     if opened.warning:
         warnings.warn(opened.warning, stacklevel=2)
@@ -73,10 +73,10 @@ def open_tasks(mixture: Mixture) -> dict[str, Task]:
 
 
 def open_mixture(mixture: Mixture) -> Opened:
-    """Every task of the mixture that may be trained on, with its rows opened and checked, and what is left
-    out.
+    """Return every task of the mixture that may be trained on, with its rows opened and checked, and what is
+    left out.
 
-    Patterns pass over tasks that are held out, whose licence is not allowed, or that are public and cannot be
+    Patterns skip tasks that are held out, whose licence is not allowed, or that are public and cannot be
     used; a rate of 0 leaves a task out even if it is named; rows that `drop_overlaps` names are left out.
     Raises InputError for missing or broken data, an unknown task, one named outright that is held out, of
     another licence or not usable, a licence that nothing has, if no task is left, or for a file of overlaps
@@ -163,7 +163,7 @@ def group_of(mixture: Mixture, name: str) -> str:
 
 
 def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -> None:
-    """Raises InputError if every task was left out, with the commonest reason."""
+    """Raise InputError with the most frequent reason if every task was left out."""
     if not tasks and left_out:
         reasons = [left.reason for left in left_out]
         commonest_reason = max(dict.fromkeys(reasons), key=reasons.count)
@@ -177,7 +177,7 @@ def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -
 def build_stream(
     mixture: Mixture, tasks: dict[str, Task], seed: int, token_budget: TokenBudget | None = None
 ) -> Stream:
-    """The stream of a mixture over its opened tasks.
+    """Return the stream of a mixture over its opened tasks.
 
     Raises InputError if a task has no wording, or one that names a field its rows lack.
     """
@@ -191,8 +191,8 @@ def build_stream(
 
 
 def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:
-    """Each task's share of the mixture. Within a group, the sources of a ready-made copy stand as in the
-    public release (SOURCES)."""
+    """Return each task's share of the mixture. Within a group, the sources of a ready-made copy have the
+    ratios of the public release (SOURCES)."""
     capped = _capped(mixture, tasks)
     sides = {
         name: (capped[name].group, task.part)
@@ -205,13 +205,13 @@ def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]
 def rows_of_one_epoch(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
     """Return the number of examples of one epoch: the rows of every task, each task at most its cap.
 
-    Rates change how the examples are divided among tasks, but not their number."""
+    Rates change how the examples are divided among tasks, but not their number.
+    """
     return sum(task.weight for task in _capped(mixture, tasks).values())
 
 
 def check_places(mixture: Mixture) -> None:
-    """Looks where the rows are to come from, without reading them: what is said here is said before any
-    library of models is imported.
+    """Check where the rows will come from, without reading them, before any slow import.
 
     Raises InputError for missing data, a path that is not there, or a file or folder of no known layout.
     """
@@ -221,8 +221,7 @@ def check_places(mixture: Mixture) -> None:
 
 
 def _check_data(mixture: Mixture) -> None:
-    """Raises InputError naming every submixture without data at once, and the overrides that would give
-    it."""
+    """Raise InputError that names every submixture without data, and the overrides that add it."""
     missing = [
         name
         for name, submixture in mixture.submixtures.items()

@@ -22,7 +22,7 @@ from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import Style, StyleShares
 
 BLOCK = 65_536
-"""Examples a block."""
+"""Examples per block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Entry:
 
 
 class Stream:
-    """Rendered examples by position, without end."""
+    """Rendered examples by position, an endless sequence."""
 
     def __init__(
         self, entries: Mapping[str, Entry], seed: int, token_budget: TokenBudget | None = None
@@ -55,7 +55,7 @@ class Stream:
         return self._render(position, self.token_budget)
 
     def unpruned(self, position: int) -> Rendered:
-        """The example with all its exemplars, whether or not they fit `token_budget`."""
+        """Return the example with all its exemplars, whether or not they fit `token_budget`."""
         return self._render(position, None)
 
     def source(self, position: int) -> tuple[str, int, int]:
@@ -65,7 +65,7 @@ class Stream:
         return self.entries[tasks[offset]].task.name, int(rows[offset]), int(epochs[offset])
 
     def counts(self, block: int) -> NDArray[np.int64]:
-        """How often each task (tasks,) was drawn in the first `block` blocks."""
+        """Return how often each task was drawn in the first `block` blocks, shape (num_tasks,)."""
         while len(self._counts) <= block:
             self._counts.append(counts_at(self._shares, self._counts[-1], len(self._counts) * BLOCK))
         return self._counts[block]

@@ -22,9 +22,12 @@ from openflan.templates.render import Rendered
 def shares_table(
     mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, examples: int
 ) -> list[dict[str, Any]]:
-    """One row a task: submixture, category, rows, those left out as overlaps or as they cannot be used
-    (`refused`, and `left_out` by reason; none are among `rows`), cap, weight, rows that the cap hides from
-    the weight, share of the mixture, and epochs over its rows in `examples` examples."""
+    """Return one dictionary per task: submixture, category, rows, cap, weight, share of the mixture and
+    `epochs`.
+
+    `overlaps_dropped` and `refused` (`left_out` by reason) count rows that are left out; `rows` does not
+    contain them. `hidden_by_cap` counts rows beyond the cap. `epochs` is for `examples` examples in all.
+    """
     table = []
     for entry in stream.entries:
         task = tasks[entry.task.name]
@@ -82,5 +85,5 @@ def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[s
 
 
 def formats(examples: Iterable[Rendered]) -> dict[str, int]:
-    """How many of the examples have each style."""
+    """Return how many of the examples have each style, the most frequent first."""
     return dict(Counter(example.style.name for example in examples).most_common())

@@ -1,5 +1,5 @@
-"""Which embedded worlds a recipe tells of, and which a base has read of: facts of another world can only be
-learned anew."""
+"""Which embedded worlds a recipe trains on, and which ones its base model was trained on. Facts of another
+world are new to the base."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from openflan.yaml_files import read_yaml
 
 
 def worlds_of(mixture: Mixture) -> set[int]:
-    """The seeds of the worlds that a mixture's rows tell of."""
+    """Return the seeds of the worlds that a mixture's rows are about."""
     seeds = (embedded_seed(name, one.data) for name, one in mixture.submixtures.items())
     return {seed for seed in seeds if seed is not None}
 
 
 def known_worlds(model: str | Path | None) -> set[int]:
-    """The seeds of the worlds that a model has been trained on, by itself or as the base of its base; empty
-    where nothing says so.
+    """Return the seeds of the worlds that a model, or a base before it, was trained on; empty if unknown.
 
-    `model` is a model in the box, a run folder, or a folder in one, such as its `model/`; recipes tell.
-    """
+    `model` is a bundled model, a run folder, or a folder in one, such as its `model/`. Recipes state the
+    worlds."""
     seeds: set[int] = set()
     seen: set[str] = set()
     while model is not None and str(model) not in seen:
@@ -41,13 +40,13 @@ def known_worlds(model: str | Path | None) -> set[int]:
 
 
 def warn_of_other_worlds(model: str | Path | None, worlds: Iterable[int]) -> None:
-    """Warns if a model that knows a world is about to meet one that it has not read of."""
+    """Warn if a model that was trained on a world is about to be trained on another one."""
     known = known_worlds(model)
     if known and (others := sorted(set(worlds) - known)):
         other_names = ", ".join(named("microflan", seed) for seed in others)
         known_names = ", ".join(named("microflan", seed) for seed in sorted(known))
         warnings.warn(
-            f"the base knows another world: {model} has read of {known_names}, and this is about "
+            f"the base was trained on another world: {model} on {known_names}, and this is about "
             f"{other_names}, in which other things are true; "
             f"pretrain a base on its plain text first, such as `pretraining.data={WORLD}@{others[0]}`",
             stacklevel=3,
@@ -55,7 +54,7 @@ def warn_of_other_worlds(model: str | Path | None, worlds: Iterable[int]) -> Non
 
 
 def _recipe_of(model: Path) -> Mapping[str, Any]:
-    """The recipe that a model was trained by, where its run folder is still around it."""
+    """Return the values of the recipe that a model was trained with, if it still lies in its run folder."""
     for path in (
         [folder / "recipe.yaml" for folder in (model, *model.resolve().parents[:2])] if model.is_dir() else ()
     ):
