@@ -13,13 +13,24 @@ import openflan
 
 ROOT = Path(openflan.__file__).parent
 
-FOUNDATION = {"errors", "randomness", "json_files", "yaml_files", "jinja", "embedded"}
+FOUNDATION = {
+    "errors",
+    "randomness",
+    "json_files",
+    "yaml_files",
+    "jinja",
+    "embedded",
+    "hashes",
+    "cache_folder",
+}
 
 # Room -> what it may import besides itself. A dotted name allows that one module of a room; as a key it is a
 # room of its own, to which the rules of the room around it do not apply. Data flows down this table, imports
 # point up.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "hashes": set(),
+    "cache_folder": set(),
     "randomness": set(),
     "yaml_files": {"errors"},
     "json_files": {"errors"},

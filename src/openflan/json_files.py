@@ -1,4 +1,5 @@
-"""JSON from outside, read so that whatever is wrong with it becomes one InputError that names the place.
+"""Read JSON that others wrote. Everything that can be wrong with it becomes one InputError with file and
+line.
 
 `json.loads` alone raises five kinds of exceptions for bad input (invalid UTF-8, invalid JSON, deep nesting,
 whole numbers of thousands of digits) and accepts half characters (`"\\ud800"`), which fail much later, when
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO, cast
 from openflan.errors import InputError
 
 DEEPEST = 200
-"""Lists and objects within each other."""
+"""The most levels of lists and objects inside each other."""
 
 LONGEST_LINE = 1 << 28
 """Bytes of a line in a file of JSON lines: a small compressed file can unpack to a line without end."""
@@ -31,7 +32,7 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def parse_json(source: str | bytes, place: str, *, remedy: str = REMEDY) -> Any:
-    """The value of a JSON text, a byte order mark before it or not.
+    """Return the value of a JSON text, which may begin with a byte order mark.
 
     Raises InputError that begins with `place` and ends with `remedy`: for bytes that are not UTF-8, invalid
     JSON, more than `DEEPEST` levels, a whole number of more digits than Python reads, and half of a surrogate
@@ -62,7 +63,7 @@ def parse_json(source: str | bytes, place: str, *, remedy: str = REMEDY) -> Any:
 
 
 def read_json_file(path: Path, *, remedy: str = REMEDY) -> Any:
-    """The value of a JSON file; raises InputError as `parse_json` does, and for a file that is missing or
+    """Return the value of a JSON file. Raises InputError like `parse_json`, and for a file that is missing or
     cannot be read."""
     with reading(path):
         source = path.read_bytes()
@@ -70,10 +71,10 @@ def read_json_file(path: Path, *, remedy: str = REMEDY) -> Any:
 
 
 def json_lines(path: Path, *, remedy: str = REMEDY) -> Iterator[tuple[str, Any]]:
-    """Place (`file:line`, counted from 1) and value of each line that is not blank; lines end at LF or CRLF.
-    A `.gz` file is unpacked.
+    """Yield the place (`file:line`, counted from 1) and the value of each line that is not blank. Lines end
+    with LF or CRLF. A `.gz` file is unpacked.
 
-    Raises InputError as `parse_json` does, and for a file that is missing, cannot be read, or has a line of
+    Raises InputError like `parse_json`, and for a file that is missing, cannot be read, or has a line of
     more than `LONGEST_LINE` bytes.
     """
     for place, line, _ in byte_lines(path):
@@ -82,24 +83,23 @@ def json_lines(path: Path, *, remedy: str = REMEDY) -> Iterator[tuple[str, Any]]
 
 
 def byte_lines(path: Path) -> Iterator[tuple[str, bytes, bool]]:
-    """Place, bytes without LF, and whether an LF ended it, of each line of a file, `.gz` unpacked; raises
-    InputError as `json_lines` does."""
+    """Yield the place, the bytes without LF, and whether an LF ended it, of each line of a file. A `.gz` file
+    is unpacked. Raises InputError like `json_lines`."""
     with reading(path), cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
-        number = 0
+        line_number = 0
         while line := file.readline(LONGEST_LINE + 1):
-            number += 1
+            line_number += 1
             if len(line) > LONGEST_LINE:
                 raise InputError(
-                    f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB; expected one value "
+                    f"{path}:{line_number}: a line of more than {LONGEST_LINE >> 20} MiB; expected one value "
                     "a line"
                 )
-            yield f"{path}:{number}", line.removesuffix(b"\n"), line.endswith(b"\n")
+            yield f"{path}:{line_number}", line.removesuffix(b"\n"), line.endswith(b"\n")
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what opening and reading a file can raise, compressed or not, into an InputError that names
-    it."""
+    """Turn every error of opening and reading a file, compressed or not, into an InputError with its path."""
     try:
         yield
     except FileNotFoundError:
@@ -136,7 +136,7 @@ def _too_deep(place: str, remedy: str) -> InputError:
 
 
 def _is_shallow(value: Any) -> bool:
-    """Whether no value lies deeper than `DEEPEST`, level by level and thus without recursion."""
+    """Return whether no value lies deeper than `DEEPEST`. It goes level by level, without recursion."""
     containers = [value] if isinstance(value, list | dict) else []
     for _ in range(DEEPEST):
         inside = (inner for one in containers for inner in (one if isinstance(one, list) else one.values()))
@@ -145,7 +145,8 @@ def _is_shallow(value: Any) -> bool:
 
 
 def _may_hold_half_characters(source: str | bytes, text: str) -> bool:
-    """A cheap look: half characters come from escapes, or from a text that was decoded loosely elsewhere."""
+    """Return whether a full check is needed: half characters come from escapes, or from a text that was
+    decoded without checks."""
     if "\\ud" in text or "\\uD" in text:
         return True
     return isinstance(source, str) and not _is_encodable_text(source)

@@ -1,5 +1,5 @@
-"""Locks between processes: a file that one of them holds. They end with the process that holds them, however
-it ends."""
+"""Locks between processes, each on a file. A lock ends with the process that holds it, also if that
+crashes."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from openflan.errors import InputError, SetupError
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 _ATTEMPTS = 3
-"""How often a file that was removed while its lock was taken is made again."""
+"""How often a lock file is created again if it is removed while it is being locked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """A lock that this process holds: the path, and what identifies the locked file (device, inode).
 
-    `file` is None on a file system that numbers a file otherwise at every look: there `lost` cannot tell.
+    `file` is None on file systems whose inode numbers change; there `lost` is always False.
     """
 
     path: Path
     file: tuple[int, int] | None
 
     def lost(self) -> bool:
-        """Whether `path` no longer leads to the locked file, so that another process may hold a lock of the
-        same name.
+        """Return whether `path` no longer leads to the locked file, so that another process may hold a lock
+        of the same name.
 
-        Raises SetupError if the path cannot be looked at.
+        Raises SetupError if the path cannot be read.
         """
         return self.file is not None and self.file != _identity(self.path)
 
 
 @contextmanager
 def locked(path: Path, busy: str | None = None) -> Iterator[Held]:
-    """Holds the lock of `path`, a file that is made and stays, until the block ends.
+    """Hold the lock of `path` until the block ends. The file is created if needed, and stays.
 
-    Where another holds it, raises InputError with the words of `busy`, or without them waits. Some network
-    file systems know no locks: there none is held. Raises SetupError if the file cannot be made.
+    If another process holds the lock, raises InputError with the message `busy`, or waits if `busy` is None.
+    On network file systems without locks, no lock is held. Raises SetupError if the file cannot be created.
     """
     for attempt in range(_ATTEMPTS):
-        number = _opened(path)
+        descriptor = _opened(path)
         try:
-            _take(number, path, busy)
-            told = os.fstat(number)
-            held = Held(path, (told.st_dev, told.st_ino))
+            _take(descriptor, path, busy)
+            status = os.fstat(descriptor)
+            held = Held(path, (status.st_dev, status.st_ino))
             if not held.lost() or attempt + 1 == _ATTEMPTS:
                 yield held if not held.lost() else Held(path, None)
                 return
         finally:
             # Closing the file ends the lock.
-            os.close(number)
+            os.close(descriptor)
 
 
 def _opened(path: Path) -> int:
@@ -68,9 +68,9 @@ def _opened(path: Path) -> int:
         raise SetupError(f"{path.parent}: cannot be written: {error.strerror or error}") from error
 
 
-def _take(number: int, path: Path, busy: str | None) -> None:
+def _take(descriptor: int, path: Path, busy: str | None) -> None:
     try:
-        if not lock_descriptor(number, blocking=busy is None):
+        if not lock_descriptor(descriptor, blocking=busy is None):
             raise InputError(busy or str(path))
     except OSError as error:
         if error.errno not in _NO_LOCKS:
@@ -78,11 +78,11 @@ def _take(number: int, path: Path, busy: str | None) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of what is at `path`; None if nothing is."""
+    """Return device and inode of the file at `path`, or None if there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise SetupError(f"{path}: cannot be looked at: {error.strerror or error}") from error
-    return found.st_dev, found.st_ino
+        raise SetupError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return status.st_dev, status.st_ino

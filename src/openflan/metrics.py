@@ -1,5 +1,5 @@
-"""`metrics.jsonl` of a run: one line a logged step, appended while training goes on and made whole again
-where that is possible."""
+"""The file `metrics.jsonl` of a run: one line per logged step. Training appends to it and repairs it where
+that is possible."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _NUMBERS = (
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`, none if there is no such file. Each has `step` (int) and `loss` (float),
-    other figures where they were logged.
+    """Return the lines of `metrics.jsonl`; an absent file has none. Each line has `step` (int) and `loss`
+    (float), and further numbers where they were logged.
 
-    Raises InputError for a line that is none, naming it.
+    Raises InputError with file and line for a line that is not one of metrics.
     """
     lines = read_jsonl(path)
-    for number, line in enumerate(lines, start=1):
-        _check(line, f"{path}: line {number}")
+    for line_number, line in enumerate(lines, start=1):
+        _check(line, f"{path}: line {line_number}")
     return lines
 
 
@@ -58,17 +58,17 @@ def _is_number(value: object) -> bool:
 
 
 class Metrics:
-    """The file while a run is being trained.
+    """Writes `metrics.jsonl` during training.
 
-    What is removed, cut or changed under the training is made whole again, as far as it can be, when `sync`
-    is called; a warning names the steps of which nothing is left.
+    If another process removes, truncates or changes the file, `sync` repairs it as far as possible; a warning
+    names the steps whose lines are lost.
     """
 
     def __init__(self, path: Path, step: int) -> None:
-        """Takes out the lines of steps after `step`, which will be done again, and warns of steps up to there
-        that have no line.
+        """Remove the lines of steps after `step`, which will run again, and warn of earlier steps without a
+        line.
 
-        Raises InputError for a line that is none, SetupError if the file cannot be written.
+        Raises InputError for a line that is not one of metrics, SetupError if the file cannot be written.
         """
         self._path = path
         self._recent: dict[int, str] = {}
@@ -84,32 +84,33 @@ class Metrics:
         self._lines.__exit__()
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Appends the line of a step. Raises SetupError on a full disk."""
+        """Append the line of a step. Raises SetupError on a full disk."""
         text = json.dumps(line)
         self._recent[line["step"]] = text
         self._lines.write(text)
         self._size += len(text) + 1
 
     def sync(self) -> None:
-        """Brings the lines to the disk, all of them: those that are gone from the file since the last call
-        are written again."""
+        """Write all lines to the disk. Lines that were lost from the file since the last call are written
+        again."""
         held = self._lines.written()
         if len(held) == self._size and self._lines.in_place():
             self._lines.sync()
         else:
-            whole = {
+            text_by_step = {
                 step: text
                 for line in held.split(b"\n")
                 if (step := _step(line)) and step <= self._synced
                 for text in [line.decode()]
             }
             self._lines.__exit__()
-            self._rewrite(whole | self._recent)
+            self._rewrite(text_by_step | self._recent)
             warnings.warn(
-                f"{self._path}: was removed, cut or changed during training; written again", stacklevel=3
+                f"{self._path}: was removed, truncated or changed during training; it was written again",
+                stacklevel=3,
             )
             _warn_of_gaps(
-                self._path, whole.keys() | self._recent.keys(), max(self._recent, default=self._synced)
+                self._path, text_by_step.keys() | self._recent.keys(), max(self._recent, default=self._synced)
             )
         self._synced = max(self._recent, default=self._synced)
         self._recent = {}
@@ -122,7 +123,7 @@ class Metrics:
 
 
 def _step(line: bytes) -> int | None:
-    """The step of a line, None for one that is broken."""
+    """Return the step of a line, or None for a broken line."""
     try:
         value = json.loads(line)
         _check(value, "")

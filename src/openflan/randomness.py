@@ -29,12 +29,12 @@ def _mix(value: int) -> int:
 
 
 def key_of(text: str) -> int:
-    """64 bits that stand for a name, the same on every machine and in every process."""
+    """Return 64 bits for a name, equal on every machine and in every process."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def combine(*parts: int | str) -> int:
-    """64 bits from a seed, names and positions; the order of the parts matters."""
+    """Return 64 bits from a seed, names and positions. The order of the parts matters."""
     state = 0
     for part in parts:
         state = _mix((state + _GOLDEN + (key_of(part) if isinstance(part, str) else part)) & _MASK)
@@ -42,7 +42,7 @@ def combine(*parts: int | str) -> int:
 
 
 class Draws:
-    """A stream of draws that belongs to one purpose and position."""
+    """A stream of random draws for one purpose and position."""
 
     __slots__ = ("_state",)
 
@@ -54,7 +54,7 @@ class Draws:
         return _mix(self._state)
 
     def below(self, bound: int) -> int:
-        """A whole number in [0, bound); the bias for bounds under 2**32 is below 1e-9."""
+        """Return a whole number in [0, bound). The bias for bounds under 2**32 is below 1e-9."""
         return (self.bits() * bound) >> 64
 
     def chance(self, probability: float) -> bool:
@@ -64,14 +64,14 @@ class Draws:
         return items[self.below(len(items))]
 
     def distinct(self, count: int, bound: int, avoid: int | None = None) -> list[int]:
-        """`count` different whole numbers in [0, bound), none equal to `avoid`; fewer if there are not that
-        many."""
+        """Return `count` different whole numbers in [0, bound), none equal to `avoid`; fewer if there are not
+        enough."""
         available = bound - (1 if avoid is not None and 0 <= avoid < bound else 0)
         chosen: list[int] = []
         while len(chosen) < min(count, available):
-            number = self.below(bound)
-            if number != avoid and number not in chosen:
-                chosen.append(number)
+            draw = self.below(bound)
+            if draw != avoid and draw not in chosen:
+                chosen.append(draw)
         return chosen
 
 
@@ -83,7 +83,7 @@ def scramble(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def shuffled(size: int, *parts: int | str) -> NDArray[np.int64]:
-    """A seeded order of range(size), as an array: 64-bit keys, sorted."""
+    """Return a seeded order of range(size), shape (size,): the order that sorts 64-bit keys."""
     with np.errstate(over="ignore"):
         keys = scramble(
             np.uint64(combine(*parts)) + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(_GOLDEN)

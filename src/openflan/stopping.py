@@ -1,9 +1,8 @@
-"""SIGTERM and Ctrl-C: what is under way is finished and kept, and then the program ends; a second Ctrl-C ends
-it at once.
+"""SIGTERM and Ctrl-C: the current unit of work is finished and kept, then the program ends. A second Ctrl-C
+ends it at once.
 
-Exit codes are 75 after SIGTERM, the usual sign to queue the same command again, and 130 after Ctrl-C, as
-shells have it.
-"""
+Exit codes are 75 after SIGTERM, which tells a job queue to run the same command again, and 130 after Ctrl-C,
+as shells use it."""
 
 from __future__ import annotations
 
@@ -35,7 +34,7 @@ class Interrupted(Terminated):
 
 
 class Request:
-    """Whether somebody asked this process to end: False until SIGTERM or Ctrl-C comes."""
+    """A request to stop this process: False until SIGTERM or Ctrl-C arrives."""
 
     def __init__(self) -> None:
         self._signal: int | None = None
@@ -43,14 +42,14 @@ class Request:
     def __bool__(self) -> bool:
         return self._signal is not None
 
-    def note(self, number: int) -> None:
-        """Keeps the first signal."""
+    def note(self, signal_number: int) -> None:
+        """Record a signal; only the first one counts."""
         if self._signal is None:
-            self._signal = number
+            self._signal = signal_number
 
     def ended(self, where: str) -> Terminated:
-        """What to raise: `where` says after what, such as `after step 3, with a checkpoint`. SIGTERM is named
-        where this process got no signal."""
+        """Return the exception to raise. `where` states the last unit of work, such as `after step 3, with a
+        checkpoint`. A process that got no signal itself reports SIGTERM."""
         kind, name = (Interrupted, "Ctrl-C") if self._signal == signal.SIGINT else (Terminated, "SIGTERM")
         return kind(f"stopped by {name} {where}; run the same command again to go on")
 
@@ -61,12 +60,12 @@ _active: list[Request] = []
 
 @contextmanager
 def stoppable(unit: str) -> Iterator[Request]:
-    """Within the block the first SIGTERM or Ctrl-C only notes the request, which the block looks at between
-    two units of its work (`step`, `item`).
+    """Yield a request that becomes true at the first SIGTERM or Ctrl-C; the block checks it between two units
+    of its work (`unit`: step, item).
 
-    A second Ctrl-C raises KeyboardInterrupt. Within another `stoppable` block, whose unit is the larger one,
-    nothing is ever requested of the inner block; nor in a thread beside the main one, where Python allows no
-    handlers.
+    A second Ctrl-C raises KeyboardInterrupt. Inside another `stoppable` block the request stays false, as the
+    outer block stops at its own, larger unit. It also stays false outside the main thread, where Python
+    allows no signal handlers.
     """
     request = Request()
     if _active or threading.current_thread() is not threading.main_thread():
@@ -74,10 +73,10 @@ def stoppable(unit: str) -> Iterator[Request]:
         return
     first = 0.0
 
-    def terminated(number: int, frame: FrameType | None) -> None:
-        request.note(number)
+    def terminated(signal_number: int, frame: FrameType | None) -> None:
+        request.note(signal_number)
 
-    def interrupted(number: int, frame: FrameType | None) -> None:
+    def interrupted(signal_number: int, frame: FrameType | None) -> None:
         nonlocal first
         if request and not (_launched() and time.monotonic() - first < _ONE_REQUEST):
             raise KeyboardInterrupt
@@ -85,20 +84,22 @@ def stoppable(unit: str) -> Iterator[Request]:
             # Not print: the handler may run within another print.
             os.write(2, f"\nstopping after the {unit} under way; Ctrl-C again ends at once\n".encode())
         first = time.monotonic()
-        request.note(number)
+        request.note(signal_number)
 
     handlers = {signal.SIGTERM: terminated, signal.SIGINT: interrupted}
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background, where Ctrl-C is meant for others.
         del handlers[signal.SIGINT]
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {
+        signal_number: signal.signal(signal_number, handler) for signal_number, handler in handlers.items()
+    }
     _active.append(request)
     try:
         yield request
     finally:
         _active.clear()
-        for number, former in before.items():
-            signal.signal(number, signal.SIG_DFL if former is None else former)
+        for signal_number, former in before.items():
+            signal.signal(signal_number, signal.SIG_DFL if former is None else former)
 
 
 def _launched() -> bool:

@@ -1,10 +1,10 @@
-"""Every YAML file is read here: plain values only, and bounded work.
+"""Read YAML files: plain values only, with bounded work.
 
-A file of a few hundred bytes can stand for billions of values (anchors named again and again), nest deeper
-than the interpreter's stack, or hold itself. All of it is counted while the file is read, anchors with what
-they stand for, and refused at the first limit with its line.
+A file of a few hundred bytes can expand to billions of values (repeated aliases), be nested deeper than the
+interpreter's stack, or contain itself. Values are counted while the file is read, aliases with their full
+size. The first limit that is exceeded is an error with its line.
 
-Keys that stand twice are refused, since YAML itself silently keeps the last one.
+Repeated keys are refused, since YAML itself silently keeps the last one.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ else:
 
 MAX_BYTES = 16 * 2**20
 MAX_NODES = 500_000
-"""Values and keys of a file, each anchor counted wherever it is named."""
+"""The most values and keys of a file; an anchor counts again at every alias."""
 MAX_CHARACTERS = 4 * MAX_BYTES
-"""Characters of all texts of a file, those of anchors counted wherever they are named."""
+"""The most characters of all texts of a file; an anchor counts again at every alias."""
 MAX_DEPTH = 50
 MAX_ALIASES = 10_000
 MAX_NUMBER = 400
@@ -51,7 +51,7 @@ MAX_NUMBER = 400
 
 
 class YamlError(yaml.YAMLError):
-    """A limit, or a rule of ours, that a document breaks; `line` counts from 1."""
+    """A document exceeds a limit or breaks a rule of this module; `line` counts from 1."""
 
     def __init__(self, problem: str, line: int) -> None:
         super().__init__(problem)
@@ -60,7 +60,7 @@ class YamlError(yaml.YAMLError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of a file: its value, and the nodes that it was made from, which know their lines."""
+    """A document of a file: its value, and the YAML nodes it was made from, which contain line numbers."""
 
     value: Any
     node: yaml.Node
@@ -69,10 +69,10 @@ class Document:
 def read_yaml(
     path: Path, *, tags: Sequence[str] = (), any_tag: bool = False, repeated_keys: bool = False
 ) -> Any:
-    """The value of a YAML file of one document; None if the file is empty.
+    """Return the value of a YAML file of one document; None if the file is empty.
 
-    `tags` are read as the plain mappings that stand behind them; with `any_tag`, whatever has a foreign tag
-    is None. `repeated_keys` keeps the last value of a key that stands twice, for files that other projects
+    Mappings with one of `tags` are read as plain mappings; with `any_tag`, values with any other foreign tag
+    become None. `repeated_keys` keeps the last value of a repeated key, for files that other projects
     wrote.
 
     Raises InputError naming file and line for a file that cannot be read, is not UTF-8 or not YAML, repeats a
@@ -85,22 +85,22 @@ def read_yaml(
 
 
 def read_documents(path: Path) -> list[Document]:
-    """The documents of a YAML file with their nodes, empty ones left out. Raises InputError as `read_yaml`
-    does."""
+    """Return the documents of a YAML file with their nodes, without empty ones. Raises InputError like
+    `read_yaml`."""
     return documents_of(read_text(path), str(path))
 
 
 def read_document(path: Path) -> Document | None:
-    """The only document of a YAML file with its nodes; None if the file is empty. Raises InputError as
-    `read_yaml` does."""
+    """Return the only document of a YAML file with its nodes; None if the file is empty. Raises InputError
+    like `read_yaml`."""
     documents = read_documents(path)
     _single(documents, str(path))
     return documents[0] if documents else None
 
 
 def yaml_value(text: str) -> Any:
-    """The value of a short text of YAML, such as an override's. Raises ValueError, whose text says in a few
-    words what is wrong."""
+    """Return the value of a short YAML text, such as the value of an override. Raises ValueError with a short
+    description of the mistake."""
     try:
         documents = documents_of(text, "")
     except InputError as error:
@@ -111,8 +111,8 @@ def yaml_value(text: str) -> Any:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, without a byte order mark. Raises InputError if it cannot be read, is too large or
-    not UTF-8."""
+    """Return the text of a file, without a byte order mark. Raises InputError if it cannot be read, is too
+    large or not UTF-8."""
     try:
         with path.open("rb") as handle:
             content = handle.read(MAX_BYTES + 1)
@@ -135,8 +135,8 @@ def read_text(path: Path) -> str:
 def documents_of(
     text: str, place: str, *, tags: Sequence[str] = (), any_tag: bool = False, repeated_keys: bool = False
 ) -> list[Document]:
-    """The documents of a text; `place`, a file's path, begins the messages. Raises InputError as `read_yaml`
-    does."""
+    """Return the documents of a text. Messages begin with `place`, the path of the file. Raises InputError
+    like `read_yaml`."""
     unprintable = Reader.NON_PRINTABLE.search(text)
     if unprintable:
         line = text.count("\n", 0, unprintable.start()) + 1
@@ -187,7 +187,7 @@ def _refusal(place: str, line: int, problem: str) -> InputError:
 
 
 class _Loader(_Pieces):  # type: ignore[misc]
-    """PyYAML's safe loader with our limits and rules."""
+    """PyYAML's safe loader with the limits and rules of this module."""
 
     def __init__(self, text: str, tags: tuple[str, ...], any_tag: bool, repeated_keys: bool) -> None:
         super().__init__(text)
@@ -271,7 +271,7 @@ class _Loader(_Pieces):  # type: ignore[misc]
             ) from None
 
     def construct_foreign(self, node: yaml.Node) -> Any:
-        """What has a tag that YAML itself does not define."""
+        """Return the value of a node with a tag that YAML itself does not define."""
         if node.tag in self._tags and isinstance(node, yaml.MappingNode):
             return self.construct_mapping(node, deep=True)
         return None if self._any_tag else self.construct_undefined(node)

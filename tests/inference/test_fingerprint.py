@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from tiny_models import t5
 
 import openflan.inference.fingerprint as fingerprints
+from openflan.cache_folder import cache_folder
 from openflan.errors import InputError
-from openflan.inference.fingerprint import CACHE, cache_folder, folder_fingerprint, weights_digest
+from openflan.inference.fingerprint import CACHE, folder_fingerprint, weights_digest
 
 A, B = torch.arange(6.0).reshape(2, 3), torch.ones(4, dtype=torch.bfloat16)
 

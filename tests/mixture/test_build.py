@@ -56,7 +56,7 @@ def test_the_ledger_is_what_the_stream_gives(tmp_path: Path) -> None:
         ("own/many", 500, 90, 90),
     ]
     assert (few["share"], many["share"]) == (0.25, 0.75)
-    assert few["passes"] == pytest.approx(1_000 / 30)
+    assert few["epochs"] == pytest.approx(1_000 / 30)
     assert (few["hidden_by_cap"], many["hidden_by_cap"]) == (0, 410)
     own = {
         "submixture": "own",
@@ -65,7 +65,7 @@ def test_the_ledger_is_what_the_stream_gives(tmp_path: Path) -> None:
         "weight": 120,
         "hidden_by_cap": 410,
         "share": 1.0,
-        "passes": pytest.approx(4_000 / 530),
+        "epochs": pytest.approx(4_000 / 530),
     }
     assert by_submixture([few, many], 4_000) == [own]
     drawn = Counter(stream[position].task for position in range(2_000))

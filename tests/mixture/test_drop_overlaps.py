@@ -63,7 +63,7 @@ def test_rows_with_hits_are_left_out_and_counted(data: Path, hits: Path) -> None
     stream = build_stream(wanted, tasks, seed=0)
     assert {stream[position].inputs for position in range(40)} == {str(row["inputs"]) for row in kept}
     (line,) = shares_table(wanted, tasks, stream, examples=8)
-    assert (line["rows"], line["overlaps_dropped"], line["passes"]) == (4, 2, 2.0)
+    assert (line["rows"], line["overlaps_dropped"], line["epochs"]) == (4, 2, 2.0)
 
 
 def test_without_the_key_nothing_is_left_out(data: Path) -> None:

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from openflan.errors import InputError, SetupError
 from openflan.mixture.export import CHUNK, export, hf_dataset, record
-from openflan.mixture.open_mixture import build_stream, one_pass, open_tasks
+from openflan.mixture.open_mixture import build_stream, open_tasks, rows_of_one_epoch
 from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
 from openflan.templates.render import Rendered
@@ -159,7 +159,7 @@ def test_a_pass_counts_rows_up_to_their_cap(tmp_path: Path) -> None:
         )
     for cap, expected in ((None, 530), (90, 120)):
         mixture = Mixture.model_validate({"submixtures": {"own": {"data": str(tmp_path), "cap": cap}}})
-        assert one_pass(mixture, open_tasks(mixture)) == expected
+        assert rows_of_one_epoch(mixture, open_tasks(mixture)) == expected
 
 
 def test_a_record_is_the_example_and_its_provenance(stream: Stream) -> None:

@@ -132,7 +132,7 @@ def test_every_share_is_the_exact_fraction(rates: str) -> None:
 def test_tasks_without_a_published_count_are_shown_as_unknown() -> None:
     found = ledger("proportion-b")
     assert {task.task for task in found.assumed} == UNPUBLISHED
-    assert {(task.rows, task.weight, task.passes) for task in found.assumed} == {(None, 30_000, None)}
+    assert {(task.rows, task.weight, task.epochs) for task in found.assumed} == {(None, 30_000, None)}
     muffin = found.submixtures[0]
     assert (muffin.name, muffin.tasks, muffin.unknown, muffin.weight) == ("muffin", 80, 7, MUFFIN)
 
@@ -150,7 +150,7 @@ def test_passes_and_the_first_repeated_task_follow_from_the_shares() -> None:
     found = ledger("proportion-a")
     assert found.examples == MUFFIN + T0_SF + NIV2_CAPPED + COT
     gsm8k = next(task for task in found.tasks if task.task == "cot/gsm8k")
-    assert gsm8k.passes == pytest.approx(0.03 * found.examples / COT)
+    assert gsm8k.epochs == pytest.approx(0.03 * found.examples / COT)
     name, examples = found.first_repeated
     assert name.startswith("cot/"), "the highest rate for its size"
     assert examples == pytest.approx(COT / 0.03, abs=1)

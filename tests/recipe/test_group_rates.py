@@ -62,9 +62,12 @@ def test_groups_are_the_parts_that_have_a_rate() -> None:
     [
         (
             {"muffin/dialogue": 1, "t0_sf": 1, "niv2": 1, "cot": 1},
-            "`muffin/dialogue` is no part of muffin; its parts: flan2021, dialog, program_synthesis",
+            "`muffin/dialogue` is not a part of muffin; its parts: flan2021, dialog, program_synthesis",
         ),
-        ({"cot/gsm8k": 1, "muffin": 1, "t0_sf": 1, "niv2": 1}, "`cot/gsm8k` is no part of cot; it has none"),
+        (
+            {"cot/gsm8k": 1, "muffin": 1, "t0_sf": 1, "niv2": 1},
+            "`cot/gsm8k` is not a part of cot; it has none",
+        ),
         ({"muffin/dialog": 1, "own": 1, "t0_sf": 1, "niv2": 1}, "name different things: own, cot"),
         ({"muffin/dialog": 0, "t0_sf": 0, "niv2": 0, "cot": 0}, "`rates` sum to 0"),
     ],

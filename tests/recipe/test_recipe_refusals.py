@@ -123,7 +123,7 @@ def write(tmp_path: Path) -> Write:
             "mixture:",
             "mixture:\n  rates: proportion-c",
             4,
-            "`mixture.rates`: `proportion-c` is no preset; presets: proportion-a, proportion-b, release",
+            "`mixture.rates`: `proportion-c` is not a preset; presets: proportion-a, proportion-b, release",
         ),
         ("mixture:", "mixture:\n  rates: {cot: much}", 4, "`mixture.rates.cot`: expected a valid number"),
         (

@@ -32,7 +32,7 @@ LEDGER = {
             "cap": None,
             "weight": 10,
             "share": 0.25,
-            "passes": 10.0,
+            "epochs": 10.0,
         },
         {
             "task": "own/b",
@@ -42,7 +42,7 @@ LEDGER = {
             "cap": 15,
             "weight": 15,
             "share": 0.75,
-            "passes": 15.0,
+            "epochs": 15.0,
         },
     ],
     "measured": {

@@ -17,7 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openflan.errors import InputError, SetupError
-from openflan.reports.collection import TaskLine, as_csv, as_records, categories, languages, shown
+from openflan.reports.collection import (
+    TaskLine,
+    as_csv,
+    as_records,
+    categories,
+    languages,
+    largest_categories,
+)
 from openflan.reports.collection_figures import check_suffix, draw_categories, draw_languages
 
 LINES = [
@@ -44,15 +51,19 @@ def test_categories_are_ranked_within_their_submixture_by_tasks_and_by_share() -
 
 def test_the_first_ones_are_shown_and_only_those_with_a_share_by_share() -> None:
     counts = categories(LINES)
-    assert {name: [one.category for one in bars] for name, bars in shown(counts).items()} == {
+    assert {name: [one.category for one in bars] for name, bars in largest_categories(counts).items()} == {
         "a": ["quiz", "sums"],
         "b": ["news", "quiz"],
     }
-    assert {name: [one.category for one in bars] for name, bars in shown(counts, "share").items()} == {
+    assert {
+        name: [one.category for one in bars] for name, bars in largest_categories(counts, "share").items()
+    } == {
         "a": ["sums", "quiz"],
         "b": ["quiz"],
     }
-    assert {name: [one.category for one in bars] for name, bars in shown(counts, most=1).items()} == {
+    assert {
+        name: [one.category for one in bars] for name, bars in largest_categories(counts, limit=1).items()
+    } == {
         "a": ["quiz"],
         "b": ["news"],
     }
@@ -113,8 +124,10 @@ def test_the_csv_says_what_the_json_says(found: list[TaskLine]) -> None:
 
 def drawn(folder: Path, form: str) -> list[bytes]:
     counts = categories(LINES)
-    draw_categories(shown(counts), "tasks", {"a": "Part A"}, {"a": 2, "b": 9}, folder / "1", form)
-    draw_categories(shown(counts, "share"), "share", {}, {}, folder / "2", form)
+    draw_categories(
+        largest_categories(counts), "tasks", {"a": "Part A"}, {"a": 2, "b": 9}, folder / "1", form
+    )
+    draw_categories(largest_categories(counts, "share"), "share", {}, {}, folder / "2", form)
     draw_languages(languages(LINES), folder / "3", form)
     return [(folder / name).read_bytes() for name in "123"]
 
@@ -148,7 +161,7 @@ def test_a_users_settings_change_nothing(tmp_path: Path) -> None:
 @given(st.lists(lines, min_size=1, max_size=70, unique_by=lambda line: line.category + str(line.languages)))
 def test_any_mixture_can_be_drawn(tmp_path_factory: pytest.TempPathFactory, found: list[TaskLine]) -> None:
     folder = tmp_path_factory.mktemp("drawn")
-    draw_categories(shown(categories(found)), "tasks", {}, {}, folder / "c", "svg")
+    draw_categories(largest_categories(categories(found)), "tasks", {}, {}, folder / "c", "svg")
     draw_languages(languages(found), folder / "l", "svg")
     for name in "cl":
         ElementTree.fromstring((folder / name).read_bytes())  # noqa: S314

@@ -75,7 +75,7 @@ def test_data_is_text_wherever_it_stands(tmp_path: Path) -> None:
                 "rows": 1,
                 "cap": None,
                 "share": 1.0,
-                "passes": 1.0,
+                "epochs": 1.0,
             }
         ],
         "measured": {"examples": 1, "counts": {NASTY: 1}, "formats": {NASTY: 1}},
@@ -231,7 +231,7 @@ def test_long_task_tables_start_folded(tmp_path: Path) -> None:
                 "rows": 1,
                 "cap": None,
                 "share": 1 / tasks,
-                "passes": 1.0,
+                "epochs": 1.0,
             }
             for n in range(tasks)
         ]

@@ -47,11 +47,11 @@ def test_results_show_interval_and_rates(tmp_path: Path) -> None:
     assert first == {
         "model": "base", "benchmark": "bbh cot", "samples": 1, "n": 70, "%": 45.0,
         "95% from": 40.0, "95% to": 50.0, "normalized": 20.0,
-        "extracted %": 90.0, "cut %": 4.0,
+        "extracted %": 90.0, "truncated %": 4.0,
     }  # fmt: skip
     assert second["model"] == "final"
     assert table is not None
-    assert "part of the questions was answered: final on bbh cot." in table.note
+    assert "some of the questions were evaluated: final on bbh cot." in table.note
     (task_table,) = by_task(found)
     assert (task_table.title, _rows(task_table)[0]["95% from"]) == ("bbh cot, final: by task", 39.0)
 

@@ -110,8 +110,8 @@ def test_training(tmp_path: Path) -> None:
     values = {name: row["value"] for name, row in found.items()}
     assert values["steps"] == 40
     assert values["tokens"] == 4_000
-    assert values["tokens a second"] == pytest.approx(200)
-    assert values["packed rows filled, %"] == pytest.approx(90)
+    assert values["tokens per second"] == pytest.approx(200)
+    assert values["packing efficiency, %"] == pytest.approx(90)
     assert values["time spent waiting for data, %"] == pytest.approx(10)
     first, last = (value for name, value in values.items() if name.startswith("loss"))
     assert first == pytest.approx(fmean(4 - step / 20 for step in (1, 2, 3, 4)))
@@ -144,7 +144,7 @@ def test_counts_name_what_was_cut_in_training_and_evaluation(tmp_path: Path) -> 
     assert table is not None
     assert ("training, as measured", "dropped: targets too long", 3, 200) in table.rows
     assert ("training, as measured", "truncated", 0, 200) in table.rows
-    assert ("bbh cot, final", "generations cut at the token limit", 4, 100) in table.rows
+    assert ("bbh cot, final", "generations truncated at the token limit", 4, 100) in table.rows
     assert _rows(tables.formats(found))["few-shot"]["share %"] == 75.0
     assert _rows(tables.tasks(found))["own/b"]["cap"] == 15
 

@@ -30,7 +30,7 @@ def test_validation_loss_and_held_out_scores_stand_by_step(tmp_path: Path) -> No
     assert table.columns == ("step", "validation loss", "bbh %", "mean %")
     assert table.rows == ((2, 1.5, 12.5, 12.5), (3, 1.25, None, None))
     write_report(run)
-    assert "While training" in run.report.read_text()
+    assert "During training" in run.report.read_text()
 
 
 def test_nothing_measured_no_table(tmp_path: Path) -> None:

@@ -91,8 +91,8 @@ def test_prefix_finetuning_ends_in_a_folder_that_says_so(
         (
             "llama",
             {"attention": "prefix"},
-            {"loss_on": "everything"},
-            "loss_on: everything does not go with prefix attention",
+            {"loss_on": "full_sequence"},
+            "loss_on: full_sequence does not go with prefix attention",
         ),
         (
             "llama",

@@ -187,9 +187,9 @@ def test_pieces_that_may_not_fit_are_refused_with_the_longest_that_do(place: Pat
         InputError, match=r"packing.inputs \+ packing.targets is 164, but the model knows 128 positions"
     ):
         survey_documents(recipe(place, texts, "llama", "causal-lm", packing={"inputs": 100}))
-    with pytest.raises(InputError, match="loss_on: everything is for finetuning"):
+    with pytest.raises(InputError, match="loss_on: full_sequence is for finetuning"):
         pretrain(
-            recipe(place, texts, "llama", "causal-lm", training={"loss_on": "everything"}),
+            recipe(place, texts, "llama", "causal-lm", training={"loss_on": "full_sequence"}),
             Run(texts.parent / "none"),
         )
 
@@ -199,7 +199,7 @@ def test_the_ledger_says_what_will_be_read(place: Path, texts: Path) -> None:
     measured = found["measured"]
     assert (found["documents"], found["held_back"], found["piece_length"]) == (60, 4, 16)
     assert sum(measured["denoisers"].values()) == pytest.approx(1)
-    assert found["passes"] == pytest.approx(40 * 4 * 32 / measured["rows"] / 60)
+    assert found["epochs"] == pytest.approx(40 * 4 * 32 / measured["rows"] / 60)
     assert found["estimates"]["tokens"] == pytest.approx(160 * measured["tokens_per_row"], abs=1)
     json.dumps(found)
 

@@ -147,7 +147,8 @@ def test_metrics_that_are_damaged_during_training_are_written_again(
 
     at_step(monkeypatch, 3, damage)
     with pytest.warns(
-        UserWarning, match="metrics.jsonl: was removed, cut or changed during training; written again"
+        UserWarning,
+        match="metrics.jsonl: was removed, truncated or changed during training; it was written again",
     ):
         trained(recipe(place, steps=5), run)
     assert [line["step"] for line in read_metrics(run.metrics)] == [1, 2, 3, 4, 5]

@@ -16,13 +16,14 @@ from openflan.cli.print_ledger import hardware_of, print_ledger, refuse_hardware
 from openflan.errors import InputError, OpenflanError
 from openflan.mixture.export import check_path, export
 from openflan.mixture.offline import without_data
-from openflan.mixture.open_mixture import build_stream, check_places, one_pass, open_tasks
+from openflan.mixture.open_mixture import build_stream, check_places, open_tasks, rows_of_one_epoch
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.encode import Encoder
 from openflan.packing.plan import WINDOW
 from openflan.recipe.load_recipe import dump_recipe, load_recipe
+from openflan.recipe.renamed import warn_of_former_name
 from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
 
@@ -38,11 +39,16 @@ def mixture(
         help="Write the rendered mixture to this .jsonl or .parquet file: inputs, targets, provenance.",
     ),
     examples: int | None = typer.Option(
-        None, min=1, help="With --export: how many examples; default one pass."
+        None, min=1, help="With --export: how many examples to write. Default: one epoch."
     ),
-    passes: float | None = typer.Option(
-        None, help="With --export: how many passes; a pass counts every task's rows, at most its cap."
+    epochs: float | None = typer.Option(
+        None,
+        help=(
+            "With --export: how many epochs to write; one epoch counts every task's rows, at most its cap. "
+            "Default: 1."
+        ),
     ),
+    passes: float | None = typer.Option(None, hidden=True, help="The former name of --epochs."),
     show: int | None = typer.Option(
         None,
         min=1,
@@ -93,9 +99,14 @@ def mixture(
 
     `openflan mixture recipes/mine.yaml --show 5`
 
-    `openflan mixture recipes/mine.yaml --export mine.parquet --passes 1`
+    `openflan mixture recipes/mine.yaml --export mine.parquet --epochs 1`
     """
-    _check_options(to, examples, passes, show, no_pruning)
+    if passes is not None:
+        if epochs is not None:
+            raise InputError("--passes is the former name of --epochs; leave --passes out")
+        warn_of_former_name("--passes", "--epochs")
+        epochs = passes
+    _check_options(to, examples, epochs, show, no_pruning)
     if examples_only and show is None:
         raise InputError("--examples-only says what --show prints; add --show N")
     hardware = hardware_of(device, device_tflops, devices, mfu)
@@ -127,24 +138,24 @@ def mixture(
             show_rows(stream, encoder, show, as_json=as_json)
     if to is not None:
         count = examples or max(
-            1, round((1.0 if passes is None else passes) * one_pass(loaded.mixture, tasks))
+            1, round((1.0 if epochs is None else epochs) * rows_of_one_epoch(loaded.mixture, tasks))
         )
         _export(stream, loaded, to, count, pruned=not no_pruning, as_json=as_json)
 
 
 def _check_options(
-    to: Path | None, examples: int | None, passes: float | None, show: int | None, no_pruning: bool
+    to: Path | None, examples: int | None, epochs: float | None, show: int | None, no_pruning: bool
 ) -> None:
     if to is not None:
         check_path(to)
     if to is not None and show is not None:
         raise InputError("--export writes a file and --show prints; ask for one at a time")
-    if to is None and (examples is not None or passes is not None):
-        raise InputError("--examples and --passes say how much to write; name the file with --export")
-    if examples is not None and passes is not None:
-        raise InputError("--examples and --passes both say how much to write; keep one")
-    if passes is not None and not 0 < passes < math.inf:
-        raise InputError(f"--passes {passes:g}: expected a number above 0, such as 1 or 0.5")
+    if to is None and (examples is not None or epochs is not None):
+        raise InputError("--examples and --epochs say how much to write; name the file with --export")
+    if examples is not None and epochs is not None:
+        raise InputError("--examples and --epochs both say how much to write; keep one")
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise InputError(f"--epochs {epochs:g}: expected a number above 0, such as 1 or 0.5")
     if no_pruning and to is None and show is None:
         raise InputError("--no-pruning is for --export and --show; the ledger always measures tokens")
 

@@ -32,7 +32,7 @@ def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
     print_table(
         f"{recipe.name}: {len(found.tasks):,} tasks, counted from the catalogue where their rows are not "
         "here",
-        ["task", "category", "rows", "from", "cap", "counted", "share %", "passes"],
+        ["task", "category", "rows", "from", "cap", "counted", "share %", "epochs"],
         [
             [
                 task.task,
@@ -42,7 +42,7 @@ def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
                 task.cap,
                 task.weight,
                 100 * task.share,
-                task.passes,
+                task.epochs,
             ]
             for task in found.tasks
         ],
@@ -88,9 +88,9 @@ def print_left_out(left_out: Iterable[Mapping[str, Any]]) -> None:
 def _print_sums(title: str, sums: tuple[Sum, ...]) -> None:
     print_table(
         title,
-        [title, "tasks", "here", "rows", "counted", "share %", "passes"],
+        [title, "tasks", "here", "rows", "counted", "share %", "epochs"],
         [
-            [one.name, one.tasks, one.here, _rows(one), one.weight, 100 * one.share, one.passes]
+            [one.name, one.tasks, one.here, _rows(one), one.weight, 100 * one.share, one.epochs]
             for one in sums
         ],
     )
@@ -121,8 +121,8 @@ def _print_notes(recipe: Recipe, found: Offline, rates: str | Mapping[str, float
         caps = ", ".join(f"{weight:,}" for weight in sorted({task.weight for task in found.assumed}))
         typer.echo(f"rows unknown, so that each counts as much as its cap ({caps}): {names}")
     typer.echo(
-        f"passes: over a task's rows, and for sums over what counts of them, in {found.examples:,} "
-        "examples, which is all that is counted; "
+        f"epochs: how often a task's rows (in sums: the rows that count) are seen in {found.examples:,} "
+        "examples, which are all rows that count; "
         f"how many examples {recipe.training.steps:,} steps hold is measured once data and tokenizer are "
         "here"
     )

@@ -108,7 +108,7 @@ def _table(
         "rows",
         "over cap",
         "share %",
-        "passes",
+        "epochs",
         "drawn",
         "inputs",
         "targets",
@@ -137,7 +137,7 @@ def _cells(row: Mapping[str, Any], key: str, groups: bool) -> list[Any]:
         row["rows"],
         row["hidden_by_cap"],
         100 * row["share"],
-        row["passes"],
+        row["epochs"],
         row["drawn"],
         *tokens,
         *counts,
@@ -151,9 +151,9 @@ def _packing(measured: Mapping[str, Any]) -> None:
         else f" ({measured['fill_inputs']:.1%} of inputs, {measured['fill_targets']:.1%} of targets)"
     )
     typer.echo(
-        "over cap: rows that the weight does not count. Behind passes, what the first examples show: how "
-        "many were drawn, their mean tokens,\n"
-        "examples whose inputs were cut, examples dropped, exemplars pruned.\n"
+        "over cap: rows that the weight does not count. The columns after epochs describe the first "
+        "examples: how many were drawn,\n"
+        "their mean tokens, examples whose inputs were truncated, examples dropped, exemplars pruned.\n"
     )
     typer.echo(
         f"packing, measured on {measured['examples']:,} examples: {measured['examples_per_row']:.1f} "

@@ -108,7 +108,7 @@ def _draw(
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, by in names.items():
-        if panels := collection.shown(categories, by):
+        if panels := collection.largest_categories(categories, by):
             written.append(out / f"{name}.{form}")
             with replacing(written[-1]) as partial:
                 collection_figures.draw_categories(panels, by, _TITLES, totals, partial, form)

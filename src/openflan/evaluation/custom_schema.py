@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from openflan.errors import InputError, did_you_mean
+from openflan.hashes import sha256_of
 from openflan.templates.pattern import Pattern
 from openflan.yaml_files import read_yaml
 
@@ -97,7 +97,7 @@ class CustomBenchmark(BaseModel):
             self.options,
             self.target,
         ]
-        return hashlib.sha256(repr(shown).encode()).hexdigest()[:8]
+        return sha256_of(repr(shown))[:8]
 
     def files(self, folder: Path) -> dict[str, Path]:
         """Data files by task."""

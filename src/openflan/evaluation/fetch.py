@@ -11,10 +11,8 @@ exemplars are in no file of its own.
 from __future__ import annotations
 
 import ast
-import hashlib
 import io
 import json
-import os
 import time
 import zipfile
 import zlib
@@ -26,7 +24,9 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from openflan.cache_folder import cache_folder
 from openflan.errors import InputError, SetupError
+from openflan.hashes import sha256_of, sha256_of_json
 
 Get = Callable[[str], bytes]
 
@@ -38,8 +38,7 @@ _PART = 1 << 16
 
 def benchmark_cache() -> Path:
     """Where fetched files lie."""
-    cache = os.environ.get("OPENFLAN_CACHE")
-    return (Path(cache).expanduser() if cache else Path.home() / ".cache" / "openflan") / "benchmarks"
+    return cache_folder() / "benchmarks"
 
 
 def public_files(name: str) -> dict[str, tuple[str, str]]:
@@ -86,12 +85,10 @@ def _content(downloaded: bytes, address: str, path: str) -> tuple[bytes, str]:
         data = _member(downloaded, address, path)
     elif address.endswith(".py"):
         values = _assignments(downloaded, address)
-        return json.dumps(values, ensure_ascii=False).encode(), hashlib.sha256(
-            json.dumps(values, sort_keys=True).encode()
-        ).hexdigest()
+        return json.dumps(values, ensure_ascii=False).encode(), sha256_of_json(values, escaped=True)
     else:
         data = downloaded
-    return data, hashlib.sha256(data).hexdigest()
+    return data, sha256_of(data)
 
 
 def _member(archive: bytes, address: str, path: str) -> bytes:

@@ -7,7 +7,6 @@ tokenised once more for the check. Engines that cannot tell are sent every promp
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from openflan.evaluation.benchmark import Example
 from openflan.evaluation.generations import Generation
+from openflan.hashes import SHORT, sha256_of
 
 _SHOTS = re.compile(r"-(\d+)-shot(?=-|$)")
 
@@ -102,8 +102,4 @@ def shown(generations: Iterable[Generation]) -> Shown:
 def _hash(generations: Sequence[Generation]) -> str | None:
     """Over (task, index, hash of the prompt) of every question, in whatever order the lines stand."""
     told = sorted({(one.task, one.index, one.prompt_hash or "") for one in generations})
-    return (
-        hashlib.sha256(repr(told).encode()).hexdigest()[:16]
-        if told and all(found for _, _, found in told)
-        else None
-    )
+    return sha256_of(repr(told))[:SHORT] if told and all(found for _, _, found in told) else None

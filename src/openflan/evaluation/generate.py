@@ -7,7 +7,6 @@ that holds a question under another key is refused, never mixed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from openflan.evaluation.process_shares import (
     put_together,
     share_of_process,
 )
+from openflan.hashes import sha256_of
 from openflan.inference.protocol import (
     InferenceEngine,
     LikelihoodEngine,
@@ -171,7 +171,7 @@ def request_key(fingerprint: str, request: Request | LikelihoodRequest, sample: 
     else:
         drawn = {"temperature": request.temperature, "top_k": request.top_k, "seed": request.seed}
         decoding = {"greedy": False, "max_tokens": request.max_tokens, "stop": request.stop, **drawn}
-    return hashlib.sha256(json.dumps([fingerprint, request.prompt, decoding, sample]).encode()).hexdigest()
+    return sha256_of(json.dumps([fingerprint, request.prompt, decoding, sample]))
 
 
 def _question(
@@ -301,7 +301,7 @@ def _line(benchmark: Benchmark, example: Example, answer: _Answer, key: str) -> 
         "exemplars_dropped": example.exemplars_dropped,
         **({"exemplar_split": example.exemplar_split} if example.exemplar_split else {}),
         "prompt_version": benchmark.prompt_version,
-        "prompt_hash": hashlib.sha256(example.prompt.encode()).hexdigest()[:_HASH_DIGITS],
+        "prompt_hash": sha256_of(example.prompt)[:_HASH_DIGITS],
         "request": key,
         **({"cluster": example.cluster} if example.cluster is not None else {}),
         **({"rule": dict(benchmark.rules[example.task])} if example.task in benchmark.rules else {}),

@@ -11,7 +11,6 @@ benchmark's files are at hand; saved generations alone do not hold them, and the
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.score_saved import Saved, judge_all, read_saved
+from openflan.hashes import sha256_of
 from openflan.run_folder import replacing
 
 INVALID = "[invalid]"
@@ -65,13 +65,9 @@ def lm_eval_lines(saved: Saved, *, prompts: bool = False) -> Iterator[dict[str, 
             "filtered_resps": [INVALID if vote.answer is None else vote.answer],
             "filter": "none" if len(samples) == 1 else f"maj@{len(samples)}",
             "metrics": ["exact_match", *judged.metrics],
-            "doc_hash": _hash(json.dumps(doc, ensure_ascii=False, sort_keys=True)),
-            "prompt_hash": _hash(prompt),
-            "target_hash": _hash(target),
+            "doc_hash": sha256_of(json.dumps(doc, ensure_ascii=False, sort_keys=True)),
+            "prompt_hash": sha256_of(prompt),
+            "target_hash": sha256_of(target),
             "exact_match": float(judged.correct),
             **judged.metrics,
         }
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -17,7 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from openflan.cache_folder import cache_folder
 from openflan.errors import InputError
+from openflan.hashes import sha256_of
 from openflan.models.folder import weight_files
 
 CACHE = "fingerprints.json"
@@ -58,18 +60,12 @@ def weights_digest(folder: Path) -> str:
     files = [
         (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in weight_files(folder)
     ]
-    key = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    key = sha256_of(json.dumps(files))
     known = _remembered()
     if key not in known:
         known[key] = _hashed(folder)
         _remember(known)
     return known[key]
-
-
-def cache_folder() -> Path:
-    """$OPENFLAN_CACHE, else ~/.cache/openflan."""
-    cache = os.environ.get("OPENFLAN_CACHE")
-    return Path(cache).expanduser() if cache else Path.home() / ".cache" / "openflan"
 
 
 def _hashed(folder: Path) -> str:

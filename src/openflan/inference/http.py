@@ -9,7 +9,6 @@ the server says its model is called, and a server may ignore `top_k` and `seed`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -27,6 +26,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, build_opener
 from urllib.request import Request as Call
 
 from openflan.errors import InputError, SetupError
+from openflan.hashes import SHORT, sha256_of
 from openflan.inference.protocol import Completion, Finish, Request
 from openflan.json_files import parse_json
 from openflan.randomness import combine
@@ -113,7 +113,7 @@ class HttpEngine:
         """16 hexadecimal digits for address, name and kind of prompt: what the server does behind them is not
         known."""
         told = json.dumps(["http", self.address.rstrip("/"), self.model, self.chat])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        return sha256_of(told)[:SHORT]
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Completions as they arrive.

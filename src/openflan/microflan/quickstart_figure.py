@@ -30,10 +30,12 @@ def accuracies(summaries: Sequence[Summary], arm: str, group: str) -> list[float
 
 def groups_of(summaries: Sequence[Summary]) -> list[str]:
     """The groups in their order; raises InputError for runs that asked something else."""
-    asked = [{name: one["n"] for name, one in summary["before"]["groups"].items()} for summary in summaries]
-    if not asked or any(one != asked[0] for one in asked):
+    questions_by_group = [
+        {name: one["n"] for name, one in summary["before"]["groups"].items()} for summary in summaries
+    ]
+    if not questions_by_group or any(one != questions_by_group[0] for one in questions_by_group):
         raise InputError("expected summaries of quickstarts that asked the same questions")
-    return list(asked[0])
+    return list(questions_by_group[0])
 
 
 def as_markdown(summaries: Sequence[Summary]) -> str:
@@ -44,11 +46,9 @@ def as_markdown(summaries: Sequence[Summary]) -> str:
         "|" + " --- |" * (3 + len(ARMS)),
     ]
     for group in groups_of(summaries):
-        first_summary = summaries[0]["before"]["groups"][group]
+        result = summaries[0]["before"]["groups"][group]
         values = [_joined(accuracies(summaries, arm, group)) for arm in ARMS]
-        lines.append(
-            f"| {group} | {first_summary['n']} | {first_summary['chance']:.1f} | {' | '.join(values)} |"
-        )
+        lines.append(f"| {group} | {result['n']} | {result['chance']:.1f} | {' | '.join(values)} |")
     return "\n".join(lines)
 
 
@@ -62,24 +62,22 @@ def draw_groups(summaries: Sequence[Summary], path: Path) -> None:
     with drawing() as figure_of:
         figure = figure_of((8.2, len(groups) * _ROW + 1.0))
         axes = figure.subplots()
-        places = list(range(len(groups)))
-        axes.hlines(places, 0, 100, color="#eeeeee", linewidth=0.8, zorder=0)
+        ys = list(range(len(groups)))
+        axes.hlines(ys, 0, 100, color="#eeeeee", linewidth=0.8, zorder=0)
         chances = [summaries[0]["before"]["groups"][group]["chance"] for group in groups]
-        axes.plot(
-            chances, places, linestyle="none", marker="|", color="#222222", markersize=11, label="chance"
-        )
+        axes.plot(chances, ys, linestyle="none", marker="|", color="#222222", markersize=11, label="chance")
         for arm, (name, colour, mark) in ARMS.items():
             values_by_group = [accuracies(summaries, arm, group) for group in groups]
             means = [sum(values) / len(values) for values in values_by_group]
             axes.hlines(
-                places,
+                ys,
                 [min(values) for values in values_by_group],
                 [max(values) for values in values_by_group],
                 color=colour,
                 linewidth=1.6,
             )
-            axes.plot(means, places, linestyle="none", marker=mark, color=colour, markersize=5.5, label=name)
-        axes.set_yticks(places, groups)
+            axes.plot(means, ys, linestyle="none", marker=mark, color=colour, markersize=5.5, label=name)
+        axes.set_yticks(ys, groups)
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.set_xlim(-2, 102)
         axes.set_xlabel(

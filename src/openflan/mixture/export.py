@@ -1,10 +1,9 @@
-"""The rendered mixture as a file of text, for use in any other trainer.
+"""Export the rendered mixture as a text file, for use in any other trainer.
 
-Examples are written in the order of the stream, chunk by chunk, so that memory does not grow with the file;
-the file takes its name when it is whole. Each has `inputs`, `targets`, its `position` in the stream and where
-it came from (`Rendered.provenance`). Or, without a file, as a Hugging Face dataset that renders while it is
-read.
-"""
+Examples are written in the order of the stream, chunk by chunk, so that memory does not grow with the file.
+The file gets its name when it is complete. Each example has `inputs`, `targets`, its `position` in the stream
+and where it came from (`Rendered.provenance`). `hf_dataset` gives the same examples without a file, as a
+Hugging Face dataset that renders while it is read."""
 
 from __future__ import annotations
 
@@ -66,7 +65,7 @@ class Exported:
 
 
 def record(position: int, example: Rendered) -> Record:
-    """One line of the file."""
+    """Return one line of the file: texts, position and provenance of an example."""
     return {
         "inputs": example.inputs,
         "targets": example.targets,
@@ -76,7 +75,7 @@ def record(position: int, example: Rendered) -> Record:
 
 
 def check_path(path: Path) -> None:
-    """Raises InputError for a name that does not tell the format, or that is a folder's."""
+    """Raise InputError for a path without one of SUFFIXES, or of a folder."""
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path}: expected a file name that ends in {' or '.join(SUFFIXES)}")
     if path.is_dir():
@@ -84,12 +83,11 @@ def check_path(path: Path) -> None:
 
 
 def export(examples: Examples, path: Path, count: int, notes: Mapping[str, str] | None = None) -> Exported:
-    """Writes the first `count` examples to a `.jsonl` or `.parquet` file; `notes` go into a Parquet file's
+    """Write the first `count` examples to a `.jsonl` or `.parquet` file; `notes` go into a Parquet file's
     metadata.
 
-    Raises InputError for another suffix, SetupError if the file cannot be written; what stood there before is
-    then intact.
-    """
+    Raises InputError for another suffix, SetupError if the file cannot be written; an existing file then
+    stays unchanged."""
     check_path(path)
     tasks, formats = Counter[str](), Counter[str]()
     # The bar stays away where standard error is no terminal.
@@ -108,8 +106,8 @@ def export(examples: Examples, path: Path, count: int, notes: Mapping[str, str] 
 
 
 def hf_dataset(open_examples: Callable[[], Examples], count: int, shards: int = 1) -> Any:
-    """The first `count` examples as a `datasets.IterableDataset`, with the columns of an exported file,
-    rendered while they are read.
+    """Return the first `count` examples as a `datasets.IterableDataset`, with the columns of an exported
+    file, rendered while they are read.
 
     `open_examples` opens the stream; it is called in each process that reads, so it must be picklable
     (`training.prepare.stream_opener`). As many DataLoader workers can share the work as there are `shards`,

@@ -1,4 +1,4 @@
-"""What is left out of public data as it cannot be used: one line before training, counts for the ledger."""
+"""Public data that is left out because it cannot be used: one line before training, counts for the ledger."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from collections.abc import Iterable, Mapping
 from openflan.tasks.task import Task
 
 LONGEST_REASON = 160
-"""Characters of what is wrong with a task."""
+"""The most characters of the reason for leaving out a task."""
 
 MOST_NAMED = 3
-"""Tasks that the line names."""
+"""How many tasks the line names."""
 
 
 def rows_by_reason(tasks: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """The rows left out of all tasks by reason, the commonest first; `tasks` are the counts of each."""
+    """Return how many rows are left out of all tasks, by reason, the most frequent first. `tasks` has the
+    counts of each task."""
     together = Counter[str]()
     for counts in tasks:
         together.update(counts)
     return dict(together.most_common())
 
 
-def told_left_out(tasks: Mapping[str, Task], unusable: Mapping[str, str]) -> str | None:
-    """One line on the rows of `tasks` that are left out, and on the tasks that cannot be used, with the
-    reason of each; None if all can be used."""
+def left_out_line(tasks: Mapping[str, Task], unusable: Mapping[str, str]) -> str | None:
+    """Return one line about the rows of `tasks` that are left out, and about the tasks that cannot be used,
+    each with its reason. Returns None if everything can be used."""
     parts = []
     counts = {name: task.refused for name, task in tasks.items() if task.refused}
     if counts:
@@ -33,13 +34,13 @@ def told_left_out(tasks: Mapping[str, Task], unusable: Mapping[str, str]) -> str
             f"{reason}: {number:,}"
             for reason, number in rows_by_reason(task.left_out for task in tasks.values()).items()
         )
-        named = ", ".join(f"{name} ({number:,})" for name, number in Counter(counts).most_common(MOST_NAMED))
+        names = ", ".join(f"{name} ({number:,})" for name, number in Counter(counts).most_common(MOST_NAMED))
         more = f" and {len(counts) - MOST_NAMED:,} more" if len(counts) > MOST_NAMED else ""
-        parts.append(f"{sum(counts.values()):,} of {rows:,} rows left out ({reasons}) of {named}{more}")
+        parts.append(f"{sum(counts.values()):,} of {rows:,} rows left out ({reasons}) of {names}{more}")
     if unusable:
-        named = "; ".join(f"{name} ({_short(why)})" for name, why in [*unusable.items()][:MOST_NAMED])
+        names = "; ".join(f"{name} ({_short(why)})" for name, why in [*unusable.items()][:MOST_NAMED])
         more = f"; and {len(unusable) - MOST_NAMED:,} more" if len(unusable) > MOST_NAMED else ""
-        parts.append(f"{len(unusable):,} task{'' if len(unusable) == 1 else 's'} left out: {named}{more}")
+        parts.append(f"{len(unusable):,} task{'' if len(unusable) == 1 else 's'} left out: {names}{more}")
     return "; ".join(parts) or None
 
 

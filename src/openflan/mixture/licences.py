@@ -1,11 +1,10 @@
-"""Which tasks a recipe's `licences` let through.
+"""Decide which tasks a recipe's `licences` allow.
 
 A task's licence is what its own file says (natural instructions), else what the catalogue knows from the
-dataset's publication. Names are compared in one spelling (`CC BY-SA 4.0` is `cc-by-sa-4.0`). Decision: what
-is not known to be allowed is left out, so a licence called unknown or other is no licence, and of several
-that a task names every one must be allowed. Price: tasks that may well be free are left out until someone
-reads their terms.
-"""
+dataset's publication. Names are compared in one spelling (`CC BY-SA 4.0` is `cc-by-sa-4.0`). Decision: a task
+is left out unless it is known to be allowed. So `unknown` and `other` count as no licence, and if a task
+names several licences, all of them must be allowed. Trade-off: tasks that may be free are left out until
+someone reads their terms."""
 
 from __future__ import annotations
 
@@ -39,17 +38,17 @@ _COMMON = [
     "gpl-3.0",
     *_CREATIVE_COMMONS,
 ]
-"""Names that a list of allowed licences may hold though no task has them."""
+"""Licences that a recipe may allow although no task has them."""
 
 
 def spelled(text: str) -> str:
-    """The one spelling of a licence's name, or of a pattern: lower case, words joined by hyphens, without
+    """Return the normal spelling of a licence or pattern: lower case, words joined by hyphens, without
     words such as `License` and `Version`."""
     return "-".join(word for word in re.split(r"[\s_,\-]+", text.lower()) if word and word not in _IDLE_WORDS)
 
 
 def licence_of(task: Task) -> str | None:
-    """The licence of a task's rows, in the words of its own file or, failing that, of the catalogue; None if
+    """Return the licence of a task's rows as its own file states it, else as the catalogue does; None if
     unknown."""
     if task.licence is not None and spelled(task.licence) not in _NO_LICENCE:
         return task.licence
@@ -58,8 +57,8 @@ def licence_of(task: Task) -> str | None:
 
 
 def refusal(licence: str | None, allowed: Sequence[str] | None) -> str | None:
-    """Why a task of this licence is left out, such as `licence cc-by-nc-4.0`; None if it is allowed, or
-    nothing is asked (`allowed` None)."""
+    """Return why a task with this licence is left out, such as `licence cc-by-nc-4.0`; None if it is allowed,
+    or if all are (`allowed` is None)."""
     if allowed is None:
         return None
     names = _names(licence)
@@ -74,10 +73,10 @@ def refusal(licence: str | None, allowed: Sequence[str] | None) -> str | None:
     return f"licence {', '.join(names)}"
 
 
-def check_licences(allowed: Sequence[str] | None, found: Iterable[str | None]) -> None:
-    """Raises InputError for a name or pattern that fits no licence of `found`, of the catalogue, nor a common
-    one, with the nearest name."""
-    listed = [*found, *(entry.licence for entry in catalogue().values())]
+def check_licences(allowed: Sequence[str] | None, licences: Iterable[str | None]) -> None:
+    """Raise InputError for a name or pattern that matches no licence of `licences`, of the catalogue, and no
+    common licence. The message names the nearest one."""
+    listed = [*licences, *(entry.licence for entry in catalogue().values())]
     known = {
         *_COMMON,
         *(name for licence in listed for name in (*_names(licence), spelled(licence or "")) if name),
@@ -93,6 +92,6 @@ def check_licences(allowed: Sequence[str] | None, found: Iterable[str | None]) -
 
 
 def _names(licence: str | None) -> list[str]:
-    """The licences that a text names, separated by commas, spelled; none if it says unknown."""
+    """Return the licences that a text lists, separated by commas, in normal spelling; none for `unknown`."""
     named = [spelled(name) for name in (licence or "").split(",")]
     return [] if any(name in _NO_LICENCE for name in named) else named

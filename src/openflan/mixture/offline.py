@@ -1,15 +1,13 @@
-"""The ledger of a mixture whose rows are not all here: from the catalogue's counts, without data, tokenizer
-or model.
+"""The ledger of a mixture whose rows are not all on this machine. It needs no data, tokenizer or model.
 
-Decision: every task of the catalogue that the recipe chooses is counted as if its rows were here, with the
-number of rows that is published, or that of the data where a submixture's is at hand; a task without a
-published number counts as much as its cap allows. Price: shares are those of the whole recipe, and training
-on a part of the data has others, which the ledger proper tells once every submixture has data.
-"""
+Decision: every task that the recipe selects is counted as if its rows were here. The number of rows is the
+published one, or that of the data where a submixture has data; a task without a published number counts as
+much as its cap. Trade-off: shares are those of the whole recipe. Training on a part of the data has other
+shares, which the full ledger shows once every submixture has data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +20,7 @@ from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, how_to_get, real_
 from openflan.tasks.task import Task, select
 
 IN_ITS_FILE = "licence stated in its file, which is not here"
-"""Why a natural instruction is left out whose licence nobody can see yet."""
+"""The reason for leaving out a natural instruction whose licence is not known without its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Planned:
     """A task of the mixture, whether or not its rows are here.
 
     `rows`: of the data if `here`, else as published; None if neither is known, and then `weight` is the cap.
-    `passes` over its rows in `Offline.examples` examples, None where rows are unknown. `get`: what to fetch,
+    `epochs` over its rows in `Offline.examples` examples, None where rows are unknown. `get`: what to fetch,
     None if the rows are here.
     """
 
@@ -43,7 +41,7 @@ class Planned:
     cap: int | None
     weight: int
     share: float
-    passes: float | None
+    epochs: float | None
     licence: str | None
     get: str | None
 
@@ -60,7 +58,7 @@ class Sum:
     unknown: int
     weight: int
     share: float
-    passes: float
+    epochs: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Offline:
-    """The whole ledger. `examples`: the tasks' weights together, which is one pass in which no task counts
+    """The offline ledger. `examples`: the tasks' weights together, which is one epoch in which no task counts
     more than its cap.
 
     `first_repeated`: the task that is first through its rows, and after how many examples of the mixture.
@@ -94,12 +92,12 @@ class Offline:
 
     @property
     def assumed(self) -> tuple[Planned, ...]:
-        """The tasks whose rows are unknown, so that they count as much as their cap allows."""
+        """The tasks whose number of rows is unknown, so that they count as much as their cap."""
         return tuple(task for task in self.tasks if task.rows is None)
 
     @property
     def described(self) -> dict[str, Any]:
-        """For JSON."""
+        """The ledger as plain JSON values."""
         return asdict(self) | {
             "assumed": [{"task": task.task, "weight": task.weight} for task in self.assumed]
         }
@@ -107,7 +105,7 @@ class Offline:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a task: by its opened rows, by its entry, or by both."""
+    """What is known about a task: its opened rows, its entry in the catalogue, or both."""
 
     name: str
     task: Task | None
@@ -143,10 +141,10 @@ def without_data(mixture: Mixture) -> tuple[str, ...]:
 
 
 def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> Offline:
-    """The ledger of the whole mixture; `here` holds the opened tasks of the submixtures whose rows are at
-    hand.
+    """Return the ledger of the whole mixture. `here` holds the opened tasks of the submixtures whose rows are
+    at hand.
 
-    Raises InputError as `open_mixture` does for patterns, rates and licences, and for a task with neither a
+    Raises InputError like `open_mixture` for patterns, rates and licences, and for a task with neither a
     number of rows nor a cap.
     """
     known = [one for name in mixture.submixtures for one in _chosen(mixture, name, here.get(name, {}))]
@@ -198,59 +196,63 @@ def _chosen(mixture: Mixture, submixture: str, tasks: Mapping[str, Task]) -> lis
     return list(select(known, mixture.submixtures[submixture].tasks).values())
 
 
-def _reason(mixture: Mixture, one: _Known) -> str | None:
-    reason = why_left_out(mixture, one.name, one.held_out, one.licence)
+def _reason(mixture: Mixture, known: _Known) -> str | None:
+    reason = why_left_out(mixture, known.name, known.held_out, known.licence)
     # With the files at hand, some of these tasks are let through.
-    return IN_ITS_FILE if reason == UNKNOWN and one.task is None and one.name.startswith("niv2/") else reason
+    return (
+        IN_ITS_FILE if reason == UNKNOWN and known.task is None and known.name.startswith("niv2/") else reason
+    )
 
 
-def _capped(mixture: Mixture, one: _Known) -> Capped:
-    group = group_of(mixture, one.name)
+def _capped(mixture: Mixture, known: _Known) -> Capped:
+    group = group_of(mixture, known.name)
     cap = cap_of(mixture, group)
-    rows = one.rows if one.rows is not None else cap
+    rows = known.rows if known.rows is not None else cap
     if rows is None:
         raise InputError(
-            f"{one.name}: how many rows it has is not published and `{group}` has no cap, so it cannot "
-            "be weighed; give it one with `cap:`"
+            f"{known.name}: how many rows it has is not published and `{group}` has no cap, so it has no "
+            "weight; give it a cap with `cap:`"
         )
     return Capped(group, rows, cap)
 
 
-def _planned(one: _Known, capped: Capped, share: float, examples: int) -> Planned:
+def _planned(known: _Known, capped: Capped, share: float, examples: int) -> Planned:
     return Planned(
-        task=one.name,
-        submixture=one.name.partition("/")[0],
+        task=known.name,
+        submixture=known.name.partition("/")[0],
         group=capped.group,
-        category=one.category,
-        rows=one.rows,
-        here=one.task is not None,
+        category=known.category,
+        rows=known.rows,
+        here=known.task is not None,
         cap=capped.cap,
         weight=capped.weight,
         share=share,
-        passes=share * examples / one.rows if one.rows else None,
-        licence=one.licence,
-        get=how_to_get(one.entry) if one.task is None and one.entry else None,
+        epochs=share * examples / known.rows if known.rows else None,
+        licence=known.licence,
+        get=how_to_get(known.entry) if known.task is None and known.entry else None,
     )
 
 
 def _sums(tasks: Iterable[Planned], names: Mapping[str, str], examples: int) -> tuple[Sum, ...]:
-    """The tasks summed by what `names` gives for each; `passes` over what counts of them, not over all
-    rows."""
-    together: dict[str, list[Planned]] = {}
+    """Return the tasks summed by the name that `names` gives for each. `epochs` are over the rows that count,
+    not over all rows."""
+    tasks_by_name: dict[str, list[Planned]] = {}
     for task in tasks:
-        together.setdefault(names[task.task], []).append(task)
-    return tuple(
-        Sum(
-            name=name,
-            tasks=len(group),
-            here=sum(task.here for task in group),
-            rows=sum(task.rows or 0 for task in group),
-            unknown=sum(task.rows is None for task in group),
-            weight=(weight := sum(task.weight for task in group)),
-            share=(share := sum(task.share for task in group)),
-            passes=share * examples / weight,
-        )
-        for name, group in together.items()
+        tasks_by_name.setdefault(names[task.task], []).append(task)
+    return tuple(_sum(name, group, examples) for name, group in tasks_by_name.items())
+
+
+def _sum(name: str, tasks: Sequence[Planned], examples: int) -> Sum:
+    weight, share = sum(task.weight for task in tasks), sum(task.share for task in tasks)
+    return Sum(
+        name=name,
+        tasks=len(tasks),
+        here=sum(task.here for task in tasks),
+        rows=sum(task.rows or 0 for task in tasks),
+        unknown=sum(task.rows is None for task in tasks),
+        weight=weight,
+        share=share,
+        epochs=share * examples / weight,
     )
 
 

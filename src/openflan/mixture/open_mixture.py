@@ -9,7 +9,7 @@ from typing import Any
 
 from openflan.embedded import EMBEDDED_SUBMIXTURES
 from openflan.errors import InputError
-from openflan.mixture.left_out import told_left_out
+from openflan.mixture.left_out import left_out_line
 from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
 from openflan.mixture.rates import Capped, cap_of, rate_group, redistributed, relative_rates, shares
@@ -59,14 +59,14 @@ class Opened:
     def warning(self) -> str | None:
         """One line that says which rows and tasks of public data are left out as they cannot be used; None if
         there are none."""
-        return told_left_out(
+        return left_out_line(
             self.tasks, {left.task: left.reason for left in self.left_out if left.reason.startswith(UNUSABLE)}
         )
 
 
 def open_tasks(mixture: Mixture) -> dict[str, Task]:
-    """Every task of the mixture that may be trained on, with its rows opened and checked; see `open_mixture`.
-    A warning says what cannot be used."""
+    """Return every task of the mixture that may be trained on, with its rows opened and checked (see
+    `open_mixture`). A warning names what cannot be used."""
     opened = open_mixture(mixture)
     if opened.warning:
         warnings.warn(opened.warning, stacklevel=2)
@@ -74,28 +74,28 @@ def open_tasks(mixture: Mixture) -> dict[str, Task]:
 
 
 def open_mixture(mixture: Mixture) -> Opened:
-    """Every task of the mixture that may be trained on, with its rows opened and checked, and what is left
-    out.
+    """Return every task of the mixture that may be trained on, with its rows opened and checked, and what is
+    left out.
 
-    Patterns pass over tasks that are held out, whose licence is not allowed, or that are public and cannot be
+    Patterns skip tasks that are held out, whose licence is not allowed, or that are public and cannot be
     used; a rate of 0 leaves a task out even if it is named; rows that `drop_overlaps` names are left out.
     Raises InputError for missing or broken data, an unknown task, one named outright that is held out, of
     another licence or not usable, a licence that nothing has, if no task is left, or for a file of overlaps
     that was made from other data.
     """
     _check_data(mixture)
-    found = {
+    usable_by_submixture = {
         name: open_usable(name, submixture.data, submixture.tasks)
         for name, submixture in mixture.submixtures.items()
     }
-    opened = {name: tasks for name, (tasks, _) in found.items()}
+    opened = {name: tasks for name, (tasks, _) in usable_by_submixture.items()}
     check_licences(
         mixture.licences, [licence_of(task) for tasks in opened.values() for task in tasks.values()]
     )
     tasks: dict[str, Task] = {}
     left_out = [
         LeftOut(task, f"{UNUSABLE}: {why}")
-        for _, unusable in found.values()
+        for _, unusable in usable_by_submixture.values()
         for task, why in unusable.items()
     ]
     for name, there in opened.items():
@@ -164,13 +164,13 @@ def group_of(mixture: Mixture, name: str) -> str:
 
 
 def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -> None:
-    """Raises InputError if every task was left out, with the commonest reason."""
+    """Raise InputError with the most frequent reason if every task was left out."""
     if not tasks and left_out:
         reasons = [left.reason for left in left_out]
-        most = max(dict.fromkeys(reasons), key=reasons.count)
+        commonest_reason = max(dict.fromkeys(reasons), key=reasons.count)
         raise InputError(
-            f"no task is left to train on: all {len(left_out):,} are left out, {reasons.count(most):,} "
-            f"for `{most}`; "
+            f"no task is left to train on: all {len(left_out):,} are left out, "
+            f"{reasons.count(commonest_reason):,} for `{commonest_reason}`; "
             "change `licences`, `rates` or `tasks` of `mixture`"
         )
 
@@ -178,7 +178,7 @@ def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -
 def build_stream(
     mixture: Mixture, tasks: dict[str, Task], seed: int, token_budget: TokenBudget | None = None
 ) -> Stream:
-    """The stream of a mixture over its opened tasks.
+    """Return the stream of a mixture over its opened tasks.
 
     Raises InputError if a task has no wording, or one that names a field its rows lack.
     """
@@ -192,8 +192,8 @@ def build_stream(
 
 
 def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:
-    """Each task's share of the mixture. Within a group, the sources of a ready-made copy stand as in the
-    public release (SOURCES)."""
+    """Return each task's share of the mixture. Within a group, the sources of a ready-made copy have the
+    ratios of the public release (SOURCES)."""
     capped = _capped(mixture, tasks)
     sides = {
         name: (capped[name].group, task.part)
@@ -203,15 +203,16 @@ def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]
     return redistributed(shares(capped, relative_rates(mixture)), sides, SOURCES)
 
 
-def one_pass(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
-    """Examples of a pass: the rows of every task, none counting more than its cap. Rates divide them
-    otherwise than by size; the number is the same."""
+def rows_of_one_epoch(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
+    """Return the number of examples of one epoch: the rows of every task, each task at most its cap.
+
+    Rates change how the examples are divided among tasks, but not their number.
+    """
     return sum(task.weight for task in _capped(mixture, tasks).values())
 
 
 def check_places(mixture: Mixture) -> None:
-    """Looks where the rows are to come from, without reading them: what is said here is said before any
-    library of models is imported.
+    """Check where the rows will come from, without reading them, before any slow import.
 
     Raises InputError for missing data, a path that is not there, or a file or folder of no known layout.
     """
@@ -221,15 +222,14 @@ def check_places(mixture: Mixture) -> None:
 
 
 def _check_data(mixture: Mixture) -> None:
-    """Raises InputError naming every submixture without data at once, and the overrides that would give
-    it."""
+    """Raise InputError that names every submixture without data, and the overrides that add it."""
     missing = [
         name
         for name, submixture in mixture.submixtures.items()
         if submixture.data is None and name not in EMBEDDED_SUBMIXTURES
     ]
     if missing:
-        wanted = " ".join(f"mixture.submixtures.{name}.data=PATH" for name in missing)
+        overrides = " ".join(f"mixture.submixtures.{name}.data=PATH" for name in missing)
         known = all(name in SUBMIXTURES for name in missing)
         hint = (
             "; `openflan mixture` with the same recipe says what to fetch"
@@ -237,7 +237,8 @@ def _check_data(mixture: Mixture) -> None:
             else f"; only {' and '.join(EMBEDDED_SUBMIXTURES)} come with openflan"
         )
         raise InputError(
-            f"no data for {', '.join(missing)}: add {wanted} (each a file or folder, or hub:OWNER/NAME){hint}"
+            f"no data for {', '.join(missing)}: add {overrides} (each a file or folder, or "
+            f"hub:OWNER/NAME){hint}"
         )
 
 

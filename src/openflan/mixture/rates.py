@@ -105,9 +105,9 @@ def redistributed(
     moved = dict(shares)
     for task, (group, part) in sides.items():
         parts = groups[group]
-        whole = sum(parts.values())
+        group_share = sum(parts.values())
         moved[task] = (
-            whole * ratios[part] / sum(ratios[one] for one in parts) * shares[task] / parts[part]
+            group_share * ratios[part] / sum(ratios[one] for one in parts) * shares[task] / parts[part]
             if parts[part]
             else 0.0
         )

@@ -1,9 +1,9 @@
 """Which example stands at a position: a pure function of (mixture, seed, position).
 
 The stream is made of blocks. At a block's end every task's cumulative count is within one of its share;
-inside, the order is a seeded shuffle. The n-th draw of a task is element n mod rows of that pass's seeded
-permutation, so a pass shows every row once and the next pass has another order. Nothing is drawn one after
-the other, so any position can be had alone.
+inside, the order is a seeded shuffle. The n-th draw of a task is element n mod rows of that epoch's seeded
+permutation, so an epoch contains every row once and the next epoch has another order. No draw depends on the
+one before, so the example at any position can be computed alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import Style, StyleShares
 
 BLOCK = 65_536
-"""Examples a block."""
+"""Examples per block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Entry:
 
 
 class Stream:
-    """Rendered examples by position, without end."""
+    """Rendered examples by position, an endless sequence."""
 
     def __init__(
         self, entries: Mapping[str, Entry], seed: int, token_budget: TokenBudget | None = None
@@ -55,17 +55,17 @@ class Stream:
         return self._render(position, self.token_budget)
 
     def unpruned(self, position: int) -> Rendered:
-        """The example with all its exemplars, whether or not they fit `token_budget`."""
+        """Return the example with all its exemplars, whether or not they fit `token_budget`."""
         return self._render(position, None)
 
     def source(self, position: int) -> tuple[str, int, int]:
-        """Task name, row and pass (from 0) at a position, without rendering it."""
-        tasks, rows, passes = self._block(position // BLOCK)
+        """Return task name, row index and epoch (from 0) at a position, without rendering it."""
+        tasks, rows, epochs = self._block(position // BLOCK)
         offset = position % BLOCK
-        return self.entries[tasks[offset]].task.name, int(rows[offset]), int(passes[offset])
+        return self.entries[tasks[offset]].task.name, int(rows[offset]), int(epochs[offset])
 
     def counts(self, block: int) -> NDArray[np.int64]:
-        """How often each task (tasks,) was drawn in the first `block` blocks."""
+        """Return how often each task was drawn in the first `block` blocks, shape (num_tasks,)."""
         while len(self._counts) <= block:
             self._counts.append(counts_at(self._shares, self._counts[-1], len(self._counts) * BLOCK))
         return self._counts[block]
@@ -99,20 +99,20 @@ class Stream:
         )
 
     def _make_block(self, block: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Task, row and pass (BLOCK,) of every position of a block."""
+        """Return the task, row and epoch of every position of a block, each of shape (BLOCK,)."""
         before, after = self.counts(block), self.counts(block + 1)
         sorted_tasks = np.repeat(np.arange(len(self.entries)), after - before)
         draw = np.arange(BLOCK) - np.repeat(np.cumsum(after - before) - after, after - before)
-        pass_, within = np.divmod(draw, self._rows[sorted_tasks])
+        epoch, within = np.divmod(draw, self._rows[sorted_tasks])
         rows = np.empty(BLOCK, dtype=np.int64)
-        # One call for each (task, pass) run; the runs are contiguous because the draws are sorted.
-        starts = np.flatnonzero(np.diff(sorted_tasks, prepend=-1) | np.diff(pass_, prepend=-1))
+        # One call for each (task, epoch) run; the runs are contiguous because the draws are sorted.
+        starts = np.flatnonzero(np.diff(sorted_tasks, prepend=-1) | np.diff(epoch, prepend=-1))
         for start, end in zip(starts, [*starts[1:], BLOCK], strict=True):
-            rows[start:end] = self._permutation(int(sorted_tasks[start]), int(pass_[start]))[
+            rows[start:end] = self._permutation(int(sorted_tasks[start]), int(epoch[start]))[
                 within[start:end]
             ]
         order = shuffled(BLOCK, self.seed, "block", block)
-        return sorted_tasks[order], rows[order], pass_[order]
+        return sorted_tasks[order], rows[order], epoch[order]
 
-    def _make_permutation(self, task: int, pass_: int) -> Permutation:
-        return Permutation(int(self._rows[task]), self.seed, "rows", self.entries[task].task.name, pass_)
+    def _make_permutation(self, task: int, epoch: int) -> Permutation:
+        return Permutation(int(self._rows[task]), self.seed, "rows", self.entries[task].task.name, epoch)

@@ -22,9 +22,12 @@ from openflan.templates.render import Rendered
 def shares_table(
     mixture: Mixture, tasks: Mapping[str, Task], stream: Stream, examples: int
 ) -> list[dict[str, Any]]:
-    """One row a task: submixture, category, rows, those left out as overlaps or as they cannot be used
-    (`refused`, and `left_out` by reason; none are among `rows`), cap, weight, rows that the cap hides from
-    the weight, share of the mixture, and passes over its rows in `examples` examples."""
+    """Return one dictionary per task: submixture, category, rows, cap, weight, share of the mixture and
+    `epochs`.
+
+    `overlaps_dropped` and `refused` (`left_out` by reason) count rows that are left out; `rows` does not
+    contain them. `hidden_by_cap` counts rows beyond the cap. `epochs` is for `examples` examples in all.
+    """
     table = []
     for entry in stream.entries:
         task = tasks[entry.task.name]
@@ -44,19 +47,19 @@ def shares_table(
                 "weight": weight,
                 "hidden_by_cap": rows - weight,
                 "share": entry.share,
-                "passes": entry.share * examples / rows,
+                "epochs": entry.share * examples / rows,
             }
         )
     return table
 
 
 def by_submixture(table: list[dict[str, Any]], examples: int) -> list[dict[str, Any]]:
-    """The same, summed over the tasks of each submixture; passes are over all of its rows together."""
+    """Return `table` summed over the tasks of each submixture; epochs are over all of its rows together."""
     return _summed(table, "submixture", examples)
 
 
 def by_category(table: list[dict[str, Any]], examples: int) -> list[dict[str, Any]]:
-    """The same over categories, which may span submixtures, the largest share first."""
+    """Return `table` summed over categories, which may span submixtures, the largest share first."""
     return sorted(_summed(table, "category", examples), key=lambda row: -row["share"])
 
 
@@ -64,10 +67,10 @@ def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[s
     members: dict[str, list[dict[str, Any]]] = {}
     for row in table:
         members.setdefault(row[key], []).append(row)
-    found = []
+    table_of_groups = []
     for name, rows in members.items():
         total, share = sum(row["rows"] for row in rows), sum(row["share"] for row in rows)
-        found.append(
+        table_of_groups.append(
             {
                 key: name,
                 "tasks": len(rows),
@@ -75,12 +78,12 @@ def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[s
                 "weight": sum(row["weight"] for row in rows),
                 "hidden_by_cap": sum(row["hidden_by_cap"] for row in rows),
                 "share": share,
-                "passes": share * examples / total,
+                "epochs": share * examples / total,
             }
         )
-    return found
+    return table_of_groups
 
 
 def formats(examples: Iterable[Rendered]) -> dict[str, int]:
-    """How many of the examples have each style."""
+    """Return how many of the examples have each style, the most frequent first."""
     return dict(Counter(example.style.name for example in examples).most_common())

@@ -1,7 +1,7 @@
-"""Rows that are kept out of training to measure the loss on: the same ones in every run, whatever its seed.
+"""Rows that are held back from training to measure the loss on. They are the same for every seed.
 
-They are neither asked nor shown as exemplars. A task gives at most a tenth of its rows, so small ones are not
-used up.
+They are used neither as questions nor as exemplars. A task gives at most a tenth of its rows, so that small
+tasks keep enough of them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MOST = 0.1
 
 
 def hold_back(tasks: Mapping[str, Task], rows: int) -> tuple[dict[str, Task], dict[str, Task]]:
-    """The tasks without `rows` rows each, and tasks of those rows; tasks of fewer than ten rows keep them
-    all."""
+    """Return the tasks without `rows` rows each, and tasks made of those rows. Tasks of fewer than ten rows
+    keep all of them."""
     training, validation = {}, {}
     for name, task in tasks.items():
         count = len(task.rows)

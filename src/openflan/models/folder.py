@@ -111,7 +111,7 @@ def weight_files(folder: Path) -> list[Path]:
     if not (folder / _INDEX).is_file():
         return sorted(folder.glob("*.safetensors"))
     index = folder / _INDEX
-    places = read_json(index).get("weight_map")
+    places = json_object(index).get("weight_map")
     if (
         not isinstance(places, dict)
         or not places
@@ -145,7 +145,7 @@ def _refuse_strangers(folder: Path) -> None:
             f"{folder}: holds {_WHOLE} and also {_INDEX}, which names other files: two models; remove "
             "the one that does not belong there"
         )
-    listed = read_json(folder / STATE).get("sha256")
+    listed = json_object(folder / STATE).get("sha256")
     if isinstance(listed, dict) and (strangers := unlisted(folder, listed)):
         raise InputError(
             f"{folder}: holds {strangers[0]}, which is not in the list of its {STATE}: it was put there "
@@ -177,7 +177,7 @@ def layout_of(folder: Path) -> Layout | None:
     """The layout a causal model was finetuned with, `openflan_layout` of generation_config.json, else
     config.json; None where none is stated."""
     for name in ("generation_config.json", "config.json"):
-        layout = read_json(folder / name).get("openflan_layout")
+        layout = json_object(folder / name).get("openflan_layout")
         if layout is None:
             continue
         if layout not in get_args(Layout):
@@ -193,17 +193,12 @@ def attention_of(folder: Path) -> Attention:
     """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where
     nothing is stated. Raises InputError for another."""
     path = folder / "generation_config.json"
-    attention = read_json(path).get("openflan_attention", "causal")
+    attention = json_object(path).get("openflan_attention", "causal")
     if attention not in get_args(Attention):
         raise InputError(
             f"{path}: `openflan_attention` is {attention!r}; expected one of {', '.join(get_args(Attention))}"
         )
     return cast(Attention, attention)
-
-
-def read_json(path: Path) -> dict[str, object]:
-    """The object in a JSON file, empty if there is no such file; InputError if it holds something else."""
-    return json_object(path)
 
 
 def check_model_name(name: str) -> None:

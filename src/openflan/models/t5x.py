@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from openflan.errors import InputError
-from openflan.models.folder import contents, read_json, weight_files
+from openflan.models.folder import contents, weight_files
+from openflan.models.json_file import json_object
 from openflan.models.t5x_files import Array, Stored, packed, stored, write_array
 from openflan.models.t5x_layout import BIAS, Layout, Place, layout_of, places
 from openflan.run_folder import replacing, write_json
@@ -106,7 +107,7 @@ def to_t5x(folder: Path, to: Path, *, stacked: bool = False) -> int:
     weights lack one.
     """
     _refuse_full(to)
-    config = read_json(folder / "config.json")
+    config = json_object(folder / "config.json")
     if config.get("model_type") not in FAMILIES or not weight_files(folder):
         raise InputError(
             f"{folder}: expected a Hugging Face folder with safetensors of {', '.join(FAMILIES)}; found "

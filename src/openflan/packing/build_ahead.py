@@ -8,7 +8,6 @@ What has not changed is kept: other capacities leave the tokens alone, more exam
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from openflan.errors import InputError
+from openflan.hashes import sha256_of
 from openflan.lock import locked
 from openflan.packing.encode import Encoder, Fit
 from openflan.packing.plan import packed_windows
@@ -144,9 +144,7 @@ def build(
         examples=sum(block.examples for block in found),
         rows=sum(sum(block.rows_per_window) for block in found),
         tokens=sum(len(read_tokens(folder, number).ids) for number in sizes),
-        content=hashlib.sha256(
-            "".join(block.files[name] for block in found for name in sorted(block.files)).encode()
-        ).hexdigest(),
+        content=sha256_of("".join(block.files[name] for block in found for name in sorted(block.files))),
     )
 
 

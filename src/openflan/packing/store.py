@@ -16,8 +16,6 @@ block's hashes are checked the first time one of its windows is asked for.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -28,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import InputError
+from openflan.hashes import sha256_of_file, sha256_of_json
 from openflan.packing.pack import Packed
 from openflan.packing.plan import WINDOW
 from openflan.packing.tokens import Tokens
@@ -133,7 +132,7 @@ def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed:
         partial.mkdir()
         for name, array in arrays.items():
             np.save(partial / f"{name}.npy", array, allow_pickle=False)
-        files = {name: _sha256(partial / f"{name}.npy") for name in arrays}
+        files = {name: sha256_of_file(partial / f"{name}.npy") for name in arrays}
         block = Block(
             parts.tokens_key,
             parts.rows_key,
@@ -153,7 +152,7 @@ def replace_rows(folder: Path, number: int, parts: Parts, block: Block, packed: 
     for name, array in arrays.items():
         with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
-    files = block.files | {name: _sha256(place / f"{name}.npy") for name in arrays}
+    files = block.files | {name: sha256_of_file(place / f"{name}.npy") for name in arrays}
     new = Block(
         parts.tokens_key,
         parts.rows_key,
@@ -172,7 +171,9 @@ def damaged(
     """The files of a block that are missing, or not as they were written."""
     paths = {name: block_folder(folder, number) / f"{name}.npy" for name in names}
     return [
-        path for name, path in paths.items() if not path.is_file() or _sha256(path) != block.files.get(name)
+        path
+        for name, path in paths.items()
+        if not path.is_file() or sha256_of_file(path) != block.files.get(name)
     ]
 
 
@@ -248,10 +249,5 @@ def _mapped(path: Path) -> NDArray[Any]:
     return found.view(np.ndarray)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _key(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return sha256_of_json(value)

@@ -1,11 +1,11 @@
-"""Recipes one after another: a YAML list whose steps each start from the model of the step before.
+"""Chains: a YAML list of recipes, each of which starts from the model of the step before.
 
     - pretrain: lm-adapt-t5
       set: { pretraining.data: texts/, training.steps: 2_000 }
     - finetune: flan-t5-small
 
-A step names a recipe, a file beside the chain or a packaged one, and may set its keys. `model.base: previous`
-is what every step but the first has anyway; whatever else it sets there holds instead.
+A step names a recipe (a file in the chain's folder or a packaged recipe) and may set its keys. Every step but
+the first has `model.base: previous` by default; a step that sets another base starts from that one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FROM_PREVIOUS = ("model.base=previous", 'model.base="previous"')
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A verb and the recipe it is for; `folder` within the chain's holds its run."""
+    """One step of a chain: verb, recipe, and the run's folder within the folder of the chain."""
 
     verb: Verb
     recipe: AnyRecipe
@@ -45,49 +45,50 @@ class _Stated:
 
 
 def packaged_chains() -> dict[str, Path]:
-    """Chains that come with openflan, by name."""
+    """Return the chains that come with openflan, by name."""
     return packaged("chains")
 
 
 def chain_path(name: str) -> Path:
-    """The file of a chain, or of a packaged one by name; raises InputError if there is neither."""
+    """Return the path of a chain: a file, or a packaged chain by name. Raises InputError if there is
+    neither."""
     return file_or_packaged(name, packaged_chains(), "chain")
 
 
 def load_chain(path: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Step, ...]:
-    """The steps of a chain that runs in `folder`. Overrides begin with the number of their step, from 1:
-    `2.training.steps=100`.
+    """Return the steps of a chain that runs in `folder`. Overrides begin with the number of their step, from
+    1: `2.training.steps=100`.
 
-    Every recipe is read and checked. Raises InputError for a file that is no such list, a step that is none,
-    or what `load_recipe` refuses.
+    Every recipe is read and checked. Raises InputError for a file that is not such a list, an entry that is
+    not a step, and for everything that `load_recipe` refuses.
     """
-    stated = [_step(entry, number, path) for number, entry in enumerate(_entries(path), 1)]
-    chosen = _by_step(overrides, len(stated))
+    entries = [_step(entry, step_number, path) for step_number, entry in enumerate(_entries(path), 1)]
+    chosen = _by_step(overrides, len(entries))
     steps: list[Step] = []
-    for number, one in enumerate(stated, 1):
-        own = [*one.overrides, *chosen[number - 1]]
-        if not steps and any(override in _FROM_PREVIOUS for override in own):
+    for step_number, entry in enumerate(entries, 1):
+        keys = [*entry.overrides, *chosen[step_number - 1]]
+        if not steps and any(override in _FROM_PREVIOUS for override in keys):
             raise InputError(f"{path}: step 1: there is no previous model; name one")
         before = _from_model(folder / steps[-1].folder / "model") if steps else []
-        load = load_pretrain_recipe if one.verb == "pretrain" else load_recipe
+        load = load_pretrain_recipe if entry.verb == "pretrain" else load_recipe
         recipe = load(
-            one.recipe, [*before, *(override for override in own if override not in _FROM_PREVIOUS)]
+            entry.recipe, [*before, *(override for override in keys if override not in _FROM_PREVIOUS)]
         )
-        steps.append(Step(one.verb, recipe, f"{number}-{recipe.name}"))
+        steps.append(Step(entry.verb, recipe, f"{step_number}-{recipe.name}"))
     return tuple(steps)
 
 
 def _by_step(overrides: Sequence[str], steps: int) -> list[list[str]]:
-    found: list[list[str]] = [[] for _ in range(steps)]
+    overrides_by_step: list[list[str]] = [[] for _ in range(steps)]
     for override in overrides:
-        number, _, rest = override.partition(".")
-        if not number.isdecimal() or not 1 <= int(number) <= steps or "=" not in rest:
+        step_number, _, rest = override.partition(".")
+        if not step_number.isdecimal() or not 1 <= int(step_number) <= steps or "=" not in rest:
             raise InputError(
                 f"`{override}`: write N.key=value, N being a step's number from 1 to {steps}, such as "
                 "1.training.steps=100"
             )
-        found[int(number) - 1].append(rest)
-    return found
+        overrides_by_step[int(step_number) - 1].append(rest)
+    return overrides_by_step
 
 
 def _from_model(model: Path) -> list[str]:
@@ -99,17 +100,17 @@ def _from_model(model: Path) -> list[str]:
 
 
 def _entries(path: Path) -> list[Any]:
-    found = read_yaml(path)
-    if not isinstance(found, list) or not found:
+    entries = read_yaml(path)
+    if not isinstance(entries, list) or not entries:
         raise InputError(
             f"{path}: not a chain; expected a list of steps such as `- pretrain: lm-adapt-t5` and `- "
             "finetune: flan-t5-small`"
         )
-    return found
+    return entries
 
 
-def _step(entry: Any, number: int, path: Path) -> _Stated:
-    place = f"{path}: step {number}"
+def _step(entry: Any, step_number: int, path: Path) -> _Stated:
+    place = f"{path}: step {step_number}"
     if not isinstance(entry, dict):
         raise InputError(f"{place}: expected a mapping such as `- finetune: flan-t5-small`")
     verbs = [verb for verb in VERBS if verb in entry]
@@ -151,10 +152,10 @@ def _overrides(key: str, value: Any, folder: Path) -> list[str]:
 
 def _flat(tree: Mapping[str, Any], above: str = "") -> list[str]:
     """`key=value` of every key; a model's configuration stays whole."""
-    found = []
+    overrides = []
     for name, value in tree.items():
         if isinstance(value, dict) and value and name != "config":
-            found += _flat(value, f"{above}{name}.")
+            overrides += _flat(value, f"{above}{name}.")
         else:
-            found.append(f"{above}{name}={json.dumps(value, default=str, ensure_ascii=False)}")
-    return found
+            overrides.append(f"{above}{name}={json.dumps(value, default=str, ensure_ascii=False)}")
+    return overrides

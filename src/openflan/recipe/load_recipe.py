@@ -1,8 +1,8 @@
-"""From a YAML file to a `Recipe`: inheritance, overrides, and errors that name file, line and key.
+"""Load a `Recipe` from a YAML file: inheritance, overrides, and errors that name file, line and key.
 
 `extends:` names another recipe (a path beside this one, or a packaged name) whose keys this one overrides,
-section by section. Overrides are `dotted.key=value`, the value read as YAML. Paths are relative to the file
-that states them; those of overrides to the current folder.
+section by section. Overrides are `dotted.key=value`; the value is read as YAML. Paths in a file are relative
+to its folder, paths in overrides to the current folder.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from openflan.errors import InputError, did_you_mean
 from openflan.recipe.packaged import file_or_packaged, packaged
 from openflan.recipe.paths import resolve_paths
 from openflan.recipe.pretraining import AnyRecipe, PretrainRecipe
+from openflan.recipe.renamed import with_present_names
 from openflan.recipe.schema import Recipe
 from openflan.yaml_files import read_document, yaml_value
 
@@ -31,7 +32,7 @@ R = TypeVar("R", Recipe, PretrainRecipe)
 
 @dataclass(slots=True)
 class _Draft:
-    """Values not yet checked, and the place each key was read from."""
+    """Values that are not checked yet, and the file and line of each key."""
 
     values: dict[str, Any]
     places: dict[KeyPath, str] = field(default_factory=dict)
@@ -43,21 +44,23 @@ class _Draft:
 
 
 def load_recipe(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a file, or a packaged one by name, with overrides.
+    """Return the finetuning recipe of a file, or a packaged one by name, with overrides.
 
     Raises InputError for a missing file, broken YAML, an unknown key (with the nearest name), a value of the
-    wrong kind, or a circle of `extends:`.
+    wrong kind, or an `extends:` that leads back to its own file.
     """
     return _check(_draft(name, overrides, packaged_recipes() | planning_recipes()), Recipe)
 
 
 def load_pretrain_recipe(name: str | Path, overrides: Sequence[str] = ()) -> PretrainRecipe:
-    """As `load_recipe`, for a recipe of continued pretraining."""
+    """Return the pretraining recipe of a file, or a packaged one by name, with overrides. Raises InputError
+    like `load_recipe`."""
     return _check(_draft(name, overrides, pretraining_recipes()), PretrainRecipe)
 
 
 def load_any_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
-    """As `load_recipe`, for a recipe of either kind, such as that of a run folder."""
+    """Return the finetuning or pretraining recipe of a file, such as that of a run folder, with overrides.
+    Raises InputError like `load_recipe`."""
     draft = _draft(name, overrides, {})
     return _check(draft, PretrainRecipe) if "pretraining" in draft.values else _check(draft, Recipe)
 
@@ -70,8 +73,8 @@ def find_any_recipe(name: str, overrides: Sequence[str] = ()) -> AnyRecipe:
 
 
 def recipe_from(values: dict[str, Any], place: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe from values that were not read from a file; `place` stands for it in messages. Relative paths
-    start at the current folder."""
+    """Return a recipe made of values that do not come from a file; messages begin with `place`. Relative
+    paths start at the current folder. Raises InputError like `load_recipe`."""
     draft = _Draft(copy.deepcopy(values), {(): place})
     resolve_paths(draft.values, Path.cwd())
     for override in overrides:
@@ -80,22 +83,23 @@ def recipe_from(values: dict[str, Any], place: str, overrides: Sequence[str] = (
 
 
 def packaged_recipes() -> dict[str, Path]:
-    """Recipes that come with openflan, by name."""
+    """Return the paths of the finetuning recipes that come with openflan, by name."""
     return packaged()
 
 
 def planning_recipes() -> dict[str, Path]:
-    """Packaged recipes of models that cannot be had, by name (`shapes/...`): for estimates only."""
+    """Return the packaged recipes of models whose weights are not public, by name (`shapes/...`). They are
+    for estimates only."""
     return packaged("shapes", "shapes/")
 
 
 def pretraining_recipes() -> dict[str, Path]:
-    """Packaged recipes of continued pretraining, by name."""
+    """Return the paths of the packaged pretraining recipes, by name."""
     return packaged("pretraining")
 
 
 def dump_recipe(recipe: AnyRecipe) -> str:
-    """The recipe as YAML with every default filled in; loading it gives the same recipe."""
+    """Return the recipe as YAML with every default filled in. Loading it gives an equal recipe."""
     return yaml.dump(
         recipe.model_dump(mode="json", exclude_none=True), Dumper=_Dumper, sort_keys=False, allow_unicode=True
     )
@@ -114,7 +118,7 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def differences(old: AnyRecipe, new: AnyRecipe) -> list[str]:
-    """`key: old -> new` for every key that differs."""
+    """Return `key: old -> new` for every key that differs between two recipes."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     return [
         f"{key}: {before.get(key)} -> {after.get(key)}"
@@ -124,8 +128,8 @@ def differences(old: AnyRecipe, new: AnyRecipe) -> list[str]:
 
 
 def _find(name: str, folder: Path, fitting: Mapping[str, Path]) -> Path:
-    """A recipe of any kind, as `_check` says what one of another kind is for; for a name that is unknown,
-    those `fitting` are told."""
+    """Return the path of a recipe of any kind, as `_check` explains what a recipe of another kind is for. The
+    message about an unknown name lists the recipes of `fitting`."""
     every = packaged_recipes() | planning_recipes() | pretraining_recipes()
     return file_or_packaged(name, every if name in every else fitting or every, "recipe", folder)
 
@@ -141,7 +145,8 @@ def _read(path: Path, seen: tuple[Path, ...], fitting: Mapping[str, Path]) -> _D
     path = path.resolve()
     if path in seen:
         raise InputError(
-            f"{path}: `extends:` goes in a circle: {' -> '.join(step.name for step in (*seen, path))}"
+            f"{path}: `extends:` leads back to its own file: "
+            f"{' -> '.join(step.name for step in (*seen, path))}"
         )
     places: dict[KeyPath, str] = {}
     document = read_document(path)
@@ -209,7 +214,7 @@ def _apply(draft: _Draft, override: str) -> None:
 
 
 def _paths(value: Any, path: KeyPath) -> list[KeyPath]:
-    """`path` and the paths of all keys below it."""
+    """Return `path` and the paths of all keys below it."""
     below = value.items() if isinstance(value, dict) else ()
     return [path, *(inner for name, part in below for inner in _paths(part, (*path, str(name))))]
 
@@ -226,6 +231,8 @@ def _check(draft: _Draft, kind: type[R]) -> R:
     section, verb = ("mixture", "finetune") if kind is PretrainRecipe else ("pretraining", "pretrain")
     if section in draft.values:
         raise InputError(f"{draft.place((section,))}: a recipe with `{section}:` is for `openflan {verb}`")
+    for former, present in with_present_names(draft.values, draft.place).items():
+        draft.places[present] = draft.place(former)
     try:
         return kind.model_validate(draft.values)
     except ValidationError as error:
@@ -245,12 +252,12 @@ def _message(draft: _Draft, problem: Any, kind: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"{place}: `{dotted}` is missing"
     detail = str(problem["msg"]).removeprefix("Value error, ")
-    wanted = _WANTED.get(
+    expected = _WANTED.get(
         problem["type"], detail.removeprefix(_EXPECTED).strip() if detail.startswith(_EXPECTED) else ""
     )
-    if wanted:
+    if expected:
         detail = (
-            f"expected {wanted}; found {json.dumps(problem['input'], default=str, ensure_ascii=False)[:60]}"
+            f"expected {expected}; found {json.dumps(problem['input'], default=str, ensure_ascii=False)[:60]}"
         )
     return f"{place}: `{dotted}`: {detail}" if dotted else f"{place}: {detail}"
 
@@ -266,11 +273,11 @@ _WANTED = {
 
 
 def _key_path(values: Any, loc: tuple[int | str, ...]) -> KeyPath:
-    """Pydantic's location without the names of types that it puts in between; the last part stays, as a
-    missing key is not among the values."""
+    """Return pydantic's location without the names of types that it contains. The last part always stays, as
+    a missing key is not in the values."""
     path: list[str] = []
-    for number, part in enumerate(loc):
-        if isinstance(values, dict) and (part in values or number == len(loc) - 1):
+    for index, part in enumerate(loc):
+        if isinstance(values, dict) and (part in values or index == len(loc) - 1):
             values = values.get(part)
         elif isinstance(values, list) and isinstance(part, int):
             values = values[part]
@@ -281,7 +288,7 @@ def _key_path(values: Any, loc: tuple[int | str, ...]) -> KeyPath:
 
 
 def _section_at(path: KeyPath, kind: type[BaseModel]) -> type[BaseModel] | None:
-    """The schema class that holds the keys at `path` of a recipe."""
+    """Return the schema class with the keys at `path` of a recipe, or None."""
     current: Any = kind
     for part in path:
         if isinstance(current, type) and issubclass(current, BaseModel):

@@ -11,14 +11,15 @@ from openflan.errors import InputError, did_you_mean
 
 
 def packaged(folder: str = "", prefix: str = "") -> dict[str, Path]:
-    """The YAML files of a folder of the packaged recipes by name, each with `prefix` before it."""
-    place = Path(str(files("openflan") / "recipes" / folder))
-    return {prefix + path.stem: path for path in sorted(place.glob("*.yaml"))}
+    """Return the YAML files of a folder of the packaged recipes by name; each name begins with `prefix`."""
+    directory = Path(str(files("openflan") / "recipes" / folder))
+    return {prefix + path.stem: path for path in sorted(directory.glob("*.yaml"))}
 
 
 def file_or_packaged(name: str, known: Mapping[str, Path], kind: str, folder: Path | None = None) -> Path:
-    """A file, relative to `folder` if given, or the packaged one of that name; raises InputError if there is
-    neither. `kind` is said in the message."""
+    """Return a file, relative to `folder` if there is one, or else the packaged file of that name.
+
+    Raises InputError if there is neither; the message calls it a `kind`, such as recipe."""
     path = (folder or Path()) / name
     if os.path.isfile(path):  # unlike Path.is_file, False for a path that is too long
         return path

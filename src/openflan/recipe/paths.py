@@ -10,8 +10,10 @@ from openflan.recipe.schema import WordingsName
 
 
 def resolve_paths(values: dict[str, Any], folder: Path) -> None:
-    """Makes relative paths absolute where they are stated; a model that is no existing path stays, as it may
-    be a hub id, and so does `data: hub:...`."""
+    """Make the relative paths of a recipe absolute, in place, starting at `folder`.
+
+    A model that is not an existing path stays unchanged, as it may be a hub id; so does `data: hub:...`.
+    """
     model = values.get("model")
     if isinstance(model, dict):
         for key in ("base", "tokenizer"):
@@ -37,7 +39,7 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> None:
 
 
 def _absolute(path: Any, folder: Path) -> Any:
-    """A path from `folder` on; what is no text, or names what is on the hub or comes with openflan, stays."""
+    """Return a path that starts at `folder`. Values that are not texts, hub ids and embedded names stay."""
     return (
         path
         if not isinstance(path, str) or path.startswith(("hub:", EMBEDDED))

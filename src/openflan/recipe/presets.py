@@ -1,4 +1,4 @@
-"""The paper's numbers that recipes choose by name. Each stands here once, with its source."""
+"""Numbers of the paper that recipes select by name, each with its source."""
 
 from __future__ import annotations
 

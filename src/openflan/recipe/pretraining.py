@@ -1,15 +1,18 @@
-"""What a recipe of continued pretraining may say: `pretraining:` where a finetuning recipe has `mixture:`,
-the other sections as there."""
+"""What a recipe of continued pretraining may contain: `pretraining:` in place of `mixture:`.
+
+The other sections are those of a finetuning recipe.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from openflan.embedded import EMBEDDED
 from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Share, Training
+from openflan.recipe.section import AsList
 
 Objective: TypeAlias = Literal["span-corruption", "prefix-lm", "causal-lm", "ul2", "ul2r"]
 Mode: TypeAlias = Literal["r", "s", "x"]
@@ -17,92 +20,94 @@ MIXTURES: tuple[Objective, ...] = ("ul2", "ul2r")
 """Objectives that are mixtures of denoisers."""
 
 MARKED: tuple[Objective, ...] = ("span-corruption", "prefix-lm")
-"""Objectives that know what to do with a marked span (`salient`)."""
+"""Objectives that can use a marked span (`salient`)."""
 
 WINDOW = 1_024
 
 
 class Pretraining(Section):
-    """Which text, and what is learned from it."""
+    """Which text to train on, and what is learned from it."""
 
-    data: list[Path] = Field(
+    data: Annotated[list[Path], AsList] = Field(
         min_length=1,
         description=(
-            "text, JSONL, Parquet or Arrow files, folders of them, or "
-            "hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or embedded:microflan[@SEED][/MIX]"
+            "Text, JSONL, Parquet or Arrow files, folders of them, "
+            "hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or embedded:microflan[@SEED][/MIX]."
         ),
     )
     field: str = Field(
-        "text", description="the field or column that holds a document, where the data has several"
+        "text", description="The field or column that contains a document, where the data has several."
     )
     documents: Literal["line", "paragraph", "file"] = Field(
         "line",
-        description="a document of a .txt file: a line; a paragraph, up to an empty line; or the whole file",
+        description=(
+            "What counts as a document of a .txt file: a line, a paragraph (up to an empty line), or the "
+            "file."
+        ),
     )
     objective: Objective = Field(
         description=(
-            "span-corruption (T5), prefix-lm (LM adaptation), causal-lm (PaLM), ul2, or ul2r (U-PaLM); "
-            "docs/pretraining.md"
+            "The objective: span-corruption (T5), prefix-lm (LM adaptation), causal-lm (PaLM), ul2, or "
+            "ul2r (U-PaLM). See docs/pretraining.md."
         )
     )
     mean_span: float | None = Field(
-        None, ge=1, description="span-corruption: tokens a span, on average; absent: 3, as in T5"
+        None,
+        ge=1,
+        description="For span-corruption: the mean length of a span in tokens. Absent: 3, as in T5.",
     )
     corruption_rate: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="span-corruption: the share of tokens that are noise; absent: 0.15, as in T5",
+        description="For span-corruption: the share of tokens that are noise. Absent: 0.15, as in T5.",
     )
     shares: dict[Mode, Annotated[float, Field(ge=0)]] | None = Field(
         None,
         description=(
-            "ul2, ul2r: shares of the modes r, s and x, such as {r: 1, s: 2, x: 1}; absent: the objective's "
-            "own"
+            "For ul2 and ul2r: the shares of the modes r, s and x, such as {r: 1, s: 2, x: 1}. Absent: the "
+            "shares of the objective's paper."
         ),
     )
     mode_tokens: dict[Mode, str] | None = Field(
         None,
         description=(
-            "ul2, ul2r: what begins the inputs of each mode; absent: [NLU], [S2S], [NLG] for r, s, x; {} "
-            "for "
-            "none"
+            "For ul2 and ul2r: the token at the start of the inputs of each mode. Absent: [NLU], [S2S] and "
+            "[NLG] for r, s and x. {}: no such tokens."
         ),
     )
     salient: Share | None = Field(
         None,
-        description="span-corruption, prefix-lm: the share of documents whose marked span is the noise, or "
-        "where "
-        "they are cut (salient span masking); "
-        "absent: none",
+        description=(
+            "For span-corruption and prefix-lm: the share of documents in which the marked span is the "
+            "noise, or the point where the document is split (salient span masking). Absent: 0."
+        ),
     )
     salient_field: str | None = Field(
-        None, description="the field or column that holds [begin, end] of the marked span, in characters"
+        None,
+        description="The field or column that contains [begin, end] of the marked span, in characters.",
     )
     length: PositiveInt | None = Field(
         None,
         description=(
-            "the most tokens of a piece, to which longer documents are cut; absent: the most that always "
-            "fit "
-            "a row, for each denoiser"
+            "The largest number of tokens of a piece; longer documents are split into pieces. Absent: the "
+            "largest number that always fits a sequence, for each denoiser."
         ),
     )
     pieces: Literal["separate", "joined"] = Field(
         "separate",
         description=(
-            "separate: documents are cut each by itself; joined: those of a window stand one after another "
-            "first, as in T5"
+            "How documents become pieces: separate splits each document by itself; joined first "
+            "concatenates the documents of a window, as in T5."
         ),
     )
     window: PositiveInt = Field(
         WINDOW,
-        description="documents that are in memory and packed together; fewer where documents are books",
+        description=(
+            "How many documents are in memory and packed together. Choose fewer if documents are as long "
+            "as books."
+        ),
     )
-
-    @field_validator("data", mode="before")
-    @classmethod
-    def _one_or_many(cls, data: Any) -> Any:
-        return [data] if isinstance(data, str | Path) else data
 
     @model_validator(mode="after")
     def _only_what_is_used(self) -> Pretraining:
@@ -112,18 +117,18 @@ class Pretraining(Section):
         )
         if self.objective not in MARKED:
             unused += ("salient",)
-        stated = next((name for name in unused if getattr(self, name) is not None), None)
-        if stated is not None:
-            raise ValueError(f"`{stated}` does not belong to `objective: {self.objective}`; leave it out")
+        stated_key = next((name for name in unused if getattr(self, name) is not None), None)
+        if stated_key is not None:
+            raise ValueError(f"`{stated_key}` does not belong to `objective: {self.objective}`; leave it out")
         if self.salient and self.pieces == "joined":
             raise ValueError(
-                "`salient` does not belong to `pieces: joined`, where documents lose their places; leave "
-                "one out"
+                "`salient` does not belong to `pieces: joined`, which does not keep the positions of "
+                "marked spans; leave one out"
             )
         if (
             self.salient
             and self.salient_field is None
-            and any(not str(place).startswith(EMBEDDED) for place in self.data)
+            and any(not str(source).startswith(EMBEDDED) for source in self.data)
         ):
             raise ValueError(
                 "`salient` needs `salient_field`, the field or column of `data` that holds the marks"
@@ -132,28 +137,39 @@ class Pretraining(Section):
 
 
 class Validation(Section):
-    """What is measured while pretraining; absent, nothing is."""
+    """What is measured during pretraining. Without this section, nothing is."""
 
     documents: PositiveInt = Field(
-        64, description="documents that are never trained on, the same ones whatever the seed"
+        64,
+        description=("How many documents are never trained on. They are the same ones for every seed."),
     )
     every: PositiveInt = Field(
-        1_000, description="steps between measurements of the loss on them; the last step always has one"
+        1_000,
+        description="Steps between measurements of the loss on them. The last step is always measured.",
     )
 
 
 class PretrainRecipe(Section):
     """A run of continued pretraining."""
 
-    name: str = Field(description="names the run folder, runs/NAME", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
-    seed: int = Field(0, ge=0, description="every random choice derives from it")
-    model: Model = Field(description="where pretraining starts")
-    pretraining: Pretraining = Field(description="which text, and what is learned from it")
-    packing: Packing = Field(Packing(inputs=512, targets=512), description="tokens a row")
-    training: Training = Field(description="the optimisation")
-    checkpoints: Checkpoints = Field(Checkpoints(), description="what is kept while training")
-    validation: Validation | None = Field(None, description="what is measured while training")
+    name: str = Field(
+        description="The name of the run, which also names its folder, runs/NAME.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
+    )
+    seed: int = Field(0, ge=0, description="The seed of every random choice.")
+    model: Model = Field(description="The model that pretraining starts from.")
+    pretraining: Pretraining = Field(description="Which text to train on, and what is learned from it.")
+    packing: Packing = Field(
+        Packing(inputs=512, targets=512), description="The size of a packed sequence, in tokens."
+    )
+    training: Training = Field(description="The optimisation.")
+    checkpoints: Checkpoints = Field(
+        Checkpoints(), description="When checkpoints are written, and how many stay."
+    )
+    validation: Validation | None = Field(
+        None, description="What is measured during training. Absent: nothing."
+    )
 
 
 AnyRecipe: TypeAlias = Recipe | PretrainRecipe
-"""What the loop trains."""
+"""A recipe of either kind: finetuning or continued pretraining."""

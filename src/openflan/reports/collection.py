@@ -23,7 +23,7 @@ By: TypeAlias = Literal["tasks", "share"]
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """A task of a mixture; `share` is its part of the mixture in [0, 1], None if nobody knows it."""
+    """A task of a mixture; `share` is its part of the mixture in [0, 1], None if it is unknown."""
 
     task: str
     submixture: str
@@ -62,45 +62,45 @@ class LanguageCount:
 
 
 def categories(lines: Iterable[TaskLine]) -> tuple[CategoryCount, ...]:
-    """Every category of every submixture; submixtures in the order in which they first occur, categories by
-    number of tasks."""
+    """Return every category of every submixture; submixtures in the order in which they first occur,
+    categories by number of tasks."""
     groups: dict[str, dict[str, list[TaskLine]]] = {}
     for line in lines:
         groups.setdefault(line.submixture, {}).setdefault(line.category, []).append(line)
     return tuple(counted for submixture, named in groups.items() for counted in _ranked(submixture, named))
 
 
-def shown(
-    counts: Iterable[CategoryCount], by: By = "tasks", most: int = SHOWN
+def largest_categories(
+    counts: Iterable[CategoryCount], by: By = "tasks", limit: int = SHOWN
 ) -> dict[str, list[CategoryCount]]:
-    """The first `most` categories of each submixture, by number of tasks or by share; a submixture without
-    shares has none of the latter."""
-    found: dict[str, list[CategoryCount]] = {}
-    for one in counts:
-        place = one.rank if by == "tasks" else one.share_rank
-        if place is not None and place <= most:
-            found.setdefault(one.submixture, []).append(one)
+    """Return the first `limit` categories of each submixture, by number of tasks or by share. By share, a
+    submixture without shares is left out."""
+    kept_by_submixture: dict[str, list[CategoryCount]] = {}
+    for count in counts:
+        rank = count.rank if by == "tasks" else count.share_rank
+        if rank is not None and rank <= limit:
+            kept_by_submixture.setdefault(count.submixture, []).append(count)
     return {
-        name: sorted(kept, key=lambda one: one.rank if by == "tasks" else one.share_rank or 0)
-        for name, kept in found.items()
+        name: sorted(kept, key=lambda count: count.rank if by == "tasks" else count.share_rank or 0)
+        for name, kept in kept_by_submixture.items()
     }
 
 
 def languages(lines: Iterable[TaskLine]) -> tuple[LanguageCount, ...]:
-    """Every language by number of tasks."""
-    spoken: dict[str, list[TaskLine]] = {}
+    """Return every language, ordered by number of tasks."""
+    lines_by_language: dict[str, list[TaskLine]] = {}
     for line in lines:
         for language in dict.fromkeys(line.languages):
-            spoken.setdefault(language, []).append(line)
-    ordered = sorted(spoken.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+            lines_by_language.setdefault(language, []).append(line)
+    ordered = sorted(lines_by_language.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     return tuple(
-        LanguageCount(name, len(found), rank, _together(found), _by_submixture(found))
-        for rank, (name, found) in enumerate(ordered, start=1)
+        LanguageCount(name, len(task_lines), rank, _together(task_lines), _by_submixture(task_lines))
+        for rank, (name, task_lines) in enumerate(ordered, start=1)
     )
 
 
 def as_records(counts: Iterable[CategoryCount | LanguageCount]) -> list[dict[str, Any]]:
-    """Plain values for JSON; a language's submixtures as a mapping."""
+    """Return plain values for JSON, a language's submixtures as a mapping."""
     return [
         {key: dict(value) if key == "submixtures" else value for key, value in asdict(one).items()}
         for one in counts
@@ -108,8 +108,8 @@ def as_records(counts: Iterable[CategoryCount | LanguageCount]) -> list[dict[str
 
 
 def as_csv(counts: Sequence[CategoryCount | LanguageCount]) -> str:
-    """The same as CSV with a header, a language's submixtures as columns of their own; an unknown share is an
-    empty cell."""
+    """Return the counts as CSV with a header. Each submixture of a language is a column; an unknown share is
+    an empty cell."""
     records = as_records(counts)
     names = list(dict.fromkeys(name for record in records for name in record.get("submixtures", ())))
     written = io.StringIO()
@@ -138,7 +138,8 @@ def _ranked(submixture: str, named: Mapping[str, Sequence[TaskLine]]) -> Iterato
 
 
 def _together(lines: Sequence[TaskLine]) -> float | None:
-    """The sum of what is known; rounded, as the order of addition must not show in a file."""
+    """Return the sum of the known shares, or None. It is rounded, so that the order of addition does not
+    change a file."""
     shares = [line.share for line in lines if line.share is not None]
     return round(sum(shares), 9) if shares else None
 

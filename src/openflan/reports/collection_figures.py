@@ -149,9 +149,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.1f}"
 
 
-def _short(name: str, most: int = 50) -> str:
+def _short(name: str, length: int = 50) -> str:
     """A label that leaves room for bars; cut at a word where it is too long."""
-    return name if len(name) <= most else name[: most - 3].rsplit(" ", 1)[0] + " ..."
+    return name if len(name) <= length else name[: length - 3].rsplit(" ", 1)[0] + " ..."
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def loss_curve(steps: Sequence[Step]) -> str | None:
         return None
     losses, numbers = [step.loss for step in steps], [step.step for step in steps]
     means = running_mean(losses, window(steps))
-    places = sorted({round(place * (len(steps) - 1) / (_POINTS - 1)) for place in range(_POINTS)})
+    indices = sorted({round(index * (len(steps) - 1) / (_POINTS - 1)) for index in range(_POINTS)})
     with (
         matplotlib.style.context("default"),
         matplotlib.rc_context({"svg.hashsalt": "openflan", "svg.fonttype": "none", "font.size": 10}),
@@ -43,15 +43,15 @@ def loss_curve(steps: Sequence[Step]) -> str | None:
         figure = Figure(figsize=(6.0, 3.2), layout="constrained")
         axes = figure.add_subplot()
         axes.plot(
-            [numbers[place] for place in places],
-            [losses[place] for place in places],
+            [numbers[index] for index in indices],
+            [losses[index] for index in indices],
             color=_INK,
             alpha=0.28,
             linewidth=0.9,
         )
         axes.plot(
-            [numbers[place] for place in places],
-            [means[place] for place in places],
+            [numbers[index] for index in indices],
+            [means[index] for index in indices],
             color=_ACCENT,
             linewidth=1.8,
         )

@@ -7,7 +7,6 @@ that files may grow. Price: what a file says beyond these shapes cannot appear i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from openflan.recipe.load_recipe import load_any_recipe
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
 from openflan.reports.samples import Sample, sample_generations, unanswered_generations
-from openflan.run_folder import Run, read_jsonl
+from openflan.run_folder import Run, read_json, read_jsonl
 
 SAMPLES = 10
 """Generations shown in a report."""
@@ -54,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TaskShare:
-    """What the mixture gives a task: `share` of all examples, `passes` over its rows."""
+    """What the mixture gives a task: `share` of all examples, and `epochs` over its rows."""
 
     task: str
     submixture: str
@@ -62,12 +61,12 @@ class TaskShare:
     rows: int
     cap: int | None
     share: float
-    passes: float
+    epochs: float
 
 
 @dataclass(frozen=True, slots=True)
 class SubmixtureShare:
-    """The same for a submixture."""
+    """What the mixture gives a submixture: `share` of all examples."""
 
     submixture: str
     tasks: int
@@ -86,7 +85,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """ledger.json."""
+    """The contents of ledger.json that a report shows."""
 
     examples: int
     submixtures: tuple[SubmixtureShare, ...]
@@ -134,15 +133,15 @@ def gather(run: Run) -> Gathered:
     needs."""
     recipe = None if run.scores.is_file() and not run.recipe.is_file() else load_any_recipe(run.recipe)
     # Of a pretraining run it speaks of documents, not of tasks.
-    ledger = _json(run.ledger) if isinstance(recipe, Recipe) else None
-    provenance = _json(run.provenance)
-    summary = _json(run.summary)
+    ledger = read_json(run.ledger) if isinstance(recipe, Recipe) else None
+    provenance = read_json(run.provenance)
+    summary = read_json(run.summary)
     return Gathered(
         name=recipe.name if recipe else run.folder.resolve().name,
         recipe_text=run.recipe.read_text(encoding="utf-8") if recipe else "",
         recipe=recipe,
-        ledger=None if ledger is None else _checked(run.ledger, Ledger, ledger),
-        metrics=_checked(run.metrics, tuple[Step, ...], _lines(run.metrics)),
+        ledger=None if ledger is None else _checked(run.ledger, Ledger, _with_epochs(ledger)),
+        metrics=_checked(run.metrics, tuple[Step, ...], read_jsonl(run.metrics)),
         scores=read_scores(run.scores),
         gain=None
         if summary is None
@@ -153,22 +152,20 @@ def gather(run: Run) -> Gathered:
     )
 
 
-def _json(path: Path) -> Any:
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(
-            f"{path}: not valid JSON ({error}); restore it, or remove it to report the run without"
-        ) from None
+def _with_epochs(ledger: Any) -> Any:
+    """Return the values of a ledger.json with `epochs` in its rows, which version 0.1 called `passes`."""
+    if not isinstance(ledger, dict):
+        return ledger
+    return {
+        name: [_row_with_epochs(row) for row in value] if isinstance(value, list) else value
+        for name, value in ledger.items()
+    }
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        return read_jsonl(path)
-    except ValueError as error:
-        raise InputError(f"{path}: a line is not valid JSON ({error}); repair or remove it") from None
+def _row_with_epochs(row: Any) -> Any:
+    if not isinstance(row, dict) or "passes" not in row:
+        return row
+    return {"epochs": row["passes"]} | {name: value for name, value in row.items() if name != "passes"}
 
 
 def _checked(path: Path, kind: type[T], value: Any) -> T:

@@ -2,7 +2,7 @@
 last model task by task. Pure.
 
 The table of before and after answers whether finetuning helped; these answer how good each figure is: on how
-many questions, within which interval, how often no answer was found and how often a generation was cut.
+many questions, within which interval, how often no answer was found and how often a generation was truncated.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from openflan.evaluation.score_record import EvaluationScore
 from openflan.reports.gather import Gathered
 from openflan.reports.table import Cell, Table
 
-MEASURES = ("n", "%", "95% from", "95% to", "normalized", "extracted %", "cut %")
-"""`extracted` is the share of questions in which an answer was found, `cut` that of generations that ended at
-the token limit."""
+MEASURES = ("n", "%", "95% from", "95% to", "normalized", "extracted %", "truncated %")
+"""Columns of a score. `extracted` is the share of questions in which an answer was found, `truncated` the
+share of generations that end at the token limit."""
 
 
 def results(gathered: Gathered) -> Table | None:
@@ -30,7 +30,7 @@ def results(gathered: Gathered) -> Table | None:
     )
     notes = ["Normalized: chance is 0, all right is 100, each task by itself."]
     if partial := [f"{score.key.model} on {score.named}" for score in gathered.scores if score.partial]:
-        notes.append(f"Only a part of the questions was answered: {', '.join(partial)}.")
+        notes.append(f"Only some of the questions were evaluated: {', '.join(partial)}.")
     if any(score.key.decoding.samples > 1 for score in gathered.scores):
         notes.append("Several samples of a question are decided by majority.")
     if shortened := sum(score.prompts_shortened for score in gathered.scores):
@@ -41,22 +41,25 @@ def results(gathered: Gathered) -> Table | None:
 def suite(gathered: Gathered) -> Table | None:
     """The paper's averages of each model that has all their components, and by how much the error shrank from
     the base."""
-    found = {
+    averages_by_model = {
         model: _suite(gathered.scores, model)
         for model in dict.fromkeys(score.key.model for score in gathered.scores)
     }
-    if not any(value is not None for averages in found.values() for value in averages.values()):
+    if not any(value is not None for averages in averages_by_model.values() for value in averages.values()):
         return None
     rows: list[tuple[Cell, ...]] = []
-    for model, averages in found.items():
-        base, own = found.get("base", {}).get("normalized average"), averages["normalized average"]
+    for model, averages in averages_by_model.items():
+        base, normalized = (
+            averages_by_model.get("base", {}).get("normalized average"),
+            averages["normalized average"],
+        )
         gain = (
-            relative_error_reduction(base, own)
-            if base is not None and own is not None and model != "base" and base < 100
+            relative_error_reduction(base, normalized)
+            if base is not None and normalized is not None and model != "base" and base < 100
             else None
         )
         rows.append((model, *averages.values(), gain))
-    columns = ("model", *next(iter(found.values())), "error reduction %")
+    columns = ("model", *next(iter(averages_by_model.values())), "error reduction %")
     note = (
         "Means over benchmarks as in the paper's Table 5 and Figure 5; error reduction from base to "
         "model as in its appendix A.3."

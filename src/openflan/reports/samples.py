@@ -1,8 +1,7 @@
-"""A few generations to read, taken evenly over tasks and items so that nobody chose them.
+"""A few generations to read, taken evenly over tasks and items so that nobody selected them.
 
-Whether one is right is decided by the benchmark's own extraction and comparison; of a benchmark that openflan
-does not know, nothing is said.
-"""
+The benchmark's own extraction and comparison decide whether a generation is right; for benchmarks that
+openflan does not know, this stays open."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ HELD_OUT = "held-out"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A generation with the references of which any one counts; `right` is None where no rule is known."""
+    """A generation with its targets, any of which counts; `right` is None where no rule is known."""
 
     model: str
     benchmark: str | None
@@ -42,8 +41,8 @@ class Sample:
 
 
 def sample_generations(folder: Path, count: int) -> tuple[Sample, ...]:
-    """At most `count` generations of the most trained model that has any; raises InputError for a damaged
-    file.
+    """Return at most `count` generations of the most trained model that has any; raises InputError for a
+    damaged file.
 
     If there are more tasks than `count`, evenly spaced ones are shown.
     """
@@ -52,8 +51,10 @@ def sample_generations(folder: Path, count: int) -> tuple[Sample, ...]:
 
 
 def unanswered_generations(folder: Path, count: int) -> tuple[Sample, ...]:
-    """The same of those in which no answer was found though something was generated; benchmarks without a
-    known rule have none."""
+    """Return at most `count` generations of the most trained model in which no answer was found.
+
+    Benchmarks without a known rule are left out.
+    """
     model, written = most_trained(folder)
     return tuple(
         _sample(model, one) for one in spread([one for one in written if answered(one) is False], count)
@@ -61,8 +62,8 @@ def unanswered_generations(folder: Path, count: int) -> tuple[Sample, ...]:
 
 
 def most_trained(folder: Path) -> tuple[str, list[Generation]]:
-    """The most trained model that has generations, and the first sample of each of its questions; no model
-    and nothing if there is none.
+    """Return the most trained model that has generations, and the first sample of each of its questions; an
+    empty name and an empty list if there is none.
 
     Files are `MODEL-BENCHMARK-MODE.jsonl`. What was answered with another number of exemplars, by samples or
     by likelihood stands in files with more behind the mode, and is taken only of a model that has no other.
@@ -70,51 +71,65 @@ def most_trained(folder: Path) -> tuple[str, list[Generation]]:
     usual: dict[str, list[Generation]] = {}
     others: dict[str, list[Generation]] = {}
     for path in sorted(folder.glob("*.jsonl")):
-        for _, one in read_generations(path):
-            if one.sample == 0:
-                model, variant = _model(path.stem, one)
-                (others if variant else usual).setdefault(model, []).append(one)
+        for _, generation in read_generations(path):
+            if generation.sample == 0:
+                model, variant = _model(path.stem, generation)
+                (others if variant else usual).setdefault(model, []).append(generation)
     model = max([*usual, *others], key=_trained, default="")
     return model, usual.get(model) or others.get(model, [])
 
 
 def spread(generations: Sequence[Generation], count: int) -> list[Generation]:
-    """At most `count`, from as many tasks as possible and evenly spaced within each, in the order of
-    benchmark, mode, task and index."""
+    """Return at most `count` generations, from as many tasks as possible and evenly spaced within each, in
+    the order of benchmark, mode, task and index."""
     tasks: dict[tuple[str, str, str], list[Generation]] = {}
-    for one in sorted(
-        generations, key=lambda one: (one.benchmark or "", one.mode or "", one.task, one.index)
+    for generation in sorted(
+        generations,
+        key=lambda generation: (
+            generation.benchmark or "",
+            generation.mode or "",
+            generation.task,
+            generation.index,
+        ),
     ):
-        tasks.setdefault((one.benchmark or "", one.mode or "", one.task), []).append(one)
+        tasks.setdefault((generation.benchmark or "", generation.mode or "", generation.task), []).append(
+            generation
+        )
     groups = _evenly(list(tasks.values()), count)
-    wanted = [0] * len(groups)
+    num_chosen = [0] * len(groups)
     # One more from each task in turn, as long as it has any: short tasks leave their places to the others.
-    while sum(wanted) < min(count, sum(map(len, groups))):
-        for place, group in enumerate(groups):
-            if wanted[place] < len(group) and sum(wanted) < count:
-                wanted[place] += 1
-    return [one for group, number in zip(groups, wanted, strict=True) for one in _evenly(group, number)]
+    while sum(num_chosen) < min(count, sum(map(len, groups))):
+        for group_index, group in enumerate(groups):
+            if num_chosen[group_index] < len(group) and sum(num_chosen) < count:
+                num_chosen[group_index] += 1
+    return [
+        generation
+        for group, count_of_group in zip(groups, num_chosen, strict=True)
+        for generation in _evenly(group, count_of_group)
+    ]
 
 
-def judge(one: Generation) -> bool | None:
-    """Right or wrong by the rule of its benchmark; None if there is none for it."""
-    benchmark = _rule(one.benchmark, one.mode)
-    if benchmark is None or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks):
+def judge(generation: Generation) -> bool | None:
+    """Return whether a generation is right by the rule of its benchmark; None without a rule."""
+    benchmark = _rule(generation.benchmark, generation.mode)
+    if benchmark is None or (generation.benchmark in BENCHMARKS and generation.task not in benchmark.tasks):
         return None
-    return one.finish != "too-long" and benchmark.correct(one.task, one.generation, one.target)
+    return generation.finish != "too-long" and benchmark.correct(
+        generation.task, generation.generation, generation.target
+    )
 
 
-def answered(one: Generation) -> bool | None:
-    """Whether an answer was found in it; None if there is no rule for its benchmark, or nothing was
-    generated."""
-    benchmark = _rule(one.benchmark, one.mode)
+def answered(generation: Generation) -> bool | None:
+    """Return whether an answer was found in a generation; None without a rule for its benchmark, or if
+    nothing was generated."""
+    benchmark = _rule(generation.benchmark, generation.mode)
     if (
         benchmark is None
-        or one.finish == "too-long"
-        or (one.benchmark in BENCHMARKS and one.task not in benchmark.tasks)
+        or generation.finish == "too-long"
+        or (generation.benchmark in BENCHMARKS and generation.task not in benchmark.tasks)
     ):
         return None
-    return benchmark.extract(one.task, one.generation) is not None
+    return benchmark.extract(generation.task, generation.generation) is not None
 
 
 @cache
@@ -136,22 +151,30 @@ def _no_prompt(task: Task, index: int) -> Prompted:
     raise AssertionError("judging sends no prompt")
 
 
-def _sample(model: str, one: Generation) -> Sample:
-    targets = (one.target,) if isinstance(one.target, str) else one.target
+def _sample(model: str, generation: Generation) -> Sample:
+    targets = (generation.target,) if isinstance(generation.target, str) else generation.target
     return Sample(
-        model, one.benchmark, one.mode, one.task, one.index, one.generation, targets, one.finish, judge(one)
+        model,
+        generation.benchmark,
+        generation.mode,
+        generation.task,
+        generation.index,
+        generation.generation,
+        targets,
+        generation.finish,
+        judge(generation),
     )
 
 
-def _model(stem: str, one: Generation) -> tuple[str, str]:
-    """The model that a file's name begins with, and what stands behind the mode."""
-    model, named, variant = stem.rpartition(f"-{one.benchmark}-{one.mode}")
-    return (model, variant) if named else (stem, "")
+def _model(stem: str, generation: Generation) -> tuple[str, str]:
+    """Return the model at the start of a file's name, and the part after the mode."""
+    model, separator, variant = stem.rpartition(f"-{generation.benchmark}-{generation.mode}")
+    return (model, variant) if separator else (stem, "")
 
 
 def _trained(model: str) -> tuple[int, int]:
-    """Orders models by how far they are trained: the final one, then steps, then any other, then untrained
-    ones."""
+    """Return a sort key for models by how long they were trained: final, then steps, then others, then
+    untrained ones."""
     step = model.removeprefix("step-")
     if model == "final":
         return (3, 0)
@@ -161,6 +184,6 @@ def _trained(model: str) -> tuple[int, int]:
 
 
 def _evenly(items: Sequence[T], count: int) -> list[T]:
-    """`count` of the items, or all of them: each from the middle of an equal stretch."""
+    """Return `count` of the items (at most all of them), each from the middle of an equal part."""
     count = min(count, len(items))
-    return [items[(2 * place + 1) * len(items) // (2 * count)] for place in range(count)]
+    return [items[(2 * index + 1) * len(items) // (2 * count)] for index in range(count)]

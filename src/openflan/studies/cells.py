@@ -69,13 +69,13 @@ def grid(
 
     Raises InputError for settings that make no recipe, and a subset of more tasks than there are.
     """
-    places = [dict(zip(study.axes, values, strict=True)) for values in product(*study.axes.values())]
-    wanted: list[tuple[dict[str, str], str | None]] = [(values, None) for values in places]
+    grid_values = [dict(zip(study.axes, values, strict=True)) for values in product(*study.axes.values())]
+    values_and_controls: list[tuple[dict[str, str], str | None]] = [(values, None) for values in grid_values]
     for name, twin in study.controls.items():
-        wanted += [(values, name) for values in places if twin.at.items() <= values.items()]
+        values_and_controls += [(values, name) for values in grid_values if twin.at.items() <= values.items()]
     cells: dict[str, Cell] = {}
     for seed in seeds or study.seeds:
-        for values, control in wanted:
+        for values, control in values_and_controls:
             cell = _cell(study, folder, values, control, seed, overrides)
             same = cells.setdefault(cell.label, cell)
             if (same.values, same.control) != (cell.values, cell.control):
@@ -91,7 +91,7 @@ def subset(names: Sequence[str], count: int, seed: int) -> list[str]:
     if count > len(names):
         raise InputError(f"`tasks: {count}`: only {len(names)} tasks may be trained on")
     order = shuffled(len(names), "tasks of a study", seed)
-    return sorted(sorted(names)[place] for place in order[:count])
+    return sorted(sorted(names)[index] for index in order[:count])
 
 
 def trainable(mixture: Mixture, submixture: str) -> list[str]:
@@ -173,21 +173,21 @@ def _cell(
 def _pretraining(words: Mapping[str, Any], recipe: Recipe, folder: Path, seed: int) -> PretrainRecipe | None:
     """`pretrain: NAME` or `pretrain: {recipe: NAME, KEY: VALUE}`, from the model that the cell would begin
     with."""
-    stated = words.get("pretrain")
-    if stated is None:
+    setting = words.get("pretrain")
+    if setting is None:
         return None
-    keys = dict(stated) if isinstance(stated, Mapping) else {"recipe": stated}
+    keys = dict(setting) if isinstance(setting, Mapping) else {"recipe": setting}
     named = keys.pop("recipe", None)
     if not isinstance(named, str):
         raise InputError(
-            f"`pretrain: {stated}`: expected the name of a recipe of continued pretraining, or {{recipe: "
+            f"`pretrain: {setting}`: expected the name of a recipe of continued pretraining, or {{recipe: "
             f"NAME, KEY: VALUE}}"
         )
     beside = folder / named
-    found = load_pretrain_recipe(
+    pretraining = load_pretrain_recipe(
         beside if beside.is_file() else named, [*overrides_of(keys, folder), f"seed={seed}"]
     )
-    return found.model_copy(update={"model": recipe.model})
+    return pretraining.model_copy(update={"model": recipe.model})
 
 
 def _keys(setting: Setting) -> dict[str, Any]:

@@ -23,9 +23,9 @@ HELD, FAILED, UNCLEAR, NOT_RUN = "held", "did not hold", "cannot be told at this
 def verdict(seeds: Interval | None, items: Interval | None, margin: float, *, trained: bool = True) -> str:
     """What the rule says of intervals over seeds and over items; `trained`: whether any training is in the
     difference."""
-    wanted = [seeds, items] if trained else [items]
-    known = [one for one in wanted if one is not None]
-    if len(known) < len(wanted):
+    intervals = [seeds, items] if trained else [items]
+    known = [interval for interval in intervals if interval is not None]
+    if len(known) < len(intervals):
         return UNCLEAR
     if all(low > margin for low, _ in known):
         return HELD
@@ -36,30 +36,30 @@ def decide(study: Study, scores: Scores, seeds: Sequence[int]) -> list[dict[str,
     """Every direction and group: the difference in normalized points, by seed, with both intervals and the
     verdict."""
     differences = {
-        (number, group): {
-            seed: found
+        (direction_index, group): {
+            seed: difference
             for seed in seeds
-            if (found := _difference(direction, group, scores, seed)) is not None
+            if (difference := _difference(direction, group, scores, seed)) is not None
         }
-        for number, direction in enumerate(study.directions)
+        for direction_index, direction in enumerate(study.directions)
         for group in direction.groups
     }
     items = over_items(
         {
-            f"{number} {group}": mean(list(by_seed.values()))
-            for (number, group), by_seed in differences.items()
+            f"{direction_index} {group}": mean(list(by_seed.values()))
+            for (direction_index, group), by_seed in differences.items()
             if by_seed
         }
     )
     return [
         _decided(
-            study.directions[number],
+            study.directions[direction_index],
             group,
             by_seed,
-            items.get(f"{number} {group}"),
-            _trained(study.directions[number], scores),
+            items.get(f"{direction_index} {group}"),
+            _trained(study.directions[direction_index], scores),
         )
-        for (number, group), by_seed in differences.items()
+        for (direction_index, group), by_seed in differences.items()
     ]
 
 
@@ -89,10 +89,10 @@ def _difference(direction: Direction, group: str, scores: Scores, seed: int) -> 
         columns = [
             scores.column(cell, seed, selector.evaluation or direction.evaluation, group) for cell in cells
         ]
-        there = [one for one in columns if one is not None]
-        if not there or len(there) < len(columns):
+        known_columns = [one for one in columns if one is not None]
+        if not known_columns or len(known_columns) < len(columns):
             return None
-        terms.append((weight, mean(there)))
+        terms.append((weight, mean(known_columns)))
     return weighted(terms)
 
 

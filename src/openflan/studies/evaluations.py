@@ -42,7 +42,7 @@ class Layout:
         return asdict(self)
 
 
-def open_asked(ask: Ask, data: Path | None) -> tuple[Benchmark, list[str]]:
+def open_evaluation(ask: Ask, data: Path | None) -> tuple[Benchmark, list[str]]:
     """The benchmark and those of its tasks that are asked; by likelihood only tasks all of whose questions
     have options.
 
@@ -66,7 +66,7 @@ def open_asked(ask: Ask, data: Path | None) -> tuple[Benchmark, list[str]]:
 
 def layout_of(ask: Ask, data: Path | None) -> Layout:
     """Renders every prompt once, so that missing data is found before any cell runs."""
-    benchmark, tasks = open_asked(ask, data)
+    benchmark, tasks = open_evaluation(ask, data)
     digest, sizes = hashlib.sha256(), {}
     for name in tasks:
         examples = benchmark.examples(name)[: ask.limit]
@@ -93,7 +93,7 @@ def ask_model(
 ) -> str | list[float | None]:
     """Asks what is not yet answered in `run`; the answers as a character a question, or as numbers where a
     measure is graded."""
-    benchmark, tasks = open_asked(ask, data)
+    benchmark, tasks = open_evaluation(ask, data)
     decoding = Decoding(likelihood=ask.likelihood)
     evaluate_into(
         run,

@@ -77,9 +77,9 @@ def _plot(
     ]
     points.sort(key=lambda point: point[0])
     if points:
-        at, means = [place for place, _ in points], [one["mean"] for _, one in points]
+        xs, means = [place for place, _ in points], [one["mean"] for _, one in points]
         axes.errorbar(
-            at,
+            xs,
             means,
             yerr=_reach([one for _, one in points]),
             color=colour,
@@ -100,19 +100,19 @@ def _controls(
     x: str,
     places: Sequence[str],
 ) -> None:
-    for number, name in enumerate(study.controls):
+    for control_index, name in enumerate(study.controls):
         points = [
             (places.index(cell["values"][x]), cell["scores"][evaluation][group])
             for cell in cells
             if cell["control"] == name and group in cell["scores"].get(evaluation, {})
         ]
         if points:
-            at, means = [place for place, _ in points], [one["mean"] for _, one in points]
+            xs, means = [place for place, _ in points], [one["mean"] for _, one in points]
             axes.plot(
-                at,
+                xs,
                 means,
                 linestyle="none",
-                marker=MARKS[number % len(MARKS)],
+                marker=MARKS[control_index % len(MARKS)],
                 color="#777777",
                 markersize=5,
                 label=f"control: {name}",

@@ -1,19 +1,17 @@
-"""What a cell's result depends on, as a hash: a changed study then reruns only what changed.
+"""Hashes of everything that a cell's result depends on, so that a changed study runs only what changed.
 
-Counted are the recipe, the weights that training begins with, some rows of every task, and every prompt and
-target of the evaluations. Not counted are names, how often checkpoints are written, and the code: after a
-change of code that matters, start in another folder.
-"""
+The hash covers the recipe, the weights that training starts from, some rows of every task, and every prompt
+and target of the evaluations. It does not cover names, how often checkpoints are written, or the code: after
+a change of code that matters, start in another folder."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from openflan.hashes import SHORT, sha256_of_json
 from openflan.inference.fingerprint import folder_fingerprint
 from openflan.models.folder import bundled_model_folder, model_folder
 from openflan.recipe.pretraining import PretrainRecipe
@@ -24,14 +22,15 @@ from openflan.studies.study_schema import Ask
 from openflan.tasks.hub import is_hub
 from openflan.tasks.texts import open_texts
 
-_DIGITS = 16
 _ROWS = 5
-"""Rows of each task that are looked at, evenly spaced."""
+"""How many rows of each task are hashed, evenly spaced."""
 
 
 def training_key(cell: Cell) -> str:
-    """Of the model that is asked: of cells that share it, one trains. Raises InputError for a base that is
-    not there."""
+    """Return the hash of the model that a cell evaluates. Of cells with equal hashes only one is trained.
+
+    Raises InputError for a missing base.
+    """
     weights = _weights(cell.recipe.model)
     learned = {"recipe": _shaping(cell.recipe), "rows": _rows(cell.recipe)} if cell.trained else {}
     first = {} if cell.pretraining is None else {"pretraining": _read(cell.pretraining)}
@@ -39,9 +38,11 @@ def training_key(cell: Cell) -> str:
 
 
 def cell_key(model_key: str, evaluations: Mapping[str, Ask], layouts: Mapping[str, Layout]) -> str:
-    """Of a cell's result: its model and what it is asked."""
-    asked = {name: [ask.model_dump(mode="json"), layouts[name].prompts] for name, ask in evaluations.items()}
-    return _digest({"model": model_key, "asked": asked})
+    """Return the hash of a cell's result: of its model and of the questions it is evaluated on."""
+    questions = {
+        name: [ask.model_dump(mode="json"), layouts[name].prompts] for name, ask in evaluations.items()
+    }
+    return _digest({"model": model_key, "asked": questions})
 
 
 def _shaping(recipe: Recipe) -> dict[str, Any]:
@@ -53,8 +54,7 @@ def _shaping(recipe: Recipe) -> dict[str, Any]:
 
 
 def _read(recipe: PretrainRecipe) -> dict[str, Any]:
-    """What continued pretraining depends on beside its base; where the text lies does not matter, what it is
-    does."""
+    """Return what continued pretraining depends on besides its base: the text itself, but not its path."""
     from openflan.training.pretraining_data import texts_fingerprint
 
     values, about = (
@@ -80,25 +80,23 @@ def _weights(model: Model) -> str:
 
 
 def _rows(recipe: Recipe) -> dict[str, str]:
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for name, section in recipe.mixture.submixtures.items():
         if section.data is not None and is_hub(section.data):
-            found[name] = str(section.data)
+            digests[name] = str(section.data)
             continue
-        found[name] = _digest(
+        digests[name] = _digest(
             [_of_task(name, section.data, task) for task in opened(name, section.data, section.tasks)]
         )
-    return found
+    return digests
 
 
 @cache
 def _of_task(submixture: str, data: Path | None, name: str) -> str:
     rows = opened(submixture, data, (name,))[name].rows
-    places = sorted({len(rows) * place // _ROWS for place in range(_ROWS)}) if len(rows) else []
-    return _digest([name, len(rows), [sorted(rows[place].items()) for place in places]])
+    row_indices = sorted({len(rows) * row_index // _ROWS for row_index in range(_ROWS)}) if len(rows) else []
+    return _digest([name, len(rows), [sorted(rows[row_index].items()) for row_index in row_indices]])
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[
-        :_DIGITS
-    ]
+    return sha256_of_json(value)[:SHORT]

@@ -26,24 +26,37 @@ def results_of(study: Study, scores: Scores, seeds: Sequence[int]) -> dict[str, 
     """`{"study", "question", "cells": [...], "directions": [...]}`; a cell has `scores[evaluation][group]`
     with the mean over its seeds, each seed's score, and both intervals, all in normalized points. Cells that
     have not run are not there."""
-    asked = [*scores.layouts, *scores.averages]
-    places = [
+    evaluations = [*scores.layouts, *scores.averages]
+    combinations = [
         (name, evaluation, group)
         for name in scores.names()
-        for evaluation in asked
+        for evaluation in evaluations
         for group in scores.groups(evaluation)
     ]
-    found = {place: by_seed for place in places if (by_seed := _by_seed(scores, place, seeds))}
-    items = over_items({"\t".join(place): mean(list(by_seed.values())) for place, by_seed in found.items()})
+    scores_by_combination = {
+        combination: by_seed
+        for combination in combinations
+        if (by_seed := _by_seed(scores, combination, seeds))
+    }
+    items = over_items(
+        {
+            "\t".join(combination): mean(list(by_seed.values()))
+            for combination, by_seed in scores_by_combination.items()
+        }
+    )
     cells = []
     for name in scores.names():
-        of_cell = {place: by_seed for place, by_seed in found.items() if place[0] == name}
+        of_cell = {
+            combination: by_seed
+            for combination, by_seed in scores_by_combination.items()
+            if combination[0] == name
+        }
         if not of_cell:
             continue
         table: dict[str, dict[str, Any]] = {}
-        for place, by_seed in of_cell.items():
-            table.setdefault(place[1], {})[place[2]] = _score(
-                by_seed, items["\t".join(place)], scores.trained(name)
+        for combination, by_seed in of_cell.items():
+            table.setdefault(combination[1], {})[combination[2]] = _score(
+                by_seed, items["\t".join(combination)], scores.trained(name)
             )
         cell = scores.any_of(name)
         cells.append(
@@ -75,10 +88,10 @@ def as_csv(results: Mapping[str, Any]) -> str:
     writer.writerow(["cell", *axes, "control", "evaluation", "group", "mean", *ends, "seeds"])
     for cell in results["cells"]:
         for evaluation, groups in cell["scores"].items():
-            for group, one in groups.items():
-                intervals = [*(one["ci95_seeds"] or ("", "")), *one["ci95_items"]]
+            for group, group_score in groups.items():
+                intervals = [*(group_score["ci95_seeds"] or ("", "")), *group_score["ci95_items"]]
                 named = [cell["cell"], *cell["values"].values(), cell["control"] or "", evaluation, group]
-                writer.writerow([*named, one["mean"], *intervals, len(one["seeds"])])
+                writer.writerow([*named, group_score["mean"], *intervals, len(group_score["seeds"])])
     return written.getvalue()
 
 
@@ -98,11 +111,13 @@ def write_results(folder: Path, study: Study, scores: Scores, results: dict[str,
     )
 
 
-def _by_seed(scores: Scores, place: tuple[str, str, str], seeds: Sequence[int]) -> dict[int, Column]:
-    name, evaluation, group = place
-    wanted = seeds if scores.trained(name) else seeds[:1]
+def _by_seed(scores: Scores, combination: tuple[str, str, str], seeds: Sequence[int]) -> dict[int, Column]:
+    name, evaluation, group = combination
+    cell_seeds = seeds if scores.trained(name) else seeds[:1]
     return {
-        seed: found for seed in wanted if (found := scores.column(name, seed, evaluation, group)) is not None
+        seed: cell_column
+        for seed in cell_seeds
+        if (cell_column := scores.column(name, seed, evaluation, group)) is not None
     }
 
 

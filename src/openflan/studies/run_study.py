@@ -108,7 +108,7 @@ def run_study(
         failure, began = None, time.monotonic()
         for number, (job, line) in enumerate(_run(pending, options.workers, folder), 1):
             if isinstance(line, BaseException):
-                failure = failure or _told(job, line)
+                failure = failure or _with_log(job, line)
                 say(f"{job.cell.label}: failed: {line}")
             else:
                 done[job.key] = line
@@ -203,11 +203,11 @@ def _run(jobs: Sequence[Job], workers: int, folder: Path) -> Iterator[tuple[Job,
         ) as pool:
             running = {pool.submit(work, job): job for job in jobs}
             try:
-                for one in as_completed(running):
-                    raised = one.exception()
+                for future in as_completed(running):
+                    raised = future.exception()
                     if isinstance(raised, Terminated):
                         raise raised
-                    yield running[one], raised if raised is not None else _append(folder, one.result())
+                    yield running[future], raised if raised is not None else _append(folder, future.result())
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
         return
@@ -231,7 +231,7 @@ def _append(folder: Path, line: dict[str, Any]) -> dict[str, Any]:
     return line
 
 
-def _told(job: Job, error: BaseException) -> Exception:
+def _with_log(job: Job, error: BaseException) -> Exception:
     text = (
         f"cell {job.cell.label}: {error}; its log is {job.run.folder / 'log.txt'}; the same command "
         "tries again what failed"
@@ -242,7 +242,7 @@ def _told(job: Job, error: BaseException) -> Exception:
 def _progress(
     job: Job,
     line: Mapping[str, Any],
-    number: int,
+    num_ended: int,
     pending: Sequence[Job],
     elapsed: float,
     done: Mapping[str, Any],
@@ -253,6 +253,6 @@ def _progress(
     left = sum(one.key not in done and one.cell.trained for one in pending)
     eta = f"; about {max(1, round(elapsed / ended * left / 60))} min left" if ended and left else ""
     return (
-        f"[{number}/{len(pending)}] {job.cell.label}: {sum(line['seconds'].values()):,.0f} s, "
+        f"[{num_ended}/{len(pending)}] {job.cell.label}: {sum(line['seconds'].values()):,.0f} s, "
         f"{time.strftime('%H:%M')}{eta}"
     )

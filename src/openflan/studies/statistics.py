@@ -34,24 +34,24 @@ _Z975 = 1.959964
 def column(values: Sequence[float], layout: Layout, group: str) -> Column:
     """The shares of a cell's answers to an evaluation, `values` in 0..1 in the layout's order, in the
     normalized score of a group of tasks."""
-    wanted, start, found = layout.groups[group], 0, {}
+    group_tasks, start, shares_by_task = layout.groups[group], 0, {}
     for task, size in layout.sizes.items():
-        if task in wanted:
+        if task in group_tasks:
             of_task = np.array(values[start : start + size], dtype=np.float64)
             chance = layout.chances[task]
-            asked = np.count_nonzero(~np.isnan(of_task))
-            found[layout.benchmark, task] = (
-                (100 * of_task - chance) / (100 - chance) * 100 / (asked * len(wanted))
+            num_questions = np.count_nonzero(~np.isnan(of_task))
+            shares_by_task[layout.benchmark, task] = (
+                (100 * of_task - chance) / (100 - chance) * 100 / (num_questions * len(group_tasks))
             )
         start += size
-    return found
+    return shares_by_task
 
 
 def weighted(columns: Iterable[tuple[float, Column]]) -> Column:
     """A sum of columns; a question that only some of them asked has the shares of those."""
     total: dict[tuple[str, str], NDArray[np.float64]] = {}
-    for weight, one in columns:
-        for key, shares in one.items():
+    for weight, column_shares in columns:
+        for key, shares in column_shares.items():
             before = total.get(key)
             total[key] = weight * shares if before is None else _added(before, weight * shares)
     return total
@@ -93,15 +93,15 @@ def over_items(columns: Mapping[str, Column]) -> dict[str, Interval]:
     names = list(columns)
     drawn_DK = np.zeros((DRAWS, len(names)))
     for key in sorted({key for one in columns.values() for key in one}):
-        shown = [place for place, name in enumerate(names) if key in columns[name]]
-        size = max(len(columns[names[place]][key]) for place in shown)
-        shares_NK = np.full((size, len(shown)), np.nan)
-        for number, place in enumerate(shown):
-            shares = columns[names[place]][key]
-            shares_NK[: len(shares), number] = shares
+        column_indices = [column_index for column_index, name in enumerate(names) if key in columns[name]]
+        size = max(len(columns[names[column_index]][key]) for column_index in column_indices)
+        shares_NK = np.full((size, len(column_indices)), np.nan)
+        for local_index, column_index in enumerate(column_indices):
+            shares = columns[names[column_index]][key]
+            shares_NK[: len(shares), local_index] = shares
         kept_NK = np.nan_to_num(shares_NK[~np.isnan(shares_NK).all(axis=1)])
-        drawn_DK[:, shown] += redrawn(kept_NK, combine("study", *key, len(kept_NK)))
-    return {name: interval(drawn_DK[:, place]) for place, name in enumerate(names)}
+        drawn_DK[:, column_indices] += redrawn(kept_NK, combine("study", *key, len(kept_NK)))
+    return {name: interval(drawn_DK[:, column_index]) for column_index, name in enumerate(names)}
 
 
 def _added(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

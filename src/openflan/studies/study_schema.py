@@ -1,10 +1,10 @@
-"""What a study may say: one YAML file states a question, the grid of runs that is to answer it, and the
-directions expected, before any of them runs.
+"""What a study may contain: one YAML file states a question, a grid of runs that answers it, and the
+directions that are expected. All of it is stated before any run.
 
-Decision: axes are named values that set keys of a recipe, so a study can vary whatever a recipe can say and
-needs no code. Five words beside the keys say what keys cannot: `tasks` (a nested, seeded subset),
-`submixtures` (some of the recipe's, at its rates), `init: random`, `pretrain` (a recipe of continued
-pretraining and its keys, which comes first), and `recipe` (another one).
+Decision: axes are named values that set keys of a recipe, so a study can vary every key of a recipe and needs
+no code. Five settings are not keys of a recipe: `tasks` (a nested, seeded subset), `submixtures` (some of the
+recipe's, at its rates), `init: random`, `pretrain` (a recipe of continued pretraining and its keys; it runs
+first), and `recipe` (another recipe).
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
-from openflan.recipe.schema import Section
+from openflan.recipe.section import AsList, Section
 
 WORDS = ("tasks", "submixtures", "init", "pretrain", "recipe")
-"""Keys of a setting that are no keys of a recipe."""
+"""Keys of a setting that are not keys of a recipe."""
 
 AVERAGE = "average"
 """The group that holds all tasks of an evaluation."""
 
 
 def _text(value: Any) -> Any:
-    """Numbers may name values, as in `tasks: {5: ..., 50: ...}`."""
+    """Return a number as text, as numbers may name values: `tasks: {5: ..., 50: ...}`."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -34,11 +34,11 @@ def _named(values: Any) -> Any:
 
 Name = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+%\-]*$")]
 Setting: TypeAlias = dict[str, Any]
-"""Keys of a recipe with dots, and WORDS."""
+"""Values by dotted key of a recipe, or by one of WORDS."""
 
 Where = Annotated[
     dict[str, Name],
-    Field(description="axis to the value that is meant; axes that are not named are averaged over"),
+    Field(description="The value of each axis. Scores are averaged over the axes that are not named."),
 ]
 
 
@@ -47,51 +47,56 @@ class Ask(Section):
 
     benchmark: str = Field(
         description=(
-            "microflan, microflan-dev, bbh, mmlu, ..., a YAML file of your own, or a task of the data"
+            "The benchmark: microflan, microflan-dev, bbh, mmlu, ..., a custom YAML file, or a task of the "
+            "data."
         )
     )
     mode: Literal["direct", "cot"] = Field(
-        "direct", description="direct: the answer at once; cot: a chain of thought first"
+        "direct", description="direct: the answer alone. cot: a chain of thought before the answer."
     )
     shots: int | None = Field(
         None,
         ge=0,
-        description="exemplars; the benchmark's own number if absent; 0 with cot is the zero-shot trigger",
+        description=(
+            "The number of exemplars. Absent: the benchmark's default. 0 with cot uses the zero-shot trigger "
+            "sentence."
+        ),
     )
-    limit: PositiveInt | None = Field(None, description="the first so many items of each task; all if absent")
-    tasks: list[str] = Field(
-        ["*"], min_length=1, description="patterns of the benchmark's tasks that are asked"
+    limit: PositiveInt | None = Field(
+        None, description="How many items of each task are evaluated, the first ones. Absent: all items."
+    )
+    tasks: Annotated[list[str], AsList] = Field(
+        ["*"], min_length=1, description="Patterns of the benchmark's tasks to evaluate."
     )
     max_tokens: PositiveInt | None = Field(
-        None, description="the most tokens of an answer; the benchmark's own if absent"
+        None, description="The largest number of tokens of an answer. Absent: the benchmark's limit."
     )
     likelihood: Literal["sum", "mean"] | None = Field(
         None,
         description=(
-            "choose the likeliest option instead of generating, by the whole text (sum) or a token on "
-            "average (mean); tasks with options only"
+            "Chooses the likeliest option instead of generating text, by the log-likelihood of the option "
+            "(sum) or its mean per token (mean). Only for tasks with options."
         ),
     )
 
-    @field_validator("tasks", mode="before")
-    @classmethod
-    def _one_or_many(cls, tasks: Any) -> Any:
-        return [tasks] if isinstance(tasks, str) else tasks
-
 
 class Control(Section):
-    """Cells that differ from those of the grid in what must not help."""
+    """Cells that differ from those of the grid in a setting that must not help."""
 
-    at: Where = Field({}, description="which cells get such a twin; all if empty")
-    set: Setting = Field(description="what is set in them, over the cell's own values")
+    at: Where = Field({}, description="Which cells get a control. Empty: all cells.")
+    set: Setting = Field(description="The settings of the control, which replace those of the cell.")
 
 
 class Selector(Section):
-    """Some scores: of which cells, under which evaluation."""
+    """A selection of scores: of some cells, under one evaluation."""
 
     where: Where = Field({})
-    control: str | None = Field(None, description="a control's cells instead of those of the grid")
-    evaluation: str | None = Field(None, description="an evaluation or average; the direction's if absent")
+    control: str | None = Field(
+        None, description="Selects the cells of this control instead of those of the grid."
+    )
+    evaluation: str | None = Field(
+        None, description="An evaluation or average. Absent: that of the direction."
+    )
 
 
 class Contrast(Section):
@@ -102,43 +107,40 @@ class Contrast(Section):
 
 
 class Direction(Contrast):
-    """Stated before the runs: the scores of `more` exceed those of `less` by more than `by`, in normalized
+    """A claim, stated before the runs: scores of `more` exceed those of `less` by more than `by` normalized
     points.
 
-    With `beyond` it is the difference of two differences: more - less - (beyond.more - beyond.less).
+    With `beyond`, the claim is about a difference of two differences: more - less - (beyond.more -
+    beyond.less).
     """
 
-    says: str = Field(description="the direction in words")
-    evaluation: str = Field(description="an evaluation or average")
-    groups: list[str] = Field(
-        [AVERAGE], min_length=1, description="groups of tasks; each is decided by itself"
+    says: str = Field(description="The claim as a sentence.")
+    evaluation: str = Field(description="An evaluation or average.")
+    groups: Annotated[list[str], AsList] = Field(
+        [AVERAGE], min_length=1, description="Groups of tasks. Each group is decided by itself."
     )
     by: float = Field(
-        0.0, description="normalized points that must be exceeded; below 0: that must not be lost"
+        0.0,
+        description="The normalized points that must be exceeded. Below 0: the points that must not be lost.",
     )
     beyond: Contrast | None = None
 
-    @field_validator("groups", mode="before")
-    @classmethod
-    def _one_or_many(cls, groups: Any) -> Any:
-        return [groups] if isinstance(groups, str) else groups
-
     @property
     def terms(self) -> list[tuple[float, Selector]]:
-        """Weights of the means that are added up."""
-        own = [(1.0, self.more), (-1.0, self.less)]
-        return own if self.beyond is None else [*own, (-1.0, self.beyond.more), (1.0, self.beyond.less)]
+        """Return the means that are added up, each with its weight."""
+        first = [(1.0, self.more), (-1.0, self.less)]
+        return first if self.beyond is None else [*first, (-1.0, self.beyond.more), (1.0, self.beyond.less)]
 
 
 class Figure(Section):
-    """A drawing: an axis along the bottom, a line for each value of another, a panel for each group or
+    """A figure: one axis on x, one line for each value of another axis, one panel for each group or
     evaluation."""
 
     name: Name
     title: str
-    x: str = Field(description="the axis along the bottom")
+    x: str = Field(description="The axis on x.")
     lines: str | None = Field(
-        None, description="the axis whose values are lines; without one each evaluation is a line"
+        None, description="The axis whose values become lines. Absent: each evaluation is a line."
     )
     evaluations: list[str] = Field(min_length=1)
     groups: list[str] = Field([AVERAGE], min_length=1)
@@ -150,18 +152,20 @@ class Study(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
     question: str
-    note: str = Field("", description="what a reader of the results should know")
+    note: str = Field("", description="A note for readers of the results.")
     recipe: str = Field(
-        description="the recipe that every cell begins with: a file beside the study, or a packaged one"
+        description="The recipe of every cell: a file in the folder of the study, or a packaged recipe."
     )
-    set: Setting = Field({}, description="keys of the recipe that all cells set")
-    tasks_of: str = Field("microflan", description="the submixture whose tasks a setting's `tasks` counts")
+    set: Setting = Field({}, description="Settings of all cells, by key of the recipe.")
+    tasks_of: str = Field(
+        "microflan", description="The submixture that a setting's `tasks` takes its subset from."
+    )
     axes: dict[str, dict[Name, Setting]] = Field(min_length=1)
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     controls: dict[Name, Control] = Field({})
     evaluations: dict[Name, Ask] = Field(min_length=1)
     averages: dict[Name, list[str]] = Field(
-        {}, description="means over the averages of several evaluations, by name"
+        {}, description="Means over the averages of several evaluations, by name."
     )
     directions: list[Direction] = Field([])
     figures: list[Figure] = Field([])
@@ -174,22 +178,22 @@ class Study(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Study:
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("`seeds` has one of them twice")
+            raise ValueError("`seeds` contains a seed twice")
         for name, over in self.averages.items():
             if name in self.evaluations:
                 raise ValueError(f"`averages.{name}` has the name of an evaluation")
             self._known("averages", over, self.evaluations)
         for control in self.controls.values():
             self._check_where(control.at)
-        asked = [*self.evaluations, *self.averages]
+        evaluation_names = [*self.evaluations, *self.averages]
         for direction in self.directions:
             for _, selector in direction.terms:
                 self._check_where(selector.where)
-                self._known("directions", [selector.evaluation or direction.evaluation], asked)
+                self._known("directions", [selector.evaluation or direction.evaluation], evaluation_names)
                 self._known("directions", [selector.control] if selector.control else [], self.controls)
         for figure in self.figures:
             self._known("figures", [figure.x, *([figure.lines] if figure.lines else [])], self.axes)
-            self._known("figures", figure.evaluations, asked)
+            self._known("figures", figure.evaluations, evaluation_names)
             self._check_where(figure.where)
         return self
 

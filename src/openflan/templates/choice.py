@@ -7,12 +7,12 @@ over, where a file of the user's would be refused.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from openflan.cache_folder import cache_folder
 from openflan.errors import InputError, did_you_mean
 from openflan.templates.wording import READY_MADE, WordingSet, load_wordings, packaged_wordings, wordings_for
 
@@ -22,9 +22,8 @@ IMPORT = "openflan wordings import --flan DIR"
 
 
 def imported_folder() -> Path:
-    """The folder of imported wordings: wordings/flan in $OPENFLAN_CACHE, else in ~/.cache/openflan."""
-    cache = os.environ.get("OPENFLAN_CACHE")
-    return (Path(cache).expanduser() if cache else Path.home() / ".cache" / "openflan") / "wordings" / "flan"
+    """Where imported wordings lie: wordings/flan in $OPENFLAN_CACHE, else in ~/.cache/openflan."""
+    return cache_folder() / "wordings" / "flan"
 
 
 def imported_wordings(submixture: str = "*") -> tuple[WordingSet, ...]:

@@ -7,13 +7,13 @@ brings a reader instead of a copy. Files are read as literals (`flan_files`), te
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.errors import InputError, SetupError
+from openflan.hashes import SHORT, sha256_of_file
 from openflan.templates.convert_flan import converted
 from openflan.templates.dump import dump_wordings, kind
 from openflan.templates.flan_files import Skipped, TemplateFile, read_template_file
@@ -123,7 +123,4 @@ def _head(origins: list[str]) -> str:
 
 
 def _described(path: Path, checkout: Path) -> str:
-    return (
-        f"{path.relative_to(checkout).as_posix()} (sha256 "
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]})"
-    )
+    return f"{path.relative_to(checkout).as_posix()} (sha256 {sha256_of_file(path)[:SHORT]})"

@@ -157,7 +157,7 @@ class Renderer:
                 index
                 for index in candidates
                 if _item_text(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked
-            ][:num_shots]
+            ][:num_exemplars]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
         inputs, kept = _pruned_inputs(top, texts, final, frame.separator, token_budget)

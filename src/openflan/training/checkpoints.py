@@ -12,8 +12,6 @@ they are written, by all ranks together.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 import shutil
@@ -32,6 +30,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from openflan.errors import InputError
+from openflan.hashes import sha256_of_file, sha256_of_json
 from openflan.models.folder import STATE, unlisted
 from openflan.models.load_model import load_pretrained, save_configuration, save_pretrained, stored_names
 from openflan.run_folder import read_json, write_json
@@ -43,7 +42,6 @@ from openflan.training.sharded_files import (
     gather,
     replacing_together,
     save_tokenizer,
-    sha256,
     size_of,
     stored,
     write_files,
@@ -132,7 +130,7 @@ def save(
             "rows_per_window": list(position.rows_per_window),
             "counts": dict(position.counts),
             "sha256": {
-                file.name: hashes.get(file.name) or sha256(file) for file in sorted(partial.iterdir())
+                file.name: hashes.get(file.name) or sha256_of_file(file) for file in sorted(partial.iterdir())
             },
         }
         write_json(partial / STATE, state | {"seal": _seal(state)})
@@ -368,7 +366,12 @@ def _damage(path: Path, distributed: DistributedContext) -> str | None:
             return f"{strangers[0]} is not in the list of {STATE}"
         mine = list(hashes.items())[distributed.rank :: distributed.size]
         return next(
-            (f"{name} differs from its hash" for name, digest in mine if sha256(path / name) != digest), None
+            (
+                f"{name} differs from its hash"
+                for name, digest in mine
+                if sha256_of_file(path / name) != digest
+            ),
+            None,
         )
     except (OSError, ValueError, InputError) as error:
         return " ".join(str(error).split())
@@ -410,4 +413,4 @@ def _listed(path: Path, stem: str) -> list[Path]:
 
 
 def _seal(state: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+    return sha256_of_json(state, escaped=True)

@@ -108,16 +108,16 @@ def finetune(
     packing = distributed.run_on_main(
         lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
     )
-    if is_seq2seq(model) and recipe.training.loss_on == "everything":
+    if is_seq2seq(model) and recipe.training.loss_on == "full_sequence":
         raise InputError(
-            "training.loss_on: everything is for causal models; an encoder-decoder learns its targets only"
+            "training.loss_on: full_sequence is for causal models; an encoder-decoder learns its targets only"
         )
     if (
-        recipe.training.loss_on == "everything"
+        recipe.training.loss_on == "full_sequence"
         and attention_of_model(model, recipe.model.attention) == "prefix"
     ):
         raise InputError(
-            "training.loss_on: everything does not go with prefix attention, in which an input sees what "
+            "training.loss_on: full_sequence does not go with prefix attention, in which an input sees what "
             "it would have to predict; take targets"
         )
     _describe(model, tokenizer, recipe)

@@ -14,6 +14,7 @@ from typing import Any
 
 import openflan
 from openflan.errors import InputError
+from openflan.hashes import sha256_of_json
 from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.stream import Stream
 from openflan.models.load_model import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
@@ -138,22 +139,20 @@ def template_hash(tokenizer: Any, layout: Layout) -> str | None:
     """Of the chat template; None for a layout that does not read it."""
     if layout != "chat":
         return None
-    text = json.dumps(tokenizer.chat_template, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256_of_json(tokenizer.chat_template)
 
 
 def tokenizer_hash(tokenizer: Any) -> str:
     """Of all that a tokenizer does with texts: its vocabulary and its special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     # How texts are padded and cut is set by every call, and touches no token here.
-    run_on_main = (
+    settings = (
         json.loads(backend.to_str()) | {"padding": None, "truncation": None}
         if backend is not None
         else tokenizer.get_vocab()
     )
     roles = {role: str(token) for role, token in tokenizer.special_tokens_map.items()}
-    text = json.dumps([run_on_main, roles, control_tokens(tokenizer)], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256_of_json([settings, roles, control_tokens(tokenizer)])
 
 
 def fingerprints(recipe: Recipe, tasks: Mapping[str, Task]) -> dict[str, str]:

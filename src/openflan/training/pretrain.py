@@ -63,9 +63,9 @@ def pretrain(
     found = provenance({"documents": texts_fingerprint(prepared.texts)}, run_on_main)
     changes += changed_data(found, run, allow_changes)
     check_context(recipe, model)
-    if recipe.training.loss_on == "everything":
+    if recipe.training.loss_on == "full_sequence":
         raise InputError(
-            "training.loss_on: everything is for finetuning; `objective: causal-lm` learns every token"
+            "training.loss_on: full_sequence is for finetuning; `objective: causal-lm` learns every token"
         )
     packing = distributed.run_on_main(
         lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
@@ -131,7 +131,7 @@ def ledger(
         "documents": prepared.training.count,
         "held_back": 0 if prepared.held_back is None else prepared.held_back.count,
         "documents_drawn": round(drawn),
-        "passes": drawn / prepared.training.count,
+        "epochs": drawn / prepared.training.count,
         "piece_length": max(prepared.setting.lengths.values()),
         "denoisers": {
             denoiser.name: {"share": denoiser.share, "piece_length": length}

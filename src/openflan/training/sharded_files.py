@@ -9,7 +9,6 @@ a rank keeps meanwhile is its own files' tensors.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from openflan.hashes import sha256_of_file
 from openflan.run_folder import flush, replacing, unwritten
 from openflan.training.distributed import DistributedContext
 from openflan.training.shards import Whole, whole
@@ -89,7 +89,7 @@ def write_files(
             except SafetensorError as error:
                 raise OSError(str(error)) from error
             flush(path)
-            found[file.name] = sha256(path)
+            found[file.name] = sha256_of_file(path)
     return found
 
 
@@ -145,11 +145,6 @@ def replacing_together(path: Path, distributed: DistributedContext) -> Iterator[
             distributed.run_on_main(stack.close)
         except OSError as error:
             raise unwritten(path, error) from error
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Stored:

@@ -115,7 +115,7 @@ class Trainer:
         self._model = model
         self._seed = seed
         self._pad = pad_id
-        self._everything = training.loss_on == "everything"
+        self._everything = training.loss_on == "full_sequence"
         self._attention = model.config._attn_implementation
         if (
             training.activation_checkpointing == "full"

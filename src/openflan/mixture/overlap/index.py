@@ -20,8 +20,8 @@ STOCK = 10
 """An n-gram that stands in more texts of the benchmarks than this is a stock phrase: it tells of no item."""
 
 STOCK_QUESTIONS = 2
-"""The same for a whole question that is shorter than an n-gram, such as `Which of the following statements is
-true?`."""
+"""The least for a whole question that is shorter than an n-gram, such as `Which of the following statements
+is true?`."""
 
 LEAST_UNITS, LEAST_LETTERS = 3, 16
 """A question shorter than an n-gram is looked for inside other texts if it has as many units and letters as
@@ -88,9 +88,9 @@ class Index:
     def ngrams(self) -> int:
         return sum(len(table.hashes) for table in self.tables.values())
 
-    def item_at(self, place: int) -> int:
+    def item_at(self, unit_index: int) -> int:
         """The number of the item to which a unit belongs."""
-        return int(np.searchsorted(self.starts, place, side="right")) - 1
+        return int(np.searchsorted(self.starts, unit_index, side="right")) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +144,13 @@ def build_index(items: Iterable[Item]) -> Index:
     )
 
 
-def _ngrams(found: Units, item_U: NDArray[np.int32], begin: int) -> Iterator[_Seen]:
+def _ngrams(item_units: Units, item_U: NDArray[np.int32], begin: int) -> Iterator[_Seen]:
     """All n-grams of some texts; `item_U` are the items of their units, `begin` is the first unit's number in
     the index."""
-    sums = prefix_sums(found.hashes)
-    left_U = np.repeat(found.starts[1:], np.diff(found.starts)) - np.arange(len(item_U))
+    sums = prefix_sums(item_units.hashes)
+    left_U = np.repeat(item_units.starts[1:], np.diff(item_units.starts)) - np.arange(len(item_U))
     for kind, length in LENGTHS.items():
-        of_kind = _of_kind(found.kinds, kind, length)
+        of_kind = _of_kind(item_units.kinds, kind, length)
         where = np.flatnonzero(of_kind & (left_U[: len(of_kind)] >= length))
         if len(where):
             yield _Seen(
@@ -199,7 +199,7 @@ def _of_kind(kinds: NDArray[np.uint8], kind: int, length: int) -> NDArray[np.boo
     return longest if kind == min(LENGTHS) else longest & (number(kinds == kind) > 0)
 
 
-def _table(parts: list[_Seen], groups: NDArray[np.int32], most: int) -> Table:
+def _table(parts: list[_Seen], groups: NDArray[np.int32], largest: int) -> Table:
     hashes = np.concatenate([part.hashes for part in parts])
     places = np.concatenate([part.places for part in parts])
     items = np.concatenate([part.items for part in parts])
@@ -209,7 +209,7 @@ def _table(parts: list[_Seen], groups: NDArray[np.int32], most: int) -> Table:
     hashes, places, items = hashes[once], places[once], items[once]
     new = _differs(hashes)
     slots = np.cumsum(new) - 1
-    stock = np.bincount(slots) > most
+    stock = np.bincount(slots) > largest
     kept = ~stock[slots] | new | _differs(groups[items])
     hashes, places, slots = hashes[new], places[kept], slots[kept]
     starts = np.concatenate([[0], np.cumsum(np.bincount(slots))]).astype(np.int32)

@@ -3,13 +3,12 @@ JSON."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any
 
+from openflan.hashes import SHORT, sha256_of_json
 from openflan.mixture.overlap.index import Index
 from openflan.mixture.overlap.scan import KINDS, Hit, compared, scan
 from openflan.tasks.task import Row, Rows, Task
@@ -45,7 +44,7 @@ class TaskOverlap:
     examples: tuple[Example, ...]
 
     def described(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the overlap as plain JSON values."""
         return {
             "task": self.task,
             "rows": self.rows,
@@ -129,7 +128,7 @@ def _strength(hit: Hit) -> tuple[int, int]:
 def row_hash(row: Row) -> str:
     """A hash of all fields of a row, by which it is known again."""
     plain = {name: value if isinstance(value, str) else list(value) for name, value in row.items()}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+    return sha256_of_json(plain, escaped=True)[:SHORT]
 
 
 def _numbered(rows: Rows) -> Iterator[tuple[int, Row]]:

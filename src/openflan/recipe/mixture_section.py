@@ -1,0 +1,200 @@
+"""The section `mixture:` of a recipe: which tasks, how much of each, and in which formats.
+
+Section and table numbers refer to Chung et al. 2022. The shares that follow from it are calculated in
+`mixture.rates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+
+from openflan.recipe.presets import EXEMPLARS_ONLY, INVERTED, PARTS, RATES
+from openflan.recipe.section import AsList, Section, Share
+
+WordingsName: TypeAlias = Literal["original", "openflan", "both"]
+BenchmarkName: TypeAlias = Literal["bbh", "gsm8k", "mgsm", "mmlu", "tydiqa"]
+BENCHMARKS: tuple[BenchmarkName, ...] = get_args(BenchmarkName)
+"""Benchmarks that tasks can be made from."""
+
+
+class Styles(Section):
+    """How often each format occurs in a submixture. Defaults are those of the collection's public release."""
+
+    few_shot: Share = Field(0.5, description="The share of examples that contain exemplars.")
+    rationale: Share = Field(
+        1.0,
+        description="The share of examples with a chain of thought, for tasks that have rationales.",
+    )
+    options: Share = Field(
+        0.5, description="The share of examples that list the answer options, for tasks that have options."
+    )
+    inverted: Share = Field(
+        INVERTED,
+        description=(
+            "The share of inverted examples, for tasks that have inverted wordings. The default is the "
+            "release's ratio of 0.3 to 1.0."
+        ),
+    )
+    instruction_on_top: Share | None = Field(
+        None,
+        description=(
+            "The share of few-shot examples that give the instruction once, above the exemplars. Absent: "
+            "all of them where rows contain a definition, else none."
+        ),
+    )
+    exemplars_only: Share = Field(
+        EXEMPLARS_ONLY,
+        description="The share of the other few-shot examples that contain no instruction.",
+    )
+
+
+class Submixture(Section):
+    """A group of tasks with one cap and one data source."""
+
+    tasks: Annotated[list[str], AsList] = Field(
+        ["*"],
+        min_length=1,
+        description=(
+            "Names or patterns of tasks, such as cot/gsm8k or cot/*; a pattern that begins with `!`, such "
+            "as '!cot/qed', excludes tasks. Default: all tasks of the data."
+        ),
+    )
+    cap: PositiveInt | None = Field(
+        None,
+        description=(
+            "The largest number of a task's rows that counts towards its rate. All rows are still used "
+            "(Table 23)."
+        ),
+    )
+    data: Path | None = Field(
+        None,
+        description=(
+            "The file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] "
+            "(docs/data.md). Absent: the embedded world; embedded:microflan@SEED makes another one."
+        ),
+    )
+    wordings: WordingsName | Path | None = Field(
+        None,
+        description=(
+            "Which wordings to use: openflan (the default), original (the collection's own, imported with "
+            "`openflan wordings import`) or both; or a YAML file or folder of wordings, which are used "
+            "before the packaged ones."
+        ),
+    )
+    styles: Styles = Field(Styles(), description="How often each format of examples occurs.")
+    targets: Literal["own", "shuffled"] = Field(
+        "own",
+        description=(
+            "Which targets rows have: own, or shuffled. `shuffled` is a control experiment: each row gets "
+            "the answer of another row of its task."
+        ),
+    )
+
+    @field_validator("wordings", mode="before")
+    @classmethod
+    def _name_or_path(cls, wordings: Any) -> Any:
+        if not isinstance(wordings, str | Path | None):
+            raise ValueError(
+                f"expected {', '.join(get_args(WordingsName))}, or the path of a YAML file of wordings"
+            )
+        return wordings
+
+
+def _kind_of_rates(value: Any) -> str | None:
+    return "preset" if isinstance(value, str) else "mapping" if isinstance(value, dict) else None
+
+
+Rates = Annotated[
+    Annotated[str, Tag("preset")] | Annotated[dict[str, Annotated[float, Field(ge=0.0)]], Tag("mapping")],
+    Discriminator(
+        _kind_of_rates,
+        custom_error_type="kind_of_rates",
+        custom_error_message=f"expected {' or '.join(RATES)}, or a mapping such as {{cot: 1, niv2: 3}}",
+    ),
+]
+
+
+class Mixture(Section):
+    """Which tasks to train on, and how much of each."""
+
+    submixtures: dict[str, Submixture] = Field(
+        description="The submixtures by name, each with its tasks.", min_length=1
+    )
+    rates: Rates | None = Field(
+        None,
+        description=(
+            f"The rates of the submixtures, or of parts such as muffin/dialog: {', '.join(RATES)}, or a "
+            "mapping. Absent: in proportion to capped sizes."
+        ),
+    )
+    licences: Annotated[list[str], AsList] | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "The licences that are allowed, such as [mit, cc-by-*]. Tasks with another or an unknown "
+            "licence are left out. Absent: all tasks."
+        ),
+    )
+    held_out: Annotated[list[BenchmarkName], AsList] = Field(
+        ["mmlu"],
+        description=(
+            "The benchmarks that will be evaluated. Tasks made from them are not trained on (section 2.1)."
+        ),
+    )
+    drop_overlaps: Path | None = Field(
+        None,
+        description=(
+            "A file that `openflan overlap --out` wrote (docs/contamination.md). The rows that it names are "
+            "left out."
+        ),
+    )
+
+    validation_rows: int = Field(
+        0,
+        ge=0,
+        description=(
+            "How many rows of each task (at most a tenth of them) are never trained on. The loss on them is "
+            "measured every `evaluation.every` steps."
+        ),
+    )
+
+    @field_validator("rates")
+    @classmethod
+    def _known_preset(cls, rates: Rates | None) -> Rates | None:
+        if isinstance(rates, str) and rates not in RATES:
+            raise ValueError(
+                f"`{rates}` is not a preset; presets: {', '.join(RATES)}, or give a mapping such as {{cot: "
+                f"1, niv2: 3}}"
+            )
+        return rates
+
+    @model_validator(mode="after")
+    def _consistent_rates(self) -> Mixture:
+        if self.rates is not None:
+            _check_rates(self.rates, self.submixtures)
+        return self
+
+
+def _check_rates(rates: str | Mapping[str, float], submixtures: Iterable[str]) -> None:
+    """Raise ValueError if `rates` and `submixtures` do not name the same groups, or all rates are 0."""
+    names = set(submixtures)
+    rate_of_group = RATES[rates] if isinstance(rates, str) else rates
+    submixture_of_group = {group: group.partition("/")[0] for group in rate_of_group}
+    unknown = (
+        []
+        if isinstance(rates, str)
+        else [group for group, submixture in submixture_of_group.items() if submixture not in names]
+    )
+    absent = [name for name in submixtures if name not in submixture_of_group.values()]
+    if unknown or absent:
+        raise ValueError(f"`rates` and `submixtures` name different things: {', '.join(unknown + absent)}")
+    for group, submixture in submixture_of_group.items():
+        if group != submixture and group.partition("/")[2] not in PARTS.get(submixture, ()):
+            known = f"; its parts: {', '.join(PARTS[submixture])}" if submixture in PARTS else "; it has none"
+            raise ValueError(f"`rates`: `{group}` is not a part of {submixture}{known}")
+    if sum(rate for group, rate in rate_of_group.items() if submixture_of_group[group] in names) <= 0:
+        raise ValueError("`rates` sum to 0, so no example would be drawn")
