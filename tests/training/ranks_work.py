@@ -34,6 +34,7 @@ from openflan.run_folder import Run
 from openflan.training import finetune as finetuning
 from openflan.training.distributed import (
     DistributedContext,
+    gloo_threads,
     join_distributed,
     leave_distributed,
     shard_for_generation,
@@ -311,6 +312,10 @@ def main(what: str, *arguments: str) -> int:
         return error.exit_code
     distributed.barrier()
     leave_distributed()
+    if threads := gloo_threads():
+        # Any that is left may abort the process while Python is being torn down.
+        print(f"{threads} threads of gloo are left", file=sys.stderr)
+        return 3
     return 0
 
 

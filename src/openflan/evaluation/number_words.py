@@ -167,7 +167,7 @@ HALF_BEFORE = re.compile(r"সা(?:\u09a1\u09bc|\u09dc)ে\s*$")
 UNIT = re.compile(
     r"\s*(?:\*{1,2}|[%°‰\])}_\"”’'`$€£¥₹৳฿₽￥]"
     r"|[\u0e00-\u0e4f\u0e5a-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
-    rf"|/?[^\W\d_]+(?:[-'’.][^\W\d_]+)*[{LETTERS_AND_MARKS}]*)"
+    rf"|(?:/\s?)?[^\W\d_]+(?:[-'’.][^\W\d_]+)*[{LETTERS_AND_MARKS}]*)"
 )
 """One step over what stands between a number and what is done with it: a word, a character of a script
 without spaces, or a closing mark."""

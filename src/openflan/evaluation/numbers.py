@@ -1,8 +1,8 @@
 """The number that a sentence states: a quantity, or the result of the equation that it opens.
 
 Decision: a range (`15-20`), alternatives, several quantities (`5 cats and 3 dogs`), a date, a time of day,
-and a sum without its result are no number rather than a guess. Price: an answer in two units (`5 hours and 30
-minutes`) is none.
+a sum without its result and an equation with an unknown (`6x = 30`) are no number rather than a guess. Price:
+an answer in two units (`5 hours and 30 minutes`) is none.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _MOST_TERMS = 100
 """Of an equation; a longer one is no number."""
 _RANGE_WORDS = 2
 """Words between a number and the `to` of a range; after more of them `to` has another sense."""
+_UNKNOWN = re.compile(r"(?:\d\s?|[-–−+*/×·]\s*)[xyzXYZ](?=\s*(?:[-–−+*/×·=),.;]|$))")
+"""A letter that stands for a number (`6x = 30`); between two numbers `x` is the sign of a product."""
 _COMMA = re.compile(r"[,،]\s+|、")
 
 
@@ -66,6 +68,8 @@ def _stated(text: str, found: re.Match[str], decimal_comma: bool) -> Decimal | N
     if _joined(text, after_units(text, latest.end, _RANGE_WORDS), (RANGE, OR), decimal_comma) or _is_list(
         text, places[-1], decimal_comma
     ):
+        return None
+    if sides > 1 and _UNKNOWN.search(text, found.start(), latest.end + 2):
         return None
     if not is_sum:
         return latest.value

@@ -16,6 +16,7 @@ block's hashes are checked the first time one of its windows is asked for.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -131,7 +132,7 @@ def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed:
     with replacing(block_folder(folder, number)) as partial:
         partial.mkdir()
         for name, array in arrays.items():
-            np.save(partial / f"{name}.npy", array, allow_pickle=False)
+            _save(partial / f"{name}.npy", array)
         files = {name: sha256_of_file(partial / f"{name}.npy") for name in arrays}
         block = Block(
             parts.tokens_key,
@@ -145,13 +146,21 @@ def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed:
     return block
 
 
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """Writes an array as numpy does. A full disk is an OSError with its reason: that of numpy, for a file it
+    writes itself, gives only the number of items written."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    path.write_bytes(content.getbuffer())
+
+
 def replace_rows(folder: Path, number: int, parts: Parts, block: Block, packed: Sequence[Packed]) -> Block:
     """Packs a block anew, its tokens untouched."""
     place = block_folder(folder, number)
     arrays = _rows(packed)
     for name, array in arrays.items():
-        with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
+        with replacing(place / f"{name}.npy") as partial:
+            _save(partial, array)
     files = block.files | {name: sha256_of_file(place / f"{name}.npy") for name in arrays}
     new = Block(
         parts.tokens_key,

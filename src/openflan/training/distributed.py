@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -122,9 +124,12 @@ of tens of gigabytes."""
 _DAYS = timedelta(days=7)
 """The same where each works through its share by itself, and shares take as long as they take."""
 
-_LOOKS, _PAUSE = 20, 0.01
+_LOOKS, _PAUSE = 200, 0.01
 """How often, and after how many seconds each, `leave_distributed` looks whether the threads of groups have
 ended."""
+
+_Cached = type(cache(len))
+"""The class of a function with a cache of `functools`."""
 
 SINGLE_PROCESS = DistributedContext(0, 1, torch.device("cpu"))
 
@@ -189,28 +194,49 @@ _joined: list[DistributedContext] = []
 
 
 def leave_distributed() -> None:
-    """Ends the process group, if there is one, and the threads of gloo that nothing holds; worlds that were
-    joined have no groups from then on.
+    """Ends the process group, if there is one, with its threads; contexts that were joined have no groups
+    from then on.
 
-    A group's threads end with the last reference to it, not with `destroy_process_group`: the mesh, the group
-    `control_group` and a sharded model keep them going. One that gives up a tensor while Python is being torn
-    down, which generating right before the end makes likely, aborts the process.
+    The threads of a gloo group end with the last reference to the group, not with `destroy_process_group`.
+    Three things refer to it: the context's mesh and control group, a sharded model, and the caches in which
+    DTensor keeps, for the whole process, how it shards each operation (each entry holds the mesh). A thread
+    that releases a tensor while Python is being torn down aborts the process, which generation right before
+    the end makes likely.
     """
     if not dist.is_initialized():
         return
     dist.destroy_process_group()
     for distributed in _joined:
-        for name in ("mesh", "talk"):
+        for name in ("mesh", "control_group"):
             object.__setattr__(distributed, name, None)
     _joined.clear()
+    _clear_dtensor_caches()
     # Sharded modules and what shards them refer to each other.
     gc.collect()
-    # Where a model is still held, by the traceback of an error for instance, its group's threads get the time
-    # to give up what they hold.
+    # A model that is still held, by the traceback of an error for instance, keeps its group: the group's
+    # threads get the time to release what they hold.
     for _ in range(_LOOKS):
         if not gloo_threads():
             break
         time.sleep(_PAUSE)
+
+
+def _clear_dtensor_caches() -> None:
+    """Empties DTensor's caches, whose keys hold meshes. Only private functions of torch do it: the ones that
+    this version of torch lacks are passed over."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("torch.distributed.tensor"):
+            for value in vars(module).values():
+                if isinstance(value, _Cached):
+                    value.cache_clear()
+    from torch.distributed.tensor import _redistribute, debug
+
+    for owner, function in (
+        (debug, "_clear_sharding_prop_cache"),
+        (_redistribute, "clear_redistribute_planner_cache"),
+    ):
+        if clear := getattr(owner, function, None):
+            clear()
 
 
 def gloo_threads() -> int:

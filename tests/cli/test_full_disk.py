@@ -1,0 +1,177 @@
+"""A disk that is full while a verb writes: one line, exit code 1, and every file is whole or was not touched.
+
+The limit of the system on the size of a file stands for the full disk: it also fails the writers of other
+libraries. `OPENFLAN_SMALL_DISK=FOLDER`, on a file system of a few megabytes, adds a disk that is really full.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow.parquet as parquet
+import pytest
+import yaml
+from commands import Done, openflan
+from safetensors import safe_open
+
+SMALL_DISK = os.environ.get("OPENFLAN_SMALL_DISK")
+BENCHMARK = {
+    "name": "colours",
+    "data": "rows.jsonl",
+    "prompt": "{inputs}",
+    "target": "targets",
+}
+TINY = ["packing.inputs=24", "packing.targets=8", "training.batch_size=2", "checkpoints.every=1"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, t5: Path, rows: Path) -> Path:
+    """A trained run, a recipe, a benchmark and a study, which verbs read."""
+    place = tmp_path_factory.mktemp("place")
+    shutil.copy(rows, place / "rows.jsonl")
+    recipe = {
+        "name": "small",
+        "model": {"base": str(t5)},
+        "mixture": {"submixtures": {"own": {"data": str(rows)}}},
+        "packing": {"inputs": 24, "targets": 8},
+        "training": {"steps": 2, "batch_size": 2},
+        "checkpoints": {"every": 1},
+    }
+    (place / "small.yaml").write_text(yaml.safe_dump(recipe))
+    (place / "colours.yaml").write_text(yaml.safe_dump(BENCHMARK))
+    study = {
+        "name": "grid",
+        "question": "Does it run?",
+        "recipe": str(place / "small.yaml"),
+        "axes": {"rate": {"low": {"training.learning_rate": 0.001}}},
+        "seeds": [0],
+        "evaluations": {"colours": {"benchmark": str(place / "colours.yaml")}},
+    }
+    (place / "grid.yaml").write_text(yaml.safe_dump(study))
+    done = openflan("finetune", place / "small.yaml", "--run", place / "run")
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+Verb = Callable[[Path, Path], Done]
+
+VERBS: dict[str, Verb] = {
+    "finetune": lambda place, out: openflan("finetune", place / "small.yaml", "--run", out / "run"),
+    "build": lambda place, out: openflan("build", place / "small.yaml", "--to", out / "build"),
+    "evaluate": lambda place, out: openflan(
+        "evaluate", _run(place, out), "--benchmark", place / "colours.yaml"
+    ),
+    "report": lambda place, out: openflan("report", _run(place, out)),
+    "export.jsonl": lambda place, out: openflan(
+        "mixture", place / "small.yaml", "--export", out / "mine.jsonl", "--examples", 400
+    ),
+    "export.parquet": lambda place, out: openflan(
+        "mixture", place / "small.yaml", "--export", out / "mine.parquet", "--examples", 400
+    ),
+    "figures": lambda place, out: openflan("tasks", "figures", "--out", out / "figures"),
+    "review": lambda place, out: openflan("tasks", "review", "--data", place, "--out", out / "review.md"),
+    "study": lambda place, out: openflan(
+        "study", place / "grid.yaml", "--out", out / "study", "--workers", 1
+    ),
+}
+
+
+def _run(place: Path, out: Path) -> Path:
+    if not (out / "run").is_dir():
+        shutil.copytree(place / "run", out / "run")
+    return out / "run"
+
+
+@contextmanager
+def small_files(size: int) -> Iterator[None]:
+    """No file of this process grows beyond `size` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def check_whole(folder: Path) -> None:
+    """Every file that has its own name can be read to its end."""
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        assert not path.name.endswith(".partial"), path
+        if hidden or not path.is_file():
+            continue
+        match path.suffix:
+            case ".json":
+                json.loads(path.read_text())
+            case ".jsonl":
+                text = path.read_text()
+                assert not text or text.endswith("\n"), path
+                for line in text.splitlines():
+                    json.loads(line)
+            case ".safetensors":
+                with safe_open(path, framework="pt") as file:
+                    assert list(file.keys())
+            case ".parquet":
+                parquet.read_table(path)
+            case ".html" | ".yaml" | ".md":
+                assert path.read_text().strip(), path
+
+
+def check_refusal(done: Done) -> None:
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.rstrip("\n").splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert re.search(r"^/\S+: (could not be written: .*)?.*(File too large|No space left)", last), done.stderr
+    assert not any(word in last for word in ("defect", "--debug", "Exception")), done.stderr
+
+
+@pytest.mark.parametrize("size", [3_000])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_that_cannot_write_ends_in_one_line_and_goes_on_with_room(
+    verb: str, size: int, place: Path, tmp_path: Path
+) -> None:
+    if verb in ("evaluate", "report"):
+        _run(place, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with small_files(size):
+        done = VERBS[verb](place, tmp_path)
+    if done.returncode:
+        check_refusal(done)
+    else:
+        assert size, "nothing was written, so nothing was tested"
+    check_whole(tmp_path)
+    assert all(path.read_bytes().startswith(content) for path, content in before.items() if path.exists())
+    again = VERBS[verb](place, tmp_path)
+    assert again.returncode == 0, again.stderr
+    check_whole(tmp_path)
+
+
+@pytest.mark.skipif(not SMALL_DISK, reason="no small file system: set OPENFLAN_SMALL_DISK")
+@pytest.mark.parametrize("free", [0, 8_192, 40_960, 200_000, 600_000])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_on_a_full_disk_ends_in_one_line(verb: str, free: int, place: Path) -> None:
+    out = Path(str(SMALL_DISK)) / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    if verb in ("evaluate", "report"):
+        _run(place, out)
+    fill = Path(str(SMALL_DISK)) / "fill"
+    try:
+        space = os.statvfs(SMALL_DISK or "")
+        fill.write_bytes(b"x" * max(space.f_bavail * space.f_frsize - free, 0))
+        done = VERBS[verb](place, out)
+        print(verb, free, done.returncode, done.stderr.splitlines()[-1:] if done.returncode else "")
+        if done.returncode:
+            check_refusal(done)
+        check_whole(out)
+    finally:
+        fill.unlink(missing_ok=True)
+    again = VERBS[verb](place, out)
+    assert again.returncode == 0, again.stderr
