@@ -7,8 +7,8 @@ grouped by length, over the same documents.
     buckets cost a CPU
 
 Random weights, and documents whose lengths are drawn like those of chain-of-thought rows (median 106 and 27,
-long tails); token ids at random. A step is forward, backward and optimiser of `training.engine`, with dropout
-of 0.1 for T5, over `--rows` rows packed to capacity. The grouped arm takes the same documents sorted by
+long tails); token ids at random. A step is forward, backward and optimiser of `training.trainer`, with
+dropout of 0.1 for T5, over `--rows` rows packed to capacity. The grouped arm takes the same documents sorted by
 length, `--group` at a time (as many as a packed micro-batch holds, unless stated), through transformers' own
 forward, as Seq2SeqTrainer does with group_by_length. Arms alternate, A B A B, `--runs` turns after one that
 is not measured; medians count. The arms must agree on the loss without dropout. Batches are made beforehand,
@@ -41,8 +41,8 @@ from openflan.models.staged import Attending
 from openflan.packing.encode import Encoded
 from openflan.packing.pack import pack_windows
 from openflan.recipe.schema import Training
-from openflan.training.distributed import World, join_distributed
-from openflan.training.trainer import Engine, Prepared
+from openflan.training.distributed import DistributedContext, join_distributed
+from openflan.training.trainer import Prepared, Trainer
 
 PEAKS = {device.name.split()[0]: device.tflops for name, device in DEVICES.items() if name != "cpu"}
 """Dense bfloat16 TFLOP/s by a word of the device's name, of its SXM form; state others as `--peak`."""
@@ -195,9 +195,14 @@ def flops(shape: Shape, model: Any, examples: Sequence[Encoded]) -> float:
     )
 
 
-def engine_of(
-    shape: Shape, rows: list[list[Encoded]], name: str, world: World, precision: str, group: int | None
-) -> tuple[Engine, Prepared]:
+def trainer_of(
+    shape: Shape,
+    rows: list[list[Encoded]],
+    name: str,
+    distributed: DistributedContext,
+    precision: str,
+    group: int | None,
+) -> tuple[Trainer, Prepared]:
     """An arm with weights of its own, and its step's batches."""
     packing, attending = ARMS[name]
     micro = shape.micro
@@ -216,8 +221,8 @@ def engine_of(
         "precision": precision,
         "learning_rate": 1e-5,
     }
-    engine = Engine(model_of(shape), Training(**settings), 0, 0, packing, world, attending=attending)
-    return engine, engine.prepare(rows)
+    trainer = Trainer(model_of(shape), Training(**settings), 0, 0, packing, distributed, attending=attending)
+    return trainer, trainer.prepare(rows)
 
 
 def peak_of(device: torch.device, stated: float | None) -> float | None:
@@ -230,17 +235,17 @@ def peak_of(device: torch.device, stated: float | None) -> float | None:
     return next((tflops * 1e12 for word, tflops in PEAKS.items() if word in name), None)
 
 
-def turn(engine: Engine, prepared: Prepared, steps: int) -> tuple[float, list[float], int]:
+def turn(trainer: Trainer, prepared: Prepared, steps: int) -> tuple[float, list[float], int]:
     """The loss before training, seconds of each step but the first (by the clock, on a CPU of the process),
     and the most memory in bytes."""
-    on_gpu = engine.world.device.type == "cuda"
+    on_gpu = trainer.distributed.device.type == "cuda"
     wait = torch.cuda.synchronize if on_gpu else time.process_time
     clock = time.perf_counter if on_gpu else time.process_time
-    loss, seconds = engine.validate([prepared]), list[float]()
+    loss, seconds = trainer.validate([prepared]), list[float]()
     for number in range(steps + 1):
         wait()
         began = clock()
-        engine.step(number, prepared)
+        trainer.step(number, prepared)
         wait()
         seconds.append(clock() - began)
     return loss, seconds[1:], torch.cuda.max_memory_allocated() if on_gpu else 0
@@ -274,7 +279,9 @@ def main() -> None:
         arguments.rows or shape.rows,
         arguments.micro or shape.micro,
     )
-    world = join_distributed() if arguments.device == "cuda" else World(0, 1, torch.device("cpu"))
+    distributed = (
+        join_distributed() if arguments.device == "cuda" else DistributedContext(0, 1, torch.device("cpu"))
+    )
     precision = arguments.precision or ("bf16" if arguments.device == "cuda" else "float32")
     if arguments.device == "cpu":
         torch.set_num_threads(1)
@@ -282,11 +289,11 @@ def main() -> None:
     rows = documents(shape)
     examples = [example for row in rows for example in row]
     lengths = np.array([(len(example.input_ids), len(example.target_ids)) for example in examples])
-    tokens, peak = int(lengths.sum()), peak_of(world.device, arguments.peak)
+    tokens, peak = int(lengths.sum()), peak_of(distributed.device, arguments.peak)
     # There the sizes are known without memory for the weights.
     with torch.device("meta"):
         work = flops(shape, model_of(shape), examples)
-    device = torch.cuda.get_device_name() if world.device.type == "cuda" else "one CPU core"
+    device = torch.cuda.get_device_name() if distributed.device.type == "cuda" else "one CPU core"
     print(
         f"{arguments.shape} in {precision} on {device}, torch {torch.__version__}; {work / 1e12:.3g} "
         "TFLOP a step"
@@ -311,12 +318,12 @@ def main() -> None:
         for name in list(names):
             # One arm's weights at a time, so that the memory is its own.
             gc.collect()
-            if world.device.type == "cuda":
+            if distributed.device.type == "cuda":
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
             try:
                 losses[name], found, most = turn(
-                    *engine_of(shape, rows, name, world, precision, arguments.group), arguments.steps
+                    *trainer_of(shape, rows, name, distributed, precision, arguments.group), arguments.steps
                 )
             except OpenflanError as error:
                 print(f"{name}: {str(error)[:150]}")

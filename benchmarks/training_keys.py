@@ -22,7 +22,7 @@ import transformers
 from openflan.models.memory import keep_freed_memory
 from openflan.packing.encode import Encoded
 from openflan.recipe.schema import Training
-from openflan.training.trainer import Engine
+from openflan.training.trainer import Trainer
 
 ROUNDS, ROWS, DOCUMENTS, INPUTS, TARGETS, VOCABULARY = 5, 8, 4, 256, 64, 8_192
 ARMS: dict[str, dict[str, Any]] = {
@@ -67,27 +67,27 @@ def rows() -> list[list[Encoded]]:
 def stepper(settings: dict[str, Any]) -> tuple[Callable[[int], float], int, int]:
     """A function that takes a step and gives its CPU seconds; what the backward keeps and the optimiser's
     state, in bytes."""
-    engine = Engine(model(), Training(steps=100, **settings), 0, 0)
-    prepared = engine.prepare(rows())
+    trainer = Trainer(model(), Training(steps=100, **settings), 0, 0)
+    prepared = trainer.prepare(rows())
     held: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         held[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    weights = {parameter.untyped_storage().data_ptr() for parameter in engine.root.parameters()}
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), engine._arithmetic():
-        loss = engine.root(prepared.batches[0][0]).sum()
+    weights = {parameter.untyped_storage().data_ptr() for parameter in trainer.root.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), trainer._arithmetic():
+        loss = trainer.root(prepared.batches[0][0]).sum()
     kept = sum(size for pointer, size in held.items() if pointer not in weights)
     del loss
 
     def step(number: int) -> float:
         began = time.process_time()
-        engine.step(number, prepared)
+        trainer.step(number, prepared)
         return time.process_time() - began
 
     step(0)
-    state = sum(value.nbytes for found in engine.optimizer.state.values() for value in found.values())
+    state = sum(value.nbytes for found in trainer.optimizer.state.values() for value in found.values())
     return step, kept, state
 
 

@@ -230,11 +230,11 @@ def test_a_model_in_memory_is_asked_as_it_was_finetuned(
     folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]
 ) -> None:
     """As between two steps of training, with our attention function in it."""
-    from openflan.models.packed import packed_model
+    from openflan.models.packed import packed_layout
 
     loaded = engines["palm"]
     model = load_pretrained(str(folders["palm"])).train()
-    packed_model(model)
+    packed_layout(model, "flat")
     between = HuggingFaceEngine.of(model, loaded.tokenizer, separator=loaded.separator)
     assert between.prefix
     assert scores(between, PROMPTS) == [pytest.approx(one, abs=1e-5) for one in scores(loaded, PROMPTS)]

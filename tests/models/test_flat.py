@@ -14,12 +14,13 @@ import torch
 import transformers as hf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packed_losses import batch_losses, packed_batch, packed_losses
 
 from openflan.errors import InputError
 from openflan.models import causal, staged, t5
 from openflan.models.attention import attend, kept_area
 from openflan.models.causal import Documents, ordinary_attention
-from openflan.models.packed import Packing, packed_model, prepare_batch, token_losses
+from openflan.models.packed import LossOptions, Packing, packed_layout
 from openflan.models.packing_check import check_packing, packing_of
 from openflan.models.staged import Attending, stage
 from openflan.models.t5 import PackedT5, relative_bucket
@@ -196,7 +197,7 @@ def _alone(model: Any, example: Encoded) -> float:
 
 @torch.no_grad()
 def _by_example(model: Any, rows: list[list[Encoded]], packing: Packing, **options: Any) -> list[float]:
-    losses, segments = token_losses(model, prepare_batch(model, rows, PAD, packing), **options)
+    losses, segments = packed_losses(model, rows, packing, **options)
     assert losses.dtype == torch.float32
     assert losses.shape == segments.shape
     if packing == "flat":
@@ -294,7 +295,7 @@ def _gradients(
 ) -> torch.Tensor:
     model.zero_grad()
     with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
-        losses, segments = token_losses(model, prepare_batch(model, rows, PAD, packing), **options)
+        losses, segments = packed_losses(model, rows, packing, **options)
     # Unequal weights, so that a loss that is given to the wrong token shows.
     (losses * (1 + torch.where(segments > 0, losses.detach().round(), 0))).sum().backward()
     found = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
@@ -402,17 +403,15 @@ def test_dropout_keeps_means_and_follows_the_seed(attending: Attending) -> None:
     model = _model("tied T5")
     model.train()
     try:
-        batch = stage(prepare_batch(model, SOME, PAD), torch.device("cpu"), attending)
+        batch = stage(packed_batch(model, SOME), torch.device("cpu"), attending)
         with torch.no_grad():
             torch.manual_seed(1)
-            first, _ = token_losses(model, batch)
-            again, _ = token_losses(model, batch)
+            first, _ = batch_losses(model, batch)
+            again, _ = batch_losses(model, batch)
             torch.manual_seed(1)
-            repeated, _ = token_losses(model, batch)
-            mean = torch.stack([token_losses(model, batch)[0].sum() for _ in range(60)]).mean()
-            reference = torch.stack(
-                [token_losses(model, prepare_batch(model, SOME, PAD, "dense"))[0].sum() for _ in range(60)]
-            ).mean()
+            repeated, _ = batch_losses(model, batch)
+            mean = torch.stack([batch_losses(model, batch)[0].sum() for _ in range(60)]).mean()
+            reference = torch.stack([packed_losses(model, SOME, "dense")[0].sum() for _ in range(60)]).mean()
     finally:
         model.eval()
     assert torch.equal(first, repeated)
@@ -433,9 +432,9 @@ def _shifted(batch: Any, field: str) -> Any:
 )
 def test_wrong_offsets_change_the_losses(name: str, field: str, attending: Attending) -> None:
     """Negative control: the offsets are what keeps documents apart."""
-    batch = prepare_batch(_model(name), SOME, PAD)
-    right, _ = token_losses(_model(name), batch, attending=attending)
-    wrong, _ = token_losses(_model(name), _shifted(batch, field), attending=attending)
+    batch = packed_batch(_model(name), SOME)
+    right, _ = batch_losses(_model(name), batch, attending=attending)
+    wrong, _ = batch_losses(_model(name), _shifted(batch, field), attending=attending)
     assert (right - wrong).abs().max() > 1e-2
 
 
@@ -542,11 +541,11 @@ def test_a_packed_causal_model_still_generates() -> None:
     model = DECODERS["Llama"]()
     prompt = torch.tensor([[5, 9, 11]])
     before = model.generate(prompt, max_new_tokens=5, do_sample=False)
-    root = packed_model(model)
-    token_losses(root, prepare_batch(root, SOME, PAD))
+    layout = packed_layout(model, "flat")
+    layout.losses(layout.batch(SOME))
     with ordinary_attention(model):
         assert torch.equal(model.generate(prompt, max_new_tokens=5, do_sample=False), before)
-    _ = token_losses(root, prepare_batch(root, SOME, PAD))
+    _ = layout.losses(layout.batch(SOME))
 
 
 @torch.no_grad()
@@ -579,7 +578,7 @@ def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -
 @pytest.mark.parametrize("packing", ["flat", "dense"])
 def test_the_loss_on_everything_is_that_of_all_tokens_but_the_first(packing: Packing) -> None:
     model = _model("Llama")
-    losses, documents = token_losses(model, prepare_batch(model, [SOME[0]], PAD, packing, everything=True))
+    losses, documents = packed_losses(model, [SOME[0]], packing, full_sequence=True)
     for number, example in enumerate(SOME[0], 1):
         ids = torch.from_numpy(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64))[None]
         alone = float(model(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1)
@@ -614,13 +613,13 @@ def test_our_forward_compiles_without_a_break(attending: Attending) -> None:
     """Over batches of one bucket and of several."""
     model = OURS["untied gated T5"]()
     torch._dynamo.reset()
-    root = packed_model(model)
-    root.compile(fullgraph=True, dynamic=True)
+    layout = packed_layout(model, "flat", LossOptions(attending=attending))
+    layout.module.compile(fullgraph=True, dynamic=True)
     for rows in (SOME, SOME[1:], _rows(7, [[(30, 9), (2, 3)]])):
-        batch = prepare_batch(model, rows, PAD)
+        batch = layout.batch(rows)
         expected = _gradients(model, rows, "flat")
         model.zero_grad()
-        losses, _ = token_losses(root, batch, attending=attending)
+        losses, _ = layout.losses(batch)
         (losses * (1 + losses.detach().round())).sum().backward()
         found = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
         assert (found - expected).norm() <= 1e-5 * expected.norm()

@@ -25,7 +25,7 @@ from torch import Tensor
 from openflan.inference.batching import Prompt
 from openflan.inference.cache import NOWHERE, GroupStates, OwnStates, attend_part, merged
 from openflan.inference.causal_attention import Reading, Sight, States, decoding_attention
-from openflan.models.prefix import prefix_lm_mask
+from openflan.models.attention_masks import prefix_lm_mask
 
 _LENGTH_BOUND = {"dynamic", "longrope"}
 """Kinds of rotary positions that depend on the longest sequence of a forward, which would make a row depend

@@ -19,7 +19,8 @@ from openflan.inference.batching import Prompt, Row
 from openflan.inference.ending import Ending
 from openflan.inference.protocol import Completion
 from openflan.inference.sampling import drawn, uniform
-from openflan.models.prefix import prefix_cache, prefix_lm_mask
+from openflan.models.attention_masks import prefix_lm_mask
+from openflan.models.prefix import prefix_cache
 
 
 def generate_plain(

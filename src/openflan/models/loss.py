@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from openflan.models.attention import at_least_float32
+from openflan.packing.batch import IGNORED
 
 
 def head_losses(
@@ -38,11 +39,22 @@ def head_losses(
     return token_cross_entropy(head(hidden_TM), targets_T, z_loss=z_loss)
 
 
-def token_cross_entropy(logits_TV: Tensor, targets_T: Tensor, *, z_loss: float = 0.0) -> Tensor:
-    """The same from logits."""
-    logits_TV = at_least_float32(logits_TV)
-    losses = functional.cross_entropy(logits_TV, targets_T, reduction="none")
-    return losses + z_loss * torch.logsumexp(logits_TV, -1).square() if z_loss else losses
+def token_cross_entropy(logits: Tensor, labels: Tensor, *, z_loss: float = 0.0) -> Tensor:
+    """Cross entropy of labels in float32, with the z-loss term of `head_losses`; 0 where a label is -100.
+
+    `logits` are (..., V), `labels` and the result (...).
+    """
+    logits = at_least_float32(logits)
+    losses = functional.cross_entropy(
+        logits.flatten(0, -2), labels.flatten(), reduction="none", ignore_index=IGNORED
+    ).view(labels.shape)
+    if not z_loss:
+        return losses
+    return _with_z_loss(losses, torch.logsumexp(logits, -1), z_loss) * (labels != IGNORED)
+
+
+def _with_z_loss(losses: Tensor, log_denominators: Tensor, z_loss: float) -> Tensor:
+    return losses + z_loss * log_denominators.square()
 
 
 class _HeadLosses(torch.autograd.Function):
@@ -57,7 +69,7 @@ class _HeadLosses(torch.autograd.Function):
         ]
         losses_T, norms_T = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         ctx.save_for_backward(hidden_TM, weight_VM, targets_T, norms_T, *([] if chunk else [parts[0][2]]))
-        return losses_T + z_loss * norms_T.square() if z_loss else losses_T
+        return _with_z_loss(losses_T, norms_T, z_loss) if z_loss else losses_T
 
     @staticmethod
     def backward(ctx: Any, gradient_T: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:

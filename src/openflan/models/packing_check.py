@@ -22,9 +22,10 @@ from torch.nn import functional
 
 from openflan.errors import InputError
 from openflan.models.attention import at_least_float32
+from openflan.models.attention_masks import prefix_lm_mask
 from openflan.models.json_file import plain
-from openflan.models.packed import Packing, prepare_batch, token_losses
-from openflan.models.prefix import prefix_lm_mask, window_of
+from openflan.models.packed import LossOptions, Packing, temporary_layout
+from openflan.models.prefix import window_of
 from openflan.models.probe import probe_of
 from openflan.models.staged import Attending
 from openflan.models.state import state_of
@@ -209,9 +210,7 @@ class _Try:
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         total = torch.zeros(sum(parameter.numel() for parameter in parameters), dtype=torch.float64)
         for row in rows:
-            losses, segments = token_losses(
-                self.model, prepare_batch(self.model, [row], 0, self.packing), attending=self.attending
-            )
+            losses, segments = self._losses(self.packing, row, LossOptions(attending=self.attending))
             gradients = torch.autograd.grad(losses[segments > 0].sum(), parameters, allow_unused=True)
             total += torch.cat(
                 [
@@ -224,17 +223,24 @@ class _Try:
     def _tried(self, kind: str, documents: list[Encoded]) -> list[Tensor]:
         """The losses (T) of each document, all in one row."""
         try:
-            batch = prepare_batch(self.model, [documents], 0, self.packing)
-            losses, segments = token_losses(self.model, batch, prefix=self.prefix, attending=self.attending)
+            options = LossOptions(prefix=self.prefix, attending=self.attending)
+            losses, segments = self._losses(self.packing, documents, options)
         except _FAILURES as error:
             raise InputError(f"{kind} cannot be packed: {plain(error, 200)}") from error
         return [losses[segments == number] for number in range(1, len(documents) + 1)]
+
+    def _losses(
+        self, packing: Packing, documents: Sequence[Encoded], options: LossOptions
+    ) -> tuple[Tensor, Tensor]:
+        """The losses of documents in one sequence, and the document of each."""
+        with temporary_layout(self.model, packing, options) as layout:
+            return layout.losses(layout.batch([documents]))
 
     def _alone(self, kind: str, document: Encoded) -> Tensor:
         try:
             if self.prefix:
                 return _prefixed(self.model, document)
-            losses, segments = token_losses(self.model, prepare_batch(self.model, [[document]], 0, "none"))
+            losses, segments = self._losses("none", [document], LossOptions())
             return losses[segments > 0]
         except _FAILURES as error:
             raise InputError(f"{kind} cannot be packed: {plain(error, 200)}") from error

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openflan.models.attention_masks import prompt_mask
 from openflan.models.folder import Attention
 
 SETTING = "openflan_attention"
@@ -47,34 +48,6 @@ def window_of(config: Any) -> int | None:
     return None if window is None else int(window)
 
 
-def prefix_lm_mask(inputs: int, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What is added to attention scores (1, 1, length, length) of one example: 0 to what stands before a
-    token and among the first `inputs` tokens."""
-    seen = torch.ones(length, length, dtype=torch.bool, device=device).tril()
-    seen[:inputs, :inputs] = True
-    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, torch.finfo(dtype).min)[
-        None, None
-    ]
-
-
-def prefix_mask(lengths: Sequence[int], positions: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What is added to attention scores (B, 1, P, P) of left-padded prompts: 0 to a prompt's own tokens, the
-    lowest finite number to padding.
-
-    Padded queries look at real keys too: nothing reads what they find, and a row without a key would give
-    NaN.
-    """
-    real = (
-        torch.arange(positions, device=device)
-        >= positions - torch.tensor(list(lengths), device=device)[:, None]
-    )
-    return (
-        torch.zeros(real.shape, dtype=dtype, device=device)
-        .masked_fill(~real, torch.finfo(dtype).min)[:, None, None]
-        .expand(-1, 1, positions, -1)
-    )
-
-
 @torch.no_grad()
 def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Any]:
     """Reads left-padded prompts, each token seeing all of its prompt: logits of what follows (B, V), and
@@ -90,7 +63,7 @@ def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[
     padding = positions - torch.tensor(list(lengths), device=ids_BP.device)[:, None]
     found = model(
         input_ids=ids_BP,
-        attention_mask=prefix_mask(lengths, positions, model.dtype, ids_BP.device),
+        attention_mask=prompt_mask(lengths, positions, model.dtype, ids_BP.device),
         position_ids=(torch.arange(positions, device=ids_BP.device) - padding).clamp(min=0),
         use_cache=True,
         logits_to_keep=1,
