@@ -8,11 +8,11 @@ grouped by length, over the same documents.
 
 Random weights, and documents whose lengths are drawn like those of chain-of-thought rows (median 106 and 27,
 long tails); token ids at random. A step is forward, backward and optimiser of `training.trainer`, with
-dropout of 0.1 for T5, over `--rows` rows packed to capacity. The grouped arm takes the same documents sorted by
-length, `--group` at a time (as many as a packed micro-batch holds, unless stated), through transformers' own
-forward, as Seq2SeqTrainer does with group_by_length. Arms alternate, A B A B, `--runs` turns after one that
-is not measured; medians count. The arms must agree on the loss without dropout. Batches are made beforehand,
-as the loader's thread makes them.
+dropout of 0.1 for T5, over `--rows` rows packed to capacity. The grouped arm takes the same documents sorted
+by length, `--group` at a time (as many as a packed micro-batch holds, unless stated), through transformers'
+own forward, as Seq2SeqTrainer does with group_by_length. Arms alternate, A B A B, `--runs` turns after one
+that is not measured; medians count. The arms must agree on the loss without dropout. Batches are made
+beforehand, as the loader's thread makes them.
 
 MFU counts what the model needs, not what an arm computes: six FLOPs for each weight (but embeddings) and
 token that passes it, twelve for each pair of tokens and channel within a document; padding and recomputation

@@ -132,7 +132,7 @@ def test_greedy_text_is_that_of_the_whole_read_anew(
     family: str, engines: dict[str, HuggingFaceEngine]
 ) -> None:
     engine = engines[family]
-    assert engine.way == ("causal" if family in OURS else "transformers")
+    assert engine.method == ("causal" if family in OURS else "transformers")
     requests = [Request(prompt, 3 + 4 * (place % 3)) for place, prompt in enumerate(PROMPTS)]
     found = answers(engine, requests)
     assert len({one.text for one in found.values()}) > 5

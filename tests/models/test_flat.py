@@ -4,7 +4,6 @@ forward on each example."""
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,22 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from flat_families import (
+    ALL,
+    ATTENDING,
+    DECODERS,
+    EOS,
+    FLAT,
+    OTHERS,
+    OURS,
+    PAD,
+    SOME,
+    VOCABULARY,
+    random_sequences,
+    shared_model,
+    spread,
+    t5gemma,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packed_losses import batch_losses, packed_batch, packed_losses
@@ -26,139 +41,7 @@ from openflan.models.staged import Attending, stage
 from openflan.models.t5 import PackedT5, relative_bucket
 from openflan.packing.encode import Encoded
 
-VOCABULARY, PAD, EOS = 61, 0, 1
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
-
-T5 = {
-    "vocab_size": VOCABULARY,
-    "d_model": 24,
-    "d_kv": 8,
-    "d_ff": 40,
-    "num_layers": 2,
-    "num_heads": 3,
-    "relative_attention_num_buckets": 8,
-    "relative_attention_max_distance": 12,
-    "dropout_rate": 0.1,
-    "pad_token_id": PAD,
-    "eos_token_id": EOS,
-    "decoder_start_token_id": PAD,
-}
-CAUSAL = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "pad_token_id": PAD,
-    "bos_token_id": 2,
-    "eos_token_id": EOS,
-}
-NARROW = {"sliding_window": 6, "head_dim": 8}
-
-
-def _spread(model: Any) -> Any:
-    """Attention sharp enough for a leak to show, and a head that leaves the loss near ln V."""
-    generator = torch.Generator().manual_seed(11)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "relative_attention_bias" in name:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator))
-            elif parameter.ndim >= 2:
-                parameter.copy_(
-                    torch.randn(parameter.shape, generator=generator) * parameter.shape[-1] ** -0.5
-                )
-            elif parameter.ndim == 1:
-                parameter.copy_(
-                    (0 if "bias" in name or "gemma" in model.config.model_type else 1)
-                    + 0.1 * torch.randn(parameter.shape, generator=generator)
-                )
-    return model.eval()
-
-
-def _untied(kind: Any, config: Any) -> Any:
-    model = kind(config)
-    model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.shared.weight))
-    config.tie_word_embeddings = False
-    model = _spread(model)
-    with torch.no_grad():
-        model.lm_head.weight.mul_(0.5)
-    assert model.lm_head.weight is not model.shared.weight
-    return model
-
-
-def _t5gemma(kinds: tuple[str, str] = ("full_attention", "full_attention")) -> Any:
-    side = {name: value for name, value in CAUSAL.items() if name != "max_position_embeddings"} | {
-        "head_dim": 8,
-        "query_pre_attn_scalar": 8,
-        "sliding_window": 64,
-        "layer_types": list(kinds),
-    }
-    sides = {
-        "encoder": hf.T5GemmaModuleConfig(**side),
-        "decoder": hf.T5GemmaModuleConfig(**side, is_decoder=True, cross_attention_hidden_size=32),
-    }
-    ends = {"pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": 2, "decoder_start_token_id": 2}
-    return _spread(
-        hf.T5GemmaForConditionalGeneration(hf.T5GemmaConfig(**sides, vocab_size=VOCABULARY, **ends))
-    )
-
-
-def _switch() -> Any:
-    roomy = {
-        "num_experts": 4,
-        "expert_capacity": 512,
-        "num_sparse_encoder_layers": 1,
-        "num_sparse_decoder_layers": 1,
-        "router_jitter_noise": 0.0,
-    }
-    return _spread(hf.SwitchTransformersForConditionalGeneration(hf.SwitchTransformersConfig(**T5, **roomy)))
-
-
-def _cohere() -> Any:
-    return _spread(hf.CohereForCausalLM(hf.CohereConfig(**CAUSAL, logit_scale=1.0)))
-
-
-OURS: dict[str, Callable[[], Any]] = {
-    "tied T5": lambda: _spread(hf.T5ForConditionalGeneration(hf.T5Config(**T5))),
-    "untied gated T5": lambda: _untied(
-        hf.T5ForConditionalGeneration,
-        hf.T5Config(**T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False),
-    ),
-    "deep decoder T5": lambda: _spread(
-        hf.T5ForConditionalGeneration(hf.T5Config(**T5, num_decoder_layers=3, feed_forward_proj="gated-silu"))
-    ),
-    "mT5": lambda: _untied(hf.MT5ForConditionalGeneration, hf.MT5Config(**T5)),
-    "umT5": lambda: _untied(hf.UMT5ForConditionalGeneration, hf.UMT5Config(**T5)),
-    "tied umT5": lambda: _spread(hf.UMT5ForConditionalGeneration(hf.UMT5Config(**T5))),
-}
-DECODERS: dict[str, Callable[[], Any]] = {
-    "Llama": lambda: _spread(hf.LlamaForCausalLM(hf.LlamaConfig(**CAUSAL, attention_dropout=0.1))),
-    "Qwen2": lambda: _spread(hf.Qwen2ForCausalLM(hf.Qwen2Config(**CAUSAL))),
-    "Qwen3": lambda: _spread(hf.Qwen3ForCausalLM(hf.Qwen3Config(**CAUSAL, head_dim=8))),
-    "Gemma": lambda: _spread(hf.GemmaForCausalLM(hf.GemmaConfig(**CAUSAL, head_dim=8))),
-    "Gemma2": lambda: _spread(
-        hf.Gemma2ForCausalLM(hf.Gemma2Config(**CAUSAL, **NARROW, attn_implementation="eager"))
-    ),
-    "Gemma3": lambda: _spread(hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**CAUSAL, **NARROW))),
-    "Cohere": _cohere,
-    "OLMo2": lambda: _spread(hf.Olmo2ForCausalLM(hf.Olmo2Config(**CAUSAL))),
-    "GPT-NeoX": lambda: _spread(
-        hf.GPTNeoXForCausalLM(
-            hf.GPTNeoXConfig(**{k: v for k, v in CAUSAL.items() if k != "num_key_value_heads"})
-        )
-    ),
-}
-OTHERS: dict[str, Callable[[], Any]] = {"T5Gemma": _t5gemma, "Switch": _switch}
-FLAT = OURS | DECODERS
-ALL = FLAT | OTHERS
-ATTENDING: tuple[Attending, ...] = ("documents", "buckets")
-
-
-@cache
-def _model(name: str) -> Any:
-    return ALL[name]()
 
 
 @pytest.fixture(autouse=True)
@@ -167,18 +50,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def _rows(seed: int, lengths: list[list[tuple[int, int]]]) -> list[list[Encoded]]:
-    random = np.random.default_rng(seed)
-
-    def ids(size: int) -> Any:
-        return np.append(random.integers(3, VOCABULARY, size=size - 1), EOS).astype(np.int32)
-
-    return [[Encoded(ids(inputs), ids(targets)) for inputs, targets in row] for row in lengths]
-
-
-SOME = _rows(0, [[(9, 4), (14, 7), (3, 2)], [(1, 1), (20, 12)], [(6, 3), (9, 4)]])
 
 
 @torch.no_grad()
@@ -223,23 +94,23 @@ def _compare(model: Any, rows: list[list[Encoded]], packing: Packing, **options:
 @pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize("name", FLAT)
 def test_flat_equals_alone(name: str, attending: Attending) -> None:
-    _compare(_model(name), SOME, "flat", attending=attending)
-    assert packing_of(_model(name), attending) == "flat"
+    _compare(shared_model(name), SOME, "flat", attending=attending)
+    assert packing_of(shared_model(name), attending) == "flat"
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_single_examples_equal_alone(name: str) -> None:
-    _compare(_model(name), SOME, "none")
+    _compare(shared_model(name), SOME, "none")
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_families_without_a_flat_forward_are_exact_with_masks(name: str) -> None:
-    assert packing_of(_model(name)) == "dense"
-    _compare(_model(name), SOME, "dense")
+    assert packing_of(shared_model(name)) == "dense"
+    _compare(shared_model(name), SOME, "dense")
 
 
 def test_an_encoder_decoder_with_windows_is_padded_as_dense_masks_do_not_keep_them() -> None:
-    model = _t5gemma(("sliding_attention", "full_attention"))
+    model = t5gemma(("sliding_attention", "full_attention"))
     assert packing_of(model) == "none"
     with pytest.raises(
         InputError,
@@ -263,7 +134,7 @@ _lengths = st.lists(
 def test_flat_equals_alone_whatever_the_lengths(
     name: str, attending: Attending, seed: int, lengths: list[list[tuple[int, int]]], chunk: int
 ) -> None:
-    _compare(_model(name), _rows(seed, lengths), "flat", chunk=chunk, attending=attending)
+    _compare(shared_model(name), random_sequences(seed, lengths), "flat", chunk=chunk, attending=attending)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -272,7 +143,7 @@ def test_the_loss_of_these_models_is_near_that_of_guessing(name: str) -> None:
     tokens = sum(len(example.target_ids) for row in SOME for example in row)
     assert (
         0.7 * np.log(VOCABULARY)
-        < sum(_by_example(_model(name), SOME, "none")) / tokens
+        < sum(_by_example(shared_model(name), SOME, "none")) / tokens
         < 2 * np.log(VOCABULARY)
     )
 
@@ -328,16 +199,16 @@ def test_the_gradient_of_every_parameter_of_t5_is_right(name: str, attending: At
 
 
 def test_probabilities_computed_again_give_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = _gradients(_model("tied T5"), SOME, "flat")
+    kept = _gradients(shared_model("tied T5"), SOME, "flat")
     monkeypatch.setattr("openflan.models.attention.KEPT_BYTES", 0)
-    assert torch.allclose(_gradients(_model("tied T5"), SOME, "flat"), kept, atol=1e-6)
+    assert torch.allclose(_gradients(shared_model("tied T5"), SOME, "flat"), kept, atol=1e-6)
 
 
 @pytest.mark.parametrize("attending", ATTENDING)
 @pytest.mark.parametrize("name", ["untied gated T5", "mT5", "Llama", "Qwen3", "Gemma2"])
 def test_bfloat16_is_near_float32(name: str, attending: Attending) -> None:
     wide, narrow = (
-        _gradients(_model(name), SOME, "flat", precision, attending=attending)
+        _gradients(shared_model(name), SOME, "flat", precision, attending=attending)
         for precision in (torch.float32, torch.bfloat16)
     )
     assert narrow.isfinite().all()
@@ -400,7 +271,7 @@ def test_attention_under_dropout_has_the_gradient_of_its_own_draws(bias: bool, a
 
 @pytest.mark.parametrize("attending", ATTENDING)
 def test_dropout_keeps_means_and_follows_the_seed(attending: Attending) -> None:
-    model = _model("tied T5")
+    model = shared_model("tied T5")
     model.train()
     try:
         batch = stage(packed_batch(model, SOME), torch.device("cpu"), attending)
@@ -432,15 +303,15 @@ def _shifted(batch: Any, field: str) -> Any:
 )
 def test_wrong_offsets_change_the_losses(name: str, field: str, attending: Attending) -> None:
     """Negative control: the offsets are what keeps documents apart."""
-    batch = packed_batch(_model(name), SOME)
-    right, _ = batch_losses(_model(name), batch, attending=attending)
-    wrong, _ = batch_losses(_model(name), _shifted(batch, field), attending=attending)
+    batch = packed_batch(shared_model(name), SOME)
+    right, _ = batch_losses(shared_model(name), batch, attending=attending)
+    wrong, _ = batch_losses(shared_model(name), _shifted(batch, field), attending=attending)
     assert (right - wrong).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "Llama"])
 def test_a_planted_leak_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = _model(name)
+    model = shared_model(name)
     check_packing(model, "flat")
 
     def merged(*inputs: Any, **settings: Any) -> Any:
@@ -467,7 +338,7 @@ def test_a_planted_leak_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "Llama"])
 def test_a_leak_between_documents_of_a_bucket_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of a batch taken for one document when buckets are made, as a wrong border would."""
-    model = _model(name)
+    model = shared_model(name)
     check_packing(model, "flat", attending="buckets")
     rule = staged.bucketed
     monkeypatch.setattr(
@@ -491,14 +362,14 @@ def test_padding_of_a_bucket_that_is_seen_is_found(name: str, monkeypatch: pytes
         lambda *given: (made := rule(*given))._replace(key_padding=torch.zeros_like(made.key_padding)),
     )
     with pytest.raises(InputError, match="cannot be packed exactly"):
-        check_packing(_model(name), "flat", attending="buckets")
+        check_packing(shared_model(name), "flat", attending="buckets")
 
 
 def test_a_family_whose_arithmetic_is_not_ours_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when transformers changes T5, or a checkpoint asks for what our forward does not know."""
     monkeypatch.setattr(t5, "_scales_outputs", lambda model: False)
     with pytest.raises(InputError, match="cannot be packed exactly"):
-        check_packing(_model("tied T5"), "flat")
+        check_packing(shared_model("tied T5"), "flat")
 
 
 def test_models_that_count_positions_over_the_row_get_one_example_a_row() -> None:
@@ -517,7 +388,7 @@ def test_models_that_count_positions_over_the_row_get_one_example_a_row() -> Non
         "decoder_start_token_id": EOS,
         "forced_eos_token_id": EOS,
     }
-    model = _spread(
+    model = spread(
         hf.BartForConditionalGeneration(
             hf.BartConfig(vocab_size=VOCABULARY, d_model=16, max_position_embeddings=64, **layers, **ends)
         )
@@ -553,7 +424,7 @@ def test_a_packed_causal_model_still_generates() -> None:
 @pytest.mark.parametrize("name", ["Llama", "Gemma2"])
 def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -> None:
     """The oracle is the example alone under a 4-D mask."""
-    model = _model(name)
+    model = shared_model(name)
     examples = [
         example
         for row in SOME
@@ -577,7 +448,7 @@ def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -
 @torch.no_grad()
 @pytest.mark.parametrize("packing", ["flat", "dense"])
 def test_the_loss_on_everything_is_that_of_all_tokens_but_the_first(packing: Packing) -> None:
-    model = _model("Llama")
+    model = shared_model("Llama")
     losses, documents = packed_losses(model, [SOME[0]], packing, full_sequence=True)
     for number, example in enumerate(SOME[0], 1):
         ids = torch.from_numpy(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64))[None]
@@ -601,7 +472,7 @@ def test_buckets_are_those_of_transformers(bidirectional: bool, buckets: int, fa
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_forward_shares_the_parameters(name: str) -> None:
-    model = _model(name)
+    model = shared_model(name)
     assert {id(parameter) for parameter in PackedT5(model).parameters()} == {
         id(parameter) for parameter in model.parameters()
     }
@@ -615,7 +486,7 @@ def test_our_forward_compiles_without_a_break(attending: Attending) -> None:
     torch._dynamo.reset()
     layout = packed_layout(model, "flat", LossOptions(attending=attending))
     layout.module.compile(fullgraph=True, dynamic=True)
-    for rows in (SOME, SOME[1:], _rows(7, [[(30, 9), (2, 3)]])):
+    for rows in (SOME, SOME[1:], random_sequences(7, [[(30, 9), (2, 3)]])):
         batch = layout.batch(rows)
         expected = _gradients(model, rows, "flat")
         model.zero_grad()

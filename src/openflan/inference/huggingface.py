@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, did_you_mean
 from openflan.inference.limits import (
-    Way,
+    DecodingMethod,
     batch_tokens_of,
     context_of,
+    decoding_method,
     end_of_sequence,
     evaluating,
-    way_of,
     within_window,
 )
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
@@ -32,7 +32,7 @@ from openflan.models.folder import Separator, layout_of, model_folder, separator
 from openflan.packing.text_ids import TextIds
 
 if TYPE_CHECKING:
-    from openflan.inference.batching import Prompt
+    from openflan.inference.decoding_methods import LocalDecoding, Question
 
 DTYPES = ("float32", "bfloat16")
 FLOAT32_PARAMETERS = 1_500_000_000
@@ -40,14 +40,9 @@ FLOAT32_PARAMETERS = 1_500_000_000
 to 1.5 billion parameters."""
 
 _ENGINE = "openflan decoding 2"
-_MOST_ROWS = {"cpu": 64, "cuda": 512}
-_TOGETHER = {"cpu": 1, "cuda": 32}
-"""Prompts read at once: on a CPU one is a matrix large enough."""
 _CHUNK = {"cpu": 128, "cuda": 256}
 """Generations that are best asked together; more would leave fewer places empty towards the end, and fewer
 processes something to do."""
-_SCORED_TOKENS = {"cpu": 4_096, "cuda": 65_536}
-_LOGITS_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ class HuggingFaceEngine:
     eos: frozenset[int]
     pad: int
     batch_tokens: int
-    way: Way = "transformers"
+    method: DecodingMethod = "transformers"
     chat: bool = False
     prefix: bool = False
 
@@ -170,8 +165,8 @@ class HuggingFaceEngine:
         pad = tokenizer.pad_token_id
         prefix = not model.config.is_encoder_decoder and attention_of_model(model) == "prefix"
         with evaluating(model):
-            way = way_of(model, prefix=prefix)
-        if prefix and way == "transformers":
+            method = decoding_method(model, prefix=prefix)
+        if prefix and method == "transformers":
             used = within_window(model.config, used, name)
         if fingerprint is None:
             from openflan.inference.fingerprint import model_fingerprint
@@ -196,7 +191,7 @@ class HuggingFaceEngine:
             eos=frozenset(eos),
             pad=eos[0] if pad is None else pad,
             batch_tokens=batch_tokens or batch_tokens_of(model),
-            way=way,
+            method=method,
             chat=chat,
             prefix=prefix,
         )
@@ -285,7 +280,8 @@ class HuggingFaceEngine:
             else:
                 fitting.append((index, known[request.prompt], request))
         with evaluating(self.model):
-            for row, completion in self._decoded(prompts_of(fitting), Ending(self.tokenizer, self.eos)):
+            ending = Ending(self.tokenizer, self.eos)
+            for row, completion in self._decoding().generate(prompts_of(fitting), ending):
                 for index in row.owners:
                     asked = requests[index]
                     # Greedy samples are all the same one.
@@ -298,8 +294,9 @@ class HuggingFaceEngine:
         Raises InputError for a request without options, or an option without a token.
         """
         from openflan.inference.batching import Prompt
+        from openflan.inference.decoding_methods import Question
 
-        fitting: list[tuple[Prompt, list[int], list[list[int]]]] = []
+        questions: list[Question] = []
         known: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         for index, request in enumerate(requests):
             if not request.options:
@@ -312,77 +309,14 @@ class HuggingFaceEngine:
             if len(ids) + (0 if self.seq2seq else max(map(len, options)) - 1) > self.context:
                 yield from ((index, OptionScores((), ())) for index in indices)
             else:
-                fitting.append((Prompt(ids, []), indices, options))
+                questions.append(Question(Prompt(ids, []), indices, options))
         with evaluating(self.model):
-            yield from self._scored(fitting)
+            yield from self._decoding().score(questions)
 
-    def _decoded(self, prompts: list[Prompt], ending: Any) -> Iterator[tuple[Any, Completion]]:
-        from openflan.inference.batching import Budget, decode
+    def _decoding(self) -> LocalDecoding:
+        from openflan.inference.decoding_methods import METHODS
 
-        kind = self.model.device.type
-        budget = Budget(self.batch_tokens, _MOST_ROWS.get(kind, 64), _TOGETHER.get(kind, 1))
-        if self.way == "t5":
-            from openflan.inference.t5_decoding import T5Decoder
-
-            yield from decode(T5Decoder(self.model), prompts, ending, budget)
-        elif self.way == "causal":
-            from openflan.inference.causal_attention import decoding_attention
-            from openflan.inference.causal_decoding import CausalDecoder
-            from openflan.inference.prefixes import share_prefixes
-
-            with decoding_attention(self.model):
-                yield from decode(
-                    CausalDecoder(self.model, prefix=self.prefix),
-                    prompts if self.prefix else share_prefixes(prompts),
-                    ending,
-                    budget,
-                )
-        else:
-            from openflan.inference.plain import generate_plain
-
-            yield from generate_plain(
-                self.model, prompts, ending, self.pad, self.batch_tokens, prefix=self.prefix
-            )
-
-    def _scored(
-        self, items: list[tuple[Prompt, list[int], list[list[int]]]]
-    ) -> Iterator[tuple[int, OptionScores]]:
-        kind = self.model.device.type
-        most = min(_SCORED_TOKENS.get(kind, 4_096), self.batch_tokens)
-        most_options = max(1, _LOGITS_BYTES // (4 * self.model.get_input_embeddings().weight.shape[0]))
-        if self.way == "t5":
-            from openflan.inference.t5_decoding import T5Decoder
-
-            decoder = T5Decoder(self.model)
-            items = sorted(items, key=lambda item: -len(item[0].ids))
-            for chunk in _chunks(items, most, most_options):
-                yield from _answered(
-                    chunk, decoder.option_scores([(prompt.ids, options) for prompt, _, options in chunk])
-                )
-        elif self.way == "causal":
-            from openflan.inference.causal_attention import decoding_attention
-            from openflan.inference.causal_decoding import CausalDecoder
-            from openflan.inference.prefixes import share_prefixes
-
-            with decoding_attention(self.model):
-                causal = CausalDecoder(self.model, prefix=self.prefix)
-                prompts = [prompt for prompt, _, _ in items]
-                order = {
-                    prompt: place
-                    for place, prompt in enumerate(prompts if self.prefix else share_prefixes(prompts))
-                }
-                for chunk in _chunks(sorted(items, key=lambda item: order[item[0]]), most, most_options):
-                    yield from _answered(
-                        chunk, causal.option_scores([(prompt, options) for prompt, _, options in chunk])
-                    )
-        else:
-            from openflan.inference.plain import score_plain
-
-            for prompt, indices, options in items:
-                yield from _answered(
-                    [(prompt, indices, options)],
-                    [score_plain(self.model, prompt.ids, options, prefix=self.prefix)],
-                )
+        return METHODS[self.method](self.model, self.pad, self.batch_tokens, self.prefix)
 
     def _room(self, max_tokens: int) -> int:
         """The most tokens of a prompt when `max_tokens` are to follow; 0 or less if these alone fill the
@@ -390,32 +324,6 @@ class HuggingFaceEngine:
         if max_tokens < 1:
             raise InputError(f"max_tokens is {max_tokens}, expected at least 1")
         return self.context if self.seq2seq else self.context - max_tokens
-
-
-def _answered(
-    chunk: Sequence[tuple[Prompt, list[int], list[list[int]]]], scores: Sequence[list[float]]
-) -> Iterator[tuple[int, OptionScores]]:
-    for (_, indices, options), one in zip(chunk, scores, strict=True):
-        for index in indices:
-            yield index, OptionScores(tuple(one), tuple(map(len, options)))
-
-
-def _chunks(
-    items: Sequence[tuple[Prompt, list[int], list[list[int]]]], most: int, most_options: int
-) -> Iterator[list[tuple[Prompt, list[int], list[list[int]]]]]:
-    """Neighbours while their own tokens, and those of their options, stay within bounds; at least one."""
-    chunk: list[tuple[Prompt, list[int], list[list[int]]]] = []
-    tokens = options = 0
-    for item in items:
-        more = sum(map(len, item[2]))
-        own = len(item[0].ids) - item[0].shared + more
-        if chunk and (tokens + own > most or options + more > most_options):
-            yield chunk
-            chunk, tokens, options = [], 0, 0
-        chunk.append(item)
-        tokens, options = tokens + own, options + more
-    if chunk:
-        yield chunk
 
 
 def _check(request: Request) -> None:

@@ -14,7 +14,7 @@ RELATIVE_CONTEXT = 2048
 """Input tokens allowed to a model without a position limit: T5's `n_positions` of 512 is a pretraining
 length, FLAN v2 trains on 2048."""
 
-Way: TypeAlias = Literal["t5", "causal", "transformers"]
+DecodingMethod: TypeAlias = Literal["t5", "causal", "transformers"]
 """How a model is decoded: by one of our decoders, or by transformers' `generate`."""
 
 _MOST_BATCH_TOKENS = {"cpu": 32_768, "cuda": 1 << 20}
@@ -40,13 +40,13 @@ def evaluating(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def way_of(model: Any, *, prefix: bool = False) -> Way:
+def decoding_method(model: Any, *, prefix: bool = False) -> DecodingMethod:
     """The first of our decoders that is exact for a model; `prefix`: a prompt's tokens see one another."""
     if model.config.is_encoder_decoder:
         from openflan.models.t5 import FAMILIES
 
         return "t5" if model.config.model_type in FAMILIES else "transformers"
-    from openflan.inference.causal_decoding import decodes
+    from openflan.inference.decoding_check import decodes
 
     return "causal" if decodes(model, prefix=prefix) else "transformers"
 
