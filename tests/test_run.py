@@ -258,6 +258,7 @@ def test_every_part_of_a_run_lies_in_its_folder(tmp_path: Path) -> None:
         "model": "model",
         "generations": "generations",
         "scores": "scores.json",
+        "summary": "summary.json",
         "locks": ".locks",
         "report": "report.html",
     }

@@ -114,14 +114,14 @@ def test_a_line_that_does_not_fit_the_disk_is_one_error_and_the_lines_before_sta
     assert path.read_bytes() == b'{"a": 1}\n'
 
 
-def test_half_a_surrogate_pair_is_written_as_json_spells_it(tmp_path: Path) -> None:
+def test_half_a_surrogate_pair_is_written_as_a_replacement_character_and_read_back(tmp_path: Path) -> None:
     with Lines(tmp_path / "x.jsonl") as lines:
         lines.write(json.dumps({"generation": "a\ud800"}, ensure_ascii=False))
     write_json(tmp_path / "x.json", {"generation": "a\ud800"})
     assert (
         read_jsonl(tmp_path / "x.jsonl")
         == [json.loads((tmp_path / "x.json").read_text())]
-        == [{"generation": "a\ud800"}]
+        == [{"generation": "a\ufffd"}]
     )
 
 

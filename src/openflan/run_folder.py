@@ -182,9 +182,9 @@ class Lines:
         self._file.close()
 
     def write(self, line: str) -> None:
-        """Appends a line, which needs no line end. A half of a surrogate pair is written as JSON spells
-        it."""
-        data = f"{line}\n".encode(errors="backslashreplace")
+        """Append a line, which needs no line end. Half of a surrogate pair, which is no character, becomes
+        U+FFFD."""
+        data = f"{whole_characters(line)}\n".encode()
         try:
             before = os.fstat(self._file.fileno()).st_size
             try:
@@ -218,10 +218,14 @@ class Lines:
 
 
 def write_json(path: Path, value: Any) -> None:
-    # A half of a surrogate pair, which UTF-8 does not know, is written as JSON spells it.
-    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    text = whole_characters(json.dumps(value, indent=1, ensure_ascii=False)) + "\n"
     with replacing(path) as temporary:
-        temporary.write_bytes(text.encode(errors="backslashreplace"))
+        temporary.write_bytes(text.encode())
+
+
+def whole_characters(text: str) -> str:
+    """Return the text with U+FFFD for each half of a surrogate pair, which UTF-8 cannot hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_json(path: Path, otherwise: Any = None) -> Any:

@@ -220,14 +220,14 @@ def test_options_that_are_no_texts_are_refused_and_not_dropped(
 
 @pytest.mark.parametrize("moved", [0, 1, 5])
 def test_what_a_file_is_does_not_depend_on_its_first_row(tmp_path: Path, moved: int) -> None:
-    """A row of a collection without its marks, and a conversation without messages, are refused wherever they
-    stand."""
+    """A row of a public collection without its name is left out and counted, a conversation without messages
+    is refused, wherever they stand."""
     instructions = [
         {"task_name": "t1", "definition": "d", "inputs": str(number), "targets": "x"} for number in range(5)
     ]
     instructions.insert(moved, {"inputs": "stranger", "targets": "x"})
-    with pytest.raises(InputError, match=rf"rows.jsonl:{moved + 1}: `task_name` must be a text"):
-        open_submixture("mine", write(tmp_path / "rows.jsonl", instructions))
+    (task,) = open_submixture("mine", write(tmp_path / "rows.jsonl", instructions)).values()
+    assert (len(task.rows), sum(task.left_out.values())) == (5, 1)
     chats: list[dict[str, Any]] = [
         {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
         for _ in range(5)

@@ -510,7 +510,7 @@ def test_half_a_character_is_named_with_its_row(tmp_path: Path) -> None:
     )
     with pytest.raises(
         InputError,
-        match=r"half a character: 1\); the first: .*train\.jsonl:1: `inputs` holds half a character",
+        match=r"not readable: 1\); the first: .*train\.jsonl:1: holds half of a surrogate pair",
     ):
         opened(tmp_path)
 

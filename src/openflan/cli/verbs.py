@@ -100,7 +100,8 @@ VERBS = (
         "compare",
         "compare",
         "compare",
-        "Compare two models question by question, or one with the paper's printed figures; needs no model.",
+        "Compare two models question by question, the second minus the first, or one with the "
+        "paper's printed figures; needs no model.",
     ),
     Verb("show", "evaluate", "show", "Print the exact prompt that is sent for an item, and its target."),
     Verb(

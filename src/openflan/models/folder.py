@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from openflan.errors import InputError, did_you_mean
 from openflan.models.hub import HUB_ID, fetched, is_there
-from openflan.models.json_file import json_object
+from openflan.models.json_file import json_object, plain
 from openflan.packing.special_tokens import Layout
 from openflan.recipe.paths import EMBEDDED
 
@@ -33,6 +33,7 @@ files."""
 
 _WHOLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
+_AGAIN = "fetch or export the model again"
 _TOKENIZERS = ("tokenizer.json", "spiece.model", "tokenizer.model", "vocab.json", "vocab.txt")
 _HASHED_BYTES = 1 << 20
 
@@ -108,20 +109,30 @@ def weight_files(folder: Path) -> list[Path]:
     """The files of a folder's weights, as transformers reads them: model.safetensors, else those that its
     index lists; others where there is neither.
 
-    Raises InputError for an index that is none.
+    Raises InputError for an index that is none, or that names files which are not there or lie elsewhere.
     """
     if (folder / _WHOLE).is_file():
         return [folder / _WHOLE]
     if not (folder / _INDEX).is_file():
         return sorted(folder.glob("*.safetensors"))
-    places = read_json(folder / _INDEX).get("weight_map")
-    names = list(places.values()) if isinstance(places, dict) else []
-    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
-        raise InputError(
-            f"{folder / _INDEX}: `weight_map` must give the file of every tensor; fetch or export the "
-            "checkpoint again"
-        )
-    return [folder / name for name in sorted(set(names)) if (folder / name).is_file()]
+    index = folder / _INDEX
+    places = read_json(index).get("weight_map")
+    if (
+        not isinstance(places, dict)
+        or not places
+        or not all(isinstance(name, str) for name in places.values())
+    ):
+        raise InputError(f"{index}: `weight_map` is missing or does not map tensors to files; {_AGAIN}")
+    names = sorted(set(places.values()))
+    for name in names:
+        if os.path.basename(name) != name or not name.endswith(".safetensors") or not name.isprintable():
+            raise InputError(
+                f"{index}: names {plain(ValueError(repr(name)))}, expected safetensors files of the same "
+                f"folder; {_AGAIN}"
+            )
+        if not (folder / name).is_file():
+            raise InputError(f"{index}: names {name}, which is not there; {_AGAIN}")
+    return [folder / name for name in names]
 
 
 def unlisted(folder: Path, listed: Container[str]) -> list[str]:

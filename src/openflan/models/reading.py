@@ -9,12 +9,12 @@ Folders are local here: what is on the hub was fetched before (`models.hub`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from openflan.errors import InputError, OpenflanError
+from openflan.models.folder import weight_files
 from openflan.models.json_file import json_object, plain
 from openflan.models.sizes import check_against_weights, check_counts, stored_sizes
 
@@ -213,30 +213,10 @@ def _refuse_code(folder: Path, name: str, stated: Mapping[str, Any], config: Map
 
 
 def _listed(folder: Path) -> list[Path]:
-    """The weight files that transformers will read: the one, or those in the index. Raises InputError for an
-    index that names anything else."""
-    single, index = folder / "model.safetensors", folder / _INDEX
-    if single.is_file():
-        return [single]
-    places = json_object(index).get("weight_map")
-    if (
-        not isinstance(places, dict)
-        or not places
-        or not all(isinstance(name, str) for name in places.values())
-    ):
-        if not index.is_file():
-            raise InputError(f"{folder}: no model.safetensors, and no {_INDEX} that lists others; {_AGAIN}")
-        raise InputError(f"{index}: `weight_map` is missing or does not map tensors to files; {_AGAIN}")
-    names = sorted(set(places.values()))
-    for name in names:
-        if os.path.basename(name) != name or not name.endswith(".safetensors") or not name.isprintable():
-            raise InputError(
-                f"{index}: names {plain(ValueError(repr(name)))}, expected safetensors files of the same "
-                f"folder; {_AGAIN}"
-            )
-        if not (folder / name).is_file():
-            raise InputError(f"{index}: names {name}, which is not there; {_AGAIN}")
-    return [folder / name for name in names]
+    """Return the weight files that transformers will read. Raises InputError if the folder has none."""
+    if not (folder / "model.safetensors").is_file() and not (folder / _INDEX).is_file():
+        raise InputError(f"{folder}: no model.safetensors, and no {_INDEX} that lists others; {_AGAIN}")
+    return weight_files(folder)
 
 
 def _tried(tokenizer: Any) -> None:

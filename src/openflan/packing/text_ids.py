@@ -75,6 +75,8 @@ class TextIds:
 
     def marked(self, text: str) -> list[int]:
         """The ids of a text with the marks that the tokenizer itself puts around one, such as BOS or EOS."""
+        if self._backend is None and not self.control:
+            return list(self._tokenizer(text)["input_ids"])
         if self._backend is None:
             return list(self._tokenizer.build_inputs_with_special_tokens(self._slow(text)))
         return list(self._backend.encode(text, add_special_tokens=True).ids)

@@ -185,7 +185,9 @@ def _checked(path: Path, kind: type[T], value: Any) -> T:
 
 def _provenance(path: Path, value: Any) -> Provenance:
     fields = _checked(path, dict[str, Any], value)
-    versions = {name: text for name, text in fields.items() if name not in ("data", "tokenizer")}
+    versions = {
+        name: fields[name] for name in ("openflan", "python", "torch", "transformers") if name in fields
+    }
     return _checked(
         path,
         Provenance,

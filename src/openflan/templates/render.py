@@ -150,12 +150,15 @@ class Renderer:
         asked = _asked(values, wording, frame, once)
         final = asked.rstrip(" ")
         if unlike:
-            # Rows may repeat a question: shown with its answer, it would give that away.
+            # Rows may repeat a question: shown with its answer, it would give that away. Others take their
+            # place, as far as there are any.
+            others = self._exemplars(wording, draws, _LOOKED_AT, row)
+            candidates = dict.fromkeys([*exemplars, *others])
             exemplars = [
                 index
-                for index in exemplars
+                for index in candidates
                 if _asked(self._values(index, wording, PLAIN_OPTIONS), wording, frame, once) != asked
-            ]
+            ][:wanted]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
         inputs, kept = _fitting(top, texts, final, frame.separator, token_budget)
