@@ -98,13 +98,13 @@ def _bounded() -> Iterator[None]:
 
 
 _COMPILED: dict[str, Any] = {}
-_MOST_KEPT = 64
+_MAX_COMPILED = 64
 
 
 def _compiler(theirs: Callable[[str], Any]) -> Callable[[str], Any]:
     def compiled(text: str) -> Any:
         if text not in _COMPILED:
-            if len(_COMPILED) >= _MOST_KEPT:
+            if len(_COMPILED) >= _MAX_COMPILED:
                 _COMPILED.clear()
             # Its environment is the same for all texts; compiling this one would compute its constant
             # expressions without limits.
@@ -205,10 +205,10 @@ def _charged(function: Any) -> Any:
 def _counted(items: Any) -> Any:
     """Loops over what is given, each step charged; undefined values and mappings stay what they are in a
     loop."""
-    return _steps(_checked(items)) if items else items
+    return _charged_steps(_checked(items)) if items else items
 
 
-def _steps(items: Iterable[Any]) -> Iterator[Any]:
+def _charged_steps(items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
         _charge()
         yield item

@@ -297,7 +297,7 @@ def test_a_key_with_a_line_break_is_named_and_not_told(
 
 
 def test_an_endless_body_ends_at_a_size(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openflan.inference.http._MOST_BYTES", 1_000)
+    monkeypatch.setattr("openflan.inference.http._MAX_BYTES", 1_000)
     server.reply = lambda number, path, body: (200, b" " * 100_000, {})
     with pytest.raises(SetupError, match="an answer of more than"):
         list(_engine(server).generate([Request("x", 5)]))

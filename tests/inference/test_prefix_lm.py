@@ -15,7 +15,7 @@ from openflan.inference import Completion, HuggingFaceEngine, LikelihoodRequest,
 from openflan.inference.batching import Prompt
 from openflan.inference.causal_attention import decoding_attention
 from openflan.inference.causal_decoding import CausalDecoder
-from openflan.inference.sampling import drawn, request_draws, uniform
+from openflan.inference.sampling import draw_tokens, sampling_key_of, uniform
 from openflan.models.load_model import load_pretrained
 
 WINDOW = 24
@@ -97,9 +97,9 @@ def grown(engine: HuggingFaceEngine, family: str, request: Request, sample: int 
     while len(new) < request.max_tokens and new[-1:] != [EOS]:
         logits = logits_of(engine.model, [*prompt, *new], len(prompt), window_for(family))[-1:]
         if request.temperature:
-            new += drawn(
+            new += draw_tokens(
                 logits,
-                [uniform(request_draws(request), sample, len(new))],
+                [uniform(sampling_key_of(request), sample, len(new))],
                 request.temperature,
                 request.top_k,
             )

@@ -14,7 +14,13 @@ from transformers.models.switch_transformers.modeling_switch_transformers import
 )
 
 from openflan.errors import InputError
-from openflan.models.experts import ROOM_FOR_ALL, RouterLosses, balance_losses, router_losses, router_z_losses
+from openflan.models.experts import (
+    UNLIMITED_CAPACITY,
+    RouterLosses,
+    balance_losses,
+    router_losses,
+    router_z_losses,
+)
 from openflan.models.load_model import load_model
 from openflan.models.packed import Packing
 from openflan.models.packing_check import check_packing, packing_of
@@ -62,11 +68,13 @@ def examples(seed: int, *lengths: tuple[int, int]) -> list[Encoded]:
     ]
 
 
-def heard(model: Any, rows: list[list[Encoded]], packing: Packing, balance: float, z: float) -> torch.Tensor:
+def recorded(
+    model: Any, rows: list[list[Encoded]], packing: Packing, balance: float, z: float
+) -> torch.Tensor:
     listener = RouterLosses(model, balance, z)
     batch = packed_batch(model, rows, packing)
     assert isinstance(batch, Seq2SeqBatch)
-    with listener.listening():
+    with listener.recording():
         batch_losses(model, batch, packing)
     return listener.losses(batch)
 
@@ -88,7 +96,7 @@ def test_an_unpacked_batch_has_the_losses_of_transformers_own_forward(balance: f
     expected = balance * (own.encoder_aux_loss + own.decoder_aux_loss) + z * (
         own.encoder_z_loss + own.decoder_z_loss
     )
-    found = heard(model, rows, "none", balance, z)
+    found = recorded(model, rows, "none", balance, z)
     assert found.shape == (3,)
     assert float(found.mean()) == pytest.approx(float(expected), rel=1e-5)
 
@@ -113,7 +121,7 @@ def test_layers_are_balanced_each_by_itself() -> None:
             module.register_forward_hook(
                 lambda module, given, found, name=name: routers.update({name: found[2]})
             )
-    found = float(heard(model, [examples(1, (8, 8))], "none", 1.0, 0.0))
+    found = float(recorded(model, [examples(1, (8, 8))], "none", 1.0, 0.0))
     each = {
         name: float(load_balancing_loss_func(logits.softmax(-1), logits.argmax(-1)))
         for name, logits in routers.items()
@@ -148,16 +156,16 @@ def test_a_packed_row_is_the_mean_of_its_tokens() -> None:
     tokens."""
     model = switch().eval()
     many = examples(2, (5, 8), (7, 4), (3, 2))
-    packed = heard(model, [many], "dense", 0.0, 1.0)
+    packed = recorded(model, [many], "dense", 0.0, 1.0)
     encoder, decoder = [], []
     for one in many:
         batch = packed_batch(model, [[one]], "none")
         assert isinstance(batch, Seq2SeqBatch)
         listener = RouterLosses(model, 0.0, 1.0)
-        with listener.listening():
+        with listener.recording():
             batch_losses(model, batch, "none")
         for logits, found, length in zip(
-            listener._heard, (encoder, decoder), (len(one.input_ids), len(one.target_ids)), strict=True
+            listener._recorded, (encoder, decoder), (len(one.input_ids), len(one.target_ids)), strict=True
         ):
             found += torch.logsumexp(logits[0][0, :length], -1).square().tolist()
     assert float(packed) == pytest.approx(np.mean(encoder) + np.mean(decoder), rel=1e-5)
@@ -269,7 +277,7 @@ def test_nothing_is_heard_outside_a_training_forward() -> None:
     model = switch().eval()
     listener = RouterLosses(model, 1.0, 1.0)
     model.generate(torch.full((1, 4), 5), max_new_tokens=3)
-    assert listener._heard == ([], [])
+    assert listener._recorded == ([], [])
 
 
 def test_there_is_room_for_all_unless_the_recipe_says_otherwise() -> None:
@@ -284,7 +292,7 @@ def test_there_is_room_for_all_unless_the_recipe_says_otherwise() -> None:
         return abs(float(losses[segments > 0].sum() - alone.sum()))
 
     roomy, tight = switch(), switch({"expert_capacity": 3})
-    assert (roomy.config.expert_capacity, tight.config.expert_capacity) == (ROOM_FOR_ALL, 3)
+    assert (roomy.config.expert_capacity, tight.config.expert_capacity) == (UNLIMITED_CAPACITY, 3)
     assert apart(roomy) < 1e-4
     assert apart(tight) > 1e-2
     assert packing_of(roomy) == "dense"

@@ -34,7 +34,7 @@ from packed_losses import batch_losses, packed_batch, packed_losses
 from openflan.errors import InputError
 from openflan.models import causal, staged, t5
 from openflan.models.attention import attend, kept_area
-from openflan.models.causal import Documents, ordinary_attention
+from openflan.models.causal import Documents, transformers_attention
 from openflan.models.packed import LossOptions, Packing, packed_layout
 from openflan.models.packing_check import check_packing, packing_of
 from openflan.models.staged import Attending, stage
@@ -323,9 +323,9 @@ def test_a_planted_leak_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(t5, "attend", merged)
     monkeypatch.setattr(
-        t5.Stack,
+        t5.PackedStack,
         "distance_bias",
-        lambda self, table, longest, rule=t5.Stack.distance_bias: rule(self, table, 64),
+        lambda self, table, longest, rule=t5.PackedStack.distance_bias: rule(self, table, 64),
     )
     monkeypatch.setattr(causal, "register", lambda: hf.AttentionInterface.register(causal.NAME, together))
     with pytest.raises(InputError, match="cannot be packed exactly"):
@@ -414,7 +414,7 @@ def test_a_packed_causal_model_still_generates() -> None:
     before = model.generate(prompt, max_new_tokens=5, do_sample=False)
     layout = packed_layout(model, "flat")
     layout.losses(layout.batch(SOME))
-    with ordinary_attention(model):
+    with transformers_attention(model):
         assert torch.equal(model.generate(prompt, max_new_tokens=5, do_sample=False), before)
     _ = layout.losses(layout.batch(SOME))
 

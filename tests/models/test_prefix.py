@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from packed_losses import packed_losses
 
 from openflan.errors import InputError
-from openflan.models.causal import ordinary_attention
+from openflan.models.causal import transformers_attention
 from openflan.models.folder import attention_of
 from openflan.models.load_model import load_pretrained, save_pretrained
 from openflan.models.packed import LossOptions, packed_layout
@@ -272,7 +272,7 @@ def test_ordinary_attention_is_lent_back() -> None:
     prompt = torch.full((1, 5), 5)
     with pytest.raises(ValueError, match="attention by documents"):
         prefix_forward(made, prompt, [5])
-    with ordinary_attention(made):
+    with transformers_attention(made):
         prefix_forward(made, prompt, [5])
     with pytest.raises(ValueError, match="attention by documents"):
         prefix_forward(made, prompt, [5])

@@ -1,13 +1,14 @@
-"""Keys and values that decoding has in memory: each row's own, and those that the rows of a group share.
+"""Keys and values that decoding has in memory: each generation's own, and those that the generations of a
+group share.
 
-A row's own stand from the left of a buffer with room to spare, so that rows of different age step together
-and a row that leaves costs one copy (the last row takes its place). A group's (an encoded input, a causal
-prompt) are there once however many rows read them: queries are laid out as groups times seats, and a group
-with many rows becomes a matrix product instead of many readings of the same memory. Keys are kept with
-positions last, which is how one query reads them quickest.
+A generation's own stand from the left of a buffer with room to spare, so that generations of different age
+step together and a generation that leaves costs one copy (the last generation takes its place). A group's (an
+encoded input, a causal prompt) are there once however many generations read them: queries are laid out as
+groups times seats, and a group with many generations becomes a matrix product instead of many readings of the
+same memory. Keys are kept with positions last, which is how one query reads them quickest.
 
-Shape suffixes: N rows, S groups, R seats of a group, G key heads, Q query heads of a key head, C channels, P
-positions.
+Shape suffixes: N generations, S groups, R seats of a group, G key heads, Q query heads of a key head, C
+channels, P positions.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from torch import Tensor
 
 from openflan.models.attention import at_least_float32
 
-NOWHERE = -1e30
-"""Added to scores of positions that are not to be seen; finite, so that a row none of whose positions is seen
-gives weight 0 and not NaN."""
+HIDDEN_SCORE = -1e30
+"""Added to scores of positions that are not to be seen; finite, so that a generation none of whose
+positions is seen gives weight 0 and not NaN."""
 
 _ROUND = 64
 
@@ -30,22 +31,22 @@ class Buffers:
     """Keys (places, G, C, P) and values (places, G, P, C) of every layer, with room for more places and
     positions."""
 
-    def __init__(self, places: int, positions: int) -> None:
+    def __init__(self, entries: int, positions: int) -> None:
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
-        self._room = places, positions
+        self._capacity = entries, positions
 
     def layer(
-        self, number: int, heads: int, channels: int, like: Tensor, places: int, positions: int
+        self, number: int, heads: int, channels: int, like: Tensor, entries: int, positions: int
     ) -> tuple[Tensor, Tensor]:
         """A layer's buffers, with room for so many places and positions."""
         if number == len(self.keys):
-            size = max(places, self._room[0]), max(positions, self._room[1])
+            size = max(entries, self._capacity[0]), max(positions, self._capacity[1])
             self.keys.append(like.new_zeros(size[0], heads, channels, size[1]))
             self.values.append(like.new_zeros(size[0], heads, size[1], channels))
         keys, values = self.keys[number], self.values[number]
-        if places > keys.shape[0] or positions > keys.shape[3]:
-            size = _more(keys.shape[0], places), _more(keys.shape[3], positions)
+        if entries > keys.shape[0] or positions > keys.shape[3]:
+            size = _more(keys.shape[0], entries), _more(keys.shape[3], positions)
             for held, grown in (
                 (self.keys, like.new_zeros(size[0], heads, channels, size[1])),
                 (self.values, like.new_zeros(size[0], heads, size[1], channels)),
@@ -64,32 +65,32 @@ class Buffers:
             values[target, :, :positions] = values[source, :, :positions]
 
 
-class OwnStates:
-    """What each row has generated so far."""
+class GeneratedStates:
+    """What each generation has generated so far."""
 
-    def __init__(self, rows: int, positions: int) -> None:
-        self._buffers = Buffers(rows, positions)
+    def __init__(self, generations: int, positions: int) -> None:
+        self._buffers = Buffers(generations, positions)
         self.lengths: list[int] = []
         self._lengths_N = torch.zeros(0, dtype=torch.long)
 
     def begin(self, device: torch.device) -> Tensor:
-        """Before a step: the position of every row (N)."""
+        """Before a step: the position of every generation (N)."""
         self._lengths_N = torch.tensor(self.lengths, device=device)
         return self._lengths_N
 
     def write(self, layer: int, key_NGC: Tensor, value_NGC: Tensor) -> tuple[Tensor, Tensor]:
         """Keeps a step's; gives the keys (N, G, C, P) and values (N, G, P, C) of all positions up to the
-        longest row's."""
-        rows, heads, channels = key_NGC.shape
+        longest generation's."""
+        generations, heads, channels = key_NGC.shape
         positions = max(self.lengths) + 1
-        keys, values = self._buffers.layer(layer, heads, channels, key_NGC, rows, positions)
-        places = torch.arange(rows, device=key_NGC.device)
-        keys[places, :, :, self._lengths_N] = key_NGC
-        values[places, :, self._lengths_N] = value_NGC
-        return keys[:rows, :, :, :positions], values[:rows, :, :positions]
+        keys, values = self._buffers.layer(layer, heads, channels, key_NGC, generations, positions)
+        entries = torch.arange(generations, device=key_NGC.device)
+        keys[entries, :, :, self._lengths_N] = key_NGC
+        values[entries, :, self._lengths_N] = value_NGC
+        return keys[:generations, :, :, :positions], values[:generations, :, :positions]
 
     def end(self) -> None:
-        """After a step: every row is one longer."""
+        """After a step: every generation is one longer."""
         self.lengths = [length + 1 for length in self.lengths]
 
     def distances(self) -> Tensor:
@@ -99,76 +100,76 @@ class OwnStates:
     def add(self) -> None:
         self.lengths.append(0)
 
-    def drop(self, place: int) -> None:
+    def drop(self, entry: int) -> None:
         last = len(self.lengths) - 1
-        if place != last:
-            self._buffers.move(last, place, self.lengths[last])
-            self.lengths[place] = self.lengths[last]
+        if entry != last:
+            self._buffers.move(last, entry, self.lengths[last])
+            self.lengths[entry] = self.lengths[last]
         self.lengths.pop()
 
 
-class GroupStates:
-    """What the rows of each group share, and who sits where."""
+class SharedStates:
+    """What the generations of each group share, and who sits where."""
 
     def __init__(self, positions: int) -> None:
         self._buffers = Buffers(1, positions)
         self.lengths: list[int] = []
         self._names: list[object] = []
         self._groups_N: list[int] = []
-        self._seating: tuple[Tensor, Tensor] | None = None
-        self._seats = 1
+        self._slots: tuple[Tensor, Tensor] | None = None
+        self._slots_a_group = 1
         self.mask_SP: Tensor | None = None
 
     def admit(self, name: object, states: Sequence[tuple[Tensor, Tensor]]) -> None:
         """A group by keys and values (P, G, C) of every layer; there may be no positions."""
-        place, length = len(self._names), states[0][0].shape[0]
+        entry, length = len(self._names), states[0][0].shape[0]
         for layer, (key_PGC, value_PGC) in enumerate(states):
             positions = -(-max(length, 1) // _ROUND) * _ROUND
             keys, values = self._buffers.layer(
-                layer, key_PGC.shape[1], key_PGC.shape[2], key_PGC, place + 1, positions
+                layer, key_PGC.shape[1], key_PGC.shape[2], key_PGC, entry + 1, positions
             )
-            keys[place, :, :, :length] = key_PGC.permute(1, 2, 0)
-            values[place, :, :length] = value_PGC.transpose(0, 1)
+            keys[entry, :, :, :length] = key_PGC.permute(1, 2, 0)
+            values[entry, :, :length] = value_PGC.transpose(0, 1)
         self._names.append(name)
         self.lengths.append(length)
 
     def add(self, name: object) -> None:
-        """A row at the last place."""
+        """A generation at the last place."""
         self._groups_N.append(self._names.index(name))
 
-    def drop(self, place: int) -> None:
-        self._groups_N[place] = self._groups_N[-1]
+    def drop(self, entry: int) -> None:
+        self._groups_N[entry] = self._groups_N[-1]
         self._groups_N.pop()
 
     def release(self, name: object) -> None:
-        """The last group takes the place of one that has no rows."""
-        place, last = self._names.index(name), len(self._names) - 1
-        if place != last:
-            self._buffers.move(last, place, self.lengths[last])
-            self._names[place], self.lengths[place] = self._names[last], self.lengths[last]
-            self._groups_N = [place if group == last else group for group in self._groups_N]
+        """The last group takes the place of one that has no generations."""
+        entry, last = self._names.index(name), len(self._names) - 1
+        if entry != last:
+            self._buffers.move(last, entry, self.lengths[last])
+            self._names[entry], self.lengths[entry] = self._names[last], self.lengths[last]
+            self._groups_N = [entry if group == last else group for group in self._groups_N]
         self._names.pop()
         self.lengths.pop()
 
     def begin(self, like: Tensor) -> None:
-        """Before a step: finds every row a seat."""
+        """Before a step: finds every generation a seat."""
         counts = [0] * len(self._names)
-        seats = []
+        slots = []
         for group in self._groups_N:
-            seats.append(counts[group])
+            slots.append(counts[group])
             counts[group] += 1
-        self._seats = max(counts)
+        self._slots_a_group = max(counts)
         plain = self._groups_N == list(range(len(self._names)))
-        self._seating = (
+        self._slots = (
             None
             if plain
-            else (torch.tensor(self._groups_N, device=like.device), torch.tensor(seats, device=like.device))
+            else (torch.tensor(self._groups_N, device=like.device), torch.tensor(slots, device=like.device))
         )
         width = max(self.lengths)
         places_P = torch.arange(width, device=like.device)
         absent_SP = places_P >= torch.tensor(self.lengths, device=like.device)[:, None]
         self.mask_SP = (
-            torch.zeros(absent_SP.shape, device=like.device).masked_fill_(absent_SP, NOWHERE)
+            torch.zeros(absent_SP.shape, device=like.device).masked_fill_(absent_SP, HIDDEN_SCORE)
             if min(self.lengths) < width
             else None
         )
@@ -185,20 +186,22 @@ class GroupStates:
             :groups, :, :width
         ]
 
-    def seated(self, states: Tensor) -> Tensor:
-        """Something of every row (N, ...) as (S, R, ...); zeros where nobody sits."""
-        if self._seating is None:
+    def by_group(self, states: Tensor) -> Tensor:
+        """Something of every generation (N, ...) as (S, R, ...); zeros where nobody sits."""
+        if self._slots is None:
             return states[:, None]
-        out = states.new_zeros(len(self._names), self._seats, *states.shape[1:])
-        out[self._seating] = states
+        out = states.new_zeros(len(self._names), self._slots_a_group, *states.shape[1:])
+        out[self._slots] = states
         return out
 
-    def unseated(self, states: Tensor) -> Tensor:
+    def by_generation(self, states: Tensor) -> Tensor:
         """(S, R, ...) as (N, ...)."""
-        return states[:, 0] if self._seating is None else states[self._seating]
+        return states[:, 0] if self._slots is None else states[self._slots]
 
 
-def attend_part(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor]:
+def partial_attention(
+    query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Attention of (..., R, C) to a part of what it sees, keys (..., C, P) and values (..., P, C): what it
     gives, and the logarithm of its weight (..., R, 1).
 
@@ -213,7 +216,7 @@ def attend_part(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | Non
     return torch.matmul(weights.to(values.dtype), values) / total.to(values.dtype), most + total.log()
 
 
-def merged(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def merge_partial(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """Attention to all of several parts."""
     if len(parts) == 1:
         return parts[0][0]
@@ -224,7 +227,7 @@ def merged(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return out
 
 
-def attend_all(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> Tensor:
+def full_attention(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> Tensor:
     """The same for the only part."""
     scores = at_least_float32(torch.matmul(query, keys))
     weights = torch.softmax(scores if added is None else scores + added, -1).to(values.dtype)

@@ -35,7 +35,7 @@ States = list[tuple[Tensor, Tensor]]
 """Keys and values (P, G, C) of every layer."""
 
 
-class Sight(Protocol):
+class CachedAttention(Protocol):
     """What the tokens of one forward see."""
 
     def attend(
@@ -60,26 +60,26 @@ def attend_decoding(
     *,
     scaling: float | None = None,
     dropout: float = 0.0,
-    sight: Sight | None = None,
+    cached_attention: CachedAttention | None = None,
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """What transformers calls in every layer. Raises ValueError for an argument whose meaning is not known
     here."""
     unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
-    if sight is None or attention_mask is not None or unknown or dropout:
+    if cached_attention is None or attention_mask is not None or unknown or dropout:
         raise ValueError(
-            f"attention in decoding got {', '.join(unknown) or 'no sight, a mask or dropout'}, which it "
-            "cannot serve"
+            f"attention in decoding got {', '.join(unknown) or 'no cached attention, a mask or dropout'}, "
+            "which it cannot compute"
         )
     scale = query_1HLC.shape[-1] ** -0.5 if scaling is None else scaling
-    given_HLC = sight.attend(
+    given_HLC = cached_attention.attend(
         int(module.layer_idx), query_1HLC[0], key_1GLC[0], value_1GLC[0], scale, sliding_window
     )
     return given_HLC.transpose(0, 1)[None].contiguous(), None
 
 
-class Reading:
+class Prefill:
     """Documents one after another; each sees itself, up to every token, and a past of its own. Keeps their
     keys and values.
 

@@ -17,19 +17,19 @@ from openflan.inference.causal_decoding import CausalDecoder
 from openflan.models.attention_masks import prefix_lm_mask
 
 _LENGTH_BOUND = {"dynamic", "longrope"}
-"""Kinds of rotary positions that depend on the longest sequence of a forward, which would make a row depend
-on its batch."""
+"""Kinds of rotary positions that depend on the longest sequence of a forward, which would make a
+generation depend on its batch."""
 
 
 @torch.inference_mode()
-def decodes(model: Any, *, prefix: bool = False) -> bool:
+def decoding_is_exact(model: Any, *, prefix: bool = False) -> bool:
     """Whether our decoding gives a model's own log-probabilities, tried on two prompts that begin alike;
     `prefix`: whose tokens see one another."""
     if _rope_type(model.config) in _LENGTH_BOUND:
         return False
     size = model.get_input_embeddings().weight.shape[0]
     ids = [
-        tuple((7 * place + 3 * (place > 5) * number + 1) % size for place in range(9 + number))
+        tuple((7 * index + 3 * (index > 5) * number + 1) % size for index in range(9 + number))
         for number in range(2)
     ]
     own = [_own_logits(model, one, len(one) - 2 if prefix else 0)[-3:].float().log_softmax(-1) for one in ids]
@@ -41,14 +41,14 @@ def decodes(model: Any, *, prefix: bool = False) -> bool:
             for prompt in prompts:
                 decoder.add(prompt)
             steps = [
-                decoder.step([one[place - 3] for one in ids]).float().log_softmax(-1) for place in range(3)
+                decoder.step([one[index - 3] for one in ids]).float().log_softmax(-1) for index in range(3)
             ]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, IndexError):
         return False
     tolerance = 1e-3 if model.dtype == torch.float32 else 0.25
     return all(
-        torch.allclose(step[number], own[number][place], atol=tolerance, rtol=tolerance)
-        for place, step in enumerate(steps)
+        torch.allclose(step[number], own[number][index], atol=tolerance, rtol=tolerance)
+        for index, step in enumerate(steps)
         for number in range(2)
     )
 

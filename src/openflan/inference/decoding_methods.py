@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from openflan.inference.batching import Budget, Prompt, Row, decode
+from openflan.inference.batching import Budget, Generation, Prompt, decode
 from openflan.inference.causal_attention import decoding_attention
 from openflan.inference.causal_decoding import CausalDecoder
 from openflan.inference.ending import Ending
@@ -49,7 +49,7 @@ class LocalDecoding(ABC):
     prefix: bool
 
     @abstractmethod
-    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Row, Completion]]:
+    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Generation, Completion]]:
         """Each generation with its completion, in the order in which they end."""
 
     @abstractmethod
@@ -71,7 +71,7 @@ class LocalDecoding(ABC):
 class T5Decoding(LocalDecoding):
     """Our decoder of the T5 family."""
 
-    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Row, Completion]]:
+    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Generation, Completion]]:
         return decode(T5Decoder(self.model), prompts, ending, self.budget)
 
     def score(self, questions: list[Question]) -> Iterator[tuple[int, OptionScores]]:
@@ -84,7 +84,7 @@ class T5Decoding(LocalDecoding):
 class CausalDecoding(LocalDecoding):
     """Our decoder of causal models."""
 
-    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Row, Completion]]:
+    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Generation, Completion]]:
         with decoding_attention(self.model):
             decoder = CausalDecoder(self.model, prefix=self.prefix)
             yield from decode(decoder, self._ordered(prompts), ending, self.budget)
@@ -107,7 +107,7 @@ class CausalDecoding(LocalDecoding):
 class TransformersDecoding(LocalDecoding):
     """transformers' own `generate` and forward, for every other architecture."""
 
-    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Row, Completion]]:
+    def generate(self, prompts: list[Prompt], ending: Ending) -> Iterator[tuple[Generation, Completion]]:
         return generate_plain(self.model, prompts, ending, self.pad, self.batch_tokens, prefix=self.prefix)
 
     def score(self, questions: list[Question]) -> Iterator[tuple[int, OptionScores]]:

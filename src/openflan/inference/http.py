@@ -34,8 +34,8 @@ from openflan.randomness import combine
 KEYS = ("OPENFLAN_API_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the key, in the order in which they are tried."""
 
-_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-_REFUSED = frozenset({401, 403})
+_RETRIED_CODES = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+_REFUSED_CODES = frozenset({401, 403})
 _TOO_LONG = (
     "context length",
     "context window",
@@ -45,11 +45,11 @@ _TOO_LONG = (
     "exceeds the available",
     "max_model_len",
 )
-_LONGEST_WAIT = 60.0
-_SHOWN = 300
+_MAX_WAIT = 60.0
+_MAX_QUOTED = 300
 _SEEDS = 1 << 31
-_MOST_BYTES = 64 << 20
-_MOST_OF_AN_ERROR = 1 << 16
+_MAX_BYTES = 64 << 20
+_MAX_ERROR_BYTES = 1 << 16
 _PART = 1 << 16
 _PLAIN = re.compile(r"[!-~]+")
 _HALF_CHARACTER = re.compile(
@@ -79,7 +79,7 @@ class HttpEngine:
     seconds: float = 300.0
     attempts: int = 6
     sleep: Callable[[float], None] = time.sleep
-    _pace: _Pace = field(default_factory=lambda: _Pace(), repr=False)
+    _rate_limit: _RateLimit = field(default_factory=lambda: _RateLimit(), repr=False)
 
     def __post_init__(self) -> None:
         """Raises InputError for an address or a number that cannot be meant."""
@@ -129,14 +129,14 @@ class HttpEngine:
         try:
             for index, sample in calls:
                 if len(under_way) >= self.parallel:
-                    yield from self._arrived(under_way)
+                    yield from self._finished(under_way)
                 under_way[pool.submit(self._completion, requests[index], sample)] = index
             while under_way:
-                yield from self._arrived(under_way)
+                yield from self._finished(under_way)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _arrived(self, under_way: dict[Future[Completion], int]) -> Iterator[tuple[int, Completion]]:
+    def _finished(self, under_way: dict[Future[Completion], int]) -> Iterator[tuple[int, Completion]]:
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
         for call in sorted(done, key=under_way.__getitem__):
             yield under_way.pop(call), call.result()
@@ -162,7 +162,7 @@ class HttpEngine:
             found = self._post("chat/completions" if self.chat else "completions", body)
         except _TooLong:
             return Completion("", 0, "too-long", sample)
-        return _read(found, request, sample, self.address)
+        return _completion_of(found, request, sample, self.address)
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         """The answer as JSON, after as many attempts as it takes."""
@@ -175,25 +175,25 @@ class HttpEngine:
                 "it again without"
             )
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-        opener = build_opener(_Stay)
+        opener = build_opener(_NoRedirect)
         reason = ""
         for attempt in range(self.attempts):
-            self._pace.take(self.per_minute, self.sleep)
-            pause = min(2.0**attempt, _LONGEST_WAIT)
+            self._rate_limit.take(self.per_minute, self.sleep)
+            pause = min(2.0**attempt, _MAX_WAIT)
             try:
                 call = Call(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310 - the scheme was checked when the engine was made
                 return _call(opener, call, self.seconds)
             except HTTPError as error:
                 with error:
-                    said = _without(
-                        key, " ".join(error.read(_MOST_OF_AN_ERROR).decode("utf-8", "replace").split())
+                    error_text = _without_key(
+                        key, " ".join(error.read(_MAX_ERROR_BYTES).decode("utf-8", "replace").split())
                     )
-                reason = f"{error.code} {said[:_SHOWN]}"
-                if error.code not in _AGAIN:
-                    raise self._refusal(error.code, said, url) from None
-                pause = _asked_wait(error.headers.get("Retry-After"), pause)
+                reason = f"{error.code} {error_text[:_MAX_QUOTED]}"
+                if error.code not in _RETRIED_CODES:
+                    raise self._refusal(error.code, error_text, url) from None
+                pause = _requested_wait(error.headers.get("Retry-After"), pause)
             except (URLError, HTTPException, OSError) as error:
-                reason = _without(key, str(getattr(error, "reason", error)) or type(error).__name__)
+                reason = _without_key(key, str(getattr(error, "reason", error)) or type(error).__name__)
             except InputError as error:
                 reason = str(error)
             except ValueError:
@@ -205,34 +205,36 @@ class HttpEngine:
             "command goes on where this one stopped"
         )
 
-    def _refusal(self, code: int, said: str, url: str) -> Exception:
-        if code in _REFUSED:
+    def _refusal(self, code: int, error_text: str, url: str) -> Exception:
+        if code in _REFUSED_CODES:
             return SetupError(
                 f"{url}: the server refuses the call ({code}): set {' or '.join(KEYS)} in the "
                 f"environment to a key that may use {self.model}"
             )
-        if code in (400, 413, 422) and any(mark in said.lower() for mark in _TOO_LONG):
+        if code in (400, 413, 422) and any(mark in error_text.lower() for mark in _TOO_LONG):
             return _TooLong()
         hint = (
             "; is the address complete (.../v1), the model's name right, and is it a chat model (`--chat`)?"
             if code == 404
             else ""
         )
-        return InputError(f"{url}: the server does not take the request ({code} {said[:_SHOWN]}){hint}")
+        return InputError(
+            f"{url}: the server does not take the request ({code} {error_text[:_MAX_QUOTED]}){hint}"
+        )
 
 
 class _TooLong(Exception):
     """The server says that a prompt does not fit its model."""
 
 
-class _Stay(HTTPRedirectHandler):
+class _NoRedirect(HTTPRedirectHandler):
     """A redirection would take the key elsewhere."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
-class _Pace:
+class _RateLimit:
     """Lets calls begin one after another at a rate."""
 
     def __init__(self) -> None:
@@ -258,9 +260,9 @@ def _call(opener: OpenerDirector, call: Call, seconds: float) -> Any:
     with opener.open(call, timeout=seconds) as answer:
         while part := answer.read1(_PART):
             content += part
-            if len(content) > _MOST_BYTES:
+            if len(content) > _MAX_BYTES:
                 raise SetupError(
-                    f"{call.full_url}: an answer of more than {_MOST_BYTES >> 20} MiB: is this a server "
+                    f"{call.full_url}: an answer of more than {_MAX_BYTES >> 20} MiB: is this a server "
                     "that speaks OpenAI's protocol?"
                 )
             if time.monotonic() > end:
@@ -279,20 +281,20 @@ def _whole_characters(content: bytes) -> str:
     )
 
 
-def _asked_wait(header: str | None, otherwise: float) -> float:
+def _requested_wait(header: str | None, otherwise: float) -> float:
     """The seconds a server asks to wait, if it says so in seconds."""
     try:
         asked = float(header or "")
     except ValueError:
         return otherwise
-    return min(max(asked, 0.0), _LONGEST_WAIT) if not math.isnan(asked) else otherwise
+    return min(max(asked, 0.0), _MAX_WAIT) if not math.isnan(asked) else otherwise
 
 
-def _without(key: str, text: str) -> str:
+def _without_key(key: str, text: str) -> str:
     return text.replace(key, "(key)") if key else text
 
 
-def _read(found: Any, request: Request, sample: int, address: str) -> Completion:
+def _completion_of(found: Any, request: Request, sample: int, address: str) -> Completion:
     try:
         choice = found["choices"][0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
@@ -307,6 +309,6 @@ def _read(found: Any, request: Request, sample: int, address: str) -> Completion
         return Completion(text or "", tokens, finish, sample)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise SetupError(
-            f"{address}: an answer without a completion ({repr(error)[:_SHOWN]}): is this a server that "
+            f"{address}: an answer without a completion ({repr(error)[:_MAX_QUOTED]}): is this a server that "
             "speaks OpenAI's protocol?"
         ) from None

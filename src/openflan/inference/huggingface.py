@@ -281,11 +281,11 @@ class HuggingFaceEngine:
                 fitting.append((index, known[request.prompt], request))
         with evaluating(self.model):
             ending = Ending(self.tokenizer, self.eos)
-            for row, completion in self._decoding().generate(prompts_of(fitting), ending):
-                for index in row.owners:
+            for generation, completion in self._decoding().generate(prompts_of(fitting), ending):
+                for index in generation.owners:
                     asked = requests[index]
                     # Greedy samples are all the same one.
-                    samples = range(asked.samples) if asked.temperature == 0 else [row.sample]
+                    samples = range(asked.samples) if asked.temperature == 0 else [generation.sample]
                     yield from ((index, replace(completion, sample=sample)) for sample in samples)
 
     def loglikelihood(self, requests: Sequence[LikelihoodRequest]) -> Iterator[tuple[int, OptionScores]]:

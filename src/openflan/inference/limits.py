@@ -31,7 +31,7 @@ def evaluating(model: Any) -> Iterator[None]:
     model.eval()
     try:
         with (
-            causal.ordinary_attention(model)
+            causal.transformers_attention(model)
             if model.config._attn_implementation == causal.NAME
             else nullcontext()
         ):
@@ -46,9 +46,9 @@ def decoding_method(model: Any, *, prefix: bool = False) -> DecodingMethod:
         from openflan.models.t5 import FAMILIES
 
         return "t5" if model.config.model_type in FAMILIES else "transformers"
-    from openflan.inference.decoding_check import decodes
+    from openflan.inference.decoding_check import decoding_is_exact
 
-    return "causal" if decodes(model, prefix=prefix) else "transformers"
+    return "causal" if decoding_is_exact(model, prefix=prefix) else "transformers"
 
 
 def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
@@ -90,9 +90,9 @@ def context_of(config: Any, asked: int | None, name: str) -> int:
 def within_window(config: Any, context: int, name: str) -> int:
     """The context of a prefix-LM that transformers decodes: its cache of a sliding window forgets what a
     prompt's last token has seen."""
-    from openflan.models.prefix import window_of
+    from openflan.models.prefix import attention_window
 
-    window = window_of(config)
+    window = attention_window(config)
     if window is None or context < window:
         return context
     told = (

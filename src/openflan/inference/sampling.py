@@ -6,7 +6,7 @@ are accumulated in the order of their ids and in float64: batches that differ in
 move the edges between tokens by as little, whereas an order by probability would swap neighbours. Price: two
 nearly equal tokens at the edge of the top k may still change places.
 
-Shape suffixes: B rows, V vocabulary, K kept tokens.
+Shape suffixes: B generations, V vocabulary, K kept tokens.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _BITS = 53
 """Those of a float64's significand."""
 
 
-def request_draws(request: Request) -> int:
+def sampling_key_of(request: Request) -> int:
     """64 bits for what a request's draws depend on; neither its length nor its number of samples is part of
     it."""
     return combine("sampling", request.prompt, repr(request.temperature), request.top_k, request.seed)
 
 
-def uniform(draws: int, sample: int, position: int) -> float:
+def uniform(sampling_key: int, sample: int, position: int) -> float:
     """The number in [0, 1) that decides a position of a sample."""
-    return float((combine(draws, sample, position) >> (64 - _BITS)) * 2.0**-_BITS)
+    return float((combine(sampling_key, sample, position) >> (64 - _BITS)) * 2.0**-_BITS)
 
 
-def drawn(logits_BV: Tensor, uniforms: Sequence[float], temperature: float, top_k: int) -> list[int]:
-    """A token for each row, from its `top_k` likeliest (0: from all) at `temperature` > 0."""
+def draw_tokens(logits_BV: Tensor, uniforms: Sequence[float], temperature: float, top_k: int) -> list[int]:
+    """A token for each generation, from its `top_k` likeliest (0: from all) at `temperature` > 0."""
     vocabulary = logits_BV.shape[1]
     ids_BK = None
     kept = logits_BV.float()

@@ -1,8 +1,9 @@
 """Generation and likelihoods of the T5 family, over the modules of a Hugging Face model.
 
 The encoder runs once a prompt, over real tokens only; its keys and values for the decoder are there once for
-all rows of the prompt. Decoding is row by row (`batching`). For likelihoods all options of a prompt are one
-pass of the decoder: each option sees itself, and together they are the queries to their prompt.
+all generations of the prompt. Decoding is generation by generation (`batching`). For likelihoods all options
+of a prompt are one pass of the decoder: each option sees itself, and together they are the queries to their
+prompt.
 
 Shape suffixes as in `models.t5` and `cache`.
 """
@@ -17,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from openflan.inference.batching import Prompt
-from openflan.inference.cache import NOWHERE, GroupStates, OwnStates, attend_all
-from openflan.models.t5 import PackedT5, Reach, finite, relative_bucket, rms_norm
+from openflan.inference.cache import HIDDEN_SCORE, GeneratedStates, SharedStates, full_attention
+from openflan.models.t5 import AttentionSpans, PackedT5, finite, relative_bucket, rms_norm
 
 _KEPT_BYTES = 1 << 27
 """The largest dense bias that is kept from one prompt to the next."""
@@ -28,14 +29,14 @@ _POSITIONS = 64
 
 
 class T5Decoder:
-    """All rows that a T5 is generating; see `batching.Decoder`."""
+    """All generations that a T5 is generating; see `batching.Decoder`."""
 
     def __init__(self, model: Any) -> None:
         self.packed = PackedT5(model).eval()
         self.start = int(model.config.decoder_start_token_id or 0)
         self.device = self.packed.embeddings.weight.device
-        self._own = OwnStates(8, _POSITIONS)
-        self._inputs = GroupStates(_POSITIONS)
+        self._own = GeneratedStates(8, _POSITIONS)
+        self._inputs = SharedStates(_POSITIONS)
         self._changed = True
         self._tables: dict[int, Tensor] = {}
         self._dense: dict[int, Tensor] = {}
@@ -53,9 +54,9 @@ class T5Decoder:
         self._changed = True
         return self.start
 
-    def drop(self, place: int) -> None:
-        self._own.drop(place)
-        self._inputs.drop(place)
+    def drop(self, index: int) -> None:
+        self._own.drop(index)
+        self._inputs.drop(index)
         self._changed = True
 
     def release(self, prompt: Prompt) -> None:
@@ -81,14 +82,14 @@ class T5Decoder:
             keys, values = self._own.write(layer, key_NGC, value_NGC)
             hidden_NM = finite(
                 hidden_NM
-                + one.o(attend_all(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1))
+                + one.o(full_attention(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1))
             )
             cross: Any = block.cross
             query_NGC = cross.split(cross.q(rms_norm(hidden_NM, cross.norm)))
-            query_SGRC = self._inputs.seated(query_NGC).transpose(1, 2)
-            given_SGRC = attend_all(query_SGRC, *self._inputs.layer(layer), mask)
+            query_SGRC = self._inputs.by_group(query_NGC).transpose(1, 2)
+            given_SGRC = full_attention(query_SGRC, *self._inputs.layer(layer), mask)
             hidden_NM = finite(
-                hidden_NM + cross.o(self._inputs.unseated(given_SGRC.transpose(1, 2)).flatten(1))
+                hidden_NM + cross.o(self._inputs.by_generation(given_SGRC.transpose(1, 2)).flatten(1))
             )
             hidden_NM = finite(block.feed_forward(hidden_NM))
         self._own.end()
@@ -110,9 +111,9 @@ class T5Decoder:
         for block, table in self.packed.decoder.layers():
             if table is not None:
                 bias = self.packed.decoder.distance_bias(table, longest)
-            hidden_DM = block.attention(hidden_DM, None, Reach(offsets, offsets), bias, None)
+            hidden_DM = block.attention(hidden_DM, None, AttentionSpans(offsets, offsets), bias, None)
             cross: Any = block.cross
-            hidden_DM = cross(hidden_DM, encoded_EM, Reach(together, input_offsets), None, None)
+            hidden_DM = cross(hidden_DM, encoded_EM, AttentionSpans(together, input_offsets), None, None)
             hidden_DM = block.feed_forward(hidden_DM)
         wanted = torch.tensor([token for option in options for token in option], device=self.device)
         logits_DV = self._logits(hidden_DM).float()
@@ -158,14 +159,14 @@ class T5Decoder:
         known = self._dense.get(layer)
         if known is None or known.shape[1] < longest:
             by_distance = self.packed.encoder.distance_bias(table, longest).to(dtype)
-            # Rows of distances that begin one further each, from the last position to the first: a view,
-            # which one copy turns over.
+            # Generations of distances that begin one further each, from the last position to the first: a
+            # view, which one copy turns over.
             known = by_distance.unfold(1, longest, 1).flip(1)
             self._dense = {**self._dense, layer: known} if known.nbytes <= _KEPT_BYTES else {}
         return known
 
     def _bias(self, layer: int, table: Any, distances_NP: Tensor) -> Tensor:
-        """(N, G, 1, P): what each head adds, and what hides positions that a row does not have yet."""
+        """(N, G, 1, P): what each head adds, and what hides positions that a generation does not have yet."""
         longest = distances_NP.shape[1]
         known = self._tables.get(layer)
         if known is None or known.shape[1] < longest:
@@ -176,7 +177,7 @@ class T5Decoder:
             )
             known = self._tables[layer] = table(buckets).float().T.contiguous()
         bias_GNP = known[:, (-distances_NP).clamp(min=0)]
-        return bias_GNP.masked_fill((distances_NP > 0)[None], NOWHERE).transpose(0, 1)[:, :, None]
+        return bias_GNP.masked_fill((distances_NP > 0)[None], HIDDEN_SCORE).transpose(0, 1)[:, :, None]
 
     def _logits(self, hidden: Tensor) -> Tensor:
         states = rms_norm(hidden, self.packed.decoder.norm)

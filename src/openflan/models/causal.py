@@ -4,7 +4,7 @@ The documents are one row of tokens whose positions restart, without a mask; tra
 arguments down to the attention function, and ours is told there where documents begin, or, for a GPU, in
 which buckets of like length they lie (`models.bucketed`). An attention function of another name would ignore
 them and let documents see each other, so the model keeps ours for as long as it trains (activation
-checkpointing runs it again in the backward); `ordinary_attention` lends it the former one.
+checkpointing runs it again in the backward); `transformers_attention` lends it the former one.
 
 Shape suffixes as in `packing.flat`; H query heads, G key heads, C channels.
 """
@@ -23,7 +23,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 from openflan.models.bucketed import BucketTensors, attend_in_buckets
-from openflan.models.implementation import ordinary_implementation
+from openflan.models.implementation import transformers_implementation
 from openflan.models.loss import head_losses, token_cross_entropy
 
 NAME = "openflan_documents"
@@ -123,14 +123,14 @@ def register() -> None:
 
 
 @contextmanager
-def ordinary_attention(model: Any, name: str | None = None) -> Iterator[None]:
+def transformers_attention(model: Any, name: str | None = None) -> Iterator[None]:
     """Gives a packed causal model its ordinary attention, for generation and evaluation between steps.
 
     `name` is what it had before; without one it is the first of transformers' own that computes all that the
     model does.
     """
     before = model.config._attn_implementation
-    model.set_attn_implementation(name or ordinary_implementation(model))
+    model.set_attn_implementation(name or transformers_implementation(model))
     try:
         yield
     finally:

@@ -34,7 +34,7 @@ from openflan.packing.batch import Seq2SeqBatch
 FAMILIES = ("switch_transformers",)
 """`model_type` of the sparse models whose routers are known here."""
 
-ROOM_FOR_ALL = 2**20
+UNLIMITED_CAPACITY = 2**20
 """An expert's capacity that no row reaches."""
 
 
@@ -45,46 +45,46 @@ class RouterLosses:
         """`balance` and `z` weigh the two terms."""
         self.balance = balance
         self.z = z
-        self._listening = False
-        self._heard: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for heard, stack in zip(self._heard, (model.encoder, model.decoder), strict=True):
+        self._recording = False
+        self._recorded: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for recorded, stack in zip(self._recorded, (model.encoder, model.decoder), strict=True):
             for layer in _sparse_layers(stack):
-                layer.router.register_forward_hook(self._hearing(heard))
+                layer.router.register_forward_hook(self._recorder(recorded))
                 layer.experts.register_forward_hook(_give_idle_a_gradient)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Hears the forward inside, and forgets any before."""
-        for heard in self._heard:
-            heard.clear()
-        self._listening = True
+        for recorded in self._recorded:
+            recorded.clear()
+        self._recording = True
         try:
             yield
         finally:
-            self._listening = False
+            self._recording = False
 
     def losses(self, batch: Seq2SeqBatch) -> Tensor:
         """The weighted terms of every row of the batch that was just heard, encoder and decoder together,
         float32 (R)."""
         total = torch.zeros(len(batch.input_ids_RE))
-        for heard, segments in zip(
-            self._heard, (batch.input_segments_RE, batch.target_segments_RD), strict=True
+        for recorded, segments in zip(
+            self._recorded, (batch.input_segments_RE, batch.target_segments_RD), strict=True
         ):
-            for logits_RTX in heard:
+            for logits_RTX in recorded:
                 real_RT = torch.from_numpy(segments > 0).to(logits_RTX.device)
                 terms = self.balance * balance_losses(logits_RTX, real_RT) + self.z * router_z_losses(
                     logits_RTX, real_RT
                 )
-                total = total.to(terms.device) + terms / len(heard)
-            heard.clear()
+                total = total.to(terms.device) + terms / len(recorded)
+            recorded.clear()
         return total
 
-    def _hearing(self, heard: list[Tensor]) -> Any:
-        def hear(router: nn.Module, given: Any, found: Any) -> None:
-            if self._listening:
-                heard.append(found[2])
+    def _recorder(self, recorded: list[Tensor]) -> Any:
+        def record(router: nn.Module, given: Any, found: Any) -> None:
+            if self._recording:
+                recorded.append(found[2])
 
-        return hear
+        return record
 
 
 def router_losses(model: Any, balance: float | None, z: float | None) -> RouterLosses | None:
@@ -161,7 +161,7 @@ def set_experts(model: Any, dropout: float | None, capacity: int | None) -> None
                 f"it is for {', '.join(FAMILIES)}"
             )
         return
-    model.config.expert_capacity = ROOM_FOR_ALL if capacity is None else capacity
+    model.config.expert_capacity = UNLIMITED_CAPACITY if capacity is None else capacity
     for layer in _sparse_layers(model):
         layer.router.expert_capacity = model.config.expert_capacity
         for module in layer.experts.modules():

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
 from openflan.errors import InputError, did_you_mean
-from openflan.models.hub import HUB_ID, fetched, is_there
-from openflan.models.json_file import json_object, plain
+from openflan.models.hub import HUB_ID, fetch_from_hub, path_exists
+from openflan.models.json_file import json_object, one_line
 from openflan.packing.special_tokens import Layout
 from openflan.recipe.paths import EMBEDDED
 
@@ -47,10 +47,10 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     its weights that would be read in their place; SetupError if the hub cannot be reached.
     """
     folder = bundled_model_folder(str(name)) or Path(name)
-    if is_there(folder):
+    if path_exists(folder):
         _refuse_strangers(folder)
     else:
-        folder = fetched(str(name))
+        folder = fetch_from_hub(str(name))
     missing = []
     if not (folder / "config.json").is_file():
         missing.append("config.json")
@@ -127,7 +127,7 @@ def weight_files(folder: Path) -> list[Path]:
     for name in names:
         if os.path.basename(name) != name or not name.endswith(".safetensors") or not name.isprintable():
             raise InputError(
-                f"{index}: names {plain(ValueError(repr(name)))}, expected safetensors files of the same "
+                f"{index}: names {one_line(ValueError(repr(name)))}, expected safetensors files of the same "
                 f"folder; {_AGAIN}"
             )
         if not (folder / name).is_file():

@@ -34,7 +34,7 @@ def json_object(path: Path) -> dict[str, Any]:
             )
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text ({plain(error)}): {_REMEDY}") from None
+        raise InputError(f"{path} cannot be read as UTF-8 text ({one_line(error)}): {_REMEDY}") from None
     try:
         value = json.loads(text)
         # Escaped surrogates pass the reader; only writing finds one that stands alone.
@@ -45,13 +45,13 @@ def json_object(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise InputError(f"{path} is nested too deeply: {_REMEDY}") from None
     except ValueError as error:
-        raise InputError(f"{path} is not JSON ({plain(error)}): {_REMEDY}") from None
+        raise InputError(f"{path} is not JSON ({one_line(error)}): {_REMEDY}") from None
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a {type(value).__name__}, expected a JSON object: {_REMEDY}")
     return value
 
 
-def plain(error: BaseException, most: int = 300) -> str:
+def one_line(error: BaseException, most: int = 300) -> str:
     """An error's text on one line, printable everywhere: white space joined, surrogates and control
     characters escaped, at most `most` characters."""
     text = " ".join(str(error).split()) or type(error).__name__

@@ -26,8 +26,8 @@ from openflan.models.folder import (
     model_folder,
     weight_files,
 )
-from openflan.models.hub import fetched, is_there
-from openflan.models.json_file import plain
+from openflan.models.hub import fetch_from_hub, path_exists
+from openflan.models.json_file import one_line
 from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
 from openflan.models.prefix import state_attention
 from openflan.models.reading import (
@@ -57,8 +57,8 @@ def tokenizer_of(name: str) -> Any:
     cannot be reached.
     """
     folder = bundled_model_folder(name) or Path(name)
-    if not is_there(folder):
-        folder = fetched(name)
+    if not path_exists(folder):
+        folder = fetch_from_hub(name)
     if not has_tokenizer(folder):
         # transformers would make an empty T5 tokenizer of a folder that says `t5` and has none.
         raise InputError(
@@ -255,7 +255,7 @@ def _config(section: Model) -> Any:
             )
         return configuration_of(kind, settings)
     except (ValueError, TypeError, ArithmeticError, StrictDataclassError) as error:
-        raise InputError(f"model.config: {plain(error)}") from None
+        raise InputError(f"model.config: {one_line(error)}") from None
 
 
 def _initialised(section: Model, seed: int) -> Any:
@@ -271,7 +271,7 @@ def _initialised(section: Model, seed: int) -> Any:
                 torch.manual_seed(seed)
             model = build(config, torch.float32)
         except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:
-            raise InputError(f"model.config: {plain(error)}") from None
+            raise InputError(f"model.config: {one_line(error)}") from None
         if (section.config or {}).get("tie_word_embeddings") is False:
             _untie(model)
         if is_palm_shaped(config):

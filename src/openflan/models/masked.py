@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AttentionInterface
 
-NEEDED_BY = ("switch_transformers",)
+PADDING_MASKS_ONLY = ("switch_transformers",)
 """`model_type` of the models whose encoder takes no 4-D mask."""
 
 _NAME = "openflan_masked"
 
 
-def encoded_under(model: Any, input_ids_RE: Tensor, mask_R1EE: Tensor) -> Any:
+def encode_with_mask(model: Any, input_ids_RE: Tensor, mask_R1EE: Tensor) -> Any:
     """The encoder's output with `mask_R1EE` added to its scores. Raises ValueError under activation
     checkpointing, which would lose the mask."""
     if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):

@@ -35,10 +35,10 @@ from openflan.models.attention import kept_area
 from openflan.models.attention_masks import segment_mask
 from openflan.models.causal import Documents, PackedCausal
 from openflan.models.loss import token_cross_entropy
-from openflan.models.masked import NEEDED_BY, encoded_under
-from openflan.models.prefix import window_of
-from openflan.models.staged import Attending, Batch, Staged, longest_of, stage
-from openflan.models.t5 import FAMILIES, PackedT5, Reach
+from openflan.models.masked import PADDING_MASKS_ONLY, encode_with_mask
+from openflan.models.prefix import attention_window
+from openflan.models.staged import Attending, Batch, Staged, longest_document, stage
+from openflan.models.t5 import FAMILIES, AttentionSpans, PackedT5
 from openflan.packing.batch import IGNORED, CausalBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
 from openflan.packing.encode import Encoded
 from openflan.packing.flat import FlatCausalBatch, FlatSeq2SeqBatch, flat_causal_batch, flat_seq2seq_batch
@@ -125,13 +125,15 @@ class FlatT5(PackedLayout):
         inputs, targets = torch.from_numpy(batch.input_offsets), torch.from_numpy(batch.target_offsets)
         sides = ((inputs, inputs), (targets, targets), (targets, inputs))
         heads = self.model.config.num_heads
-        reaches = tuple(
-            Reach(*side, 0, buckets[index]) if buckets else Reach(*side, kept_area(*side, heads))
+        all_spans = tuple(
+            AttentionSpans(*side, 0, buckets[index])
+            if buckets
+            else AttentionSpans(*side, kept_area(*side, heads))
             for index, side in enumerate(sides)
         )
         ids = (tensors[name] for name in ("input_ids_E", "decoder_ids_D", "target_ids_D"))
         settings = {"z_loss": self.options.z_loss, "chunk": self.options.chunk}
-        losses_D = self.module(*ids, reaches, longest=longest_of(staged), **settings)
+        losses_D = self.module(*ids, all_spans, longest=longest_document(staged), **settings)
         return losses_D, tensors["documents"]
 
 
@@ -177,7 +179,7 @@ class DenseMask(PackedLayout):
 
     @property
     def recomputes(self) -> bool:
-        return self.model.config.model_type not in NEEDED_BY
+        return self.model.config.model_type not in PADDING_MASKS_ONLY
 
     def batch(self, sequences: Sequence[Sequence[Encoded]]) -> Batch:
         config, pad_id = self.model.config, self.options.pad_id
@@ -202,8 +204,8 @@ class DenseMask(PackedLayout):
             output = model(input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False)
             return output.logits, labels, target_segments
         inputs_mask = segment_mask(input_segments, input_segments, model.dtype)
-        if model.config.model_type in NEEDED_BY:
-            encoded = encoded_under(model, input_ids, inputs_mask)
+        if model.config.model_type in PADDING_MASKS_ONLY:
+            encoded = encode_with_mask(model, input_ids, inputs_mask)
         else:
             encoded = model.get_encoder()(input_ids=input_ids, attention_mask=inputs_mask)
         output = model(
@@ -220,7 +222,7 @@ class DenseMask(PackedLayout):
         model, tensors = self.model, staged.tensors
         segments, labels = tensors["segments_RL"], tensors["labels_RL"]
         padding_only = _needs_padding_mask_only(staged.batch, "segments_RL")
-        window = window_of(model.config)
+        window = attention_window(model.config)
         if not padding_only and window is not None and segments.shape[1] > window:
             raise ValueError(
                 f"sequences of {segments.shape[1]:,} tokens are longer than its attention window of "

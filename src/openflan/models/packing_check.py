@@ -23,12 +23,12 @@ from torch.nn import functional
 from openflan.errors import InputError
 from openflan.models.attention import at_least_float32
 from openflan.models.attention_masks import prefix_lm_mask
-from openflan.models.json_file import plain
+from openflan.models.json_file import one_line
 from openflan.models.packed import LossOptions, Packing, temporary_layout
-from openflan.models.prefix import window_of
+from openflan.models.prefix import attention_window
 from openflan.models.probe import probe_of
 from openflan.models.staged import Attending
-from openflan.models.state import state_of
+from openflan.models.state import recurrent_layer
 from openflan.packing.encode import Encoded
 
 TOLERANCE = 1e-5
@@ -44,7 +44,7 @@ _SHORT = ((9, 7), (6, 4))
 _FAILURES = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 
 
-class ReadsAhead(InputError):
+class NotCausal(InputError):
     """A model that sees the tokens which it would learn to write, whatever the layout."""
 
 
@@ -68,7 +68,7 @@ def chosen_packing(model: Any, attending: Attending | None = None) -> Chosen:
     Raises InputError for a model that sees what it would learn to write (BERT and its kind), which no layout
     can train.
     """
-    refuse_reading_ahead(model)
+    refuse_not_causal(model)
     reasons: list[str] = []
     choices: tuple[Packing, ...] = ("flat", "dense")
     for packing in choices:
@@ -97,7 +97,7 @@ def check_packing(
             f"{kind} cannot have `model.attention: prefix`, which is for causal models that pack flat; "
             "leave it out, or use another base"
         )
-    carrying = state_of(model)
+    carrying = recurrent_layer(model)
     if carrying is not None:
         raise InputError(
             f"{kind} cannot be packed: its layers of kind {carrying} carry state from one document into "
@@ -109,22 +109,24 @@ def check_packing(
         probe = probe_of(model, windows=not prefix)
     except _FAILURES as error:
         raise InputError(
-            f"{kind} cannot be packed: no small copy of it can be made to try it on ({plain(error, 200)})"
+            f"{kind} cannot be packed: no small copy of it can be made to try it on ({one_line(error, 200)})"
         ) from error
     experts = any("expert" in name for name in model.config.to_dict())
-    tried = _Try(probe, packing, prefix, attending, TOLERANCE, _OF_EXPERTS if experts else 0.0)
-    with _steady(probe):
-        tried.losses(kind, _documents(probe, _LENGTHS))
+    comparison = _LossComparison(
+        probe, packing, prefix, attending, TOLERANCE, _OF_EXPERTS if experts else 0.0
+    )
+    with _without_dropout(probe):
+        comparison.losses(kind, _documents(probe, _LENGTHS))
         if not prefix:
-            tried.gradients(kind, _documents(probe, _LENGTHS))
-    with _steady(model):
-        replace(tried, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0).losses(
-            kind, _documents(model, _SHORT)
-        )
+            comparison.gradients(kind, _documents(probe, _LENGTHS))
+    with _without_dropout(model):
+        replace(
+            comparison, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0
+        ).losses(kind, _documents(model, _SHORT))
 
 
 @torch.no_grad()
-def refuse_reading_ahead(model: Any) -> None:
+def refuse_not_causal(model: Any) -> None:
     """Raises ReadsAhead for a model without an encoder in which a token changes what stands before it."""
     if model.config.is_encoder_decoder:
         return
@@ -136,12 +138,12 @@ def refuse_reading_ahead(model: Any) -> None:
     other = ids.clone()
     other[0, -1] = (other[0, -1] + 1) % probe.get_input_embeddings().weight.shape[0]
     try:
-        with _steady(probe):
+        with _without_dropout(probe):
             before, after = (probe(input_ids=one, use_cache=False).logits[0, :-1] for one in (ids, other))
     except _FAILURES:
         return
     if (before - after).abs().max() > 1e-3 * before.abs().max():
-        raise ReadsAhead(
+        raise NotCausal(
             f"a model of type {model.config.model_type} is an encoder: each token sees those after it, "
             "so it cannot learn to write; "
             "use an encoder-decoder such as T5, or a causal model"
@@ -149,7 +151,7 @@ def refuse_reading_ahead(model: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Try:
+class _LossComparison:
     """A model in a layout, with what its losses may differ by: `tolerance` from alone, `equality` when
     another document changes."""
 
@@ -164,18 +166,18 @@ class _Try:
     def losses(self, kind: str, documents: list[Encoded]) -> None:
         """Raises InputError where documents in one row have other losses than alone, or than beside
         others."""
-        together = self._tried(kind, documents)
+        packed = self._losses_packed(kind, documents)
         for number, document in enumerate(documents):
-            alone = self._alone(kind, document)
-            worst = _furthest(together[number], alone, self.tolerance)
+            alone = self._losses_alone(kind, document)
+            worst = _worst_token(packed[number], alone, self.tolerance)
             if worst is not None:
                 raise InputError(
                     f"{kind} cannot be packed exactly: a token's loss is {float(alone[worst]):.6f} where "
                     "its document is alone "
-                    f"and {float(together[number][worst]):.6f} where others stand beside it"
+                    f"and {float(packed[number][worst]):.6f} where others stand beside it"
                 )
         for changed in range(len(documents)):
-            others = self._tried(
+            others = self._losses_packed(
                 kind,
                 [
                     _changed(self.model, one) if number == changed else one
@@ -185,11 +187,11 @@ class _Try:
             for number in range(len(documents)):
                 if number == changed:
                     continue
-                worst = _furthest(others[number], together[number], self.equality)
+                worst = _worst_token(others[number], packed[number], self.equality)
                 if worst is not None:
                     raise InputError(
                         f"{kind} cannot be packed exactly: a token's loss goes from "
-                        f"{float(together[number][worst])!r} to "
+                        f"{float(packed[number][worst])!r} to "
                         f"{float(others[number][worst])!r} when another document changes"
                     )
 
@@ -220,13 +222,13 @@ class _Try:
             )
         return total
 
-    def _tried(self, kind: str, documents: list[Encoded]) -> list[Tensor]:
+    def _losses_packed(self, kind: str, documents: list[Encoded]) -> list[Tensor]:
         """The losses (T) of each document, all in one row."""
         try:
             options = LossOptions(prefix=self.prefix, attending=self.attending)
             losses, segments = self._losses(self.packing, documents, options)
         except _FAILURES as error:
-            raise InputError(f"{kind} cannot be packed: {plain(error, 200)}") from error
+            raise InputError(f"{kind} cannot be packed: {one_line(error, 200)}") from error
         return [losses[segments == number] for number in range(1, len(documents) + 1)]
 
     def _losses(
@@ -236,17 +238,17 @@ class _Try:
         with temporary_layout(self.model, packing, options) as layout:
             return layout.losses(layout.batch([documents]))
 
-    def _alone(self, kind: str, document: Encoded) -> Tensor:
+    def _losses_alone(self, kind: str, document: Encoded) -> Tensor:
         try:
             if self.prefix:
                 return _prefixed(self.model, document)
             losses, segments = self._losses("none", [document], LossOptions())
             return losses[segments > 0]
         except _FAILURES as error:
-            raise InputError(f"{kind} cannot be packed: {plain(error, 200)}") from error
+            raise InputError(f"{kind} cannot be packed: {one_line(error, 200)}") from error
 
 
-class _steady:
+class _without_dropout:
     """A model without dropout; afterwards as it was."""
 
     def __init__(self, model: Any) -> None:
@@ -259,7 +261,7 @@ class _steady:
         self._model.train(self._training)
 
 
-def _furthest(found: Tensor, expected: Tensor, tolerance: float) -> int | None:
+def _worst_token(found: Tensor, expected: Tensor, tolerance: float) -> int | None:
     """The token whose loss differs most beyond the tolerance, NaN included; None where all agree."""
     if found.shape != expected.shape:
         return 0
@@ -274,7 +276,8 @@ def _windowed(config: Any) -> bool:
         return False
     sides = [side for name in ("encoder", "decoder") if (side := getattr(config, name, None)) is not None]
     return any(
-        window_of(side) is not None and "sliding_attention" in (getattr(side, "layer_types", None) or ())
+        attention_window(side) is not None
+        and "sliding_attention" in (getattr(side, "layer_types", None) or ())
         for side in sides
     )
 

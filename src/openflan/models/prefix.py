@@ -38,7 +38,7 @@ def state_attention(model: Any, attention: Attention) -> None:
         delattr(model.generation_config, SETTING)
 
 
-def window_of(config: Any) -> int | None:
+def attention_window(config: Any) -> int | None:
     """The tokens that a causal model's narrowest layers see, where they do not see all."""
     window = (
         None
@@ -57,7 +57,7 @@ def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[
     transformers' own attention functions that take 4-D masks (`sdpa`, `eager`). Raises ValueError for prompts
     that fill a sliding window, as the cache would lose what its last token saw.
     """
-    positions, window = ids_BP.shape[1], window_of(model.config)
+    positions, window = ids_BP.shape[1], attention_window(model.config)
     if window is not None and positions >= window:
         raise ValueError(f"a prompt of {positions:,} tokens fills the model's attention window of {window:,}")
     padding = positions - torch.tensor(list(lengths), device=ids_BP.device)[:, None]

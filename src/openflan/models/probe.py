@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from openflan.models.implementation import ordinary_implementation, parts_of
+from openflan.models.implementation import parts_of, transformers_implementation
 
 WINDOW = 16
 """Tokens of the narrowest attention window or chunk of a probe, at most."""
@@ -80,7 +80,7 @@ def probe_of(model: Any, *, windows: bool = True) -> Any:
     probe.config.tie_word_embeddings = tied
     implementation = model.config._attn_implementation
     probe.set_attn_implementation(
-        implementation if implementation in ("eager", "sdpa") else ordinary_implementation(model)
+        implementation if implementation in ("eager", "sdpa") else transformers_implementation(model)
     )
     _spread(probe)
     return probe.to(device=next(model.parameters()).device, dtype=torch.float32).eval()

@@ -72,7 +72,7 @@ def stage(batch: Batch, device: torch.device, attending: Attending | None = None
     return _each(staged, Tensor.pin_memory) if device.type == "cuda" else staged
 
 
-def longest_of(staged: Staged) -> int:
+def longest_document(staged: Staged) -> int:
     """The tokens of the longest document of an encoder-decoder's flat batch, or the width of the widest
     bucket."""
     if staged.buckets:

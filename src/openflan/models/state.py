@@ -23,7 +23,7 @@ _CLASSES = re.compile(
 _PARAMETERS = {"A_log", "time_decay"}
 
 
-def state_of(model: Any) -> str | None:
+def recurrent_layer(model: Any) -> str | None:
     """The kind of a layer that carries state across positions, as the model calls it; None where there is
     none."""
     for name, kinds in vars(model.config).items():

@@ -17,8 +17,8 @@ import numpy as np
 
 from openflan.errors import InputError
 from openflan.models.folder import contents, read_json, weight_files
-from openflan.models.t5x_files import Array, Stored, packed, stored, write_array
-from openflan.models.t5x_layout import BIAS, Layout, Place, layout_of, places
+from openflan.models.t5x_files import Array, StoredArray, msgpack_bytes, open_array, write_array
+from openflan.models.t5x_layout import BIAS, Layout, StoredWeight, layout_of, places
 from openflan.run_folder import replacing, write_json
 
 FAMILIES = ("t5", "mt5", "umt5")
@@ -42,7 +42,7 @@ def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
     _refuse_full(to)
     folder = _newest(folder)
     arrays = {
-        path.name.removeprefix("target."): stored(path)
+        path.name.removeprefix("target."): open_array(path)
         for path in sorted(folder.glob("target.*"))
         if path.is_dir()
     }
@@ -135,14 +135,16 @@ def to_t5x(folder: Path, to: Path, *, stacked: bool = False) -> int:
         if per_layer
         else f"decoder.{BIAS}",
     )
-    gathered: dict[str, dict[int | None, tuple[str, Place]]] = {}
+    gathered: dict[str, dict[int | None, tuple[str, StoredWeight]]] = {}
     for name, place in places(layout).items():
         gathered.setdefault(place.array, {})[place.layer] = (name, place)
     written: dict[str, Any] = {}
     with _weights_of(folder) as weight, replacing(to) as partial:
         for array, parts in gathered.items():
-            turned = [weight(name).T if place.turned else weight(name) for name, place in parts.values()]
-            values = turned[0] if None in parts else np.stack(turned, axis=1)
+            transposed = [
+                weight(name).T if place.transposed else weight(name) for name, place in parts.values()
+            ]
+            values = transposed[0] if None in parts else np.stack(transposed, axis=1)
             described = write_array(partial / f"target.{array}", values)
             spec = {
                 "driver": "zarr",
@@ -154,7 +156,7 @@ def to_t5x(folder: Path, to: Path, *, stacked: bool = False) -> int:
         number = re.fullmatch(r"checkpoint_(\d+)", to.name)
         state = {"step": int(number.group(1)) if number else 0, "param_states": {}}
         (partial / "checkpoint").write_bytes(
-            packed({"version": 3, "optimizer": {"target": written, "state": state}})
+            msgpack_bytes({"version": 3, "optimizer": {"target": written, "state": state}})
         )
     return len(gathered)
 
@@ -180,7 +182,7 @@ def _newest(folder: Path) -> Path:
     return inside[max(inside)] if inside else folder
 
 
-def _config(arrays: Mapping[str, Stored], layout: Layout, folder: Path) -> dict[str, Any]:
+def _config(arrays: Mapping[str, StoredArray], layout: Layout, folder: Path) -> dict[str, Any]:
     """What transformers must know, read off the arrays' shapes."""
     wanted = places(layout)
     table = arrays[wanted["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].array].shape
@@ -217,12 +219,12 @@ def _config(arrays: Mapping[str, Stored], layout: Layout, folder: Path) -> dict[
     }
 
 
-def _sizes(array: Stored, stacked: bool) -> tuple[int, ...]:
+def _sizes(array: StoredArray, stacked: bool) -> tuple[int, ...]:
     """The shape of one layer's kernel."""
     return array.shape[:1] + array.shape[2:] if stacked else array.shape
 
 
-def _shards(wanted: Mapping[str, Place], arrays: Mapping[str, Stored]) -> Iterator[list[str]]:
+def _shards(wanted: Mapping[str, StoredWeight], arrays: Mapping[str, StoredArray]) -> Iterator[list[str]]:
     """Names of weights, as many a file as it may hold."""
     names: list[str] = []
     size = 0
@@ -239,8 +241,8 @@ def _shards(wanted: Mapping[str, Place], arrays: Mapping[str, Stored]) -> Iterat
 
 def _weights(
     names: list[str],
-    wanted: Mapping[str, Place],
-    arrays: Mapping[str, Stored],
+    wanted: Mapping[str, StoredWeight],
+    arrays: Mapping[str, StoredArray],
     config: Mapping[str, Any],
     folder: Path,
 ) -> Iterator[tuple[str, Array]]:
@@ -253,9 +255,9 @@ def _weights(
         values = held[1] if place.layer is None else held[1][:, place.layer]
         if name.endswith(".o.weight"):
             values = values.reshape(-1, values.shape[-1])
-        elif place.turned:
+        elif place.transposed:
             values = values.reshape(values.shape[0], -1)
-        values = np.ascontiguousarray(values.T if place.turned else values)
+        values = np.ascontiguousarray(values.T if place.transposed else values)
         expected = _expected(name, config)
         if values.shape != expected:
             raise InputError(

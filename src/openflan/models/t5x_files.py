@@ -35,7 +35,7 @@ _DTYPES = {"<f4": "float32", "<f2": "float16", "<f8": "float64", "bfloat16": "bf
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredArray:
     """An array on disk, not read yet."""
 
     folder: Path
@@ -88,7 +88,7 @@ class Stored:
         )
 
 
-def stored(folder: Path) -> Stored:
+def open_array(folder: Path) -> StoredArray:
     """The array in a folder. Raises InputError if its description is none that can be read."""
     path = folder / ".zarray"
     try:
@@ -97,7 +97,7 @@ def stored(folder: Path) -> Stored:
         if told["zarr_format"] != 2 or told.get("filters"):
             raise ValueError(f"zarr format {told['zarr_format']} with filters {told.get('filters')}")
         shape, chunks = tuple(told["shape"]), tuple(told["chunks"])
-        return Stored(
+        return StoredArray(
             folder,
             shape,
             chunks,
@@ -144,21 +144,21 @@ def write_array(folder: Path, values: Array) -> dict[str, Any]:
     return described
 
 
-def packed(value: Any) -> bytes:
+def msgpack_bytes(value: Any) -> bytes:
     """Mappings, lists, texts and whole numbers as msgpack."""
-    return b"".join(_packed(value))
+    return b"".join(_msgpack_parts(value))
 
 
-def _packed(value: Any) -> Iterator[bytes]:
+def _msgpack_parts(value: Any) -> Iterator[bytes]:
     if isinstance(value, dict):
         yield b"\xdf" + len(value).to_bytes(4)
         for key, inner in value.items():
-            yield from _packed(key)
-            yield from _packed(inner)
+            yield from _msgpack_parts(key)
+            yield from _msgpack_parts(inner)
     elif isinstance(value, list):
         yield b"\xdd" + len(value).to_bytes(4)
         for inner in value:
-            yield from _packed(inner)
+            yield from _msgpack_parts(inner)
     elif isinstance(value, str):
         text = value.encode()
         yield b"\xdb" + len(text).to_bytes(4) + text

@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.models.t5x_files import Stored
+from openflan.models.t5x_files import StoredArray
 
 BIAS = "relpos_bias.rel_embedding"
 _ATTENTION = {"q": "query", "k": "key", "v": "value", "o": "out"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoredWeight:
     """Where a Hugging Face weight lies: an array of the checkpoint, the layer within a stacked one, and
     whether it is turned."""
 
     array: str
     layer: int | None
-    turned: bool
+    transposed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Layout:
     decoder_bias: str
 
 
-def places(layout: Layout) -> dict[str, Place]:
+def places(layout: Layout) -> dict[str, StoredWeight]:
     """Hugging Face's name of every weight, and its place."""
-    found = {"shared.weight": Place("token_embedder.embedding", None, False)}
+    found = {"shared.weight": StoredWeight("token_embedder.embedding", None, False)}
     if not layout.tied:
-        found["lm_head.weight"] = Place("decoder.logits_dense.kernel", None, True)
+        found["lm_head.weight"] = StoredWeight("decoder.logits_dense.kernel", None, True)
     inner = ("wi_0", "wi_1", "wo") if layout.gated else ("wi", "wo")
     for stack, count, before, bias in (
         ("encoder", layout.encoder_layers, layout.encoder, layout.encoder_bias),
@@ -66,26 +66,28 @@ def places(layout: Layout) -> dict[str, Place]:
             layer, here = (number, before) if layout.stacked else (None, f"{before}{number}.")
             for place, (theirs, name, norm) in enumerate(parts):
                 block = f"{stack}.block.{number}.layer.{place}"
-                found[f"{block}.layer_norm.weight"] = Place(f"{here}{norm}.scale", layer, False)
+                found[f"{block}.layer_norm.weight"] = StoredWeight(f"{here}{norm}.scale", layer, False)
                 found |= {
-                    f"{block}.{theirs}.{short}.weight": Place(f"{here}{name}.{long}.kernel", layer, True)
+                    f"{block}.{theirs}.{short}.weight": StoredWeight(
+                        f"{here}{name}.{long}.kernel", layer, True
+                    )
                     for short, long in _ATTENTION.items()
                 }
             last = f"{stack}.block.{number}.layer.{len(parts)}"
-            found[f"{last}.layer_norm.weight"] = Place(f"{here}pre_mlp_layer_norm.scale", layer, False)
+            found[f"{last}.layer_norm.weight"] = StoredWeight(f"{here}pre_mlp_layer_norm.scale", layer, False)
             found |= {
-                f"{last}.DenseReluDense.{name}.weight": Place(f"{here}mlp.{name}.kernel", layer, True)
+                f"{last}.DenseReluDense.{name}.weight": StoredWeight(f"{here}mlp.{name}.kernel", layer, True)
                 for name in inner
             }
             if number == 0 or layout.bias_per_layer:
                 at = bias if layout.stacked or not layout.bias_per_layer else f"{here}{bias}"
-                table = Place(at, layer if layout.bias_per_layer else None, True)
+                table = StoredWeight(at, layer if layout.bias_per_layer else None, True)
                 found[f"{stack}.block.{number}.layer.0.SelfAttention.relative_attention_bias.weight"] = table
-        found[f"{stack}.final_layer_norm.weight"] = Place(f"{stack}.{stack}_norm.scale", None, False)
+        found[f"{stack}.final_layer_norm.weight"] = StoredWeight(f"{stack}.{stack}_norm.scale", None, False)
     return found
 
 
-def layout_of(arrays: Mapping[str, Stored], folder: Path) -> Layout:
+def layout_of(arrays: Mapping[str, StoredArray], folder: Path) -> Layout:
     """How a checkpoint's arrays are laid out, found from their names. Raises InputError if there are no
     layers of an encoder or a decoder."""
     before, biases, counts = {}, {}, {}

@@ -27,7 +27,7 @@ def add_tokens(tokenizer: Any, tokens: Sequence[str]) -> None:
         )
 
 
-def make_room(model: Any, tokens: int, seed: int) -> int:
+def grow_embeddings(model: Any, tokens: int, seed: int) -> int:
     """Grows the embeddings, and the head, to at least `tokens` rows; returns how many were added, 0 where
     there was room."""
     rows = model.get_input_embeddings().weight.shape[0]

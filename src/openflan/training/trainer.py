@@ -23,11 +23,11 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
 )
 
 from openflan.errors import InputError, OpenflanError
-from openflan.models.causal import ordinary_attention
+from openflan.models.causal import transformers_attention
 from openflan.models.experts import router_losses
 from openflan.models.packed import LossOptions, PackedLayout, Packing, packed_layout
 from openflan.models.staged import Attending, Staged, stage
-from openflan.models.t5 import Block
+from openflan.models.t5 import PackedBlock
 from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
 from openflan.randomness import combine
@@ -80,7 +80,7 @@ class Root(nn.Module):
         self.router = router_losses(layout.model, training.router_aux_loss, training.router_z_loss)
 
     def forward(self, batch: Staged) -> Tensor:
-        with nullcontext() if self.router is None else self.router.listening():
+        with nullcontext() if self.router is None else self.router.recording():
             return self.layout.losses(batch)[0]
 
 
@@ -225,7 +225,7 @@ class Trainer:
         for module in (self.root, self._model):
             module.eval()
         try:
-            with gathered(self.root), ordinary_attention(self._model, self._attention):
+            with gathered(self.root), transformers_attention(self._model, self._attention):
                 yield
         finally:
             for module in (self._model, self.root):
@@ -257,7 +257,7 @@ class Trainer:
 def _layers(root: Root, model: Any) -> list[nn.Module]:
     """The repeated layers, each of which is gathered by itself."""
     names = set(getattr(model, "_no_split_modules", None) or ())
-    return [module for module in root.modules() if isinstance(module, Block)] or [
+    return [module for module in root.modules() if isinstance(module, PackedBlock)] or [
         module for module in model.modules() if type(module).__name__ in names
     ]
 
@@ -286,11 +286,11 @@ def _own_once(root: nn.Module, model: Any) -> None:
 def _recompute(root: Root, model: Any) -> None:
     """Layers keep their inputs only. Our T5 blocks are wrapped beside the Hugging Face model, whose
     parameters keep their names."""
-    if any(isinstance(module, Block) for module in root.modules()):
+    if any(isinstance(module, PackedBlock) for module in root.modules()):
         apply_activation_checkpointing(
             root,
             checkpoint_wrapper_fn=lambda module: checkpoint_wrapper(module, CheckpointImpl.NO_REENTRANT),
-            check_fn=lambda module: isinstance(module, Block),
+            check_fn=lambda module: isinstance(module, PackedBlock),
         )
     else:
         # Renamed in transformers 5.23, where the former name warns.
