@@ -139,7 +139,7 @@ def test_a_server_that_keeps_failing(answer: Answer, server: Server) -> None:
 
 def test_a_server_that_is_not_there(server: Server) -> None:
     engine = HttpEngine("http://127.0.0.1:9/v1", "m", attempts=2, sleep=lambda seconds: None)
-    with pytest.raises(SetupError, match="is the server up"):
+    with pytest.raises(SetupError, match="start the server again"):
         list(engine.generate([Request("a", 2)]))
 
 

@@ -1,10 +1,10 @@
-"""Many generations at once, generation by generation: whoever finishes leaves, whoever waits takes the place.
+"""Many generations at once: a generation that ends leaves the batch, and a waiting one takes its place.
 
-Random or sorted batches that end together spend two to three times the steps their generations need, because
-lengths of answers vary. Here a generation is one generation; the generations of a prompt (its samples) share
-what was computed for the prompt. Decision: what may be in memory at once is counted in tokens (of prompts,
-and the most that generations may still generate), and waiting prompts come longest first, so that neighbours
-are of like length and what does not fit fails at the start. Price: requests finish in no order.
+Static batches take two to three times the steps that their generations need, because lengths of answers vary.
+The generations of a prompt (its samples) share what was computed for the prompt. Decision: what may be in
+memory at once is counted in tokens: those of prompts, and the most that generations may still generate.
+Waiting prompts are ordered longest first, so that neighbours have like lengths and what does not fit fails at
+the start. Price: requests finish in no order.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from openflan.inference.sampling import draw_tokens, sampling_key_of, uniform
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """One generation: a sample of a request, for everyone who asked the same (`owners`, indices of
-    requests)."""
+    """One generation in progress: a sample of a request. `owners` are the indices of all requests that are
+    the same, `new` the ids generated so far."""
 
     request: Request
     sample: int
@@ -36,8 +36,8 @@ class Generation:
 
 @dataclass(slots=True, eq=False)
 class Prompt:
-    """The ids of a prompt, the generations that continue it, and how many tokens at its start it shares
-    with its neighbours (computed once for all of them)."""
+    """The ids of a prompt, the generations that continue it, and the number of tokens at its start that it
+    shares with its neighbours; these are computed once for all of them."""
 
     ids: tuple[int, ...]
     generations: list[Generation]
@@ -49,31 +49,32 @@ class Prompt:
 
 
 class Decoder(Protocol):
-    """The state of all generations in a model. Generations have places 0, 1, ...; a generation that leaves
-    has its place taken by the last one."""
+    """The state of all generations in a model. They are numbered 0, 1, ...; when one is dropped, the last
+    one takes its number."""
 
     def admit(self, prompts: Sequence[Prompt]) -> None:
-        """Computes what the generations of each prompt share."""
+        """Reads prompts: computes what the generations of each share."""
         ...
 
     def add(self, prompt: Prompt) -> int:
-        """A generation of an admitted prompt, at the last place; gives the id that it is fed first."""
+        """Adds a generation of an admitted prompt as the last one; returns the id that is its first input."""
         ...
 
     def step(self, ids: list[int]) -> Tensor:
-        """Feeds every generation an id; gives the logits of what follows, (generations, vocabulary)."""
+        """Feeds one id to every generation; returns the logits of the next token, (generations,
+        vocabulary)."""
         ...
 
     def drop(self, index: int) -> None: ...
 
     def release(self, prompt: Prompt) -> None:
-        """Forgets a prompt none of whose generations is left."""
+        """Frees the states of a prompt that has no generations left."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What may be computed at once: tokens in memory, generations, and prompts read together."""
+    """The most that is computed at once: tokens in memory, generations, and prompts in one forward."""
 
     tokens: int
     generations: int
@@ -81,8 +82,8 @@ class Budget:
 
 
 def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list[Prompt]:
-    """Requests (index, ids, request) as prompts: equal prompts once, equal generations once, longest
-    first."""
+    """The prompts of requests (index, ids, request), longest first. Equal prompts, and equal generations
+    of a prompt, occur once."""
     prompts: dict[tuple[int, ...], Prompt] = {}
     generations: dict[tuple[object, ...], Generation] = {}
     for index, ids, request in requests:
@@ -94,7 +95,7 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
             request.stop,
             *(() if greedy else (request.prompt, request.temperature, request.top_k, request.seed)),
         )
-        # Greedy samples are all the same one.
+        # All greedy samples are equal.
         for sample in range(1 if greedy else request.samples):
             generation = generations.get((*how, sample))
             if generation is None:
@@ -109,7 +110,7 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
 def decode(
     decoder: Decoder, prompts: Iterable[Prompt], ending: Ending, budget: Budget
 ) -> Iterator[tuple[Generation, Completion]]:
-    """Every generation of every prompt with its completion, as they finish."""
+    """Every generation of every prompt with its completion, in the order in which they end."""
     waiting, admitted = deque(prompts), deque[Prompt]()
     active: list[tuple[Prompt, Generation]] = []
     left: dict[Prompt, int] = {}
@@ -156,7 +157,8 @@ def _admit(
     spent: int,
     active: int,
 ) -> int:
-    """Reads prompts while there is room for them and a generation of each; gives the tokens they take."""
+    """Reads prompts while the budget allows them and one generation of each; returns the tokens that they
+    take."""
     free = budget.generations - active - sum(left[prompt] for prompt in admitted)
     arrivals: list[Prompt] = []
     cost = 0

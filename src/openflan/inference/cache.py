@@ -1,13 +1,13 @@
-"""Keys and values that decoding has in memory: each generation's own, and those that the generations of a
-group share.
+"""The key-value cache of decoding: what each generation has generated, and what the generations of a group
+share.
 
-A generation's own stand from the left of a buffer with room to spare, so that generations of different age
-step together and a generation that leaves costs one copy (the last generation takes its place). A group's (an
-encoded input, a causal prompt) are there once however many generations read them: queries are laid out as
-groups times seats, and a group with many generations becomes a matrix product instead of many readings of the
-same memory. Keys are kept with positions last, which is how one query reads them quickest.
+The states of a generation are stored from the left of a buffer that has free positions. So generations of
+different length make a step at the same time, and removing one costs one copy (the last one takes its entry).
+The states of a group (an encoded input, a causal prompt) are stored once for all generations that read them.
+Queries are laid out as groups times slots, so a group with many generations becomes one matrix product and
+its memory is read once. Keys are stored with positions last, the quickest order for a single query.
 
-Shape suffixes: N generations, S groups, R seats of a group, G key heads, Q query heads of a key head, C
+Shape suffixes: N generations, S groups, R slots of a group, G key heads, Q query heads of a key head, C
 channels, P positions.
 """
 
@@ -21,14 +21,14 @@ from torch import Tensor
 from openflan.models.attention import at_least_float32
 
 HIDDEN_SCORE = -1e30
-"""Added to scores of positions that are not to be seen; finite, so that a generation none of whose
-positions is seen gives weight 0 and not NaN."""
+"""What is added to the scores of hidden positions. It is finite, so that a generation with hidden
+positions only gets weight 0 and not NaN."""
 
 _ROUND = 64
 
 
 class Buffers:
-    """Keys (places, G, C, P) and values (places, G, P, C) of every layer, with room for more places and
+    """Keys (entries, G, C, P) and values (entries, G, P, C) of every layer, with free entries and
     positions."""
 
     def __init__(self, entries: int, positions: int) -> None:
@@ -39,7 +39,7 @@ class Buffers:
     def layer(
         self, number: int, heads: int, channels: int, like: Tensor, entries: int, positions: int
     ) -> tuple[Tensor, Tensor]:
-        """A layer's buffers, with room for so many places and positions."""
+        """The keys and values of a layer, grown to at least so many entries and positions."""
         if number == len(self.keys):
             size = max(entries, self._capacity[0]), max(positions, self._capacity[1])
             self.keys.append(like.new_zeros(size[0], heads, channels, size[1]))
@@ -59,14 +59,14 @@ class Buffers:
 
     @torch.inference_mode()
     def move(self, source: int, target: int, positions: int) -> None:
-        """Copies a place over another."""
+        """Copies one entry over another."""
         for keys, values in zip(self.keys, self.values, strict=True):
             keys[target, :, :, :positions] = keys[source, :, :, :positions]
             values[target, :, :positions] = values[source, :, :positions]
 
 
 class GeneratedStates:
-    """What each generation has generated so far."""
+    """The keys and values of the tokens that each generation has generated so far."""
 
     def __init__(self, generations: int, positions: int) -> None:
         self._buffers = Buffers(generations, positions)
@@ -79,8 +79,8 @@ class GeneratedStates:
         return self._lengths_N
 
     def write(self, layer: int, key_NGC: Tensor, value_NGC: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps a step's; gives the keys (N, G, C, P) and values (N, G, P, C) of all positions up to the
-        longest generation's."""
+        """Stores the keys and values of a step; returns the keys (N, G, C, P) and values (N, G, P, C) of
+        all positions up to the longest generation's."""
         generations, heads, channels = key_NGC.shape
         positions = max(self.lengths) + 1
         keys, values = self._buffers.layer(layer, heads, channels, key_NGC, generations, positions)
@@ -94,7 +94,8 @@ class GeneratedStates:
         self.lengths = [length + 1 for length in self.lengths]
 
     def distances(self) -> Tensor:
-        """key - query (N, P) during a step: positive where there is nothing yet."""
+        """The distances key - query (N, P) during a step; they are positive at positions that hold no
+        token yet."""
         return torch.arange(max(self.lengths) + 1, device=self._lengths_N.device) - self._lengths_N[:, None]
 
     def add(self) -> None:
@@ -109,7 +110,7 @@ class GeneratedStates:
 
 
 class SharedStates:
-    """What the generations of each group share, and who sits where."""
+    """The keys and values that the generations of each group share, and the slot of each generation."""
 
     def __init__(self, positions: int) -> None:
         self._buffers = Buffers(1, positions)
@@ -121,7 +122,7 @@ class SharedStates:
         self.mask_SP: Tensor | None = None
 
     def admit(self, name: object, states: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """A group by keys and values (P, G, C) of every layer; there may be no positions."""
+        """Adds a group with the keys and values (P, G, C) of every layer; P may be 0."""
         entry, length = len(self._names), states[0][0].shape[0]
         for layer, (key_PGC, value_PGC) in enumerate(states):
             positions = -(-max(length, 1) // _ROUND) * _ROUND
@@ -134,7 +135,7 @@ class SharedStates:
         self.lengths.append(length)
 
     def add(self, name: object) -> None:
-        """A generation at the last place."""
+        """Adds a generation of the group as the last one."""
         self._groups_N.append(self._names.index(name))
 
     def drop(self, entry: int) -> None:
@@ -142,7 +143,7 @@ class SharedStates:
         self._groups_N.pop()
 
     def release(self, name: object) -> None:
-        """The last group takes the place of one that has no generations."""
+        """Removes a group that has no generations; the last group takes its entry."""
         entry, last = self._names.index(name), len(self._names) - 1
         if entry != last:
             self._buffers.move(last, entry, self.lengths[last])
@@ -152,7 +153,7 @@ class SharedStates:
         self.lengths.pop()
 
     def begin(self, like: Tensor) -> None:
-        """Before a step: finds every generation a seat."""
+        """Before a step: gives every generation a slot in its group."""
         counts = [0] * len(self._names)
         slots = []
         for group in self._groups_N:
@@ -187,7 +188,7 @@ class SharedStates:
         ]
 
     def by_group(self, states: Tensor) -> Tensor:
-        """Something of every generation (N, ...) as (S, R, ...); zeros where nobody sits."""
+        """Values of every generation (N, ...) as (S, R, ...), with zeros in unused slots."""
         if self._slots is None:
             return states[:, None]
         out = states.new_zeros(len(self._names), self._slots_a_group, *states.shape[1:])
@@ -202,8 +203,8 @@ class SharedStates:
 def partial_attention(
     query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Attention of (..., R, C) to a part of what it sees, keys (..., C, P) and values (..., P, C): what it
-    gives, and the logarithm of its weight (..., R, 1).
+    """Attention of queries (..., R, C) to a part of their keys (..., C, P) and values (..., P, C). Returns
+    the result (..., R, C) and the logarithm of its weight (..., R, 1).
 
     `added` is added to scores. In float32 at least but for the products.
     """
@@ -217,7 +218,7 @@ def partial_attention(
 
 
 def merge_partial(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """Attention to all of several parts."""
+    """The attention to several parts as one, from the results of `partial_attention`."""
     if len(parts) == 1:
         return parts[0][0]
     weights = torch.softmax(torch.stack([weight for _, weight in parts]), 0)
@@ -228,7 +229,8 @@ def merge_partial(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def full_attention(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> Tensor:
-    """The same for the only part."""
+    """Attention of queries (..., R, C) to all of their keys (..., C, P) and values (..., P, C); `added` is
+    added to scores."""
     scores = at_least_float32(torch.matmul(query, keys))
     weights = torch.softmax(scores if added is None else scores + added, -1).to(values.dtype)
     return torch.matmul(weights, values)

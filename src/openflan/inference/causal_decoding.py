@@ -1,15 +1,14 @@
-"""Generation and likelihoods of causal models: transformers' forward, with attention to keys and values that
-we keep.
+"""Generation and likelihoods of causal models: transformers' forward with our own key-value cache.
 
-transformers hands keyword arguments down to the attention function, and ours finds there what each token
-sees: a prefix that a family of prompts shares, the prompt that its samples share, and its own generated
-tokens. Linear layers run over one sequence of real tokens, whatever they belong to; there is no padding and
-no mask. Whether a model works this way is tried before it is trusted (`decoding_is_exact`): an architecture
-with other inputs to its attention is refused, and its price is transformers' own `generate`.
+transformers passes keyword arguments on to the attention function, and ours gets the cache that way: a prefix
+that a family of prompts shares, the prompt that its samples share, and the tokens of each generation. Linear
+layers run over one sequence of the real tokens of all generations, without padding and without a mask.
+Whether a model works this way is tried before it is trusted (`decoding_is_exact`): an architecture with other
+inputs to its attention uses transformers' own `generate`.
 
-A prefix-LM's prompt is read whole, as each of its tokens sees all of it, and its last token is fed again as
-the first of its generations: alone it sees what it saw within the prompt. Prompts then share nothing, as what
-stands at their start depends on what follows.
+A prefix-LM's prompt is read as a whole, because each of its tokens sees all of it. Its last token is fed
+again as the first input of its generations: alone it sees what it saw within the prompt. Such prompts share
+nothing, because the states at their start depend on what follows.
 
 Shape suffixes as in `cache`; L tokens of one forward, H query heads.
 """
@@ -55,7 +54,7 @@ class CausalDecoder:
 
     @torch.inference_mode()
     def admit(self, prompts: Sequence[Prompt]) -> None:
-        """Reads all but the last token of each, which is what its generations are fed first."""
+        """Reads all but the last token of each prompt; the last one is the first input of its generations."""
         for prompt in prompts:
             if prompt.shared and prompt.prefix not in self._families:
                 self._families[prompt.prefix] = _Family(self.read([prompt.prefix])[0])
@@ -142,7 +141,7 @@ class CausalDecoder:
             )
             last_N = self._begun_N - window
             if self.prefix:
-                # What a generation is fed first is its prompt's last token, which sees all of the prompt.
+                # The first input of a generation is its prompt's last token, which sees all of the prompt.
                 last_N = last_N.masked_fill(self._begun_N == self._starts_N, -1)
             hidden_SRP = prompts.by_group(_added(positions_NP <= last_N[:, None]))
             mask = hidden_SRP if mask is None else hidden_SRP + mask
@@ -185,7 +184,7 @@ class CausalDecoder:
         ]
 
     def _read_prompts(self, prompts: Sequence[Prompt], pasts: Sequence[Sequence[States]]) -> list[States]:
-        """Keys and values of all of each prompt but what it shares and its last token."""
+        """The keys and values of each prompt, without those of its shared start and of its last token."""
         if not self.prefix:
             return self.read([prompt.ids[prompt.shared : -1] for prompt in prompts], pasts)
         if any(prompt.shared for prompt in prompts):
@@ -199,14 +198,15 @@ class CausalDecoder:
     def read(
         self, documents: Sequence[Sequence[int]], pasts: Sequence[Sequence[States]] | None = None
     ) -> list[States]:
-        """Keys and values of documents, each after its past; empty ones are not sent."""
+        """The keys and values of documents, each after its past. Empty documents are left out of the
+        forward."""
         pasts = pasts or [[] for _ in documents]
         sent = [index for index, ids in enumerate(documents) if ids]
         if not sent:
             nothing = self._nothing()
             return [nothing for _ in documents]
         lengths = [len(documents[index]) for index in sent]
-        reading = Prefill(lengths, [pasts[index] for index in sent], lengths if self.prefix else None)
+        prefill = Prefill(lengths, [pasts[index] for index in sent], lengths if self.prefix else None)
         starts = [_length(pasts[index]) for index in sent]
         self._forward(
             [token for index in sent for token in documents[index]],
@@ -216,30 +216,30 @@ class CausalDecoder:
                     for start, index in zip(starts, sent, strict=True)
                 ]
             ),
-            reading,
+            prefill,
             logits_to_keep=1,
         )
-        found = {index: reading.states(number) for number, index in enumerate(sent)}
-        empty = [(key[:0], value[:0]) for key, value in reading.read]
+        found = {index: prefill.states(number) for number, index in enumerate(sent)}
+        empty = [(key[:0], value[:0]) for key, value in prefill.layers]
         return [found.get(index, empty) for index in range(len(documents))]
 
     @torch.inference_mode()
     def option_scores(self, prompts: Sequence[tuple[Prompt, Sequence[Sequence[int]]]]) -> list[list[float]]:
-        """For each prompt and its options' ids (none of them empty): the options' summed log-probabilities.
-        The prompts of a family stand together."""
+        """The summed log-probability of each option of each prompt; options are ids, none of them empty.
+        Prompts that share a prefix are neighbours."""
         prefixes: dict[tuple[int, ...], States] = {}
         for prompt, _ in prompts:
             if prompt.shared and prompt.prefix not in prefixes:
                 prefixes[prompt.prefix] = self._known_prefix(prompt.prefix)
         before = [[prefixes[prompt.prefix]] if prompt.shared else [] for prompt, _ in prompts]
         read = self._read_prompts([prompt for prompt, _ in prompts], before)
-        # The last token of the prompt opens every option, as what it predicts is the option's first.
+        # Every option begins with the last token of the prompt, which predicts the option's first token.
         fed = [
             (index, (prompt.ids[-1], *option[:-1]))
             for index, (prompt, options) in enumerate(prompts)
             for option in options
         ]
-        reading = Prefill(
+        prefill = Prefill(
             [len(ids) for _, ids in fed],
             [[*before[index], read[index]] for index, _ in fed],
             [1] * len(fed) if self.prefix else None,
@@ -251,7 +251,7 @@ class CausalDecoder:
             for index, ids in fed
         ]
         logits_LV = (
-            self._forward([token for _, ids in fed for token in ids], torch.cat(positions), reading)
+            self._forward([token for _, ids in fed for token in ids], torch.cat(positions), prefill)
             .logits[0]
             .float()
         )
@@ -263,7 +263,7 @@ class CausalDecoder:
         return [[next(sums) for _ in options] for _, options in prompts]
 
     def _known_prefix(self, prefix: tuple[int, ...]) -> States:
-        """A prefix is read again only when another one comes: prompts of a family stand together."""
+        """The states of a prefix; the last one is kept, because prompts of a family are neighbours."""
         family = self._families.get(prefix)
         if family is None:
             self._families = {prefix: (family := _Family(self.read([prefix])[0]))}
@@ -283,14 +283,14 @@ class CausalDecoder:
         )
 
     def _nothing(self) -> States:
-        """No positions in any layer, in the right shape."""
-        reading = Prefill([1], [[]])
-        self._forward([0], torch.zeros(1, dtype=torch.long, device=self.device), reading)
-        return [(key[:0], value[:0]) for key, value in reading.read]
+        """Keys and values without positions, in the shape of each layer."""
+        prefill = Prefill([1], [[]])
+        self._forward([0], torch.zeros(1, dtype=torch.long, device=self.device), prefill)
+        return [(key[:0], value[:0]) for key, value in prefill.layers]
 
 
 class _Family:
-    """A prefix's states, as they were read and as queries read them."""
+    """A prefix's states, in the order of the forward and transposed for queries."""
 
     def __init__(self, states: States) -> None:
         self.states = states

@@ -17,14 +17,14 @@ from openflan.inference.causal_decoding import CausalDecoder
 from openflan.models.attention_masks import prefix_lm_mask
 
 _LENGTH_BOUND = {"dynamic", "longrope"}
-"""Kinds of rotary positions that depend on the longest sequence of a forward, which would make a
-generation depend on its batch."""
+"""Kinds of rotary positions that depend on the longest sequence of a forward, so that a generation would
+depend on its batch."""
 
 
 @torch.inference_mode()
 def decoding_is_exact(model: Any, *, prefix: bool = False) -> bool:
-    """Whether our decoding gives a model's own log-probabilities, tried on two prompts that begin alike;
-    `prefix`: whose tokens see one another."""
+    """Whether our decoding gives the log-probabilities of transformers' forward, on two prompts with the
+    same beginning; with `prefix` their tokens see one another."""
     if _rope_type(model.config) in _LENGTH_BOUND:
         return False
     size = model.get_input_embeddings().weight.shape[0]
@@ -54,7 +54,8 @@ def decoding_is_exact(model: Any, *, prefix: bool = False) -> bool:
 
 
 def _own_logits(model: Any, ids: Sequence[int], prefix: int) -> Tensor:
-    """By transformers' own forward, whose first `prefix` tokens see one another."""
+    """The logits (tokens, vocabulary) of transformers' own forward; the first `prefix` tokens see one
+    another."""
     mask = prefix_lm_mask(prefix, len(ids), model.dtype, model.device) if prefix else None
     logits: Tensor = model(
         input_ids=torch.tensor([ids], device=model.device), attention_mask=mask, use_cache=False

@@ -2,9 +2,9 @@
 
 The completions endpoint takes the prompt as it is; with `chat` it becomes a user's message and the server
 adds its template. Decisions: every sample is a call of its own, with a seed of its own, so that a run that
-was killed goes on with the samples it lacks; the key comes from the environment, is sent to the one address
-that was given (redirections are not followed) and stands in no message. Price: which weights answer is what
-the server says its model is called, and a server may ignore `top_k` and `seed`.
+was killed continues with the samples that are missing. The key comes from the environment, is sent to the
+given address only (redirections are not followed) and occurs in no message. Price: the weights are known by
+the server's name for its model only, and a server may ignore `top_k` and `seed`.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ class HttpEngine:
     _rate_limit: _RateLimit = field(default_factory=lambda: _RateLimit(), repr=False)
 
     def __post_init__(self) -> None:
-        """Raises InputError for an address or a number that cannot be meant."""
+        """Raises InputError for an invalid address or number."""
         try:
             parts = urlsplit(self.address)
             parts.port  # noqa: B018 - raises ValueError if it is none
         except ValueError as error:
             raise InputError(
-                f"{self.address!r}: no address of a server ({error}); expected one such as "
+                f"{self.address!r}: not the address of a server ({error}); expected one such as "
                 "http://localhost:8000/v1"
             ) from None
         if not is_address(self.address) or not parts.hostname or not _PLAIN.fullmatch(self.address):
@@ -101,7 +101,9 @@ class HttpEngine:
                 f"{KEYS[0]} in the environment"
             )
         if not self.model:
-            raise InputError(f"{self.address}: which of its models? Name one with `--model-name`")
+            raise InputError(
+                f"{self.address}: no name of one of its models is given; name one with `--model-name`"
+            )
         if self.parallel < 1 or self.attempts < 1 or self.seconds <= 0 or self.per_minute < 0:
             raise InputError(
                 "parallel calls and attempts are at least 1, a call's seconds above 0, calls a minute "
@@ -110,13 +112,13 @@ class HttpEngine:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits for address, name and kind of prompt: what the server does behind them is not
+        """16 hexadecimal digits for address, name and kind of prompt: the weights behind them are not
         known."""
         told = json.dumps(["http", self.address.rstrip("/"), self.model, self.chat])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """Completions as they arrive.
+        """Completions in the order in which they arrive.
 
         Raises SetupError if the server cannot be reached, refuses the key or keeps failing, and InputError if
         it does not take the request.
@@ -165,7 +167,7 @@ class HttpEngine:
         return _completion_of(found, request, sample, self.address)
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        """The answer as JSON, after as many attempts as it takes."""
+        """The answer as JSON, after at most `attempts` attempts."""
         url = f"{self.address.rstrip('/')}/{path}"
         key = next((value for name in KEYS if (value := os.environ.get(name))), "")
         if key and not _PLAIN.fullmatch(key):
@@ -201,7 +203,7 @@ class HttpEngine:
             if attempt + 1 < self.attempts:
                 self.sleep(pause)
         raise SetupError(
-            f"{url}: no answer after {self.attempts} attempts ({reason}): is the server up? The same "
+            f"{url}: no answer after {self.attempts} attempts ({reason}); start the server again. The same "
             "command goes on where this one stopped"
         )
 
@@ -224,18 +226,18 @@ class HttpEngine:
 
 
 class _TooLong(Exception):
-    """The server says that a prompt does not fit its model."""
+    """Raised where the server's answer is that a prompt does not fit its model."""
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """A redirection would take the key elsewhere."""
+    """Follows no redirection, which would send the key to another address."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 class _RateLimit:
-    """Lets calls begin one after another at a rate."""
+    """Limits how many calls begin in a minute."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -253,8 +255,8 @@ class _RateLimit:
 
 
 def _call(opener: OpenerDirector, call: Call, seconds: float) -> Any:
-    """The answer's value. `seconds` is the time for the whole of it: a server that sends a byte now and then
-    would pass a limit for each read."""
+    """The JSON value of an answer. `seconds` limits the whole answer, because a limit for each read would
+    not stop a server that sends a byte now and then."""
     end = time.monotonic() + seconds
     content = bytearray()
     with opener.open(call, timeout=seconds) as answer:
@@ -282,7 +284,7 @@ def _whole_characters(content: bytes) -> str:
 
 
 def _requested_wait(header: str | None, otherwise: float) -> float:
-    """The seconds a server asks to wait, if it says so in seconds."""
+    """The seconds that a server's `Retry-After` asks for, else `otherwise`."""
     try:
         asked = float(header or "")
     except ValueError:

@@ -3,11 +3,11 @@ transformers' `generate` elsewhere.
 
 Decisions: float32 up to about a billion parameters, so that a completion depends on what else is in the batch
 only where two tokens are as good as equally likely, and bfloat16 above, which the fingerprint says; a prompt
-that does not fit is answered with `too-long` instead of being cut, because a cut loses the instruction or the
-exemplars and the score would look valid; the folder's own sampling settings are not used, because a
-repetition penalty hidden in generation_config.json is not greedy decoding. A causal model whose prompts'
-tokens see one another is asked so, as its folder says; its few-shot prompts then share nothing, as what an
-exemplar is depends on the question after it.
+that does not fit is answered with `too-long` instead of being truncated, because truncation loses the
+instruction or the exemplars and the score would look valid; the folder's own sampling settings are not used,
+because a repetition penalty hidden in generation_config.json is not greedy decoding. A causal model whose
+prompts' tokens see one another (its folder says so) generates in that way; its few-shot prompts then share
+nothing, because the states of an exemplar depend on the question after it.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16")
 FLOAT32_PARAMETERS = 1_500_000_000
-"""The largest model that is computed in float32 unless a dtype is named: those that are called "1B" have up
-to 1.5 billion parameters."""
+"""The most parameters of a model that computes in float32 unless a dtype is named; models called "1B" have
+up to 1.5 billion."""
 
 _ENGINE = "openflan decoding 2"
 _CHUNK = {"cpu": 128, "cuda": 256}
-"""Generations that are best asked together; more would leave fewer places empty towards the end, and fewer
-processes something to do."""
+"""Generations that are requested at once. With more, batches would be fuller towards the end, but fewer
+processes would have work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class HuggingFaceEngine:
 
     `context` is the most tokens of a prompt (seq2seq) or of prompt and generation together (causal).
     `separator` is what follows a causal prompt. `text` turns what users write into ids, in which control
-    tokens spelt there stay text; `encode` does so for a whole prompt. With `chat` a prompt is a user's
-    message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another
+    tokens that are spelled there stay text; `encode` does so for a whole prompt. With `chat` a prompt is a
+    user's message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another
     (prefix-LM).
     """
 
@@ -82,7 +82,7 @@ class HuggingFaceEngine:
         chat: bool = False,
         dtype: str | None = None,
     ) -> HuggingFaceEngine:
-        """Load onto the GPU if there is one.
+        """Loads a model folder or hub id, onto the GPU if there is one.
 
         `batch_tokens` bounds the tokens of prompts and generations that are in memory at once; by default it
         follows from the memory they take. `separator` defaults to the folder's `openflan_layout`. `encode`
@@ -90,14 +90,16 @@ class HuggingFaceEngine:
         causal layout need is added afterwards. `dtype` is one of DTYPES; see FLOAT32_PARAMETERS.
 
         Raises InputError if the folder is no complete checkpoint, its weights do not belong to its
-        configuration, it has no end of sequence or no chat template where one is asked for, or `context`
-        exceeds the learned positions of a model; one without learned positions warns.
+        configuration, it has no end of sequence or (with `chat`) no chat template, or `context` exceeds the
+        learned positions of a model. Warns where a model without learned positions gets a longer context than
+        it was trained with.
         """
         if dtype is not None and dtype not in DTYPES:
             raise InputError(
                 f"dtype is {dtype!r}{did_you_mean(dtype, DTYPES) or ', expected ' + ' or '.join(DTYPES)}"
             )
-        # Before the libraries are imported, which takes seconds: a wrong path or no network is said at once.
+        # Before the libraries are imported, which takes seconds, so that a wrong path or no network fails at
+        # once.
         folder = model_folder(folder_or_hub_id)
         import torch
 
@@ -105,7 +107,7 @@ class HuggingFaceEngine:
         from openflan.models.load_model import load_pretrained, tokenizer_of
 
         chosen = separator_of(folder) if separator is None else separator
-        # A model that was finetuned through its chat template is asked through it.
+        # A model that was finetuned with its chat template gets its prompts in it.
         chat = chat or layout_of(folder) == "chat"
         model = load_pretrained(str(folder))
         small = sum(parameter.numel() for parameter in model.parameters()) <= FLOAT32_PARAMETERS
@@ -145,11 +147,11 @@ class HuggingFaceEngine:
         chat: bool = False,
         name: str = "the model",
     ) -> HuggingFaceEngine:
-        """An engine over a model in memory, where and as it is: for evaluation during training.
+        """An engine over a model in memory, on its device and in its dtype: for evaluation during training.
 
         While it answers, the model is in evaluation mode and a causal one has our attention function;
-        afterwards it is as it was. `fingerprint` names the weights (without one they are hashed now); make
-        another engine when they have changed. Raises InputError as `load` does.
+        afterwards it has its former mode and attention function. `fingerprint` names the weights (without one
+        they are hashed now); make another engine when they have changed. Raises InputError as `load` does.
         """
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
@@ -212,13 +214,13 @@ class HuggingFaceEngine:
 
     @property
     def together(self) -> int:
-        """How many generations to ask at once: many enough for full batches, and the same number always, so
-        that batches are the same again."""
+        """How many generations to request at once: enough for full batches, and always the same number, so
+        that batches repeat."""
         return _CHUNK.get(self.model.device.type, 128)
 
     def ids(self, prompt: str) -> list[int]:
-        """The ids the model is given: T5's inputs and the paper's causal inputs end in the end of sequence,
-        exactly once."""
+        """The ids of a prompt. Inputs of T5, and causal inputs of the paper's layout, end with exactly one
+        end of sequence."""
         if self.chat:
             return self.text.chat([{"role": "user", "content": prompt}], add_generation_prompt=True)
         ids = self.encode(prompt)
@@ -229,7 +231,7 @@ class HuggingFaceEngine:
             ]
         if not ids:
             raise InputError(
-                "a prompt is empty, and this model's tokenizer adds nothing to it: write at least one "
+                "a prompt is empty, and this model's tokenizer adds no token to it; write at least one "
                 "character"
             )
         return ids
@@ -258,10 +260,10 @@ class HuggingFaceEngine:
         return len(self.ids(prompt)) <= self._room(max_tokens)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """Completions as they finish; prompts that do not fit come first of all, as `too-long` with no text.
-        Equal requests are computed once.
+        """Completions in the order in which they end. Prompts that do not fit come first, as `too-long`
+        without text. Equal requests are computed once.
 
-        Raises InputError if a request makes no sense.
+        Raises InputError for a request with impossible numbers.
         """
         from openflan.inference.batching import prompts_of
         from openflan.inference.ending import Ending
@@ -284,12 +286,13 @@ class HuggingFaceEngine:
             for generation, completion in self._decoding().generate(prompts_of(fitting), ending):
                 for index in generation.owners:
                     asked = requests[index]
-                    # Greedy samples are all the same one.
+                    # All greedy samples are equal.
                     samples = range(asked.samples) if asked.temperature == 0 else [generation.sample]
                     yield from ((index, replace(completion, sample=sample)) for sample in samples)
 
     def loglikelihood(self, requests: Sequence[LikelihoodRequest]) -> Iterator[tuple[int, OptionScores]]:
-        """The options' log-probabilities, prompt by prompt; those that do not fit come first, without scores.
+        """The options' log-probabilities, prompt by prompt. Prompts that do not fit come first, without
+        scores.
 
         Raises InputError for a request without options, or an option without a token.
         """

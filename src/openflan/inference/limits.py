@@ -1,5 +1,5 @@
-"""What a loaded model can take: how it is decoded, what ends its text, how long a prompt may be, and how much
-fits into memory at once."""
+"""The properties of a loaded model that inference depends on: how it is decoded, which ids end its text,
+how long a prompt may be, and how many tokens fit into memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias
 from openflan.errors import InputError
 
 RELATIVE_CONTEXT = 2048
-"""Input tokens allowed to a model without a position limit: T5's `n_positions` of 512 is a pretraining
-length, FLAN v2 trains on 2048."""
+"""The most input tokens of a model without a position limit: T5's `n_positions` of 512 is a length of
+pretraining, FLAN v2 trains on 2048."""
 
 DecodingMethod: TypeAlias = Literal["t5", "causal", "transformers"]
 """How a model is decoded: by one of our decoders, or by transformers' `generate`."""
@@ -23,8 +23,8 @@ _CPU_CACHE_BYTES = 2 << 30
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """Without dropout, and with ordinary attention where a model is being trained with another; afterwards as
-    it was."""
+    """Runs a block in evaluation mode, with transformers' own attention where the model trains with ours;
+    both are restored afterwards."""
     from openflan.models import causal
 
     training = model.training
@@ -41,7 +41,8 @@ def evaluating(model: Any) -> Iterator[None]:
 
 
 def decoding_method(model: Any, *, prefix: bool = False) -> DecodingMethod:
-    """The first of our decoders that is exact for a model; `prefix`: a prompt's tokens see one another."""
+    """Our decoder that is exact for a model, else `transformers`; with `prefix` a prompt's tokens see one
+    another."""
     if model.config.is_encoder_decoder:
         from openflan.models.t5 import FAMILIES
 
@@ -62,13 +63,14 @@ def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
         if value is not None:
             return [int(token) for token in value] if isinstance(value, list | tuple) else [int(value)]
     raise InputError(
-        f"{name} has no end-of-sequence token, so nothing it generates would end: set `eos_token_id` in "
+        f"{name} has no end-of-sequence token, so its generations would not end; set `eos_token_id` in "
         "its generation_config.json"
     )
 
 
 def context_of(config: Any, asked: int | None, name: str) -> int:
-    """The tokens a model is given at most."""
+    """The most tokens of a model's context. Raises InputError for more than a model with learned positions
+    has."""
     limit = _position_limit(config)
     if asked is None:
         return limit or RELATIVE_CONTEXT
@@ -80,16 +82,16 @@ def context_of(config: Any, asked: int | None, name: str) -> int:
                 f"{name} has {limit} positions, each of them learned: a context of {asked} does not fit"
             )
         warnings.warn(
-            f"{name} was trained on {limit} positions: with a context of {asked} longer prompts may make "
-            "no sense to it",
+            f"{name} was trained on {limit} positions; with a context of {asked} its answers to longer "
+            "prompts may be meaningless",
             stacklevel=3,
         )
     return asked
 
 
 def within_window(config: Any, context: int, name: str) -> int:
-    """The context of a prefix-LM that transformers decodes: its cache of a sliding window forgets what a
-    prompt's last token has seen."""
+    """The context of a prefix-LM that transformers decodes: its cache of a sliding window drops keys that
+    a prompt's last token has seen."""
     from openflan.models.prefix import attention_window
 
     window = attention_window(config)
@@ -112,8 +114,7 @@ def _position_limit(config: Any) -> int | None:
 
 
 def batch_tokens_of(model: Any) -> int:
-    """Tokens whose keys and values take a share of the memory: two fifths of what is free on a GPU, 2 GiB on
-    a CPU."""
+    """The tokens whose keys and values take two fifths of a GPU's free memory, or 2 GiB on a CPU."""
     import torch
 
     config = model.config

@@ -1,9 +1,9 @@
 """Generation and likelihoods by transformers' own `generate` and forward, for architectures that our decoding
-does not know.
+does not support.
 
-Batches of like lengths, which end together: `generate` cannot drop generations. Samples are drawn by our own
-numbers here too, generation by generation, through a logits processor that leaves one token. The prompts of a
-prefix-LM are read under a mask first, and `generate` goes on from that cache.
+Batches hold generations of like length, because `generate` cannot remove one from a batch. Samples are drawn
+by our own numbers here too, generation by generation, through a logits processor that leaves one token. The
+prompts of a prefix-LM are read under a mask first, and `generate` goes on from that cache.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from openflan.models.prefix import prefix_cache
 def generate_plain(
     model: Any, prompts: Sequence[Prompt], ending: Ending, pad: int, budget: int, *, prefix: bool = False
 ) -> Iterator[tuple[Generation, Completion]]:
-    """Every generation with its completion; `budget` bounds generations x (longest prompt + max_tokens) of
-    a batch; `prefix`: a prompt's tokens see one another."""
+    """Every generation with its completion. `budget` bounds generations x (longest prompt + max_tokens) of
+    a batch; with `prefix` a prompt's tokens see one another."""
     items = [(prompt.ids, generation) for prompt in prompts for generation in prompt.generations]
     items.sort(key=lambda item: (-item[1].request.max_tokens, -len(item[0])))
     batch: list[tuple[tuple[int, ...], Generation]] = []
@@ -47,7 +47,8 @@ def generate_plain(
 def score_plain(
     model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]], *, prefix: bool = False
 ) -> list[float]:
-    """The summed log-probability of each option after the prompt; `prefix`: its tokens see one another."""
+    """The summed log-probability of each option after the prompt; with `prefix` the prompt's tokens see
+    one another."""
     found = []
     for option in options:
         if model.config.is_encoder_decoder:
@@ -122,8 +123,8 @@ def _room_for_layers(model: Any) -> dict[str, Any]:
 
 
 class _StopWatcher:
-    """Ends a generation when its newest tokens spell one of its stop strings, and remembers at how many
-    generated tokens."""
+    """Ends a generation when its newest tokens complete one of its stop strings; `ended` holds how many
+    tokens it then had."""
 
     def __init__(self, ending: Ending, generations: Sequence[Generation], start: int) -> None:
         self.ending, self.generations, self.start = ending, generations, start
@@ -145,7 +146,7 @@ class _StopWatcher:
 
 
 class _Draw:
-    """Leaves generations that sample the one token that was drawn for them."""
+    """Gives generations that sample the drawn token as their only choice."""
 
     def __init__(self, generations: Sequence[Generation], start: int) -> None:
         self.generations, self.start = generations, start
@@ -168,8 +169,8 @@ class _Draw:
 
 @contextmanager
 def _greedy(model: Any, eos: list[int], pad: int) -> Iterator[None]:
-    """Plain greedy search, whatever the folder's generation settings say; `generate` would fill gaps of a
-    passed configuration from them."""
+    """Greedy search whatever the folder's generation settings say, from which `generate` would fill gaps
+    of a passed configuration."""
     from transformers import GenerationConfig
 
     own = model.generation_config

@@ -1,10 +1,10 @@
-"""Which token comes next: the likeliest, or one drawn.
+"""Drawing the next token.
 
-A draw is an inverse cumulative distribution at a number that belongs to (request, sample, position), so that
-samples do not depend on what else is in the batch, nor on the order in which anything is computed. The tokens
-are accumulated in the order of their ids and in float64: batches that differ in the last bits of their logits
-move the edges between tokens by as little, whereas an order by probability would swap neighbours. Price: two
-nearly equal tokens at the edge of the top k may still change places.
+A draw is the inverse cumulative distribution at a number that belongs to (request, sample, position), so
+samples depend neither on the rest of the batch nor on the order of computation. Probabilities are summed in
+the order of token ids and in float64: batches that differ in the last bits of their logits then move the
+borders between tokens by as little, whereas an order by probability would swap neighbours. Price: of two
+nearly equal tokens at the border of the top k either may be kept.
 
 Shape suffixes: B generations, V vocabulary, K kept tokens.
 """
@@ -20,12 +20,12 @@ from openflan.inference.protocol import Request
 from openflan.randomness import combine
 
 _BITS = 53
-"""Those of a float64's significand."""
+"""The bits of a float64's significand."""
 
 
 def sampling_key_of(request: Request) -> int:
-    """64 bits for what a request's draws depend on; neither its length nor its number of samples is part of
-    it."""
+    """A 64-bit key of all that a request's draws depend on; its length and its number of samples are not
+    part of it."""
     return combine("sampling", request.prompt, repr(request.temperature), request.top_k, request.seed)
 
 

@@ -1,9 +1,9 @@
 """Generation and likelihoods of the T5 family, over the modules of a Hugging Face model.
 
-The encoder runs once a prompt, over real tokens only; its keys and values for the decoder are there once for
-all generations of the prompt. Decoding is generation by generation (`batching`). For likelihoods all options
-of a prompt are one pass of the decoder: each option sees itself, and together they are the queries to their
-prompt.
+The encoder runs once for each prompt, over real tokens only; its keys and values for the decoder are stored
+once for all generations of the prompt. `batching` adds and removes single generations. For likelihoods one
+forward of the decoder computes all options of a prompt: each option sees itself, and all of them are queries
+to their prompt.
 
 Shape suffixes as in `models.t5` and `cache`.
 """
@@ -25,7 +25,7 @@ _KEPT_BYTES = 1 << 27
 """The largest dense bias that is kept from one prompt to the next."""
 
 _POSITIONS = 64
-"""Room for generated tokens to begin with."""
+"""Positions for generated tokens that the cache has at the start."""
 
 
 class T5Decoder:
@@ -99,8 +99,7 @@ class T5Decoder:
     def option_scores(
         self, prompts: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]
     ) -> list[list[float]]:
-        """For each prompt's ids and options' ids (none of them empty): the options' summed
-        log-probabilities."""
+        """The summed log-probability of each option of each prompt; options are ids, none of them empty."""
         encoded_EM, input_offsets = self.encoded([ids for ids, _ in prompts])
         options = [option for _, of in prompts for option in of]
         offsets = _offsets([len(option) for option in options])
@@ -124,7 +123,7 @@ class T5Decoder:
         return [[next(sums) for _ in of] for _, of in prompts]
 
     def encoded(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Encoder states of prompts one after another, (E, M), and where each begins, on the CPU.
+        """The encoder states of all prompts, side by side (E, M), and the offset of each prompt, on the CPU.
 
         Without a gradient to keep anything for, a dense bias that all layers and prompts share is twice as
         quick as what training does.
@@ -155,7 +154,7 @@ class T5Decoder:
 
     def _encoder_bias(self, layer: int, table: Any, longest: int, dtype: torch.dtype) -> Tensor:
         """(G, L, L): what each head adds for every pair of positions, of the longest prompt or a longer one;
-        shorter ones read a corner of it."""
+        shorter prompts use a corner of it."""
         known = self._dense.get(layer)
         if known is None or known.shape[1] < longest:
             by_distance = self.packed.encoder.distance_bias(table, longest).to(dtype)

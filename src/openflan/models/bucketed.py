@@ -1,17 +1,18 @@
-"""Attention of documents in one flat buffer by buckets of like length: one fused call a bucket, for GPUs.
+"""Attention of documents in one flat buffer by buckets of like length: one fused call for each bucket, for
+GPUs.
 
-`models.attention` takes document by document, which spends no arithmetic on padding and is the quickest on a
-CPU; on a GPU its launches would take longer than their work. Here documents are gathered into the buckets of
-`packing.buckets`, each bucket is one `scaled_dot_product_attention`, and what it gives is gathered back. All
-index tensors are made on the host beforehand: nothing here waits for the device.
+`models.attention` computes document by document, which spends no arithmetic on padding and is the fastest way
+on a CPU; on a GPU its launches would take longer than their work. Here documents are gathered into the
+buckets of `packing.buckets`, each bucket is one `scaled_dot_product_attention` (`one_bucket`), and its output
+is gathered back. All index tensors are made on the host before, so nothing here waits for the device.
 
-Decisions: it is one operator with a backward of its own, so that compiled models see no shape of a bucket,
-and so that a relative bias has its gradient summed by distance in float32. The backward computes each bucket
-again under autograd: nothing is kept but the flat states, at the price of the fused forward once more. Tokens
-go to slots and back by gathers in both directions, so no sum depends on an order of threads; of the fused
-kernels the deterministic form is asked for where cuBLAS is set to be deterministic too (`training.world` does
-so). States have the precision they come in, bfloat16 under autocast, and the fused kernels round the bias to
-it; softmax is theirs, in float32.
+Decisions: it is one operator with a backward of its own, so that compiled models do not depend on the shape
+of a bucket, and so that the gradient of a relative bias is summed by distance in float32. The backward
+computes each bucket again under autograd: nothing is kept but the flat states, at the price of the fused
+forward once more. Tokens go to slots and back by gathers in both directions, so no sum depends on an order of
+threads; the fused kernels are deterministic where cuBLAS is set to be so (`training.distributed` sets it).
+States have the precision they come in, bfloat16 under autocast, and the fused kernels round the bias to it;
+softmax is theirs, in float32.
 
 Shape suffixes as in `packing.buckets`; H query heads, G key heads, C channels of a head, R the widest bucket.
 """
@@ -200,7 +201,7 @@ def _attend_buckets_backward(
     window: int,
     softcap: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The gradients of query, key, value and bias; the last is empty without one."""
+    """The gradients of query, key, value and bias; without a bias the last is empty."""
     options, longest = AttentionOptions(causal, scale, dropout, window, softcap), int(shapes[:, 1].max())
     with (
         torch.no_grad(),
@@ -249,7 +250,7 @@ def _attend_buckets_backward(
         )
 
 
-# Not `custom_op`, which switches autograd off within: here it computes each bucket's gradient.
+# Not `custom_op`, inside of which autograd is off: here autograd computes each bucket's gradient.
 _BACKWARD = "openflan::attend_buckets_backward"
 torch.library.define(_BACKWARD, torch.library.infer_schema(_attend_buckets_backward, mutates_args=()))
 torch.library.impl(_BACKWARD, "default", _attend_buckets_backward)
@@ -274,7 +275,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    # Read once: activation checkpointing has each only once to give.
+    # Read once: activation checkpointing allows only one read of each.
     saved = ctx.saved_tensors
     d_query, d_key, d_value, d_bias = torch.ops.openflan.attend_buckets_backward(gradient, *saved, *ctx.how)
     return d_query, d_key, d_value, None if saved[3] is None else d_bias, *[None] * 15

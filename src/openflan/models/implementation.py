@@ -1,4 +1,4 @@
-"""Which of transformers' own attention functions computes what a model's layers ask for."""
+"""Which of transformers' own attention functions is exact for a model's layers."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Token losses from hidden states: the head and cross entropy, at target tokens only.
 
-Logits are the largest thing a step computes, so they are written once, in float32, and turned into their own
-gradient in place. With `chunk` they are computed again in the backward instead, so many tokens at a time: one
-more product of the head, and memory for one chunk only.
+Logits are the largest tensor of a step, so they are stored once, in float32, and turned into their gradient
+in place. With `chunk` they are computed again in the backward, for so many tokens at a time: one more product
+with the head, and memory for one chunk only.
 
 Shape suffixes: T target tokens, M model width, V vocabulary.
 """
@@ -25,8 +25,8 @@ def head_losses(
     """Cross entropy of every target, float32 (T).
 
     `z_loss` times the squared logarithm of the softmax's denominator is added (T5X's term, which keeps logits
-    near 0). `chunk` > 0: no more tokens than that at once. A head that is no plain matrix, an adapter's for
-    one, is called as it is.
+    near 0). `chunk` > 0: logits of no more than so many tokens exist at once. A head that is not just a
+    matrix, such as an adapter's, is called as a module.
     """
     if type(head) is nn.Linear and getattr(head, "bias", None) is None:
         if torch.is_autocast_enabled(hidden_TM.device.type):
@@ -86,7 +86,7 @@ class _HeadLosses(torch.autograd.Function):
             d_logits = d_logits.scatter_add_(1, targets[:, None], -torch.ones_like(norms)[:, None]).to(
                 hidden.dtype
             )
-            # Rows' factors go to the narrow side.
+            # Factors of tokens are applied to the narrower matrix.
             factor = gradient[:, None].to(hidden.dtype)
             d_hidden.append(d_logits @ weight_VM * factor)
             scaled = hidden * factor
@@ -95,10 +95,10 @@ class _HeadLosses(torch.autograd.Function):
 
 
 def _losses(hidden: Tensor, weight_VM: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses, logarithms of the softmax's denominators, and the softmax in the logits' place.
+    """Losses (T), logarithms of the softmax's denominators (T), and probabilities (T, V) in the memory of the
+    logits.
 
-    The denominator is read off the largest probability, which cannot underflow, instead of being summed
-    again.
+    The denominator follows from the largest probability, which cannot underflow, so it is not summed again.
     """
     logits = at_least_float32(functional.linear(hidden, weight_VM))
     wanted, largest = logits.gather(1, targets[:, None])[:, 0], logits.amax(-1)

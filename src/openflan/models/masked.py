@@ -1,8 +1,8 @@
 """Dense segment masks for encoders that take padding masks only.
 
 Switch Transformers builds its encoder's mask itself, from a padding mask. Its attention function is looked up
-by name and gets the forward's keyword arguments, so ours takes the segment mask from there. The name is lent
-for one forward: with it, transformers makes no causal mask of a padding mask.
+by name and gets the forward's keyword arguments, so ours reads the segment mask from them. The model has our
+function's name for one forward; under that name transformers makes no causal mask of a padding mask.
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ def score_mask(
     key_padding: Tensor,
     prefixes: Tensor | None,
 ) -> Tensor | None:
-    """What is added to scores, of the queries' precision, or which keys are seen; None where each query sees
-    all keys up to its own.
+    """What is added to scores, in the queries' dtype, or (bool) which keys are seen; None where each query
+    sees all keys up to its own.
 
     A causal query never sees the padding behind its document, so that padding needs no mask there.
     """
@@ -133,15 +133,14 @@ def bucket_attention(states: Sequence[Tensor], added: Tensor | None, options: At
 
 
 def with_gradients(states: list[Tensor], added: Tensor | None) -> tuple[list[Tensor], Tensor | None]:
-    """The same tensors, each to have a gradient; a mask of truths has none."""
+    """Detached copies of the tensors that get a gradient; a boolean mask gets none."""
     leaves = [one.detach().requires_grad_() for one in states]
     return leaves, added if added is None or added.dtype == torch.bool else added.detach().requires_grad_()
 
 
 @contextmanager
 def dropout_draws(seed: Tensor, dropout: float, device: torch.device) -> Iterator[None]:
-    """The draws of dropout begin at `seed`, and the generator goes on afterwards as if there had been
-    none."""
+    """Draws of dropout begin at `seed`; afterwards the generator continues as if nothing had been drawn."""
     if not dropout:
         yield
         return
@@ -157,8 +156,8 @@ def dropout_draws(seed: Tensor, dropout: float, device: torch.device) -> Iterato
 
 
 def deterministic_kernels(device: torch.device) -> Any:
-    """Deterministic kernels on a GPU. Matrix products would refuse if cuBLAS were not set for it; then the
-    kernels are as torch chooses."""
+    """A context with deterministic kernels on a GPU. Matrix products would raise where cuBLAS is not set
+    for it; there torch chooses the kernels."""
     if device.type != "cuda" or os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in (":4096:8", ":16:8"):
         return nullcontext()
     return _deterministic()
@@ -166,7 +165,7 @@ def deterministic_kernels(device: torch.device) -> Any:
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """Not only warned of: fused attention takes `warn_only` for leave to be as it likes."""
+    """Not with `warn_only`, under which fused attention is not deterministic."""
     enabled, warns = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),

@@ -1,12 +1,11 @@
-"""Whether packed documents have the losses that each has alone: tried at every start, as nothing is taken on
-trust.
+"""Checks at every start whether packed documents have the losses that each has alone.
 
-Two things are asked of a layout. Each token's loss is the one that transformers' own forward gives the
-document alone, within 1e-5; and a document's losses do not move by a bit when another document changes (1e-6
-for mixtures of experts, whose matrix products have other sizes then). Both are asked of a small random copy
-of the architecture first (`probe`), with documents longer than its windows, gradients included; then of the
-real weights, shortly, where rounding over many layers allows 1e-4 of the first and nothing more of the
-second.
+A layout must pass two checks. Each token's loss equals the one that transformers' own forward gives for the
+document alone, within 1e-5. And a document's losses do not change by a bit when another document changes
+(1e-6 for mixtures of experts, whose matrix products then have other sizes). Both run first on a small random
+copy of the architecture (`probe`), with documents longer than its windows, gradients included. Then they run
+on the real weights with short documents, where rounding over many layers allows 1e-4 for the first and no
+more than before for the second.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ from openflan.models.state import recurrent_layer
 from openflan.packing.encode import Encoded
 
 TOLERANCE = 1e-5
-"""What rounding may change in a token's loss, times the larger of 1 and the loss, on a probe of few
-layers."""
+"""How far rounding may change a token's loss on a probe of few layers, in units of the larger of 1 and the
+loss."""
 
 _OF_WEIGHTS = 1e-4
 _OF_EXPERTS = 1e-6
@@ -45,7 +44,7 @@ _FAILURES = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeE
 
 
 class NotCausal(InputError):
-    """A model that sees the tokens which it would learn to write, whatever the layout."""
+    """Raised for a model without an encoder that sees the tokens which it would learn to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,11 @@ def packing_of(model: Any, attending: Attending | None = None) -> Packing:
 
 
 def chosen_packing(model: Any, attending: Attending | None = None) -> Chosen:
-    """The fastest layout that is exact for a Hugging Face model, found by trying; `attending` as it will
-    train.
+    """The fastest layout that is exact for a Hugging Face model: the first that passes `check_packing`.
+    `attending` is as in training.
 
-    Raises InputError for a model that sees what it would learn to write (BERT and its kind), which no layout
-    can train.
+    Raises InputError for a model that sees what it would learn to write (BERT and similar encoders), which no
+    layout can train.
     """
     refuse_not_causal(model)
     reasons: list[str] = []
@@ -88,8 +87,8 @@ def check_packing(
     or one changes another's.
 
     Then the architecture ignores the masks, carries state from token to token, counts positions over the
-    whole row, or computes something that our forward does not. With `prefix`, which only the flat layout has,
-    inputs see one another in both.
+    whole sequence, or computes something that our forward does not. With `prefix`, which only the flat layout
+    supports, inputs see one another in both.
     """
     kind = f"a model of type {model.config.model_type}"
     if prefix and (model.config.is_encoder_decoder or packing != "flat"):
@@ -152,8 +151,8 @@ def refuse_not_causal(model: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _LossComparison:
-    """A model in a layout, with what its losses may differ by: `tolerance` from alone, `equality` when
-    another document changes."""
+    """Compares the losses of a model in a layout. They may differ by `tolerance` from those of a document
+    alone, and by `equality` when another document changes."""
 
     model: Any
     packing: Packing
@@ -164,8 +163,8 @@ class _LossComparison:
 
     @torch.no_grad()
     def losses(self, kind: str, documents: list[Encoded]) -> None:
-        """Raises InputError where documents in one row have other losses than alone, or than beside
-        others."""
+        """Raises InputError where documents in one sequence have other losses than alone, or than beside
+        other documents."""
         packed = self._losses_packed(kind, documents)
         for number, document in enumerate(documents):
             alone = self._losses_alone(kind, document)
@@ -197,15 +196,17 @@ class _LossComparison:
 
     @torch.enable_grad()
     def gradients(self, kind: str, documents: list[Encoded]) -> None:
-        """Raises InputError where the gradient of documents in one row is not the sum of theirs alone."""
-        # In one row, and each alone in the same layout, whose losses `losses` has compared with transformers'
+        """Raises InputError where the gradient of documents in one sequence is not the sum of their
+        gradients alone."""
+        # In one sequence, and each alone in the same layout, whose losses `losses` has compared with transformers'
         # own.
         packed, alone = (
             self._gradient(rows) for rows in ([documents], [[document] for document in documents])
         )
         if not (packed - alone).norm() <= _OF_GRADIENTS * alone.norm():
             raise InputError(
-                f"{kind} cannot be packed exactly: documents in one row have other gradients than each alone"
+                f"{kind} cannot be packed exactly: documents in one sequence have other gradients than "
+                "each alone"
             )
 
     def _gradient(self, rows: Sequence[Sequence[Encoded]]) -> Tensor:
@@ -223,7 +224,7 @@ class _LossComparison:
         return total
 
     def _losses_packed(self, kind: str, documents: list[Encoded]) -> list[Tensor]:
-        """The losses (T) of each document, all in one row."""
+        """The losses (T) of each document, all of them in one sequence."""
         try:
             options = LossOptions(prefix=self.prefix, attending=self.attending)
             losses, segments = self._losses(self.packing, documents, options)
@@ -249,7 +250,7 @@ class _LossComparison:
 
 
 class _without_dropout:
-    """A model without dropout; afterwards as it was."""
+    """A model in evaluation mode for a block; afterwards in its former mode."""
 
     def __init__(self, model: Any) -> None:
         self._model, self._training = model, model.training
@@ -270,8 +271,8 @@ def _worst_token(found: Tensor, expected: Tensor, tolerance: float) -> int | Non
 
 
 def _windowed(config: Any) -> bool:
-    """Whether an encoder-decoder has layers with a window, of which a dense mask says nothing; causal rows
-    are compared with theirs."""
+    """Whether an encoder-decoder has layers with an attention window, which a dense mask does not keep. A
+    causal model's window is compared with its sequences."""
     if not config.is_encoder_decoder:
         return False
     sides = [side for name in ("encoder", "decoder") if (side := getattr(config, name, None)) is not None]
@@ -299,7 +300,7 @@ def _prefixed(model: Any, example: Encoded) -> Tensor:
 
 
 def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
-    """Documents of random tokens, the same ones always; shorter where the model has fewer positions."""
+    """Documents of random tokens from a fixed seed; shorter where the model has fewer positions."""
     random = np.random.default_rng(7)
     size = model.get_input_embeddings().weight.shape[0]
     positions = getattr(model.config, "max_position_embeddings", None)

@@ -1,10 +1,10 @@
-"""Prefix-LM: a causal model whose inputs see one another in both directions, targets only what stands before
-them.
+"""Prefix-LM: a causal model whose inputs see one another in both directions; targets see only what comes
+before them.
 
-The setting of UL2 and U-PaLM (Tay et al. 2022). Training has it in the flat layout (`causal.Documents`); here
-is what reads prompts so, for generation. A folder says it in generation_config.json, `openflan_attention:
-prefix`; tools that do not know the key attend causally, which such a model was not finetuned for: what they
-generate is worse, and nothing tells them.
+The setting of UL2 and U-PaLM (Tay et al. 2022). Training supports it in the flat layout (`causal.Documents`);
+this module reads prompts in that way, for generation. A folder states it in generation_config.json as
+`openflan_attention: prefix`. Tools that ignore the key attend causally, for which such a model was not
+finetuned: their generations are worse, without a warning.
 
 Shape suffixes: B prompts, P positions of the longest, V vocabulary.
 """
@@ -24,14 +24,14 @@ SETTING = "openflan_attention"
 
 
 def attention_of_model(model: Any, stated: Attention | None = None) -> Attention:
-    """How a causal model's inputs attend: as a recipe states, else as the model was finetuned before, else
-    causally."""
+    """How a causal model's inputs attend: as the recipe states, else as the model was finetuned before,
+    else causally."""
     return stated or getattr(model.generation_config, SETTING, None) or "causal"
 
 
 def state_attention(model: Any, attention: Attention) -> None:
-    """Puts into the generation settings, which exports and checkpoints carry, how inputs attend; causal is
-    what goes without saying."""
+    """Writes how inputs attend into the generation settings, which exports and checkpoints contain; causal
+    is the default and is not written."""
     if attention == "prefix":
         setattr(model.generation_config, SETTING, attention)
     elif hasattr(model.generation_config, SETTING):
@@ -39,7 +39,8 @@ def state_attention(model: Any, attention: Attention) -> None:
 
 
 def attention_window(config: Any) -> int | None:
-    """The tokens that a causal model's narrowest layers see, where they do not see all."""
+    """The width in tokens of a causal model's narrowest attention window; None where all layers see all
+    tokens."""
     window = (
         None
         if getattr(config, "use_sliding_window", True) is False
