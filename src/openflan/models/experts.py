@@ -3,18 +3,17 @@ al. 2022; Zoph et al. 2022; Shen et al. 2023).
 
 Token losses say nothing of how tokens spread over experts, so two terms are added: load balance (experts
 times the sum over experts of the share of tokens an expert gets and the mean probability it is given) and the
-router's z-loss (the mean squared logarithm of the softmax's denominator). They are read off the routers by
-hooks, whatever forward calls them. Decisions: padding counts for nothing; a row is a group, as in
-transformers, and rows are averaged, so that micro-batches and ranks change nothing; each sparse layer is
-balanced by itself, and layers of a stack are averaged, as T5X does it (transformers averages first, which
-lets one layer make up for another; with one sparse layer a stack the two agree, with several only its
-z-loss).
+router's z-loss (the mean squared logarithm of the softmax's denominator). Hooks record them at the routers,
+whichever forward calls these. Decisions: padding does not count. A sequence is a group, as in transformers,
+and sequences are averaged, so that micro-batches and ranks change nothing. Each sparse layer is balanced by
+itself, and the layers of a stack are averaged, as in T5X (transformers averages first, so one layer can make
+up for another; with one sparse layer in a stack the two agree, with several only in the z-loss).
 
-A router of transformers takes no more than `expert_capacity` tokens of a row for an expert and passes over
-the others, so packed examples would compete. Unless the recipe says otherwise there is room for all:
-transformers' experts cost what they are given, whatever the room.
+A router of transformers sends no more than `expert_capacity` tokens of a sequence to an expert and skips the
+others, so packed examples would compete. Unless the recipe sets a capacity it is unlimited: the cost of
+transformers' experts depends on the tokens they get, not on the capacity.
 
-Shape suffixes: R rows, T tokens of a row, X experts.
+Shape suffixes: R sequences, T tokens of a sequence, X experts.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ FAMILIES = ("switch_transformers",)
 """`model_type` of the sparse models whose routers are known here."""
 
 UNLIMITED_CAPACITY = 2**20
-"""An expert's capacity that no row reaches."""
+"""An expert's capacity that no sequence reaches."""
 
 
 class RouterLosses:
-    """Listens to the routers of a sparse model, and makes their losses of what it heard in a forward."""
+    """Records the routers of a sparse model in a forward, and computes their losses."""
 
     def __init__(self, model: Any, balance: float, z: float) -> None:
         """`balance` and `z` weigh the two terms."""
@@ -54,7 +53,7 @@ class RouterLosses:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Hears the forward inside, and forgets any before."""
+        """Records the forward inside the block, and discards any before."""
         for recorded in self._recorded:
             recorded.clear()
         self._recording = True
@@ -64,8 +63,8 @@ class RouterLosses:
             self._recording = False
 
     def losses(self, batch: Seq2SeqBatch) -> Tensor:
-        """The weighted terms of every row of the batch that was just heard, encoder and decoder together,
-        float32 (R)."""
+        """The weighted sum of both terms over encoder and decoder, for every sequence of the batch that was just
+        recorded, float32 (R)."""
         total = torch.zeros(len(batch.input_ids_RE))
         for recorded, segments in zip(
             self._recorded, (batch.input_segments_RE, batch.target_segments_RD), strict=True
@@ -88,8 +87,8 @@ class RouterLosses:
 
 
 def router_losses(model: Any, balance: float | None, z: float | None) -> RouterLosses | None:
-    """The listener of a sparse model, None for a dense one; weights that are not stated are those of the
-    model's configuration.
+    """The recorder of a sparse model, None for a dense one; weights that are None are those of the model's
+    configuration.
 
     Raises InputError if a weight is stated for a model without known routers; warns of a sparse model among
     those.
@@ -193,5 +192,5 @@ def _give_idle_a_gradient(experts: Any, given: Any, found: Tensor) -> Tensor | N
 
 
 def _weights(real_RT: Tensor) -> Tensor:
-    """Each real token's part in its row's mean."""
+    """The weight of each real token in its sequence's mean, (R, T)."""
     return real_RT / real_RT.sum(-1, keepdim=True).clamp(min=1)

@@ -1,5 +1,5 @@
-"""A Hugging Face folder looked at from outside: is it complete, which weights are these, how is its text laid
-out.
+"""Facts about a Hugging Face folder without loading it: whether it is complete, its weight files, and its
+layout.
 
 Weights are read from safetensors only: a pickle runs code when it is opened. All of it works without a model
 library, so that a wrong path fails within a second.
@@ -21,15 +21,15 @@ from openflan.packing.special_tokens import Layout
 from openflan.recipe.paths import EMBEDDED
 
 Separator: TypeAlias = Literal["eos", "none"]
-"""What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning
-layout, or nothing."""
+"""What separates inputs and targets of a causal model: its end of sequence, as in the paper's layout, or
+nothing."""
 
 Attention: TypeAlias = Literal["causal", "prefix"]
-"""What a causal model's inputs see: what stands before them, or one another (prefix-LM)."""
+"""What a causal model's inputs see: the tokens before them, or one another (prefix-LM)."""
 
 STATE = "state.json"
-"""In a checkpoint of openflan: where training stood, and under `sha256` the list of the checkpoint's
-files."""
+"""The file of an openflan checkpoint with the position of training, and under `sha256` the list of the
+checkpoint's files."""
 
 _WHOLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -179,8 +179,8 @@ def separator_of(folder: Path) -> Separator:
 
 
 def layout_of(folder: Path) -> Layout | None:
-    """The layout a causal model was finetuned with, `openflan_layout` of generation_config.json, else
-    config.json; None where none is stated."""
+    """The layout that a causal model was finetuned with: `openflan_layout` of generation_config.json, else
+    of config.json; None where both lack it."""
     for name in ("generation_config.json", "config.json"):
         layout = read_json(folder / name).get("openflan_layout")
         if layout is None:
@@ -195,8 +195,8 @@ def layout_of(folder: Path) -> Layout | None:
 
 
 def attention_of(folder: Path) -> Attention:
-    """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where
-    nothing is stated. Raises InputError for another."""
+    """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where the
+    key is absent. Raises InputError for another value."""
     path = folder / "generation_config.json"
     attention = read_json(path).get("openflan_attention", "causal")
     if attention not in get_args(Attention):

@@ -1,6 +1,6 @@
 """Repositories of the Hugging Face hub: their local copies, and whether the hub can be reached at all.
 
-The hub's library tries again and again before it says that there is no network, which takes a minute.
+Without a network the hub's library repeats its attempts for a minute before it raises.
 Decision: one connection is opened first, and without it only what was fetched before is used.
 """
 
@@ -17,7 +17,7 @@ from openflan.errors import InputError, SetupError
 from openflan.models.json_file import one_line
 
 CONNECT_SECONDS = 1.5
-"""How long the hub may take to accept a connection, its name looked up included."""
+"""Seconds until the hub must have accepted a connection, the look-up of its name included."""
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 # No file that is a program or a pickle.
@@ -25,8 +25,8 @@ _FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def path_exists(path: Path) -> bool:
-    """Whether a path exists; False for one that no file system takes (too long, NUL, no permission to
-    look)."""
+    """Whether a path exists; False for an impossible one (too long, with a NUL, or in a folder without
+    permission)."""
     try:
         return path.exists()
     except (OSError, ValueError):

@@ -1,5 +1,4 @@
-"""JSON files of a model folder, which anybody may have written: read within limits, and what is wrong with
-one is said by its name.
+"""Reads JSON files of a model folder, which anybody may have written, within limits; errors name the file.
 
 Python's own reader stops at some thousand levels with RecursionError, lets lone surrogates through, which no
 output takes, and refuses integers of many digits with ValueError. All of them are input errors here.

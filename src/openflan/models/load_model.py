@@ -1,8 +1,8 @@
-"""Hugging Face models and tokenizers: found, checked, initialised, exported.
+"""Finds, checks, initialises and exports Hugging Face models and tokenizers.
 
 Weights are safetensors only. T5 needs care: transformers (5.23) forces `tie_word_embeddings`, so that a fresh
 "v1.1" model would share its two matrices; here the head is untied when the configuration says so, and the
-exported configuration says what the weights are.
+exported configuration states whether the weights are tied.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from openflan.models.sizes import check_counts, check_memory, stored_sizes
 from openflan.recipe.schema import Model
 
 _OF_FILES = ("architectures", "dtype", "transformers_version")
-"""Keys of a configuration that tell of a folder's files, not of an architecture."""
+"""Keys of a configuration that describe a folder's files, not an architecture."""
 
 
 def load_tokenizer(section: Model) -> Any:
@@ -176,7 +176,8 @@ def context_length(name: str) -> int | None:
 
 
 def save_configuration(model: Any, folder: Path) -> None:
-    """What `save_pretrained` writes beside the weights."""
+    """Writes the configuration and generation settings into a folder, as `save_pretrained` does beside the
+    weights."""
     _state_ties(model)
     model.config.dtype = str(model.dtype).removeprefix("torch.")
     model.config.architectures = [type(model).__name__]
@@ -205,8 +206,8 @@ def stored_names(model: Any) -> dict[str, str] | None:
 
 
 def save_pretrained(model: Any, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-    """Configuration and safetensors, as transformers reads them back; `weights` stand for the model's own.
-    Raises OSError if they cannot be written."""
+    """Configuration and safetensors, as transformers reads them; `weights` replace the model's own. Raises
+    OSError if they cannot be written."""
     _state_ties(model)
     try:
         model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))

@@ -198,8 +198,8 @@ class _LossComparison:
     def gradients(self, kind: str, documents: list[Encoded]) -> None:
         """Raises InputError where the gradient of documents in one sequence is not the sum of their
         gradients alone."""
-        # In one sequence, and each alone in the same layout, whose losses `losses` has compared with transformers'
-        # own.
+        # In one sequence, and each alone in the same layout, whose losses `losses` has compared with
+        # transformers' own.
         packed, alone = (
             self._gradient(rows) for rows in ([documents], [[document] for document in documents])
         )

@@ -1,9 +1,9 @@
-"""The one place that has transformers read a model folder's configuration, tokenizer and weights, or build a
-model of a configuration.
+"""Reads a model folder's configuration, tokenizer and weights with transformers, or builds a model of a
+configuration. No other module does.
 
 A folder may come from anybody. So no code of it runs (`trust_remote_code=False`; without it transformers asks
-on standard input, and "y" runs the code), weights are safetensors only, files are looked at before
-transformers sees them, and whatever it or its libraries raise ends as one InputError that names the folder.
+on standard input, and "y" runs the code), weights are safetensors only, files are checked before transformers
+reads them, and everything that it or its libraries raise becomes one InputError that names the folder.
 Folders are local here: what is on the hub was fetched before (`models.hub`).
 """
 
@@ -31,7 +31,7 @@ _READ = (
 )
 _INDEX = "model.safetensors.index.json"
 _CAUSAL_ALWAYS = ("gpt_neox", "gpt_neox_japanese", "trocr")
-"""`model_type` of decoders whose configuration has an `is_decoder` that says nothing."""
+"""`model_type` of decoders whose configuration has an `is_decoder` without meaning."""
 _NO_CODE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 _REMEDY = "fetch or export the model again"
 
@@ -69,7 +69,7 @@ def read_tokenizer(folder: str | Path) -> Any:
 
 
 def read_weights(folder: str | Path, config: Any, dtype: Any) -> tuple[Any, Mapping[str, Any]]:
-    """The model in a folder and what transformers says of loading it (`missing_keys`, `unexpected_keys`).
+    """The model in a folder, and transformers' report on loading it (`missing_keys`, `unexpected_keys`).
 
     Raises InputError for weights that are damaged, are no numbers, or do not belong to the configuration.
     """
@@ -111,7 +111,7 @@ def configuration_of(kind: str, settings: Mapping[str, Any]) -> Any:
 
 
 def guarded(folder: str | Path, what: str, read: Callable[[], T]) -> T:
-    """Runs a reader of a folder, and says in one line what fails in it.
+    """Runs a reader of a folder; any failure becomes an InputError of one line.
 
     Catches all: what transformers, tokenizers, safetensors, jinja and the hub's library raise over a damaged
     file has no common type, and a panic of a Rust library is no Exception. Raises InputError.
@@ -158,8 +158,8 @@ def _auto_class(config: Any) -> Any:
 
 
 def _refuse_encoders(config: Any, folder: Path) -> None:
-    """BERT and its kind read in both directions unless `is_decoder` is set: what they would be taught to
-    write, they would see."""
+    """Raises InputError for BERT and similar encoders: unless `is_decoder` is set they see the tokens that
+    they would learn to write."""
     silent = config.is_encoder_decoder or config.model_type in _CAUSAL_ALWAYS
     if not silent and getattr(type(config), "is_decoder", None) is False and not config.is_decoder:
         raise InputError(
@@ -170,7 +170,7 @@ def _refuse_encoders(config: Any, folder: Path) -> None:
 
 
 def _checked_files(folder: Path) -> dict[str, Any]:
-    """config.json, after a look at all files that transformers is about to read."""
+    """The content of config.json, after checks of all files that transformers is about to read."""
     stated = {name: json_object(folder / name) for name in _READ if name != "tokenizer.json"}
     tokens = stated["tokenizer_config.json"]
     template = tokens.get("chat_template")
@@ -199,8 +199,8 @@ def _checked_files(folder: Path) -> dict[str, Any]:
 
 
 def _refuse_code(folder: Path, name: str, stated: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """A folder that names code of its own is fine where transformers has the architecture itself, which is
-    used then."""
+    """Raises InputError for a folder that names code of its own, unless transformers has the architecture
+    itself, which is then used."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     kind = config.get("model_type")

@@ -1,8 +1,8 @@
-"""Whether a configuration's sizes can be, before anything of those sizes is made.
+"""Checks that the sizes in a configuration are possible, before anything of those sizes is made.
 
-A config.json may say `num_layers: 1000000000`; building that, without any weights too, takes hours and all
-memory. So counts of layers are compared with a limit, and where there are weights with the number of their
-tensors; then the model is built on torch's meta device, which takes no memory, and its parameters are
+A config.json may contain `num_layers: 1000000000`; building such a model takes hours and all memory, even
+without weights. So counts of layers are compared with a limit, and where there are weights with the number of
+their tensors; then the model is built on torch's meta device, which takes no memory, and its parameters are
 compared with what the weights hold, or with this machine's memory.
 """
 
@@ -31,8 +31,8 @@ _SLACK = 1_000_000
 
 
 def check_counts(config: Mapping[str, Any], where: str, tensors: int | None = None) -> None:
-    """Raises InputError for counts and sizes in a configuration that no model has; `tensors` is how many its
-    weights have."""
+    """Raises InputError for impossible counts and sizes in a configuration; `tensors` is the number of
+    tensors in its weights."""
     for key, value in _numbers(config):
         if _LAYERS.fullmatch(key) and (value > MAX_LAYERS or (tensors is not None and value > tensors)):
             has = (

@@ -1,9 +1,9 @@
 """Layers that carry state from token to token: Mamba, linear attention, gated delta rules, recurrences, short
 convolutions.
 
-What such a layer remembers of one document reaches the next, and no attention mask stops it. transformers can
-be told where documents begin for some of them, on some devices; here no such layer is told, so models that
-have one are not packed.
+The state of such a layer after one document reaches the next document, and no attention mask prevents it. For
+some of these layers transformers accepts the borders of documents, on some devices; that is not used here, so
+models with such a layer are not packed.
 """
 
 from __future__ import annotations

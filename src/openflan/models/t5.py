@@ -1,12 +1,12 @@
 """The T5 family's forward over the modules of a Hugging Face model: encoder, decoder and loss under one root.
 
 Covers T5, v1.1, LM-adapted, mT5, UL2 and umT5 (a relative bias in every layer). transformers builds a dense
-bias before any attention function is asked, which rules its forward out for documents in a flat buffer; here
-attention is document by document (`models.attention`) or, on a GPU, in buckets of like length
+bias before it calls an attention function, so its forward cannot be used for documents in a flat buffer. Here
+attention runs document by document (`models.attention`) or, on a GPU, in buckets of like length
 (`models.bucketed`), and everything else runs over real tokens only. The linear layers, norms and dropouts are
 the Hugging Face model's own objects: optimisers, adapters, sharding and export keep working through it, and
-`train()` of either reaches both. The price is that a change of T5's arithmetic in transformers must be made
-here too; the start-up leak test compares the two.
+`train()` of either reaches both. Price: a change of T5's arithmetic in transformers must be made here too;
+the check at the start of training compares the two.
 
 Shape suffixes: E tokens of all inputs, D of all targets, M model width, H heads, C channels of a head, F
 feed-forward width, V vocabulary, B decoded sequences, P positions decoded so far, K padded input positions, R
@@ -31,11 +31,11 @@ FAMILIES = tuple(_SCALED_IF)
 
 
 class AttentionSpans(NamedTuple):
-    """The documents of an attention layer's queries and keys: the same ones in both, and a query sees the
-    keys of its own.
+    """The documents of an attention layer's queries and keys. Both have the same documents, and a query sees
+    the keys of its own document.
 
     Offsets are on the CPU. `area` is the pairs whose probabilities are kept (see `attention.kept_area`); with
-    `buckets` attention goes by them instead.
+    `buckets` attention runs bucket by bucket instead.
     """
 
     offsets: Tensor
@@ -256,8 +256,8 @@ class PackedFeedForward(nn.Module):
 
 
 def rms_norm(hidden: Tensor, norm: Any) -> Tensor:
-    """T5's norm: no mean, no bias, variance in float32. What autocast would make of it for a linear layer, it
-    is at once."""
+    """T5's norm: no mean, no bias, variance in float32. Its result has the dtype that autocast would use
+    for a linear layer."""
     dtype = _working_dtype(hidden, norm.weight.dtype)
     normed: Tensor = _RmsNorm.apply(hidden, norm.weight, norm.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
     return normed
@@ -307,7 +307,7 @@ def relative_bucket(distances: Tensor, *, bidirectional: bool, buckets: int, max
 
 
 def finite(hidden: Tensor) -> Tensor:
-    """float16 overflows in T5; transformers cuts it there too."""
+    """Clamps float16 states, which overflow in T5, as transformers does."""
     most = torch.finfo(torch.float16).max - 1000
     return torch.clamp(hidden, -most, most) if hidden.dtype == torch.float16 else hidden
 
@@ -320,7 +320,7 @@ def _activation(given: Any) -> Any:
 
 
 def _scales_outputs(model: Any) -> bool:
-    """Whether logits are taken from states times d_model**-0.5, by what transformers goes by in each
-    family."""
+    """Whether logits are computed from states times d_model**-0.5, by the setting that transformers reads
+    in each family."""
     setting = _SCALED_IF[model.config.model_type]
     return setting is not None and bool(getattr(model.config, setting))

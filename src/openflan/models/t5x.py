@@ -1,8 +1,8 @@
 """T5X checkpoints of T5, mT5 and umT5 as Hugging Face folders, and back.
 
-One table of places (`t5x_layout.places`) serves both directions. What a checkpoint does not hold is taken
-from T5's published settings: buckets reach 128 tokens, norms have epsilon 1e-6, `gated-gelu` where there are
-two input kernels. Only weights are converted: the optimiser's statistics stay behind (docs/models.md).
+One table (`t5x_layout.places`) serves both directions. Settings that a checkpoint does not contain are T5's
+published ones: buckets reach 128 tokens, norms have epsilon 1e-6, `gated-gelu` where there are two input
+kernels. Only weights are converted, not the optimiser's statistics (docs/models.md).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHARD_BYTES = 5 * 10**9
 """The size of a weights file, as transformers writes it."""
 
 MAX_DISTANCE, DROPOUT = 128, 0.1
-"""T5's published settings for what no checkpoint says."""
+"""T5's published settings that no checkpoint contains."""
 
 
 def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _newest(folder: Path) -> Path:
 
 
 def _config(arrays: Mapping[str, StoredArray], layout: Layout, folder: Path) -> dict[str, Any]:
-    """What transformers must know, read off the arrays' shapes."""
+    """The configuration for transformers, from the arrays' shapes."""
     wanted = places(layout)
     table = arrays[wanted["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].array].shape
     vocabulary, width = arrays["token_embedder.embedding"].shape

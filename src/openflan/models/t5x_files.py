@@ -3,7 +3,7 @@ index.
 
 T5X writes arrays through TensorStore, in chunks compressed with gzip. Both formats are simple enough for the
 standard library, so nothing needs to be installed for them; other compressors need numcodecs, the extra
-`t5x`. The index is written and never read: every array describes itself. Facts of the format:
+`t5x`. The index is written and never read, because every array has its own description. Facts of the format:
 t5x/checkpoints.py (version 3, since June 2021; version 2 wrote bfloat16 as 16-bit integers, which is read as
 what it is).
 """
@@ -89,7 +89,7 @@ class StoredArray:
 
 
 def open_array(folder: Path) -> StoredArray:
-    """The array in a folder. Raises InputError if its description is none that can be read."""
+    """The array in a folder. Raises InputError if its description cannot be read."""
     path = folder / ".zarray"
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
@@ -114,8 +114,8 @@ def open_array(folder: Path) -> StoredArray:
 
 
 def write_array(folder: Path, values: Array) -> dict[str, Any]:
-    """Writes float32 values in chunks along the first axis, compressed with gzip; returns what the index says
-    of them, its path apart."""
+    """Writes float32 values in chunks along the first axis, compressed with gzip; returns their entry in
+    the index, without the path."""
     values = np.ascontiguousarray(values, dtype=np.float32)
     rows = max(1, min(len(values), CHUNK_BYTES // max(1, values[:1].nbytes)))
     chunks = [rows, *values.shape[1:]]

@@ -1,8 +1,8 @@
-"""Where the weights of T5 lie in a T5X checkpoint, by Hugging Face's names.
+"""The place of each weight of T5 in a T5X checkpoint, by Hugging Face's names.
 
-The two lay out the same model: T5X keeps kernels (in, out) where torch keeps weights (out, in), a relative
-bias as (heads, buckets), and layers one by one (`layers_0`) or stacked along the second axis, as its scanned
-models do. umT5 has a bias in every layer, the others one a stack. Names are those of
+The two formats store the same model differently: T5X keeps kernels (in, out) where torch keeps weights (out,
+in), a relative bias as (heads, buckets), and layers one by one (`layers_0`) or stacked along the second axis,
+as its scanned models do. umT5 has a bias in every layer, the others one a stack. Names are those of
 t5x/examples/t5/network.py; of scanned models, those of the public checkpoints (`encoder.encoder.`) and of
 t5x/examples/scalable_t5 (`encoder.layers.`).
 """
