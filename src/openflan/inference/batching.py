@@ -89,7 +89,7 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
     for index, ids, request in requests:
         prompt = prompts.setdefault(ids, Prompt(ids, []))
         greedy = request.temperature == 0
-        how = (
+        generation_key = (
             ids,
             request.max_tokens,
             request.stop,
@@ -97,9 +97,9 @@ def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list
         )
         # All greedy samples are equal.
         for sample in range(1 if greedy else request.samples):
-            generation = generations.get((*how, sample))
+            generation = generations.get((*generation_key, sample))
             if generation is None:
-                generation = generations[(*how, sample)] = Generation(
+                generation = generations[(*generation_key, sample)] = Generation(
                     request, sample, [], 0 if greedy else sampling_key_of(request)
                 )
                 prompt.generations.append(generation)
@@ -191,12 +191,14 @@ def _cost(prompt: Prompt) -> int:
 
 def _chosen(logits_BV: Tensor, generations: Sequence[Generation]) -> list[int]:
     """The next token of each generation."""
-    ways: dict[tuple[float, int], list[int]] = {}
+    indices_by_setting: dict[tuple[float, int], list[int]] = {}
     for index, generation in enumerate(generations):
         request = generation.request
-        ways.setdefault((request.temperature, request.top_k if request.temperature else 0), []).append(index)
-    found = [0] * len(generations)
-    for (temperature, top_k), indices in ways.items():
+        indices_by_setting.setdefault(
+            (request.temperature, request.top_k if request.temperature else 0), []
+        ).append(index)
+    next_ids = [0] * len(generations)
+    for (temperature, top_k), indices in indices_by_setting.items():
         logits = (
             logits_BV
             if len(indices) == len(generations)
@@ -219,5 +221,5 @@ def _chosen(logits_BV: Tensor, generations: Sequence[Generation]) -> list[int]:
                 top_k,
             )
         for index, token in zip(indices, tokens, strict=True):
-            found[index] = token
-    return found
+            next_ids[index] = token
+    return next_ids

@@ -211,10 +211,10 @@ def partial_attention(
     scores = at_least_float32(torch.matmul(query, keys))
     if added is not None:
         scores = scores + added
-    most = scores.amax(-1, keepdim=True)
-    weights = (scores - most).exp_()
+    largest = scores.amax(-1, keepdim=True)
+    weights = (scores - largest).exp_()
     total = weights.sum(-1, keepdim=True)
-    return torch.matmul(weights.to(values.dtype), values) / total.to(values.dtype), most + total.log()
+    return torch.matmul(weights.to(values.dtype), values) / total.to(values.dtype), largest + total.log()
 
 
 def merge_partial(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:

@@ -219,7 +219,7 @@ class CausalDecoder:
             prefill,
             logits_to_keep=1,
         )
-        found = {index: prefill.states(number) for number, index in enumerate(sent)}
+        found = {index: prefill.states(document) for document, index in enumerate(sent)}
         empty = [(key[:0], value[:0]) for key, value in prefill.layers]
         return [found.get(index, empty) for index in range(len(documents))]
 
@@ -255,12 +255,16 @@ class CausalDecoder:
             .logits[0]
             .float()
         )
-        wanted = torch.tensor(
+        option_ids = torch.tensor(
             [token for _, options in prompts for option in options for token in option], device=self.device
         )
-        gained_L = (logits_LV.gather(1, wanted[:, None])[:, 0] - logits_LV.logsumexp(-1)).double().cpu()
-        sums = iter([float(part.sum()) for part in torch.split(gained_L, [len(ids) for _, ids in fed])])
-        return [[next(sums) for _ in options] for _, options in prompts]
+        log_probabilities_L = (
+            (logits_LV.gather(1, option_ids[:, None])[:, 0] - logits_LV.logsumexp(-1)).double().cpu()
+        )
+        option_sums = iter(
+            [float(part.sum()) for part in torch.split(log_probabilities_L, [len(ids) for _, ids in fed])]
+        )
+        return [[next(option_sums) for _ in options] for _, options in prompts]
 
     def _known_prefix(self, prefix: tuple[int, ...]) -> States:
         """The states of a prefix; the last one is kept, because prompts of a family are neighbours."""
@@ -299,9 +303,9 @@ class _Family:
             (key.permute(1, 2, 0).contiguous(), value.transpose(0, 1).contiguous()) for key, value in states
         ]
 
-    def layer(self, number: int) -> tuple[Tensor, Tensor]:
+    def layer(self, index: int) -> tuple[Tensor, Tensor]:
         """Keys (G, C, P) and values (G, P, C)."""
-        return self._transposed[number]
+        return self._transposed[index]
 
 
 def _added(hidden: Tensor) -> Tensor:

@@ -98,10 +98,16 @@ def _tensors(path: Path) -> Iterator[tuple[str, str, str, int, int]]:
             if size > _LONGEST_HEADER:
                 raise ValueError(f"a header of {size} bytes")
             header = json.loads(file.read(size))
-        for name, one in header.items():
+        for name, entry in header.items():
             if name != "__metadata__":
-                first, end = one["data_offsets"]
-                yield name, str(one["dtype"]), str(one["shape"]), 8 + size + int(first), 8 + size + int(end)
+                first, end = entry["data_offsets"]
+                yield (
+                    name,
+                    str(entry["dtype"]),
+                    str(entry["shape"]),
+                    8 + size + int(first),
+                    8 + size + int(end),
+                )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: cannot read its weights: it is no safetensors file ({error}); fetch or export the "
@@ -112,9 +118,9 @@ def _tensors(path: Path) -> Iterator[tuple[str, str, str, int, int]]:
 def _remembered() -> dict[str, str]:
     """The stored digests by key; empty where there is no readable file."""
     with suppress(OSError, ValueError, RuntimeError):
-        found = json.loads((cache_folder() / CACHE).read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return {str(key): str(value) for key, value in found.items()}
+        digests = json.loads((cache_folder() / CACHE).read_text(encoding="utf-8"))
+        if isinstance(digests, dict):
+            return {str(key): str(value) for key, value in digests.items()}
     return {}
 
 

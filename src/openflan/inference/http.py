@@ -114,8 +114,8 @@ class HttpEngine:
     def fingerprint(self) -> str:
         """16 hexadecimal digits for address, name and kind of prompt: the weights behind them are not
         known."""
-        told = json.dumps(["http", self.address.rstrip("/"), self.model, self.chat])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        identity = json.dumps(["http", self.address.rstrip("/"), self.model, self.chat])
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Completions in the order in which they arrive.
@@ -161,10 +161,10 @@ class HttpEngine:
             if request.top_k:
                 body["top_k"] = request.top_k
         try:
-            found = self._post("chat/completions" if self.chat else "completions", body)
+            response = self._post("chat/completions" if self.chat else "completions", body)
         except _TooLong:
             return Completion("", 0, "too-long", sample)
-        return _completion_of(found, request, sample, self.address)
+        return _completion_of(response, request, sample, self.address)
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         """The answer as JSON, after at most `attempts` attempts."""
@@ -296,13 +296,13 @@ def _without_key(key: str, text: str) -> str:
     return text.replace(key, "(key)") if key else text
 
 
-def _completion_of(found: Any, request: Request, sample: int, address: str) -> Completion:
+def _completion_of(response: Any, request: Request, sample: int, address: str) -> Completion:
     try:
-        choice = found["choices"][0]
+        choice = response["choices"][0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
         if text is not None and not isinstance(text, str):
             raise TypeError("its text is none")
-        counted = (found.get("usage") or {}).get("completion_tokens", 0)
+        counted = (response.get("usage") or {}).get("completion_tokens", 0)
         tokens = counted if isinstance(counted, int) and 0 <= counted < _SEEDS else 0
         finish: Finish = "length" if choice.get("finish_reason") == "length" else "eos"
         cut = min((place for mark in request.stop if (place := (text or "").find(mark)) >= 0), default=None)

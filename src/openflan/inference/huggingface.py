@@ -127,10 +127,12 @@ class HuggingFaceEngine:
             name=str(folder),
         )
         settings = [_ENGINE, f"dtype {precision}", f"context {made.context}", f"separator {chosen}"]
-        more = {"own encoding": encode is not None, "chat": chat, "prefix attention": made.prefix}
+        flags = {"own encoding": encode is not None, "chat": chat, "prefix attention": made.prefix}
         return replace(
             made,
-            fingerprint=folder_fingerprint(folder, *settings, *(name for name, so in more.items() if so)),
+            fingerprint=folder_fingerprint(
+                folder, *settings, *(name for name, is_set in flags.items() if is_set)
+            ),
         )
 
     @classmethod
@@ -173,13 +175,13 @@ class HuggingFaceEngine:
         if fingerprint is None:
             from openflan.inference.fingerprint import model_fingerprint
 
-            more = {"chat": chat, "prefix attention": prefix}
+            flags = {"chat": chat, "prefix attention": prefix}
             fingerprint = model_fingerprint(
                 model,
                 _ENGINE,
                 f"context {used}",
                 f"separator {separator}",
-                *(name for name, so in more.items() if so),
+                *(name for name, is_set in flags.items() if is_set),
             )
         text = TextIds(tokenizer)
         return cls(
@@ -285,9 +287,9 @@ class HuggingFaceEngine:
             ending = Ending(self.tokenizer, self.eos)
             for generation, completion in self._decoding().generate(prompts_of(fitting), ending):
                 for index in generation.owners:
-                    asked = requests[index]
+                    original = requests[index]
                     # All greedy samples are equal.
-                    samples = range(asked.samples) if asked.temperature == 0 else [generation.sample]
+                    samples = range(original.samples) if original.temperature == 0 else [generation.sample]
                     yield from ((index, replace(completion, sample=sample)) for sample in samples)
 
     def loglikelihood(self, requests: Sequence[LikelihoodRequest]) -> Iterator[tuple[int, OptionScores]]:

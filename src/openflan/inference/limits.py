@@ -97,11 +97,11 @@ def within_window(config: Any, context: int, name: str) -> int:
     window = attention_window(config)
     if window is None or context < window:
         return context
-    told = (
+    message = (
         f"{name}: its prompts' tokens see one another, which transformers does within a window of "
         f"{window} only: longer prompts are refused"
     )
-    warnings.warn(told, stacklevel=4)
+    warnings.warn(message, stacklevel=4)
     return window - 1
 
 

@@ -32,9 +32,9 @@ def generate_plain(
     items.sort(key=lambda item: (-item[1].request.max_tokens, -len(item[0])))
     batch: list[tuple[tuple[int, ...], Generation]] = []
     for item in items:
-        most = item[1].request.max_tokens
+        limit = item[1].request.max_tokens
         if batch and (
-            most != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + most) > budget
+            limit != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + limit) > budget
         ):
             yield from _batch(model, batch, ending, pad, prefix)
             batch = []
@@ -49,7 +49,7 @@ def score_plain(
 ) -> list[float]:
     """The summed log-probability of each option after the prompt; with `prefix` the prompt's tokens see
     one another."""
-    found = []
+    option_scores = []
     for option in options:
         if model.config.is_encoder_decoder:
             start = model.generation_config.decoder_start_token_id
@@ -66,8 +66,10 @@ def score_plain(
                 )
         logits_LV = model(**arguments, use_cache=False).logits[0, -len(option) :].float()
         wanted_L1 = torch.tensor(option, device=logits_LV.device)[:, None]
-        found.append(float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).double().sum()))
-    return found
+        option_scores.append(
+            float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).double().sum())
+        )
+    return option_scores
 
 
 def _one_sequence(model: Any, ids: Sequence[int]) -> Tensor:

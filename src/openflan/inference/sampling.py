@@ -44,9 +44,9 @@ def draw_tokens(logits_BV: Tensor, uniforms: Sequence[float], temperature: float
         kept = kept.gather(1, ids_BK)
     cumulative_BK = torch.softmax(kept.double() / temperature, -1).cumsum(-1)
     # Rounding may leave the last sum a hair below 1.
-    wanted_B1 = (
+    target_B1 = (
         torch.tensor(uniforms, dtype=torch.float64, device=logits_BV.device)[:, None] * cumulative_BK[:, -1:]
     )
-    places_B1 = (cumulative_BK <= wanted_B1).sum(-1, keepdim=True).clamp(max=kept.shape[1] - 1)
-    found: list[int] = (places_B1 if ids_BK is None else ids_BK.gather(1, places_B1))[:, 0].tolist()
-    return found
+    places_B1 = (cumulative_BK <= target_B1).sum(-1, keepdim=True).clamp(max=kept.shape[1] - 1)
+    token_ids: list[int] = (places_B1 if ids_BK is None else ids_BK.gather(1, places_B1))[:, 0].tolist()
+    return token_ids

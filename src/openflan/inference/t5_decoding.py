@@ -87,9 +87,9 @@ class T5Decoder:
             cross: Any = block.cross
             query_NGC = cross.split(cross.q(rms_norm(hidden_NM, cross.norm)))
             query_SGRC = self._inputs.by_group(query_NGC).transpose(1, 2)
-            given_SGRC = full_attention(query_SGRC, *self._inputs.layer(layer), mask)
+            attended_SGRC = full_attention(query_SGRC, *self._inputs.layer(layer), mask)
             hidden_NM = finite(
-                hidden_NM + cross.o(self._inputs.by_generation(given_SGRC.transpose(1, 2)).flatten(1))
+                hidden_NM + cross.o(self._inputs.by_generation(attended_SGRC.transpose(1, 2)).flatten(1))
             )
             hidden_NM = finite(block.feed_forward(hidden_NM))
         self._own.end()
@@ -103,7 +103,7 @@ class T5Decoder:
         encoded_EM, input_offsets = self.encoded([ids for ids, _ in prompts])
         options = [option for _, of in prompts for option in of]
         offsets = _offsets([len(option) for option in options])
-        together = _offsets([sum(map(len, of)) for _, of in prompts])
+        option_offsets = _offsets([sum(map(len, of)) for _, of in prompts])
         fed = [token for option in options for token in (self.start, *option[:-1])]
         hidden_DM: Tensor = self.packed.embeddings(torch.tensor(fed, device=self.device))
         longest, bias = max(map(len, options)), None
@@ -112,15 +112,22 @@ class T5Decoder:
                 bias = self.packed.decoder.distance_bias(table, longest)
             hidden_DM = block.attention(hidden_DM, None, AttentionSpans(offsets, offsets), bias, None)
             cross: Any = block.cross
-            hidden_DM = cross(hidden_DM, encoded_EM, AttentionSpans(together, input_offsets), None, None)
+            hidden_DM = cross(
+                hidden_DM, encoded_EM, AttentionSpans(option_offsets, input_offsets), None, None
+            )
             hidden_DM = block.feed_forward(hidden_DM)
-        wanted = torch.tensor([token for option in options for token in option], device=self.device)
+        option_ids = torch.tensor([token for option in options for token in option], device=self.device)
         logits_DV = self._logits(hidden_DM).float()
-        gained_D = (logits_DV.gather(1, wanted[:, None])[:, 0] - logits_DV.logsumexp(-1)).double().cpu()
-        sums = iter(
-            [float(part.sum()) for part in torch.split(gained_D, [len(option) for option in options])]
+        log_probabilities_D = (
+            (logits_DV.gather(1, option_ids[:, None])[:, 0] - logits_DV.logsumexp(-1)).double().cpu()
         )
-        return [[next(sums) for _ in of] for _, of in prompts]
+        option_sums = iter(
+            [
+                float(part.sum())
+                for part in torch.split(log_probabilities_D, [len(option) for option in options])
+            ]
+        )
+        return [[next(option_sums) for _ in of] for _, of in prompts]
 
     def encoded(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """The encoder states of all prompts, side by side (E, M), and the offset of each prompt, on the CPU.
@@ -142,13 +149,13 @@ class T5Decoder:
                 torch.split(one.split(linear(normed)).transpose(0, 1)[None], lengths, 2)
                 for linear in (one.q, one.k, one.v)
             ]
-            given = [
+            attended = [
                 functional.scaled_dot_product_attention(
                     query, key, value, bias_GLL[None, :, : query.shape[2], : query.shape[2]], scale=1.0
                 )
                 for query, key, value in zip(*parts, strict=True)
             ]
-            hidden_EM = finite(hidden_EM + one.o(torch.cat(given, 2)[0].transpose(0, 1).flatten(1)))
+            hidden_EM = finite(hidden_EM + one.o(torch.cat(attended, 2)[0].transpose(0, 1).flatten(1)))
             hidden_EM = finite(block.feed_forward(hidden_EM))
         return rms_norm(hidden_EM, encoder.norm), _offsets(lengths)
 

@@ -157,20 +157,20 @@ def attend_buckets(
 ) -> Tensor:
     options = AttentionOptions(causal, scale, dropout, window, softcap)
     with torch.autocast(query.device.type, enabled=False), dropout_draws(seed, dropout, query.device):
-        given = [
+        slots = [
             query.index_select(0, query_slots),
             *(states.index_select(0, key_slots) for states in (key, value)),
         ]
-        out = given[0].new_empty((*given[0].shape[:2], value.shape[2]))
-        for part in buckets_of(shapes):
-            states = [part.of_queries(given[0]), part.of_keys(given[1]), part.of_keys(given[2])]
-            added = score_mask(part, options, states[0], pairs, key_padding, prefixes)
+        out = slots[0].new_empty((*slots[0].shape[:2], value.shape[2]))
+        for bucket in buckets_of(shapes):
+            states = [bucket.of_queries(slots[0]), bucket.of_keys(slots[1]), bucket.of_keys(slots[2])]
+            added = score_mask(bucket, options, states[0], pairs, key_padding, prefixes)
             if dropout:
                 # A kernel is chosen by what needs a gradient, and another kernel than the backward's would
                 # drop other pairs.
                 states, added = with_gradients(states, added)
             with torch.set_grad_enabled(dropout > 0):
-                part.of_queries(out).copy_(bucket_attention(states, added, options))
+                bucket.of_queries(out).copy_(bucket_attention(states, added, options))
         return out.index_select(0, query_places)
 
 
@@ -209,43 +209,43 @@ def _attend_buckets_backward(
         dropout_draws(seed, dropout, query.device),
         deterministic_kernels(query.device),
     ):
-        given = [
+        slots = [
             query.index_select(0, query_slots),
             *(states.index_select(0, key_slots) for states in (key, value)),
         ]
-        arriving = (
+        d_out = (
             gradient.to(query.dtype)
             .index_select(0, query_slots)
             .masked_fill_(query_padding[:, None, None], 0)
         )
-        found = [torch.empty_like(states) for states in given]
+        d_slots = [torch.empty_like(states) for states in slots]
         by_pair = None if bias is None else at_least_float32(bias).new_zeros((len(bias), longest, longest))
-        for part in buckets_of(shapes):
-            states = [part.of_queries(given[0]), part.of_keys(given[1]), part.of_keys(given[2])]
+        for bucket in buckets_of(shapes):
+            states = [bucket.of_queries(slots[0]), bucket.of_keys(slots[1]), bucket.of_keys(slots[2])]
             states, added = with_gradients(
-                states, score_mask(part, options, states[0], pairs, key_padding, prefixes)
+                states, score_mask(bucket, options, states[0], pairs, key_padding, prefixes)
             )
-            wanted = states if added is None or not added.requires_grad else [*states, added]
+            differentiated = states if added is None or not added.requires_grad else [*states, added]
             with torch.enable_grad():
                 attended = bucket_attention(states, added, options)
-            gradients = torch.autograd.grad(attended, wanted, part.of_queries(arriving))
+            gradients = torch.autograd.grad(attended, differentiated, bucket.of_queries(d_out))
             for into, d_states in zip(
-                (part.of_queries(found[0]), part.of_keys(found[1]), part.of_keys(found[2])),
+                (bucket.of_queries(d_slots[0]), bucket.of_keys(d_slots[1]), bucket.of_keys(d_slots[2])),
                 gradients[:3],
                 strict=True,
             ):
                 into.copy_(d_states)
             if by_pair is not None:
-                by_pair[:, : part.queries, : part.keys] += gradients[3].sum(0, dtype=by_pair.dtype)
+                by_pair[:, : bucket.queries, : bucket.keys] += gradients[3].sum(0, dtype=by_pair.dtype)
         d_bias = (
             query.new_empty((0,), dtype=torch.float32)
             if by_pair is None or bias is None
             else by_distance(by_pair, bias)
         )
         return (
-            found[0].index_select(0, query_places),
-            found[1].index_select(0, key_places),
-            found[2].index_select(0, key_places),
+            d_slots[0].index_select(0, query_places),
+            d_slots[1].index_select(0, key_places),
+            d_slots[2].index_select(0, key_places),
             d_bias,
         )
 

@@ -63,8 +63,8 @@ class RouterLosses:
             self._recording = False
 
     def losses(self, batch: Seq2SeqBatch) -> Tensor:
-        """The weighted sum of both terms over encoder and decoder, for every sequence of the batch that was just
-        recorded, float32 (R)."""
+        """The weighted sum of both terms over encoder and decoder, for every sequence of the batch that
+        was just recorded, float32 (R)."""
         total = torch.zeros(len(batch.input_ids_RE))
         for recorded, segments in zip(
             self._recorded, (batch.input_segments_RE, batch.target_segments_RD), strict=True
@@ -79,9 +79,9 @@ class RouterLosses:
         return total
 
     def _recorder(self, recorded: list[Tensor]) -> Any:
-        def record(router: nn.Module, given: Any, found: Any) -> None:
+        def record(router: nn.Module, inputs: Any, output: Any) -> None:
             if self._recording:
-                recorded.append(found[2])
+                recorded.append(output[2])
 
         return record
 
@@ -94,7 +94,7 @@ def router_losses(model: Any, balance: float | None, z: float | None) -> RouterL
     those.
     """
     if not is_sparse(model):
-        stated = next(
+        setting = next(
             (
                 name
                 for name, value in (("router_aux_loss", balance), ("router_z_loss", z))
@@ -102,9 +102,9 @@ def router_losses(model: Any, balance: float | None, z: float | None) -> RouterL
             ),
             None,
         )
-        if stated is not None:
+        if setting is not None:
             raise InputError(
-                f"training.{stated}: a model of type {model.config.model_type} has no routers known "
+                f"training.{setting}: a model of type {model.config.model_type} has no routers known "
                 f"here; it is for {', '.join(FAMILIES)}"
             )
         if getattr(model.config, "router_aux_loss_coef", None) is not None:
@@ -146,7 +146,7 @@ def set_experts(model: Any, dropout: float | None, capacity: int | None) -> None
     """Sets dropout within experts, and how many tokens of a row each takes (None: all). Raises InputError if
     either is stated for a dense model."""
     if not is_sparse(model):
-        stated = next(
+        setting = next(
             (
                 name
                 for name, value in (("expert_dropout", dropout), ("expert_capacity", capacity))
@@ -154,9 +154,9 @@ def set_experts(model: Any, dropout: float | None, capacity: int | None) -> None
             ),
             None,
         )
-        if stated is not None:
+        if setting is not None:
             raise InputError(
-                f"model.{stated}: a model of type {model.config.model_type} has no experts known here; "
+                f"model.{setting}: a model of type {model.config.model_type} has no experts known here; "
                 f"it is for {', '.join(FAMILIES)}"
             )
         return
@@ -172,7 +172,7 @@ def _sparse_layers(model: Any) -> Iterator[Any]:
     return (module for module in model.modules() if hasattr(module, "router") and hasattr(module, "experts"))
 
 
-def _give_idle_a_gradient(experts: Any, given: Any, found: Tensor) -> Tensor | None:
+def _give_idle_a_gradient(experts: Any, inputs: Any, output: Tensor) -> Tensor | None:
     """Experts that got no token have a gradient of zeros, as in T5X, and not none.
 
     FSDP exchanges the gradients that are there, so ranks whose experts idle unalike would wait for one
@@ -181,14 +181,14 @@ def _give_idle_a_gradient(experts: Any, given: Any, found: Tensor) -> Tensor | N
     """
     if not torch.is_grad_enabled():
         return None
-    taken = given[1].flatten(0, -2).sum(0).tolist()
+    tokens_by_expert = inputs[1].flatten(0, -2).sum(0).tolist()
     idle = [
         weight
-        for number, tokens in enumerate(taken)
+        for expert, tokens in enumerate(tokens_by_expert)
         if not tokens
-        for weight in experts[f"expert_{number}"].parameters()
+        for weight in experts[f"expert_{expert}"].parameters()
     ]
-    return found + torch.stack([weight.flatten()[0] for weight in idle]).sum() * 0 if idle else None
+    return output + torch.stack([weight.flatten()[0] for weight in idle]).sum() * 0 if idle else None
 
 
 def _weights(real_RT: Tensor) -> Tensor:

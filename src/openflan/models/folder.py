@@ -56,7 +56,7 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
         missing.append("config.json")
     if not weight_files(folder):
         pickled = sorted(path.name for path in folder.glob("*.bin"))
-        found = (
+        pickled_note = (
             (
                 f" (only {pickled[0]}, which is pickled and never loaded: convert it with transformers' "
                 "`save_pretrained`)"
@@ -64,7 +64,7 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
             if pickled
             else ""
         )
-        missing.append(f"*.safetensors{found}")
+        missing.append(f"*.safetensors{pickled_note}")
     if tokenizer and not has_tokenizer(folder):
         missing.append("tokenizer (tokenizer.json)")
     if missing:
@@ -220,7 +220,7 @@ def check_model_name(name: str) -> None:
         or (HUB_ID.fullmatch(name) and not os.path.isfile(name))
     ):
         return
-    found = "a file" if os.path.isfile(name) else "no such folder"
+    kind = "a file" if os.path.isfile(name) else "no such folder"
     raise InputError(
-        f"{name}: {found}; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt"
+        f"{name}: {kind}; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt"
     )

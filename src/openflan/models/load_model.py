@@ -91,15 +91,15 @@ def load_pretrained(name: str) -> Any:
     name = str(model_folder(name, tokenizer=False))
     config = read_configuration(name)
     # transformers fills in at random what is missing, and says so in a log only.
-    model, found = read_weights(name, config, torch.float32)
-    if found["missing_keys"]:
+    model, report = read_weights(name, config, torch.float32)
+    if report["missing_keys"]:
         raise InputError(
-            f"{name}: its weights lack {_some(found['missing_keys'])}, which its config.json asks for; "
+            f"{name}: its weights lack {_some(report['missing_keys'])}, which its config.json asks for; "
             "fetch or export the checkpoint again"
         )
-    if found["unexpected_keys"]:
+    if report["unexpected_keys"]:
         warnings.warn(
-            f"{name}: not used, as its config.json has no place for them: {_some(found['unexpected_keys'])}",
+            f"{name}: not used, as its config.json has no place for them: {_some(report['unexpected_keys'])}",
             stacklevel=2,
         )
     _state_ties(model)
@@ -147,13 +147,13 @@ def random_init(section: Model) -> Model:
         return section
     model = empty_model(section)
     default = configuration_of(model.config.model_type, {})
-    stated = {
+    settings_by_key = {
         key: value
         for key, value in model.config.to_diff_dict().items()
         if hasattr(default, key) and key not in _OF_FILES
     }
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
-    config = stated | {"model_type": model.config.model_type, "tie_word_embeddings": tied}
+    config = settings_by_key | {"model_type": model.config.model_type, "tie_word_embeddings": tied}
     return section.model_copy(
         update={"base": None, "config": config, "tokenizer": section.tokenizer or section.base}
     )
@@ -199,10 +199,10 @@ def stored_names(model: Any) -> dict[str, str] | None:
         for name, value in model.state_dict().items()
     }
     names = {id(value): name for name, value in own.items()}
-    found = {
+    names_in_files = {
         names.get(id(value), ""): name for name, value in revert_weight_conversion(model, dict(own)).items()
     }
-    return found if found.keys() == own.keys() else None
+    return names_in_files if names_in_files.keys() == own.keys() else None
 
 
 def save_pretrained(model: Any, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:

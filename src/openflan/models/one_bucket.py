@@ -43,12 +43,12 @@ class Bucket:
 
     def of_queries(self, slots: Tensor) -> Tensor:
         """(S, heads, C) as this bucket's (documents, heads, queries, C), a view."""
-        own = slots[self.query_slot : self.query_slot + self.documents * self.queries]
-        return own.view(self.documents, self.queries, *slots.shape[1:]).transpose(1, 2)
+        bucket_slots = slots[self.query_slot : self.query_slot + self.documents * self.queries]
+        return bucket_slots.view(self.documents, self.queries, *slots.shape[1:]).transpose(1, 2)
 
     def of_keys(self, slots: Tensor) -> Tensor:
-        own = slots[self.key_slot : self.key_slot + self.documents * self.keys]
-        return own.view(self.documents, self.keys, *slots.shape[1:]).transpose(1, 2)
+        bucket_slots = slots[self.key_slot : self.key_slot + self.documents * self.keys]
+        return bucket_slots.view(self.documents, self.keys, *slots.shape[1:]).transpose(1, 2)
 
 
 def buckets_of(shapes: Tensor) -> Iterator[Bucket]:
@@ -65,7 +65,7 @@ def buckets_of(shapes: Tensor) -> Iterator[Bucket]:
 
 
 def score_mask(
-    part: Bucket,
+    bucket: Bucket,
     options: AttentionOptions,
     query: Tensor,
     pairs: Tensor | None,
@@ -77,33 +77,33 @@ def score_mask(
 
     A causal query never sees the padding behind its document, so that padding needs no mask there.
     """
-    hidden = key_padding[part.key_slot : part.key_slot + part.documents * part.keys].view(
-        part.documents, 1, 1, part.keys
+    hidden = key_padding[bucket.key_slot : bucket.key_slot + bucket.documents * bucket.keys].view(
+        bucket.documents, 1, 1, bucket.keys
     )
     if pairs is not None:
         heads = query.shape[1]
         biases = (
-            pairs[heads * part.pair : heads * (part.pair + part.queries * part.keys)]
-            .view(1, heads, part.queries, part.keys)
+            pairs[heads * bucket.pair : heads * (bucket.pair + bucket.queries * bucket.keys)]
+            .view(1, heads, bucket.queries, bucket.keys)
             .to(query.dtype)
         )
         return (
-            biases.expand(part.documents, -1, -1, -1)
+            biases.expand(bucket.documents, -1, -1, -1)
             if options.causal
             else biases.masked_fill(hidden, float("-inf"))
         )
     if not options.causal:
         return ~hidden
-    narrow = 0 < options.window < part.keys
+    narrow = 0 < options.window < bucket.keys
     if prefixes is None and not narrow and not options.softcap:
         return None
-    places = torch.arange(part.keys, device=query.device)
-    ahead = places[None, :] - places[:, None]
+    positions = torch.arange(bucket.keys, device=query.device)
+    ahead = positions[None, :] - positions[:, None]
     visible = (ahead <= 0)[None]
     if narrow:
         visible = visible & (ahead > -options.window)
     if prefixes is not None:
-        inside = places < prefixes[part.first : part.first + part.documents, None]
+        inside = positions < prefixes[bucket.first : bucket.first + bucket.documents, None]
         visible = visible | (inside[:, :, None] & inside[:, None, :])
     return visible[:, None]
 

@@ -166,32 +166,32 @@ class _LossComparison:
         """Raises InputError where documents in one sequence have other losses than alone, or than beside
         other documents."""
         packed = self._losses_packed(kind, documents)
-        for number, document in enumerate(documents):
+        for index, document in enumerate(documents):
             alone = self._losses_alone(kind, document)
-            worst = _worst_token(packed[number], alone, self.tolerance)
-            if worst is not None:
+            worst_index = _worst_token(packed[index], alone, self.tolerance)
+            if worst_index is not None:
                 raise InputError(
-                    f"{kind} cannot be packed exactly: a token's loss is {float(alone[worst]):.6f} where "
-                    "its document is alone "
-                    f"and {float(packed[number][worst]):.6f} where others stand beside it"
+                    f"{kind} cannot be packed exactly: a token's loss is {float(alone[worst_index]):.6f} "
+                    f"where its document is alone and {float(packed[index][worst_index]):.6f} where others "
+                    "stand beside it"
                 )
         for changed in range(len(documents)):
             others = self._losses_packed(
                 kind,
                 [
-                    _changed(self.model, one) if number == changed else one
-                    for number, one in enumerate(documents)
+                    _changed(self.model, one) if index == changed else one
+                    for index, one in enumerate(documents)
                 ],
             )
-            for number in range(len(documents)):
-                if number == changed:
+            for index in range(len(documents)):
+                if index == changed:
                     continue
-                worst = _worst_token(others[number], packed[number], self.equality)
-                if worst is not None:
+                worst_index = _worst_token(others[index], packed[index], self.equality)
+                if worst_index is not None:
                     raise InputError(
                         f"{kind} cannot be packed exactly: a token's loss goes from "
-                        f"{float(packed[number][worst])!r} to "
-                        f"{float(others[number][worst])!r} when another document changes"
+                        f"{float(packed[index][worst_index])!r} to "
+                        f"{float(others[index][worst_index])!r} when another document changes"
                     )
 
     @torch.enable_grad()
@@ -230,7 +230,7 @@ class _LossComparison:
             losses, segments = self._losses(self.packing, documents, options)
         except _FAILURES as error:
             raise InputError(f"{kind} cannot be packed: {one_line(error, 200)}") from error
-        return [losses[segments == number] for number in range(1, len(documents) + 1)]
+        return [losses[segments == index] for index in range(1, len(documents) + 1)]
 
     def _losses(
         self, packing: Packing, documents: Sequence[Encoded], options: LossOptions
@@ -304,12 +304,12 @@ def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
     random = np.random.default_rng(7)
     size = model.get_input_embeddings().weight.shape[0]
     positions = getattr(model.config, "max_position_embeddings", None)
-    most = min(64, positions) // 2 if isinstance(positions, int) else 64
-    drawn = (
-        [random.integers(0, size, size=min(length, most), dtype=np.int32) for length in pair]
+    max_length = min(64, positions) // 2 if isinstance(positions, int) else 64
+    random_ids = (
+        [random.integers(0, size, size=min(length, max_length), dtype=np.int32) for length in pair]
         for pair in lengths
     )
-    return [Encoded(inputs, targets) for inputs, targets in drawn]
+    return [Encoded(inputs, targets) for inputs, targets in random_ids]
 
 
 def _changed(model: Any, document: Encoded) -> Encoded:

@@ -62,14 +62,14 @@ def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[
     if window is not None and positions >= window:
         raise ValueError(f"a prompt of {positions:,} tokens fills the model's attention window of {window:,}")
     padding = positions - torch.tensor(list(lengths), device=ids_BP.device)[:, None]
-    found = model(
+    output = model(
         input_ids=ids_BP,
         attention_mask=prompt_mask(lengths, positions, model.dtype, ids_BP.device),
         position_ids=(torch.arange(positions, device=ids_BP.device) - padding).clamp(min=0),
         use_cache=True,
         logits_to_keep=1,
     )
-    return found.logits[:, -1], found.past_key_values
+    return output.logits[:, -1], output.past_key_values
 
 
 def prefix_cache(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> Any:

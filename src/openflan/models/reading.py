@@ -42,13 +42,13 @@ def read_configuration(folder: str | Path) -> Any:
     from transformers import AutoConfig
 
     folder = Path(folder)
-    stated = _checked_files(folder)
-    if not isinstance(stated.get("model_type", ""), str):
+    content = _checked_files(folder)
+    if not isinstance(content.get("model_type", ""), str):
         raise InputError(
-            f"{folder / 'config.json'}: `model_type` is a {type(stated['model_type']).__name__}, "
+            f"{folder / 'config.json'}: `model_type` is a {type(content['model_type']).__name__}, "
             f"expected text; {_REMEDY}"
         )
-    check_counts(stated, str(folder / "config.json"))
+    check_counts(content, str(folder / "config.json"))
     config = guarded(folder, "configuration", lambda: AutoConfig.from_pretrained(str(folder), **_NO_CODE))
     _refuse_encoders(config, folder)
     return config
@@ -59,9 +59,9 @@ def read_tokenizer(folder: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     folder = Path(folder)
-    stated = _checked_files(folder)
-    if stated:
-        check_counts(stated, str(folder / "config.json"))
+    content = _checked_files(folder)
+    if content:
+        check_counts(content, str(folder / "config.json"))
     tokenizer = guarded(folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(str(folder), **_NO_CODE))
     # Settings of wrong types show only when a text is tokenised.
     guarded(folder, "tokenizer", lambda: _try_tokenizer(tokenizer))
@@ -171,8 +171,8 @@ def _refuse_encoders(config: Any, folder: Path) -> None:
 
 def _checked_files(folder: Path) -> dict[str, Any]:
     """The content of config.json, after checks of all files that transformers is about to read."""
-    stated = {name: json_object(folder / name) for name in _READ if name != "tokenizer.json"}
-    tokens = stated["tokenizer_config.json"]
+    content = {name: json_object(folder / name) for name in _READ if name != "tokenizer.json"}
+    tokens = content["tokenizer_config.json"]
     template = tokens.get("chat_template")
     if template is not None and not isinstance(template, str | list):
         raise InputError(
@@ -180,25 +180,25 @@ def _checked_files(folder: Path) -> dict[str, Any]:
             f"expected text; {_REMEDY}"
         )
     for name in ("config.json", "tokenizer_config.json"):
-        if "auto_map" in stated[name]:
-            _refuse_code(folder, name, stated[name], stated["config.json"])
-    implementation = stated["config.json"].get(
-        "attn_implementation", stated["config.json"].get("_attn_implementation")
+        if "auto_map" in content[name]:
+            _refuse_code(folder, name, content[name], content["config.json"])
+    implementation = content["config.json"].get(
+        "attn_implementation", content["config.json"].get("_attn_implementation")
     )
     if implementation is not None and implementation not in ("eager", "sdpa"):
         raise InputError(
             f"{folder / 'config.json'}: `attn_implementation` is "
             f"{one_line(ValueError(repr(implementation)))}, expected eager or sdpa, or leave it out"
         )
-    if stated["config.json"].get("transformers_weights") is not None:
+    if content["config.json"].get("transformers_weights") is not None:
         raise InputError(
             f"{folder / 'config.json'}: `transformers_weights` names other weights, which are not read; "
             "leave it out"
         )
-    return stated["config.json"]
+    return content["config.json"]
 
 
-def _refuse_code(folder: Path, name: str, stated: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def _refuse_code(folder: Path, name: str, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     """Raises InputError for a folder that names code of its own, unless transformers has the architecture
     itself, which is then used."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING

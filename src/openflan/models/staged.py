@@ -103,12 +103,12 @@ def _each(staged: Staged, move: Callable[[Tensor], Tensor]) -> Staged:
         return moved[id(tensor)]
 
     def of(buckets: BucketTensors) -> BucketTensors:
-        found: dict[str, Any] = {
+        moved_tensors: dict[str, Any] = {
             name: once(value)
             for name, value in buckets._asdict().items()
             if isinstance(value, Tensor) and name != "shapes"
         }
-        return buckets._replace(**found)
+        return buckets._replace(**moved_tensors)
 
     return Staged(
         staged.batch,

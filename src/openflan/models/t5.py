@@ -110,9 +110,9 @@ class PackedStack(nn.Module):
         attentions = [block.layer[0].SelfAttention for block in stack.block]
         self.tables = nn.ModuleDict(
             {
-                str(number): one.relative_attention_bias
-                for number, one in enumerate(attentions)
-                if one.has_relative_attention_bias
+                str(index): layer_attention.relative_attention_bias
+                for index, layer_attention in enumerate(attentions)
+                if layer_attention.has_relative_attention_bias
             }
         )
         self.norm = stack.final_layer_norm
@@ -308,8 +308,8 @@ def relative_bucket(distances: Tensor, *, bidirectional: bool, buckets: int, max
 
 def finite(hidden: Tensor) -> Tensor:
     """Clamps float16 states, which overflow in T5, as transformers does."""
-    most = torch.finfo(torch.float16).max - 1000
-    return torch.clamp(hidden, -most, most) if hidden.dtype == torch.float16 else hidden
+    largest = torch.finfo(torch.float16).max - 1000
+    return torch.clamp(hidden, -largest, largest) if hidden.dtype == torch.float16 else hidden
 
 
 def _activation(given: Any) -> Any:

@@ -52,15 +52,15 @@ def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
             "format must be saved as T5X's first"
         )
     layout = layout_of(arrays, folder)
-    wanted = places(layout)
-    missing = sorted({place.array for place in wanted.values()} - arrays.keys())
+    weight_places = places(layout)
+    missing = sorted({weight_place.array for weight_place in weight_places.values()} - arrays.keys())
     if missing:
         raise InputError(
             f"{folder}: no "
             f"target.{missing[0]}{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; is the "
             "copy complete?"
         )
-    unknown = sorted(arrays.keys() - {place.array for place in wanted.values()})
+    unknown = sorted(arrays.keys() - {weight_place.array for weight_place in weight_places.values()})
     if unknown:
         raise InputError(
             f"{folder}: target.{unknown[0]} has no place in T5, mT5 or umT5; other T5X models cannot be "
@@ -74,7 +74,7 @@ def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
             partial / "generation_config.json",
             {key: config[key] for key in ("decoder_start_token_id", "eos_token_id", "pad_token_id")},
         )
-        shards = list(_shards(wanted, arrays))
+        shards = list(_shards(weight_places, arrays))
         index: dict[str, str] = {}
         for number, names in enumerate(shards, 1):
             file = (
@@ -83,13 +83,16 @@ def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
                 else f"model-{number:05}-of-{len(shards):05}.safetensors"
             )
             save_file(
-                dict(_weights(names, wanted, arrays, config, folder)),
+                dict(_weights(names, weight_places, arrays, config, folder)),
                 partial / file,
                 metadata={"format": "pt"},
             )
             index |= dict.fromkeys(names, file)
         if len(shards) > 1:
-            size = sum(arrays[array].bytes_in_float32 for array in {place.array for place in wanted.values()})
+            size = sum(
+                arrays[array].bytes_in_float32
+                for array in {weight_place.array for weight_place in weight_places.values()}
+            )
             write_json(
                 partial / "model.safetensors.index.json",
                 {"metadata": {"total_size": size}, "weight_map": index},
@@ -136,13 +139,14 @@ def to_t5x(folder: Path, to: Path, *, stacked: bool = False) -> int:
         else f"decoder.{BIAS}",
     )
     gathered: dict[str, dict[int | None, tuple[str, StoredWeight]]] = {}
-    for name, place in places(layout).items():
-        gathered.setdefault(place.array, {})[place.layer] = (name, place)
+    for name, weight_place in places(layout).items():
+        gathered.setdefault(weight_place.array, {})[weight_place.layer] = (name, weight_place)
     written: dict[str, Any] = {}
     with _weights_of(folder) as weight, replacing(to) as partial:
         for array, parts in gathered.items():
             transposed = [
-                weight(name).T if place.transposed else weight(name) for name, place in parts.values()
+                weight(name).T if weight_place.transposed else weight(name)
+                for name, weight_place in parts.values()
             ]
             values = transposed[0] if None in parts else np.stack(transposed, axis=1)
             described = write_array(partial / f"target.{array}", values)
@@ -184,11 +188,15 @@ def _newest(folder: Path) -> Path:
 
 def _config(arrays: Mapping[str, StoredArray], layout: Layout, folder: Path) -> dict[str, Any]:
     """The configuration for transformers, from the arrays' shapes."""
-    wanted = places(layout)
-    table = arrays[wanted["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].array].shape
+    weight_places = places(layout)
+    table = arrays[
+        weight_places["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].array
+    ].shape
     vocabulary, width = arrays["token_embedder.embedding"].shape
-    own = _sizes(arrays[wanted["encoder.block.0.layer.0.SelfAttention.o.weight"].array], layout.stacked)
-    kernel = arrays[wanted["encoder.block.0.layer.1.DenseReluDense.wo.weight"].array].shape
+    own = _sizes(
+        arrays[weight_places["encoder.block.0.layer.0.SelfAttention.o.weight"].array], layout.stacked
+    )
+    kernel = arrays[weight_places["encoder.block.0.layer.1.DenseReluDense.wo.weight"].array].shape
     joined = int(np.prod(own[:-1]))
     if joined % table[0]:
         raise InputError(
@@ -224,13 +232,15 @@ def _sizes(array: StoredArray, stacked: bool) -> tuple[int, ...]:
     return array.shape[:1] + array.shape[2:] if stacked else array.shape
 
 
-def _shards(wanted: Mapping[str, StoredWeight], arrays: Mapping[str, StoredArray]) -> Iterator[list[str]]:
+def _shards(
+    weight_places: Mapping[str, StoredWeight], arrays: Mapping[str, StoredArray]
+) -> Iterator[list[str]]:
     """Names of weights, as many a file as it may hold."""
     names: list[str] = []
     size = 0
-    for name, place in wanted.items():
-        array = arrays[place.array]
-        own = array.bytes_in_float32 // (1 if place.layer is None else array.shape[1])
+    for name, weight_place in weight_places.items():
+        array = arrays[weight_place.array]
+        own = array.bytes_in_float32 // (1 if weight_place.layer is None else array.shape[1])
         if names and size + own > SHARD_BYTES:
             yield names
             names, size = [], 0
@@ -241,28 +251,28 @@ def _shards(wanted: Mapping[str, StoredWeight], arrays: Mapping[str, StoredArray
 
 def _weights(
     names: list[str],
-    wanted: Mapping[str, StoredWeight],
+    weight_places: Mapping[str, StoredWeight],
     arrays: Mapping[str, StoredArray],
     config: Mapping[str, Any],
     folder: Path,
 ) -> Iterator[tuple[str, Array]]:
     """The weights of some names as torch keeps them; a stacked array is read once for all of them."""
     held: tuple[str, Array] = ("", np.empty(0))
-    for name in sorted(names, key=lambda name: wanted[name].array):
-        place = wanted[name]
-        if held[0] != place.array:
-            held = (place.array, arrays[place.array].read())
-        values = held[1] if place.layer is None else held[1][:, place.layer]
+    for name in sorted(names, key=lambda name: weight_places[name].array):
+        weight_place = weight_places[name]
+        if held[0] != weight_place.array:
+            held = (weight_place.array, arrays[weight_place.array].read())
+        values = held[1] if weight_place.layer is None else held[1][:, weight_place.layer]
         if name.endswith(".o.weight"):
             values = values.reshape(-1, values.shape[-1])
-        elif place.transposed:
+        elif weight_place.transposed:
             values = values.reshape(values.shape[0], -1)
-        values = np.ascontiguousarray(values.T if place.transposed else values)
+        values = np.ascontiguousarray(values.T if weight_place.transposed else values)
         expected = _expected(name, config)
         if values.shape != expected:
             raise InputError(
-                f"{folder}: target.{place.array} gives {name} the shape {values.shape}, the other arrays "
-                f"ask for {expected}"
+                f"{folder}: target.{weight_place.array} gives {name} the shape {values.shape}, "
+                f"the other arrays ask for {expected}"
             )
         yield name, values
 

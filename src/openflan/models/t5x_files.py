@@ -57,12 +57,13 @@ class StoredArray:
         SetupError for a compressor that is not installed.
         """
         values = np.empty(self.shape, dtype=np.float32)
-        for place in itertools.product(
+        for chunk_index in itertools.product(
             *(range(-(-size // chunk)) for size, chunk in zip(self.shape, self.chunks, strict=True))
         ):
-            path = self.folder / (self.separator.join(map(str, place)) or "0")
+            path = self.folder / (self.separator.join(map(str, chunk_index)) or "0")
             where = tuple(
-                slice(at * chunk, (at + 1) * chunk) for at, chunk in zip(place, self.chunks, strict=True)
+                slice(at * chunk, (at + 1) * chunk)
+                for at, chunk in zip(chunk_index, self.chunks, strict=True)
             )
             block = self._block(path)
             values[where] = block[tuple(slice(size) for size in values[where].shape)]
@@ -92,19 +93,19 @@ def open_array(folder: Path) -> StoredArray:
     """The array in a folder. Raises InputError if its description cannot be read."""
     path = folder / ".zarray"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        dtype = _DTYPES[told["dtype"]]
-        if told["zarr_format"] != 2 or told.get("filters"):
-            raise ValueError(f"zarr format {told['zarr_format']} with filters {told.get('filters')}")
-        shape, chunks = tuple(told["shape"]), tuple(told["chunks"])
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        dtype = _DTYPES[metadata["dtype"]]
+        if metadata["zarr_format"] != 2 or metadata.get("filters"):
+            raise ValueError(f"zarr format {metadata['zarr_format']} with filters {metadata.get('filters')}")
+        shape, chunks = tuple(metadata["shape"]), tuple(metadata["chunks"])
         return StoredArray(
             folder,
             shape,
             chunks,
             dtype,
-            told["compressor"],
-            told["order"],
-            told.get("dimension_separator", "."),
+            metadata["compressor"],
+            metadata["order"],
+            metadata.get("dimension_separator", "."),
         )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -134,11 +135,11 @@ def write_array(folder: Path, values: Array) -> dict[str, Any]:
         "dimension_separator": ".",
     }
     (folder / ".zarray").write_text(json.dumps(zarray, sort_keys=True), encoding="utf-8")
-    for number in range(-(-len(values) // rows)):
-        block = values[number * rows : (number + 1) * rows]
+    for chunk_number in range(-(-len(values) // rows)):
+        block = values[chunk_number * rows : (chunk_number + 1) * rows]
         whole = np.concatenate([block, np.zeros((rows - len(block), *block.shape[1:]), dtype=np.float32)])
         # Without the time of writing, so that the same values are the same bytes.
-        (folder / ".".join(map(str, [number] + [0] * (values.ndim - 1)))).write_bytes(
+        (folder / ".".join(map(str, [chunk_number] + [0] * (values.ndim - 1)))).write_bytes(
             gzip.compress(whole.tobytes(), 1, mtime=0)
         )
     return described

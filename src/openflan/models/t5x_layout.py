@@ -50,9 +50,9 @@ class Layout:
 
 def places(layout: Layout) -> dict[str, StoredWeight]:
     """Hugging Face's name of every weight, and its place."""
-    found = {"shared.weight": StoredWeight("token_embedder.embedding", None, False)}
+    weight_places = {"shared.weight": StoredWeight("token_embedder.embedding", None, False)}
     if not layout.tied:
-        found["lm_head.weight"] = StoredWeight("decoder.logits_dense.kernel", None, True)
+        weight_places["lm_head.weight"] = StoredWeight("decoder.logits_dense.kernel", None, True)
     inner = ("wi_0", "wi_1", "wo") if layout.gated else ("wi", "wo")
     for stack, count, before, bias in (
         ("encoder", layout.encoder_layers, layout.encoder, layout.encoder_bias),
@@ -62,29 +62,37 @@ def places(layout: Layout) -> dict[str, StoredWeight]:
         parts = [("SelfAttention", own, f"pre_{own}_layer_norm")]
         if stack == "decoder":
             parts.append(("EncDecAttention", "encoder_decoder_attention", "pre_cross_attention_layer_norm"))
-        for number in range(count):
-            layer, here = (number, before) if layout.stacked else (None, f"{before}{number}.")
-            for place, (theirs, name, norm) in enumerate(parts):
-                block = f"{stack}.block.{number}.layer.{place}"
-                found[f"{block}.layer_norm.weight"] = StoredWeight(f"{here}{norm}.scale", layer, False)
-                found |= {
+        for index in range(count):
+            layer, here = (index, before) if layout.stacked else (None, f"{before}{index}.")
+            for sublayer, (theirs, name, norm) in enumerate(parts):
+                block = f"{stack}.block.{index}.layer.{sublayer}"
+                weight_places[f"{block}.layer_norm.weight"] = StoredWeight(
+                    f"{here}{norm}.scale", layer, False
+                )
+                weight_places |= {
                     f"{block}.{theirs}.{short}.weight": StoredWeight(
                         f"{here}{name}.{long}.kernel", layer, True
                     )
                     for short, long in _ATTENTION.items()
                 }
-            last = f"{stack}.block.{number}.layer.{len(parts)}"
-            found[f"{last}.layer_norm.weight"] = StoredWeight(f"{here}pre_mlp_layer_norm.scale", layer, False)
-            found |= {
+            last = f"{stack}.block.{index}.layer.{len(parts)}"
+            weight_places[f"{last}.layer_norm.weight"] = StoredWeight(
+                f"{here}pre_mlp_layer_norm.scale", layer, False
+            )
+            weight_places |= {
                 f"{last}.DenseReluDense.{name}.weight": StoredWeight(f"{here}mlp.{name}.kernel", layer, True)
                 for name in inner
             }
-            if number == 0 or layout.bias_per_layer:
+            if index == 0 or layout.bias_per_layer:
                 at = bias if layout.stacked or not layout.bias_per_layer else f"{here}{bias}"
                 table = StoredWeight(at, layer if layout.bias_per_layer else None, True)
-                found[f"{stack}.block.{number}.layer.0.SelfAttention.relative_attention_bias.weight"] = table
-        found[f"{stack}.final_layer_norm.weight"] = StoredWeight(f"{stack}.{stack}_norm.scale", None, False)
-    return found
+                weight_places[
+                    f"{stack}.block.{index}.layer.0.SelfAttention.relative_attention_bias.weight"
+                ] = table
+        weight_places[f"{stack}.final_layer_norm.weight"] = StoredWeight(
+            f"{stack}.{stack}_norm.scale", None, False
+        )
+    return weight_places
 
 
 def layout_of(arrays: Mapping[str, StoredArray], folder: Path) -> Layout:
@@ -105,7 +113,9 @@ def layout_of(arrays: Mapping[str, StoredArray], folder: Path) -> Layout:
             )
         scale = arrays.get(f"{start}{norm}.scale")
         numbers = {
-            int(found.group(1)) for name in arrays if (found := re.match(rf"{stack}\.layers_(\d+)\.", name))
+            int(weight_places.group(1))
+            for name in arrays
+            if (weight_places := re.match(rf"{stack}\.layers_(\d+)\.", name))
         }
         counts[stack] = (
             len(numbers)
