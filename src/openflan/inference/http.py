@@ -1,4 +1,4 @@
-"""Completions from any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, hosted models.
+"""Completions from any server with OpenAI's API: vLLM, SGLang, llama.cpp, hosted models.
 
 The completions endpoint takes the prompt as it is; with `chat` it becomes a user's message and the server
 adds its template. Decisions: every sample is a call of its own, with a seed of its own, so that a run that

@@ -211,7 +211,7 @@ class HuggingFaceEngine:
 
     @property
     def device(self) -> str:
-        """The kind of device that the weights lie on, such as `cpu` or `cuda`."""
+        """The type of device that holds the weights, such as `cpu` or `cuda`."""
         return str(self.model.device.type)
 
     @property
@@ -259,7 +259,7 @@ class HuggingFaceEngine:
     def fits(self, prompt: str, max_tokens: int) -> bool:
         """Whether the prompt, with `max_tokens` to follow where they share the context, is short enough to be
         answered."""
-        return len(self.ids(prompt)) <= self._room(max_tokens)
+        return len(self.ids(prompt)) <= self._max_prompt_tokens(max_tokens)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Completions in the order in which they end. Prompts that do not fit come first, as `too-long`
@@ -274,10 +274,10 @@ class HuggingFaceEngine:
         known: dict[str, tuple[int, ...]] = {}
         for index, request in enumerate(requests):
             _check(request)
-            room = self._room(request.max_tokens)
+            max_prompt_tokens = self._max_prompt_tokens(request.max_tokens)
             if request.prompt not in known:
                 known[request.prompt] = tuple(self.ids(request.prompt))
-            if len(known[request.prompt]) > room:
+            if len(known[request.prompt]) > max_prompt_tokens:
                 yield from (
                     (index, Completion("", 0, "too-long", sample)) for sample in range(request.samples)
                 )
@@ -323,7 +323,7 @@ class HuggingFaceEngine:
 
         return METHODS[self.method](self.model, self.pad, self.batch_tokens, self.prefix)
 
-    def _room(self, max_tokens: int) -> int:
+    def _max_prompt_tokens(self, max_tokens: int) -> int:
         """The most tokens of a prompt when `max_tokens` are to follow; 0 or less if these alone fill the
         context."""
         if max_tokens < 1:

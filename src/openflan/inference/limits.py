@@ -68,25 +68,25 @@ def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
     )
 
 
-def context_of(config: Any, asked: int | None, name: str) -> int:
+def context_of(config: Any, context: int | None, name: str) -> int:
     """The most tokens of a model's context. Raises InputError for more than a model with learned positions
     has."""
     limit = _position_limit(config)
-    if asked is None:
+    if context is None:
         return limit or RELATIVE_CONTEXT
-    if asked < 1:
-        raise InputError(f"context is {asked}, expected at least 1")
-    if limit is not None and asked > limit:
+    if context < 1:
+        raise InputError(f"context is {context}, expected at least 1")
+    if limit is not None and context > limit:
         if not (getattr(config, "rope_parameters", None) or getattr(config, "rope_theta", None)):
             raise InputError(
-                f"{name} has {limit} positions, each of them learned: a context of {asked} does not fit"
+                f"{name} has {limit} positions, each of them learned: a context of {context} does not fit"
             )
         warnings.warn(
-            f"{name} was trained on {limit} positions; with a context of {asked} its answers to longer "
+            f"{name} was trained on {limit} positions; with a context of {context} its answers to longer "
             "prompts may be meaningless",
             stacklevel=3,
         )
-    return asked
+    return context
 
 
 def within_window(config: Any, context: int, name: str) -> int:

@@ -36,7 +36,7 @@ def json_object(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read as UTF-8 text ({one_line(error)}): {_REMEDY}") from None
     try:
         value = json.loads(text)
-        # Escaped surrogates pass the reader; only writing finds one that stands alone.
+        # The reader accepts escaped surrogates; only writing detects one without its partner.
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -30,7 +30,7 @@ from openflan.models.hub import fetch_from_hub, path_exists
 from openflan.models.json_file import one_line
 from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
 from openflan.models.prefix import state_attention
-from openflan.models.reading import (
+from openflan.models.read_model import (
     build,
     configuration_of,
     guarded,
@@ -94,7 +94,7 @@ def load_pretrained(name: str) -> Any:
     model, report = read_weights(name, config, torch.float32)
     if report["missing_keys"]:
         raise InputError(
-            f"{name}: its weights lack {_some(report['missing_keys'])}, which its config.json asks for; "
+            f"{name}: its weights lack {_some(report['missing_keys'])}, which its config.json describes; "
             "fetch or export the checkpoint again"
         )
     if report["unexpected_keys"]:
@@ -170,7 +170,7 @@ def check_vocabulary(tokenizer: Any, model: Any) -> None:
 
 
 def context_length(name: str) -> int | None:
-    """The positions a causal model knows; None for models without such a limit, T5 among them."""
+    """The number of positions of a causal model; None for models without such a limit, among them T5."""
     config = _config(Model(base=name))
     return None if config.is_encoder_decoder else getattr(config, "max_position_embeddings", None)
 
@@ -221,7 +221,7 @@ def set_dropout(model: Any, rate: float) -> None:
         if isinstance(module, torch.nn.Dropout):
             module.p = rate
         for name in ("dropout", "attention_dropout"):
-            # A whole number too: `dropout_rate: 0` of a configuration arrives here as it stands.
+            # Integers too: `dropout_rate: 0` of a configuration is an int here.
             if isinstance(getattr(module, name, None), int | float):
                 setattr(module, name, rate)
     for name in ("dropout_rate", "attention_dropout", "dropout"):
@@ -234,7 +234,7 @@ def is_seq2seq(model: Any) -> bool:
 
 
 def pad_id(model: Any, tokenizer: Any) -> int:
-    """The padding token, or EOS where there is none: padding is masked, so any token serves."""
+    """The id of the padding token, or of EOS where there is none: padding is masked, so any token will do."""
     return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
 
 

@@ -126,7 +126,7 @@ def check_packing(
 
 @torch.no_grad()
 def refuse_not_causal(model: Any) -> None:
-    """Raises ReadsAhead for a model without an encoder in which a token changes what stands before it."""
+    """Raises NotCausal for a model without an encoder in which a token changes the logits before it."""
     if model.config.is_encoder_decoder:
         return
     try:

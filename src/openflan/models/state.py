@@ -24,8 +24,8 @@ _PARAMETERS = {"A_log", "time_decay"}
 
 
 def recurrent_layer(model: Any) -> str | None:
-    """The kind of a layer that carries state across positions, as the model calls it; None where there is
-    none."""
+    """The model's name for a layer type that carries state across positions; None where it has no such
+    layer."""
     for name, kinds in vars(model.config).items():
         if isinstance(kinds, list) and re.search(r"layer|block", name):
             carrying = next((kind for kind in kinds if isinstance(kind, str) and _KINDS.search(kind)), None)

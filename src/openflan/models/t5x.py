@@ -272,7 +272,7 @@ def _weights(
         if values.shape != expected:
             raise InputError(
                 f"{folder}: target.{weight_place.array} gives {name} the shape {values.shape}, "
-                f"the other arrays ask for {expected}"
+                f"the other arrays need {expected}"
             )
         yield name, values
 
@@ -312,7 +312,7 @@ class _weights_of:
             at = name if name in where or name != "shared.weight" else "encoder.embed_tokens.weight"
             if at not in where:
                 raise InputError(
-                    f"{self._folder}: its weights lack {name}, which its config.json asks for; export "
+                    f"{self._folder}: its weights lack {name}, which its config.json describes; export "
                     "the model again"
                 )
             values: Array = where[at].get_tensor(at).float().numpy()

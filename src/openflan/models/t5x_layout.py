@@ -33,7 +33,7 @@ class StoredWeight:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a checkpoint lays out a model. `encoder` and `decoder` are what stands before a layer's names:
+    """How a checkpoint lays out a model. `encoder` and `decoder` are the prefixes of a layer's names:
     `encoder.layers_` or, stacked, `encoder.encoder.`."""
 
     encoder_layers: int
