@@ -53,7 +53,9 @@ _MAX_ERROR_BYTES = 1 << 16
 _PART = 1 << 16
 _PLAIN = re.compile(r"[!-~]+")
 _HALF_CHARACTER = re.compile(
-    r"(?P<escaped>\\\\)|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+    r"(?P<escaped>\\\\)"
+    r"|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 """In JSON, from the left: an escaped backslash, a pair that makes one character, or half of one."""
 
@@ -183,7 +185,8 @@ class HttpEngine:
             self._rate_limit.take(self.per_minute, self.sleep)
             pause = min(2.0**attempt, _MAX_WAIT)
             try:
-                call = Call(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310 - the scheme was checked when the engine was made
+                # The scheme was checked when the engine was made.
+                call = Call(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310
                 return _call(opener, call, self.seconds)
             except HTTPError as error:
                 with error:

@@ -34,7 +34,9 @@ def head_losses(
             hidden, weight = hidden_TM.to(dtype), head.weight.to(dtype)
         else:
             hidden, weight = hidden_TM.to(head.weight.dtype), head.weight
-        losses: Tensor = _HeadLosses.apply(hidden, weight, targets_T, z_loss, chunk)  # type: ignore[no-untyped-call]
+        losses: Tensor = _HeadLosses.apply(  # type: ignore[no-untyped-call]
+            hidden, weight, targets_T, z_loss, chunk
+        )
         return losses
     return token_cross_entropy(head(hidden_TM), targets_T, z_loss=z_loss)
 

@@ -18,7 +18,8 @@ _KINDS = re.compile(
     re.IGNORECASE,
 )
 _CLASSES = re.compile(
-    r"(?i:mamba|deltanet|shortconv|rglru|recurrent|rwkv|retention|lightning|linearattention|xlstm|mlstm|slstm)|SSM"
+    r"(?i:mamba|deltanet|shortconv|rglru|recurrent|rwkv|retention|lightning|linearattention"
+    r"|xlstm|mlstm|slstm)|SSM"
 )
 _PARAMETERS = {"A_log", "time_decay"}
 

@@ -146,7 +146,8 @@ class PackedStack(nn.Module):
         """Each block with the relative bias that begins there: of T5 the first has one for all, of umT5 every
         block its own."""
         tables = dict(self.tables.items())
-        return [(block, tables.get(name)) for name, block in self.blocks.named_children()]  # type: ignore[misc]
+        blocks = self.blocks.named_children()
+        return [(block, tables.get(name)) for name, block in blocks]  # type: ignore[misc]
 
     def distance_bias(self, table: nn.Embedding, longest: int) -> Tensor:
         """(H, 2 longest - 1): what each head adds at distance key - query = -(longest - 1) ... longest - 1;
@@ -259,7 +260,9 @@ def rms_norm(hidden: Tensor, norm: Any) -> Tensor:
     """T5's norm: no mean, no bias, variance in float32. Its result has the dtype that autocast would use
     for a linear layer."""
     dtype = _working_dtype(hidden, norm.weight.dtype)
-    normed: Tensor = _RmsNorm.apply(hidden, norm.weight, norm.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
+    normed: Tensor = _RmsNorm.apply(  # type: ignore[no-untyped-call]
+        hidden, norm.weight, norm.variance_epsilon, dtype
+    )
     return normed
 
 
