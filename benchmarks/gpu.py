@@ -195,7 +195,7 @@ def flops(shape: Shape, model: Any, examples: Sequence[Encoded]) -> float:
     )
 
 
-def engine_of(
+def trainer_of(
     shape: Shape,
     rows: list[list[Encoded]],
     name: str,
@@ -323,7 +323,7 @@ def main() -> None:
                 torch.cuda.reset_peak_memory_stats()
             try:
                 losses[name], found, most = turn(
-                    *engine_of(shape, rows, name, distributed, precision, arguments.group), arguments.steps
+                    *trainer_of(shape, rows, name, distributed, precision, arguments.group), arguments.steps
                 )
             except OpenflanError as error:
                 print(f"{name}: {str(error)[:150]}")

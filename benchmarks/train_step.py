@@ -30,7 +30,7 @@ import torch
 import transformers
 
 from openflan.models.memory import keep_freed_memory
-from openflan.models.packed import packed_model, prepare_batch, token_losses
+from openflan.models.packed import packed_layout
 from openflan.packing.batch import IGNORED
 from openflan.packing.encode import Encoded, Encoder, Limits
 from openflan.tasks.sources import open_submixture
@@ -212,9 +212,9 @@ def main() -> None:
         f"{np.median(lengths, 0)}, longest {lengths.max(0)}"
     )
     model = model_of_shape(arguments.dropout)
-    root = packed_model(model)
+    layout = packed_layout(model, "flat")
     if arguments.compile:
-        root.compile(fullgraph=True, dynamic=True)
+        layout.module.compile(fullgraph=True, dynamic=True)
     flat = [examples[first : first + arguments.rows] for first in range(0, len(examples), arguments.rows)]
 
     autocast: Callable[..., Any] = nullcontext
@@ -229,7 +229,7 @@ def main() -> None:
     def ours() -> None:
         for group in flat:
             with autocast():
-                losses, _ = token_losses(root, prepare_batch(root, [group], 0))
+                losses, _ = layout.losses(layout.batch([group]))
             (losses.sum() / len(losses)).backward()
             model.zero_grad(set_to_none=True)
 
@@ -241,7 +241,7 @@ def main() -> None:
         if arguments.dropout == 0:
             with torch.no_grad(), autocast():
                 alone = float(model(**padded(examples[:2]), use_cache=False).loss)
-                mine = float(token_losses(root, prepare_batch(root, [examples[:2]], 0))[0].mean())
+                mine = float(layout.losses(layout.batch([examples[:2]]))[0].mean())
             if abs(alone - mine) > (1e-4 if precision == "float32" else 0.1):
                 raise SystemExit(f"the losses differ: {alone} by transformers, {mine} flat")
         arms = {

@@ -1,10 +1,10 @@
-"""Chat templates of strangers, rendered within limits.
+"""Renders the chat templates of downloaded models within limits.
 
-A model folder's chat template is a program: transformers runs it in Jinja's sandbox, which keeps it from
-reaching out but not from looping for hours or filling the memory. Decision: transformers keeps rendering, so
-that the text is its own to the letter; its compiled template is exchanged for one that counts. Loops, calls
-and every operation that can build something are charged to a budget, sizes before they are made and time at
-each charge.
+A model folder's chat template is a program. transformers runs it in Jinja's sandbox, which prevents access to
+files and the network, but not loops of hours or values that fill the memory. Decision: transformers still
+renders, so that the text is exactly its own; its compiled template is replaced by one that counts. Loops,
+calls and every operation that can build a value are charged to a budget. Sizes are checked before values are
+made, and time at each charge.
 
 Trade-off: a single comparison or filter over values within the limits runs to its end, so the deadline is
 kept within a fraction of a second, not exactly.
@@ -22,20 +22,20 @@ from typing import Any
 from openflan.errors import InputError
 
 SECONDS = 2.0
-"""How long one render may take."""
+"""Seconds that one rendering may take."""
 
 WORK = 1_000_000
-"""Loop steps, calls and operations of one render, at most."""
+"""The most loop steps, calls and operations of one rendering."""
 
 LENGTH = 10_000_000
-"""Characters or items of one value, and of the rendered text, at most."""
+"""The most characters or items of one value, and of the rendered text."""
 
 _COUNTED, _JOINED, _MEASURED = "openflan_counted", "openflan_joined", "openflan_measured"
 _WIDE = 100_000
 
 
 class _Exceeded(Exception):
-    """A limit that a template went over."""
+    """Raised where a template exceeds a limit."""
 
 
 class _Budget:
@@ -56,7 +56,7 @@ _BUDGET: ContextVar[_Budget | None] = ContextVar("budget", default=None)
 def apply_chat_template(tokenizer: Any, messages: Any, **options: Any) -> Any:
     """`tokenizer.apply_chat_template(messages, **options)`, within limits of steps, time and size.
 
-    Raises InputError, naming the tokenizer, for a template that goes over one, is no Jinja, refuses the
+    Raises InputError, naming the tokenizer, for a template that exceeds a limit, is not Jinja, refuses the
     messages, or fails on them.
     """
     with _bounded():
@@ -84,7 +84,7 @@ def apply_chat_template(tokenizer: Any, messages: Any, **options: Any) -> Any:
 
 @contextmanager
 def _bounded() -> Iterator[None]:
-    """Has transformers compile chat templates with limits, for as long as the context lasts."""
+    """Makes transformers compile chat templates with limits while the context lasts."""
     from transformers.utils import chat_template_utils as theirs
 
     before = theirs._compile_jinja_template
@@ -98,13 +98,13 @@ def _bounded() -> Iterator[None]:
 
 
 _COMPILED: dict[str, Any] = {}
-_MOST_KEPT = 64
+_MAX_COMPILED = 64
 
 
 def _compiler(theirs: Callable[[str], Any]) -> Callable[[str], Any]:
     def compiled(text: str) -> Any:
         if text not in _COMPILED:
-            if len(_COMPILED) >= _MOST_KEPT:
+            if len(_COMPILED) >= _MAX_COMPILED:
                 _COMPILED.clear()
             # Its environment is the same for all texts; compiling this one would compute its constant
             # expressions without limits.
@@ -121,7 +121,7 @@ def _with_limits(environment: Any, text: str) -> Any:
     from jinja2.visitor import NodeTransformer
 
     class Charged(NodeTransformer):
-        """Loops count, `~` is joined within limits, and what is compared is measured first."""
+        """Loops are counted, `~` joins within limits, and compared values are measured first."""
 
         def visit_For(self, node: Any) -> Any:
             self.generic_visit(node)
@@ -203,12 +203,11 @@ def _charged(function: Any) -> Any:
 
 
 def _counted(items: Any) -> Any:
-    """Loops over what is given, each step charged; undefined values and mappings stay what they are in a
-    loop."""
-    return _steps(_checked(items)) if items else items
+    """The items of a loop, each of which is charged; empty and undefined values are returned unchanged."""
+    return _charged_steps(_checked(items)) if items else items
 
 
-def _steps(items: Iterable[Any]) -> Iterator[Any]:
+def _charged_steps(items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
         _charge()
         yield item
@@ -278,8 +277,8 @@ def _check_replaced(texts: list[str]) -> None:
 
 
 def _checked(value: Any) -> Any:
-    """The value, once it is known to be no larger than the limit when all of it is printed, shared parts as
-    often as they stand there."""
+    """The value, if it is no larger than the limit when all of it is printed; shared parts count each time
+    they occur."""
     if isinstance(value, str):
         total = len(value)
     elif isinstance(value, list | tuple | dict):

@@ -14,7 +14,7 @@ from openflan.inference.batching import Budget, Prompt, decode, prompts_of
 from openflan.inference.ending import Ending
 from openflan.inference.prefixes import LEAST, share_prefixes
 from openflan.inference.protocol import Request
-from openflan.inference.sampling import drawn, request_draws, uniform
+from openflan.inference.sampling import draw_tokens, sampling_key_of, uniform
 
 VOCABULARY = 50
 
@@ -32,7 +32,7 @@ class Counting:
     """What follows depends on the prompt and the tokens so far; remembers each row's, so that rows that
     change places are found out."""
 
-    rows: list[tuple[Prompt, list[int]]] = field(default_factory=list)
+    generations: list[tuple[Prompt, list[int]]] = field(default_factory=list)
     admitted: list[Prompt] = field(default_factory=list)
     released: list[Prompt] = field(default_factory=list)
     steps: int = 0
@@ -45,28 +45,28 @@ class Counting:
     def add(self, prompt: Prompt) -> int:
         assert prompt in self.admitted
         assert prompt not in self.released
-        self.rows.append((prompt, [7]))
+        self.generations.append((prompt, [7]))
         return 7
 
     def step(self, ids: list[int]) -> torch.Tensor:
-        assert ids == [fed[-1] for _, fed in self.rows]
+        assert ids == [fed[-1] for _, fed in self.generations]
         self.steps += 1
         self.most_rows = max(self.most_rows, len(ids))
         held = [prompt for prompt in self.admitted if prompt not in self.released]
         self.most_tokens = max(self.most_tokens, sum(len(prompt.ids) for prompt in held))
         logits = torch.zeros(len(ids), VOCABULARY)
-        for place, (prompt, fed) in enumerate(self.rows):
+        for place, (prompt, fed) in enumerate(self.generations):
             token = following(prompt.ids, fed)
             fed.append(token)
             logits[place, token] = 1.0
         return logits
 
     def drop(self, place: int) -> None:
-        self.rows[place] = self.rows[-1]
-        self.rows.pop()
+        self.generations[place] = self.generations[-1]
+        self.generations.pop()
 
     def release(self, prompt: Prompt) -> None:
-        assert all(other is not prompt for other, _ in self.rows)
+        assert all(other is not prompt for other, _ in self.generations)
         self.released.append(prompt)
 
 
@@ -89,19 +89,23 @@ requests_of = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(asked=requests_of, tokens=st.integers(1, 60), rows=st.integers(1, 9), together=st.integers(1, 8))
+@given(
+    asked=requests_of, tokens=st.integers(1, 60), generations=st.integers(1, 9), together=st.integers(1, 8)
+)
 def test_every_request_is_answered_as_if_alone(
-    asked: list[tuple[list[int], int]], tokens: int, rows: int, together: int
+    asked: list[tuple[list[int], int]], tokens: int, generations: int, together: int
 ) -> None:
     requests = [(index, tuple(ids), Request("", length)) for index, (ids, length) in enumerate(asked)]
     decoder = Counting()
     found = {
-        owner: row.new
-        for row, _ in decode(decoder, prompts_of(requests), ENDING, Budget(tokens, rows, together))
-        for owner in row.owners
+        owner: generation.new
+        for generation, _ in decode(
+            decoder, prompts_of(requests), ENDING, Budget(tokens, generations, together)
+        )
+        for owner in generation.owners
     }
     assert found == {index: expected(ids, length) for index, (ids, length) in enumerate(asked)}
-    assert decoder.most_rows <= rows
+    assert decoder.most_rows <= generations
     assert set(map(id, decoder.admitted)) == set(map(id, decoder.released))
     assert len(decoder.admitted) == len({tuple(ids) for ids, _ in asked})
 
@@ -135,8 +139,8 @@ def test_equal_prompts_are_computed_once() -> None:
     prompts = prompts_of(
         (index, (1,) if request.prompt == "a" else (2, 2), request) for index, request in enumerate(asked)
     )
-    assert [len(prompt.rows) for prompt in prompts] == [1, 5]
-    assert [row.owners for row in prompts[1].rows] == [[0, 1], [2], [4], [4], [4]]
+    assert [len(prompt.generations) for prompt in prompts] == [1, 5]
+    assert [generation.owners for generation in prompts[1].generations] == [[0, 1], [2], [4], [4], [4]]
 
 
 @settings(max_examples=60, deadline=None)
@@ -170,11 +174,11 @@ def test_exemplars_of_two_subjects_make_two_families() -> None:
 def test_draws_follow_the_distribution() -> None:
     logits = torch.tensor([0.3, -1.0, 1.2, 0.0, 0.7])
     count = 4_000
-    draws = request_draws(Request("p", 5, samples=count, temperature=0.7))
-    uniforms = [uniform(draws, sample, 3) for sample in range(count)]
+    sampling_key = sampling_key_of(Request("p", 5, samples=count, temperature=0.7))
+    uniforms = [uniform(sampling_key, sample, 3) for sample in range(count)]
 
     def statistic(temperature: float, top_k: int, assumed: float) -> float:
-        found = np.bincount(drawn(logits.repeat(count, 1), uniforms, temperature, top_k), minlength=5)
+        found = np.bincount(draw_tokens(logits.repeat(count, 1), uniforms, temperature, top_k), minlength=5)
         kept = torch.full_like(logits, float("-inf"))
         best = logits.topk(top_k or 5).indices
         kept[best] = logits[best]
@@ -189,20 +193,22 @@ def test_draws_follow_the_distribution() -> None:
 
 
 def test_draws_of_positions_and_samples_are_unrelated() -> None:
-    draws = request_draws(Request("p", 5, temperature=1.0))
-    grid = np.array([[uniform(draws, sample, position) for position in range(200)] for sample in range(200)])
+    sampling_key = sampling_key_of(Request("p", 5, temperature=1.0))
+    grid = np.array(
+        [[uniform(sampling_key, sample, position) for position in range(200)] for sample in range(200)]
+    )
     assert abs(grid.mean() - 0.5) < 0.005
     assert len(np.unique(grid)) == grid.size
     assert np.abs(np.corrcoef(grid)[~np.eye(200, dtype=bool)]).max() < 0.4
-    assert request_draws(Request("q", 5, temperature=1.0)) != draws
-    assert request_draws(Request("p", 9, ("x",), samples=7, temperature=1.0)) == draws
+    assert sampling_key_of(Request("q", 5, temperature=1.0)) != sampling_key
+    assert sampling_key_of(Request("p", 9, ("x",), samples=7, temperature=1.0)) == sampling_key
 
 
 def test_draws_hardly_move_with_the_last_bits_of_logits() -> None:
     torch.manual_seed(0)
     logits = torch.randn(500, VOCABULARY)
-    uniforms = [uniform(1, row, 0) for row in range(500)]
-    assert drawn(logits, uniforms, 0.7, 40) == drawn(
+    uniforms = [uniform(1, generation, 0) for generation in range(500)]
+    assert draw_tokens(logits, uniforms, 0.7, 40) == draw_tokens(
         logits + 1e-6 * torch.randn_like(logits), uniforms, 0.7, 40
     )
 
@@ -210,4 +216,4 @@ def test_draws_hardly_move_with_the_last_bits_of_logits() -> None:
 @pytest.mark.parametrize("number", [0.0, 1 - 2.0**-53])
 def test_the_ends_of_the_unit_interval_draw_a_token(number: float) -> None:
     logits = torch.tensor([[float("-inf"), 0.0, 0.0, float("-inf")]])
-    assert drawn(logits, [number], 1.0, 0) == [1 if number == 0 else 2]
+    assert draw_tokens(logits, [number], 1.0, 0) == [1 if number == 0 else 2]

@@ -113,7 +113,8 @@ class Scoring:
 def test_the_likelier_option_is_the_answer(tmp_path: Path) -> None:
     found = {}
     for kind in ("sum", "mean"):
-        result = generate_to(tmp_path / f"{kind}.jsonl", TOY, Scoring(), decoding=Decoding(likelihood=kind))  # type: ignore[arg-type]
+        decoding = Decoding(likelihood=kind)  # type: ignore[arg-type]
+        result = generate_to(tmp_path / f"{kind}.jsonl", TOY, Scoring(), decoding=decoding)
         assert (result.new, result.too_long) == (8, 1)
         lines = [json.loads(line) for line in (tmp_path / f"{kind}.jsonl").read_text().splitlines()]
         first = next(line for line in lines if line["finish"] == "eos")

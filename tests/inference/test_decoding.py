@@ -67,7 +67,7 @@ def test_greedy_text_is_that_of_transformers(
     family: str, batch_tokens: int, engines: dict[str, HuggingFaceEngine]
 ) -> None:
     engine = replace(engines[family], batch_tokens=batch_tokens)
-    assert engine.way == ("t5" if engine.seq2seq else "causal")
+    assert engine.method == ("t5" if engine.seq2seq else "causal")
     requests = [Request(prompt, 3 + 5 * (place % 4)) for place, prompt in enumerate(PROMPTS)]
     found = answers(engine, requests)
     assert len({one.text for one in found.values()}) > 6
@@ -89,7 +89,7 @@ def test_transformers_own_way_gives_the_same(family: str, engines: dict[str, Hug
     ]
     requests += [Request(prompt, 7) for prompt in PROMPTS]
     assert answers(engines[family], requests) == answers(
-        replace(engines[family], way="transformers", batch_tokens=300), requests
+        replace(engines[family], method="transformers", batch_tokens=300), requests
     )
 
 
@@ -143,7 +143,7 @@ def test_temperature_and_top_k_do_what_they_say(engines: dict[str, HuggingFaceEn
 def test_a_shared_prefix_changes_nothing(
     engines: dict[str, HuggingFaceEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import openflan.inference.prefixes as prefixes
+    import openflan.inference.decoding_methods as decoding_methods
 
     requests = [Request(prompt, 12, samples=2, temperature=0.5) for prompt in PROMPTS]
     shared = {name: answers(engines[name], requests) for name in ("llama", "mistral")}
@@ -153,7 +153,7 @@ def test_a_shared_prefix_changes_nothing(
         lengths.append(len(prompts))
         return list(prompts)
 
-    monkeypatch.setattr(prefixes, "share_prefixes", never)
+    monkeypatch.setattr(decoding_methods, "share_prefixes", never)
     assert {name: answers(engines[name], requests) for name in shared} == shared
     assert lengths == [12, 12]
 
@@ -175,7 +175,7 @@ def test_architectures_that_we_cannot_decode_are_left_to_transformers(
     kind: str, settings: dict[str, object], tmp_path: Path
 ) -> None:
     engine = HuggingFaceEngine.load(causal(tmp_path, kind, **settings))
-    assert engine.way == "transformers"
+    assert engine.method == "transformers"
     requests = [Request(prompt, 5) for prompt in PROMPTS[:3]]
     assert [one.tokens for one in answers(engine, requests).values()] == [
         len(said(engine, request)) for request in requests

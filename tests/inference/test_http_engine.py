@@ -139,7 +139,7 @@ def test_a_server_that_keeps_failing(answer: Answer, server: Server) -> None:
 
 def test_a_server_that_is_not_there(server: Server) -> None:
     engine = HttpEngine("http://127.0.0.1:9/v1", "m", attempts=2, sleep=lambda seconds: None)
-    with pytest.raises(SetupError, match="is the server up"):
+    with pytest.raises(SetupError, match="start the server again"):
         list(engine.generate([Request("a", 2)]))
 
 
@@ -297,7 +297,7 @@ def test_a_key_with_a_line_break_is_named_and_not_told(
 
 
 def test_an_endless_body_ends_at_a_size(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openflan.inference.http._MOST_BYTES", 1_000)
+    monkeypatch.setattr("openflan.inference.http._MAX_BYTES", 1_000)
     server.reply = lambda number, path, body: (200, b" " * 100_000, {})
     with pytest.raises(SetupError, match="an answer of more than"):
         list(_engine(server).generate([Request("x", 5)]))

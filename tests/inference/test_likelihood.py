@@ -199,7 +199,7 @@ BABYLLAMA = (
 @pytest.mark.skipif(not BABYLLAMA.is_dir(), reason=f"needs a trained model at {BABYLLAMA}")
 def test_a_trained_model_scores_as_by_plain_forwards() -> None:
     engine = HuggingFaceEngine.load(BABYLLAMA)
-    assert engine.way == "causal"
+    assert engine.method == "causal"
     requests = [
         LikelihoodRequest(f"Once upon a time there was a {one}.", (" He was happy.", " The end.", " zzz"))
         for one in ("dog", "big red cat", "boy")

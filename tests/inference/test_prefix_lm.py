@@ -15,7 +15,7 @@ from openflan.inference import Completion, HuggingFaceEngine, LikelihoodRequest,
 from openflan.inference.batching import Prompt
 from openflan.inference.causal_attention import decoding_attention
 from openflan.inference.causal_decoding import CausalDecoder
-from openflan.inference.sampling import drawn, request_draws, uniform
+from openflan.inference.sampling import draw_tokens, sampling_key_of, uniform
 from openflan.models.load_model import load_pretrained
 
 WINDOW = 24
@@ -97,9 +97,9 @@ def grown(engine: HuggingFaceEngine, family: str, request: Request, sample: int 
     while len(new) < request.max_tokens and new[-1:] != [EOS]:
         logits = logits_of(engine.model, [*prompt, *new], len(prompt), window_for(family))[-1:]
         if request.temperature:
-            new += drawn(
+            new += draw_tokens(
                 logits,
-                [uniform(request_draws(request), sample, len(new))],
+                [uniform(sampling_key_of(request), sample, len(new))],
                 request.temperature,
                 request.top_k,
             )
@@ -132,7 +132,7 @@ def test_greedy_text_is_that_of_the_whole_read_anew(
     family: str, engines: dict[str, HuggingFaceEngine]
 ) -> None:
     engine = engines[family]
-    assert engine.way == ("causal" if family in OURS else "transformers")
+    assert engine.method == ("causal" if family in OURS else "transformers")
     requests = [Request(prompt, 3 + 4 * (place % 3)) for place, prompt in enumerate(PROMPTS)]
     found = answers(engine, requests)
     assert len({one.text for one in found.values()}) > 5
@@ -230,11 +230,11 @@ def test_a_model_in_memory_is_asked_as_it_was_finetuned(
     folders: dict[str, Path], engines: dict[str, HuggingFaceEngine]
 ) -> None:
     """As between two steps of training, with our attention function in it."""
-    from openflan.models.packed import packed_model
+    from openflan.models.packed import packed_layout
 
     loaded = engines["palm"]
     model = load_pretrained(str(folders["palm"])).train()
-    packed_model(model)
+    packed_layout(model, "flat")
     between = HuggingFaceEngine.of(model, loaded.tokenizer, separator=loaded.separator)
     assert between.prefix
     assert scores(between, PROMPTS) == [pytest.approx(one, abs=1e-5) for one in scores(loaded, PROMPTS)]

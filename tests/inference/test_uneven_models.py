@@ -12,7 +12,7 @@ import transformers as hf
 from openflan.inference.huggingface import HuggingFaceEngine
 from openflan.inference.limits import evaluating
 from openflan.inference.protocol import LikelihoodRequest, Request
-from openflan.models.packed import packed_model
+from openflan.models.packed import packed_layout
 
 ENDS = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
 GEMMA = ENDS | {
@@ -114,7 +114,7 @@ def test_a_capped_model_in_training_is_evaluated_with_its_cap(kind: Any, config:
     request = LikelihoodRequest("which one", (" this", " that"))
     model, plain = made(0.5), made(None)
     fresh = _scores(model, request)
-    packed_model(model)
+    packed_layout(model, "flat")
     with evaluating(model):
         assert model.config._attn_implementation == "eager"
     assert _scores(model, request) == pytest.approx(fresh, rel=1e-5)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from packed_losses import packed_batch
 
 from openflan.models.bucketed import attend_in_buckets, biases_by_pair, tensors_of
-from openflan.models.packed import packed_model, prepare_batch, token_losses
+from openflan.models.packed import LossOptions, packed_layout
 from openflan.models.staged import Staged, stage
 from openflan.packing.buckets import bucketed
 from openflan.packing.encode import Encoded
@@ -217,9 +218,9 @@ def test_nothing_waits_for_the_device(name: str, prefix: bool, monkeypatch: pyte
     # Autocast does not know such a device.
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: False)
     model = MODELS[name]()
-    batch = stage(prepare_batch(model, rows(), 0), CPU, "buckets")
-    root = packed_model(model.to("meta"))
-    losses, _ = token_losses(root, batch, prefix=prefix)
+    batch = stage(packed_batch(model, rows()), CPU, "buckets")
+    layout = packed_layout(model.to("meta"), "flat", LossOptions(prefix=prefix))
+    losses, _ = layout.losses(batch)
     losses.sum().backward()
     assert losses.device.type == "meta"
     with pytest.raises(RuntimeError, match="meta"):
@@ -236,7 +237,7 @@ def test_batches_for_a_gpu_are_pinned_once_and_bucketed(name: str, monkeypatch: 
         return tensor.clone()
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
-    batch = prepare_batch(MODELS[name](), rows(), 0)
+    batch = packed_batch(MODELS[name](), rows())
     staged = stage(batch, torch.device("cuda"))
     assert len(asked) == len(set(asked)) >= len(staged.tensors)
     assert len(staged.buckets) == (1 if name == "Llama" else 3)

@@ -7,15 +7,22 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from packed_losses import batch_losses, packed_batch, packed_losses
 from transformers.models.switch_transformers.modeling_switch_transformers import (
     load_balancing_loss_func,
     router_z_loss_func,
 )
 
 from openflan.errors import InputError
-from openflan.models.experts import ROOM_FOR_ALL, RouterLosses, balance_losses, router_losses, router_z_losses
+from openflan.models.experts import (
+    UNLIMITED_CAPACITY,
+    RouterLosses,
+    balance_losses,
+    router_losses,
+    router_z_losses,
+)
 from openflan.models.load_model import load_model
-from openflan.models.packed import Packing, prepare_batch, token_losses
+from openflan.models.packed import Packing
 from openflan.models.packing_check import check_packing, packing_of
 from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
@@ -61,12 +68,14 @@ def examples(seed: int, *lengths: tuple[int, int]) -> list[Encoded]:
     ]
 
 
-def heard(model: Any, rows: list[list[Encoded]], packing: Packing, balance: float, z: float) -> torch.Tensor:
+def recorded(
+    model: Any, rows: list[list[Encoded]], packing: Packing, balance: float, z: float
+) -> torch.Tensor:
     listener = RouterLosses(model, balance, z)
-    batch = prepare_batch(model, rows, PAD, packing)
+    batch = packed_batch(model, rows, packing)
     assert isinstance(batch, Seq2SeqBatch)
-    with listener.listening():
-        token_losses(model, batch)
+    with listener.recording():
+        batch_losses(model, batch, packing)
     return listener.losses(batch)
 
 
@@ -77,7 +86,7 @@ def test_an_unpacked_batch_has_the_losses_of_transformers_own_forward(balance: f
     counts no losses where none is."""
     model = switch().eval()
     rows = [[one] for one in examples(0, (8, 8), (8, 8), (8, 8))]
-    batch = prepare_batch(model, rows, PAD, "none")
+    batch = packed_batch(model, rows, "none")
     assert isinstance(batch, Seq2SeqBatch)
     own = model(
         input_ids=torch.from_numpy(batch.input_ids_RE),
@@ -87,7 +96,7 @@ def test_an_unpacked_batch_has_the_losses_of_transformers_own_forward(balance: f
     expected = balance * (own.encoder_aux_loss + own.decoder_aux_loss) + z * (
         own.encoder_z_loss + own.decoder_z_loss
     )
-    found = heard(model, rows, "none", balance, z)
+    found = recorded(model, rows, "none", balance, z)
     assert found.shape == (3,)
     assert float(found.mean()) == pytest.approx(float(expected), rel=1e-5)
 
@@ -112,7 +121,7 @@ def test_layers_are_balanced_each_by_itself() -> None:
             module.register_forward_hook(
                 lambda module, given, found, name=name: routers.update({name: found[2]})
             )
-    found = float(heard(model, [examples(1, (8, 8))], "none", 1.0, 0.0))
+    found = float(recorded(model, [examples(1, (8, 8))], "none", 1.0, 0.0))
     each = {
         name: float(load_balancing_loss_func(logits.softmax(-1), logits.argmax(-1)))
         for name, logits in routers.items()
@@ -147,31 +156,31 @@ def test_a_packed_row_is_the_mean_of_its_tokens() -> None:
     tokens."""
     model = switch().eval()
     many = examples(2, (5, 8), (7, 4), (3, 2))
-    packed = heard(model, [many], "dense", 0.0, 1.0)
+    packed = recorded(model, [many], "dense", 0.0, 1.0)
     encoder, decoder = [], []
     for one in many:
-        batch = prepare_batch(model, [[one]], PAD, "none")
+        batch = packed_batch(model, [[one]], "none")
         assert isinstance(batch, Seq2SeqBatch)
         listener = RouterLosses(model, 0.0, 1.0)
-        with listener.listening():
-            token_losses(model, batch)
+        with listener.recording():
+            batch_losses(model, batch, "none")
         for logits, found, length in zip(
-            listener._heard, (encoder, decoder), (len(one.input_ids), len(one.target_ids)), strict=True
+            listener._recorded, (encoder, decoder), (len(one.input_ids), len(one.target_ids)), strict=True
         ):
             found += torch.logsumexp(logits[0][0, :length], -1).square().tolist()
     assert float(packed) == pytest.approx(np.mean(encoder) + np.mean(decoder), rel=1e-5)
 
 
-def _engine(model: Any, packing: Packing, **training: Any) -> Trainer:
+def _trainer(model: Any, packing: Packing, **training: Any) -> Trainer:
     return Trainer(model, Training(steps=60, batch_size=4, learning_rate=0.02, **training), 0, PAD, packing)
 
 
 @pytest.mark.parametrize("packing", ["dense", "none"])
 def test_the_loss_falls_and_so_does_that_of_the_routers(packing: Packing) -> None:
-    engine = _engine(switch(), packing, router_aux_loss=0.1, router_z_loss=0.01)
+    trainer = _trainer(switch(), packing, router_aux_loss=0.1, router_z_loss=0.01)
     rows = [examples(number, (6, 3), (4, 2)) for number in range(4)]
-    prepared = engine.prepare(rows)
-    outcomes = [engine.step(step, prepared) for step in range(40)]
+    prepared = trainer.prepare(rows)
+    outcomes = [trainer.step(step, prepared) for step in range(40)]
     assert outcomes[-1].loss < 0.5 * outcomes[0].loss
     first, last = outcomes[0].router, outcomes[-1].router
     assert first is not None
@@ -191,15 +200,15 @@ def test_micro_batches_change_nothing(packing: Packing) -> None:
     ]
     found = []
     for size in (None, 1, 3):
-        engine = _engine(
+        trainer = _trainer(
             switch({"dropout": 0.0}), packing, router_aux_loss=0.5, router_z_loss=0.2, micro_batch_size=size
         )
-        outcome = engine.step(0, engine.prepare(rows))
+        outcome = trainer.step(0, trainer.prepare(rows))
         found.append(
             (
                 outcome.loss,
                 outcome.router,
-                torch.cat([weight.detach().flatten() for weight in engine._model.parameters()]),
+                torch.cat([weight.detach().flatten() for weight in trainer._model.parameters()]),
             )
         )
     for loss, router, weights in found[1:]:
@@ -210,24 +219,24 @@ def test_micro_batches_change_nothing(packing: Packing) -> None:
 
 def _router_gradient(aux: float | None) -> torch.Tensor:
     model = switch({"dropout": 0.0})
-    engine = _engine(model, "dense", router_aux_loss=aux, router_z_loss=0.0)
+    trainer = _trainer(model, "dense", router_aux_loss=aux, router_z_loss=0.0)
     weight = model.encoder.block[1].layer[-1].mlp.router.classifier.weight
     kept: list[torch.Tensor] = []
     weight.register_post_accumulate_grad_hook(lambda each: kept.append(each.grad.clone()))
-    engine.step(0, engine.prepare([examples(0, (6, 3), (4, 2))]))
+    trainer.step(0, trainer.prepare([examples(0, (6, 3), (4, 2))]))
     return kept[0]
 
 
 def test_an_expert_without_tokens_has_a_gradient_of_zeros() -> None:
     """Of two tokens a side, at least two of four experts idle."""
     model = switch({"dropout": 0.0})
-    engine = _engine(model, "dense")
+    trainer = _trainer(model, "dense")
     kept: dict[str, torch.Tensor] = {}
     for name, weight in model.named_parameters():
         weight.register_post_accumulate_grad_hook(
             lambda each, name=name: kept.update({name: each.grad.clone()})
         )
-    engine.step(0, engine.prepare([examples(0, (2, 2))]))
+    trainer.step(0, trainer.prepare([examples(0, (2, 2))]))
     assert kept.keys() == {name for name, _ in model.named_parameters()}
     idle = [name for name, gradient in kept.items() if ".expert_" in name and not gradient.any()]
     assert 2 * 2 * 2 <= len(idle) < 2 * 4 * 2
@@ -247,11 +256,13 @@ def test_computing_layers_again_is_refused_where_masks_would_be_lost() -> None:
             "switch_transformers"
         ),
     ):
-        _engine(switch(), "dense", activation_checkpointing="full")
-    engine = _engine(switch({"dropout": 0.0}), "none", activation_checkpointing="full", router_aux_loss=0.5)
-    plain = _engine(switch({"dropout": 0.0}), "none", router_aux_loss=0.5)
+        _trainer(switch(), "dense", activation_checkpointing="full")
+    trainer = _trainer(switch({"dropout": 0.0}), "none", activation_checkpointing="full", router_aux_loss=0.5)
+    plain = _trainer(switch({"dropout": 0.0}), "none", router_aux_loss=0.5)
     rows = [examples(0, (6, 3)), examples(1, (2, 1))]
-    found, expected = ([each.step(step, each.prepare(rows)) for step in range(2)] for each in (engine, plain))
+    found, expected = (
+        [each.step(step, each.prepare(rows)) for step in range(2)] for each in (trainer, plain)
+    )
     assert [one.loss for one in found] == pytest.approx([one.loss for one in expected], rel=1e-5)
     assert [one.router for one in found] == pytest.approx([one.router for one in expected], rel=1e-5)
 
@@ -266,7 +277,7 @@ def test_nothing_is_heard_outside_a_training_forward() -> None:
     model = switch().eval()
     listener = RouterLosses(model, 1.0, 1.0)
     model.generate(torch.full((1, 4), 5), max_new_tokens=3)
-    assert listener._heard == ([], [])
+    assert listener._recorded == ([], [])
 
 
 def test_there_is_room_for_all_unless_the_recipe_says_otherwise() -> None:
@@ -276,12 +287,12 @@ def test_there_is_room_for_all_unless_the_recipe_says_otherwise() -> None:
     def apart(model: Any) -> float:
         model.eval()
         with torch.no_grad():
-            losses, segments = token_losses(model, prepare_batch(model, rows, PAD, "dense"))
-            alone = token_losses(model, prepare_batch(model, rows, PAD, "none"))[0]
+            losses, segments = packed_losses(model, rows, "dense")
+            alone = packed_losses(model, rows, "none")[0]
         return abs(float(losses[segments > 0].sum() - alone.sum()))
 
     roomy, tight = switch(), switch({"expert_capacity": 3})
-    assert (roomy.config.expert_capacity, tight.config.expert_capacity) == (ROOM_FOR_ALL, 3)
+    assert (roomy.config.expert_capacity, tight.config.expert_capacity) == (UNLIMITED_CAPACITY, 3)
     assert apart(roomy) < 1e-4
     assert apart(tight) > 1e-2
     assert packing_of(roomy) == "dense"

@@ -118,8 +118,8 @@ def test_transformers_loads_in_one_place_only() -> None:
         for path in SOURCES.rglob("*.py")
         if _loading_calls(path.read_text(encoding="utf-8"))
     }
-    assert calling == {"models/reading.py"}
-    reading = (SOURCES / "models/reading.py").read_text(encoding="utf-8")
+    assert calling == {"models/read_model.py"}
+    reading = (SOURCES / "models/read_model.py").read_text(encoding="utf-8")
     calls = [
         node
         for node in ast.walk(ast.parse(reading))

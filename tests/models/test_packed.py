@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from openflan.errors import InputError
-from openflan.models.packed import token_losses
+from openflan.models.packed import DenseMask, LossOptions
 from openflan.models.packing_check import check_packing
 from openflan.packing.batch import CausalBatch, PackedBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
 from openflan.packing.encode import Encoded
@@ -144,7 +144,7 @@ def _batch(model: Any, rows: list[list[Encoded]]) -> PackedBatch:
 @torch.no_grad()
 def _packed(model: Any, batch: PackedBatch) -> dict[tuple[int, int], float]:
     """The summed loss of each segment, by (row, segment)."""
-    losses, segments = token_losses(model, batch)
+    losses, segments = DenseMask(model, LossOptions()).losses(batch)
     assert losses.dtype == torch.float32
     assert losses.shape == segments.shape
     places = {
@@ -234,8 +234,8 @@ def _merged(batch: PackedBatch) -> PackedBatch:
 def test_without_segments_examples_do_see_each_other(model: Any) -> None:
     """Negative control: the segments are what keeps the losses apart."""
     batch = _batch(model, SOME)
-    _, segments = token_losses(model, batch)
-    leaking, _ = token_losses(model, _merged(batch))
+    _, segments = DenseMask(model, LossOptions()).losses(batch)
+    leaking, _ = DenseMask(model, LossOptions()).losses(_merged(batch))
     packed = _packed(model, batch)
     merged = {
         (row, segment): leaking[row][segments[row] == segment].double().sum().item()
@@ -261,7 +261,11 @@ def test_positions_that_do_not_restart_change_a_causal_loss_not_at_all_or_by_rou
         batch,
         positions_RL=np.broadcast_to(np.arange(batch.positions_RL.shape[1]), batch.positions_RL.shape).copy(),
     )
-    assert torch.allclose(token_losses(model, batch)[0], token_losses(model, running)[0], atol=1e-4)
+    assert torch.allclose(
+        DenseMask(model, LossOptions()).losses(batch)[0],
+        DenseMask(model, LossOptions()).losses(running)[0],
+        atol=1e-4,
+    )
 
 
 def _wider(batch: PackedBatch, by: int) -> PackedBatch:
@@ -317,7 +321,7 @@ def test_gradients_are_numbers_and_those_of_the_examples_alone(
         for rows in (full, [[example] for row in full for example in row]):
             model.zero_grad()
             with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
-                losses, _ = token_losses(model, _batch(model, rows))
+                losses, _ = DenseMask(model, LossOptions()).losses(_batch(model, rows))
             losses.sum().backward()
             gradients.append(torch.cat([parameter.grad.flatten() for parameter in model.parameters()]))
     finally:

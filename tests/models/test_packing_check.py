@@ -46,7 +46,7 @@ def test_layers_that_carry_state_are_padded_with_the_reason(name: str) -> None:
 @pytest.mark.parametrize("name", ["LFM2", "Qwen3-Next", "Falcon-H1", "Bamba", "Jamba", "MiniMax"])
 def test_the_losses_find_carried_state_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control of the fast refusal: without it the comparison itself refuses each of them."""
-    monkeypatch.setattr(packing_check, "state_of", lambda model: None)
+    monkeypatch.setattr(packing_check, "recurrent_layer", lambda model: None)
     model = tiny(CARRYING[name])
     for packing in ("flat", "dense"):
         with pytest.raises(InputError, match="cannot be packed"):

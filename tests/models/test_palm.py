@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from packed_losses import packed_losses
 
 from openflan.errors import InputError
 from openflan.models.load_model import empty_model, load_model, load_pretrained, save_pretrained
-from openflan.models.packed import prepare_batch, token_losses
 from openflan.models.packing_check import packing_of
 from openflan.models.palm import is_palm_shaped
 from openflan.packing.encode import Encoded
@@ -208,7 +208,7 @@ def rows(*lengths: tuple[int, int]) -> list[list[Encoded]]:
 def test_a_packed_palm_has_the_losses_of_its_examples_alone(chunk: int) -> None:
     model = palm()
     packed = rows((9, 4), (2, 7), (14, 1))
-    losses, documents = token_losses(model, prepare_batch(model, packed, 0), chunk=chunk)
+    losses, documents = packed_losses(model, packed, chunk=chunk)
     for number, example in enumerate(packed[0], 1):
         ids = np.concatenate([example.input_ids, example.target_ids])
         logits = reference(doubled(model), ids, heads=5, head=16, width=48, layers=3)[
@@ -226,7 +226,7 @@ def test_chunks_leave_no_large_logits(monkeypatch: pytest.MonkeyPatch) -> None:
         "openflan.models.causal.token_cross_entropy", lambda *_, **__: pytest.fail("all logits at once")
     )
     model = palm()
-    assert len(token_losses(model, prepare_batch(model, rows((9, 4)), 0), chunk=2)[0]) == 4
+    assert len(packed_losses(model, rows((9, 4)), chunk=2)[0]) == 4
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ import torch
 import transformers as hf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packed_losses import packed_losses
 
 from openflan.errors import InputError
-from openflan.models.causal import ordinary_attention
+from openflan.models.causal import transformers_attention
 from openflan.models.folder import attention_of
 from openflan.models.load_model import load_pretrained, save_pretrained
-from openflan.models.packed import packed_model, prepare_batch, token_losses
+from openflan.models.packed import LossOptions, packed_layout
 from openflan.models.packing_check import check_packing
 from openflan.models.prefix import attention_of_model, prefix_cache, prefix_forward, state_attention
 from openflan.packing.encode import Encoded
@@ -94,7 +95,7 @@ def joined(example: Encoded) -> torch.Tensor:
 @torch.no_grad()
 def compare(name: str, packed: list[list[Encoded]], **options: int) -> None:
     made = model(name)
-    losses, documents = token_losses(made, prepare_batch(made, packed, 0), prefix=True, **options)
+    losses, documents = packed_losses(made, packed, prefix=True, **options)
     for number, example in enumerate((one for many in packed for one in many), 1):
         alone = logits_alone(made, joined(example), len(example.input_ids))[len(example.input_ids) - 1 : -1]
         expected = torch.nn.functional.cross_entropy(
@@ -126,7 +127,7 @@ def seen_by(name: str, *, prefix: bool) -> np.ndarray:
     """
     made = model(name)
     states: list[torch.Tensor] = []
-    root = packed_model(made)
+    layout = packed_layout(made, "flat", LossOptions(prefix=prefix))
     hook = made.base_model.register_forward_hook(
         lambda module, given, found: states.append(found.last_hidden_state[0])
     )
@@ -143,10 +144,10 @@ def seen_by(name: str, *, prefix: bool) -> np.ndarray:
                         for one in ids
                     ]
                 ]
-                token_losses(root, prepare_batch(made, changed, 0), prefix=prefix)
+                layout.losses(layout.batch(changed))
     finally:
         hook.remove()
-        made.set_attn_implementation("eager" if name == "Gemma2" else "sdpa")
+        layout.restore()
     return np.stack([((after - states[0]).abs().amax(-1) > 1e-7).numpy() for after in states[1:]], axis=1)
 
 
@@ -267,11 +268,11 @@ def test_a_folder_says_how_its_inputs_attend(tmp_path: Path) -> None:
 
 def test_ordinary_attention_is_lent_back() -> None:
     made = MADE["Llama"]()
-    packed_model(made)
+    packed_layout(made, "flat")
     prompt = torch.full((1, 5), 5)
     with pytest.raises(ValueError, match="attention by documents"):
         prefix_forward(made, prompt, [5])
-    with ordinary_attention(made):
+    with transformers_attention(made):
         prefix_forward(made, prompt, [5])
     with pytest.raises(ValueError, match="attention by documents"):
         prefix_forward(made, prompt, [5])

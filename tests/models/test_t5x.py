@@ -20,7 +20,7 @@ from openflan.errors import InputError, SetupError
 from openflan.models import t5x
 from openflan.models.load_model import load_pretrained, save_pretrained
 from openflan.models.t5x import from_t5x, is_t5x, to_t5x
-from openflan.models.t5x_files import packed, stored, write_array
+from openflan.models.t5x_files import msgpack_bytes, open_array, write_array
 
 LAYERS, DECODER_LAYERS, WIDTH, HEADS, HEAD, INNER, BUCKETS, VOCABULARY = 2, 3, 12, 2, 5, 16, 8, 21
 SIZES = {
@@ -188,10 +188,10 @@ def test_a_checkpoint_becomes_a_folder_with_the_same_logits_and_comes_back(
     save_pretrained(loaded, tmp_path / "saved")
     count = to_t5x(tmp_path / "saved", tmp_path / "back" / "checkpoint_1198000", stacked=stacked)
     again = {
-        path.name: stored(path).read()
+        path.name: open_array(path).read()
         for path in sorted((tmp_path / "back" / "checkpoint_1198000").glob("target.*"))
     }
-    first = {path.name: stored(path).read() for path in sorted(folder.glob("target.*"))}
+    first = {path.name: open_array(path).read() for path in sorted(folder.glob("target.*"))}
     assert len(again) == count
     assert again.keys() == first.keys()
     for name, values in first.items():
@@ -225,7 +225,7 @@ def test_large_models_are_written_in_several_files(tmp_path: Path, monkeypatch: 
     assert torch.equal(logits(hf.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "hf")), logits(model))
     to_t5x(tmp_path / "hf", tmp_path / "back")
     assert torch.equal(
-        torch.from_numpy(stored(tmp_path / "back" / "target.token_embedder.embedding").read()),
+        torch.from_numpy(open_array(tmp_path / "back" / "target.token_embedder.embedding").read()),
         model.shared.weight,
     )
 
@@ -248,21 +248,21 @@ def test_arrays_in_chunks_are_read_whole(
     chunks = tuple(data.draw(st.integers(1, size + 2)) for size in shape)
     folder = tmp_path_factory.mktemp("arrays") / "one"
     write_zarr(folder, values, chunks, compressor)
-    assert np.array_equal(stored(folder).read(), values)
+    assert np.array_equal(open_array(folder).read(), values)
 
 
 @pytest.mark.parametrize(("dtype", "exact"), [("<f2", np.float16), ("<f8", np.float64)])
 def test_other_floats_are_read(dtype: str, exact: type, tmp_path: Path) -> None:
     values = np.arange(6).reshape(2, 3).astype(exact) / 4
     write_zarr(tmp_path / "one", values, dtype=dtype)
-    assert np.array_equal(stored(tmp_path / "one").read(), values.astype(np.float32))
+    assert np.array_equal(open_array(tmp_path / "one").read(), values.astype(np.float32))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "<u2"])
 def test_bfloat16_is_read_as_torch_reads_it(dtype: str, tmp_path: Path) -> None:
     exact = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
     write_zarr(tmp_path / "one", exact.view(torch.uint16).numpy(), dtype=dtype)
-    assert torch.equal(torch.from_numpy(stored(tmp_path / "one").read()), exact.float())
+    assert torch.equal(torch.from_numpy(open_array(tmp_path / "one").read()), exact.float())
 
 
 @pytest.mark.parametrize("limit", [1, 50, 10**9])
@@ -270,7 +270,7 @@ def test_what_is_written_is_read(limit: int, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("openflan.models.t5x_files.CHUNK_BYTES", limit)
     values = np.random.default_rng(0).normal(size=(7, 2, 3)).astype(np.float32)
     write_array(tmp_path / "one", values)
-    assert np.array_equal(stored(tmp_path / "one").read(), values)
+    assert np.array_equal(open_array(tmp_path / "one").read(), values)
     write_array(tmp_path / "two", values)
     assert {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()} == {
         path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()
@@ -325,7 +325,7 @@ def test_the_index_says_where_every_array_lies(tmp_path: Path) -> None:
 
 def test_the_index_holds_nothing_else() -> None:
     with pytest.raises(TypeError, match="a float has no place in the index"):
-        packed({"a": 0.5})
+        msgpack_bytes({"a": 0.5})
 
 
 def broken(tmp_path: Path) -> Path:
@@ -406,7 +406,7 @@ def test_a_compressor_that_is_not_there_is_named(tmp_path: Path, monkeypatch: py
     with pytest.raises(
         SetupError, match=r'compressed with blosc, which needs numcodecs: pip install "openflan\[t5x\]"'
     ):
-        stored(tmp_path / "one").read()
+        open_array(tmp_path / "one").read()
 
 
 def test_what_is_no_checkpoint_or_no_t5_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from openflan.models.vocabulary import add_tokens, make_room
+from openflan.models.vocabulary import add_tokens, grow_embeddings
 
 
 def model(kind: str) -> Any:
@@ -35,9 +35,11 @@ def test_old_rows_stay_and_new_ones_come_from_the_seed(kind: str) -> None:
     ]
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    assert [make_room(one, 23, seed) for one, seed in zip(grown, (1, 1, 2), strict=True)] == [4, 4, 4], (
-        "23 rows, to a multiple of eight"
-    )
+    assert [grow_embeddings(one, 23, seed) for one, seed in zip(grown, (1, 1, 2), strict=True)] == [
+        4,
+        4,
+        4,
+    ], "23 rows, to a multiple of eight"
     assert torch.equal(torch.get_rng_state(), state), "nobody else's draws change"
     after = [
         [matrix.weight for matrix in (one.get_input_embeddings(), one.get_output_embeddings())]
@@ -55,7 +57,7 @@ def test_old_rows_stay_and_new_ones_come_from_the_seed(kind: str) -> None:
 
 def test_room_that_is_there_is_used() -> None:
     one = model("t5")
-    assert make_room(one, 20, 0) == 0
+    assert grow_embeddings(one, 20, 0) == 0
     assert one.get_input_embeddings().weight.shape[0] == 20
 
 

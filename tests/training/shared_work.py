@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from openflan.errors import InputError, OpenflanError, SetupError
 from openflan.models.load_model import load_model, load_tokenizer, save_pretrained
-from openflan.models.vocabulary import make_room
+from openflan.models.vocabulary import grow_embeddings
 from openflan.recipe.schema import Recipe
 from openflan.training import checkpoints
 from openflan.training import sharded_files as files
@@ -143,7 +143,7 @@ def starts(place: Path, kind: str, folder: Path, distributed: DistributedContext
         assert {parameter.is_meta for parameter in model.parameters()} == {not distributed.main}
         assert not any(buffer.is_meta for buffer in model.buffers())
         for one in (model, alone) if rows else ():
-            make_room(one, rows, 5)
+            grow_embeddings(one, rows, 5)
         buffers = {name: value.clone() for name, value in alone.named_buffers()}
         engine_of(wanted, model, distributed)
         assert equal(weights_of(model), dict(alone.named_parameters()))

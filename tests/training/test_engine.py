@@ -53,7 +53,7 @@ def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.Monke
     def full(*values: Any, **settings: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
 
-    monkeypatch.setattr(trainer, "token_losses", full)
+    monkeypatch.setattr(trainer.PackedLayout, "losses", full)
     cases = [
         ({}, "training.micro_batch_size=4"),
         ({"micro_batch_size": 6}, "training.micro_batch_size=3"),

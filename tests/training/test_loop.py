@@ -17,6 +17,7 @@ from small_runs import losses, recipe, same, trained
 
 from openflan.errors import InputError, OpenflanError, SetupError
 from openflan.models.load_model import load_model, load_tokenizer
+from openflan.models.packed import PackedLayout
 from openflan.packing.encode import Encoded
 from openflan.packing.plan import Plan
 from openflan.run_folder import Run, read_jsonl
@@ -158,14 +159,14 @@ def test_dropout_is_drawn_anew_for_every_step_and_micro_batch(
     monkeypatch.setattr(Plan, "rows", lambda self, first, count: rows(self, 0, 1) * count)
     trained(recipe(place, dropout=dropout, steps=4, learning_rate=1e-12), Run(tmp_path / "steps"))
     assert len(set(losses(Run(tmp_path / "steps")))) == (1 if dropout == 0.0 else 4)
-    seen, computed = list[float](), trainer.token_losses
+    seen, computed = list[float](), PackedLayout.losses
 
-    def spied(model: Any, batch: Any, **settings: Any) -> Any:
-        found = computed(model, batch, **settings)
+    def spied(layout: PackedLayout, batch: Any) -> Any:
+        found = computed(layout, batch)
         seen.append(found[0].sum().item())
         return found
 
-    monkeypatch.setattr(trainer, "token_losses", spied)
+    monkeypatch.setattr(PackedLayout, "losses", spied)
     trained(
         recipe(place, dropout=dropout, steps=1, batch_size=3, micro_batch_size=1), Run(tmp_path / "micro")
     )
@@ -319,13 +320,13 @@ def test_sigterm_ends_with_a_checkpoint_and_code_75(
 def test_a_loss_that_is_no_number_stops_the_run(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_step: Any
 ) -> None:
-    run, computed = Run(tmp_path / "run"), trainer.token_losses
+    run, computed = Run(tmp_path / "run"), PackedLayout.losses
 
-    def broken(model: Any, batch: Any, **settings: Any) -> Any:
-        values, segments = computed(model, batch, **settings)
+    def broken(layout: PackedLayout, batch: Any) -> Any:
+        values, segments = computed(layout, batch)
         return values * float("nan"), segments
 
-    at_step(4, lambda: monkeypatch.setattr(trainer, "token_losses", broken))
+    at_step(4, lambda: monkeypatch.setattr(PackedLayout, "losses", broken))
     with pytest.raises(
         OpenflanError, match="step 5: the loss is nan; the checkpoints of .* are intact. Its batch held own/"
     ) as stopped:

@@ -1,5 +1,5 @@
-"""Text from models: what is asked, what comes back, and the engines that answer. Importing this package loads
-no model library."""
+"""Text from models: requests, completions, and the inference engines that answer. Importing this package
+loads no model library."""
 
 from openflan.inference.http import HttpEngine
 from openflan.inference.huggingface import HuggingFaceEngine

@@ -1,10 +1,10 @@
-"""Many generations at once, row by row: whoever finishes leaves, whoever waits takes the place.
+"""Many generations at once: a generation that ends leaves the batch, and a waiting one takes its place.
 
-Random or sorted batches that end together spend two to three times the steps their rows need, because lengths
-of answers vary. Here a row is one generation; the rows of a prompt (its samples) share what was computed for
-the prompt. Decision: what may be in memory at once is counted in tokens (of prompts, and the most that rows
-may still generate), and waiting prompts come longest first, so that neighbours are of like length and what
-does not fit fails at the start. Price: requests finish in no order.
+Static batches take two to three times the steps that their generations need, because lengths of answers vary.
+The generations of a prompt (its samples) share what was computed for the prompt. Decision: what may be in
+memory at once is counted in tokens: those of prompts, and the most that generations may still generate.
+Waiting prompts are ordered longest first, so that neighbours have like lengths and what does not fit fails at
+the start. Price: requests finish in no order.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from torch import Tensor
 
 from openflan.inference.ending import Ending
 from openflan.inference.protocol import Completion, Request
-from openflan.inference.sampling import drawn, request_draws, uniform
+from openflan.inference.sampling import draw_tokens, sampling_key_of, uniform
 
 
 @dataclass(slots=True, eq=False)
-class Row:
-    """One generation: a sample of a request, for everyone who asked the same (`owners`, indices of
-    requests)."""
+class Generation:
+    """One generation in progress: a sample of a request. `owners` are the indices of all requests that are
+    the same, `new` the ids generated so far."""
 
     request: Request
     sample: int
     owners: list[int]
-    draws: int
+    sampling_key: int
     new: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
 class Prompt:
-    """The ids of a prompt, the rows that continue it, and how many tokens at its start it shares with its
-    neighbours (computed once for all of them)."""
+    """The ids of a prompt, the generations that continue it, and the number of tokens at its start that it
+    shares with its neighbours; these are computed once for all of them."""
 
     ids: tuple[int, ...]
-    rows: list[Row]
+    generations: list[Generation]
     shared: int = 0
 
     @property
@@ -49,95 +49,99 @@ class Prompt:
 
 
 class Decoder(Protocol):
-    """The state of all rows in a model. Rows have places 0, 1, ...; a row that leaves has its place taken by
-    the last one."""
+    """The state of all generations in a model. They are numbered 0, 1, ...; when one is dropped, the last
+    one takes its number."""
 
     def admit(self, prompts: Sequence[Prompt]) -> None:
-        """Computes what the rows of each prompt share."""
+        """Reads prompts: computes what the generations of each share."""
         ...
 
     def add(self, prompt: Prompt) -> int:
-        """A row of an admitted prompt, at the last place; gives the id that it is fed first."""
+        """Adds a generation of an admitted prompt as the last one; returns the id that is its first input."""
         ...
 
     def step(self, ids: list[int]) -> Tensor:
-        """Feeds every row an id; gives the logits of what follows, (rows, vocabulary)."""
+        """Feeds one id to every generation; returns the logits of the next token, (generations,
+        vocabulary)."""
         ...
 
-    def drop(self, place: int) -> None: ...
+    def drop(self, index: int) -> None: ...
 
     def release(self, prompt: Prompt) -> None:
-        """Forgets a prompt none of whose rows is left."""
+        """Frees the states of a prompt that has no generations left."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What may be computed at once: tokens in memory, rows, and prompts read together."""
+    """The most that is computed at once: tokens in memory, generations, and prompts in one forward."""
 
     tokens: int
-    rows: int
-    together: int
+    generations: int
+    prompts: int
 
 
 def prompts_of(requests: Iterable[tuple[int, tuple[int, ...], Request]]) -> list[Prompt]:
-    """Requests (index, ids, request) as prompts: equal prompts once, equal rows once, longest first."""
+    """The prompts of requests (index, ids, request), longest first. Equal prompts, and equal generations
+    of a prompt, occur once."""
     prompts: dict[tuple[int, ...], Prompt] = {}
-    rows: dict[tuple[object, ...], Row] = {}
+    generations: dict[tuple[object, ...], Generation] = {}
     for index, ids, request in requests:
         prompt = prompts.setdefault(ids, Prompt(ids, []))
         greedy = request.temperature == 0
-        how = (
+        generation_key = (
             ids,
             request.max_tokens,
             request.stop,
             *(() if greedy else (request.prompt, request.temperature, request.top_k, request.seed)),
         )
-        # Greedy samples are all the same one.
+        # All greedy samples are equal.
         for sample in range(1 if greedy else request.samples):
-            row = rows.get((*how, sample))
-            if row is None:
-                row = rows[(*how, sample)] = Row(request, sample, [], 0 if greedy else request_draws(request))
-                prompt.rows.append(row)
-            row.owners.append(index)
+            generation = generations.get((*generation_key, sample))
+            if generation is None:
+                generation = generations[(*generation_key, sample)] = Generation(
+                    request, sample, [], 0 if greedy else sampling_key_of(request)
+                )
+                prompt.generations.append(generation)
+            generation.owners.append(index)
     return sorted(prompts.values(), key=lambda prompt: -len(prompt.ids))
 
 
 def decode(
     decoder: Decoder, prompts: Iterable[Prompt], ending: Ending, budget: Budget
-) -> Iterator[tuple[Row, Completion]]:
-    """Every row of every prompt with its completion, as they finish."""
+) -> Iterator[tuple[Generation, Completion]]:
+    """Every generation of every prompt with its completion, in the order in which they end."""
     waiting, admitted = deque(prompts), deque[Prompt]()
-    active: list[tuple[Prompt, Row]] = []
+    active: list[tuple[Prompt, Generation]] = []
     left: dict[Prompt, int] = {}
     following: list[int] = []
     spent = 0
     while waiting or admitted or active:
         while taken := _admit(decoder, waiting, admitted, left, budget, spent, len(active)):
             spent += taken
-        while admitted and len(active) < budget.rows:
+        while admitted and len(active) < budget.generations:
             prompt = admitted[0]
-            row = prompt.rows[len(prompt.rows) - left[prompt]]
-            if active and spent + row.request.max_tokens > budget.tokens:
+            generation = prompt.generations[len(prompt.generations) - left[prompt]]
+            if active and spent + generation.request.max_tokens > budget.tokens:
                 break
-            spent += row.request.max_tokens
+            spent += generation.request.max_tokens
             following.append(decoder.add(prompt))
-            active.append((prompt, row))
+            active.append((prompt, generation))
             left[prompt] -= 1
             if not left[prompt]:
                 admitted.popleft()
-        following = _chosen(decoder.step(following), [row for _, row in active])
-        for place in reversed(range(len(active))):
-            prompt, row = active[place]
-            row.new.append(following[place])
-            if not ending.is_over(row.new, row.request.stop, row.request.max_tokens):
+        following = _chosen(decoder.step(following), [generation for _, generation in active])
+        for index in reversed(range(len(active))):
+            prompt, generation = active[index]
+            generation.new.append(following[index])
+            if not ending.is_over(generation.new, generation.request.stop, generation.request.max_tokens):
                 continue
-            yield row, ending.completion(row.new, row.request.stop, row.sample)
-            decoder.drop(place)
-            active[place], following[place] = active[-1], following[-1]
+            yield generation, ending.completion(generation.new, generation.request.stop, generation.sample)
+            decoder.drop(index)
+            active[index], following[index] = active[-1], following[-1]
             active.pop()
             following.pop()
-            spent -= row.request.max_tokens
+            spent -= generation.request.max_tokens
             if not left[prompt] and all(other is not prompt for other, _ in active):
                 decoder.release(prompt)
                 del left[prompt]
@@ -153,29 +157,30 @@ def _admit(
     spent: int,
     active: int,
 ) -> int:
-    """Reads prompts while there is room for them and a row of each; gives the tokens they take."""
-    free = budget.rows - active - sum(left[prompt] for prompt in admitted)
+    """Reads prompts while the budget allows them and one generation of each; returns the tokens that they
+    take."""
+    free = budget.generations - active - sum(left[prompt] for prompt in admitted)
     arrivals: list[Prompt] = []
     cost = 0
-    while waiting and free > 0 and len(arrivals) < budget.together:
+    while waiting and free > 0 and len(arrivals) < budget.prompts:
         prompt = waiting[0]
         taken = _cost(prompt)
-        if (active or arrivals or admitted) and spent + cost + taken + prompt.rows[
+        if (active or arrivals or admitted) and spent + cost + taken + prompt.generations[
             0
         ].request.max_tokens > budget.tokens:
             break
         arrivals.append(waiting.popleft())
         cost += taken
-        free -= len(prompt.rows)
+        free -= len(prompt.generations)
     # Reading few prompts at a time wastes an accelerator: the places of a quarter of what it reads together
     # are worth waiting for.
-    if waiting and active and 4 * len(arrivals) < budget.together:
+    if waiting and active and 4 * len(arrivals) < budget.prompts:
         waiting.extendleft(reversed(arrivals))
         return 0
     if arrivals:
         decoder.admit(arrivals)
         for prompt in arrivals:
-            left[prompt] = len(prompt.rows)
+            left[prompt] = len(prompt.generations)
             admitted.append(prompt)
     return cost
 
@@ -184,28 +189,37 @@ def _cost(prompt: Prompt) -> int:
     return len(prompt.ids) - prompt.shared
 
 
-def _chosen(logits_BV: Tensor, rows: Sequence[Row]) -> list[int]:
-    """The next token of each row."""
-    ways: dict[tuple[float, int], list[int]] = {}
-    for place, row in enumerate(rows):
-        request = row.request
-        ways.setdefault((request.temperature, request.top_k if request.temperature else 0), []).append(place)
-    found = [0] * len(rows)
-    for (temperature, top_k), places in ways.items():
+def _chosen(logits_BV: Tensor, generations: Sequence[Generation]) -> list[int]:
+    """The next token of each generation."""
+    indices_by_setting: dict[tuple[float, int], list[int]] = {}
+    for index, generation in enumerate(generations):
+        request = generation.request
+        indices_by_setting.setdefault(
+            (request.temperature, request.top_k if request.temperature else 0), []
+        ).append(index)
+    next_ids = [0] * len(generations)
+    for (temperature, top_k), indices in indices_by_setting.items():
         logits = (
             logits_BV
-            if len(places) == len(rows)
-            else logits_BV[torch.tensor(places, device=logits_BV.device)]
+            if len(indices) == len(generations)
+            else logits_BV[torch.tensor(indices, device=logits_BV.device)]
         )
         if temperature == 0:
             tokens = logits.argmax(-1).tolist()
         else:
-            tokens = drawn(
+            tokens = draw_tokens(
                 logits,
-                [uniform(rows[place].draws, rows[place].sample, len(rows[place].new)) for place in places],
+                [
+                    uniform(
+                        generations[index].sampling_key,
+                        generations[index].sample,
+                        len(generations[index].new),
+                    )
+                    for index in indices
+                ],
                 temperature,
                 top_k,
             )
-        for place, token in zip(places, tokens, strict=True):
-            found[place] = token
-    return found
+        for index, token in zip(indices, tokens, strict=True):
+            next_ids[index] = token
+    return next_ids

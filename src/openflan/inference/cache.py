@@ -1,13 +1,14 @@
-"""Keys and values that decoding has in memory: each row's own, and those that the rows of a group share.
+"""The key-value cache of decoding: what each generation has generated, and what the generations of a group
+share.
 
-A row's own stand from the left of a buffer with room to spare, so that rows of different age step together
-and a row that leaves costs one copy (the last row takes its place). A group's (an encoded input, a causal
-prompt) are there once however many rows read them: queries are laid out as groups times seats, and a group
-with many rows becomes a matrix product instead of many readings of the same memory. Keys are kept with
-positions last, which is how one query reads them quickest.
+The states of a generation are stored from the left of a buffer that has free positions. So generations of
+different length make a step at the same time, and removing one costs one copy (the last one takes its entry).
+The states of a group (an encoded input, a causal prompt) are stored once for all generations that read them.
+Queries are laid out as groups times slots, so a group with many generations becomes one matrix product and
+its memory is read once. Keys are stored with positions last, the quickest order for a single query.
 
-Shape suffixes: N rows, S groups, R seats of a group, G key heads, Q query heads of a key head, C channels, P
-positions.
+Shape suffixes: N generations, S groups, R slots of a group, G key heads, Q query heads of a key head, C
+channels, P positions.
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ from torch import Tensor
 
 from openflan.models.attention import at_least_float32
 
-NOWHERE = -1e30
-"""Added to scores of positions that are not to be seen; finite, so that a row none of whose positions is seen
-gives weight 0 and not NaN."""
+HIDDEN_SCORE = -1e30
+"""What is added to the scores of hidden positions. It is finite, so that a generation with hidden
+positions only gets weight 0 and not NaN."""
 
 _ROUND = 64
 
 
 class Buffers:
-    """Keys (places, G, C, P) and values (places, G, P, C) of every layer, with room for more places and
+    """Keys (entries, G, C, P) and values (entries, G, P, C) of every layer, with free entries and
     positions."""
 
-    def __init__(self, places: int, positions: int) -> None:
+    def __init__(self, entries: int, positions: int) -> None:
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
-        self._room = places, positions
+        self._capacity = entries, positions
 
     def layer(
-        self, number: int, heads: int, channels: int, like: Tensor, places: int, positions: int
+        self, number: int, heads: int, channels: int, like: Tensor, entries: int, positions: int
     ) -> tuple[Tensor, Tensor]:
-        """A layer's buffers, with room for so many places and positions."""
+        """The keys and values of a layer, grown to at least so many entries and positions."""
         if number == len(self.keys):
-            size = max(places, self._room[0]), max(positions, self._room[1])
+            size = max(entries, self._capacity[0]), max(positions, self._capacity[1])
             self.keys.append(like.new_zeros(size[0], heads, channels, size[1]))
             self.values.append(like.new_zeros(size[0], heads, size[1], channels))
         keys, values = self.keys[number], self.values[number]
-        if places > keys.shape[0] or positions > keys.shape[3]:
-            size = _more(keys.shape[0], places), _more(keys.shape[3], positions)
+        if entries > keys.shape[0] or positions > keys.shape[3]:
+            size = _more(keys.shape[0], entries), _more(keys.shape[3], positions)
             for held, grown in (
                 (self.keys, like.new_zeros(size[0], heads, channels, size[1])),
                 (self.values, like.new_zeros(size[0], heads, size[1], channels)),
@@ -58,117 +59,118 @@ class Buffers:
 
     @torch.inference_mode()
     def move(self, source: int, target: int, positions: int) -> None:
-        """Copies a place over another."""
+        """Copies one entry over another."""
         for keys, values in zip(self.keys, self.values, strict=True):
             keys[target, :, :, :positions] = keys[source, :, :, :positions]
             values[target, :, :positions] = values[source, :, :positions]
 
 
-class OwnStates:
-    """What each row has generated so far."""
+class GeneratedStates:
+    """The keys and values of the tokens that each generation has generated so far."""
 
-    def __init__(self, rows: int, positions: int) -> None:
-        self._buffers = Buffers(rows, positions)
+    def __init__(self, generations: int, positions: int) -> None:
+        self._buffers = Buffers(generations, positions)
         self.lengths: list[int] = []
         self._lengths_N = torch.zeros(0, dtype=torch.long)
 
     def begin(self, device: torch.device) -> Tensor:
-        """Before a step: the position of every row (N)."""
+        """Before a step: the position of every generation (N)."""
         self._lengths_N = torch.tensor(self.lengths, device=device)
         return self._lengths_N
 
     def write(self, layer: int, key_NGC: Tensor, value_NGC: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps a step's; gives the keys (N, G, C, P) and values (N, G, P, C) of all positions up to the
-        longest row's."""
-        rows, heads, channels = key_NGC.shape
+        """Stores the keys and values of a step; returns the keys (N, G, C, P) and values (N, G, P, C) of
+        all positions up to the longest generation's."""
+        generations, heads, channels = key_NGC.shape
         positions = max(self.lengths) + 1
-        keys, values = self._buffers.layer(layer, heads, channels, key_NGC, rows, positions)
-        places = torch.arange(rows, device=key_NGC.device)
-        keys[places, :, :, self._lengths_N] = key_NGC
-        values[places, :, self._lengths_N] = value_NGC
-        return keys[:rows, :, :, :positions], values[:rows, :, :positions]
+        keys, values = self._buffers.layer(layer, heads, channels, key_NGC, generations, positions)
+        entries = torch.arange(generations, device=key_NGC.device)
+        keys[entries, :, :, self._lengths_N] = key_NGC
+        values[entries, :, self._lengths_N] = value_NGC
+        return keys[:generations, :, :, :positions], values[:generations, :, :positions]
 
     def end(self) -> None:
-        """After a step: every row is one longer."""
+        """After a step: every generation is one longer."""
         self.lengths = [length + 1 for length in self.lengths]
 
     def distances(self) -> Tensor:
-        """key - query (N, P) during a step: positive where there is nothing yet."""
+        """The distances key - query (N, P) during a step; they are positive at positions that hold no
+        token yet."""
         return torch.arange(max(self.lengths) + 1, device=self._lengths_N.device) - self._lengths_N[:, None]
 
     def add(self) -> None:
         self.lengths.append(0)
 
-    def drop(self, place: int) -> None:
+    def drop(self, entry: int) -> None:
         last = len(self.lengths) - 1
-        if place != last:
-            self._buffers.move(last, place, self.lengths[last])
-            self.lengths[place] = self.lengths[last]
+        if entry != last:
+            self._buffers.move(last, entry, self.lengths[last])
+            self.lengths[entry] = self.lengths[last]
         self.lengths.pop()
 
 
-class GroupStates:
-    """What the rows of each group share, and who sits where."""
+class SharedStates:
+    """The keys and values that the generations of each group share, and the slot of each generation."""
 
     def __init__(self, positions: int) -> None:
         self._buffers = Buffers(1, positions)
         self.lengths: list[int] = []
         self._names: list[object] = []
         self._groups_N: list[int] = []
-        self._seating: tuple[Tensor, Tensor] | None = None
-        self._seats = 1
+        self._slots: tuple[Tensor, Tensor] | None = None
+        self._slots_a_group = 1
         self.mask_SP: Tensor | None = None
 
     def admit(self, name: object, states: Sequence[tuple[Tensor, Tensor]]) -> None:
-        """A group by keys and values (P, G, C) of every layer; there may be no positions."""
-        place, length = len(self._names), states[0][0].shape[0]
+        """Adds a group with the keys and values (P, G, C) of every layer; P may be 0."""
+        entry, length = len(self._names), states[0][0].shape[0]
         for layer, (key_PGC, value_PGC) in enumerate(states):
             positions = -(-max(length, 1) // _ROUND) * _ROUND
             keys, values = self._buffers.layer(
-                layer, key_PGC.shape[1], key_PGC.shape[2], key_PGC, place + 1, positions
+                layer, key_PGC.shape[1], key_PGC.shape[2], key_PGC, entry + 1, positions
             )
-            keys[place, :, :, :length] = key_PGC.permute(1, 2, 0)
-            values[place, :, :length] = value_PGC.transpose(0, 1)
+            keys[entry, :, :, :length] = key_PGC.permute(1, 2, 0)
+            values[entry, :, :length] = value_PGC.transpose(0, 1)
         self._names.append(name)
         self.lengths.append(length)
 
     def add(self, name: object) -> None:
-        """A row at the last place."""
+        """Adds a generation of the group as the last one."""
         self._groups_N.append(self._names.index(name))
 
-    def drop(self, place: int) -> None:
-        self._groups_N[place] = self._groups_N[-1]
+    def drop(self, entry: int) -> None:
+        self._groups_N[entry] = self._groups_N[-1]
         self._groups_N.pop()
 
     def release(self, name: object) -> None:
-        """The last group takes the place of one that has no rows."""
-        place, last = self._names.index(name), len(self._names) - 1
-        if place != last:
-            self._buffers.move(last, place, self.lengths[last])
-            self._names[place], self.lengths[place] = self._names[last], self.lengths[last]
-            self._groups_N = [place if group == last else group for group in self._groups_N]
+        """Removes a group that has no generations; the last group takes its entry."""
+        entry, last = self._names.index(name), len(self._names) - 1
+        if entry != last:
+            self._buffers.move(last, entry, self.lengths[last])
+            self._names[entry], self.lengths[entry] = self._names[last], self.lengths[last]
+            self._groups_N = [entry if group == last else group for group in self._groups_N]
         self._names.pop()
         self.lengths.pop()
 
     def begin(self, like: Tensor) -> None:
-        """Before a step: finds every row a seat."""
+        """Before a step: gives every generation a slot in its group."""
         counts = [0] * len(self._names)
-        seats = []
+        slots = []
         for group in self._groups_N:
-            seats.append(counts[group])
+            slots.append(counts[group])
             counts[group] += 1
-        self._seats = max(counts)
+        self._slots_a_group = max(counts)
         plain = self._groups_N == list(range(len(self._names)))
-        self._seating = (
+        self._slots = (
             None
             if plain
-            else (torch.tensor(self._groups_N, device=like.device), torch.tensor(seats, device=like.device))
+            else (torch.tensor(self._groups_N, device=like.device), torch.tensor(slots, device=like.device))
         )
         width = max(self.lengths)
         places_P = torch.arange(width, device=like.device)
         absent_SP = places_P >= torch.tensor(self.lengths, device=like.device)[:, None]
         self.mask_SP = (
-            torch.zeros(absent_SP.shape, device=like.device).masked_fill_(absent_SP, NOWHERE)
+            torch.zeros(absent_SP.shape, device=like.device).masked_fill_(absent_SP, HIDDEN_SCORE)
             if min(self.lengths) < width
             else None
         )
@@ -185,36 +187,38 @@ class GroupStates:
             :groups, :, :width
         ]
 
-    def seated(self, states: Tensor) -> Tensor:
-        """Something of every row (N, ...) as (S, R, ...); zeros where nobody sits."""
-        if self._seating is None:
+    def by_group(self, states: Tensor) -> Tensor:
+        """Values of every generation (N, ...) as (S, R, ...), with zeros in unused slots."""
+        if self._slots is None:
             return states[:, None]
-        out = states.new_zeros(len(self._names), self._seats, *states.shape[1:])
-        out[self._seating] = states
+        out = states.new_zeros(len(self._names), self._slots_a_group, *states.shape[1:])
+        out[self._slots] = states
         return out
 
-    def unseated(self, states: Tensor) -> Tensor:
+    def by_generation(self, states: Tensor) -> Tensor:
         """(S, R, ...) as (N, ...)."""
-        return states[:, 0] if self._seating is None else states[self._seating]
+        return states[:, 0] if self._slots is None else states[self._slots]
 
 
-def attend_part(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Attention of (..., R, C) to a part of what it sees, keys (..., C, P) and values (..., P, C): what it
-    gives, and the logarithm of its weight (..., R, 1).
+def partial_attention(
+    query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Attention of queries (..., R, C) to a part of their keys (..., C, P) and values (..., P, C). Returns
+    the result (..., R, C) and the logarithm of its weight (..., R, 1).
 
     `added` is added to scores. In float32 at least but for the products.
     """
     scores = at_least_float32(torch.matmul(query, keys))
     if added is not None:
         scores = scores + added
-    most = scores.amax(-1, keepdim=True)
-    weights = (scores - most).exp_()
+    largest = scores.amax(-1, keepdim=True)
+    weights = (scores - largest).exp_()
     total = weights.sum(-1, keepdim=True)
-    return torch.matmul(weights.to(values.dtype), values) / total.to(values.dtype), most + total.log()
+    return torch.matmul(weights.to(values.dtype), values) / total.to(values.dtype), largest + total.log()
 
 
-def merged(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """Attention to all of several parts."""
+def merge_partial(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """The attention to several parts as one, from the results of `partial_attention`."""
     if len(parts) == 1:
         return parts[0][0]
     weights = torch.softmax(torch.stack([weight for _, weight in parts]), 0)
@@ -224,8 +228,9 @@ def merged(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return out
 
 
-def attend_all(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> Tensor:
-    """The same for the only part."""
+def full_attention(query: Tensor, keys: Tensor, values: Tensor, added: Tensor | None) -> Tensor:
+    """Attention of queries (..., R, C) to all of their keys (..., C, P) and values (..., P, C); `added` is
+    added to scores."""
     scores = at_least_float32(torch.matmul(query, keys))
     weights = torch.softmax(scores if added is None else scores + added, -1).to(values.dtype)
     return torch.matmul(weights, values)

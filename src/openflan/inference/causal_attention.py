@@ -1,5 +1,5 @@
-"""What the attention of a causal model sees while we decode, told to transformers' attention interface by
-keyword arguments.
+"""Attention of a causal model to cached keys and values, passed to transformers' attention interface as a
+keyword argument.
 
 Shape suffixes as in `cache`; L tokens of one forward, H query heads.
 """
@@ -28,15 +28,15 @@ _HARMLESS = {
     "output_router_logits",
     "return_dict",
 }
-"""Keyword arguments of an attention function that say nothing about which token sees which, or say what we do
-anyway."""
+"""Keyword arguments of an attention function that do not change which token sees which, or that ask for
+what ours does anyway."""
 
 States = list[tuple[Tensor, Tensor]]
 """Keys and values (P, G, C) of every layer."""
 
 
-class Sight(Protocol):
-    """What the tokens of one forward see."""
+class CachedAttention(Protocol):
+    """The keys and values that the tokens of one forward attend to."""
 
     def attend(
         self,
@@ -60,40 +60,43 @@ def attend_decoding(
     *,
     scaling: float | None = None,
     dropout: float = 0.0,
-    sight: Sight | None = None,
+    cached_attention: CachedAttention | None = None,
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls in every layer. Raises ValueError for an argument whose meaning is not known
-    here."""
+    """The attention function that transformers calls in every layer. Raises ValueError for an argument
+    that is not known here."""
     unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
-    if sight is None or attention_mask is not None or unknown or dropout:
+    if cached_attention is None or attention_mask is not None or unknown or dropout:
         raise ValueError(
-            f"attention in decoding got {', '.join(unknown) or 'no sight, a mask or dropout'}, which it "
-            "cannot serve"
+            f"attention in decoding got {', '.join(unknown) or 'no cached attention, a mask or dropout'}, "
+            "which it cannot compute"
         )
     scale = query_1HLC.shape[-1] ** -0.5 if scaling is None else scaling
-    given_HLC = sight.attend(
+    given_HLC = cached_attention.attend(
         int(module.layer_idx), query_1HLC[0], key_1GLC[0], value_1GLC[0], scale, sliding_window
     )
     return given_HLC.transpose(0, 1)[None].contiguous(), None
 
 
-class Reading:
-    """Documents one after another; each sees itself, up to every token, and a past of its own. Keeps their
-    keys and values.
+class Prefill:
+    """The first forward over documents, side by side: each attends causally to itself and to a past of its
+    own. Their keys and values are kept.
 
-    `whole` tokens at the start of each see all of one another and of the past, however wide the window: a
-    prompt's in a prefix-LM.
+    The first `bidirectional` tokens of each see one another and the whole past, whatever the attention
+    window: a prompt's tokens in a prefix-LM.
     """
 
     def __init__(
-        self, lengths: Sequence[int], pasts: Sequence[Sequence[States]], whole: Sequence[int] | None = None
+        self,
+        lengths: Sequence[int],
+        pasts: Sequence[Sequence[States]],
+        bidirectional: Sequence[int] | None = None,
     ) -> None:
         self.lengths = lengths
         self.pasts = pasts
-        self.whole = whole or [0] * len(lengths)
-        self.read: States = []
+        self.bidirectional = bidirectional or [0] * len(lengths)
+        self.layers: States = []
 
     def attend(
         self,
@@ -104,18 +107,18 @@ class Reading:
         scaling: float,
         window: int | None,
     ) -> Tensor:
-        if layer != len(self.read):
-            raise ValueError(f"layer {layer} attends after {len(self.read)} others")
-        self.read.append((key_GLC.transpose(0, 1), value_GLC.transpose(0, 1)))
+        if layer != len(self.layers):
+            raise ValueError(f"layer {layer} attends after {len(self.layers)} others")
+        self.layers.append((key_GLC.transpose(0, 1), value_GLC.transpose(0, 1)))
         grouped = query_HLC.shape[0] != key_GLC.shape[0]
         parts, first = [], 0
-        for length, past, whole in zip(self.lengths, self.pasts, self.whole, strict=True):
+        for length, past, bidirectional in zip(self.lengths, self.pasts, self.bidirectional, strict=True):
             here = slice(first, first + length)
             key, value = key_GLC[:, here], value_GLC[:, here]
             if past:
                 key = torch.cat([*(states[layer][0].transpose(0, 1) for states in past), key], 1)
                 value = torch.cat([*(states[layer][1].transpose(0, 1) for states in past), value], 1)
-            seen = _seen(length, key.shape[1], window, query_HLC.device, whole)
+            seen = _seen(length, key.shape[1], window, query_HLC.device, bidirectional)
             query = query_HLC[None, :, here]
             parts.append(
                 functional.scaled_dot_product_attention(
@@ -126,17 +129,17 @@ class Reading:
         return torch.cat(parts, 1)
 
     def states(self, document: int) -> States:
-        """What one document left."""
+        """The keys and values of one document."""
         first = sum(self.lengths[:document])
         return [
             (key[first : first + self.lengths[document]], value[first : first + self.lengths[document]])
-            for key, value in self.read
+            for key, value in self.layers
         ]
 
 
 @contextmanager
 def decoding_attention(model: Any) -> Iterator[None]:
-    """Lends a causal model our attention function."""
+    """Puts our attention function into a causal model, and its own one back afterwards."""
     before = model.config._attn_implementation
     AttentionInterface.register(NAME, attend_decoding)
     model.set_attn_implementation(NAME)
@@ -146,14 +149,16 @@ def decoding_attention(model: Any) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def _seen(length: int, keys: int, window: int | None, device: torch.device, whole: int) -> Tensor | None:
-    """Which of the keys each of the last `length` positions sees; None for the plain case of all up to
-    itself, from the first."""
-    if length == keys and (window is None or window >= keys) and whole <= 1:
+def _seen(
+    length: int, keys: int, window: int | None, device: torch.device, bidirectional: int
+) -> Tensor | None:
+    """Which of the keys each of the last `length` positions sees, (length, keys); None where each sees all
+    keys up to its own."""
+    if length == keys and (window is None or window >= keys) and bidirectional <= 1:
         return None
     distances = torch.arange(keys, device=device) - torch.arange(keys - length, keys, device=device)[:, None]
     seen = distances <= 0
     if window is not None:
         seen &= distances > -window
-    seen[:whole, : keys - length + whole] = True
+    seen[:bidirectional, : keys - length + bidirectional] = True
     return seen

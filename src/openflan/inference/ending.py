@@ -1,7 +1,7 @@
-"""When a generation is over, and the text it leaves.
+"""When a generation ends, and its text.
 
-A stop string can only be completed by a token whose own text holds its last character, so that most tokens
-need no decoding; the tail of the text is decoded for the others, and the whole text decides.
+A stop string can only be completed by a token whose own text holds its last character, so most tokens need no
+decoding. For the others the end of the text is decoded; if it holds a stop string, the whole text decides.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 from openflan.inference.protocol import Completion, Finish
 
 _SLACK = 8
-"""Tokens looked at beyond a stop string's length in bytes; one token is at least one byte, special ones may
-be empty."""
+"""Tokens that are decoded beyond a stop string's length in bytes. A token has at least one byte, but
+special tokens may be empty."""
 
 
 class Ending:
-    """Knows a tokenizer and the ids that end a sequence."""
+    """Decides when a generation ends, by a tokenizer and the ids that end a sequence."""
 
     def __init__(self, tokenizer: Any, eos: frozenset[int]) -> None:
         self.tokenizer = tokenizer
@@ -40,7 +40,8 @@ class Ending:
         if not self._may_end[key]:
             return False
         tail = self.text(new[-max(len(mark.encode()) for mark in stop) - _SLACK :])
-        # A tail may decode differently from the whole; what is cut in the end is the whole.
+        # The end of a text may decode differently from the whole, and the whole text is what is shortened in
+        # the end.
         return any(mark in tail for mark in stop) and any(mark in self.text(new) for mark in stop)
 
     def completion(self, new: list[int], stop: tuple[str, ...], sample: int = 0) -> Completion:

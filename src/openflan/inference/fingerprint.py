@@ -1,9 +1,10 @@
-"""Which weights these are: a hash of all tensor bytes, known again without reading them.
+"""Fingerprints of model weights: a hash of all tensor bytes, kept on disk so that the same files are not
+hashed again.
 
 Decision: tensors are hashed by name, type, shape and bytes, in the order of their names, so that the same
-weights in other files are the same model. Hashing tens of gigabytes takes longer than many evaluations; what
-was hashed is remembered by path, size and time of change of every file. Price: a file that is changed without
-a trace in those is not noticed.
+weights in other files are the same model. Hashing tens of gigabytes takes longer than many evaluations, so a
+hash is stored under the path, size and time of change of every file. Price: a change that leaves all three as
+they were is not noticed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _BLOCK = 1 << 22
 _DIGITS = 16
 _MOST_REMEMBERED = 1_000
 _LONGEST_HEADER = 100_000_000
-"""Of a safetensors file, by its specification."""
+"""The most bytes that the header of a safetensors file has, by its specification."""
 
 
 def folder_fingerprint(folder: Path, *settings: str) -> str:
@@ -43,8 +44,8 @@ def folder_fingerprint(folder: Path, *settings: str) -> str:
 
 
 def model_fingerprint(model: Any, *settings: str) -> str:
-    """The same for a model in memory: its tensors and the settings; other digits than those of the folder it
-    may have come from."""
+    """16 hexadecimal digits for the tensors of a model in memory and for settings; they differ from those
+    of the folder that it was loaded from."""
     import torch
 
     digest = hashlib.sha256()
@@ -55,8 +56,7 @@ def model_fingerprint(model: Any, *settings: str) -> str:
 
 
 def weights_digest(folder: Path) -> str:
-    """The sha256 of all tensors of a folder, from memory where its files are those that were hashed
-    before."""
+    """The sha256 of all tensors of a folder, from the cache where its files were hashed before."""
     files = [
         (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in weight_files(folder)
     ]
@@ -94,10 +94,16 @@ def _tensors(path: Path) -> Iterator[tuple[str, str, str, int, int]]:
             if size > _LONGEST_HEADER:
                 raise ValueError(f"a header of {size} bytes")
             header = json.loads(file.read(size))
-        for name, one in header.items():
+        for name, entry in header.items():
             if name != "__metadata__":
-                first, end = one["data_offsets"]
-                yield name, str(one["dtype"]), str(one["shape"]), 8 + size + int(first), 8 + size + int(end)
+                first, end = entry["data_offsets"]
+                yield (
+                    name,
+                    str(entry["dtype"]),
+                    str(entry["shape"]),
+                    8 + size + int(first),
+                    8 + size + int(end),
+                )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}: cannot read its weights: it is no safetensors file ({error}); fetch or export the "
@@ -106,16 +112,16 @@ def _tensors(path: Path) -> Iterator[tuple[str, str, str, int, int]]:
 
 
 def _remembered() -> dict[str, str]:
-    """Digests by key; empty where none can be read."""
+    """The stored digests by key; empty where there is no readable file."""
     with suppress(OSError, ValueError, RuntimeError):
-        found = json.loads((cache_folder() / CACHE).read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return {str(key): str(value) for key, value in found.items()}
+        digests = json.loads((cache_folder() / CACHE).read_text(encoding="utf-8"))
+        if isinstance(digests, dict):
+            return {str(key): str(value) for key, value in digests.items()}
     return {}
 
 
 def _remember(known: dict[str, str]) -> None:
-    """Written whole or not at all; a home that cannot be written to costs the memory only."""
+    """Stores digests, atomically; a folder that cannot be written to is no error."""
     with suppress(OSError, RuntimeError):
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)

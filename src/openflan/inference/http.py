@@ -1,10 +1,10 @@
-"""Completions from any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, hosted models.
+"""Completions from any server with OpenAI's API: vLLM, SGLang, llama.cpp, hosted models.
 
 The completions endpoint takes the prompt as it is; with `chat` it becomes a user's message and the server
 adds its template. Decisions: every sample is a call of its own, with a seed of its own, so that a run that
-was killed goes on with the samples it lacks; the key comes from the environment, is sent to the one address
-that was given (redirections are not followed) and stands in no message. Price: which weights answer is what
-the server says its model is called, and a server may ignore `top_k` and `seed`.
+was killed continues with the samples that are missing. The key comes from the environment, is sent to the
+given address only (redirections are not followed) and occurs in no message. Price: the weights are known by
+the server's name for its model only, and a server may ignore `top_k` and `seed`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from openflan.randomness import combine
 KEYS = ("OPENFLAN_API_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the key, in the order in which they are tried."""
 
-_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-_REFUSED = frozenset({401, 403})
+_RETRIED_CODES = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+_REFUSED_CODES = frozenset({401, 403})
 _TOO_LONG = (
     "context length",
     "context window",
@@ -45,15 +45,17 @@ _TOO_LONG = (
     "exceeds the available",
     "max_model_len",
 )
-_LONGEST_WAIT = 60.0
-_SHOWN = 300
+_MAX_WAIT = 60.0
+_MAX_QUOTED = 300
 _SEEDS = 1 << 31
-_MOST_BYTES = 64 << 20
-_MOST_OF_AN_ERROR = 1 << 16
+_MAX_BYTES = 64 << 20
+_MAX_ERROR_BYTES = 1 << 16
 _PART = 1 << 16
 _PLAIN = re.compile(r"[!-~]+")
 _HALF_CHARACTER = re.compile(
-    r"(?P<escaped>\\\\)|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+    r"(?P<escaped>\\\\)"
+    r"|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 """In JSON, from the left: an escaped backslash, a pair that makes one character, or half of one."""
 
@@ -79,16 +81,16 @@ class HttpEngine:
     seconds: float = 300.0
     attempts: int = 6
     sleep: Callable[[float], None] = time.sleep
-    _pace: _Pace = field(default_factory=lambda: _Pace(), repr=False)
+    _rate_limit: _RateLimit = field(default_factory=lambda: _RateLimit(), repr=False)
 
     def __post_init__(self) -> None:
-        """Raises InputError for an address or a number that cannot be meant."""
+        """Raises InputError for an invalid address or number."""
         try:
             parts = urlsplit(self.address)
             parts.port  # noqa: B018 - raises ValueError if it is none
         except ValueError as error:
             raise InputError(
-                f"{self.address!r}: no address of a server ({error}); expected one such as "
+                f"{self.address!r}: not the address of a server ({error}); expected one such as "
                 "http://localhost:8000/v1"
             ) from None
         if not is_address(self.address) or not parts.hostname or not _PLAIN.fullmatch(self.address):
@@ -101,7 +103,9 @@ class HttpEngine:
                 f"{KEYS[0]} in the environment"
             )
         if not self.model:
-            raise InputError(f"{self.address}: which of its models? Name one with `--model-name`")
+            raise InputError(
+                f"{self.address}: no name of one of its models is given; name one with `--model-name`"
+            )
         if self.parallel < 1 or self.attempts < 1 or self.seconds <= 0 or self.per_minute < 0:
             raise InputError(
                 "parallel calls and attempts are at least 1, a call's seconds above 0, calls a minute "
@@ -110,13 +114,13 @@ class HttpEngine:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits for address, name and kind of prompt: what the server does behind them is not
+        """16 hexadecimal digits for address, name and kind of prompt: the weights behind them are not
         known."""
-        told = json.dumps(["http", self.address.rstrip("/"), self.model, self.chat])
-        return sha256_of(told)[:SHORT]
+        identity = json.dumps(["http", self.address.rstrip("/"), self.model, self.chat])
+        return sha256_of(identity)[:SHORT]
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """Completions as they arrive.
+        """Completions in the order in which they arrive.
 
         Raises SetupError if the server cannot be reached, refuses the key or keeps failing, and InputError if
         it does not take the request.
@@ -129,14 +133,14 @@ class HttpEngine:
         try:
             for index, sample in calls:
                 if len(under_way) >= self.parallel:
-                    yield from self._arrived(under_way)
+                    yield from self._finished(under_way)
                 under_way[pool.submit(self._completion, requests[index], sample)] = index
             while under_way:
-                yield from self._arrived(under_way)
+                yield from self._finished(under_way)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _arrived(self, under_way: dict[Future[Completion], int]) -> Iterator[tuple[int, Completion]]:
+    def _finished(self, under_way: dict[Future[Completion], int]) -> Iterator[tuple[int, Completion]]:
         done, _ = wait(under_way, return_when=FIRST_COMPLETED)
         for call in sorted(done, key=under_way.__getitem__):
             yield under_way.pop(call), call.result()
@@ -159,13 +163,13 @@ class HttpEngine:
             if request.top_k:
                 body["top_k"] = request.top_k
         try:
-            found = self._post("chat/completions" if self.chat else "completions", body)
+            response = self._post("chat/completions" if self.chat else "completions", body)
         except _TooLong:
             return Completion("", 0, "too-long", sample)
-        return _read(found, request, sample, self.address)
+        return _completion_of(response, request, sample, self.address)
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        """The answer as JSON, after as many attempts as it takes."""
+        """The answer as JSON, after at most `attempts` attempts."""
         url = f"{self.address.rstrip('/')}/{path}"
         key = next((value for name in KEYS if (value := os.environ.get(name))), "")
         if key and not _PLAIN.fullmatch(key):
@@ -175,25 +179,26 @@ class HttpEngine:
                 "it again without"
             )
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-        opener = build_opener(_Stay)
+        opener = build_opener(_NoRedirect)
         reason = ""
         for attempt in range(self.attempts):
-            self._pace.take(self.per_minute, self.sleep)
-            pause = min(2.0**attempt, _LONGEST_WAIT)
+            self._rate_limit.take(self.per_minute, self.sleep)
+            pause = min(2.0**attempt, _MAX_WAIT)
             try:
-                call = Call(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310 - the scheme was checked when the engine was made
+                # The scheme was checked when the engine was made.
+                call = Call(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310
                 return _call(opener, call, self.seconds)
             except HTTPError as error:
                 with error:
-                    said = _without(
-                        key, " ".join(error.read(_MOST_OF_AN_ERROR).decode("utf-8", "replace").split())
+                    error_text = _without_key(
+                        key, " ".join(error.read(_MAX_ERROR_BYTES).decode("utf-8", "replace").split())
                     )
-                reason = f"{error.code} {said[:_SHOWN]}"
-                if error.code not in _AGAIN:
-                    raise self._refusal(error.code, said, url) from None
-                pause = _asked_wait(error.headers.get("Retry-After"), pause)
+                reason = f"{error.code} {error_text[:_MAX_QUOTED]}"
+                if error.code not in _RETRIED_CODES:
+                    raise self._refusal(error.code, error_text, url) from None
+                pause = _requested_wait(error.headers.get("Retry-After"), pause)
             except (URLError, HTTPException, OSError) as error:
-                reason = _without(key, str(getattr(error, "reason", error)) or type(error).__name__)
+                reason = _without_key(key, str(getattr(error, "reason", error)) or type(error).__name__)
             except InputError as error:
                 reason = str(error)
             except ValueError:
@@ -201,39 +206,41 @@ class HttpEngine:
             if attempt + 1 < self.attempts:
                 self.sleep(pause)
         raise SetupError(
-            f"{url}: no answer after {self.attempts} attempts ({reason}): is the server up? The same "
+            f"{url}: no answer after {self.attempts} attempts ({reason}); start the server again. The same "
             "command goes on where this one stopped"
         )
 
-    def _refusal(self, code: int, said: str, url: str) -> Exception:
-        if code in _REFUSED:
+    def _refusal(self, code: int, error_text: str, url: str) -> Exception:
+        if code in _REFUSED_CODES:
             return SetupError(
                 f"{url}: the server refuses the call ({code}): set {' or '.join(KEYS)} in the "
                 f"environment to a key that may use {self.model}"
             )
-        if code in (400, 413, 422) and any(mark in said.lower() for mark in _TOO_LONG):
+        if code in (400, 413, 422) and any(mark in error_text.lower() for mark in _TOO_LONG):
             return _TooLong()
         hint = (
             "; is the address complete (.../v1), the model's name right, and is it a chat model (`--chat`)?"
             if code == 404
             else ""
         )
-        return InputError(f"{url}: the server does not take the request ({code} {said[:_SHOWN]}){hint}")
+        return InputError(
+            f"{url}: the server does not take the request ({code} {error_text[:_MAX_QUOTED]}){hint}"
+        )
 
 
 class _TooLong(Exception):
-    """The server says that a prompt does not fit its model."""
+    """Raised where the server's answer is that a prompt does not fit its model."""
 
 
-class _Stay(HTTPRedirectHandler):
-    """A redirection would take the key elsewhere."""
+class _NoRedirect(HTTPRedirectHandler):
+    """Follows no redirection, which would send the key to another address."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
-class _Pace:
-    """Lets calls begin one after another at a rate."""
+class _RateLimit:
+    """Limits how many calls begin in a minute."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -251,16 +258,16 @@ class _Pace:
 
 
 def _call(opener: OpenerDirector, call: Call, seconds: float) -> Any:
-    """The answer's value. `seconds` is the time for the whole of it: a server that sends a byte now and then
-    would pass a limit for each read."""
+    """The JSON value of an answer. `seconds` limits the whole answer, because a limit for each read would
+    not stop a server that sends a byte now and then."""
     end = time.monotonic() + seconds
     content = bytearray()
     with opener.open(call, timeout=seconds) as answer:
         while part := answer.read1(_PART):
             content += part
-            if len(content) > _MOST_BYTES:
+            if len(content) > _MAX_BYTES:
                 raise SetupError(
-                    f"{call.full_url}: an answer of more than {_MOST_BYTES >> 20} MiB: is this a server "
+                    f"{call.full_url}: an answer of more than {_MAX_BYTES >> 20} MiB: is this a server "
                     "that speaks OpenAI's protocol?"
                 )
             if time.monotonic() > end:
@@ -279,26 +286,26 @@ def _whole_characters(content: bytes) -> str:
     )
 
 
-def _asked_wait(header: str | None, otherwise: float) -> float:
-    """The seconds a server asks to wait, if it says so in seconds."""
+def _requested_wait(header: str | None, otherwise: float) -> float:
+    """The seconds that a server's `Retry-After` asks for, else `otherwise`."""
     try:
         asked = float(header or "")
     except ValueError:
         return otherwise
-    return min(max(asked, 0.0), _LONGEST_WAIT) if not math.isnan(asked) else otherwise
+    return min(max(asked, 0.0), _MAX_WAIT) if not math.isnan(asked) else otherwise
 
 
-def _without(key: str, text: str) -> str:
+def _without_key(key: str, text: str) -> str:
     return text.replace(key, "(key)") if key else text
 
 
-def _read(found: Any, request: Request, sample: int, address: str) -> Completion:
+def _completion_of(response: Any, request: Request, sample: int, address: str) -> Completion:
     try:
-        choice = found["choices"][0]
+        choice = response["choices"][0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
         if text is not None and not isinstance(text, str):
             raise TypeError("its text is none")
-        counted = (found.get("usage") or {}).get("completion_tokens", 0)
+        counted = (response.get("usage") or {}).get("completion_tokens", 0)
         tokens = counted if isinstance(counted, int) and 0 <= counted < _SEEDS else 0
         finish: Finish = "length" if choice.get("finish_reason") == "length" else "eos"
         cut = min((place for mark in request.stop if (place := (text or "").find(mark)) >= 0), default=None)
@@ -307,6 +314,6 @@ def _read(found: Any, request: Request, sample: int, address: str) -> Completion
         return Completion(text or "", tokens, finish, sample)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise SetupError(
-            f"{address}: an answer without a completion ({repr(error)[:_SHOWN]}): is this a server that "
+            f"{address}: an answer without a completion ({repr(error)[:_MAX_QUOTED]}): is this a server that "
             "speaks OpenAI's protocol?"
         ) from None

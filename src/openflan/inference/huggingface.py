@@ -3,11 +3,11 @@ transformers' `generate` elsewhere.
 
 Decisions: float32 up to about a billion parameters, so that a completion depends on what else is in the batch
 only where two tokens are as good as equally likely, and bfloat16 above, which the fingerprint says; a prompt
-that does not fit is answered with `too-long` instead of being cut, because a cut loses the instruction or the
-exemplars and the score would look valid; the folder's own sampling settings are not used, because a
-repetition penalty hidden in generation_config.json is not greedy decoding. A causal model whose prompts'
-tokens see one another is asked so, as its folder says; its few-shot prompts then share nothing, as what an
-exemplar is depends on the question after it.
+that does not fit is answered with `too-long` instead of being truncated, because truncation loses the
+instruction or the exemplars and the score would look valid; the folder's own sampling settings are not used,
+because a repetition penalty hidden in generation_config.json is not greedy decoding. A causal model whose
+prompts' tokens see one another (its folder says so) generates in that way; its few-shot prompts then share
+nothing, because the states of an exemplar depend on the question after it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, did_you_mean
 from openflan.inference.limits import (
-    Way,
+    DecodingMethod,
     batch_tokens_of,
     context_of,
+    decoding_method,
     end_of_sequence,
     evaluating,
-    way_of,
     within_window,
 )
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
@@ -32,22 +32,17 @@ from openflan.models.folder import Separator, layout_of, model_folder, separator
 from openflan.packing.text_ids import TextIds
 
 if TYPE_CHECKING:
-    from openflan.inference.batching import Prompt
+    from openflan.inference.decoding_methods import LocalDecoding, Question
 
 DTYPES = ("float32", "bfloat16")
 FLOAT32_PARAMETERS = 1_500_000_000
-"""The largest model that is computed in float32 unless a dtype is named: those that are called "1B" have up
-to 1.5 billion parameters."""
+"""The most parameters of a model that computes in float32 unless a dtype is named; models called "1B" have
+up to 1.5 billion."""
 
 _ENGINE = "openflan decoding 2"
-_MOST_ROWS = {"cpu": 64, "cuda": 512}
-_TOGETHER = {"cpu": 1, "cuda": 32}
-"""Prompts read at once: on a CPU one is a matrix large enough."""
 _CHUNK = {"cpu": 128, "cuda": 256}
-"""Generations that are best asked together; more would leave fewer places empty towards the end, and fewer
-processes something to do."""
-_SCORED_TOKENS = {"cpu": 4_096, "cuda": 65_536}
-_LOGITS_BYTES = 512 << 20
+"""Generations that are requested at once. With more, batches would be fuller towards the end, but fewer
+processes would have work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +51,8 @@ class HuggingFaceEngine:
 
     `context` is the most tokens of a prompt (seq2seq) or of prompt and generation together (causal).
     `separator` is what follows a causal prompt. `text` turns what users write into ids, in which control
-    tokens spelt there stay text; `encode` does so for a whole prompt. With `chat` a prompt is a user's
-    message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another
+    tokens that are spelled there stay text; `encode` does so for a whole prompt. With `chat` a prompt is a
+    user's message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another
     (prefix-LM).
     """
 
@@ -71,7 +66,7 @@ class HuggingFaceEngine:
     eos: frozenset[int]
     pad: int
     batch_tokens: int
-    way: Way = "transformers"
+    method: DecodingMethod = "transformers"
     chat: bool = False
     prefix: bool = False
 
@@ -87,7 +82,7 @@ class HuggingFaceEngine:
         chat: bool = False,
         dtype: str | None = None,
     ) -> HuggingFaceEngine:
-        """Load onto the GPU if there is one.
+        """Loads a model folder or hub id, onto the GPU if there is one.
 
         `batch_tokens` bounds the tokens of prompts and generations that are in memory at once; by default it
         follows from the memory they take. `separator` defaults to the folder's `openflan_layout`. `encode`
@@ -95,14 +90,16 @@ class HuggingFaceEngine:
         causal layout need is added afterwards. `dtype` is one of DTYPES; see FLOAT32_PARAMETERS.
 
         Raises InputError if the folder is no complete checkpoint, its weights do not belong to its
-        configuration, it has no end of sequence or no chat template where one is asked for, or `context`
-        exceeds the learned positions of a model; one without learned positions warns.
+        configuration, it has no end of sequence or (with `chat`) no chat template, or `context` exceeds the
+        learned positions of a model. Warns where a model without learned positions gets a longer context than
+        it was trained with.
         """
         if dtype is not None and dtype not in DTYPES:
             raise InputError(
                 f"dtype is {dtype!r}{did_you_mean(dtype, DTYPES) or ', expected ' + ' or '.join(DTYPES)}"
             )
-        # Before the libraries are imported, which takes seconds: a wrong path or no network is said at once.
+        # Before the libraries are imported, which takes seconds, so that a wrong path or no network fails at
+        # once.
         folder = model_folder(folder_or_hub_id)
         import torch
 
@@ -110,7 +107,7 @@ class HuggingFaceEngine:
         from openflan.models.load_model import load_pretrained, tokenizer_of
 
         chosen = separator_of(folder) if separator is None else separator
-        # A model that was finetuned through its chat template is asked through it.
+        # A model that was finetuned with its chat template gets its prompts in it.
         chat = chat or layout_of(folder) == "chat"
         model = load_pretrained(str(folder))
         small = sum(parameter.numel() for parameter in model.parameters()) <= FLOAT32_PARAMETERS
@@ -130,10 +127,12 @@ class HuggingFaceEngine:
             name=str(folder),
         )
         settings = [_ENGINE, f"dtype {precision}", f"context {made.context}", f"separator {chosen}"]
-        more = {"own encoding": encode is not None, "chat": chat, "prefix attention": made.prefix}
+        flags = {"own encoding": encode is not None, "chat": chat, "prefix attention": made.prefix}
         return replace(
             made,
-            fingerprint=folder_fingerprint(folder, *settings, *(name for name, so in more.items() if so)),
+            fingerprint=folder_fingerprint(
+                folder, *settings, *(name for name, is_set in flags.items() if is_set)
+            ),
         )
 
     @classmethod
@@ -150,11 +149,11 @@ class HuggingFaceEngine:
         chat: bool = False,
         name: str = "the model",
     ) -> HuggingFaceEngine:
-        """An engine over a model in memory, where and as it is: for evaluation during training.
+        """An engine over a model in memory, on its device and in its dtype: for evaluation during training.
 
         While it answers, the model is in evaluation mode and a causal one has our attention function;
-        afterwards it is as it was. `fingerprint` names the weights (without one they are hashed now); make
-        another engine when they have changed. Raises InputError as `load` does.
+        afterwards it has its former mode and attention function. `fingerprint` names the weights (without one
+        they are hashed now); make another engine when they have changed. Raises InputError as `load` does.
         """
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
@@ -170,19 +169,19 @@ class HuggingFaceEngine:
         pad = tokenizer.pad_token_id
         prefix = not model.config.is_encoder_decoder and attention_of_model(model) == "prefix"
         with evaluating(model):
-            way = way_of(model, prefix=prefix)
-        if prefix and way == "transformers":
+            method = decoding_method(model, prefix=prefix)
+        if prefix and method == "transformers":
             used = within_window(model.config, used, name)
         if fingerprint is None:
             from openflan.inference.fingerprint import model_fingerprint
 
-            more = {"chat": chat, "prefix attention": prefix}
+            flags = {"chat": chat, "prefix attention": prefix}
             fingerprint = model_fingerprint(
                 model,
                 _ENGINE,
                 f"context {used}",
                 f"separator {separator}",
-                *(name for name, so in more.items() if so),
+                *(name for name, is_set in flags.items() if is_set),
             )
         text = TextIds(tokenizer)
         return cls(
@@ -196,7 +195,7 @@ class HuggingFaceEngine:
             eos=frozenset(eos),
             pad=eos[0] if pad is None else pad,
             batch_tokens=batch_tokens or batch_tokens_of(model),
-            way=way,
+            method=method,
             chat=chat,
             prefix=prefix,
         )
@@ -212,18 +211,18 @@ class HuggingFaceEngine:
 
     @property
     def device(self) -> str:
-        """The kind of device that the weights lie on, such as `cpu` or `cuda`."""
+        """The type of device that holds the weights, such as `cpu` or `cuda`."""
         return str(self.model.device.type)
 
     @property
     def together(self) -> int:
-        """How many generations to ask at once: many enough for full batches, and the same number always, so
-        that batches are the same again."""
+        """How many generations to request at once: enough for full batches, and always the same number, so
+        that batches repeat."""
         return _CHUNK.get(self.model.device.type, 128)
 
     def ids(self, prompt: str) -> list[int]:
-        """The ids the model is given: T5's inputs and the paper's causal inputs end in the end of sequence,
-        exactly once."""
+        """The ids of a prompt. Inputs of T5, and causal inputs of the paper's layout, end with exactly one
+        end of sequence."""
         if self.chat:
             return self.text.chat([{"role": "user", "content": prompt}], add_generation_prompt=True)
         ids = self.encode(prompt)
@@ -234,7 +233,7 @@ class HuggingFaceEngine:
             ]
         if not ids:
             raise InputError(
-                "a prompt is empty, and this model's tokenizer adds nothing to it: write at least one "
+                "a prompt is empty, and this model's tokenizer adds no token to it; write at least one "
                 "character"
             )
         return ids
@@ -260,13 +259,13 @@ class HuggingFaceEngine:
     def fits(self, prompt: str, max_tokens: int) -> bool:
         """Whether the prompt, with `max_tokens` to follow where they share the context, is short enough to be
         answered."""
-        return len(self.ids(prompt)) <= self._room(max_tokens)
+        return len(self.ids(prompt)) <= self._max_prompt_tokens(max_tokens)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """Completions as they finish; prompts that do not fit come first of all, as `too-long` with no text.
-        Equal requests are computed once.
+        """Completions in the order in which they end. Prompts that do not fit come first, as `too-long`
+        without text. Equal requests are computed once.
 
-        Raises InputError if a request makes no sense.
+        Raises InputError for a request with impossible numbers.
         """
         from openflan.inference.batching import prompts_of
         from openflan.inference.ending import Ending
@@ -275,31 +274,34 @@ class HuggingFaceEngine:
         known: dict[str, tuple[int, ...]] = {}
         for index, request in enumerate(requests):
             _check(request)
-            room = self._room(request.max_tokens)
+            max_prompt_tokens = self._max_prompt_tokens(request.max_tokens)
             if request.prompt not in known:
                 known[request.prompt] = tuple(self.ids(request.prompt))
-            if len(known[request.prompt]) > room:
+            if len(known[request.prompt]) > max_prompt_tokens:
                 yield from (
                     (index, Completion("", 0, "too-long", sample)) for sample in range(request.samples)
                 )
             else:
                 fitting.append((index, known[request.prompt], request))
         with evaluating(self.model):
-            for row, completion in self._decoded(prompts_of(fitting), Ending(self.tokenizer, self.eos)):
-                for index in row.owners:
-                    asked = requests[index]
-                    # Greedy samples are all the same one.
-                    samples = range(asked.samples) if asked.temperature == 0 else [row.sample]
+            ending = Ending(self.tokenizer, self.eos)
+            for generation, completion in self._decoding().generate(prompts_of(fitting), ending):
+                for index in generation.owners:
+                    original = requests[index]
+                    # All greedy samples are equal.
+                    samples = range(original.samples) if original.temperature == 0 else [generation.sample]
                     yield from ((index, replace(completion, sample=sample)) for sample in samples)
 
     def loglikelihood(self, requests: Sequence[LikelihoodRequest]) -> Iterator[tuple[int, OptionScores]]:
-        """The options' log-probabilities, prompt by prompt; those that do not fit come first, without scores.
+        """The options' log-probabilities, prompt by prompt. Prompts that do not fit come first, without
+        scores.
 
         Raises InputError for a request without options, or an option without a token.
         """
         from openflan.inference.batching import Prompt
+        from openflan.inference.decoding_methods import Question
 
-        fitting: list[tuple[Prompt, list[int], list[list[int]]]] = []
+        questions: list[Question] = []
         known: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         for index, request in enumerate(requests):
             if not request.options:
@@ -312,110 +314,21 @@ class HuggingFaceEngine:
             if len(ids) + (0 if self.seq2seq else max(map(len, options)) - 1) > self.context:
                 yield from ((index, OptionScores((), ())) for index in indices)
             else:
-                fitting.append((Prompt(ids, []), indices, options))
+                questions.append(Question(Prompt(ids, []), indices, options))
         with evaluating(self.model):
-            yield from self._scored(fitting)
+            yield from self._decoding().score(questions)
 
-    def _decoded(self, prompts: list[Prompt], ending: Any) -> Iterator[tuple[Any, Completion]]:
-        from openflan.inference.batching import Budget, decode
+    def _decoding(self) -> LocalDecoding:
+        from openflan.inference.decoding_methods import METHODS
 
-        kind = self.model.device.type
-        budget = Budget(self.batch_tokens, _MOST_ROWS.get(kind, 64), _TOGETHER.get(kind, 1))
-        if self.way == "t5":
-            from openflan.inference.t5_decoding import T5Decoder
+        return METHODS[self.method](self.model, self.pad, self.batch_tokens, self.prefix)
 
-            yield from decode(T5Decoder(self.model), prompts, ending, budget)
-        elif self.way == "causal":
-            from openflan.inference.causal_attention import decoding_attention
-            from openflan.inference.causal_decoding import CausalDecoder
-            from openflan.inference.prefixes import share_prefixes
-
-            with decoding_attention(self.model):
-                yield from decode(
-                    CausalDecoder(self.model, prefix=self.prefix),
-                    prompts if self.prefix else share_prefixes(prompts),
-                    ending,
-                    budget,
-                )
-        else:
-            from openflan.inference.plain import generate_plain
-
-            yield from generate_plain(
-                self.model, prompts, ending, self.pad, self.batch_tokens, prefix=self.prefix
-            )
-
-    def _scored(
-        self, items: list[tuple[Prompt, list[int], list[list[int]]]]
-    ) -> Iterator[tuple[int, OptionScores]]:
-        kind = self.model.device.type
-        most = min(_SCORED_TOKENS.get(kind, 4_096), self.batch_tokens)
-        most_options = max(1, _LOGITS_BYTES // (4 * self.model.get_input_embeddings().weight.shape[0]))
-        if self.way == "t5":
-            from openflan.inference.t5_decoding import T5Decoder
-
-            decoder = T5Decoder(self.model)
-            items = sorted(items, key=lambda item: -len(item[0].ids))
-            for chunk in _chunks(items, most, most_options):
-                yield from _answered(
-                    chunk, decoder.option_scores([(prompt.ids, options) for prompt, _, options in chunk])
-                )
-        elif self.way == "causal":
-            from openflan.inference.causal_attention import decoding_attention
-            from openflan.inference.causal_decoding import CausalDecoder
-            from openflan.inference.prefixes import share_prefixes
-
-            with decoding_attention(self.model):
-                causal = CausalDecoder(self.model, prefix=self.prefix)
-                prompts = [prompt for prompt, _, _ in items]
-                order = {
-                    prompt: place
-                    for place, prompt in enumerate(prompts if self.prefix else share_prefixes(prompts))
-                }
-                for chunk in _chunks(sorted(items, key=lambda item: order[item[0]]), most, most_options):
-                    yield from _answered(
-                        chunk, causal.option_scores([(prompt, options) for prompt, _, options in chunk])
-                    )
-        else:
-            from openflan.inference.plain import score_plain
-
-            for prompt, indices, options in items:
-                yield from _answered(
-                    [(prompt, indices, options)],
-                    [score_plain(self.model, prompt.ids, options, prefix=self.prefix)],
-                )
-
-    def _room(self, max_tokens: int) -> int:
+    def _max_prompt_tokens(self, max_tokens: int) -> int:
         """The most tokens of a prompt when `max_tokens` are to follow; 0 or less if these alone fill the
         context."""
         if max_tokens < 1:
             raise InputError(f"max_tokens is {max_tokens}, expected at least 1")
         return self.context if self.seq2seq else self.context - max_tokens
-
-
-def _answered(
-    chunk: Sequence[tuple[Prompt, list[int], list[list[int]]]], scores: Sequence[list[float]]
-) -> Iterator[tuple[int, OptionScores]]:
-    for (_, indices, options), one in zip(chunk, scores, strict=True):
-        for index in indices:
-            yield index, OptionScores(tuple(one), tuple(map(len, options)))
-
-
-def _chunks(
-    items: Sequence[tuple[Prompt, list[int], list[list[int]]]], most: int, most_options: int
-) -> Iterator[list[tuple[Prompt, list[int], list[list[int]]]]]:
-    """Neighbours while their own tokens, and those of their options, stay within bounds; at least one."""
-    chunk: list[tuple[Prompt, list[int], list[list[int]]]] = []
-    tokens = options = 0
-    for item in items:
-        more = sum(map(len, item[2]))
-        own = len(item[0].ids) - item[0].shared + more
-        if chunk and (tokens + own > most or options + more > most_options):
-            yield chunk
-            chunk, tokens, options = [], 0, 0
-        chunk.append(item)
-        tokens, options = tokens + own, options + more
-    if chunk:
-        yield chunk
 
 
 def _check(request: Request) -> None:

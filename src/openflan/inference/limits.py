@@ -1,5 +1,5 @@
-"""What a loaded model can take: how it is decoded, what ends its text, how long a prompt may be, and how much
-fits into memory at once."""
+"""The properties of a loaded model that inference depends on: how it is decoded, which ids end its text,
+how long a prompt may be, and how many tokens fit into memory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeAlias
 from openflan.errors import InputError
 
 RELATIVE_CONTEXT = 2048
-"""Input tokens allowed to a model without a position limit: T5's `n_positions` of 512 is a pretraining
-length, FLAN v2 trains on 2048."""
+"""The most input tokens of a model without a position limit: T5's `n_positions` of 512 is a length of
+pretraining, FLAN v2 trains on 2048."""
 
-Way: TypeAlias = Literal["t5", "causal", "transformers"]
+DecodingMethod: TypeAlias = Literal["t5", "causal", "transformers"]
 """How a model is decoded: by one of our decoders, or by transformers' `generate`."""
 
 _MOST_BATCH_TOKENS = {"cpu": 32_768, "cuda": 1 << 20}
@@ -23,15 +23,15 @@ _CPU_CACHE_BYTES = 2 << 30
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """Without dropout, and with ordinary attention where a model is being trained with another; afterwards as
-    it was."""
+    """Runs a block in evaluation mode, with transformers' own attention where the model trains with ours;
+    both are restored afterwards."""
     from openflan.models import causal
 
     training = model.training
     model.eval()
     try:
         with (
-            causal.ordinary_attention(model)
+            causal.transformers_attention(model)
             if model.config._attn_implementation == causal.NAME
             else nullcontext()
         ):
@@ -40,15 +40,16 @@ def evaluating(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def way_of(model: Any, *, prefix: bool = False) -> Way:
-    """The first of our decoders that is exact for a model; `prefix`: a prompt's tokens see one another."""
+def decoding_method(model: Any, *, prefix: bool = False) -> DecodingMethod:
+    """Our decoder that is exact for a model, else `transformers`; with `prefix` a prompt's tokens see one
+    another."""
     if model.config.is_encoder_decoder:
         from openflan.models.t5 import FAMILIES
 
         return "t5" if model.config.model_type in FAMILIES else "transformers"
-    from openflan.inference.causal_decoding import decodes
+    from openflan.inference.decoding_check import decoding_is_exact
 
-    return "causal" if decodes(model, prefix=prefix) else "transformers"
+    return "causal" if decoding_is_exact(model, prefix=prefix) else "transformers"
 
 
 def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
@@ -62,44 +63,45 @@ def end_of_sequence(model: Any, tokenizer: Any, name: str) -> list[int]:
         if value is not None:
             return [int(token) for token in value] if isinstance(value, list | tuple) else [int(value)]
     raise InputError(
-        f"{name} has no end-of-sequence token, so nothing it generates would end: set `eos_token_id` in "
+        f"{name} has no end-of-sequence token, so its generations would not end; set `eos_token_id` in "
         "its generation_config.json"
     )
 
 
-def context_of(config: Any, asked: int | None, name: str) -> int:
-    """The tokens a model is given at most."""
+def context_of(config: Any, context: int | None, name: str) -> int:
+    """The most tokens of a model's context. Raises InputError for more than a model with learned positions
+    has."""
     limit = _position_limit(config)
-    if asked is None:
+    if context is None:
         return limit or RELATIVE_CONTEXT
-    if asked < 1:
-        raise InputError(f"context is {asked}, expected at least 1")
-    if limit is not None and asked > limit:
+    if context < 1:
+        raise InputError(f"context is {context}, expected at least 1")
+    if limit is not None and context > limit:
         if not (getattr(config, "rope_parameters", None) or getattr(config, "rope_theta", None)):
             raise InputError(
-                f"{name} has {limit} positions, each of them learned: a context of {asked} does not fit"
+                f"{name} has {limit} positions, each of them learned: a context of {context} does not fit"
             )
         warnings.warn(
-            f"{name} was trained on {limit} positions: with a context of {asked} longer prompts may make "
-            "no sense to it",
+            f"{name} was trained on {limit} positions; with a context of {context} its answers to longer "
+            "prompts may be meaningless",
             stacklevel=3,
         )
-    return asked
+    return context
 
 
 def within_window(config: Any, context: int, name: str) -> int:
-    """The context of a prefix-LM that transformers decodes: its cache of a sliding window forgets what a
-    prompt's last token has seen."""
-    from openflan.models.prefix import window_of
+    """The context of a prefix-LM that transformers decodes: its cache of a sliding window drops keys that
+    a prompt's last token has seen."""
+    from openflan.models.prefix import attention_window
 
-    window = window_of(config)
+    window = attention_window(config)
     if window is None or context < window:
         return context
-    told = (
+    message = (
         f"{name}: its prompts' tokens see one another, which transformers does within a window of "
         f"{window} only: longer prompts are refused"
     )
-    warnings.warn(told, stacklevel=4)
+    warnings.warn(message, stacklevel=4)
     return window - 1
 
 
@@ -112,8 +114,7 @@ def _position_limit(config: Any) -> int | None:
 
 
 def batch_tokens_of(model: Any) -> int:
-    """Tokens whose keys and values take a share of the memory: two fifths of what is free on a GPU, 2 GiB on
-    a CPU."""
+    """The tokens whose keys and values take two fifths of a GPU's free memory, or 2 GiB on a CPU."""
     import torch
 
     config = model.config

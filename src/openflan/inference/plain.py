@@ -1,9 +1,9 @@
 """Generation and likelihoods by transformers' own `generate` and forward, for architectures that our decoding
-does not know.
+does not support.
 
-Batches of like lengths, which end together: `generate` cannot drop rows. Samples are drawn by our own numbers
-here too, row by row, through a logits processor that leaves one token. The prompts of a prefix-LM are read
-under a mask first, and `generate` goes on from that cache.
+Batches hold generations of like length, because `generate` cannot remove one from a batch. Samples are drawn
+by our own numbers here too, generation by generation, through a logits processor that leaves one token. The
+prompts of a prefix-LM are read under a mask first, and `generate` goes on from that cache.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from openflan.inference.batching import Prompt, Row
+from openflan.inference.batching import Generation, Prompt
 from openflan.inference.ending import Ending
 from openflan.inference.protocol import Completion
-from openflan.inference.sampling import drawn, uniform
-from openflan.models.prefix import prefix_cache, prefix_lm_mask
+from openflan.inference.sampling import draw_tokens, uniform
+from openflan.models.attention_masks import prefix_lm_mask
+from openflan.models.prefix import prefix_cache
 
 
 def generate_plain(
     model: Any, prompts: Sequence[Prompt], ending: Ending, pad: int, budget: int, *, prefix: bool = False
-) -> Iterator[tuple[Row, Completion]]:
-    """Every row with its completion; `budget` bounds rows x (longest prompt + max_tokens) of a batch;
-    `prefix`: a prompt's tokens see one another."""
-    items = [(prompt.ids, row) for prompt in prompts for row in prompt.rows]
+) -> Iterator[tuple[Generation, Completion]]:
+    """Every generation with its completion. `budget` bounds generations x (longest prompt + max_tokens) of
+    a batch; with `prefix` a prompt's tokens see one another."""
+    items = [(prompt.ids, generation) for prompt in prompts for generation in prompt.generations]
     items.sort(key=lambda item: (-item[1].request.max_tokens, -len(item[0])))
-    batch: list[tuple[tuple[int, ...], Row]] = []
+    batch: list[tuple[tuple[int, ...], Generation]] = []
     for item in items:
-        most = item[1].request.max_tokens
+        limit = item[1].request.max_tokens
         if batch and (
-            most != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + most) > budget
+            limit != batch[0][1].request.max_tokens or (len(batch) + 1) * (len(batch[0][0]) + limit) > budget
         ):
             yield from _batch(model, batch, ending, pad, prefix)
             batch = []
@@ -46,66 +47,69 @@ def generate_plain(
 def score_plain(
     model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]], *, prefix: bool = False
 ) -> list[float]:
-    """The summed log-probability of each option after the prompt; `prefix`: its tokens see one another."""
-    found = []
+    """The summed log-probability of each option after the prompt; with `prefix` the prompt's tokens see
+    one another."""
+    option_scores = []
     for option in options:
         if model.config.is_encoder_decoder:
             start = model.generation_config.decoder_start_token_id
             start = getattr(model.config, "decoder_start_token_id", 0) if start is None else start
-            told = {
-                "input_ids": _row(model, prompt),
-                "decoder_input_ids": _row(model, [int(start or 0), *option[:-1]]),
+            arguments = {
+                "input_ids": _one_sequence(model, prompt),
+                "decoder_input_ids": _one_sequence(model, [int(start or 0), *option[:-1]]),
             }
         else:
-            told = {"input_ids": _row(model, [*prompt, *option[:-1]])}
+            arguments = {"input_ids": _one_sequence(model, [*prompt, *option[:-1]])}
             if prefix:
-                told["attention_mask"] = prefix_lm_mask(
-                    len(prompt), told["input_ids"].shape[1], model.dtype, model.device
+                arguments["attention_mask"] = prefix_lm_mask(
+                    len(prompt), arguments["input_ids"].shape[1], model.dtype, model.device
                 )
-        logits_LV = model(**told, use_cache=False).logits[0, -len(option) :].float()
+        logits_LV = model(**arguments, use_cache=False).logits[0, -len(option) :].float()
         wanted_L1 = torch.tensor(option, device=logits_LV.device)[:, None]
-        found.append(float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).double().sum()))
-    return found
+        option_scores.append(
+            float((logits_LV.gather(1, wanted_L1)[:, 0] - logits_LV.logsumexp(-1)).double().sum())
+        )
+    return option_scores
 
 
-def _row(model: Any, ids: Sequence[int]) -> Tensor:
+def _one_sequence(model: Any, ids: Sequence[int]) -> Tensor:
     return torch.tensor([list(ids)], device=model.device)
 
 
 def _batch(
-    model: Any, items: Sequence[tuple[tuple[int, ...], Row]], ending: Ending, pad: int, prefix: bool
-) -> Iterator[tuple[Row, Completion]]:
+    model: Any, items: Sequence[tuple[tuple[int, ...], Generation]], ending: Ending, pad: int, prefix: bool
+) -> Iterator[tuple[Generation, Completion]]:
     seq2seq = bool(model.config.is_encoder_decoder)
     longest = max(len(ids) for ids, _ in items)
     ids_BL = torch.full((len(items), longest), pad, dtype=torch.long)
     mask_BL = torch.zeros_like(ids_BL)
-    for place, (ids, _) in enumerate(items):
+    for index, (ids, _) in enumerate(items):
         # Seq2seq inputs are read from their start, causal prompts continue at their end: the padding goes to
         # the other side.
         where = slice(0, len(ids)) if seq2seq else slice(longest - len(ids), longest)
-        ids_BL[place, where] = torch.tensor(ids)
-        mask_BL[place, where] = 1
-    rows = [row for _, row in items]
-    watch = _Watch(ending, rows, start=1 if seq2seq else longest)
+        ids_BL[index, where] = torch.tensor(ids)
+        mask_BL[index, where] = 1
+    generations = [generation for _, generation in items]
+    watch = _StopWatcher(ending, generations, start=1 if seq2seq else longest)
     with torch.inference_mode(), _greedy(model, sorted(ending.eos), pad):
         # A prompt of one token has nothing else to see.
-        read = (
+        cache = (
             {"past_key_values": prefix_cache(model, ids_BL.to(model.device), [len(ids) for ids, _ in items])}
             if prefix and longest > 1
             else {}
         )
-        read |= _room_for_layers(model)
+        cache |= _room_for_layers(model)
         out = model.generate(
             input_ids=ids_BL.to(model.device),
             attention_mask=mask_BL.to(model.device),
-            max_new_tokens=rows[0].request.max_tokens,
+            max_new_tokens=generations[0].request.max_tokens,
             stopping_criteria=[watch],
-            logits_processor=[_Draw(rows, watch.start)],
-            **read,
+            logits_processor=[_Draw(generations, watch.start)],
+            **cache,
         )
-    for place, (row, new) in enumerate(zip(rows, out[:, watch.start :].tolist(), strict=True)):
-        row.new = new[: watch.ended.get(place, len(new))]
-        yield row, ending.completion(row.new, row.request.stop, row.sample)
+    for index, (generation, new) in enumerate(zip(generations, out[:, watch.start :].tolist(), strict=True)):
+        generation.new = new[: watch.ended.get(index, len(new))]
+        yield generation, ending.completion(generation.new, generation.request.stop, generation.sample)
 
 
 def _room_for_layers(model: Any) -> dict[str, Any]:
@@ -120,47 +124,55 @@ def _room_for_layers(model: Any) -> dict[str, Any]:
     return {"past_key_values": EncoderDecoderCache(DynamicCache(), DynamicCache())}
 
 
-class _Watch:
-    """Ends a row when its newest tokens spell one of its stop strings, and remembers at how many generated
-    tokens."""
+class _StopWatcher:
+    """Ends a generation when its newest tokens complete one of its stop strings; `ended` holds how many
+    tokens it then had."""
 
-    def __init__(self, ending: Ending, rows: Sequence[Row], start: int) -> None:
-        self.ending, self.rows, self.start = ending, rows, start
+    def __init__(self, ending: Ending, generations: Sequence[Generation], start: int) -> None:
+        self.ending, self.generations, self.start = ending, generations, start
         self.ended: dict[int, int] = {}
 
     def __call__(self, input_ids: Tensor, scores: object, **_: object) -> Tensor:
-        for place, (row, new) in enumerate(zip(self.rows, input_ids[:, self.start :].tolist(), strict=True)):
-            if row.request.stop and place not in self.ended and self.ending.stops(new, row.request.stop):
-                self.ended[place] = len(new)
-        return torch.tensor([place in self.ended for place in range(len(self.rows))], device=input_ids.device)
+        for index, (generation, new) in enumerate(
+            zip(self.generations, input_ids[:, self.start :].tolist(), strict=True)
+        ):
+            if (
+                generation.request.stop
+                and index not in self.ended
+                and self.ending.stops(new, generation.request.stop)
+            ):
+                self.ended[index] = len(new)
+        return torch.tensor(
+            [index in self.ended for index in range(len(self.generations))], device=input_ids.device
+        )
 
 
 class _Draw:
-    """Leaves rows that sample the one token that was drawn for them."""
+    """Gives generations that sample the drawn token as their only choice."""
 
-    def __init__(self, rows: Sequence[Row], start: int) -> None:
-        self.rows, self.start = rows, start
+    def __init__(self, generations: Sequence[Generation], start: int) -> None:
+        self.generations, self.start = generations, start
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         position = input_ids.shape[1] - self.start
-        for place, row in enumerate(self.rows):
-            request = row.request
+        for index, generation in enumerate(self.generations):
+            request = generation.request
             if request.temperature > 0:
-                (token,) = drawn(
-                    scores[place : place + 1],
-                    [uniform(row.draws, row.sample, position)],
+                (token,) = draw_tokens(
+                    scores[index : index + 1],
+                    [uniform(generation.sampling_key, generation.sample, position)],
                     request.temperature,
                     request.top_k,
                 )
-                scores[place] = float("-inf")
-                scores[place, token] = 0.0
+                scores[index] = float("-inf")
+                scores[index, token] = 0.0
         return scores
 
 
 @contextmanager
 def _greedy(model: Any, eos: list[int], pad: int) -> Iterator[None]:
-    """Plain greedy search, whatever the folder's generation settings say; `generate` would fill gaps of a
-    passed configuration from them."""
+    """Greedy search whatever the folder's generation settings say, from which `generate` would fill gaps
+    of a passed configuration."""
     from transformers import GenerationConfig
 
     own = model.generation_config

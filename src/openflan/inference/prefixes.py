@@ -1,5 +1,5 @@
-"""Prompts that begin alike (the same exemplars before every question), found so that the beginning is
-computed once.
+"""Prompts with the same beginning (the same exemplars before every question), which is computed once for all
+of them.
 
 Decision: prompts are sorted by their ids, and neighbours form a family while that saves tokens. Price: of
 nested beginnings (a header, then exemplars by subject) one level is shared, the one that saves the most.
@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from openflan.inference.batching import Prompt
 
 LEAST = 16
-"""Tokens that a beginning must have to be worth a part of its own in every attention layer."""
+"""The fewest tokens of a shared beginning: a shorter one costs more than it saves, as it is one more part
+in every attention layer."""
 
 
 def share_prefixes(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Sets `shared` of each prompt; families stand together, the longest prompts first in each. At least one
-    token of a prompt is its own."""
+    """Sets `shared` of each prompt; the prompts of a family are neighbours, the longest first. At least
+    one token of a prompt is not shared."""
     ordered = sorted(prompts, key=lambda prompt: prompt.ids)
     families: list[tuple[list[Prompt], int]] = []
     for prompt in ordered:

@@ -1,8 +1,8 @@
-"""What an engine is asked and what it answers, without any model library.
+"""Requests to an inference engine and its answers, without any model library.
 
-Decision: an engine yields answers in whatever order it finishes them, with the position of the request, so
-that it may sort and batch as it likes and a caller can write each one down at once. Price: callers that want
-the order of the requests sort for themselves.
+Decision: an engine yields answers in the order in which they end, with the index of the request, so that it
+can sort and batch freely and a caller can write each answer at once. Price: callers that need the order of
+the requests sort the answers themselves.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ fit the model's context."""
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt, the most tokens to generate (at least 1), and strings at which the text is cut.
+    """A prompt, the most tokens to generate (at least 1), and strings before which the text ends.
 
     Decoding is greedy at `temperature` 0. Above it `samples` completions are drawn, from the `top_k`
-    likeliest tokens of each position (0: from all). What is drawn depends on prompt, temperature, top_k,
-    `seed`, sample and position alone; asking for more samples or tokens adds to what was there.
+    likeliest tokens of each position (0: from all). A drawn token depends on prompt, temperature, top_k,
+    `seed`, sample and position only, so more samples or tokens leave the former ones unchanged.
     """
 
     prompt: str
@@ -36,8 +36,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What was generated: `text` without stop string and special tokens; `tokens` counts what the model
-    produced, its end of sequence included.
+    """A generated text: `text` without stop string and special tokens; `tokens` counts all generated tokens,
+    the end of sequence included.
 
     `sample` counts from 0.
     """
@@ -50,8 +50,8 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class LikelihoodRequest:
-    """A prompt and texts that may follow it (at least one); each is scored as it stands, without an end of
-    sequence after it."""
+    """A prompt and its options, texts that may follow it (at least one). Each option is scored unchanged,
+    without an end of sequence after it."""
 
     prompt: str
     options: tuple[str, ...]
@@ -60,7 +60,7 @@ class LikelihoodRequest:
 @dataclass(frozen=True, slots=True)
 class OptionScores:
     """Natural logarithms of the options' probabilities, summed over their tokens, and how many tokens each
-    has. Both empty if the prompt does not fit."""
+    has. Both are empty if the prompt does not fit."""
 
     log_probabilities: tuple[float, ...]
     tokens: tuple[int, ...]

@@ -1,12 +1,12 @@
-"""Which token comes next: the likeliest, or one drawn.
+"""Drawing the next token.
 
-A draw is an inverse cumulative distribution at a number that belongs to (request, sample, position), so that
-samples do not depend on what else is in the batch, nor on the order in which anything is computed. The tokens
-are accumulated in the order of their ids and in float64: batches that differ in the last bits of their logits
-move the edges between tokens by as little, whereas an order by probability would swap neighbours. Price: two
-nearly equal tokens at the edge of the top k may still change places.
+A draw is the inverse cumulative distribution at a number that belongs to (request, sample, position), so
+samples depend neither on the rest of the batch nor on the order of computation. Probabilities are summed in
+the order of token ids and in float64: batches that differ in the last bits of their logits then move the
+borders between tokens by as little, whereas an order by probability would swap neighbours. Price: of two
+nearly equal tokens at the border of the top k either may be kept.
 
-Shape suffixes: B rows, V vocabulary, K kept tokens.
+Shape suffixes: B generations, V vocabulary, K kept tokens.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from openflan.inference.protocol import Request
 from openflan.randomness import combine
 
 _BITS = 53
-"""Those of a float64's significand."""
+"""The bits of a float64's significand."""
 
 
-def request_draws(request: Request) -> int:
-    """64 bits for what a request's draws depend on; neither its length nor its number of samples is part of
-    it."""
+def sampling_key_of(request: Request) -> int:
+    """A 64-bit key of all that a request's draws depend on; its length and its number of samples are not
+    part of it."""
     return combine("sampling", request.prompt, repr(request.temperature), request.top_k, request.seed)
 
 
-def uniform(draws: int, sample: int, position: int) -> float:
+def uniform(sampling_key: int, sample: int, position: int) -> float:
     """The number in [0, 1) that decides a position of a sample."""
-    return float((combine(draws, sample, position) >> (64 - _BITS)) * 2.0**-_BITS)
+    return float((combine(sampling_key, sample, position) >> (64 - _BITS)) * 2.0**-_BITS)
 
 
-def drawn(logits_BV: Tensor, uniforms: Sequence[float], temperature: float, top_k: int) -> list[int]:
-    """A token for each row, from its `top_k` likeliest (0: from all) at `temperature` > 0."""
+def draw_tokens(logits_BV: Tensor, uniforms: Sequence[float], temperature: float, top_k: int) -> list[int]:
+    """A token for each generation, from its `top_k` likeliest (0: from all) at `temperature` > 0."""
     vocabulary = logits_BV.shape[1]
     ids_BK = None
     kept = logits_BV.float()
@@ -44,9 +44,9 @@ def drawn(logits_BV: Tensor, uniforms: Sequence[float], temperature: float, top_
         kept = kept.gather(1, ids_BK)
     cumulative_BK = torch.softmax(kept.double() / temperature, -1).cumsum(-1)
     # Rounding may leave the last sum a hair below 1.
-    wanted_B1 = (
+    target_B1 = (
         torch.tensor(uniforms, dtype=torch.float64, device=logits_BV.device)[:, None] * cumulative_BK[:, -1:]
     )
-    places_B1 = (cumulative_BK <= wanted_B1).sum(-1, keepdim=True).clamp(max=kept.shape[1] - 1)
-    found: list[int] = (places_B1 if ids_BK is None else ids_BK.gather(1, places_B1))[:, 0].tolist()
-    return found
+    places_B1 = (cumulative_BK <= target_B1).sum(-1, keepdim=True).clamp(max=kept.shape[1] - 1)
+    token_ids: list[int] = (places_B1 if ids_BK is None else ids_BK.gather(1, places_B1))[:, 0].tolist()
+    return token_ids

@@ -1,8 +1,9 @@
 """Generation and likelihoods of the T5 family, over the modules of a Hugging Face model.
 
-The encoder runs once a prompt, over real tokens only; its keys and values for the decoder are there once for
-all rows of the prompt. Decoding is row by row (`batching`). For likelihoods all options of a prompt are one
-pass of the decoder: each option sees itself, and together they are the queries to their prompt.
+The encoder runs once for each prompt, over real tokens only; its keys and values for the decoder are stored
+once for all generations of the prompt. `batching` adds and removes single generations. For likelihoods one
+forward of the decoder computes all options of a prompt: each option sees itself, and all of them are queries
+to their prompt.
 
 Shape suffixes as in `models.t5` and `cache`.
 """
@@ -17,25 +18,25 @@ from torch import Tensor
 from torch.nn import functional
 
 from openflan.inference.batching import Prompt
-from openflan.inference.cache import NOWHERE, GroupStates, OwnStates, attend_all
-from openflan.models.t5 import PackedT5, Reach, finite, relative_bucket, rms_norm
+from openflan.inference.cache import HIDDEN_SCORE, GeneratedStates, SharedStates, full_attention
+from openflan.models.t5 import AttentionSpans, PackedT5, finite, relative_bucket, rms_norm
 
 _KEPT_BYTES = 1 << 27
 """The largest dense bias that is kept from one prompt to the next."""
 
 _POSITIONS = 64
-"""Room for generated tokens to begin with."""
+"""Positions for generated tokens that the cache has at the start."""
 
 
 class T5Decoder:
-    """All rows that a T5 is generating; see `batching.Decoder`."""
+    """All generations that a T5 is generating; see `batching.Decoder`."""
 
     def __init__(self, model: Any) -> None:
         self.packed = PackedT5(model).eval()
         self.start = int(model.config.decoder_start_token_id or 0)
         self.device = self.packed.embeddings.weight.device
-        self._own = OwnStates(8, _POSITIONS)
-        self._inputs = GroupStates(_POSITIONS)
+        self._own = GeneratedStates(8, _POSITIONS)
+        self._inputs = SharedStates(_POSITIONS)
         self._changed = True
         self._tables: dict[int, Tensor] = {}
         self._dense: dict[int, Tensor] = {}
@@ -53,9 +54,9 @@ class T5Decoder:
         self._changed = True
         return self.start
 
-    def drop(self, place: int) -> None:
-        self._own.drop(place)
-        self._inputs.drop(place)
+    def drop(self, index: int) -> None:
+        self._own.drop(index)
+        self._inputs.drop(index)
         self._changed = True
 
     def release(self, prompt: Prompt) -> None:
@@ -81,14 +82,14 @@ class T5Decoder:
             keys, values = self._own.write(layer, key_NGC, value_NGC)
             hidden_NM = finite(
                 hidden_NM
-                + one.o(attend_all(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1))
+                + one.o(full_attention(query_NGC[:, :, None], keys, values, bias_NG1P)[:, :, 0].flatten(1))
             )
             cross: Any = block.cross
             query_NGC = cross.split(cross.q(rms_norm(hidden_NM, cross.norm)))
-            query_SGRC = self._inputs.seated(query_NGC).transpose(1, 2)
-            given_SGRC = attend_all(query_SGRC, *self._inputs.layer(layer), mask)
+            query_SGRC = self._inputs.by_group(query_NGC).transpose(1, 2)
+            attended_SGRC = full_attention(query_SGRC, *self._inputs.layer(layer), mask)
             hidden_NM = finite(
-                hidden_NM + cross.o(self._inputs.unseated(given_SGRC.transpose(1, 2)).flatten(1))
+                hidden_NM + cross.o(self._inputs.by_generation(attended_SGRC.transpose(1, 2)).flatten(1))
             )
             hidden_NM = finite(block.feed_forward(hidden_NM))
         self._own.end()
@@ -98,32 +99,38 @@ class T5Decoder:
     def option_scores(
         self, prompts: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]
     ) -> list[list[float]]:
-        """For each prompt's ids and options' ids (none of them empty): the options' summed
-        log-probabilities."""
+        """The summed log-probability of each option of each prompt; options are ids, none of them empty."""
         encoded_EM, input_offsets = self.encoded([ids for ids, _ in prompts])
         options = [option for _, of in prompts for option in of]
         offsets = _offsets([len(option) for option in options])
-        together = _offsets([sum(map(len, of)) for _, of in prompts])
+        option_offsets = _offsets([sum(map(len, of)) for _, of in prompts])
         fed = [token for option in options for token in (self.start, *option[:-1])]
         hidden_DM: Tensor = self.packed.embeddings(torch.tensor(fed, device=self.device))
         longest, bias = max(map(len, options)), None
         for block, table in self.packed.decoder.layers():
             if table is not None:
                 bias = self.packed.decoder.distance_bias(table, longest)
-            hidden_DM = block.attention(hidden_DM, None, Reach(offsets, offsets), bias, None)
+            hidden_DM = block.attention(hidden_DM, None, AttentionSpans(offsets, offsets), bias, None)
             cross: Any = block.cross
-            hidden_DM = cross(hidden_DM, encoded_EM, Reach(together, input_offsets), None, None)
+            hidden_DM = cross(
+                hidden_DM, encoded_EM, AttentionSpans(option_offsets, input_offsets), None, None
+            )
             hidden_DM = block.feed_forward(hidden_DM)
-        wanted = torch.tensor([token for option in options for token in option], device=self.device)
+        option_ids = torch.tensor([token for option in options for token in option], device=self.device)
         logits_DV = self._logits(hidden_DM).float()
-        gained_D = (logits_DV.gather(1, wanted[:, None])[:, 0] - logits_DV.logsumexp(-1)).double().cpu()
-        sums = iter(
-            [float(part.sum()) for part in torch.split(gained_D, [len(option) for option in options])]
+        log_probabilities_D = (
+            (logits_DV.gather(1, option_ids[:, None])[:, 0] - logits_DV.logsumexp(-1)).double().cpu()
         )
-        return [[next(sums) for _ in of] for _, of in prompts]
+        option_sums = iter(
+            [
+                float(part.sum())
+                for part in torch.split(log_probabilities_D, [len(option) for option in options])
+            ]
+        )
+        return [[next(option_sums) for _ in of] for _, of in prompts]
 
     def encoded(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Encoder states of prompts one after another, (E, M), and where each begins, on the CPU.
+        """The encoder states of all prompts, side by side (E, M), and the offset of each prompt, on the CPU.
 
         Without a gradient to keep anything for, a dense bias that all layers and prompts share is twice as
         quick as what training does.
@@ -142,30 +149,30 @@ class T5Decoder:
                 torch.split(one.split(linear(normed)).transpose(0, 1)[None], lengths, 2)
                 for linear in (one.q, one.k, one.v)
             ]
-            given = [
+            attended = [
                 functional.scaled_dot_product_attention(
                     query, key, value, bias_GLL[None, :, : query.shape[2], : query.shape[2]], scale=1.0
                 )
                 for query, key, value in zip(*parts, strict=True)
             ]
-            hidden_EM = finite(hidden_EM + one.o(torch.cat(given, 2)[0].transpose(0, 1).flatten(1)))
+            hidden_EM = finite(hidden_EM + one.o(torch.cat(attended, 2)[0].transpose(0, 1).flatten(1)))
             hidden_EM = finite(block.feed_forward(hidden_EM))
         return rms_norm(hidden_EM, encoder.norm), _offsets(lengths)
 
     def _encoder_bias(self, layer: int, table: Any, longest: int, dtype: torch.dtype) -> Tensor:
         """(G, L, L): what each head adds for every pair of positions, of the longest prompt or a longer one;
-        shorter ones read a corner of it."""
+        shorter prompts use a corner of it."""
         known = self._dense.get(layer)
         if known is None or known.shape[1] < longest:
             by_distance = self.packed.encoder.distance_bias(table, longest).to(dtype)
-            # Rows of distances that begin one further each, from the last position to the first: a view,
-            # which one copy turns over.
+            # Generations of distances that begin one further each, from the last position to the first: a
+            # view, which one copy turns over.
             known = by_distance.unfold(1, longest, 1).flip(1)
             self._dense = {**self._dense, layer: known} if known.nbytes <= _KEPT_BYTES else {}
         return known
 
     def _bias(self, layer: int, table: Any, distances_NP: Tensor) -> Tensor:
-        """(N, G, 1, P): what each head adds, and what hides positions that a row does not have yet."""
+        """(N, G, 1, P): what each head adds, and what hides positions that a generation does not have yet."""
         longest = distances_NP.shape[1]
         known = self._tables.get(layer)
         if known is None or known.shape[1] < longest:
@@ -176,7 +183,7 @@ class T5Decoder:
             )
             known = self._tables[layer] = table(buckets).float().T.contiguous()
         bias_GNP = known[:, (-distances_NP).clamp(min=0)]
-        return bias_GNP.masked_fill((distances_NP > 0)[None], NOWHERE).transpose(0, 1)[:, :, None]
+        return bias_GNP.masked_fill((distances_NP > 0)[None], HIDDEN_SCORE).transpose(0, 1)[:, :, None]
 
     def _logits(self, hidden: Tensor) -> Tensor:
         states = rms_norm(hidden, self.packed.decoder.norm)

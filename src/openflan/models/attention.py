@@ -1,13 +1,13 @@
-"""Attention of documents in one flat buffer, each to itself alone, with a bias that depends on distance.
+"""Attention of documents in one flat buffer, each within itself only, with a bias that depends on distance.
 
-One matrix of scores a document, so that no arithmetic is spent on pairs of different documents: their cost is
-what makes dense masks no faster than length grouping on a CPU. It is a custom operator with a backward of its
-own, which lets the models around it compile without a graph break, keeps autograd out of the loop over
-documents, and sums the gradient of a relative bias by distance instead of keeping it by pair.
+Each document has one matrix of scores, so no arithmetic is spent on pairs of different documents; on a CPU
+that cost would make dense masks no faster than grouping by length. Attention is a custom operator with a
+backward of its own. So models compile without a graph break, autograd does not run in the loop over
+documents, and the gradient of a relative bias is summed by distance instead of being kept by pair.
 
 Decisions: scores, softmax and sums are float32 also under autocast (float64 where the model is).
-Probabilities are kept for the backward while `area` says so (the quickest), and computed again otherwise (the
-smallest). Dropout of probabilities is drawn from `seed` and drawn again in the backward.
+Probabilities are kept for the backward where `area` is not 0 (faster), and computed again otherwise (less
+memory). Dropout of probabilities is drawn from `seed`, in the backward too.
 
 Shape suffixes: Q queries, K keys of all documents, H heads, C channels of a head, N documents, R the longest
 document.
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 KEPT_BYTES = 2**28
-"""The most memory an attention layer's probabilities may take between forward and backward; above it they are
-computed twice."""
+"""The most bytes that an attention layer keeps of its probabilities between forward and backward; larger
+ones are computed twice."""
 
 
 def kept_area(query_offsets: Tensor, key_offsets: Tensor, heads: int) -> int:
@@ -47,8 +47,8 @@ def attend(
 ) -> tuple[Tensor, Tensor]:
     """Softmax(query key + bias) value within each document, (Q, H, C), and the kept probabilities, flat.
 
-    `bias` (H, 2 R - 1) is what is added at distance key - query = -(R - 1) ... R - 1, minus infinity where a
-    query must not look; None without one. `query_offsets` and `key_offsets` (N + 1, on the CPU) are where
+    `bias` (H, 2 R - 1) is added at distance key - query = -(R - 1) ... R - 1, minus infinity where a query
+    must not see the key; None adds nothing. `query_offsets` and `key_offsets` (N + 1, on the CPU) are where
     documents begin; every document has a key. Scores are not scaled.
     """
     # Autocast is in force inside an operator as well, and would take float32 products back to half precision.
@@ -232,5 +232,5 @@ def _generator(seed: Tensor, device: torch.device, dropout: float) -> torch.Gene
 
 
 def _survivors(weights: Tensor, dropout: float, draws: torch.Generator) -> Tensor:
-    """What the weights are multiplied with: 0, or 1 / (1 - dropout)."""
+    """The factors of the weights: 0, or 1 / (1 - dropout)."""
     return torch.empty_like(weights).bernoulli_(1 - dropout, generator=draws).div_(1 - dropout)

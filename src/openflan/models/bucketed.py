@@ -1,34 +1,39 @@
-"""Attention of documents in one flat buffer by buckets of like length: one fused call a bucket, for GPUs.
+"""Attention of documents in one flat buffer by buckets of like length: one fused call for each bucket, for
+GPUs.
 
-`models.attention` takes document by document, which spends no arithmetic on padding and is the quickest on a
-CPU; on a GPU its launches would take longer than their work. Here documents are gathered into the buckets of
-`packing.buckets`, each bucket is one `scaled_dot_product_attention`, and what it gives is gathered back. All
-index tensors are made on the host beforehand: nothing here waits for the device.
+`models.attention` computes document by document, which spends no arithmetic on padding and is the fastest way
+on a CPU; on a GPU its launches would take longer than their work. Here documents are gathered into the
+buckets of `packing.buckets`, each bucket is one `scaled_dot_product_attention` (`one_bucket`), and its output
+is gathered back. All index tensors are made on the host before, so nothing here waits for the device.
 
-Decisions: it is one operator with a backward of its own, so that compiled models see no shape of a bucket,
-and so that a relative bias has its gradient summed by distance in float32. The backward computes each bucket
-again under autograd: nothing is kept but the flat states, at the price of the fused forward once more. Tokens
-go to slots and back by gathers in both directions, so no sum depends on an order of threads; of the fused
-kernels the deterministic form is asked for where cuBLAS is set to be deterministic too (`training.world` does
-so). States have the precision they come in, bfloat16 under autocast, and the fused kernels round the bias to
-it; softmax is theirs, in float32.
+Decisions: it is one operator with a backward of its own, so that compiled models do not depend on the shape
+of a bucket, and so that the gradient of a relative bias is summed by distance in float32. The backward
+computes each bucket again under autograd: nothing is kept but the flat states, at the price of the fused
+forward once more. Tokens go to slots and back by gathers in both directions, so no sum depends on an order of
+threads; the fused kernels are deterministic where cuBLAS is set to be so (`training.distributed` sets it).
+States have the precision they come in, bfloat16 under autocast, and the fused kernels round the bias to it;
+softmax is theirs, in float32.
 
 Shape suffixes as in `packing.buckets`; H query heads, G key heads, C channels of a head, R the widest bucket.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from openflan.models.attention import at_least_float32, by_distance
+from openflan.models.one_bucket import (
+    AttentionOptions,
+    bucket_attention,
+    buckets_of,
+    deterministic_kernels,
+    dropout_draws,
+    score_mask,
+    with_gradients,
+)
 from openflan.packing.buckets import Buckets
 
 
@@ -150,22 +155,22 @@ def attend_buckets(
     window: int,
     softcap: float,
 ) -> Tensor:
-    how = _How(causal, scale, dropout, window, softcap)
-    with torch.autocast(query.device.type, enabled=False), _draws(seed, dropout, query.device):
-        given = [
+    options = AttentionOptions(causal, scale, dropout, window, softcap)
+    with torch.autocast(query.device.type, enabled=False), dropout_draws(seed, dropout, query.device):
+        slots = [
             query.index_select(0, query_slots),
             *(states.index_select(0, key_slots) for states in (key, value)),
         ]
-        out = given[0].new_empty((*given[0].shape[:2], value.shape[2]))
-        for part in _parts(shapes):
-            states = [part.of_queries(given[0]), part.of_keys(given[1]), part.of_keys(given[2])]
-            added = _added(part, how, states[0], pairs, key_padding, prefixes)
+        out = slots[0].new_empty((*slots[0].shape[:2], value.shape[2]))
+        for bucket in buckets_of(shapes):
+            states = [bucket.of_queries(slots[0]), bucket.of_keys(slots[1]), bucket.of_keys(slots[2])]
+            added = score_mask(bucket, options, states[0], pairs, key_padding, prefixes)
             if dropout:
                 # A kernel is chosen by what needs a gradient, and another kernel than the backward's would
                 # drop other pairs.
-                states, added = _leaves(states, added)
+                states, added = with_gradients(states, added)
             with torch.set_grad_enabled(dropout > 0):
-                part.of_queries(out).copy_(_attended(states, added, how))
+                bucket.of_queries(out).copy_(bucket_attention(states, added, options))
         return out.index_select(0, query_places)
 
 
@@ -196,54 +201,56 @@ def _attend_buckets_backward(
     window: int,
     softcap: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The gradients of query, key, value and bias; the last is empty without one."""
-    how, longest = _How(causal, scale, dropout, window, softcap), int(shapes[:, 1].max())
+    """The gradients of query, key, value and bias; without a bias the last is empty."""
+    options, longest = AttentionOptions(causal, scale, dropout, window, softcap), int(shapes[:, 1].max())
     with (
         torch.no_grad(),
         torch.autocast(query.device.type, enabled=False),
-        _draws(seed, dropout, query.device),
-        _repeatable(query.device),
+        dropout_draws(seed, dropout, query.device),
+        deterministic_kernels(query.device),
     ):
-        given = [
+        slots = [
             query.index_select(0, query_slots),
             *(states.index_select(0, key_slots) for states in (key, value)),
         ]
-        arriving = (
+        d_out = (
             gradient.to(query.dtype)
             .index_select(0, query_slots)
             .masked_fill_(query_padding[:, None, None], 0)
         )
-        found = [torch.empty_like(states) for states in given]
+        d_slots = [torch.empty_like(states) for states in slots]
         by_pair = None if bias is None else at_least_float32(bias).new_zeros((len(bias), longest, longest))
-        for part in _parts(shapes):
-            states = [part.of_queries(given[0]), part.of_keys(given[1]), part.of_keys(given[2])]
-            states, added = _leaves(states, _added(part, how, states[0], pairs, key_padding, prefixes))
-            wanted = states if added is None or not added.requires_grad else [*states, added]
+        for bucket in buckets_of(shapes):
+            states = [bucket.of_queries(slots[0]), bucket.of_keys(slots[1]), bucket.of_keys(slots[2])]
+            states, added = with_gradients(
+                states, score_mask(bucket, options, states[0], pairs, key_padding, prefixes)
+            )
+            differentiated = states if added is None or not added.requires_grad else [*states, added]
             with torch.enable_grad():
-                attended = _attended(states, added, how)
-            gradients = torch.autograd.grad(attended, wanted, part.of_queries(arriving))
+                attended = bucket_attention(states, added, options)
+            gradients = torch.autograd.grad(attended, differentiated, bucket.of_queries(d_out))
             for into, d_states in zip(
-                (part.of_queries(found[0]), part.of_keys(found[1]), part.of_keys(found[2])),
+                (bucket.of_queries(d_slots[0]), bucket.of_keys(d_slots[1]), bucket.of_keys(d_slots[2])),
                 gradients[:3],
                 strict=True,
             ):
                 into.copy_(d_states)
             if by_pair is not None:
-                by_pair[:, : part.queries, : part.keys] += gradients[3].sum(0, dtype=by_pair.dtype)
+                by_pair[:, : bucket.queries, : bucket.keys] += gradients[3].sum(0, dtype=by_pair.dtype)
         d_bias = (
             query.new_empty((0,), dtype=torch.float32)
             if by_pair is None or bias is None
             else by_distance(by_pair, bias)
         )
         return (
-            found[0].index_select(0, query_places),
-            found[1].index_select(0, key_places),
-            found[2].index_select(0, key_places),
+            d_slots[0].index_select(0, query_places),
+            d_slots[1].index_select(0, key_places),
+            d_slots[2].index_select(0, key_places),
             d_bias,
         )
 
 
-# Not `custom_op`, which switches autograd off within: here it computes each bucket's gradient.
+# Not `custom_op`, inside of which autograd is off: here autograd computes each bucket's gradient.
 _BACKWARD = "openflan::attend_buckets_backward"
 torch.library.define(_BACKWARD, torch.library.infer_schema(_attend_buckets_backward, mutates_args=()))
 torch.library.impl(_BACKWARD, "default", _attend_buckets_backward)
@@ -268,160 +275,10 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    # Read once: activation checkpointing has each only once to give.
+    # Read once: activation checkpointing allows only one read of each.
     saved = ctx.saved_tensors
     d_query, d_key, d_value, d_bias = torch.ops.openflan.attend_buckets_backward(gradient, *saved, *ctx.how)
     return d_query, d_key, d_value, None if saved[3] is None else d_bias, *[None] * 15
 
 
 attend_buckets.register_autograd(_differentiate, setup_context=_keep)
-
-
-@dataclass(frozen=True, slots=True)
-class _How:
-    causal: bool
-    scale: float
-    dropout: float
-    window: int
-    softcap: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One bucket: its sizes, and where it begins among documents, query slots, key slots and pairs of one
-    head."""
-
-    documents: int
-    queries: int
-    keys: int
-    first: int
-    query_slot: int
-    key_slot: int
-    pair: int
-
-    def of_queries(self, slots: Tensor) -> Tensor:
-        """(S, heads, C) as this bucket's (documents, heads, queries, C), a view."""
-        own = slots[self.query_slot : self.query_slot + self.documents * self.queries]
-        return own.view(self.documents, self.queries, *slots.shape[1:]).transpose(1, 2)
-
-    def of_keys(self, slots: Tensor) -> Tensor:
-        own = slots[self.key_slot : self.key_slot + self.documents * self.keys]
-        return own.view(self.documents, self.keys, *slots.shape[1:]).transpose(1, 2)
-
-
-def _parts(shapes: Tensor) -> Iterator[_Part]:
-    first = query_slot = key_slot = pair = 0
-    for documents, queries, keys in shapes.tolist():
-        yield _Part(documents, queries, keys, first, query_slot, key_slot, pair)
-        first, query_slot, key_slot, pair = (
-            first + documents,
-            query_slot + documents * queries,
-            key_slot + documents * keys,
-            pair + queries * keys,
-        )
-
-
-def _added(
-    part: _Part, how: _How, query: Tensor, pairs: Tensor | None, key_padding: Tensor, prefixes: Tensor | None
-) -> Tensor | None:
-    """What is added to scores, of the queries' precision, or which keys are seen; None where each query sees
-    all keys up to its own.
-
-    A causal query never sees the padding behind its document, so that padding needs no mask there.
-    """
-    hidden = key_padding[part.key_slot : part.key_slot + part.documents * part.keys].view(
-        part.documents, 1, 1, part.keys
-    )
-    if pairs is not None:
-        heads = query.shape[1]
-        biases = (
-            pairs[heads * part.pair : heads * (part.pair + part.queries * part.keys)]
-            .view(1, heads, part.queries, part.keys)
-            .to(query.dtype)
-        )
-        return (
-            biases.expand(part.documents, -1, -1, -1)
-            if how.causal
-            else biases.masked_fill(hidden, float("-inf"))
-        )
-    if not how.causal:
-        return ~hidden
-    narrow = 0 < how.window < part.keys
-    if prefixes is None and not narrow and not how.softcap:
-        return None
-    places = torch.arange(part.keys, device=query.device)
-    ahead = places[None, :] - places[:, None]
-    visible = (ahead <= 0)[None]
-    if narrow:
-        visible = visible & (ahead > -how.window)
-    if prefixes is not None:
-        inside = places < prefixes[part.first : part.first + part.documents, None]
-        visible = visible | (inside[:, :, None] & inside[:, None, :])
-    return visible[:, None]
-
-
-def _attended(states: Sequence[Tensor], added: Tensor | None, how: _How) -> Tensor:
-    """(documents, H, queries, C) of the queries, keys and values of one bucket."""
-    query, key, value = states
-    if query.shape[1] != key.shape[1] and added is not None:
-        # Fused kernels take fewer key heads only without a mask.
-        key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (key, value))
-    if not how.softcap:
-        settings: dict[str, Any] = {"dropout_p": how.dropout, "is_causal": added is None, "scale": how.scale}
-        return functional.scaled_dot_product_attention(
-            query, key, value, added, **settings, enable_gqa=query.shape[1] != key.shape[1]
-        )
-    scores = torch.tanh(torch.matmul(query, key.transpose(2, 3)) * (how.scale / how.softcap)) * how.softcap
-    seen = scores if added is None else scores.masked_fill(~added, float("-inf"))
-    weights = torch.softmax(seen, -1, dtype=at_least_float32(scores).dtype).to(query.dtype)
-    return torch.matmul(functional.dropout(weights, how.dropout), value)
-
-
-def _leaves(states: list[Tensor], added: Tensor | None) -> tuple[list[Tensor], Tensor | None]:
-    """The same tensors, each to have a gradient; a mask of truths has none."""
-    leaves = [one.detach().requires_grad_() for one in states]
-    return leaves, added if added is None or added.dtype == torch.bool else added.detach().requires_grad_()
-
-
-@contextmanager
-def _draws(seed: Tensor, dropout: float, device: torch.device) -> Iterator[None]:
-    """The draws of dropout begin at `seed`, and the generator goes on afterwards as if there had been
-    none."""
-    if not dropout:
-        yield
-        return
-    devices = [] if device.type == "cpu" else [torch.device(device.type, device.index or 0)]
-    with torch.random.fork_rng(devices, device_type="cuda" if device.type == "cpu" else device.type):
-        generator = (
-            torch.default_generator
-            if device.type == "cpu"
-            else torch.cuda.default_generators[device.index or 0]
-        )
-        generator.manual_seed(int(seed))
-        yield
-
-
-def _repeatable(device: torch.device) -> Any:
-    """Deterministic kernels on a GPU. Matrix products would refuse if cuBLAS were not set for it; then the
-    kernels are as torch chooses."""
-    if device.type != "cuda" or os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in (":4096:8", ":16:8"):
-        return nullcontext()
-    return _deterministic()
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Not only warned of: fused attention takes `warn_only` for leave to be as it likes."""
-    enabled, warns = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(True)
-    # Else every new tensor would be filled first.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(enabled, warn_only=warns)
-        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]

@@ -1,10 +1,10 @@
 """Causal models over a flat buffer: Hugging Face's forward, with attention document by document.
 
-The documents are one row of tokens whose positions restart, without a mask; transformers hands keyword
-arguments down to the attention function, and ours is told there where documents begin, or, for a GPU, in
-which buckets of like length they lie (`models.bucketed`). An attention function of another name would ignore
-them and let documents see each other, so the model keeps ours for as long as it trains (activation
-checkpointing runs it again in the backward); `ordinary_attention` lends it the former one.
+The documents are one sequence of tokens whose positions restart, without a mask. transformers passes keyword
+arguments on to the attention function; ours gets there where documents begin, or, for a GPU, in which buckets
+of like length they are (`models.bucketed`). Any other attention function would ignore these arguments and let
+documents see each other. So the model keeps ours while it trains (activation checkpointing runs it again in
+the backward); within `transformers_attention` it has its own.
 
 Shape suffixes as in `packing.flat`; H query heads, G key heads, C channels.
 """
@@ -23,7 +23,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 from openflan.models.bucketed import BucketTensors, attend_in_buckets
-from openflan.models.implementation import ordinary_implementation
+from openflan.models.implementation import transformers_implementation
 from openflan.models.loss import head_losses, token_cross_entropy
 
 NAME = "openflan_documents"
@@ -39,8 +39,8 @@ _HARMLESS = {
     "output_router_logits",
     "return_dict",
 }
-"""Keyword arguments of an attention function that say nothing about which token sees which, or say what we do
-anyway."""
+"""Keyword arguments of an attention function that do not change which token sees which, or that ask for
+what ours does anyway."""
 
 _RESCALED_BY = {
     "final_logit_softcapping": None,
@@ -51,8 +51,8 @@ _RESCALED_BY = {
 """Settings by which a model changes its logits after the head, and the value at which it does not."""
 
 _MULTIPLIED = ("cohere", "cohere2")
-"""`model_type` of the models whose logits are the head's times `logit_scale`, which may as well multiply what
-goes into the head."""
+"""`model_type` of the models whose logits are the head's times `logit_scale`; the factor may be applied to
+the head's input instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Documents:
     """Where documents begin and end; `prefixes` are the tokens at the start of each that see one another
     (prefix-LM).
 
-    With `buckets`, which then hold the prefixes too, attention goes by them.
+    With `buckets`, which then contain the prefixes, attention runs bucket by bucket.
     """
 
     offsets: tuple[int, ...]
@@ -72,8 +72,8 @@ class PackedCausal(nn.Module):
     """A root whose forward gives token losses of a flat batch."""
 
     def __init__(self, model: Any) -> None:
-        """`model` is a causal model of transformers, whose attention function is replaced. Raises ValueError
-        if it does not let itself be."""
+        """`model` is a causal model of transformers, whose attention function is replaced. Raises
+        ValueError where it cannot be replaced."""
         super().__init__()
         register()
         if model.config._attn_implementation != NAME:
@@ -118,19 +118,20 @@ class PackedCausal(nn.Module):
 
 
 def register() -> None:
-    """Makes our function known to transformers; again does no harm."""
+    """Registers our function with transformers; a second call changes nothing."""
     AttentionInterface.register(NAME, attend_documents)
 
 
 @contextmanager
-def ordinary_attention(model: Any, name: str | None = None) -> Iterator[None]:
-    """Gives a packed causal model its ordinary attention, for generation and evaluation between steps.
+def transformers_attention(model: Any, name: str | None = None) -> Iterator[None]:
+    """Puts transformers' own attention into a packed causal model, for generation and evaluation between
+    steps; ours is put back afterwards.
 
-    `name` is what it had before; without one it is the first of transformers' own that computes all that the
-    model does.
+    `name` is the implementation that the model had before it was packed; None means the one of
+    `transformers_implementation`.
     """
     before = model.config._attn_implementation
-    model.set_attn_implementation(name or ordinary_implementation(model))
+    model.set_attn_implementation(name or transformers_implementation(model))
     try:
         yield
     finally:
@@ -151,8 +152,8 @@ def attend_documents(
     softcap: float | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls in every layer. Raises ValueError without `documents`, and for an argument
-    whose meaning is not known here."""
+    """The attention function that transformers calls in every layer. Raises ValueError without
+    `documents`, and for an argument that is not known here."""
     unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
     if (
         documents is None

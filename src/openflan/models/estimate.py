@@ -1,9 +1,9 @@
 """What training a model will take: memory and time, before any weight is loaded.
 
-Plain arithmetic over a configuration's shape, by formulas that stand here in full, so that a person can
-follow and doubt them. They are estimates: allocators round up, kernels keep workspace, and the share of a
-device's peak that a model reaches is an assumption of the caller. What is not counted is said where it is
-printed (`ASSUMPTIONS`).
+Plain arithmetic over a configuration's shape, by formulas that are complete here, so that a person can check
+them. They are estimates: allocators round up, kernels keep workspace, and the share of a device's peak that a
+model reaches is an assumption of the caller. `ASSUMPTIONS`, which is printed with an estimate, says what is
+not counted.
 
 Symbols of the formulas: d width, a heads times head size, k key and value heads times head size, f
 feed-forward size, V vocabulary, all per token.
@@ -51,7 +51,7 @@ ASSUMPTIONS = (
 
 
 MFU = 0.4
-"""The share of a device's peak that training is taken to reach, where nothing else is said."""
+"""The default for the share of a device's peak that training reaches."""
 
 
 BF16_PEAK = (
@@ -62,8 +62,8 @@ BF16_PEAK = (
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What an estimate of time is for: so many devices, and the share `mfu` of their peak that is reached.
-    Without a device there is no time."""
+    """The devices that an estimate of time is for, and the share `mfu` of their peak that is reached.
+    Without a device there is no estimate of time."""
 
     device: Device | None = None
     devices: int = 1
@@ -100,7 +100,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes on one device. `attention_scores` come on top of the total where attention is dense."""
+    """Bytes on one device. Where attention is dense, `attention_scores` are added to the total."""
 
     weights: int
     gradients: int
@@ -132,7 +132,7 @@ def device_named(name: str) -> Device:
     except KeyError:
         raise InputError(
             f"`{name}` is not a device{did_you_mean(name, DEVICES) or '.'} Known: {', '.join(DEVICES)}; "
-            "else state --device-tflops"
+            "for another device give --device-tflops"
         ) from None
 
 
@@ -177,7 +177,7 @@ def memory(
     optimizer_numbers: int,
     recomputed: bool = False,
 ) -> Memory:
-    """Bytes for a micro-batch of `rows` full rows of `inputs` and `targets` tokens.
+    """Bytes for a micro-batch of `rows` full sequences of `inputs` and `targets` tokens.
 
     `optimizer_numbers` is how many float32 numbers the optimiser keeps. bf16 is autocast: weights and the
     residual stream stay float32, a bfloat16 copy of every matrix lives as long as its forward and backward.
@@ -230,7 +230,7 @@ def _kept(names: Iterable[str], activation: str) -> int:
 
 
 def _cross(shape: Shape, size: int) -> int:
-    """The same for attention to the encoder, keys and values apart."""
+    """Bytes that attention to the encoder keeps of a target token, without keys and values."""
     return _norm(shape, size) + 3 * shape.attention * size
 
 
@@ -239,5 +239,5 @@ def _norm(shape: Shape, size: int) -> int:
 
 
 def _first(config: Any, *names: str, default: Any = None) -> Any:
-    """The first of the names that a configuration gives a value."""
+    """The value of the first name that is set in a configuration, else `default`."""
     return next((value for name in names if (value := getattr(config, name, None)) is not None), default)

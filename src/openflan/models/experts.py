@@ -3,18 +3,17 @@ al. 2022; Zoph et al. 2022; Shen et al. 2023).
 
 Token losses say nothing of how tokens spread over experts, so two terms are added: load balance (experts
 times the sum over experts of the share of tokens an expert gets and the mean probability it is given) and the
-router's z-loss (the mean squared logarithm of the softmax's denominator). They are read off the routers by
-hooks, whatever forward calls them. Decisions: padding counts for nothing; a row is a group, as in
-transformers, and rows are averaged, so that micro-batches and ranks change nothing; each sparse layer is
-balanced by itself, and layers of a stack are averaged, as T5X does it (transformers averages first, which
-lets one layer make up for another; with one sparse layer a stack the two agree, with several only its
-z-loss).
+router's z-loss (the mean squared logarithm of the softmax's denominator). Hooks record them at the routers,
+whichever forward calls these. Decisions: padding does not count. A sequence is a group, as in transformers,
+and sequences are averaged, so that micro-batches and ranks change nothing. Each sparse layer is balanced by
+itself, and the layers of a stack are averaged, as in T5X (transformers averages first, so one layer can make
+up for another; with one sparse layer in a stack the two agree, with several only in the z-loss).
 
-A router of transformers takes no more than `expert_capacity` tokens of a row for an expert and passes over
-the others, so packed examples would compete. Unless the recipe says otherwise there is room for all:
-transformers' experts cost what they are given, whatever the room.
+A router of transformers sends no more than `expert_capacity` tokens of a sequence to an expert and skips the
+others, so packed examples would compete. Unless the recipe sets a capacity it is unlimited: the cost of
+transformers' experts depends on the tokens they get, not on the capacity.
 
-Shape suffixes: R rows, T tokens of a row, X experts.
+Shape suffixes: R sequences, T tokens of a sequence, X experts.
 """
 
 from __future__ import annotations
@@ -34,68 +33,68 @@ from openflan.packing.batch import Seq2SeqBatch
 FAMILIES = ("switch_transformers",)
 """`model_type` of the sparse models whose routers are known here."""
 
-ROOM_FOR_ALL = 2**20
-"""An expert's capacity that no row reaches."""
+UNLIMITED_CAPACITY = 2**20
+"""An expert's capacity that no sequence reaches."""
 
 
 class RouterLosses:
-    """Listens to the routers of a sparse model, and makes their losses of what it heard in a forward."""
+    """Records the routers of a sparse model in a forward, and computes their losses."""
 
     def __init__(self, model: Any, balance: float, z: float) -> None:
         """`balance` and `z` weigh the two terms."""
         self.balance = balance
         self.z = z
-        self._listening = False
-        self._heard: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for heard, stack in zip(self._heard, (model.encoder, model.decoder), strict=True):
+        self._recording = False
+        self._recorded: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for recorded, stack in zip(self._recorded, (model.encoder, model.decoder), strict=True):
             for layer in _sparse_layers(stack):
-                layer.router.register_forward_hook(self._hearing(heard))
+                layer.router.register_forward_hook(self._recorder(recorded))
                 layer.experts.register_forward_hook(_give_idle_a_gradient)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hears the forward inside, and forgets any before."""
-        for heard in self._heard:
-            heard.clear()
-        self._listening = True
+    def recording(self) -> Iterator[None]:
+        """Records the forward inside the block, and discards any before."""
+        for recorded in self._recorded:
+            recorded.clear()
+        self._recording = True
         try:
             yield
         finally:
-            self._listening = False
+            self._recording = False
 
     def losses(self, batch: Seq2SeqBatch) -> Tensor:
-        """The weighted terms of every row of the batch that was just heard, encoder and decoder together,
-        float32 (R)."""
+        """The weighted sum of both terms over encoder and decoder, for every sequence of the batch that
+        was just recorded, float32 (R)."""
         total = torch.zeros(len(batch.input_ids_RE))
-        for heard, segments in zip(
-            self._heard, (batch.input_segments_RE, batch.target_segments_RD), strict=True
+        for recorded, segments in zip(
+            self._recorded, (batch.input_segments_RE, batch.target_segments_RD), strict=True
         ):
-            for logits_RTX in heard:
+            for logits_RTX in recorded:
                 real_RT = torch.from_numpy(segments > 0).to(logits_RTX.device)
                 terms = self.balance * balance_losses(logits_RTX, real_RT) + self.z * router_z_losses(
                     logits_RTX, real_RT
                 )
-                total = total.to(terms.device) + terms / len(heard)
-            heard.clear()
+                total = total.to(terms.device) + terms / len(recorded)
+            recorded.clear()
         return total
 
-    def _hearing(self, heard: list[Tensor]) -> Any:
-        def hear(router: nn.Module, given: Any, found: Any) -> None:
-            if self._listening:
-                heard.append(found[2])
+    def _recorder(self, recorded: list[Tensor]) -> Any:
+        def record(router: nn.Module, inputs: Any, output: Any) -> None:
+            if self._recording:
+                recorded.append(output[2])
 
-        return hear
+        return record
 
 
 def router_losses(model: Any, balance: float | None, z: float | None) -> RouterLosses | None:
-    """The listener of a sparse model, None for a dense one; weights that are not stated are those of the
-    model's configuration.
+    """The recorder of a sparse model, None for a dense one; weights that are None are those of the model's
+    configuration.
 
     Raises InputError if a weight is stated for a model without known routers; warns of a sparse model among
     those.
     """
     if not is_sparse(model):
-        stated = next(
+        setting = next(
             (
                 name
                 for name, value in (("router_aux_loss", balance), ("router_z_loss", z))
@@ -103,9 +102,9 @@ def router_losses(model: Any, balance: float | None, z: float | None) -> RouterL
             ),
             None,
         )
-        if stated is not None:
+        if setting is not None:
             raise InputError(
-                f"training.{stated}: a model of type {model.config.model_type} has no routers known "
+                f"training.{setting}: a model of type {model.config.model_type} has no routers known "
                 f"here; it is for {', '.join(FAMILIES)}"
             )
         if getattr(model.config, "router_aux_loss_coef", None) is not None:
@@ -147,7 +146,7 @@ def set_experts(model: Any, dropout: float | None, capacity: int | None) -> None
     """Sets dropout within experts, and how many tokens of a row each takes (None: all). Raises InputError if
     either is stated for a dense model."""
     if not is_sparse(model):
-        stated = next(
+        setting = next(
             (
                 name
                 for name, value in (("expert_dropout", dropout), ("expert_capacity", capacity))
@@ -155,13 +154,13 @@ def set_experts(model: Any, dropout: float | None, capacity: int | None) -> None
             ),
             None,
         )
-        if stated is not None:
+        if setting is not None:
             raise InputError(
-                f"model.{stated}: a model of type {model.config.model_type} has no experts known here; "
+                f"model.{setting}: a model of type {model.config.model_type} has no experts known here; "
                 f"it is for {', '.join(FAMILIES)}"
             )
         return
-    model.config.expert_capacity = ROOM_FOR_ALL if capacity is None else capacity
+    model.config.expert_capacity = UNLIMITED_CAPACITY if capacity is None else capacity
     for layer in _sparse_layers(model):
         layer.router.expert_capacity = model.config.expert_capacity
         for module in layer.experts.modules():
@@ -173,7 +172,7 @@ def _sparse_layers(model: Any) -> Iterator[Any]:
     return (module for module in model.modules() if hasattr(module, "router") and hasattr(module, "experts"))
 
 
-def _give_idle_a_gradient(experts: Any, given: Any, found: Tensor) -> Tensor | None:
+def _give_idle_a_gradient(experts: Any, inputs: Any, output: Tensor) -> Tensor | None:
     """Experts that got no token have a gradient of zeros, as in T5X, and not none.
 
     FSDP exchanges the gradients that are there, so ranks whose experts idle unalike would wait for one
@@ -182,16 +181,16 @@ def _give_idle_a_gradient(experts: Any, given: Any, found: Tensor) -> Tensor | N
     """
     if not torch.is_grad_enabled():
         return None
-    taken = given[1].flatten(0, -2).sum(0).tolist()
+    tokens_by_expert = inputs[1].flatten(0, -2).sum(0).tolist()
     idle = [
         weight
-        for number, tokens in enumerate(taken)
+        for expert, tokens in enumerate(tokens_by_expert)
         if not tokens
-        for weight in experts[f"expert_{number}"].parameters()
+        for weight in experts[f"expert_{expert}"].parameters()
     ]
-    return found + torch.stack([weight.flatten()[0] for weight in idle]).sum() * 0 if idle else None
+    return output + torch.stack([weight.flatten()[0] for weight in idle]).sum() * 0 if idle else None
 
 
 def _weights(real_RT: Tensor) -> Tensor:
-    """Each real token's part in its row's mean."""
+    """The weight of each real token in its sequence's mean, (R, T)."""
     return real_RT / real_RT.sum(-1, keepdim=True).clamp(min=1)

@@ -1,5 +1,5 @@
-"""A Hugging Face folder looked at from outside: is it complete, which weights are these, how is its text laid
-out.
+"""Facts about a Hugging Face folder without loading it: whether it is complete, its weight files, and its
+layout.
 
 Weights are read from safetensors only: a pickle runs code when it is opened. All of it works without a model
 library, so that a wrong path fails within a second.
@@ -15,20 +15,20 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from openflan.embedded import EMBEDDED, bundled_models
 from openflan.errors import InputError, did_you_mean
-from openflan.models.hub import HUB_ID, fetched, is_there
-from openflan.models.json_file import json_object, plain
+from openflan.models.hub import HUB_ID, fetch_from_hub, path_exists
+from openflan.models.json_file import json_object, one_line
 from openflan.packing.special_tokens import Layout
 
 Separator: TypeAlias = Literal["eos", "none"]
-"""What stands between inputs and targets of a causal model: its end of sequence, as in the paper's finetuning
-layout, or nothing."""
+"""What separates inputs and targets of a causal model: its end of sequence, as in the paper's layout, or
+nothing."""
 
 Attention: TypeAlias = Literal["causal", "prefix"]
-"""What a causal model's inputs see: what stands before them, or one another (prefix-LM)."""
+"""What a causal model's inputs see: the tokens before them, or one another (prefix-LM)."""
 
 STATE = "state.json"
-"""In a checkpoint of openflan: where training stood, and under `sha256` the list of the checkpoint's
-files."""
+"""The file of an openflan checkpoint with the position of training, and under `sha256` the list of the
+checkpoint's files."""
 
 _WHOLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -46,16 +46,16 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
     its weights that would be read in their place; SetupError if the hub cannot be reached.
     """
     folder = bundled_model_folder(str(name)) or Path(name)
-    if is_there(folder):
+    if path_exists(folder):
         _refuse_strangers(folder)
     else:
-        folder = fetched(str(name))
+        folder = fetch_from_hub(str(name))
     missing = []
     if not (folder / "config.json").is_file():
         missing.append("config.json")
     if not weight_files(folder):
         pickled = sorted(path.name for path in folder.glob("*.bin"))
-        found = (
+        pickled_note = (
             (
                 f" (only {pickled[0]}, which is pickled and never loaded: convert it with transformers' "
                 "`save_pretrained`)"
@@ -63,7 +63,7 @@ def model_folder(name: str | Path, *, tokenizer: bool = True) -> Path:
             if pickled
             else ""
         )
-        missing.append(f"*.safetensors{found}")
+        missing.append(f"*.safetensors{pickled_note}")
     if tokenizer and not has_tokenizer(folder):
         missing.append("tokenizer (tokenizer.json)")
     if missing:
@@ -122,7 +122,7 @@ def weight_files(folder: Path) -> list[Path]:
     for name in names:
         if os.path.basename(name) != name or not name.endswith(".safetensors") or not name.isprintable():
             raise InputError(
-                f"{index}: names {plain(ValueError(repr(name)))}, expected safetensors files of the same "
+                f"{index}: names {one_line(ValueError(repr(name)))}, expected safetensors files of the same "
                 f"folder; {_AGAIN}"
             )
         if not (folder / name).is_file():
@@ -174,8 +174,8 @@ def separator_of(folder: Path) -> Separator:
 
 
 def layout_of(folder: Path) -> Layout | None:
-    """The layout a causal model was finetuned with, `openflan_layout` of generation_config.json, else
-    config.json; None where none is stated."""
+    """The layout that a causal model was finetuned with: `openflan_layout` of generation_config.json, else
+    of config.json; None where both lack it."""
     for name in ("generation_config.json", "config.json"):
         layout = json_object(folder / name).get("openflan_layout")
         if layout is None:
@@ -190,8 +190,8 @@ def layout_of(folder: Path) -> Layout | None:
 
 
 def attention_of(folder: Path) -> Attention:
-    """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where
-    nothing is stated. Raises InputError for another."""
+    """How a causal model's inputs attend, `openflan_attention` of generation_config.json; causal where the
+    key is absent. Raises InputError for another value."""
     path = folder / "generation_config.json"
     attention = json_object(path).get("openflan_attention", "causal")
     if attention not in get_args(Attention):
@@ -210,7 +210,7 @@ def check_model_name(name: str) -> None:
         or (HUB_ID.fullmatch(name) and not os.path.isfile(name))
     ):
         return
-    found = "a file" if os.path.isfile(name) else "no such folder"
+    kind = "a file" if os.path.isfile(name) else "no such folder"
     raise InputError(
-        f"{name}: {found}; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt"
+        f"{name}: {kind}; expected a Hugging Face model folder or a hub id such as google/t5-small-lm-adapt"
     )

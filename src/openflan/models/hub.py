@@ -1,6 +1,6 @@
 """Repositories of the Hugging Face hub: their local copies, and whether the hub can be reached at all.
 
-The hub's library tries again and again before it says that there is no network, which takes a minute.
+Without a network the hub's library repeats its attempts for a minute before it raises.
 Decision: one connection is opened first, and without it only what was fetched before is used.
 """
 
@@ -14,26 +14,26 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from openflan.errors import InputError, SetupError
-from openflan.models.json_file import plain
+from openflan.models.json_file import one_line
 
 CONNECT_SECONDS = 1.5
-"""How long the hub may take to accept a connection, its name looked up included."""
+"""Seconds until the hub must have accepted a connection, the look-up of its name included."""
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w.\-]*)?")
 # No file that is a program or a pickle.
 _FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
-def is_there(path: Path) -> bool:
-    """Whether a path exists; False for one that no file system takes (too long, NUL, no permission to
-    look)."""
+def path_exists(path: Path) -> bool:
+    """Whether a path exists; False for an impossible one (too long, with a NUL, or in a folder without
+    permission)."""
     try:
         return path.exists()
     except (OSError, ValueError):
         return False
 
 
-def fetched(name: str) -> Path:
+def fetch_from_hub(name: str) -> Path:
     """The local copy of a hub repository, fetched if need be.
 
     Raises InputError for a name that no repository can have, SetupError within about two seconds if the hub
@@ -41,7 +41,7 @@ def fetched(name: str) -> Path:
     """
     if not HUB_ID.fullmatch(name):
         raise InputError(
-            f"{plain(ValueError(name))}: no such folder; expected a Hugging Face model folder or a hub "
+            f"{one_line(ValueError(name))}: no such folder; expected a Hugging Face model folder or a hub "
             "id such as google/t5-small-lm-adapt"
         )
     from huggingface_hub import constants, snapshot_download
@@ -52,7 +52,7 @@ def fetched(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=_FILES, local_files_only=unreachable is not None))
     # the hub client raises a dozen unrelated types: offline, no such repository, gated, bad proxy
     except Exception as error:
-        reason = unreachable or plain(
+        reason = unreachable or one_line(
             ValueError((str(error).strip().splitlines() or [type(error).__name__])[0])
         )
         raise SetupError(
@@ -70,14 +70,14 @@ def _unreachable(endpoint: str) -> str | None:
     try:
         host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
     except ValueError as error:
-        return plain(error)
+        return one_line(error)
     failures: list[str] = []
 
     def connect() -> None:
         try:
             socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
         except (OSError, ValueError) as error:
-            failures.append(plain(error))
+            failures.append(one_line(error))
 
     # Looking up a name has no time limit of its own, hence the thread.
     attempt = Thread(target=connect, daemon=True)

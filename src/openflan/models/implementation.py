@@ -1,4 +1,4 @@
-"""Which of transformers' own attention functions computes what a model's layers ask for."""
+"""Which of transformers' own attention functions is exact for a model's layers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def ordinary_implementation(model: Any) -> str:
+def transformers_implementation(model: Any) -> str:
     """`sdpa`, or `eager` where that would lose a cap on attention scores (Gemma 2) or is not supported by the
     model."""
     capped = any(getattr(part, "attn_logit_softcapping", None) is not None for part in parts_of(model.config))

@@ -1,5 +1,4 @@
-"""JSON files of a model folder, which anybody may have written: read within limits, and what is wrong with
-one is said by its name.
+"""Reads JSON files of a model folder, which anybody may have written, within limits; errors name the file.
 
 Python's own reader stops at some thousand levels with RecursionError, lets lone surrogates through, which no
 output takes, and refuses integers of many digits with ValueError. All of them are input errors here.
@@ -34,10 +33,10 @@ def json_object(path: Path) -> dict[str, Any]:
             )
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 text ({plain(error)}): {_REMEDY}") from None
+        raise InputError(f"{path} cannot be read as UTF-8 text ({one_line(error)}): {_REMEDY}") from None
     try:
         value = json.loads(text)
-        # Escaped surrogates pass the reader; only writing finds one that stands alone.
+        # The reader accepts escaped surrogates; only writing detects one without its partner.
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -45,13 +44,13 @@ def json_object(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise InputError(f"{path} is nested too deeply: {_REMEDY}") from None
     except ValueError as error:
-        raise InputError(f"{path} is not JSON ({plain(error)}): {_REMEDY}") from None
+        raise InputError(f"{path} is not JSON ({one_line(error)}): {_REMEDY}") from None
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a {type(value).__name__}, expected a JSON object: {_REMEDY}")
     return value
 
 
-def plain(error: BaseException, most: int = 300) -> str:
+def one_line(error: BaseException, most: int = 300) -> str:
     """An error's text on one line, printable everywhere: white space joined, surrogates and control
     characters escaped, at most `most` characters."""
     text = " ".join(str(error).split()) or type(error).__name__

@@ -1,8 +1,8 @@
-"""Hugging Face models and tokenizers: found, checked, initialised, exported.
+"""Finds, checks, initialises and exports Hugging Face models and tokenizers.
 
 Weights are safetensors only. T5 needs care: transformers (5.23) forces `tie_word_embeddings`, so that a fresh
 "v1.1" model would share its two matrices; here the head is untied when the configuration says so, and the
-exported configuration says what the weights are.
+exported configuration states whether the weights are tied.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from openflan.models.folder import (
     model_folder,
     weight_files,
 )
-from openflan.models.hub import fetched, is_there
-from openflan.models.json_file import plain
+from openflan.models.hub import fetch_from_hub, path_exists
+from openflan.models.json_file import one_line
 from openflan.models.palm import UNLISTED, initialise, is_palm_shaped
 from openflan.models.prefix import state_attention
-from openflan.models.reading import (
+from openflan.models.read_model import (
     build,
     configuration_of,
     guarded,
@@ -42,7 +42,7 @@ from openflan.models.sizes import check_counts, check_memory, stored_sizes
 from openflan.recipe.schema import Model
 
 _OF_FILES = ("architectures", "dtype", "transformers_version")
-"""Keys of a configuration that tell of a folder's files, not of an architecture."""
+"""Keys of a configuration that describe a folder's files, not an architecture."""
 
 
 def load_tokenizer(section: Model) -> Any:
@@ -57,8 +57,8 @@ def tokenizer_of(name: str) -> Any:
     cannot be reached.
     """
     folder = bundled_model_folder(name) or Path(name)
-    if not is_there(folder):
-        folder = fetched(name)
+    if not path_exists(folder):
+        folder = fetch_from_hub(name)
     if not has_tokenizer(folder):
         # transformers would make an empty T5 tokenizer of a folder that says `t5` and has none.
         raise InputError(
@@ -91,15 +91,15 @@ def load_pretrained(name: str) -> Any:
     name = str(model_folder(name, tokenizer=False))
     config = read_configuration(name)
     # transformers fills in at random what is missing, and says so in a log only.
-    model, found = read_weights(name, config, torch.float32)
-    if found["missing_keys"]:
+    model, report = read_weights(name, config, torch.float32)
+    if report["missing_keys"]:
         raise InputError(
-            f"{name}: its weights lack {_some(found['missing_keys'])}, which its config.json asks for; "
+            f"{name}: its weights lack {_some(report['missing_keys'])}, which its config.json describes; "
             "fetch or export the checkpoint again"
         )
-    if found["unexpected_keys"]:
+    if report["unexpected_keys"]:
         warnings.warn(
-            f"{name}: not used, as its config.json has no place for them: {_some(found['unexpected_keys'])}",
+            f"{name}: not used, as its config.json has no place for them: {_some(report['unexpected_keys'])}",
             stacklevel=2,
         )
     _state_ties(model)
@@ -147,13 +147,13 @@ def random_init(section: Model) -> Model:
         return section
     model = empty_model(section)
     default = configuration_of(model.config.model_type, {})
-    stated = {
+    settings_by_key = {
         key: value
         for key, value in model.config.to_diff_dict().items()
         if hasattr(default, key) and key not in _OF_FILES
     }
     tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
-    config = stated | {"model_type": model.config.model_type, "tie_word_embeddings": tied}
+    config = settings_by_key | {"model_type": model.config.model_type, "tie_word_embeddings": tied}
     return section.model_copy(
         update={"base": None, "config": config, "tokenizer": section.tokenizer or section.base}
     )
@@ -170,13 +170,14 @@ def check_vocabulary(tokenizer: Any, model: Any) -> None:
 
 
 def context_length(name: str) -> int | None:
-    """The positions a causal model knows; None for models without such a limit, T5 among them."""
+    """The number of positions of a causal model; None for models without such a limit, among them T5."""
     config = _config(Model(base=name))
     return None if config.is_encoder_decoder else getattr(config, "max_position_embeddings", None)
 
 
 def save_configuration(model: Any, folder: Path) -> None:
-    """What `save_pretrained` writes beside the weights."""
+    """Writes the configuration and generation settings into a folder, as `save_pretrained` does beside the
+    weights."""
     _state_ties(model)
     model.config.dtype = str(model.dtype).removeprefix("torch.")
     model.config.architectures = [type(model).__name__]
@@ -198,15 +199,15 @@ def stored_names(model: Any) -> dict[str, str] | None:
         for name, value in model.state_dict().items()
     }
     names = {id(value): name for name, value in own.items()}
-    found = {
+    names_in_files = {
         names.get(id(value), ""): name for name, value in revert_weight_conversion(model, dict(own)).items()
     }
-    return found if found.keys() == own.keys() else None
+    return names_in_files if names_in_files.keys() == own.keys() else None
 
 
 def save_pretrained(model: Any, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-    """Configuration and safetensors, as transformers reads them back; `weights` stand for the model's own.
-    Raises OSError if they cannot be written."""
+    """Configuration and safetensors, as transformers reads them; `weights` replace the model's own. Raises
+    OSError if they cannot be written."""
     _state_ties(model)
     try:
         model.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
@@ -220,7 +221,7 @@ def set_dropout(model: Any, rate: float) -> None:
         if isinstance(module, torch.nn.Dropout):
             module.p = rate
         for name in ("dropout", "attention_dropout"):
-            # A whole number too: `dropout_rate: 0` of a configuration arrives here as it stands.
+            # Integers too: `dropout_rate: 0` of a configuration is an int here.
             if isinstance(getattr(module, name, None), int | float):
                 setattr(module, name, rate)
     for name in ("dropout_rate", "attention_dropout", "dropout"):
@@ -233,7 +234,7 @@ def is_seq2seq(model: Any) -> bool:
 
 
 def pad_id(model: Any, tokenizer: Any) -> int:
-    """The padding token, or EOS where there is none: padding is masked, so any token serves."""
+    """The id of the padding token, or of EOS where there is none: padding is masked, so any token will do."""
     return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
 
 
@@ -255,7 +256,7 @@ def _config(section: Model) -> Any:
             )
         return configuration_of(kind, settings)
     except (ValueError, TypeError, ArithmeticError, StrictDataclassError) as error:
-        raise InputError(f"model.config: {plain(error)}") from None
+        raise InputError(f"model.config: {one_line(error)}") from None
 
 
 def _initialised(section: Model, seed: int) -> Any:
@@ -271,7 +272,7 @@ def _initialised(section: Model, seed: int) -> Any:
                 torch.manual_seed(seed)
             model = build(config, torch.float32)
         except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:
-            raise InputError(f"model.config: {plain(error)}") from None
+            raise InputError(f"model.config: {one_line(error)}") from None
         if (section.config or {}).get("tie_word_embeddings") is False:
             _untie(model)
         if is_palm_shaped(config):

@@ -1,5 +1,4 @@
-"""Which folder a MODEL argument means: a hub id, a Hugging Face folder, or a run and one of its
-checkpoints."""
+"""Resolves a MODEL argument: a hub id, a Hugging Face folder, or a run and one of its checkpoints."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from openflan.run_folder import Run
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """`name` is what a loader takes (a folder or a hub id), `label` how scores call it; `run` is set where
+    """A resolved MODEL: `name` is a folder or a hub id, `label` its name in scores; `run` is set where
     MODEL is a run."""
 
     name: str
@@ -25,8 +24,8 @@ def locate_model(model: str, checkpoint: str | None = None) -> Located:
     """`checkpoint` of a run: `last` (the finetuned model, the default), `base` (where it started), or the
     number of a step.
 
-    Raises InputError if the run has no such checkpoint, naming those it has, or if a checkpoint is asked of
-    something that is no run.
+    Raises InputError if the run has no such checkpoint, naming those it has, or if a checkpoint is given for
+    something that is no run folder.
     """
     run = Run(Path(model))
     if not run.recipe.is_file():

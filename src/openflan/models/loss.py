@@ -1,8 +1,8 @@
 """Token losses from hidden states: the head and cross entropy, at target tokens only.
 
-Logits are the largest thing a step computes, so they are written once, in float32, and turned into their own
-gradient in place. With `chunk` they are computed again in the backward instead, so many tokens at a time: one
-more product of the head, and memory for one chunk only.
+Logits are the largest tensor of a step, so they are stored once, in float32, and turned into their gradient
+in place. With `chunk` they are computed again in the backward, for so many tokens at a time: one more product
+with the head, and memory for one chunk only.
 
 Shape suffixes: T target tokens, M model width, V vocabulary.
 """
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from openflan.models.attention import at_least_float32
+from openflan.packing.batch import IGNORED
 
 
 def head_losses(
@@ -24,8 +25,8 @@ def head_losses(
     """Cross entropy of every target, float32 (T).
 
     `z_loss` times the squared logarithm of the softmax's denominator is added (T5X's term, which keeps logits
-    near 0). `chunk` > 0: no more tokens than that at once. A head that is no plain matrix, an adapter's for
-    one, is called as it is.
+    near 0). `chunk` > 0: logits of no more than so many tokens exist at once. A head that is not just a
+    matrix, such as an adapter's, is called as a module.
     """
     if type(head) is nn.Linear and getattr(head, "bias", None) is None:
         if torch.is_autocast_enabled(hidden_TM.device.type):
@@ -33,16 +34,29 @@ def head_losses(
             hidden, weight = hidden_TM.to(dtype), head.weight.to(dtype)
         else:
             hidden, weight = hidden_TM.to(head.weight.dtype), head.weight
-        losses: Tensor = _HeadLosses.apply(hidden, weight, targets_T, z_loss, chunk)  # type: ignore[no-untyped-call]
+        losses: Tensor = _HeadLosses.apply(  # type: ignore[no-untyped-call]
+            hidden, weight, targets_T, z_loss, chunk
+        )
         return losses
     return token_cross_entropy(head(hidden_TM), targets_T, z_loss=z_loss)
 
 
-def token_cross_entropy(logits_TV: Tensor, targets_T: Tensor, *, z_loss: float = 0.0) -> Tensor:
-    """The same from logits."""
-    logits_TV = at_least_float32(logits_TV)
-    losses = functional.cross_entropy(logits_TV, targets_T, reduction="none")
-    return losses + z_loss * torch.logsumexp(logits_TV, -1).square() if z_loss else losses
+def token_cross_entropy(logits: Tensor, labels: Tensor, *, z_loss: float = 0.0) -> Tensor:
+    """Cross entropy of labels in float32, with the z-loss term of `head_losses`; 0 where a label is -100.
+
+    `logits` are (..., V), `labels` and the result (...).
+    """
+    logits = at_least_float32(logits)
+    losses = functional.cross_entropy(
+        logits.flatten(0, -2), labels.flatten(), reduction="none", ignore_index=IGNORED
+    ).view(labels.shape)
+    if not z_loss:
+        return losses
+    return _with_z_loss(losses, torch.logsumexp(logits, -1), z_loss) * (labels != IGNORED)
+
+
+def _with_z_loss(losses: Tensor, log_denominators: Tensor, z_loss: float) -> Tensor:
+    return losses + z_loss * log_denominators.square()
 
 
 class _HeadLosses(torch.autograd.Function):
@@ -57,7 +71,7 @@ class _HeadLosses(torch.autograd.Function):
         ]
         losses_T, norms_T = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         ctx.save_for_backward(hidden_TM, weight_VM, targets_T, norms_T, *([] if chunk else [parts[0][2]]))
-        return losses_T + z_loss * norms_T.square() if z_loss else losses_T
+        return _with_z_loss(losses_T, norms_T, z_loss) if z_loss else losses_T
 
     @staticmethod
     def backward(ctx: Any, gradient_T: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
@@ -74,7 +88,7 @@ class _HeadLosses(torch.autograd.Function):
             d_logits = d_logits.scatter_add_(1, targets[:, None], -torch.ones_like(norms)[:, None]).to(
                 hidden.dtype
             )
-            # Rows' factors go to the narrow side.
+            # Factors of tokens are applied to the narrower matrix.
             factor = gradient[:, None].to(hidden.dtype)
             d_hidden.append(d_logits @ weight_VM * factor)
             scaled = hidden * factor
@@ -83,10 +97,10 @@ class _HeadLosses(torch.autograd.Function):
 
 
 def _losses(hidden: Tensor, weight_VM: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses, logarithms of the softmax's denominators, and the softmax in the logits' place.
+    """Losses (T), logarithms of the softmax's denominators (T), and probabilities (T, V) in the memory of the
+    logits.
 
-    The denominator is read off the largest probability, which cannot underflow, instead of being summed
-    again.
+    The denominator follows from the largest probability, which cannot underflow, so it is not summed again.
     """
     logits = at_least_float32(functional.linear(hidden, weight_VM))
     wanted, largest = logits.gather(1, targets[:, None])[:, 0], logits.amax(-1)

@@ -1,8 +1,8 @@
 """Dense segment masks for encoders that take padding masks only.
 
 Switch Transformers builds its encoder's mask itself, from a padding mask. Its attention function is looked up
-by name and gets the forward's keyword arguments, so ours takes the segment mask from there. The name is lent
-for one forward: with it, transformers makes no causal mask of a padding mask.
+by name and gets the forward's keyword arguments, so ours reads the segment mask from them. The model has our
+function's name for one forward; under that name transformers makes no causal mask of a padding mask.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AttentionInterface
 
-NEEDED_BY = ("switch_transformers",)
+PADDING_MASKS_ONLY = ("switch_transformers",)
 """`model_type` of the models whose encoder takes no 4-D mask."""
 
 _NAME = "openflan_masked"
 
 
-def encoded_under(model: Any, input_ids_RE: Tensor, mask_R1EE: Tensor) -> Any:
+def encode_with_mask(model: Any, input_ids_RE: Tensor, mask_R1EE: Tensor) -> Any:
     """The encoder's output with `mask_R1EE` added to its scores. Raises ValueError under activation
     checkpointing, which would lose the mask."""
     if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):

@@ -1,6 +1,6 @@
-"""Memory that a training process has freed stays with it.
+"""Keeps freed memory in a training process.
 
-glibc hands large blocks back to the kernel at every free, and each step then pays for their pages again:
+glibc returns large blocks to the kernel at every free, and each step must then map their pages again:
 measured on one core with T5-v1.1-small, a tenth of the step. The price is that the process keeps its peak.
 """
 
@@ -12,7 +12,7 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc to give nothing back to the kernel; False where there is no such allocator (macOS, musl,
+    """Sets glibc to return no memory to the kernel; returns False where there is no glibc (macOS, musl,
     Windows)."""
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt

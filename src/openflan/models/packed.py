@@ -1,18 +1,19 @@
-"""Packed examples through a model, as if each were alone.
+"""Packed sequences through a model: one small object for each layout, with `batch(sequences)` and
+`losses(batch)`.
 
-Three layouts, the first of which a model passes is taken (`packing_check`):
-- flat: documents one after another in one buffer, attention document by document (on a CPU) or in buckets of
-  like length (on a GPU). No arithmetic is
-  spent on pairs of different documents, and next to none on padding, which makes it the fast path. T5, mT5
-  and umT5 by our own forward, causal models by
-  transformers' attention interface.
-- dense: every example of a row is a segment, and a 4-D mask lets a token attend within its segment only. The
-  reference: exact for any architecture
-  that takes such masks; its price is attention over whole rows.
-- none: one example a row and an ordinary padding mask, for everything else.
+An object gives every target token the loss that it has where its example is alone:
 
-Nothing is taken on trust: an architecture that ignores masks, carries state or counts positions over the
-whole row is found by `packing_check`.
+- `FlatT5` and `FlatCausal` (`flat`): examples one after another in one buffer, as documents. Attention runs
+  document by document on a CPU and in buckets of like length on a GPU, so no arithmetic is spent on pairs of
+  different documents, and next to none on padding. This is the fast layout. T5, mT5 and umT5 use our own
+  forward, causal models use transformers' attention interface.
+- `DenseMask` (`dense`): every example of a sequence is a segment, and a 4-D mask lets a token attend within
+  its segment only. It is exact for any architecture that takes such masks. The price is attention over whole
+  sequences.
+- `Padded` (`none`): one example a sequence, with an ordinary padding mask, for every other model.
+
+`packing_check.chosen_packing` finds out which layouts are exact for a model; `packed_layout` makes the object
+of that name.
 
 Shape suffixes as in `packing.batch` and `packing.flat`.
 """
@@ -20,20 +21,24 @@ Shape suffixes as in `packing.batch` and `packing.flat`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from openflan.models.attention import at_least_float32, kept_area
+from openflan.models.attention import kept_area
+from openflan.models.attention_masks import segment_mask
 from openflan.models.causal import Documents, PackedCausal
-from openflan.models.masked import NEEDED_BY, encoded_under
-from openflan.models.prefix import window_of
-from openflan.models.staged import Attending, Batch, Staged, longest_of, stage
-from openflan.models.t5 import FAMILIES, PackedT5, Reach
+from openflan.models.loss import token_cross_entropy
+from openflan.models.masked import PADDING_MASKS_ONLY, encode_with_mask
+from openflan.models.prefix import attention_window
+from openflan.models.staged import Attending, Batch, Staged, longest_document, stage
+from openflan.models.t5 import FAMILIES, AttentionSpans, PackedT5
 from openflan.packing.batch import IGNORED, CausalBatch, Seq2SeqBatch, causal_batch, seq2seq_batch
 from openflan.packing.encode import Encoded
 from openflan.packing.flat import FlatCausalBatch, FlatSeq2SeqBatch, flat_causal_batch, flat_seq2seq_batch
@@ -41,198 +46,248 @@ from openflan.packing.flat import FlatCausalBatch, FlatSeq2SeqBatch, flat_causal
 Packing: TypeAlias = Literal["flat", "dense", "none"]
 
 
-def prepare_batch(
-    model: Any,
-    rows: Sequence[Sequence[Encoded]],
-    pad_id: int,
-    packing: Packing = "flat",
-    *,
-    everything: bool = False,
-) -> Batch:
-    """Rows of examples in the layout of `packing`; `model` is a Hugging Face model or the root that
-    `packed_model` made of one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossOptions:
+    """What losses depend on beside the layout.
 
-    With `everything`, a causal model's loss is on every token but a document's first, not on targets only.
+    `pad_id` fills padded places. `full_sequence`: a causal model's loss is on every token but an example's
+    first, not on its targets only. `z_loss` times the squared logarithm of the softmax's denominator is added
+    to each loss. `chunk` > 0: flat layouts compute no more logits than those of so many target tokens at
+    once. `prefix`: the inputs of a causal model's example see one another (flat layout only). `attending`:
+    how attention goes over a flat batch that is not staged yet; None means as suits the device.
     """
-    config = _hugging_face(model).config
-    if packing == "none":
-        rows = [[example] for row in rows for example in row]
-    if config.is_encoder_decoder:
-        start = _start(config)
-        return (
-            flat_seq2seq_batch(rows, start_id=start)
-            if packing == "flat"
-            else seq2seq_batch(rows, pad_id=pad_id, start_id=start)
+
+    pad_id: int = 0
+    full_sequence: bool = False
+    z_loss: float = 0.0
+    chunk: int = 0
+    prefix: bool = False
+    attending: Attending | None = None
+
+
+class PackedLayout(ABC):
+    """A Hugging Face model (`model`) that computes the losses of packed sequences.
+
+    `module` is the root over the model's modules: what is compiled, sharded and called.
+    """
+
+    one_example_a_sequence = False
+    """Whether `batch` makes a sequence of each example."""
+
+    def __init__(self, model: Any, module: nn.Module, options: LossOptions) -> None:
+        self.model = model
+        self.module = module
+        self.options = options
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether activation checkpointing may run the layers again in the backward pass."""
+        return True
+
+    @abstractmethod
+    def batch(self, sequences: Sequence[Sequence[Encoded]]) -> Batch:
+        """The arrays of sequences, each of which is a list of examples."""
+
+    def losses(self, batch: Batch | Staged) -> tuple[Tensor, Tensor]:
+        """The loss of every target token in float32, and the example that it belongs to (int64, from 1).
+
+        Both are (D) or (T) for flat layouts, where examples are numbered through the batch. Elsewhere they
+        are (R, D) or (R, L), examples are numbered within a sequence, and 0 stands where there is no target
+        token.
+        """
+        device = next(self.module.parameters()).device
+        staged = batch if isinstance(batch, Staged) else stage(batch, device, self.options.attending)
+        return self._losses(staged.on(device))
+
+    def restore(self) -> None:
+        """Gives the model the attention function back that it had before this object was made."""
+        return
+
+    @abstractmethod
+    def _losses(self, staged: Staged) -> tuple[Tensor, Tensor]: ...
+
+
+class FlatT5(PackedLayout):
+    """T5, mT5 and umT5 over flat batches, by our own forward. Raises ValueError for another family."""
+
+    def __init__(self, model: Any, options: LossOptions) -> None:
+        if model.config.model_type not in FAMILIES:
+            raise ValueError("there is no forward for flat batches of this family")
+        super().__init__(model, PackedT5(model), options)
+
+    def batch(self, sequences: Sequence[Sequence[Encoded]]) -> FlatSeq2SeqBatch:
+        return flat_seq2seq_batch(sequences, start_id=_decoder_start(self.model.config))
+
+    def _losses(self, staged: Staged) -> tuple[Tensor, Tensor]:
+        batch, tensors, buckets = staged.batch, staged.tensors, staged.buckets
+        if not isinstance(batch, FlatSeq2SeqBatch):
+            raise TypeError("a flat batch of an encoder-decoder is needed")
+        inputs, targets = torch.from_numpy(batch.input_offsets), torch.from_numpy(batch.target_offsets)
+        sides = ((inputs, inputs), (targets, targets), (targets, inputs))
+        heads = self.model.config.num_heads
+        all_spans = tuple(
+            AttentionSpans(*side, 0, buckets[index])
+            if buckets
+            else AttentionSpans(*side, kept_area(*side, heads))
+            for index, side in enumerate(sides)
         )
-    if packing == "flat":
-        return flat_causal_batch(rows, everything=everything)
-    batch = causal_batch(rows, pad_id=pad_id)
-    return _labelled_everywhere(batch) if everything else batch
+        ids = (tensors[name] for name in ("input_ids_E", "decoder_ids_D", "target_ids_D"))
+        settings = {"z_loss": self.options.z_loss, "chunk": self.options.chunk}
+        losses_D = self.module(*ids, all_spans, longest=longest_document(staged), **settings)
+        return losses_D, tensors["documents"]
 
 
-def packed_model(model: Any) -> nn.Module:
-    """The root module for flat batches, over the modules of a Hugging Face model: made once, it is what is
-    compiled, sharded and called.
+class FlatCausal(PackedLayout):
+    """A causal model over flat batches, with our attention function in it until `restore`.
 
-    A causal model trains with our attention function from then on (see `causal.ordinary_attention`). Raises
-    ValueError for a family without one.
+    Raises ValueError if the model does not let its attention function be replaced.
     """
-    return _forward_of(model) if model.config.is_encoder_decoder else PackedCausal(model)
+
+    def __init__(self, model: Any, options: LossOptions) -> None:
+        self._attention_before = model.config._attn_implementation
+        super().__init__(model, PackedCausal(model), options)
+
+    def batch(self, sequences: Sequence[Sequence[Encoded]]) -> FlatCausalBatch:
+        return flat_causal_batch(sequences, everything=self.options.full_sequence)
+
+    def restore(self) -> None:
+        self.model.set_attn_implementation(self._attention_before)
+
+    def _losses(self, staged: Staged) -> tuple[Tensor, Tensor]:
+        batch, tensors, options = staged.batch, staged.tensors, self.options
+        if not isinstance(batch, FlatCausalBatch):
+            raise TypeError("a flat batch of a causal model is needed")
+        buckets = staged.buckets[0] if staged.buckets else None
+        if buckets is not None and not options.prefix:
+            buckets = buckets._replace(prefixes_N=None)
+        prefixes = tuple(batch.input_lengths_N.tolist()) if options.prefix else None
+        documents = Documents(tuple(batch.offsets.tolist()), prefixes, buckets)
+        arrays = (tensors[name] for name in ("input_ids_L", "positions_L", "predicting_T", "target_ids_T"))
+        settings = {"z_loss": options.z_loss, "chunk": options.chunk}
+        losses_T = self.module(*arrays, documents=documents, **settings)
+        return losses_T, tensors["documents"]
 
 
-def token_losses(
-    model: Any,
-    batch: Batch | Staged,
-    *,
-    z_loss: float = 0.0,
-    chunk: int = 0,
-    prefix: bool = False,
-    attending: Attending | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Cross entropy of every target token in float32, and the segment or document it belongs to (int64, from
-    1).
+class DenseMask(PackedLayout):
+    """Any model that takes 4-D masks, over packed sequences that are padded to the longest."""
 
-    Both are (D) or (T) for flat batches, else (R, D) or (R, L) with 0 where there is no target token. `model`
-    is a Hugging Face model, for flat batches also `packed_model` of one. `z_loss` times the squared log of
-    the softmax's denominator is added; `chunk` > 0 computes no more logits than of that many tokens at once
-    (flat batches); `prefix` lets a causal document's inputs see one another (flat batches). How attention
-    goes over a flat batch was decided when it was staged; one that is not yet is staged as `attending` says,
-    or as suits the device.
-    """
-    device = next(model.parameters()).device
-    staged = (batch if isinstance(batch, Staged) else stage(batch, device, attending)).on(device)
-    if isinstance(staged.batch, FlatSeq2SeqBatch | FlatCausalBatch):
-        return _flat(model, staged, z_loss, chunk, prefix), staged.tensors["documents"]
-    if prefix or chunk:
-        raise ValueError("prefixes and chunks need a flat batch")
-    return (_seq2seq if isinstance(staged.batch, Seq2SeqBatch) else _causal)(model, staged, z_loss)
+    def __init__(self, model: Any, options: LossOptions) -> None:
+        """Raises ValueError for inputs that see one another, which only flat batches have."""
+        if options.prefix:
+            raise ValueError("inputs that see one another need a flat batch")
+        super().__init__(model, model, options)
+
+    @property
+    def recomputes(self) -> bool:
+        return self.model.config.model_type not in PADDING_MASKS_ONLY
+
+    def batch(self, sequences: Sequence[Sequence[Encoded]]) -> Batch:
+        config, pad_id = self.model.config, self.options.pad_id
+        if config.is_encoder_decoder:
+            return seq2seq_batch(sequences, pad_id=pad_id, start_id=_decoder_start(config))
+        batch = causal_batch(sequences, pad_id=pad_id)
+        return _with_labels_everywhere(batch) if self.options.full_sequence else batch
+
+    def _losses(self, staged: Staged) -> tuple[Tensor, Tensor]:
+        encoder_decoder = isinstance(staged.batch, Seq2SeqBatch)
+        logits, labels, segments = (self._seq2seq if encoder_decoder else self._causal)(staged)
+        return token_cross_entropy(logits, labels, z_loss=self.options.z_loss), segments
+
+    def _seq2seq(self, staged: Staged) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (R, D, V), labels and segments of the targets (R, D)."""
+        model, tensors = self.model, staged.tensors
+        input_segments, target_segments = tensors["input_segments_RE"], tensors["target_segments_RD"]
+        input_ids, decoder_ids = tensors["input_ids_RE"], tensors["decoder_ids_RD"]
+        labels = tensors["target_ids_RD"].masked_fill(target_segments == 0, IGNORED)
+        if _needs_padding_mask_only(staged.batch, "target_segments_RD"):
+            masks = {"attention_mask": input_segments, "decoder_attention_mask": target_segments}
+            output = model(input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False)
+            return output.logits, labels, target_segments
+        inputs_mask = segment_mask(input_segments, input_segments, model.dtype)
+        if model.config.model_type in PADDING_MASKS_ONLY:
+            encoded = encode_with_mask(model, input_ids, inputs_mask)
+        else:
+            encoded = model.get_encoder()(input_ids=input_ids, attention_mask=inputs_mask)
+        output = model(
+            encoder_outputs=encoded,
+            attention_mask=segment_mask(target_segments, input_segments, model.dtype),
+            decoder_input_ids=decoder_ids,
+            decoder_attention_mask=segment_mask(target_segments, target_segments, model.dtype, causal=True),
+            use_cache=False,
+        )
+        return output.logits, labels, target_segments
+
+    def _causal(self, staged: Staged) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (R, L, V), labels and segments of the target tokens (R, L)."""
+        model, tensors = self.model, staged.tensors
+        segments, labels = tensors["segments_RL"], tensors["labels_RL"]
+        padding_only = _needs_padding_mask_only(staged.batch, "segments_RL")
+        window = attention_window(model.config)
+        if not padding_only and window is not None and segments.shape[1] > window:
+            raise ValueError(
+                f"sequences of {segments.shape[1]:,} tokens are longer than its attention window of "
+                f"{window:,}, which a dense mask does not keep"
+            )
+        output = model(
+            input_ids=tensors["input_ids_RL"],
+            attention_mask=segments
+            if padding_only
+            else segment_mask(segments, segments, model.dtype, causal=True),
+            position_ids=tensors["positions_RL"],
+            use_cache=False,
+        )
+        return output.logits, labels, segments * (labels != IGNORED)
 
 
-def _hugging_face(model: Any) -> Any:
-    return model.model if isinstance(model, PackedCausal) else model
+class Padded(DenseMask):
+    """Any model, over sequences of one example each, so that a padding mask is enough."""
+
+    one_example_a_sequence = True
+
+    @property
+    def recomputes(self) -> bool:
+        return True
+
+    def batch(self, sequences: Sequence[Sequence[Encoded]]) -> Batch:
+        return super().batch([[example] for sequence in sequences for example in sequence])
 
 
-def _start(config: Any) -> int:
+def packed_layout(model: Any, packing: Packing, options: LossOptions | None = None) -> PackedLayout:
+    """The layout object of a Hugging Face model. Raises ValueError for a model that has no such layout."""
+    options = options or LossOptions()
+    flat = FlatT5 if model.config.is_encoder_decoder else FlatCausal
+    layouts: dict[Packing, type[FlatT5 | FlatCausal | DenseMask]] = {
+        "flat": flat,
+        "dense": DenseMask,
+        "none": Padded,
+    }
+    return layouts[packing](model, options)
+
+
+@contextmanager
+def temporary_layout(
+    model: Any, packing: Packing, options: LossOptions | None = None
+) -> Iterator[PackedLayout]:
+    """The layout object of `packed_layout`; afterwards the model has its former attention function."""
+    layout = packed_layout(model, packing, options)
+    try:
+        yield layout
+    finally:
+        layout.restore()
+
+
+def _decoder_start(config: Any) -> int:
     start = getattr(config, "decoder_start_token_id", None)
     return 0 if start is None else int(start)
 
 
-def _flat(model: Any, staged: Staged, z_loss: float, chunk: int, prefix: bool) -> Tensor:
-    batch, tensors, buckets = staged.batch, staged.tensors, staged.buckets
-    if isinstance(batch, FlatSeq2SeqBatch):
-        root = model if isinstance(model, PackedT5) else _forward_of(model)
-        inputs, targets = torch.from_numpy(batch.input_offsets), torch.from_numpy(batch.target_offsets)
-        sides = ((inputs, inputs), (targets, targets), (targets, inputs))
-        heads = root.config.num_heads
-        reaches = tuple(
-            Reach(*side, 0, buckets[number]) if buckets else Reach(*side, kept_area(*side, heads))
-            for number, side in enumerate(sides)
-        )
-        ids = (tensors[name] for name in ("input_ids_E", "decoder_ids_D", "target_ids_D"))
-        losses: Tensor = root(*ids, reaches, longest=longest_of(staged), z_loss=z_loss, chunk=chunk)
-        return losses
-    if not isinstance(batch, FlatCausalBatch):
-        raise TypeError("a flat batch is needed")
-    inside = buckets[0] if buckets and prefix else buckets[0]._replace(prefixes_N=None) if buckets else None
-    places = Documents(
-        tuple(batch.offsets.tolist()), tuple(batch.input_lengths_N.tolist()) if prefix else None, inside
-    )
-    before = _hugging_face(model).config._attn_implementation
-    causal = model if isinstance(model, PackedCausal) else PackedCausal(model)
-    arrays = (tensors[name] for name in ("input_ids_L", "positions_L", "predicting_T", "target_ids_T"))
-    try:
-        found: Tensor = causal(*arrays, documents=places, z_loss=z_loss, chunk=chunk)
-        return found
-    finally:
-        if causal is not model:
-            model.set_attn_implementation(before)
-
-
-def _forward_of(model: Any) -> PackedT5:
-    if model.config.model_type not in FAMILIES:
-        raise ValueError("there is no forward for flat batches of this family")
-    return PackedT5(model)
-
-
-def _seq2seq(model: Any, staged: Staged, z_loss: float) -> tuple[Tensor, Tensor]:
-    tensors = staged.tensors
-    input_segments, target_segments = tensors["input_segments_RE"], tensors["target_segments_RD"]
-    dtype = model.dtype
-    input_ids, decoder_ids = tensors["input_ids_RE"], tensors["decoder_ids_RD"]
-    if _single(staged.batch, "target_segments_RD"):
-        masks = {"attention_mask": input_segments, "decoder_attention_mask": target_segments}
-        logits_RDV = model(
-            input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False
-        ).logits
-    else:
-        inputs_mask = _mask(input_segments, input_segments, dtype)
-        if model.config.model_type in NEEDED_BY:
-            encoded = encoded_under(model, input_ids, inputs_mask)
-        else:
-            encoded = model.get_encoder()(input_ids=input_ids, attention_mask=inputs_mask)
-        logits_RDV = model(
-            encoder_outputs=encoded,
-            attention_mask=_mask(target_segments, input_segments, dtype),
-            decoder_input_ids=decoder_ids,
-            decoder_attention_mask=_mask(target_segments, target_segments, dtype, causal=True),
-            use_cache=False,
-        ).logits
-    labels = tensors["target_ids_RD"].masked_fill(target_segments == 0, IGNORED)
-    return _cross_entropy(logits_RDV, labels, z_loss), target_segments
-
-
-def _causal(model: Any, staged: Staged, z_loss: float) -> tuple[Tensor, Tensor]:
-    tensors = staged.tensors
-    segments = tensors["segments_RL"]
-    single = _single(staged.batch, "segments_RL")
-    window = window_of(model.config)
-    if not single and window is not None and segments.shape[1] > window:
-        raise ValueError(
-            f"rows of {segments.shape[1]:,} tokens reach over its attention window of {window:,}, which "
-            "a dense mask does not keep"
-        )
-    logits_RLV = model(
-        input_ids=tensors["input_ids_RL"],
-        attention_mask=segments if single else _mask(segments, segments, model.dtype, causal=True),
-        position_ids=tensors["positions_RL"],
-        use_cache=False,
-    ).logits
-    labels = tensors["labels_RL"]
-    return _cross_entropy(logits_RLV, labels, z_loss), segments * (labels != IGNORED)
-
-
-def _single(batch: Any, segments: str) -> bool:
-    """Whether every row holds one example, so that a padding mask says all; asked of the arrays, for which
-    nothing waits."""
+def _needs_padding_mask_only(batch: Any, segments: str) -> bool:
+    """Whether every sequence holds one example. It is read off the arrays on the host, so nothing waits for
+    the device."""
     return bool((getattr(batch, segments) <= 1).all())
 
 
-def _mask(
-    query_segments: Tensor, key_segments: Tensor, dtype: torch.dtype, *, causal: bool = False
-) -> Tensor:
-    """What is added to attention scores (R, 1, queries, keys): 0 within a segment, the lowest finite number
-    elsewhere.
-
-    Padded queries attend everywhere, and nothing reads them. Left without a key they would give NaN where
-    that number becomes minus infinity, as it does in bfloat16, and a NaN spreads through the gradient.
-    """
-    same = (query_segments[:, :, None] == key_segments[:, None, :]) | (query_segments == 0)[:, :, None]
-    if causal:
-        same = same & torch.ones(same.shape[1:], dtype=torch.bool, device=same.device).tril()
-    return torch.zeros(same.shape, dtype=dtype, device=same.device).masked_fill(
-        ~same, torch.finfo(dtype).min
-    )[:, None]
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor, z_loss: float) -> Tensor:
-    logits = at_least_float32(logits)
-    losses = functional.cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), reduction="none", ignore_index=IGNORED
-    ).view(labels.shape)
-    return losses + z_loss * torch.logsumexp(logits, -1).square() * (labels != IGNORED) if z_loss else losses
-
-
-def _labelled_everywhere(batch: CausalBatch) -> CausalBatch:
+def _with_labels_everywhere(batch: CausalBatch) -> CausalBatch:
     labels = np.full_like(batch.labels_RL, IGNORED)
     follows = (batch.segments_RL[:, 1:] == batch.segments_RL[:, :-1]) & (batch.segments_RL[:, 1:] > 0)
     labels[:, :-1][follows] = batch.input_ids_RL[:, 1:][follows]

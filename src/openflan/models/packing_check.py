@@ -1,12 +1,11 @@
-"""Whether packed documents have the losses that each has alone: tried at every start, as nothing is taken on
-trust.
+"""Checks at every start whether packed documents have the losses that each has alone.
 
-Two things are asked of a layout. Each token's loss is the one that transformers' own forward gives the
-document alone, within 1e-5; and a document's losses do not move by a bit when another document changes (1e-6
-for mixtures of experts, whose matrix products have other sizes then). Both are asked of a small random copy
-of the architecture first (`probe`), with documents longer than its windows, gradients included; then of the
-real weights, shortly, where rounding over many layers allows 1e-4 of the first and nothing more of the
-second.
+A layout must pass two checks. Each token's loss equals the one that transformers' own forward gives for the
+document alone, within 1e-5. And a document's losses do not change by a bit when another document changes
+(1e-6 for mixtures of experts, whose matrix products then have other sizes). Both run first on a small random
+copy of the architecture (`probe`), with documents longer than its windows, gradients included. Then they run
+on the real weights with short documents, where rounding over many layers allows 1e-4 for the first and no
+more than before for the second.
 """
 
 from __future__ import annotations
@@ -22,17 +21,18 @@ from torch.nn import functional
 
 from openflan.errors import InputError
 from openflan.models.attention import at_least_float32
-from openflan.models.json_file import plain
-from openflan.models.packed import Packing, prepare_batch, token_losses
-from openflan.models.prefix import prefix_lm_mask, window_of
+from openflan.models.attention_masks import prefix_lm_mask
+from openflan.models.json_file import one_line
+from openflan.models.packed import LossOptions, Packing, temporary_layout
+from openflan.models.prefix import attention_window
 from openflan.models.probe import probe_of
 from openflan.models.staged import Attending
-from openflan.models.state import state_of
+from openflan.models.state import recurrent_layer
 from openflan.packing.encode import Encoded
 
 TOLERANCE = 1e-5
-"""What rounding may change in a token's loss, times the larger of 1 and the loss, on a probe of few
-layers."""
+"""How far rounding may change a token's loss on a probe of few layers, in units of the larger of 1 and the
+loss."""
 
 _OF_WEIGHTS = 1e-4
 _OF_EXPERTS = 1e-6
@@ -43,8 +43,8 @@ _SHORT = ((9, 7), (6, 4))
 _FAILURES = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 
 
-class ReadsAhead(InputError):
-    """A model that sees the tokens which it would learn to write, whatever the layout."""
+class NotCausal(InputError):
+    """Raised for a model without an encoder that sees the tokens which it would learn to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ def packing_of(model: Any, attending: Attending | None = None) -> Packing:
 
 
 def chosen_packing(model: Any, attending: Attending | None = None) -> Chosen:
-    """The fastest layout that is exact for a Hugging Face model, found by trying; `attending` as it will
-    train.
+    """The fastest layout that is exact for a Hugging Face model: the first that passes `check_packing`.
+    `attending` is as in training.
 
-    Raises InputError for a model that sees what it would learn to write (BERT and its kind), which no layout
-    can train.
+    Raises InputError for a model that sees what it would learn to write (BERT and similar encoders), which no
+    layout can train.
     """
-    refuse_reading_ahead(model)
+    refuse_not_causal(model)
     reasons: list[str] = []
     choices: tuple[Packing, ...] = ("flat", "dense")
     for packing in choices:
@@ -87,8 +87,8 @@ def check_packing(
     or one changes another's.
 
     Then the architecture ignores the masks, carries state from token to token, counts positions over the
-    whole row, or computes something that our forward does not. With `prefix`, which only the flat layout has,
-    inputs see one another in both.
+    whole sequence, or computes something that our forward does not. With `prefix`, which only the flat layout
+    supports, inputs see one another in both.
     """
     kind = f"a model of type {model.config.model_type}"
     if prefix and (model.config.is_encoder_decoder or packing != "flat"):
@@ -96,7 +96,7 @@ def check_packing(
             f"{kind} cannot have `model.attention: prefix`, which is for causal models that pack flat; "
             "leave it out, or use another base"
         )
-    carrying = state_of(model)
+    carrying = recurrent_layer(model)
     if carrying is not None:
         raise InputError(
             f"{kind} cannot be packed: its layers of kind {carrying} carry state from one document into "
@@ -108,23 +108,25 @@ def check_packing(
         probe = probe_of(model, windows=not prefix)
     except _FAILURES as error:
         raise InputError(
-            f"{kind} cannot be packed: no small copy of it can be made to try it on ({plain(error, 200)})"
+            f"{kind} cannot be packed: no small copy of it can be made to try it on ({one_line(error, 200)})"
         ) from error
     experts = any("expert" in name for name in model.config.to_dict())
-    tried = _Try(probe, packing, prefix, attending, TOLERANCE, _OF_EXPERTS if experts else 0.0)
-    with _steady(probe):
-        tried.losses(kind, _documents(probe, _LENGTHS))
+    comparison = _LossComparison(
+        probe, packing, prefix, attending, TOLERANCE, _OF_EXPERTS if experts else 0.0
+    )
+    with _without_dropout(probe):
+        comparison.losses(kind, _documents(probe, _LENGTHS))
         if not prefix:
-            tried.gradients(kind, _documents(probe, _LENGTHS))
-    with _steady(model):
-        replace(tried, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0).losses(
-            kind, _documents(model, _SHORT)
-        )
+            comparison.gradients(kind, _documents(probe, _LENGTHS))
+    with _without_dropout(model):
+        replace(
+            comparison, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0
+        ).losses(kind, _documents(model, _SHORT))
 
 
 @torch.no_grad()
-def refuse_reading_ahead(model: Any) -> None:
-    """Raises ReadsAhead for a model without an encoder in which a token changes what stands before it."""
+def refuse_not_causal(model: Any) -> None:
+    """Raises NotCausal for a model without an encoder in which a token changes the logits before it."""
     if model.config.is_encoder_decoder:
         return
     try:
@@ -135,12 +137,12 @@ def refuse_reading_ahead(model: Any) -> None:
     other = ids.clone()
     other[0, -1] = (other[0, -1] + 1) % probe.get_input_embeddings().weight.shape[0]
     try:
-        with _steady(probe):
+        with _without_dropout(probe):
             before, after = (probe(input_ids=one, use_cache=False).logits[0, :-1] for one in (ids, other))
     except _FAILURES:
         return
     if (before - after).abs().max() > 1e-3 * before.abs().max():
-        raise ReadsAhead(
+        raise NotCausal(
             f"a model of type {model.config.model_type} is an encoder: each token sees those after it, "
             "so it cannot learn to write; "
             "use an encoder-decoder such as T5, or a causal model"
@@ -148,9 +150,9 @@ def refuse_reading_ahead(model: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Try:
-    """A model in a layout, with what its losses may differ by: `tolerance` from alone, `equality` when
-    another document changes."""
+class _LossComparison:
+    """Compares the losses of a model in a layout. They may differ by `tolerance` from those of a document
+    alone, and by `equality` when another document changes."""
 
     model: Any
     packing: Packing
@@ -161,57 +163,57 @@ class _Try:
 
     @torch.no_grad()
     def losses(self, kind: str, documents: list[Encoded]) -> None:
-        """Raises InputError where documents in one row have other losses than alone, or than beside
-        others."""
-        together = self._tried(kind, documents)
-        for number, document in enumerate(documents):
-            alone = self._alone(kind, document)
-            worst = _furthest(together[number], alone, self.tolerance)
-            if worst is not None:
+        """Raises InputError where documents in one sequence have other losses than alone, or than beside
+        other documents."""
+        packed = self._losses_packed(kind, documents)
+        for index, document in enumerate(documents):
+            alone = self._losses_alone(kind, document)
+            worst_index = _worst_token(packed[index], alone, self.tolerance)
+            if worst_index is not None:
                 raise InputError(
-                    f"{kind} cannot be packed exactly: a token's loss is {float(alone[worst]):.6f} where "
-                    "its document is alone "
-                    f"and {float(together[number][worst]):.6f} where others stand beside it"
+                    f"{kind} cannot be packed exactly: a token's loss is {float(alone[worst_index]):.6f} "
+                    f"where its document is alone and {float(packed[index][worst_index]):.6f} where others "
+                    "stand beside it"
                 )
         for changed in range(len(documents)):
-            others = self._tried(
+            others = self._losses_packed(
                 kind,
                 [
-                    _changed(self.model, one) if number == changed else one
-                    for number, one in enumerate(documents)
+                    _changed(self.model, one) if index == changed else one
+                    for index, one in enumerate(documents)
                 ],
             )
-            for number in range(len(documents)):
-                if number == changed:
+            for index in range(len(documents)):
+                if index == changed:
                     continue
-                worst = _furthest(others[number], together[number], self.equality)
-                if worst is not None:
+                worst_index = _worst_token(others[index], packed[index], self.equality)
+                if worst_index is not None:
                     raise InputError(
                         f"{kind} cannot be packed exactly: a token's loss goes from "
-                        f"{float(together[number][worst])!r} to "
-                        f"{float(others[number][worst])!r} when another document changes"
+                        f"{float(packed[index][worst_index])!r} to "
+                        f"{float(others[index][worst_index])!r} when another document changes"
                     )
 
     @torch.enable_grad()
     def gradients(self, kind: str, documents: list[Encoded]) -> None:
-        """Raises InputError where the gradient of documents in one row is not the sum of theirs alone."""
-        # In one row, and each alone in the same layout, whose losses `losses` has compared with transformers'
-        # own.
+        """Raises InputError where the gradient of documents in one sequence is not the sum of their
+        gradients alone."""
+        # In one sequence, and each alone in the same layout, whose losses `losses` has compared with
+        # transformers' own.
         packed, alone = (
             self._gradient(rows) for rows in ([documents], [[document] for document in documents])
         )
         if not (packed - alone).norm() <= _OF_GRADIENTS * alone.norm():
             raise InputError(
-                f"{kind} cannot be packed exactly: documents in one row have other gradients than each alone"
+                f"{kind} cannot be packed exactly: documents in one sequence have other gradients than "
+                "each alone"
             )
 
     def _gradient(self, rows: Sequence[Sequence[Encoded]]) -> Tensor:
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         total = torch.zeros(sum(parameter.numel() for parameter in parameters), dtype=torch.float64)
         for row in rows:
-            losses, segments = token_losses(
-                self.model, prepare_batch(self.model, [row], 0, self.packing), attending=self.attending
-            )
+            losses, segments = self._losses(self.packing, row, LossOptions(attending=self.attending))
             gradients = torch.autograd.grad(losses[segments > 0].sum(), parameters, allow_unused=True)
             total += torch.cat(
                 [
@@ -221,27 +223,34 @@ class _Try:
             )
         return total
 
-    def _tried(self, kind: str, documents: list[Encoded]) -> list[Tensor]:
-        """The losses (T) of each document, all in one row."""
+    def _losses_packed(self, kind: str, documents: list[Encoded]) -> list[Tensor]:
+        """The losses (T) of each document, all of them in one sequence."""
         try:
-            batch = prepare_batch(self.model, [documents], 0, self.packing)
-            losses, segments = token_losses(self.model, batch, prefix=self.prefix, attending=self.attending)
+            options = LossOptions(prefix=self.prefix, attending=self.attending)
+            losses, segments = self._losses(self.packing, documents, options)
         except _FAILURES as error:
-            raise InputError(f"{kind} cannot be packed: {plain(error, 200)}") from error
-        return [losses[segments == number] for number in range(1, len(documents) + 1)]
+            raise InputError(f"{kind} cannot be packed: {one_line(error, 200)}") from error
+        return [losses[segments == index] for index in range(1, len(documents) + 1)]
 
-    def _alone(self, kind: str, document: Encoded) -> Tensor:
+    def _losses(
+        self, packing: Packing, documents: Sequence[Encoded], options: LossOptions
+    ) -> tuple[Tensor, Tensor]:
+        """The losses of documents in one sequence, and the document of each."""
+        with temporary_layout(self.model, packing, options) as layout:
+            return layout.losses(layout.batch([documents]))
+
+    def _losses_alone(self, kind: str, document: Encoded) -> Tensor:
         try:
             if self.prefix:
                 return _prefixed(self.model, document)
-            losses, segments = token_losses(self.model, prepare_batch(self.model, [[document]], 0, "none"))
+            losses, segments = self._losses("none", [document], LossOptions())
             return losses[segments > 0]
         except _FAILURES as error:
-            raise InputError(f"{kind} cannot be packed: {plain(error, 200)}") from error
+            raise InputError(f"{kind} cannot be packed: {one_line(error, 200)}") from error
 
 
-class _steady:
-    """A model without dropout; afterwards as it was."""
+class _without_dropout:
+    """A model in evaluation mode for a block; afterwards in its former mode."""
 
     def __init__(self, model: Any) -> None:
         self._model, self._training = model, model.training
@@ -253,7 +262,7 @@ class _steady:
         self._model.train(self._training)
 
 
-def _furthest(found: Tensor, expected: Tensor, tolerance: float) -> int | None:
+def _worst_token(found: Tensor, expected: Tensor, tolerance: float) -> int | None:
     """The token whose loss differs most beyond the tolerance, NaN included; None where all agree."""
     if found.shape != expected.shape:
         return 0
@@ -262,13 +271,14 @@ def _furthest(found: Tensor, expected: Tensor, tolerance: float) -> int | None:
 
 
 def _windowed(config: Any) -> bool:
-    """Whether an encoder-decoder has layers with a window, of which a dense mask says nothing; causal rows
-    are compared with theirs."""
+    """Whether an encoder-decoder has layers with an attention window, which a dense mask does not keep. A
+    causal model's window is compared with its sequences."""
     if not config.is_encoder_decoder:
         return False
     sides = [side for name in ("encoder", "decoder") if (side := getattr(config, name, None)) is not None]
     return any(
-        window_of(side) is not None and "sliding_attention" in (getattr(side, "layer_types", None) or ())
+        attention_window(side) is not None
+        and "sliding_attention" in (getattr(side, "layer_types", None) or ())
         for side in sides
     )
 
@@ -290,16 +300,16 @@ def _prefixed(model: Any, example: Encoded) -> Tensor:
 
 
 def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
-    """Documents of random tokens, the same ones always; shorter where the model has fewer positions."""
+    """Documents of random tokens from a fixed seed; shorter where the model has fewer positions."""
     random = np.random.default_rng(7)
     size = model.get_input_embeddings().weight.shape[0]
     positions = getattr(model.config, "max_position_embeddings", None)
-    most = min(64, positions) // 2 if isinstance(positions, int) else 64
-    drawn = (
-        [random.integers(0, size, size=min(length, most), dtype=np.int32) for length in pair]
+    max_length = min(64, positions) // 2 if isinstance(positions, int) else 64
+    random_ids = (
+        [random.integers(0, size, size=min(length, max_length), dtype=np.int32) for length in pair]
         for pair in lengths
     )
-    return [Encoded(inputs, targets) for inputs, targets in drawn]
+    return [Encoded(inputs, targets) for inputs, targets in random_ids]
 
 
 def _changed(model: Any, document: Encoded) -> Encoded:

@@ -1,11 +1,11 @@
 """PaLM's shape, as Cohere's architecture in transformers (Chowdhery et al. 2022, sections 2 and 5).
 
 The block is the same: y = x + SwiGLU(LN(x)) + Attention(LN(x)) with one layer norm without bias, RoPE, and
-one matrix for embeddings and logits. A configuration brings it to PaLM's terms: one head of keys and values,
-heads of 256 whatever the width, `logit_scale` of 1 / sqrt(width). What a configuration cannot say is how
-random weights begin, and that is here. Decision: a `cohere` that scales its logits so is taken for PaLM's
-shape; any other starts as transformers starts it. docs/models.md lists the terms one by one, and what stays
-different.
+one matrix for embeddings and logits. A configuration sets PaLM's sizes: one head of keys and values, heads of
+256 for every width, `logit_scale` of 1 / sqrt(width). A configuration cannot set how random weights are
+initialised, so that is done here. Decision: a `cohere` that scales its logits in this way counts as
+PaLM-shaped; any other is initialised by transformers. docs/models.md lists the terms one by one, and what
+stays different.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def is_palm_shaped(config: Any) -> bool:
 
 @torch.no_grad()
 def initialise(model: Any) -> None:
-    """Random weights as PaLM begins: embeddings N(0, 1), matrices N(0, 1 / columns in), scales of norms 1
-    (section 5). They pair with the logits' scale."""
+    """Initialises random weights as PaLM's paper does: embeddings N(0, 1), matrices N(0, 1 / columns in),
+    scales of norms 1 (section 5). They pair with the logits' scale."""
     embeddings = model.get_input_embeddings().weight
     for module in model.modules():
         if isinstance(module, nn.Linear) and module.weight is not embeddings:

@@ -1,10 +1,10 @@
-"""Prefix-LM: a causal model whose inputs see one another in both directions, targets only what stands before
-them.
+"""Prefix-LM: a causal model whose inputs see one another in both directions; targets see only what comes
+before them.
 
-The setting of UL2 and U-PaLM (Tay et al. 2022). Training has it in the flat layout (`causal.Documents`); here
-is what reads prompts so, for generation. A folder says it in generation_config.json, `openflan_attention:
-prefix`; tools that do not know the key attend causally, which such a model was not finetuned for: what they
-generate is worse, and nothing tells them.
+The setting of UL2 and U-PaLM (Tay et al. 2022). Training supports it in the flat layout (`causal.Documents`);
+this module reads prompts in that way, for generation. A folder states it in generation_config.json as
+`openflan_attention: prefix`. Tools that ignore the key attend causally, for which such a model was not
+finetuned: their generations are worse, without a warning.
 
 Shape suffixes: B prompts, P positions of the longest, V vocabulary.
 """
@@ -17,62 +17,36 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from openflan.models.attention_masks import prompt_mask
 from openflan.models.folder import Attention
 
 SETTING = "openflan_attention"
 
 
 def attention_of_model(model: Any, stated: Attention | None = None) -> Attention:
-    """How a causal model's inputs attend: as a recipe states, else as the model was finetuned before, else
-    causally."""
+    """How a causal model's inputs attend: as the recipe states, else as the model was finetuned before,
+    else causally."""
     return stated or getattr(model.generation_config, SETTING, None) or "causal"
 
 
 def state_attention(model: Any, attention: Attention) -> None:
-    """Puts into the generation settings, which exports and checkpoints carry, how inputs attend; causal is
-    what goes without saying."""
+    """Writes how inputs attend into the generation settings, which exports and checkpoints contain; causal
+    is the default and is not written."""
     if attention == "prefix":
         setattr(model.generation_config, SETTING, attention)
     elif hasattr(model.generation_config, SETTING):
         delattr(model.generation_config, SETTING)
 
 
-def window_of(config: Any) -> int | None:
-    """The tokens that a causal model's narrowest layers see, where they do not see all."""
+def attention_window(config: Any) -> int | None:
+    """The width in tokens of a causal model's narrowest attention window; None where all layers see all
+    tokens."""
     window = (
         None
         if getattr(config, "use_sliding_window", True) is False
         else getattr(config, "sliding_window", None)
     )
     return None if window is None else int(window)
-
-
-def prefix_lm_mask(inputs: int, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What is added to attention scores (1, 1, length, length) of one example: 0 to what stands before a
-    token and among the first `inputs` tokens."""
-    seen = torch.ones(length, length, dtype=torch.bool, device=device).tril()
-    seen[:inputs, :inputs] = True
-    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, torch.finfo(dtype).min)[
-        None, None
-    ]
-
-
-def prefix_mask(lengths: Sequence[int], positions: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What is added to attention scores (B, 1, P, P) of left-padded prompts: 0 to a prompt's own tokens, the
-    lowest finite number to padding.
-
-    Padded queries look at real keys too: nothing reads what they find, and a row without a key would give
-    NaN.
-    """
-    real = (
-        torch.arange(positions, device=device)
-        >= positions - torch.tensor(list(lengths), device=device)[:, None]
-    )
-    return (
-        torch.zeros(real.shape, dtype=dtype, device=device)
-        .masked_fill(~real, torch.finfo(dtype).min)[:, None, None]
-        .expand(-1, 1, positions, -1)
-    )
 
 
 @torch.no_grad()
@@ -84,18 +58,18 @@ def prefix_forward(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> tuple[
     transformers' own attention functions that take 4-D masks (`sdpa`, `eager`). Raises ValueError for prompts
     that fill a sliding window, as the cache would lose what its last token saw.
     """
-    positions, window = ids_BP.shape[1], window_of(model.config)
+    positions, window = ids_BP.shape[1], attention_window(model.config)
     if window is not None and positions >= window:
         raise ValueError(f"a prompt of {positions:,} tokens fills the model's attention window of {window:,}")
     padding = positions - torch.tensor(list(lengths), device=ids_BP.device)[:, None]
-    found = model(
+    output = model(
         input_ids=ids_BP,
-        attention_mask=prefix_mask(lengths, positions, model.dtype, ids_BP.device),
+        attention_mask=prompt_mask(lengths, positions, model.dtype, ids_BP.device),
         position_ids=(torch.arange(positions, device=ids_BP.device) - padding).clamp(min=0),
         use_cache=True,
         logits_to_keep=1,
     )
-    return found.logits[:, -1], found.past_key_values
+    return output.logits[:, -1], output.past_key_values
 
 
 def prefix_cache(model: Any, ids_BP: Tensor, lengths: Sequence[int]) -> Any:

@@ -1,10 +1,10 @@
-"""A small random model of the same architecture, on which it shows whether packed documents see each other.
+"""A small random model of an architecture, which shows whether packed documents see each other.
 
-What leaks is a matter of the architecture, not of its size. So a configuration is copied with few layers (one
-of each kind), few heads, a small vocabulary and narrow attention windows, and documents longer than those
-windows are packed. Weights are drawn so that attention is sharp and the loss is near ln V: a leak of any kind
-then changes a token's loss by much more than rounding does. Trade-off: a model whose configuration cannot be
-made smaller in this way is not checked, and counts as one that does not pack.
+Whether documents leak depends on the architecture, not on its size. So the configuration is copied with few
+layers (one of each kind), few heads, a small vocabulary and narrow attention windows, and documents longer
+than those windows are packed. Weights are drawn so that attention is sharp and the loss is near ln V: any
+leak then changes a token's loss by much more than rounding does. Trade-off: a model whose configuration
+cannot be made smaller in this way is not checked, and counts as one that does not pack.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from openflan.models.implementation import ordinary_implementation, parts_of
+from openflan.models.implementation import parts_of, transformers_implementation
 
 WINDOW = 16
 """Tokens of the narrowest attention window or chunk of a probe, at most."""
@@ -80,7 +80,7 @@ def probe_of(model: Any, *, windows: bool = True) -> Any:
     probe.config.tie_word_embeddings = tied
     implementation = model.config._attn_implementation
     probe.set_attn_implementation(
-        implementation if implementation in ("eager", "sdpa") else ordinary_implementation(model)
+        implementation if implementation in ("eager", "sdpa") else transformers_implementation(model)
     )
     _spread(probe)
     return probe.to(device=next(model.parameters()).device, dtype=torch.float32).eval()

@@ -1,4 +1,4 @@
-"""transformers, without its progress bars and advice: what matters is said by openflan."""
+"""Silences progress bars and advice of transformers; openflan reports what matters."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def quiet_libraries() -> None:
 
 
 def one_thread() -> None:
-    """This process computes on one core, where there is no GPU: for those that have a neighbour on the
-    other."""
+    """Limits this process to one core where there is no GPU, so that processes beside it have cores of
+    their own."""
     import torch
 
     quiet_libraries()

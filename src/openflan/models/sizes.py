@@ -1,8 +1,8 @@
-"""Whether a configuration's sizes can be, before anything of those sizes is made.
+"""Checks that the sizes in a configuration are possible, before anything of those sizes is made.
 
-A config.json may say `num_layers: 1000000000`; building that, without any weights too, takes hours and all
-memory. So counts of layers are compared with a limit, and where there are weights with the number of their
-tensors; then the model is built on torch's meta device, which takes no memory, and its parameters are
+A config.json may contain `num_layers: 1000000000`; building such a model takes hours and all memory, even
+without weights. So counts of layers are compared with a limit, and where there are weights with the number of
+their tensors; then the model is built on torch's meta device, which takes no memory, and its parameters are
 compared with what the weights hold, or with this machine's memory.
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError, SetupError
-from openflan.models.json_file import plain
+from openflan.models.json_file import one_line
 
-MOST_LAYERS = 10_000
-_MOST_SIZE = 2**40
-_MOST_HEADER = 100_000_000
+MAX_LAYERS = 10_000
+_MAX_SIZE = 2**40
+_MAX_HEADER = 100_000_000
 """Bytes of a safetensors header, at most: the format's own limit."""
 
 _LAYERS = re.compile(
@@ -31,21 +31,21 @@ _SLACK = 1_000_000
 
 
 def check_counts(config: Mapping[str, Any], where: str, tensors: int | None = None) -> None:
-    """Raises InputError for counts and sizes in a configuration that no model has; `tensors` is how many its
-    weights have."""
+    """Raises InputError for impossible counts and sizes in a configuration; `tensors` is the number of
+    tensors in its weights."""
     for key, value in _numbers(config):
-        if _LAYERS.fullmatch(key) and (value > MOST_LAYERS or (tensors is not None and value > tensors)):
+        if _LAYERS.fullmatch(key) and (value > MAX_LAYERS or (tensors is not None and value > tensors)):
             has = (
                 f"; its weights have {tensors:,} tensors"
                 if tensors is not None and value > tensors
-                else f", expected at most {MOST_LAYERS:,}"
+                else f", expected at most {MAX_LAYERS:,}"
             )
             raise InputError(
                 f"{where}: `{key}` is {value:,}{has}; correct it, or fetch or export the model again"
             )
-        if value > _MOST_SIZE or (_COUNTS.fullmatch(key) and "id" not in key.split("_") and value > 10**8):
+        if value > _MAX_SIZE or (_COUNTS.fullmatch(key) and "id" not in key.split("_") and value > 10**8):
             raise InputError(
-                f"{where}: `{key}` is {plain(ValueError(f'{float(value):.3g}'))}, which no model has; "
+                f"{where}: `{key}` is {one_line(ValueError(f'{float(value):.3g}'))}, which no model has; "
                 "correct it, or fetch or export the model again"
             )
 
@@ -58,7 +58,7 @@ def stored_sizes(files: list[Path]) -> dict[str, tuple[int, ...]]:
         try:
             with path.open("rb") as file:
                 length = int.from_bytes(file.read(8), "little")
-                if not 2 <= length <= min(_MOST_HEADER, path.stat().st_size - 8):
+                if not 2 <= length <= min(_MAX_HEADER, path.stat().st_size - 8):
                     raise ValueError("its header does not fit into it")
                 header = json.loads(file.read(length))
             shapes |= {
@@ -68,7 +68,7 @@ def stored_sizes(files: list[Path]) -> dict[str, tuple[int, ...]]:
             }
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InputError(
-                f"{path}: no safetensors file, or a damaged one ({plain(error)}); fetch or export the "
+                f"{path}: no safetensors file, or a damaged one ({one_line(error)}); fetch or export the "
                 "model again"
             ) from None
     return shapes

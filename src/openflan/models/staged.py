@@ -1,10 +1,9 @@
-"""A batch on its way to the model: its arrays as tensors on the host, with all index tensors that attention
-will read.
+"""A batch as tensors on the host, with all index tensors that attention will read.
 
-Made while the step before computes (`packing.loader`). Decision: for a GPU the tensors lie in pinned memory
-and are copied without waiting, so the device meets them when it gets there; on a CPU they are the arrays
-themselves. How attention goes over a flat buffer is decided here too, by the device: document by document on
-a CPU, in buckets on a GPU. Price: pinned memory of a few batches, which the system cannot swap.
+Made while the step before computes (`packing.loader`). Decision: for a GPU the tensors are in pinned memory
+and are copied without waiting; on a CPU they share the arrays' memory. How attention runs over a flat buffer
+is decided here too, by the device: document by document on a CPU, in buckets on a GPU. Price: pinned memory
+of a few batches, which the system cannot swap.
 
 Shape suffixes as in `packing.flat`.
 """
@@ -28,15 +27,15 @@ from openflan.packing.flat import FlatBatch, FlatCausalBatch, FlatSeq2SeqBatch, 
 Batch: TypeAlias = PackedBatch | FlatBatch
 
 Attending: TypeAlias = Literal["documents", "buckets"]
-"""How attention goes over a flat buffer: document by document, or by buckets of like length."""
+"""How attention runs over a flat buffer: document by document, or in buckets of like length."""
 
 _ON_THE_HOST = {"input_offsets", "target_offsets", "offsets", "input_lengths_N"}
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """`tensors` are the batch's arrays by name, but for offsets; of a flat one also `documents`, the document
-    of each target token, from 1.
+    """A batch and its tensors. `tensors` are the batch's arrays by name, without offsets; for a flat batch
+    also `documents`, the document of each target token, from 1.
 
     `buckets` are those of each attention: encoder, decoder, between them; or of the one that a causal model
     has. Empty: document by document.
@@ -47,8 +46,8 @@ class Staged:
     buckets: tuple[BucketTensors, ...] = ()
 
     def on(self, device: torch.device) -> Staged:
-        """With everything that layers read on `device`; the copies from pinned memory may still be under
-        way."""
+        """The batch with all tensors that layers read on `device`; copies from pinned memory may still be
+        running."""
         return _each(self, lambda tensor: tensor.to(device, non_blocking=True))
 
 
@@ -57,7 +56,8 @@ def attending_on(device: torch.device) -> Attending:
 
 
 def stage(batch: Batch, device: torch.device, attending: Attending | None = None) -> Staged:
-    """`batch` as it is copied to `device`; `attending` is what suits the device, where nothing is said."""
+    """The tensors of a batch that will be copied to `device`; `attending` None means what suits the
+    device."""
     arrays = {
         field.name: getattr(batch, field.name)
         for field in dataclasses.fields(batch)
@@ -72,7 +72,7 @@ def stage(batch: Batch, device: torch.device, attending: Attending | None = None
     return _each(staged, Tensor.pin_memory) if device.type == "cuda" else staged
 
 
-def longest_of(staged: Staged) -> int:
+def longest_document(staged: Staged) -> int:
     """The tokens of the longest document of an encoder-decoder's flat batch, or the width of the widest
     bucket."""
     if staged.buckets:
@@ -93,8 +93,8 @@ def _buckets(batch: FlatBatch) -> tuple[BucketTensors, ...]:
 
 
 def _each(staged: Staged, move: Callable[[Tensor], Tensor]) -> Staged:
-    """Every tensor moved, once where it stands twice: where documents attend to themselves, the indices of
-    queries are those of keys."""
+    """Moves every tensor once, even if it occurs twice: where documents attend to themselves, queries and
+    keys share index tensors."""
     moved: dict[int, Tensor] = {}
 
     def once(tensor: Tensor) -> Tensor:
@@ -103,12 +103,12 @@ def _each(staged: Staged, move: Callable[[Tensor], Tensor]) -> Staged:
         return moved[id(tensor)]
 
     def of(buckets: BucketTensors) -> BucketTensors:
-        found: dict[str, Any] = {
+        moved_tensors: dict[str, Any] = {
             name: once(value)
             for name, value in buckets._asdict().items()
             if isinstance(value, Tensor) and name != "shapes"
         }
-        return buckets._replace(**found)
+        return buckets._replace(**moved_tensors)
 
     return Staged(
         staged.batch,

@@ -1,9 +1,9 @@
 """Layers that carry state from token to token: Mamba, linear attention, gated delta rules, recurrences, short
 convolutions.
 
-What such a layer remembers of one document reaches the next, and no attention mask stops it. transformers can
-be told where documents begin for some of them, on some devices; here no such layer is told, so models that
-have one are not packed.
+The state of such a layer after one document reaches the next document, and no attention mask prevents it. For
+some of these layers transformers accepts the borders of documents, on some devices; that is not used here, so
+models with such a layer are not packed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ _KINDS = re.compile(
     re.IGNORECASE,
 )
 _CLASSES = re.compile(
-    r"(?i:mamba|deltanet|shortconv|rglru|recurrent|rwkv|retention|lightning|linearattention|xlstm|mlstm|slstm)|SSM"
+    r"(?i:mamba|deltanet|shortconv|rglru|recurrent|rwkv|retention|lightning|linearattention"
+    r"|xlstm|mlstm|slstm)|SSM"
 )
 _PARAMETERS = {"A_log", "time_decay"}
 
 
-def state_of(model: Any) -> str | None:
-    """The kind of a layer that carries state across positions, as the model calls it; None where there is
-    none."""
+def recurrent_layer(model: Any) -> str | None:
+    """The model's name for a layer type that carries state across positions; None where it has no such
+    layer."""
     for name, kinds in vars(model.config).items():
         if isinstance(kinds, list) and re.search(r"layer|block", name):
             carrying = next((kind for kind in kinds if isinstance(kind, str) and _KINDS.search(kind)), None)

@@ -1,12 +1,12 @@
 """The T5 family's forward over the modules of a Hugging Face model: encoder, decoder and loss under one root.
 
 Covers T5, v1.1, LM-adapted, mT5, UL2 and umT5 (a relative bias in every layer). transformers builds a dense
-bias before any attention function is asked, which rules its forward out for documents in a flat buffer; here
-attention is document by document (`models.attention`) or, on a GPU, in buckets of like length
+bias before it calls an attention function, so its forward cannot be used for documents in a flat buffer. Here
+attention runs document by document (`models.attention`) or, on a GPU, in buckets of like length
 (`models.bucketed`), and everything else runs over real tokens only. The linear layers, norms and dropouts are
 the Hugging Face model's own objects: optimisers, adapters, sharding and export keep working through it, and
-`train()` of either reaches both. The price is that a change of T5's arithmetic in transformers must be made
-here too; the start-up leak test compares the two.
+`train()` of either reaches both. Price: a change of T5's arithmetic in transformers must be made here too;
+the check at the start of training compares the two.
 
 Shape suffixes: E tokens of all inputs, D of all targets, M model width, H heads, C channels of a head, F
 feed-forward width, V vocabulary, B decoded sequences, P positions decoded so far, K padded input positions, R
@@ -30,12 +30,12 @@ FAMILIES = tuple(_SCALED_IF)
 """`model_type` of the models that `PackedT5` takes."""
 
 
-class Reach(NamedTuple):
-    """The documents of an attention layer's queries and keys: the same ones in both, and a query sees the
-    keys of its own.
+class AttentionSpans(NamedTuple):
+    """The documents of an attention layer's queries and keys. Both have the same documents, and a query sees
+    the keys of its own document.
 
     Offsets are on the CPU. `area` is the pairs whose probabilities are kept (see `attention.kept_area`); with
-    `buckets` attention goes by them instead.
+    `buckets` attention runs bucket by bucket instead.
     """
 
     offsets: Tensor
@@ -54,8 +54,8 @@ class PackedT5(nn.Module):
         config = model.config
         self.scale = config.d_model**-0.5 if _scales_outputs(model) else 1.0
         self.embeddings = model.get_input_embeddings()
-        self.encoder = Stack(model.encoder)
-        self.decoder = Stack(model.decoder)
+        self.encoder = PackedStack(model.encoder)
+        self.decoder = PackedStack(model.decoder)
         self.head = model.get_output_embeddings()
         self.config = config
 
@@ -64,7 +64,7 @@ class PackedT5(nn.Module):
         input_ids_E: Tensor,
         decoder_ids_D: Tensor,
         target_ids_D: Tensor,
-        reaches: tuple[Reach, Reach, Reach],
+        all_spans: tuple[AttentionSpans, AttentionSpans, AttentionSpans],
         *,
         longest: int,
         z_loss: float = 0.0,
@@ -72,14 +72,14 @@ class PackedT5(nn.Module):
     ) -> Tensor:
         """The loss of every target token, float32 (D).
 
-        `reaches` are those of the encoder, of the decoder, and from it to the encoder. `longest` is at least
-        the tokens of the longest document of either side, or the width of the widest bucket. `z_loss` and
-        `chunk`: see `loss`.
+        `all_spans` are those of the encoder, of the decoder, and from it to the encoder. `longest` is at
+        least the tokens of the longest document of either side, or the width of the widest bucket. `z_loss`
+        and `chunk`: see `loss`.
         """
         embedded = self.embeddings(torch.cat([input_ids_E, decoder_ids_D]))
-        encoded_EM = self.encoder(embedded[: len(input_ids_E)], reaches[0], longest=longest)
+        encoded_EM = self.encoder(embedded[: len(input_ids_E)], all_spans[0], longest=longest)
         decoded_DM = self.decoder(
-            embedded[len(input_ids_E) :], reaches[1], encoded_EM, reaches[2], longest=longest
+            embedded[len(input_ids_E) :], all_spans[1], encoded_EM, all_spans[2], longest=longest
         )
         return head_losses(self.head, self._scaled(decoded_DM), target_ids_D, z_loss=z_loss, chunk=chunk)
 
@@ -93,7 +93,7 @@ class PackedT5(nn.Module):
         return hidden if self.scale == 1.0 else hidden * self.scale
 
 
-class Stack(nn.Module):
+class PackedStack(nn.Module):
     """Encoder or decoder."""
 
     def __init__(self, stack: Any) -> None:
@@ -104,15 +104,15 @@ class Stack(nn.Module):
             config.relative_attention_num_buckets,
             config.relative_attention_max_distance,
         )
-        self.blocks = nn.ModuleList(Block(block) for block in stack.block)
+        self.blocks = nn.ModuleList(PackedBlock(block) for block in stack.block)
         # Held here and not by the blocks: a block that is sharded has its weights together only while its own
         # forward runs.
         attentions = [block.layer[0].SelfAttention for block in stack.block]
         self.tables = nn.ModuleDict(
             {
-                str(number): one.relative_attention_bias
-                for number, one in enumerate(attentions)
-                if one.has_relative_attention_bias
+                str(index): layer_attention.relative_attention_bias
+                for index, layer_attention in enumerate(attentions)
+                if layer_attention.has_relative_attention_bias
             }
         )
         self.norm = stack.final_layer_norm
@@ -121,9 +121,9 @@ class Stack(nn.Module):
     def forward(
         self,
         hidden: Tensor,
-        own: Reach,
+        own: AttentionSpans,
         encoded_EM: Tensor | None = None,
-        across: Reach | None = None,
+        across: AttentionSpans | None = None,
         *,
         longest: int,
     ) -> Tensor:
@@ -142,11 +142,12 @@ class Stack(nn.Module):
         normed: Tensor = self.dropout(rms_norm(hidden, self.norm))
         return normed
 
-    def layers(self) -> list[tuple[Block, nn.Embedding | None]]:
+    def layers(self) -> list[tuple[PackedBlock, nn.Embedding | None]]:
         """Each block with the relative bias that begins there: of T5 the first has one for all, of umT5 every
         block its own."""
         tables = dict(self.tables.items())
-        return [(block, tables.get(name)) for name, block in self.blocks.named_children()]  # type: ignore[misc]
+        blocks = self.blocks.named_children()
+        return [(block, tables.get(name)) for name, block in blocks]  # type: ignore[misc]
 
     def distance_bias(self, table: nn.Embedding, longest: int) -> Tensor:
         """(H, 2 longest - 1): what each head adds at distance key - query = -(longest - 1) ... longest - 1;
@@ -165,28 +166,28 @@ class Stack(nn.Module):
         return bias.masked_fill(distances > 0, -math.inf) if self.causal else bias
 
 
-class Block(nn.Module):
+class PackedBlock(nn.Module):
     """Self-attention, in a decoder attention to the encoder, and feed-forward."""
 
     def __init__(self, block: Any) -> None:
         super().__init__()
         first = block.layer[0].SelfAttention
-        self.attention = Attention(first, block.layer[0], causal=bool(block.is_decoder))
+        self.attention = PackedAttention(first, block.layer[0], causal=bool(block.is_decoder))
         self.cross = (
-            Attention(block.layer[1].EncDecAttention, block.layer[1], causal=False)
+            PackedAttention(block.layer[1].EncDecAttention, block.layer[1], causal=False)
             if block.is_decoder
             else None
         )
-        self.feed_forward = FeedForward(block.layer[-1])
+        self.feed_forward = PackedFeedForward(block.layer[-1])
 
     def forward(
         self,
         hidden: Tensor,
-        own: Reach,
+        own: AttentionSpans,
         bias: Tensor | None,
         pairs: Tensor | None,
         encoded_EM: Tensor | None,
-        across: Reach | None,
+        across: AttentionSpans | None,
     ) -> Tensor:
         hidden = finite(self.attention(hidden, None, own, bias, pairs))
         if self.cross is not None and encoded_EM is not None and across is not None:
@@ -194,7 +195,7 @@ class Block(nn.Module):
         return finite(self.feed_forward(hidden))
 
 
-class Attention(nn.Module):
+class PackedAttention(nn.Module):
     """Projections of one attention layer with its norm and residual."""
 
     def __init__(self, attention: Any, layer: Any, *, causal: bool) -> None:
@@ -208,7 +209,7 @@ class Attention(nn.Module):
         self,
         hidden: Tensor,
         encoded_EM: Tensor | None,
-        reach: Reach,
+        spans: AttentionSpans,
         bias: Tensor | None,
         pairs: Tensor | None,
     ) -> Tensor:
@@ -216,14 +217,14 @@ class Attention(nn.Module):
         source = normed if encoded_EM is None else encoded_EM
         query, key, value = self.split(self.q(normed)), self.split(self.k(source)), self.split(self.v(source))
         rate = self.dropout.p if self.dropout.training else 0.0
-        if reach.buckets is not None:
+        if spans.buckets is not None:
             attended = attend_in_buckets(
-                query, key, value, reach.buckets, bias=bias, pairs=pairs, causal=self.causal, dropout=rate
+                query, key, value, spans.buckets, bias=bias, pairs=pairs, causal=self.causal, dropout=rate
             )
         else:
-            seed = torch.randint(2**62, ()) if rate else reach.offsets[0]
+            seed = torch.randint(2**62, ()) if rate else spans.offsets[0]
             attended, _ = attend(
-                query, key, value, bias, reach.offsets, reach.key_offsets, reach.area, rate, seed
+                query, key, value, bias, spans.offsets, spans.key_offsets, spans.area, rate, seed
             )
         after: Tensor = hidden + self.dropout(self.o(attended.flatten(1)))
         return after
@@ -233,7 +234,7 @@ class Attention(nn.Module):
         return states.view(len(states), self.heads, self.channels)
 
 
-class FeedForward(nn.Module):
+class PackedFeedForward(nn.Module):
     """Plain or gated feed-forward with its norm and residual."""
 
     def __init__(self, layer: Any) -> None:
@@ -256,10 +257,12 @@ class FeedForward(nn.Module):
 
 
 def rms_norm(hidden: Tensor, norm: Any) -> Tensor:
-    """T5's norm: no mean, no bias, variance in float32. What autocast would make of it for a linear layer, it
-    is at once."""
+    """T5's norm: no mean, no bias, variance in float32. Its result has the dtype that autocast would use
+    for a linear layer."""
     dtype = _working_dtype(hidden, norm.weight.dtype)
-    normed: Tensor = _RmsNorm.apply(hidden, norm.weight, norm.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
+    normed: Tensor = _RmsNorm.apply(  # type: ignore[no-untyped-call]
+        hidden, norm.weight, norm.variance_epsilon, dtype
+    )
     return normed
 
 
@@ -307,9 +310,9 @@ def relative_bucket(distances: Tensor, *, bidirectional: bool, buckets: int, max
 
 
 def finite(hidden: Tensor) -> Tensor:
-    """float16 overflows in T5; transformers cuts it there too."""
-    most = torch.finfo(torch.float16).max - 1000
-    return torch.clamp(hidden, -most, most) if hidden.dtype == torch.float16 else hidden
+    """Clamps float16 states, which overflow in T5, as transformers does."""
+    largest = torch.finfo(torch.float16).max - 1000
+    return torch.clamp(hidden, -largest, largest) if hidden.dtype == torch.float16 else hidden
 
 
 def _activation(given: Any) -> Any:
@@ -320,7 +323,7 @@ def _activation(given: Any) -> Any:
 
 
 def _scales_outputs(model: Any) -> bool:
-    """Whether logits are taken from states times d_model**-0.5, by what transformers goes by in each
-    family."""
+    """Whether logits are computed from states times d_model**-0.5, by the setting that transformers reads
+    in each family."""
     setting = _SCALED_IF[model.config.model_type]
     return setting is not None and bool(getattr(model.config, setting))

@@ -1,8 +1,8 @@
 """T5X checkpoints of T5, mT5 and umT5 as Hugging Face folders, and back.
 
-One table of places (`t5x_layout.places`) serves both directions. What a checkpoint does not hold is taken
-from T5's published settings: buckets reach 128 tokens, norms have epsilon 1e-6, `gated-gelu` where there are
-two input kernels. Only weights are converted: the optimiser's statistics stay behind (docs/models.md).
+One table (`t5x_layout.places`) serves both directions. Settings that a checkpoint does not contain are T5's
+published ones: buckets reach 128 tokens, norms have epsilon 1e-6, `gated-gelu` where there are two input
+kernels. Only weights are converted, not the optimiser's statistics (docs/models.md).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from openflan.errors import InputError
 from openflan.models.folder import contents, weight_files
 from openflan.models.json_file import json_object
-from openflan.models.t5x_files import Array, Stored, packed, stored, write_array
-from openflan.models.t5x_layout import BIAS, Layout, Place, layout_of, places
+from openflan.models.t5x_files import Array, StoredArray, msgpack_bytes, open_array, write_array
+from openflan.models.t5x_layout import BIAS, Layout, StoredWeight, layout_of, places
 from openflan.run_folder import replacing, write_json
 
 FAMILIES = ("t5", "mt5", "umt5")
@@ -27,7 +27,7 @@ SHARD_BYTES = 5 * 10**9
 """The size of a weights file, as transformers writes it."""
 
 MAX_DISTANCE, DROPOUT = 128, 0.1
-"""T5's published settings for what no checkpoint says."""
+"""T5's published settings that no checkpoint contains."""
 
 
 def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
     _refuse_full(to)
     folder = _newest(folder)
     arrays = {
-        path.name.removeprefix("target."): stored(path)
+        path.name.removeprefix("target."): open_array(path)
         for path in sorted(folder.glob("target.*"))
         if path.is_dir()
     }
@@ -53,15 +53,15 @@ def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
             "format must be saved as T5X's first"
         )
     layout = layout_of(arrays, folder)
-    wanted = places(layout)
-    missing = sorted({place.array for place in wanted.values()} - arrays.keys())
+    weight_places = places(layout)
+    missing = sorted({weight_place.array for weight_place in weight_places.values()} - arrays.keys())
     if missing:
         raise InputError(
             f"{folder}: no "
             f"target.{missing[0]}{f' and {len(missing) - 1} more' if len(missing) > 1 else ''}; is the "
             "copy complete?"
         )
-    unknown = sorted(arrays.keys() - {place.array for place in wanted.values()})
+    unknown = sorted(arrays.keys() - {weight_place.array for weight_place in weight_places.values()})
     if unknown:
         raise InputError(
             f"{folder}: target.{unknown[0]} has no place in T5, mT5 or umT5; other T5X models cannot be "
@@ -75,7 +75,7 @@ def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
             partial / "generation_config.json",
             {key: config[key] for key in ("decoder_start_token_id", "eos_token_id", "pad_token_id")},
         )
-        shards = list(_shards(wanted, arrays))
+        shards = list(_shards(weight_places, arrays))
         index: dict[str, str] = {}
         for number, names in enumerate(shards, 1):
             file = (
@@ -84,13 +84,16 @@ def from_t5x(folder: Path, to: Path) -> dict[str, Any]:
                 else f"model-{number:05}-of-{len(shards):05}.safetensors"
             )
             save_file(
-                dict(_weights(names, wanted, arrays, config, folder)),
+                dict(_weights(names, weight_places, arrays, config, folder)),
                 partial / file,
                 metadata={"format": "pt"},
             )
             index |= dict.fromkeys(names, file)
         if len(shards) > 1:
-            size = sum(arrays[array].bytes_in_float32 for array in {place.array for place in wanted.values()})
+            size = sum(
+                arrays[array].bytes_in_float32
+                for array in {weight_place.array for weight_place in weight_places.values()}
+            )
             write_json(
                 partial / "model.safetensors.index.json",
                 {"metadata": {"total_size": size}, "weight_map": index},
@@ -136,14 +139,17 @@ def to_t5x(folder: Path, to: Path, *, stacked: bool = False) -> int:
         if per_layer
         else f"decoder.{BIAS}",
     )
-    gathered: dict[str, dict[int | None, tuple[str, Place]]] = {}
-    for name, place in places(layout).items():
-        gathered.setdefault(place.array, {})[place.layer] = (name, place)
+    gathered: dict[str, dict[int | None, tuple[str, StoredWeight]]] = {}
+    for name, weight_place in places(layout).items():
+        gathered.setdefault(weight_place.array, {})[weight_place.layer] = (name, weight_place)
     written: dict[str, Any] = {}
     with _weights_of(folder) as weight, replacing(to) as partial:
         for array, parts in gathered.items():
-            turned = [weight(name).T if place.turned else weight(name) for name, place in parts.values()]
-            values = turned[0] if None in parts else np.stack(turned, axis=1)
+            transposed = [
+                weight(name).T if weight_place.transposed else weight(name)
+                for name, weight_place in parts.values()
+            ]
+            values = transposed[0] if None in parts else np.stack(transposed, axis=1)
             described = write_array(partial / f"target.{array}", values)
             spec = {
                 "driver": "zarr",
@@ -155,7 +161,7 @@ def to_t5x(folder: Path, to: Path, *, stacked: bool = False) -> int:
         number = re.fullmatch(r"checkpoint_(\d+)", to.name)
         state = {"step": int(number.group(1)) if number else 0, "param_states": {}}
         (partial / "checkpoint").write_bytes(
-            packed({"version": 3, "optimizer": {"target": written, "state": state}})
+            msgpack_bytes({"version": 3, "optimizer": {"target": written, "state": state}})
         )
     return len(gathered)
 
@@ -181,13 +187,17 @@ def _newest(folder: Path) -> Path:
     return inside[max(inside)] if inside else folder
 
 
-def _config(arrays: Mapping[str, Stored], layout: Layout, folder: Path) -> dict[str, Any]:
-    """What transformers must know, read off the arrays' shapes."""
-    wanted = places(layout)
-    table = arrays[wanted["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].array].shape
+def _config(arrays: Mapping[str, StoredArray], layout: Layout, folder: Path) -> dict[str, Any]:
+    """The configuration for transformers, from the arrays' shapes."""
+    weight_places = places(layout)
+    table = arrays[
+        weight_places["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].array
+    ].shape
     vocabulary, width = arrays["token_embedder.embedding"].shape
-    own = _sizes(arrays[wanted["encoder.block.0.layer.0.SelfAttention.o.weight"].array], layout.stacked)
-    kernel = arrays[wanted["encoder.block.0.layer.1.DenseReluDense.wo.weight"].array].shape
+    own = _sizes(
+        arrays[weight_places["encoder.block.0.layer.0.SelfAttention.o.weight"].array], layout.stacked
+    )
+    kernel = arrays[weight_places["encoder.block.0.layer.1.DenseReluDense.wo.weight"].array].shape
     joined = int(np.prod(own[:-1]))
     if joined % table[0]:
         raise InputError(
@@ -218,18 +228,20 @@ def _config(arrays: Mapping[str, Stored], layout: Layout, folder: Path) -> dict[
     }
 
 
-def _sizes(array: Stored, stacked: bool) -> tuple[int, ...]:
+def _sizes(array: StoredArray, stacked: bool) -> tuple[int, ...]:
     """The shape of one layer's kernel."""
     return array.shape[:1] + array.shape[2:] if stacked else array.shape
 
 
-def _shards(wanted: Mapping[str, Place], arrays: Mapping[str, Stored]) -> Iterator[list[str]]:
+def _shards(
+    weight_places: Mapping[str, StoredWeight], arrays: Mapping[str, StoredArray]
+) -> Iterator[list[str]]:
     """Names of weights, as many a file as it may hold."""
     names: list[str] = []
     size = 0
-    for name, place in wanted.items():
-        array = arrays[place.array]
-        own = array.bytes_in_float32 // (1 if place.layer is None else array.shape[1])
+    for name, weight_place in weight_places.items():
+        array = arrays[weight_place.array]
+        own = array.bytes_in_float32 // (1 if weight_place.layer is None else array.shape[1])
         if names and size + own > SHARD_BYTES:
             yield names
             names, size = [], 0
@@ -240,28 +252,28 @@ def _shards(wanted: Mapping[str, Place], arrays: Mapping[str, Stored]) -> Iterat
 
 def _weights(
     names: list[str],
-    wanted: Mapping[str, Place],
-    arrays: Mapping[str, Stored],
+    weight_places: Mapping[str, StoredWeight],
+    arrays: Mapping[str, StoredArray],
     config: Mapping[str, Any],
     folder: Path,
 ) -> Iterator[tuple[str, Array]]:
     """The weights of some names as torch keeps them; a stacked array is read once for all of them."""
     held: tuple[str, Array] = ("", np.empty(0))
-    for name in sorted(names, key=lambda name: wanted[name].array):
-        place = wanted[name]
-        if held[0] != place.array:
-            held = (place.array, arrays[place.array].read())
-        values = held[1] if place.layer is None else held[1][:, place.layer]
+    for name in sorted(names, key=lambda name: weight_places[name].array):
+        weight_place = weight_places[name]
+        if held[0] != weight_place.array:
+            held = (weight_place.array, arrays[weight_place.array].read())
+        values = held[1] if weight_place.layer is None else held[1][:, weight_place.layer]
         if name.endswith(".o.weight"):
             values = values.reshape(-1, values.shape[-1])
-        elif place.turned:
+        elif weight_place.transposed:
             values = values.reshape(values.shape[0], -1)
-        values = np.ascontiguousarray(values.T if place.turned else values)
+        values = np.ascontiguousarray(values.T if weight_place.transposed else values)
         expected = _expected(name, config)
         if values.shape != expected:
             raise InputError(
-                f"{folder}: target.{place.array} gives {name} the shape {values.shape}, the other arrays "
-                f"ask for {expected}"
+                f"{folder}: target.{weight_place.array} gives {name} the shape {values.shape}, "
+                f"the other arrays need {expected}"
             )
         yield name, values
 
@@ -301,7 +313,7 @@ class _weights_of:
             at = name if name in where or name != "shared.weight" else "encoder.embed_tokens.weight"
             if at not in where:
                 raise InputError(
-                    f"{self._folder}: its weights lack {name}, which its config.json asks for; export "
+                    f"{self._folder}: its weights lack {name}, which its config.json describes; export "
                     "the model again"
                 )
             values: Array = where[at].get_tensor(at).float().numpy()

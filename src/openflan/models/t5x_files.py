@@ -3,7 +3,7 @@ index.
 
 T5X writes arrays through TensorStore, in chunks compressed with gzip. Both formats are simple enough for the
 standard library, so nothing needs to be installed for them; other compressors need numcodecs, the extra
-`t5x`. The index is written and never read: every array describes itself. Facts of the format:
+`t5x`. The index is written and never read, because every array has its own description. Facts of the format:
 t5x/checkpoints.py (version 3, since June 2021; version 2 wrote bfloat16 as 16-bit integers, which is read as
 what it is).
 """
@@ -35,7 +35,7 @@ _DTYPES = {"<f4": "float32", "<f2": "float16", "<f8": "float64", "bfloat16": "bf
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredArray:
     """An array on disk, not read yet."""
 
     folder: Path
@@ -57,12 +57,13 @@ class Stored:
         SetupError for a compressor that is not installed.
         """
         values = np.empty(self.shape, dtype=np.float32)
-        for place in itertools.product(
+        for chunk_index in itertools.product(
             *(range(-(-size // chunk)) for size, chunk in zip(self.shape, self.chunks, strict=True))
         ):
-            path = self.folder / (self.separator.join(map(str, place)) or "0")
+            path = self.folder / (self.separator.join(map(str, chunk_index)) or "0")
             where = tuple(
-                slice(at * chunk, (at + 1) * chunk) for at, chunk in zip(place, self.chunks, strict=True)
+                slice(at * chunk, (at + 1) * chunk)
+                for at, chunk in zip(chunk_index, self.chunks, strict=True)
             )
             block = self._block(path)
             values[where] = block[tuple(slice(size) for size in values[where].shape)]
@@ -88,23 +89,23 @@ class Stored:
         )
 
 
-def stored(folder: Path) -> Stored:
-    """The array in a folder. Raises InputError if its description is none that can be read."""
+def open_array(folder: Path) -> StoredArray:
+    """The array in a folder. Raises InputError if its description cannot be read."""
     path = folder / ".zarray"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        dtype = _DTYPES[told["dtype"]]
-        if told["zarr_format"] != 2 or told.get("filters"):
-            raise ValueError(f"zarr format {told['zarr_format']} with filters {told.get('filters')}")
-        shape, chunks = tuple(told["shape"]), tuple(told["chunks"])
-        return Stored(
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        dtype = _DTYPES[metadata["dtype"]]
+        if metadata["zarr_format"] != 2 or metadata.get("filters"):
+            raise ValueError(f"zarr format {metadata['zarr_format']} with filters {metadata.get('filters')}")
+        shape, chunks = tuple(metadata["shape"]), tuple(metadata["chunks"])
+        return StoredArray(
             folder,
             shape,
             chunks,
             dtype,
-            told["compressor"],
-            told["order"],
-            told.get("dimension_separator", "."),
+            metadata["compressor"],
+            metadata["order"],
+            metadata.get("dimension_separator", "."),
         )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -114,8 +115,8 @@ def stored(folder: Path) -> Stored:
 
 
 def write_array(folder: Path, values: Array) -> dict[str, Any]:
-    """Writes float32 values in chunks along the first axis, compressed with gzip; returns what the index says
-    of them, its path apart."""
+    """Writes float32 values in chunks along the first axis, compressed with gzip; returns their entry in
+    the index, without the path."""
     values = np.ascontiguousarray(values, dtype=np.float32)
     rows = max(1, min(len(values), CHUNK_BYTES // max(1, values[:1].nbytes)))
     chunks = [rows, *values.shape[1:]]
@@ -134,31 +135,31 @@ def write_array(folder: Path, values: Array) -> dict[str, Any]:
         "dimension_separator": ".",
     }
     (folder / ".zarray").write_text(json.dumps(zarray, sort_keys=True), encoding="utf-8")
-    for number in range(-(-len(values) // rows)):
-        block = values[number * rows : (number + 1) * rows]
+    for chunk_number in range(-(-len(values) // rows)):
+        block = values[chunk_number * rows : (chunk_number + 1) * rows]
         whole = np.concatenate([block, np.zeros((rows - len(block), *block.shape[1:]), dtype=np.float32)])
         # Without the time of writing, so that the same values are the same bytes.
-        (folder / ".".join(map(str, [number] + [0] * (values.ndim - 1)))).write_bytes(
+        (folder / ".".join(map(str, [chunk_number] + [0] * (values.ndim - 1)))).write_bytes(
             gzip.compress(whole.tobytes(), 1, mtime=0)
         )
     return described
 
 
-def packed(value: Any) -> bytes:
+def msgpack_bytes(value: Any) -> bytes:
     """Mappings, lists, texts and whole numbers as msgpack."""
-    return b"".join(_packed(value))
+    return b"".join(_msgpack_parts(value))
 
 
-def _packed(value: Any) -> Iterator[bytes]:
+def _msgpack_parts(value: Any) -> Iterator[bytes]:
     if isinstance(value, dict):
         yield b"\xdf" + len(value).to_bytes(4)
         for key, inner in value.items():
-            yield from _packed(key)
-            yield from _packed(inner)
+            yield from _msgpack_parts(key)
+            yield from _msgpack_parts(inner)
     elif isinstance(value, list):
         yield b"\xdd" + len(value).to_bytes(4)
         for inner in value:
-            yield from _packed(inner)
+            yield from _msgpack_parts(inner)
     elif isinstance(value, str):
         text = value.encode()
         yield b"\xdb" + len(text).to_bytes(4) + text

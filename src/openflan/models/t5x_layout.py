@@ -1,8 +1,8 @@
-"""Where the weights of T5 lie in a T5X checkpoint, by Hugging Face's names.
+"""The place of each weight of T5 in a T5X checkpoint, by Hugging Face's names.
 
-The two lay out the same model: T5X keeps kernels (in, out) where torch keeps weights (out, in), a relative
-bias as (heads, buckets), and layers one by one (`layers_0`) or stacked along the second axis, as its scanned
-models do. umT5 has a bias in every layer, the others one a stack. Names are those of
+The two formats store the same model differently: T5X keeps kernels (in, out) where torch keeps weights (out,
+in), a relative bias as (heads, buckets), and layers one by one (`layers_0`) or stacked along the second axis,
+as its scanned models do. umT5 has a bias in every layer, the others one a stack. Names are those of
 t5x/examples/t5/network.py; of scanned models, those of the public checkpoints (`encoder.encoder.`) and of
 t5x/examples/scalable_t5 (`encoder.layers.`).
 """
@@ -15,25 +15,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openflan.errors import InputError
-from openflan.models.t5x_files import Stored
+from openflan.models.t5x_files import StoredArray
 
 BIAS = "relpos_bias.rel_embedding"
 _ATTENTION = {"q": "query", "k": "key", "v": "value", "o": "out"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoredWeight:
     """Where a Hugging Face weight lies: an array of the checkpoint, the layer within a stacked one, and
     whether it is turned."""
 
     array: str
     layer: int | None
-    turned: bool
+    transposed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a checkpoint lays out a model. `encoder` and `decoder` are what stands before a layer's names:
+    """How a checkpoint lays out a model. `encoder` and `decoder` are the prefixes of a layer's names:
     `encoder.layers_` or, stacked, `encoder.encoder.`."""
 
     encoder_layers: int
@@ -48,11 +48,11 @@ class Layout:
     decoder_bias: str
 
 
-def places(layout: Layout) -> dict[str, Place]:
+def places(layout: Layout) -> dict[str, StoredWeight]:
     """Hugging Face's name of every weight, and its place."""
-    found = {"shared.weight": Place("token_embedder.embedding", None, False)}
+    weight_places = {"shared.weight": StoredWeight("token_embedder.embedding", None, False)}
     if not layout.tied:
-        found["lm_head.weight"] = Place("decoder.logits_dense.kernel", None, True)
+        weight_places["lm_head.weight"] = StoredWeight("decoder.logits_dense.kernel", None, True)
     inner = ("wi_0", "wi_1", "wo") if layout.gated else ("wi", "wo")
     for stack, count, before, bias in (
         ("encoder", layout.encoder_layers, layout.encoder, layout.encoder_bias),
@@ -62,30 +62,40 @@ def places(layout: Layout) -> dict[str, Place]:
         parts = [("SelfAttention", own, f"pre_{own}_layer_norm")]
         if stack == "decoder":
             parts.append(("EncDecAttention", "encoder_decoder_attention", "pre_cross_attention_layer_norm"))
-        for number in range(count):
-            layer, here = (number, before) if layout.stacked else (None, f"{before}{number}.")
-            for place, (theirs, name, norm) in enumerate(parts):
-                block = f"{stack}.block.{number}.layer.{place}"
-                found[f"{block}.layer_norm.weight"] = Place(f"{here}{norm}.scale", layer, False)
-                found |= {
-                    f"{block}.{theirs}.{short}.weight": Place(f"{here}{name}.{long}.kernel", layer, True)
+        for index in range(count):
+            layer, here = (index, before) if layout.stacked else (None, f"{before}{index}.")
+            for sublayer, (theirs, name, norm) in enumerate(parts):
+                block = f"{stack}.block.{index}.layer.{sublayer}"
+                weight_places[f"{block}.layer_norm.weight"] = StoredWeight(
+                    f"{here}{norm}.scale", layer, False
+                )
+                weight_places |= {
+                    f"{block}.{theirs}.{short}.weight": StoredWeight(
+                        f"{here}{name}.{long}.kernel", layer, True
+                    )
                     for short, long in _ATTENTION.items()
                 }
-            last = f"{stack}.block.{number}.layer.{len(parts)}"
-            found[f"{last}.layer_norm.weight"] = Place(f"{here}pre_mlp_layer_norm.scale", layer, False)
-            found |= {
-                f"{last}.DenseReluDense.{name}.weight": Place(f"{here}mlp.{name}.kernel", layer, True)
+            last = f"{stack}.block.{index}.layer.{len(parts)}"
+            weight_places[f"{last}.layer_norm.weight"] = StoredWeight(
+                f"{here}pre_mlp_layer_norm.scale", layer, False
+            )
+            weight_places |= {
+                f"{last}.DenseReluDense.{name}.weight": StoredWeight(f"{here}mlp.{name}.kernel", layer, True)
                 for name in inner
             }
-            if number == 0 or layout.bias_per_layer:
+            if index == 0 or layout.bias_per_layer:
                 at = bias if layout.stacked or not layout.bias_per_layer else f"{here}{bias}"
-                table = Place(at, layer if layout.bias_per_layer else None, True)
-                found[f"{stack}.block.{number}.layer.0.SelfAttention.relative_attention_bias.weight"] = table
-        found[f"{stack}.final_layer_norm.weight"] = Place(f"{stack}.{stack}_norm.scale", None, False)
-    return found
+                table = StoredWeight(at, layer if layout.bias_per_layer else None, True)
+                weight_places[
+                    f"{stack}.block.{index}.layer.0.SelfAttention.relative_attention_bias.weight"
+                ] = table
+        weight_places[f"{stack}.final_layer_norm.weight"] = StoredWeight(
+            f"{stack}.{stack}_norm.scale", None, False
+        )
+    return weight_places
 
 
-def layout_of(arrays: Mapping[str, Stored], folder: Path) -> Layout:
+def layout_of(arrays: Mapping[str, StoredArray], folder: Path) -> Layout:
     """How a checkpoint's arrays are laid out, found from their names. Raises InputError if there are no
     layers of an encoder or a decoder."""
     before, biases, counts = {}, {}, {}
@@ -103,7 +113,9 @@ def layout_of(arrays: Mapping[str, Stored], folder: Path) -> Layout:
             )
         scale = arrays.get(f"{start}{norm}.scale")
         numbers = {
-            int(found.group(1)) for name in arrays if (found := re.match(rf"{stack}\.layers_(\d+)\.", name))
+            int(weight_places.group(1))
+            for name in arrays
+            if (weight_places := re.match(rf"{stack}\.layers_(\d+)\.", name))
         }
         counts[stack] = (
             len(numbers)

@@ -1,8 +1,8 @@
-"""Tokens that a model learns on top of its own: the tokenizer gets them, its matrices grow where they must.
+"""Adds tokens to a tokenizer, and rows to a model's embeddings where they are needed.
 
-T5's matrices have rows to spare (32,128 for 32,100 tokens), which are used first: such a model keeps its
-size. New rows are drawn from the model's own initial distribution and a seed, never from the mean of the old
-ones, so that the same recipe makes the same model.
+T5's matrices have unused rows (32,128 for 32,100 tokens), which are used first, so such a model keeps its
+size. New rows are drawn from the model's initial distribution and a seed, never from the mean of the old
+ones, so that a recipe always makes the same model.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 _MULTIPLE = 8
-"""Matrix kernels want sizes that eight divides."""
+"""Matrix kernels are fastest for sizes that eight divides."""
 
 
 def add_tokens(tokenizer: Any, tokens: Sequence[str]) -> None:
-    """Adds special tokens, in this order, after those that are there. They match their text as it stands, and
-    nothing around it."""
+    """Adds special tokens, in this order, after those that are there. They match their exact text, without
+    white space around it."""
     from tokenizers import AddedToken
 
     if tokens:
@@ -27,9 +27,9 @@ def add_tokens(tokenizer: Any, tokens: Sequence[str]) -> None:
         )
 
 
-def make_room(model: Any, tokens: int, seed: int) -> int:
+def grow_embeddings(model: Any, tokens: int, seed: int) -> int:
     """Grows the embeddings, and the head, to at least `tokens` rows; returns how many were added, 0 where
-    there was room."""
+    there were enough."""
     rows = model.get_input_embeddings().weight.shape[0]
     if tokens <= rows:
         return 0

@@ -20,7 +20,7 @@ from openflan.models.load_model import (
     seq2seq_by_config,
 )
 from openflan.models.staged import attending_on
-from openflan.models.vocabulary import make_room
+from openflan.models.vocabulary import grow_embeddings
 from openflan.objectives.document_windows import DocumentWindow
 from openflan.packing.measure import Measured, Tally
 from openflan.packing.plan import WindowPlan
@@ -59,7 +59,7 @@ def pretrain(
     run_on_main = tokenizer_hash(tokenizer)
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), distributed)
     prepared = prepare_documents(recipe, tokenizer, joint=not is_seq2seq(model))
-    make_room(model, len(tokenizer), recipe.seed)
+    grow_embeddings(model, len(tokenizer), recipe.seed)
     found = provenance({"documents": texts_fingerprint(prepared.texts)}, run_on_main)
     changes += changed_data(found, run, allow_changes)
     check_context(recipe, model)

@@ -23,12 +23,11 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
 )
 
 from openflan.errors import InputError, OpenflanError
-from openflan.models.causal import ordinary_attention
+from openflan.models.causal import transformers_attention
 from openflan.models.experts import router_losses
-from openflan.models.masked import NEEDED_BY
-from openflan.models.packed import Packing, packed_model, prepare_batch, token_losses
+from openflan.models.packed import LossOptions, PackedLayout, Packing, packed_layout
 from openflan.models.staged import Attending, Staged, stage
-from openflan.models.t5 import Block
+from openflan.models.t5 import PackedBlock
 from openflan.packing.batch import Seq2SeqBatch
 from openflan.packing.encode import Encoded
 from openflan.randomness import combine
@@ -74,17 +73,15 @@ class Outcome:
 class Root(nn.Module):
     """What is sharded and called: token losses of a batch, under one forward."""
 
-    def __init__(self, model: Any, packing: Packing, training: Training, *, prefix: bool = False) -> None:
+    def __init__(self, layout: PackedLayout, training: Training) -> None:
         super().__init__()
-        self.inner: nn.Module = packed_model(model) if packing == "flat" else model
-        self.router = router_losses(model, training.router_aux_loss, training.router_z_loss)
-        self._settings: dict[str, Any] = {"z_loss": training.z_loss, "prefix": prefix}
-        if packing == "flat" and model.get_input_embeddings().weight.shape[0] > _LARGE_VOCABULARY:
-            self._settings["chunk"] = CHUNK
+        self.layout = layout
+        self.inner = layout.module
+        self.router = router_losses(layout.model, training.router_aux_loss, training.router_z_loss)
 
     def forward(self, batch: Staged) -> Tensor:
-        with nullcontext() if self.router is None else self.router.listening():
-            return token_losses(self.inner, batch, **self._settings)[0]
+        with nullcontext() if self.router is None else self.router.recording():
+            return self.layout.losses(batch)[0]
 
 
 class Trainer:
@@ -110,24 +107,27 @@ class Trainer:
         """
         self.distributed = distributed
         self.training = training
-        self.packing = packing
         self._attending = attending
         self._model = model
         self._seed = seed
-        self._pad = pad_id
-        self._everything = training.loss_on == "full_sequence"
+        self._full_sequence = training.loss_on == "full_sequence"
         self._attention = model.config._attn_implementation
-        if (
-            training.activation_checkpointing == "full"
-            and packing == "dense"
-            and model.config.model_type in NEEDED_BY
-        ):
+        large = model.get_input_embeddings().weight.shape[0] > _LARGE_VOCABULARY
+        options = LossOptions(
+            pad_id=pad_id,
+            full_sequence=self._full_sequence,
+            z_loss=training.z_loss,
+            chunk=CHUNK if large else 0,
+            prefix=prefix,
+        )
+        self.layout = packed_layout(model, packing, options)
+        if training.activation_checkpointing == "full" and not self.layout.recomputes:
             raise InputError(
                 "training.activation_checkpointing: full does not go with packed rows of a model of "
                 f"type {model.config.model_type}, whose masks do not "
                 "outlive the forward; lower training.micro_batch_size instead"
             )
-        self.root = Root(model, packing, training, prefix=prefix)
+        self.root = Root(self.layout, training)
         if training.activation_checkpointing == "full":
             _recompute(self.root, model)
         if distributed.size > 1:
@@ -150,14 +150,12 @@ class Trainer:
         for number in range(-(-self.distributed.most(len(rows)) // size)):
             at = first + number * size
             mine = rows[at : min(at + size, end)]
-            batch = prepare_batch(
-                self._model, mine or rows[:1], self._pad, self.packing, everything=self._everything
-            )
+            batch = self.layout.batch(mine or rows[:1])
             batches.append((stage(batch, self.distributed.device, self._attending), at, bool(mine)))
         examples = [example for row in rows for example in row]
         targets = sum(len(example.target_ids) for example in examples)
         tokens = targets + sum(len(example.input_ids) for example in examples)
-        if self._everything:
+        if self._full_sequence:
             # Nothing comes before an example's first token, from which it could be predicted.
             targets = tokens - len(examples)
         return Prepared(tuple(batches), len(rows), len(examples), tokens, targets)
@@ -169,7 +167,8 @@ class Trainer:
         are left as they were.
         """
         losses: list[tuple[Tensor, Tensor | None, bool]] = []
-        router, rows = self.root.router, prepared.examples if self.packing == "none" else prepared.rows
+        router = self.root.router
+        rows = prepared.examples if self.layout.one_example_a_sequence else prepared.rows
         try:
             for batch, first_row, counts in prepared.batches:
                 torch.manual_seed(combine(self._seed, "dropout", step, first_row) >> 1)
@@ -226,7 +225,7 @@ class Trainer:
         for module in (self.root, self._model):
             module.eval()
         try:
-            with gathered(self.root), ordinary_attention(self._model, self._attention):
+            with gathered(self.root), transformers_attention(self._model, self._attention):
                 yield
         finally:
             for module in (self._model, self.root):
@@ -234,7 +233,7 @@ class Trainer:
 
     def release(self) -> None:
         """Gives the model its own attention function back."""
-        self._model.set_attn_implementation(self._attention)
+        self.layout.restore()
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
         if self.training.precision != "bf16":
@@ -258,7 +257,7 @@ class Trainer:
 def _layers(root: Root, model: Any) -> list[nn.Module]:
     """The repeated layers, each of which is gathered by itself."""
     names = set(getattr(model, "_no_split_modules", None) or ())
-    return [module for module in root.modules() if isinstance(module, Block)] or [
+    return [module for module in root.modules() if isinstance(module, PackedBlock)] or [
         module for module in model.modules() if type(module).__name__ in names
     ]
 
@@ -287,11 +286,11 @@ def _own_once(root: nn.Module, model: Any) -> None:
 def _recompute(root: Root, model: Any) -> None:
     """Layers keep their inputs only. Our T5 blocks are wrapped beside the Hugging Face model, whose
     parameters keep their names."""
-    if any(isinstance(module, Block) for module in root.modules()):
+    if any(isinstance(module, PackedBlock) for module in root.modules()):
         apply_activation_checkpointing(
             root,
             checkpoint_wrapper_fn=lambda module: checkpoint_wrapper(module, CheckpointImpl.NO_REENTRANT),
-            check_fn=lambda module: isinstance(module, Block),
+            check_fn=lambda module: isinstance(module, PackedBlock),
         )
     else:
         # Renamed in transformers 5.23, where the former name warns.

@@ -1,4 +1,6 @@
-"""Small models of every family and their losses example by example, for tests of flat forwards."""
+"""Tiny models of the families that pack flat, and of two that do not; examples in packed sequences."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
@@ -8,7 +10,6 @@ import numpy as np
 import torch
 import transformers as hf
 
-from openflan.models.packed import Packing, prepare_batch, token_losses
 from openflan.models.staged import Attending
 from openflan.packing.encode import Encoded
 
@@ -28,7 +29,6 @@ T5 = {
     "eos_token_id": EOS,
     "decoder_start_token_id": PAD,
 }
-
 CAUSAL = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
@@ -41,7 +41,6 @@ CAUSAL = {
     "bos_token_id": 2,
     "eos_token_id": EOS,
 }
-
 NARROW = {"sliding_window": 6, "head_dim": 8}
 
 
@@ -120,7 +119,6 @@ OURS: dict[str, Callable[[], Any]] = {
     "umT5": lambda: untied(hf.UMT5ForConditionalGeneration, hf.UMT5Config(**T5)),
     "tied umT5": lambda: spread(hf.UMT5ForConditionalGeneration(hf.UMT5Config(**T5))),
 }
-
 DECODERS: dict[str, Callable[[], Any]] = {
     "Llama": lambda: spread(hf.LlamaForCausalLM(hf.LlamaConfig(**CAUSAL, attention_dropout=0.1))),
     "Qwen2": lambda: spread(hf.Qwen2ForCausalLM(hf.Qwen2Config(**CAUSAL))),
@@ -138,7 +136,6 @@ DECODERS: dict[str, Callable[[], Any]] = {
         )
     ),
 }
-
 OTHERS: dict[str, Callable[[], Any]] = {"T5Gemma": t5gemma, "Switch": switch}
 FLAT = OURS | DECODERS
 ALL = FLAT | OTHERS
@@ -146,11 +143,11 @@ ATTENDING: tuple[Attending, ...] = ("documents", "buckets")
 
 
 @cache
-def model_of(name: str) -> Any:
+def shared_model(name: str) -> Any:
     return ALL[name]()
 
 
-def random_rows(seed: int, lengths: list[list[tuple[int, int]]]) -> list[list[Encoded]]:
+def random_sequences(seed: int, lengths: list[list[tuple[int, int]]]) -> list[list[Encoded]]:
     random = np.random.default_rng(seed)
 
     def ids(size: int) -> Any:
@@ -159,21 +156,4 @@ def random_rows(seed: int, lengths: list[list[tuple[int, int]]]) -> list[list[En
     return [[Encoded(ids(inputs), ids(targets)) for inputs, targets in row] for row in lengths]
 
 
-SOME = random_rows(0, [[(9, 4), (14, 7), (3, 2)], [(1, 1), (20, 12)], [(6, 3), (9, 4)]])
-
-
-def gradients_of(
-    model: Any,
-    rows: list[list[Encoded]],
-    packing: Packing,
-    precision: torch.dtype = torch.float32,
-    **options: Any,
-) -> torch.Tensor:
-    model.zero_grad()
-    with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
-        losses, segments = token_losses(model, prepare_batch(model, rows, PAD, packing), **options)
-    # Unequal weights, so that a loss that is given to the wrong token shows.
-    (losses * (1 + torch.where(segments > 0, losses.detach().round(), 0))).sum().backward()
-    found = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
-    model.zero_grad()
-    return found
+SOME = random_sequences(0, [[(9, 4), (14, 7), (3, 2)], [(1, 1), (20, 12)], [(6, 3), (9, 4)]])

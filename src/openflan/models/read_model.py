@@ -1,9 +1,9 @@
-"""The one place that has transformers read a model folder's configuration, tokenizer and weights, or build a
-model of a configuration.
+"""Reads a model folder's configuration, tokenizer and weights with transformers, or builds a model of a
+configuration. No other module does.
 
 A folder may come from anybody. So no code of it runs (`trust_remote_code=False`; without it transformers asks
-on standard input, and "y" runs the code), weights are safetensors only, files are looked at before
-transformers sees them, and whatever it or its libraries raise ends as one InputError that names the folder.
+on standard input, and "y" runs the code), weights are safetensors only, files are checked before transformers
+reads them, and everything that it or its libraries raise becomes one InputError that names the folder.
 Folders are local here: what is on the hub was fetched before (`models.hub`).
 """
 
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from openflan.errors import InputError, OpenflanError
 from openflan.models.folder import weight_files
-from openflan.models.json_file import json_object, plain
+from openflan.models.json_file import json_object, one_line
 from openflan.models.sizes import check_against_weights, check_counts, stored_sizes
 
 T = TypeVar("T")
@@ -31,9 +31,9 @@ _READ = (
 )
 _INDEX = "model.safetensors.index.json"
 _CAUSAL_ALWAYS = ("gpt_neox", "gpt_neox_japanese", "trocr")
-"""`model_type` of decoders whose configuration has an `is_decoder` that says nothing."""
+"""`model_type` of decoders whose configuration has an `is_decoder` without meaning."""
 _NO_CODE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-_AGAIN = "fetch or export the model again"
+_REMEDY = "fetch or export the model again"
 
 
 def read_configuration(folder: str | Path) -> Any:
@@ -42,13 +42,13 @@ def read_configuration(folder: str | Path) -> Any:
     from transformers import AutoConfig
 
     folder = Path(folder)
-    stated = _checked_files(folder)
-    if not isinstance(stated.get("model_type", ""), str):
+    content = _checked_files(folder)
+    if not isinstance(content.get("model_type", ""), str):
         raise InputError(
-            f"{folder / 'config.json'}: `model_type` is a {type(stated['model_type']).__name__}, "
-            f"expected text; {_AGAIN}"
+            f"{folder / 'config.json'}: `model_type` is a {type(content['model_type']).__name__}, "
+            f"expected text; {_REMEDY}"
         )
-    check_counts(stated, str(folder / "config.json"))
+    check_counts(content, str(folder / "config.json"))
     config = guarded(folder, "configuration", lambda: AutoConfig.from_pretrained(str(folder), **_NO_CODE))
     _refuse_encoders(config, folder)
     return config
@@ -59,24 +59,24 @@ def read_tokenizer(folder: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     folder = Path(folder)
-    stated = _checked_files(folder)
-    if stated:
-        check_counts(stated, str(folder / "config.json"))
+    content = _checked_files(folder)
+    if content:
+        check_counts(content, str(folder / "config.json"))
     tokenizer = guarded(folder, "tokenizer", lambda: AutoTokenizer.from_pretrained(str(folder), **_NO_CODE))
     # Settings of wrong types show only when a text is tokenised.
-    guarded(folder, "tokenizer", lambda: _tried(tokenizer))
+    guarded(folder, "tokenizer", lambda: _try_tokenizer(tokenizer))
     return tokenizer
 
 
 def read_weights(folder: str | Path, config: Any, dtype: Any) -> tuple[Any, Mapping[str, Any]]:
-    """The model in a folder and what transformers says of loading it (`missing_keys`, `unexpected_keys`).
+    """The model in a folder, and transformers' report on loading it (`missing_keys`, `unexpected_keys`).
 
     Raises InputError for weights that are damaged, are no numbers, or do not belong to the configuration.
     """
     import torch
 
     folder = Path(folder)
-    files = _listed(folder)
+    files = _listed_weights(folder)
     shapes = stored_sizes(files)
     check_counts(config.to_dict(), str(folder / "config.json"), len(shapes))
     with torch.device("meta"):
@@ -90,17 +90,17 @@ def read_weights(folder: str | Path, config: Any, dtype: Any) -> tuple[Any, Mapp
         "dtype": dtype,
     }
     model, report = guarded(
-        folder, "weights", lambda: _auto(config).from_pretrained(str(folder), config=config, **settings)
+        folder, "weights", lambda: _auto_class(config).from_pretrained(str(folder), config=config, **settings)
     )
     broken = next((name for name, value in model.named_parameters() if not _finite(value)), None)
     if broken is not None:
-        raise InputError(f"{folder}: its weights hold NaN or infinite values (first in {broken}); {_AGAIN}")
+        raise InputError(f"{folder}: its weights hold NaN or infinite values (first in {broken}); {_REMEDY}")
     return model, report
 
 
 def build(config: Any, dtype: Any) -> Any:
     """A model of a configuration, its weights random. Raises what transformers raises; see `guarded`."""
-    return _auto(config).from_config(config, dtype=dtype, trust_remote_code=False)
+    return _auto_class(config).from_config(config, dtype=dtype, trust_remote_code=False)
 
 
 def configuration_of(kind: str, settings: Mapping[str, Any]) -> Any:
@@ -111,7 +111,7 @@ def configuration_of(kind: str, settings: Mapping[str, Any]) -> Any:
 
 
 def guarded(folder: str | Path, what: str, read: Callable[[], T]) -> T:
-    """Runs a reader of a folder, and says in one line what fails in it.
+    """Runs a reader of a folder; any failure becomes an InputError of one line.
 
     Catches all: what transformers, tokenizers, safetensors, jinja and the hub's library raise over a damaged
     file has no common type, and a panic of a Rust library is no Exception. Raises InputError.
@@ -124,12 +124,12 @@ def guarded(folder: str | Path, what: str, read: Callable[[], T]) -> T:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise InputError(
-            f"{plain(ValueError(str(folder)))}: cannot read its {what}: {_reason(error, what)}"
+            f"{one_line(ValueError(str(folder)))}: cannot read its {what}: {_reason(error, what)}"
         ) from None
 
 
 def _reason(error: BaseException, what: str) -> str:
-    reason = plain(error, 2_000)
+    reason = one_line(error, 2_000)
     if "trust_remote_code" in reason or "custom code" in reason:
         return (
             "it needs code of its own, which is never run; use a model of an architecture that "
@@ -137,19 +137,19 @@ def _reason(error: BaseException, what: str) -> str:
         )
     if "ignore_mismatched_sizes" in reason:
         return (
-            f"they have other sizes than its config.json describes; the two do not belong together: {_AGAIN}"
+            f"they have other sizes than its config.json describes; the two do not belong together: {_REMEDY}"
         )
     if isinstance(error, RecursionError):
-        return f"it is nested too deeply; {_AGAIN}"
+        return f"it is nested too deeply; {_REMEDY}"
     if isinstance(error, MemoryError) or "can't allocate memory" in reason:
-        return f"its sizes do not fit into memory; {_AGAIN}"
+        return f"its sizes do not fit into memory; {_REMEDY}"
     if "Unrecognized configuration class" in reason:
         return "an architecture that writes no text; use an encoder-decoder such as T5, or a causal model"
     kind = "" if isinstance(error, OSError | ValueError | ImportError) else f"{type(error).__name__}: "
-    return f"{kind}{reason[:300]}; {_AGAIN}"
+    return f"{kind}{reason[:300]}; {_REMEDY}"
 
 
-def _auto(config: Any) -> Any:
+def _auto_class(config: Any) -> Any:
     import transformers
 
     return (
@@ -158,8 +158,8 @@ def _auto(config: Any) -> Any:
 
 
 def _refuse_encoders(config: Any, folder: Path) -> None:
-    """BERT and its kind read in both directions unless `is_decoder` is set: what they would be taught to
-    write, they would see."""
+    """Raises InputError for BERT and similar encoders: unless `is_decoder` is set they see the tokens that
+    they would learn to write."""
     silent = config.is_encoder_decoder or config.model_type in _CAUSAL_ALWAYS
     if not silent and getattr(type(config), "is_decoder", None) is False and not config.is_decoder:
         raise InputError(
@@ -170,56 +170,56 @@ def _refuse_encoders(config: Any, folder: Path) -> None:
 
 
 def _checked_files(folder: Path) -> dict[str, Any]:
-    """config.json, after a look at all files that transformers is about to read."""
-    stated = {name: json_object(folder / name) for name in _READ if name != "tokenizer.json"}
-    tokens = stated["tokenizer_config.json"]
+    """The content of config.json, after checks of all files that transformers is about to read."""
+    content = {name: json_object(folder / name) for name in _READ if name != "tokenizer.json"}
+    tokens = content["tokenizer_config.json"]
     template = tokens.get("chat_template")
     if template is not None and not isinstance(template, str | list):
         raise InputError(
             f"{folder / 'tokenizer_config.json'}: `chat_template` is a {type(template).__name__}, "
-            f"expected text; {_AGAIN}"
+            f"expected text; {_REMEDY}"
         )
     for name in ("config.json", "tokenizer_config.json"):
-        if "auto_map" in stated[name]:
-            _refuse_code(folder, name, stated[name], stated["config.json"])
-    implementation = stated["config.json"].get(
-        "attn_implementation", stated["config.json"].get("_attn_implementation")
+        if "auto_map" in content[name]:
+            _refuse_code(folder, name, content[name], content["config.json"])
+    implementation = content["config.json"].get(
+        "attn_implementation", content["config.json"].get("_attn_implementation")
     )
     if implementation is not None and implementation not in ("eager", "sdpa"):
         raise InputError(
             f"{folder / 'config.json'}: `attn_implementation` is "
-            f"{plain(ValueError(repr(implementation)))}, expected eager or sdpa, or leave it out"
+            f"{one_line(ValueError(repr(implementation)))}, expected eager or sdpa, or leave it out"
         )
-    if stated["config.json"].get("transformers_weights") is not None:
+    if content["config.json"].get("transformers_weights") is not None:
         raise InputError(
             f"{folder / 'config.json'}: `transformers_weights` names other weights, which are not read; "
             "leave it out"
         )
-    return stated["config.json"]
+    return content["config.json"]
 
 
-def _refuse_code(folder: Path, name: str, stated: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """A folder that names code of its own is fine where transformers has the architecture itself, which is
-    used then."""
+def _refuse_code(folder: Path, name: str, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raises InputError for a folder that names code of its own, unless transformers has the architecture
+    itself, which is then used."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     kind = config.get("model_type")
     if name == "config.json" and not (isinstance(kind, str) and kind in CONFIG_MAPPING):
         raise InputError(
-            f"{folder / name}: `model_type` {plain(ValueError(repr(kind)))} is not in transformers, and "
+            f"{folder / name}: `model_type` {one_line(ValueError(repr(kind)))} is not in transformers, and "
             "`auto_map` names code of the folder's own, which is "
             "never run; use a model of an architecture that transformers has"
         )
 
 
-def _listed(folder: Path) -> list[Path]:
+def _listed_weights(folder: Path) -> list[Path]:
     """Return the weight files that transformers will read. Raises InputError if the folder has none."""
     if not (folder / "model.safetensors").is_file() and not (folder / _INDEX).is_file():
-        raise InputError(f"{folder}: no model.safetensors, and no {_INDEX} that lists others; {_AGAIN}")
+        raise InputError(f"{folder}: no model.safetensors, and no {_INDEX} that lists others; {_REMEDY}")
     return weight_files(folder)
 
 
-def _tried(tokenizer: Any) -> None:
+def _try_tokenizer(tokenizer: Any) -> None:
     ids = tokenizer("a b", verbose=False)["input_ids"]
     if not all(isinstance(token, int) for token in ids):
         raise ValueError("it gives no ids")
