@@ -42,7 +42,7 @@ from openflan.packing.encode import Encoded
 from openflan.packing.pack import pack_windows
 from openflan.recipe.schema import Training
 from openflan.training.distributed import World, join_distributed
-from openflan.training.trainer import Engine, Prepared
+from openflan.training.trainer import GlobalBatch, Trainer
 
 PEAKS = {device.name.split()[0]: device.tflops for name, device in DEVICES.items() if name != "cpu"}
 """Dense bfloat16 TFLOP/s by a word of the device's name, of its SXM form; state others as `--peak`."""
@@ -149,7 +149,7 @@ def documents(shape: Shape) -> list[list[Encoded]]:
         if joint
         else (both, (shape.inputs, shape.targets))
     )
-    packed = pack_windows([lengths], room)[0].rows()[: shape.rows]
+    packed = pack_windows([lengths], room)[0].sequences()[: shape.rows]
     return [
         [
             Encoded(
@@ -197,7 +197,7 @@ def flops(shape: Shape, model: Any, examples: Sequence[Encoded]) -> float:
 
 def engine_of(
     shape: Shape, rows: list[list[Encoded]], name: str, world: World, precision: str, group: int | None
-) -> tuple[Engine, Prepared]:
+) -> tuple[Trainer, GlobalBatch]:
     """An arm with weights of its own, and its step's batches."""
     packing, attending = ARMS[name]
     micro = shape.micro
@@ -216,7 +216,7 @@ def engine_of(
         "precision": precision,
         "learning_rate": 1e-5,
     }
-    engine = Engine(model_of(shape), Training(**settings), 0, 0, packing, world, attending=attending)
+    engine = Trainer(model_of(shape), Training(**settings), 0, 0, packing, world, attending=attending)
     return engine, engine.prepare(rows)
 
 
@@ -230,7 +230,7 @@ def peak_of(device: torch.device, stated: float | None) -> float | None:
     return next((tflops * 1e12 for word, tflops in PEAKS.items() if word in name), None)
 
 
-def turn(engine: Engine, prepared: Prepared, steps: int) -> tuple[float, list[float], int]:
+def turn(engine: Trainer, prepared: GlobalBatch, steps: int) -> tuple[float, list[float], int]:
     """The loss before training, seconds of each step but the first (by the clock, on a CPU of the process),
     and the most memory in bytes."""
     on_gpu = engine.world.device.type == "cuda"

@@ -95,7 +95,7 @@ def test_training_from_a_build_is_training_without_it_to_the_bit(
     run.mkdir()
     shutil.copy(unbuilt / "ledger.json", run)
     monkeypatch.setattr(
-        "openflan.packing.plan.tokens_at", lambda *arguments: pytest.fail("a window was made")
+        "openflan.packing.example_windows.tokens_at", lambda *arguments: pytest.fail("a window was made")
     )
     done = openflan("finetune", recipe, "--run", run, "--build", built)
     assert done.returncode == 0, done.stderr
@@ -113,7 +113,7 @@ def test_the_runs_own_build_is_found_and_restart_keeps_it(
     shutil.copytree(built, run / "build")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     monkeypatch.setattr(
-        "openflan.packing.plan.tokens_at", lambda *arguments: pytest.fail("a window was made")
+        "openflan.packing.example_windows.tokens_at", lambda *arguments: pytest.fail("a window was made")
     )
     for restart in ([], ["--restart"]):
         done = openflan("finetune", recipe, "--run", run, *restart)

@@ -124,7 +124,7 @@ def test_the_longest_piece_fits_and_a_longer_one_may_not(name: str, joint: bool)
             ends=True,
         )
         if joint:
-            assert len(one.input_ids) + len(one.target_ids) <= limits.row
+            assert len(one.input_ids) + len(one.target_ids) <= limits.sequence
         else:
             assert len(one.input_ids) <= limits.inputs
             assert len(one.target_ids) <= limits.targets

@@ -29,7 +29,6 @@ from openflan.objectives.pieces import (
     special_tokens_of,
 )
 from openflan.packing.encode import Encoded, Limits
-from openflan.packing.plan import WindowPlan
 from openflan.packing.tokens import Tokenize
 from openflan.randomness import Draws
 
@@ -142,14 +141,14 @@ def rebuilt(windows: Sequence[DocumentWindow], setting: Setting) -> dict[str, li
     for window in windows:
         for row in range(len(window)):
             inputs = targets = 0
-            for number, one in zip(window.members(row).tolist(), window.row(row), strict=True):
-                origin = window.example(number)
+            for number, one in zip(window.packed.sequence(row).tolist(), window.sequence(row), strict=True):
+                origin = window.origin(number)
                 assert pieces.setdefault(origin.task, {}).setdefault(origin.row, one) is one, (
                     "a piece came twice"
                 )
                 inputs, targets = inputs + len(one.input_ids), targets + len(one.target_ids)
             assert (
-                inputs + targets <= setting.limits.row
+                inputs + targets <= setting.limits.sequence
                 if setting.limits.joint
                 else inputs <= setting.limits.inputs and targets <= setting.limits.targets
             )
@@ -255,15 +254,16 @@ def _listed(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int]]]
 
 
 def test_rows_depend_on_seed_and_position_only() -> None:
-    expected = _listed(WindowPlan(_windows()).rows(0, 40))
-    later = WindowPlan(_windows(), WindowPlan(_windows()).index())
-    assert _listed(later.rows(25, 15)) == expected[25:]
-    assert _listed(WindowPlan(_windows(seed=1)).rows(0, 40)) != expected
-    known = WindowPlan(_windows())
-    known.rows(0, 40)
-    resumed = WindowPlan(_windows(), known.index())
-    assert _listed(resumed.rows(30, 10)) == expected[30:]
-    assert [len(row) for row in resumed.sources(30, 10)] == [len(row) for row in expected[30:]]
+    expected = _listed(_windows().stream().sequences(0, 40))
+    later = _windows().stream(_windows().stream().index())
+    assert _listed(later.sequences(25, 15)) == expected[25:]
+    assert _listed(_windows(seed=1).stream().sequences(0, 40)) != expected
+    known = _windows().stream()
+    known.sequences(0, 40)
+    resumed = _windows().stream(known.index())
+    assert _listed(resumed.sequences(30, 10)) == expected[30:]
+    origins = [window.origins(number) for window, number in resumed.locate(30, 10)]
+    assert [len(sequence) for sequence in origins] == [len(row) for row in expected[30:]]
 
 
 def test_a_second_pass_corrupts_a_document_otherwise() -> None:

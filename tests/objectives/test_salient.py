@@ -95,7 +95,7 @@ def test_documents_are_masked_where_they_are_marked() -> None:
     window, setting = windows_of(texts, "span-corruption", 1.0)
     assert rebuilt([window], setting).keys() == {texts.place(number) for number in range(40)}
     for number, one in enumerate(window.encoded):
-        place = int(window.example(number).task.partition(":")[2]) - 1
+        place = int(window.origin(number).task.partition(":")[2]) - 1
         expected = [int(word[1:]) + 3 for word in texts.texts[place].split()]
         first = setting.marks.sentinels[0]
         assert one.target_ids.tolist() == [first, *expected[4:6], EOS]

@@ -27,7 +27,7 @@ from openflan.errors import InputError, SetupError
 from openflan.packing.batch import Seq2SeqBatch, seq2seq_batch
 from openflan.packing.build_ahead import Shard, Summary, build, differences
 from openflan.packing.encode import Encoded, Limits
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.packing.store import Parts, Store, block_folder, read_block
 
 WINDOWS = 8
@@ -47,10 +47,10 @@ def _build(
 
 def _plan(
     folder: Path | None = None, limits: Limits = LIMITS, parts: Parts = PARTS, index: tuple[int, ...] = ()
-) -> Plan:
+) -> ExampleStream:
     """Made live, or from the build in a folder."""
     built = Store(folder, parts, LAYOUT) if folder else None
-    return Plan(Words(ROOM), encoder(limits), index, window=LAYOUT.window, built=built)
+    return packed_examples(Words(ROOM), encoder(limits), index, window=LAYOUT.window, built=built)
 
 
 def _listed(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int], int]]]:
@@ -60,14 +60,14 @@ def _listed(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int], 
     ]
 
 
-def _all(plan: Plan, rows: int) -> list[Any]:
+def _all(plan: ExampleStream, rows: int) -> list[Any]:
     """Everything that a plan tells of its first rows."""
-    listed = _listed(plan.rows(0, rows))
+    listed = _listed(plan.sequences(0, rows))
     index = plan.index(rows)
     return [
         listed,
-        plan.sources(0, rows),
-        plan.positions(0, rows),
+        [window.origins(number) for window, number in plan.locate(0, rows)],
+        [window.positions(number) for window, number in plan.locate(0, rows)],
         index,
         [plan.counts(number) for number in range(len(index))],
     ]
@@ -107,11 +107,11 @@ def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
             raise AssertionError(f"position {position} was rendered")
 
     built = Store(whole, PARTS, LAYOUT)
-    plan = Plan(Silent(ROOM), encoder(), window=LAYOUT.window, built=built)
-    rows = sum(built.rows_per_window())
-    assert _listed(plan.rows(0, rows)) == EXPECTED[:rows]
+    plan = packed_examples(Silent(ROOM), encoder(), window=LAYOUT.window, built=built)
+    rows = sum(built.sequences_per_window())
+    assert _listed(plan.sequences(0, rows)) == EXPECTED[:rows]
     with pytest.raises(AssertionError, match=f"position {WINDOWS * LAYOUT.window} was rendered"):
-        plan.rows(rows, 1)
+        plan.sequences(rows, 1)
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
@@ -127,10 +127,10 @@ def test_blocks_that_are_missing_are_made_live(missing: int, copy: Path) -> None
 def test_training_goes_on_from_any_position(position: int, known: int, missing: bool, whole: Path) -> None:
     """With the index of an earlier run that went as far as `known`, with a build and without."""
     first = _plan()
-    first.rows(0, known)
+    first.sequences(0, known)
     resumed = _plan(None if missing else whole, index=tuple(first.index(known)))
     count = min(12, ROWS - position)
-    assert _listed(resumed.rows(position, count)) == EXPECTED[position : position + count]
+    assert _listed(resumed.sequences(position, count)) == EXPECTED[position : position + count]
 
 
 @cache
@@ -151,7 +151,7 @@ def _global_batch(
         plan = _plan(folder)
         mine = range(rank * size // ranks, (rank + 1) * size // ranks)
         for first in range(mine.start, mine.stop, micro):
-            rows = plan.rows(number * size + first, min(micro, mine.stop - first))
+            rows = plan.sequences(number * size + first, min(micro, mine.stop - first))
             batch = seq2seq_batch(rows, pad_id=0, start_id=0)
             assert isinstance(batch, Seq2SeqBatch)
             for row in range(len(rows)):
@@ -192,7 +192,7 @@ def test_the_same_build_is_the_same_to_the_byte(whole: Path, tmp_path: Path) -> 
     again = _build(whole)
     assert (done.made, done.kept, again.made, again.kept) == (3, 0, 0, 3)
     assert done.content == again.content
-    assert (done.examples, done.rows) == (WINDOWS * LAYOUT.window, ROWS - 30)
+    assert (done.examples, done.sequences) == (WINDOWS * LAYOUT.window, ROWS - 30)
     assert done.tokens == sum(len(np.load(path)) for path in whole.rglob("ids.npy"))
 
 
@@ -222,7 +222,7 @@ def test_more_examples_only_add_blocks(tmp_path: Path, whole: Path) -> None:
     assert _bytes(tmp_path) == _bytes(whole)
     _build(tmp_path, 9)
     assert _build(tmp_path, 4).kept == 2, "fewer than there are remove nothing"
-    assert len(Store(tmp_path, PARTS, LAYOUT).rows_per_window()) == 9
+    assert len(Store(tmp_path, PARTS, LAYOUT).sequences_per_window()) == 9
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -382,9 +382,9 @@ def test_damaged_files_are_named_and_made_again(name: str, what: str, copy: Path
     ):
         _build(copy)
     plan = _plan(copy)
-    assert _listed(plan.rows(0, 5)) == EXPECTED[:5], "other blocks can be read"
+    assert _listed(plan.sequences(0, 5)) == EXPECTED[:5], "other blocks can be read"
     with pytest.raises(InputError, match=f"{path}: .*`openflan build` with --repair"):
-        plan.rows(sum(plan.index()[:3]), 1)
+        plan.sequences(sum(plan.index()[:3]), 1)
     said: list[str] = []
     done = _build(copy, repair=True, notice=said.append)
     assert (done.made, done.kept) == (1, 2)
@@ -523,7 +523,7 @@ def test_packing_anew_that_was_killed_goes_on(
 
 
 def test_other_tokens_make_all_anew(copy: Path, tmp_path: Path) -> None:
-    parts, examples, said = Parts({"seed": 1}, PARTS.rows), Words(ROOM, seed=1), list[str]()
+    parts, examples, said = Parts({"seed": 1}, PARTS.sequences), Words(ROOM, seed=1), list[str]()
     assert differences(copy, parts) == (["seed"], [])
     done = _build(copy, parts=parts, examples=examples, notice=said.append)
     assert (done.made, done.packed_anew, done.kept) == (3, 0, 0)
@@ -542,8 +542,8 @@ def test_parts_are_compared_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_a_build_of_other_parts_counts_as_missing(whole: Path) -> None:
-    for parts in (Parts({"seed": 1}, PARTS.rows), Parts(PARTS.tokens, {"targets": 15})):
-        assert Store(whole, parts, LAYOUT).rows_per_window() == []
+    for parts in (Parts({"seed": 1}, PARTS.sequences), Parts(PARTS.tokens, {"targets": 15})):
+        assert Store(whole, parts, LAYOUT).sequences_per_window() == []
         assert Store(whole, parts, LAYOUT).window(0) is None
     assert Store(whole, PARTS, LAYOUT).window(0) is not None
 
@@ -557,10 +557,10 @@ def test_block_json_says_what_a_block_holds(whole: Path) -> None:
     block = read_block(whole, 2)
     assert block is not None
     assert block.examples == 2 * LAYOUT.window
-    assert block.rows_per_window == [len(_plan().window(number)) for number in (6, 7)]
+    assert block.sequences_per_window == [len(_plan().window(number)) for number in (6, 7)]
     assert json.loads((whole / "build.json").read_text()) == {
         "tokens": dict(PARTS.tokens),
-        "rows": dict(PARTS.rows),
+        "rows": dict(PARTS.sequences),
     }
     assert read_block(whole, 3) is None
 

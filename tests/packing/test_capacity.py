@@ -50,7 +50,7 @@ def test_fills_are_those_of_packed_rows_and_the_fullest_is_fuller() -> None:
     for one in found:
         kept = LENGTHS[LENGTHS[:, 1] <= one.targets]
         kept = np.stack([np.minimum(kept[:, 0], one.inputs), kept[:, 1]], axis=1)
-        rows = len(pack_windows([kept], (one.inputs, one.targets))[0].rows())
+        rows = len(pack_windows([kept], (one.inputs, one.targets))[0].sequences())
         assert one.fill == pytest.approx(kept.sum() / (rows * (one.inputs + one.targets)))
         assert one.fill_inputs == pytest.approx(kept[:, 0].sum() / (rows * one.inputs))
         assert one.fill_targets == pytest.approx(kept[:, 1].sum() / (rows * one.targets))
@@ -65,7 +65,7 @@ def test_fills_are_those_of_packed_rows_and_the_fullest_is_fuller() -> None:
 def test_a_row_that_both_sides_share_has_one_fill() -> None:
     (one,) = propose(LENGTHS, LENGTHS, joint=True, losses=(0.0,))
     whole = np.stack([LENGTHS.sum(axis=1), np.zeros(len(LENGTHS), dtype=np.int64)], axis=1)
-    rows = len(pack_windows([whole], (one.inputs + one.targets, 0))[0].rows())
+    rows = len(pack_windows([whole], (one.inputs + one.targets, 0))[0].sequences())
     assert (one.fill, one.fill_inputs, one.fill_targets) == (
         pytest.approx(LENGTHS.sum() / (rows * (one.inputs + one.targets))),
         None,

@@ -14,11 +14,11 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 from openflan.cli.finetune import start_anew
 from openflan.errors import InputError
 from openflan.mixture.open_mixture import open_tasks
-from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run, training_alone
 from openflan.training.finetune import finetune
 from openflan.training.loop import train
 from openflan.training.prepare import fingerprint
+from openflan.training.setup import TrainingSetup
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_the_exported_model_is_plain_transformers(
     sequence are with it."""
     run, kept = Run(tmp_path / "run"), list[Any]()
 
-    def keeping(wanted: Recipe, run: Run, model: Any, *others: Any, **settings: Any) -> None:
-        train(wanted, run, model, *others, **settings)
-        kept.append(model)
+    def keeping(setup: TrainingSetup, *others: Any) -> None:
+        train(setup, *others)
+        kept.append(setup.model)
 
     monkeypatch.setattr("openflan.training.finetune.train", keeping)
     finetune(recipe(place, kind, dropout=0.1, steps=2), run)

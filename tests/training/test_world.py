@@ -67,7 +67,7 @@ def test_a_lent_model_is_plain_transformers_without_dropout(kind: str, place: Pa
     model = load_model(wanted.model, load_tokenizer(wanted.model), 1)
     trainer = Trainer(model, wanted.training, 1, 0)
     model.train()
-    with suppress(ZeroDivisionError), trainer.borrowed():
+    with suppress(ZeroDivisionError), trainer.plain_model():
         assert not any(module.training for module in (*model.modules(), *trainer.root.modules()))
         assert model.config._attn_implementation == "sdpa"
         raise ZeroDivisionError

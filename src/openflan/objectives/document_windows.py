@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,9 @@ from openflan.objectives.denoise import Ids
 from openflan.objectives.denoisers import Denoiser, choose
 from openflan.objectives.pieces import SpecialTokens, encode, next_piece
 from openflan.packing.encode import Encoded, Fit, Limits
+from openflan.packing.example_windows import packed_windows
 from openflan.packing.pack import Packed
-from openflan.packing.plan import packed_windows
+from openflan.packing.packed_stream import PackedStream, PackedWindow
 from openflan.packing.tokens import Tokenize
 from openflan.randomness import Draws, Permutation, combine
 
@@ -122,50 +123,45 @@ class Setting:
         return tuple(self.lengths)
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentWindow:
+class DocumentWindow(PackedWindow[Piece]):
     """Packed pieces of some documents."""
 
-    encoded: Sequence[Encoded]
-    origins: Sequence[Piece]
-    packed: Packed
-    tally: Counter[str] = field(default_factory=Counter)
+    def __init__(
+        self, encoded: Sequence[Encoded], pieces: Sequence[Piece], packed: Packed, tally: Counter[str]
+    ) -> None:
+        """`pieces` says where each example of `encoded` came from, `tally` is what `counts` returns."""
+        super().__init__(packed)
+        self.encoded = encoded
+        self.pieces = pieces
+        self._tally = tally
 
-    def __len__(self) -> int:
-        """Rows."""
-        return len(self.packed.starts) - 1
+    def encoded_example(self, number: int) -> Encoded:
+        return self.encoded[number]
 
-    def members(self, row: int) -> NDArray[np.int64]:
-        """Piece numbers of a row."""
-        return self.packed.members[self.packed.starts[row] : self.packed.starts[row + 1]]
-
-    def row(self, row: int) -> list[Encoded]:
-        return [self.encoded[number] for number in self.members(row).tolist()]
-
-    def example(self, number: int) -> Piece:
-        return self.origins[number]
+    def origin(self, number: int) -> Piece:
+        return self.pieces[number]
 
     def counts(self) -> Counter[str]:
-        """Documents, their tokens, pieces, and how many of these each denoiser had."""
-        return self.tally
+        """The numbers of documents, of their tokens, of their pieces, and of the pieces of each denoiser."""
+        return self._tally
+
+
+DocumentStream: TypeAlias = PackedStream[DocumentWindow]
+"""The packed sequences of some documents."""
 
 
 class DocumentWindows:
-    """Windows of `size` documents each, as `packing.plan` asks for them."""
+    """Makes windows of `size` documents each."""
 
     def __init__(self, documents: Documents, tokenize: Tokenize, setting: Setting, size: int) -> None:
-        self.limits = setting.limits
         self._documents = documents
         self._tokenize = tokenize
         self._setting = setting
         self._size = size
 
-    def rows_per_window(self) -> Sequence[int]:
-        return ()
-
-    def read(self, number: int) -> DocumentWindow | None:
-        """None: windows of documents are not made ahead."""
-        return None
+    def stream(self, sequences_per_window: Sequence[int] = ()) -> DocumentStream:
+        """The packed sequences. `sequences_per_window` is what `index` gave in an earlier run."""
+        return PackedStream(self._setting.limits, self.make, sequences_per_window=sequences_per_window)
 
     def make(self, number: int) -> DocumentWindow:
         """Raises InputError if none of its documents holds a token."""

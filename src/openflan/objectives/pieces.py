@@ -143,6 +143,6 @@ def missing_tokens(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) ->
 def _fits(length: int, denoiser: Denoiser, marks: SpecialTokens, limits: Limits) -> bool:
     mode = len(marks.mode(denoiser))
     if limits.joint:
-        return denoiser.longest(length) + max(1, len(marks.bos) + mode) + 1 <= limits.row
+        return denoiser.longest(length) + max(1, len(marks.bos) + mode) + 1 <= limits.sequence
     inputs, targets = denoiser.most(length)
     return inputs + mode + 1 <= limits.inputs and targets + 1 <= limits.targets

@@ -106,7 +106,7 @@ def causal_batch(
     """Rows of examples as arrays, padded to `limits`, or else to the longest row (and that to a multiple of
     8)."""
     long = (
-        limits.row
+        limits.sequence
         if limits
         else _width(sum(len(example.input_ids) + len(example.target_ids) for example in row) for row in rows)
     )

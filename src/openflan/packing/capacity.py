@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.packing.pack import pack_windows
+from openflan.packing.pack import WINDOW, pack_windows
 
 LOSSES = (0.05, 0.01, 0.001)
 """Shares of examples that may be touched, for which the ledger proposes capacities."""
@@ -29,9 +29,6 @@ REACH = 4
 """How many times the smallest capacity the fullest one may be, on each side."""
 
 SMALLEST = 8
-
-WINDOW = 4_096
-"""Examples that are packed together, as in a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ class Proposal:
     inputs: int
     targets: int
     touched: float
-    examples_per_row: float
+    examples_per_sequence: float
     fill: float
     fill_inputs: float | None
     fill_targets: float | None
@@ -59,7 +56,7 @@ class Proposal:
             "inputs": self.inputs,
             "targets": self.targets,
             "touched": self.touched,
-            "examples_per_row": self.examples_per_row,
+            "examples_per_row": self.examples_per_sequence,
             "fill": self.fill,
             "fill_inputs": self.fill_inputs,
             "fill_targets": self.fill_targets,
@@ -162,9 +159,8 @@ def _packed(
     kept = _fitted(lengths_N2, capacity_2, joint=joint)
     whole = np.stack([kept.sum(axis=1), np.zeros(len(kept), dtype=np.int64)], axis=1) if joint else kept
     windows = [whole[first : first + WINDOW] for first in range(0, len(whole), WINDOW)]
-    rows = sum(
-        len(packed.starts) - 1
-        for packed in pack_windows(windows, (inputs + targets, 0) if joint else capacity_2)
+    sequences = sum(
+        len(packed) for packed in pack_windows(windows, (inputs + targets, 0) if joint else capacity_2)
     )
     tokens = kept.sum(axis=0)
     return Proposal(
@@ -173,10 +169,10 @@ def _packed(
         inputs=inputs,
         targets=targets,
         touched=touched(needs_N2, capacity_2),
-        examples_per_row=len(kept) / rows,
-        fill=float(tokens.sum()) / (rows * (inputs + targets)),
-        fill_inputs=None if joint else float(tokens[0]) / (rows * inputs),
-        fill_targets=None if joint else float(tokens[1]) / (rows * targets),
+        examples_per_sequence=len(kept) / sequences,
+        fill=float(tokens.sum()) / (sequences * (inputs + targets)),
+        fill_inputs=None if joint else float(tokens[0]) / (sequences * inputs),
+        fill_targets=None if joint else float(tokens[1]) / (sequences * targets),
     )
 
 

@@ -34,15 +34,17 @@ class Limits:
     joint: bool
 
     @property
-    def row(self) -> int:
-        """Tokens of a row's first sequence: everything for a causal model, inputs otherwise."""
+    def sequence(self) -> int:
+        """Tokens of the sequence that holds the inputs; for a causal model it holds the targets too."""
         return self.inputs + self.targets if self.joint else self.inputs
 
     def fit(self, example: Encoded) -> bool:
         """Whether a row has room for the example alone."""
         inputs, targets = len(example.input_ids), len(example.target_ids)
         return (
-            inputs + targets <= self.row if self.joint else inputs <= self.inputs and targets <= self.targets
+            inputs + targets <= self.sequence
+            if self.joint
+            else inputs <= self.inputs and targets <= self.targets
         )
 
 
@@ -115,7 +117,7 @@ class Encoder:
             raw_N2[:, 0] + self.special_tokens.inputs,
             raw_N2[:, 1] + len(self.special_tokens.after),
         )
-        room_N = limits.row - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
+        room_N = limits.sequence - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
         over_N = np.maximum(inputs_N - room_N, 0)
         dropped_N = (targets_N > limits.targets).astype(np.int8)
         # Marks are never cut.
@@ -145,7 +147,7 @@ class Encoder:
         inputs, targets, special_tokens = tokens.inputs(number), tokens.targets(number), self.special_tokens
         begin, long = len(special_tokens.before), len(targets) + len(special_tokens.after)
         whole = len(inputs) + special_tokens.inputs
-        wide = min(whole, self.limits.row - long if self.limits.joint else self.limits.inputs)
+        wide = min(whole, self.limits.sequence - long if self.limits.joint else self.limits.inputs)
         end = wide - len(special_tokens.between)
         input_ids, target_ids = np.empty(wide, dtype=np.int32), np.empty(long, dtype=np.int32)
         input_ids[:begin], input_ids[begin:end], input_ids[end:] = (

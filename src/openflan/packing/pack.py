@@ -18,6 +18,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+WINDOW = 4_096
+"""Examples that are packed together."""
+
 POOL = 100
 """Examples that compete for a row. Twice as many gain some 0.1 % of rows and take half as long again
 (docs/diary.md)."""
@@ -37,18 +40,26 @@ _EMPTY = np.array([0, 0, 2 * _EXACT, 2 * _EXACT, -2 * _EXACT], dtype=np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The rows of one window, flat: row k holds the examples `members[starts[k] : starts[k + 1]]`, its oldest
-    first.
+    """The sequences of one window, as flat arrays.
 
-    `members` (examples,) holds every example number of the window once, `starts` (rows + 1,) ends in their
-    count.
+    Sequence k holds the examples `members[starts[k] : starts[k + 1]]`, its oldest first. `members`
+    (examples,) holds every example number of the window once; `starts` (sequences + 1,) ends with their
+    count. Of a window that is read from a build `members` may hold more than its own.
     """
 
     members: NDArray[np.int64]
     starts: NDArray[np.int64]
 
-    def rows(self) -> list[list[int]]:
-        """The same as one list a row."""
+    def __len__(self) -> int:
+        """The number of sequences."""
+        return len(self.starts) - 1
+
+    def sequence(self, number: int) -> NDArray[np.int64]:
+        """The example numbers of a sequence."""
+        return self.members[self.starts[number] : self.starts[number + 1]]
+
+    def sequences(self) -> list[list[int]]:
+        """The example numbers of each sequence."""
         members, starts = self.members.tolist(), self.starts.tolist()
         return [members[start:end] for start, end in pairwise(starts)]
 

@@ -28,8 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import InputError
-from openflan.packing.pack import Packed
-from openflan.packing.plan import WINDOW
+from openflan.packing.pack import WINDOW, Packed
 from openflan.packing.tokens import Tokens
 from openflan.run_folder import read_json, replacing, write_json
 
@@ -48,7 +47,7 @@ class Layout:
 LAYOUT = Layout()
 
 TOKEN_FILES = ("ids", "offsets", "pruned")
-ROW_FILES = ("members", "starts")
+SEQUENCE_FILES = ("members", "starts")
 
 _OPEN = 256
 """Blocks that are mapped at a time."""
@@ -60,15 +59,15 @@ class Parts:
     into rows."""
 
     tokens: Mapping[str, Any]
-    rows: Mapping[str, Any]
+    sequences: Mapping[str, Any]
 
     @property
     def tokens_key(self) -> str:
         return _key(self.tokens)
 
     @property
-    def rows_key(self) -> str:
-        return _key([self.tokens, self.rows])
+    def sequences_key(self) -> str:
+        return _key([self.tokens, self.sequences])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,9 @@ class Block:
     """
 
     tokens_key: str
-    rows_key: str
+    sequences_key: str
     examples: int
-    rows_per_window: list[int]
+    sequences_per_window: list[int]
     files: dict[str, str]
     number: int = -1
 
@@ -116,19 +115,23 @@ def read_block(folder: Path, number: int) -> Block | None:
 
 def _is_sound(block: Block) -> bool:
     """Whether values read from a file are of the types they should be."""
-    counts = (block.examples, *block.rows_per_window) if isinstance(block.rows_per_window, list) else ()
+    counts = (
+        (block.examples, *block.sequences_per_window) if isinstance(block.sequences_per_window, list) else ()
+    )
     return (
         bool(counts)
         and all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
         and isinstance(block.files, dict)
-        and all(isinstance(text, str) for text in (block.tokens_key, block.rows_key, *block.files.values()))
+        and all(
+            isinstance(text, str) for text in (block.tokens_key, block.sequences_key, *block.files.values())
+        )
         and isinstance(block.number, int)
     )
 
 
 def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed: Sequence[Packed]) -> Block:
     """Puts a block in its place, whole. Raises SetupError if the disk is full; what was there stays."""
-    arrays = {"ids": tokens.ids, "offsets": tokens.offsets, "pruned": tokens.pruned, **_rows(packed)}
+    arrays = {"ids": tokens.ids, "offsets": tokens.offsets, "pruned": tokens.pruned, **_arrays(packed)}
     with replacing(block_folder(folder, number)) as partial:
         partial.mkdir()
         for name, array in arrays.items():
@@ -136,9 +139,9 @@ def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed:
         files = {name: _sha256(partial / f"{name}.npy") for name in arrays}
         block = Block(
             parts.tokens_key,
-            parts.rows_key,
+            parts.sequences_key,
             len(tokens),
-            [len(one.starts) - 1 for one in packed],
+            [len(one) for one in packed],
             files,
             number,
         )
@@ -146,19 +149,21 @@ def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed:
     return block
 
 
-def replace_rows(folder: Path, number: int, parts: Parts, block: Block, packed: Sequence[Packed]) -> Block:
+def replace_sequences(
+    folder: Path, number: int, parts: Parts, block: Block, packed: Sequence[Packed]
+) -> Block:
     """Packs a block anew, its tokens untouched."""
     place = block_folder(folder, number)
-    arrays = _rows(packed)
+    arrays = _arrays(packed)
     for name, array in arrays.items():
         with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
     files = block.files | {name: _sha256(place / f"{name}.npy") for name in arrays}
     new = Block(
         parts.tokens_key,
-        parts.rows_key,
+        parts.sequences_key,
         block.examples,
-        [len(one.starts) - 1 for one in packed],
+        [len(one) for one in packed],
         files,
         number,
     )
@@ -167,7 +172,7 @@ def replace_rows(folder: Path, number: int, parts: Parts, block: Block, packed: 
 
 
 def damaged(
-    folder: Path, number: int, block: Block, names: Sequence[str] = (*TOKEN_FILES, *ROW_FILES)
+    folder: Path, number: int, block: Block, names: Sequence[str] = (*TOKEN_FILES, *SEQUENCE_FILES)
 ) -> list[Path]:
     """The files of a block that are missing, or not as they were written."""
     paths = {name: block_folder(folder, number) / f"{name}.npy" for name in names}
@@ -190,9 +195,9 @@ class Store:
         self.folder = folder
         self._layout = layout
         self._blocks: list[Block] = []
-        while (block := read_block(folder, len(self._blocks))) and block.rows_key == parts.rows_key:
+        while (block := read_block(folder, len(self._blocks))) and block.sequences_key == parts.sequences_key:
             self._blocks.append(block)
-            if len(block.rows_per_window) < layout.windows:
+            if len(block.sequences_per_window) < layout.windows:
                 break
         self._block = lru_cache(maxsize=_OPEN)(self._open)
         self._sound: set[int] = set()
@@ -201,15 +206,15 @@ class Store:
     def examples(self) -> int:
         return sum(block.examples for block in self._blocks)
 
-    def rows_per_window(self) -> list[int]:
+    def sequences_per_window(self) -> list[int]:
         """Rows of the windows from the first on, up to the first that is missing."""
-        return [rows for block in self._blocks for rows in block.rows_per_window]
+        return [rows for block in self._blocks for rows in block.sequences_per_window]
 
     def window(self, number: int) -> tuple[Tokens, Packed] | None:
         """A window's tokens and rows as views of the files, or None if it has not been built. Raises
         InputError if the files were damaged."""
         which, within = divmod(number, self._layout.windows)
-        if which >= len(self._blocks) or within >= len(self._blocks[which].rows_per_window):
+        if which >= len(self._blocks) or within >= len(self._blocks[which].sequences_per_window):
             return None
         tokens, members, starts, first_row = self._block(which)
         rows = starts[first_row[within] : first_row[within + 1] + 1]
@@ -224,16 +229,18 @@ class Store:
                 "--repair makes it again"
             )
         self._sound.add(number)
-        members, starts = (np.load(block_folder(self.folder, number) / f"{name}.npy") for name in ROW_FILES)
+        members, starts = (
+            np.load(block_folder(self.folder, number) / f"{name}.npy") for name in SEQUENCE_FILES
+        )
         return (
             read_tokens(self.folder, number),
             members,
             starts,
-            [0, *np.cumsum(block.rows_per_window).tolist()],
+            [0, *np.cumsum(block.sequences_per_window).tolist()],
         )
 
 
-def _rows(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
+def _arrays(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
     members = np.concatenate([one.members for one in packed]).astype(np.uint16)
     lengths = np.concatenate([np.diff(one.starts) for one in packed])
     return {"members": members, "starts": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)}

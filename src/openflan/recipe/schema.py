@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from openflan.recipe.effects import NONE, OPTIMISATION, PLAN, WEIGHTS
 from openflan.recipe.presets import EXEMPLARS_ONLY, INVERTED, PARTS, RATES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -58,19 +59,25 @@ class Section(BaseModel):
 class Model(Section):
     """Where finetuning starts."""
 
-    base: str | None = Field(None, description="a hub id or a Hugging Face folder")
+    base: str | None = Field(None, json_schema_extra=WEIGHTS, description="a hub id or a Hugging Face folder")
     config: dict[str, Any] | None = Field(
         None,
+        json_schema_extra=WEIGHTS,
         description=(
             "instead of `base`: a Hugging Face configuration with its `model_type`, initialised at random"
         ),
     )
-    tokenizer: str | None = Field(None, description="a hub id or a folder; the base's own if absent")
+    tokenizer: str | None = Field(
+        None, json_schema_extra=WEIGHTS, description="a hub id or a folder; the base's own if absent"
+    )
     dropout: Share | None = Field(
-        None, description="dropout while finetuning (Table 22: 0.05 for T5); the base's own if absent"
+        None,
+        json_schema_extra=OPTIMISATION,
+        description="dropout while finetuning (Table 22: 0.05 for T5); the base's own if absent",
     )
     attention: Literal["causal", "prefix"] | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         description=(
             "of a causal model: causal, or prefix (inputs see one another, as in UL2 and U-PaLM); "
             "absent: as "
@@ -78,10 +85,13 @@ class Model(Section):
         ),
     )
     expert_dropout: Share | None = Field(
-        None, description="dropout within the experts of a sparse model; absent: `dropout`"
+        None,
+        json_schema_extra=OPTIMISATION,
+        description="dropout within the experts of a sparse model; absent: `dropout`",
     )
     expert_capacity: PositiveInt | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         description=(
             "tokens of a row that an expert of a sparse model takes; absent: all, so that none is passed "
             "over and packed examples do not compete"
@@ -102,28 +112,36 @@ class Model(Section):
 class Styles(Section):
     """Shares of the formats inside a submixture; defaults as in the public release of the collection."""
 
-    few_shot: Share = Field(0.5, description="share of examples that show exemplars")
+    few_shot: Share = Field(0.5, json_schema_extra=PLAN, description="share of examples that show exemplars")
     rationale: Share = Field(
-        1.0, description="share of examples that show the chain of thought, where a task has rationales"
+        1.0,
+        json_schema_extra=PLAN,
+        description="share of examples that show the chain of thought, where a task has rationales",
     )
     options: Share = Field(
-        0.5, description="share of examples that list the answer options, where a task has options"
+        0.5,
+        json_schema_extra=PLAN,
+        description="share of examples that list the answer options, where a task has options",
     )
     inverted: Share = Field(
         INVERTED,
+        json_schema_extra=PLAN,
         description=(
             "share of inverted examples, where a task has wordings for them; the release's 0.3 beside 1.0"
         ),
     )
     instruction_on_top: Share | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "share of few-shot examples that give the instruction once above the exemplars; absent: all "
             "where rows bring a definition, else none"
         ),
     )
     exemplars_only: Share = Field(
-        EXEMPLARS_ONLY, description="share of the other few-shot examples that give no instruction at all"
+        EXEMPLARS_ONLY,
+        json_schema_extra=PLAN,
+        description="share of the other few-shot examples that give no instruction at all",
     )
 
 
@@ -132,6 +150,7 @@ class Submixture(Section):
 
     tasks: list[str] = Field(
         ["*"],
+        json_schema_extra=PLAN,
         min_length=1,
         description=(
             "names or patterns, such as cot/gsm8k, cot/* or, to take away, '!cot/qed'; all that the data "
@@ -140,16 +159,19 @@ class Submixture(Section):
     )
     cap: PositiveInt | None = Field(
         None,
+        json_schema_extra=PLAN,
         description="the most examples of a task that count towards its rate; data is never cut (Table 23)",
     )
     data: Path | None = Field(
         None,
+        json_schema_extra=PLAN,
         description="file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] "
         "(docs/data.md); "
         "absent: the embedded world, of which embedded:microflan@SEED is another",
     )
     wordings: WordingsName | Path | None = Field(
         None,
+        json_schema_extra=PLAN,
         description="openflan (the default), original (the collection's own, as imported by `openflan "
         "wordings "
         "import`) or both; "
@@ -157,7 +179,9 @@ class Submixture(Section):
     )
     styles: Styles = Field(Styles(), description="shares of zero-/few-shot, chain of thought, options shown")
     targets: Literal["own", "shuffled"] = Field(
-        "own", description="shuffled: a control, in which each row has the answer of another row of its task"
+        "own",
+        json_schema_extra=PLAN,
+        description="shuffled: a control, in which each row has the answer of another row of its task",
     )
 
     @field_validator("tasks", mode="before")
@@ -195,6 +219,7 @@ class Mixture(Section):
     submixtures: dict[str, Submixture] = Field(description="submixture name to its tasks", min_length=1)
     rates: Rates | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             f"shares of the submixtures, or of parts such as muffin/dialog: {', '.join(RATES)}, or a "
             "mapping; absent: by capped size"
@@ -202,6 +227,7 @@ class Mixture(Section):
     )
     licences: list[str] | None = Field(
         None,
+        json_schema_extra=PLAN,
         min_length=1,
         description=(
             "licences that the rows of a task may have, such as [mit, cc-by-*]; tasks of others, or of "
@@ -210,12 +236,14 @@ class Mixture(Section):
     )
     held_out: list[BenchmarkName] = Field(
         ["mmlu"],
+        json_schema_extra=PLAN,
         description=(
             "benchmarks that will be evaluated: tasks made from them are not trained on (section 2.1)"
         ),
     )
     drop_overlaps: Path | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "leaves out the rows that this file names; `openflan overlap --out` writes it "
             "(docs/contamination.md)"
@@ -224,6 +252,7 @@ class Mixture(Section):
 
     validation_rows: int = Field(
         0,
+        json_schema_extra=PLAN,
         ge=0,
         description=(
             "rows of each task, a tenth of them at most, that are never trained on; the loss on them is "
@@ -273,10 +302,15 @@ class Mixture(Section):
 class Packing(Section):
     """Token capacities of a packed row; a causal model's row holds both together."""
 
-    inputs: PositiveInt = Field(1024, description="tokens for inputs a row (the collection's code: 2048)")
-    targets: PositiveInt = Field(256, description="tokens for targets a row (the collection's code: 512)")
+    inputs: PositiveInt = Field(
+        1024, json_schema_extra=PLAN, description="tokens for inputs a row (the collection's code: 2048)"
+    )
+    targets: PositiveInt = Field(
+        256, json_schema_extra=PLAN, description="tokens for targets a row (the collection's code: 512)"
+    )
     layout: Literal["paper", "plain", "chat"] = Field(
         "paper",
+        json_schema_extra=PLAN,
         description=(
             "of a causal model's example: paper (inputs, EOS, targets, EOS), plain (inputs, targets, "
             "EOS) or "
@@ -285,6 +319,7 @@ class Packing(Section):
     )
     on_overflow: Literal["truncate-inputs", "drop", "error"] = Field(
         "truncate-inputs",
+        json_schema_extra=PLAN,
         description=(
             "inputs that do not fit: cut at the end, drop the example, or stop. Targets are never cut: such "
             "an example is dropped"
@@ -296,25 +331,33 @@ class Training(Section):
     """The optimisation (section 2.2 and Table 22)."""
 
     optimizer: Literal["adafactor", "adamw"] = Field(
-        "adafactor", description="adafactor as in T5X, the paper's; or adamw, with 8 bytes of state a weight"
+        "adafactor",
+        json_schema_extra=WEIGHTS,
+        description="adafactor as in T5X, the paper's; or adamw, with 8 bytes of state a weight",
     )
     learning_rate: float = Field(
         5e-4,
+        json_schema_extra=OPTIMISATION,
         gt=0,
         description="its highest value (Table 22, where it is constant: 5e-4 for T5, 3e-3 for PaLM 8B)",
     )
     schedule: Literal["constant", "linear", "cosine", "rsqrt"] = Field(
         "constant",
+        json_schema_extra=OPTIMISATION,
         description=(
             "the learning rate after warm-up: constant as in the paper, falling to 0 at the last step, or "
             "with 1 / sqrt(step)"
         ),
     )
     warmup_steps: int = Field(
-        0, ge=0, description="steps in which the learning rate rises to `learning_rate`, in equal parts"
+        0,
+        json_schema_extra=OPTIMISATION,
+        ge=0,
+        description="steps in which the learning rate rises to `learning_rate`, in equal parts",
     )
     weight_decay: float = Field(
         0.0,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description=(
             "a step takes this share, times the learning rate, off each weight; adamw spares norms and biases"
@@ -322,22 +365,27 @@ class Training(Section):
     )
     momentum: float | None = Field(
         None,
+        json_schema_extra=WEIGHTS,
         gt=0,
         lt=1,
         description="beta1, the average over gradients; absent: none for adafactor, 0.9 for adamw",
     )
     clip_norm: float | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         gt=0,
         description=(
             "the longest a step's whole gradient may be; longer ones are scaled down; absent: not clipped"
         ),
     )
     loss_on: Literal["targets", "everything"] = Field(
-        "targets", description="targets, as in the paper; or everything, inputs too (causal models only)"
+        "targets",
+        json_schema_extra=OPTIMISATION,
+        description="targets, as in the paper; or everything, inputs too (causal models only)",
     )
     z_loss: float = Field(
         0.0,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description=(
             "weight of the squared logarithm of the softmax's denominator (T5X's default 1e-4; the paper "
@@ -346,24 +394,35 @@ class Training(Section):
     )
     router_aux_loss: float | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description="weight of a sparse model's load-balancing loss; absent: its configuration's own",
     )
     router_z_loss: float | None = Field(
-        None, ge=0, description="weight of a sparse model's router z-loss; absent: its configuration's own"
+        None,
+        json_schema_extra=OPTIMISATION,
+        ge=0,
+        description="weight of a sparse model's router z-loss; absent: its configuration's own",
     )
     batch_size: PositiveInt = Field(
-        64, description="packed rows a step, over all devices (Table 22: 64 for T5)"
+        64,
+        json_schema_extra=OPTIMISATION,
+        description="packed rows a step, over all devices (Table 22: 64 for T5)",
     )
     micro_batch_size: PositiveInt | None = Field(
-        None, description="packed rows at a time, which changes memory but not the result; absent: all"
+        None,
+        json_schema_extra=OPTIMISATION,
+        description="packed rows at a time, which changes memory but not the result; absent: all",
     )
-    steps: PositiveInt = Field(description="optimiser steps")
+    steps: PositiveInt = Field(json_schema_extra=OPTIMISATION, description="optimiser steps")
     precision: Literal["float32", "bf16"] = Field(
-        "float32", description="arithmetic of forward and backward; weights stay float32"
+        "float32",
+        json_schema_extra=OPTIMISATION,
+        description="arithmetic of forward and backward; weights stay float32",
     )
     step_offset: int = Field(
         0,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description=(
             "steps that the optimiser pretends to have made; T5X counts pretraining (1,100,000 for "
@@ -371,10 +430,14 @@ class Training(Section):
         ),
     )
     activation_checkpointing: Literal["none", "full"] = Field(
-        "none", description="full: layers are computed again in the backward pass, a third more work"
+        "none",
+        json_schema_extra=OPTIMISATION,
+        description="full: layers are computed again in the backward pass, a third more work",
     )
     compile: Literal["none", "fullgraph"] = Field(
-        "none", description="fullgraph: torch.compile of the whole model, which must not fall back to Python"
+        "none",
+        json_schema_extra=OPTIMISATION,
+        description="fullgraph: torch.compile of the whole model, which must not fall back to Python",
     )
 
     @model_validator(mode="after")
@@ -392,33 +455,48 @@ class Training(Section):
 class Checkpoints(Section):
     """What is kept while training."""
 
-    every: PositiveInt = Field(1_000, description="steps between checkpoints; the last step always has one")
-    keep: PositiveInt = Field(3, description="newest checkpoints that stay")
+    every: PositiveInt = Field(
+        1_000, json_schema_extra=NONE, description="steps between checkpoints; the last step always has one"
+    )
+    keep: PositiveInt = Field(3, json_schema_extra=NONE, description="newest checkpoints that stay")
 
 
 class Evaluation(Section):
     """What is measured while training; absent, nothing is until `openflan evaluate`."""
 
-    every: PositiveInt = Field(1_000, description="steps between evaluations; the last step always has one")
+    every: PositiveInt = Field(
+        1_000,
+        json_schema_extra=OPTIMISATION,
+        description="steps between evaluations; the last step always has one",
+    )
     validation_examples: PositiveInt = Field(
         512,
+        json_schema_extra=OPTIMISATION,
         description=(
             "examples, made of the rows that `mixture.validation_rows` holds back, whose loss is measured"
         ),
     )
     benchmarks: list[str] = Field(
         [],
+        json_schema_extra=OPTIMISATION,
         description="held-out benchmarks, such as [bbh, mgsm:cot, mmlu]; `:cot` asks for chains of thought",
     )
     data: Path | None = Field(
-        None, description="the folder that holds bbh/, mgsm/, ... (microflan needs none)"
+        None,
+        json_schema_extra=OPTIMISATION,
+        description="the folder that holds bbh/, mgsm/, ... (microflan needs none)",
     )
-    limit: PositiveInt | None = Field(None, description="the first so many items of each task; absent: all")
+    limit: PositiveInt | None = Field(
+        None, json_schema_extra=OPTIMISATION, description="the first so many items of each task; absent: all"
+    )
     max_tokens: PositiveInt | None = Field(
-        None, description="the most tokens of an answer; absent: each benchmark's own"
+        None,
+        json_schema_extra=OPTIMISATION,
+        description="the most tokens of an answer; absent: each benchmark's own",
     )
     select: str | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         description=(
             "the benchmark, such as mgsm:cot, by whose average the best checkpoint is chosen; absent: the "
             "mean over all (section 2.2)"
@@ -443,8 +521,12 @@ class Evaluation(Section):
 class Recipe(Section):
     """A run."""
 
-    name: str = Field(description="names the run folder, runs/NAME", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
-    seed: int = Field(0, ge=0, description="every random choice derives from it")
+    name: str = Field(
+        json_schema_extra=NONE,
+        description="names the run folder, runs/NAME",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
+    )
+    seed: int = Field(0, json_schema_extra=PLAN, ge=0, description="every random choice derives from it")
     model: Model = Field(description="where finetuning starts")
     mixture: Mixture = Field(description="which tasks, how much of each")
     packing: Packing = Field(Packing(), description="tokens a row")

@@ -13,7 +13,7 @@ from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES, Denoiser, with_shares
 from openflan.objectives.document_windows import (
     Documents,
-    DocumentWindow,
+    DocumentStream,
     DocumentWindows,
     Setting,
     Texts,
@@ -21,7 +21,6 @@ from openflan.objectives.document_windows import (
 )
 from openflan.objectives.pieces import fits, longest, missing_tokens, needed_sentinels, special_tokens_of
 from openflan.packing.encode import Limits
-from openflan.packing.plan import WindowPlan
 from openflan.packing.tokens import Tokenize
 from openflan.recipe.pretraining import MIXTURES, Pretraining, PretrainRecipe
 from openflan.tasks.digest import digest_of
@@ -32,7 +31,7 @@ _LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PretrainingData:
     """A recipe's documents, and all that training needs to read them; `added` are the tokens that its
     tokenizer lacked."""
 
@@ -44,24 +43,21 @@ class Prepared:
     window: int
     added: tuple[str, ...]
 
-    def plan(self, rows_per_window: Sequence[int] = ()) -> WindowPlan[DocumentWindow]:
-        return WindowPlan(
-            DocumentWindows(self.training, self.tokenize, self.setting, self.window), rows_per_window
-        )
+    def stream(self, sequences_per_window: Sequence[int] = ()) -> DocumentStream:
+        """The packed sequences to train on. `sequences_per_window` is what `index` gave in an earlier run."""
+        windows = DocumentWindows(self.training, self.tokenize, self.setting, self.window)
+        return windows.stream(sequences_per_window)
 
-    def validation(self) -> WindowPlan[DocumentWindow] | None:
-        """The held-back documents, all of them in its first window."""
+    def validation(self) -> DocumentStream | None:
+        """The held-back documents, all of them in the first window; None if there are none."""
         if self.held_back is None:
             return None
         # Their own seed: the loss of two runs is then comparable, whatever the seed of their recipes.
-        return WindowPlan(
-            DocumentWindows(
-                self.held_back, self.tokenize, replace(self.setting, seed=0), self.held_back.count
-            )
-        )
+        setting = replace(self.setting, seed=0)
+        return DocumentWindows(self.held_back, self.tokenize, setting, self.held_back.count).stream()
 
 
-def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) -> Prepared:
+def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) -> PretrainingData:
     """Opens the data and adds to `tokenizer` what the objective needs. `joint`: for a causal model.
 
     Raises InputError for data that cannot be read, too little of it, or pieces that do not fit a row.
@@ -101,7 +97,7 @@ def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) ->
         wanted.pieces == "joined",
         wanted.salient or 0.0,
     )
-    return Prepared(texts, training, held_back, tokenize, setting, wanted.window, tuple(added))
+    return PretrainingData(texts, training, held_back, tokenize, setting, wanted.window, tuple(added))
 
 
 def denoisers_of(wanted: Pretraining) -> tuple[Denoiser, ...]:
