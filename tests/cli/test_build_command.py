@@ -209,7 +209,7 @@ def test_other_limits_keep_the_tokens(change: str, named: str, recipe: Path, cop
     ids = path.stat()
     done = openflan("build", recipe, change, "--to", copy, "--json")
     assert _made(done) == (0, 1, 0)
-    assert f"changed since the build: {named}; the tokens stay, rows are packed anew" in done.stderr
+    assert f"changed since the build: {named}; the tokens stay, sequences are packed anew" in done.stderr
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (ids.st_ino, ids.st_mtime_ns)
     assert _made(openflan("build", recipe, change, "--to", copy, "--json")) == (0, 0, 1)
 

@@ -266,7 +266,8 @@ if __name__ == "__main__":
     options = dict(shard=shard, layout=here.LAYOUT, workers={workers}, make=here.opened)
     build(Path("{folder}"), *here.opened(), here.PARTS, {MANY}, **options)
 """
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    path = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -491,7 +492,7 @@ def test_other_limits_pack_anew_and_leave_the_tokens(copy: Path, tmp_path: Path)
     before = {path: path.read_bytes() for path in copy.rglob("ids.npy")}
     done = _build(copy, limits=limits, parts=parts, notice=said.append)
     assert (done.made, done.packed_anew, done.kept) == (0, 3, 0)
-    assert said == ["changed since the build: targets; the tokens stay, rows are packed anew"]
+    assert said == ["changed since the build: targets; the tokens stay, sequences are packed anew"]
     assert {path: path.read_bytes() for path in before} == before
     _build(tmp_path / "other", limits=limits, parts=parts)
     assert _bytes(copy) == _bytes(tmp_path / "other")
@@ -560,7 +561,7 @@ def test_block_json_says_what_a_block_holds(whole: Path) -> None:
     assert block.sequences_per_window == [len(_plan().window(number)) for number in (6, 7)]
     assert json.loads((whole / "build.json").read_text()) == {
         "tokens": dict(PARTS.tokens),
-        "rows": dict(PARTS.sequences),
+        "sequences": dict(PARTS.sequences),
     }
     assert read_block(whole, 3) is None
 

@@ -95,7 +95,7 @@ def test_examples_of_exactly_the_limits_stay_whole() -> None:
     assert encoded.target_ids.tolist() == [*_ids(10, 3), EOS]
 
 
-@pytest.mark.parametrize(("words", "cut"), [(8, 1), (30, 23)])
+@pytest.mark.parametrize(("words", "truncated"), [(8, 1), (30, 23)])
 def test_long_inputs_are_cut_at_their_end_and_keep_eos(words: int, truncated: int) -> None:
     encoded = _encode(words, 2, SEPARATE)
     assert encoded.input_ids.tolist() == [*_ids(0, 7), EOS]

@@ -168,7 +168,7 @@ def test_a_causal_row_longer_than_the_model_knows_is_refused(place: Path, tmp_pa
     wanted = recipe(place, "llama", steps=1)
     long = wanted.model_copy(update={"packing": wanted.packing.model_copy(update={"inputs": 120})})
     with pytest.raises(
-        InputError, match=r"packing.inputs \+ packing.targets is 132, but the model knows 128 positions"
+        InputError, match=r"packing.inputs \+ packing.targets is 132, but the model has 128 positions"
     ):
         finetune(long, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
