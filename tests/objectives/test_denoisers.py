@@ -103,7 +103,7 @@ def test_no_piece_takes_more_room_than_was_promised(
 
 
 def denoiser_room(denoiser: Denoiser, around: SpecialTokens, length: int) -> tuple[int, int]:
-    inputs, targets = denoiser.most(length)
+    inputs, targets = denoiser.most_per_side(length)
     return inputs + len(around.bos) + len(around.mode(denoiser)) + 1, targets + 1
 
 

@@ -16,9 +16,9 @@ from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES
 from openflan.objectives.document_windows import (
     Documents,
+    DocumentSetting,
     DocumentWindow,
     DocumentWindows,
-    Setting,
     split_documents,
 )
 from openflan.objectives.pieces import (
@@ -78,7 +78,7 @@ def setting_of(
     length: int | None = None,
     joined: bool = False,
     seed: int = 0,
-) -> tuple[Tokenize, Setting]:
+) -> tuple[Tokenize, DocumentSetting]:
     """As `training.documents` makes it, by hand."""
     tokenize, denoisers, limits = Tokenize(tokenizer), OBJECTIVES[objective], LIMITS[joint]  # type: ignore[index]
     modes = {mode: token for mode, token in MODE_TOKENS.items() if any(one.mode == mode for one in denoisers)}
@@ -86,7 +86,9 @@ def setting_of(
     lengths = {denoiser: length or longest([denoiser], room, limits) for denoiser in denoisers}
     needed = needed_sentinels(lengths)
     add_tokens(tokenizer, missing_tokens(tokenizer, modes, needed))
-    return tokenize, Setting(lengths, special_tokens_of(tokenizer, modes, needed), limits, seed, joined)
+    return tokenize, DocumentSetting(
+        lengths, special_tokens_of(tokenizer, modes, needed), limits, seed, joined
+    )
 
 
 def texts_of(count: int, size: int, *, odd: Sequence[str] = ()) -> list[str]:
@@ -103,9 +105,9 @@ def texts_of(count: int, size: int, *, odd: Sequence[str] = ()) -> list[str]:
     return found
 
 
-def undone(one: Encoded, setting: Setting, *, ends: bool) -> list[int]:
+def undone(one: Encoded, setting: DocumentSetting, *, ends: bool) -> list[int]:
     """The tokens of a piece, by an independent reading of its marks."""
-    marks, inputs, targets = setting.marks, one.input_ids.tolist(), one.target_ids.tolist()
+    marks, inputs, targets = setting.special_tokens, one.input_ids.tolist(), one.target_ids.tolist()
     modes = {token: mode for mode, token in marks.modes.items()}
     if setting.limits.joint and marks.bos and inputs[: len(marks.bos)] == list(marks.bos):
         inputs = inputs[len(marks.bos) :]
@@ -135,7 +137,7 @@ def undone(one: Encoded, setting: Setting, *, ends: bool) -> list[int]:
     return inputs + targets
 
 
-def rebuilt(windows: Sequence[DocumentWindow], setting: Setting) -> dict[str, list[int]]:
+def rebuilt(windows: Sequence[DocumentWindow], setting: DocumentSetting) -> dict[str, list[int]]:
     """Tokens of every document of a pass, from the packed rows."""
     pieces: dict[str, dict[int, Encoded]] = {}
     for window in windows:
@@ -194,7 +196,7 @@ def test_ten_thousand_documents_are_rebuilt_exactly(kind: str, objective: str) -
 def test_a_text_that_spells_a_new_token_out_does_not_hold_it() -> None:
     tokenizer = words(20)
     tokenize, setting = setting_of(tokenizer, "ul2r", joint=True)
-    added = {*setting.marks.modes.values(), *setting.marks.sentinels.tolist()}
+    added = {*setting.special_tokens.modes.values(), *setting.special_tokens.sentinels.tolist()}
     assert set(tokenizer("[S2S] <extra_id_0>")["input_ids"]) <= added, "the tokenizer now knows them"
     assert not set(tokenize(["[S2S] <extra_id_0>"])[0].tolist()) & added
 

@@ -109,7 +109,7 @@ def test_weights_beside_an_index_of_others_are_refused(run: Run, tmp_path: Path)
     assert weight_files(folder) == [folder / "model-00001-of-00001.safetensors"]
 
 
-@pytest.mark.parametrize("cut", [0, 1, 2, None])
+@pytest.mark.parametrize("truncated", [0, 1, 2, None])
 def test_metrics_that_were_cut_or_removed_are_told_of_when_training_goes_on(
     truncated: int | None, place: Path, run: Run
 ) -> None:

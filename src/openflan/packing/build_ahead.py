@@ -98,8 +98,8 @@ def build(
     """Makes what `folder` lacks of the first `windows` windows of a stream.
 
     `workers` processes render and tokenise, each with what `make` opens; with one, this process does.
-    `notice` is told what is made anew and why; `progress(done, total)` counts windows. Complete blocks stay
-    whatever happens.
+    `notice` gets a line about what is made anew and why; `progress(done, total)` counts windows. Complete
+    blocks stay whatever happens.
 
     Raises InputError if another build is at work in the folder, if files are damaged (unless `repair`), or if
     an example does not fit under the policy `error`; SetupError if the disk is full; after SIGTERM Terminated
@@ -151,7 +151,7 @@ def build(
 
 
 def differences(folder: Path, parts: Parts) -> tuple[list[str], list[str]]:
-    """Names of the parts, of tokens and of rows, in which a build differs from `parts`; both empty where
+    """Names of the parts, of tokens and of sequences, in which a build differs from `parts`; both empty where
     there is none, or no build."""
     before = read_json(folder / "build.json")
     if before is None:
@@ -162,7 +162,8 @@ def differences(folder: Path, parts: Parts) -> tuple[list[str], list[str]]:
         or not isinstance(before.get("sequences"), dict)
     ):
         raise InputError(
-            f"{folder / 'build.json'}: not what a build wrote; delete it, and `openflan build` makes "
+            f"{folder / 'build.json'}: not what this version of openflan builds; delete it, and "
+            "`openflan build` makes "
             "what it cannot use anew"
         )
     return tuple(  # type: ignore[return-value]
@@ -199,7 +200,7 @@ def _state(folder: Path, parts: Parts, notice: Callable[[str], None]) -> None:
 def _usable(
     folder: Path, number: int, parts: Parts, windows: int, repair: bool, notice: Callable[[str], None]
 ) -> Block | None:
-    """The block that is there, if it holds these tokens; its rows may be stale. Raises InputError if its
+    """The block that is there, if it holds these tokens; its sequences may be stale. Raises InputError if its
     files are damaged, unless `repair`."""
     try:
         block = read_block(folder, number)
@@ -218,7 +219,7 @@ def _usable(
     )
     if not broken:
         return block
-    reason = f"{broken[0]}: missing, cut short or changed since it was written"
+    reason = f"{broken[0]}: missing, incomplete or changed since it was written"
     if not repair:
         raise InputError(f"{reason}; give --repair to make block {number} again")
     notice(f"{reason}; block {number} is made again")

@@ -1,8 +1,8 @@
-"""What becomes of examples on their way into rows: lengths, cuts, losses and how full the rows are, by task.
+"""What packing does to examples, by task: lengths, truncation, losses and packing efficiency.
 
-Counted on the first examples of the very stream that will be trained on, not on a sample of its own, so that
-the numbers are those of the first steps. Price: a task that the mixture draws rarely is measured on few
-examples, or on none; how many stands beside every mean.
+It is counted on the first examples of the stream that training reads, not on another sample, so the numbers
+are those of the first steps. Trade-off: a task that the mixture draws rarely is measured on few examples, or
+on none; how many stands beside every mean.
 
 Shape suffixes: N examples; 2 the input and the target side.
 """
@@ -25,9 +25,9 @@ from openflan.templates.render import Rendered
 class Tally:
     """Counts over some examples.
 
-    `drawn` examples, of which `kept` reach a row and `dropped` do not. `input_tokens` and `target_tokens` are
-    those of the kept, EOS included and cuts made; `truncated` examples lost `cut_tokens` at the end of their
-    inputs, `thinned` ones lost `pruned` exemplars.
+    `drawn` examples, of which `kept` reach a sequence and `dropped` do not. `input_tokens` and
+    `target_tokens` are those of the kept, special tokens included, after truncation; `truncated` examples
+    lost `cut_tokens` at the end of their inputs, `thinned` ones lost `pruned` exemplars.
     """
 
     drawn: int = 0
@@ -54,7 +54,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Tokens of one side of the examples, none of them cut, pruned or dropped.
+    """Tokens of one side of the examples, none of them truncated, pruned or dropped.
 
     `histogram` counts the examples above the bound before and up to each bound.
     """
@@ -97,12 +97,12 @@ class Measured:
 
     @property
     def fill(self) -> float:
-        """Tokens over the rows' whole capacity."""
+        """Tokens divided by the capacity of all sequences."""
         return self.tokens_per_sequence / (self.limits.inputs + self.limits.targets)
 
     @property
     def fill_inputs(self) -> float | None:
-        """The same for the input side alone; None where both sides share one room."""
+        """Input tokens divided by the capacity for inputs; None if inputs and targets share one sequence."""
         return None if self.limits.joint else self.total.input_tokens / (self.sequences * self.limits.inputs)
 
     @property

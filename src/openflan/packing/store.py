@@ -1,13 +1,13 @@
-"""A build on disk: tokens and packed rows in blocks of 65,536 examples.
+"""A build on disk: tokens and packed sequences in blocks of 65,536 examples.
 
     build.json              what the blocks were made of
     blocks/000000/
         ids.npy             token ids, flat: uint16 where the vocabulary allows, else uint32
         offsets.npy         where each text begins (2 x examples + 1,), int64
         pruned.npy          exemplars left out of each example, uint8
-        members.npy         example numbers within their window, row by row, uint16
-        starts.npy          where each row begins in members (rows + 1,), int64
-        block.json          rows of each window, and a SHA-256 of every file above
+        members.npy         example numbers within their window, one sequence after another, uint16
+        starts.npy          where each sequence begins in members (sequences + 1,), int64
+        block.json          sequences of each window, and a SHA-256 of every file above
 
 A block is written beside its place and renamed, so it is there whole or not at all, and needs nothing of its
 neighbours: blocks made on different machines are put together by copying. Files are mapped, not read; each
@@ -56,7 +56,7 @@ _OPEN = 256
 @dataclass(frozen=True, slots=True)
 class Parts:
     """All that a build depends on, as plain values by name: its tokens, and beside those how they are packed
-    into rows."""
+    into sequences."""
 
     tokens: Mapping[str, Any]
     sequences: Mapping[str, Any]
@@ -72,8 +72,8 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What block.json says: keys of the parts it was made of, rows of each of its windows, SHA-256 of its
-    files, which block of the build it is.
+    """The content of block.json: keys of the parts it was made of, sequences of each of its windows, SHA-256
+    of its files, which block of the build it is.
 
     Blocks of openflan 0.1 do not say which they are (-1).
     """
@@ -103,7 +103,8 @@ def read_block(folder: Path, number: int) -> Block | None:
         block = None
     if block is None or not _is_sound(block):
         raise InputError(
-            f"{path}: not what a build wrote; `openflan build` with --repair makes the block again"
+            f"{path}: not what this version of openflan builds; `openflan build` with --repair makes the "
+            "block again"
         )
     if block.number not in (number, -1):
         raise InputError(
@@ -153,12 +154,12 @@ def replace_sequences(
     folder: Path, number: int, parts: Parts, block: Block, packed: Sequence[Packed]
 ) -> Block:
     """Packs a block anew, its tokens untouched."""
-    place = block_folder(folder, number)
+    path = block_folder(folder, number)
     arrays = _arrays(packed)
     for name, array in arrays.items():
-        with replacing(place / f"{name}.npy") as partial, partial.open("wb") as file:
+        with replacing(path / f"{name}.npy") as partial, partial.open("wb") as file:
             np.save(file, array, allow_pickle=False)
-    files = block.files | {name: _sha256(place / f"{name}.npy") for name in arrays}
+    files = block.files | {name: _sha256(path / f"{name}.npy") for name in arrays}
     new = Block(
         parts.tokens_key,
         parts.sequences_key,
@@ -167,7 +168,7 @@ def replace_sequences(
         files,
         number,
     )
-    write_json(place / "block.json", asdict(new))
+    write_json(path / "block.json", asdict(new))
     return new
 
 
@@ -188,7 +189,7 @@ def read_tokens(folder: Path, number: int) -> Tokens:
 
 
 class Store:
-    """Windows of a build, as `packing.plan` asks for them."""
+    """Reads the windows of a build."""
 
     def __init__(self, folder: Path, parts: Parts, layout: Layout = LAYOUT) -> None:
         """Blocks made of other parts count as missing."""
@@ -207,25 +208,25 @@ class Store:
         return sum(block.examples for block in self._blocks)
 
     def sequences_per_window(self) -> list[int]:
-        """Rows of the windows from the first on, up to the first that is missing."""
-        return [rows for block in self._blocks for rows in block.sequences_per_window]
+        """Sequences of the windows from the first on, up to the first that is missing."""
+        return [sequences for block in self._blocks for sequences in block.sequences_per_window]
 
     def window(self, number: int) -> tuple[Tokens, Packed] | None:
-        """A window's tokens and rows as views of the files, or None if it has not been built. Raises
+        """A window's tokens and sequences as views of the files, or None if it has not been built. Raises
         InputError if the files were damaged."""
         which, within = divmod(number, self._layout.windows)
         if which >= len(self._blocks) or within >= len(self._blocks[which].sequences_per_window):
             return None
-        tokens, members, starts, first_row = self._block(which)
-        rows = starts[first_row[within] : first_row[within + 1] + 1]
+        tokens, members, starts, first_sequence = self._block(which)
+        sequences = starts[first_sequence[within] : first_sequence[within + 1] + 1]
         size = self._layout.window
-        return tokens.part(within * size, (within + 1) * size), Packed(members, rows)
+        return tokens.part(within * size, (within + 1) * size), Packed(members, sequences)
 
     def _open(self, number: int) -> tuple[Tokens, NDArray[Any], NDArray[np.int64], list[int]]:
         block = self._blocks[number]
         if number not in self._sound and (broken := damaged(self.folder, number, block)):
             raise InputError(
-                f"{broken[0]}: missing, cut short or changed since it was written; `openflan build` with "
+                f"{broken[0]}: missing, incomplete or changed since it was written; `openflan build` with "
                 "--repair makes it again"
             )
         self._sound.add(number)

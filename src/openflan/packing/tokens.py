@@ -1,9 +1,9 @@
 """Text becomes token ids, many examples at once.
 
-Ids are kept flat, as they lie on disk: one array for all examples and the places where each begins. Marks
-(BOS, EOS) and limits are not in them, so that other capacities need no other tokens. Few-shot examples are
-tokenised with all their exemplars first, and only those that turn out too long are rendered again with fewer:
-measuring each one beforehand would tokenise most of them twice.
+Ids are kept flat, as they lie on disk: one array for all examples and the places where each begins. Special
+tokens (BOS, EOS) and limits are not in them, so that other capacities need no other tokens. Few-shot examples
+are tokenised with all their exemplars first, and only those that turn out too long are rendered again with
+fewer: measuring each one beforehand would tokenise most of them twice.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """N examples as ids, without marks.
+    """N examples as ids, without special tokens.
 
     `offsets` (2N + 1,) say where each text begins in `ids`: inputs of example n at 2n, its targets at 2n + 1.
     `ids` may hold more than these examples. `pruned` (N,) counts exemplars that were left out. The arrays may
@@ -83,8 +83,8 @@ _CHUNK = 128
 
 
 class Tokenize:
-    """A Hugging Face tokenizer without marks, padding or truncation, by its fastest call; texts stay text
-    (`text_ids`)."""
+    """A Hugging Face tokenizer without special tokens, padding or truncation, by its fastest call; texts stay
+    text (`text_ids`)."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.text = TextIds(tokenizer)
