@@ -152,11 +152,11 @@ def with_shares(denoisers: Sequence[Denoiser], shares: Mapping[Mode, float]) -> 
     if absent := sorted(set(shares) - set(totals)):
         remedy = f"its modes are {', '.join(totals)}" if totals else "leave the key out"
         raise InputError(f"pretraining.shares: this objective has no mode {absent[0]}; {remedy}")
-    found = tuple(
+    chosen = tuple(
         replace(denoiser, share=denoiser.share / totals[denoiser.mode] * shares[denoiser.mode])
         for denoiser in denoisers
         if denoiser.mode is not None and shares.get(denoiser.mode, 0.0) > 0
     )
-    if not found:
+    if not chosen:
         raise InputError("pretraining.shares: they sum to 0, so nothing would be trained on")
-    return found
+    return chosen

@@ -177,8 +177,8 @@ def differences(folder: Path, parts: Parts) -> tuple[list[str], list[str]]:
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they are once written and read again: tuples have become lists."""
-    found: dict[str, Any] = json.loads(json.dumps(dict(values)))
-    return found
+    plain: dict[str, Any] = json.loads(json.dumps(dict(values)))
+    return plain
 
 
 def _state(folder: Path, parts: Parts, notice: Callable[[str], None]) -> None:

@@ -68,11 +68,11 @@ class Proposal:
 def sizes(longest: int) -> list[int]:
     """The capacities that are considered, ascending: 8, 12, 16, 24, 32, 48, ..., up to the first that holds
     `longest`."""
-    found = [SMALLEST]
-    while found[-1] < longest:
-        power = 1 << (found[-1].bit_length() - 1)
-        found.append(power * 3 // 2 if found[-1] == power else power * 2)
-    return found
+    capacities = [SMALLEST]
+    while capacities[-1] < longest:
+        power = 1 << (capacities[-1].bit_length() - 1)
+        capacities.append(power * 3 // 2 if capacities[-1] == power else power * 2)
+    return capacities
 
 
 def needs(

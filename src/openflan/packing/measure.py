@@ -113,12 +113,12 @@ class Measured:
 
     def counts(self) -> dict[str, int]:
         """Examples seen, and what became of those that did not stay whole."""
-        found = {
+        counts = {
             "examples": self.total.drawn,
             "truncated": self.total.truncated,
             "pruned exemplars": self.total.pruned,
         }
-        return found | {
+        return counts | {
             f"dropped: {reason.replace('-', ' ')}": count for reason, count in self.dropped.items()
         }
 

@@ -115,8 +115,8 @@ def _around(tokenizer: Any, question: str, answer: str) -> SpecialTokens:
     return SpecialTokens(tuple(prompt[:start]), tuple(prompt[start + len(asked) :]), tuple(whole[after:]))
 
 
-def _ids(found: Any) -> list[int]:
-    return [int(token) for token in (found["input_ids"] if hasattr(found, "keys") else found)]
+def _ids(encoding: Any) -> list[int]:
+    return [int(token) for token in (encoding["input_ids"] if hasattr(encoding, "keys") else encoding)]
 
 
 def _find(ids: list[int], part: list[int]) -> int | None:

@@ -95,10 +95,10 @@ def read_block(folder: Path, number: int) -> Block | None:
     that of another block."""
     path = block_folder(folder, number) / "block.json"
     try:
-        found = read_json(path)
-        if found is None:
+        content = read_json(path)
+        if content is None:
             return None
-        block = Block(**found)
+        block = Block(**content)
     except (InputError, TypeError):
         block = None
     if block is None or not _is_sound(block):
@@ -250,10 +250,10 @@ def _arrays(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
 def _mapped(path: Path) -> NDArray[Any]:
     # An array of nothing cannot be mapped. Seen as a plain array: slicing a memmap costs several times as
     # much.
-    found: NDArray[Any] = np.load(
+    array: NDArray[Any] = np.load(
         path, mmap_mode="r" if path.stat().st_size > 4_096 else None, allow_pickle=False
     )
-    return found.view(np.ndarray)
+    return array.view(np.ndarray)
 
 
 def _sha256(path: Path) -> str:

@@ -183,17 +183,15 @@ class TextIds:
 def control_tokens(tokenizer: Any) -> dict[str, int]:
     """The tokenizer's special tokens, by their spelling: those with a role (EOS, padding, ...) and those that
     it adds as special. One-character ones are not among them."""
-    found = dict(
+    ids = dict(
         zip(
             getattr(tokenizer, "all_special_tokens", ()),
             getattr(tokenizer, "all_special_ids", ()),
             strict=True,
         )
     )
-    found |= {str(token): number for number, token in _added(tokenizer).items() if token.special}
-    return {
-        str(token): int(number) for token, number in found.items() if len(token) > 1 and number is not None
-    }
+    ids |= {str(token): number for number, token in _added(tokenizer).items() if token.special}
+    return {str(token): int(number) for token, number in ids.items() if len(token) > 1 and number is not None}
 
 
 def _added(tokenizer: Any) -> dict[int, Any]:

@@ -131,15 +131,15 @@ def tokens_at(
     if token_budget is None:
         return rendered, tokens
     long = [
-        int(place)
-        for place in np.flatnonzero(tokens.lengths_N2[:, 0] > token_budget.tokens)
-        if rendered[place].style.few_shot
+        int(index)
+        for index in np.flatnonzero(tokens.lengths_N2[:, 0] > token_budget.tokens)
+        if rendered[index].style.few_shot
     ]
-    for place in long:
-        rendered[place] = examples[first + place]
-    again = tokens_of([rendered[place] for place in long], tokenize)
+    for index in long:
+        rendered[index] = examples[first + index]
+    again = tokens_of([rendered[index] for index in long], tokenize)
     parts, at = [], 0
-    for number, place in enumerate(long):
-        parts += [tokens.part(at, place), again.part(number, number + 1)]
-        at = place + 1
+    for number, index in enumerate(long):
+        parts += [tokens.part(at, index), again.part(number, number + 1)]
+        at = index + 1
     return rendered, join([*parts, tokens.part(at, count)]) if parts else tokens

@@ -213,10 +213,10 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
 
     # Second sums: the squared updates, which clip them.
     sizes = like.new_zeros(count)
-    found: dict[int, list[Tensor]] = {}
+    squares_by_item: dict[int, list[Tensor]] = {}
     for piece in pieces:
-        found.setdefault(piece.item, []).append(_squared_update(piece, token_budget))
-    for number, squares in found.items():
+        squares_by_item.setdefault(piece.item, []).append(_squared_update(piece, token_budget))
+    for number, squares in squares_by_item.items():
         sizes[number] = torch.stack(squares).sum() if len(squares) > 1 else squares[0]
     if whole:
         sizes[len(factored) :] = square_sums(updates)

@@ -147,7 +147,7 @@ def save(
 
 
 def _prune(folder: Path, newest_step: int, keep: int) -> None:
-    # A newer one can only be a damaged one that was passed over: it must not take the place of an intact one.
+    # A newer one can only be a damaged one that was skipped: it must not push out an intact one.
     for old in [step for step in steps(folder) if step <= newest_step][:-keep]:
         if old != best_step(folder):
             shutil.rmtree(folder / f"step-{old}")

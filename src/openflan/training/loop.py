@@ -113,7 +113,9 @@ def train(setup: TrainingSetup, record: RunRecord = _NEW_RECORD) -> None:
         stopping = stack.enter_context(stoppable("step"))
         saver = stack.enter_context(Saver())
         metrics = stack.enter_context(Metrics(run.metrics, position.step)) if distributed.main else None
-        track = stack.enter_context(Track(run.folder / "tensorboard", position.step, wanted=distributed.main))
+        track = stack.enter_context(
+            Track(run.folder / "tensorboard", position.step, enabled=distributed.main)
+        )
         batches = iter(stack.enter_context(Loader(batch_of, position.step, settings.steps)))
         for step in range(position.step, settings.steps):
             began = time.monotonic()
