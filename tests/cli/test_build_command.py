@@ -172,11 +172,13 @@ def test_a_damaged_build_stops_training_and_repair_mends_it(
     ):
         done = openflan(*command)
         assert done.returncode == 2
-        assert f"{path}: missing, cut short or changed since it was written" in done.stderr
+        assert f"{path}: missing, incomplete or changed since it was written" in done.stderr
         assert "--repair" in done.stderr
     done = openflan("build", recipe, "--to", copy, "--repair", "--json")
     assert _made(done) == (1, 0, 0)
-    assert f"{path}: missing, cut short or changed since it was written; block 0 is made again" in done.stderr
+    assert (
+        f"{path}: missing, incomplete or changed since it was written; block 0 is made again" in done.stderr
+    )
     assert path.read_bytes() == (built / "blocks" / "000000" / "ids.npy").read_bytes()
 
 

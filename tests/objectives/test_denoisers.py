@@ -135,7 +135,7 @@ def test_t5s_length_is_found() -> None:
 
 
 def test_too_little_room_for_anything_is_refused() -> None:
-    with pytest.raises(InputError, match="do not hold one token and its marks"):
+    with pytest.raises(InputError, match="do not hold one token and its special tokens"):
         longest(CAUSAL_LM, marks(), Limits(1, 1, joint=False))
 
 

@@ -228,7 +228,7 @@ def test_the_lower_bound_is_the_fuller_side() -> None:
 
 @pytest.mark.parametrize("lengths", [[[11, 1]], [[1, 6]], [[3, 3], [11, 6]]])
 def test_an_example_that_fits_no_row_is_an_error(lengths: list[list[int]]) -> None:
-    with pytest.raises(ValueError, match="longer than a row"):
+    with pytest.raises(ValueError, match="longer than a sequence"):
         pack_windows([np.array(lengths)], (10, 5))[0].sequences()
 
 
