@@ -378,7 +378,8 @@ def test_damaged_files_are_named_and_made_again(name: str, what: str, copy: Path
     with pytest.raises(
         InputError,
         match=(
-            f"{path}: missing, incomplete or changed since it was written; give --repair to make block 1 again"
+            f"{path}: missing, incomplete or changed since it was written; give --repair to make block 1 "
+            "again"
         ),
     ):
         _build(copy)
