@@ -39,7 +39,7 @@ from transformers import PreTrainedTokenizerFast
 from openflan.mixture.open_mixture import open_tasks
 from openflan.models.load_model import load_tokenizer
 from openflan.packing.build_ahead import build
-from openflan.packing.plan import WINDOW
+from openflan.packing.pack import WINDOW
 from openflan.packing.store import WINDOWS
 from openflan.packing.tokens import Tokenize, tokens_at
 from openflan.recipe.load_recipe import load_recipe

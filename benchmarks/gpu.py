@@ -42,7 +42,7 @@ from openflan.packing.encode import Encoded
 from openflan.packing.pack import pack_windows
 from openflan.recipe.schema import Training
 from openflan.training.distributed import DistributedContext, join_distributed
-from openflan.training.trainer import Prepared, Trainer
+from openflan.training.trainer import GlobalBatch, Trainer
 
 PEAKS = {device.name.split()[0]: device.tflops for name, device in DEVICES.items() if name != "cpu"}
 """Dense bfloat16 TFLOP/s by a word of the device's name, of its SXM form; state others as `--peak`."""
@@ -202,7 +202,7 @@ def trainer_of(
     distributed: DistributedContext,
     precision: str,
     group: int | None,
-) -> tuple[Trainer, Prepared]:
+) -> tuple[Trainer, GlobalBatch]:
     """An arm with weights of its own, and its step's batches."""
     packing, attending = ARMS[name]
     micro = shape.micro
@@ -235,7 +235,7 @@ def peak_of(device: torch.device, stated: float | None) -> float | None:
     return next((tflops * 1e12 for word, tflops in PEAKS.items() if word in name), None)
 
 
-def turn(trainer: Trainer, prepared: Prepared, steps: int) -> tuple[float, list[float], int]:
+def turn(trainer: Trainer, prepared: GlobalBatch, steps: int) -> tuple[float, list[float], int]:
     """The loss before training, seconds of each step but the first (by the clock, on a CPU of the process),
     and the most memory in bytes."""
     on_gpu = trainer.distributed.device.type == "cuda"

@@ -59,7 +59,7 @@ def measure(data: Path, tokenizer: str) -> None:
     from openflan.models.estimate import shape_of_model
     from openflan.models.load_model import empty_model, load_tokenizer
     from openflan.packing.batch import seq2seq_batch
-    from openflan.packing.plan import Plan
+    from openflan.packing.example_windows import packed_examples
     from openflan.recipe.load_recipe import load_recipe
     from openflan.recipe.schema import Recipe
     from openflan.training.ledger import ledger
@@ -75,12 +75,12 @@ def measure(data: Path, tokenizer: str) -> None:
     model = empty_model(recipe.model)
     stream, encoder = prepare(recipe, tasks, load_tokenizer(recipe.model), joint=False)
     stages.end("tokenizer, model without weights, stream")
-    plan = Plan(stream, encoder)
+    plan = packed_examples(stream, encoder)
     plan.window(0)
     stages.end("plan: first window of 4,096 examples")
     ledger(recipe, tasks, stream, encoder, plan, shape_of_model(model))
     stages.end("ledger")
-    seq2seq_batch(plan.rows(0, 64), pad_id=0, start_id=0)
+    seq2seq_batch(plan.sequences(0, 64), pad_id=0, start_id=0)
     stages.end("first batch of 64 rows")
 
 

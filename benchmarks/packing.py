@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from openflan.mixture.open_mixture import open_tasks
 from openflan.models.load_model import load_tokenizer
-from openflan.packing.pack import lower_bound, pack_windows
-from openflan.packing.plan import WINDOW, Plan
+from openflan.packing.example_windows import packed_examples
+from openflan.packing.pack import WINDOW, lower_bound, pack_windows
 from openflan.recipe.load_recipe import load_recipe
 from openflan.training.prepare import prepare
 
@@ -47,7 +47,9 @@ def real_lengths(data: Path, tokenizer: Path, capacity: tuple[int, int], windows
         f"packing.targets={targets}",
     )
     recipe = load_recipe("tiny-t5-cot", places)
-    plan = Plan(*prepare(recipe, open_tasks(recipe.mixture), load_tokenizer(recipe.model), joint=False))
+    plan = packed_examples(
+        *prepare(recipe, open_tasks(recipe.mixture), load_tokenizer(recipe.model), joint=False)
+    )
     return [
         np.array(
             [

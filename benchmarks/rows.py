@@ -7,11 +7,12 @@ million examples cost.
     python benchmarks/rows.py --examples 10000000                  # memory: a build of made-up short
     examples, some 2 GB in --scratch for a while
 
-A row is read as training reads it, `Plan.rows(position, 1)` and then `seq2seq_batch`, at positions drawn
-evenly from the whole build, whose files were read once before (their hashes are checked then). CPU seconds,
-median of three runs. Memory is that of a process that reads 20,000 rows, less what it was after its imports,
-by /proc/self/smaps_rollup: its own (Private_Dirty), and beside it pages of the build's files (Private_Clean),
-which the system takes back whenever it needs them and which processes that read the same build share.
+A row is read as training reads it, `PackedStream.sequences(position, 1)` and then `seq2seq_batch`, at
+positions drawn evenly from the whole build, whose files were read once before (their hashes are checked
+then). CPU seconds, median of three runs. Memory is that of a process that reads 20,000 rows, less what it was
+after its imports, by /proc/self/smaps_rollup: its own (Private_Dirty), and beside it pages of the build's
+files (Private_Clean), which the system takes back whenever it needs them and which processes that read the
+same build share.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from numpy.typing import NDArray
 from openflan.packing.batch import seq2seq_batch
 from openflan.packing.build_ahead import build
 from openflan.packing.encode import Encoder, Limits
-from openflan.packing.pack import Packed, pack_windows
-from openflan.packing.plan import WINDOW, Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
+from openflan.packing.pack import WINDOW, Packed, pack_windows
 from openflan.packing.store import WINDOWS, Parts, Store, write_block
 from openflan.packing.tokens import Tokens
 from openflan.templates.render import Rendered
@@ -87,7 +88,7 @@ def write_made_up(folder: Path, examples: int, shape: tuple[tuple[int, float], .
         write_block(folder, number, PARTS, tokens, packed)
 
 
-def real(folder: Path, data: Path, tokenizer: Path, windows: int) -> Plan:
+def real(folder: Path, data: Path, tokenizer: Path, windows: int) -> ExampleStream:
     """A build of chain-of-thought text."""
     from openflan.mixture.open_mixture import open_tasks
     from openflan.models.load_model import load_tokenizer
@@ -105,17 +106,18 @@ def real(folder: Path, data: Path, tokenizer: Path, windows: int) -> Plan:
     stream, encode = prepare(recipe, tasks, loaded, joint=False)
     parts = parts_of(recipe, tasks, encode, loaded)
     build(folder, stream, encode, parts, windows)
-    return Plan(stream, encode, built=Store(folder, parts))
+    return packed_examples(stream, encode, built=Store(folder, parts))
 
 
-def read(plan: Plan, positions: NDArray[np.int64]) -> int:
+def read(plan: ExampleStream, positions: NDArray[np.int64]) -> int:
     """Tokens of the rows at `positions`, each read by itself."""
     return sum(
-        seq2seq_batch(plan.rows(position, 1), pad_id=0, start_id=0).tokens for position in positions.tolist()
+        seq2seq_batch(plan.sequences(position, 1), pad_id=0, start_id=0).tokens
+        for position in positions.tolist()
     )
 
 
-def report_speed(plan: Plan) -> None:
+def report_speed(plan: ExampleStream) -> None:
     rows = sum(plan.index())
     windows = [plan.window(number) for number in range(len(plan.index()))]
     lengths_N2 = np.concatenate([window.fit.lengths_N2[window.fit.kept] for window in windows])
@@ -149,7 +151,7 @@ def private_bytes() -> tuple[int, int]:
 def report_memory(folder: Path) -> None:
     """Called in a process of its own."""
     states = [private_bytes()]
-    plan = Plan(Nothing(), encoder(), built=Store(folder, PARTS))
+    plan = packed_examples(Nothing(), encoder(), built=Store(folder, PARTS))
     rows = sum(plan.index())
     read(plan, np.random.default_rng(1).integers(0, rows, ROWS))
     states.append(private_bytes())
@@ -204,7 +206,7 @@ def main() -> None:
             plan = real(folder, options.data, options.tokenizer, options.windows)
         else:
             write_made_up(folder, options.windows * WINDOW, LIKE_TEXT)
-            plan = Plan(Nothing(), encoder(), built=Store(folder, PARTS))
+            plan = packed_examples(Nothing(), encoder(), built=Store(folder, PARTS))
         print(f"{CAPACITY[0]:,} + {CAPACITY[1]:,} tokens a row")
         report_speed(plan)
 

@@ -11,7 +11,7 @@ from openflan.errors import InputError
 from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run, read_jsonl
-from openflan.training import checkpoints
+from openflan.training import best_checkpoint, checkpoints
 from openflan.training.finetune import finetune
 from openflan.training_evaluation import MEAN, evaluator
 
@@ -62,7 +62,7 @@ def test_the_best_checkpoint_is_kept_and_ties_go_to_the_earlier_step(run: Run) -
     """The model knows nothing after six steps: all scores are equal, so the first evaluation is the best."""
     scores = {line["step"]: line["scores"][MEAN] for line in read_jsonl(run.metrics) if "scores" in line}
     best = min(step for step, score in scores.items() if score == max(scores.values()))
-    assert checkpoints.best_step(run.checkpoints) == best
+    assert best_checkpoint.best_step(run.checkpoints) == best
     assert set(checkpoints.steps(run.checkpoints)) == {best, 6}
 
 

@@ -19,11 +19,11 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.models.folder import fingerprint
 from openflan.recipe.chain_steps import Step
-from openflan.recipe.load_recipe import differences, load_any_recipe
+from openflan.recipe.load_recipe import load_any_recipe
 from openflan.recipe.pretraining import PretrainRecipe
+from openflan.recipe.recipe_changes import recipe_changes
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run, read_json, write_json
-from openflan.training.changes import FREE
 
 Notice = Callable[[str], None]
 
@@ -85,9 +85,9 @@ def finished(step: Step, run: Run, number: int) -> bool:
     if not run.recipe.is_file():
         return False
     changed = [
-        change
-        for change in differences(load_any_recipe(run.recipe), step.recipe)
-        if not change.startswith(FREE)
+        str(change)
+        for change in recipe_changes(load_any_recipe(run.recipe), step.recipe)
+        if change.effect != "none"
     ]
     if changed:
         raise InputError(

@@ -96,7 +96,7 @@ def test_training_from_a_build_is_training_without_it_to_the_bit(
     run.mkdir()
     shutil.copy(unbuilt / "ledger.json", run)
     monkeypatch.setattr(
-        "openflan.packing.plan.tokens_at", lambda *arguments: pytest.fail("a window was made")
+        "openflan.packing.example_windows.tokens_at", lambda *arguments: pytest.fail("a window was made")
     )
     done = openflan("finetune", recipe, "--run", run, "--build", built)
     assert done.returncode == 0, done.stderr
@@ -114,7 +114,7 @@ def test_the_runs_own_build_is_found_and_restart_keeps_it(
     shutil.copytree(built, run / "build")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     monkeypatch.setattr(
-        "openflan.packing.plan.tokens_at", lambda *arguments: pytest.fail("a window was made")
+        "openflan.packing.example_windows.tokens_at", lambda *arguments: pytest.fail("a window was made")
     )
     for restart in ([], ["--restart"]):
         done = openflan("finetune", recipe, "--run", run, *restart)
@@ -173,11 +173,13 @@ def test_a_damaged_build_stops_training_and_repair_mends_it(
     ):
         done = openflan(*command)
         assert done.returncode == 2
-        assert f"{path}: missing, cut short or changed since it was written" in done.stderr
+        assert f"{path}: missing, incomplete or changed since it was written" in done.stderr
         assert "--repair" in done.stderr
     done = openflan("build", recipe, "--to", copy, "--repair", "--json")
     assert _made(done) == (1, 0, 0)
-    assert f"{path}: missing, cut short or changed since it was written; block 0 is made again" in done.stderr
+    assert (
+        f"{path}: missing, incomplete or changed since it was written; block 0 is made again" in done.stderr
+    )
     assert path.read_bytes() == (built / "blocks" / "000000" / "ids.npy").read_bytes()
 
 
@@ -212,7 +214,7 @@ def test_other_limits_keep_the_tokens(change: str, named: str, recipe: Path, cop
     ids = path.stat()
     done = openflan("build", recipe, change, "--to", copy, "--json")
     assert _made(done) == (0, 1, 0)
-    assert f"changed since the build: {named}; the tokens stay, rows are packed anew" in done.stderr
+    assert f"changed since the build: {named}; the tokens stay, sequences are packed anew" in done.stderr
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (ids.st_ino, ids.st_mtime_ns)
     assert _made(openflan("build", recipe, change, "--to", copy, "--json")) == (0, 0, 1)
 

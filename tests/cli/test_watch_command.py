@@ -8,7 +8,7 @@ from openflan.cli.watch import arriving, watch_run
 from openflan.errors import InputError
 from openflan.evaluation.score_record import EvaluationScore, ScoreKey
 from openflan.run_folder import Run
-from openflan.training.checkpoints import best_step
+from openflan.training.best_checkpoint import best_step
 
 
 def checkpoint(run: Run, step: int) -> None:

@@ -103,7 +103,7 @@ def test_no_piece_takes_more_room_than_was_promised(
 
 
 def denoiser_room(denoiser: Denoiser, around: SpecialTokens, length: int) -> tuple[int, int]:
-    inputs, targets = denoiser.most(length)
+    inputs, targets = denoiser.most_per_side(length)
     return inputs + len(around.bos) + len(around.mode(denoiser)) + 1, targets + 1
 
 
@@ -124,7 +124,7 @@ def test_the_longest_piece_fits_and_a_longer_one_may_not(name: str, joint: bool)
             ends=True,
         )
         if joint:
-            assert len(one.input_ids) + len(one.target_ids) <= limits.row
+            assert len(one.input_ids) + len(one.target_ids) <= limits.sequence
         else:
             assert len(one.input_ids) <= limits.inputs
             assert len(one.target_ids) <= limits.targets
@@ -135,7 +135,7 @@ def test_t5s_length_is_found() -> None:
 
 
 def test_too_little_room_for_anything_is_refused() -> None:
-    with pytest.raises(InputError, match="do not hold one token and its marks"):
+    with pytest.raises(InputError, match="do not hold one token and its special tokens"):
         longest(CAUSAL_LM, marks(), Limits(1, 1, joint=False))
 
 

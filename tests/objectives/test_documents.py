@@ -16,9 +16,9 @@ from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES
 from openflan.objectives.document_windows import (
     Documents,
+    DocumentSetting,
     DocumentWindow,
     DocumentWindows,
-    Setting,
     split_documents,
 )
 from openflan.objectives.pieces import (
@@ -29,7 +29,6 @@ from openflan.objectives.pieces import (
     special_tokens_of,
 )
 from openflan.packing.encode import Encoded, Limits
-from openflan.packing.plan import WindowPlan
 from openflan.packing.tokens import Tokenize
 from openflan.randomness import Draws
 
@@ -79,7 +78,7 @@ def setting_of(
     length: int | None = None,
     joined: bool = False,
     seed: int = 0,
-) -> tuple[Tokenize, Setting]:
+) -> tuple[Tokenize, DocumentSetting]:
     """As `training.documents` makes it, by hand."""
     tokenize, denoisers, limits = Tokenize(tokenizer), OBJECTIVES[objective], LIMITS[joint]  # type: ignore[index]
     modes = {mode: token for mode, token in MODE_TOKENS.items() if any(one.mode == mode for one in denoisers)}
@@ -87,7 +86,9 @@ def setting_of(
     lengths = {denoiser: length or longest([denoiser], room, limits) for denoiser in denoisers}
     needed = needed_sentinels(lengths)
     add_tokens(tokenizer, missing_tokens(tokenizer, modes, needed))
-    return tokenize, Setting(lengths, special_tokens_of(tokenizer, modes, needed), limits, seed, joined)
+    return tokenize, DocumentSetting(
+        lengths, special_tokens_of(tokenizer, modes, needed), limits, seed, joined
+    )
 
 
 def texts_of(count: int, size: int, *, odd: Sequence[str] = ()) -> list[str]:
@@ -104,9 +105,9 @@ def texts_of(count: int, size: int, *, odd: Sequence[str] = ()) -> list[str]:
     return found
 
 
-def undone(one: Encoded, setting: Setting, *, ends: bool) -> list[int]:
+def undone(one: Encoded, setting: DocumentSetting, *, ends: bool) -> list[int]:
     """The tokens of a piece, by an independent reading of its marks."""
-    marks, inputs, targets = setting.marks, one.input_ids.tolist(), one.target_ids.tolist()
+    marks, inputs, targets = setting.special_tokens, one.input_ids.tolist(), one.target_ids.tolist()
     modes = {token: mode for mode, token in marks.modes.items()}
     if setting.limits.joint and marks.bos and inputs[: len(marks.bos)] == list(marks.bos):
         inputs = inputs[len(marks.bos) :]
@@ -136,20 +137,20 @@ def undone(one: Encoded, setting: Setting, *, ends: bool) -> list[int]:
     return inputs + targets
 
 
-def rebuilt(windows: Sequence[DocumentWindow], setting: Setting) -> dict[str, list[int]]:
+def rebuilt(windows: Sequence[DocumentWindow], setting: DocumentSetting) -> dict[str, list[int]]:
     """Tokens of every document of a pass, from the packed rows."""
     pieces: dict[str, dict[int, Encoded]] = {}
     for window in windows:
         for row in range(len(window)):
             inputs = targets = 0
-            for number, one in zip(window.members(row).tolist(), window.row(row), strict=True):
-                origin = window.example(number)
+            for number, one in zip(window.packed.sequence(row).tolist(), window.sequence(row), strict=True):
+                origin = window.origin(number)
                 assert pieces.setdefault(origin.task, {}).setdefault(origin.row, one) is one, (
                     "a piece came twice"
                 )
                 inputs, targets = inputs + len(one.input_ids), targets + len(one.target_ids)
             assert (
-                inputs + targets <= setting.limits.row
+                inputs + targets <= setting.limits.sequence
                 if setting.limits.joint
                 else inputs <= setting.limits.inputs and targets <= setting.limits.targets
             )
@@ -183,15 +184,9 @@ def test_ten_thousand_documents_are_rebuilt_exactly(kind: str, objective: str) -
             4 if kind == "few words" else 300,
             odd=["<extra_id_1>", "<extra_id_0>", "[S2S]", "</s>", "<s>", "unheard"],
         )
-        # Text stays text: what spells a control token out is an unknown word to this vocabulary.
-        added = tokenizer.added_tokens_decoder.values()
-        control = {*tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
-        words_of = {token: index for token, index in tokenizer.get_vocab().items() if token not in control}
-        plain = {
-            f"texts:{number + 1}": [words_of.get(word, tokenizer.unk_token_id) for word in text.split()]
-            for number, text in enumerate(texts)
-        }
         tokenize, setting = setting_of(tokenizer, objective, joint=joint)
+        # A text that spells out a special token stays text, which `tokenizer` alone would not do.
+        plain = {f"texts:{number + 1}": tokenize([text])[0].tolist() for number, text in enumerate(texts)}
         documents, _ = split_documents(Numbered(texts), 0, seed=1)
         windows = DocumentWindows(documents, tokenize, setting, size=50)
         found = rebuilt([windows.make(number) for number in range(5)], setting)
@@ -201,7 +196,7 @@ def test_ten_thousand_documents_are_rebuilt_exactly(kind: str, objective: str) -
 def test_a_text_that_spells_a_new_token_out_does_not_hold_it() -> None:
     tokenizer = words(20)
     tokenize, setting = setting_of(tokenizer, "ul2r", joint=True)
-    added = {*setting.marks.modes.values(), *setting.marks.sentinels.tolist()}
+    added = {*setting.special_tokens.modes.values(), *setting.special_tokens.sentinels.tolist()}
     assert set(tokenizer("[S2S] <extra_id_0>")["input_ids"]) <= added, "the tokenizer now knows them"
     assert not set(tokenize(["[S2S] <extra_id_0>"])[0].tolist()) & added
 
@@ -259,15 +254,16 @@ def _listed(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int]]]
 
 
 def test_rows_depend_on_seed_and_position_only() -> None:
-    expected = _listed(WindowPlan(_windows()).rows(0, 40))
-    later = WindowPlan(_windows(), WindowPlan(_windows()).index())
-    assert _listed(later.rows(25, 15)) == expected[25:]
-    assert _listed(WindowPlan(_windows(seed=1)).rows(0, 40)) != expected
-    known = WindowPlan(_windows())
-    known.rows(0, 40)
-    resumed = WindowPlan(_windows(), known.index())
-    assert _listed(resumed.rows(30, 10)) == expected[30:]
-    assert [len(row) for row in resumed.sources(30, 10)] == [len(row) for row in expected[30:]]
+    expected = _listed(_windows().stream().sequences(0, 40))
+    later = _windows().stream(_windows().stream().index())
+    assert _listed(later.sequences(25, 15)) == expected[25:]
+    assert _listed(_windows(seed=1).stream().sequences(0, 40)) != expected
+    known = _windows().stream()
+    known.sequences(0, 40)
+    resumed = _windows().stream(known.index())
+    assert _listed(resumed.sequences(30, 10)) == expected[30:]
+    origins = [window.origins(number) for window, number in resumed.locate(30, 10)]
+    assert [len(sequence) for sequence in origins] == [len(row) for row in expected[30:]]
 
 
 def test_a_second_pass_corrupts_a_document_otherwise() -> None:

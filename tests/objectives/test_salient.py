@@ -13,7 +13,12 @@ from test_documents import LIMITS, Numbered, rebuilt, setting_of, words
 
 from openflan.objectives.denoise import Pair, mask_span, restore_spans
 from openflan.objectives.denoisers import CAUSAL_LM, PREFIX_LM, SPAN_CORRUPTION, UL2
-from openflan.objectives.document_windows import DocumentWindow, DocumentWindows, Setting, split_documents
+from openflan.objectives.document_windows import (
+    DocumentSetting,
+    DocumentWindow,
+    DocumentWindows,
+    split_documents,
+)
 
 FEW = np.array([59, 58, 57, 56, 55])
 EOS = 0
@@ -43,9 +48,9 @@ def marked(count: int, *, before: int = 4, inside: int = 2, after: int = 3) -> M
 
 def windows_of(
     texts: Numbered, objective: str, share: float, *, length: int | None = None, seed: int = 0
-) -> tuple[DocumentWindow, Setting]:
+) -> tuple[DocumentWindow, DocumentSetting]:
     tokenize, plain = setting_of(words(1_200), objective, joint=False, length=length)
-    setting = Setting(plain.lengths, plain.marks, plain.limits, seed, salient=share)
+    setting = DocumentSetting(plain.lengths, plain.marks, plain.limits, seed, salient=share)
     documents, _ = split_documents(texts, 0, seed)
     return DocumentWindows(documents, tokenize, setting, size=len(texts)).make(0), setting
 
@@ -95,9 +100,9 @@ def test_documents_are_masked_where_they_are_marked() -> None:
     window, setting = windows_of(texts, "span-corruption", 1.0)
     assert rebuilt([window], setting).keys() == {texts.place(number) for number in range(40)}
     for number, one in enumerate(window.encoded):
-        place = int(window.example(number).task.partition(":")[2]) - 1
+        place = int(window.origin(number).task.partition(":")[2]) - 1
         expected = [int(word[1:]) + 3 for word in texts.texts[place].split()]
-        first = setting.marks.sentinels[0]
+        first = setting.special_tokens.sentinels[0]
         assert one.target_ids.tolist() == [first, *expected[4:6], EOS]
         assert one.input_ids.tolist() == [*expected[:4], first, *expected[6:], EOS]
 

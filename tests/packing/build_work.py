@@ -10,7 +10,7 @@ from numbered_words import LAYOUT, LIMITS, PARTS, ROOM, Words, encoder
 
 from openflan.packing.build_ahead import Summary, build
 from openflan.packing.encode import Encoded, Limits
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.packing.store import Parts, Store
 
 WINDOWS = 8
@@ -30,10 +30,10 @@ def build_folder(
 
 def plan_of(
     folder: Path | None = None, limits: Limits = LIMITS, parts: Parts = PARTS, index: tuple[int, ...] = ()
-) -> Plan:
+) -> ExampleStream:
     """Made live, or from the build in a folder."""
     built = Store(folder, parts, LAYOUT) if folder else None
-    return Plan(Words(ROOM), encoder(limits), index, window=LAYOUT.window, built=built)
+    return packed_examples(Words(ROOM), encoder(limits), index, window=LAYOUT.window, built=built)
 
 
 def as_lists(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int], int]]]:
@@ -43,14 +43,14 @@ def as_lists(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int],
     ]
 
 
-def rows_of_plan(plan: Plan, rows: int) -> list[Any]:
+def rows_of_plan(plan: ExampleStream, rows: int) -> list[Any]:
     """Everything that a plan tells of its first rows."""
-    listed = as_lists(plan.rows(0, rows))
+    listed = as_lists(plan.sequences(0, rows))
     index = plan.index(rows)
     return [
         listed,
-        plan.sources(0, rows),
-        plan.positions(0, rows),
+        [window.origins(number) for window, number in plan.locate(0, rows)],
+        [window.positions(number) for window, number in plan.locate(0, rows)],
         index,
         [plan.counts(number) for number in range(len(index))],
     ]

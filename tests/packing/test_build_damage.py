@@ -169,9 +169,9 @@ def test_damaged_files_are_named_and_made_again(name: str, what: str, copy: Path
     ):
         build_folder(copy)
     plan = plan_of(copy)
-    assert as_lists(plan.rows(0, 5)) == EXPECTED[:5], "other blocks can be read"
+    assert as_lists(plan.sequences(0, 5)) == EXPECTED[:5], "other blocks can be read"
     with pytest.raises(InputError, match=f"{path}: .*`openflan build` with --repair"):
-        plan.rows(sum(plan.index()[:3]), 1)
+        plan.sequences(sum(plan.index()[:3]), 1)
     said: list[str] = []
     done = build_folder(copy, repair=True, notice=said.append)
     assert (done.made, done.kept) == (1, 2)

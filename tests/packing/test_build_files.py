@@ -29,7 +29,7 @@ from openflan.errors import InputError
 from openflan.packing.batch import Seq2SeqBatch, seq2seq_batch
 from openflan.packing.build_ahead import Shard, build, differences
 from openflan.packing.encode import Limits
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import packed_examples
 from openflan.packing.store import Parts, Store, block_folder, read_block
 
 
@@ -63,11 +63,11 @@ def test_the_windows_of_a_build_are_read_not_made(whole: Path) -> None:
             raise AssertionError(f"position {position} was rendered")
 
     built = Store(whole, PARTS, LAYOUT)
-    plan = Plan(Silent(ROOM), encoder(), window=LAYOUT.window, built=built)
-    rows = sum(built.rows_per_window())
-    assert as_lists(plan.rows(0, rows)) == EXPECTED[:rows]
+    plan = packed_examples(Silent(ROOM), encoder(), window=LAYOUT.window, built=built)
+    rows = sum(built.sequences_per_window())
+    assert as_lists(plan.sequences(0, rows)) == EXPECTED[:rows]
     with pytest.raises(AssertionError, match=f"position {WINDOWS * LAYOUT.window} was rendered"):
-        plan.rows(rows, 1)
+        plan.sequences(rows, 1)
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
@@ -83,10 +83,10 @@ def test_blocks_that_are_missing_are_made_live(missing: int, copy: Path) -> None
 def test_training_goes_on_from_any_position(position: int, known: int, missing: bool, whole: Path) -> None:
     """With the index of an earlier run that went as far as `known`, with a build and without."""
     first = plan_of()
-    first.rows(0, known)
+    first.sequences(0, known)
     resumed = plan_of(None if missing else whole, index=tuple(first.index(known)))
     count = min(12, ROWS - position)
-    assert as_lists(resumed.rows(position, count)) == EXPECTED[position : position + count]
+    assert as_lists(resumed.sequences(position, count)) == EXPECTED[position : position + count]
 
 
 def _global_batch(
@@ -99,7 +99,7 @@ def _global_batch(
         plan = plan_of(folder)
         mine = range(rank * size // ranks, (rank + 1) * size // ranks)
         for first in range(mine.start, mine.stop, micro):
-            rows = plan.rows(number * size + first, min(micro, mine.stop - first))
+            rows = plan.sequences(number * size + first, min(micro, mine.stop - first))
             batch = seq2seq_batch(rows, pad_id=0, start_id=0)
             assert isinstance(batch, Seq2SeqBatch)
             for row in range(len(rows)):
@@ -162,7 +162,7 @@ def test_more_examples_only_add_blocks(tmp_path: Path, whole: Path) -> None:
     assert bytes_by_name(tmp_path) == bytes_by_name(whole)
     build_folder(tmp_path, 9)
     assert build_folder(tmp_path, 4).kept == 2, "fewer than there are remove nothing"
-    assert len(Store(tmp_path, PARTS, LAYOUT).rows_per_window()) == 9
+    assert len(Store(tmp_path, PARTS, LAYOUT).sequences_per_window()) == 9
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -282,7 +282,7 @@ def test_parts_are_compared_as_they_were_written(tmp_path: Path) -> None:
 
 def test_a_build_of_other_parts_counts_as_missing(whole: Path) -> None:
     for parts in (Parts({"seed": 1}, PARTS.rows), Parts(PARTS.tokens, {"targets": 15})):
-        assert Store(whole, parts, LAYOUT).rows_per_window() == []
+        assert Store(whole, parts, LAYOUT).sequences_per_window() == []
         assert Store(whole, parts, LAYOUT).window(0) is None
     assert Store(whole, PARTS, LAYOUT).window(0) is not None
 
@@ -296,7 +296,7 @@ def test_block_json_says_what_a_block_holds(whole: Path) -> None:
     block = read_block(whole, 2)
     assert block is not None
     assert block.examples == 2 * LAYOUT.window
-    assert block.rows_per_window == [len(plan_of().window(number)) for number in (6, 7)]
+    assert block.sequences_per_window == [len(plan_of().window(number)) for number in (6, 7)]
     assert json.loads((whole / "build.json").read_text()) == {
         "tokens": dict(PARTS.tokens),
         "rows": dict(PARTS.rows),

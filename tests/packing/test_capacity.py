@@ -50,11 +50,11 @@ def test_fills_are_those_of_packed_rows_and_the_fullest_is_fuller() -> None:
     for one in found:
         kept = LENGTHS[LENGTHS[:, 1] <= one.targets]
         kept = np.stack([np.minimum(kept[:, 0], one.inputs), kept[:, 1]], axis=1)
-        rows = len(pack_windows([kept], (one.inputs, one.targets))[0].rows())
+        rows = len(pack_windows([kept], (one.inputs, one.targets))[0].sequences())
         assert one.fill == pytest.approx(kept.sum() / (rows * (one.inputs + one.targets)))
         assert one.fill_inputs == pytest.approx(kept[:, 0].sum() / (rows * one.inputs))
         assert one.fill_targets == pytest.approx(kept[:, 1].sum() / (rows * one.targets))
-        assert one.examples_per_row == pytest.approx(len(kept) / rows)
+        assert one.examples_per_sequence == pytest.approx(len(kept) / rows)
         assert one.touched <= 0.01
     small, full = found
     assert full.fill > small.fill
@@ -65,7 +65,7 @@ def test_fills_are_those_of_packed_rows_and_the_fullest_is_fuller() -> None:
 def test_a_row_that_both_sides_share_has_one_fill() -> None:
     (one,) = propose(LENGTHS, LENGTHS, joint=True, losses=(0.0,))
     whole = np.stack([LENGTHS.sum(axis=1), np.zeros(len(LENGTHS), dtype=np.int64)], axis=1)
-    rows = len(pack_windows([whole], (one.inputs + one.targets, 0))[0].rows())
+    rows = len(pack_windows([whole], (one.inputs + one.targets, 0))[0].sequences())
     assert (one.fill, one.fill_inputs, one.fill_targets) == (
         pytest.approx(LENGTHS.sum() / (rows * (one.inputs + one.targets))),
         None,
@@ -78,5 +78,5 @@ def test_examples_of_one_length_are_packed_without_waste() -> None:
     """Sixteen inputs to four targets: any pair in that ratio is full, and the smallest is not."""
     same = np.tile([16, 4], (512, 1))
     small, full = propose(same, same, joint=False, losses=(0.0,))
-    assert (small.inputs, small.targets, small.examples_per_row) == (16, 8, 1.0)
+    assert (small.inputs, small.targets, small.examples_per_sequence) == (16, 8, 1.0)
     assert (full.inputs, full.targets, full.fill) == (32, 8, 1.0)

@@ -45,7 +45,7 @@ def test_a_small_case_by_hand() -> None:
     assert found.tasks["own/b"] == Tally(drawn=2, kept=1, dropped=1, input_tokens=4, target_tokens=4)
     assert found.tasks["own/c"].values()["mean_input_tokens"] is None
     assert found.tasks["own/a"].values()["mean_input_tokens"] == 6.5
-    assert (found.rows, found.examples_per_row, found.tokens_per_row) == (2, 1.5, 12.0)
+    assert (found.sequences, found.examples_per_sequence, found.tokens_per_sequence) == (2, 1.5, 12.0)
     assert (found.fill_inputs, found.fill_targets, found.fill) == (17 / 20, 7 / 8, 24 / 28)
     counts = {
         "examples": 5,

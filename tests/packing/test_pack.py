@@ -76,8 +76,8 @@ def _same(one: Packed, other: Packed) -> bool:
 def test_every_example_once_and_no_row_over_its_capacity(window: Window) -> None:
     lengths, capacity = window
     packed = pack_windows([lengths], capacity)[0]
-    assert _mistakes(packed.rows(), lengths, capacity) == []
-    assert len(packed.rows()) >= lower_bound(lengths, capacity) - 1e-9
+    assert _mistakes(packed.sequences(), lengths, capacity) == []
+    assert len(packed.sequences()) >= lower_bound(lengths, capacity) - 1e-9
     assert _same(pack_windows([lengths.copy()], capacity)[0], packed)
 
 
@@ -106,7 +106,8 @@ def test_a_window_is_packed_alike_whichever_windows_lie_beside_it(
     lengths, capacity = windows
     together = pack_windows(lengths, capacity)
     assert all(
-        _mistakes(packed.rows(), one, capacity) == [] for one, packed in zip(lengths, together, strict=True)
+        _mistakes(packed.sequences(), one, capacity) == []
+        for one, packed in zip(lengths, together, strict=True)
     )
     assert all(
         _same(pack_windows([one], capacity)[0], packed) for one, packed in zip(lengths, together, strict=True)
@@ -142,7 +143,7 @@ def test_rows_are_those_of_a_search_in_plain_python(seed: int, count: int) -> No
     lengths, capacity = _log_normal(seed, count), (1_024, 256)
     share = [(int(inputs) / capacity[0], int(targets) / capacity[1]) for inputs, targets in lengths]
     placed, waiting = 0, list(range(count))
-    for row in pack_windows([lengths], capacity)[0].rows():
+    for row in pack_windows([lengths], capacity)[0].sequences():
         token_budget = list(capacity)
         for place, number in enumerate(row):
             pool = waiting[:POOL]
@@ -174,7 +175,7 @@ def _worth(share: tuple[float, float], left: tuple[float, float]) -> float:
 def test_tiny_windows_take_few_rows_more_than_the_best_packing(lengths: list[tuple[int, int]]) -> None:
     """The best by trying every way. Two neighbouring rows together are over a capacity, so there are at most
     2 x 2 times as many rows as the best has."""
-    rows = pack_windows([np.array(lengths)], (6, 3))[0].rows()
+    rows = pack_windows([np.array(lengths)], (6, 3))[0].sequences()
     assert _mistakes(rows, np.array(lengths), (6, 3)) == []
     best = _fewest(lengths, [])
     assert best <= len(rows) <= 4 * best
@@ -201,7 +202,7 @@ def test_windows_of_chain_of_thought_lengths_are_within_three_percent() -> None:
     for window, packed in zip(windows, pack_windows(windows, (1_024, 256)), strict=True):
         assert len(packed.starts) - 1 <= 1.03 * lower_bound(window, (1_024, 256))
     with patch.object(packing, "POOL", 1):
-        assert len(pack_windows([windows[0]], (1_024, 256))[0].rows()) > 1.2 * lower_bound(
+        assert len(pack_windows([windows[0]], (1_024, 256))[0].sequences()) > 1.2 * lower_bound(
             windows[0], (1_024, 256)
         )
 
@@ -216,7 +217,7 @@ def _log_normal(seed: int, count: int) -> NDArray[np.int64]:
 
 def test_a_causal_row_has_one_capacity() -> None:
     lengths = np.array([[6, 0], [5, 0], [4, 0], [5, 0]])
-    assert sorted(map(sorted, pack_windows([lengths], (10, 0))[0].rows())) == [[0, 2], [1, 3]]
+    assert sorted(map(sorted, pack_windows([lengths], (10, 0))[0].sequences())) == [[0, 2], [1, 3]]
 
 
 def test_the_lower_bound_is_the_fuller_side() -> None:
@@ -227,21 +228,24 @@ def test_the_lower_bound_is_the_fuller_side() -> None:
 
 @pytest.mark.parametrize("lengths", [[[11, 1]], [[1, 6]], [[3, 3], [11, 6]]])
 def test_an_example_that_fits_no_row_is_an_error(lengths: list[list[int]]) -> None:
-    with pytest.raises(ValueError, match="longer than a row"):
-        pack_windows([np.array(lengths)], (10, 5))[0].rows()
+    with pytest.raises(ValueError, match="longer than a sequence"):
+        pack_windows([np.array(lengths)], (10, 5))[0].sequences()
 
 
 def test_nothing_makes_no_rows() -> None:
     nothing = np.empty((0, 2), dtype=np.int64)
-    assert pack_windows([nothing], (10, 5))[0].rows() == []
+    assert pack_windows([nothing], (10, 5))[0].sequences() == []
     assert pack_windows([], (10, 5)) == []
-    assert [packed.rows() for packed in pack_windows([nothing, np.array([[3, 1]])], (10, 5))] == [[], [[0]]]
+    assert [packed.sequences() for packed in pack_windows([nothing, np.array([[3, 1]])], (10, 5))] == [
+        [],
+        [[0]],
+    ]
     assert pack_windows([nothing], (10, 5))[0].starts.tolist() == [0]
 
 
 def test_sizes_beyond_what_is_counted_exactly_are_an_error() -> None:
-    assert pack_windows([np.array([[2**24, 1], [1, 1]])], (2**24, 2))[0].rows() == [[0], [1]]
+    assert pack_windows([np.array([[2**24, 1], [1, 1]])], (2**24, 2))[0].sequences() == [[0], [1]]
     with pytest.raises(ValueError, match="at most 16,777,216"):
-        pack_windows([np.array([[1, 1]])], (2**24 + 1, 2))[0].rows()
+        pack_windows([np.array([[1, 1]])], (2**24 + 1, 2))[0].sequences()
     with pytest.raises(ValueError, match="at most 16,777,216"):
-        pack_windows([np.broadcast_to(np.array([1, 1]), (2**24 + 1, 2))], (10, 5))[0].rows()
+        pack_windows([np.broadcast_to(np.array([1, 1]), (2**24 + 1, 2))], (10, 5))[0].sequences()

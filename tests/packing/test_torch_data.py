@@ -13,15 +13,15 @@ from torch.utils.data import DataLoader
 
 from openflan.packing.build_ahead import build
 from openflan.packing.encode import Limits
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.packing.store import Store
 from openflan.packing.torch_data import PackedDataset, collate
 
 PAD, START, ROWS = 9_999, 9_998, 30
 
 
-def _open(limits: Limits = LIMITS, folder: Path | None = None) -> Plan:
-    return Plan(
+def _open(limits: Limits = LIMITS, folder: Path | None = None) -> ExampleStream:
+    return packed_examples(
         Words(ROOM),
         encoder(limits),
         window=LAYOUT.window,
@@ -38,7 +38,7 @@ def _dataset(limits: Limits = LIMITS, folder: Path | None = None) -> PackedDatas
 def _expected(limits: Limits) -> list[dict[str, list[int]]]:
     """The oracle, token by token in plain Python."""
     found = []
-    for row in _open(limits).rows(0, ROWS):
+    for row in _open(limits).sequences(0, ROWS):
         item: dict[str, list[int]] = {}
 
         def put(name: str, values: list[int], item: dict[str, list[int]] = item) -> None:
@@ -61,7 +61,7 @@ def _expected(limits: Limits) -> list[dict[str, list[int]]]:
             put("target_positions", list(range(len(targets))))
         fill = {"input_ids": PAD, "decoder_input_ids": PAD, "labels": -100}
         for name, values in item.items():
-            length = limits.row if limits.joint or name.startswith("input") else limits.targets
+            length = limits.sequence if limits.joint or name.startswith("input") else limits.targets
             values += [fill.get(name, 0)] * (length - len(values))
         found.append(item)
     return found

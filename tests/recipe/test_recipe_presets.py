@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from openflan.recipe.load_recipe import (
-    differences,
     dump_recipe,
     load_recipe,
     packaged_recipes,
     planning_recipes,
 )
 from openflan.recipe.presets import PARAMETERS
+from openflan.recipe.recipe_changes import recipe_changes
 from openflan.training.flops import device_hours, recipe_flops
 
 # Table 22: packed rows a step, dropout, learning rate, steps.
@@ -135,7 +135,7 @@ def test_flan_u_palm_of_8b_is_flan_palm_8b_but_for_what_u_palm_changes() -> None
     ours, plain, paper = (
         load_recipe(f"shapes/flan-{name}") for name in ("u-palm-8b", "palm-8b", "u-palm-540b")
     )
-    assert differences(plain, ours) == [
+    assert [str(change) for change in recipe_changes(plain, ours)] == [
         "mixture.rates: proportion-a -> proportion-b",
         "model.attention: None -> prefix",
         "name: flan-palm-8b -> flan-u-palm-8b",

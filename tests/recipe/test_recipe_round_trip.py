@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from recipe_files import LEAST, Write, names
 
 from openflan.recipe.load_recipe import (
-    differences,
     dump_recipe,
     load_recipe,
     packaged_recipes,
     recipe_from,
 )
+from openflan.recipe.recipe_changes import recipe_changes
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_dumped_recipe_loads_as_itself(
     path.write_text(dump_recipe(recipe), encoding="utf-8")
     again = load_recipe(path)
     assert again == recipe
-    assert differences(recipe, again) == []
+    assert recipe_changes(recipe, again) == []
     assert again.model.config == {**config, "model_type": "t5"}
 
 
@@ -124,13 +124,13 @@ def test_differences_name_key_old_and_new(write: Write) -> None:
         path,
         ["training.steps=20", "mixture.rates={cot: 2}", "seed=1", "mixture.submixtures.cot.tasks=[cot/qed]"],
     )
-    assert differences(old, new) == [
+    assert [str(change) for change in recipe_changes(old, new)] == [
         "mixture.rates.cot: None -> 2.0",
         "mixture.submixtures.cot.tasks: ['*'] -> ['cot/qed']",
         "seed: 0 -> 1",
         "training.steps: 10 -> 20",
     ]
-    assert differences(old, load_recipe(path)) == []
+    assert recipe_changes(old, load_recipe(path)) == []
 
 
 def test_a_recipe_cannot_be_changed(write: Write) -> None:

@@ -18,7 +18,7 @@ from openflan.training.distributed import (
     join_distributed,
     leave_distributed,
 )
-from openflan.training.trainer import Outcome, Trainer
+from openflan.training.trainer import StepResult, Trainer
 
 T5: dict[str, Any] = {
     "vocab_size": 40,
@@ -78,7 +78,7 @@ def rows() -> list[list[Encoded]]:
     ]
 
 
-def steps(name: str, distributed: DistributedContext) -> list[Outcome]:
+def steps(name: str, distributed: DistributedContext) -> list[StepResult]:
     make, packing, prefix, training = CASES[name]
     trainer = Trainer(
         make(),

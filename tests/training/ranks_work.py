@@ -27,7 +27,7 @@ from openflan.mixture.open_mixture import open_mixture
 from openflan.models import load_model as load
 from openflan.models import staged
 from openflan.models.packed import Packing
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
@@ -39,11 +39,13 @@ from openflan.training.distributed import (
     leave_distributed,
     shard_for_generation,
 )
-from openflan.training.loop import Watch, train
+from openflan.training.loop import train
 from openflan.training.prepare import prepare
 from openflan.training.progress import Progress
-from openflan.training.shards import whole
-from openflan.training.trainer import Outcome, Prepared, Trainer
+from openflan.training.setup import TrainingSetup, Watch
+from openflan.training.shards import full_tensor
+from openflan.training.trainable import TrainableView
+from openflan.training.trainer import GlobalBatch, StepResult, Trainer
 
 STEPS = 50
 CASES: dict[str, dict[str, Any]] = {
@@ -110,8 +112,8 @@ def opened(wanted: Recipe, *, double: bool = False) -> tuple[Any, Any, Any, dict
     found = open_mixture(wanted.mixture)
     stream, encoder = prepare(wanted, found.tasks, tokenizer, joint=not model.config.is_encoder_decoder)
 
-    def plan_from(rows_per_window: Sequence[int]) -> Plan:
-        return Plan(stream, encoder, rows_per_window, window=24)
+    def plan_from(sequences_per_window: Sequence[int]) -> ExampleStream:
+        return packed_examples(stream, encoder, sequences_per_window, window=24)
 
     return (widened(model) if double else model), tokenizer, plan_from, found.validation
 
@@ -122,8 +124,8 @@ def spied(path: Path, distributed: DistributedContext) -> Iterator[None]:
     the number of its first row."""
     step_ = Trainer.step
 
-    def step(self: Trainer, number: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
-        outcome = step_(self, number, prepared, wish=wish)
+    def step(self: Trainer, number: int, prepared: GlobalBatch, *, wants_stop: bool = False) -> StepResult:
+        outcome = step_(self, number, prepared, wants_stop=wants_stop)
         for batch, at, counts in prepared.batches:
             if counts:
                 file.write(
@@ -175,19 +177,21 @@ def run_case(
     try:
         with spied(folder / f"seen-{distributed.rank}.jsonl", distributed):
             train(
-                wanted,
-                Run(folder),
-                model,
-                tokenizer,
-                plan_from,
-                packing=packing,
-                distributed=distributed,
-                label="",
+                TrainingSetup(
+                    wanted,
+                    Run(folder),
+                    TrainableView(model),
+                    tokenizer,
+                    plan_from,
+                    packing=packing,
+                    distributed=distributed,
+                )
             )
     finally:
         staged.attending_on = by_device
     ends = {
-        name: whole(value.detach()).clone() for name, value in model.named_parameters(remove_duplicate=False)
+        name: full_tensor(value.detach()).clone()
+        for name, value in model.named_parameters(remove_duplicate=False)
     }
     if distributed.main:
         save_file(ends, folder / "end.safetensors")
@@ -226,7 +230,7 @@ def evaluated(place: Path, folder: Path, distributed: DistributedContext) -> Non
         wanted = with_validation(recipe(place, kind, steps=4, batch_size=3))
         model, tokenizer, plan_from, validation = opened(wanted)
         stream, encoder = prepare(wanted, validation, tokenizer, joint=kind == "llama")
-        plan = Plan(stream, encoder, window=20)
+        plan = packed_examples(stream, encoder, window=20)
         (folder / kind).mkdir(parents=True, exist_ok=True)
         scores: list[list[int]] = []
 
@@ -236,14 +240,15 @@ def evaluated(place: Path, folder: Path, distributed: DistributedContext) -> Non
 
         watch = Watch(2, plan, len(plan.window(0)), generate, "mean")
         train(
-            wanted,
-            Run(folder / kind),
-            model,
-            tokenizer,
-            plan_from,
-            distributed=distributed,
-            watch=watch,
-            label="",
+            TrainingSetup(
+                wanted,
+                Run(folder / kind),
+                TrainableView(model),
+                tokenizer,
+                plan_from,
+                distributed=distributed,
+                watch=watch,
+            )
         )
         (folder / f"{kind}-answers-{distributed.rank}.json").write_text(json.dumps(scores))
 

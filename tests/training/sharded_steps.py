@@ -21,7 +21,7 @@ from torch.distributed.fsdp import fully_shard
 
 from openflan.recipe.schema import Training
 from openflan.training.optimizers import clip_gradients, make_optimizer, restore_statistics, statistics
-from openflan.training.shards import whole
+from openflan.training.shards import full_tensor
 
 SHAPES = {
     "even": (256, 130),
@@ -82,7 +82,7 @@ def steps(
 
 
 def full(model: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: whole(p).detach().clone() for name, p in model.named_parameters()}
+    return {name: full_tensor(p).detach().clone() for name, p in model.named_parameters()}
 
 
 def settings(case: str) -> Training:
@@ -105,7 +105,8 @@ def run(case: str, *, sharded: bool, start: dict[str, Tensor] | None = None) -> 
         norms = steps(model, optimizer, training, 0, HALF)
         found |= {f"half/{name}": value for name, value in full(model).items()}
         found |= {
-            f"half/statistics/{name}": whole(value).clone() for name, value in statistics(optimizer).items()
+            f"half/statistics/{name}": full_tensor(value).clone()
+            for name, value in statistics(optimizer).items()
         }
     else:
         prefix = "half/statistics/"
@@ -115,7 +116,9 @@ def run(case: str, *, sharded: bool, start: dict[str, Tensor] | None = None) -> 
         )
     norms += steps(model, optimizer, training, HALF, STEPS)
     found |= {f"end/{name}": value for name, value in full(model).items()}
-    found |= {f"end/statistics/{name}": whole(value).clone() for name, value in statistics(optimizer).items()}
+    found |= {
+        f"end/statistics/{name}": full_tensor(value).clone() for name, value in statistics(optimizer).items()
+    }
     return found | {"norms": torch.tensor(norms, dtype=torch.float64)}
 
 

@@ -22,13 +22,14 @@ from openflan.errors import InputError, OpenflanError, SetupError
 from openflan.models.load_model import load_model, load_tokenizer, save_pretrained
 from openflan.models.vocabulary import grow_embeddings
 from openflan.recipe.schema import Recipe
-from openflan.training import checkpoints
+from openflan.training import checkpoints, export
 from openflan.training import sharded_files as files
 from openflan.training.checkpoints import Position, snapshot
 from openflan.training.distributed import SINGLE_PROCESS, DistributedContext
 from openflan.training.load_sharded import load_on_main
 from openflan.training.optimizers import restore_statistics, statistics
-from openflan.training.shards import slice_like, whole
+from openflan.training.shards import full_tensor, slice_like
+from openflan.training.trainable import TrainableView
 from openflan.training.trainer import Trainer
 
 WIDE = {"vocab_size": 131, "d_model": 133, "d_ff": 25}
@@ -83,11 +84,11 @@ def trained_once(wanted: Recipe, model: Any, distributed: DistributedContext) ->
 
 
 def weights_of(model: Any) -> dict[str, Tensor]:
-    return {name: whole(value.detach()).clone() for name, value in model.named_parameters()}
+    return {name: full_tensor(value.detach()).clone() for name, value in model.named_parameters()}
 
 
 def statistics_of(trainer: Trainer) -> dict[str, Tensor]:
-    return {name: whole(value).clone() for name, value in statistics(trainer.optimizer).items()}
+    return {name: full_tensor(value).clone() for name, value in statistics(trainer.optimizer).items()}
 
 
 def equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
@@ -104,7 +105,7 @@ def restored(
     tokenizer = load_tokenizer(wanted.model)
     model = load_on_main(lambda: load_model(wanted.model, tokenizer, wanted.seed), distributed)
     trainer = engine_of(wanted, model, distributed)
-    checkpoints.restore_weights(path, model)
+    checkpoints.restore_weights(path, TrainableView(model))
     restore_statistics(trainer.optimizer, checkpoints.statistics_of(path))
     return weights_of(model), statistics_of(trainer)
 
@@ -161,11 +162,11 @@ def writes(place: Path, kind: str, folder: Path, distributed: DistributedContext
     tokenizer = load_tokenizer(wanted.model)
     model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed)
     trainer = trained_once(wanted, model, distributed)
-    taken = snapshot(model, trainer.optimizer, distributed)
+    taken = snapshot(TrainableView(model), trainer.optimizer, distributed)
     checkpoints.save(folder, model, tokenizer, taken, Position(2), 3, distributed)
     weights, kept = weights_of(model), statistics_of(trainer)
-    files.EXPORTED_FILE = checkpoints.EXPORTED_FILE = sum(map(files.size_of, weights.values())) // 5  # type: ignore[attr-defined]
-    checkpoints.save_model(folder / "model", model, tokenizer, distributed)
+    export.EXPORTED_FILE = sum(map(files.size_of, weights.values())) // 5  # type: ignore[attr-defined]
+    export.export_model(folder / "model", TrainableView(model), tokenizer, distributed)
     if not distributed.main:
         return
     step = folder / "step-2"
@@ -216,7 +217,7 @@ def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
             folder,
             model,
             tokenizer,
-            snapshot(model, trainer.optimizer, distributed),
+            snapshot(TrainableView(model), trainer.optimizer, distributed),
             Position(step),
             3,
             distributed,
@@ -236,7 +237,7 @@ def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
             folder,
             model,
             tokenizer,
-            snapshot(model, trainer.optimizer, distributed),
+            snapshot(TrainableView(model), trainer.optimizer, distributed),
             Position(6),
             3,
             distributed,

@@ -11,12 +11,14 @@ from transformers import PreTrainedTokenizerFast
 
 from openflan.mixture.open_mixture import open_tasks
 from openflan.models.load_model import load_model, load_tokenizer
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.recipe.load_recipe import recipe_from
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run, read_jsonl
 from openflan.training.loop import train
 from openflan.training.prepare import prepare
+from openflan.training.setup import TrainingSetup
+from openflan.training.trainable import TrainableView
 
 T5 = {
     "model_type": "t5",
@@ -101,11 +103,11 @@ def trained(wanted: Recipe, run: Run, window: int = 12) -> Any:
         wanted, open_tasks(wanted.mixture), tokenizer, joint=not model.config.is_encoder_decoder
     )
 
-    def plan_from(rows_per_window: Sequence[int]) -> Plan:
-        return Plan(stream, encoder, rows_per_window, window=window)
+    def open_stream(sequences_per_window: Sequence[int]) -> ExampleStream:
+        return packed_examples(stream, encoder, sequences_per_window, window=window)
 
     run.folder.mkdir(parents=True, exist_ok=True)
-    train(wanted, run, model, tokenizer, plan_from)
+    train(TrainingSetup(wanted, run, TrainableView(model), tokenizer, open_stream, label="finetune"))
     return model
 
 

@@ -58,7 +58,7 @@ def test_allowed_changes_hold_from_the_newest_checkpoint_on_and_are_recorded(
     ):
         finetune(recipe(place, steps=5, learning_rate=0.1), run, allow_changes=True)
     changed = ["training.learning_rate: 0.02 -> 0.1", "training.steps: 3 -> 5"]
-    assert read_json(run.provenance)["changes"] == [{"step": 3, "changed": changed}]
+    assert read_json(run.provenance)["changes"] == [{"step": 3, "changed": changed, "replanned": False}]
     assert load_recipe(str(run.recipe)).training.steps == 5
     assert losses(run)[:3] == before
     assert [line["learning_rate"] for line in read_jsonl(run.metrics)] == [0.02] * 3 + [0.1] * 2
@@ -89,7 +89,9 @@ def test_other_packing_is_planned_anew_also_after_another_stop(
 
         patched.setattr(Progress, "show", stop)
         with (
-            pytest.warns(UserWarning, match=r"packing.inputs: 40 -> 32.* Steps see other rows than before"),
+            pytest.warns(
+                UserWarning, match=r"packing.inputs: 40 -> 32.* Steps see other sequences than before"
+            ),
             pytest.raises(Stopped),
         ):
             finetune(wanted, run, allow_changes=True)
@@ -110,11 +112,11 @@ def test_other_rows_are_recorded_too(place: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="go on with what is there with --allow-changes"):
         finetune(recipe(tmp_path, steps=2), run)
     with pytest.warns(
-        UserWarning, match="changes: the rows or wordings of own/constant. Steps see other rows"
+        UserWarning, match="changes: the rows or wordings of own/constant. Steps see other sequences"
     ):
         finetune(recipe(tmp_path, steps=2), run, allow_changes=True)
     assert read_json(run.provenance)["changes"] == [
-        {"step": 2, "changed": ["the rows or wordings of own/constant"]}
+        {"step": 2, "changed": ["the rows or wordings of own/constant"], "replanned": True}
     ]
     finetune(recipe(tmp_path, steps=2), run)
 

@@ -20,10 +20,12 @@ from openflan.recipe.load_recipe import dump_recipe
 from openflan.run_folder import Run
 from openflan.training import checkpoints
 from openflan.training.adafactor import Adafactor
-from openflan.training.checkpoints import Saver, snapshot
+from openflan.training.checkpoints import snapshot
 from openflan.training.finetune import finetune
 from openflan.training.optimizers import make_optimizer
 from openflan.training.progress import Progress
+from openflan.training.saver import Saver
+from openflan.training.trainable import TrainableView
 
 
 def test_training_goes_on_while_a_checkpoint_is_written(
@@ -51,7 +53,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(
     monkeypatch.setattr(Progress, "show", show)
     trained(wanted, Run(tmp_path / "run"))
     model = load_model(wanted.model, load_tokenizer(wanted.model), 0)
-    checkpoints.restore_weights(tmp_path / "run/checkpoints/step-3", model)
+    checkpoints.restore_weights(tmp_path / "run/checkpoints/step-3", TrainableView(model))
     assert same(model, two)
 
 
@@ -81,7 +83,7 @@ def test_there_is_one_copy_of_the_weights_at_a_time(
 def test_a_snapshot_holds_tied_weights_once_and_apart_from_the_model(kind: str, place: Path) -> None:
     wanted = recipe(place, kind)
     model = load_model(wanted.model, load_tokenizer(wanted.model), 1)
-    taken = snapshot(model, make_optimizer(model.named_parameters(), wanted.training))
+    taken = snapshot(TrainableView(model), make_optimizer(model.named_parameters(), wanted.training))
     assert taken.weights.keys() == dict(model.named_parameters(remove_duplicate=False)).keys()
     held = {value.data_ptr(): value.nbytes for value in taken.weights.values()}
     assert sum(held.values()) == sum(parameter.nbytes for parameter in model.parameters())

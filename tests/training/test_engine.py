@@ -35,7 +35,7 @@ def test_a_model_of_float64_is_trained_and_validated_in_float64(kind: str, place
     for double in (False, True):
         model, _, plan_from, _ = opened(wanted, double=double)
         one = Trainer(model, wanted.training, wanted.seed, 0)
-        rows = plan_from(()).rows(0, 6)
+        rows = plan_from(()).sequences(0, 6)
         before = one.validate(one.prepare(part) for part in (rows[:3], rows[3:]))
         found[double] = (before, one.step(0, one.prepare(rows)).loss)
         assert {parameter.dtype for parameter in model.parameters()} == {
@@ -68,11 +68,11 @@ def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.Monke
                 rf"{remedy}.*=full; `openflan mixture`"
             ),
         ):
-            one.step(0, one.prepare(plan_from(()).rows(0, 9)))
+            one.step(0, one.prepare(plan_from(()).sequences(0, 9)))
     # Of three ranks each has three of nine rows already.
     one.distributed, one.training = DistributedContext(0, 3, torch.device("cpu")), wanted.training
     with pytest.raises(OpenflanError, match="Lower training.micro_batch_size=1,"):
-        one.step(0, one.prepare(plan_from(()).rows(0, 9)))
+        one.step(0, one.prepare(plan_from(()).sequences(0, 9)))
 
 
 def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(
@@ -115,7 +115,7 @@ def test_attention_in_buckets_trains_as_attention_by_documents(kind: str, place:
         one = Trainer(model.train(), wanted.training, wanted.seed, 0, attending=attending)
         plan = plan_from(())
         found[attending, again, dropout] = [
-            one.step(step, one.prepare(plan.rows(4 * step, 4))).loss for step in range(4)
+            one.step(step, one.prepare(plan.sequences(4 * step, 4))).loss for step in range(4)
         ]
     for first, second in zip(found["documents", "none", 0.0], found["buckets", "none", 0.0], strict=True):
         assert second == pytest.approx(first, rel=1e-5)

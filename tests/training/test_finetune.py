@@ -14,11 +14,11 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 from openflan.cli.finetune import start_anew
 from openflan.errors import InputError
 from openflan.mixture.open_mixture import open_tasks
-from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run, training_alone
 from openflan.training.finetune import finetune
 from openflan.training.loop import train
 from openflan.training.prepare import fingerprint
+from openflan.training.setup import TrainingSetup
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_the_exported_model_is_plain_transformers(
     sequence are with it."""
     run, kept = Run(tmp_path / "run"), list[Any]()
 
-    def keeping(wanted: Recipe, run: Run, model: Any, *others: Any, **settings: Any) -> None:
-        train(wanted, run, model, *others, **settings)
-        kept.append(model)
+    def keeping(setup: TrainingSetup, *others: Any) -> None:
+        train(setup, *others)
+        kept.append(setup.model)
 
     monkeypatch.setattr("openflan.training.finetune.train", keeping)
     finetune(recipe(place, kind, dropout=0.1, steps=2), run)
@@ -168,7 +168,7 @@ def test_a_causal_row_longer_than_the_model_knows_is_refused(place: Path, tmp_pa
     wanted = recipe(place, "llama", steps=1)
     long = wanted.model_copy(update={"packing": wanted.packing.model_copy(update={"inputs": 120})})
     with pytest.raises(
-        InputError, match=r"packing.inputs \+ packing.targets is 132, but the model knows 128 positions"
+        InputError, match=r"packing.inputs \+ packing.targets is 132, but the model has 128 positions"
     ):
         finetune(long, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()

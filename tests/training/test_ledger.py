@@ -118,6 +118,6 @@ def test_a_tokenizer_of_another_model_is_refused_before_anything_is_measured(pla
 def test_rows_longer_than_a_causal_model_knows_are_refused_before_anything_is_measured(place: Path) -> None:
     values = recipe(place, "llama", steps=5).model_dump()
     with pytest.raises(
-        InputError, match="packing.inputs .* packing.targets is 200, but the model knows 128 positions"
+        InputError, match="packing.inputs .* packing.targets is 200, but the model has 128 positions"
     ):
         survey(Recipe.model_validate(values | {"packing": {"inputs": 150, "targets": 50}}))

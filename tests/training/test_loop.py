@@ -19,13 +19,14 @@ from openflan.errors import InputError, OpenflanError, SetupError
 from openflan.models.load_model import load_model, load_tokenizer
 from openflan.models.packed import PackedLayout
 from openflan.packing.encode import Encoded
-from openflan.packing.plan import Plan
+from openflan.packing.packed_stream import PackedStream
 from openflan.run_folder import Run, read_jsonl
 from openflan.stopping import Terminated
 from openflan.training import checkpoints
 from openflan.training import trainer as trainer
 from openflan.training.adafactor import Adafactor
 from openflan.training.progress import Progress
+from openflan.training.trainable import TrainableView
 
 
 class Stopped(Exception):
@@ -104,14 +105,14 @@ def test_the_loss_of_a_step_is_the_mean_over_its_target_tokens(
 ) -> None:
     """The oracle: transformers' own loss of each example alone, weighted by its target tokens."""
     wanted, run, seen = recipe(place, kind, steps=1), Run(tmp_path / "run"), list[Encoded]()
-    rows = Plan.rows
+    read = PackedStream.sequences
 
-    def spied(self: Plan, first: int, count: int) -> list[list[Encoded]]:
-        found = rows(self, first, count)
+    def spied(self: PackedStream[Any], first: int, count: int) -> list[list[Encoded]]:
+        found = read(self, first, count)
         seen.extend(example for row in found for example in row)
         return found
 
-    monkeypatch.setattr(Plan, "rows", spied)
+    monkeypatch.setattr(PackedStream, "sequences", spied)
     trained(wanted, run)
     model = load_model(wanted.model, load_tokenizer(wanted.model), wanted.seed).eval()
     total, tokens = 0.0, 0
@@ -155,8 +156,8 @@ def test_dropout_is_drawn_anew_for_every_step_and_micro_batch(
 ) -> None:
     """The same rows again and again, under a learning rate that moves no weight: only dropout can tell the
     steps apart."""
-    rows = Plan.rows
-    monkeypatch.setattr(Plan, "rows", lambda self, first, count: rows(self, 0, 1) * count)
+    read = PackedStream.sequences
+    monkeypatch.setattr(PackedStream, "sequences", lambda self, first, count: read(self, 0, 1) * count)
     trained(recipe(place, dropout=dropout, steps=4, learning_rate=1e-12), Run(tmp_path / "steps"))
     assert len(set(losses(Run(tmp_path / "steps")))) == (1 if dropout == 0.0 else 4)
     seen, computed = list[float](), PackedLayout.losses
@@ -199,8 +200,8 @@ def test_stopped_and_resumed_is_bit_for_bit_the_same(
         json.loads((folder / "checkpoints/step-7/state.json").read_text())
         for folder in (run.folder, broken_off.folder)
     ]
-    assert states[0]["rows_per_window"] == states[1]["rows_per_window"]
-    assert len(states[0]["rows_per_window"]) >= 4, "the steps must cross several windows"
+    assert states[0]["sequences_per_window"] == states[1]["sequences_per_window"]
+    assert len(states[0]["sequences_per_window"]) >= 4, "the steps must cross several windows"
     assert states[0]["counts"] == states[1]["counts"]
 
 
@@ -347,7 +348,7 @@ def test_weights_that_are_no_numbers_never_become_a_checkpoint(
         update(self)
 
     at_step(3, lambda: monkeypatch.setattr(Adafactor, "step", overflowing))
-    with pytest.raises(OpenflanError, match="step 4: `shared.weight` holds values that are no numbers"):
+    with pytest.raises(OpenflanError, match="step 4: `shared.weight` holds NaN or infinite values"):
         trained(recipe(place), run)
     assert checkpoints.steps(run.checkpoints) == [2]
 
@@ -396,4 +397,4 @@ def test_a_checkpoint_of_another_model_does_not_fit(place: Path, half: Run) -> N
     wanted = recipe(place, "gated")
     model = load_model(wanted.model, load_tokenizer(wanted.model), 0)
     with pytest.raises(InputError, match="step-4: its weights do not fit this model"):
-        checkpoints.restore_weights(half.checkpoints / "step-4", model)
+        checkpoints.restore_weights(half.checkpoints / "step-4", TrainableView(model))

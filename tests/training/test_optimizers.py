@@ -23,7 +23,7 @@ from openflan.training.optimizers import (
     set_learning_rate,
     statistics,
 )
-from openflan.training.shards import part_of, rows_before, slice_like, square_sums
+from openflan.training.shards import local_shard, rows_before, slice_like, square_sums
 
 SHAPES = {"matrix": (130, 140), "small": (6, 4), "norm": (5,)}
 
@@ -250,9 +250,9 @@ def test_a_mesh_of_one_rank_is_its_own_part(mesh: Any) -> None:
     full = torch.arange(6.0).view(3, 2)
     for placement in (Shard(0), Replicate()):
         truncated = distribute_tensor(full, mesh, [placement])
-        part = part_of(truncated)
-        assert (part.shape, part.first, part.group) == ((3, 2), 0, None)
-        assert torch.equal(part.local, full)
+        shard = local_shard(truncated)
+        assert (shard.shape, shard.first, shard.group) == ((3, 2), 0, None)
+        assert torch.equal(shard.local, full)
         again = slice_like(full, truncated)
         assert isinstance(again, DTensor)
         assert torch.equal(again.full_tensor(), full)
@@ -263,4 +263,4 @@ def test_other_cuts_are_refused(mesh: Any) -> None:
     with pytest.raises(
         SetupError, match="cut along dimension 0, as fully_shard does by default; found .*Shard\\(dim=1\\)"
     ):
-        part_of(distribute_tensor(torch.zeros(2, 2), mesh, [Shard(1)]))
+        local_shard(distribute_tensor(torch.zeros(2, 2), mesh, [Shard(1)]))

@@ -184,7 +184,7 @@ def test_pieces_that_may_not_fit_are_refused_with_the_longest_that_do(place: Pat
             )
         )
     with pytest.raises(
-        InputError, match=r"packing.inputs \+ packing.targets is 164, but the model knows 128 positions"
+        InputError, match=r"packing.inputs \+ packing.targets is 164, but the model has 128 positions"
     ):
         survey_documents(recipe(place, texts, "llama", "causal-lm", packing={"inputs": 100}))
     with pytest.raises(InputError, match="loss_on: full_sequence is for finetuning"):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from openflan.recipe.load_recipe import dump_recipe
 from openflan.run_folder import Run, read_jsonl
-from openflan.training import checkpoints
+from openflan.training import best_checkpoint, checkpoints
 from openflan.training import finetune as finetuning
 from openflan.training.distributed import SINGLE_PROCESS
 
@@ -81,7 +81,7 @@ def planned(wanted: work.Recipe) -> list[str]:
     _, _, plan_from, _ = work.opened(wanted)
     plan, size = plan_from(()), wanted.training.batch_size
     joint = wanted.model.config is not None and wanted.model.config["model_type"] == "llama"
-    steps = (plan.rows(step * size, size) for step in range(wanted.training.steps))
+    steps = (plan.sequences(step * size, size) for step in range(wanted.training.steps))
     return [
         " ".join(
             str(number)
@@ -266,7 +266,7 @@ def test_two_ranks_measure_between_steps_what_one_measures(place: Path, tmp_path
         assert len(tokens[0]) == 6
         assert tokens[0] == tokens[1] == tokens[2]
         assert all(
-            checkpoints.best_step(tmp_path / name / kind / "checkpoints") == 4 for name in ("one", "two")
+            best_checkpoint.best_step(tmp_path / name / kind / "checkpoints") == 4 for name in ("one", "two")
         )
 
 

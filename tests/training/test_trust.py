@@ -22,9 +22,10 @@ from openflan.models.folder import model_folder, weight_files
 from openflan.packing.build_ahead import differences
 from openflan.packing.store import Parts, read_block
 from openflan.run_folder import Run, training_alone
-from openflan.training import changes, checkpoints
+from openflan.training import best_checkpoint, changes, checkpoints
 from openflan.training.finetune import finetune
 from openflan.training.progress import Progress
+from openflan.training.trainable import TrainableView
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_only_listed_files_are_restored(place: Path, run: Run) -> None:
     model = trained(recipe(place, steps=4), run)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     zeros(path / "model-extra.safetensors")
-    checkpoints.restore_weights(path, model)
+    checkpoints.restore_weights(path, TrainableView(model))
     assert all((value == before[name]).all() for name, value in model.state_dict().items())
 
 
@@ -250,7 +251,7 @@ def test_no_content_of_a_run_file_is_a_traceback(
         lambda: read_metrics(run.metrics),
         lambda: changes.history_of(run, []),
         lambda: checkpoints.position_of(step),
-        lambda: checkpoints.best_step(run.checkpoints),
+        lambda: best_checkpoint.best_step(run.checkpoints),
         lambda: differences(run.build, Parts({}, {})),
         lambda: read_block(run.build, 0),
         lambda: weight_files(step),

@@ -14,10 +14,10 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from openflan.mixture.open_mixture import open_mixture
 from openflan.models.load_model import load_tokenizer
 from openflan.packing.encode import Encoded
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import packed_examples
 from openflan.recipe.schema import Evaluation, Recipe
 from openflan.run_folder import Run, read_json, read_jsonl
-from openflan.training import checkpoints
+from openflan.training import best_checkpoint, checkpoints
 from openflan.training.finetune import finetune
 from openflan.training.prepare import prepare
 
@@ -37,8 +37,8 @@ def examples(wanted: Recipe, kind: str) -> list[Encoded]:
         "own/constant": 2,
     }
     stream, encoder = prepare(wanted, found.validation, load_tokenizer(wanted.model), joint=kind == "llama")
-    plan = Plan(stream, encoder, window=20)
-    return [example for row in plan.rows(0, len(plan.window(0))) for example in row]
+    plan = packed_examples(stream, encoder, window=20)
+    return [example for row in plan.sequences(0, len(plan.window(0))) for example in row]
 
 
 def transformers_loss(folder: Path, kind: str, given: list[Encoded]) -> float:
@@ -92,7 +92,7 @@ def test_the_best_checkpoint_stays_and_ties_go_to_the_earlier_step(place: Path, 
     run, nan = Run(tmp_path / "run"), float("nan")
     by_step = {1: nan, 2: 10.0, 3: 20.0, 4: nan, 5: 20.0, 6: 19.0, 7: nan}
     finetune(_sparse(watched(place, every=1, steps=7)), run, evaluate=scoring(by_step))
-    assert checkpoints.best_step(run.checkpoints) == 3
+    assert best_checkpoint.best_step(run.checkpoints) == 3
     assert read_json(run.checkpoints / "best.json") == {"step": 3, "metric": "mean", "value": 20.0}
     assert checkpoints.steps(run.checkpoints) == [3, 4, 7]
 
@@ -114,5 +114,5 @@ def test_the_best_is_named_by_value_then_by_step(tmp_path: Path) -> None:
         (24, 1.5, True),
     ]
     for step, value, expected in named:
-        assert checkpoints.name_best(tmp_path, step, "mean", value) is expected
-    assert checkpoints.best_step(tmp_path) == 24
+        assert best_checkpoint.name_best(tmp_path, step, "mean", value) is expected
+    assert best_checkpoint.best_step(tmp_path) == 24

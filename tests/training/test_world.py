@@ -12,7 +12,7 @@ from small_runs import recipe, same
 from openflan.errors import SetupError
 from openflan.models.load_model import load_model, load_tokenizer
 from openflan.training.distributed import SINGLE_PROCESS, DistributedContext, gathered, join_distributed
-from openflan.training.trainer import Trainer, _own_once
+from openflan.training.trainer import Trainer, _share_modules
 
 
 @given(rows=st.integers(0, 200), size=st.integers(1, 17))
@@ -52,7 +52,7 @@ def test_modules_that_share_weights_become_one_before_sharding(kind: str, place:
     model, before = (load_model(wanted.model, load_tokenizer(wanted.model), 1) for _ in range(2))
     assert model.encoder.embed_tokens is not model.shared
     trainer = Trainer(model, wanted.training, 1, 0)
-    _own_once(trainer.root, model)
+    _share_modules(trainer.root, model)
     assert model.encoder.embed_tokens is model.decoder.embed_tokens is model.shared
     assert {id(parameter) for parameter in model.parameters()} == {
         id(parameter) for parameter in trainer.root.parameters()
@@ -67,7 +67,7 @@ def test_a_lent_model_is_plain_transformers_without_dropout(kind: str, place: Pa
     model = load_model(wanted.model, load_tokenizer(wanted.model), 1)
     trainer = Trainer(model, wanted.training, 1, 0)
     model.train()
-    with suppress(ZeroDivisionError), trainer.borrowed():
+    with suppress(ZeroDivisionError), trainer.plain_model():
         assert not any(module.training for module in (*model.modules(), *trainer.root.modules()))
         assert model.config._attn_implementation == "sdpa"
         raise ZeroDivisionError

@@ -13,7 +13,7 @@ from openflan.mixture.open_mixture import check_places
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.build_ahead import Shard, Summary, build
 from openflan.packing.losses import losses_line
-from openflan.packing.plan import WINDOW
+from openflan.packing.pack import WINDOW
 from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
@@ -69,7 +69,7 @@ def build_(
         print_json({"path": str(folder), "seconds": seconds, **asdict(done)})
         return
     typer.echo(
-        f"{folder}: {done.examples:,} examples in {done.rows:,} rows, {done.tokens:,} tokens, in "
+        f"{folder}: {done.examples:,} examples in {done.sequences:,} rows, {done.tokens:,} tokens, in "
         f"{seconds:,.1f} s "
         f"({done.made} blocks made, {done.packed_anew} packed anew, {done.kept} kept)\ncontent "
         f"{done.content}"
@@ -82,13 +82,13 @@ def _build(
 ) -> Summary:
     from openflan.mixture.open_mixture import open_tasks
     from openflan.models.load_model import load_tokenizer, seq2seq_by_config
-    from openflan.training.prepare import opener, parts_of, plan_of, prepare
+    from openflan.training.prepare import opener, packed_stream_of, parts_of, prepare
 
     tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
     parts = parts_of(recipe, tasks, encoder, tokenizer)
     if examples is None:
-        rows_of_window = len(plan_of(stream, encoder, parts, Path(folder, "none")).window(0))
+        rows_of_window = len(packed_stream_of(stream, encoder, parts, Path(folder, "none")).window(0))
         windows = -(-round(recipe.training.steps * recipe.training.batch_size * _MARGIN) // rows_of_window)
     else:
         windows = -(-examples // WINDOW)
@@ -107,7 +107,7 @@ def _build(
             progress=bar.show,
         )
     if shard.index == 0:
-        first = plan_of(stream, encoder, parts, folder).window(0)
+        first = packed_stream_of(stream, encoder, parts, folder).window(0)
         if line := losses_line(first.counts(), first.longest(), encoder.limits):
             typer.echo(f"build: {line}", err=True)
     return done

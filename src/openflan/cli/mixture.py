@@ -21,7 +21,7 @@ from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.encode import Encoder
-from openflan.packing.plan import WINDOW
+from openflan.packing.pack import WINDOW
 from openflan.recipe.load_recipe import dump_recipe, load_recipe
 from openflan.recipe.renamed import warn_of_former_name
 from openflan.recipe.schema import Recipe

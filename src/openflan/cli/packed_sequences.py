@@ -11,7 +11,7 @@ from openflan.cli.output import print_example, print_json
 from openflan.mixture.export import record
 from openflan.mixture.stream import Stream
 from openflan.packing.encode import Encoded, Encoder, Limits
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import packed_examples
 from openflan.templates.render import Rendered
 
 
@@ -21,22 +21,25 @@ def show_rows(stream: Stream, encoder: Encoder, number: int, *, as_json: bool) -
 
     Raises InputError if the first window keeps no example.
     """
-    plan = Plan(stream, encoder)
-    positions, sources, rows = plan.positions(0, number), plan.sources(0, number), plan.rows(0, number)
+    packed_stream = packed_examples(stream, encoder)
+    located = packed_stream.locate(0, number)
+    positions = [window.positions(within) for window, within in located]
+    sources = [window.origins(within) for window, within in located]
+    rows = packed_stream.sequences(0, number)
     found = [
-        described(row, *parts, plan.limits)
+        described(row, *parts, packed_stream.limits)
         for row, parts in enumerate(zip(positions, sources, rows, strict=True))
     ]
     if as_json:
         print_json(found)
         return
     for one, examples in zip(found, sources, strict=True):
-        typer.secho(f"row {one['row']}: {_summary(one, plan.limits)}", bold=True)
+        typer.secho(f"row {one['row']}: {_summary(one, packed_stream.limits)}", bold=True)
         typer.echo()
         for segment, example in zip(one["examples"], examples, strict=True):
             title = (
                 f"row {one['row']}, segment {segment['segment']} of {len(examples)}: position "
-                f"{segment['position']}, {_places(segment, plan.limits.joint)}"
+                f"{segment['position']}, {_places(segment, packed_stream.limits.joint)}"
             )
             print_example(example, title, {"cut": segment["cut"] or None})
 
@@ -103,7 +106,8 @@ def _summary(row: dict[str, Any], limits: Limits) -> str:
     if limits.joint:
         both = row["input_tokens"] + row["target_tokens"]
         return (
-            f"{start}{both:,} of {limits.row:,} tokens ({row['fill']:.1%}), {row['target_tokens']:,} of "
+            f"{start}{both:,} of {limits.sequence:,} tokens ({row['fill']:.1%}), "
+            f"{row['target_tokens']:,} of "
             "them targets"
         )
     return (

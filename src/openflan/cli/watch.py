@@ -31,7 +31,7 @@ def watch_run(
             "--watch takes every checkpoint and prints as it goes: leave "
             f"{'--checkpoint' if checkpoint else '--json'} out"
         )
-    from openflan.training.checkpoints import name_best
+    from openflan.training.best_checkpoint import name_best
 
     for step in arriving(run, time.sleep):
         try:

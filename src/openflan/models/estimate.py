@@ -12,7 +12,7 @@ feed-forward size, V vocabulary, all per token.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +78,8 @@ class Shape:
     is heads times head size, `key_values` the same of the heads that keys and values have.
     `feed_forward_kept` counts the tensors of feed-forward size that the backward pass reads: 2 plain, 4
     gated, 7 gated under the tanh form of GELU (T5 v1.1), which PyTorch computes step by step. `tensors` are
-    the sizes of all parameters, tied ones once.
+    the sizes of all parameters, tied ones once; `trained` those of the parameters that are not frozen (None:
+    all).
     """
 
     seq2seq: bool
@@ -92,10 +93,22 @@ class Shape:
     feed_forward_kept: int
     vocabulary: int
     tensors: tuple[tuple[int, ...], ...]
+    trained: tuple[tuple[int, ...], ...] | None = None
 
     @property
     def parameters(self) -> int:
+        """The number of all parameters."""
         return sum(math.prod(size) for size in self.tensors)
+
+    @property
+    def trained_tensors(self) -> tuple[tuple[int, ...], ...]:
+        """The sizes of the parameters that are trained."""
+        return self.tensors if self.trained is None else self.trained
+
+    @property
+    def trained_parameters(self) -> int:
+        """The number of parameters that are trained."""
+        return sum(math.prod(size) for size in self.trained_tensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +149,9 @@ def device_named(name: str) -> Device:
         ) from None
 
 
-def shape_of_model(model: Any) -> Shape:
-    """The shape of a model, wherever its parameters are: torch's meta device will do."""
+def shape_of_model(model: Any, frozen: Container[str] = ()) -> Shape:
+    """The shape of a model, whose parameters may be on torch's meta device. `frozen` are the names of
+    parameters that are not trained."""
     config = model.config
     seq2seq = bool(config.is_encoder_decoder)
     heads = int(_first(config, "num_attention_heads", "decoder_attention_heads", "num_heads", default=1))
@@ -164,6 +178,7 @@ def shape_of_model(model: Any) -> Shape:
         ),
         vocabulary=int(vocabulary),
         tensors=tuple(tuple(parameter.shape) for parameter in model.parameters()),
+        trained=tuple(tuple(value.shape) for name, value in model.named_parameters() if name not in frozen),
     )
 
 
@@ -204,7 +219,7 @@ def memory(
         scores = shape.layers * (inputs + targets) ** 2
     return Memory(
         weights=4 * shape.parameters + copies,
-        gradients=4 * shape.parameters,
+        gradients=4 * shape.trained_parameters,
         optimizer=4 * optimizer_numbers,
         activations=4 * shape.width * entering + layer if recomputed else kept,
         logits=4 * other * shape.vocabulary,

@@ -1,9 +1,9 @@
-"""Token ids become inputs and targets: spans replaced by sentinels, or a text cut in two.
+"""Token ids become inputs and targets: spans replaced by sentinels, or a text divided in two.
 
 Span corruption is T5's (Raffel et al. 2020, section 3.1.4; its code). Of n tokens, round(n * rate) are noise,
 at least one and at most n - 1, in round(noise / mean) spans, at least one; halves round to the even number,
-in float32 as there. Noise and what is kept are each cut into as many parts that are not empty, every way of
-doing so equally likely, and laid in turns, what is kept first. A span of noise becomes one sentinel in the
+in float32 as there. Noise and what is kept are each divided into as many parts that are not empty, every way
+of doing so equally likely, and laid in turns, what is kept first. A span of noise becomes one sentinel in the
 inputs; the targets hold each sentinel and the span that it stands for. Three things differ, so that nothing
 is ever lost: where the text itself holds sentinels, only those after the last of them in their order are
 used; spans are fewer where the sentinels do not suffice; no token of a text of one is noise. There is no
@@ -28,7 +28,7 @@ Ids: TypeAlias = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Inputs and targets, without marks."""
+    """Inputs and targets, without special tokens."""
 
     input_ids: NDArray[np.int32]
     target_ids: NDArray[np.int32]
@@ -90,11 +90,11 @@ def _replaced(ids: Ids, mask: NDArray[np.bool_], free: Ids) -> Pair:
     """Each run of noise becomes a sentinel of `free`, in their order; the targets list them."""
     begins = mask & ~np.concatenate([[False], mask[:-1]])
     places = np.flatnonzero(begins)
-    marks = free[: len(places)].astype(np.int32)
-    marked = ids.astype(np.int32)
-    marked[places] = marks
+    used = free[: len(places)].astype(np.int32)
+    replaced = ids.astype(np.int32)
+    replaced[places] = used
     before = np.cumsum(mask)[places] - 1
-    return Pair(marked[~mask | begins], np.insert(ids[mask].astype(np.int32), before, marks))
+    return Pair(replaced[~mask | begins], np.insert(ids[mask].astype(np.int32), before, used))
 
 
 def restore_spans(pair: Pair, sentinels: Ids) -> NDArray[np.int32]:
@@ -113,20 +113,20 @@ def restore_spans(pair: Pair, sentinels: Ids) -> NDArray[np.int32]:
 
 
 def split(ids: Ids, key: int, rate: float | None = None) -> Pair:
-    """A text cut in two: prefix and continuation.
+    """A text divided in two: prefix and continuation.
 
-    Without `rate` every cut that leaves both sides a token is as likely (T5's prefix LM, with which its
-    LM-adapted checkpoints were made); with it the targets are that share of the tokens, rounded. A text of
-    one token is all target.
+    Without `rate` every division that leaves each side a token is equally likely (T5's prefix LM, with which
+    its LM-adapted checkpoints were made); with it the targets are that share of the tokens, rounded. A text
+    of one token is all target.
     """
     if len(ids) < 2:
-        cut = 0
+        split_at = 0
     elif rate is None:
-        cut = 1 + Draws(key, "split").below(len(ids) - 1)
+        split_at = 1 + Draws(key, "split").below(len(ids) - 1)
     else:
-        cut = len(ids) - noise_counts(len(ids), rate, 1.0)[0]
-    whole = ids.astype(np.int32)
-    return Pair(whole[:cut], whole[cut:])
+        split_at = len(ids) - noise_counts(len(ids), rate, 1.0)[0]
+    text = ids.astype(np.int32)
+    return Pair(text[:split_at], text[split_at:])
 
 
 def _parts(items: int, parts: int, key: int, purpose: str) -> NDArray[np.int64]:

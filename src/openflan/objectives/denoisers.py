@@ -28,7 +28,7 @@ class Denoiser:
     """One way to make inputs and targets of a text.
 
     `share`: how often, relative to the others of its mixture. `spans`: `rate` of the tokens are noise, in
-    spans of `mean` tokens on average, rolled round with `roll`. `prefix`: cut in two, the targets being
+    spans of `mean` tokens on average, rolled round with `roll`. `prefix`: divided in two, the targets being
     `rate` of the tokens, or of any length without. `causal`: all of it is target. `mode` names the token that
     tells the model which it is.
     """
@@ -45,7 +45,8 @@ class Denoiser:
         """A piece of text as inputs and targets; `sentinels` in the order of their use, `key` made of seed
         and position.
 
-        `span` (first token, end) is then the noise, or where the text is cut, whatever would have been drawn.
+        `span` (first token, end) is then the noise, or where the text is divided, whatever would have been
+        drawn.
         """
         if span is not None and self.kind == "spans":
             return mask_span(ids, span, sentinels)
@@ -62,8 +63,9 @@ class Denoiser:
         spans = noise_counts(length, self.rate or 0.0, self.mean)[1] if self.kind == "spans" else 0
         return spans + self.roll if spans else 0
 
-    def most(self, length: int) -> tuple[int, int]:
-        """The most input and the most target tokens that a text of `length` tokens can give, marks apart."""
+    def most_per_side(self, length: int) -> tuple[int, int]:
+        """The most input and the most target tokens that a text of `length` tokens can give, special tokens
+        apart."""
         if self.kind == "spans":
             noise, spans = noise_counts(length, self.rate or 0.0, self.mean)[0], self.spans(length)
             return length - noise + spans, noise + spans
@@ -75,8 +77,8 @@ class Denoiser:
         return length - targets, targets
 
     def longest(self, length: int) -> int:
-        """The most tokens, inputs and targets together, that a text of `length` tokens can give, marks
-        apart."""
+        """The most tokens, inputs and targets together, that a text of `length` tokens can give, special
+        tokens apart."""
         return length + 2 * self.spans(length)
 
 
@@ -84,8 +86,8 @@ SPAN_CORRUPTION = (Denoiser("spans of 3, 15 %", "spans", mean=3.0, rate=0.15),)
 """T5's: spans of three tokens on average, 15 % of the tokens (Raffel et al. 2020, section 3.3.4)."""
 
 PREFIX_LM = (Denoiser("prefix", "prefix"),)
-"""The objective of the LM-adapted T5 checkpoints, 100,000 steps of it (Lester et al. 2021; T5's code: the cut
-is drawn uniformly)."""
+"""The objective of the LM-adapted T5 checkpoints, 100,000 steps of it (Lester et al. 2021; T5's code: the
+point of division is drawn uniformly)."""
 
 CAUSAL_LM = (Denoiser("causal", "causal"),)
 """PaLM's: every token from those before it (Chowdhery et al. 2022)."""
@@ -150,11 +152,11 @@ def with_shares(denoisers: Sequence[Denoiser], shares: Mapping[Mode, float]) -> 
     if absent := sorted(set(shares) - set(totals)):
         remedy = f"its modes are {', '.join(totals)}" if totals else "leave the key out"
         raise InputError(f"pretraining.shares: this objective has no mode {absent[0]}; {remedy}")
-    found = tuple(
+    chosen = tuple(
         replace(denoiser, share=denoiser.share / totals[denoiser.mode] * shares[denoiser.mode])
         for denoiser in denoisers
         if denoiser.mode is not None and shares.get(denoiser.mode, 0.0) > 0
     )
-    if not found:
+    if not chosen:
         raise InputError("pretraining.shares: they sum to 0, so nothing would be trained on")
-    return found
+    return chosen

@@ -1,8 +1,8 @@
 """Documents without end, and the packed windows that training reads of them.
 
-A pass over the documents is a seeded permutation, another one every time, so that document k of training is
-found without looking at the ones before. Windows of so many documents are tokenised, cut, corrupted and
-packed by themselves: a window is a function of the recipe and its number alone, which is what lets a run
+An epoch over the documents is a seeded permutation, another one in each epoch, so that document k of training
+is found without looking at the ones before. Windows of so many documents are tokenised, divided, corrupted
+and packed by themselves: a window is a function of the recipe and its number alone, which is what lets a run
 resume to the same bits. Text is tokenised as it was before any token was added for the objective, so that a
 document which spells one of those out does not hold it.
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,14 @@ from openflan.objectives.denoise import Ids
 from openflan.objectives.denoisers import Denoiser, choose
 from openflan.objectives.pieces import SpecialTokens, encode, next_piece
 from openflan.packing.encode import Encoded, Fit, Limits
+from openflan.packing.example_windows import packed_windows
 from openflan.packing.pack import Packed
-from openflan.packing.plan import packed_windows
+from openflan.packing.packed_stream import PackedStream, PackedWindow
 from openflan.packing.tokens import Tokenize
 from openflan.randomness import Draws, Permutation, combine
 
-_PASSES = 4
-"""Permutations that stay in memory: a window may lie across the border of two passes, and validation has its
+_EPOCHS = 4
+"""Permutations that stay in memory: a window may lie across the border of two epochs, and validation has its
 own."""
 
 
@@ -47,13 +48,13 @@ class Texts(Protocol):
 
 @runtime_checkable
 class Salient(Protocol):
-    """Documents that may mark the span which matters in them, as characters from `begin` to `end`."""
+    """Documents that may mark their most important span, as characters from `begin` to `end`."""
 
     def salient(self, number: int, /) -> tuple[int, int] | None: ...
 
 
 class Documents:
-    """Some documents, pass after pass."""
+    """Some documents, epoch after epoch."""
 
     def __init__(
         self, texts: Texts, numbers: Callable[[NDArray[np.int64]], NDArray[np.int64]], count: int, seed: int
@@ -63,14 +64,14 @@ class Documents:
         self.place = texts.place
         self._texts = texts
         self._numbers = numbers
-        self._order: Callable[[int], Permutation] = lru_cache(maxsize=_PASSES)(
+        self._order: Callable[[int], Permutation] = lru_cache(maxsize=_EPOCHS)(
             lambda number: Permutation(count, seed, "documents", number)
         )
 
     def number(self, position: int) -> int:
         """The document at a position of training, of which there is no last."""
-        pass_, within = divmod(position, self.count)
-        return int(self._numbers(self._order(pass_)[np.array([within])])[0])
+        epoch, within = divmod(position, self.count)
+        return int(self._numbers(self._order(epoch)[np.array([within])])[0])
 
     def text(self, number: int) -> str:
         return self._texts[number]
@@ -105,13 +106,13 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class DocumentSetting:
     """What becomes of documents: `lengths` are the most tokens of each denoiser's pieces, `joined` if
-    documents stand one after another before they are cut. `salient` is the share of documents that are cut or
-    corrupted where they are marked."""
+    documents stand one after another before they are divided. `salient` is the share of documents that
+    are divided or corrupted at their marked span."""
 
     lengths: Mapping[Denoiser, int]
-    marks: SpecialTokens
+    special_tokens: SpecialTokens
     limits: Limits
     seed: int
     joined: bool = False
@@ -122,50 +123,45 @@ class Setting:
         return tuple(self.lengths)
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentWindow:
+class DocumentWindow(PackedWindow[Piece]):
     """Packed pieces of some documents."""
 
-    encoded: Sequence[Encoded]
-    origins: Sequence[Piece]
-    packed: Packed
-    tally: Counter[str] = field(default_factory=Counter)
+    def __init__(
+        self, encoded: Sequence[Encoded], pieces: Sequence[Piece], packed: Packed, tally: Counter[str]
+    ) -> None:
+        """`pieces` says where each example of `encoded` came from, `tally` is what `counts` returns."""
+        super().__init__(packed)
+        self.encoded = encoded
+        self.pieces = pieces
+        self._tally = tally
 
-    def __len__(self) -> int:
-        """Rows."""
-        return len(self.packed.starts) - 1
+    def encoded_example(self, number: int) -> Encoded:
+        return self.encoded[number]
 
-    def members(self, row: int) -> NDArray[np.int64]:
-        """Piece numbers of a row."""
-        return self.packed.members[self.packed.starts[row] : self.packed.starts[row + 1]]
-
-    def row(self, row: int) -> list[Encoded]:
-        return [self.encoded[number] for number in self.members(row).tolist()]
-
-    def example(self, number: int) -> Piece:
-        return self.origins[number]
+    def origin(self, number: int) -> Piece:
+        return self.pieces[number]
 
     def counts(self) -> Counter[str]:
-        """Documents, their tokens, pieces, and how many of these each denoiser had."""
-        return self.tally
+        """The numbers of documents, of their tokens, of their pieces, and of the pieces of each denoiser."""
+        return self._tally
+
+
+DocumentStream: TypeAlias = PackedStream[DocumentWindow]
+"""The packed sequences of some documents."""
 
 
 class DocumentWindows:
-    """Windows of `size` documents each, as `packing.plan` asks for them."""
+    """Makes windows of `size` documents each."""
 
-    def __init__(self, documents: Documents, tokenize: Tokenize, setting: Setting, size: int) -> None:
-        self.limits = setting.limits
+    def __init__(self, documents: Documents, tokenize: Tokenize, setting: DocumentSetting, size: int) -> None:
         self._documents = documents
         self._tokenize = tokenize
         self._setting = setting
         self._size = size
 
-    def rows_per_window(self) -> Sequence[int]:
-        return ()
-
-    def read(self, number: int) -> DocumentWindow | None:
-        """None: windows of documents are not made ahead."""
-        return None
+    def stream(self, sequences_per_window: Sequence[int] = ()) -> DocumentStream:
+        """The packed sequences. `sequences_per_window` is what `index` gave in an earlier run."""
+        return PackedStream(self._setting.limits, self.make, sequences_per_window=sequences_per_window)
 
     def make(self, number: int) -> DocumentWindow:
         """Raises InputError if none of its documents holds a token."""
@@ -190,7 +186,7 @@ class DocumentWindows:
                 one = encode(
                     text[begin:end],
                     denoiser,
-                    setting.marks,
+                    setting.special_tokens,
                     key,
                     joint=setting.limits.joint,
                     ends=end == len(text),
@@ -198,7 +194,12 @@ class DocumentWindows:
                 )
                 if whole and not setting.limits.fit(one):
                     one = encode(
-                        text[begin:end], denoiser, setting.marks, key, joint=setting.limits.joint, ends=True
+                        text[begin:end],
+                        denoiser,
+                        setting.special_tokens,
+                        key,
+                        joint=setting.limits.joint,
+                        ends=True,
                     )
                 encoded.append(one)
                 origins.append(Piece(self._documents.place(document), row))
@@ -229,7 +230,7 @@ class DocumentWindows:
 
     def _joined(self, texts: Sequence[Ids]) -> Ids:
         """All documents of a window as one text, EOS between them."""
-        border = np.array([self._setting.marks.eos], dtype=texts[0].dtype)
+        border = np.array([self._setting.special_tokens.eos], dtype=texts[0].dtype)
         parts = [part for text in texts if len(text) for part in (text, border)]
         return np.concatenate(parts[:-1]) if parts else texts[0]
 

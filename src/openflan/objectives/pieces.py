@@ -1,9 +1,9 @@
-"""Documents become pieces of bounded length, and pieces examples with their marks.
+"""Documents become pieces of bounded length, and pieces become examples with their special tokens.
 
-Nothing is dropped and nothing is read twice: a document longer than a piece is cut into whole pieces and what
-is left, and where that would be a scrap the last two are made equal. EOS stands where a document ends; a
+Nothing is dropped and nothing is read twice: a document longer than a piece is divided into full pieces and a
+rest, and if that would be very short the last two are made equally long. EOS stands where a document ends; a
 piece whose text goes on has none in its targets, or it would teach to stop in the middle (T5's own pipeline
-marks every piece). Targets of span corruption are a complete list and always end with EOS.
+ends every piece with it). Targets of span corruption are a complete list and always end with EOS.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SENTINEL = "<extra_id_{}>"
 names."""
 
 
-_SCRAP = 8
+_SHORT_REST = 8
 """The share of a piece, as one in so many, under which what is left of a document is not a piece of its own:
 there is little to learn from it."""
 
@@ -52,16 +52,16 @@ class SpecialTokens:
 
 def next_piece(left: int, size: int) -> int:
     """How many of a document's `left` tokens the next piece takes, of `size` at most: so many that what then
-    remains is nothing, or no scrap."""
+    remains is nothing, or not very short."""
     if left <= size:
         return left
-    return size if left - size >= size // _SCRAP else -(-left // 2)
+    return size if left - size >= size // _SHORT_REST else -(-left // 2)
 
 
 def encode(
     ids: Ids,
     denoiser: Denoiser,
-    marks: SpecialTokens,
+    special_tokens: SpecialTokens,
     key: int,
     *,
     joint: bool,
@@ -75,35 +75,35 @@ def encode(
     the border of two documents. `ends`: the document ends with this piece. `span`: the tokens to corrupt, or
     to cut before, in place of drawn ones.
     """
-    pair = denoiser.apply(ids, marks.sentinels, key, span)
-    before = [*(marks.bos if joint else ()), *marks.mode(denoiser)]
+    pair = denoiser.apply(ids, special_tokens.sentinels, key, span)
+    before = [*(special_tokens.bos if joint else ()), *special_tokens.mode(denoiser)]
     if joint and not before and not len(pair.input_ids):
-        before = [marks.eos]
-    after = [marks.eos] if ends or denoiser.kind == "spans" or not len(pair.target_ids) else []
+        before = [special_tokens.eos]
+    after = [special_tokens.eos] if ends or denoiser.kind == "spans" or not len(pair.target_ids) else []
     inputs = [
         np.array(before, dtype=np.int32),
         pair.input_ids,
-        *([] if joint else [np.array([marks.eos], dtype=np.int32)]),
+        *([] if joint else [np.array([special_tokens.eos], dtype=np.int32)]),
     ]
     return Encoded(np.concatenate(inputs), np.concatenate([pair.target_ids, np.array(after, dtype=np.int32)]))
 
 
-def fits(length: int, denoisers: Sequence[Denoiser], marks: SpecialTokens, limits: Limits) -> bool:
-    """Whether no piece of up to `length` tokens can come to more than `limits`, marks included."""
+def fits(length: int, denoisers: Sequence[Denoiser], special_tokens: SpecialTokens, limits: Limits) -> bool:
+    """Whether no piece of up to `length` tokens can come to more than `limits`, special tokens included."""
     # Neither side of a longer text is ever shorter: a token more is at most one noise token more.
-    return all(_fits(length, denoiser, marks, limits) for denoiser in denoisers)
+    return all(_fits(length, denoiser, special_tokens, limits) for denoiser in denoisers)
 
 
-def longest(denoisers: Sequence[Denoiser], marks: SpecialTokens, limits: Limits) -> int:
+def longest(denoisers: Sequence[Denoiser], special_tokens: SpecialTokens, limits: Limits) -> int:
     """The most tokens of a piece that `fits`; raises InputError if not even one does."""
     low, high = 0, limits.inputs + limits.targets
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle, denoisers, marks, limits) else (low, middle - 1)
+        low, high = (middle, high) if fits(middle, denoisers, special_tokens, limits) else (low, middle - 1)
     if low == 0:
         raise InputError(
             f"packing: {limits.inputs:,} input and {limits.targets:,} target tokens do not hold one "
-            "token and its marks; raise both"
+            "token and its special tokens; raise both"
         )
     return low
 
@@ -136,13 +136,13 @@ def missing_tokens(tokenizer: Any, modes: Mapping[Mode, str], sentinels: int) ->
     """The tokens to add, in the order in which to add them: sentinels so that the first has the highest id,
     as T5's have, then mode tokens."""
     known = tokenizer.get_vocab()
-    wanted = [*(SENTINEL.format(number) for number in reversed(range(sentinels))), *modes.values()]
-    return [token for token in wanted if token not in known]
+    tokens = [*(SENTINEL.format(number) for number in reversed(range(sentinels))), *modes.values()]
+    return [token for token in tokens if token not in known]
 
 
-def _fits(length: int, denoiser: Denoiser, marks: SpecialTokens, limits: Limits) -> bool:
-    mode = len(marks.mode(denoiser))
+def _fits(length: int, denoiser: Denoiser, special_tokens: SpecialTokens, limits: Limits) -> bool:
+    mode = len(special_tokens.mode(denoiser))
     if limits.joint:
-        return denoiser.longest(length) + max(1, len(marks.bos) + mode) + 1 <= limits.row
-    inputs, targets = denoiser.most(length)
+        return denoiser.longest(length) + max(1, len(special_tokens.bos) + mode) + 1 <= limits.sequence
+    inputs, targets = denoiser.most_per_side(length)
     return inputs + mode + 1 <= limits.inputs and targets + 1 <= limits.targets

@@ -1,7 +1,7 @@
-"""Packed rows as arrays: what a model eats.
+"""Packed sequences as arrays: the inputs of a model.
 
-Shape suffixes: R rows, E tokens of the input side, D tokens of the target side, L tokens of a causal row.
-Segment ids count a row's examples from 1; 0 is padding.
+Shape suffixes: R sequences, E tokens of the input side, D tokens of the target side, L tokens of a causal
+sequence. Segment ids count the examples of a sequence from 1; 0 is padding.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Ids: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Seq2SeqBatch:
-    """Rows for an encoder-decoder. `decoder_ids_RD` are the targets of each example shifted right behind the
-    start token."""
+    """Sequences for an encoder-decoder. `decoder_ids_RD` are the targets of each example shifted right behind
+    the start token."""
 
     input_ids_RE: Ids
     input_segments_RE: Ids
@@ -41,7 +41,7 @@ class Seq2SeqBatch:
 
 @dataclass(frozen=True, slots=True)
 class CausalBatch:
-    """Rows for a decoder: inputs, EOS, targets, EOS of each example in turn.
+    """Sequences for a decoder: inputs, EOS, targets, EOS of each example in turn.
 
     `positions_RL` restart with every example. `labels_RL[t]` is the token that follows position t where that
     is a target token, else -100.
@@ -71,23 +71,29 @@ _ROUND = 8
 
 
 def seq2seq_batch(
-    rows: Sequence[Sequence[Encoded]], *, pad_id: int, start_id: int, limits: Limits | None = None
+    sequences: Sequence[Sequence[Encoded]], *, pad_id: int, start_id: int, limits: Limits | None = None
 ) -> Seq2SeqBatch:
-    """Rows of examples as arrays, padded to `limits`, or else to the longest row (and that to a multiple of
-    8)."""
-    wide = limits.inputs if limits else _width(sum(len(example.input_ids) for example in row) for row in rows)
+    """Sequences of examples as arrays, padded to `limits`, or else to the longest sequence (and that to a
+    multiple of 8)."""
+    wide = (
+        limits.inputs
+        if limits
+        else _width(sum(len(example.input_ids) for example in sequence) for sequence in sequences)
+    )
     long = (
-        limits.targets if limits else _width(sum(len(example.target_ids) for example in row) for row in rows)
+        limits.targets
+        if limits
+        else _width(sum(len(example.target_ids) for example in sequence) for sequence in sequences)
     )
     inputs, input_segments = (
-        np.full((len(rows), wide), pad_id, dtype=np.int64),
-        np.zeros((len(rows), wide), dtype=np.int64),
+        np.full((len(sequences), wide), pad_id, dtype=np.int64),
+        np.zeros((len(sequences), wide), dtype=np.int64),
     )
-    targets, decoder = (np.full((len(rows), long), pad_id, dtype=np.int64) for _ in range(2))
-    target_segments = np.zeros((len(rows), long), dtype=np.int64)
-    for number, row in enumerate(rows):
+    targets, decoder = (np.full((len(sequences), long), pad_id, dtype=np.int64) for _ in range(2))
+    target_segments = np.zeros((len(sequences), long), dtype=np.int64)
+    for number, sequence in enumerate(sequences):
         at, target_at = 0, 0
-        for segment, example in enumerate(row, 1):
+        for segment, example in enumerate(sequence, 1):
             end, target_end = at + len(example.input_ids), target_at + len(example.target_ids)
             inputs[number, at:end], input_segments[number, at:end] = example.input_ids, segment
             targets[number, target_at:target_end], target_segments[number, target_at:target_end] = (
@@ -101,26 +107,29 @@ def seq2seq_batch(
 
 
 def causal_batch(
-    rows: Sequence[Sequence[Encoded]], *, pad_id: int, limits: Limits | None = None
+    sequences: Sequence[Sequence[Encoded]], *, pad_id: int, limits: Limits | None = None
 ) -> CausalBatch:
-    """Rows of examples as arrays, padded to `limits`, or else to the longest row (and that to a multiple of
-    8)."""
+    """Sequences of examples as arrays, padded to `limits`, or else to the longest sequence (and that to a
+    multiple of 8)."""
     long = (
-        limits.row
+        limits.sequence
         if limits
-        else _width(sum(len(example.input_ids) + len(example.target_ids) for example in row) for row in rows)
+        else _width(
+            sum(len(example.input_ids) + len(example.target_ids) for example in sequence)
+            for sequence in sequences
+        )
     )
     ids, labels = (
-        np.full((len(rows), long), pad_id, dtype=np.int64),
-        np.full((len(rows), long), IGNORED, dtype=np.int64),
+        np.full((len(sequences), long), pad_id, dtype=np.int64),
+        np.full((len(sequences), long), IGNORED, dtype=np.int64),
     )
     segments, positions = (
-        np.zeros((len(rows), long), dtype=np.int64),
-        np.zeros((len(rows), long), dtype=np.int64),
+        np.zeros((len(sequences), long), dtype=np.int64),
+        np.zeros((len(sequences), long), dtype=np.int64),
     )
-    for number, row in enumerate(rows):
+    for number, sequence in enumerate(sequences):
         at = 0
-        for segment, example in enumerate(row, 1):
+        for segment, example in enumerate(sequence, 1):
             middle = at + len(example.input_ids)
             end = middle + len(example.target_ids)
             ids[number, at:middle], ids[number, middle:end] = example.input_ids, example.target_ids

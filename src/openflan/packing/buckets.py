@@ -3,8 +3,8 @@
 The documents of a bucket are padded to one width of queries and one of keys. Decision: few buckets whose
 borders are found for this batch, by dynamic programming over lengths rounded up, instead of a fixed ladder of
 widths, as every bucket is launches in every layer: with lengths like those of chain-of-thought rows, six of
-these make 1.4 of the documents' own area, the seven powers of two 2.0. Price: shapes change with every batch,
-as those of the flat buffer do anyway.
+these make 1.4 of the documents' own area, the seven powers of two 2.0. Trade-off: shapes change with every
+batch, as those of the flat buffer do anyway.
 
 Everything is a function of the lengths alone, made on the host once for a batch; layers only read it. A slot
 is a place in the padded buckets, laid out one after another, documents within each in their own order.

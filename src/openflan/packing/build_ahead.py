@@ -25,10 +25,10 @@ from openflan.errors import InputError
 from openflan.hashes import sha256_of
 from openflan.lock import locked
 from openflan.packing.encode import Encoder, Fit
-from openflan.packing.plan import packed_windows
+from openflan.packing.example_windows import packed_windows
 from openflan.packing.store import (
     LAYOUT,
-    ROW_FILES,
+    SEQUENCE_FILES,
     TOKEN_FILES,
     Block,
     Layout,
@@ -36,7 +36,7 @@ from openflan.packing.store import (
     damaged,
     read_block,
     read_tokens,
-    replace_rows,
+    replace_sequences,
     write_block,
 )
 from openflan.packing.tokens import Examples, Tokens, join, tokens_at
@@ -75,7 +75,7 @@ class Summary:
     packed_anew: int
     kept: int
     examples: int
-    rows: int
+    sequences: int
     tokens: int
     content: str
 
@@ -98,8 +98,8 @@ def build(
     """Makes what `folder` lacks of the first `windows` windows of a stream.
 
     `workers` processes render and tokenise, each with what `make` opens; with one, this process does.
-    `notice` is told what is made anew and why; `progress(done, total)` counts windows. Complete blocks stay
-    whatever happens.
+    `notice` gets a line about what is made anew and why; `progress(done, total)` counts windows. Complete
+    blocks stay whatever happens.
 
     Raises InputError if another build is at work in the folder, if files are damaged (unless `repair`), or if
     an example does not fit under the policy `error`; SetupError if the disk is full; after SIGTERM Terminated
@@ -115,14 +115,14 @@ def build(
             if (block := _usable(folder, number, parts, size, repair, notice))
         }
         _state(folder, parts, notice)
-        stale = [number for number, block in blocks.items() if block.rows_key != parts.rows_key]
+        stale = [number for number, block in blocks.items() if block.sequences_key != parts.sequences_key]
         missing = [number for number in sizes if number not in blocks]
         for number in stale:
             packed = packed_windows(
                 _fits(_windows_of(read_tokens(folder, number), layout), number, layout, examples, encoder),
                 encoder.limits,
             )
-            blocks[number] = replace_rows(folder, number, parts, blocks[number], packed)
+            blocks[number] = replace_sequences(folder, number, parts, blocks[number], packed)
             if asked and (missing or number != stale[-1]):
                 raise asked.ended(f"after block {number}, which is written")
         with _tokens_of(
@@ -142,14 +142,14 @@ def build(
         packed_anew=len(stale),
         kept=len(found) - len(missing) - len(stale),
         examples=sum(block.examples for block in found),
-        rows=sum(sum(block.rows_per_window) for block in found),
+        sequences=sum(sum(block.sequences_per_window) for block in found),
         tokens=sum(len(read_tokens(folder, number).ids) for number in sizes),
         content=sha256_of("".join(block.files[name] for block in found for name in sorted(block.files))),
     )
 
 
 def differences(folder: Path, parts: Parts) -> tuple[list[str], list[str]]:
-    """Names of the parts, of tokens and of rows, in which a build differs from `parts`; both empty where
+    """Names of the parts, of tokens and of sequences, in which a build differs from `parts`; both empty where
     there is none, or no build."""
     before = read_json(folder / "build.json")
     if before is None:
@@ -157,44 +157,52 @@ def differences(folder: Path, parts: Parts) -> tuple[list[str], list[str]]:
     if (
         not isinstance(before, dict)
         or not isinstance(before.get("tokens"), dict)
-        or not isinstance(before.get("rows"), dict)
+        or not isinstance(before.get("sequences"), dict)
     ):
         raise InputError(
-            f"{folder / 'build.json'}: not what a build wrote; delete it, and `openflan build` makes "
+            f"{folder / 'build.json'}: not what this version of openflan builds; delete it, and "
+            "`openflan build` makes "
             "what it cannot use anew"
         )
     return tuple(  # type: ignore[return-value]
         sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        for old, new in ((before["tokens"], _as_json(parts.tokens)), (before["rows"], _as_json(parts.rows)))
+        for old, new in (
+            (before["tokens"], _as_json(parts.tokens)),
+            (before["sequences"], _as_json(parts.sequences)),
+        )
     )
 
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they are once written and read again: tuples have become lists."""
-    found: dict[str, Any] = json.loads(json.dumps(dict(values)))
-    return found
+    plain: dict[str, Any] = json.loads(json.dumps(dict(values)))
+    return plain
 
 
 def _state(folder: Path, parts: Parts, notice: Callable[[str], None]) -> None:
     """Brings build.json up to date, and says what changed. Shards that begin at the same time take turns."""
     with locked(folder / ".lock-build.json"):
-        tokens, rows = differences(folder, parts)
+        tokens, sequences = differences(folder, parts)
         if tokens:
             notice(f"changed since the build: {', '.join(tokens)}; all of it is made anew")
-        elif rows:
-            notice(f"changed since the build: {', '.join(rows)}; the tokens stay, rows are packed anew")
-        if tokens or rows or not (folder / "build.json").is_file():
-            write_json(folder / "build.json", {"tokens": dict(parts.tokens), "rows": dict(parts.rows)})
+        elif sequences:
+            notice(
+                f"changed since the build: {', '.join(sequences)}; the tokens stay, sequences are packed anew"
+            )
+        if tokens or sequences or not (folder / "build.json").is_file():
+            write_json(
+                folder / "build.json", {"tokens": dict(parts.tokens), "sequences": dict(parts.sequences)}
+            )
 
 
 def _usable(
     folder: Path, number: int, parts: Parts, windows: int, repair: bool, notice: Callable[[str], None]
 ) -> Block | None:
-    """The block that is there, if it holds these tokens; its rows may be stale. Raises InputError if its
+    """The block that is there, if it holds these tokens; its sequences may be stale. Raises InputError if its
     files are damaged, unless `repair`."""
     try:
         block = read_block(folder, number)
-        if block is None or block.tokens_key != parts.tokens_key or len(block.rows_per_window) < windows:
+        if block is None or block.tokens_key != parts.tokens_key or len(block.sequences_per_window) < windows:
             return None
     except InputError as error:
         if not repair:
@@ -202,11 +210,14 @@ def _usable(
         notice(str(error))
         return None
     broken = damaged(
-        folder, number, block, TOKEN_FILES if block.rows_key != parts.rows_key else (*TOKEN_FILES, *ROW_FILES)
+        folder,
+        number,
+        block,
+        TOKEN_FILES if block.sequences_key != parts.sequences_key else (*TOKEN_FILES, *SEQUENCE_FILES),
     )
     if not broken:
         return block
-    reason = f"{broken[0]}: missing, cut short or changed since it was written"
+    reason = f"{broken[0]}: missing, incomplete or changed since it was written"
     if not repair:
         raise InputError(f"{reason}; give --repair to make block {number} again")
     notice(f"{reason}; block {number} is made again")

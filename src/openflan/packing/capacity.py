@@ -1,10 +1,11 @@
-"""Which row capacities suit a mixture: proposed from the lengths of its examples.
+"""Which capacities suit a mixture: proposed from the lengths of its examples.
 
-Two things pull apart. Small rows cost less memory and less attention, but cut or drop what is longer than
-they are; and since inputs and targets run out independently, a pair of capacities whose ratio is not that of
-the tokens leaves one side of every row empty. For a stated share of examples that may be touched, two pairs
-are proposed: the smallest, and the fullest within four times the smallest on each side. Their fills are those
-of rows that were packed, not an estimate. Price: one packing a pair, some tens of milliseconds on a window.
+Two aims conflict. Small sequences cost less memory and less attention, but truncate or drop what is longer
+than they are; and since inputs and targets run out independently, a pair of capacities whose ratio is not
+that of the tokens leaves one side of every sequence empty. For a stated share of examples that may be
+touched, two pairs are proposed: the smallest, and the fullest within four times the smallest on each side.
+Their fills are those of sequences that were packed, not an estimate. Trade-off: one packing a pair, some tens
+of milliseconds on a window.
 
 Shape suffixes: N examples; 2 the input and the target side.
 """
@@ -20,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.packing.pack import pack_windows
+from openflan.packing.pack import WINDOW, pack_windows
 
 LOSSES = (0.05, 0.01, 0.001)
 """Shares of examples that may be touched, for which the ledger proposes capacities."""
@@ -30,16 +31,14 @@ REACH = 4
 
 SMALLEST = 8
 
-WINDOW = 4_096
-"""Examples that are packed together, as in a plan."""
-
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A pair of capacities in tokens and what it does to the examples measured.
 
-    `loss` is the share that may be touched, `touched` the share that is: cut, dropped, or short of an
-    exemplar. Fills are shares of the rows' tokens; those of the sides are None where both share one room.
+    `loss` is the share that may be touched, `touched` the share that is: truncated, dropped, or short of an
+    exemplar. Fills are shares of the sequences' tokens; those of the sides are None if both share one
+    sequence.
     """
 
     kind: Literal["smallest", "fullest"]
@@ -47,7 +46,7 @@ class Proposal:
     inputs: int
     targets: int
     touched: float
-    examples_per_row: float
+    examples_per_sequence: float
     fill: float
     fill_inputs: float | None
     fill_targets: float | None
@@ -59,7 +58,7 @@ class Proposal:
             "inputs": self.inputs,
             "targets": self.targets,
             "touched": self.touched,
-            "examples_per_row": self.examples_per_row,
+            "examples_per_row": self.examples_per_sequence,
             "fill": self.fill,
             "fill_inputs": self.fill_inputs,
             "fill_targets": self.fill_targets,
@@ -69,11 +68,11 @@ class Proposal:
 def sizes(longest: int) -> list[int]:
     """The capacities that are considered, ascending: 8, 12, 16, 24, 32, 48, ..., up to the first that holds
     `longest`."""
-    found = [SMALLEST]
-    while found[-1] < longest:
-        power = 1 << (found[-1].bit_length() - 1)
-        found.append(power * 3 // 2 if found[-1] == power else power * 2)
-    return found
+    capacities = [SMALLEST]
+    while capacities[-1] < longest:
+        power = 1 << (capacities[-1].bit_length() - 1)
+        capacities.append(power * 3 // 2 if capacities[-1] == power else power * 2)
+    return capacities
 
 
 def needs(
@@ -103,15 +102,16 @@ def propose(
 ) -> list[Proposal]:
     """For each loss the smallest pair, then the fullest where that is another.
 
-    `lengths_N2` are the examples' tokens, nothing cut, `needs_N2` what leaves them whole. `joint`: both sides
-    share one row. The smallest pair has the least sum, of equal sums the one that touches less.
+    `lengths_N2` are the examples' tokens, nothing truncated, `needs_N2` the capacities that leave them whole.
+    `joint`: both sides share one sequence. The smallest pair has the least sum, of equal sums the one that
+    touches less.
     """
     found: list[Proposal] = []
     packed = cache(partial(_packed, lengths_N2, needs_N2, joint))
     for loss in losses:
         least = smallest(needs_N2, loss)
         small = best = replace(packed(least), loss=loss)
-        # One room has no sides to balance: a longer row is simply fuller, so the smallest says it all.
+        # A single sequence has no sides to balance: a longer one is always fuller, so the smallest is enough.
         for most, pair in [] if joint else _balanced(lengths_N2, least):
             if most <= best.fill:
                 break
@@ -134,7 +134,7 @@ def smallest(needs_N2: NDArray[np.int64], loss: float) -> tuple[int, int]:
 
 
 def _balanced(lengths_N2: NDArray[np.int64], least: tuple[int, int]) -> list[tuple[float, tuple[int, int]]]:
-    """For each inputs' capacity within reach, the targets' capacity whose rows could be fullest, and how
+    """For each inputs' capacity within reach, the targets' capacity whose sequences could be fullest, and how
     full; the fullest first, then the smallest."""
     choices = [[size for size in sizes(REACH * side) if side <= size <= REACH * side] for side in least]
     best = [
@@ -148,23 +148,22 @@ def _balanced(lengths_N2: NDArray[np.int64], least: tuple[int, int]) -> list[tup
 
 
 def _most(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int]) -> float:
-    """The fill that no packing can beat: tokens over the capacity of as many rows as the fuller side
+    """The fill that no packing can beat: tokens over the capacity of as many sequences as the fuller side
     needs."""
-    kept = _fitted(lengths_N2, capacity_2, joint=False)
-    rows = (kept.sum(axis=0) / np.array(capacity_2)).max()
-    return float(kept.sum() / (rows * sum(capacity_2))) if rows else 0.0
+    kept = _truncated(lengths_N2, capacity_2, joint=False)
+    sequences = (kept.sum(axis=0) / np.array(capacity_2)).max()
+    return float(kept.sum() / (sequences * sum(capacity_2))) if sequences else 0.0
 
 
 def _packed(
     lengths_N2: NDArray[np.int64], needs_N2: NDArray[np.int64], joint: bool, capacity_2: tuple[int, int]
 ) -> Proposal:
     inputs, targets = capacity_2
-    kept = _fitted(lengths_N2, capacity_2, joint=joint)
+    kept = _truncated(lengths_N2, capacity_2, joint=joint)
     whole = np.stack([kept.sum(axis=1), np.zeros(len(kept), dtype=np.int64)], axis=1) if joint else kept
     windows = [whole[first : first + WINDOW] for first in range(0, len(whole), WINDOW)]
-    rows = sum(
-        len(packed.starts) - 1
-        for packed in pack_windows(windows, (inputs + targets, 0) if joint else capacity_2)
+    sequences = sum(
+        len(packed) for packed in pack_windows(windows, (inputs + targets, 0) if joint else capacity_2)
     )
     tokens = kept.sum(axis=0)
     return Proposal(
@@ -173,16 +172,19 @@ def _packed(
         inputs=inputs,
         targets=targets,
         touched=touched(needs_N2, capacity_2),
-        examples_per_row=len(kept) / rows,
-        fill=float(tokens.sum()) / (rows * (inputs + targets)),
-        fill_inputs=None if joint else float(tokens[0]) / (rows * inputs),
-        fill_targets=None if joint else float(tokens[1]) / (rows * targets),
+        examples_per_sequence=len(kept) / sequences,
+        fill=float(tokens.sum()) / (sequences * (inputs + targets)),
+        fill_inputs=None if joint else float(tokens[0]) / (sequences * inputs),
+        fill_targets=None if joint else float(tokens[1]) / (sequences * targets),
     )
 
 
-def _fitted(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int], *, joint: bool) -> NDArray[np.int64]:
-    """Lengths under other capacities: inputs are cut, examples whose targets do not fit are gone. Exemplars
-    would be pruned whole, not cut; where few examples are touched the difference is below what is printed."""
+def _truncated(
+    lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int], *, joint: bool
+) -> NDArray[np.int64]:
+    """Lengths under other capacities: inputs are truncated, examples whose targets do not fit are dropped.
+    Exemplars would be pruned completely, not truncated; where few examples are touched the difference is
+    below what is printed."""
     inputs, targets = capacity_2
     kept = lengths_N2[lengths_N2[:, 1] <= targets]
     token_budget = inputs + targets - kept[:, 1] if joint else inputs

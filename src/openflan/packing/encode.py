@@ -1,8 +1,9 @@
-"""Token ids within the limits of a row.
+"""Token ids within the limits of a packed sequence: here an example is truncated.
 
-The marks of the layout, such as EOS after inputs and targets, count within the limits (the collection's
-code). Inputs that are too long are cut at their end, the policy of the collection's code, or refused; targets
-are never cut, since half an answer teaches a wrong one: such an example is dropped. Both are counted.
+The special tokens of the layout, such as EOS after inputs and targets, count within the limits (the
+collection's code). Inputs that are too long are truncated at their end, as in the collection's code, or the
+example is dropped or refused. Targets are never truncated, because half an answer teaches a wrong one: such
+an example is dropped. Both are counted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ REASONS: tuple[Dropped, ...] = ("", "targets-too-long", "inputs-too-long")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Token capacities of a packed row; `joint` (causal models): one row holds inputs and targets
+    """Token capacities of a packed sequence. `joint` (causal models): one sequence holds inputs and targets
     together."""
 
     inputs: int
@@ -34,22 +35,24 @@ class Limits:
     joint: bool
 
     @property
-    def row(self) -> int:
-        """Tokens of a row's first sequence: everything for a causal model, inputs otherwise."""
+    def sequence(self) -> int:
+        """Tokens of the sequence that holds the inputs; for a causal model it holds the targets too."""
         return self.inputs + self.targets if self.joint else self.inputs
 
     def fit(self, example: Encoded) -> bool:
-        """Whether a row has room for the example alone."""
+        """Whether a sequence can hold the example if it holds no other."""
         inputs, targets = len(example.input_ids), len(example.target_ids)
         return (
-            inputs + targets <= self.row if self.joint else inputs <= self.inputs and targets <= self.targets
+            inputs + targets <= self.sequence
+            if self.joint
+            else inputs <= self.inputs and targets <= self.targets
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One example as ids, EOS included. `truncated` counts input tokens that were cut; `dropped` says why
-    there are none at all."""
+    """One example as ids, special tokens included. `truncated` counts the input tokens that were left out;
+    `dropped` is the reason if the whole example is left out, and then there are no ids."""
 
     input_ids: NDArray[np.int32]
     target_ids: NDArray[np.int32]
@@ -63,8 +66,9 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What the limits make of N examples: their tokens with marks and after cutting (N, 2), input tokens cut
-    (N,), and why dropped (N,), an index of REASONS. Lengths of dropped examples are those they would have."""
+    """What the limits make of N examples: their tokens with special tokens and after truncation (N, 2), input
+    tokens that were left out (N,), and the reason for dropping (N,), an index of REASONS. Lengths of dropped
+    examples are those that they would have."""
 
     lengths_N2: NDArray[np.int64]
     truncated_N: NDArray[np.int64]
@@ -89,15 +93,15 @@ class Encoder:
         on_overflow: Overflow = "truncate-inputs",
         layout: Layout = "paper",
     ) -> None:
-        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it cannot mark a `layout` (see
-        `special_tokens`)."""
+        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it lacks the tokens of a `layout`
+        (see `special_tokens`)."""
         self.limits = limits
         self.on_overflow = on_overflow
         self.special_tokens = special_tokens_of(tokenizer, layout)
         self.tokenize = Tokenize(tokenizer)
 
     def count(self, text: str) -> int:
-        """Tokens of a text, without marks."""
+        """The number of tokens of a text, without special tokens."""
         return len(self.tokenize([text])[0])
 
     def encode(self, examples: Sequence[Rendered]) -> list[Encoded]:
@@ -109,24 +113,24 @@ class Encoder:
         return [self.encoded(tokens, number, int(dropped)) for number, dropped in enumerate(fit.dropped_N)]
 
     def fit(self, tokens: Tokens) -> Fit:
-        """What stays of each example. Nothing is raised: see `refuse`."""
+        """What the limits make of each example. Raises nothing; `refuse` does."""
         raw_N2, limits = tokens.lengths_N2, self.limits
         inputs_N, targets_N = (
             raw_N2[:, 0] + self.special_tokens.inputs,
             raw_N2[:, 1] + len(self.special_tokens.after),
         )
-        room_N = limits.row - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
-        over_N = np.maximum(inputs_N - room_N, 0)
+        available_N = limits.sequence - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
+        over_N = np.maximum(inputs_N - available_N, 0)
         dropped_N = (targets_N > limits.targets).astype(np.int8)
-        # Marks are never cut.
+        # Special tokens are never left out.
         refused_N = over_N > (raw_N2[:, 0] if self.on_overflow == "truncate-inputs" else 0)
         dropped_N[(dropped_N == 0) & refused_N] = REASONS.index("inputs-too-long")
         truncated_N = np.where(dropped_N == 0, over_N, 0)
         return Fit(np.stack([inputs_N - truncated_N, targets_N], axis=1), truncated_N, dropped_N)
 
     def refuse(self, fit: Fit, example: Callable[[int], Rendered]) -> None:
-        """Under the policy `error`, raises InputError for the first that does not fit; `example` gives one by
-        its number."""
+        """Under the policy `error`, raises InputError for the first example that does not fit. `example`
+        returns an example by its number."""
         if self.on_overflow != "error" or not fit.dropped_N.any():
             return
         number = int(np.flatnonzero(fit.dropped_N)[0])
@@ -139,13 +143,13 @@ class Encoder:
         )
 
     def encoded(self, tokens: Tokens, number: int, dropped: int = 0) -> Encoded:
-        """One example with its marks; `dropped` is an index of REASONS, as `fit` found it."""
+        """One example with its special tokens. `dropped` is an index of REASONS, from `fit`."""
         if dropped:
             return Encoded(_NOTHING, _NOTHING, dropped=REASONS[dropped])
         inputs, targets, special_tokens = tokens.inputs(number), tokens.targets(number), self.special_tokens
         begin, long = len(special_tokens.before), len(targets) + len(special_tokens.after)
-        whole = len(inputs) + special_tokens.inputs
-        wide = min(whole, self.limits.row - long if self.limits.joint else self.limits.inputs)
+        untruncated = len(inputs) + special_tokens.inputs
+        wide = min(untruncated, self.limits.sequence - long if self.limits.joint else self.limits.inputs)
         end = wide - len(special_tokens.between)
         input_ids, target_ids = np.empty(wide, dtype=np.int32), np.empty(long, dtype=np.int32)
         input_ids[:begin], input_ids[begin:end], input_ids[end:] = (
@@ -154,4 +158,4 @@ class Encoder:
             special_tokens.between,
         )
         target_ids[: len(targets)], target_ids[len(targets) :] = targets, special_tokens.after
-        return Encoded(input_ids, target_ids, truncated=whole - wide)
+        return Encoded(input_ids, target_ids, truncated=untruncated - wide)

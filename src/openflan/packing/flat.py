@@ -1,8 +1,8 @@
 """Documents one after another in one buffer: no padding at all.
 
-Rows of packed examples lose their borders here: every example becomes a document, and offsets say where each
-begins. A model's linear layers then see real tokens only, and attention runs document by document. The price
-is that shapes change with every batch.
+Sequences of packed examples lose their borders here: every example becomes a document, and offsets say where
+each begins. A model's linear layers then see real tokens only, and attention runs document by document. The
+price is that shapes change with every batch.
 
 Shape suffixes: N documents, E tokens of all inputs, D tokens of all targets, L tokens of all documents of a
 causal model, T target tokens.
@@ -73,9 +73,9 @@ class FlatCausalBatch:
 FlatBatch: TypeAlias = FlatSeq2SeqBatch | FlatCausalBatch
 
 
-def flat_seq2seq_batch(rows: Sequence[Sequence[Encoded]], *, start_id: int) -> FlatSeq2SeqBatch:
-    """The examples of all rows, in order; `start_id` begins every document of the decoder."""
-    examples = _examples(rows)
+def flat_seq2seq_batch(sequences: Sequence[Sequence[Encoded]], *, start_id: int) -> FlatSeq2SeqBatch:
+    """The examples of all sequences, in order; `start_id` begins every document of the decoder."""
+    examples = _examples(sequences)
     inputs, input_offsets = _joined(example.input_ids for example in examples)
     targets, target_offsets = _joined(example.target_ids for example in examples)
     decoder = np.empty_like(targets)
@@ -84,10 +84,10 @@ def flat_seq2seq_batch(rows: Sequence[Sequence[Encoded]], *, start_id: int) -> F
     return FlatSeq2SeqBatch(inputs, input_offsets, decoder, targets, target_offsets)
 
 
-def flat_causal_batch(rows: Sequence[Sequence[Encoded]], *, everything: bool = False) -> FlatCausalBatch:
-    """The examples of all rows, in order. The loss is on the targets, or on every token but a document's
+def flat_causal_batch(sequences: Sequence[Sequence[Encoded]], *, everything: bool = False) -> FlatCausalBatch:
+    """The examples of all sequences, in order. The loss is on the targets, or on every token but a document's
     first with `everything`."""
-    examples = _examples(rows)
+    examples = _examples(sequences)
     ids, offsets = _joined(part for example in examples for part in (example.input_ids, example.target_ids))
     offsets, middles = offsets[::2], offsets[1::2]
     positions = np.arange(len(ids)) - np.repeat(offsets[:-1], np.diff(offsets))
@@ -109,8 +109,8 @@ def document_of(offsets: Ids) -> Ids:
     return np.repeat(np.arange(1, len(offsets)), np.diff(offsets))
 
 
-def _examples(rows: Sequence[Sequence[Encoded]]) -> list[Encoded]:
-    examples = [example for row in rows for example in row]
+def _examples(sequences: Sequence[Sequence[Encoded]]) -> list[Encoded]:
+    examples = [example for sequence in sequences for example in sequence]
     if not examples:
         raise ValueError("a batch needs an example")
     return examples

@@ -1,8 +1,8 @@
-"""Batches ahead of the step that wants them.
+"""Batches that are made ahead of the step that needs them.
 
-A thread asks the plan for the rows of the next steps and makes arrays of them while the model computes;
-reading and tokenising release the interpreter for the most part. What comes out does not depend on the
-thread: batch k is a function of (plan, k). Price: up to `depth` + 1 batches in memory besides the one in use.
+A thread reads the sequences of the next steps and makes arrays of them while the model computes; most of
+reading and tokenising releases the interpreter. Batch k is a function of the packed stream and k, not of the
+thread. Trade-off: up to `depth` + 1 batches are in memory besides the one in use.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 DEPTH = 2
-"""Batches that wait, ready; one more may be under way."""
+"""Batches that are ready; the thread may be making one more."""
 
-_PATIENCE = 0.1
-"""Seconds between looks at whether the other side is still there."""
+_POLL_SECONDS = 0.1
+"""Seconds between checks that the other thread is still running."""
 
 
 class Loader(AbstractContextManager["Loader[T]"], Generic[T]):
-    """`make(step)` for step = first, first + 1, ... up to `end`, each made before it is asked for. Use as a
+    """Iterates over `make(step)` for step = first, ..., end - 1, each made before it is needed. Use it as a
     context, so that the thread ends."""
 
     def __init__(self, make: Callable[[int], T], first: int, end: int, depth: int = DEPTH) -> None:
@@ -35,12 +35,12 @@ class Loader(AbstractContextManager["Loader[T]"], Generic[T]):
         self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
-        """Raises what `make` raised, at the step that it was asked for."""
+        """Raises what `make` raised, at its step."""
         for _ in self._steps:
-            made, error = self._next()
+            item, error = self._next()
             if error is not None:
                 raise error
-            yield made  # type: ignore[misc]
+            yield item  # type: ignore[misc]
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
@@ -49,7 +49,7 @@ class Loader(AbstractContextManager["Loader[T]"], Generic[T]):
     def _next(self) -> tuple[T | None, BaseException | None]:
         while True:
             try:
-                return self._ready.get(timeout=_PATIENCE)
+                return self._ready.get(timeout=_POLL_SECONDS)
             except Empty:
                 if not self._thread.is_alive() and self._ready.empty():
                     raise RuntimeError("the loader was closed") from None
@@ -62,7 +62,7 @@ class Loader(AbstractContextManager["Loader[T]"], Generic[T]):
                 item = None, error
             while not self._closed.is_set():
                 try:
-                    self._ready.put(item, timeout=_PATIENCE)
+                    self._ready.put(item, timeout=_POLL_SECONDS)
                     break
                 except Full:
                     continue

@@ -1,5 +1,5 @@
-"""What the capacities of a row take away, in one line: said before training, as a finished model does not
-show it."""
+"""A line about the examples that the capacities truncate or drop; printed before training, because a finished
+model does not show it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from openflan.packing.encode import REASONS, Limits
 
 
 def losses_line(counts: Mapping[str, int], longest: tuple[int, int], limits: Limits) -> str | None:
-    """Shares of examples that are dropped and cut, the longest, and the keys to raise; None where every
-    example stays whole.
+    """The shares of examples that are dropped and truncated, the longest ones, and the keys to raise; None if
+    there are none.
 
-    `counts` as `Window.counts` gives them; `longest` are the most input and target tokens of an example,
-    marks included and nothing cut, but exemplars pruned.
+    `counts` is the result of `ExampleWindow.counts`; `longest` are the most input and target tokens of an
+    example, special tokens included and nothing truncated, but exemplars pruned.
     """
     examples = counts.get("examples", 0)
     targets, inputs = (counts.get(f"dropped: {reason.replace('-', ' ')}", 0) for reason in REASONS[1:])
@@ -41,10 +41,10 @@ def losses_line(counts: Mapping[str, int], longest: tuple[int, int], limits: Lim
 
 
 def remedy(longest: tuple[int, int], limits: Limits) -> str:
-    """The overrides that hold the longest inputs and targets."""
+    """The overrides under which the longest inputs and targets fit."""
     sides = (("inputs", longest[0], limits.inputs), ("targets", longest[1], limits.targets))
     return (
-        " ".join(f"packing.{side}={sizes(wanted)[-1]}" for side, wanted, now in sides if wanted > now)
+        " ".join(f"packing.{side}={sizes(needed)[-1]}" for side, needed, now in sides if needed > now)
         or f"packing.inputs={sizes(sum(longest))[-1]}"
     )
 

@@ -1,8 +1,8 @@
-"""What becomes of examples on their way into rows: lengths, cuts, losses and how full the rows are, by task.
+"""What packing does to examples, by task: lengths, truncation, losses and packing efficiency.
 
-Counted on the first examples of the very stream that will be trained on, not on a sample of its own, so that
-the numbers are those of the first steps. Price: a task that the mixture draws rarely is measured on few
-examples, or on none; how many stands beside every mean.
+It is counted on the first examples of the stream that training reads, not on another sample, so the numbers
+are those of the first steps. Trade-off: a task that the mixture draws rarely is measured on few examples, or
+on none; how many stands beside every mean.
 
 Shape suffixes: N examples; 2 the input and the target side.
 """
@@ -25,9 +25,9 @@ from openflan.templates.render import Rendered
 class Tally:
     """Counts over some examples.
 
-    `drawn` examples, of which `kept` reach a row and `dropped` do not. `input_tokens` and `target_tokens` are
-    those of the kept, EOS included and cuts made; `truncated` examples lost `cut_tokens` at the end of their
-    inputs, `thinned` ones lost `pruned` exemplars.
+    `drawn` examples, of which `kept` reach a sequence and `dropped` do not. `input_tokens` and
+    `target_tokens` are those of the kept, special tokens included, after truncation; `truncated` examples
+    lost `cut_tokens` at the end of their inputs, `thinned` ones lost `pruned` exemplars.
     """
 
     drawn: int = 0
@@ -54,7 +54,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Tokens of one side of the examples, none of them cut, pruned or dropped.
+    """Tokens of one side of the examples, none of them truncated, pruned or dropped.
 
     `histogram` counts the examples above the bound before and up to each bound.
     """
@@ -82,41 +82,43 @@ class Measured:
     """What packing the first examples of a stream showed."""
 
     limits: Limits
-    rows: int
+    sequences: int
     total: Tally
     tasks: Mapping[str, Tally]
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def tokens_per_row(self) -> float:
-        return (self.total.input_tokens + self.total.target_tokens) / self.rows
+    def tokens_per_sequence(self) -> float:
+        return (self.total.input_tokens + self.total.target_tokens) / self.sequences
 
     @property
-    def examples_per_row(self) -> float:
-        return self.total.kept / self.rows
+    def examples_per_sequence(self) -> float:
+        return self.total.kept / self.sequences
 
     @property
     def fill(self) -> float:
-        """Tokens over the rows' whole capacity."""
-        return self.tokens_per_row / (self.limits.inputs + self.limits.targets)
+        """Tokens divided by the capacity of all sequences."""
+        return self.tokens_per_sequence / (self.limits.inputs + self.limits.targets)
 
     @property
     def fill_inputs(self) -> float | None:
-        """The same for the input side alone; None where both sides share one room."""
-        return None if self.limits.joint else self.total.input_tokens / (self.rows * self.limits.inputs)
+        """Input tokens divided by the capacity for inputs; None if inputs and targets share one sequence."""
+        return None if self.limits.joint else self.total.input_tokens / (self.sequences * self.limits.inputs)
 
     @property
     def fill_targets(self) -> float | None:
-        return None if self.limits.joint else self.total.target_tokens / (self.rows * self.limits.targets)
+        return (
+            None if self.limits.joint else self.total.target_tokens / (self.sequences * self.limits.targets)
+        )
 
     def counts(self) -> dict[str, int]:
         """Examples seen, and what became of those that did not stay whole."""
-        found = {
+        counts = {
             "examples": self.total.drawn,
             "truncated": self.total.truncated,
             "pruned exemplars": self.total.pruned,
         }
-        return found | {
+        return counts | {
             f"dropped: {reason.replace('-', ' ')}": count for reason, count in self.dropped.items()
         }
 
@@ -124,9 +126,9 @@ class Measured:
         """As ledger.json says it."""
         return {
             "examples": self.total.drawn,
-            "rows": self.rows,
-            "examples_per_row": self.examples_per_row,
-            "tokens_per_row": self.tokens_per_row,
+            "rows": self.sequences,
+            "examples_per_row": self.examples_per_sequence,
+            "tokens_per_row": self.tokens_per_sequence,
             "input_tokens": self.total.input_tokens,
             "target_tokens": self.total.target_tokens,
             "fill_inputs": self.fill_inputs,
@@ -137,22 +139,25 @@ class Measured:
 
 
 def measure(
-    examples: Sequence[Rendered], encoded: Sequence[Encoded], rows: Sequence[Sequence[int]], limits: Limits
+    examples: Sequence[Rendered],
+    encoded: Sequence[Encoded],
+    sequences: Sequence[Sequence[int]],
+    limits: Limits,
 ) -> Measured:
-    """Tallies the examples of some windows; `rows` are the packed rows, as numbers of examples.
+    """Tallies the examples of some windows. `sequences` are the packed sequences, as numbers of examples.
 
-    Raises ValueError if the rows do not hold every kept example exactly once.
+    Raises ValueError if the sequences do not hold every kept example exactly once.
     """
-    if sorted(number for row in rows for number in row) != [
-        number for number, one in enumerate(encoded) if one.keeps
+    if sorted(number for sequence in sequences for number in sequence) != [
+        number for number, ids in enumerate(encoded) if ids.keeps
     ]:
-        raise ValueError("the rows do not hold every kept example exactly once")
+        raise ValueError("the sequences do not hold every kept example exactly once")
     tasks: dict[str, Tally] = {}
     for example, ids in zip(examples, encoded, strict=True):
         tasks[example.task] = _plus(tasks.get(example.task, Tally()), _one(example, ids))
     return Measured(
         limits,
-        len(rows),
+        len(sequences),
         summed(tasks.values()),
         tasks,
         dict(Counter(one.dropped for one in encoded if one.dropped)),

@@ -1,12 +1,12 @@
-"""Which examples share a row: packing against two capacities at once.
+"""Which examples share a sequence: packing against two capacities at once.
 
-A row has room for so many input tokens and so many target tokens; both run out independently. Kept full by a
-small pool: the oldest example opens a row, then the pool member that suits what is left joins it, until none
-fits. Windows are packed independently, so a row's place is (window, row) and needs no history; and many are
-packed at once, in lock step, which is what makes plain numpy fast. A window's rows do not depend on its
-neighbours, nor on the machine: only elementwise float32 operations that IEEE 754 rounds in one way take part,
-never a matrix product, whose order of summation varies. Price: the last rows of a window are emptier, and a
-group of windows takes as long as its longest.
+A sequence has capacities for input tokens and for target tokens, and either may be used up first. A pool
+holds the oldest examples: the oldest one opens a sequence, then the best fitting one of the pool joins it,
+until none fits. Windows are packed independently, so a sequence is found by (window, number) without history;
+and many windows are packed at once, one example of each in a step, which makes plain numpy fast. A window's
+sequences do not depend on its neighbours, nor on the machine: only elementwise float32 operations that IEEE
+754 rounds in one way take part, never a matrix product, whose order of summation varies. Trade-off: the last
+sequences of a window are emptier, and a group of windows takes as long as its longest.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+WINDOW = 4_096
+"""Examples that are packed together."""
+
 POOL = 100
-"""Examples that compete for a row. Twice as many gain some 0.1 % of rows and take half as long again
-(docs/diary.md)."""
+"""Examples that compete for a sequence. Twice as many gain some 0.1 % of sequences and take half as long
+again (docs/diary.md)."""
 
 GROUP = 256
 """Windows that advance together; more gain no speed, and this many of 4,096 examples take 45 MB, results
@@ -37,34 +40,42 @@ _EMPTY = np.array([0, 0, 2 * _EXACT, 2 * _EXACT, -2 * _EXACT], dtype=np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The rows of one window, flat: row k holds the examples `members[starts[k] : starts[k + 1]]`, its oldest
-    first.
+    """The sequences of one window, as flat arrays.
 
-    `members` (examples,) holds every example number of the window once, `starts` (rows + 1,) ends in their
-    count.
+    Sequence k holds the examples `members[starts[k] : starts[k + 1]]`, its oldest first. `members`
+    (examples,) holds every example number of the window once; `starts` (sequences + 1,) ends with their
+    count. Of a window that is read from a build `members` may hold more than its own.
     """
 
     members: NDArray[np.int64]
     starts: NDArray[np.int64]
 
-    def rows(self) -> list[list[int]]:
-        """The same as one list a row."""
+    def __len__(self) -> int:
+        """The number of sequences."""
+        return len(self.starts) - 1
+
+    def sequence(self, number: int) -> NDArray[np.int64]:
+        """The example numbers of a sequence."""
+        return self.members[self.starts[number] : self.starts[number + 1]]
+
+    def sequences(self) -> list[list[int]]:
+        """The example numbers of each sequence."""
         members, starts = self.members.tolist(), self.starts.tolist()
         return [members[start:end] for start, end in pairwise(starts)]
 
 
 def pack_windows(lengths: Sequence[NDArray[np.int64]], capacity_2: tuple[int, int]) -> list[Packed]:
-    """Rows of example numbers for each window: every example exactly once, in rows that fit.
+    """Sequences of example numbers for each window: every example exactly once, in sequences that fit.
 
     `lengths` holds one array (N, 2) a window, of any N: the input and target tokens of its examples.
-    `capacity_2` is a row's room; the second may be 0 where the second lengths are. Rows are in the order of
-    their first members, which are the oldest of their rows. Raises ValueError if an example fits no row, or
-    if a window or a capacity is larger than 16,777,216.
+    `capacity_2` are a sequence's capacities; the second may be 0 where the second lengths are. Sequences are
+    in the order of their first members, which are the oldest of their sequences. Raises ValueError if an
+    example fits no sequence, or if a window or a capacity is larger than 16,777,216.
     """
     if max(capacity_2, default=0) > _EXACT or any(len(lengths_N2) > _EXACT for lengths_N2 in lengths):
-        raise ValueError(f"windows and rows hold at most {_EXACT:,} examples and tokens")
+        raise ValueError(f"windows and sequences hold at most {_EXACT:,} examples and tokens")
     if any(np.any(lengths_N2 > capacity_2) for lengths_N2 in lengths):
-        raise ValueError("an example is longer than a row")
+        raise ValueError("an example is longer than a sequence")
     groups = (lengths[start : start + GROUP] for start in range(0, len(lengths), GROUP))
     return [
         packed for group in groups for packed in _pack_group(group, np.array(capacity_2, dtype=np.float32))
@@ -72,7 +83,7 @@ def pack_windows(lengths: Sequence[NDArray[np.int64]], capacity_2: tuple[int, in
 
 
 def lower_bound(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int]) -> float:
-    """Rows that no packing can beat: the fuller side's tokens over its capacity."""
+    """Sequences that no packing can beat: the fuller side's tokens over its capacity."""
     totals = lengths_N2.sum(axis=0)
     return max(float(total) / size for total, size in zip(totals, capacity_2, strict=True) if size)
 
@@ -82,8 +93,8 @@ def lower_bound(lengths_N2: NDArray[np.int64], capacity_2: tuple[int, int]) -> f
 
 
 def _pack_group(lengths: Sequence[NDArray[np.int64]], capacity_2: NDArray[np.float32]) -> list[Packed]:
-    """Every step places one example of each window: the best that fits its open row, or the oldest, which
-    then opens the next."""
+    """Every step places one example of each window: the best that fits its open sequence, or the oldest,
+    which then opens the next."""
     sizes = [len(lengths_N2) for lengths_N2 in lengths]
     windows, longest = len(sizes), max(sizes)
     weight_2: NDArray[np.float32] = np.divide(1, np.maximum(capacity_2, 1), dtype=np.float32)
@@ -97,13 +108,13 @@ def _pack_group(lengths: Sequence[NDArray[np.int64]], capacity_2: NDArray[np.flo
     direction_2WP, tokens_2WP, oldest_WP = pool_FWP[:2], pool_FWP[2:4], pool_FWP[4]
     slots_FS = pool_FWP.reshape(_FIELDS, windows * POOL)
     first_slot_W = np.arange(windows) * POOL
-    # No row is open yet, so nothing fits and the oldest of each window opens its first.
+    # No sequence is open yet, so nothing fits and the oldest of each window opens its first.
     left_2W = np.full((2, windows), -1, dtype=np.float32)
     towards_2W = np.zeros_like(left_2W)
     # Every step works in the same few arrays; making them anew would cost a third of the time.
     along_2WP, over_2WP = np.empty_like(direction_2WP), np.empty(tokens_2WP.shape, dtype=np.bool_)
     score_WP, excluded_WP = np.empty_like(oldest_WP), np.empty(oldest_WP.shape, dtype=np.bool_)
-    slot_W, best_W, taken_FW = (
+    slot_W, best_W, picked_FW = (
         np.empty(windows, dtype=np.intp),
         np.empty(windows, dtype=np.float32),
         np.empty((_FIELDS, windows), dtype=np.float32),
@@ -118,12 +129,12 @@ def _pack_group(lengths: Sequence[NDArray[np.int64]], capacity_2: NDArray[np.flo
         np.argmax(score_WP, axis=1, out=slot_W)
         slot_W += first_slot_W
         score_WP.reshape(-1).take(slot_W, out=best_W, mode="clip")
-        slots_FS.take(slot_W, axis=1, out=taken_FW, mode="clip")
+        slots_FS.take(slot_W, axis=1, out=picked_FW, mode="clip")
         slots_FS[:, slot_W] = waiting_NFW[step + POOL]
         np.less(best_W, 0, out=opens_NW[step])
-        placed_NW[step] = taken_FW[4]
+        placed_NW[step] = picked_FW[4]
         np.copyto(left_2W, capacity_2[:, None], where=opens_NW[step])
-        left_2W -= taken_FW[2:4]
+        left_2W -= picked_FW[2:4]
         np.multiply(left_2W, weight_2[:, None], out=towards_2W)
     return [
         Packed(
@@ -137,9 +148,9 @@ def _pack_group(lengths: Sequence[NDArray[np.int64]], capacity_2: NDArray[np.flo
 def _fields(lengths_N2: NDArray[np.int64], weight_2: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the search needs to know of each example of a window (N, fields).
 
-    The suitability of an example is the cosine between it and what is left of the row, both as shares of the
-    capacities, times the square root of its size: it should be large and leave both sides equally full. Of
-    the cosine only the dot product depends on the row; the rest goes into the direction here, once an
+    The suitability of an example is the cosine between it and what is left of the sequence, both as shares of
+    the capacities, times the square root of its size: it should be large and leave both sides equally full.
+    Of the cosine only the dot product depends on the sequence; the rest goes into the direction here, once an
     example.
     """
     share_N2 = lengths_N2.astype(np.float32) * weight_2

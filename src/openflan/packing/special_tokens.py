@@ -1,12 +1,14 @@
-"""What stands around inputs and targets: the layout of an example.
+"""The special tokens around inputs and targets: the layout of an example.
 
 - paper: inputs, EOS, targets, EOS (Chung et al. 2022, section 2.2). The only one of an encoder-decoder, whose
   two sequences it describes.
 - plain: inputs, targets, EOS, for causal models that are to go on from their prompt.
-- chat: one turn of the tokenizer's own chat template; the loss is on the assistant's part, its closing marks
+- chat: one turn of the tokenizer's own chat template; the loss is on the assistant's part, its closing
+  special tokens
   included.
 
-A BOS comes first where the tokenizer puts one. Marks are ids, found once; texts are tokenised without them.
+A BOS comes first where the tokenizer puts one. The special tokens are found once; texts are tokenised without
+them.
 """
 
 from __future__ import annotations
@@ -33,15 +35,15 @@ class SpecialTokens:
 
     @property
     def inputs(self) -> int:
-        """Marks on the inputs' side."""
+        """The number of special tokens that count as inputs."""
         return len(self.before) + len(self.between)
 
 
 def special_tokens_of(tokenizer: Any, layout: Layout = "paper") -> SpecialTokens:
-    """The marks of a layout under a Hugging Face tokenizer.
+    """The special tokens of a layout under a Hugging Face tokenizer.
 
-    Raises InputError if it has no EOS token or, for `chat`, no chat template or one whose marks depend on the
-    text.
+    Raises InputError if it has no EOS token or, for `chat`, no chat template or one whose special tokens
+    depend on the text.
     """
     if tokenizer.eos_token_id is None:
         raise InputError(
@@ -79,17 +81,18 @@ def _chat(tokenizer: Any) -> SpecialTokens:
             "`packing.layout: chat` needs a chat template, and the tokenizer of "
             f"{tokenizer.name_or_path} has none; use paper or plain"
         )
-    found = {_around(tokenizer, question, answer) for question, answer in _SAMPLES}
-    if len(found) != 1:
+    variants = {_around(tokenizer, question, answer) for question, answer in _SAMPLES}
+    if len(variants) != 1:
         raise InputError(
-            f"the chat template of {tokenizer.name_or_path} writes other marks around other texts, so it "
+            f"the chat template of {tokenizer.name_or_path} writes other tokens around other texts, so it "
             "cannot be packed; use paper or plain"
         )
-    return found.pop()
+    return variants.pop()
 
 
 def _around(tokenizer: Any, question: str, answer: str) -> SpecialTokens:
-    """The marks around one turn. Raises InputError where its texts are not tokenised as they are alone."""
+    """The special tokens around one turn. Raises InputError where its texts are not tokenised as they are
+    alone."""
     turn = [{"role": "user", "content": question}]
     prompt = _ids(apply_chat_template(tokenizer, turn, add_generation_prompt=True, tokenize=True))
     whole = _ids(
@@ -98,22 +101,22 @@ def _around(tokenizer: Any, question: str, answer: str) -> SpecialTokens:
     asked, answered = (
         list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in (question, answer)
     )
-    place, after = _find(prompt, asked), len(prompt) + len(answered)
+    start, after = _find(prompt, asked), len(prompt) + len(answered)
     if (
-        place is None
+        start is None
         or whole[: len(prompt)] != prompt
         or whole[len(prompt) : after] != answered
         or after == len(whole)
     ):
         raise InputError(
             f"the chat template of {tokenizer.name_or_path} does not keep a turn's texts apart from its "
-            "marks, or does not end the answer; use paper or plain"
+            "special tokens, or does not end the answer; use paper or plain"
         )
-    return SpecialTokens(tuple(prompt[:place]), tuple(prompt[place + len(asked) :]), tuple(whole[after:]))
+    return SpecialTokens(tuple(prompt[:start]), tuple(prompt[start + len(asked) :]), tuple(whole[after:]))
 
 
-def _ids(found: Any) -> list[int]:
-    return [int(token) for token in (found["input_ids"] if hasattr(found, "keys") else found)]
+def _ids(encoding: Any) -> list[int]:
+    return [int(token) for token in (encoding["input_ids"] if hasattr(encoding, "keys") else encoding)]
 
 
 def _find(ids: list[int], part: list[int]) -> int | None:

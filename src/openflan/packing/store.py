@@ -1,13 +1,13 @@
-"""A build on disk: tokens and packed rows in blocks of 65,536 examples.
+"""A build on disk: tokens and packed sequences in blocks of 65,536 examples.
 
     build.json              what the blocks were made of
     blocks/000000/
         ids.npy             token ids, flat: uint16 where the vocabulary allows, else uint32
         offsets.npy         where each text begins (2 x examples + 1,), int64
         pruned.npy          exemplars left out of each example, uint8
-        members.npy         example numbers within their window, row by row, uint16
-        starts.npy          where each row begins in members (rows + 1,), int64
-        block.json          rows of each window, and a SHA-256 of every file above
+        members.npy         example numbers within their window, one sequence after another, uint16
+        starts.npy          where each sequence begins in members (sequences + 1,), int64
+        block.json          sequences of each window, and a SHA-256 of every file above
 
 A block is written beside its place and renamed, so it is there whole or not at all, and needs nothing of its
 neighbours: blocks made on different machines are put together by copying. Files are mapped, not read; each
@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 
 from openflan.errors import InputError
 from openflan.hashes import sha256_of_file, sha256_of_json
-from openflan.packing.pack import Packed
-from openflan.packing.plan import WINDOW
+from openflan.packing.pack import WINDOW, Packed
 from openflan.packing.tokens import Tokens
 from openflan.run_folder import read_json, replacing, write_json
 
@@ -48,7 +47,7 @@ class Layout:
 LAYOUT = Layout()
 
 TOKEN_FILES = ("ids", "offsets", "pruned")
-ROW_FILES = ("members", "starts")
+SEQUENCE_FILES = ("members", "starts")
 
 _OPEN = 256
 """Blocks that are mapped at a time."""
@@ -57,32 +56,32 @@ _OPEN = 256
 @dataclass(frozen=True, slots=True)
 class Parts:
     """All that a build depends on, as plain values by name: its tokens, and beside those how they are packed
-    into rows."""
+    into sequences."""
 
     tokens: Mapping[str, Any]
-    rows: Mapping[str, Any]
+    sequences: Mapping[str, Any]
 
     @property
     def tokens_key(self) -> str:
         return _key(self.tokens)
 
     @property
-    def rows_key(self) -> str:
-        return _key([self.tokens, self.rows])
+    def sequences_key(self) -> str:
+        return _key([self.tokens, self.sequences])
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What block.json says: keys of the parts it was made of, rows of each of its windows, SHA-256 of its
-    files, which block of the build it is.
+    """The content of block.json: keys of the parts it was made of, sequences of each of its windows, SHA-256
+    of its files, which block of the build it is.
 
     Blocks of openflan 0.1 do not say which they are (-1).
     """
 
     tokens_key: str
-    rows_key: str
+    sequences_key: str
     examples: int
-    rows_per_window: list[int]
+    sequences_per_window: list[int]
     files: dict[str, str]
     number: int = -1
 
@@ -96,15 +95,16 @@ def read_block(folder: Path, number: int) -> Block | None:
     that of another block."""
     path = block_folder(folder, number) / "block.json"
     try:
-        found = read_json(path)
-        if found is None:
+        content = read_json(path)
+        if content is None:
             return None
-        block = Block(**found)
+        block = Block(**content)
     except (InputError, TypeError):
         block = None
     if block is None or not _is_sound(block):
         raise InputError(
-            f"{path}: not what a build wrote; `openflan build` with --repair makes the block again"
+            f"{path}: not what this version of openflan builds; `openflan build` with --repair makes the "
+            "block again"
         )
     if block.number not in (number, -1):
         raise InputError(
@@ -116,19 +116,23 @@ def read_block(folder: Path, number: int) -> Block | None:
 
 def _is_sound(block: Block) -> bool:
     """Whether values read from a file are of the types they should be."""
-    counts = (block.examples, *block.rows_per_window) if isinstance(block.rows_per_window, list) else ()
+    counts = (
+        (block.examples, *block.sequences_per_window) if isinstance(block.sequences_per_window, list) else ()
+    )
     return (
         bool(counts)
         and all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
         and isinstance(block.files, dict)
-        and all(isinstance(text, str) for text in (block.tokens_key, block.rows_key, *block.files.values()))
+        and all(
+            isinstance(text, str) for text in (block.tokens_key, block.sequences_key, *block.files.values())
+        )
         and isinstance(block.number, int)
     )
 
 
 def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed: Sequence[Packed]) -> Block:
     """Puts a block in its place, whole. Raises SetupError if the disk is full; what was there stays."""
-    arrays = {"ids": tokens.ids, "offsets": tokens.offsets, "pruned": tokens.pruned, **_rows(packed)}
+    arrays = {"ids": tokens.ids, "offsets": tokens.offsets, "pruned": tokens.pruned, **_arrays(packed)}
     with replacing(block_folder(folder, number)) as partial:
         partial.mkdir()
         for name, array in arrays.items():
@@ -136,9 +140,9 @@ def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed:
         files = {name: sha256_of_file(partial / f"{name}.npy") for name in arrays}
         block = Block(
             parts.tokens_key,
-            parts.rows_key,
+            parts.sequences_key,
             len(tokens),
-            [len(one.starts) - 1 for one in packed],
+            [len(one) for one in packed],
             files,
             number,
         )
@@ -154,28 +158,30 @@ def _save(path: Path, array: NDArray[Any]) -> None:
     path.write_bytes(content.getbuffer())
 
 
-def replace_rows(folder: Path, number: int, parts: Parts, block: Block, packed: Sequence[Packed]) -> Block:
+def replace_sequences(
+    folder: Path, number: int, parts: Parts, block: Block, packed: Sequence[Packed]
+) -> Block:
     """Packs a block anew, its tokens untouched."""
-    place = block_folder(folder, number)
-    arrays = _rows(packed)
+    path = block_folder(folder, number)
+    arrays = _arrays(packed)
     for name, array in arrays.items():
-        with replacing(place / f"{name}.npy") as partial:
+        with replacing(path / f"{name}.npy") as partial:
             _save(partial, array)
-    files = block.files | {name: sha256_of_file(place / f"{name}.npy") for name in arrays}
+    files = block.files | {name: sha256_of_file(path / f"{name}.npy") for name in arrays}
     new = Block(
         parts.tokens_key,
-        parts.rows_key,
+        parts.sequences_key,
         block.examples,
-        [len(one.starts) - 1 for one in packed],
+        [len(one) for one in packed],
         files,
         number,
     )
-    write_json(place / "block.json", asdict(new))
+    write_json(path / "block.json", asdict(new))
     return new
 
 
 def damaged(
-    folder: Path, number: int, block: Block, names: Sequence[str] = (*TOKEN_FILES, *ROW_FILES)
+    folder: Path, number: int, block: Block, names: Sequence[str] = (*TOKEN_FILES, *SEQUENCE_FILES)
 ) -> list[Path]:
     """The files of a block that are missing, or not as they were written."""
     paths = {name: block_folder(folder, number) / f"{name}.npy" for name in names}
@@ -193,16 +199,16 @@ def read_tokens(folder: Path, number: int) -> Tokens:
 
 
 class Store:
-    """Windows of a build, as `packing.plan` asks for them."""
+    """Reads the windows of a build."""
 
     def __init__(self, folder: Path, parts: Parts, layout: Layout = LAYOUT) -> None:
         """Blocks made of other parts count as missing."""
         self.folder = folder
         self._layout = layout
         self._blocks: list[Block] = []
-        while (block := read_block(folder, len(self._blocks))) and block.rows_key == parts.rows_key:
+        while (block := read_block(folder, len(self._blocks))) and block.sequences_key == parts.sequences_key:
             self._blocks.append(block)
-            if len(block.rows_per_window) < layout.windows:
+            if len(block.sequences_per_window) < layout.windows:
                 break
         self._block = lru_cache(maxsize=_OPEN)(self._open)
         self._sound: set[int] = set()
@@ -211,39 +217,41 @@ class Store:
     def examples(self) -> int:
         return sum(block.examples for block in self._blocks)
 
-    def rows_per_window(self) -> list[int]:
-        """Rows of the windows from the first on, up to the first that is missing."""
-        return [rows for block in self._blocks for rows in block.rows_per_window]
+    def sequences_per_window(self) -> list[int]:
+        """Sequences of the windows from the first on, up to the first that is missing."""
+        return [sequences for block in self._blocks for sequences in block.sequences_per_window]
 
     def window(self, number: int) -> tuple[Tokens, Packed] | None:
-        """A window's tokens and rows as views of the files, or None if it has not been built. Raises
+        """A window's tokens and sequences as views of the files, or None if it has not been built. Raises
         InputError if the files were damaged."""
         which, within = divmod(number, self._layout.windows)
-        if which >= len(self._blocks) or within >= len(self._blocks[which].rows_per_window):
+        if which >= len(self._blocks) or within >= len(self._blocks[which].sequences_per_window):
             return None
-        tokens, members, starts, first_row = self._block(which)
-        rows = starts[first_row[within] : first_row[within + 1] + 1]
+        tokens, members, starts, first_sequence = self._block(which)
+        sequences = starts[first_sequence[within] : first_sequence[within + 1] + 1]
         size = self._layout.window
-        return tokens.part(within * size, (within + 1) * size), Packed(members, rows)
+        return tokens.part(within * size, (within + 1) * size), Packed(members, sequences)
 
     def _open(self, number: int) -> tuple[Tokens, NDArray[Any], NDArray[np.int64], list[int]]:
         block = self._blocks[number]
         if number not in self._sound and (broken := damaged(self.folder, number, block)):
             raise InputError(
-                f"{broken[0]}: missing, cut short or changed since it was written; `openflan build` with "
+                f"{broken[0]}: missing, incomplete or changed since it was written; `openflan build` with "
                 "--repair makes it again"
             )
         self._sound.add(number)
-        members, starts = (np.load(block_folder(self.folder, number) / f"{name}.npy") for name in ROW_FILES)
+        members, starts = (
+            np.load(block_folder(self.folder, number) / f"{name}.npy") for name in SEQUENCE_FILES
+        )
         return (
             read_tokens(self.folder, number),
             members,
             starts,
-            [0, *np.cumsum(block.rows_per_window).tolist()],
+            [0, *np.cumsum(block.sequences_per_window).tolist()],
         )
 
 
-def _rows(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
+def _arrays(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
     members = np.concatenate([one.members for one in packed]).astype(np.uint16)
     lengths = np.concatenate([np.diff(one.starts) for one in packed])
     return {"members": members, "starts": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)}
@@ -252,10 +260,10 @@ def _rows(packed: Sequence[Packed]) -> dict[str, NDArray[Any]]:
 def _mapped(path: Path) -> NDArray[Any]:
     # An array of nothing cannot be mapped. Seen as a plain array: slicing a memmap costs several times as
     # much.
-    found: NDArray[Any] = np.load(
+    array: NDArray[Any] = np.load(
         path, mmap_mode="r" if path.stat().st_size > 4_096 else None, allow_pickle=False
     )
-    return found.view(np.ndarray)
+    return array.view(np.ndarray)
 
 
 def _key(value: Any) -> str:

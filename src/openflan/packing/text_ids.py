@@ -1,13 +1,13 @@
 """A text becomes ids as text: where it spells a control token of the tokenizer, it keeps the letters.
 
 A tokenizer looks for its control tokens in every text that it gets, so that a user's `</s>` would end a
-sequence and `<|im_end|>` a turn. Here control tokens come from marks, templates and objectives alone, never
+sequence and `<|im_end|>` a turn. Here control tokens come only from layouts, templates and objectives, never
 from a text. Tokens that a vocabulary adds as words, without calling them special (`<think>`), are found in
 texts as before.
 
 A control token is found in two ways: as an added token, which the backend can leave aside, and as a piece of
 the vocabulary below it (Unigram knows T5's `</s>` as its cheapest piece), so those pieces are taken out of a
-copy. Texts without such a spelling get the same ids as from the tokenizer itself. Price: the copy, some
+copy. Texts without such a spelling get the same ids as from the tokenizer itself. Trade-off: the copy, some
 megabytes. A control token of one character stays a letter of the vocabulary, as the text could not be written
 without it.
 """
@@ -49,7 +49,7 @@ class TextIds:
         return max(len(self._tokenizer), 1 + added, 1 + max(self._backend.get_vocab().values(), default=0))
 
     def batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without marks."""
+        """The ids of each text, without special tokens."""
         if self._backend is None and not self.control:
             return list(self._tokenizer(list(texts), add_special_tokens=False)["input_ids"])
         if self._backend is None:
@@ -74,7 +74,8 @@ class TextIds:
         return [one.ids for one in encodings], [one.offsets for one in encodings]
 
     def marked(self, text: str) -> list[int]:
-        """The ids of a text with the marks that the tokenizer itself puts around one, such as BOS or EOS."""
+        """The ids of a text with the special tokens that the tokenizer itself puts around it, such as BOS or
+        EOS."""
         if self._backend is None and not self.control:
             return list(self._tokenizer(text)["input_ids"])
         if self._backend is None:
@@ -184,17 +185,15 @@ class TextIds:
 def control_tokens(tokenizer: Any) -> dict[str, int]:
     """The tokenizer's special tokens, by their spelling: those with a role (EOS, padding, ...) and those that
     it adds as special. One-character ones are not among them."""
-    found = dict(
+    ids = dict(
         zip(
             getattr(tokenizer, "all_special_tokens", ()),
             getattr(tokenizer, "all_special_ids", ()),
             strict=True,
         )
     )
-    found |= {str(token): number for number, token in _added(tokenizer).items() if token.special}
-    return {
-        str(token): int(number) for token, number in found.items() if len(token) > 1 and number is not None
-    }
+    ids |= {str(token): number for number, token in _added(tokenizer).items() if token.special}
+    return {str(token): int(number) for token, number in ids.items() if len(token) > 1 and number is not None}
 
 
 def _added(tokenizer: Any) -> dict[int, Any]:

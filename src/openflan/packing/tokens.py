@@ -1,9 +1,9 @@
 """Text becomes token ids, many examples at once.
 
-Ids are kept flat, as they lie on disk: one array for all examples and the places where each begins. Marks
-(BOS, EOS) and limits are not in them, so that other capacities need no other tokens. Few-shot examples are
-tokenised with all their exemplars first, and only those that turn out too long are rendered again with fewer:
-measuring each one beforehand would tokenise most of them twice.
+Ids are kept flat, as they lie on disk: one array for all examples and the places where each begins. Special
+tokens (BOS, EOS) and limits are not in them, so that other capacities need no other tokens. Few-shot examples
+are tokenised with all their exemplars first, and only those that turn out too long are rendered again with
+fewer: measuring each one beforehand would tokenise most of them twice.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """N examples as ids, without marks.
+    """N examples as ids, without special tokens.
 
     `offsets` (2N + 1,) say where each text begins in `ids`: inputs of example n at 2n, its targets at 2n + 1.
     `ids` may hold more than these examples. `pruned` (N,) counts exemplars that were left out. The arrays may
@@ -83,8 +83,8 @@ _CHUNK = 128
 
 
 class Tokenize:
-    """A Hugging Face tokenizer without marks, padding or truncation, by its fastest call; texts stay text
-    (`text_ids`)."""
+    """A Hugging Face tokenizer without special tokens, padding or truncation, by its fastest call; texts stay
+    text (`text_ids`)."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.text = TextIds(tokenizer)
@@ -131,15 +131,15 @@ def tokens_at(
     if token_budget is None:
         return rendered, tokens
     long = [
-        int(place)
-        for place in np.flatnonzero(tokens.lengths_N2[:, 0] > token_budget.tokens)
-        if rendered[place].style.few_shot
+        int(index)
+        for index in np.flatnonzero(tokens.lengths_N2[:, 0] > token_budget.tokens)
+        if rendered[index].style.few_shot
     ]
-    for place in long:
-        rendered[place] = examples[first + place]
-    again = tokens_of([rendered[place] for place in long], tokenize)
+    for index in long:
+        rendered[index] = examples[first + index]
+    again = tokens_of([rendered[index] for index in long], tokenize)
     parts, at = [], 0
-    for number, place in enumerate(long):
-        parts += [tokens.part(at, place), again.part(number, number + 1)]
-        at = place + 1
+    for number, index in enumerate(long):
+        parts += [tokens.part(at, index), again.part(number, number + 1)]
+        at = index + 1
     return rendered, join([*parts, tokens.part(at, count)]) if parts else tokens

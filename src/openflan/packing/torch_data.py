@@ -1,10 +1,10 @@
-"""Packed rows for a training loop that is not ours: a torch dataset of rows by index, and its collator.
+"""Packed sequences for a training loop other than openflan's: a torch dataset and its collator.
 
-Row i is row i of our own training, so a DataLoader that reads in order sees the same mixture; its rows are
-mixed already and want no shuffling. Every item has the same shape, the capacities of a row. Labels are as
-transformers' models expect them: -100 where there is no loss, and not shifted. Price: without a build every
-worker process of a DataLoader renders and tokenises all windows that it takes rows from, so give workers a
-build.
+Item i is sequence i of openflan's own training, so a DataLoader that reads in order sees the same mixture.
+The sequences are mixed already and need no shuffling. Every item has the same shape, the capacities of a
+sequence. Labels are as transformers' models expect them: -100 where there is no loss, and not shifted.
+Trade-off: without a build each worker process of a DataLoader renders and tokenises every window that it
+reads, so use a build with workers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from openflan.packing.batch import IGNORED, Ids, causal_batch, seq2seq_batch
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,47 +24,53 @@ Item: TypeAlias = "dict[str, Tensor]"
 
 
 class PackedDataset:
-    """The first rows of a plan, each a dict of int64 tensors of fixed length.
+    """The first sequences of a packed stream, each a dict of int64 tensors of fixed length.
 
     For an encoder-decoder `input_ids`, `input_segment_ids` and `input_positions` (inputs,),
     `decoder_input_ids`, `labels`, `target_segment_ids` and `target_positions` (targets,). For a causal model
-    `input_ids`, `position_ids`, `segment_ids` and `labels` (inputs + targets,). Segments count a row's
-    examples from 1, 0 is padding; positions restart with every example.
+    `input_ids`, `position_ids`, `segment_ids` and `labels` (inputs + targets,). Segment ids count the
+    examples of a sequence from 1, and 0 is padding; positions restart with every example.
     """
 
     def __init__(
-        self, open_plan: Callable[[], Plan], rows: int, *, pad_id: int, start_id: int | None = None
+        self,
+        open_stream: Callable[[], ExampleStream],
+        num_sequences: int,
+        *,
+        pad_id: int,
+        start_id: int | None = None,
     ) -> None:
-        """`open_plan` is called once in every process that reads, so it must be picklable for a DataLoader
+        """`open_stream` is called once in every process that reads, so it must be picklable for a DataLoader
         with workers (`training.prepare.packed_dataset` has one). `start_id` begins the decoder's inputs;
         causal models need none."""
-        self._open_plan = open_plan
-        self._rows = rows
+        self._open_stream = open_stream
+        self._num_sequences = num_sequences
         self._pad_id = pad_id
         self._start_id = start_id
-        self._plan: Plan | None = None
+        self._stream: ExampleStream | None = None
 
     def __len__(self) -> int:
-        return self._rows
+        return self._num_sequences
 
     def __getitem__(self, index: int) -> Item:
-        """Raises IndexError outside of the rows, ValueError for an encoder-decoder without `start_id`."""
+        """Raises IndexError for an index beyond the sequences, ValueError for an encoder-decoder without
+        `start_id`."""
         from torch import from_numpy
 
-        if not 0 <= index < self._rows:
-            raise IndexError(f"row {index} of {self._rows}")
+        if not 0 <= index < self._num_sequences:
+            raise IndexError(f"sequence {index} of {self._num_sequences}")
         return {name: from_numpy(array[0]) for name, array in self._arrays(index).items()}
 
     def __getstate__(self) -> dict[str, Any]:
-        # A plan holds open files and locks; a worker opens its own.
-        return self.__dict__ | {"_plan": None}
+        # A stream holds open files and locks; a worker opens its own.
+        return self.__dict__ | {"_stream": None}
 
     def _arrays(self, index: int) -> dict[str, Ids]:
-        if self._plan is None:
-            self._plan = self._open_plan()
-        rows, limits = self._plan.rows(index, 1), self._plan.limits
+        if self._stream is None:
+            self._stream = self._open_stream()
+        sequences, limits = self._stream.sequences(index, 1), self._stream.limits
         if limits.joint:
-            causal = causal_batch(rows, pad_id=self._pad_id, limits=limits)
+            causal = causal_batch(sequences, pad_id=self._pad_id, limits=limits)
             # Ours stand where they are predicted; transformers shifts by itself.
             labels_RL = np.pad(causal.labels_RL[:, :-1], ((0, 0), (1, 0)), constant_values=IGNORED)
             return {
@@ -75,9 +81,9 @@ class PackedDataset:
             }
         if self._start_id is None:
             raise ValueError(
-                "rows of an encoder-decoder need `start_id`, the token that begins the decoder's inputs"
+                "sequences of an encoder-decoder need `start_id`, the token that begins the decoder's inputs"
             )
-        batch = seq2seq_batch(rows, pad_id=self._pad_id, start_id=self._start_id, limits=limits)
+        batch = seq2seq_batch(sequences, pad_id=self._pad_id, start_id=self._start_id, limits=limits)
         return {
             "input_ids": batch.input_ids_RE,
             "input_segment_ids": batch.input_segments_RE,
@@ -90,7 +96,7 @@ class PackedDataset:
 
 
 def collate(items: Sequence[Item]) -> Item:
-    """Items as one batch (rows, length)."""
+    """Items as one batch, each tensor (sequences, length)."""
     from torch import stack
 
     return {name: stack([item[name] for item in items]) for name in items[0]}

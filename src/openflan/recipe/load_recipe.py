@@ -117,16 +117,6 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def differences(old: AnyRecipe, new: AnyRecipe) -> list[str]:
-    """Return `key: old -> new` for every key that differs between two recipes."""
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
-    return [
-        f"{key}: {before.get(key)} -> {after.get(key)}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-
-
 def _find(name: str, folder: Path, fitting: Mapping[str, Path]) -> Path:
     """Return the path of a recipe of any kind, as `_check` explains what a recipe of another kind is for. The
     message about an unknown name lists the recipes of `fitting`."""
@@ -307,13 +297,3 @@ def _unwrapped(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, types.UnionType):
         return next((part for part in get_args(annotation) if part is not type(None)), None)
     return annotation
-
-
-def _flat(values: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(values, dict):
-        return {path: values}
-    return {
-        key: value
-        for name, inner in values.items()
-        for key, value in _flat(inner, f"{path}.{name}" if path else str(name)).items()
-    }

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
+from openflan.recipe.effects import PLAN
 from openflan.recipe.presets import EXEMPLARS_ONLY, INVERTED, PARTS, RATES
 from openflan.recipe.section import AsList, Section, Share
 
@@ -24,16 +25,22 @@ BENCHMARKS: tuple[BenchmarkName, ...] = get_args(BenchmarkName)
 class Styles(Section):
     """How often each format occurs in a submixture. Defaults are those of the collection's public release."""
 
-    few_shot: Share = Field(0.5, description="The share of examples that contain exemplars.")
+    few_shot: Share = Field(
+        0.5, json_schema_extra=PLAN, description="The share of examples that contain exemplars."
+    )
     rationale: Share = Field(
         1.0,
+        json_schema_extra=PLAN,
         description="The share of examples with a chain of thought, for tasks that have rationales.",
     )
     options: Share = Field(
-        0.5, description="The share of examples that list the answer options, for tasks that have options."
+        0.5,
+        json_schema_extra=PLAN,
+        description="The share of examples that list the answer options, for tasks that have options.",
     )
     inverted: Share = Field(
         INVERTED,
+        json_schema_extra=PLAN,
         description=(
             "The share of inverted examples, for tasks that have inverted wordings. The default is the "
             "release's ratio of 0.3 to 1.0."
@@ -41,6 +48,7 @@ class Styles(Section):
     )
     instruction_on_top: Share | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "The share of few-shot examples that give the instruction once, above the exemplars. Absent: "
             "all of them where rows contain a definition, else none."
@@ -48,6 +56,7 @@ class Styles(Section):
     )
     exemplars_only: Share = Field(
         EXEMPLARS_ONLY,
+        json_schema_extra=PLAN,
         description="The share of the other few-shot examples that contain no instruction.",
     )
 
@@ -57,6 +66,7 @@ class Submixture(Section):
 
     tasks: Annotated[list[str], AsList] = Field(
         ["*"],
+        json_schema_extra=PLAN,
         min_length=1,
         description=(
             "Names or patterns of tasks, such as cot/gsm8k or cot/*; a pattern that begins with `!`, such "
@@ -65,6 +75,7 @@ class Submixture(Section):
     )
     cap: PositiveInt | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "The largest number of a task's rows that counts towards its rate. All rows are still used "
             "(Table 23)."
@@ -72,6 +83,7 @@ class Submixture(Section):
     )
     data: Path | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "The file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] "
             "(docs/data.md). Absent: the embedded world; embedded:microflan@SEED makes another one."
@@ -79,6 +91,7 @@ class Submixture(Section):
     )
     wordings: WordingsName | Path | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "Which wordings to use: openflan (the default), original (the collection's own, imported with "
             "`openflan wordings import`) or both; or a YAML file or folder of wordings, which are used "
@@ -88,6 +101,7 @@ class Submixture(Section):
     styles: Styles = Field(Styles(), description="How often each format of examples occurs.")
     targets: Literal["own", "shuffled"] = Field(
         "own",
+        json_schema_extra=PLAN,
         description=(
             "Which targets rows have: own, or shuffled. `shuffled` is a control experiment: each row gets "
             "the answer of another row of its task."
@@ -126,6 +140,7 @@ class Mixture(Section):
     )
     rates: Rates | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             f"The rates of the submixtures, or of parts such as muffin/dialog: {', '.join(RATES)}, or a "
             "mapping. Absent: in proportion to capped sizes."
@@ -133,6 +148,7 @@ class Mixture(Section):
     )
     licences: Annotated[list[str], AsList] | None = Field(
         None,
+        json_schema_extra=PLAN,
         min_length=1,
         description=(
             "The licences that are allowed, such as [mit, cc-by-*]. Tasks with another or an unknown "
@@ -141,12 +157,14 @@ class Mixture(Section):
     )
     held_out: Annotated[list[BenchmarkName], AsList] = Field(
         ["mmlu"],
+        json_schema_extra=PLAN,
         description=(
             "The benchmarks that will be evaluated. Tasks made from them are not trained on (section 2.1)."
         ),
     )
     drop_overlaps: Path | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "A file that `openflan overlap --out` wrote (docs/contamination.md). The rows that it names are "
             "left out."
@@ -155,6 +173,7 @@ class Mixture(Section):
 
     validation_rows: int = Field(
         0,
+        json_schema_extra=PLAN,
         ge=0,
         description=(
             "How many rows of each task (at most a tenth of them) are never trained on. The loss on them is "
@@ -194,7 +213,9 @@ def _check_rates(rates: str | Mapping[str, float], submixtures: Iterable[str]) -
         raise ValueError(f"`rates` and `submixtures` name different things: {', '.join(unknown + absent)}")
     for group, submixture in submixture_of_group.items():
         if group != submixture and group.partition("/")[2] not in PARTS.get(submixture, ()):
-            known = f"; its parts: {', '.join(PARTS[submixture])}" if submixture in PARTS else "; it has none"
+            known = (
+                f"; its parts: {', '.join(PARTS[submixture])}" if submixture in PARTS else ("; it has none")
+            )
             raise ValueError(f"`rates`: `{group}` is not a part of {submixture}{known}")
     if sum(rate for group, rate in rate_of_group.items() if submixture_of_group[group] in names) <= 0:
         raise ValueError("`rates` sum to 0, so no example would be drawn")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, PositiveInt, model_validator
 
 from openflan.embedded import EMBEDDED
+from openflan.recipe.effects import NONE, OPTIMISATION, PLAN
 from openflan.recipe.schema import Checkpoints, Model, Packing, Recipe, Section, Share, Training
 from openflan.recipe.section import AsList
 
@@ -29,6 +30,7 @@ class Pretraining(Section):
     """Which text to train on, and what is learned from it."""
 
     data: Annotated[list[Path], AsList] = Field(
+        json_schema_extra=PLAN,
         min_length=1,
         description=(
             "Text, JSONL, Parquet or Arrow files, folders of them, "
@@ -36,34 +38,41 @@ class Pretraining(Section):
         ),
     )
     field: str = Field(
-        "text", description="The field or column that contains a document, where the data has several."
+        "text",
+        json_schema_extra=PLAN,
+        description="The field or column that contains a document, where the data has several.",
     )
     documents: Literal["line", "paragraph", "file"] = Field(
         "line",
+        json_schema_extra=PLAN,
         description=(
             "What counts as a document of a .txt file: a line, a paragraph (up to an empty line), or the "
             "file."
         ),
     )
     objective: Objective = Field(
+        json_schema_extra=PLAN,
         description=(
             "The objective: span-corruption (T5), prefix-lm (LM adaptation), causal-lm (PaLM), ul2, or "
             "ul2r (U-PaLM). See docs/pretraining.md."
-        )
+        ),
     )
     mean_span: float | None = Field(
         None,
+        json_schema_extra=PLAN,
         ge=1,
         description="For span-corruption: the mean length of a span in tokens. Absent: 3, as in T5.",
     )
     corruption_rate: float | None = Field(
         None,
+        json_schema_extra=PLAN,
         gt=0,
         lt=1,
         description="For span-corruption: the share of tokens that are noise. Absent: 0.15, as in T5.",
     )
     shares: dict[Mode, Annotated[float, Field(ge=0)]] | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "For ul2 and ul2r: the shares of the modes r, s and x, such as {r: 1, s: 2, x: 1}. Absent: the "
             "shares of the objective's paper."
@@ -71,6 +80,7 @@ class Pretraining(Section):
     )
     mode_tokens: dict[Mode, str] | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "For ul2 and ul2r: the token at the start of the inputs of each mode. Absent: [NLU], [S2S] and "
             "[NLG] for r, s and x. {}: no such tokens."
@@ -78,6 +88,7 @@ class Pretraining(Section):
     )
     salient: Share | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "For span-corruption and prefix-lm: the share of documents in which the marked span is the "
             "noise, or the point where the document is split (salient span masking). Absent: 0."
@@ -85,10 +96,12 @@ class Pretraining(Section):
     )
     salient_field: str | None = Field(
         None,
+        json_schema_extra=PLAN,
         description="The field or column that contains [begin, end] of the marked span, in characters.",
     )
     length: PositiveInt | None = Field(
         None,
+        json_schema_extra=PLAN,
         description=(
             "The largest number of tokens of a piece; longer documents are split into pieces. Absent: the "
             "largest number that always fits a sequence, for each denoiser."
@@ -96,6 +109,7 @@ class Pretraining(Section):
     )
     pieces: Literal["separate", "joined"] = Field(
         "separate",
+        json_schema_extra=PLAN,
         description=(
             "How documents become pieces: separate splits each document by itself; joined first "
             "concatenates the documents of a window, as in T5."
@@ -103,6 +117,7 @@ class Pretraining(Section):
     )
     window: PositiveInt = Field(
         WINDOW,
+        json_schema_extra=PLAN,
         description=(
             "How many documents are in memory and packed together. Choose fewer if documents are as long "
             "as books."
@@ -141,10 +156,12 @@ class Validation(Section):
 
     documents: PositiveInt = Field(
         64,
+        json_schema_extra=PLAN,
         description=("How many documents are never trained on. They are the same ones for every seed."),
     )
     every: PositiveInt = Field(
         1_000,
+        json_schema_extra=OPTIMISATION,
         description="Steps between measurements of the loss on them. The last step is always measured.",
     )
 
@@ -153,10 +170,11 @@ class PretrainRecipe(Section):
     """A run of continued pretraining."""
 
     name: str = Field(
+        json_schema_extra=NONE,
         description="The name of the run, which also names its folder, runs/NAME.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
     )
-    seed: int = Field(0, ge=0, description="The seed of every random choice.")
+    seed: int = Field(0, json_schema_extra=PLAN, ge=0, description="The seed of every random choice.")
     model: Model = Field(description="The model that pretraining starts from.")
     pretraining: Pretraining = Field(description="Which text to train on, and what is learned from it.")
     packing: Packing = Field(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from openflan.recipe.effects import NONE, PLAN
 from openflan.recipe.evaluation_section import Evaluation
 from openflan.recipe.mixture_section import (
     BENCHMARKS,
@@ -45,10 +46,11 @@ class Recipe(Section):
     """A finetuning run."""
 
     name: str = Field(
+        json_schema_extra=NONE,
         description="The name of the run, which also names its folder, runs/NAME.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$",
     )
-    seed: int = Field(0, ge=0, description="The seed of every random choice.")
+    seed: int = Field(0, json_schema_extra=PLAN, ge=0, description="The seed of every random choice.")
     model: Model = Field(description="The model that finetuning starts from.")
     mixture: Mixture = Field(description="Which tasks to train on, and how much of each.")
     packing: Packing = Field(Packing(), description="The size of a packed sequence, in tokens.")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from openflan.recipe.effects import NONE, OPTIMISATION, PLAN, WEIGHTS
 from openflan.recipe.section import Section
 
 
@@ -17,13 +18,18 @@ class Packing(Section):
     so its size is the sum of both."""
 
     inputs: PositiveInt = Field(
-        1024, description="Tokens for inputs in a sequence (the collection's code uses 2048)."
+        1024,
+        json_schema_extra=PLAN,
+        description="Tokens for inputs in a sequence (the collection's code uses 2048).",
     )
     targets: PositiveInt = Field(
-        256, description="Tokens for targets in a sequence (the collection's code uses 512)."
+        256,
+        json_schema_extra=PLAN,
+        description="Tokens for targets in a sequence (the collection's code uses 512).",
     )
     layout: Literal["paper", "plain", "chat"] = Field(
         "paper",
+        json_schema_extra=PLAN,
         description=(
             "How a causal model's example is laid out: paper (inputs, EOS, targets, EOS), plain (inputs, "
             "targets, EOS) or chat (the tokenizer's chat template)."
@@ -31,6 +37,7 @@ class Packing(Section):
     )
     on_overflow: Literal["truncate-inputs", "drop", "error"] = Field(
         "truncate-inputs",
+        json_schema_extra=PLAN,
         description=(
             "What happens to inputs that do not fit: they are truncated at the end, the example is "
             "dropped, or the run stops. Targets are never truncated; an example whose targets do not fit "
@@ -44,6 +51,7 @@ class Training(Section):
 
     optimizer: Literal["adafactor", "adamw"] = Field(
         "adafactor",
+        json_schema_extra=WEIGHTS,
         description=(
             "The optimizer: adafactor as in T5X, which the paper uses, or adamw, which keeps 8 bytes of "
             "state per weight."
@@ -51,6 +59,7 @@ class Training(Section):
     )
     learning_rate: float = Field(
         5e-4,
+        json_schema_extra=OPTIMISATION,
         gt=0,
         description=(
             "The highest learning rate (Table 22, where it is constant: 5e-4 for T5, 3e-3 for PaLM 8B)."
@@ -58,6 +67,7 @@ class Training(Section):
     )
     schedule: Literal["constant", "linear", "cosine", "rsqrt"] = Field(
         "constant",
+        json_schema_extra=OPTIMISATION,
         description=(
             "The learning rate after warm-up: constant as in the paper, linear or cosine down to 0 at the "
             "last step, or rsqrt, in proportion to 1 / sqrt(step)."
@@ -65,11 +75,13 @@ class Training(Section):
     )
     warmup_steps: int = Field(
         0,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description="The number of steps in which the learning rate rises linearly to `learning_rate`.",
     )
     weight_decay: float = Field(
         0.0,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description=(
             "Each step subtracts this share of each weight, times the learning rate. adamw does not apply "
@@ -78,6 +90,7 @@ class Training(Section):
     )
     momentum: float | None = Field(
         None,
+        json_schema_extra=WEIGHTS,
         gt=0,
         lt=1,
         description=(
@@ -87,6 +100,7 @@ class Training(Section):
     )
     clip_norm: float | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         gt=0,
         description=(
             "The largest norm of a step's gradient. Larger gradients are scaled down to it. Absent: no "
@@ -95,6 +109,7 @@ class Training(Section):
     )
     loss_on: Literal["targets", "full_sequence"] = Field(
         "targets",
+        json_schema_extra=OPTIMISATION,
         description=(
             "The tokens that the loss counts: targets, as in the paper, or full_sequence, inputs and "
             "targets (causal models only)."
@@ -102,6 +117,7 @@ class Training(Section):
     )
     z_loss: float = Field(
         0.0,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description=(
             "The weight of the z-loss, the squared logarithm of the softmax's denominator (T5X's default "
@@ -110,6 +126,7 @@ class Training(Section):
     )
     router_aux_loss: float | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description=(
             "The weight of a sparse model's load-balancing loss. Absent: the weight in the model's "
@@ -118,28 +135,34 @@ class Training(Section):
     )
     router_z_loss: float | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description=(
             "The weight of a sparse model's router z-loss. Absent: the weight in the model's configuration."
         ),
     )
     batch_size: PositiveInt = Field(
-        64, description="Packed sequences per step, over all devices (Table 22: 64 for T5)."
+        64,
+        json_schema_extra=OPTIMISATION,
+        description="Packed sequences per step, over all devices (Table 22: 64 for T5).",
     )
     micro_batch_size: PositiveInt | None = Field(
         None,
+        json_schema_extra=OPTIMISATION,
         description=(
             "Packed sequences per forward and backward pass. It changes the memory that is needed but not "
             "the result. Absent: all sequences of a device at once."
         ),
     )
-    steps: PositiveInt = Field(description="The number of optimizer steps.")
+    steps: PositiveInt = Field(json_schema_extra=OPTIMISATION, description="The number of optimizer steps.")
     precision: Literal["float32", "bf16"] = Field(
         "float32",
+        json_schema_extra=OPTIMISATION,
         description="The number format of the forward and backward pass. Weights stay in float32.",
     )
     step_offset: int = Field(
         0,
+        json_schema_extra=OPTIMISATION,
         ge=0,
         description=(
             "A number that adafactor adds to the step. T5X counts the steps of pretraining (1,100,000 for "
@@ -148,6 +171,7 @@ class Training(Section):
     )
     activation_checkpointing: Literal["none", "full"] = Field(
         "none",
+        json_schema_extra=OPTIMISATION,
         description=(
             "With `full`, layers are computed again in the backward pass, which saves memory and adds a "
             "third of the work."
@@ -155,6 +179,7 @@ class Training(Section):
     )
     compile: Literal["none", "fullgraph"] = Field(
         "none",
+        json_schema_extra=OPTIMISATION,
         description=("With `fullgraph`, torch.compile compiles the whole model, without any graph break."),
     )
 
@@ -174,6 +199,10 @@ class Checkpoints(Section):
     """When checkpoints are written, and how many stay."""
 
     every: PositiveInt = Field(
-        1_000, description="Steps between checkpoints. The last step always has a checkpoint."
+        1_000,
+        json_schema_extra=NONE,
+        description="Steps between checkpoints. The last step always has a checkpoint.",
     )
-    keep: PositiveInt = Field(3, description="How many of the newest checkpoints stay.")
+    keep: PositiveInt = Field(
+        3, json_schema_extra=NONE, description="How many of the newest checkpoints stay."
+    )

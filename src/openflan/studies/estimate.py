@@ -22,7 +22,7 @@ from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
 from openflan.studies.cells import Cell
 from openflan.training.flops import device_hours, recipe_flops, step_tokens
-from openflan.training.ledger import state_numbers
+from openflan.training.optimizers import state_numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
 
-from openflan.training.shards import Part, part_of, square_sums
+from openflan.training.shards import LocalShard, local_shard, square_sums
 
 FACTORED_FROM = 128
 """Least size of both dimensions for factored statistics (T5X: min_dim_size_to_factor)."""
@@ -83,7 +83,7 @@ class Adafactor(Optimizer):
                 if parameter.grad is not None:
                     item = self._item(parameter, parameter.grad, group)
                     on_all_ranks.setdefault(
-                        (item.part.group, item.gradient.device, item.gradient.dtype), []
+                        (item.shard.group, item.gradient.device, item.gradient.dtype), []
                     ).append(item)
         for (ranks, _, _), items in on_all_ranks.items():
             _update(items, ranks)
@@ -91,29 +91,29 @@ class Adafactor(Optimizer):
 
     def _item(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> _Item:
         state = self.state[parameter]
-        part = part_of(parameter)
+        shard = local_shard(parameter)
         dtype = torch.float64 if parameter.dtype == torch.float64 else torch.float32
         if not state:
-            _prepare(state, parameter, dtype, part.local.device, group["momentum"])
+            _prepare(state, parameter, dtype, shard.local.device, group["momentum"])
         state["step"] += 1
         new = float(state["step"].item() + group["step_offset"]) ** -DECAY_EXPONENT
-        return _Item(part, part_of(gradient).local.to(dtype), state, new, group)
+        return _Item(shard, local_shard(gradient).local.to(dtype), state, new, group)
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A parameter in a step: this rank's part, its gradient (of the part's shape), statistics, the weight of
-    new squares, settings."""
+    """A parameter in a step: this rank's shard, its gradient (of the shard's shape), statistics, the weight
+    of new squares, settings."""
 
-    part: Part
+    shard: LocalShard
     gradient: Tensor
     state: dict[str, Any]
     new: float
     group: dict[str, Any]
 
     def own(self, kind: str) -> Tensor | None:
-        """This rank's part of a statistic that has the parameter's shape; None if none is kept."""
-        return part_of(self.state[kind]).local if kind in self.state else None
+        """This rank's shard of a statistic that has the parameter's shape; None if none is kept."""
+        return local_shard(self.state[kind]).local if kind in self.state else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
     statistics = [item.state[kind] for item in factored for kind in ("row", "column")]
     lengths = [statistic.numel() for statistic in statistics]
     flat = like.new_zeros(count + sum(lengths))
-    flat[:count] = square_sums([item.part.local.to(like.dtype) for item in items])
+    flat[:count] = square_sums([item.shard.local.to(like.dtype) for item in items])
     means = [
         run.view(statistic.shape)
         for run, statistic in zip(flat[count:].split_with_sizes(lengths), statistics, strict=True)
@@ -197,7 +197,7 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
         _add_means(piece, token_budget, ones)
     if ranks is not None:
         dist.all_reduce(flat, group=ranks)
-    numels = like.new_tensor([max(1, item.part.shape.numel()) for item in items])
+    numels = like.new_tensor([max(1, item.shard.shape.numel()) for item in items])
     scales = (flat[:count] / numels).sqrt_().clamp_(min=EPSILON_PARAMETER_SCALE)
     scales *= like.new_tensor([item.group["lr"] for item in items])
 
@@ -213,10 +213,10 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
 
     # Second sums: the squared updates, which clip them.
     sizes = like.new_zeros(count)
-    found: dict[int, list[Tensor]] = {}
+    squares_by_item: dict[int, list[Tensor]] = {}
     for piece in pieces:
-        found.setdefault(piece.item, []).append(_squared_update(piece, token_budget))
-    for number, squares in found.items():
+        squares_by_item.setdefault(piece.item, []).append(_squared_update(piece, token_budget))
+    for number, squares in squares_by_item.items():
         sizes[number] = torch.stack(squares).sum() if len(squares) > 1 else squares[0]
     if whole:
         sizes[len(factored) :] = square_sums(updates)
@@ -228,12 +228,12 @@ def _update(items: list[_Item], ranks: dist.ProcessGroup | None) -> None:
     for piece in pieces:
         _apply(piece, each[piece.item], token_budget, factored[piece.item].group)
     for item, update, scale in zip(whole, updates, each[len(factored) :], strict=True):
-        _subtract(item.part.local, update.mul_(scale), item.own("momentum"), item.group)
+        _subtract(item.shard.local, update.mul_(scale), item.own("momentum"), item.group)
 
 
 def _mean_of_row(item: _Item) -> Tensor:
     """The mean of the statistic `row` over the side it is along; a stack of matrices has one each."""
-    large, small = _two_largest_dims(item.part.shape)
+    large, small = _two_largest_dims(item.shard.shape)
     mean: Tensor = item.state["row"].mean(dim=small - (small > large), keepdim=True)
     return mean
 
@@ -244,7 +244,7 @@ def _unfactored_updates(items: list[_Item]) -> list[Tensor]:
         return []
     gradients, moments = (
         [item.gradient for item in items],
-        [part_of(item.state["full"]).local for item in items],
+        [local_shard(item.state["full"]).local for item in items],
     )
     updates = list(torch._foreach_mul(gradients, gradients))
     torch._foreach_add_(updates, EPSILON_SQUARED_GRADIENT)
@@ -257,13 +257,13 @@ def _unfactored_updates(items: list[_Item]) -> list[Tensor]:
 
 def _pieces(number: int, item: _Item, row: Tensor, column: Tensor) -> Iterator[_Piece]:
     """The pieces of a factored parameter; `row` and `column` have the shapes of its statistics."""
-    shape, local = item.part.shape, item.part.local
+    shape, local = item.shard.shape, item.shard.local
     large, small = _two_largest_dims(shape)
     first, second = min(large, small), max(large, small)
     along_rows, along_columns = (row, column) if large == second else (column, row)
-    along_rows = along_rows.narrow(0, item.part.first, local.shape[0])
+    along_rows = along_rows.narrow(0, item.shard.first, local.shape[0])
     if first != 0:
-        along_columns = along_columns.narrow(0, item.part.first, local.shape[0])
+        along_columns = along_columns.narrow(0, item.shard.first, local.shape[0])
     gradient, values, momentum = item.gradient, local, item.own("momentum")
     if len(shape) > 2:
         gradient, values = (tensor.movedim((first, second), (-2, -1)) for tensor in (gradient, values))

@@ -1,27 +1,26 @@
 """Checkpoints: folders that appear whole or not at all, and are checked before they are trusted.
 
-A checkpoint is a Hugging Face folder (configuration, safetensors, tokenizer) plus the optimiser's statistics,
-the position in training and the plan's index. Under several ranks each writes files of whole tensors, about
-as many bytes as any other (`training.files`), and each reads of whatever files there are the rows it needs,
-so that any number goes on from them. A thread of each writes while training goes on; the folder takes its
-name when all have ended well. A list of the files and their hashes is kept beside them. Only listed files are
-read; a file that differs from its hash, or is not in the list, is damage, and a damaged checkpoint is passed
-over, with a warning, for the one before. Price: weights and statistics are held once more in memory while
-they are written, by all ranks together.
+A checkpoint is a Hugging Face folder (configuration, safetensors, tokenizer) plus the optimizer's statistics,
+the position in training and the index of the packed sequences. If part of the model is frozen, it holds only
+the trained parameters, in files of another name, so that nobody takes it for a complete model.
+
+Several ranks each write files of full tensors, about equally many bytes (`training.sharded_files`). Each rank
+reads the rows that it needs from any files, so any number of ranks can continue from them. A thread of each
+rank writes while training continues; the folder gets its name when all have succeeded. `state.json` lists the
+files and their hashes. Only listed files are read. A file that differs from its hash, or is not in the list,
+is damage; a damaged checkpoint is skipped, with a warning, for the one before. Trade-off: weights and
+statistics are held once more in memory while they are written, by all ranks together.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial as bind
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import torch
@@ -34,42 +33,40 @@ from openflan.hashes import sha256_of_file, sha256_of_json
 from openflan.models.folder import STATE, unlisted
 from openflan.models.load_model import load_pretrained, save_configuration, save_pretrained, stored_names
 from openflan.run_folder import read_json, write_json
+from openflan.training.best_checkpoint import best_step
 from openflan.training.distributed import SINGLE_PROCESS, DistributedContext
 from openflan.training.optimizers import statistics
 from openflan.training.sharded_files import (
+    TRAINED_FILES,
+    WEIGHT_FILES,
     File,
     files_of,
     gather,
     replacing_together,
     save_tokenizer,
-    size_of,
     stored,
     write_files,
     write_index,
 )
-from openflan.training.shards import Whole, fill, whole
-
-_BEST = "best.json"
-
-EXPORTED_FILE = 4 << 30
-"""Bytes of a file of a model that several ranks write."""
+from openflan.training.shards import FullTensor, fill, full_tensor
+from openflan.training.trainable import TrainableView
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where training stands: steps done, rows of each window so far, counts of what was seen."""
+    """Where training stands: steps done, sequences of each window so far, counts of what was read."""
 
     step: int
-    rows_per_window: tuple[int, ...] = ()
+    sequences_per_window: tuple[int, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Whole weights and statistics by name, on the CPU and apart from what training goes on to change; tied
-    weights share their memory.
+    """A copy on the CPU of weights and statistics by name; tied weights share their memory.
 
-    Under several ranks those that this one writes, under the names that files have, with the `files` of all.
+    `files` is empty if one process saves a complete model. Otherwise the weights have the names that files
+    use, the copy holds the tensors that this rank writes, and `files` lists the files of all ranks.
     """
 
     weights: Mapping[str, Tensor]
@@ -78,17 +75,17 @@ class Snapshot:
 
 
 def snapshot(
-    model: Any, optimizer: torch.optim.Optimizer, distributed: DistributedContext = SINGLE_PROCESS
+    view: TrainableView, optimizer: torch.optim.Optimizer, distributed: DistributedContext = SINGLE_PROCESS
 ) -> Snapshot:
-    """A copy of a model and of its optimiser's statistics. Every rank must call it, as sharded tensors are
-    gathered."""
+    """A copy of what a view saves and of the optimizer's statistics. Every rank must call it, because sharded
+    tensors are gathered."""
     kept = statistics(optimizer)
-    if distributed.size == 1:
-        return Snapshot(_whole(model), gather(kept, files_of("optimizer", kept, 1, 1), 0))
-    weights = _by_stored_name(model, stored_names(model) or {})
+    if distributed.size == 1 and view.complete:
+        return Snapshot(all_weights(view.model), gather(kept, files_of("optimizer", kept, 1, 1), 0))
+    weights = by_stored_name(view, stored_names(view.model) or {})
     files = [
         files_of(stem, values, distributed.size, distributed.size)
-        for stem, values in (("model", weights), ("optimizer", kept))
+        for stem, values in ((_stem(view), weights), ("optimizer", kept))
     ]
     return Snapshot(
         gather(weights, files[0], distributed.rank),
@@ -101,7 +98,7 @@ def save(
     folder: Path,
     model: Any,
     tokenizer: Any,
-    taken: Snapshot,
+    copied: Snapshot,
     position: Position,
     keep: int,
     distributed: DistributedContext = SINGLE_PROCESS,
@@ -111,23 +108,25 @@ def save(
     path = folder / f"step-{position.step}"
 
     def write() -> dict[str, str]:
-        if taken.files:
-            return write_files(partial, taken.files, {**taken.weights, **taken.statistics}, distributed.rank)
-        save_pretrained(model, partial, taken.weights)
+        if copied.files:
+            return write_files(
+                partial, copied.files, {**copied.weights, **copied.statistics}, distributed.rank
+            )
+        save_pretrained(model, partial, copied.weights)
         try:
-            save_file(dict(taken.statistics), partial / "optimizer.safetensors")
+            save_file(dict(copied.statistics), partial / "optimizer.safetensors")
         except SafetensorError as error:
             raise OSError(str(error)) from error
         return {}
 
     def complete() -> None:
-        if taken.files:
+        if copied.files:
             save_configuration(model, partial)
-            write_index(partial, [file for file in taken.files if file.name.startswith("model")])
+            write_index(partial, [file for file in copied.files if file.name.startswith(WEIGHT_FILES)])
         save_tokenizer(tokenizer, partial)
         state = {
             "step": position.step,
-            "rows_per_window": list(position.rows_per_window),
+            "sequences_per_window": list(position.sequences_per_window),
             "counts": dict(position.counts),
             "sha256": {
                 file.name: hashes.get(file.name) or sha256_of_file(file) for file in sorted(partial.iterdir())
@@ -136,86 +135,20 @@ def save(
         write_json(partial / STATE, state | {"seal": _seal(state)})
 
     with replacing_together(path, distributed) as partial:
-        hashes = {name: digest for found in distributed.on_all_ranks(write) for name, digest in found.items()}
+        hashes = {
+            name: digest for written in distributed.on_all_ranks(write) for name, digest in written.items()
+        }
         distributed.run_on_main(complete)
     if distributed.main:
         _prune(folder, position.step, keep)
     return path
 
 
-def save_model(
-    folder: Path, model: Any, tokenizer: Any, distributed: DistributedContext = SINGLE_PROCESS
-) -> None:
-    """A plain Hugging Face folder of a model that has been trained. Every rank must call it.
-
-    Under several ranks weights are gathered and written in files of a few gigabytes, each rank one at a time;
-    those that transformers joins or splits when it writes, experts above all, go through the main rank's
-    memory, whole.
-    """
-    names = None if distributed.size == 1 else stored_names(model)
-    with replacing_together(folder, distributed) as partial:
-        if names is None:
-            weights = None if distributed.size == 1 else _whole(model, keep=distributed.main)
-            distributed.run_on_main(lambda: save_pretrained(model, partial, weights))
-        else:
-            values = _by_stored_name(model, names)
-            files = files_of(
-                "model", values, -(-sum(map(size_of, values.values())) // EXPORTED_FILE), distributed.size
-            )
-            for first in range(0, len(files), distributed.size):
-                some = files[first : first + distributed.size]
-                tensors = gather(values, some, distributed.rank)
-                distributed.on_all_ranks(bind(write_files, partial, some, tensors, distributed.rank))
-            distributed.run_on_main(bind(save_configuration, model, partial))
-            distributed.run_on_main(bind(write_index, partial, files))
-        distributed.run_on_main(lambda: save_tokenizer(tokenizer, partial))
-
-
 def _prune(folder: Path, newest_step: int, keep: int) -> None:
-    # A newer one can only be a damaged one that was passed over: it must not take the place of an intact one.
+    # A newer one can only be a damaged one that was skipped: it must not push out an intact one.
     for old in [step for step in steps(folder) if step <= newest_step][:-keep]:
         if old != best_step(folder):
             shutil.rmtree(folder / f"step-{old}")
-
-
-class Saver:
-    """Writes one checkpoint at a time beside training. Leaving its context waits for the last, unless
-    KeyboardInterrupt is what leaves it."""
-
-    def __init__(self) -> None:
-        self._writing: Future[Path] | None = None
-        self._thread: Thread | None = None
-
-    def __enter__(self) -> Saver:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.wait()
-        elif not issubclass(kind, KeyboardInterrupt) and self._thread is not None:
-            self._thread.join()
-
-    def save(self, *arguments: Any) -> None:
-        """As the function `save`, which runs once the one before is done; what that one raised is raised
-        here."""
-        self.wait()
-        writing = self._writing = Future()
-
-        def write() -> None:
-            try:
-                writing.set_result(save(*arguments))
-            except BaseException as error:
-                writing.set_exception(error)
-
-        # A daemon, so that a second Ctrl-C need not wait for it: what is half written has another name.
-        self._thread = Thread(target=write, name="checkpoint", daemon=True)
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Until what is being written is on the disk; raises what went wrong."""
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
-            writing.result()
 
 
 def steps(folder: Path) -> list[int]:
@@ -230,14 +163,14 @@ def steps(folder: Path) -> list[int]:
 
 def newest(folder: Path, distributed: DistributedContext = SINGLE_PROCESS) -> Path | None:
     """The newest checkpoint that is intact, or None; warns of every damaged one. Every rank must call it, and
-    reads its part of the files."""
+    checks some of the files."""
     for step in reversed(distributed.run_on_main(lambda: steps(folder))):
         path = folder / f"step-{step}"
         damage = next(
             (
-                found
-                for found in distributed.on_all_ranks(bind(_damage, path, distributed))
-                if found is not None
+                problem
+                for problem in distributed.on_all_ranks(bind(_damage, path, distributed))
+                if problem is not None
             ),
             None,
         )
@@ -248,68 +181,30 @@ def newest(folder: Path, distributed: DistributedContext = SINGLE_PROCESS) -> Pa
     return None
 
 
-def best_step(folder: Path) -> int | None:
-    """The step that held-out evaluation chose, if it did. Raises InputError for a damaged `best.json`."""
-    found = _best(folder)
-    return None if found is None else found[0]
-
-
-def name_best(folder: Path, step: int, metric: str, value: float) -> bool:
-    """Records `step` as the best if its value is higher than the recorded one's; ties go to the earlier step,
-    as in the paper (section 2.2).
-
-    A value that is no number is never the best. Raises InputError for a damaged `best.json`.
-    """
-    if math.isnan(value):
-        return False
-    found = _best(folder)
-    if found is not None and found[0] != step and (found[1], -found[0]) >= (value, -step):
-        return False
-    write_json(folder / _BEST, {"step": step, "metric": metric, "value": value})
-    return True
-
-
-def _best(folder: Path) -> tuple[int, float] | None:
-    """Step and value of `best.json`."""
-    found = read_json(folder / _BEST)
-    if found is None:
-        return None
-    values: dict[str, Any] = found if isinstance(found, dict) else {}
-    step, value = values.get("step"), values.get("value")
-    if (
-        not isinstance(step, int)
-        or not _is_count(step)
-        or isinstance(value, bool)
-        or not isinstance(value, int | float)
-    ):
-        raise InputError(
-            f"{folder / _BEST}: expected the numbers `step` and `value`; delete it, and the next "
-            "evaluation names the best anew"
-        )
-    return step, value
-
-
 def position_of(path: Path) -> Position:
     """Where training stood at an intact checkpoint. Raises InputError for a damaged one."""
     return _state(path)[0]
 
 
-def restore_weights(path: Path, model: Any) -> None:
-    """Puts a checkpoint's weights in place, bit for bit; of a sharded model each rank reads its rows. Raises
-    InputError if they are of another model."""
-    names = stored_names(model)
-    tensors = stored(_listed(path, "model"))
-    if names is None and not tensors.keys() <= model.state_dict().keys():
-        # Written by transformers, which reads them back whole only.
+def restore_weights(path: Path, view: TrainableView) -> None:
+    """Restores what a view saves from a checkpoint, bit for bit. Each rank reads its rows of a sharded model.
+
+    Raises InputError if the weights belong to another model, or if other parameters were frozen.
+    """
+    names = stored_names(view.model)
+    tensors = stored(_listed(path, _stem(view)))
+    if names is None and view.complete and not tensors.keys() <= view.model.state_dict().keys():
+        # transformers wrote them, and reads them back only as a complete model.
         tensors = load_pretrained(str(path)).state_dict()
-    # Tied matrices are stored once; everything that is stored must have a place.
-    places: dict[int, tuple[Tensor, list[str]]] = {}
-    for name, value in _lasting(model):
-        places.setdefault(id(value), (value, []))[1].append((names or {}).get(name, name))
-    unexpected = tensors.keys() - {name for _, known in places.values() for name in known}
-    # Under the first name where none is stored, for the message.
+    # Tied matrices are stored once; everything that is stored must belong to the model.
+    names_by_tensor: dict[int, tuple[Tensor, list[str]]] = {}
+    for name, value in view.saved():
+        names_by_tensor.setdefault(id(value), (value, []))[1].append((names or {}).get(name, name))
+    unexpected = tensors.keys() - {name for _, known in names_by_tensor.values() for name in known}
+    # If none of its names is stored, the message has the first.
     fitting = {
-        next((name for name in known if name in tensors), known[0]): value for value, known in places.values()
+        next((name for name in known if name in tensors), known[0]): value
+        for value, known in names_by_tensor.values()
     }
     misfits = [
         name
@@ -325,39 +220,33 @@ def restore_weights(path: Path, model: Any) -> None:
         fill(value, tensors[name])
 
 
-def statistics_of(path: Path) -> dict[str, Whole]:
-    """What `optimizers.restore_statistics` puts in place."""
+def statistics_of(path: Path) -> dict[str, FullTensor]:
+    """The optimizer's statistics of a checkpoint, for `optimizers.restore_statistics`."""
     return stored(_listed(path, "optimizer"))
 
 
-def _lasting(model: Any) -> list[tuple[str, Tensor]]:
-    """Parameters and buffers that are kept, tied ones under each of their names."""
-    kept = model.state_dict().keys()
-    buffers = [(name, value) for name, value in model.named_buffers(remove_duplicate=False) if name in kept]
-    return [*model.named_parameters(remove_duplicate=False), *buffers]
-
-
-def _by_stored_name(model: Any, names: Mapping[str, str]) -> dict[str, Tensor]:
-    """Parameters and buffers that are kept, tied ones once."""
+def by_stored_name(view: TrainableView, names: Mapping[str, str]) -> dict[str, Tensor]:
+    """What a view saves, tied tensors once, by the names that files use."""
     first: dict[int, tuple[str, Tensor]] = {}
-    for name, value in _lasting(model):
+    for name, value in view.saved():
         first.setdefault(id(value), (names.get(name, name), value))
     return dict(first.values())
 
 
-def _whole(model: Any, *, keep: bool = True) -> dict[str, Tensor]:
-    """All weights on the CPU, tied ones sharing their memory; a rank that is not to `keep` them takes part in
-    gathering them."""
+def all_weights(model: Any, *, keep: bool = True) -> dict[str, Tensor]:
+    """A copy of all weights on the CPU, in which tied ones share their memory. A rank with `keep` false takes
+    part in gathering them and keeps none."""
     copies: dict[int, Tensor] = {}
-    for _, value in _lasting(model):
+    saved = TrainableView(model).saved()
+    for _, value in saved:
         if id(value) not in copies:
-            full = whole(value.detach())
+            full = full_tensor(value.detach())
             copies[id(value)] = full.to("cpu", copy=True).contiguous() if keep else torch.empty(0)
-    return {name: copies[id(value)] for name, value in _lasting(model)}
+    return {name: copies[id(value)] for name, value in saved}
 
 
 def _damage(path: Path, distributed: DistributedContext) -> str | None:
-    """What is wrong with a checkpoint, or None; of its files the rank looks at its part."""
+    """What is wrong with a checkpoint, or None. Each rank checks some of the files."""
     try:
         position, hashes = _state(path)
         if path.name != f"step-{position.step}":
@@ -387,7 +276,7 @@ def _state(path: Path) -> tuple[Position, dict[str, str]]:
         raise InputError(f"{path / STATE} differs from its hash")
     values: dict[str, Any] = state
     step, rows, counts, hashes = (
-        values.get(name) for name in ("step", "rows_per_window", "counts", "sha256")
+        values.get(name) for name in ("step", "sequences_per_window", "counts", "sha256")
     )
     if (
         not isinstance(step, int)
@@ -405,8 +294,12 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _stem(view: TrainableView) -> str:
+    return WEIGHT_FILES if view.complete else TRAINED_FILES
+
+
 def _listed(path: Path, stem: str) -> list[Path]:
-    """The safetensors files of a checkpoint, `model` or `optimizer`, that its `state.json` lists."""
+    """The safetensors files of a checkpoint whose names begin with `stem` and that its `state.json` lists."""
     return [
         path / name for name in _state(path)[1] if name.startswith(stem) and name.endswith(".safetensors")
     ]

@@ -49,7 +49,7 @@ class DistributedContext:
 
     @property
     def main(self) -> bool:
-        """Whether this rank writes files and speaks."""
+        """True on the rank that writes files and prints (rank 0)."""
         return self.rank == 0
 
     def share(self, rows: int) -> tuple[int, int]:
@@ -67,8 +67,8 @@ class DistributedContext:
         )
         if self.size > 1:
             dist.all_reduce(numbers)
-        found: list[float] = numbers.tolist()
-        return found
+        sums: list[float] = numbers.tolist()
+        return sums
 
     def barrier(self) -> None:
         if self.size > 1:

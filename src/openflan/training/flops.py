@@ -3,8 +3,8 @@ from them.
 
 The paper prints no formula. Its finetuning column follows from 6 per parameter and token for decoders, and 3
 for encoder-decoders, of whose parameters a token passes about half; tokens are the capacity of the packed
-rows, padding included. It reproduces all rows but the last (Flan-U-PaLM), which the table gives for 21,000
-steps though Table 22 states 30,000.
+sequences, padding included. It reproduces all rows but the last (Flan-U-PaLM), which the table gives for
+21,000 steps though Table 22 states 30,000.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ def training_flops(parameters: float, tokens: float, *, encoder_decoder: bool) -
 
 
 def step_tokens(recipe: AnyRecipe) -> int:
-    """The tokens that a step of a recipe has room for, inputs and targets."""
+    """The capacity of a step of a recipe in tokens, inputs and targets together."""
     return recipe.training.batch_size * (recipe.packing.inputs + recipe.packing.targets)
 
 
 def recipe_flops(recipe: AnyRecipe, parameters: float, *, encoder_decoder: bool) -> float:
-    """What the whole run takes."""
+    """FLOPs of the whole run."""
     return training_flops(
         parameters, recipe.training.steps * step_tokens(recipe), encoder_decoder=encoder_decoder
     )

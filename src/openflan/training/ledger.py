@@ -1,13 +1,12 @@
-"""The ledger: what a recipe will train on and what it will take, known before the first step.
+"""The ledger: what a recipe will train on and what it needs, before the first step.
 
-Shares come from the mixture, lengths and fill from the first windows of the very stream, capacities from
-those lengths, cost from the model's configuration. Each part is a pure function elsewhere; here they meet.
-Keys are only ever added: reports read them from ledger.json.
+Shares come from the mixture, lengths and fill from the first windows of the stream that training reads,
+capacities from those lengths, and cost from the model's configuration. Each part is a pure function in
+another module; this one joins them. Keys are only added, never removed: reports read them from ledger.json.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,16 +18,16 @@ from openflan.mixture.task_shares import by_category, by_submixture, formats, sh
 from openflan.models.estimate import ASSUMPTIONS, BF16_PEAK, Hardware, Shape, memory
 from openflan.packing.capacity import needs, propose, sizes
 from openflan.packing.encode import Encoder, Limits
+from openflan.packing.example_windows import ExampleStream, ExampleWindow
 from openflan.packing.losses import losses_line
 from openflan.packing.measure import Measured, Tally, lengths, measure, summed
-from openflan.packing.plan import Plan, Window
 from openflan.packing.tokens import tokens_of
 from openflan.recipe.pretraining import AnyRecipe
-from openflan.recipe.schema import Recipe, Training
+from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
-from openflan.training.adafactor import statistics_shapes
 from openflan.training.flops import device_hours, training_flops
-from openflan.training.prepare import ROOM
+from openflan.training.optimizers import state_numbers
+from openflan.training.prepare import INPUTS_SHARE
 
 
 def ledger(
@@ -36,19 +35,20 @@ def ledger(
     tasks: Mapping[str, Task],
     stream: Stream,
     encoder: Encoder,
-    plan: Plan,
+    packed_stream: ExampleStream,
     shape: Shape,
     *,
     windows: int = 1,
     hardware: Hardware | None = None,
 ) -> dict[str, Any]:
-    """The ledger of a recipe, measured on the first `windows` windows of its plan, as plain JSON values."""
-    seen = [plan.window(number) for number in range(windows)]
-    measured = _measured(seen, plan)
-    examples = round(recipe.training.steps * recipe.training.batch_size * measured.examples_per_row)
+    """The ledger of a recipe, measured on the first `windows` windows of its packed stream, as JSON
+    values."""
+    seen = [packed_stream.window(number) for number in range(windows)]
+    measured = _measured(seen, packed_stream.limits)
+    examples = round(recipe.training.steps * recipe.training.batch_size * measured.examples_per_sequence)
     table = shares_table(recipe.mixture, tasks, stream, examples)
-    whole_N2, few_shot_N = _whole(seen, stream, encoder)
-    wanted_N2 = needs(whole_N2, few_shot_N, ROOM)
+    unpruned_N2, few_shot_N = _unpruned(seen, stream, encoder)
+    needs_N2 = needs(unpruned_N2, few_shot_N, INPUTS_SHARE)
     return {
         "examples": examples,
         "submixtures": _with(by_submixture(table, examples), "submixture", table, measured),
@@ -61,29 +61,32 @@ def ledger(
             "longest_targets": max(window.longest()[1] for window in seen),
             "formats": formats(example for window in seen for example in window.examples),
             "lengths": {
-                side: lengths(whole_N2[:, n], sizes(int(whole_N2[:, n].max()))).values()
+                side: lengths(unpruned_N2[:, n], sizes(int(unpruned_N2[:, n].max()))).values()
                 for n, side in enumerate(("inputs", "targets"))
             },
         },
-        "capacities": [one.values() for one in propose(whole_N2, wanted_N2, joint=plan.limits.joint)],
+        "capacities": [
+            proposal.values() for proposal in propose(unpruned_N2, needs_N2, joint=packed_stream.limits.joint)
+        ],
         "estimates": estimates(recipe, shape, measured, hardware or Hardware()),
     }
 
 
 def losses(ledger: Mapping[str, Any], limits: Limits) -> str | None:
-    """A line that tells what the capacities drop and cut of what a ledger measured; None for nothing."""
+    """A line about the examples that the capacities drop or truncate, by a ledger; None if there are none."""
     measured = ledger.get("measured", {})
     if "longest_inputs" not in measured:
-        # Of a run that an earlier version began.
+        # An earlier version began the run.
         return None
     return losses_line(measured["counts"], (measured["longest_inputs"], measured["longest_targets"]), limits)
 
 
 def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Hardware) -> dict[str, Any]:
-    """Memory on one device and time on all, from formulas that `assumptions` and `models.estimate` state;
-    `seconds` is None without a device."""
+    """Memory on one device and time on all, as JSON values, by the formulas of `assumptions` and
+    `models.estimate`. `seconds` is None without a device. Frozen parameters have no gradients and no
+    statistics."""
     settings, packing, device = recipe.training, recipe.packing, hardware.device
-    rows = settings.steps * settings.batch_size
+    sequences = settings.steps * settings.batch_size
     share = -(-settings.batch_size // hardware.devices)
     at_a_time = min(share, settings.micro_batch_size or share)
     bytes_ = memory(
@@ -92,14 +95,15 @@ def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Har
         inputs=packing.inputs,
         targets=packing.targets,
         precision=settings.precision,
-        optimizer_numbers=sum(state_numbers(size, settings) for size in shape.tensors),
+        optimizer_numbers=sum(state_numbers(size, settings) for size in shape.trained_tensors),
         recomputed=settings.activation_checkpointing == "full",
     )
-    tokens = round(rows * measured.tokens_per_row)
+    tokens = round(sequences * measured.tokens_per_sequence)
     flops = training_flops(shape.parameters, tokens, encoder_decoder=shape.seq2seq)
-    full = rows * (packing.inputs + packing.targets)
+    full = sequences * (packing.inputs + packing.targets)
     return {
         "parameters": shape.parameters,
+        "trained_parameters": shape.trained_parameters,
         "tokens": tokens,
         "flops": flops,
         "full_row_tokens": full,
@@ -122,32 +126,25 @@ def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Har
     }
 
 
-def state_numbers(size: tuple[int, ...], settings: Training) -> int:
-    """Numbers that the recipe's optimiser keeps of a parameter."""
-    if settings.optimizer == "adamw":
-        return 2 * math.prod(size)
-    return sum(math.prod(kept) for kept in statistics_shapes(size, settings.momentum).values())
-
-
-def _measured(windows: Sequence[Window], plan: Plan) -> Measured:
+def _measured(windows: Sequence[ExampleWindow], limits: Limits) -> Measured:
     starts = np.cumsum([0, *(len(window.examples) for window in windows)])
-    rows = [
-        [int(start) + number for number in row]
+    sequences = [
+        [int(start) + number for number in sequence]
         for start, window in zip(starts, windows, strict=False)
-        for row in window.rows
+        for sequence in window.packed.sequences()
     ]
     return measure(
         [example for window in windows for example in window.examples],
         [ids for window in windows for ids in window.encoded],
-        rows,
-        plan.limits,
+        sequences,
+        limits,
     )
 
 
 def _with(
     groups: list[dict[str, Any]], key: str, table: list[dict[str, Any]], measured: Measured
 ) -> list[dict[str, Any]]:
-    """Groups of tasks with what was measured of them."""
+    """Groups of tasks, each with the sums of what was measured of its tasks."""
     return [
         group
         | summed(measured.tasks.get(row["task"], Tally()) for row in table if row[key] == group[key]).values()
@@ -155,10 +152,10 @@ def _with(
     ]
 
 
-def _whole(
-    windows: Sequence[Window], stream: Stream, encoder: Encoder
+def _unpruned(
+    windows: Sequence[ExampleWindow], stream: Stream, encoder: Encoder
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Tokens of every example as it would be with room for all of it (N, 2), marks included, and whether it
+    """Tokens of every example without pruning and truncation (N, 2), special tokens included, and whether it
     has exemplars (N,).
 
     Only those that were pruned are rendered and tokenised again.

@@ -1,10 +1,10 @@
-"""A model that several processes train is loaded by one of them: the others get its structure, and then their
-shards of its weights.
+"""One process loads a model that several train: the others get its structure, and then their shards of its
+weights.
 
-The main rank loads as a process alone would, which every family, tied or grown matrices and random weights go
-through alike, and tries how the model packs. Its module, weights left out, is sent to the others, all shard
-it without weights, and each weight is sent once. Hence the bits are those of a process alone. Price: the main
-rank's machine holds the model once, whatever the number of processes, until they have it.
+The main rank loads the model as a single process would, and finds out how it packs; this is the same for
+every family, tied or grown matrices and random weights. It sends the module without weights to the others,
+all shard it without weights, and each weight is sent once. Hence the bits are those of a single process.
+Trade-off: the main rank's machine holds the model once, whatever the number of processes, until they have it.
 """
 
 from __future__ import annotations
@@ -21,45 +21,45 @@ from openflan.training.shards import fill
 
 
 def load_on_main(load: Callable[[], Any], distributed: DistributedContext) -> Any:
-    """What `load` gives on the main rank; on the others the same model, its weights on the meta device. What
-    `load` raises is raised on all."""
+    """The result of `load` on the main rank; on the others the model with its weights on the meta device.
+    What `load` raises is raised on all ranks."""
     if distributed.size == 1:
         return load()
     weights: dict[str, nn.Parameter] = {}
 
-    def bare() -> Any:
+    def load_without_weights() -> Any:
         model = load()
-        weights.update(take_weights(model))
+        weights.update(detach_weights(model))
         return model
 
-    model = distributed.run_on_main(bare)
+    model = distributed.run_on_main(load_without_weights)
     for name, parameter in model.named_parameters():
         if name in weights:
             torch.utils.swap_tensors(parameter, weights[name])  # type: ignore[no-untyped-call]
     return model
 
 
-def take_weights(model: Any) -> dict[str, nn.Parameter]:
-    """The weights by name; the model's own parameters, the same objects as before, tied or not, go to the
-    meta device."""
-    taken = {}
+def detach_weights(model: Any) -> dict[str, nn.Parameter]:
+    """Returns the weights by name and leaves the model's parameters on the meta device. The parameters stay
+    the same objects, tied or not."""
+    weights = {}
     for name, parameter in model.named_parameters():
-        taken[name] = nn.Parameter(
+        weights[name] = nn.Parameter(
             torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad
         )
-        torch.utils.swap_tensors(parameter, taken[name])  # type: ignore[no-untyped-call]
-    return taken
+        torch.utils.swap_tensors(parameter, weights[name])  # type: ignore[no-untyped-call]
+    return weights
 
 
 @torch.no_grad()
-def give_weights(
+def distribute_weights(
     root: nn.Module, model: Any, weights: dict[str, nn.Parameter], distributed: DistributedContext
 ) -> None:
-    """Gives a model that was sharded on the meta device the main rank's `weights`, which are used up; `root`
-    is what was sharded."""
+    """Gives the main rank's `weights` to a model that was sharded on the meta device; the mapping ends empty.
+    `root` is the module that was sharded."""
 
     def placed(tensor: Tensor) -> Tensor:
-        # Buffers are there.
+        # Buffers have their values already.
         return torch.empty_like(tensor, device=distributed.device) if tensor.is_meta else tensor
 
     root._apply(placed)  # type: ignore[no-untyped-call]

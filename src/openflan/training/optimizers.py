@@ -1,16 +1,19 @@
-"""The recipe's optimiser, its statistics by name, and clipping; all of it also for parameters that FSDP2 has
-sharded.
+"""The optimizers of a recipe in one table, their statistics by name, and clipping.
 
-Statistics leave under `PARAMETER|KIND`, placed as they are, and enter as whole tensors of which each rank
-takes its rows, so that a checkpoint of one rank is restored on two and back. Adafactor's factored ones are
-whole on every rank, AdamW's two are sharded as their parameter.
+All of it also works on parameters that FSDP2 has sharded. A new optimizer is an entry of `OPTIMIZERS` and a
+value of the recipe's `training.optimizer`.
+
+Statistics are saved under `PARAMETER|KIND`. They are restored from full tensors, of which each rank reads its
+rows, so that a checkpoint of one rank is restored on two ranks and back. Adafactor's factored statistics are
+full on every rank; AdamW's two are sharded as their parameter is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import torch
 import torch.distributed as dist
@@ -21,58 +24,115 @@ from openflan.errors import InputError
 from openflan.recipe.schema import Training
 from openflan.training.adafactor import Adafactor, statistics_shapes
 from openflan.training.schedule import learning_rate_at
-from openflan.training.shards import Whole, part_of, slice_like, square_sums
+from openflan.training.shards import FullTensor, local_shard, slice_like, square_sums
 
 ADAMW_BETAS = (0.9, 0.999)
 """Kingma and Ba (2015); `momentum` takes the first one's place."""
 
 
-def make_optimizer(parameters: Iterable[tuple[str, torch.nn.Parameter]], training: Training) -> Optimizer:
-    """The recipe's optimiser for `model.named_parameters()`; those that need no gradient are left out.
+Parameters: TypeAlias = Sequence[tuple[str, torch.nn.Parameter]]
+"""Parameters with their names."""
 
-    AdamW decays matrices only, no norms and biases, as is the custom; Adafactor decays all, as T5X does.
+
+@dataclass(frozen=True, slots=True)
+class OptimizerSpec:
+    """What training must know of an optimizer.
+
+    `build(parameters, training, rate)` makes one. `state_shapes(shape, momentum)` gives the shapes of the
+    tensors that it keeps of a parameter of that shape, by kind, besides the scalar `step`: estimates count
+    their numbers and checkpoints are checked against them. `restore(kind, value, parameter)` places a saved
+    tensor where the optimizer expects it.
     """
-    trained = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
-    rate = learning_rate_at(training, 0)
-    if training.optimizer == "adafactor":
-        return Adafactor(
-            trained,
-            rate,
-            step_offset=training.step_offset,
-            momentum=training.momentum,
-            weight_decay=training.weight_decay,
-        )
-    groups = [
-        {
-            "params": [(name, parameter) for name, parameter in trained if parameter.ndim >= 2],
-            "weight_decay": training.weight_decay,
-        },
-        {
-            "params": [(name, parameter) for name, parameter in trained if parameter.ndim < 2],
-            "weight_decay": 0.0,
-        },
+
+    optimizer: type[Optimizer]
+    build: Callable[[Parameters, Training, float], Optimizer]
+    state_shapes: Callable[[tuple[int, ...], float | None], dict[str, tuple[int, ...]]]
+    restore: Callable[[str, FullTensor, Tensor], Tensor]
+
+
+def _build_adafactor(parameters: Parameters, training: Training, rate: float) -> Optimizer:
+    # As in T5X, all parameters decay.
+    return Adafactor(
+        list(parameters),
+        rate,
+        step_offset=training.step_offset,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+    )
+
+
+def _build_adamw(parameters: Parameters, training: Training, rate: float) -> Optimizer:
+    # Only matrices decay, not norms and biases, as is usual.
+    matrices, others = (
+        [(name, parameter) for name, parameter in parameters if (parameter.ndim >= 2) == matrix]
+        for matrix in (True, False)
+    )
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": training.weight_decay},
+        {"params": others, "weight_decay": 0.0},
     ]
     betas = (ADAMW_BETAS[0] if training.momentum is None else training.momentum, ADAMW_BETAS[1])
     return AdamW([group for group in groups if group["params"]], rate, betas=betas, fused=True)
 
 
+def _adamw_shapes(shape: tuple[int, ...], momentum: float | None) -> dict[str, tuple[int, ...]]:
+    return {"exp_avg": shape, "exp_avg_sq": shape}
+
+
+def _restore_adafactor(kind: str, value: FullTensor, parameter: Tensor) -> Tensor:
+    # Our step is read on the host.
+    return value[...].to("cpu", copy=True) if kind == "step" else _restore_statistic(value, parameter)
+
+
+def _restore_adamw(kind: str, value: FullTensor, parameter: Tensor) -> Tensor:
+    # torch's fused kernels read the step on the device.
+    device = local_shard(parameter).local.device
+    return value[...].to(device, copy=True) if kind == "step" else _restore_statistic(value, parameter)
+
+
+def _restore_statistic(value: FullTensor, parameter: Tensor) -> Tensor:
+    if tuple(value.shape) == tuple(parameter.shape):
+        return slice_like(value, parameter)
+    return value[...].to(local_shard(parameter).local.device, copy=True)
+
+
+OPTIMIZERS: Mapping[str, OptimizerSpec] = {
+    "adafactor": OptimizerSpec(Adafactor, _build_adafactor, statistics_shapes, _restore_adafactor),
+    "adamw": OptimizerSpec(AdamW, _build_adamw, _adamw_shapes, _restore_adamw),
+}
+"""The optimizers by the recipe's `training.optimizer`."""
+
+
+def make_optimizer(parameters: Iterable[tuple[str, torch.nn.Parameter]], training: Training) -> Optimizer:
+    """The recipe's optimizer for named parameters, with the learning rate of the first step. Parameters that
+    need no gradient are left out."""
+    trained = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
+    return OPTIMIZERS[training.optimizer].build(trained, training, learning_rate_at(training, 0))
+
+
+def state_numbers(shape: tuple[int, ...], training: Training) -> int:
+    """How many numbers the recipe's optimizer keeps of a parameter of this shape."""
+    shapes = OPTIMIZERS[training.optimizer].state_shapes(shape, training.momentum)
+    return sum(math.prod(kept) for kept in shapes.values())
+
+
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """For the next step, of all parameters."""
+    """Sets the learning rate of the next step for all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
-    """Scales all gradients so that their common norm is at most `max_norm`; returns the norm before.
+    """Scales all gradients so that their common norm is at most `max_norm`; returns the norm before scaling.
 
-    The norm is over all parameters and shards, hence every rank must call it. A norm that is no finite number
-    leaves the gradients as they are.
+    The norm is over all parameters and shards, so every rank must call it. A NaN or infinite norm leaves the
+    gradients as they are.
     """
     on_all_ranks: dict[tuple[dist.ProcessGroup | None, torch.device], list[Tensor]] = {}
     for parameter in parameters:
         if parameter.grad is not None:
-            part = part_of(parameter.grad)
-            on_all_ranks.setdefault((part.group, part.local.device), []).append(part.local)
+            shard = local_shard(parameter.grad)
+            on_all_ranks.setdefault((shard.group, shard.local.device), []).append(shard.local)
     square = 0.0
     for (ranks, _), gradients in on_all_ranks.items():
         total = square_sums(
@@ -89,8 +149,8 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
 
 
 def statistics(optimizer: Optimizer) -> dict[str, Tensor]:
-    """`PARAMETER|KIND` and the tensor that is kept, in the same order on every rank. The optimiser must be
-    one of `make_optimizer`."""
+    """The tensors that an optimizer of `make_optimizer` keeps, by `PARAMETER|KIND`, in the same order on
+    every rank."""
     return {
         f"{name}|{kind}": value
         for name, parameter, _ in _named(optimizer)
@@ -98,33 +158,34 @@ def statistics(optimizer: Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_statistics(optimizer: Optimizer, tensors: Mapping[str, Whole]) -> None:
-    """Puts what `statistics` gave, whole, in place; each rank takes its rows, nothing is communicated.
+def restore_statistics(optimizer: Optimizer, tensors: Mapping[str, FullTensor]) -> None:
+    """Restores the full tensors of `statistics`. Each rank reads its rows; nothing is communicated.
 
-    Raises InputError if they are of another model or optimiser.
+    Raises InputError if they belong to another model or optimizer.
     """
-    left = set(tensors)
+    spec = next(spec for spec in OPTIMIZERS.values() if isinstance(optimizer, spec.optimizer))
+    unused = set(tensors)
     for name, parameter, group in _named(optimizer):
-        shapes = _shapes(optimizer, parameter, group)
-        found = {kind: tensors[f"{name}|{kind}"] for kind in shapes if f"{name}|{kind}" in left}
-        left -= {f"{name}|{kind}" for kind in found}
-        if not found:
+        shapes = {"step": ()} | spec.state_shapes(tuple(parameter.shape), group.get("momentum"))
+        stored = {kind: tensors[f"{name}|{kind}"] for kind in shapes if f"{name}|{kind}" in unused}
+        unused -= {f"{name}|{kind}" for kind in stored}
+        if not stored:
             continue  # a parameter that never had a gradient
         wrong = next(
-            (kind for kind in shapes if kind not in found or tuple(found[kind].shape) != shapes[kind]), None
+            (kind for kind in shapes if kind not in stored or tuple(stored[kind].shape) != shapes[kind]), None
         )
         if wrong is not None:
-            there = f"of shape {tuple(found[wrong].shape)}" if wrong in found else "missing"
+            actual = f"of shape {tuple(stored[wrong].shape)}" if wrong in stored else "missing"
             raise InputError(
-                f"the optimiser's statistic `{name}|{wrong}` is {there}, expected {shapes[wrong]}; start "
+                f"the optimiser's statistic `{name}|{wrong}` is {actual}, expected {shapes[wrong]}; start "
                 "anew with --restart"
             )
         optimizer.state[parameter] = {
-            kind: _placed(kind, value, parameter, optimizer) for kind, value in found.items()
+            kind: spec.restore(kind, value, parameter) for kind, value in stored.items()
         }
-    if left:
+    if unused:
         raise InputError(
-            f"the optimiser's statistic `{min(left)}` has no place in this model and optimiser; start "
+            f"the optimiser's statistic `{min(unused)}` has no place in this model and optimiser; start "
             "anew with --restart"
         )
 
@@ -133,25 +194,3 @@ def _named(optimizer: Optimizer) -> Iterator[tuple[str, Tensor, dict[str, Any]]]
     for group in optimizer.param_groups:
         for name, parameter in zip(group["param_names"], group["params"], strict=True):
             yield name, parameter, group
-
-
-def _shapes(optimizer: Optimizer, parameter: Tensor, group: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    shape = tuple(parameter.shape)
-    kept = (
-        statistics_shapes(shape, group["momentum"])
-        if isinstance(optimizer, Adafactor)
-        else {"exp_avg": shape, "exp_avg_sq": shape}
-    )
-    return {"step": ()} | kept
-
-
-def _placed(kind: str, value: Whole, parameter: Tensor, optimizer: Optimizer) -> Tensor:
-    device = part_of(parameter).local.device
-    if kind == "step":
-        # torch's fused kernels read it on the device, ours on the host.
-        return value[...].to(device if optimizer.defaults.get("fused") else "cpu", copy=True)
-    return (
-        slice_like(value, parameter)
-        if tuple(value.shape) == tuple(parameter.shape)
-        else value[...].to(device, copy=True)
-    )

@@ -1,5 +1,5 @@
-"""From a recipe to what training reads: the stream, the encoder, the plan, and the parts that a build of them
-depends on."""
+"""From a recipe to what training reads: the stream of examples, the encoder, the packed sequences, and what a
+build of them depends on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from openflan.mixture.stream import Stream
 from openflan.models.load_model import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.packing.build_ahead import Make, differences
 from openflan.packing.encode import Encoder, Limits
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.packing.special_tokens import Layout, SpecialTokens
 from openflan.packing.store import LAYOUT, Parts, Store
 from openflan.packing.text_ids import control_tokens
@@ -31,19 +31,20 @@ from openflan.tasks.task import Task
 from openflan.templates.choice import Named, wordings_files
 from openflan.templates.render import TokenBudget
 
-ROOM = 1_920 / 2_048
-"""The share of a row's input tokens that a few-shot example may take (the collection's code: 1,920 of
-2,048)."""
+INPUTS_SHARE = 1_920 / 2_048
+"""The share of `packing.inputs` that the inputs of a few-shot example may take (the collection's code: 1,920
+of 2,048)."""
 
 
 def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bool) -> tuple[Stream, Encoder]:
-    """The stream and the encoder of a recipe."""
+    """The stream of examples and the encoder of a recipe. Raises InputError for a layout that the model does
+    not have."""
     packing = recipe.packing
     check_layout(recipe, joint=joint)
     encoder = Encoder(
         tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow, packing.layout
     )
-    return build_stream(recipe.mixture, tasks, recipe.seed, _room(recipe, encoder)), encoder
+    return build_stream(recipe.mixture, tasks, recipe.seed, _token_budget(recipe, encoder)), encoder
 
 
 def check_layout(recipe: Recipe, *, joint: bool) -> None:
@@ -51,28 +52,30 @@ def check_layout(recipe: Recipe, *, joint: bool) -> None:
     if recipe.packing.layout != "paper" and not joint:
         raise InputError(
             f"packing.layout: {recipe.packing.layout} is for causal models; an encoder-decoder has "
-            "`paper`, its two sequences"
+            "only `paper`"
         )
 
 
 def opener(recipe: Recipe) -> Make:
-    """What opens the recipe's stream and encoder in a process of its own."""
-    return partial(_opened, recipe)
+    """A function that opens the recipe's stream and encoder in another process; it can be pickled."""
+    return partial(_open, recipe)
 
 
 def stream_opener(recipe: Recipe) -> Callable[[], Stream]:
-    """What opens the recipe's stream of rendered examples in a process of its own."""
-    return partial(_opened_stream, recipe)
+    """A function that opens the recipe's stream of examples in another process; it can be pickled."""
+    return partial(_open_stream, recipe)
 
 
-def packed_dataset(recipe: Recipe, rows: int | None = None, *, build: Path | None = None) -> PackedDataset:
-    """The first `rows` packed rows of a recipe for a torch DataLoader; as many as its training reads if None.
-    `build`: a folder made by `openflan build`."""
+def packed_dataset(
+    recipe: Recipe, num_sequences: int | None = None, *, build: Path | None = None
+) -> PackedDataset:
+    """The first `num_sequences` packed sequences of a recipe for a torch DataLoader; None: as many as its
+    training reads. `build`: a folder made by `openflan build`."""
     model, tokenizer = empty_model(recipe.model), load_tokenizer(recipe.model)
     start = int(model.config.decoder_start_token_id or 0) if is_seq2seq(model) else None
-    count = recipe.training.steps * recipe.training.batch_size if rows is None else rows
+    count = recipe.training.steps * recipe.training.batch_size if num_sequences is None else num_sequences
     return PackedDataset(
-        partial(_opened_plan, recipe, build), count, pad_id=pad_id(model, tokenizer), start_id=start
+        partial(_open_packed_stream, recipe, build), count, pad_id=pad_id(model, tokenizer), start_id=start
     )
 
 
@@ -83,11 +86,11 @@ def parts_of(
     tokenizer: Any,
     data: Mapping[str, str] | None = None,
 ) -> Parts:
-    """What the tokens of a recipe depend on, and what their packing depends on beside. `data`: what
-    `fingerprints` said of the tasks, if it was asked."""
+    """What the tokens of a recipe depend on, and what their packing depends on in addition. `data` is the
+    result of `fingerprints`, if it is known."""
     mixture = recipe.mixture.model_dump(mode="json")
     for submixture in mixture["submixtures"].values():
-        # Where rows lie does not matter; what they are is hashed below.
+        # The path of the rows does not matter; their content is hashed below.
         del submixture["data"]
     rows = {f"data of {name}": digest for name, digest in (data or fingerprints(recipe, tasks)).items()}
     tokens = {
@@ -98,7 +101,7 @@ def parts_of(
     }
     tokens |= {f"mixture.{name}": value for name, value in mixture.items()}
     tokens |= {
-        "exemplars' room, set by packing.inputs": _room(recipe, encoder).tokens,
+        "token budget of exemplars, set by packing.inputs": _token_budget(recipe, encoder).tokens,
         "layout of blocks": [LAYOUT.window, LAYOUT.windows],
     }
     packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
@@ -108,17 +111,17 @@ def parts_of(
         tokens,
         {
             **packing,
-            "one sequence a row": encoder.limits.joint,
-            "marks": marks_as_values(encoder.special_tokens),
+            "inputs and targets in one sequence": encoder.limits.joint,
+            "special tokens": special_tokens_as_json(encoder.special_tokens),
         },
     )
 
 
-def plan_of(
-    stream: Stream, encoder: Encoder, parts: Parts, build: Path, rows_per_window: Sequence[int] = ()
-) -> Plan:
-    """The plan of a recipe, with the windows that were built ahead in `build`. Warns if a build is there for
-    other settings, and so is not used."""
+def packed_stream_of(
+    stream: Stream, encoder: Encoder, parts: Parts, build: Path, sequences_per_window: Sequence[int] = ()
+) -> ExampleStream:
+    """The packed sequences of a recipe, with the windows that were built ahead in `build`. Warns if the build
+    has other settings and so is not used."""
     changed = [name for names in differences(build, parts) for name in names]
     if changed:
         warnings.warn(
@@ -126,26 +129,26 @@ def plan_of(
             "makes it anew",
             stacklevel=2,
         )
-        return Plan(stream, encoder, rows_per_window)
-    return Plan(stream, encoder, rows_per_window, built=Store(build, parts))
+        return packed_examples(stream, encoder, sequences_per_window)
+    return packed_examples(stream, encoder, sequences_per_window, built=Store(build, parts))
 
 
-def marks_as_values(special_tokens: SpecialTokens) -> dict[str, list[int]]:
-    """Marks as they are written to files."""
+def special_tokens_as_json(special_tokens: SpecialTokens) -> dict[str, list[int]]:
+    """Special tokens as they are written to files."""
     return {name: list(ids) for name, ids in asdict(special_tokens).items()}
 
 
 def template_hash(tokenizer: Any, layout: Layout) -> str | None:
-    """Of the chat template; None for a layout that does not read it."""
+    """The hash of the chat template; None for a layout that does not read it."""
     if layout != "chat":
         return None
     return sha256_of_json(tokenizer.chat_template)
 
 
 def tokenizer_hash(tokenizer: Any) -> str:
-    """Of all that a tokenizer does with texts: its vocabulary and its special tokens."""
+    """A hash of all that a tokenizer does with texts: its vocabulary and its special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    # How texts are padded and cut is set by every call, and touches no token here.
+    # Padding and truncation are set by every call and change no token here.
     settings = (
         json.loads(backend.to_str()) | {"padding": None, "truncation": None}
         if backend is not None
@@ -171,24 +174,24 @@ def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
     ).hexdigest()
 
 
-def _opened(recipe: Recipe) -> tuple[Stream, Encoder]:
+def _open(recipe: Recipe) -> tuple[Stream, Encoder]:
     tokenizer = load_tokenizer(recipe.model)
     return prepare(recipe, open_tasks(recipe.mixture), tokenizer, joint=not seq2seq_by_config(recipe.model))
 
 
-def _opened_stream(recipe: Recipe) -> Stream:
-    return _opened(recipe)[0]
+def _open_stream(recipe: Recipe) -> Stream:
+    return _open(recipe)[0]
 
 
-def _opened_plan(recipe: Recipe, build: Path | None) -> Plan:
+def _open_packed_stream(recipe: Recipe, build: Path | None) -> ExampleStream:
     tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
     stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
     return (
-        plan_of(stream, encoder, parts_of(recipe, tasks, encoder, tokenizer), build)
+        packed_stream_of(stream, encoder, parts_of(recipe, tasks, encoder, tokenizer), build)
         if build
-        else Plan(stream, encoder)
+        else packed_examples(stream, encoder)
     )
 
 
-def _room(recipe: Recipe, encoder: Encoder) -> TokenBudget:
-    return TokenBudget(int(recipe.packing.inputs * ROOM), encoder.count)
+def _token_budget(recipe: Recipe, encoder: Encoder) -> TokenBudget:
+    return TokenBudget(int(recipe.packing.inputs * INPUTS_SHARE), encoder.count)

@@ -1,7 +1,7 @@
 """A recipe of continued pretraining becomes a run, by the loop, the checkpoints and the rules of finetuning;
-only what is read is another.
+only the data is another.
 
-The model that comes out is a plain Hugging Face folder with its tokenizer, new tokens included, from which
+The exported model is a plain Hugging Face folder with its tokenizer, new tokens included, from which
 `openflan finetune` starts.
 """
 
@@ -21,21 +21,24 @@ from openflan.models.load_model import (
 )
 from openflan.models.staged import attending_on
 from openflan.models.vocabulary import grow_embeddings
-from openflan.objectives.document_windows import DocumentWindow
+from openflan.objectives.document_windows import DocumentStream, DocumentWindow
+from openflan.packing.encode import Limits
 from openflan.packing.measure import Measured, Tally
-from openflan.packing.plan import WindowPlan
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.run_folder import Run
 from openflan.tasks.slices import files_closed
 from openflan.training.changes import changed_data, changed_keys
-from openflan.training.checkpoints import save_model
 from openflan.training.distributed import join_distributed
-from openflan.training.finetune import check_context, packing_for, provenance, recorded
+from openflan.training.export import export
 from openflan.training.ledger import estimates
 from openflan.training.load_sharded import load_on_main
-from openflan.training.loop import Watch, train
+from openflan.training.loop import train
+from openflan.training.model_checks import check_context, packing_for
 from openflan.training.prepare import tokenizer_hash
-from openflan.training.pretraining_data import Prepared, prepare_documents, texts_fingerprint
+from openflan.training.pretraining_data import PretrainingData, prepare_documents, texts_fingerprint
+from openflan.training.run_record import provenance, recorded
+from openflan.training.setup import TrainingSetup, Watch
+from openflan.training.trainable import TrainableView
 
 
 @files_closed()
@@ -47,21 +50,40 @@ def pretrain(
     allow_changes: bool = False,
     label: str = "pretrain",
 ) -> None:
-    """Trains the recipe in its run folder and exports `model/`; goes on where an earlier call stopped, as
-    `finetune` does, with the same options.
+    """Trains the recipe in its run folder and exports `model/`; continues where an earlier call stopped.
 
-    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or is
-    being trained.
+    `strict`: refuses a model that cannot be packed. `allow_changes`: continues with another recipe or other
+    data than the run began with, and records it.
+
+    Raises InputError for bad data, a model that does not fit, or a run folder that holds another recipe or in
+    which another training is running.
     """
+    setup = prepare_pretraining(recipe, run, strict=strict, allow_changes=allow_changes, label=label)
+    with recorded(setup) as record:
+        train(setup, record)
+        export(setup)
+
+
+def prepare_pretraining(
+    recipe: PretrainRecipe,
+    run: Run,
+    *,
+    strict: bool = False,
+    allow_changes: bool = False,
+    label: str = "pretrain",
+) -> TrainingSetup:
+    """Opens the documents and loads the model. Parameters and errors are those of `pretrain`. Nothing is
+    written."""
     distributed = join_distributed()
     changes = changed_keys(recipe, run, allow_changes)
     tokenizer = load_tokenizer(recipe.model)
-    run_on_main = tokenizer_hash(tokenizer)
+    # Before the tokens of the objective are added.
+    tokenizer_digest = tokenizer_hash(tokenizer)
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), distributed)
-    prepared = prepare_documents(recipe, tokenizer, joint=not is_seq2seq(model))
+    data = prepare_documents(recipe, tokenizer, joint=not is_seq2seq(model))
     grow_embeddings(model, len(tokenizer), recipe.seed)
-    found = provenance({"documents": texts_fingerprint(prepared.texts)}, run_on_main)
-    changes += changed_data(found, run, allow_changes)
+    origin = provenance({"documents": texts_fingerprint(data.texts)}, tokenizer_digest)
+    changes += changed_data(origin, run, allow_changes)
     check_context(recipe, model)
     if recipe.training.loss_on == "full_sequence":
         raise InputError(
@@ -70,57 +92,48 @@ def pretrain(
     packing = distributed.run_on_main(
         lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
     )
-    describe(model, tokenizer, recipe)
-    first = prepared.plan()
-    with recorded(
+    _describe(model, tokenizer, recipe)
+    view = TrainableView(model)
+    packed_stream = data.stream()
+    return TrainingSetup(
         recipe,
         run,
+        view,
         tokenizer,
-        found,
-        changes,
-        lambda: ledger(recipe, prepared, first, shape_of_model(model)),
-        distributed,
-    ) as begun:
-        train(
-            recipe,
-            run,
-            model,
-            tokenizer,
-            prepared.plan,
-            packing=packing,
-            distributed=distributed,
-            watch=_watch(recipe, prepared),
-            label=label,
-            replanned=begun.replanned,
-            check=begun.check,
-        )
-        describe(model, tokenizer, recipe)
-        save_model(run.model, model, tokenizer, distributed)
-        distributed.barrier()
+        data.stream,
+        packing=packing,
+        distributed=distributed,
+        watch=_watch(recipe, data),
+        label=label,
+        provenance=origin,
+        changes=changes,
+        describe=lambda: _describe(model, tokenizer, recipe),
+        ledger=lambda: ledger(recipe, data, packed_stream, shape_of_model(model, view.frozen)),
+    )
 
 
 def survey_documents(recipe: PretrainRecipe, *, hardware: Hardware | None = None) -> dict[str, Any]:
     """The ledger of a recipe, measured on its first window, without its model's weights."""
     tokenizer = load_tokenizer(recipe.model)
-    prepared = prepare_documents(recipe, tokenizer, joint=not seq2seq_by_config(recipe.model))
+    data = prepare_documents(recipe, tokenizer, joint=not seq2seq_by_config(recipe.model))
     model = empty_model(recipe.model)
     check_context(recipe, model)
-    return ledger(recipe, prepared, prepared.plan(), shape_of_model(model), hardware)
+    return ledger(recipe, data, data.stream(), shape_of_model(model), hardware)
 
 
 def ledger(
     recipe: PretrainRecipe,
-    prepared: Prepared,
-    plan: WindowPlan[DocumentWindow],
+    data: PretrainingData,
+    packed_stream: DocumentStream,
     shape: Shape,
     hardware: Hardware | None = None,
 ) -> dict[str, Any]:
-    """What a recipe will train on and what it will take, as plain JSON values: counted on the first window of
-    its documents."""
-    window = plan.window(0)
-    counts, measured = window.counts(), _measured(window, plan)
-    rows = recipe.training.steps * recipe.training.batch_size
-    drawn = rows * prepared.window / len(window)
+    """What a recipe will train on and what it needs, as JSON values: counted on the first window of its
+    documents."""
+    window = packed_stream.window(0)
+    counts, measured = window.counts(), _measured(window, packed_stream.limits)
+    sequences = recipe.training.steps * recipe.training.batch_size
+    drawn = sequences * data.window / len(window)
     pieces = {
         name.removeprefix("pieces: "): count
         for name, count in sorted(counts.items())
@@ -128,16 +141,16 @@ def ledger(
     }
     return {
         "objective": recipe.pretraining.objective,
-        "documents": prepared.training.count,
-        "held_back": 0 if prepared.held_back is None else prepared.held_back.count,
+        "documents": data.training.count,
+        "held_back": 0 if data.held_back is None else data.held_back.count,
         "documents_drawn": round(drawn),
-        "epochs": drawn / prepared.training.count,
-        "piece_length": max(prepared.setting.lengths.values()),
+        "epochs": drawn / data.training.count,
+        "piece_length": max(data.setting.lengths.values()),
         "denoisers": {
             denoiser.name: {"share": denoiser.share, "piece_length": length}
-            for denoiser, length in prepared.setting.lengths.items()
+            for denoiser, length in data.setting.lengths.items()
         },
-        "added_tokens": list(prepared.added),
+        "added_tokens": list(data.added),
         "measured": {
             "documents": counts["documents"],
             "empty_documents": counts["empty documents"],
@@ -150,31 +163,28 @@ def ledger(
     }
 
 
-def describe(model: Any, tokenizer: Any, recipe: PretrainRecipe) -> None:
-    """Says in the configuration what other tools must know; checkpoints carry it as well as the exported
-    model."""
+def _describe(model: Any, tokenizer: Any, recipe: PretrainRecipe) -> None:
+    """Writes into the configuration what other tools need. Checkpoints and the exported model carry it."""
     if is_seq2seq(model):
-        # T5's relative positions have no limit, but other tools take this number for one.
+        # T5's relative positions have no limit, but other tools read this number as one.
         model.config.n_positions = recipe.packing.inputs
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = pad_id(model, tokenizer)
 
 
-def _watch(recipe: PretrainRecipe, prepared: Prepared) -> Watch | None:
-    plan = prepared.validation()
-    return (
-        None
-        if plan is None or recipe.validation is None
-        else Watch(recipe.validation.every, plan, len(plan.window(0)))
-    )
+def _watch(recipe: PretrainRecipe, data: PretrainingData) -> Watch | None:
+    validation = data.validation()
+    if validation is None or recipe.validation is None:
+        return None
+    return Watch(recipe.validation.every, validation, len(validation.window(0)))
 
 
-def _measured(window: DocumentWindow, plan: WindowPlan[DocumentWindow]) -> Measured:
+def _measured(window: DocumentWindow, limits: Limits) -> Measured:
     inputs, targets = (
         sum(len(ids) for ids in side)
-        for side in zip(*((one.input_ids, one.target_ids) for one in window.encoded), strict=True)
+        for side in zip(*((piece.input_ids, piece.target_ids) for piece in window.encoded), strict=True)
     )
     total = Tally(
         drawn=len(window.encoded), kept=len(window.encoded), input_tokens=inputs, target_tokens=targets
     )
-    return Measured(plan.limits, len(window), total, {})
+    return Measured(limits, len(window), total, {})

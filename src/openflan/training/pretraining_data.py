@@ -13,15 +13,14 @@ from openflan.models.vocabulary import add_tokens
 from openflan.objectives.denoisers import MODE_TOKENS, OBJECTIVES, Denoiser, with_shares
 from openflan.objectives.document_windows import (
     Documents,
-    DocumentWindow,
+    DocumentSetting,
+    DocumentStream,
     DocumentWindows,
-    Setting,
     Texts,
     split_documents,
 )
 from openflan.objectives.pieces import fits, longest, missing_tokens, needed_sentinels, special_tokens_of
 from openflan.packing.encode import Limits
-from openflan.packing.plan import WindowPlan
 from openflan.packing.tokens import Tokenize
 from openflan.recipe.pretraining import MIXTURES, Pretraining, PretrainRecipe
 from openflan.tasks.digest import digest_of
@@ -32,7 +31,7 @@ _LOOKED_AT = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PretrainingData:
     """A recipe's documents, and all that training needs to read them; `added` are the tokens that its
     tokenizer lacked."""
 
@@ -40,80 +39,77 @@ class Prepared:
     training: Documents
     held_back: Documents | None
     tokenize: Tokenize
-    setting: Setting
+    setting: DocumentSetting
     window: int
     added: tuple[str, ...]
 
-    def plan(self, rows_per_window: Sequence[int] = ()) -> WindowPlan[DocumentWindow]:
-        return WindowPlan(
-            DocumentWindows(self.training, self.tokenize, self.setting, self.window), rows_per_window
-        )
+    def stream(self, sequences_per_window: Sequence[int] = ()) -> DocumentStream:
+        """The packed sequences to train on. `sequences_per_window` is what `index` gave in an earlier run."""
+        windows = DocumentWindows(self.training, self.tokenize, self.setting, self.window)
+        return windows.stream(sequences_per_window)
 
-    def validation(self) -> WindowPlan[DocumentWindow] | None:
-        """The held-back documents, all of them in its first window."""
+    def validation(self) -> DocumentStream | None:
+        """The held-back documents, all of them in the first window; None if there are none."""
         if self.held_back is None:
             return None
         # Their own seed: the loss of two runs is then comparable, whatever the seed of their recipes.
-        return WindowPlan(
-            DocumentWindows(
-                self.held_back, self.tokenize, replace(self.setting, seed=0), self.held_back.count
-            )
-        )
+        setting = replace(self.setting, seed=0)
+        return DocumentWindows(self.held_back, self.tokenize, setting, self.held_back.count).stream()
 
 
-def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) -> Prepared:
+def prepare_documents(recipe: PretrainRecipe, tokenizer: Any, *, joint: bool) -> PretrainingData:
     """Opens the data and adds to `tokenizer` what the objective needs. `joint`: for a causal model.
 
-    Raises InputError for data that cannot be read, too little of it, or pieces that do not fit a row.
+    Raises InputError for data that cannot be read, too little of it, or pieces that do not fit a sequence.
     """
-    wanted, packing = recipe.pretraining, recipe.packing
+    section, packing = recipe.pretraining, recipe.packing
     if packing.layout != "paper":
         raise InputError(f"packing.layout: {packing.layout} is for finetuning; leave it out")
-    texts = open_texts(wanted.data, wanted.field, wanted.documents, wanted.salient_field)
+    texts = open_texts(section.data, section.field, section.documents, section.salient_field)
     training, held_back = split_documents(
         texts, recipe.validation.documents if recipe.validation else 0, recipe.seed
     )
     tokenize = Tokenize(tokenizer)
-    denoisers, limits = denoisers_of(wanted), Limits(packing.inputs, packing.targets, joint)
-    modes = MODE_TOKENS if wanted.mode_tokens is None else wanted.mode_tokens
+    denoisers, limits = denoisers_of(section), Limits(packing.inputs, packing.targets, joint)
+    modes = MODE_TOKENS if section.mode_tokens is None else section.mode_tokens
     modes = {
         mode: token for mode, token in modes.items() if any(denoiser.mode == mode for denoiser in denoisers)
     }
-    # Mode tokens take room, whatever their ids will be.
+    # Mode tokens count within the limits, whatever their ids will be.
     special_tokens = replace(special_tokens_of(tokenizer, {}, 0), modes=dict.fromkeys(modes, 0))
     lengths = {
-        denoiser: wanted.length or longest([denoiser], special_tokens, limits) for denoiser in denoisers
+        denoiser: section.length or longest([denoiser], special_tokens, limits) for denoiser in denoisers
     }
-    if wanted.length is not None and not fits(wanted.length, denoisers, special_tokens, limits):
+    if section.length is not None and not fits(section.length, denoisers, special_tokens, limits):
         raise InputError(
-            f"pretraining.length: pieces of {wanted.length:,} tokens may not fit {packing.inputs:,} "
+            f"pretraining.length: pieces of {section.length:,} tokens may not fit {packing.inputs:,} "
             f"input and {packing.targets:,} target tokens; "
             f"the longest that always do have {longest(denoisers, special_tokens, limits):,}"
         )
     sentinels = needed_sentinels(lengths)
     added = missing_tokens(tokenizer, modes, sentinels)
     add_tokens(tokenizer, added)
-    setting = Setting(
+    setting = DocumentSetting(
         lengths,
         special_tokens_of(tokenizer, modes, sentinels),
         limits,
         recipe.seed,
-        wanted.pieces == "joined",
-        wanted.salient or 0.0,
+        section.pieces == "joined",
+        section.salient or 0.0,
     )
-    return Prepared(texts, training, held_back, tokenize, setting, wanted.window, tuple(added))
+    return PretrainingData(texts, training, held_back, tokenize, setting, section.window, tuple(added))
 
 
-def denoisers_of(wanted: Pretraining) -> tuple[Denoiser, ...]:
+def denoisers_of(section: Pretraining) -> tuple[Denoiser, ...]:
     """The denoisers of a recipe, with the shares or spans that it states. Raises InputError for shares that
     are none."""
-    denoisers = OBJECTIVES[wanted.objective]
-    if wanted.objective in MIXTURES:
-        return denoisers if wanted.shares is None else with_shares(denoisers, wanted.shares)
-    if wanted.objective != "span-corruption":
+    denoisers = OBJECTIVES[section.objective]
+    if section.objective in MIXTURES:
+        return denoisers if section.shares is None else with_shares(denoisers, section.shares)
+    if section.objective != "span-corruption":
         return denoisers
     (spans,) = denoisers
-    mean, rate = wanted.mean_span or spans.mean, wanted.corruption_rate or spans.rate or 0.0
+    mean, rate = section.mean_span or spans.mean, section.corruption_rate or spans.rate or 0.0
     return (replace(spans, mean=mean, rate=rate, name=f"spans of {mean:g}, {rate:.0%}".replace("%", " %")),)
 
 

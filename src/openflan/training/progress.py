@@ -1,5 +1,5 @@
-"""What a person sees while a model trains: one line that is rewritten, or now and then a line where output is
-a file."""
+"""The progress of training on standard error: one line that is rewritten, or a few lines if the output is a
+file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Progress:
             )
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Tells of the step just done; `metrics` has loss, tokens_per_second and fill."""
+        """Shows the step that is done; `metrics` has loss, tokens_per_second and fill."""
         text = (
             f"loss {metrics['loss']:.4f}, {metrics['tokens_per_second']:,.0f} tokens/s, fill "
             f"{metrics['fill']:.0%}"

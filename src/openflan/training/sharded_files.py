@@ -1,10 +1,8 @@
-"""Tensors of a sharded model in safetensors files: each file is written by one rank, and read row by row by
-any number of them.
+"""Tensors of a sharded model in safetensors files: one rank writes a file, any number of ranks read its rows.
 
-A file holds whole tensors, so that the files of a checkpoint are a Hugging Face folder as they stand, which
-everything that reads such folders reads; files of slices would have to be put together first. Price: sharded
-tensors are gathered when they are written, one after the other, which is about the traffic of a forward; what
-a rank keeps meanwhile is its own files' tensors.
+A file holds full tensors, so the files of a checkpoint are a Hugging Face folder without further work; files
+of slices would have to be joined first. Trade-off: sharded tensors are gathered one after the other when they
+are written, which costs about the communication of a forward pass. A rank keeps the tensors of its own files.
 """
 
 from __future__ import annotations
@@ -25,7 +23,13 @@ from torch import Tensor
 from openflan.hashes import sha256_of_file
 from openflan.run_folder import flush, replacing, unwritten
 from openflan.training.distributed import DistributedContext
-from openflan.training.shards import Whole, whole
+from openflan.training.shards import FullTensor, full_tensor
+
+WEIGHT_FILES = "model"
+"""The beginning of the names of files that hold a complete model, as transformers names them."""
+
+TRAINED_FILES = "trained"
+"""The beginning of the names of files that hold only the parameters that were trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,13 @@ class File:
 
 
 def files_of(stem: str, values: Mapping[str, Tensor], parts: int, ranks: int) -> list[File]:
-    """The tensors in at most `parts` files of about as many bytes, neighbours together, the ranks taking
-    turns; one file is `STEM.safetensors`."""
+    """The tensors in at most `parts` files of about equally many bytes, neighbours together; the ranks write
+    them in turn. A single file is named `STEM.safetensors`."""
     sizes = {name: size_of(value) for name, value in values.items()}
     total, before = max(1, sum(sizes.values())), 0
     groups: dict[int, list[str]] = {}
     for name, size in sizes.items():
-        # By where its middle lies.
+        # A tensor belongs to the file in which its middle lies.
         groups.setdefault(min(parts - 1, (2 * before + size) * parts // (2 * total)), []).append(name)
         before += size
     count = len(groups)
@@ -60,7 +64,7 @@ def files_of(stem: str, values: Mapping[str, Tensor], parts: int, ranks: int) ->
 
 
 def size_of(value: Tensor) -> int:
-    """Bytes of the whole of a tensor."""
+    """Bytes of the full tensor."""
     return value.numel() * value.element_size()
 
 
@@ -70,7 +74,7 @@ def gather(values: Mapping[str, Tensor], files: Iterable[File], rank: int) -> di
     kept = {}
     for file in files:
         for name in file.tensors:
-            full = whole(values[name].detach())
+            full = full_tensor(values[name].detach())
             if file.rank == rank:
                 kept[name] = full.to("cpu", copy=True).contiguous()
     return kept
@@ -79,8 +83,9 @@ def gather(values: Mapping[str, Tensor], files: Iterable[File], rank: int) -> di
 def write_files(
     folder: Path, files: Iterable[File], tensors: Mapping[str, Tensor], rank: int
 ) -> dict[str, str]:
-    """Writes the files of a rank; their hashes by name. Raises OSError if they cannot be written."""
-    found = {}
+    """Writes the files of a rank and returns their hashes by name. Raises OSError if they cannot be
+    written."""
+    hashes = {}
     for file in files:
         if file.rank == rank:
             path = folder / file.name
@@ -89,16 +94,18 @@ def write_files(
             except SafetensorError as error:
                 raise OSError(str(error)) from error
             flush(path)
-            found[file.name] = sha256_of_file(path)
-    return found
+            hashes[file.name] = sha256_of_file(path)
+    return hashes
 
 
 def write_index(folder: Path, files: Sequence[File]) -> None:
-    """Says which file has which tensor, as transformers does, where there are several."""
-    if len(files) > 1:
+    """Writes transformers' index of the tensors of several weight files; a single file needs none."""
+    if len(files) > 1 and files[0].name.startswith(WEIGHT_FILES):
         size = sum((folder / file.name).stat().st_size for file in files)
-        places = {name: file.name for file in files for name in file.tensors}
-        text = json.dumps({"metadata": {"total_size": size}, "weight_map": places}, indent=2, sort_keys=True)
+        file_of_tensor = {name: file.name for file in files for name in file.tensors}
+        text = json.dumps(
+            {"metadata": {"total_size": size}, "weight_map": file_of_tensor}, indent=2, sort_keys=True
+        )
         (folder / "model.safetensors.index.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -116,39 +123,39 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
-def stored(paths: Iterable[Path]) -> dict[str, Whole]:
-    """The tensors of files by name; only what is indexed is read."""
-    found: dict[str, Whole] = {}
+def stored(paths: Iterable[Path]) -> dict[str, FullTensor]:
+    """The tensors of files by name. Only the rows that are indexed are read."""
+    tensors: dict[str, FullTensor] = {}
     for path in paths:
         with safe_open(path, framework="pt") as file:
-            found |= {name: _Stored(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-    return found
+            tensors |= {name: _Stored(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    return tensors
 
 
 @contextmanager
 def replacing_together(path: Path, distributed: DistributedContext) -> Iterator[Path]:
-    """As `run.replacing`, for a folder that all ranks write into: it appears when the block has ended on all
-    of them.
+    """A folder that all ranks write into. It appears at `path` when the block has ended on all ranks
+    (`run_folder.replacing`).
 
     The block must raise on all ranks or on none, which `DistributedContext.on_all_ranks` and `run_on_main`
     see to.
     """
     with ExitStack() as stack:
 
-        def begun() -> Path:
+        def begin() -> Path:
             partial = stack.enter_context(replacing(path))
             partial.mkdir()
             return partial
 
         try:
-            yield distributed.run_on_main(begun)
+            yield distributed.run_on_main(begin)
             distributed.run_on_main(stack.close)
         except OSError as error:
             raise unwritten(path, error) from error
 
 
 class _Stored:
-    """A tensor in a file that is read where it is indexed."""
+    """A tensor in a file. Indexing it reads the rows."""
 
     __slots__ = ("_slice", "shape")
 
@@ -156,6 +163,6 @@ class _Stored:
         self._slice = piece
         self.shape: tuple[int, ...] = tuple(piece.get_shape())
 
-    def __getitem__(self, place: Any, /) -> Tensor:
-        found: Tensor = self._slice[place]
-        return found
+    def __getitem__(self, index: Any, /) -> Tensor:
+        rows: Tensor = self._slice[index]
+        return rows

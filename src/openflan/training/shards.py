@@ -1,8 +1,8 @@
 """What a rank holds of a sharded tensor, and sums over all ranks.
 
-FSDP2 keeps parameters as DTensors that are cut along dimension 0, a share a rank; the optimisers work on the
-shares and add up what concerns the whole. Under HSDP the shares exist several times: sums run over one set of
-them. Other cuts (tensor parallelism) are refused.
+FSDP2 keeps parameters as DTensors that are divided along dimension 0, one shard for each rank. The optimizers
+work on the shards and add up what concerns the full tensor. Under HSDP each shard exists several times, and
+sums run over one set of them. Other divisions (tensor parallelism) are refused.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ square, runs of this length 1e-7.
 """
 
 
-class Whole(Protocol):
-    """A whole tensor, in memory or in a file, of which rows are taken."""
+class FullTensor(Protocol):
+    """A full tensor, in memory or in a file, whose rows can be read."""
 
     @property
     def shape(self) -> Sequence[int]: ...
-    def __getitem__(self, place: Any, /) -> Tensor: ...
+    def __getitem__(self, index: Any, /) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LocalShard:
     """`local` holds `local.shape[0]` rows of a tensor of `shape`, from row `first` on; `group` holds the
     other rows (None: there are none)."""
 
@@ -45,11 +45,11 @@ class Part:
     group: dist.ProcessGroup | None = None
 
 
-def part_of(tensor: Tensor) -> Part:
-    """This rank's part; a plain tensor is its own. Raises SetupError for a tensor that is cut in another way
-    than FSDP2 does."""
+def local_shard(tensor: Tensor) -> LocalShard:
+    """This rank's shard; a plain tensor is its own shard. Raises SetupError for a tensor that is not divided
+    as FSDP2 divides it."""
     if not isinstance(tensor, DTensor):
-        return Part(tensor, tensor.shape)
+        return LocalShard(tensor, tensor.shape)
     local, mesh = tensor.to_local(), tensor.device_mesh
     cuts = [
         (number, placement)
@@ -57,7 +57,7 @@ def part_of(tensor: Tensor) -> Part:
         if not isinstance(placement, Replicate)
     ]
     if not cuts:
-        return Part(local, tensor.shape)
+        return LocalShard(local, tensor.shape)
     (number, placement), *more = cuts
     if more or type(placement) is not Shard or placement.dim != 0:
         raise SetupError(
@@ -65,7 +65,7 @@ def part_of(tensor: Tensor) -> Part:
             f"found {tensor.placements}"
         )
     ranks, rank = mesh.size(number), mesh.get_local_rank(number)
-    return Part(
+    return LocalShard(
         local,
         tensor.shape,
         rows_before(tensor.shape[0], ranks, rank),
@@ -74,28 +74,28 @@ def part_of(tensor: Tensor) -> Part:
 
 
 def rows_before(rows: int, ranks: int, rank: int) -> int:
-    """The first row of a rank's share: shares have ceil(rows / ranks) rows, the last ones fewer or none."""
+    """The first row of a rank's shard. A shard has ceil(rows / ranks) rows, the last ones fewer or none."""
     return min(rows, rank * -(-rows // ranks))
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """The whole of a tensor; of a sharded one every rank must ask for it, as it is gathered."""
+def full_tensor(tensor: Tensor) -> Tensor:
+    """The full tensor. A sharded one is gathered, so every rank must call this."""
     full: Tensor = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
     return full
 
 
 @torch.no_grad()
-def fill(tensor: Tensor, full: Whole) -> None:
-    """Puts this rank's rows of a whole tensor of the same shape in place. Nothing is communicated."""
-    part = part_of(tensor)
-    part.local.copy_(_rows(full, part))
+def fill(tensor: Tensor, full: FullTensor) -> None:
+    """Copies this rank's rows of a full tensor of the same shape into `tensor`. Nothing is communicated."""
+    shard = local_shard(tensor)
+    shard.local.copy_(_rows(full, shard))
 
 
-def slice_like(full: Whole, tensor: Tensor) -> Tensor:
-    """A whole tensor that every rank can read, placed as `tensor` is (shape, device, cut); its dtype stays.
+def slice_like(full: FullTensor, tensor: Tensor) -> Tensor:
+    """A full tensor that every rank can read, placed as `tensor` is (shape, device, shards); its dtype stays.
     Nothing is communicated."""
-    part = part_of(tensor)
-    rows = _rows(full, part).to(part.local.device, copy=True)
+    shard = local_shard(tensor)
+    rows = _rows(full, shard).to(shard.local.device, copy=True)
     if not isinstance(tensor, DTensor):
         return rows
     return DTensor.from_local(
@@ -108,8 +108,8 @@ def slice_like(full: Whole, tensor: Tensor) -> Tensor:
     )
 
 
-def _rows(full: Whole, part: Part) -> Tensor:
-    return full[part.first : part.first + part.local.shape[0]] if len(full.shape) else full[...]
+def _rows(full: FullTensor, shard: LocalShard) -> Tensor:
+    return full[shard.first : shard.first + shard.local.shape[0]] if len(full.shape) else full[...]
 
 
 def square_sums(tensors: Sequence[Tensor]) -> Tensor:

@@ -8,16 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_SHOWN = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second", "fill")
+_CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "tokens_per_second", "fill")
 
 
 class Track:
-    """Writes nothing where TensorBoard is missing, or with `wanted` false."""
+    """Writes curves for TensorBoard; nothing if it is not installed, or if `enabled` is false."""
 
-    def __init__(self, folder: Path, first: int, *, wanted: bool) -> None:
-        """`first`: steps done already; what an earlier process wrote of later ones is hidden."""
+    def __init__(self, folder: Path, first: int, *, enabled: bool) -> None:
+        """`first` steps are done already; the curves of an earlier process beyond them are hidden."""
         self._writer: Any = None
-        if wanted and find_spec("tensorboard") is not None:
+        if enabled and find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(str(folder), purge_step=first + 1)
@@ -33,7 +33,7 @@ class Track:
         """One line of metrics.jsonl."""
         if self._writer is None:
             return
-        for name in _SHOWN:
+        for name in _CURVES:
             if name in line:
                 self._writer.add_scalar(name, line[name], line["step"])
         for name, score in line.get("scores", {}).items():

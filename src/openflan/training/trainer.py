@@ -1,9 +1,10 @@
-"""One optimiser step over a global batch of packed rows, on one process or many.
+"""One optimizer step over a global batch of packed sequences, on one process or many.
 
-The loss of a step is the sum of its target tokens' losses over their number (Chung et al. 2022 say nothing;
-it is the only normalisation that does not change with the batch split). Every rank sees all rows of the plan,
-takes its share and knows the number of all target tokens, so micro-batches and ranks change nothing but
-rounding. Dropout is seeded from (seed, step, first row) before every micro-batch.
+The loss of a step is the sum of its target tokens' losses over their number. Chung et al. 2022 state no
+normalisation; this is the only one that does not depend on how the batch is divided. Every rank sees all
+sequences of the batch, trains on its share and has the number of all target tokens, so micro-batches and
+ranks change nothing but rounding. Dropout is seeded from (seed, step, first sequence) before every
+micro-batch.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from openflan.packing.encode import Encoded
 from openflan.randomness import combine
 from openflan.recipe.schema import Training
 from openflan.training.distributed import SINGLE_PROCESS, DistributedContext, gathered, shard, sharded_modules
-from openflan.training.load_sharded import give_weights, take_weights
+from openflan.training.load_sharded import detach_weights, distribute_weights
 from openflan.training.optimizers import clip_gradients, make_optimizer, set_learning_rate
 from openflan.training.schedule import learning_rate_at
+from openflan.training.trainable import TrainableView
 
 CHUNK = 8_192
 """Target tokens whose logits exist at once, where a vocabulary is large: 8,192 x 256,000 float32 logits are
@@ -45,33 +47,36 @@ _LARGE_VOCABULARY = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A rank's part of a global batch: its micro-batches, with the number of each one's first row and whether
-    it counts, and the tokens of all ranks."""
+class GlobalBatch:
+    """A global batch on one rank: the rank's micro-batches, and the counts of all ranks together.
+
+    An item of `batches` is a micro-batch, the number of its first sequence, and whether its loss counts.
+    """
 
     batches: tuple[tuple[Staged, int, bool], ...]
-    rows: int
+    sequences: int
     examples: int
     tokens: int
     target_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A step: loss per target token over all ranks, the gradient's norm before clipping (None: not clipped),
-    how many ranks want to stop.
+class StepResult:
+    """The result of a step: the loss per target token over all ranks, and the gradient's norm before clipping
+    (None: not clipped).
 
-    `router` is what a sparse model's routers added to the loss, per row; None for a dense one.
+    `num_stopping` ranks want to stop. `router` is what a sparse model's routers added to the loss, per
+    sequence; None for a dense model.
     """
 
     loss: float
     norm: float | None
-    wishes: int
+    num_stopping: int
     router: float | None = None
 
 
-class Root(nn.Module):
-    """What is sharded and called: token losses of a batch, under one forward."""
+class LossModule(nn.Module):
+    """A module whose forward gives the token losses of a batch. It is what FSDP shards."""
 
     def __init__(self, layout: PackedLayout, training: Training) -> None:
         super().__init__()
@@ -85,7 +90,7 @@ class Root(nn.Module):
 
 
 class Trainer:
-    """A model, its optimiser and the world they train in."""
+    """A model with its optimizer and its distributed context."""
 
     def __init__(
         self,
@@ -98,15 +103,17 @@ class Trainer:
         *,
         prefix: bool = False,
         attending: Attending | None = None,
+        view: TrainableView | None = None,
     ) -> None:
-        """`model` is a Hugging Face model, sharded in place where the world has more than one rank, which may
-        leave its weights to the main one.
+        """`model` is a Hugging Face model. With several ranks it is sharded in place, and only the main rank
+        needs to have its weights.
 
-        `prefix`: its inputs see one another. `attending` says how attention goes over flat batches, where it
-        is not to be as suits the device.
+        `prefix`: its inputs see one another. `attending` says how attention is computed over flat batches;
+        absent, as suits the device. `view` says which parameters are trained; absent, all.
         """
         self.distributed = distributed
         self.training = training
+        self.view = view or TrainableView(model)
         self._attending = attending
         self._model = model
         self._seed = seed
@@ -123,55 +130,56 @@ class Trainer:
         self.layout = packed_layout(model, packing, options)
         if training.activation_checkpointing == "full" and not self.layout.recomputes:
             raise InputError(
-                "training.activation_checkpointing: full does not go with packed rows of a model of "
+                "training.activation_checkpointing: full does not go with packed sequences of a model of "
                 f"type {model.config.model_type}, whose masks do not "
                 "outlive the forward; lower training.micro_batch_size instead"
             )
-        self.root = Root(self.layout, training)
+        self.root = LossModule(self.layout, training)
         if training.activation_checkpointing == "full":
             _recompute(self.root, model)
         if distributed.size > 1:
-            _own_once(self.root, model)
-            weights = take_weights(model)
+            _share_modules(self.root, model)
+            weights = detach_weights(model)
             shard(self.root, _layers(self.root, model), distributed, bf16=training.precision == "bf16")
-            give_weights(self.root, model, weights, distributed)
+            distribute_weights(self.root, model, weights, distributed)
         else:
             self.root.to(distributed.device)
         if training.compile == "fullgraph":
             self.root.inner.compile(fullgraph=True, dynamic=True)
-        self.optimizer = make_optimizer(model.named_parameters(), training)
+        self.optimizer = make_optimizer(self.view.parameters(), training)
 
-    def prepare(self, rows: Sequence[Sequence[Encoded]]) -> Prepared:
-        """This rank's micro-batches of a global batch. Every rank has as many; one without rows of its own
-        computes the first row once more, for nothing."""
-        first, end = self.distributed.share(len(rows))
-        size = self.training.micro_batch_size or self.distributed.most(len(rows))
+    def prepare(self, sequences: Sequence[Sequence[Encoded]]) -> GlobalBatch:
+        """This rank's micro-batches of a global batch. Every rank has equally many: one that has no sequence
+        for a micro-batch computes the first sequence again, and its loss does not count."""
+        first, end = self.distributed.share(len(sequences))
+        size = self.training.micro_batch_size or self.distributed.most(len(sequences))
         batches = []
-        for number in range(-(-self.distributed.most(len(rows)) // size)):
+        for number in range(-(-self.distributed.most(len(sequences)) // size)):
             at = first + number * size
-            mine = rows[at : min(at + size, end)]
-            batch = self.layout.batch(mine or rows[:1])
+            mine = sequences[at : min(at + size, end)]
+            batch = self.layout.batch(mine or sequences[:1])
             batches.append((stage(batch, self.distributed.device, self._attending), at, bool(mine)))
-        examples = [example for row in rows for example in row]
+        examples = [example for sequence in sequences for example in sequence]
         targets = sum(len(example.target_ids) for example in examples)
         tokens = targets + sum(len(example.input_ids) for example in examples)
         if self._full_sequence:
             # Nothing comes before an example's first token, from which it could be predicted.
             targets = tokens - len(examples)
-        return Prepared(tuple(batches), len(rows), len(examples), tokens, targets)
+        return GlobalBatch(tuple(batches), len(sequences), len(examples), tokens, targets)
 
-    def step(self, step: int, prepared: Prepared, *, wish: bool = False) -> Outcome:
-        """The update after `step` finished ones. `wish`: this rank wants to stop; all learn of it.
+    def step(self, step: int, prepared: GlobalBatch, *, wants_stop: bool = False) -> StepResult:
+        """The update after `step` finished ones. `wants_stop`: this rank wants to stop; all ranks learn of
+        it.
 
-        Raises OpenflanError if memory runs out. With a loss or a norm that is no finite number the weights
-        are left as they were.
+        Raises OpenflanError if memory runs out. A NaN or infinite loss or norm leaves the weights as they
+        were.
         """
         losses: list[tuple[Tensor, Tensor | None, bool]] = []
         router = self.root.router
-        rows = prepared.examples if self.layout.one_example_a_sequence else prepared.rows
+        items = prepared.examples if self.layout.one_example_a_sequence else prepared.sequences
         try:
-            for batch, first_row, counts in prepared.batches:
-                torch.manual_seed(combine(self._seed, "dropout", step, first_row) >> 1)
+            for batch, first, counts in prepared.batches:
+                torch.manual_seed(combine(self._seed, "dropout", step, first) >> 1)
                 with self._arithmetic():
                     loss = self.root(batch).sum()
                 # FSDP divides by the number of ranks what it has summed.
@@ -179,7 +187,7 @@ class Trainer:
                 terms = None
                 if router is not None and isinstance(batch.batch, Seq2SeqBatch):
                     terms = router.losses(batch.batch).sum()
-                    share = share + terms * (self.distributed.size * counts / rows)
+                    share = share + terms * (self.distributed.size * counts / items)
                 share.backward()
                 losses.append((loss.detach(), None if terms is None else terms.detach(), counts))
             # Read once all micro-batches are under way: a GPU would stand still for each.
@@ -187,19 +195,23 @@ class Trainer:
             added = sum(terms.item() * counts for _, terms, counts in losses if terms is not None)
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(error) from None
-        summed, wishes, added = self.distributed.all_reduce_sum([total, float(wish), added])
-        outcome = summed / prepared.target_tokens
+        summed, num_stopping, added = self.distributed.all_reduce_sum([total, float(wants_stop), added])
+        loss_per_token = summed / prepared.target_tokens
         norm = None
-        if math.isfinite(outcome) and self.training.clip_norm is not None:
-            norm = clip_gradients(self._model.parameters(), self.training.clip_norm)
-        if math.isfinite(outcome) and math.isfinite(norm or 0.0):
+        if math.isfinite(loss_per_token) and self.training.clip_norm is not None:
+            norm = clip_gradients(
+                (parameter for _, parameter in self.view.parameters()), self.training.clip_norm
+            )
+        if math.isfinite(loss_per_token) and math.isfinite(norm or 0.0):
             set_learning_rate(self.optimizer, learning_rate_at(self.training, step))
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return Outcome(outcome, norm, round(wishes), None if router is None else added / rows)
+        return StepResult(
+            loss_per_token, norm, round(num_stopping), None if router is None else added / items
+        )
 
     @torch.no_grad()
-    def validate(self, batches: Iterable[Prepared]) -> float:
+    def validate(self, batches: Iterable[GlobalBatch]) -> float:
         """Loss per target token without dropout and z-loss, over batches that `prepare` made."""
         was = self.root.training
         self.root.eval()
@@ -216,12 +228,12 @@ class Trainer:
         return self.distributed.all_reduce_sum([total])[0] / max(1, targets)
 
     @contextmanager
-    def borrowed(self) -> Iterator[None]:
-        """The model as plain transformers uses it, for generation between two steps: its own attention
-        function, no dropout, whole on every rank."""
+    def plain_model(self) -> Iterator[None]:
+        """Within the block the model is one for plain transformers, for generation between two steps: it has
+        its own attention function, no dropout, and is complete on every rank."""
         was = self.root.training
-        # Both, as our T5 root has only the parts of the model that it calls: transformers' attention drops by
-        # a flag of its own.
+        # Both, because our T5 module has only the parts of the model that it calls: transformers' attention
+        # has a flag of its own for dropout.
         for module in (self.root, self._model):
             module.eval()
         try:
@@ -254,7 +266,7 @@ class Trainer:
         )
 
 
-def _layers(root: Root, model: Any) -> list[nn.Module]:
+def _layers(root: LossModule, model: Any) -> list[nn.Module]:
     """The repeated layers, each of which is gathered by itself."""
     names = set(getattr(model, "_no_split_modules", None) or ())
     return [module for module in root.modules() if isinstance(module, PackedBlock)] or [
@@ -262,13 +274,12 @@ def _layers(root: Root, model: Any) -> list[nn.Module]:
     ]
 
 
-def _own_once(root: nn.Module, model: Any) -> None:
-    """Puts a module of `root` in the place of each one of the model that `root` does not hold but shares
-    weights with.
+def _share_modules(root: nn.Module, model: Any) -> None:
+    """Replaces each module of the model that `root` does not hold but shares weights with by the module of
+    `root`.
 
     T5's encoder and decoder have an embedding module each over one matrix. FSDP2 exchanges the weights of the
-    modules under its root and knows of no others, which would keep, evaluate and save the weights that they
-    began with.
+    modules under its root. Any other module would keep, evaluate and save the weights that it began with.
     """
     held = dict.fromkeys(root.modules())
     owners = {
@@ -283,8 +294,8 @@ def _own_once(root: nn.Module, model: Any) -> None:
                 setattr(parent, name, owner)
 
 
-def _recompute(root: Root, model: Any) -> None:
-    """Layers keep their inputs only. Our T5 blocks are wrapped beside the Hugging Face model, whose
+def _recompute(root: LossModule, model: Any) -> None:
+    """Makes layers keep only their inputs. Our T5 blocks are wrapped outside the Hugging Face model, so its
     parameters keep their names."""
     if any(isinstance(module, PackedBlock) for module in root.modules()):
         apply_activation_checkpointing(

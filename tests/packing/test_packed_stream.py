@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from openflan.errors import InputError
 from openflan.packing.encode import Encoded, Encoder, Limits
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.randomness import Draws
 from openflan.templates.render import Rendered
 from openflan.templates.style import Style
@@ -71,19 +71,21 @@ class Lettered:
 
 
 def _plan(
-    rows_per_window: Sequence[int] = (),
+    sequences_per_window: Sequence[int] = (),
     examples: Words | None = None,
     limits: Limits = LIMITS,
     policy: str = "truncate-inputs",
-) -> Plan:
-    return Plan(examples or Words(), Encoder(Lettered(), limits, policy), rows_per_window, window=WINDOW)  # type: ignore[arg-type]
+) -> ExampleStream:
+    return packed_examples(
+        examples or Words(), Encoder(Lettered(), limits, policy), sequences_per_window, window=WINDOW
+    )  # type: ignore[arg-type]
 
 
 def _listed(rows: list[list[Encoded]]) -> list[list[tuple[list[int], list[int]]]]:
     return [[(example.input_ids.tolist(), example.target_ids.tolist()) for example in row] for row in rows]
 
 
-EXPECTED = _listed(_plan().rows(0, 120))
+EXPECTED = _listed(_plan().sequences(0, 120))
 
 
 @settings(max_examples=40, deadline=None)
@@ -92,7 +94,7 @@ def test_rows_do_not_depend_on_the_batch_split(sizes: list[int]) -> None:
     plan, found, at = _plan(), [], 0
     for size in sizes:
         size = min(size, len(EXPECTED) - at)
-        found += _listed(plan.rows(at, size))
+        found += _listed(plan.sequences(at, size))
         at += size
     assert found == EXPECTED[:at]
 
@@ -100,13 +102,13 @@ def test_rows_do_not_depend_on_the_batch_split(sizes: list[int]) -> None:
 def test_rows_can_be_asked_in_any_order() -> None:
     plan = _plan()
     for position in np.random.default_rng(0).permutation(len(EXPECTED))[:30]:
-        assert _listed(plan.rows(int(position), 1)) == [EXPECTED[position]]
+        assert _listed(plan.sequences(int(position), 1)) == [EXPECTED[position]]
 
 
 @pytest.mark.parametrize("limits", [LIMITS, Limits(60, 20, joint=True)])
 def test_rows_fit_and_hold_every_kept_example_once(limits: Limits) -> None:
     plan = _plan(limits=limits)
-    rows = plan.rows(0, 120)
+    rows = plan.sequences(0, 120)
     for row in rows:
         inputs, targets = (
             sum(len(example.input_ids) for example in row),
@@ -124,7 +126,7 @@ def test_rows_fit_and_hold_every_kept_example_once(limits: Limits) -> None:
 def test_examples_are_those_of_the_stream() -> None:
     """An oracle by hand: each packed example is the truncated words of its position, EOS at both ends."""
     plan = _plan()
-    for row in plan.rows(0, 40):
+    for row in plan.sequences(0, 40):
         for example in row:
             position = int(example.input_ids[0]) - 1
             rendered = Words()[position]
@@ -137,24 +139,25 @@ def test_examples_are_those_of_the_stream() -> None:
 
 def test_sources_align_with_rows() -> None:
     plan = _plan()
-    for encoded, sources in zip(plan.rows(3, 60), plan.sources(3, 60), strict=True):
+    origins = [window.origins(number) for window, number in plan.locate(3, 60)]
+    for encoded, sources in zip(plan.sequences(3, 60), origins, strict=True):
         assert [int(example.input_ids[0]) - 1 for example in encoded] == [source.row for source in sources]
 
 
 def test_the_index_counts_the_rows_of_each_window() -> None:
     plan = _plan()
     assert plan.index() == []
-    plan.rows(0, 120)
-    assert plan.index() == [len(_plan().window(number).rows) for number in range(len(plan.index()))]
+    plan.sequences(0, 120)
+    assert plan.index() == [len(_plan().window(number)) for number in range(len(plan.index()))]
     assert sum(plan.index()[:-1]) < 120 <= sum(plan.index())
 
 
 def test_a_plan_from_an_index_gives_the_same_rows_without_earlier_windows() -> None:
     first = _plan()
-    first.rows(0, 110)
+    first.sequences(0, 110)
     examples = Words()
     restored = _plan(first.index(), examples)
-    assert _listed(restored.rows(110, 10)) == EXPECTED[110:120]
+    assert _listed(restored.sequences(110, 10)) == EXPECTED[110:120]
     in_window = next(number for number in range(len(first.index())) if sum(first.index()[: number + 1]) > 110)
     assert in_window >= 2
     assert min(examples.asked) == in_window * WINDOW
@@ -164,13 +167,13 @@ def test_a_plan_from_an_index_gives_the_same_rows_without_earlier_windows() -> N
 def test_without_an_index_earlier_windows_are_made() -> None:
     """The spy can see: the check above is one that could fail."""
     examples = Words()
-    _plan((), examples).rows(110, 1)
+    _plan((), examples).sequences(110, 1)
     assert min(examples.asked) == 0
 
 
 def _index_after(rows: int) -> list[int]:
     plan = _plan()
-    plan.rows(0, rows)
+    plan.sequences(0, rows)
     return plan.index()
 
 
@@ -191,10 +194,9 @@ def test_counts_say_what_became_of_a_window() -> None:
 
 def test_nothing_that_fits_is_an_error_not_an_endless_loop() -> None:
     with pytest.raises(
-        InputError,
-        match=r"none of 50 examples fits 60 input and 1 target tokens .* the longest have \d+ and \d+; set",
+        InputError, match="none of 50 examples fits 60 input and 1 target tokens .*set packing"
     ):
-        _plan(limits=Limits(60, 1, joint=False)).rows(0, 1)
+        _plan(limits=Limits(60, 1, joint=False)).sequences(0, 1)
 
 
 def test_few_windows_are_held_in_memory() -> None:
@@ -202,9 +204,9 @@ def test_few_windows_are_held_in_memory() -> None:
     examples = Words()
     plan = _plan((), examples)
     for first in range(0, 120, 10):
-        plan.rows(first, 10)
+        plan.sequences(first, 10)
     made = len(plan.index())
     assert made > 2
     assert len(examples.asked) == made * WINDOW, "a window was made twice"
-    plan.rows(0, 1)
+    plan.sequences(0, 1)
     assert len(examples.asked) == (made + 1) * WINDOW, "the first window was still held"
