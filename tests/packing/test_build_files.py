@@ -262,7 +262,7 @@ def test_packing_anew_that_was_killed_goes_on(
 
 
 def test_other_tokens_make_all_anew(copy: Path, tmp_path: Path) -> None:
-    parts, examples, said = Parts({"seed": 1}, PARTS.rows), Words(ROOM, seed=1), list[str]()
+    parts, examples, said = Parts({"seed": 1}, PARTS.sequences), Words(ROOM, seed=1), list[str]()
     assert differences(copy, parts) == (["seed"], [])
     done = build_folder(copy, parts=parts, examples=examples, notice=said.append)
     assert (done.made, done.packed_anew, done.kept) == (3, 0, 0)
@@ -281,7 +281,7 @@ def test_parts_are_compared_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_a_build_of_other_parts_counts_as_missing(whole: Path) -> None:
-    for parts in (Parts({"seed": 1}, PARTS.rows), Parts(PARTS.tokens, {"targets": 15})):
+    for parts in (Parts({"seed": 1}, PARTS.sequences), Parts(PARTS.tokens, {"targets": 15})):
         assert Store(whole, parts, LAYOUT).sequences_per_window() == []
         assert Store(whole, parts, LAYOUT).window(0) is None
     assert Store(whole, PARTS, LAYOUT).window(0) is not None
@@ -299,7 +299,7 @@ def test_block_json_says_what_a_block_holds(whole: Path) -> None:
     assert block.sequences_per_window == [len(plan_of().window(number)) for number in (6, 7)]
     assert json.loads((whole / "build.json").read_text()) == {
         "tokens": dict(PARTS.tokens),
-        "rows": dict(PARTS.rows),
+        "sequences": dict(PARTS.sequences),
     }
     assert read_block(whole, 3) is None
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from openflan.mixture.open_mixture import open_mixture
 from openflan.models.load_model import load_tokenizer
 from openflan.packing.encode import Encoder
-from openflan.packing.plan import Plan
+from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.packing.torch_data import IGNORED, PackedDataset
 from openflan.recipe.load_recipe import recipe_from
 from openflan.recipe.schema import Recipe
@@ -43,9 +43,9 @@ def _recipe(data: Path, inputs: int = 256) -> Recipe:
     return recipe_from(values, "the test's recipe", [])
 
 
-def _opened(recipe: Recipe, tokenizer: Any, joint: bool) -> tuple[Plan, Encoder]:
+def _opened(recipe: Recipe, tokenizer: Any, joint: bool) -> tuple[ExampleStream, Encoder]:
     stream, encoder = prepare(recipe, open_mixture(recipe.mixture).tasks, tokenizer, joint=joint)
-    return Plan(stream, encoder, window=WINDOW), encoder
+    return packed_examples(stream, encoder, window=WINDOW), encoder
 
 
 def _segments(item: dict[str, Any], joint: bool) -> Iterator[tuple[list[int], list[int]]]:
