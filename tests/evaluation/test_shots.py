@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_data import make_all, make_mmlu, make_tydiqa
 
+from openflan.benchmark_data.registry import PAPER
 from openflan.evaluation import (
-    BENCHMARKS,
     Benchmark,
     BenchmarkTask,
     Example,
@@ -171,7 +171,7 @@ def test_lines_of_earlier_runs_and_others_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["direct", "cot"])
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", PAPER)
 def test_every_benchmark_can_be_shortened(tmp_path: Path, name: str, mode: str) -> None:
     benchmark = find_benchmark(name, mode, make_all(tmp_path))
     zero_shot = find_benchmark(name, mode, tmp_path, shots=0)

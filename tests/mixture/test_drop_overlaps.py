@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_benchmarks import GSM8K, MMLU, write_benchmarks
 
+from openflan.benchmark_data.items import benchmark_items
 from openflan.errors import InputError
 from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.overlap.drop import without_overlaps
 from openflan.mixture.overlap.index import build_index
-from openflan.mixture.overlap.items import benchmark_items
 from openflan.mixture.overlap.report import check_task, row_hash
 from openflan.mixture.task_shares import shares_table
 from openflan.recipe.load_recipe import dump_recipe, load_recipe

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_benchmarks import BBH, GSM8K, MGSM, MMLU, MMLU_OPTIONS, PASSAGE, TYDIQA, write_benchmarks
 
+from openflan.benchmark_data.items import Item, benchmark_items, find_benchmark_files
 from openflan.errors import InputError
 from openflan.mixture.overlap import index as index_module
 from openflan.mixture.overlap.index import LEAST_LETTERS, STOCK, STOCK_QUESTIONS, Index, build_index
-from openflan.mixture.overlap.items import Item, benchmark_items, find_benchmarks
 from openflan.mixture.overlap.report import check_task
 from openflan.mixture.overlap.scan import BATCH, Hit, scan
 from openflan.mixture.overlap.units import HAN_KANA, LENGTHS, UNSPACED, WORD, split
@@ -454,7 +454,7 @@ def test_what_is_missing_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
     write_benchmarks(tmp_path)
     (tmp_path / "gsm8k/test.jsonl").unlink()
     (tmp_path / "mmlu/val/zoology_val.csv").unlink()
-    found = find_benchmarks(tmp_path)
+    found = find_benchmark_files(tmp_path)
     assert found.missing == ("mmlu/val/*.csv", "gsm8k/test.jsonl")
     assert set(found.files) == {"bbh", "mmlu", "mgsm", "tydiqa"}
     assert {item.benchmark for item in benchmark_items(tmp_path)} == set(found.files)
@@ -481,9 +481,9 @@ def test_broken_files_are_named(file: str, content: bytes, expected: str, tmp_pa
 
 def test_a_folder_without_benchmarks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no benchmark; expected some of bbh/\*\.json"):
-        find_benchmarks(tmp_path)
+        find_benchmark_files(tmp_path)
     with pytest.raises(InputError, match="no such folder"):
-        find_benchmarks(tmp_path / "nowhere")
+        find_benchmark_files(tmp_path / "nowhere")
 
 
 @pytest.mark.skipif(not (SHARED / "bbh").is_dir(), reason=f"no benchmark files in {SHARED}")

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean
 
+from openflan.benchmark_data.bbh import BBH_TASKS
 from openflan.errors import InputError, did_you_mean
-from openflan.evaluation.bbh_tasks import BBH_TASKS
 from openflan.evaluation.decoding import GREEDY
 from openflan.evaluation.known_benchmarks import usual_shots
 from openflan.evaluation.score_record import EvaluationScore, ScoreKey

@@ -15,12 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from openflan.benchmark_data.bbh import BBH_TASKS, bbh_part, bbh_rows
+from openflan.benchmark_data.files import locate, text_of
 from openflan.errors import InputError
-from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, exactly, number_of_shots
 from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, plain, without_leading_labels
-from openflan.evaluation.local_files import locate, text_of
-from openflan.json_files import read_json_file
 
 TRIGGER = "Let's think step by step."
 SHOTS = 3
@@ -79,20 +78,8 @@ def _examples(data: Path | None, mode: str, shots: int, task: str) -> Sequence[E
 
     return [
         Example(task, index, prompt(question, shots), target, shots, fewer=partial(prompt, question))
-        for index, (question, target) in enumerate(_rows(folder / f"{task}.json"))
+        for index, (question, target) in enumerate(bbh_rows(folder / f"{task}.json"))
     ]
-
-
-def _rows(path: Path) -> list[tuple[str, str]]:
-    expected = 'expected {"examples": [{"input", "target"}]}, both texts: fetch it again'
-    document = read_json_file(path)
-    rows = document.get("examples") if isinstance(document, dict) else None
-    if not isinstance(rows, list):
-        raise InputError(f"{path} is not a BIG-Bench Hard file: {expected}")
-    for number, row in enumerate(rows):
-        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("input", "target")):
-            raise InputError(f"{path}: example {number} is not one of BIG-Bench Hard: {expected}")
-    return [(row["input"], row["target"]) for row in rows]
 
 
 def _headers(path: Path, mode: str) -> list[str]:

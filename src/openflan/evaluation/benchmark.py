@@ -43,6 +43,15 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionLikelihoods:
+    """The options of a question as they follow the prompt, and the natural logarithms of their probabilities,
+    in the same order."""
+
+    options: tuple[str, ...]
+    log_probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BenchmarkTask:
     """What is known of a task without its file: number of examples, chance accuracy in percent, strings that
     end a generation.
@@ -73,7 +82,9 @@ class Benchmark:
     None where it is not known. `rules` says, as JSON and by task, how answers are judged, for a benchmark
     that no name alone brings back (`rules.py`). `asked_as` is the name that the command line takes where it
     is not `name`: a file's, or a pattern of tasks. `cluster(task, index)` names the source of a question that
-    stands in several tasks: questions of one name are no independent evidence.
+    stands in several tasks: questions of one name are no independent evidence. `by_likelihood` says that
+    questions are answered by the most likely of their options and never by generated text. `option_metrics`
+    are metrics of the likelihoods of all options, by name: `metric(likelihoods, target)` is in 0..1.
     """
 
     name: str
@@ -93,6 +104,8 @@ class Benchmark:
     usual_shots: int | None = None
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     asked_as: str = ""
+    by_likelihood: bool = False
+    option_metrics: Mapping[str, Callable[[OptionLikelihoods, str], float]] = field(default_factory=dict)
 
     @property
     def shots_variant(self) -> str:

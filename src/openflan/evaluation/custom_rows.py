@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openflan.benchmark_data.files import csv_rows, is_file
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Target
 from openflan.evaluation.custom_schema import CustomBenchmark
-from openflan.evaluation.local_files import csv_rows, is_file
 from openflan.json_files import json_lines
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from openflan.errors import InputError
+from openflan.evaluation.benchmark import Benchmark
+
 Kind: TypeAlias = Literal["greedy", "sampled", "likelihood"]
 
 _SAMPLED = re.compile(r"-t(?P<temperature>[0-9.e+-]+?)-k(?P<top_k>\d+)(?:-seed(?P<seed>\d+))?")
@@ -50,6 +53,22 @@ class Decoding:
 
 
 GREEDY = Decoding()
+
+
+def decoding_for(benchmark: Benchmark, decoding: Decoding) -> Decoding:
+    """The decoding with which a benchmark is answered: likelihood instead of greedy generation if the
+    benchmark is answered by likelihood only.
+
+    Raises InputError if samples are requested of such a benchmark.
+    """
+    if not benchmark.by_likelihood or decoding.likelihood:
+        return decoding
+    if decoding.kind == "sampled":
+        raise InputError(
+            f"{benchmark.name} is answered by the likelihoods of its options: leave `--samples` and "
+            "`--temperature` out"
+        )
+    return Decoding(likelihood="sum")
 
 
 def decoding_of_variant(variant: str, samples: int = 1) -> Decoding:

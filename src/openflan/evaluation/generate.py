@@ -15,7 +15,7 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
-from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.decoding import GREEDY, Decoding, decoding_for
 from openflan.evaluation.fit_exemplars import Measuring, fitted
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
 from openflan.evaluation.process_shares import (
@@ -92,6 +92,7 @@ def generate_to(
             f"{max_tokens} tokens to generate leave no room for a prompt in this model's context: lower "
             "`--max-tokens`"
         )
+    decoding = decoding_for(benchmark, decoding)
     room = max_tokens or benchmark.max_tokens
     examples = [
         fitted(example, engine, room)
@@ -220,8 +221,9 @@ def _answers(
         return
     if not isinstance(engine, LikelihoodEngine):
         raise InputError(
-            f"{benchmark.name} cannot be scored by likelihood here: this engine generates only; leave "
-            "`--likelihood` out, or give local weights"
+            f"{benchmark.name} cannot be scored by likelihood here: this engine only generates text; "
+            + ("" if benchmark.by_likelihood else "leave `--likelihood` out, or ")
+            + "give local weights"
         )
     asked = [question for question in questions if isinstance(question, LikelihoodRequest)]
     for place, scores in engine.loglikelihood(asked):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openflan.errors import InputError
-from openflan.evaluation.benchmark import Benchmark, Target
+from openflan.evaluation.benchmark import Benchmark, OptionLikelihoods, Target
 from openflan.json_files import byte_lines, parse_json
 from openflan.run_folder import unwritten
 
@@ -51,6 +51,7 @@ class Generation:
     prompt_hash: str | None = None
     likelihood: Literal["sum", "mean"] | None = None
     rule: Mapping[str, Any] | None = None
+    option_likelihoods: OptionLikelihoods | None = None
 
 
 def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Generation]]:
@@ -95,6 +96,11 @@ def checked_generations(
             raise InputError(
                 f"{place}: sample {one.sample} of {one.task} {one.index} is below 0: samples are "
                 "numbered from 0"
+            )
+        if benchmark.option_metrics and one.option_likelihoods is None and one.finish != "too-long":
+            raise InputError(
+                f"{place}: {benchmark.name} is scored by likelihoods: the line needs `options` (texts) and "
+                "`log_probabilities` (one number for each)"
             )
         yield place, one
 
@@ -162,7 +168,24 @@ def _generation(value: object, place: str) -> Generation:
         prompt_hash=None if value.get("prompt_hash") is None else str(value["prompt_hash"]),
         likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean") else None,
         rule=value["rule"] if isinstance(value.get("rule"), Mapping) else None,
+        option_likelihoods=_option_likelihoods(value.get("options"), value.get("log_probabilities")),
     )
+
+
+def _option_likelihoods(options: object, log_probabilities: object) -> OptionLikelihoods | None:
+    """The likelihoods of a line; None if it has none, or if these keys hold something else."""
+    if not isinstance(options, list) or not isinstance(log_probabilities, list):
+        return None
+    if not options or len(options) != len(log_probabilities):
+        return None
+    if not all(isinstance(option, str) for option in options):
+        return None
+    if not all(
+        isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+        for value in log_probabilities
+    ):
+        return None
+    return OptionLikelihoods(tuple(options), tuple(map(float, log_probabilities)))
 
 
 def _count(value: object) -> int | None:

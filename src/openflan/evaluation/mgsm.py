@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from openflan.benchmark_data.files import locate
+from openflan.benchmark_data.mgsm import NUM_QUESTIONS, mgsm_rows
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
 from openflan.evaluation.extract import (
@@ -25,13 +27,11 @@ from openflan.evaluation.extract import (
     without_labels,
     without_leading_labels,
 )
-from openflan.evaluation.local_files import locate, text_of
 from openflan.evaluation.mgsm_languages import AVERAGED, LANGUAGES
 from openflan.evaluation.numbers import canonical, number
 from openflan.json_files import read_json_file
 
 SHOTS = 8
-QUESTIONS = 250
 
 MAX_TOKENS = {"direct": 32, "cot": 512}
 """The paper's limit is not known. The longest exemplar rationale has 160 tokens under T5's vocabulary, and
@@ -52,7 +52,7 @@ def mgsm_benchmark(
         name="mgsm",
         mode=mode,
         tasks={
-            code: BenchmarkTask(QUESTIONS, 0.0, (f"\n{language.question.strip()}",))
+            code: BenchmarkTask(NUM_QUESTIONS, 0.0, (f"\n{language.question.strip()}",))
             for code, language in LANGUAGES.items()
         },
         examples=partial(_examples, data, mode, count),
@@ -80,22 +80,8 @@ def _examples(data: Path | None, mode: str, shots: int, code: str) -> Sequence[E
 
     return [
         Example(code, index, prompt(question, shots), answer, shots, fewer=partial(prompt, question))
-        for index, (question, answer) in enumerate(_rows(folder / f"mgsm_{code}.tsv"))
+        for index, (question, answer) in enumerate(mgsm_rows(folder / f"mgsm_{code}.tsv"))
     ]
-
-
-def _rows(path: Path) -> list[tuple[str, str]]:
-    """Question and answer by line. There is no quoting, and lines end at LF only: Unicode counts other
-    characters as line ends, too."""
-    rows = []
-    for place, line in enumerate(text_of(path).removesuffix("\n").split("\n"), 1):
-        row = line.split("\t")
-        if len(row) != 2:
-            raise InputError(
-                f"{path}:{place}: {len(row)} columns, expected 2 (question, answer) separated by one tab"
-            )
-        rows.append((row[0], row[1]))
-    return rows
 
 
 def _exemplars(path: Path, code: str, mode: str) -> list[str]:

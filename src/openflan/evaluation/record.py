@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.decoding import GREEDY, Decoding
+from openflan.evaluation.decoding import GREEDY, Decoding, decoding_for
 from openflan.evaluation.fit_exemplars import shown
 from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.generations import read_generations
@@ -59,6 +59,7 @@ def evaluate_into(
     the engine, which are recorded only. `restart` removes what was generated before. Every process of
     `processes` calls this and gets the score; the main one writes it.
     """
+    decoding = decoding_for(benchmark, decoding)
     path = generations_path(run, label, benchmark, decoding)
     busy = f"{path}: another evaluation is at work there; wait for it, or name another folder with --run"
     with locked(run.locks / path.relative_to(run.folder), busy) if processes.rank == 0 else nullcontext():

@@ -142,7 +142,7 @@ def score_generations(
             },
             **{
                 name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()})
-                for name in benchmark.metrics
+                for name in (*benchmark.metrics, *benchmark.option_metrics)
             },
         },
         tasks=scores,
@@ -259,6 +259,12 @@ def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple
             if vote.answer is None
             else max(metric(vote.answer, one) for one in references(first.target))
             for name, metric in benchmark.metrics.items()
+        }
+        | {
+            name: 0.0
+            if first.option_likelihoods is None
+            else max(metric(first.option_likelihoods, target) for target in references(first.target))
+            for name, metric in benchmark.option_metrics.items()
         },
         cluster=cluster,
         metric=benchmark.tasks[first.task].metric,

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from openflan.benchmark_data.fetch import benchmark_cache, fetch, has_public_files, is_fetched
+from openflan.benchmark_data.registry import built_in_benchmarks, find_benchmark_data
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.custom_benchmark import custom_benchmark, is_custom_benchmark
-from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.known_benchmarks import (
     BENCHMARKS,
     SUITES,
@@ -18,11 +19,14 @@ from openflan.evaluation.known_benchmarks import (
     find_benchmark,
     find_mode,
     find_suite,
+    has_splits,
 )
 from openflan.tasks.microflan.names import BENCHMARKS as WORLDS
 from openflan.tasks.microflan.names import world_benchmark, world_place
 
-NAMES = ", ".join([*BENCHMARKS, *WORLDS])
+NAMES = ", ".join([*built_in_benchmarks(), *WORLDS])
+"""Built-in benchmarks, for help texts; packages may add others."""
+
 OWN_HELP = (
     "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: "
     "{question}\\nA:') and `target` (a field of the data)"
@@ -49,7 +53,7 @@ def chosen_benchmarks(
             f"nothing to evaluate: name a benchmark (`--benchmark`: {NAMES}) or a suite (`--suite`: "
             f"{', '.join(SUITES)})"
         )
-    # A suite is asked for one split where there are several, and otherwise as a whole.
+    # With several benchmarks `--split` holds for those that have several splits.
     several = len(wanted) > 1
     return [
         open_benchmark(
@@ -57,7 +61,7 @@ def chosen_benchmarks(
             of_mode,
             data,
             shots=shots,
-            split=split if not several or name == "mmlu" else None,
+            split=split if not several or has_splits(name) else None,
             limit=limit,
         )
         for name, of_mode in dict.fromkeys(wanted)
@@ -87,10 +91,9 @@ def open_benchmark(
         return replace(_of_tasks(name, mode, data, shots or 0, limit), asked_as=name)
     if name in BENCHMARKS and data is None and not scored:
         if not is_fetched(name):
-            raise InputError(
-                f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets "
-                "its public files once"
-            )
+            folder = find_benchmark_data(name).folder_name
+            or_fetch = ", or --fetch, which gets its public files once" if has_public_files(name) else ""
+            raise InputError(f"--benchmark {name} needs --data, the folder that holds {folder}/{or_fetch}")
         data = benchmark_cache()
     if name not in BENCHMARKS:
         known = [*BENCHMARKS, *WORLDS]

@@ -20,14 +20,11 @@ from pydantic import (
     model_validator,
 )
 
+from openflan.recipe.benchmark_name import BenchmarkName
 from openflan.recipe.presets import EXEMPLARS_ONLY, INVERTED, PARTS, RATES
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 WordingsName: TypeAlias = Literal["original", "openflan", "both"]
-BenchmarkName: TypeAlias = Literal["bbh", "gsm8k", "mgsm", "mmlu", "tydiqa"]
-BENCHMARKS: tuple[BenchmarkName, ...] = get_args(BenchmarkName)
-"""Benchmarks that tasks can be made from."""
-
 
 LARGEST = 2**53
 """Whole numbers up to here are exact as doubles, which the arithmetic of rates needs."""

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from openflan.evaluation.decoding import Decoding
-from openflan.evaluation.known_benchmarks import BENCHMARKS, WITH_SPLITS
+from openflan.evaluation.known_benchmarks import BENCHMARKS, has_splits
 from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.worlds import is_world
 
@@ -24,7 +24,7 @@ def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] 
         "--benchmark": benchmark,
         "--mode": key.mode,
         "--shots": None if score.at_usual_shots else key.shots,
-        "--split": key.split if key.benchmark in WITH_SPLITS and key.split else None,
+        "--split": key.split if has_splits(key.benchmark) and key.split else None,
         **_decoding_options(key.decoding),
         "--limit": asked.limit,
         "--subset": ",".join(asked.subset) if asked.subset else None,
