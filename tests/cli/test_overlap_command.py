@@ -67,11 +67,11 @@ def test_json_is_one_value(place: Path) -> None:
     }
     assert task["examples"] == []
     assert told["benchmarks"] == {"mgsm": 1, "gsm8k": 1}
-    assert told["missing"] == [
-        "bbh/*.json",
+    assert told["missing"][:5] == [
         "mmlu/dev/*.csv",
         "mmlu/val/*.csv",
         "mmlu/test/*.csv",
+        "bbh/*.json",
         "tydiqa/dev/*.json",
     ]
     assert (told["broken"], told["rows"]) == ({}, 3)

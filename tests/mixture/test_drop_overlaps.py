@@ -233,5 +233,5 @@ def test_the_embedded_worlds_own_held_out_tasks_are_never_trained_on() -> None:
 def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(RECIPE.replace("  drop_overlaps: hits.jsonl", "  held_out: [mlu]"))
-    with pytest.raises(InputError, match=r"mine\.yaml:5: `mixture\.held_out.*'mmlu'"):
+    with pytest.raises(InputError, match=r"mine\.yaml:5: `mixture\.held_out.*did you mean `mmlu`"):
         load_recipe(path)

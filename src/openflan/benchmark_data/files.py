@@ -89,13 +89,14 @@ def _json_list(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
-    from pyarrow import ArrowException
+    from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import read_table
 
+    with reading(path):
+        content = path.read_bytes()
     try:
-        with reading(path):
-            rows = read_table(path).to_pylist()
-    except (ArrowException, ValueError) as error:
+        rows = read_table(BufferReader(content)).to_pylist()
+    except (ArrowException, ValueError, OSError) as error:
         raise InputError(f"{path} is no Parquet file that can be read ({error}): fetch it again") from None
     for number, row in enumerate(rows, 1):
         yield f"{path}: row {number}", row
