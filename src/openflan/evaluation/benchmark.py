@@ -80,7 +80,7 @@ class Benchmark:
     `over_questions` asks for the mean over all questions beside the mean over tasks, which other harnesses
     report. `shots` is the number of exemplars that a prompt is to have, `usual_shots` the benchmark's own;
     None where it is not known. `rules` says, as JSON and by task, how answers are judged, for a benchmark
-    that no name alone brings back (`rules.py`). `asked_as` is the name that the command line takes where it
+    that no name alone brings back (`rules.py`). `requested_name` is the name that the command line takes where it
     is not `name`: a file's, or a pattern of tasks. `cluster(task, index)` names the source of a question that
     stands in several tasks: questions of one name are no independent evidence. `by_likelihood` says that
     questions are answered by the most likely of their options and never by generated text. `option_metrics`
@@ -103,7 +103,7 @@ class Benchmark:
     shots: int | None = None
     usual_shots: int | None = None
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    asked_as: str = ""
+    requested_name: str = ""
     by_likelihood: bool = False
     option_metrics: Mapping[str, Callable[[OptionLikelihoods, str], float]] = field(default_factory=dict)
 

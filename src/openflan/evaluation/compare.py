@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from openflan.errors import InputError
 from openflan.evaluation.paper import ROUNDING, PaperFigures
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.statistics import Judged
+from openflan.evaluation.statistics import QuestionScore
 from openflan.randomness import combine
 
 DRAWS = 10_000
@@ -80,8 +80,8 @@ class Comparison:
 
 
 def compare_models(
-    a: Mapping[tuple[str, int], Judged],
-    b: Mapping[tuple[str, int], Judged],
+    a: Mapping[tuple[str, int], QuestionScore],
+    b: Mapping[tuple[str, int], QuestionScore],
     averages: Mapping[str, Sequence[str]],
     *,
     names: tuple[str, str] = ("a", "b"),
@@ -198,8 +198,8 @@ def _difference(
 
 
 def _bootstrap(
-    a: Mapping[tuple[str, int], Judged],
-    b: Mapping[tuple[str, int], Judged],
+    a: Mapping[tuple[str, int], QuestionScore],
+    b: Mapping[tuple[str, int], QuestionScore],
     common: Mapping[str, Sequence[int]],
     seed: int,
 ) -> dict[str, NDArray[np.float64]]:

@@ -9,9 +9,9 @@ from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import against_paper, compare_models
 from openflan.evaluation.paper import paper_model
-from openflan.evaluation.saved_models import Place, SavedModel, benchmark_of, saved_model
+from openflan.evaluation.saved_models import GenerationsFile, SavedModel, benchmark_of, saved_model
 from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_generations
-from openflan.evaluation.statistics import Judged
+from openflan.evaluation.statistics import QuestionScore
 
 PAPER = "paper:"
 
@@ -89,7 +89,11 @@ def _short(model: SavedModel) -> str:
 
 
 def _compared(
-    first: Place, second: Place, own: Sequence[Benchmark], names: tuple[str, str], seed: int
+    first: GenerationsFile,
+    second: GenerationsFile,
+    own: Sequence[Benchmark],
+    names: tuple[str, str],
+    seed: int,
 ) -> dict[str, Any]:
     rule = benchmark_of((first, second), own)
     saved = [read_saved(place.path, rule) for place in (first, second)]
@@ -100,7 +104,7 @@ def _compared(
     found = compare_models(
         _without(ours, other), _without(theirs, other), rule.averages, names=names, seed=seed
     ).as_json()
-    no_rule = first.unruled and not any(
+    no_rule = first.has_own_rules and not any(
         one.rule for side in saved for of in side.questions.values() for one in of
     )
     return {**found, "other_targets": len(other), "compared_as_texts": no_rule}
@@ -117,8 +121,8 @@ def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
 
 
 def _without(
-    judged: Mapping[tuple[str, int], Judged], other: Collection[tuple[str, int]]
-) -> dict[tuple[str, int], Judged]:
+    judged: Mapping[tuple[str, int], QuestionScore], other: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], QuestionScore]:
     return {key: one for key, one in judged.items() if key not in other}
 
 

@@ -21,14 +21,14 @@ _SHOTS = re.compile(r"-(\d+)-shot(?=-|$)")
 
 
 @runtime_checkable
-class Measuring(Protocol):
+class ContextLimited(Protocol):
     """An engine that knows before generating whether a prompt and `max_tokens` fit its context."""
 
     def fits(self, prompt: str, max_tokens: int) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ExemplarCounts:
     """Exemplars over the generations of a file whose prompt was sent.
 
     `dropped` is how many were left out in all, `shortened` how many prompts lack some, `mean` is that of a
@@ -71,10 +71,14 @@ def shots_of(generations: Iterable[Generation]) -> int | None:
     )
 
 
-def fitted(example: Example, engine: object, max_tokens: int) -> Example:
+def with_fitting_exemplars(example: Example, engine: object, max_tokens: int) -> Example:
     """The example with as many of its first exemplars as fit the engine; unchanged if it fits, cannot be
     shortened, or does not fit without any."""
-    if example.fewer is None or not isinstance(engine, Measuring) or engine.fits(example.prompt, max_tokens):
+    if (
+        example.fewer is None
+        or not isinstance(engine, ContextLimited)
+        or engine.fits(example.prompt, max_tokens)
+    ):
         return example
     for count in reversed(range(example.exemplars)):
         prompt = example.fewer(count)
@@ -85,12 +89,12 @@ def fitted(example: Example, engine: object, max_tokens: int) -> Example:
     return example
 
 
-def shown(generations: Iterable[Generation]) -> Shown:
+def count_exemplars(generations: Iterable[Generation]) -> ExemplarCounts:
     """What became of the exemplars; lines of other programs, which do not say, count for nothing."""
     every = list(generations)
     sent = [one for one in every if one.finish != "too-long"]
     counts = [one.exemplars for one in sent if one.exemplars is not None]
-    return Shown(
+    return ExemplarCounts(
         dropped=sum(one.exemplars_dropped for one in sent),
         shortened=sum(one.exemplars_dropped > 0 for one in sent),
         mean=fmean(counts) if counts else None,

@@ -16,7 +16,7 @@ from pathlib import Path
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
 from openflan.evaluation.decoding import GREEDY, Decoding, decoding_for
-from openflan.evaluation.fit_exemplars import Measuring, fitted
+from openflan.evaluation.fit_exemplars import ContextLimited, with_fitting_exemplars
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
 from openflan.evaluation.process_shares import (
     SINGLE_PROCESS,
@@ -87,7 +87,7 @@ def generate_to(
         )
     if limit is not None and limit < 1:
         raise InputError(f"`--limit {limit}` leaves nothing to evaluate: expected at least 1")
-    if max_tokens is not None and isinstance(engine, Measuring) and not engine.fits("?", max_tokens):
+    if max_tokens is not None and isinstance(engine, ContextLimited) and not engine.fits("?", max_tokens):
         raise InputError(
             f"{max_tokens} tokens to generate leave no room for a prompt in this model's context: lower "
             "`--max-tokens`"
@@ -95,7 +95,7 @@ def generate_to(
     decoding = decoding_for(benchmark, decoding)
     room = max_tokens or benchmark.max_tokens
     examples = [
-        fitted(example, engine, room)
+        with_fitting_exemplars(example, engine, room)
         for task in chosen_tasks(benchmark, subset)
         for example in benchmark.examples(task)[:limit]
     ]

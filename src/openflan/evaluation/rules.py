@@ -29,7 +29,7 @@ TEXT_RULE: Mapping[str, Any] = {"metric": "exact_match"}
 
 
 @dataclass(frozen=True, slots=True)
-class Unruled:
+class AnswerRules:
     """What a file of such a benchmark holds: each task's largest index, and its rule where its lines say
     one."""
 
@@ -37,7 +37,7 @@ class Unruled:
     rules: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def of(cls, generations: Iterable[Generation]) -> Unruled:
+    def of(cls, generations: Iterable[Generation]) -> AnswerRules:
         sizes: dict[str, int] = {}
         rules: dict[str, Mapping[str, Any]] = {}
         for one in generations:
@@ -47,7 +47,7 @@ class Unruled:
         return cls(sizes, rules)
 
 
-def same_rules(files: Sequence[Unruled]) -> bool:
+def have_same_rules(files: Sequence[AnswerRules]) -> bool:
     """Whether no task is judged by one rule in one file and by another in another."""
     tasks = {task for file in files for task in file.rules}
     return all(
@@ -57,7 +57,7 @@ def same_rules(files: Sequence[Unruled]) -> bool:
 
 
 def benchmark_of_rules(
-    name: str, mode: Literal["direct", "cot"], files: Sequence[Unruled], split: str = ""
+    name: str, mode: Literal["direct", "cot"], files: Sequence[AnswerRules], split: str = ""
 ) -> Benchmark:
     """A benchmark that judges the answers of these files and asks nothing.
 

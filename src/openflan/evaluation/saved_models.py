@@ -19,7 +19,7 @@ from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.fit_exemplars import shots_of
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.known_benchmarks import BENCHMARKS, MODES, find_benchmark, find_mode, usual_shots
-from openflan.evaluation.rules import Unruled, benchmark_of_rules, same_rules
+from openflan.evaluation.rules import AnswerRules, benchmark_of_rules, have_same_rules
 from openflan.evaluation.score_record import EvaluationScore, read_scores
 from openflan.evaluation.scores_0_1 import FEW_SHOT
 from openflan.evaluation.worlds import world_named
@@ -31,9 +31,9 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GenerationsFile:
     """A file of one benchmark. `variant` is what its name has behind the mode and the number of exemplars,
-    `split` is empty for the usual one, `shots` is None where it is not known or usual. `unruled`: no name
+    `split` is empty for the usual one, `shots` is None where it is not known or usual. `has_own_rules`: no name
     brings the benchmark back, so lines say how they are judged."""
 
     path: Path
@@ -42,7 +42,7 @@ class Place:
     variant: str
     split: str
     shots: int | None = None
-    unruled: bool = False
+    has_own_rules: bool = False
 
     @property
     def component(self) -> str:
@@ -57,7 +57,7 @@ class SavedModel:
     name: str
     folder: Path
     label: str
-    files: Mapping[str, Place]
+    files: Mapping[str, GenerationsFile]
     unknown: Sequence[Path]
 
 
@@ -93,7 +93,7 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
         else (Path(name.rpartition(":")[0]), name.rpartition(":")[2])
     )
     if path.is_file():
-        place = _place(path, names)[1]
+        place = _generations_file(path, names)[1]
         if place is None:
             listed = ", ".join(names)
             raise InputError(
@@ -106,11 +106,11 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
             f"{path} is neither a run folder nor a file of generations; `paper:NAME` names a model of "
             "the paper"
         )
-    by_label: dict[str, list[tuple[Path, Place | None]]] = {}
+    by_label: dict[str, list[tuple[Path, GenerationsFile | None]]] = {}
     generations = Run(path).generations
     for file in sorted([*generations.glob("*.jsonl*"), *generations.glob("*/*.jsonl*")]):
         if file.name.endswith(_SUFFIXES):
-            its_label, place = _place(file, names)
+            its_label, place = _generations_file(file, names)
             by_label.setdefault(its_label, []).append((file, place))
     if not by_label:
         raise InputError(f"{path} holds no generations: evaluate its model with `openflan evaluate {path}`")
@@ -134,7 +134,7 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
     return SavedModel(name, path, label, known, unknown)
 
 
-def benchmark_of(places: Sequence[Place], own: Sequence[Benchmark] = ()) -> Benchmark:
+def benchmark_of(places: Sequence[GenerationsFile], own: Sequence[Benchmark] = ()) -> Benchmark:
     """The rule by which files of one component are judged.
 
     Raises InputError where their lines name different rules.
@@ -143,9 +143,9 @@ def benchmark_of(places: Sequence[Place], own: Sequence[Benchmark] = ()) -> Benc
     for one in own:
         if (one.name, one.mode, one.split) == (place.benchmark, place.mode, place.split):
             return one
-    if place.unruled:
-        files = [_unruled(place) for place in places]
-        if not same_rules(files):
+    if place.has_own_rules:
+        files = [_answer_rules(place) for place in places]
+        if not have_same_rules(files):
             raise InputError(
                 f"{' and '.join(str(one.path) for one in places)}: their answers are judged by different "
                 "rules, so they do not compare"
@@ -156,10 +156,10 @@ def benchmark_of(places: Sequence[Place], own: Sequence[Benchmark] = ()) -> Benc
     return find_benchmark(place.benchmark, place.mode, split=place.split or None)
 
 
-def _unruled(place: Place) -> Unruled:
+def _answer_rules(place: GenerationsFile) -> AnswerRules:
     """What the file says of its rules; where it says none, as those of version 0.1, the run's scores tell the
     measure of each task."""
-    held = Unruled.of(one for _, one in read_generations(place.path))
+    held = AnswerRules.of(one for _, one in read_generations(place.path))
     if held.rules:
         return held
     folder = (
@@ -185,7 +185,7 @@ _MEASURES = {frozenset({"rouge_l"}): "rouge_l", frozenset({"f1"}): "squad"}
 """Metrics by what they put beside the accuracy."""
 
 
-def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
+def _generations_file(path: Path, names: Iterable[str]) -> tuple[str, GenerationsFile | None]:
     """Label, and where the file belongs; None for a file that does not say its benchmark and mode."""
     split = path.parent.name if path.parent.parent.name == "generations" else ""
     first = next((one for _, one in read_generations(path)), None)
@@ -200,15 +200,15 @@ def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
             label, named, behind = stem.rpartition(f"{benchmark}-{mode}")
             if named or (first.mode == mode and said):
                 behind = behind if named else ""
-                unruled = benchmark not in names and world_benchmark(benchmark) is None
+                has_own_rules = benchmark not in names and world_benchmark(benchmark) is None
                 # Version 0.1 called the quickstart's questions with exemplars a split.
-                place = Place(
+                place = GenerationsFile(
                     path,
                     benchmark,
                     mode,
                     _SHOTS.sub("", behind, count=1),
                     "" if split == FEW_SHOT else split,
-                    unruled=unruled,
+                    has_own_rules=has_own_rules,
                 )
                 return label.removesuffix("-") if named else stem, replace(
                     place, shots=_shots(place, first, behind)
@@ -219,7 +219,7 @@ def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
 _SHOTS = re.compile(r"^-(\d+)-shot(?=-|$)")
 
 
-def _shots(place: Place, first: Generation, behind: str) -> int | None:
+def _shots(place: GenerationsFile, first: Generation, behind: str) -> int | None:
     """The number of exemplars that was asked for, as the lines or the file's name say; None for the
     benchmark's own."""
     said = shots_of([first])

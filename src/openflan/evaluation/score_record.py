@@ -54,8 +54,8 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The options of an evaluation that its key does not name; None where nothing was asked for or recorded.
+class RecordedOptions:
+    """The options of an evaluation that its key does not name; None where none was given or recorded.
 
     `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`,
     `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens` and `context`
@@ -102,7 +102,7 @@ class EvaluationScore:
     prompt_version: str | None = None
     prompt_hash: str | None = None
     usual_shots: int | None = None
-    asked: Asked = field(default_factory=Asked)
+    options: RecordedOptions = field(default_factory=RecordedOptions)
 
     @property
     def average(self) -> float | None:
@@ -135,7 +135,9 @@ class EvaluationScore:
             **value.pop("key"),
             **value,
             "tasks": {name: task.to_json() for name, task in self.tasks.items()},
-            "asked": {name: option for name, option in value["asked"].items() if option not in (None, False)},
+            "options": {
+                name: option for name, option in value["options"].items() if option not in (None, False)
+            },
         }
 
     @classmethod
@@ -148,6 +150,8 @@ class EvaluationScore:
         if not isinstance(value, Mapping):
             raise InputError(f"a score is a {type(value).__name__}, expected an object")
         fields = upgraded(value) if is_0_1(value) else value
+        if "options" not in fields and "asked" in fields:  # the key's name before 0.2
+            fields = {**fields, "options": fields["asked"]}
         key = {name: fields[name] for name in ScoreKey.__slots__ if name in fields}
         try:
             return _SCORE.validate_python({**fields, "key": key})

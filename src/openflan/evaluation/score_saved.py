@@ -19,10 +19,10 @@ import numpy as np
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
 from openflan.evaluation.decoding import GREEDY, Decoding
-from openflan.evaluation.fit_exemplars import shots_of, shown
+from openflan.evaluation.fit_exemplars import count_exemplars, shots_of
 from openflan.evaluation.generations import Generation, checked_generations
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
-from openflan.evaluation.statistics import Judged, average_score, mean_over, task_score
+from openflan.evaluation.statistics import QuestionScore, average_score, mean_over, task_score
 from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
 
 _NAMED = 5
@@ -124,7 +124,7 @@ def score_generations(
         intervals[OVER_QUESTIONS] = average_score({"": pooled})
     lines = [one for samples in saved.questions.values() for one in samples]
     versions = {samples[0].prompt_version for samples in saved.questions.values()}
-    exemplars = shown(lines)
+    exemplars = count_exemplars(lines)
     shots = shots_of(samples[0] for samples in saved.questions.values())
     return EvaluationScore(
         key=ScoreKey(
@@ -231,14 +231,14 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
     )
 
 
-def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, Judged]]:
+def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, QuestionScore]]:
     """Every question that is there, in the benchmark's order of tasks and by index."""
     order = {task: place for place, task in enumerate(saved.benchmark.tasks)}
     questions = sorted(saved.questions, key=lambda question: (order[question[0]], question[1]))
     return {question: judge_question(saved.benchmark, saved.questions[question]) for question in questions}
 
 
-def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple[Vote, Judged]:
+def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple[Vote, QuestionScore]:
     """The vote over the samples of one question, and what it is worth; the target is that of the first
     sample."""
     vote = majority([_answer(benchmark, one) for one in samples], benchmark.compare)
@@ -247,7 +247,7 @@ def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple
     cluster = None if first.cluster is None else f"{first.task}/{first.cluster}"
     if cluster is None and benchmark.cluster:
         cluster = benchmark.cluster(first.task, first.index)
-    return vote, Judged(
+    return vote, QuestionScore(
         extracted=vote.answer is not None,
         correct=vote.answer is not None
         and any(benchmark.compare(vote.answer, one) for one in references(first.target)),
@@ -301,14 +301,18 @@ def _refuse_incomplete(saved: Saved) -> None:
         )
 
 
-def _by_task(benchmark: Benchmark, judged: Mapping[tuple[str, int], Judged]) -> dict[str, dict[int, Judged]]:
-    found: dict[str, dict[int, Judged]] = {}
+def _by_task(
+    benchmark: Benchmark, judged: Mapping[tuple[str, int], QuestionScore]
+) -> dict[str, dict[int, QuestionScore]]:
+    found: dict[str, dict[int, QuestionScore]] = {}
     for (task, index), one in judged.items():
         found.setdefault(task, {})[index] = one
     return found
 
 
-def _curve(saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, Judged]]) -> dict[str, float | None]:
+def _curve(
+    saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, QuestionScore]]
+) -> dict[str, float | None]:
     """Accuracy as a function of the number of samples, over the tasks of the headline; it runs over questions
     with all their samples, each task's by itself."""
     headline = saved.benchmark.averages["average"]

@@ -82,13 +82,13 @@ def open_benchmark(
     needs no data where none is needed."""
     if is_custom_benchmark(name):
         # A report names no folder of the machine.
-        return replace(custom_benchmark(Path(name), mode, shots=shots), asked_as=Path(name).name)
+        return replace(custom_benchmark(Path(name), mode, shots=shots), requested_name=Path(name).name)
     if of_world := world_benchmark(name):
         from openflan.evaluation.worlds import open_world
 
         return open_world(*of_world, mode, shots=shots or 0, limit=limit)
     if "/" in name:
-        return replace(_of_tasks(name, mode, data, shots or 0, limit), asked_as=name)
+        return replace(_of_tasks(name, mode, data, shots or 0, limit), requested_name=name)
     if name in BENCHMARKS and data is None and not scored:
         if not is_fetched(name):
             folder = find_benchmark_data(name).folder_name

@@ -26,7 +26,7 @@ ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class QuestionScore:
     """One question: was an answer found, is it right, and why its generations ended (`others` are those after
     the first sample).
 
@@ -110,7 +110,7 @@ class AverageScore:
         return {"stderr": self.stderr, "ci95": list(self.ci95), "n": self.n, "clusters": self.clusters}
 
 
-def task_score(judged: Sequence[Judged], chance: float) -> TaskScore:
+def task_score(judged: Sequence[QuestionScore], chance: float) -> TaskScore:
     """The score of at least one question; `chance` in percent, below 100."""
     n = len(judged)
     values_N = np.array([one.value for one in judged])
@@ -137,7 +137,7 @@ def task_score(judged: Sequence[Judged], chance: float) -> TaskScore:
     )
 
 
-def average_score(tasks: Mapping[str, Sequence[Judged]]) -> AverageScore:
+def average_score(tasks: Mapping[str, Sequence[QuestionScore]]) -> AverageScore:
     """The mean over at least one task, each with at least one question."""
     shares_T = np.array([fmean(one.value for one in judged) for judged in tasks.values()])
     n_T = np.array([len(judged) for judged in tasks.values()])
@@ -184,7 +184,7 @@ def mean_over(tasks: Iterable[str], values: Mapping[str, float | None]) -> float
     return fmean(present) if present else None
 
 
-def _spread(tasks: Mapping[str, Sequence[Judged]]) -> tuple[float, float, int]:
+def _spread(tasks: Mapping[str, Sequence[QuestionScore]]) -> tuple[float, float, int]:
     """Standard error of the mean over tasks in percent, by how much clusters raise its square (at least 1),
     and the number of clusters.
 
