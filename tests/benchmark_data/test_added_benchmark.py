@@ -90,8 +90,8 @@ def test_it_is_compared_with_training_rows_and_held_out(installed: Path) -> None
     assert {task["hit_rows"] for task in report["tasks"]} == {1}
     code = (
         "from openflan.mixture.open_mixture import open_tasks; "
-        "from openflan.recipe.schema import Mixture; submixtures = {'mine': {'data': 'rows'}}; "
-        "print([sorted(open_tasks(Mixture.model_validate({'submixtures': submixtures, 'held_out': held_out})))"
+        "from openflan.recipe.schema import Mixture; parts = {'mine': {'data': 'rows'}}; "
+        "print([sorted(open_tasks(Mixture.model_validate({'submixtures': parts, 'held_out': held_out})))"
         " for held_out in (['colours'], [])])"
     )
     held_out = run_python(installed, "-c", code)

@@ -86,7 +86,8 @@ def suite_averages(components: Mapping[str, float | Mapping[str, float]]) -> dic
 
 
 def averages_of_normalized(components: Mapping[str, float]) -> dict[str, float | None]:
-    """The same from normalised components."""
+    """The averages of SUITE_AVERAGES from components that are normalized already; None where one is
+    missing."""
     return {
         name: fmean(components[one] for one in over) if all(one in components for one in over) else None
         for name, over in SUITE_AVERAGES.items()
@@ -99,8 +100,10 @@ def averages_of_scores(
     partial: bool = False,
     counts: Callable[[ScoreKey], bool] = greedy_at_usual_shots,
 ) -> dict[str, float | None]:
-    """The same from scores of one model; those over a part of the questions count only if `partial`, and only
-    those whose key `counts`."""
+    """The averages of SUITE_AVERAGES from the scores of one model; None where a component is missing.
+
+    Only scores whose key `counts` are used; scores over a part of the questions only if `partial`.
+    """
     chosen = [score for score in scores if counts(score.key) and (partial or not score.partial)]
     components = {f"{score.key.benchmark}-{score.key.mode}": score.normalized for score in chosen}
     return averages_of_normalized({name: value for name, value in components.items() if value is not None})

@@ -37,8 +37,8 @@ class Decoding:
 
     @property
     def variant(self) -> str:
-        """What a file's name has behind the mode: nothing for greedy decoding, and no number of samples, as
-        samples are added to a file."""
+        """The part of a file's name after the mode: empty for greedy decoding. The number of samples is not
+        in it, because samples are added to a file."""
         if self.likelihood:
             return "-likelihood" if self.likelihood == "sum" else "-likelihood-normalized"
         if self.temperature == 0:
@@ -47,7 +47,7 @@ class Decoding:
 
     @property
     def described(self) -> str:
-        """As a table shows it: nothing for greedy decoding."""
+        """The text that tables show; empty for greedy decoding."""
         samples = f"{self.samples} samples" if self.samples > 1 else ""
         return " ".join(part for part in (self.variant.removeprefix("-"), samples) if part)
 
@@ -72,8 +72,7 @@ def decoding_for(benchmark: Benchmark, decoding: Decoding) -> Decoding:
 
 
 def decoding_of_variant(variant: str, samples: int = 1) -> Decoding:
-    """The inverse of `Decoding.variant`; of a variant that is none of ours only the number of samples
-    counts."""
+    """The decoding whose `Decoding.variant` is `variant`; for an unknown variant only `samples` counts."""
     if variant in ("-likelihood", "-likelihood-normalized"):
         return Decoding(likelihood="mean" if variant.endswith("normalized") else "sum")
     drawn = _SAMPLED.fullmatch(variant)

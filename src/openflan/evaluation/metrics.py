@@ -51,7 +51,8 @@ def same_number(answer: str, target: str) -> bool:
 
 
 def squad_normalised(text: str) -> str:
-    """As SQuAD 1.1 compares: lower case, without ASCII punctuation, then without articles, single spaces."""
+    """The text in the form that SQuAD 1.1 compares: lower case, without ASCII punctuation, then without
+    articles, with single spaces."""
     return " ".join(_ARTICLE.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
 
 

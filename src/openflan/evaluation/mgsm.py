@@ -88,7 +88,7 @@ def _exemplars(path: Path, code: str, mode: str) -> list[str]:
     """All exemplars of a language as they are, or with the answers alone."""
     document = read_json_file(path)
     try:
-        blocks = [_exemplar(document, code, place, mode) for place in range(1, SHOTS + 1)]
+        blocks = [_exemplar(document, code, exemplar_number, mode) for exemplar_number in range(1, SHOTS + 1)]
     except (KeyError, IndexError, TypeError) as error:
         expected = (
             '{"mgsm_exemplars": {language: {"1".."8": {"q", "a"}}}, "exemplar_number_answers": [8 numbers]}'
@@ -97,13 +97,14 @@ def _exemplars(path: Path, code: str, mode: str) -> list[str]:
     return blocks
 
 
-def _exemplar(document: Any, code: str, place: int, mode: str) -> str:
-    published = document["mgsm_exemplars"][code][str(place)]
+def _exemplar(document: Any, code: str, exemplar_number: int, mode: str) -> str:
+    published = document["mgsm_exemplars"][code][str(exemplar_number)]
     if not isinstance(published["q"], str) or not isinstance(published["a"], str):
-        raise TypeError(f"exemplar {place} is no pair of texts")
+        raise TypeError(f"exemplar {exemplar_number} is no pair of texts")
     if mode == "cot":
         return f"{published['q']}\n{published['a']}"
-    return f"{published['q']}\n{LANGUAGES[code].answer}{document['exemplar_number_answers'][place - 1]}"
+    answer = document["exemplar_number_answers"][exemplar_number - 1]
+    return f"{published['q']}\n{LANGUAGES[code].answer}{answer}"
 
 
 def _source_question(code: str, index: int) -> str:
@@ -113,17 +114,17 @@ def _source_question(code: str, index: int) -> str:
 
 def _extract(code: str, generation: str) -> str | None:
     language = LANGUAGES[code]
-    found = after_last_phrase(_own_text(code, generation), language.answer_phrases)
-    return None if found is None else _number(code, found)
+    conclusion = after_last_phrase(_own_text(code, generation), language.answer_phrases)
+    return None if conclusion is None else _number(code, conclusion)
 
 
 def _extract_direct(code: str, generation: str) -> str | None:
     text = _own_text(code, generation)
-    found = after_last_phrase(text, LANGUAGES[code].answer_phrases)
-    if found is None:
+    conclusion = after_last_phrase(text, LANGUAGES[code].answer_phrases)
+    if conclusion is None:
         text = without_leading_labels(text, (LANGUAGES[code].answer, LANGUAGES["en"].answer, "A:"))
-        found = text if starts_with_number(text) else None
-    return None if found is None else _number(code, found)
+        conclusion = text if starts_with_number(text) else None
+    return None if conclusion is None else _number(code, conclusion)
 
 
 def _own_text(code: str, generation: str) -> str:

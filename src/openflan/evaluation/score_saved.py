@@ -53,11 +53,13 @@ class Saved:
     def missing(self) -> list[tuple[str, int]]:
         """Questions with fewer samples than others, or none; rows that were not asked because they are the
         exemplar do not count."""
-        asked = [(name, index) for name, task in self.benchmark.tasks.items() for index in range(task.size)]
+        questions = [
+            (name, index) for name, task in self.benchmark.tasks.items() for index in range(task.size)
+        ]
         shown_rows = {(name, self.benchmark.tasks[name].exemplar_row) for name in self.exemplar_from_dev}
         return [
             question
-            for question in asked
+            for question in questions
             if len(self.questions.get(question, ())) < self.samples and question not in shown_rows
         ]
 
@@ -65,11 +67,15 @@ class Saved:
     def exemplar_from_dev(self) -> list[str]:
         """Tasks one row of which is the exemplar of the others, and absent. Lines of our own say whether it
         is; those of others are given the benefit."""
-        said = {
+        may_be_from_dev = {
             one[0].task: one[0].exemplar_split == "dev" or one[0].exemplars is None
             for one in self.questions.values()
         }
-        rows = {name: task.exemplar_row for name, task in self.benchmark.tasks.items() if said.get(name)}
+        rows = {
+            name: task.exemplar_row
+            for name, task in self.benchmark.tasks.items()
+            if may_be_from_dev.get(name)
+        }
         return [name for name, row in rows.items() if row is not None and (name, row) not in self.questions]
 
 
@@ -213,11 +219,11 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
     named = str(source) if isinstance(source, Path) else "the generations"
     samples: dict[tuple[str, int], dict[int, Generation]] = {}
     duplicates = []
-    for place, one in checked_generations(source, benchmark):
+    for position, one in checked_generations(source, benchmark):
         question = samples.setdefault((one.task, one.index), {})
         if one.sample in question:
             duplicates.append(
-                f"{place}: {one.task} {one.index}" + (f" sample {one.sample}" if one.sample else "")
+                f"{position}: {one.task} {one.index}" + (f" sample {one.sample}" if one.sample else "")
             )
         else:
             question[one.sample] = one
@@ -233,7 +239,7 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
 
 def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, QuestionScore]]:
     """Every question that is there, in the benchmark's order of tasks and by index."""
-    order = {task: place for place, task in enumerate(saved.benchmark.tasks)}
+    order = {task: position for position, task in enumerate(saved.benchmark.tasks)}
     questions = sorted(saved.questions, key=lambda question: (order[question[0]], question[1]))
     return {question: judge_question(saved.benchmark, saved.questions[question]) for question in questions}
 
@@ -304,10 +310,10 @@ def _refuse_incomplete(saved: Saved) -> None:
 def _by_task(
     benchmark: Benchmark, judged: Mapping[tuple[str, int], QuestionScore]
 ) -> dict[str, dict[int, QuestionScore]]:
-    found: dict[str, dict[int, QuestionScore]] = {}
+    by_task: dict[str, dict[int, QuestionScore]] = {}
     for (task, index), one in judged.items():
-        found.setdefault(task, {})[index] = one
-    return found
+        by_task.setdefault(task, {})[index] = one
+    return by_task
 
 
 def _curve(
@@ -318,10 +324,12 @@ def _curve(
     headline = saved.benchmark.averages["average"]
     curves: dict[str, Mapping[int, float]] = {}
     for task in headline:
-        whole = [key for key in votes if key[0] == task and len(saved.questions[key]) == saved.samples]
-        if whole:
-            groups_NK = np.array([votes[key][0].groups for key in whole], dtype=np.int64)
-            right_NK = np.array([_right_groups(saved, key, votes[key][0]) for key in whole], dtype=np.bool_)
+        complete = [key for key in votes if key[0] == task and len(saved.questions[key]) == saved.samples]
+        if complete:
+            groups_NK = np.array([votes[key][0].groups for key in complete], dtype=np.int64)
+            right_NK = np.array(
+                [_right_groups(saved, key, votes[key][0]) for key in complete], dtype=np.bool_
+            )
             curves[task] = majority_curve(groups_NK, right_NK, name=f"{saved.benchmark.name} {task}")
     return {
         str(k): mean_over(headline, {task: curve[k] for task, curve in curves.items()})

@@ -167,7 +167,10 @@ def wilson(right: float, n: float) -> tuple[float, float]:
 
 
 def wilson_intervals(right_T: ArrayLike, n_T: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same for arrays (T,): both ends, in percent."""
+    """Lower and upper ends of the 95 % score intervals of shares (Wilson 1927), in percent.
+
+    Both arguments have the shape (T,), and so have both results.
+    """
     right, n = np.asarray(right_T, dtype=np.float64), np.asarray(n_T, dtype=np.float64)
     share, spread = right / n, Z95**2 / n
     centre = (share + spread / 2) / (1 + spread)
