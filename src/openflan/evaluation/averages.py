@@ -37,8 +37,8 @@ _APART = {"mgsm": "en", "tydiqa": "english"}
 
 
 def greedy_at_usual_shots(key: ScoreKey) -> bool:
-    """Whether a score enters the averages: greedy generation on the usual split with the benchmark's own
-    number of exemplars, as in the paper. A number that is not known counts as its own."""
+    """True for a score that enters the averages: greedy generation on the usual split with the benchmark's
+    own number of exemplars, as in the paper. An unknown number of exemplars counts as its own."""
     return (
         key.decoding == GREEDY and not key.split and key.shots in (None, usual_shots(key.benchmark, key.mode))
     )

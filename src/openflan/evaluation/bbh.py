@@ -27,7 +27,7 @@ ANSWER_PHRASES = (r"\bthe\s+answer\s+is\b:?",)
 STOP = ("\nQ:",)
 
 LABELS = ("A:", "Answer:")
-"""What the prompt ends with, and models write again before a direct answer."""
+"""Ends of the prompt, which models repeat before a direct answer."""
 
 MAX_TOKENS = {"direct": 128, "cot": 512}
 """In T5 tokens the longest target has 70 (word_sorting) and all but two of the 81 exemplar rationales stay
@@ -83,8 +83,8 @@ def _examples(data: Path | None, mode: str, shots: int, task: str) -> Sequence[E
 
 
 def _headers(path: Path, mode: str) -> list[str]:
-    """What stands before the question, by number of exemplars: the description and the first of them, after
-    the line of dashes that closes the canary notice."""
+    """The text before the question, by number of exemplars: the description and the first of them. It begins
+    after the line of dashes that closes the canary notice."""
     _, ruler, prompt = text_of(path).partition(_RULER)
     description, *exemplars = prompt.split(_QUESTION)
     if not ruler or len(exemplars) != SHOTS:

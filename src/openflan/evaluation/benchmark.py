@@ -114,7 +114,7 @@ class Benchmark:
 
     @property
     def shots_variant(self) -> str:
-        """What a file's name has behind the mode: nothing for the usual number of exemplars, such as
+        """The part of a file's name after the mode: empty for the usual number of exemplars, such as
         `-0-shot` for another."""
         return "" if self.shots == self.usual_shots else f"-{self.shots}-shot"
 

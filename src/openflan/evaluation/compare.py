@@ -185,7 +185,7 @@ def _beside(ours: float, ci95: tuple[float, float], paper: float, n: int) -> dic
 def _difference(
     values_T: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64], names: tuple[str, str]
 ) -> Difference:
-    """Of tasks, each (questions, 2): the mean over tasks; discordant questions are pooled."""
+    """The mean over tasks, each an array (questions, 2); discordant questions are pooled."""
     a, b = (float(100 * np.mean([values[:, place].mean() for values in values_T])) for place in (0, 1))
     only_a, only_b = (
         sum(int((values[:, one] > values[:, other]).sum()) for values in values_T)

@@ -80,7 +80,7 @@ def check_side(name: str) -> None:
 
 
 def model_names(first: SavedModel, second: SavedModel) -> tuple[str, str]:
-    """What tables and verdicts call two models: as short as tells them apart."""
+    """The shortest names that tell two models apart, for tables and verdicts."""
     if first.label and second.label and first.folder.resolve() == second.folder.resolve():
         short = (first.label, second.label)
     else:

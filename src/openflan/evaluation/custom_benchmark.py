@@ -114,7 +114,7 @@ def custom_benchmark(
 
 
 def is_custom_benchmark(name: str) -> bool:
-    """Whether a benchmark is named by a file."""
+    """True if the name of a benchmark is that of a YAML file."""
     return name.endswith((".yaml", ".yml"))
 
 
@@ -131,7 +131,7 @@ def metric_of(name: str) -> Metric:
 
 
 def extraction_of(spec: CustomBenchmark | AnswerRule, mode: str) -> Callable[[str, str], str | None]:
-    """What of a generation is the answer, given the task and the text."""
+    """The function that finds the answer in a generation, given the task and the text."""
     return partial(_extract, spec, mode)
 
 
@@ -154,8 +154,8 @@ def _filled(pattern: Pattern, row: CustomRow) -> str:
 
 
 def _options(row: CustomRow, spec: CustomBenchmark, mode: str) -> tuple[str, ...]:
-    """What may follow the prompt, as exemplars have it: letters where they are asked for, otherwise the
-    options' texts; nothing with rationales."""
+    """The texts that may follow the prompt, as exemplars have them: letters where the metric is `letter`,
+    otherwise the options. Empty in mode `cot`."""
     if mode == "cot":
         return ()
     return tuple(
@@ -200,7 +200,7 @@ def _exemplars(path: Path, spec: CustomBenchmark, mode: str, shots: int | None) 
 
 
 def _chance(spec: CustomBenchmark, rows: Sequence[CustomRow]) -> float:
-    """What the file says, else from the options of the rows."""
+    """The chance in percent: the file's, else from the number of options of the rows."""
     if spec.chance is not None:
         return spec.chance
     return fmean(100 / len(row.options) if row.options else 0.0 for row in rows)

@@ -1,4 +1,4 @@
-"""The rows of a benchmark of one's own: JSON lines, or CSV with a header, every field as text."""
+"""The rows of a custom benchmark: JSON lines, or CSV with a header, every field as text."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _text(value: Any) -> str:
 
 
 def _is_text_or_number(value: Any) -> bool:
-    """Whether it can be an answer: no object, no list within a list, no NaN, nothing that is missing."""
+    """True for a value that can be an answer: a text or a finite number, no object, no list."""
     return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 

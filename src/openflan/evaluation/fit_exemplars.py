@@ -22,19 +22,19 @@ _SHOTS = re.compile(r"-(\d+)-shot(?=-|$)")
 
 @runtime_checkable
 class ContextLimited(Protocol):
-    """An engine that knows before generating whether a prompt and `max_tokens` fit its context."""
+    """An engine that can tell before it generates whether a prompt and `max_tokens` fit its context."""
 
     def fits(self, prompt: str, max_tokens: int) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ExemplarCounts:
-    """Exemplars over the generations of a file whose prompt was sent.
+    """Counts of exemplars over the generations of a file whose prompt was sent.
 
-    `dropped` is how many were left out in all, `shortened` how many prompts lack some, `mean` is that of a
-    prompt, None where lines do not tell. `from_dev` names tasks whose exemplar is a row of the split that is
-    scored: it is not asked, so they have one question less. `prompts` is a hash over all prompts, the same
-    for the same questions in the same wording; None where a line does not tell its own.
+    `dropped` exemplars were left out in all, `shortened` prompts lack some. `mean` is the mean number in a
+    prompt, None if lines do not say it. `from_dev` names tasks whose exemplar is a row of the scored split:
+    that row is not scored, so they have one question less. `prompts` is a hash over all prompts, equal for
+    the same questions in the same wording; None if a line has no hash of its prompt.
     """
 
     dropped: int
@@ -60,8 +60,8 @@ def shots_in(prompt_version: object) -> int | None:
 
 
 def shots_of(generations: Iterable[Generation]) -> int | None:
-    """The number of exemplars that was asked for: what the prompts' version says, else the most that a prompt
-    had or lost for want of room; None where no line tells, or versions of several numbers are in one file."""
+    """The number of exemplars that was requested: the number in the prompts' version, else the largest number
+    that a prompt had or lost because it was too long. None if no line says it, or if one file has several."""
     every = list(generations)
     said = {shots_in(one.prompt_version) for one in every}
     if len(said) > 1 or said - {None}:
@@ -90,7 +90,7 @@ def with_fitting_exemplars(example: Example, engine: object, max_tokens: int) ->
 
 
 def count_exemplars(generations: Iterable[Generation]) -> ExemplarCounts:
-    """What became of the exemplars; lines of other programs, which do not say, count for nothing."""
+    """The exemplars of a file of generations; lines without counts, of other programs, are not counted."""
     every = list(generations)
     sent = [one for one in every if one.finish != "too-long"]
     counts = [one.exemplars for one in sent if one.exemplars is not None]
@@ -104,7 +104,7 @@ def count_exemplars(generations: Iterable[Generation]) -> ExemplarCounts:
 
 
 def _hash(generations: Sequence[Generation]) -> str | None:
-    """Over (task, index, hash of the prompt) of every question, in whatever order the lines stand."""
+    """A hash over (task, index, hash of the prompt) of every question, in any order of the lines."""
     told = sorted({(one.task, one.index, one.prompt_hash or "") for one in generations})
     return (
         hashlib.sha256(repr(told).encode()).hexdigest()[:16]

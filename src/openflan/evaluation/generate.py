@@ -40,13 +40,13 @@ _HASH_DIGITS = 16
 
 
 _DECIMALS = 6
-"""Of the log-probabilities that are written down."""
+"""Decimals of the log-probabilities in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a call did: new lines, lines found in the file, new ones whose prompt did not fit the model, and
-    the tokens generated."""
+    """Counts of one call: new lines, lines that were in the file before, new lines whose prompt did not fit
+    the model, and generated tokens."""
 
     new: int
     found: int
@@ -166,8 +166,8 @@ def chosen_tasks(benchmark: Benchmark, subset: Sequence[str] | None) -> list[str
 
 
 def request_key(fingerprint: str, request: Request | LikelihoodRequest, sample: int = 0) -> str:
-    """What a generation depends on, as 64 hexadecimal digits: weights, prompt, decoding, and which sample it
-    is."""
+    """The key of a generation, 64 hexadecimal digits. It changes with the weights, the prompt, the decoding
+    and the number of the sample."""
     decoding: dict[str, object]
     if isinstance(request, LikelihoodRequest):
         decoding = {"likelihood": request.options}
@@ -202,7 +202,7 @@ def _question(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What becomes a line: the text, how it ended, and for likelihoods what each option was worth."""
+    """The content of a line: the text, how it ended, and the likelihoods of the options."""
 
     text: str
     tokens: int

@@ -24,14 +24,16 @@ _MOST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One line. `finish` says why it ended (`eos` if the file does not say); `request` is its key, empty in
-    files of others.
+    """One line of a file of generations.
 
-    `cluster` names what the question shares with others (a passage), if the file says so. `exemplars` is how
-    many were in the prompt, None where the line does not tell, `exemplars_dropped` how many it lacks for want
-    of room, `exemplar_split` where they come from, `prompt_hash` the start of the sha256 of the prompt.
-    `likelihood` says by which likelihood an option was chosen, None where the answer was generated; `rule`
-    how it is judged, in files of benchmarks that have no rule of their own (`rules.py`).
+    `finish` says why the generation ended (`eos` if the line does not say). `request` is its key, empty in
+    files of other programs. `cluster` names what the question shares with others (a passage). `exemplars` is
+    the number in the prompt, None if unknown; `exemplars_dropped` counts those left out because the prompt
+    was too long; `exemplar_split` is their split. `prompt_hash` is the start of the sha256 of the prompt.
+
+    `likelihood` says by which likelihood an option was chosen, None if the answer was generated;
+    `option_likelihoods` are those of all options. `rule` says how the answer is judged, for benchmarks that
+    are not known by name (`rules.py`).
     """
 
     task: str

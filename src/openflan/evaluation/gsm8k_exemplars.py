@@ -41,7 +41,7 @@ def gsm8k_exemplars(folder: Path, benchmark: str = "gsm8k") -> list[tuple[str, s
 
 
 def _installed() -> list[Path]:
-    """Where the installed package has its task file."""
+    """The paths of the task file in the installed package; empty if it is not installed."""
     spec = find_spec("lm_eval")
     return [Path(folder) / IN_PACKAGE for folder in (spec.submodule_search_locations or ())] if spec else []
 

@@ -82,7 +82,7 @@ def find_benchmark(
 
 
 def has_splits(name: str) -> bool:
-    """Whether `name` is a benchmark with several splits that can be scored."""
+    """True if `name` is a benchmark with several splits that can be scored."""
     return name in benchmark_names() and len(find_benchmark_data(name).splits) > 1
 
 

@@ -45,7 +45,8 @@ def same_text(answer: str, target: str) -> bool:
 
 
 def same_number(answer: str, target: str) -> bool:
-    """Whether the answer starts with the target's number; a target in GSM8K's form counts from its `####`."""
+    """True if the answer starts with the target's number. In a target in GSM8K's form the number follows
+    `####`."""
     wanted = number(target.rpartition("####")[2])
     return wanted is not None and starts_with_number(answer) and number(first_sentence(answer)) == wanted
 

@@ -143,6 +143,6 @@ def _number(code: str, text: str) -> str | None:
 
 
 def _equal(answer: str, target: str) -> bool:
-    """Whether a canonical number equals the first number of a target as the files write it (`2,125`)."""
+    """True if a canonical number equals the first number of a target as the files write it (`2,125`)."""
     value = number(target)
     return value is not None and canonical(value) == answer

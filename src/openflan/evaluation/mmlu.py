@@ -43,7 +43,7 @@ ANSWER_PHRASES = (r"\banswer\s+is\b\s*:?",)
 
 MARKERS = ("Q:", "Question:")
 LABELS = ("A:", "The answer:", "The correct answer:", "Correct answer:", "The final answer:", "Final answer:")
-"""What models write again before a direct answer; `Answer:` is understood in any place before a letter."""
+"""Labels that models repeat before a direct answer; `Answer:` is understood anywhere before a letter."""
 
 MAX_TOKENS = {"direct": 16, "cot": 512}
 """An answer is a letter. All but one of the 282 published rationales have at most 461 tokens under T5's
@@ -171,5 +171,5 @@ def _extract_direct(task: str, generation: str) -> str | None:
 
 
 def _same_letter(answer: str, target: str) -> bool:
-    """Whether a letter is the target's; files of others may write it as `(C)`."""
+    """True if a letter is the target's; other programs may write the target as `(C)`."""
     return answer == target.strip(" ().")

@@ -108,7 +108,7 @@ def evaluate_into(
 
 
 def generations_path(run: Run, label: str, benchmark: Benchmark, decoding: Decoding = GREEDY) -> Path:
-    """Where a model's generations for a benchmark lie."""
+    """The file of a model's generations for a benchmark."""
     return (
         run.generations
         / benchmark.split

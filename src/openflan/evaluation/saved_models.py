@@ -1,10 +1,11 @@
-"""What a model answered, found in a run folder by the name that a command gives: `runs/x`, `runs/x:LABEL`, or
-a file of generations.
+"""A model's saved answers, found in a run folder by the name that a command gets: `runs/x`, `runs/x:LABEL`,
+or a file of generations.
 
-Benchmark, mode and number of exemplars are read from the lines, and from the file's name
-(`LABEL-BENCHMARK-MODE[-N-shot][-DECODING].jsonl`) where lines do not say. Another split than the usual one
-has a folder of its own within the run's generations. Answers to rows and files of the user are judged by the
-rule that their lines name (`rules.py`). Files that say neither benchmark nor mode are named, not guessed at.
+Benchmark, mode and number of exemplars are read from the lines, or from the file's name
+(`LABEL-BENCHMARK-MODE[-N-shot][-DECODING].jsonl`) if lines do not say them. Another split than the usual one
+has its own folder within the run's generations. Answers to rows and files of the user are judged by the rule
+in their lines (`rules.py`). Files that say neither benchmark nor mode are listed, and nothing is guessed
+about them.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ class SavedModel:
 
 
 def component_of(benchmark: str, mode: str, shots: int | None, variant: str, split: str) -> str:
-    """What two files must share to be compared, as one word: `bbh-cot`, `bbh-cot-0-shot-likelihood`,
-    `mmlu-direct-test`."""
+    """The component of a file, as one word: `bbh-cot`, `bbh-cot-0-shot-likelihood`, `mmlu-direct-test`. Only
+    files of one component are compared."""
     return (
         f"{benchmark}-{mode}"
         + ("" if shots is None else f"-{shots}-shot")
@@ -161,8 +162,8 @@ def benchmark_of(
 
 
 def _answer_rules(saved_file: GenerationsFile) -> AnswerRules:
-    """What the file says of its rules; where it says none, as those of version 0.1, the run's scores tell the
-    measure of each task."""
+    """The rules in a file. If it has none, as those of version 0.1, the run's scores say the measure of each
+    task."""
     held = AnswerRules.of(one for _, one in read_generations(saved_file.path))
     if held.rules:
         return held
@@ -224,8 +225,8 @@ _SHOTS = re.compile(r"^-(\d+)-shot(?=-|$)")
 
 
 def _shots(saved_file: GenerationsFile, first: Generation, behind: str) -> int | None:
-    """The number of exemplars that was asked for, as the lines or the file's name say; None for the
-    benchmark's own."""
+    """The number of exemplars that was requested, from the lines or the file's name; None for the benchmark's
+    own number."""
     stated_shots = shots_of([first])
     in_name = _SHOTS.match(behind)
     shots = int(in_name[1]) if stated_shots is None and in_name else stated_shots

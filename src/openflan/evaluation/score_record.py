@@ -1,9 +1,8 @@
-"""What a model scored on a benchmark, and the form in which a run folder keeps it (`scores.json`).
+"""A model's score on a benchmark, and its form in a run folder (`scores.json`).
 
-A score is known by its key: model, benchmark, mode, split, number of exemplars and decoding. Scores that
-differ in any of them stand side by side. Averages stand under a name of their own, `averages`, and are never
-mixed with what else is said. The form of version 0.1, in which they stood beside everything else, is still
-read (`scores_0_1.py`).
+A score is identified by its key: model, benchmark, mode, split, number of exemplars and decoding. Scores that
+differ in any of them are kept side by side. Averages have a key of their own, `averages`, and are not mixed
+with other values. The form of version 0.1, where they were mixed, is still read (`scores_0_1.py`).
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from openflan.evaluation.statistics import TaskScore
 
 @dataclass(frozen=True, slots=True)
 class ScoreKey:
-    """What tells one score of a run folder from every other.
+    """The key of a score in a run folder.
 
-    `split` is empty for the benchmark's usual one. `shots` is the number of exemplars that were asked for (a
-    prompt that is too long may show fewer), None where it is not known.
+    `split` is empty for the benchmark's usual one. `shots` is the number of exemplars that was requested (a
+    prompt that is too long may have fewer), None if unknown.
     """
 
     model: str
@@ -38,7 +37,7 @@ class ScoreKey:
     decoding: Decoding = GREEDY
 
     def of_model(self, model: str) -> ScoreKey:
-        """The key under which another model was asked in the same way."""
+        """This key with another model."""
         return replace(self, model=model)
 
 
@@ -111,8 +110,7 @@ class EvaluationScore:
 
     @property
     def at_usual_shots(self) -> bool:
-        """Whether the benchmark's own number of exemplars was asked for; a number that is not known counts as
-        its own."""
+        """True if the benchmark's own number of exemplars was requested; an unknown number counts as its own."""
         return self.key.shots is None or self.key.shots == self.usual_shots
 
     @property

@@ -51,7 +51,7 @@ class Saved:
 
     @cached_property
     def missing(self) -> list[tuple[str, int]]:
-        """Questions with fewer samples than others, or none; rows that were not asked because they are the
+        """Questions with no sample, or fewer than others. Rows that were not scored because they are the
         exemplar do not count."""
         questions = [
             (name, index) for name, task in self.benchmark.tasks.items() for index in range(task.size)
@@ -65,8 +65,8 @@ class Saved:
 
     @cached_property
     def exemplar_from_dev(self) -> list[str]:
-        """Tasks one row of which is the exemplar of the others, and absent. Lines of our own say whether it
-        is; those of others are given the benefit."""
+        """Tasks one row of which is the exemplar of the others and has no answer. Lines without this
+        information, of other programs, are taken to have such a row."""
         may_be_from_dev = {
             one[0].task: one[0].exemplar_split == "dev" or one[0].exemplars is None
             for one in self.questions.values()
@@ -208,8 +208,7 @@ def printed(score: EvaluationScore) -> dict[str, Any]:
 
 
 def _decoding(lines: Sequence[Generation]) -> Decoding:
-    """What lines say of how they were answered: a choice by likelihood says so, anything else counts as
-    generated."""
+    """The decoding that lines state: by likelihood, or greedy if they state none."""
     chosen = {one.likelihood for one in lines if one.finish != "too-long"}
     return Decoding(likelihood=chosen.pop()) if len(chosen) == 1 else GREEDY
 
@@ -338,7 +337,8 @@ def _curve(
 
 
 def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[bool]:
-    """Whether the answer of each sample is right, judged by the first of its group as the vote is."""
+    """For each sample whether its answer is right; the first answer of a group of equal answers is judged, as
+    in the vote."""
     samples = saved.questions[question]
     targets = references(samples[0].target)
     right: dict[int, bool] = {UNPARSED: False}

@@ -1,5 +1,5 @@
-"""Benchmarks by name, ready to be asked: published ones, YAML files of the user, and tasks of data at
-hand."""
+"""Benchmarks by name, ready for evaluation: published ones, YAML files of the user, and tasks of a data
+folder."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def fetch_files(names: Sequence[str], suite: str | None) -> None:
 
 
 def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> None:
-    """Renders every prompt that will be asked, so that a missing or damaged file is found before a model is
+    """Makes every prompt of the evaluation, so that a missing or damaged file is found before a model is
     loaded."""
     for one, tasks in benchmarks:
         for task in tasks if tasks is not None else one.tasks:

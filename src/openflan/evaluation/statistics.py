@@ -45,7 +45,7 @@ class QuestionScore:
 
     @property
     def value(self) -> float:
-        """What the question is worth by the task's own measure, in 0..1."""
+        """The value of the question by the task's own measure, in 0..1."""
         return float(self.correct) if self.metric == ACCURACY else self.metrics[self.metric]
 
 
@@ -80,8 +80,8 @@ class TaskScore:
         return asdict(self)
 
     def as_json(self) -> dict[str, object]:
-        """As `openflan score --json` prints it: metrics stand beside the accuracy under their names, `metric`
-        only if it is another than accuracy, `samples` and `agreement` only where there are several."""
+        """The form that `openflan score --json` prints: metrics beside the accuracy under their names;
+        `metric` only if it is not accuracy, `samples` and `agreement` only for several samples."""
         hidden = ("metric", "value", "ci95", "metrics", "samples", "agreement")
         plain = {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
         own: dict[str, object] = {} if self.metric == ACCURACY else {"metric": self.metric}

@@ -1,4 +1,4 @@
-"""Whether a model was trained on tasks that are made from a benchmark's data."""
+"""Find training tasks of a model that are made from the data of a benchmark."""
 
 from __future__ import annotations
 

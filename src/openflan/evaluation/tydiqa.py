@@ -40,7 +40,7 @@ STOP = tuple(f"\n{marker}" for marker in MARKERS)
 ANSWER_PHRASES = (r"\banswer\s+is\b\s*:?",)
 
 LABELS = ("Answer:", "A:")
-"""What the prompt ends with, and models write again before a direct answer."""
+"""Ends of the prompt, which models repeat before a direct answer."""
 
 MAX_TOKENS = {"direct": 192, "cot": 512}
 """In every language 99 % of the answers have at most 185 tokens under T5's vocabulary, which spells Finnish
