@@ -1,9 +1,9 @@
 """Saved generations scored: the second phase of an evaluation, which touches no model.
 
 Lines may come in any order and from any program. Several samples of a question are decided by majority
-(`votes.py`). What is missing or there twice is counted, and no average is given over such a file unless
-`partial` asks for one: then what is there counts, and of a sample that is there twice the first line. Price:
-a file that two runs were appended to needs `partial` to be looked at at all.
+(`votes.py`). Missing and repeated lines are counted, and such a file has no average unless `partial` is set:
+then the lines that exist count, and of a repeated sample the first line. Trade-off: a file to which two runs
+were appended can be scored with `partial` only.
 """
 
 from __future__ import annotations
@@ -71,11 +71,8 @@ class Saved:
             one[0].task: one[0].exemplar_split == "dev" or one[0].exemplars is None
             for one in self.questions.values()
         }
-        rows = {
-            name: task.exemplar_row
-            for name, task in self.benchmark.tasks.items()
-            if may_be_from_dev.get(name)
-        }
+        tasks = self.benchmark.tasks
+        rows = {name: task.exemplar_row for name, task in tasks.items() if may_be_from_dev.get(name)}
         return [name for name, row in rows.items() if row is not None and (name, row) not in self.questions]
 
 
