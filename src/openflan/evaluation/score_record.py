@@ -110,7 +110,7 @@ class EvaluationScore:
 
     @property
     def at_usual_shots(self) -> bool:
-        """True if the benchmark's own number of exemplars was requested; an unknown number counts as its own."""
+        """True if the benchmark's own number of exemplars was requested; an unknown number counts as that."""
         return self.key.shots is None or self.key.shots == self.usual_shots
 
     @property

@@ -208,7 +208,8 @@ class Mixture(Section):
     held_out: list[BenchmarkName] = Field(
         ["mmlu"],
         description=(
-            "benchmarks that will be evaluated: tasks made from them are not trained on (section 2.1)"
+            "benchmarks that will be evaluated, such as [mmlu, arc_easy]: tasks made from them are not "
+            "trained on (section 2.1)"
         ),
     )
     drop_overlaps: Path | None = Field(
