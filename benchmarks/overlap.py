@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from openflan.benchmark_data.items import benchmark_items
 from openflan.mixture.overlap.index import build_index
-from openflan.mixture.overlap.items import benchmark_items
 from openflan.mixture.overlap.report import check_task
 from openflan.mixture.overlap.units import prefix_sums, split, windows
 from openflan.tasks.reach import reach

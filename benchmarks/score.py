@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from openflan.evaluation.bbh_tasks import BBH_TASKS
+from openflan.benchmark_data.bbh import BBH_TASKS
 
 RUNS = 7
 BAR = 2.0

@@ -44,11 +44,14 @@ ALLOWED: dict[str, set[str]] = {
     "run_folder": {"errors", "lock", "json_files"},
     "stopping": {"errors"},
     "metrics": {"errors", "run_folder"},
-    "recipe": {"errors", "yaml_files", "embedded"},
+    # Data of benchmarks as files; how they are evaluated is not known here.
+    "benchmark_data": {"errors", "json_files", "yaml_files", "randomness", "hashes", "cache_folder"},
+    # A recipe names the benchmarks that it holds out.
+    "recipe": {"errors", "yaml_files", "embedded", "benchmark_data"},
     "tasks": FOUNDATION,
     "templates": FOUNDATION | {"tasks"},
     # The mixture is exported to files, hence the run's way of writing them whole.
-    "mixture": FOUNDATION | {"recipe", "tasks", "templates", "run_folder"},
+    "mixture": FOUNDATION | {"benchmark_data", "recipe", "tasks", "templates", "run_folder"},
     # A build is written to files, hence the run's way of writing them whole.
     "packing": FOUNDATION | {"tasks", "templates", "run_folder", "lock", "stopping", "chat_template"},
     "objectives": FOUNDATION | {"packing"},
@@ -71,7 +74,8 @@ ALLOWED: dict[str, set[str]] = {
     # trained on.
     "inference": FOUNDATION | {"models", "packing.text_ids", "chat_template"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
-    "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run_folder", "lock", "stopping"},
+    "evaluation": FOUNDATION
+    | {"benchmark_data", "tasks", "templates", "inference.protocol", "run_folder", "lock", "stopping"},
     # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none
     # of their business.
     "reports": {"errors", "recipe", "run_folder", "metrics", "evaluation", "tasks.task"},

@@ -13,7 +13,7 @@ from commands import openflan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openflan.evaluation.bbh_tasks import BBH_TASKS
+from openflan.benchmark_data.bbh import BBH_TASKS
 
 RUN_0_1 = Path(__file__).parents[1] / "evaluation" / "run_of_0_1"
 

@@ -67,11 +67,11 @@ def test_json_is_one_value(place: Path) -> None:
     }
     assert task["examples"] == []
     assert told["benchmarks"] == {"mgsm": 1, "gsm8k": 1}
-    assert told["missing"] == [
-        "bbh/*.json",
+    assert told["missing"][:5] == [
         "mmlu/dev/*.csv",
         "mmlu/val/*.csv",
         "mmlu/test/*.csv",
+        "bbh/*.json",
         "tydiqa/dev/*.json",
     ]
     assert (told["broken"], told["rows"]) == ({}, 3)
@@ -130,7 +130,8 @@ def test_what_is_missing_is_named_and_a_broken_task_hides_no_other(place: Path) 
     (place / "cot/aqua_train.tsv").write_text("one column\n")
     done = openflan("overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", folder=place)
     assert done.returncode == 1
-    assert "gsm8k/test.jsonl, tydiqa/dev/*.json; the rest is compared" in done.stderr
+    assert "tydiqa/dev/*.json, gsm8k/test.jsonl, " in done.stderr
+    assert "; the rest is compared" in done.stderr
     assert "cot/aqua: not checked: " in done.stderr
     told = json.loads(done.stdout)
     assert "gsm8k/test.jsonl" in told["missing"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands import openflan
 
-from openflan.evaluation.bbh_tasks import BBH_TASKS
+from openflan.benchmark_data.bbh import BBH_TASKS
 
 MGSM = ["bn", "de", "es", "fr", "ja", "ru", "sw", "te", "th", "zh"]
 

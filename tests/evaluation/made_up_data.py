@@ -4,10 +4,10 @@ import csv
 import json
 from pathlib import Path
 
-from openflan.evaluation.bbh_tasks import BBH_TASKS
+from openflan.benchmark_data.bbh import BBH_TASKS
+from openflan.benchmark_data.mmlu import SUBJECTS
+from openflan.benchmark_data.tydiqa import TYDIQA_LANGUAGES
 from openflan.evaluation.mgsm_languages import LANGUAGES
-from openflan.evaluation.mmlu_subjects import SUBJECTS
-from openflan.evaluation.tydiqa_languages import TYDIQA_LANGUAGES
 
 HEADER = "The following are multiple choice questions (with answers) about {}."
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from openflan.benchmark_data.bbh import BBH_TASKS, bbh_part
 from openflan.errors import InputError
 from openflan.evaluation.averages import (
     COMPONENTS,
@@ -11,7 +12,6 @@ from openflan.evaluation.averages import (
     relative_error_reduction,
     suite_averages,
 )
-from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.paper import CITED, paper_model, paper_models, paper_table
 from openflan.evaluation.score_record import EvaluationScore, ScoreKey
 

@@ -9,9 +9,9 @@ from statistics import fmean
 
 import pytest
 
+from openflan.benchmark_data.bbh import BBH_TASKS, bbh_part
 from openflan.errors import InputError
 from openflan.evaluation import bbh_benchmark, find_benchmark, locate, mgsm_benchmark
-from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.mgsm_languages import LANGUAGES
 from openflan.evaluation.statistics import normalized
 

@@ -14,14 +14,14 @@ from openflan.evaluation import compare
 from openflan.evaluation.compare import NO_DIFFERENCE, against_paper, compare_models, mcnemar
 from openflan.evaluation.paper import PaperFigures
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
-from openflan.evaluation.statistics import Judged, TaskScore, task_score
+from openflan.evaluation.statistics import QuestionScore, TaskScore, task_score
 
-Outcomes = dict[tuple[str, int], Judged]
+Outcomes = dict[tuple[str, int], QuestionScore]
 
 
 def _outcomes(rights: dict[str, list[bool]], clusters: dict[str, list[str]] | None = None) -> Outcomes:
     return {
-        (task, index): Judged(True, right, cluster=clusters[task][index] if clusters else None)
+        (task, index): QuestionScore(True, right, cluster=clusters[task][index] if clusters else None)
         for task, values in rights.items()
         for index, right in enumerate(values)
     }
@@ -66,7 +66,7 @@ def test_clusters_are_drawn_together() -> None:
     a, b = _pair(80, 0.5, 0.8, 5, tasks="x")
     tenfold = [
         {
-            ("x", 10 * index + copy): Judged(True, one.correct, cluster=str(index))
+            ("x", 10 * index + copy): QuestionScore(True, one.correct, cluster=str(index))
             for (_, index), one in side.items()
             for copy in range(10)
         }
@@ -79,7 +79,7 @@ def test_clusters_are_drawn_together() -> None:
     assert clustered.tasks["x"].difference == pytest.approx(plain.tasks["x"].difference)
     assert clustered.tasks["x"].ci95 == pytest.approx(plain.tasks["x"].ci95, abs=0.8)
     alone = compare_models(
-        *[{key: Judged(True, one.correct) for key, one in side.items()} for side in tenfold],
+        *[{key: QuestionScore(True, one.correct) for key, one in side.items()} for side in tenfold],
         {"average": ("x",)},
     )  # type: ignore[misc]
     wide, narrow = (one.tasks["x"].ci95[1] - one.tasks["x"].ci95[0] for one in (clustered, alone))
@@ -96,7 +96,7 @@ def test_clusters_over_tasks_move_the_average_together() -> None:
 
     def copied(side: Outcomes, cluster: bool) -> Outcomes:
         return {
-            (task, index): Judged(True, one.correct, cluster=str(index) if cluster else None)
+            (task, index): QuestionScore(True, one.correct, cluster=str(index) if cluster else None)
             for task, ((_, index), one) in product(tasks, side.items())
         }
 
@@ -185,7 +185,7 @@ def test_a_handful_of_questions_proves_nothing() -> None:
 def test_graded_measures_are_compared_by_their_values() -> None:
     def graded(values: list[float]) -> Outcomes:
         return {
-            ("x", index): Judged(True, False, metrics={"f": value}, metric="f")
+            ("x", index): QuestionScore(True, False, metrics={"f": value}, metric="f")
             for index, value in enumerate(values)
         }
 
@@ -249,7 +249,7 @@ def test_parts_and_other_splits_are_not_held_against_the_printed_mean() -> None:
 @given(right=st.integers(0, 3_000), n=st.integers(1, 3_000), paper=st.floats(0, 100))
 def test_one_question_agrees_with_nothing(right: int, n: int, paper: float) -> None:
     """A verdict needs an interval of at most five points to both sides, whatever the figures are."""
-    task = task_score([Judged(True, index < right) for index in range(n)], 0.0)
+    task = task_score([QuestionScore(True, index < right) for index in range(n)], 0.0)
     score = EvaluationScore(
         ScoreKey("final", "bbh", "cot"),
         {"average": task.accuracy},

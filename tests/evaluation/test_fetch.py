@@ -10,28 +10,28 @@ from pathlib import Path
 
 import pytest
 
+from openflan.benchmark_data import fetch as module
+from openflan.benchmark_data.fetch import benchmark_cache, fetch, is_fetched, public_files
+from openflan.benchmark_data.registry import PAPER, find_benchmark_data
 from openflan.errors import InputError, SetupError
-from openflan.evaluation import BENCHMARKS, find_benchmark
-from openflan.evaluation import fetch as module
-from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched, public_files
-from openflan.evaluation.local_files import FILES
+from openflan.evaluation import find_benchmark
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data"
 needs_data = pytest.mark.skipif(not (DATA / "bbh").is_dir(), reason="no benchmark files: set OPENFLAN_SHARED")
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", PAPER)
 def test_every_file_that_a_benchmark_needs_has_an_address_and_a_checksum(name: str) -> None:
     known = public_files(name)
-    assert set(known) >= set(FILES[name])
+    assert set(known) >= set(find_benchmark_data(name).files)
     for address, digest in known.values():
         assert address.startswith("https://")
         assert len(bytes.fromhex(digest)) == 32
 
 
 @needs_data
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", PAPER)
 def test_checksums_are_those_of_the_files(name: str) -> None:
     for path, (_, digest) in public_files(name).items():
         data = (DATA / name / path).read_bytes()
@@ -50,7 +50,7 @@ def test_what_was_fetched_can_be_asked_and_is_fetched_once(name: str, tmp_path: 
         if address.endswith(".zip"):
             packed = BytesIO()
             with zipfile.ZipFile(packed, "w") as archive:
-                for path in FILES["mmlu"][1:]:
+                for path in find_benchmark_data("mmlu").files[1:]:
                     archive.writestr(f"data/{path}", (DATA / "mmlu" / path).read_bytes())
             return packed.getvalue()
         if address.endswith("exemplars.py"):
@@ -103,5 +103,7 @@ def test_without_a_connection_the_remedy_is_named(tmp_path: Path, monkeypatch: p
 def test_where_files_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OPENFLAN_CACHE", str(tmp_path))
     assert benchmark_cache() == tmp_path / "benchmarks"
-    with pytest.raises(InputError, match="known: bbh"):
+    with pytest.raises(InputError, match="did you mean `mmlu`"):
         public_files("mmmlu")
+    with pytest.raises(InputError, match="no addresses and checksums .* svamp: get them from https.*--data"):
+        public_files("svamp")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from made_up_data import HEADER, make_mmlu, mmlu_prompt
 
+from openflan.benchmark_data.mmlu import GROUPS, SUBJECTS, subjects_of
 from openflan.errors import InputError
 from openflan.evaluation import find_benchmark, mgsm_benchmark, score_file
 from openflan.evaluation.mmlu import mmlu_benchmark
-from openflan.evaluation.mmlu_subjects import GROUPS, SUBJECTS, subjects_of
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data"

@@ -18,7 +18,7 @@ from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
 from openflan.evaluation.decoding import GREEDY, Decoding, decoding_of_variant
 from openflan.evaluation.record import evaluate_into
-from openflan.evaluation.score_record import Asked, EvaluationScore, Interval, ScoreKey, read_scores
+from openflan.evaluation.score_record import EvaluationScore, Interval, RecordedOptions, ScoreKey, read_scores
 from openflan.evaluation.score_saved import score_file
 from openflan.evaluation.statistics import TaskScore
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
@@ -75,8 +75,8 @@ scores = st.builds(
     partial=st.booleans(),
     curve=st.dictionaries(names, percent, max_size=2),
     exemplar_from_dev=st.lists(names, max_size=2).map(tuple),
-    asked=st.builds(
-        Asked,
+    options=st.builds(
+        RecordedOptions,
         limit=st.none() | st.integers(1, 9),
         subset=st.none() | st.tuples(names),
         chat=st.booleans(),
@@ -176,7 +176,9 @@ def test_averages_stand_under_one_key(tmp_path: Path) -> None:
     assert written["averages"] == {"average": pytest.approx(100 / 3)}
     assert {"model", "benchmark", "mode", "split", "shots", "decoding", "averages", "tasks"} <= written.keys()
     assert "average" not in written
-    assert written["asked"] == {"limit": 3, "max_tokens": 3}
+    assert written["options"] == {"limit": 3, "max_tokens": 3}
+    older = {("asked" if key == "options" else key): value for key, value in written.items()}
+    assert EvaluationScore.from_json(older) == EvaluationScore.from_json(written)
 
 
 def test_what_score_prints_has_its_averages_beside_the_rest(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openflan.errors import InputError
 from openflan.evaluation import Benchmark, BenchmarkTask, mgsm_benchmark, score_file
 from openflan.evaluation.benchmark import exactly
-from openflan.evaluation.statistics import Judged, average_score, task_score, wilson, wilson_intervals
+from openflan.evaluation.statistics import QuestionScore, average_score, task_score, wilson, wilson_intervals
 
 
 def _overlap(answer: str, target: str) -> float:
@@ -181,7 +181,7 @@ def test_mgsm_counts_source_questions_not_translations() -> None:
     assert whole["stderr"] == pytest.approx(one["stderr"])
     assert whole["ci95"] == pytest.approx(one["ci95"], abs=0.05)
     independent = average_score(
-        {code: [Judged(True, index % 2 == 1) for index in range(250)] for code in languages}
+        {code: [QuestionScore(True, index % 2 == 1) for index in range(250)] for code in languages}
     )
     assert independent.stderr == pytest.approx(one["stderr"] / 10**0.5), (
         "the negative control: without clusters the error is too small"
@@ -190,7 +190,7 @@ def test_mgsm_counts_source_questions_not_translations() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["p", "q", "r", None])), min_size=2, max_size=40))
 def test_clustered_errors_by_brute_force(rows: list[tuple[bool, str | None]]) -> None:
-    score = task_score([Judged(True, correct, cluster=cluster) for correct, cluster in rows], 0.0)
+    score = task_score([QuestionScore(True, correct, cluster=cluster) for correct, cluster in rows], 0.0)
     mean = sum(correct for correct, _ in rows) / len(rows)
     names = [cluster or f"alone {place}" for place, (_, cluster) in enumerate(rows)]
     parts = [
@@ -198,7 +198,7 @@ def test_clustered_errors_by_brute_force(rows: list[tuple[bool, str | None]]) ->
         for one in set(names)
     ]
     assert score.stderr == pytest.approx(100 * sum(part**2 for part in parts) ** 0.5 / len(rows), abs=1e-6)
-    plain = task_score([Judged(True, correct) for correct, _ in rows], 0.0)
+    plain = task_score([QuestionScore(True, correct) for correct, _ in rows], 0.0)
     assert score.ci95[0] <= plain.ci95[0] + 1e-9
     assert score.ci95[1] >= plain.ci95[1] - 1e-9
 
@@ -221,11 +221,11 @@ def test_intervals_of_arrays_solve_their_equation(counts: list[tuple[int, int]])
 
 
 def test_an_average_of_nothing_right_still_has_an_interval() -> None:
-    found = average_score({task: [Judged(True, False)] * 250 for task in "abcd"})
+    found = average_score({task: [QuestionScore(True, False)] * 250 for task in "abcd"})
     assert (found.value, found.stderr, found.ci95[0]) == (0.0, 0.0, 0.0)
     assert 0.5 < found.ci95[1] < wilson(0, 250)[1]
     translated = average_score(
-        {task: [Judged(True, False, cluster=str(index)) for index in range(250)] for task in "abcd"}
+        {task: [QuestionScore(True, False, cluster=str(index)) for index in range(250)] for task in "abcd"}
     )
     assert translated.ci95[1] == pytest.approx(wilson(0, 250)[1]), (
         "four translations of a question are one where nothing tells them apart"
@@ -238,7 +238,7 @@ def test_the_interval_of_an_average_covers_as_often_as_it_says() -> None:
     covered = 0
     for _ in range(600):
         drawn = {
-            str(accuracy): [Judged(True, bool(right)) for right in generator.random(60) < accuracy]
+            str(accuracy): [QuestionScore(True, bool(right)) for right in generator.random(60) < accuracy]
             for accuracy in accuracies
         }
         low, high = average_score(drawn).ci95

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_data import make_all, make_mmlu, make_tydiqa
 
+from openflan.benchmark_data.registry import PAPER
 from openflan.evaluation import (
-    BENCHMARKS,
     Benchmark,
     BenchmarkTask,
     Example,
@@ -21,7 +21,7 @@ from openflan.evaluation import (
     score_file,
 )
 from openflan.evaluation.benchmark import exactly
-from openflan.evaluation.fit_exemplars import fitted, shown
+from openflan.evaluation.fit_exemplars import count_exemplars, with_fitting_exemplars
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.record import evaluate_into
 from openflan.evaluation.tydiqa import tydiqa_benchmark
@@ -113,7 +113,7 @@ def test_exemplars_are_dropped_last_to_first_and_counted(tmp_path: Path) -> None
         (1, 2, "eos"),
         (3, 0, "too-long"),
     ]
-    found = shown(one for _, one in read_generations(tmp_path / "toy.jsonl"))
+    found = count_exemplars(one for _, one in read_generations(tmp_path / "toy.jsonl"))
     assert found.as_json() == {
         "exemplars": 2.0,
         "exemplars_dropped": 2,
@@ -124,9 +124,9 @@ def test_exemplars_are_dropped_last_to_first_and_counted(tmp_path: Path) -> None
         hashlib.sha256(prompt.encode()).hexdigest()[:16] for prompt in engine.asked
     ]
     reordered = [json.dumps(line) for line in reversed(lines)]
-    assert found.prompts == shown(one for _, one in read_generations(reordered)).prompts
+    assert found.prompts == count_exemplars(one for _, one in read_generations(reordered)).prompts
     reworded = [json.dumps({**line, "prompt_hash": "0" * 16}) for line in lines]
-    assert found.prompts != shown(one for _, one in read_generations(reworded)).prompts
+    assert found.prompts != count_exemplars(one for _, one in read_generations(reworded)).prompts
     again = generate_to(tmp_path / "toy.jsonl", TOY, engine)
     assert (again.new, again.found) == (0, 3)
 
@@ -141,7 +141,7 @@ def test_an_engine_that_cannot_tell_is_sent_the_whole_prompt(tmp_path: Path) -> 
 def test_as_many_exemplars_as_fit_and_no_fewer(room: int, question: str) -> None:
     example = Example("toy", 0, _prompt(question, 3), "x", 3, fewer=lambda count: _prompt(question, count))
     engine = ShortEngine(room)
-    kept = fitted(example, engine, 5)
+    kept = with_fitting_exemplars(example, engine, 5)
     most = max((count for count in range(4) if engine.fits(_prompt(question, count), 5)), default=None)
     if most is None:
         assert kept is example  # the engine answers that it is too long
@@ -159,7 +159,7 @@ def test_lines_of_earlier_runs_and_others_are_read(tmp_path: Path) -> None:
         json.dumps({"task": "toy", "index": index, "generation": "q", "target": "q", **row})
         for index, row in enumerate(rows)
     ]
-    found = shown(one for _, one in read_generations(lines))
+    found = count_exemplars(one for _, one in read_generations(lines))
     assert (found.mean, found.dropped, found.shortened, found.from_dev, found.prompts) == (
         3.0,
         0,
@@ -171,7 +171,7 @@ def test_lines_of_earlier_runs_and_others_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["direct", "cot"])
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", PAPER)
 def test_every_benchmark_can_be_shortened(tmp_path: Path, name: str, mode: str) -> None:
     benchmark = find_benchmark(name, mode, make_all(tmp_path))
     zero_shot = find_benchmark(name, mode, tmp_path, shots=0)

@@ -2,17 +2,18 @@
 
 import pytest
 
+from openflan.benchmark_data.registry import PAPER
 from openflan.errors import InputError
 from openflan.evaluation.averages import COMPONENTS
-from openflan.evaluation.known_benchmarks import BENCHMARKS, MODES, SUITES, find_benchmark, find_suite
+from openflan.evaluation.known_benchmarks import MODES, SUITES, find_benchmark, find_suite
 
 
 def test_the_flan_suite_is_what_the_papers_average_needs() -> None:
     assert tuple(f"{name}-{mode}" for name, mode in SUITES["flan"]) == COMPONENTS
 
 
-def test_all_is_every_benchmark_in_both_modes() -> None:
-    assert set(SUITES["all"]) == {(name, mode) for name in BENCHMARKS for mode in MODES}
+def test_all_is_every_benchmark_of_the_paper_in_both_modes() -> None:
+    assert set(SUITES["all"]) == {(name, mode) for name in PAPER for mode in MODES}
     assert {mode for _, mode in SUITES["reasoning"]} == {"cot"}
 
 
@@ -29,7 +30,7 @@ def test_what_scoring_needs_is_known_without_files(name: str, mode: str) -> None
 
 def test_sizes_are_those_of_the_published_files() -> None:
     counts = {
-        name: sum(task.size for task in find_benchmark(name, "direct").tasks.values()) for name in BENCHMARKS
+        name: sum(task.size for task in find_benchmark(name, "direct").tasks.values()) for name in PAPER
     }
     assert counts == {"mmlu": 1_531, "bbh": 6_511, "tydiqa": 5_077, "mgsm": 2_750, "gsm8k": 1_319}
 

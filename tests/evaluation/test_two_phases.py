@@ -24,7 +24,7 @@ from openflan.evaluation import (
 from openflan.evaluation.benchmark import exactly
 from openflan.evaluation.extract import plain
 from openflan.evaluation.record import evaluate_into
-from openflan.evaluation.statistics import Judged, task_score
+from openflan.evaluation.statistics import QuestionScore, task_score
 from openflan.inference import Completion, Request
 from openflan.lock import locked
 from openflan.run_folder import Run, read_json, write_json
@@ -304,7 +304,8 @@ def test_mgsm_average_leaves_english_out() -> None:
 )
 def test_scores_by_brute_force(rows: list[tuple[bool, bool, str]], chance: float) -> None:
     score = task_score(
-        [Judged(extracted, extracted and correct, finish) for extracted, correct, finish in rows], chance
+        [QuestionScore(extracted, extracted and correct, finish) for extracted, correct, finish in rows],
+        chance,
     )
     values = [100.0 if extracted and correct else 0.0 for extracted, correct, _ in rows]
     mean = sum(values) / len(values)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from made_up_data import make_tydiqa, squad
 
+from openflan.benchmark_data.tydiqa import TYDIQA_AVERAGED, TYDIQA_LANGUAGES
 from openflan.errors import InputError
 from openflan.evaluation import find_benchmark, score_file
 from openflan.evaluation.tydiqa import read_squad, tydiqa_benchmark
-from openflan.evaluation.tydiqa_languages import TYDIQA_AVERAGED, TYDIQA_LANGUAGES
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data"

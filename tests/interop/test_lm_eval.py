@@ -17,12 +17,12 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from openflan.benchmark_data.mmlu import SUBJECTS
 from openflan.evaluation import Benchmark, BenchmarkTask
 from openflan.evaluation.generate import Decoding, generate_to
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.lm_eval_log import write_lm_eval_log
 from openflan.evaluation.mmlu import mmlu_benchmark
-from openflan.evaluation.mmlu_subjects import SUBJECTS
 from openflan.inference import HuggingFaceEngine
 from openflan.recipe.load_recipe import recipe_from
 from openflan.run_folder import Run

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_benchmarks import GSM8K, MMLU, write_benchmarks
 
+from openflan.benchmark_data.items import benchmark_items
 from openflan.errors import InputError
 from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.overlap.drop import without_overlaps
 from openflan.mixture.overlap.index import build_index
-from openflan.mixture.overlap.items import benchmark_items
 from openflan.mixture.overlap.report import check_task, row_hash
 from openflan.mixture.task_shares import shares_table
 from openflan.recipe.load_recipe import dump_recipe, load_recipe
@@ -233,5 +233,5 @@ def test_the_embedded_worlds_own_held_out_tasks_are_never_trained_on() -> None:
 def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(RECIPE.replace("  drop_overlaps: hits.jsonl", "  held_out: [mlu]"))
-    with pytest.raises(InputError, match=r"mine\.yaml:5: `mixture\.held_out.*'mmlu'"):
+    with pytest.raises(InputError, match=r"mine\.yaml:5: `mixture\.held_out.*did you mean `mmlu`"):
         load_recipe(path)

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_benchmarks import BBH, GSM8K, MGSM, MMLU, MMLU_OPTIONS, PASSAGE, TYDIQA, write_benchmarks
 
+from openflan.benchmark_data.items import Item, benchmark_items
 from openflan.mixture.overlap import index as index_module
 from openflan.mixture.overlap.index import LEAST_LETTERS, STOCK, STOCK_QUESTIONS, Index, build_index
-from openflan.mixture.overlap.items import Item, benchmark_items
 from openflan.mixture.overlap.report import check_task
 from openflan.mixture.overlap.scan import BATCH, Hit, scan
 from openflan.mixture.overlap.units import HAN_KANA, LENGTHS, UNSPACED, WORD, split

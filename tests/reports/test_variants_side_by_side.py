@@ -120,7 +120,7 @@ def test_suite_averages_take_greedy_generation_only_in_any_order(
 
 
 def test_what_repeats_a_run_prints_every_option_that_mattered(tmp_path: Path) -> None:
-    asked = {
+    options = {
         "limit": 3,
         "subset": ["snarks", "navigate"],
         "max_tokens": 7,
@@ -129,10 +129,10 @@ def test_what_repeats_a_run_prints_every_option_that_mattered(tmp_path: Path) ->
         "dtype": "bfloat16",
         "device": "cuda",
     }
-    new = EvaluationScore.from_json(_score("final", "bbh-cot", 1.0, shots=0)).to_json() | {"asked": asked}
+    new = EvaluationScore.from_json(_score("final", "bbh-cot", 1.0, shots=0)).to_json() | {"options": options}
     rows = EvaluationScore.from_json(_score("final", "bbh-cot", 1.0)).to_json() | {
         "benchmark": "held-out",
-        "asked": {"benchmark": "niv2/*"},
+        "options": {"benchmark": "niv2/*"},
     }
     scores = [new, rows, *(_score("step-20", "mmlu-direct", 1.0, **one) for one in VARIANTS)]
     found = commands(gather(write_run(tmp_path / "run", scores=scores)))[1:-1]

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from openflan.benchmark_data.items import built_in_folders
 from openflan.cli.compare import print_comparison
 from openflan.cli.output import Bar, next_command, print_json
 from openflan.cli.score import print_score
@@ -32,6 +33,7 @@ from openflan.evaluation.selection import (
     open_benchmark,
     subset_of,
 )
+from openflan.evaluation.training_tasks import warn_of_training_tasks
 from openflan.mixture.embedded_seeds import warn_of_other_data
 from openflan.models.quiet import quiet_libraries
 from openflan.run_folder import Run
@@ -46,10 +48,19 @@ _MODE = typer.Option(
 _JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
 _DATA = typer.Option(
     None,
-    help="The folder that holds mmlu/, bbh/, tydiqa/, mgsm/, gsm8k/, or one of them; for tasks: their rows.",
+    help=(
+        f"The folder that holds the benchmarks' folders ({', '.join(built_in_folders())}), or one of these "
+        "folders; for tasks: their rows."
+    ),
 )
 _SHOTS = typer.Option(None, min=0, help="Exemplars; the published number if absent.")
-_SPLIT = typer.Option(None, help="mmlu: validation (default, as in the paper's Table 5) or test.")
+_SPLIT = typer.Option(
+    None,
+    help=(
+        "mmlu: validation (default, as in the paper's Table 5) or test; arc_easy, arc_challenge: test "
+        "(default) or validation."
+    ),
+)
 
 
 def evaluate(
@@ -229,6 +240,8 @@ def _evaluate(
             warn_of_other_data(
                 located.run.folder if located.run else located.name, data_of_benchmarks(benchmark, data)
             )
+        if main and located.run and located.label not in ("base", "random-init"):
+            warn_of_training_tasks(located.run, [one.name for one, _ in chosen])
         check_prompts(chosen)
         if against:
             check_side(against)

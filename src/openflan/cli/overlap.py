@@ -14,11 +14,12 @@ from typing import Any
 import typer
 from tqdm import tqdm
 
+from openflan.benchmark_data.items import benchmark_items, built_in_folders, find_benchmark_files
+from openflan.benchmark_data.registry import benchmark_names
 from openflan.cli.output import print_json, print_table
 from openflan.errors import InputError, OpenflanError
 from openflan.mixture.open_mixture import open_tasks
 from openflan.mixture.overlap.index import Index, build_index
-from openflan.mixture.overlap.items import PATTERNS, benchmark_items, find_benchmarks
 from openflan.mixture.overlap.report import Example, TaskOverlap, check_task
 from openflan.recipe.load_recipe import load_recipe
 from openflan.run_folder import replacing
@@ -26,7 +27,7 @@ from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 
 _BENCHMARKS: Path = typer.Option(
-    ..., help="The folder that holds bbh/, mmlu/, mgsm/, gsm8k/, tydiqa/, or some of them."
+    ..., help=f"The folder that holds {'/, '.join(built_in_folders())}/, or some of them."
 )
 
 
@@ -65,7 +66,7 @@ def overlap(
     began = time.monotonic()
     if out is not None and out.suffix != ".jsonl":
         raise InputError(f"{out}: expected a file name that ends in .jsonl")
-    missing = find_benchmarks(benchmarks).missing
+    missing = find_benchmark_files(benchmarks).missing
     if missing:
         typer.echo(f"{benchmarks}: lacks {', '.join(missing)}; the rest is compared", err=True)
     tasks, broken = _tasks(arguments or [], tasks_data, out)
@@ -156,7 +157,7 @@ def _peak_memory() -> int:
 def _print(told: dict[str, Any], checked: list[TaskOverlap]) -> None:
     # A benchmark without hits is news; options and passages without any are not.
     hit = {name for one in checked for name in one.groups}
-    groups = [name for name in told["benchmarks"] if name in PATTERNS or name in hit]
+    groups = [name for name in told["benchmarks"] if name in benchmark_names() or name in hit]
     rows = [
         [one.task, one.rows, one.hit_rows, one.stock_rows, *(_cell(one, name) for name in groups)]
         for one in sorted(checked, key=lambda one: (-one.hit_rows, one.task))

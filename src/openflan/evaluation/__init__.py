@@ -1,6 +1,7 @@
 """Benchmarks as the paper ran them: prompts, answers, scores. Needs no model library; models come in as an
 `openflan.inference.Engine`."""
 
+from openflan.benchmark_data.files import locate
 from openflan.evaluation.bbh import bbh_benchmark
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
 from openflan.evaluation.custom_benchmark import custom_benchmark
@@ -8,7 +9,6 @@ from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.gsm8k import gsm8k_benchmark
 from openflan.evaluation.held_out import held_out_benchmark
 from openflan.evaluation.known_benchmarks import BENCHMARKS, SUITES, find_benchmark, find_suite
-from openflan.evaluation.local_files import locate
 from openflan.evaluation.mgsm import mgsm_benchmark
 from openflan.evaluation.mmlu import mmlu_benchmark
 from openflan.evaluation.score_saved import score_file

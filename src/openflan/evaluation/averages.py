@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean
 
+from openflan.benchmark_data.bbh import BBH_TASKS
 from openflan.errors import InputError, did_you_mean
-from openflan.evaluation.bbh_tasks import BBH_TASKS
 from openflan.evaluation.decoding import GREEDY
 from openflan.evaluation.known_benchmarks import usual_shots
 from openflan.evaluation.score_record import EvaluationScore, ScoreKey
@@ -37,8 +37,8 @@ _APART = {"mgsm": "en", "tydiqa": "english"}
 
 
 def greedy_at_usual_shots(key: ScoreKey) -> bool:
-    """Whether a score enters the averages: greedy generation on the usual split with the benchmark's own
-    number of exemplars, as in the paper. A number that is not known counts as its own."""
+    """True for a score that enters the averages: greedy generation on the usual split with the benchmark's
+    own number of exemplars, as in the paper. An unknown number of exemplars counts as its own."""
     return (
         key.decoding == GREEDY and not key.split and key.shots in (None, usual_shots(key.benchmark, key.mode))
     )
@@ -86,7 +86,8 @@ def suite_averages(components: Mapping[str, float | Mapping[str, float]]) -> dic
 
 
 def averages_of_normalized(components: Mapping[str, float]) -> dict[str, float | None]:
-    """The same from normalised components."""
+    """The averages of SUITE_AVERAGES from components that are normalized already; None where one is
+    missing."""
     return {
         name: fmean(components[one] for one in over) if all(one in components for one in over) else None
         for name, over in SUITE_AVERAGES.items()
@@ -99,8 +100,10 @@ def averages_of_scores(
     partial: bool = False,
     counts: Callable[[ScoreKey], bool] = greedy_at_usual_shots,
 ) -> dict[str, float | None]:
-    """The same from scores of one model; those over a part of the questions count only if `partial`, and only
-    those whose key `counts`."""
+    """The averages of SUITE_AVERAGES from the scores of one model; None where a component is missing.
+
+    Only scores whose key `counts` are used; scores over a part of the questions only if `partial`.
+    """
     chosen = [score for score in scores if counts(score.key) and (partial or not score.partial)]
     components = {f"{score.key.benchmark}-{score.key.mode}": score.normalized for score in chosen}
     return averages_of_normalized({name: value for name, value in components.items() if value is not None})

@@ -15,12 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from openflan.benchmark_data.bbh import BBH_TASKS, bbh_part, bbh_rows
+from openflan.benchmark_data.files import locate, text_of
 from openflan.errors import InputError
-from openflan.evaluation.bbh_tasks import BBH_TASKS, bbh_part
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, exactly, number_of_shots
 from openflan.evaluation.extract import after_last_phrase, cut_at_next_question, plain, without_leading_labels
-from openflan.evaluation.local_files import locate, text_of
-from openflan.json_files import read_json_file
 
 TRIGGER = "Let's think step by step."
 SHOTS = 3
@@ -28,7 +27,7 @@ ANSWER_PHRASES = (r"\bthe\s+answer\s+is\b:?",)
 STOP = ("\nQ:",)
 
 LABELS = ("A:", "Answer:")
-"""What the prompt ends with, and models write again before a direct answer."""
+"""Ends of the prompt, which models repeat before a direct answer."""
 
 MAX_TOKENS = {"direct": 128, "cot": 512}
 """In T5 tokens the longest target has 70 (word_sorting) and all but two of the 81 exemplar rationales stay
@@ -79,25 +78,13 @@ def _examples(data: Path | None, mode: str, shots: int, task: str) -> Sequence[E
 
     return [
         Example(task, index, prompt(question, shots), target, shots, fewer=partial(prompt, question))
-        for index, (question, target) in enumerate(_rows(folder / f"{task}.json"))
+        for index, (question, target) in enumerate(bbh_rows(folder / f"{task}.json"))
     ]
 
 
-def _rows(path: Path) -> list[tuple[str, str]]:
-    expected = 'expected {"examples": [{"input", "target"}]}, both texts: fetch it again'
-    document = read_json_file(path)
-    rows = document.get("examples") if isinstance(document, dict) else None
-    if not isinstance(rows, list):
-        raise InputError(f"{path} is not a BIG-Bench Hard file: {expected}")
-    for number, row in enumerate(rows):
-        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("input", "target")):
-            raise InputError(f"{path}: example {number} is not one of BIG-Bench Hard: {expected}")
-    return [(row["input"], row["target"]) for row in rows]
-
-
 def _headers(path: Path, mode: str) -> list[str]:
-    """What stands before the question, by number of exemplars: the description and the first of them, after
-    the line of dashes that closes the canary notice."""
+    """The text before the question, by number of exemplars: the description and the first of them. It begins
+    after the line of dashes that closes the canary notice."""
     _, ruler, prompt = text_of(path).partition(_RULER)
     description, *exemplars = prompt.split(_QUESTION)
     if not ruler or len(exemplars) != SHOTS:

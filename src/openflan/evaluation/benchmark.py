@@ -1,8 +1,8 @@
 """A benchmark as data and plain functions.
 
-Decision: what scoring needs (task names, sizes, chance, extraction, comparison) is known without any data
-file, so that saved generations can be scored anywhere; only `examples` opens files. Variants (direct, with
-rationales, zero-shot) are values of this one class.
+Decision: everything that scoring needs (task names, sizes, chance, extraction, comparison) is known without
+any data file, so saved generations can be scored anywhere; only `examples` opens files. Variants (direct,
+with rationales, zero-shot) are values of this one class.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Target: TypeAlias = str | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question as it is sent: the whole prompt, the right answer, and the number of exemplars in the
-    prompt. `index` counts from 0.
+    """One question as it is sent to the model.
 
-    `cluster` names what it shares with other questions (a passage), where only the data tells. `fewer(count)`
-    is the prompt with the first `count` exemplars only; without it the prompt cannot be shortened.
-    `exemplar_split` is where the exemplars come from, if that changes which rows are asked;
-    `exemplars_dropped` counts those left out because the prompt would not have fitted. `options` are the
-    texts that may follow the prompt where there are such, with the white space between them and the prompt:
-    what is scored by likelihood.
+    `prompt` is the whole prompt, `target` the right answer, `exemplars` the number of exemplars in the
+    prompt, `index` the number of the question in its task, from 0. `cluster` names what the question shares
+    with others (a passage), where only the data tells. `fewer(count)` is the prompt with the first `count`
+    exemplars; without it the prompt cannot be shortened. `exemplars_dropped` counts exemplars that were left
+    out because the prompt would not have fitted. `exemplar_split` is the split of the exemplars, if it
+    decides which rows are scored. `options` are the texts that may follow the prompt, with the white space
+    between; their likelihood is scored.
     """
 
     task: str
@@ -43,12 +43,21 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class BenchmarkTask:
-    """What is known of a task without its file: number of examples, chance accuracy in percent, strings that
-    end a generation.
+class OptionLikelihoods:
+    """The options of a question as they follow the prompt, and the natural logarithms of their probabilities,
+    in the same order."""
 
-    `exemplar_row` is the one index that a complete run may lack, because its row was shown as the exemplar.
-    `metric` names the task's own measure: `accuracy`, or one of its benchmark's `metrics`.
+    options: tuple[str, ...]
+    log_probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkTask:
+    """What is known of a task without its file.
+
+    `size` is the number of examples, `chance` the accuracy of guessing in percent, `stop` the strings that
+    end a generation. `exemplar_row` is the one index that a complete run may lack, because its row is the
+    exemplar. `metric` names the task's own measure: `accuracy`, or one of its benchmark's `metrics`.
     """
 
     size: int
@@ -62,18 +71,25 @@ class BenchmarkTask:
 class Benchmark:
     """A named set of tasks in one mode (`direct` or `cot`).
 
-    `examples(task)` are all examples of a task, in the order of its file. `extract(task, generation)` is the
-    answer or None, `compare(answer, target)` decides. `averages` names means and the tasks they run over;
-    `average` is the headline. `max_tokens` is the default for a generation. `prompt_version` names wording
-    and number of exemplars: results of different versions are not comparable. `metrics` stand beside
-    accuracy, by name: `metric(answer, target)` is in 0..1, the best over several references counts, and no
-    answer is 0. `split` is empty unless another part of the data than the usual one is asked.
-    `over_questions` asks for the mean over all questions beside the mean over tasks, which other harnesses
-    report. `shots` is the number of exemplars that a prompt is to have, `usual_shots` the benchmark's own;
-    None where it is not known. `rules` says, as JSON and by task, how answers are judged, for a benchmark
-    that no name alone brings back (`rules.py`). `asked_as` is the name that the command line takes where it
-    is not `name`: a file's, or a pattern of tasks. `cluster(task, index)` names the source of a question that
-    stands in several tasks: questions of one name are no independent evidence.
+    Prompts: `examples(task)` are all examples of a task, in the order of its file. `max_tokens` is the
+    default limit of a generation. `prompt_version` names the wording and the number of exemplars; results of
+    different versions are not comparable. `shots` is the number of exemplars in a prompt, `usual_shots` the
+    benchmark's own number; None where it is not known. `split` is empty for the usual split of the data.
+
+    Scoring: `extract(task, generation)` is the answer, or None. `compare(answer, target)` says whether it is
+    right. `averages` names means and the tasks that they run over; `average` is the headline.
+    `over_questions` adds the mean over all questions, which other harnesses report. `metrics` stand beside
+    the accuracy, by name: `metric(answer, target)` is in 0..1, the best over several references counts, and
+    no answer is 0. `cluster(task, index)` names the source of a question that stands in several tasks:
+    questions of one source are not independent.
+
+    Likelihood: with `by_likelihood` questions are answered by the most likely of their options, never by
+    generated text. `option_metrics` are metrics of the likelihoods of all options, by name:
+    `metric(likelihoods, target)` is in 0..1.
+
+    `rules` says by task, as JSON, how answers are judged; only a benchmark that is not known by name needs it
+    (`rules.py`). `requested_name` is the name that the command line takes (a file, a pattern of tasks) where
+    it is not `name`.
     """
 
     name: str
@@ -92,11 +108,13 @@ class Benchmark:
     shots: int | None = None
     usual_shots: int | None = None
     rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    asked_as: str = ""
+    requested_name: str = ""
+    by_likelihood: bool = False
+    option_metrics: Mapping[str, Callable[[OptionLikelihoods, str], float]] = field(default_factory=dict)
 
     @property
     def shots_variant(self) -> str:
-        """What a file's name has behind the mode: nothing for the usual number of exemplars, such as
+        """The part of a file's name after the mode: empty for the usual number of exemplars, such as
         `-0-shot` for another."""
         return "" if self.shots == self.usual_shots else f"-{self.shots}-shot"
 

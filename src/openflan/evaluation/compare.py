@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from openflan.errors import InputError
 from openflan.evaluation.paper import ROUNDING, PaperFigures
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.statistics import Judged
+from openflan.evaluation.statistics import QuestionScore
 from openflan.randomness import combine
 
 DRAWS = 10_000
@@ -80,8 +80,8 @@ class Comparison:
 
 
 def compare_models(
-    a: Mapping[tuple[str, int], Judged],
-    b: Mapping[tuple[str, int], Judged],
+    a: Mapping[tuple[str, int], QuestionScore],
+    b: Mapping[tuple[str, int], QuestionScore],
     averages: Mapping[str, Sequence[str]],
     *,
     names: tuple[str, str] = ("a", "b"),
@@ -185,7 +185,7 @@ def _beside(ours: float, ci95: tuple[float, float], paper: float, n: int) -> dic
 def _difference(
     values_T: Sequence[NDArray[np.float64]], drawn: NDArray[np.float64], names: tuple[str, str]
 ) -> Difference:
-    """Of tasks, each (questions, 2): the mean over tasks; discordant questions are pooled."""
+    """The mean over tasks, each an array (questions, 2); discordant questions are pooled."""
     a, b = (float(100 * np.mean([values[:, place].mean() for values in values_T])) for place in (0, 1))
     only_a, only_b = (
         sum(int((values[:, one] > values[:, other]).sum()) for values in values_T)
@@ -198,8 +198,8 @@ def _difference(
 
 
 def _bootstrap(
-    a: Mapping[tuple[str, int], Judged],
-    b: Mapping[tuple[str, int], Judged],
+    a: Mapping[tuple[str, int], QuestionScore],
+    b: Mapping[tuple[str, int], QuestionScore],
     common: Mapping[str, Sequence[int]],
     seed: int,
 ) -> dict[str, NDArray[np.float64]]:

@@ -9,33 +9,38 @@ from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import against_paper, compare_models
 from openflan.evaluation.paper import paper_model
-from openflan.evaluation.saved_models import Place, SavedModel, benchmark_of, saved_model
+from openflan.evaluation.saved_models import GenerationsFile, SavedModel, benchmark_of, saved_model
 from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_generations
-from openflan.evaluation.statistics import Judged
+from openflan.evaluation.statistics import QuestionScore
 
 PAPER = "paper:"
 
 
 def comparison(
-    a: str, b: str, own: Sequence[Benchmark] = (), *, seed: int = 0, only: Collection[str] | None = None
+    a: str,
+    b: str,
+    custom_benchmarks: Sequence[Benchmark] = (),
+    *,
+    seed: int = 0,
+    only: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """`{"a", "b", "names": {"a", "b"}, "benchmarks": [...], "left_out": [...]}`, every difference the second
     minus the first.
 
     `a` and `b` are run folders, FOLDER:LABEL or files of generations, `b` also `paper:NAME`, against which
-    the difference is the model's minus the paper's. `own` are benchmarks beside those that a name or the
-    files themselves bring back, `only` keeps components such as `bbh-cot`. Raises InputError if the two have
-    no benchmark in common.
+    the difference is the model's minus the paper's. `custom_benchmarks` are benchmarks
+    that are known neither by name nor from the files. `only` keeps components such as `bbh-cot`. Raises
+    InputError if the two have no benchmark in common.
     """
     if a.startswith(PAPER):
         raise InputError(
             f"`{a}` has printed figures only: give your own model first, as in `openflan compare "
             f"runs/mine {a}`"
         )
-    first = saved_model(a, own)
+    first = saved_model(a, custom_benchmarks)
     if b.startswith(PAPER):
-        return _with_paper(a, b, first, own, only)
-    second = saved_model(b, own)
+        return _with_paper(a, b, first, custom_benchmarks, only)
+    second = saved_model(b, custom_benchmarks)
     names = model_names(first, second)
     shared = [name for name in first.files if name in second.files and (only is None or name in only)]
     if not shared:
@@ -44,7 +49,10 @@ def comparison(
         )
         raise InputError(f"{a} and {b} have no benchmark in common: {listed}")
     results = [
-        {"benchmark": name, **_compared(first.files[name], second.files[name], own, names, seed)}
+        {
+            "benchmark": name,
+            **_compared(first.files[name], second.files[name], custom_benchmarks, names, seed),
+        }
         for name in shared
     ]
     apart = [
@@ -72,15 +80,15 @@ def check_side(name: str) -> None:
 
 
 def model_names(first: SavedModel, second: SavedModel) -> tuple[str, str]:
-    """What tables and verdicts call two models: as short as tells them apart."""
+    """The shortest names that tell two models apart, for tables and verdicts."""
     if first.label and second.label and first.folder.resolve() == second.folder.resolve():
         short = (first.label, second.label)
     else:
         short = (_short(first), _short(second))
     if short[0] != short[1]:
         return short
-    whole = [f"{one.folder}:{one.label}" if one.label else one.name for one in (first, second)]
-    return whole[0], whole[1]
+    full_names = [f"{one.folder}:{one.label}" if one.label else one.name for one in (first, second)]
+    return full_names[0], full_names[1]
 
 
 def _short(model: SavedModel) -> str:
@@ -89,21 +97,25 @@ def _short(model: SavedModel) -> str:
 
 
 def _compared(
-    first: Place, second: Place, own: Sequence[Benchmark], names: tuple[str, str], seed: int
+    first: GenerationsFile,
+    second: GenerationsFile,
+    custom_benchmarks: Sequence[Benchmark],
+    names: tuple[str, str],
+    seed: int,
 ) -> dict[str, Any]:
-    rule = benchmark_of((first, second), own)
-    saved = [read_saved(place.path, rule) for place in (first, second)]
+    rule = benchmark_of((first, second), custom_benchmarks)
+    saved = [read_saved(saved_file.path, rule) for saved_file in (first, second)]
     ours, theirs = ({key: one for key, (_, one) in judge_all(side).items()} for side in saved)
     # A name does not say which rows a file of the user had when it was asked: a question is one that has one
     # answer.
     other = _other_targets(*saved) if rule.rules else set()
-    found = compare_models(
+    compared = compare_models(
         _without(ours, other), _without(theirs, other), rule.averages, names=names, seed=seed
     ).as_json()
-    no_rule = first.unruled and not any(
+    no_rule = first.has_own_rules and not any(
         one.rule for side in saved for of in side.questions.values() for one in of
     )
-    return {**found, "other_targets": len(other), "compared_as_texts": no_rule}
+    return {**compared, "other_targets": len(other), "compared_as_texts": no_rule}
 
 
 def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
@@ -117,24 +129,26 @@ def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
 
 
 def _without(
-    judged: Mapping[tuple[str, int], Judged], other: Collection[tuple[str, int]]
-) -> dict[tuple[str, int], Judged]:
+    judged: Mapping[tuple[str, int], QuestionScore], other: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], QuestionScore]:
     return {key: one for key, one in judged.items() if key not in other}
 
 
 def _with_paper(
-    a: str, b: str, first: SavedModel, own: Sequence[Benchmark], only: Collection[str] | None
+    a: str, b: str, first: SavedModel, custom_benchmarks: Sequence[Benchmark], only: Collection[str] | None
 ) -> dict[str, Any]:
     model = paper_model(b.removeprefix(PAPER))
-    chosen = {name: place for name, place in first.files.items() if only is None or name in only}
+    chosen = {name: saved_file for name, saved_file in first.files.items() if only is None or name in only}
     results, left_out = [], []
-    for name, place in chosen.items():
-        figures = model.components.get(f"{place.benchmark}-{place.mode}")
+    for name, saved_file in chosen.items():
+        figures = model.components.get(f"{saved_file.benchmark}-{saved_file.mode}")
         # The printed figures are of generated answers to prompts with the usual exemplars.
-        if figures is None or place.shots is not None or "likelihood" in place.variant:
+        if figures is None or saved_file.shots is not None or "likelihood" in saved_file.variant:
             left_out.append(name)
             continue
-        score = score_generations(place.path, benchmark_of((place,), own), partial=True)
+        score = score_generations(
+            saved_file.path, benchmark_of((saved_file,), custom_benchmarks), partial=True
+        )
         results.append({"benchmark": name, **against_paper(score, figures), "sources": list(figures.sources)})
     if not results:
         raise InputError(f"{a} and {b} have no benchmark in common: {a} has {', '.join(chosen) or 'none'}")

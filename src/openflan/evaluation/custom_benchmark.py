@@ -67,15 +67,15 @@ def custom_benchmark(
     pattern that is none, a file that is not there, a row that lacks a field, fewer exemplars than shots, and
     rationales that are asked for where exemplars have none.
     """
-    own = read_custom_benchmark(path)
-    tasks = {name: custom_rows(file, own) for name, file in own.files(path.parent).items()}
-    exemplars = _exemplars(path, own, mode, shots)
-    pattern = Pattern.parse(own.prompt)
-    instruction = f"{own.instruction.strip()}\n\n" if own.instruction else ""
-    blocks = [f"{_filled(pattern, row)} {_answered(row, own, mode)}" for row in exemplars]
+    spec = read_custom_benchmark(path)
+    tasks = {name: custom_rows(file, spec) for name, file in spec.files(path.parent).items()}
+    exemplars = _exemplars(path, spec, mode, shots)
+    pattern = Pattern.parse(spec.prompt)
+    instruction = f"{spec.instruction.strip()}\n\n" if spec.instruction else ""
+    blocks = [f"{_filled(pattern, row)} {_answered(row, spec, mode)}" for row in exemplars]
 
     def prompt(row: CustomRow, count: int) -> str:
-        end = f" {own.trigger}" if mode == "cot" and not count else ""
+        end = f" {spec.trigger}" if mode == "cot" and not count else ""
         return instruction + "\n\n".join([*blocks[:count], _filled(pattern, row) + end])
 
     def examples(task: str) -> Sequence[Example]:
@@ -87,34 +87,34 @@ def custom_benchmark(
                 row.target,
                 len(blocks),
                 fewer=partial(prompt, row),
-                options=_options(row, own, mode),
+                options=_options(row, spec, mode),
             )
             for index, row in enumerate(tasks[task])
         ]
 
-    metric = metric_of(own.metric)
+    metric = metric_of(spec.metric)
     return Benchmark(
-        name=own.name,
+        name=spec.name,
         mode=mode,
         tasks={
-            name: BenchmarkTask(len(rows), _chance(own, rows), tuple(own.stop), metric=metric.own)
+            name: BenchmarkTask(len(rows), _chance(spec, rows), tuple(spec.stop), metric=metric.own)
             for name, rows in tasks.items()
         },
         examples=examples,
-        extract=extraction_of(own, mode),
+        extract=extraction_of(spec, mode),
         compare=metric.compare,
         averages={"average": tuple(tasks)},
-        max_tokens=own.max_tokens or MAX_TOKENS[mode],
-        prompt_version=f"{own.name}-{mode}-{len(blocks)}-shot-{own.fingerprint}",
+        max_tokens=spec.max_tokens or MAX_TOKENS[mode],
+        prompt_version=f"{spec.name}-{mode}-{len(blocks)}-shot-{spec.fingerprint}",
         shots=len(blocks),
-        usual_shots=own.shots,
-        rules=dict.fromkeys(tasks, own_rule(own)),
+        usual_shots=spec.shots,
+        rules=dict.fromkeys(tasks, own_rule(spec)),
         metrics=metric.beside,
     )
 
 
 def is_custom_benchmark(name: str) -> bool:
-    """Whether a benchmark is named by a file."""
+    """True if the name of a benchmark is that of a YAML file."""
     return name.endswith((".yaml", ".yml"))
 
 
@@ -130,9 +130,9 @@ def metric_of(name: str) -> Metric:
     return METRICS.get(name, _LETTER)
 
 
-def extraction_of(own: CustomBenchmark | AnswerRule, mode: str) -> Callable[[str, str], str | None]:
-    """What of a generation is the answer, given the task and the text."""
-    return partial(_extract, own, mode)
+def extraction_of(spec: CustomBenchmark | AnswerRule, mode: str) -> Callable[[str, str], str | None]:
+    """The function that finds the answer in a generation, given the task and the text."""
+    return partial(_extract, spec, mode)
 
 
 def _filled(pattern: Pattern, row: CustomRow) -> str:
@@ -149,86 +149,87 @@ def _filled(pattern: Pattern, row: CustomRow) -> str:
         return pattern.fill({**row.fields, **listed})
     except KeyError as error:
         raise InputError(
-            f"{row.place}: lacks `{error.args[0]}`, which the prompt shows; it has {', '.join(row.fields)}"
+            f"{row.position}: lacks `{error.args[0]}`, which the prompt shows; it has {', '.join(row.fields)}"
         ) from None
 
 
-def _options(row: CustomRow, own: CustomBenchmark, mode: str) -> tuple[str, ...]:
-    """What may follow the prompt, as exemplars have it: letters where they are asked for, otherwise the
-    options' texts; nothing with rationales."""
+def _options(row: CustomRow, spec: CustomBenchmark, mode: str) -> tuple[str, ...]:
+    """The texts that may follow the prompt, as exemplars have them: letters where the metric is `letter`,
+    otherwise the options. Empty in mode `cot`."""
     if mode == "cot":
         return ()
     return tuple(
-        f" ({letter})" if own.metric == "letter" else f" {option}"
+        f" ({letter})" if spec.metric == "letter" else f" {option}"
         for letter, option in zip(LETTERS, row.options, strict=False)
     )
 
 
-def _answered(row: CustomRow, own: CustomBenchmark, mode: str) -> str:
+def _answered(row: CustomRow, spec: CustomBenchmark, mode: str) -> str:
     answer = row.target if isinstance(row.target, str) else row.target[0]
-    if own.metric == "letter":
+    if spec.metric == "letter":
         answer = f"({answer})"
     if mode == "direct":
         return answer
-    rationale = row.fields.get(own.rationale or "", "")
+    rationale = row.fields.get(spec.rationale or "", "")
     if not rationale.strip():
         raise InputError(
-            f"{row.place}: an exemplar without rationale: `--mode cot` needs the field `{own.rationale}` "
+            f"{row.position}: an exemplar without rationale: `--mode cot` needs the field `{spec.rationale}` "
             "in each of them, or `--shots 0`"
         )
-    return f"{rationale.strip()} {own.conclusion} {answer}."
+    return f"{rationale.strip()} {spec.conclusion} {answer}."
 
 
-def _exemplars(path: Path, own: CustomBenchmark, mode: str, shots: int | None) -> list[CustomRow]:
-    wanted = own.shots if shots is None else shots
-    if not wanted:
+def _exemplars(path: Path, spec: CustomBenchmark, mode: str, shots: int | None) -> list[CustomRow]:
+    num_shots = spec.shots if shots is None else shots
+    if not num_shots:
         return []
-    if own.exemplars is None:
-        raise InputError(f"{path}: {wanted} exemplars are asked for and `exemplars:` names no file")
-    if mode == "cot" and own.rationale is None:
+    if spec.exemplars is None:
+        raise InputError(f"{path}: {num_shots} exemplars are asked for and `exemplars:` names no file")
+    if mode == "cot" and spec.rationale is None:
         raise InputError(
             f"{path}: `--mode cot` with exemplars needs `rationale:`, the field that holds theirs; or "
             "ask without any, `--shots 0`"
         )
-    file = path.parent / own.exemplars
-    rows = custom_rows(file, own)
-    if shots is None and len(rows) < wanted:
+    file = path.parent / spec.exemplars
+    rows = custom_rows(file, spec)
+    if shots is None and len(rows) < num_shots:
         raise InputError(
-            f"{file}: {len(rows)} exemplars, and `shots: {wanted}` in {path.name}: add rows, or ask for fewer"
+            f"{file}: {len(rows)} exemplars, and `shots: {num_shots}` in {path.name}: add rows, or use fewer"
         )
-    return rows[: number_of_shots(f"{own.name} ({file})", wanted, len(rows))]
+    return rows[: number_of_shots(f"{spec.name} ({file})", num_shots, len(rows))]
 
 
-def _chance(own: CustomBenchmark, rows: Sequence[CustomRow]) -> float:
-    """What the file says, else from the options of the rows."""
-    if own.chance is not None:
-        return own.chance
+def _chance(spec: CustomBenchmark, rows: Sequence[CustomRow]) -> float:
+    """The chance in percent: the file's, else from the number of options of the rows."""
+    if spec.chance is not None:
+        return spec.chance
     return fmean(100 / len(row.options) if row.options else 0.0 for row in rows)
 
 
-def _extract(own: CustomBenchmark | AnswerRule, mode: str, task: str, generation: str) -> str | None:
+def _extract(spec: CustomBenchmark | AnswerRule, mode: str, task: str, generation: str) -> str | None:
     text = generation
-    for mark in own.stop:
+    for mark in spec.stop:
         text = text.partition(mark)[0]
-    if own.question_labels:
-        text = cut_at_next_question(text, own.question_labels)
-    phrases = tuple(phrase_pattern(phrase) for phrase in own.answer_phrases)
-    kind = "letter" if own.metric == "letter" else "number" if own.metric == "numeric" else own.extraction
+    if spec.question_labels:
+        text = cut_at_next_question(text, spec.question_labels)
+    phrases = tuple(phrase_pattern(phrase) for phrase in spec.answer_phrases)
+    kind = "letter" if spec.metric == "letter" else "number" if spec.metric == "numeric" else spec.extraction
     if kind == "letter":
         return (
             concluded_letter(text, phrases, LETTERS)
             if mode == "cot"
-            else labelled_letter(text, LETTERS, own.answer_labels) or concluded_letter(text, phrases, LETTERS)
+            else labelled_letter(text, LETTERS, spec.answer_labels)
+            or concluded_letter(text, phrases, LETTERS)
         )
-    found = after_last_phrase(text, phrases)
-    if found is None and mode == "direct":
-        found = without_leading_labels(text, own.answer_labels)
-    if found is None or not found.strip():
+    answer = after_last_phrase(text, phrases)
+    if answer is None and mode == "direct":
+        answer = without_leading_labels(text, spec.answer_labels)
+    if answer is None or not answer.strip():
         return None
     if kind == "number":
-        value = number(first_sentence(found)) if starts_with_number(found) else None
+        value = number(first_sentence(answer)) if starts_with_number(answer) else None
         return None if value is None else canonical(value)
     if mode == "cot":
-        line = first_line(found)
+        line = first_line(answer)
         return line.removesuffix(".").rstrip() or None if line else None
-    return first_line(found) if kind == "first_line" else found.strip()
+    return first_line(answer) if kind == "first_line" else answer.strip()

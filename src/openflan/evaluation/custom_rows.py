@@ -1,4 +1,4 @@
-"""The rows of a benchmark of one's own: JSON lines, or CSV with a header, every field as text."""
+"""The rows of a custom benchmark: JSON lines, or CSV with a header, every field as text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from openflan.benchmark_data.files import csv_rows, is_file
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Target
 from openflan.evaluation.custom_schema import CustomBenchmark
-from openflan.evaluation.local_files import csv_rows, is_file
 from openflan.json_files import json_lines
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -25,31 +25,31 @@ _MOST_SHOWN = 100
 class CustomRow:
     """A row where it stands (`file:line`): its fields as texts, what is right, and its options."""
 
-    place: str
+    position: str
     fields: Mapping[str, str]
     target: Target
     options: tuple[str, ...]
 
 
-def custom_rows(path: Path, own: CustomBenchmark) -> list[CustomRow]:
+def custom_rows(path: Path, spec: CustomBenchmark) -> list[CustomRow]:
     """All rows of a file; raises InputError for a file that is absent, empty or of another kind, and for a
     row that lacks its target or options."""
     if not is_file(path):
-        raise InputError(f"{path}: no such file, named in the benchmark {own.name}")
+        raise InputError(f"{path}: no such file, named in the benchmark {spec.name}")
     readers = {".jsonl": _json_lines, ".csv": _csv}
     if path.suffix not in readers:
         raise InputError(f"{path}: expected a .jsonl or a .csv file")
-    rows = [_row(place, record, own) for place, record in readers[path.suffix](path)]
+    rows = [_row(position, record, spec) for position, record in readers[path.suffix](path)]
     if not rows:
         raise InputError(f"{path}: no rows")
     return rows
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for place, record in json_lines(path):
+    for position, record in json_lines(path):
         if not isinstance(record, dict):
-            raise InputError(f"{place} holds a {type(record).__name__}, expected an object")
-        yield place, record
+            raise InputError(f"{position} holds a {type(record).__name__}, expected an object")
+        yield position, record
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -60,45 +60,45 @@ def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for line, cells in rows:
         if not cells:
             continue
-        place = f"{path}:{line}"
+        position = f"{path}:{line}"
         if len(cells) != len(header):
             raise InputError(
-                f"{place}: {len(cells)} columns, and the header has {len(header)}: quote fields that "
+                f"{position}: {len(cells)} columns, and the header has {len(header)}: quote fields that "
                 "hold commas"
             )
-        yield place, dict(zip(header, cells, strict=True))
+        yield position, dict(zip(header, cells, strict=True))
 
 
-def _row(place: str, record: Mapping[str, Any], own: CustomBenchmark) -> CustomRow:
-    for key in (own.target, *([own.options] if own.options else [])):
+def _row(position: str, record: Mapping[str, Any], spec: CustomBenchmark) -> CustomRow:
+    for key in (spec.target, *([spec.options] if spec.options else [])):
         if key not in record:
             raise InputError(
-                f"{place}: lacks `{key}`{did_you_mean(key, record) or '; it has ' + ', '.join(record)}"
+                f"{position}: lacks `{key}`{did_you_mean(key, record) or '; it has ' + ', '.join(record)}"
             )
-    options = _options(record[own.options], place) if own.options else ()
-    found = record[own.target]
-    for key in (own.target, *([own.options] if own.options else [])):
+    options = _options(record[spec.options], position) if spec.options else ()
+    targets = record[spec.target]
+    for key in (spec.target, *([spec.options] if spec.options else [])):
         if not all(
             _is_text_or_number(one)
             for one in (record[key] if isinstance(record[key], list) else [record[key]])
         ):
             raise InputError(
-                f"{place}: `{key}` is {_shown(record[key])}: expected a text, a number, or a list of them"
+                f"{position}: `{key}` is {_shown(record[key])}: expected a text, a number, or a list of them"
             )
-    references = tuple(_text(one) for one in found) if isinstance(found, list) else (_text(found),)
+    references = tuple(_text(one) for one in targets) if isinstance(targets, list) else (_text(targets),)
     if not references or not all(one.strip() for one in references):
-        raise InputError(f"{place}: `{own.target}` is empty: a question needs an answer")
-    if own.metric == "letter":
-        references = tuple(_letter(one, options, place) for one in references)
+        raise InputError(f"{position}: `{spec.target}` is empty: a question needs an answer")
+    if spec.metric == "letter":
+        references = tuple(_letter(one, options, position) for one in references)
     fields = {
         name: "\n".join(map(_text, value)) if isinstance(value, list) else _text(value)
         for name, value in record.items()
         if value is not None
     }
-    return CustomRow(place, fields, references[0] if len(references) == 1 else references, options)
+    return CustomRow(position, fields, references[0] if len(references) == 1 else references, options)
 
 
-def _options(value: Any, place: str) -> tuple[str, ...]:
+def _options(value: Any, position: str) -> tuple[str, ...]:
     options = (
         tuple(_text(one) for one in value)
         if isinstance(value, list)
@@ -106,20 +106,20 @@ def _options(value: Any, place: str) -> tuple[str, ...]:
     )
     if not 2 <= len(options) <= len(_LETTERS):
         raise InputError(
-            f"{place}: {len(options)} options, expected 2 to {len(_LETTERS)}: a list, in CSV separated "
+            f"{position}: {len(options)} options, expected 2 to {len(_LETTERS)}: a list, in CSV separated "
             f"by `{_SEPARATOR}`"
         )
     return options
 
 
-def _letter(target: str, options: tuple[str, ...], place: str) -> str:
+def _letter(target: str, options: tuple[str, ...], position: str) -> str:
     """The letter of a target that is one, or the text of an option."""
     if target in options:
         return _LETTERS[options.index(target)]
     letter = target.strip(" ().").upper()
     if len(letter) != 1 or letter not in _LETTERS[: len(options) or None]:
         raise InputError(
-            f"{place}: the target {target!r} is neither a letter nor one of the options {list(options)}"
+            f"{position}: the target {target!r} is neither a letter nor one of the options {list(options)}"
         )
     return letter
 
@@ -133,7 +133,7 @@ def _text(value: Any) -> str:
 
 
 def _is_text_or_number(value: Any) -> bool:
-    """Whether it can be an answer: no object, no list within a list, no NaN, nothing that is missing."""
+    """True for a value that can be an answer: a text or a finite number, no object, no list."""
     return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 

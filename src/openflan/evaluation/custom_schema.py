@@ -1,4 +1,4 @@
-"""What may stand in the file of a benchmark of one's own; `own.py` shows one."""
+"""The keys of a custom benchmark's file; `custom_benchmark.py` has an example."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CustomBenchmark(BaseModel):
 
     @property
     def question_labels(self) -> tuple[str, ...]:
-        """What the prompt begins with, if that is a label (`Q:`): where it stands in an answer, a next
+        """The label with which the prompt begins (`Q:`), if any. Where it stands in an answer, a next
         question begins."""
         start = Pattern.parse(self.prompt).literals[0].strip()
         return (start,) if _is_label(start) else ()
@@ -80,8 +80,8 @@ class CustomBenchmark(BaseModel):
 
     @property
     def conclusion(self) -> str:
-        """What an exemplar's rationale ends with, before the answer: the first answer phrase as a sentence
-        begins."""
+        """The end of an exemplar's rationale, before the answer: the first answer phrase, as the start of a
+        sentence."""
         phrase = self.answer_phrases[0]
         return phrase[0].upper() + phrase[1:]
 

@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from openflan.errors import InputError
+from openflan.evaluation.benchmark import Benchmark
+
 Kind: TypeAlias = Literal["greedy", "sampled", "likelihood"]
 
 _SAMPLED = re.compile(r"-t(?P<temperature>[0-9.e+-]+?)-k(?P<top_k>\d+)(?:-seed(?P<seed>\d+))?")
@@ -34,8 +37,8 @@ class Decoding:
 
     @property
     def variant(self) -> str:
-        """What a file's name has behind the mode: nothing for greedy decoding, and no number of samples, as
-        samples are added to a file."""
+        """The part of a file's name after the mode: empty for greedy decoding. The number of samples is not
+        in it, because samples are added to a file."""
         if self.likelihood:
             return "-likelihood" if self.likelihood == "sum" else "-likelihood-normalized"
         if self.temperature == 0:
@@ -44,7 +47,7 @@ class Decoding:
 
     @property
     def described(self) -> str:
-        """As a table shows it: nothing for greedy decoding."""
+        """The text that tables show; empty for greedy decoding."""
         samples = f"{self.samples} samples" if self.samples > 1 else ""
         return " ".join(part for part in (self.variant.removeprefix("-"), samples) if part)
 
@@ -52,9 +55,24 @@ class Decoding:
 GREEDY = Decoding()
 
 
+def decoding_for(benchmark: Benchmark, decoding: Decoding) -> Decoding:
+    """The decoding with which a benchmark is answered: likelihood instead of greedy generation if the
+    benchmark is answered by likelihood only.
+
+    Raises InputError if samples are requested of such a benchmark.
+    """
+    if not benchmark.by_likelihood or decoding.likelihood:
+        return decoding
+    if decoding.kind == "sampled":
+        raise InputError(
+            f"{benchmark.name} is answered by the likelihoods of its options: leave `--samples` and "
+            "`--temperature` out"
+        )
+    return Decoding(likelihood="sum")
+
+
 def decoding_of_variant(variant: str, samples: int = 1) -> Decoding:
-    """The inverse of `Decoding.variant`; of a variant that is none of ours only the number of samples
-    counts."""
+    """The decoding whose `Decoding.variant` is `variant`; for an unknown variant only `samples` counts."""
     if variant in ("-likelihood", "-likelihood-normalized"):
         return Decoding(likelihood="mean" if variant.endswith("normalized") else "sum")
     drawn = _SAMPLED.fullmatch(variant)

@@ -70,8 +70,8 @@ def without_labels(text: str, labels: Sequence[str]) -> str:
 
 
 def after_last_phrase(text: str, phrases: Sequence[str]) -> str | None:
-    """What follows the last match of `phrases` (regular expressions; case is ignored), stripped; None without
-    a match or with nothing after it."""
+    """The text after the last match of `phrases` (regular expressions; case is ignored), stripped; None
+    without a match or with nothing after it."""
     last = None
     for last in _compiled(tuple(phrases)).finditer(text):  # noqa: B007 - the last match is what the loop is for
         pass
@@ -111,8 +111,8 @@ def leading_letter(text: str, letters: str) -> str | None:
 
 
 def labelled_letter(text: str, letters: str, labels: Sequence[str]) -> str | None:
-    """The same for a text that may begin with `labels`: `A: (C)` is C, `A: Pleural` is A, where `A:` is both
-    a label and an option."""
+    """The option letter at the start of a text that may begin with `labels`: `A: (C)` is C, and `A: Pleural`
+    is A where `A:` is both a label and an option. None without a letter."""
     return leading_letter(without_leading_labels(text, labels), letters) or leading_letter(text, letters)
 
 
@@ -133,7 +133,7 @@ def _letter_at(text: str, place: int, letters: str) -> str | None:
 
 
 def starts_with_number(text: str) -> bool:
-    """Whether nothing but signs, brackets, currency and marks of emphasis stand before the first digit."""
+    """True if only signs, brackets, currency and marks of emphasis stand before the first digit."""
     return _BEFORE_NUMBER.match(text) is not None
 
 
@@ -190,8 +190,8 @@ def _markers(markers: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _is_inside(text: str, place: int) -> bool:
-    """Whether a marker stands inside a line and follows no article or word like it, nor the blanks that the
-    text begins with."""
+    """True if a marker stands inside a line, after neither an article or similar word nor the blanks that
+    begin the text."""
     before = text[max(0, place - _ARTICLE_REACH) : place]
     starts_text = not before.strip() and not text[:place].strip()
     return not starts_text and _ARTICLE_BEFORE.search(before) is None

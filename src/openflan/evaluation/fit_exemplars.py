@@ -21,20 +21,20 @@ _SHOTS = re.compile(r"-(\d+)-shot(?=-|$)")
 
 
 @runtime_checkable
-class Measuring(Protocol):
-    """An engine that knows before generating whether a prompt and `max_tokens` fit its context."""
+class ContextLimited(Protocol):
+    """An engine that can tell before it generates whether a prompt and `max_tokens` fit its context."""
 
     def fits(self, prompt: str, max_tokens: int) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """Exemplars over the generations of a file whose prompt was sent.
+class ExemplarCounts:
+    """Counts of exemplars over the generations of a file whose prompt was sent.
 
-    `dropped` is how many were left out in all, `shortened` how many prompts lack some, `mean` is that of a
-    prompt, None where lines do not tell. `from_dev` names tasks whose exemplar is a row of the split that is
-    scored: it is not asked, so they have one question less. `prompts` is a hash over all prompts, the same
-    for the same questions in the same wording; None where a line does not tell its own.
+    `dropped` exemplars were left out in all, `shortened` prompts lack some. `mean` is the mean number in a
+    prompt, None if lines do not say it. `from_dev` names tasks whose exemplar is a row of the scored split:
+    that row is not scored, so they have one question less. `prompts` is a hash over all prompts, equal for
+    the same questions in the same wording; None if a line has no hash of its prompt.
     """
 
     dropped: int
@@ -60,8 +60,8 @@ def shots_in(prompt_version: object) -> int | None:
 
 
 def shots_of(generations: Iterable[Generation]) -> int | None:
-    """The number of exemplars that was asked for: what the prompts' version says, else the most that a prompt
-    had or lost for want of room; None where no line tells, or versions of several numbers are in one file."""
+    """The number of exemplars that was requested: the number in the prompts' version, else the largest number
+    that a prompt had or lost because it was too long. None if no line says it, or if one file has several."""
     every = list(generations)
     said = {shots_in(one.prompt_version) for one in every}
     if len(said) > 1 or said - {None}:
@@ -71,10 +71,14 @@ def shots_of(generations: Iterable[Generation]) -> int | None:
     )
 
 
-def fitted(example: Example, engine: object, max_tokens: int) -> Example:
+def with_fitting_exemplars(example: Example, engine: object, max_tokens: int) -> Example:
     """The example with as many of its first exemplars as fit the engine; unchanged if it fits, cannot be
     shortened, or does not fit without any."""
-    if example.fewer is None or not isinstance(engine, Measuring) or engine.fits(example.prompt, max_tokens):
+    if (
+        example.fewer is None
+        or not isinstance(engine, ContextLimited)
+        or engine.fits(example.prompt, max_tokens)
+    ):
         return example
     for count in reversed(range(example.exemplars)):
         prompt = example.fewer(count)
@@ -85,12 +89,12 @@ def fitted(example: Example, engine: object, max_tokens: int) -> Example:
     return example
 
 
-def shown(generations: Iterable[Generation]) -> Shown:
-    """What became of the exemplars; lines of other programs, which do not say, count for nothing."""
+def count_exemplars(generations: Iterable[Generation]) -> ExemplarCounts:
+    """The exemplars of a file of generations; lines without counts, of other programs, are not counted."""
     every = list(generations)
     sent = [one for one in every if one.finish != "too-long"]
     counts = [one.exemplars for one in sent if one.exemplars is not None]
-    return Shown(
+    return ExemplarCounts(
         dropped=sum(one.exemplars_dropped for one in sent),
         shortened=sum(one.exemplars_dropped > 0 for one in sent),
         mean=fmean(counts) if counts else None,
@@ -100,6 +104,6 @@ def shown(generations: Iterable[Generation]) -> Shown:
 
 
 def _hash(generations: Sequence[Generation]) -> str | None:
-    """Over (task, index, hash of the prompt) of every question, in whatever order the lines stand."""
+    """A hash over (task, index, hash of the prompt) of every question, in any order of the lines."""
     told = sorted({(one.task, one.index, one.prompt_hash or "") for one in generations})
     return sha256_of(repr(told))[:SHORT] if told and all(found for _, _, found in told) else None

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Example
-from openflan.evaluation.decoding import GREEDY, Decoding
-from openflan.evaluation.fit_exemplars import Measuring, fitted
+from openflan.evaluation.decoding import GREEDY, Decoding, decoding_for
+from openflan.evaluation.fit_exemplars import ContextLimited, with_fitting_exemplars
 from openflan.evaluation.generations import Generation, checked_generations, whole_lines
 from openflan.evaluation.process_shares import (
     SINGLE_PROCESS,
@@ -40,13 +40,13 @@ _HASH_DIGITS = 16
 
 
 _DECIMALS = 6
-"""Of the log-probabilities that are written down."""
+"""Decimals of the log-probabilities in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a call did: new lines, lines found in the file, new ones whose prompt did not fit the model, and
-    the tokens generated."""
+    """Counts of one call: new lines, lines that were in the file before, new lines whose prompt did not fit
+    the model, and generated tokens."""
 
     new: int
     found: int
@@ -87,22 +87,25 @@ def generate_to(
         )
     if limit is not None and limit < 1:
         raise InputError(f"`--limit {limit}` leaves nothing to evaluate: expected at least 1")
-    if max_tokens is not None and isinstance(engine, Measuring) and not engine.fits("?", max_tokens):
+    if max_tokens is not None and isinstance(engine, ContextLimited) and not engine.fits("?", max_tokens):
         raise InputError(
             f"{max_tokens} tokens to generate leave no room for a prompt in this model's context: lower "
             "`--max-tokens`"
         )
+    decoding = decoding_for(benchmark, decoding)
     room = max_tokens or benchmark.max_tokens
     examples = [
-        fitted(example, engine, room)
+        with_fitting_exemplars(example, engine, room)
         for task in chosen_tasks(benchmark, subset)
         for example in benchmark.examples(task)[:limit]
     ]
     questions = [_question(benchmark, one, room, decoding) for one in examples]
-    wanted = [(position, sample) for position in range(len(examples)) for sample in range(decoding.samples)]
+    requested = [
+        (position, sample) for position in range(len(examples)) for sample in range(decoding.samples)
+    ]
     keys = {
         (position, sample): request_key(engine.fingerprint, questions[position], sample)
-        for position, sample in wanted
+        for position, sample in requested
     }
     if processes.rank == 0:
         with Lines(path):
@@ -112,21 +115,21 @@ def generate_to(
     processes.barrier()
     missing = _missing(path, benchmark, examples, keys)
     processes.barrier()  # before anybody writes where others still read
-    pending = list(dict.fromkeys(position for position, sample in wanted if (position, sample) in missing))
+    pending = list(dict.fromkeys(position for position, sample in requested if (position, sample) in missing))
     calls = share_of_process(pending, engine, decoding.samples, len(examples), processes)
-    found = len(wanted) - len(missing)
+    num_present = len(requested) - len(missing)
     mine = {
         (position, sample) for call in calls for position in call for sample in range(decoding.samples)
     } & missing
     new, left, too_long, tokens = len(mine), set(mine), 0, 0
     if progress:
-        progress(found, found + new)
-    with stoppable("item") as asked, Lines(part_of_process(path, processes)) as file:
+        progress(num_present, num_present + new)
+    with stoppable("item") as stop_request, Lines(part_of_process(path, processes)) as file:
         for call in calls:
-            for place, answer in _answers(
+            for index_in_call, answer in _answers(
                 engine, benchmark, [questions[position] for position in call], decoding
             ):
-                position = call[place]
+                position = call[index_in_call]
                 if (position, answer.sample) not in left:
                     continue
                 left.discard((position, answer.sample))
@@ -134,9 +137,11 @@ def generate_to(
                 too_long += answer.finish == "too-long"
                 tokens += answer.tokens
                 if progress:
-                    progress(found + new - len(left), found + new)
-                if asked and left:
-                    raise asked.ended(f"after {new - len(left):,} new generations, which are in {file.path}")
+                    progress(num_present + new - len(left), num_present + new)
+                if stop_request and left:
+                    raise stop_request.ended(
+                        f"after {new - len(left):,} new generations, which are in {file.path}"
+                    )
         file.sync()
     if left:
         raise RuntimeError(f"the engine left {len(left)} of {new} generations out")
@@ -144,7 +149,7 @@ def generate_to(
     if processes.rank == 0:
         put_together(path, benchmark)
     all_new, all_too_long, all_tokens = map(int, processes.all_reduce_sum([new, too_long, tokens]))
-    return Generated(all_new, found, all_too_long, all_tokens)
+    return Generated(all_new, num_present, all_too_long, all_tokens)
 
 
 def chosen_tasks(benchmark: Benchmark, subset: Sequence[str] | None) -> list[str]:
@@ -161,8 +166,8 @@ def chosen_tasks(benchmark: Benchmark, subset: Sequence[str] | None) -> list[str
 
 
 def request_key(fingerprint: str, request: Request | LikelihoodRequest, sample: int = 0) -> str:
-    """What a generation depends on, as 64 hexadecimal digits: weights, prompt, decoding, and which sample it
-    is."""
+    """The key of a generation, 64 hexadecimal digits. It changes with the weights, the prompt, the decoding
+    and the number of the sample."""
     decoding: dict[str, object]
     if isinstance(request, LikelihoodRequest):
         decoding = {"likelihood": request.options}
@@ -197,7 +202,7 @@ def _question(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What becomes a line: the text, how it ended, and for likelihoods what each option was worth."""
+    """The content of a line: the text, how it ended, and the likelihoods of the options."""
 
     text: str
     tokens: int
@@ -213,22 +218,26 @@ def _answers(
     decoding: Decoding,
 ) -> Iterator[tuple[int, _Answer]]:
     if not decoding.likelihood:
-        for place, one in engine.generate(
+        for index_in_call, one in engine.generate(
             [question for question in questions if isinstance(question, Request)]
         ):
-            yield place, _Answer(one.text, one.tokens, one.finish, one.sample, {})
+            yield index_in_call, _Answer(one.text, one.tokens, one.finish, one.sample, {})
         return
     if not isinstance(engine, LikelihoodEngine):
         raise InputError(
-            f"{benchmark.name} cannot be scored by likelihood here: this engine generates only; leave "
-            "`--likelihood` out, or give local weights"
+            f"{benchmark.name} cannot be scored by likelihood here: this engine only generates text; "
+            + ("" if benchmark.by_likelihood else "leave `--likelihood` out, or ")
+            + "give local weights"
         )
-    asked = [question for question in questions if isinstance(question, LikelihoodRequest)]
-    for place, scores in engine.loglikelihood(asked):
+    requests = [question for question in questions if isinstance(question, LikelihoodRequest)]
+    for index_in_call, scores in engine.loglikelihood(requests):
         if scores.too_long:
-            yield place, _Answer("", 0, "too-long", 0, {})
+            yield index_in_call, _Answer("", 0, "too-long", 0, {})
         else:
-            yield place, _chosen(asked[place].options, scores, normalized=decoding.likelihood == "mean")
+            yield (
+                index_in_call,
+                _chosen(requests[index_in_call].options, scores, normalized=decoding.likelihood == "mean"),
+            )
 
 
 def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -> _Answer:
@@ -276,13 +285,15 @@ def _by_question(
     source: Path | Iterable[str], benchmark: Benchmark
 ) -> dict[tuple[str, int, int], Generation]:
     """Generations by (task, index, sample), each checked to be one of this benchmark's and the only one."""
-    found: dict[tuple[str, int, int], Generation] = {}
-    for place, one in checked_generations(source, benchmark):
-        if (one.task, one.index, one.sample) in found:
+    by_question: dict[tuple[str, int, int], Generation] = {}
+    for position, one in checked_generations(source, benchmark):
+        if (one.task, one.index, one.sample) in by_question:
             which = f" sample {one.sample}" if one.sample else ""
-            raise InputError(f"{place}: {one.task} {one.index}{which} is there twice: keep one of the lines")
-        found[one.task, one.index, one.sample] = one
-    return found
+            raise InputError(
+                f"{position}: {one.task} {one.index}{which} is there twice: keep one of the lines"
+            )
+        by_question[one.task, one.index, one.sample] = one
+    return by_question
 
 
 def _line(benchmark: Benchmark, example: Example, answer: _Answer, key: str) -> str:

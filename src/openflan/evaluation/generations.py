@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openflan.errors import InputError
-from openflan.evaluation.benchmark import Benchmark, Target
+from openflan.evaluation.benchmark import Benchmark, OptionLikelihoods, Target
 from openflan.json_files import byte_lines, parse_json
 from openflan.run_folder import unwritten
 
@@ -24,14 +24,16 @@ _MOST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One line. `finish` says why it ended (`eos` if the file does not say); `request` is its key, empty in
-    files of others.
+    """One line of a file of generations.
 
-    `cluster` names what the question shares with others (a passage), if the file says so. `exemplars` is how
-    many were in the prompt, None where the line does not tell, `exemplars_dropped` how many it lacks for want
-    of room, `exemplar_split` where they come from, `prompt_hash` the start of the sha256 of the prompt.
-    `likelihood` says by which likelihood an option was chosen, None where the answer was generated; `rule`
-    how it is judged, in files of benchmarks that have no rule of their own (`rules.py`).
+    `finish` says why the generation ended (`eos` if the line does not say). `request` is its key, empty in
+    files of other programs. `cluster` names what the question shares with others (a passage). `exemplars` is
+    the number in the prompt, None if unknown; `exemplars_dropped` counts those left out because the prompt
+    was too long; `exemplar_split` is their split. `prompt_hash` is the start of the sha256 of the prompt.
+
+    `likelihood` says by which likelihood an option was chosen, None if the answer was generated;
+    `option_likelihoods` are those of all options. `rule` says how the answer is judged, for benchmarks that
+    are not known by name (`rules.py`).
     """
 
     task: str
@@ -51,52 +53,60 @@ class Generation:
     prompt_hash: str | None = None
     likelihood: Literal["sum", "mean"] | None = None
     rule: Mapping[str, Any] | None = None
+    option_likelihoods: OptionLikelihoods | None = None
 
 
 def read_generations(source: Path | Iterable[str]) -> Iterator[tuple[str, Generation]]:
-    """Each generation with its place (`file:line`). Raises InputError for a missing or damaged file, or a
+    """Each generation with its position (`file:line`). Raises InputError for a missing or damaged file, or a
     line that is no generation."""
-    for place, line, whole in _lines(source):
+    for position, line, is_complete in _lines(source):
         if not line.strip():
             continue
         try:
-            value = parse_json(line, place, remedy="repair or remove the line")
+            value = parse_json(line, position, remedy="repair or remove the line")
         except InputError:
-            if not whole:
+            if not is_complete:
                 return  # torn by a kill; whoever needs it finds it missing
             raise
-        yield place, _generation(value, place)
+        yield position, _generation(value, position)
 
 
 def checked_generations(
     source: Path | Iterable[str], benchmark: Benchmark
 ) -> Iterator[tuple[str, Generation]]:
-    """The same, each checked to be of this benchmark: its name and mode where the line gives them, its task,
-    index and sample.
+    """Each generation with its position (`file:line`), checked to belong to this benchmark: its name and mode
+    where the line gives them, its task, index and sample.
 
-    Raises InputError for the first line that is not; a name that occurs twice is the reader's concern.
+    Raises InputError for the first line that does not belong to it. Repeated lines are not checked.
     """
-    for place, one in read_generations(source):
-        for what, value, own in (
+    for position, one in read_generations(source):
+        for what, value, expected in (
             ("benchmark", one.benchmark, benchmark.name),
             ("mode", one.mode, benchmark.mode),
         ):
-            if value not in (None, own):
-                raise InputError(f"{place} is of {what} {value!r}, expected {own!r}")
+            if value not in (None, expected):
+                raise InputError(f"{position} is of {what} {value!r}, expected {expected!r}")
         task = benchmark.tasks.get(one.task)
         if task is None:
             try:
                 benchmark.task(one.task)
             except InputError as error:
-                raise InputError(f"{place}: {error}") from error
+                raise InputError(f"{position}: {error}") from error
         elif not 0 <= one.index < task.size:
-            raise InputError(f"{place}: index {one.index} of {one.task} is not between 0 and {task.size - 1}")
+            raise InputError(
+                f"{position}: index {one.index} of {one.task} is not between 0 and {task.size - 1}"
+            )
         if one.sample < 0:
             raise InputError(
-                f"{place}: sample {one.sample} of {one.task} {one.index} is below 0: samples are "
+                f"{position}: sample {one.sample} of {one.task} {one.index} is below 0: samples are "
                 "numbered from 0"
             )
-        yield place, one
+        if benchmark.option_metrics and one.option_likelihoods is None and one.finish != "too-long":
+            raise InputError(
+                f"{position}: {benchmark.name} is scored by likelihoods: the line needs `options` (texts) "
+                "and `log_probabilities` (one number for each)"
+            )
+        yield position, one
 
 
 def whole_lines(path: Path) -> None:
@@ -122,39 +132,39 @@ def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str | bytes, boo
     yield from byte_lines(source)
 
 
-def _generation(value: object, place: str) -> Generation:
+def _generation(value: object, position: str) -> Generation:
     if not isinstance(value, Mapping):
         raise InputError(
-            f"{place} holds a {type(value).__name__}, expected an object with `task`, `index`, "
+            f"{position} holds a {type(value).__name__}, expected an object with `task`, `index`, "
             "`generation` and `target`"
         )
     if missing := [key for key in ("task", "index", "generation", "target") if key not in value]:
         raise InputError(
-            f"{place} has no `{missing[0]}`; a generation needs `task`, `index`, `generation` and `target`"
+            f"{position} has no `{missing[0]}`; a generation needs `task`, `index`, `generation` and `target`"
         )
     for key in ("benchmark", "mode", "prompt_version"):
         if not isinstance(value.get(key, ""), str | None):
-            raise InputError(f"{place}: `{key}` is {value[key]!r:.80}, expected a string")
+            raise InputError(f"{position}: `{key}` is {value[key]!r:.80}, expected a string")
     for key, kind, known in (
         ("task", str, "a string"),
         ("generation", str, "a string"),
         ("index", int, "a whole number"),
         ("sample", int, "a whole number"),
     ):
-        found = value.get(key, 0 if key == "sample" else None)
-        if not isinstance(found, kind) or isinstance(found, bool):
-            raise InputError(f"{place}: `{key}` is {_shown(found)}, expected {known}")
+        field_value = value.get(key, 0 if key == "sample" else None)
+        if not isinstance(field_value, kind) or isinstance(field_value, bool):
+            raise InputError(f"{position}: `{key}` is {_shown(field_value)}, expected {known}")
     return Generation(
         task=value["task"],
         index=value["index"],
         generation=value["generation"],
-        target=_target(value["target"], place),
+        target=_target(value["target"], position),
         sample=value.get("sample", 0),
         finish=str(value.get("finish", "eos")),
         request=str(value.get("request", "")),
-        benchmark=_name(value.get("benchmark"), "benchmark", place),
-        mode=_name(value.get("mode"), "mode", place),
-        prompt_version=_name(value.get("prompt_version"), "prompt_version", place),
+        benchmark=_name(value.get("benchmark"), "benchmark", position),
+        mode=_name(value.get("mode"), "mode", position),
+        prompt_version=_name(value.get("prompt_version"), "prompt_version", position),
         cluster=None if value.get("cluster") is None else str(value["cluster"]),
         exemplars=_count(value.get("exemplars")),
         exemplars_dropped=_count(value.get("exemplars_dropped")) or 0,
@@ -162,7 +172,24 @@ def _generation(value: object, place: str) -> Generation:
         prompt_hash=None if value.get("prompt_hash") is None else str(value["prompt_hash"]),
         likelihood=value["likelihood"] if value.get("likelihood") in ("sum", "mean") else None,
         rule=value["rule"] if isinstance(value.get("rule"), Mapping) else None,
+        option_likelihoods=_option_likelihoods(value.get("options"), value.get("log_probabilities")),
     )
+
+
+def _option_likelihoods(options: object, log_probabilities: object) -> OptionLikelihoods | None:
+    """The likelihoods of a line; None if it has none, or if these keys hold something else."""
+    if not isinstance(options, list) or not isinstance(log_probabilities, list):
+        return None
+    if not options or len(options) != len(log_probabilities):
+        return None
+    if not all(isinstance(option, str) for option in options):
+        return None
+    if not all(
+        isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+        for value in log_probabilities
+    ):
+        return None
+    return OptionLikelihoods(tuple(options), tuple(map(float, log_probabilities)))
 
 
 def _count(value: object) -> int | None:
@@ -170,13 +197,13 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _target(value: object, place: str) -> Target:
+def _target(value: object, position: str) -> Target:
     """A target as text: other programs write plain numbers, which are as good as their spelling."""
     if _is_reference(value):
         return str(value)
     if isinstance(value, list) and value and all(map(_is_reference, value)):
         return tuple(str(one) for one in value)
-    raise InputError(f"{place}: `target` is {_shown(value)}, expected a string or a list of references")
+    raise InputError(f"{position}: `target` is {_shown(value)}, expected a string or a list of references")
 
 
 def _is_reference(value: object) -> bool:
@@ -184,10 +211,10 @@ def _is_reference(value: object) -> bool:
     return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _name(value: object, key: str, place: str) -> str | None:
+def _name(value: object, key: str, position: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise InputError(f"{place}: `{key}` is {_shown(value)}, expected a string")
+    raise InputError(f"{position}: `{key}` is {_shown(value)}, expected a string")
 
 
 def _shown(value: object) -> str:

@@ -25,7 +25,7 @@ Items: TypeAlias = Mapping[tuple[str, int], bool]
 
 
 def right_items(generations: Path, benchmark: Benchmark) -> dict[tuple[str, int], bool]:
-    """Which questions were answered right, several samples of one by majority."""
+    """The questions that were answered right; of several samples the majority counts."""
     return {
         question: judged.correct
         for question, (_, judged) in judge_all(read_saved(generations, benchmark)).items()

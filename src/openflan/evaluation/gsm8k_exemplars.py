@@ -1,9 +1,9 @@
-"""The eight worked problems that GSM8K is prompted with (Wei et al. 2022), from where they are public.
+"""The eight worked problems that stand in the prompts of GSM8K and SVAMP (Wei et al. 2022).
 
-They are not part of GSM8K and no file of ours holds them. Found in this order: `exemplars.json` beside the
-test file (`[{"question", "answer"}, ...]`, the answer with its rationale), a copy of lm-eval's task file
-gsm8k-cot.yaml beside it, that file in the installed package `lm-eval`. The package is looked for without
-importing it, which would load its model libraries.
+They are part of neither benchmark and of no file of openflan. They are looked for in this order:
+`exemplars.json` beside the benchmark's files (`[{"question", "answer"}, ...]`, the answer with its
+rationale), a copy of lm-eval's task file gsm8k-cot.yaml beside them, that file in the installed package
+`lm-eval`. The package is looked for without importing it, which would load its model libraries.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ TASK_FILE = "gsm8k-cot.yaml"
 IN_PACKAGE = Path("tasks") / "gsm8k" / TASK_FILE
 
 
-def gsm8k_exemplars(folder: Path) -> list[tuple[str, str]]:
-    """Questions and worked answers, in the order of the first source that is there.
+def gsm8k_exemplars(folder: Path, benchmark: str = "gsm8k") -> list[tuple[str, str]]:
+    """Questions and worked answers, in the order of the first source that exists. `folder` is that of
+    `benchmark`, which messages name.
 
     Raises InputError if that source is not of its form, SetupError if there is none.
     """
-    own = folder / EXEMPLARS
-    if own.is_file():
-        return _pairs(read_json_file(own), "answer", own)
+    custom = folder / EXEMPLARS
+    if custom.is_file():
+        return _pairs(read_json_file(custom), "answer", custom)
     for path in (folder / TASK_FILE, *_installed()):
         if path.is_file():
             return _pairs(_samples(path), "target", path)
     raise SetupError(
-        f"the exemplars of gsm8k are not part of its files: run `pip install lm-eval`, put {EXEMPLARS} "
+        f"the exemplars of {benchmark} are not part of its files: run `pip install lm-eval`, put {EXEMPLARS} "
         f"or lm-eval's {TASK_FILE} into {folder}, "
-        "or ask without exemplars (`--shots 0`)"
+        "or use no exemplars (`--shots 0`)"
     )
 
 
 def _installed() -> list[Path]:
-    """Where the installed package has its task file."""
+    """The paths of the task file in the installed package; empty if it is not installed."""
     spec = find_spec("lm_eval")
-    return [Path(place) / IN_PACKAGE for place in (spec.submodule_search_locations or ())] if spec else []
+    return [Path(folder) / IN_PACKAGE for folder in (spec.submodule_search_locations or ())] if spec else []
 
 
 def _samples(path: Path) -> Any:

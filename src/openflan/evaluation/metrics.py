@@ -45,13 +45,15 @@ def same_text(answer: str, target: str) -> bool:
 
 
 def same_number(answer: str, target: str) -> bool:
-    """Whether the answer starts with the target's number; a target in GSM8K's form counts from its `####`."""
+    """True if the answer starts with the target's number. In a target in GSM8K's form the number follows
+    `####`."""
     wanted = number(target.rpartition("####")[2])
     return wanted is not None and starts_with_number(answer) and number(first_sentence(answer)) == wanted
 
 
 def squad_normalised(text: str) -> str:
-    """As SQuAD 1.1 compares: lower case, without ASCII punctuation, then without articles, single spaces."""
+    """The text in the form that SQuAD 1.1 compares: lower case, without ASCII punctuation, then without
+    articles, with single spaces."""
     return " ".join(_ARTICLE.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
 
 

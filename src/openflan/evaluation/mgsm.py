@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from openflan.benchmark_data.files import locate
+from openflan.benchmark_data.mgsm import NUM_QUESTIONS, mgsm_rows
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
 from openflan.evaluation.extract import (
@@ -25,13 +27,11 @@ from openflan.evaluation.extract import (
     without_labels,
     without_leading_labels,
 )
-from openflan.evaluation.local_files import locate, text_of
 from openflan.evaluation.mgsm_languages import AVERAGED, LANGUAGES
 from openflan.evaluation.numbers import canonical, number
 from openflan.json_files import read_json_file
 
 SHOTS = 8
-QUESTIONS = 250
 
 MAX_TOKENS = {"direct": 32, "cot": 512}
 """The paper's limit is not known. The longest exemplar rationale has 160 tokens under T5's vocabulary, and
@@ -52,7 +52,7 @@ def mgsm_benchmark(
         name="mgsm",
         mode=mode,
         tasks={
-            code: BenchmarkTask(QUESTIONS, 0.0, (f"\n{language.question.strip()}",))
+            code: BenchmarkTask(NUM_QUESTIONS, 0.0, (f"\n{language.question.strip()}",))
             for code, language in LANGUAGES.items()
         },
         examples=partial(_examples, data, mode, count),
@@ -80,29 +80,15 @@ def _examples(data: Path | None, mode: str, shots: int, code: str) -> Sequence[E
 
     return [
         Example(code, index, prompt(question, shots), answer, shots, fewer=partial(prompt, question))
-        for index, (question, answer) in enumerate(_rows(folder / f"mgsm_{code}.tsv"))
+        for index, (question, answer) in enumerate(mgsm_rows(folder / f"mgsm_{code}.tsv"))
     ]
-
-
-def _rows(path: Path) -> list[tuple[str, str]]:
-    """Question and answer by line. There is no quoting, and lines end at LF only: Unicode counts other
-    characters as line ends, too."""
-    rows = []
-    for place, line in enumerate(text_of(path).removesuffix("\n").split("\n"), 1):
-        row = line.split("\t")
-        if len(row) != 2:
-            raise InputError(
-                f"{path}:{place}: {len(row)} columns, expected 2 (question, answer) separated by one tab"
-            )
-        rows.append((row[0], row[1]))
-    return rows
 
 
 def _exemplars(path: Path, code: str, mode: str) -> list[str]:
     """All exemplars of a language as they are, or with the answers alone."""
     document = read_json_file(path)
     try:
-        blocks = [_exemplar(document, code, place, mode) for place in range(1, SHOTS + 1)]
+        blocks = [_exemplar(document, code, exemplar_number, mode) for exemplar_number in range(1, SHOTS + 1)]
     except (KeyError, IndexError, TypeError) as error:
         expected = (
             '{"mgsm_exemplars": {language: {"1".."8": {"q", "a"}}}, "exemplar_number_answers": [8 numbers]}'
@@ -111,13 +97,14 @@ def _exemplars(path: Path, code: str, mode: str) -> list[str]:
     return blocks
 
 
-def _exemplar(document: Any, code: str, place: int, mode: str) -> str:
-    published = document["mgsm_exemplars"][code][str(place)]
+def _exemplar(document: Any, code: str, exemplar_number: int, mode: str) -> str:
+    published = document["mgsm_exemplars"][code][str(exemplar_number)]
     if not isinstance(published["q"], str) or not isinstance(published["a"], str):
-        raise TypeError(f"exemplar {place} is no pair of texts")
+        raise TypeError(f"exemplar {exemplar_number} is no pair of texts")
     if mode == "cot":
         return f"{published['q']}\n{published['a']}"
-    return f"{published['q']}\n{LANGUAGES[code].answer}{document['exemplar_number_answers'][place - 1]}"
+    answer = document["exemplar_number_answers"][exemplar_number - 1]
+    return f"{published['q']}\n{LANGUAGES[code].answer}{answer}"
 
 
 def _source_question(code: str, index: int) -> str:
@@ -127,17 +114,17 @@ def _source_question(code: str, index: int) -> str:
 
 def _extract(code: str, generation: str) -> str | None:
     language = LANGUAGES[code]
-    found = after_last_phrase(_own_text(code, generation), language.answer_phrases)
-    return None if found is None else _number(code, found)
+    conclusion = after_last_phrase(_own_text(code, generation), language.answer_phrases)
+    return None if conclusion is None else _number(code, conclusion)
 
 
 def _extract_direct(code: str, generation: str) -> str | None:
     text = _own_text(code, generation)
-    found = after_last_phrase(text, LANGUAGES[code].answer_phrases)
-    if found is None:
+    conclusion = after_last_phrase(text, LANGUAGES[code].answer_phrases)
+    if conclusion is None:
         text = without_leading_labels(text, (LANGUAGES[code].answer, LANGUAGES["en"].answer, "A:"))
-        found = text if starts_with_number(text) else None
-    return None if found is None else _number(code, found)
+        conclusion = text if starts_with_number(text) else None
+    return None if conclusion is None else _number(code, conclusion)
 
 
 def _own_text(code: str, generation: str) -> str:
@@ -156,6 +143,6 @@ def _number(code: str, text: str) -> str | None:
 
 
 def _equal(answer: str, target: str) -> bool:
-    """Whether a canonical number equals the first number of a target as the files write it (`2,125`)."""
+    """True if a canonical number equals the first number of a target as the files write it (`2,125`)."""
     value = number(target)
     return value is not None and canonical(value) == answer

@@ -20,33 +20,36 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from openflan.benchmark_data.files import locate
+from openflan.benchmark_data.mmlu import (
+    CHANCE,
+    GROUPS,
+    LETTERS,
+    SPLIT_FOLDERS,
+    SUBJECTS,
+    mmlu_files,
+    mmlu_rows,
+    subjects_of,
+)
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
 from openflan.evaluation.extract import concluded_letter, cut_at_next_question, labelled_letter
-from openflan.evaluation.local_files import csv_rows, locate, mmlu_files
-from openflan.evaluation.mmlu_subjects import GROUPS, SUBJECTS, subjects_of
 from openflan.json_files import read_json_file
 
-LETTERS = "ABCD"
 SHOTS = 5
-CHANCE = 25.0
 STOP = ("\nQ:",)
 TRIGGER = "Let's think step by step."
-SPLITS = {"validation": "val", "test": "test"}
-"""Names of the splits, and of their folders."""
-
 ANSWER_PHRASES = (r"\banswer\s+is\b\s*:?",)
 
 MARKERS = ("Q:", "Question:")
 LABELS = ("A:", "The answer:", "The correct answer:", "Correct answer:", "The final answer:", "Final answer:")
-"""What models write again before a direct answer; `Answer:` is understood in any place before a letter."""
+"""Labels that models repeat before a direct answer; `Answer:` is understood anywhere before a letter."""
 
 MAX_TOKENS = {"direct": 16, "cot": 512}
 """An answer is a letter. All but one of the 282 published rationales have at most 461 tokens under T5's
 vocabulary; the longest has 581."""
 
 _QUESTION = "\n\nQ: "
-_COLUMNS = 6
 
 
 def mmlu_benchmark(
@@ -64,10 +67,9 @@ def mmlu_benchmark(
     think step by step.". `split` is `validation` or `test`. Raises InputError for another one.
     """
     count = number_of_shots("mmlu", shots, SHOTS)
-    if split not in SPLITS:
-        raise InputError(
-            f"mmlu has no split `{split}`{did_you_mean(split, SPLITS) or '; it has ' + ' and '.join(SPLITS)}"
-        )
+    if split not in SPLIT_FOLDERS:
+        remedy = did_you_mean(split, SPLIT_FOLDERS) or "; it has " + " and ".join(SPLIT_FOLDERS)
+        raise InputError(f"mmlu has no split `{split}`{remedy}")
     sizes = {
         name: subject.validation if split == "validation" else subject.test
         for name, subject in SUBJECTS.items()
@@ -77,7 +79,7 @@ def mmlu_benchmark(
         name="mmlu",
         mode=mode,
         tasks={name: BenchmarkTask(size, CHANCE, STOP) for name, size in sizes.items()},
-        examples=partial(_examples, data, mode, count, SPLITS[split], "." if layout else ""),
+        examples=partial(_examples, data, mode, count, SPLIT_FOLDERS[split], "." if layout else ""),
         extract=_extract_rationale if mode == "cot" else _extract_direct,
         compare=_same_letter,
         averages={"average": tuple(SUBJECTS), **{group: subjects_of(group) for group in GROUPS}},
@@ -96,7 +98,7 @@ def _examples(
     if data is None:
         raise InputError("the prompts of mmlu need its files: give their folder with `--data`")
     folder = locate(data, "mmlu", mmlu_files(mode, split))
-    rows = _rows(folder / split / f"{subject}_{split}.csv")
+    rows = mmlu_rows(folder / split / f"{subject}_{split}.csv")
     if mode == "cot":
         header, blocks = _published(folder / "mmlu-cot.json", subject)
         end = f"\nA: {TRIGGER}"
@@ -105,7 +107,7 @@ def _examples(
             f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}."
         )
         path = folder / "dev" / f"{subject}_dev.csv"
-        blocks = [f"{_asked(row)}\nA: ({row[-1]}){ending}" for row in _rows(path)]
+        blocks = [f"{_asked(row)}\nA: ({row[-1]}){ending}" for row in mmlu_rows(path)]
         end = "\nA:"
         if len(blocks) < shots:
             raise InputError(
@@ -142,21 +144,6 @@ def _asked(row: Sequence[str]) -> str:
     return f"{question}\n{listed}"
 
 
-def _rows(path: Path) -> list[list[str]]:
-    """Question, four options, letter. Cells are texts: "None" and "NA" are options, and quoted ones may hold
-    line ends."""
-    rows = [row for _, row in csv_rows(path)]
-    for number, row in enumerate(rows, 1):
-        if len(row) != _COLUMNS:
-            raise InputError(
-                f"{path}: row {number} has {len(row)} columns, expected {_COLUMNS} (question, four "
-                "options, letter)"
-            )
-        if len(row[-1]) != 1 or row[-1] not in LETTERS:
-            raise InputError(f"{path}: row {number} has the answer {row[-1]!r}, expected one of A, B, C, D")
-    return rows
-
-
 def _published(path: Path, subject: str) -> tuple[str, list[str]]:
     """The first line and the exemplars of a subject, as they are."""
     prompts = read_json_file(path)
@@ -184,5 +171,5 @@ def _extract_direct(task: str, generation: str) -> str | None:
 
 
 def _same_letter(answer: str, target: str) -> bool:
-    """Whether a letter is the target's; files of others may write it as `(C)`."""
+    """True if a letter is the target's; other programs may write the target as `(C)`."""
     return answer == target.strip(" ().")

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 
 LETTERS_AND_MARKS = r"\u0980-\u09e5\u09f0-\u09ff\u0c00-\u0c65\u0c70-\u0c7f\u0610-\u065f\u066e-\u06ef"
-"""Of Bengali, Telugu and Arabic, for a class of a pattern: combining marks are no word characters for
-`re`."""
+"""Combining marks of Bengali, Telugu and Arabic for a character class: `re` does not count them as word
+characters."""
 
 _MORE_OF_A_WORD = rf"(?![^\W\d_]|[{LETTERS_AND_MARKS}])"
 _INDIC = rf"[{LETTERS_AND_MARKS}]*"
@@ -145,7 +145,7 @@ IS = _between(
     r"is|are|makes?|gives?|ist|sind|macht|est|sont|fait|font|es|son|hace|это|будет|ni|হয়|হ\u09df|হবে|adalah|on",
     r"は|是|得到?|คือ",
 )
-"""What means equality after a sum of several numbers only."""
+"""Words that mean equality only after a sum of several numbers."""
 RANGE = _between(
     r"[–~〜～∼∿]|(?<=\S)—(?=\S)|\.{2,3}|…",
     r"to|through|thru|till|until|bis|à|(?<=\d\s)a|hasta|до|по|hadi|mpaka|থেকে|నుండి|నుంచి|sampai|hingga|إلى",

@@ -104,7 +104,7 @@ def _bracketed(text: str, place: int, decimal_comma: bool) -> re.Match[str] | No
 
 
 def _is_list(text: str, place: int, decimal_comma: bool) -> bool:
-    """Whether further numbers follow after commas, the last of them after `and` or `or`: `5, 6 and 7`."""
+    """True if more numbers follow after commas, the last of them after `and` or `or`: `5, 6 and 7`."""
     last, items = place, 0
     while (comma := _COMMA.match(text, place)) and (found := number_at(text, comma.end(), decimal_comma)):
         last, items = found.end(), items + 1

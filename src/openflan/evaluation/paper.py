@@ -65,7 +65,7 @@ def paper_table(name: str) -> dict[str, Any]:
 
 
 def paper_models() -> list[str]:
-    """The names that `paper_model` knows, in the order of the tables."""
+    """The names of the paper's models, in the order of the tables."""
     return [*_normalized(), *(name for name in _rows() if name not in _normalized())]
 
 

@@ -56,12 +56,12 @@ SINGLE_PROCESS: Processes = _SingleProcess()
 
 @runtime_checkable
 class Batching(Protocol):
-    """An engine that computes requests together, so that what else is asked may change the last bits of an
+    """An engine that computes requests together, so that other requests may change the last bits of an
     answer."""
 
     @property
     def together(self) -> int:
-        """How many generations are asked as one chunk."""
+        """The number of generations in one chunk."""
         ...
 
 
@@ -90,7 +90,7 @@ def part_of_process(path: Path, processes: Processes) -> Path:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """What other processes appended and nobody has put together yet."""
+    """The files that other processes wrote and that are not merged yet."""
     return sorted(one for one in path.parent.glob("*.part-*") if one.name.startswith(f"{path.name}.part-"))
 
 
@@ -127,7 +127,7 @@ def put_together(path: Path, benchmark: Benchmark) -> None:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, int]]:
-    """Where each line that is not blank begins and ends."""
+    """Start and end of each line that is not blank."""
     first = 0
     with path.open("rb") as file:
         for line in file:

@@ -62,7 +62,7 @@ _FIRST = {
     decimal_comma: _pattern(rf"(?<![A-Za-z)\d]){_MINUS}", decimal_comma) for decimal_comma in (False, True)
 }
 _LATER = {decimal_comma: _pattern("[-−+]", decimal_comma) for decimal_comma in (False, True)}
-"""After an operator or an equals sign a minus is a sign, whatever stands before it."""
+"""After an operator or an equals sign a minus is a sign, whatever character stands before it."""
 _REST = {
     decimal_comma: re.compile(rf"(?:{BEFORE.pattern})?(?P<body>{_SPACED_BODY if decimal_comma else _BODY})")
     for decimal_comma in (False, True)
@@ -232,7 +232,7 @@ def _value(body: str, decimal_comma: bool) -> Decimal | None:
 
 
 def _marks(digits: str, decimal_comma: bool) -> tuple[str, str]:
-    """Which mark is the decimal one and which groups digits; empty where there is none."""
+    """The decimal mark and the mark that groups digits; empty if there is none."""
     spaced = "'" if "'" in digits else ""
     marks = [mark for mark in ".," if mark in digits]
     if len(marks) == 2:
@@ -247,7 +247,8 @@ def _marks(digits: str, decimal_comma: bool) -> tuple[str, str]:
 
 
 def _grouped(parts: list[str]) -> bool:
-    """Whether the parts are groups of thousands, in threes or, as in India, in twos before the last three."""
+    """True if the parts are groups of thousands: of three digits, or, as in India, of two before the last
+    three."""
     head, *middle, last = parts if len(parts) > 1 else [*parts, ""]
     if (
         not all(part.isdecimal() for part in (head, *middle))

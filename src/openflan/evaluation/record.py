@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from openflan.evaluation.benchmark import Benchmark
-from openflan.evaluation.decoding import GREEDY, Decoding
-from openflan.evaluation.fit_exemplars import shown
+from openflan.evaluation.decoding import GREEDY, Decoding, decoding_for
+from openflan.evaluation.fit_exemplars import count_exemplars
 from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, parts_of
-from openflan.evaluation.score_record import Asked, EvaluationScore, stored_scores
+from openflan.evaluation.score_record import EvaluationScore, RecordedOptions, stored_scores
 from openflan.evaluation.score_saved import score_generations
 from openflan.inference.protocol import InferenceEngine
 from openflan.lock import locked
@@ -59,6 +59,7 @@ def evaluate_into(
     the engine, which are recorded only. `restart` removes what was generated before. Every process of
     `processes` calls this and gets the score; the main one writes it.
     """
+    decoding = decoding_for(benchmark, decoding)
     path = generations_path(run, label, benchmark, decoding)
     busy = f"{path}: another evaluation is at work there; wait for it, or name another folder with --run"
     with locked(run.locks / path.relative_to(run.folder), busy) if processes.rank == 0 else nullcontext():
@@ -81,13 +82,13 @@ def evaluate_into(
     score = score_generations(path, benchmark, partial=True, model=label, decoding=decoding)
     if benchmark.shots is not None:
         score = replace(score, key=replace(score.key, shots=benchmark.shots))
-    from_dev = shown(one for _, one in read_generations(path)).from_dev
+    from_dev = count_exemplars(one for _, one in read_generations(path)).from_dev
     # The file may hold more than this call asked for, from an earlier one, and the score is that of the file.
     part = None if len(score.tasks) == len(benchmark.tasks) else tuple(score.tasks)
     most = max(task.n for task in score.tasks.values())
     local = engine if isinstance(engine, LocalEngine) else None
-    asked = Asked(
-        benchmark=benchmark.asked_as or None,
+    options = RecordedOptions(
+        benchmark=benchmark.requested_name or None,
         limit=None if limit is None else max(limit, most),
         subset=part,
         max_tokens=max_tokens,
@@ -96,7 +97,7 @@ def evaluate_into(
         dtype=local.dtype if local else None,
         device=local.device if local else None,
     )
-    score = replace(score, asked=asked, exemplar_from_dev=from_dev or score.exemplar_from_dev)
+    score = replace(score, options=options, exemplar_from_dev=from_dev or score.exemplar_from_dev)
     if processes.rank:
         return score
     # Evaluations of other benchmarks may end at the same moment.
@@ -107,7 +108,7 @@ def evaluate_into(
 
 
 def generations_path(run: Run, label: str, benchmark: Benchmark, decoding: Decoding = GREEDY) -> Path:
-    """Where a model's generations for a benchmark lie."""
+    """The file of a model's generations for a benchmark."""
     return (
         run.generations
         / benchmark.split

@@ -1,9 +1,9 @@
-"""How saved answers are judged where no name brings the benchmark back: those to rows and files of the user.
+"""How saved answers are judged if their benchmark is not known by name: answers to rows and files of the
+user.
 
-Each line of such a file says its rule: the metric, and for a benchmark described by a file what of a text is
-the answer. So answers are judged and compared wherever their file lies, without the rows they were asked
-from. Lines without a rule, of version 0.1 or of other programs, are compared as texts. Price: some two
-hundred bytes a line.
+Each line of such a file has its rule: the metric, and for a benchmark described by a file also the
+extraction. So answers are judged and compared anywhere, without the rows of their questions. Lines without a
+rule, of version 0.1 or of other programs, are compared as texts. Trade-off: about two hundred bytes a line.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ TEXT_RULE: Mapping[str, Any] = {"metric": "exact_match"}
 
 
 @dataclass(frozen=True, slots=True)
-class Unruled:
-    """What a file of such a benchmark holds: each task's largest index, and its rule where its lines say
-    one."""
+class AnswerRules:
+    """The content of such a file: the number of questions of each task (largest index plus one), and its rule
+    if its lines have one."""
 
     sizes: Mapping[str, int]
     rules: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def of(cls, generations: Iterable[Generation]) -> Unruled:
+    def of(cls, generations: Iterable[Generation]) -> AnswerRules:
         sizes: dict[str, int] = {}
         rules: dict[str, Mapping[str, Any]] = {}
         for one in generations:
@@ -47,8 +47,8 @@ class Unruled:
         return cls(sizes, rules)
 
 
-def same_rules(files: Sequence[Unruled]) -> bool:
-    """Whether no task is judged by one rule in one file and by another in another."""
+def have_same_rules(files: Sequence[AnswerRules]) -> bool:
+    """True if no task has one rule in one file and another rule in another file."""
     tasks = {task for file in files for task in file.rules}
     return all(
         len({repr(sorted(file.rules[task].items())) for file in files if task in file.rules}) == 1
@@ -57,12 +57,11 @@ def same_rules(files: Sequence[Unruled]) -> bool:
 
 
 def benchmark_of_rules(
-    name: str, mode: Literal["direct", "cot"], files: Sequence[Unruled], split: str = ""
+    name: str, mode: Literal["direct", "cot"], files: Sequence[AnswerRules], split: str = ""
 ) -> Benchmark:
-    """A benchmark that judges the answers of these files and asks nothing.
+    """A benchmark that judges the answers of these files; it has no questions.
 
-    Raises InputError for a rule that this version does not know, and for tasks whose answers no one rule
-    compares.
+    Raises InputError for an unknown rule, and for tasks whose answers no single rule can compare.
     """
     sizes: dict[str, int] = {}
     rules: dict[str, Mapping[str, Any]] = {}

@@ -1,10 +1,11 @@
-"""What a model answered, found in a run folder by the name that a command gives: `runs/x`, `runs/x:LABEL`, or
-a file of generations.
+"""A model's saved answers, found in a run folder by the name that a command gets: `runs/x`, `runs/x:LABEL`,
+or a file of generations.
 
-Benchmark, mode and number of exemplars are read from the lines, and from the file's name
-(`LABEL-BENCHMARK-MODE[-N-shot][-DECODING].jsonl`) where lines do not say. Another split than the usual one
-has a folder of its own within the run's generations. Answers to rows and files of the user are judged by the
-rule that their lines name (`rules.py`). Files that say neither benchmark nor mode are named, not guessed at.
+Benchmark, mode and number of exemplars are read from the lines, or from the file's name
+(`LABEL-BENCHMARK-MODE[-N-shot][-DECODING].jsonl`) if lines do not say them. Another split than the usual one
+has its own folder within the run's generations. Answers to rows and files of the user are judged by the rule
+in their lines (`rules.py`). Files that say neither benchmark nor mode are listed, and nothing is guessed
+about them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from openflan.evaluation.embedded_benchmarks import open_embedded_benchmark
 from openflan.evaluation.fit_exemplars import shots_of
 from openflan.evaluation.generations import Generation, read_generations
 from openflan.evaluation.known_benchmarks import BENCHMARKS, MODES, find_benchmark, find_mode, usual_shots
-from openflan.evaluation.rules import Unruled, benchmark_of_rules, same_rules
+from openflan.evaluation.rules import AnswerRules, benchmark_of_rules, have_same_rules
 from openflan.evaluation.score_record import EvaluationScore, read_scores
 from openflan.evaluation.scores_0_1 import FEW_SHOT
 from openflan.run_folder import Run
@@ -30,10 +31,10 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class GenerationsFile:
     """A file of one benchmark. `variant` is what its name has behind the mode and the number of exemplars,
-    `split` is empty for the usual one, `shots` is None where it is not known or usual. `unruled`: no name
-    brings the benchmark back, so lines say how they are judged."""
+    `split` is empty for the usual one, `shots` is None where it is not known or usual. `has_own_rules`:
+    the benchmark is not known by name, so lines say how they are judged."""
 
     path: Path
     benchmark: str
@@ -41,7 +42,7 @@ class Place:
     variant: str
     split: str
     shots: int | None = None
-    unruled: bool = False
+    has_own_rules: bool = False
 
     @property
     def component(self) -> str:
@@ -56,13 +57,13 @@ class SavedModel:
     name: str
     folder: Path
     label: str
-    files: Mapping[str, Place]
+    files: Mapping[str, GenerationsFile]
     unknown: Sequence[Path]
 
 
 def component_of(benchmark: str, mode: str, shots: int | None, variant: str, split: str) -> str:
-    """What two files must share to be compared, as one word: `bbh-cot`, `bbh-cot-0-shot-likelihood`,
-    `mmlu-direct-test`."""
+    """The component of a file, as one word: `bbh-cot`, `bbh-cot-0-shot-likelihood`, `mmlu-direct-test`. Only
+    files of one component are compared."""
     return (
         f"{benchmark}-{mode}"
         + ("" if shots is None else f"-{shots}-shot")
@@ -79,38 +80,38 @@ def component_of_score(score: EvaluationScore) -> str:
     )
 
 
-def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
+def saved_model(name: str, custom_benchmarks: Sequence[Benchmark] = ()) -> SavedModel:
     """The files of `FOLDER[:LABEL]` or of one file; without a label the most trained model that has any.
-    `own` are benchmarks beside the catalogue's.
+    `custom_benchmarks` are benchmarks beside the catalogue's.
 
     Raises InputError if there is no such folder, label or generation.
     """
-    names = dict.fromkeys((*BENCHMARKS, *EMBEDDED_BENCHMARKS, *(one.name for one in own)))
+    names = dict.fromkeys((*BENCHMARKS, *EMBEDDED_BENCHMARKS, *(one.name for one in custom_benchmarks)))
     path, label = (
         (Path(name), None)
         if Path(name).exists() or ":" not in name
         else (Path(name.rpartition(":")[0]), name.rpartition(":")[2])
     )
     if path.is_file():
-        place = _place(path, names)[1]
-        if place is None:
+        saved_file = _generations_file(path, names)[1]
+        if saved_file is None:
             listed = ", ".join(names)
             raise InputError(
                 f"{path} is of no known benchmark: give its lines `benchmark` and `mode`, or name it "
                 f"LABEL-BENCHMARK-MODE.jsonl ({listed})"
             )
-        return SavedModel(name, path, "", {place.component: place}, [])
+        return SavedModel(name, path, "", {saved_file.component: saved_file}, [])
     if not path.is_dir():
         raise InputError(
             f"{path} is neither a run folder nor a file of generations; `paper:NAME` names a model of "
             "the paper"
         )
-    by_label: dict[str, list[tuple[Path, Place | None]]] = {}
+    by_label: dict[str, list[tuple[Path, GenerationsFile | None]]] = {}
     generations = Run(path).generations
     for file in sorted([*generations.glob("*.jsonl*"), *generations.glob("*/*.jsonl*")]):
         if file.name.endswith(_SUFFIXES):
-            its_label, place = _place(file, names)
-            by_label.setdefault(its_label, []).append((file, place))
+            its_label, saved_file = _generations_file(file, names)
+            by_label.setdefault(its_label, []).append((file, saved_file))
     if not by_label:
         raise InputError(f"{path} holds no generations: evaluate its model with `openflan evaluate {path}`")
     if label is not None and label not in by_label:
@@ -119,57 +120,61 @@ def saved_model(name: str, own: Sequence[Benchmark] = ()) -> SavedModel:
             f"`{label}`{did_you_mean(label, by_label) or '; it has ' + ', '.join(by_label)}"
         )
     answered = [
-        its_label for its_label, files in by_label.items() if any(place is not None for _, place in files)
+        its_label
+        for its_label, files in by_label.items()
+        if any(saved_file is not None for _, saved_file in files)
     ]
     label = max(answered or by_label, key=_trained) if label is None else label
-    known = {place.component: place for _, place in by_label[label] if place is not None}
+    known = {saved_file.component: saved_file for _, saved_file in by_label[label] if saved_file is not None}
     # The name of a file that does not say what it answers begins with a model's label none the less.
     unknown = [
         file
         for files in by_label.values()
-        for file, place in files
-        if place is None and file.name.startswith((f"{label}-", f"{label}."))
+        for file, saved_file in files
+        if saved_file is None and file.name.startswith((f"{label}-", f"{label}."))
     ]
     return SavedModel(name, path, label, known, unknown)
 
 
-def benchmark_of(places: Sequence[Place], own: Sequence[Benchmark] = ()) -> Benchmark:
+def benchmark_of(
+    saved_files: Sequence[GenerationsFile], custom_benchmarks: Sequence[Benchmark] = ()
+) -> Benchmark:
     """The rule by which files of one component are judged.
 
     Raises InputError where their lines name different rules.
     """
-    place, mode = places[0], find_mode(places[0].mode)
-    for one in own:
-        if (one.name, one.mode, one.split) == (place.benchmark, place.mode, place.split):
+    saved_file, mode = saved_files[0], find_mode(saved_files[0].mode)
+    for one in custom_benchmarks:
+        if (one.name, one.mode, one.split) == (saved_file.benchmark, saved_file.mode, saved_file.split):
             return one
-    if place.unruled:
-        files = [_unruled(place) for place in places]
-        if not same_rules(files):
+    if saved_file.has_own_rules:
+        rules = [_answer_rules(saved_file) for saved_file in saved_files]
+        if not have_same_rules(rules):
             raise InputError(
-                f"{' and '.join(str(one.path) for one in places)}: their answers are judged by different "
-                "rules, so they do not compare"
+                f"{' and '.join(str(one.path) for one in saved_files)}: their answers are judged by "
+                "different rules, so they do not compare"
             )
-        return benchmark_of_rules(place.benchmark, mode, files, place.split)
-    if embedded := open_embedded_benchmark(place.benchmark, mode, with_chance=False):
+        return benchmark_of_rules(saved_file.benchmark, mode, rules, saved_file.split)
+    if embedded := open_embedded_benchmark(saved_file.benchmark, mode, with_chance=False):
         return embedded
-    return find_benchmark(place.benchmark, place.mode, split=place.split or None)
+    return find_benchmark(saved_file.benchmark, saved_file.mode, split=saved_file.split or None)
 
 
-def _unruled(place: Place) -> Unruled:
-    """What the file says of its rules; where it says none, as those of version 0.1, the run's scores tell the
-    measure of each task."""
-    held = Unruled.of(one for _, one in read_generations(place.path))
+def _answer_rules(saved_file: GenerationsFile) -> AnswerRules:
+    """The rules in a file. If it has none, as those of version 0.1, the run's scores say the measure of each
+    task."""
+    held = AnswerRules.of(one for _, one in read_generations(saved_file.path))
     if held.rules:
         return held
     folder = (
-        place.path.parent.parent
-        if place.path.parent.name == "generations"
-        else place.path.parent.parent.parent
+        saved_file.path.parent.parent
+        if saved_file.path.parent.name == "generations"
+        else saved_file.path.parent.parent.parent
     )
     scores = [
         score
         for score in read_scores(Run(folder).scores)
-        if (score.key.benchmark, score.key.mode) == (place.benchmark, place.mode)
+        if (score.key.benchmark, score.key.mode) == (saved_file.benchmark, saved_file.mode)
     ]
     rules = {
         task: {"metric": measure}
@@ -184,33 +189,33 @@ _MEASURES = {frozenset({"rouge_l"}): "rouge_l", frozenset({"f1"}): "squad"}
 """Metrics by what they put beside the accuracy."""
 
 
-def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
+def _generations_file(path: Path, names: Iterable[str]) -> tuple[str, GenerationsFile | None]:
     """Label, and where the file belongs; None for a file that does not say its benchmark and mode."""
     split = path.parent.name if path.parent.parent.name == "generations" else ""
     first = next((one for _, one in read_generations(path)), None)
     stem = path.name.removesuffix(".gz").removesuffix(".jsonl")
     if first is None:
         return stem, None
-    said = [first.benchmark] if first.benchmark else []
-    for benchmark in dict.fromkeys([*said, *names]):
+    stated_names = [first.benchmark] if first.benchmark else []
+    for benchmark in dict.fromkeys([*stated_names, *names]):
         for mode in MODES:
             if first.benchmark not in (None, benchmark) or first.mode not in (None, mode):
                 continue
             label, named, behind = stem.rpartition(f"{benchmark}-{mode}")
-            if named or (first.mode == mode and said):
+            if named or (first.mode == mode and stated_names):
                 behind = behind if named else ""
-                unruled = benchmark not in names and parse_benchmark(benchmark) is None
+                has_own_rules = benchmark not in names and parse_benchmark(benchmark) is None
                 # Version 0.1 called the quickstart's questions with exemplars a split.
-                place = Place(
+                saved_file = GenerationsFile(
                     path,
                     benchmark,
                     mode,
                     _SHOTS.sub("", behind, count=1),
                     "" if split == FEW_SHOT else split,
-                    unruled=unruled,
+                    has_own_rules=has_own_rules,
                 )
                 return label.removesuffix("-") if named else stem, replace(
-                    place, shots=_shots(place, first, behind)
+                    saved_file, shots=_shots(saved_file, first, behind)
                 )
     return stem, None
 
@@ -218,15 +223,15 @@ def _place(path: Path, names: Iterable[str]) -> tuple[str, Place | None]:
 _SHOTS = re.compile(r"^-(\d+)-shot(?=-|$)")
 
 
-def _shots(place: Place, first: Generation, behind: str) -> int | None:
-    """The number of exemplars that was asked for, as the lines or the file's name say; None for the
-    benchmark's own."""
-    said = shots_of([first])
+def _shots(saved_file: GenerationsFile, first: Generation, behind: str) -> int | None:
+    """The number of exemplars that was requested, from the lines or the file's name; None for the benchmark's
+    own number."""
+    stated_shots = shots_of([first])
     in_name = _SHOTS.match(behind)
-    shots = int(in_name[1]) if said is None and in_name else said
-    if place.benchmark in BENCHMARKS:
-        usual = usual_shots(place.benchmark, place.mode)
-    elif parse_benchmark(place.benchmark) or (first.prompt_version or "").endswith("-shot-1"):
+    shots = int(in_name[1]) if stated_shots is None and in_name else stated_shots
+    if saved_file.benchmark in BENCHMARKS:
+        usual = usual_shots(saved_file.benchmark, saved_file.mode)
+    elif parse_benchmark(saved_file.benchmark) or (first.prompt_version or "").endswith("-shot-1"):
         usual = 0  # of embedded sources, and of tasks
     else:
         # A benchmark's own file sets its usual number, and a file of generations names any other.

@@ -1,9 +1,8 @@
-"""What a model scored on a benchmark, and the form in which a run folder keeps it (`scores.json`).
+"""A model's score on a benchmark, and its form in a run folder (`scores.json`).
 
-A score is known by its key: model, benchmark, mode, split, number of exemplars and decoding. Scores that
-differ in any of them stand side by side. Averages stand under a name of their own, `averages`, and are never
-mixed with what else is said. The form of version 0.1, in which they stood beside everything else, is still
-read (`scores_0_1.py`).
+A score is identified by its key: model, benchmark, mode, split, number of exemplars and decoding. Scores that
+differ in any of them are kept side by side. Averages have a key of their own, `averages`, and are not mixed
+with other values. The form of version 0.1, where they were mixed, is still read (`scores_0_1.py`).
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from openflan.evaluation.statistics import TaskScore
 
 @dataclass(frozen=True, slots=True)
 class ScoreKey:
-    """What tells one score of a run folder from every other.
+    """The key of a score in a run folder.
 
-    `split` is empty for the benchmark's usual one. `shots` is the number of exemplars that were asked for (a
-    prompt that is too long may show fewer), None where it is not known.
+    `split` is empty for the benchmark's usual one. `shots` is the number of exemplars that was requested (a
+    prompt that is too long may have fewer), None if unknown.
     """
 
     model: str
@@ -38,7 +37,7 @@ class ScoreKey:
     decoding: Decoding = GREEDY
 
     def of_model(self, model: str) -> ScoreKey:
-        """The key under which another model was asked in the same way."""
+        """This key with another model."""
         return replace(self, model=model)
 
 
@@ -54,8 +53,8 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The options of an evaluation that its key does not name; None where nothing was asked for or recorded.
+class RecordedOptions:
+    """The options of an evaluation that its key does not name; None where none was given or recorded.
 
     `benchmark` is the name that the command line takes, where it is not the benchmark's own (`mine/*`,
     `capitals.yaml`). `limit` counts the questions of a task, `subset` names tasks, `max_tokens` and `context`
@@ -102,7 +101,7 @@ class EvaluationScore:
     prompt_version: str | None = None
     prompt_hash: str | None = None
     usual_shots: int | None = None
-    asked: Asked = field(default_factory=Asked)
+    options: RecordedOptions = field(default_factory=RecordedOptions)
 
     @property
     def average(self) -> float | None:
@@ -111,8 +110,7 @@ class EvaluationScore:
 
     @property
     def at_usual_shots(self) -> bool:
-        """Whether the benchmark's own number of exemplars was asked for; a number that is not known counts as
-        its own."""
+        """True if the benchmark's own number of exemplars was requested; an unknown number counts as that."""
         return self.key.shots is None or self.key.shots == self.usual_shots
 
     @property
@@ -135,7 +133,9 @@ class EvaluationScore:
             **value.pop("key"),
             **value,
             "tasks": {name: task.to_json() for name, task in self.tasks.items()},
-            "asked": {name: option for name, option in value["asked"].items() if option not in (None, False)},
+            "options": {
+                name: option for name, option in value["options"].items() if option not in (None, False)
+            },
         }
 
     @classmethod
@@ -148,6 +148,8 @@ class EvaluationScore:
         if not isinstance(value, Mapping):
             raise InputError(f"a score is a {type(value).__name__}, expected an object")
         fields = upgraded(value) if is_0_1(value) else value
+        if "options" not in fields and "asked" in fields:  # the key's name before 0.2
+            fields = {**fields, "options": fields["asked"]}
         key = {name: fields[name] for name in ScoreKey.__slots__ if name in fields}
         try:
             return _SCORE.validate_python({**fields, "key": key})

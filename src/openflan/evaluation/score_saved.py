@@ -1,9 +1,9 @@
 """Saved generations scored: the second phase of an evaluation, which touches no model.
 
 Lines may come in any order and from any program. Several samples of a question are decided by majority
-(`votes.py`). What is missing or there twice is counted, and no average is given over such a file unless
-`partial` asks for one: then what is there counts, and of a sample that is there twice the first line. Price:
-a file that two runs were appended to needs `partial` to be looked at at all.
+(`votes.py`). Missing and repeated lines are counted, and such a file has no average unless `partial` is set:
+then the lines that exist count, and of a repeated sample the first line. Trade-off: a file to which two runs
+were appended can be scored with `partial` only.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, Target
 from openflan.evaluation.decoding import GREEDY, Decoding
-from openflan.evaluation.fit_exemplars import shots_of, shown
+from openflan.evaluation.fit_exemplars import count_exemplars, shots_of
 from openflan.evaluation.generations import Generation, checked_generations
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
-from openflan.evaluation.statistics import Judged, average_score, mean_over, task_score
+from openflan.evaluation.statistics import QuestionScore, average_score, mean_over, task_score
 from openflan.evaluation.votes import UNPARSED, Vote, majority, majority_curve
 
 _NAMED = 5
@@ -51,25 +51,28 @@ class Saved:
 
     @cached_property
     def missing(self) -> list[tuple[str, int]]:
-        """Questions with fewer samples than others, or none; rows that were not asked because they are the
+        """Questions with no sample, or fewer than others. Rows that were not scored because they are the
         exemplar do not count."""
-        asked = [(name, index) for name, task in self.benchmark.tasks.items() for index in range(task.size)]
+        questions = [
+            (name, index) for name, task in self.benchmark.tasks.items() for index in range(task.size)
+        ]
         shown_rows = {(name, self.benchmark.tasks[name].exemplar_row) for name in self.exemplar_from_dev}
         return [
             question
-            for question in asked
+            for question in questions
             if len(self.questions.get(question, ())) < self.samples and question not in shown_rows
         ]
 
     @cached_property
     def exemplar_from_dev(self) -> list[str]:
-        """Tasks one row of which is the exemplar of the others, and absent. Lines of our own say whether it
-        is; those of others are given the benefit."""
-        said = {
+        """Tasks one row of which is the exemplar of the others and has no answer. Lines without this
+        information, of other programs, are taken to have such a row."""
+        may_be_from_dev = {
             one[0].task: one[0].exemplar_split == "dev" or one[0].exemplars is None
             for one in self.questions.values()
         }
-        rows = {name: task.exemplar_row for name, task in self.benchmark.tasks.items() if said.get(name)}
+        tasks = self.benchmark.tasks
+        rows = {name: task.exemplar_row for name, task in tasks.items() if may_be_from_dev.get(name)}
         return [name for name, row in rows.items() if row is not None and (name, row) not in self.questions]
 
 
@@ -124,7 +127,7 @@ def score_generations(
         intervals[OVER_QUESTIONS] = average_score({"": pooled})
     lines = [one for samples in saved.questions.values() for one in samples]
     versions = {samples[0].prompt_version for samples in saved.questions.values()}
-    exemplars = shown(lines)
+    exemplars = count_exemplars(lines)
     shots = shots_of(samples[0] for samples in saved.questions.values())
     return EvaluationScore(
         key=ScoreKey(
@@ -142,7 +145,7 @@ def score_generations(
             },
             **{
                 name: mean_over(headline, {task: score.metrics[name] for task, score in scores.items()})
-                for name in benchmark.metrics
+                for name in (*benchmark.metrics, *benchmark.option_metrics)
             },
         },
         tasks=scores,
@@ -202,8 +205,7 @@ def printed(score: EvaluationScore) -> dict[str, Any]:
 
 
 def _decoding(lines: Sequence[Generation]) -> Decoding:
-    """What lines say of how they were answered: a choice by likelihood says so, anything else counts as
-    generated."""
+    """The decoding that lines state: by likelihood, or greedy if they state none."""
     chosen = {one.likelihood for one in lines if one.finish != "too-long"}
     return Decoding(likelihood=chosen.pop()) if len(chosen) == 1 else GREEDY
 
@@ -213,11 +215,11 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
     named = str(source) if isinstance(source, Path) else "the generations"
     samples: dict[tuple[str, int], dict[int, Generation]] = {}
     duplicates = []
-    for place, one in checked_generations(source, benchmark):
+    for position, one in checked_generations(source, benchmark):
         question = samples.setdefault((one.task, one.index), {})
         if one.sample in question:
             duplicates.append(
-                f"{place}: {one.task} {one.index}" + (f" sample {one.sample}" if one.sample else "")
+                f"{position}: {one.task} {one.index}" + (f" sample {one.sample}" if one.sample else "")
             )
         else:
             question[one.sample] = one
@@ -231,14 +233,14 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
     )
 
 
-def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, Judged]]:
+def judge_all(saved: Saved) -> dict[tuple[str, int], tuple[Vote, QuestionScore]]:
     """Every question that is there, in the benchmark's order of tasks and by index."""
-    order = {task: place for place, task in enumerate(saved.benchmark.tasks)}
+    order = {task: position for position, task in enumerate(saved.benchmark.tasks)}
     questions = sorted(saved.questions, key=lambda question: (order[question[0]], question[1]))
     return {question: judge_question(saved.benchmark, saved.questions[question]) for question in questions}
 
 
-def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple[Vote, Judged]:
+def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple[Vote, QuestionScore]:
     """The vote over the samples of one question, and what it is worth; the target is that of the first
     sample."""
     vote = majority([_answer(benchmark, one) for one in samples], benchmark.compare)
@@ -247,7 +249,7 @@ def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple
     cluster = None if first.cluster is None else f"{first.task}/{first.cluster}"
     if cluster is None and benchmark.cluster:
         cluster = benchmark.cluster(first.task, first.index)
-    return vote, Judged(
+    return vote, QuestionScore(
         extracted=vote.answer is not None,
         correct=vote.answer is not None
         and any(benchmark.compare(vote.answer, one) for one in references(first.target)),
@@ -259,6 +261,12 @@ def judge_question(benchmark: Benchmark, samples: Sequence[Generation]) -> tuple
             if vote.answer is None
             else max(metric(vote.answer, one) for one in references(first.target))
             for name, metric in benchmark.metrics.items()
+        }
+        | {
+            name: 0.0
+            if first.option_likelihoods is None
+            else max(metric(first.option_likelihoods, target) for target in references(first.target))
+            for name, metric in benchmark.option_metrics.items()
         },
         cluster=cluster,
         metric=benchmark.tasks[first.task].metric,
@@ -295,23 +303,29 @@ def _refuse_incomplete(saved: Saved) -> None:
         )
 
 
-def _by_task(benchmark: Benchmark, judged: Mapping[tuple[str, int], Judged]) -> dict[str, dict[int, Judged]]:
-    found: dict[str, dict[int, Judged]] = {}
+def _by_task(
+    benchmark: Benchmark, judged: Mapping[tuple[str, int], QuestionScore]
+) -> dict[str, dict[int, QuestionScore]]:
+    by_task: dict[str, dict[int, QuestionScore]] = {}
     for (task, index), one in judged.items():
-        found.setdefault(task, {})[index] = one
-    return found
+        by_task.setdefault(task, {})[index] = one
+    return by_task
 
 
-def _curve(saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, Judged]]) -> dict[str, float | None]:
+def _curve(
+    saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, QuestionScore]]
+) -> dict[str, float | None]:
     """Accuracy as a function of the number of samples, over the tasks of the headline; it runs over questions
     with all their samples, each task's by itself."""
     headline = saved.benchmark.averages["average"]
     curves: dict[str, Mapping[int, float]] = {}
     for task in headline:
-        whole = [key for key in votes if key[0] == task and len(saved.questions[key]) == saved.samples]
-        if whole:
-            groups_NK = np.array([votes[key][0].groups for key in whole], dtype=np.int64)
-            right_NK = np.array([_right_groups(saved, key, votes[key][0]) for key in whole], dtype=np.bool_)
+        complete = [key for key in votes if key[0] == task and len(saved.questions[key]) == saved.samples]
+        if complete:
+            groups_NK = np.array([votes[key][0].groups for key in complete], dtype=np.int64)
+            right_NK = np.array(
+                [_right_groups(saved, key, votes[key][0]) for key in complete], dtype=np.bool_
+            )
             curves[task] = majority_curve(groups_NK, right_NK, name=f"{saved.benchmark.name} {task}")
     return {
         str(k): mean_over(headline, {task: curve[k] for task, curve in curves.items()})
@@ -320,7 +334,8 @@ def _curve(saved: Saved, votes: Mapping[tuple[str, int], tuple[Vote, Judged]]) -
 
 
 def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[bool]:
-    """Whether the answer of each sample is right, judged by the first of its group as the vote is."""
+    """For each sample whether its answer is right; the first answer of a group of equal answers is judged, as
+    in the vote."""
     samples = saved.questions[question]
     targets = references(samples[0].target)
     right: dict[int, bool] = {UNPARSED: False}

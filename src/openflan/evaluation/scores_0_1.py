@@ -63,11 +63,12 @@ _TASK_KEYS = frozenset(
 """Keys of a task that are no further metric."""
 
 FEW_SHOT = "few-shot"
-"""What 0.1 called the quickstart's questions with exemplars, as if they were another split of the data."""
+"""The name of version 0.1 for the quickstart's questions with exemplars, which it counted as a split of the
+data."""
 
 
 def is_0_1(value: Mapping[str, Any]) -> bool:
-    """Whether a score is in the form of version 0.1, which names no decoding."""
+    """True for a score in the form of version 0.1, which has no decoding."""
     return "decoding" not in value
 
 
@@ -106,8 +107,8 @@ def _task(value: Any) -> Any:
 
 
 def _shots(value: Mapping[str, Any]) -> int | None:
-    """Exemplars asked for: what the prompt's version says, else how many all prompts had, where none lacks
-    one."""
+    """The requested number of exemplars: from the prompt's version, else the number in all prompts if none
+    was shortened."""
     said = shots_in(value.get("prompt_version")) if _is_of_its_benchmark(value) else None
     mean = value.get("exemplars")
     if said is None and not value.get("exemplars_dropped") and isinstance(mean, float) and mean.is_integer():
@@ -116,8 +117,8 @@ def _shots(value: Mapping[str, Any]) -> int | None:
 
 
 def _usual_shots(value: Mapping[str, Any], shots: int | None) -> int | None:
-    """The benchmark's own number of exemplars: none for tasks and embedded worlds, whatever was asked for
-    benchmarks that a file described."""
+    """The benchmark's own number of exemplars: 0 for tasks and embedded worlds, the requested number for
+    benchmarks described by a file."""
     published = usual_shots(value.get("benchmark"), value.get("mode"))
     if published is not None:
         return published

@@ -1,5 +1,5 @@
-"""Benchmarks by name, ready to be asked: published ones, YAML files of the user, and tasks of data at
-hand."""
+"""Benchmarks by name, ready for evaluation: published ones, YAML files of the user, and tasks of a data
+folder."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from openflan.benchmark_data.fetch import benchmark_cache, fetch, has_public_files, is_fetched
+from openflan.benchmark_data.registry import built_in_benchmarks, find_benchmark_data
 from openflan.embedded import EMBEDDED_BENCHMARKS, EMBEDDED_SUBMIXTURES, parse_data
 from openflan.errors import InputError, did_you_mean
 from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.custom_benchmark import custom_benchmark, is_custom_benchmark
 from openflan.evaluation.embedded_benchmarks import open_embedded_benchmark
-from openflan.evaluation.fetch import benchmark_cache, fetch, is_fetched
 from openflan.evaluation.known_benchmarks import (
     BENCHMARKS,
     SUITES,
@@ -20,9 +21,12 @@ from openflan.evaluation.known_benchmarks import (
     find_benchmark,
     find_mode,
     find_suite,
+    has_splits,
 )
 
-NAMES = ", ".join([*BENCHMARKS, *EMBEDDED_BENCHMARKS])
+NAMES = ", ".join([*built_in_benchmarks(), *EMBEDDED_BENCHMARKS])
+"""Built-in benchmarks, for help texts; packages may add others."""
+
 OWN_HELP = (
     "a YAML file with at least `name`, `data` (.jsonl or .csv), `prompt` (such as 'Q: "
     "{question}\\nA:') and `target` (a field of the data)"
@@ -49,7 +53,7 @@ def chosen_benchmarks(
             f"nothing to evaluate: name a benchmark (`--benchmark`: {NAMES}) or a suite (`--suite`: "
             f"{', '.join(SUITES)})"
         )
-    # A suite is asked for one split where there are several, and otherwise as a whole.
+    # With several benchmarks `--split` holds for those that have several splits.
     several = len(wanted) > 1
     return [
         open_benchmark(
@@ -57,7 +61,7 @@ def chosen_benchmarks(
             of_mode,
             data,
             shots=shots,
-            split=split if not several or name == "mmlu" else None,
+            split=split if not several or has_splits(name) else None,
             limit=limit,
         )
         for name, of_mode in dict.fromkeys(wanted)
@@ -78,17 +82,16 @@ def open_benchmark(
     needs no data where none is needed."""
     if is_custom_benchmark(name):
         # A report names no folder of the machine.
-        return replace(custom_benchmark(Path(name), mode, shots=shots), asked_as=Path(name).name)
+        return replace(custom_benchmark(Path(name), mode, shots=shots), requested_name=Path(name).name)
     if embedded := open_embedded_benchmark(name, mode, shots=shots or 0, limit=limit):
         return embedded
     if "/" in name:
-        return replace(_of_tasks(name, mode, data, shots or 0, limit), asked_as=name)
+        return replace(_of_tasks(name, mode, data, shots or 0, limit), requested_name=name)
     if name in BENCHMARKS and data is None and not scored:
         if not is_fetched(name):
-            raise InputError(
-                f"--benchmark {name} needs --data, the folder that holds {name}/, or --fetch, which gets "
-                "its public files once"
-            )
+            folder = find_benchmark_data(name).folder_name
+            or_fetch = ", or --fetch, which gets its public files once" if has_public_files(name) else ""
+            raise InputError(f"--benchmark {name} needs --data, the folder that holds {folder}/{or_fetch}")
         data = benchmark_cache()
     if name not in BENCHMARKS:
         known = [*BENCHMARKS, *EMBEDDED_BENCHMARKS]
@@ -126,7 +129,7 @@ def fetch_files(names: Sequence[str], suite: str | None) -> None:
 
 
 def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> None:
-    """Renders every prompt that will be asked, so that a missing or damaged file is found before a model is
+    """Makes every prompt of the evaluation, so that a missing or damaged file is found before a model is
     loaded."""
     for one, tasks in benchmarks:
         for task in tasks if tasks is not None else one.tasks:

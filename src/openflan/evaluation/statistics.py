@@ -26,7 +26,7 @@ ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class QuestionScore:
     """One question: was an answer found, is it right, and why its generations ended (`others` are those after
     the first sample).
 
@@ -45,7 +45,7 @@ class Judged:
 
     @property
     def value(self) -> float:
-        """What the question is worth by the task's own measure, in 0..1."""
+        """The value of the question by the task's own measure, in 0..1."""
         return float(self.correct) if self.metric == ACCURACY else self.metrics[self.metric]
 
 
@@ -80,8 +80,8 @@ class TaskScore:
         return asdict(self)
 
     def as_json(self) -> dict[str, object]:
-        """As `openflan score --json` prints it: metrics stand beside the accuracy under their names, `metric`
-        only if it is another than accuracy, `samples` and `agreement` only where there are several."""
+        """The form that `openflan score --json` prints: metrics beside the accuracy under their names;
+        `metric` only if it is not accuracy, `samples` and `agreement` only for several samples."""
         hidden = ("metric", "value", "ci95", "metrics", "samples", "agreement")
         plain = {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
         own: dict[str, object] = {} if self.metric == ACCURACY else {"metric": self.metric}
@@ -110,7 +110,7 @@ class AverageScore:
         return {"stderr": self.stderr, "ci95": list(self.ci95), "n": self.n, "clusters": self.clusters}
 
 
-def task_score(judged: Sequence[Judged], chance: float) -> TaskScore:
+def task_score(judged: Sequence[QuestionScore], chance: float) -> TaskScore:
     """The score of at least one question; `chance` in percent, below 100."""
     n = len(judged)
     values_N = np.array([one.value for one in judged])
@@ -137,7 +137,7 @@ def task_score(judged: Sequence[Judged], chance: float) -> TaskScore:
     )
 
 
-def average_score(tasks: Mapping[str, Sequence[Judged]]) -> AverageScore:
+def average_score(tasks: Mapping[str, Sequence[QuestionScore]]) -> AverageScore:
     """The mean over at least one task, each with at least one question."""
     shares_T = np.array([fmean(one.value for one in judged) for judged in tasks.values()])
     n_T = np.array([len(judged) for judged in tasks.values()])
@@ -167,7 +167,10 @@ def wilson(right: float, n: float) -> tuple[float, float]:
 
 
 def wilson_intervals(right_T: ArrayLike, n_T: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same for arrays (T,): both ends, in percent."""
+    """Lower and upper ends of the 95 % score intervals of shares (Wilson 1927), in percent.
+
+    Both arguments have the shape (T,), and so have both results.
+    """
     right, n = np.asarray(right_T, dtype=np.float64), np.asarray(n_T, dtype=np.float64)
     share, spread = right / n, Z95**2 / n
     centre = (share + spread / 2) / (1 + spread)
@@ -184,7 +187,7 @@ def mean_over(tasks: Iterable[str], values: Mapping[str, float | None]) -> float
     return fmean(present) if present else None
 
 
-def _spread(tasks: Mapping[str, Sequence[Judged]]) -> tuple[float, float, int]:
+def _spread(tasks: Mapping[str, Sequence[QuestionScore]]) -> tuple[float, float, int]:
     """Standard error of the mean over tasks in percent, by how much clusters raise its square (at least 1),
     and the number of clusters.
 

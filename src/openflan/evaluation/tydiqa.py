@@ -12,11 +12,17 @@ zero-shot, with the trigger phrase.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from openflan.benchmark_data.files import locate
+from openflan.benchmark_data.tydiqa import (
+    TYDIQA_AVERAGED,
+    TYDIQA_LANGUAGES,
+    SquadQuestion,
+    read_squad,
+)
 from openflan.errors import InputError
 from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example, number_of_shots
 from openflan.evaluation.extract import (
@@ -25,36 +31,20 @@ from openflan.evaluation.extract import (
     first_line,
     without_leading_labels,
 )
-from openflan.evaluation.local_files import locate
 from openflan.evaluation.metrics import squad_exact, squad_f1
-from openflan.evaluation.tydiqa_languages import TYDIQA_AVERAGED, TYDIQA_LANGUAGES
-from openflan.json_files import read_json_file
 
 SHOTS = 1
-_SHOWN = 200
 TRIGGER = "Let's think step by step."
 MARKERS = ("Passage:", "Question:")
 STOP = tuple(f"\n{marker}" for marker in MARKERS)
 ANSWER_PHRASES = (r"\banswer\s+is\b\s*:?",)
 
 LABELS = ("Answer:", "A:")
-"""What the prompt ends with, and models write again before a direct answer."""
+"""Ends of the prompt, which models repeat before a direct answer."""
 
 MAX_TOKENS = {"direct": 192, "cot": 512}
 """In every language 99 % of the answers have at most 185 tokens under T5's vocabulary, which spells Finnish
 in small pieces."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A row of a file; `cluster` is the place where its passage first stands in the file: some have several
-    questions, each with its own copy."""
-
-    id: str
-    passage: str
-    question: str
-    answers: tuple[str, ...]
-    cluster: str
 
 
 def tydiqa_benchmark(
@@ -103,7 +93,7 @@ def _examples(data: Path | None, mode: str, shots: int, language: str) -> Sequen
         exemplar = min(read_squad(train) if split == "train" else rows, key=lambda row: row.id)
     end = f"Answer: {TRIGGER}" if mode == "cot" else "Answer:"
 
-    def prompt(row: Asked, count: int) -> str:
+    def prompt(row: SquadQuestion, count: int) -> str:
         shown = [f"{_block(exemplar)}Answer: {exemplar.answers[0]}"] if exemplar and count else []
         return "\n\n".join([*shown, f"{_block(row)}{end}"])
 
@@ -123,43 +113,7 @@ def _examples(data: Path | None, mode: str, shots: int, language: str) -> Sequen
     ]
 
 
-def read_squad(path: Path) -> list[Asked]:
-    """The questions of a file in SQuAD 1.1's layout, in its order; raises InputError if it has another one or
-    no question."""
-    document = read_json_file(path)
-    try:
-        passages = [passage for article in document["data"] for passage in article["paragraphs"]]
-        places = {passage["context"]: place for place, passage in reversed(list(enumerate(passages)))}
-        rows = [
-            Asked(
-                asked["id"],
-                passage["context"],
-                asked["question"],
-                tuple(answer["text"] for answer in asked["answers"]),
-                str(places[passage["context"]]),
-            )
-            for passage in passages
-            for asked in passage["qas"]
-        ]
-        for row in rows:
-            if not all(isinstance(text, str) for text in (row.id, row.passage, row.question, *row.answers)):
-                raise TypeError(f"question {row.id!r} holds what is no text"[:_SHOWN])
-    except (KeyError, TypeError) as error:
-        expected = (
-            '{"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers": [{"text"}]}]}]}]}'
-        )
-        raise InputError(
-            f"{path} has not the layout of SQuAD 1.1 ({error!r}): expected {expected}"
-        ) from error
-    if not rows:
-        raise InputError(f"{path} holds no question: fetch it again")
-    for row in rows:
-        if not row.answers:
-            raise InputError(f"{path}: question {row.id} has no answer: fetch the file again")
-    return rows
-
-
-def _block(row: Asked) -> str:
+def _block(row: SquadQuestion) -> str:
     return f"Passage: {row.passage.strip()}\nQuestion: {row.question.strip()}\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from openflan.benchmark_data.registry import benchmark_names, find_benchmark_data
 from openflan.embedded import EMBEDDED_SUBMIXTURES
 from openflan.errors import InputError
 from openflan.mixture.left_out import left_out_line
@@ -16,7 +17,7 @@ from openflan.mixture.rates import Capped, cap_of, rate_group, redistributed, re
 from openflan.mixture.stream import Entry, Stream
 from openflan.mixture.validation import hold_back
 from openflan.recipe.presets import PARTS, SOURCES
-from openflan.recipe.schema import BENCHMARKS, Mixture, Styles
+from openflan.recipe.schema import Mixture, Styles
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.shuffled import ShuffledAnswers
 from openflan.tasks.sources import check_layout, open_usable
@@ -127,12 +128,17 @@ def open_mixture(mixture: Mixture) -> Opened:
 
 
 def why_left_out(mixture: Mixture, name: str, held_out: str | None, licence: str | None) -> str | None:
-    """Why a task is not trained on, None if it is: what it tests is held out, its licence is not allowed, or
-    its group has the rate 0."""
-    # Those that test no benchmark test a kind of generalisation, as the embedded world's do: never trained
-    # on.
-    if held_out is not None and (held_out not in BENCHMARKS or held_out in mixture.held_out):
+    """Why a task is not trained on, None if it is.
+
+    A task is left out if the recipe holds out the benchmark that it is made from, if its licence is not
+    allowed, or if its group has the rate 0. `held_out` is the task's own mark: the name of a benchmark, or of
+    a kind of generalisation that the embedded world tests; a task with the latter is never trained on.
+    """
+    if held_out is not None and held_out not in benchmark_names():
         return f"{HELD_OUT} ({held_out})"
+    for benchmark in mixture.held_out:
+        if benchmark == held_out or find_benchmark_data(benchmark).is_source_of(real_name(name)):
+            return f"{HELD_OUT} ({benchmark})"
     if reason := refusal(licence, mixture.licences):
         return reason
     return "rate 0" if (relative_rates(mixture) or {}).get(group_of(mixture, name)) == 0 else None

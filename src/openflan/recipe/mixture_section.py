@@ -12,14 +12,12 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
+from openflan.recipe.benchmark_name import BenchmarkName
 from openflan.recipe.effects import PLAN
 from openflan.recipe.presets import EXEMPLARS_ONLY, INVERTED, PARTS, RATES
 from openflan.recipe.section import AsList, Section, Share
 
 WordingsName: TypeAlias = Literal["original", "openflan", "both"]
-BenchmarkName: TypeAlias = Literal["bbh", "gsm8k", "mgsm", "mmlu", "tydiqa"]
-BENCHMARKS: tuple[BenchmarkName, ...] = get_args(BenchmarkName)
-"""Benchmarks that tasks can be made from."""
 
 
 class Styles(Section):
@@ -159,7 +157,8 @@ class Mixture(Section):
         ["mmlu"],
         json_schema_extra=PLAN,
         description=(
-            "The benchmarks that will be evaluated. Tasks made from them are not trained on (section 2.1)."
+            "The benchmarks that will be evaluated, such as [mmlu, arc_easy]. Tasks made from them are not "
+            "trained on (section 2.1)."
         ),
     )
     drop_overlaps: Path | None = Field(

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from openflan.recipe.benchmark_name import BenchmarkName
 from openflan.recipe.effects import NONE, PLAN
 from openflan.recipe.evaluation_section import Evaluation
 from openflan.recipe.mixture_section import (
-    BENCHMARKS,
-    BenchmarkName,
     Mixture,
     Rates,
     Styles,
@@ -23,7 +22,6 @@ from openflan.recipe.section import LARGEST, Section, Share
 from openflan.recipe.training_section import Checkpoints, Packing, Training
 
 __all__ = [
-    "BENCHMARKS",
     "LARGEST",
     "BenchmarkName",
     "Checkpoints",

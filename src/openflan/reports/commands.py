@@ -1,4 +1,4 @@
-"""The command line that repeats an evaluation, from what its score says of how it was asked."""
+"""The command line that repeats an evaluation, from what its score says of how it was recorded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from openflan.evaluation.decoding import Decoding
 from openflan.evaluation.embedded_benchmarks import rows_are_embedded
-from openflan.evaluation.known_benchmarks import BENCHMARKS, WITH_SPLITS
+from openflan.evaluation.known_benchmarks import BENCHMARKS, has_splits
 from openflan.evaluation.score_record import EvaluationScore
 
 
@@ -18,20 +18,20 @@ def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] 
     What no option sets stands behind a `#`: the device, and that a part of the questions was asked where no
     option is recorded that says which.
     """
-    key, asked = score.key, score.asked
-    benchmark = asked.benchmark or key.benchmark
+    key, recorded = score.key, score.options
+    benchmark = recorded.benchmark or key.benchmark
     options: dict[str, object] = {
         "--benchmark": benchmark,
         "--mode": key.mode,
         "--shots": None if score.at_usual_shots else key.shots,
-        "--split": key.split if key.benchmark in WITH_SPLITS and key.split else None,
+        "--split": key.split if has_splits(key.benchmark) and key.split else None,
         **_decoding_options(key.decoding),
-        "--limit": asked.limit,
-        "--subset": ",".join(asked.subset) if asked.subset else None,
-        "--max-tokens": asked.max_tokens,
-        "--context": asked.context,
-        "--chat": "" if asked.chat else None,
-        "--dtype": asked.dtype,
+        "--limit": recorded.limit,
+        "--subset": ",".join(recorded.subset) if recorded.subset else None,
+        "--max-tokens": recorded.max_tokens,
+        "--context": recorded.context,
+        "--chat": "" if recorded.chat else None,
+        "--dtype": recorded.dtype,
         "--data": "DATA"
         if benchmark in BENCHMARKS or ("/" in benchmark and not rows_are_embedded(benchmark))
         else None,
@@ -40,8 +40,8 @@ def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] 
     said = [
         word for name, value in options.items() if value is not None for word in (name, str(value)) if word
     ]
-    unsaid = [f"on {asked.device}"] if asked.device else []
-    if score.partial and asked.limit is None and asked.subset is None:
+    unsaid = [f"on {recorded.device}"] if recorded.device else []
+    if score.partial and recorded.limit is None and recorded.subset is None:
         unsaid.append("a part of the questions: --limit or --subset was given")
     command = shlex.join(["openflan", "evaluate", model, *said, *where])
     return f"{command}   # {'; '.join(unsaid)}" if unsaid else command

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openflan.mixture.overlap.items import Item
+from openflan.benchmark_data.items import Item
 from openflan.mixture.overlap.units import LENGTHS, Hashes, Places, Units, prefix_sums, split, windows
 
 STOCK = 10

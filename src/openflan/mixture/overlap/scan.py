@@ -14,8 +14,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from openflan.benchmark_data.items import Item
 from openflan.mixture.overlap.index import Index, Table
-from openflan.mixture.overlap.items import Item
 from openflan.mixture.overlap.units import (
     HAN_KANA,
     UNSPACED,

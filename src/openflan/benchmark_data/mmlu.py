@@ -1,4 +1,4 @@
-"""MMLU's 57 subjects as data: group, and the number of questions of the two splits that are scored.
+"""MMLU: 57 subjects; the group of each, and the number of questions of the two splits that are scored.
 
 Groups are the four of the benchmark's own release (Hendrycks et al. 2021): 18 subjects of science and
 technology, 13 humanities, 12 social sciences, 14 others. Sizes are counted in the released files; every
@@ -7,8 +7,21 @@ subject has five questions in `dev`, the exemplars.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
+
+from openflan.benchmark_data.data import BenchmarkData, Item, TaskData
+from openflan.benchmark_data.files import csv_rows
+from openflan.errors import InputError
+
+LETTERS = "ABCD"
+CHANCE = 25.0
+SPLIT_FOLDERS = {"validation": "val", "test": "test"}
+"""The splits that are scored, and the folders of their files."""
+
+_NUM_COLUMNS = 6
 
 Group: TypeAlias = Literal["stem", "humanities", "social_sciences", "other"]
 
@@ -88,3 +101,60 @@ SUBJECTS: dict[str, Subject] = {
 def subjects_of(group: Group) -> tuple[str, ...]:
     """The names of one group, in the order of `SUBJECTS`."""
     return tuple(name for name, subject in SUBJECTS.items() if subject.group == group)
+
+
+def mmlu_rows(path: Path) -> list[list[str]]:
+    """Question, four options and letter of each row; raises InputError, naming the row, for another layout.
+
+    Cells are texts: "None" and "NA" are options, and quoted cells may hold line ends.
+    """
+    rows = [row for _, row in csv_rows(path)]
+    for row_number, row in enumerate(rows, 1):
+        if len(row) != _NUM_COLUMNS:
+            raise InputError(
+                f"{path}: row {row_number} has {len(row)} columns, expected {_NUM_COLUMNS} (question, four "
+                "options, letter)"
+            )
+        if len(row[-1]) != 1 or row[-1] not in LETTERS:
+            raise InputError(
+                f"{path}: row {row_number} has the answer {row[-1]!r}, expected one of A, B, C, D"
+            )
+    return rows
+
+
+def mmlu_files(mode: str, folder: str) -> tuple[str, ...]:
+    """The files that prompts of a mode need, for the split in `folder` (`val`, `test`); others may be
+    absent."""
+    prefixes = ("mmlu-cot.json", f"{folder}/") if mode == "cot" else ("dev/", f"{folder}/")
+    return tuple(file for file in FILES if file.startswith(prefixes))
+
+
+def _items(path: Path) -> Iterator[Item]:
+    for index, (question, *options, _) in enumerate(mmlu_rows(path)):
+        yield Item("mmlu", path.stem, index, question)
+        for option in options:
+            yield Item("mmlu", path.stem, index, option, "option")
+
+
+FILES = (
+    "mmlu-cot.json",
+    *(f"{folder}/{subject}_{folder}.csv" for folder in ("dev", "val", "test") for subject in SUBJECTS),
+)
+"""The release of the benchmark, and the prompts of the Flan paper (github.com/jasonwei20/flan-2)."""
+
+BENCHMARKS = (
+    BenchmarkData(
+        name="mmlu",
+        tasks={
+            name: TaskData({"validation": subject.validation, "test": subject.test}, CHANCE)
+            for name, subject in SUBJECTS.items()
+        },
+        benchmark="openflan.evaluation.mmlu:mmlu_benchmark",
+        items=_items,
+        item_files=(("dev/*.csv",), ("val/*.csv",), ("test/*.csv",)),
+        homepage="https://github.com/hendrycks/test",
+        splits=tuple(SPLIT_FOLDERS),
+        files=FILES,
+        training_tasks=("niv2/task*_mmmlu_*",),
+    ),
+)

@@ -1,11 +1,10 @@
 """The public files of the benchmarks, fetched once and checked: for machines with a connection and no copy.
 
-`public_files.json` names for every file its place on the web and its sha256. Nothing else is taken: a file
-that has changed upstream is refused rather than scored against, because prompts and questions would be others
-than everybody's. Files go to `benchmarks/NAME` in $OPENFLAN_CACHE, else in ~/.cache/openflan, each under a
-temporary name first, so that a fetch that was interrupted goes on where it stopped. MGSM's exemplars are
-published as a Python file; its assignments are read as literals, never run, and written as JSON. GSM8K's
-exemplars are in no file of its own.
+`public_files/NAME.json` names the URL and the sha256 of every file. Nothing else is accepted: a file that has
+changed upstream is refused, because prompts and questions would differ from everybody's. Files go to
+`benchmarks/NAME` in $OPENFLAN_CACHE, else in ~/.cache/openflan, each under a temporary name first, so that an
+interrupted fetch continues where it stopped. MGSM's exemplars are published as a Python file; its assignments
+are read as literals, never run, and written as JSON. GSM8K's exemplars are in no file of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from openflan.benchmark_data.registry import find_benchmark_data
 from openflan.cache_folder import cache_folder
 from openflan.errors import InputError, SetupError
 from openflan.hashes import sha256_of, sha256_of_json
@@ -42,17 +42,34 @@ def benchmark_cache() -> Path:
 
 
 def public_files(name: str) -> dict[str, tuple[str, str]]:
-    """Address and sha256 of each file of a benchmark, by its path in the benchmark's folder."""
-    listed = json.loads((files("openflan.evaluation") / "public_files.json").read_text(encoding="utf-8"))
-    if name not in listed:
-        raise InputError(f"no public files are known for `{name}`; known: {', '.join(listed)}")
-    return {path: (address, digest) for path, (address, digest) in listed[name].items()}
+    """Address and sha256 of each file of a benchmark, by its path in the benchmark's folder.
+
+    Raises InputError for an unknown benchmark, and for one whose files have no known address.
+    """
+    benchmark = find_benchmark_data(name)
+    if benchmark.public_files:
+        return dict(benchmark.public_files)
+    listed = files("openflan.benchmark_data") / "public_files" / f"{name}.json"
+    if not listed.is_file():
+        source = f" from {benchmark.homepage}" if benchmark.homepage else ""
+        raise InputError(
+            f"no addresses and checksums are known for the files of {name}: get them{source}, and give their "
+            "folder with `--data`"
+        )
+    values = json.loads(listed.read_text(encoding="utf-8"))
+    return {path: (address, digest) for path, (address, digest) in values.items()}
+
+
+def has_public_files(name: str) -> bool:
+    """Whether addresses and checksums are known for the files of a benchmark, so that `fetch` gets them."""
+    listed = files("openflan.benchmark_data") / "public_files" / f"{name}.json"
+    return bool(find_benchmark_data(name).public_files) or listed.is_file()
 
 
 def is_fetched(name: str, folder: Path | None = None) -> bool:
     """Whether every file of a benchmark is in the cache."""
-    place = (folder or benchmark_cache()) / name
-    return all((place / path).is_file() for path in public_files(name))
+    target = (folder or benchmark_cache()) / find_benchmark_data(name).folder_name
+    return has_public_files(name) and all((target / path).is_file() for path in public_files(name))
 
 
 def fetch(name: str, folder: Path | None = None, get: Get | None = None) -> Path:
@@ -61,15 +78,16 @@ def fetch(name: str, folder: Path | None = None, get: Get | None = None) -> Path
     Raises SetupError if an address cannot be reached, or holds another file than the one that is known.
     """
     root = folder or benchmark_cache()
-    once = cache(get or _get)
+    benchmark_folder = root / find_benchmark_data(name).folder_name
+    get_once = cache(get or _get)
     for path, (address, digest) in public_files(name).items():
-        target = root / name / path
+        target = benchmark_folder / path
         if target.is_file():
             continue
-        data, found = _content(once(address), address, path)
-        if found != digest:
+        data, actual_digest = _content(get_once(address), address, path)
+        if actual_digest != digest:
             raise SetupError(
-                f"{address} holds another {path} than the one that is known (sha256 {found[:12]}..., "
+                f"{address} holds another {path} than the one that is known (sha256 {actual_digest[:12]}..., "
                 f"expected {digest[:12]}...): give a copy by `--data`"
             )
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The 27 files of BIG-Bench Hard as data: size, part, chance.
+"""BIG-Bench Hard: 27 files with 6,511 questions; size, part and chance of each.
 
 Chance is Table 3 of the BIG-Bench Hard paper (Suzgun et al. 2022) with two repairs that the Flan paper's
 printed averages confirm: `formal_fallacies` is binary (that table prints 25), and the object tasks have one
@@ -8,8 +8,14 @@ paper's means run over the 12 and 15 files.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from openflan.benchmark_data.data import BenchmarkData, Item, TaskData
+from openflan.errors import InputError
+from openflan.json_files import read_json_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +61,37 @@ BBH_TASKS: dict[str, BBHTask] = {
 def bbh_part(part: Literal["nlp", "algorithmic"]) -> tuple[str, ...]:
     """The names of one part, in the order of `BBH_TASKS`."""
     return tuple(name for name, task in BBH_TASKS.items() if task.part == part)
+
+
+def bbh_rows(path: Path) -> list[tuple[str, str]]:
+    """Question and target of each example; raises InputError, naming the file, for another layout."""
+    expected = 'expected {"examples": [{"input", "target"}]}, both texts: fetch it again'
+    document = read_json_file(path)
+    rows = document.get("examples") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        raise InputError(f"{path} is not a BIG-Bench Hard file: {expected}")
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("input", "target")):
+            raise InputError(f"{path}: example {index} is not one of BIG-Bench Hard: {expected}")
+    return [(row["input"], row["target"]) for row in rows]
+
+
+def _items(path: Path) -> Iterator[Item]:
+    for index, (question, _) in enumerate(bbh_rows(path)):
+        yield Item("bbh", path.stem, index, question)
+
+
+BENCHMARKS = (
+    BenchmarkData(
+        name="bbh",
+        tasks={name: TaskData({"test": task.size}, task.chance) for name, task in BBH_TASKS.items()},
+        benchmark="openflan.evaluation.bbh:bbh_benchmark",
+        items=_items,
+        item_files=(("*.json",),),
+        homepage="https://github.com/suzgunmirac/BIG-Bench-Hard",
+        files=(
+            *(f"{task}.json" for task in BBH_TASKS),
+            *(f"cot-prompts/{task}.txt" for task in BBH_TASKS),
+        ),
+    ),
+)
