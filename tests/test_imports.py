@@ -24,10 +24,12 @@ ALLOWED: dict[str, set[str]] = {
     "json_files": {"errors"},
     # Budgets of texts by others; it raises errors of its own, as what they mean depends on the text.
     "jinja": set(),
+    # pandas, imported when a frame is made.
+    "frames": {"errors"},
     "chat_template": {"errors"},
     "lock": {"errors"},
     # A run folder has a lock.
-    "run_folder": {"errors", "lock", "json_files"},
+    "run_folder": {"errors", "lock", "json_files", "frames"},
     "stopping": {"errors"},
     "metrics": {"errors", "run_folder"},
     "recipe": {"errors", "yaml_files"},
@@ -57,10 +59,13 @@ ALLOWED: dict[str, set[str]] = {
     # trained on.
     "inference": FOUNDATION | {"models", "packing.text_ids", "chat_template"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
-    "evaluation": FOUNDATION | {"tasks", "templates", "inference.protocol", "run_folder", "lock", "stopping"},
+    "evaluation": FOUNDATION
+    | {"tasks", "templates", "inference.protocol", "run_folder", "lock", "stopping", "frames"},
     # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none
     # of their business.
     "reports": {"errors", "recipe", "run_folder", "metrics", "evaluation", "tasks.task"},
+    # Lists and checks of tasks, as people look at them.
+    "task_reports": FOUNDATION | {"tasks", "templates"},
     # The whole pipeline in one call, but no command line: that one calls it.
     "quickstart": FOUNDATION
     | {
@@ -98,6 +103,22 @@ ALLOWED: dict[str, set[str]] = {
     # all of their data first.
     "run_chain": FOUNDATION
     | {"recipe", "tasks", "mixture", "models", "training", "training_evaluation", "run_folder"},
+    # What notebooks call, and what the command line calls; it prints nothing and must not import the latter.
+    "api": FOUNDATION
+    | {
+        "recipe",
+        "tasks",
+        "templates",
+        "task_reports",
+        "mixture",
+        "models",
+        "training",
+        "training_evaluation",
+        "inference",
+        "evaluation",
+        "run_folder",
+        "frames",
+    },
     "__main__": {"cli"},
 }
 ALLOWED["cli"] = set(ALLOWED) - {"__main__"}

@@ -25,11 +25,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, SetupError
+from openflan.frames import frame_of
 from openflan.json_files import byte_lines, parse_json, read_json_file
 from openflan.lock import Held, locked
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,14 @@ class Run:
     def report(self) -> Path:
         return self.folder / "report.html"
 
+    def to_frame(self) -> DataFrame:
+        """The training metrics, one line for each logged step: `step`, `loss` and the other columns of
+        `metrics.jsonl`. Empty before the first logged step.
+
+        Raises SetupError if pandas is not installed, InputError for a damaged file.
+        """
+        return frame_of(read_jsonl(self.metrics))
+
 
 def find_run(folder: Path) -> Run:
     """The run in a folder; raises InputError if there is none."""
@@ -109,6 +121,28 @@ def training_alone(run: Run) -> AbstractContextManager[Held]:
         run.locks / "training",
         f"{run.folder}: another training is at work there; wait for it, or name another folder with --run",
     )
+
+
+def remove_run(run: Run) -> None:
+    """Removes the contents of a run folder, except its build. An empty or missing folder stays as it is.
+
+    Raises InputError if the folder holds something else than a run, or if the run is being trained.
+    """
+    contents = (
+        [path for path in run.folder.iterdir() if path not in (run.build, run.locks)]
+        if run.folder.exists()
+        else []
+    )
+    if not contents:
+        return
+    if not run.recipe.is_file():
+        raise InputError(
+            f"{run.folder}: --restart removes runs, but this folder holds none (no recipe.yaml); name "
+            "another with --run"
+        )
+    with training_alone(run):
+        for path in contents:
+            _remove(path)
 
 
 def check_alone(run: Run, held: Held) -> None:

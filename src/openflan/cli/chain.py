@@ -7,10 +7,10 @@ from pathlib import Path
 
 import typer
 
-from openflan.cli.finetune import start_anew
 from openflan.cli.output import next_command
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.chain_steps import chain_path, load_chain
+from openflan.run_folder import remove_run
 
 
 def run(
@@ -55,7 +55,7 @@ def run(
     main = os.environ.get("RANK", "0") == "0"
     if restart_from is not None and main:
         for one in forget_from(steps, place, restart_from):
-            start_anew(one)
+            remove_run(one)
     try:
         model = run_chain(steps, place, notice=lambda text: typer.echo(text, err=True) if main else None)
     finally:

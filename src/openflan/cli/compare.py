@@ -8,7 +8,6 @@ from typing import Any
 import typer
 
 from openflan.cli.output import print_json, print_table
-from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import NO_DIFFERENCE
 from openflan.evaluation.paper import CITED
 
@@ -37,21 +36,13 @@ def compare(
 
     Example: `openflan compare runs/mine:base runs/mine:final`
     """
-    from openflan.evaluation.comparison import comparison
+    from openflan.api.scores import compare as compare_models
 
-    found = comparison(a, b, [one for path in benchmark for one in _both_modes(path)], seed=seed)
+    result = compare_models(a, b, benchmark, seed=seed).to_json()
     if as_json:
-        print_json(found)
+        print_json(result)
     else:
-        print_comparison(found)
-
-
-def _both_modes(path: Path) -> list[Benchmark]:
-    """A benchmark of one's own, answered directly and with rationales; its exemplars do not matter any
-    more."""
-    from openflan.evaluation.custom_benchmark import custom_benchmark
-
-    return [custom_benchmark(path, mode, shots=0) for mode in ("direct", "cot")]
+        print_comparison(result)
 
 
 def print_comparison(found: dict[str, Any]) -> None:

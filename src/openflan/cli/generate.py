@@ -8,11 +8,11 @@ from pathlib import Path
 
 import typer
 
+from openflan.api.load_model import load_model
+from openflan.api.options import LoadOptions
 from openflan.cli.output import print_json
 from openflan.errors import InputError
-from openflan.inference.protocol import Completion, Request
-from openflan.models.folder import check_model_name
-from openflan.models.quiet import quiet_libraries
+from openflan.inference.protocol import Completion
 
 
 def generate(
@@ -29,21 +29,13 @@ def generate(
 
     Example: `openflan generate runs/mine "Is the sky green? Explain, then answer."`
     """
-    from openflan.models.locate import locate_model
-
     if prompt is not None and file is not None:
         raise InputError("give either a prompt or --file, not both")
     prompts = _prompts(file) if file else [prompt] if prompt is not None else None
-    located = locate_model(model, checkpoint)
-    check_model_name(located.name)
-    quiet_libraries()
-    from openflan.inference.huggingface import HuggingFaceEngine
-
-    engine = HuggingFaceEngine.load(located.name)
+    loaded = load_model(model, LoadOptions(checkpoint=checkpoint))
 
     def complete(texts: list[str]) -> list[Completion]:
-        answers = dict(engine.generate([Request(text, max_tokens) for text in texts]))
-        return [answers[number] for number in range(len(texts))]
+        return loaded.generate(texts, max_tokens=max_tokens)
 
     if prompts is None:
         _converse(complete, as_json)

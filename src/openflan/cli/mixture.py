@@ -12,13 +12,14 @@ import typer
 from openflan.cli.mixture_offline import offline
 from openflan.cli.output import print_counts, print_json
 from openflan.cli.packed_sequences import show_examples, show_rows
-from openflan.cli.print_ledger import hardware_of, print_ledger, refuse_hardware
+from openflan.cli.print_ledger import print_ledger
 from openflan.errors import InputError, OpenflanError
 from openflan.mixture.export import check_path, export
 from openflan.mixture.offline import without_data
 from openflan.mixture.open_mixture import build_stream, check_places, one_pass, open_tasks
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
+from openflan.models.hardware import check_no_hardware_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.encode import Encoder
 from openflan.packing.plan import WINDOW
@@ -98,12 +99,12 @@ def mixture(
     _check_options(to, examples, passes, show, no_pruning)
     if examples_only and show is None:
         raise InputError("--examples-only says what --show prints; add --show N")
-    hardware = hardware_of(device, device_tflops, devices, mfu)
+    hardware = hardware_from_options(device, device_tflops, devices, mfu)
     if to is not None or show is not None:
-        refuse_hardware(device, device_tflops, devices, mfu, "without --export and --show")
+        check_no_hardware_options(device, device_tflops, devices, mfu, "without --export and --show")
     loaded = load_recipe(recipe, overrides or [])
     if to is None and show is None and without_data(loaded.mixture):
-        refuse_hardware(
+        check_no_hardware_options(
             device, device_tflops, devices, mfu, "where the recipe's data are there (mixture.data)"
         )
         offline([recipe, *(overrides or [])], loaded, as_json)

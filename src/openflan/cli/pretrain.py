@@ -9,13 +9,13 @@ from typing import Any
 
 import typer
 
-from openflan.cli.finetune import start_anew
 from openflan.cli.output import next_command, print_json
-from openflan.cli.print_ledger import hardware_of, print_estimates, refuse_hardware
+from openflan.cli.print_ledger import print_estimates
 from openflan.models.estimate import DEVICES, MFU
+from openflan.models.hardware import check_no_hardware_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.load_recipe import load_pretrain_recipe
-from openflan.run_folder import Run
+from openflan.run_folder import Run, remove_run
 
 _SHOWN = 5
 """Added tokens that are listed one by one."""
@@ -73,9 +73,9 @@ def pretrain(
 
     `torchrun --nproc-per-node 8 -m -- openflan pretrain recipes/mine.yaml`
     """
-    hardware = hardware_of(device, device_tflops, devices, mfu)
+    hardware = hardware_from_options(device, device_tflops, devices, mfu)
     if not plan:
-        refuse_hardware(device, device_tflops, devices, mfu, "with --plan")
+        check_no_hardware_options(device, device_tflops, devices, mfu, "with --plan")
     loaded = load_pretrain_recipe(recipe, overrides or [])
     quiet_libraries()
     if plan:
@@ -87,7 +87,7 @@ def pretrain(
     folder = Run(run or Path("runs") / loaded.name)
     main = os.environ.get("RANK", "0") == "0"
     if restart and main:
-        start_anew(folder)
+        remove_run(folder)
     from openflan.training.distributed import leave_distributed
     from openflan.training.pretrain import pretrain as train
 

@@ -3,18 +3,14 @@ tables end early and say so."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import typer
 
 from openflan.cli.mixture_offline import print_left_out
 from openflan.cli.output import next_command, print_counts, print_table
-from openflan.errors import InputError
 from openflan.mixture.left_out import rows_by_reason
-from openflan.models.estimate import MFU, Device, Hardware, device_named
 from openflan.packing.capacity import REACH
 
 CATEGORIES = 20
@@ -57,36 +53,6 @@ def print_ledger(
     _capacities(ledger["capacities"], ledger["measured"]["examples"])
     print_estimates(ledger["estimates"], steps)
     next_command("finetune", *arguments)
-
-
-def refuse_hardware(device: str | None, tflops: float | None, devices: int, mfu: float, where: str) -> None:
-    """Raises InputError for options of an estimate where none is made; `where` says with what they go, such
-    as `with --plan`."""
-    given = {
-        "--device": device,
-        "--device-tflops": tflops,
-        "--devices": None if devices == 1 else devices,
-        "--mfu": None if mfu == MFU else mfu,
-    }
-    name = next((name for name, value in given.items() if value is not None), None)
-    if name is not None:
-        raise InputError(
-            f"{name} is for the estimate of time and memory, which is made {where}; leave it out. Models "
-            "run on the GPU if there is one "
-            "(CUDA_VISIBLE_DEVICES= hides it)"
-        )
-
-
-def hardware_of(device: str | None, tflops: float | None, devices: int, mfu: float) -> Hardware:
-    """What the options say. Raises InputError for an unknown device, or numbers that cannot be."""
-    if not 0 < mfu <= 1:
-        raise InputError(f"--mfu {mfu:g}: expected a share of the peak, above 0 and up to 1")
-    if tflops is not None and not 0 < tflops < math.inf:
-        raise InputError(f"--device-tflops {tflops:g}: expected a number above 0, such as 989 for an H100")
-    known = None if device is None else device_named(device)
-    if tflops is not None:
-        known = Device("device", tflops, None) if known is None else replace(known, tflops=tflops)
-    return Hardware(known, devices, mfu)
 
 
 def span(seconds: float) -> str:

@@ -35,11 +35,10 @@ def quickstart(
 
     openflan quickstart --seed 1 --run runs/quickstart-1
     """
-    from openflan.cli.finetune import start_anew
-    from openflan.run_folder import Run
+    from openflan.run_folder import Run, remove_run
 
     if restart:
-        start_anew(Run(run))
+        remove_run(Run(run))
     quiet_libraries()
     from openflan.quickstart import quickstart as walk
     from openflan.reports.html import write_report

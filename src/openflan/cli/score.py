@@ -8,11 +8,11 @@ from typing import Any
 
 import typer
 
+from openflan.api.scores import benchmark_to_score
 from openflan.cli.output import print_json, print_table
 from openflan.errors import InputError, did_you_mean
-from openflan.evaluation.known_benchmarks import find_mode
 from openflan.evaluation.score_saved import OVER_QUESTIONS, score_file
-from openflan.evaluation.selection import NAMES, open_benchmark
+from openflan.evaluation.selection import NAMES
 
 FORMATS = ("lm-eval",)
 
@@ -55,7 +55,7 @@ def score(
         raise InputError(
             "`--format lm-eval` and `--out FILE` go together: the one names the shape, the other the file"
         )
-    chosen = open_benchmark(benchmark, find_mode(mode), data, split=split, scored=True)
+    chosen = benchmark_to_score(benchmark, mode, data, split)
     found = score_file(generations, chosen, partial=partial)
     if out is not None:
         from openflan.evaluation.lm_eval_log import write_lm_eval_log

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from openflan.cli.output import command_line, next_command, print_json, print_table
-from openflan.cli.print_ledger import hardware_of, refuse_hardware, span
+from openflan.cli.print_ledger import span
 from openflan.errors import InputError
 from openflan.models.estimate import DEVICES, MFU, Hardware
+from openflan.models.hardware import check_no_hardware_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def study(
     path = study_path(study)
     loaded = on_dev(load_study(path)) if dev else load_study(path)
     if not plan:
-        refuse_hardware(device, device_tflops, devices, mfu, "with --plan")
+        check_no_hardware_options(device, device_tflops, devices, mfu, "with --plan")
     quiet_libraries()
     from openflan.studies.run_study import Options, run_study
 
@@ -111,7 +112,9 @@ def study(
         from openflan.studies.estimate import plan as planned
         from openflan.studies.run_study import chosen_cells
 
-        hardware = hardware_of(device or (None if device_tflops else "cpu"), device_tflops, devices, mfu)
+        hardware = hardware_from_options(
+            device or (None if device_tflops else "cpu"), device_tflops, devices, mfu
+        )
         lines = planned(
             chosen_cells(grid(loaded, path.parent, options.overrides, options.seeds), options), hardware
         )

@@ -102,7 +102,7 @@ VERBS = (
         "compare",
         "Compare two models question by question, or one with the paper's printed figures; needs no model.",
     ),
-    Verb("show", "evaluate", "show", "Print the exact prompt that is sent for an item, and its target."),
+    Verb("show", "show", "show", "Print the exact prompt that is sent for an item, and its target."),
     Verb(
         "generate",
         "generate",

@@ -1,0 +1,64 @@
+"""`openflan show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from openflan.cli.benchmark_options import DATA, JSON, MODE, SHOTS, SPLIT
+from openflan.cli.output import print_json
+from openflan.errors import InputError
+from openflan.evaluation.known_benchmarks import find_mode
+from openflan.evaluation.selection import NAMES, open_benchmark
+
+
+def show(
+    benchmark: str = typer.Argument(help=f"One of {NAMES}, a task of --data, or a YAML file of your own."),
+    task: str | None = typer.Option(
+        None, help="A task of the benchmark; may be left out if it has only one."
+    ),
+    index: int = typer.Option(0, min=0, help="The item, from 0 in the file's order."),
+    mode: str = MODE,
+    data: Path | None = DATA,
+    shots: int | None = SHOTS,
+    split: str | None = SPLIT,
+    as_json: bool = JSON,
+) -> None:
+    """Print the exact prompt that is sent for an item, and its target.
+
+    Example: `openflan show bbh --task snarks --mode cot --index 3 --data DATA`
+    """
+    found = open_benchmark(benchmark, find_mode(mode), data, shots=shots, split=split)
+    if task is None:
+        if len(found.tasks) > 1:
+            raise InputError(
+                f"{found.name} has {len(found.tasks)} tasks: choose one with `--task`, such as "
+                f"{next(iter(found.tasks))}"
+            )
+        (task,) = found.tasks
+    found.task(task)
+    examples = {one.index: one for one in found.examples(task)}
+    if index not in examples:
+        held_back = any(one.exemplar_split == "dev" for one in examples.values())
+        size = len(examples) + held_back
+        if held_back and index < size:
+            raise InputError(
+                f"{task} {index} is shown as the exemplar of the others and not asked; choose another --index"
+            )
+        raise InputError(f"{task} has {size} items; --index {index} goes beyond {size - 1}")
+    one = examples[index]
+    if as_json:
+        print_json(
+            {
+                "task": task,
+                "index": index,
+                "prompt": one.prompt,
+                "target": one.target,
+                "exemplars": one.exemplars,
+                "prompt_version": found.prompt_version,
+            }
+        )
+        return
+    typer.echo(one.prompt)
+    typer.echo(f"\ntarget: {one.target}   ({one.exemplars} exemplars, {found.prompt_version})", err=True)
