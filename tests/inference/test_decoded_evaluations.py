@@ -212,7 +212,7 @@ def test_options_that_contradict_each_other(
 
 def test_a_server_needs_the_name_of_a_model(tmp_path: Path) -> None:
     for options, said in (
-        ([], "Name one with `--model-name`"),
+        ([], "name the model with `--model-name`"),
         (["--model-name", "m", "--dtype", "bfloat16"], "settings of the server"),
     ):
         done = openflan(

@@ -14,21 +14,28 @@ from openflan.run_folder import remove_run
 
 
 def run(
-    chain: str = typer.Argument(help="A YAML list of steps, or a packaged chain."),
+    chain: str = typer.Argument(help="A YAML list of steps, or the name of a packaged chain."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[N.KEY=VALUE ...]", help="Overrides of the keys of step N's recipe, N from 1."
+        None,
+        metavar="[N.KEY=VALUE ...]",
+        help="New values for keys of the recipe of step N; N counts from 1.",
     ),
     folder: Path | None = typer.Option(
         None,
         "--run",
-        help="The folder that holds the steps' runs; default runs/NAME, after the chain's file.",
+        help=(
+            "The folder for the runs of the steps. Default: runs/NAME, where NAME is the name of the "
+            "chain's file."
+        ),
     ),
     restart_from: int | None = typer.Option(
-        None, min=1, help="Remove the runs of this step and those after it, and start there; 1: everything."
+        None,
+        min=1,
+        help=("Remove the runs of this step and of all later steps, and start there. 1 removes all runs."),
     ),
 ) -> None:
-    """Recipes one after another, each starting from the model of the one before; the same command again goes
-    on where it stopped.
+    """Train several recipes one after another; each starts from the model of the one before. If you run the
+    same command again, it continues where it stopped.
 
     A chain is a list. `set:` overrides keys of a step's recipe, paths starting at the chain's folder:
 

@@ -22,17 +22,18 @@ _VERDICTS = {
 
 def compare(
     a: str = typer.Argument(
-        help="A run folder, FOLDER:LABEL (base, final, step-N) or a file of generations."
+        help="A run folder, FOLDER:LABEL (LABEL is base, final or step-N), or a file of generations."
     ),
-    b: str = typer.Argument(help="The same, or paper:NAME such as paper:flan-t5-base."),
+    b: str = typer.Argument(
+        help=("A run folder, FOLDER:LABEL, a file of generations, or paper:NAME, such as paper:flan-t5-base.")
+    ),
     benchmark: list[Path] = typer.Option(
-        [], help="The YAML file of a benchmark of your own, to compare by it as well; may be repeated."
+        [], help="The YAML file of a benchmark of your own, to compare on it too. May be repeated."
     ),
-    seed: int = typer.Option(0, help="Of the bootstrap."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    seed: int = typer.Option(0, help="The seed of the bootstrap."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """Compare two models question by question, the second minus the first, or one with the paper's printed
-    figures; needs no model.
+    """Compare two models question by question, or one model with the figures in the paper, without a model.
 
     Example: `openflan compare runs/mine:base runs/mine:final`
     """

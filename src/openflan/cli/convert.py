@@ -33,10 +33,13 @@ def t5x(
     ),
     tokenizer: str | None = typer.Option(
         None,
-        help="To a Hugging Face folder: the tokenizer to put in it (hub id or folder), as T5X keeps none.",
+        help=(
+            "For a Hugging Face folder: the tokenizer to copy into it, as a hub id or a folder. T5X "
+            "checkpoints have none."
+        ),
     ),
     stacked: bool = typer.Option(
-        False, "--stacked", help="To T5X: layers in one array, as its scanned models keep them."
+        False, "--stacked", help="For a T5X checkpoint: store all layers in one array, as scanned models do."
     ),
 ) -> None:
     """Convert a T5X checkpoint of T5, mT5 or umT5 into a Hugging Face folder; a Hugging Face folder into a

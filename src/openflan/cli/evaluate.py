@@ -40,95 +40,118 @@ def evaluate(
         )
     ),
     benchmark: list[str] = typer.Option(
-        [], help=f"One of {NAMES}; a task of --data, such as niv2/NAME; or {OWN_HELP}. May be repeated."
+        [],
+        help=(f"A benchmark: {NAMES}; a task of --data, such as niv2/NAME; or {OWN_HELP}. May be repeated."),
     ),
     suite: str | None = typer.Option(
         None,
         help=(
-            f"Several at once: {', '.join(SUITES)}. flan: the six components of the paper's normalized "
-            "average."
+            f"A set of benchmarks: {', '.join(SUITES)}. `flan` has the six components of the paper's "
+            "normalized average."
         ),
     ),
     mode: str = MODE,
     data: Path | None = DATA,
-    limit: int | None = typer.Option(None, min=1, help="The first N items of each task."),
-    subset: str | None = typer.Option(None, help="Tasks, separated by commas."),
+    limit: int | None = typer.Option(None, min=1, help="Evaluate the first N rows of each task."),
+    subset: str | None = typer.Option(None, help="The tasks to evaluate, separated by commas."),
     shots: int | None = SHOTS,
     split: str | None = SPLIT,
-    max_tokens: int | None = typer.Option(None, min=1, help="The most tokens of a generation."),
+    max_tokens: int | None = typer.Option(None, min=1, help="The maximum number of tokens of a generation."),
     samples: int = typer.Option(
         1,
         min=1,
-        help="Self-consistency: so many samples of each question, decided by majority; the paper has 40.",
+        help=(
+            "The number of generations for each question (self-consistency). The majority decides. "
+            "The paper uses 40."
+        ),
     ),
     temperature: float | None = typer.Option(
-        None, min=0, help="Of samples; 0.7 where there are several, otherwise decoding is greedy."
+        None,
+        min=0,
+        help=(
+            "The temperature of sampling. Default: 0.7 if there are several samples, else greedy decoding."
+        ),
     ),
     top_k: int | None = typer.Option(
-        None, min=0, help="Samples are drawn from so many likeliest tokens; 40 if absent, 0: from all."
+        None, min=0, help="Sample from this number of likeliest tokens. Default: 40. 0 means all tokens."
     ),
-    seed: int = typer.Option(0, help="Of samples."),
+    seed: int = typer.Option(0, help="The seed of sampling."),
     likelihood: bool = typer.Option(
-        False, "--likelihood", help="Choose the likeliest of a question's options instead of generating."
+        False,
+        "--likelihood",
+        help="Choose the option with the highest log-probability instead of generating text.",
     ),
     normalized: bool = typer.Option(
         False,
         "--normalized",
-        help="With --likelihood: by the log-probability a token, so that long options are not behind.",
+        help="With --likelihood: divide the log-probability of an option by its number of tokens.",
     ),
     context: int | None = typer.Option(
-        None, min=1, help="The most tokens of a prompt (causal models: with its generation)."
+        None,
+        min=1,
+        help=(
+            "The maximum number of tokens of a prompt. For causal models, of a prompt and its "
+            "generation together."
+        ),
     ),
     dtype: str | None = typer.Option(
-        None, help="float32 (default up to about 1 billion parameters) or bfloat16."
+        None, help="`float32` (the default up to 1.5 billion parameters) or `bfloat16`."
     ),
-    chat: bool = typer.Option(False, "--chat", help="Prompts become messages in the model's chat template."),
+    chat: bool = typer.Option(False, "--chat", help="Put each prompt into the model's chat template."),
     model_name: str | None = typer.Option(
         None,
         help=(
-            "Of a server: the model's name there. Keys: OPENFLAN_API_KEY or OPENAI_API_KEY in the "
-            "environment."
+            "If MODEL is a server: the name of the model there. The environment variable "
+            "OPENFLAN_API_KEY or OPENAI_API_KEY holds the key."
         ),
     ),
-    parallel: int = typer.Option(8, min=1, help="Of a server: calls under way at once."),
-    per_minute: float = typer.Option(
-        0, min=0, help="Of a server: the most calls that begin in a minute; 0: no limit."
+    parallel: int = typer.Option(
+        8, min=1, help="If MODEL is a server: the number of calls at the same time."
     ),
-    checkpoint: str | None = typer.Option(None, help="Of a run: last (default), base, or a step."),
+    per_minute: float = typer.Option(
+        0,
+        min=0,
+        help=(
+            "If MODEL is a server: the maximum number of calls that start in one minute. 0 means no limit."
+        ),
+    ),
+    checkpoint: str | None = typer.Option(
+        None, help="If MODEL is a run: `last` (the default), `base`, or the number of a step."
+    ),
     run: Path | None = typer.Option(
-        None, help="Where generations and scores go; default: the run, else runs/NAME."
+        None,
+        help=("The folder for generations and scores. Default: the run folder of the model, or runs/NAME."),
     ),
     against: str | None = typer.Option(
         None,
         help=(
-            "Compare afterwards with another run, FOLDER[:LABEL], or with paper:NAME such as "
-            "paper:flan-t5-base."
+            "After the evaluation, compare with another run (FOLDER[:LABEL]) or with the paper "
+            "(paper:NAME, such as paper:flan-t5-base)."
         ),
     ),
     fetch: bool = typer.Option(
         False,
         "--fetch",
-        help="Without --data: get the benchmarks' public files once, checked by their sha256.",
+        help="Download the benchmarks' public files once and check their sha256. This replaces --data.",
     ),
     watch: bool = typer.Option(
         False,
         "--watch",
         help=(
-            "Of a run that is training: every checkpoint as it comes, until the run ends; the best is "
-            "recorded."
+            "Evaluate every checkpoint of a run while it trains, until the run ends, and record the best one."
         ),
     ),
     restart: bool = typer.Option(
         False,
         "--restart",
-        help="Start anew: remove what was generated for these benchmarks, in this way of answering.",
+        help="Remove earlier generations for these benchmarks and this decoding, and start again.",
     ),
     offline: bool = typer.Option(
-        False, "--offline", help="Use what is on this machine only; the hub is not asked."
+        False, "--offline", help="Use only files on this machine, and make no request to the hub."
     ),
     as_json: bool = JSON,
 ) -> None:
-    """Evaluate a model; the same command again goes on where it stopped.
+    """Evaluate a model. If you run the same command again, it continues where it stopped.
 
     Generations are saved first and scored afterwards, so `openflan score` can score them again.
 

@@ -20,37 +20,43 @@ def finetune(
     arguments: list[str] | None = typer.Argument(
         None,
         metavar="[RECIPE] [KEY=VALUE ...]",
-        help="A recipe file or packaged recipe, and overrides of its keys.",
+        help="A recipe file or the name of a packaged recipe, and new values for its keys.",
     ),
     data: Path | None = typer.Option(
-        None, help="Without a recipe: your rows (a JSONL file, or a folder that openflan reads)."
+        None, help="Without a recipe: your rows, as a JSONL file or a folder that openflan reads."
     ),
     base: str | None = typer.Option(
-        None, help="Without a recipe: the model to start from (hub id or folder)."
+        None, help="Without a recipe: the model to start from, as a hub id or a folder."
     ),
     wordings: Path | None = typer.Option(
-        None, help="Without a recipe: a YAML file of wordings for rows that are fields."
+        None,
+        help=(
+            "Without a recipe: a YAML file of wordings, for rows that have fields instead of inputs "
+            "and targets."
+        ),
     ),
-    run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
+    run: Path | None = typer.Option(None, help="The run folder. Default: runs/NAME."),
     build: Path | None = typer.Option(
-        None, help="Tokens and rows that `openflan build` made; default: the run's own, if it has any."
+        None, help="The folder that `openflan build` made. Default: the run's own build, if there is one."
     ),
     strict: bool = typer.Option(
-        False, "--strict", help="Refuse a model that cannot be packed, instead of padding its examples."
+        False,
+        "--strict",
+        help="Stop if the model cannot train on packed sequences, instead of padding its examples.",
     ),
     restart: bool = typer.Option(
-        False, help="Start anew: remove what the run folder holds, its build excepted."
+        False, help="Remove the contents of the run folder, except its build, and start again."
     ),
     allow_changes: bool = typer.Option(
         False,
         "--allow-changes",
         help=(
-            "Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps "
-            "what did."
+            "Continue from the newest checkpoint although the recipe or the data changed. "
+            "provenance.json records the changes."
         ),
     ),
 ) -> None:
-    """Finetune a model; the same command again goes on where it stopped.
+    """Finetune a model. If you run the same command again, it continues where it stopped.
 
     Examples:
 

@@ -17,15 +17,21 @@ from openflan.inference.protocol import Completion
 
 def generate(
     model: str = typer.Argument(help="A run folder, a Hugging Face folder, or a hub id."),
-    prompt: str | None = typer.Argument(None, help="A prompt; without one, an interactive line."),
-    file: Path | None = typer.Option(None, help="Instead of one prompt: a text file with one prompt a line."),
-    max_tokens: int = typer.Option(128, min=1, help="The most tokens of a generation."),
-    checkpoint: str | None = typer.Option(None, help="Of a run: last (default), base, or a step."),
+    prompt: str | None = typer.Argument(
+        None, help="The prompt. Without it, the command reads prompts from the terminal."
+    ),
+    file: Path | None = typer.Option(None, help="A text file with one prompt per line. It replaces PROMPT."),
+    max_tokens: int = typer.Option(128, min=1, help="The maximum number of tokens of a generation."),
+    checkpoint: str | None = typer.Option(
+        None, help="If MODEL is a run: `last` (the default), `base`, or the number of a step."
+    ),
     as_json: bool = typer.Option(
-        False, "--json", help="One JSON value on standard output: a list of prompts with their generations."
+        False,
+        "--json",
+        help="Print one JSON value on standard output: a list of prompts and their generations.",
     ),
 ) -> None:
-    """Try a model: one prompt, a file of prompts, or an interactive line. Decoding is greedy.
+    """Generate text greedily: for one prompt, for a file of prompts, or for prompts from the terminal.
 
     Example: `openflan generate runs/mine "Is the sky green? Explain, then answer."`
     """

@@ -29,17 +29,20 @@ from openflan.tasks.task import Task
 
 
 def mixture(
-    recipe: str = typer.Argument(help="A recipe file or packaged recipe."),
+    recipe: str = typer.Argument(help="A recipe file, or the name of a packaged recipe."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
     to: Path | None = typer.Option(
         None,
         "--export",
-        help="Write the rendered mixture to this .jsonl or .parquet file: inputs, targets, provenance.",
+        help=(
+            "Write the rendered mixture to this .jsonl or .parquet file: inputs, targets and where "
+            "they came from."
+        ),
     ),
     examples: int | None = typer.Option(
-        None, min=1, help="With --export: how many examples; default one pass."
+        None, min=1, help="With --export: the number of examples. Default: one epoch."
     ),
     passes: float | None = typer.Option(
         None, help="With --export: how many passes; a pass counts every task's rows, at most its cap."
@@ -47,43 +50,42 @@ def mixture(
     show: int | None = typer.Option(
         None,
         min=1,
-        help=(
-            "Print the first packed rows of training, their examples told apart, each with where it came "
-            "from."
-        ),
+        help=("Print the first packed sequences of training, with their examples and where each came from."),
     ),
     examples_only: bool = typer.Option(
         False,
         "--examples-only",
-        help="With --show: the first examples instead, not packed, with what is cut or dropped.",
+        help=(
+            "With --show: print the first examples instead of packed sequences, and say what is "
+            "truncated or dropped."
+        ),
     ),
     no_pruning: bool = typer.Option(
         False,
         "--no-pruning",
         help=(
-            "With --export or --show: keep all exemplars, however long; needs no tokenizer, so --show "
-            "prints "
-            "examples."
+            "With --export or --show: keep all exemplars, even if they are too long. This needs no "
+            "tokenizer, so --show prints examples."
         ),
     ),
     measure: int = typer.Option(
-        WINDOW, min=1, help=f"Examples that the ledger measures, in windows of {WINDOW:,}."
+        WINDOW, min=1, help=f"The number of examples to measure, in whole windows of {WINDOW:,}."
     ),
-    everything: bool = typer.Option(
-        False, "--all", help="Print all tasks and categories of the ledger, however many."
-    ),
+    everything: bool = typer.Option(False, "--all", help="Print all tasks and categories of the ledger."),
     device: str | None = typer.Option(
-        None, help=f"For the estimate of time and memory: {', '.join(DEVICES)}."
+        None, help=f"The device of the estimate of time and memory: {', '.join(DEVICES)}."
     ),
     device_tflops: float | None = typer.Option(
-        None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."
+        None, help="For the estimate: the peak rate of a device in TFLOP/s, for dense bfloat16."
     ),
-    devices: int = typer.Option(1, min=1, help="For the same: how many devices."),
-    mfu: float = typer.Option(MFU, help="For the same: the share of the peak that training reaches."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    devices: int = typer.Option(1, min=1, help="For the estimate: the number of devices."),
+    mfu: float = typer.Option(
+        MFU, help="For the estimate: the share of the peak rate that training reaches."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """The ledger: what the mixture gives each task and what it will take, before any training; or the mixture
-    itself, as text or as packed rows.
+    """Print the ledger of a recipe before training: the share of each task, and the memory and time that
+    training needs. Or print or export the mixture as text.
 
     Exemplars that would not fit `packing.inputs` are pruned as in training, which needs the recipe's
     tokenizer; `--no-pruning` does without.

@@ -26,7 +26,7 @@ from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 
 _BENCHMARKS: Path = typer.Option(
-    ..., help="The folder that holds bbh/, mmlu/, mgsm/, gsm8k/, tydiqa/, or some of them."
+    ..., help="The folder that contains bbh/, mmlu/, mgsm/, gsm8k/ and tydiqa/, or some of them."
 )
 
 
@@ -34,23 +34,27 @@ def overlap(
     arguments: list[str] | None = typer.Argument(
         None,
         metavar="[RECIPE] [KEY=VALUE ...]",
-        help="A recipe file or packaged recipe, and overrides of its keys.",
+        help="A recipe file or the name of a packaged recipe, and new values for its keys.",
     ),
     tasks_data: Path | None = typer.Option(
         None, help="Without a recipe: a file or folder of training rows in any layout that recipes read."
     ),
     benchmarks: Path = _BENCHMARKS,
     examples: int = typer.Option(
-        1, min=0, help="Examples shown of each task and benchmark, the strongest first."
+        1,
+        min=0,
+        help="The number of examples to print for each task and benchmark, the longest matches first.",
     ),
     out: Path | None = typer.Option(
         None,
-        help="Write every hit to this .jsonl file; `mixture.drop_overlaps` in a recipe leaves its rows out.",
+        help=(
+            "Write every match to this .jsonl file. With `mixture.drop_overlaps: FILE` a recipe "
+            "leaves these rows out."
+        ),
     ),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """Compare training rows with the questions of the benchmarks: what is trained on must not be what is
-    tested.
+    """Find training rows that share text with questions of the benchmarks.
 
     A row and a question match if they share 13 words in a row (24 characters of Chinese or Japanese, 55 of
     Thai), whatever case, width and punctuation, or if the row holds the whole of a shorter question. Fields

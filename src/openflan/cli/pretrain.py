@@ -22,36 +22,46 @@ _SHOWN = 5
 
 
 def pretrain(
-    recipe: str = typer.Argument(help="A recipe file or packaged recipe with `pretraining:`."),
+    recipe: str = typer.Argument(help="A recipe file with `pretraining:`, or the name of a packaged one."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
-    run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
+    run: Path | None = typer.Option(None, help="The run folder. Default: runs/NAME."),
     strict: bool = typer.Option(
-        False, "--strict", help="Refuse a model that cannot be packed, instead of padding its pieces."
+        False,
+        "--strict",
+        help="Stop if the model cannot train on packed sequences, instead of padding its pieces.",
     ),
-    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
+    restart: bool = typer.Option(False, help="Remove the contents of the run folder and start again."),
     allow_changes: bool = typer.Option(
         False,
         "--allow-changes",
         help=(
-            "Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps "
-            "what did."
+            "Continue from the newest checkpoint although the recipe or the data changed. "
+            "provenance.json records the changes."
         ),
     ),
     plan: bool = typer.Option(
-        False, "--plan", help="Train nothing: print what the recipe would read, and what it would take."
+        False,
+        "--plan",
+        help="Do not train. Print what the recipe would read, and the estimated memory and time.",
     ),
-    device: str | None = typer.Option(None, help=f"With --plan, for its estimate: {', '.join(DEVICES)}."),
+    device: str | None = typer.Option(
+        None, help=f"With --plan: the device of the estimate, {', '.join(DEVICES)}."
+    ),
     device_tflops: float | None = typer.Option(
-        None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."
+        None, help="For the estimate: the peak rate of a device in TFLOP/s, for dense bfloat16."
     ),
-    devices: int = typer.Option(1, min=1, help="For the same: how many devices."),
-    mfu: float = typer.Option(MFU, help="For the same: the share of the peak that training reaches."),
-    as_json: bool = typer.Option(False, "--json", help="With --plan: one JSON value on standard output."),
+    devices: int = typer.Option(1, min=1, help="For the estimate: the number of devices."),
+    mfu: float = typer.Option(
+        MFU, help="For the estimate: the share of the peak rate that training reaches."
+    ),
+    as_json: bool = typer.Option(
+        False, "--json", help="With --plan: print one JSON value on standard output."
+    ),
 ) -> None:
-    """Continued pretraining on plain text, before finetuning; the same command again goes on where it
-    stopped.
+    """Continue pretraining on plain text, before finetuning. If you run the same command again, it continues
+    where it stopped.
 
     What is learned from the text is the recipe's `pretraining.objective`:
 

@@ -18,16 +18,17 @@ def quickstart(
     seed: int = typer.Option(
         0,
         help=(
-            "The seed of finetuning: order of examples, wordings, random weights. The questions stay the "
-            "same."
+            "The seed of finetuning: it sets the order of examples, the wordings and random weights. "
+            "The questions stay the same."
         ),
     ),
-    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
+    restart: bool = typer.Option(False, help="Remove the contents of the run folder and start again."),
     as_json: bool = typer.Option(
-        False, "--json", help="One JSON value on standard output: what summary.json holds."
+        False, "--json", help="Print one JSON value on standard output: the contents of summary.json."
     ),
 ) -> None:
-    """The embedded world, offline: base, finetuning, held-out evaluation before and after, report.
+    """Run the whole path offline on the embedded world: finetune a small model, evaluate it before and after,
+    and write a report.
 
     Examples:
 

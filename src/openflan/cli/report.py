@@ -13,12 +13,12 @@ from openflan.run_folder import Run, find_run
 
 def report(
     run: Path = typer.Argument(
-        help="A run folder, such as runs/quickstart, or the folder `openflan evaluate` wrote to."
+        help="A run folder, such as runs/quickstart, or the folder that `openflan evaluate` wrote."
     ),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a model that
-    was only evaluated, its results.
+    """Print a run's settings, training and scores as tables, and write them to report.html in its folder. For
+    a model that was only evaluated, print its scores.
 
     Example: `openflan report runs/quickstart`
     """

@@ -18,31 +18,46 @@ FORMATS = ("lm-eval",)
 
 
 def score(
-    benchmark: str = typer.Argument(help=f"One of {NAMES}, a task of --data, or a YAML file of your own."),
+    benchmark: str = typer.Argument(
+        help=f"A benchmark: {NAMES}, a task of --data, or a YAML file of your own."
+    ),
     generations: Path = typer.Option(
         ...,
         help=(
-            "A JSONL file of generations, or .jsonl.gz; several samples of a question are decided by "
-            "majority."
+            "A .jsonl or .jsonl.gz file of generations. If a question has several samples, the "
+            "majority decides."
         ),
     ),
-    mode: str = typer.Option("direct", help="direct: the answer at once; cot: a chain of thought first."),
+    mode: str = typer.Option(
+        "direct",
+        help=(
+            "`direct` if the model was asked for the answer, `cot` if it was asked for a chain of "
+            "thought first."
+        ),
+    ),
     split: str | None = typer.Option(
-        None, help="mmlu: validation (default, as in the paper's Table 5) or test."
+        None, help="For mmlu: `validation` (the default, as in the paper's Table 5) or `test`."
     ),
     data: Path | None = typer.Option(
-        None, help="The benchmark's files: needed for tasks, and to have the prompts in --format lm-eval."
+        None,
+        help=(
+            "The benchmark's files. Tasks need them, and --format lm-eval needs them to write the prompts."
+        ),
     ),
     partial: bool = typer.Option(
-        False, help="Average over what is there when the file is incomplete or holds questions twice."
+        False,
+        help=(
+            "Average over the questions that are there, if the file is incomplete or contains "
+            "questions twice."
+        ),
     ),
     format: str | None = typer.Option(
-        None, help="lm-eval: also write the samples as lm-eval logs them, to --out."
+        None, help="`lm-eval` also writes the samples to --out in the format of lm-eval's logs."
     ),
     out: Path | None = typer.Option(None, help="The file that --format writes."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """Score saved generations; no model is needed.
+    """Score saved generations, without a model.
 
     Example: `openflan score bbh --mode cot --generations runs/mine/generations/final-bbh-cot.jsonl --partial`
     """

@@ -14,18 +14,20 @@ from openflan.evaluation.selection import NAMES, open_benchmark
 
 
 def show(
-    benchmark: str = typer.Argument(help=f"One of {NAMES}, a task of --data, or a YAML file of your own."),
-    task: str | None = typer.Option(
-        None, help="A task of the benchmark; may be left out if it has only one."
+    benchmark: str = typer.Argument(
+        help=f"A benchmark: {NAMES}, a task of --data, or a YAML file of your own."
     ),
-    index: int = typer.Option(0, min=0, help="The item, from 0 in the file's order."),
+    task: str | None = typer.Option(
+        None, help="A task of the benchmark. It is not needed if the benchmark has only one task."
+    ),
+    index: int = typer.Option(0, min=0, help="The number of the row in the file, from 0."),
     mode: str = MODE,
     data: Path | None = DATA,
     shots: int | None = SHOTS,
     split: str | None = SPLIT,
     as_json: bool = JSON,
 ) -> None:
-    """Print the exact prompt that is sent for an item, and its target.
+    """Print the exact prompt that a model gets for a row of a benchmark, and the target.
 
     Example: `openflan show bbh --task snarks --mode cot --index 3 --data DATA`
     """

@@ -21,54 +21,62 @@ if TYPE_CHECKING:
 
 
 def study(
-    study: str = typer.Argument(help="A study file, or a packaged study: its name (docs/studies.md)."),
+    study: str = typer.Argument(help="A study file, or the name of a packaged study (see docs/studies.md)."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Keys of the recipe, for every cell."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe, in every cell."
     ),
-    out: Path | None = typer.Option(None, help="Where results and runs go; default runs/studies/NAME."),
+    out: Path | None = typer.Option(
+        None, help="The folder for results and runs. Default: runs/studies/NAME."
+    ),
     runs: Path | None = typer.Option(
         None,
         help=(
-            "Where run folders of cells go; default OUT/cells. What studies with the same one have in "
-            "common "
-            "trains once."
+            "The folder for the runs of cells. Default: OUT/cells. If studies use the same folder, "
+            "the runs that they share are trained once."
         ),
     ),
     workers: int | None = typer.Option(
         None,
         min=1,
-        help="Cells at a time, a process and a thread each; default: the cores, or one where there is a GPU.",
+        help=(
+            "The number of cells that run at the same time, each in one process with one thread. "
+            "Default: the number of cores, or 1 if there is a GPU."
+        ),
     ),
-    coarse: bool = typer.Option(False, "--coarse", help="The first seed of every cell only."),
-    seeds: str | None = typer.Option(None, help="Other seeds than the study's, separated by commas."),
+    coarse: bool = typer.Option(False, "--coarse", help="Run only the first seed of every cell."),
+    seeds: str | None = typer.Option(
+        None, help="Seeds that replace those of the study, separated by commas."
+    ),
     cells: str | None = typer.Option(
-        None, help="Cells or patterns of them, separated by commas, such as 2M-50 or '*-seed0'."
+        None, help="The cells to run, as names or patterns separated by commas, such as 2M-50 or '*-seed0'."
     ),
     data: Path | None = typer.Option(
-        None, help="The folder that holds bbh/, mmlu/, ... where the study asks published benchmarks."
+        None, help="The folder that contains bbh/, mmlu/ and so on, if the study uses published benchmarks."
     ),
-    limit: int | None = typer.Option(
-        None, min=1, help="The first N items of each task, in every evaluation."
-    ),
+    limit: int | None = typer.Option(None, min=1, help="Evaluate the first N rows of each task."),
     dev: bool = typer.Option(
         False,
         "--dev",
-        help="Ask microflan-dev where the study asks microflan: for every choice made on the way.",
+        help=(
+            "Use the benchmark microflan-dev instead of microflan. Use this for every choice that you "
+            "make before the final run."
+        ),
     ),
-    plan: bool = typer.Option(
-        False, "--plan", help="Print cells, steps and estimated cost, and run nothing."
+    plan: bool = typer.Option(False, "--plan", help="Do not run. Print cells, steps and the estimated cost."),
+    device: str | None = typer.Option(
+        None, help=f"With --plan: the device of the estimate, {', '.join(DEVICES)}. Default: cpu."
     ),
-    device: str | None = typer.Option(None, help=f"With --plan: {', '.join(DEVICES)}; default cpu."),
     device_tflops: float | None = typer.Option(
-        None, help="With --plan: the peak of a device in TFLOP/s, dense bfloat16."
+        None, help="With --plan: the peak rate of a device in TFLOP/s, for dense bfloat16."
     ),
-    devices: int = typer.Option(1, min=1, help="With --plan: how many devices."),
-    mfu: float = typer.Option(MFU, help="With --plan: the share of the peak that training reaches."),
+    devices: int = typer.Option(1, min=1, help="With --plan: the number of devices."),
+    mfu: float = typer.Option(MFU, help="With --plan: the share of the peak rate that training reaches."),
     as_json: bool = typer.Option(
-        False, "--json", help="One JSON value on standard output: the results, or the plan."
+        False, "--json", help="Print one JSON value on standard output: the results, or the plan."
     ),
 ) -> None:
-    """Run a grid of finetuning runs that answers a question; the same command again goes on where it stopped.
+    """Run a grid of finetuning runs that answers a question. If you run the same command again, it continues
+    where it stopped.
 
     The first seed of every cell comes before any second one. Every finished cell is a line of cells.jsonl;
     results.json, results.csv, README.md and figures say what all finished cells show, with intervals over

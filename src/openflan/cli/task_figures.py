@@ -21,14 +21,16 @@ _TITLES = {name: submixture.title for name, submixture in SUBMIXTURES.items()}
 
 def figures(
     recipe: str | None = typer.Argument(
-        None, metavar="[RECIPE]", help="A recipe file or packaged recipe; without it the whole catalogue."
+        None,
+        metavar="[RECIPE]",
+        help="A recipe file, or the name of a packaged recipe. Default: the whole catalogue.",
     ),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
-    out: Path = typer.Option(..., "--out", help="The folder to write to."),
-    form: str = typer.Option("svg", "--format", help="svg or png."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    out: Path = typer.Option(..., "--out", help="The folder to write."),
+    form: str = typer.Option("svg", "--format", help="The format of the figures, `svg` or `png`."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
     """Draw what a mixture is made of: the top 20 categories of each submixture, and its languages (the
     paper's Figures 17 and 18).

@@ -20,19 +20,22 @@ def review(
         ...,
         "--data",
         help=(
-            "A file or folder with rows in any layout that recipes read, or folders of them named after "
-            "submixtures."
+            "A file or folder with rows in any layout that recipes read, or a folder with one folder "
+            "for each submixture."
         ),
     ),
-    number: int = typer.Option(3, "--number", "-n", min=1, help="How many examples of each task."),
+    number: int = typer.Option(3, "--number", "-n", min=1, help="The number of examples for each task."),
     out: Path | None = typer.Option(None, "--out", help="Write to this file instead of standard output."),
     wordings: Path | None = typer.Option(
-        None, help="A YAML file of wordings that comes before the packaged ones."
+        None, help="A YAML file of wordings. They come before the packaged ones."
     ),
     characters: int = typer.Option(
-        MOST, "--characters", min=100, help="Longer texts are cut in their middle."
+        MOST,
+        "--characters",
+        min=100,
+        help="Shorten longer texts to this number of characters, in the middle.",
     ),
-    seed: int = typer.Option(0, min=0, help="The run's seed."),
+    seed: int = typer.Option(0, min=0, help="The seed of the run."),
 ) -> None:
     """Markdown to judge wordings by: a few rendered examples of every task of a folder, in formats as
     different as each task has.

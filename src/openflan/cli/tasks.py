@@ -18,7 +18,6 @@ from openflan.task_reports.find_task import find_task
 from openflan.task_reports.listing import COLUMNS, EMBEDDED_COLUMNS, TaskFilters, list_tasks
 from openflan.tasks.catalogue import counts
 from openflan.templates.style import Style
-from openflan.templates.wording import load_wordings
 
 app = typer.Typer(help="Browse tasks and see how they are rendered.", no_args_is_help=True)
 app.command("figures")(figures)
@@ -26,27 +25,31 @@ app.command("review")(review)
 
 _DATA: Path | None = typer.Option(
     None,
-    help="A file or folder with rows in any layout that recipes read, or folders of them named after "
-    "submixtures. "
-    "Without it: the embedded world; `embedded:microflan@SEED`: another one.",
+    help=(
+        "A file or folder with rows in any layout that recipes read, or a folder with one folder "
+        "for each submixture. Default: the embedded world. `embedded:microflan@SEED` is another "
+        "world."
+    ),
 )
-_JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
+_JSON = typer.Option(False, "--json", help="Print one JSON value on standard output.")
 
 
 @app.command("list")
 def list_(
     data: Path | None = typer.Option(
-        None, help="List what is in this folder or file instead of the catalogue."
+        None, help="List the tasks of this folder or file instead of the catalogue."
     ),
-    submixture: str | None = typer.Option(None, help="Only this submixture."),
-    category: str | None = typer.Option(None, help="Only categories that hold this text."),
+    submixture: str | None = typer.Option(None, help="List only this submixture."),
+    category: str | None = typer.Option(None, help="List only categories whose names contain this text."),
     language_: str | None = typer.Option(
-        None, "--language", help="Only tasks in this language: an ISO code or a name, such as sw or Swahili."
+        None,
+        "--language",
+        help="List only tasks in this language, as an ISO code or a name, such as sw or Swahili.",
     ),
-    dataset: str | None = typer.Option(None, help="Only datasets whose names hold this text."),
-    held_out: bool = typer.Option(False, "--held-out", help="Only tasks that are kept out of training."),
+    dataset: str | None = typer.Option(None, help="List only datasets whose names contain this text."),
+    held_out: bool = typer.Option(False, "--held-out", help="List only tasks that are kept out of training."),
     counted: bool = typer.Option(
-        False, "--counts", help="Count the collection and reconcile the figures with the paper's."
+        False, "--counts", help="Count the collection, and explain how the figures differ from the paper's."
     ),
     as_json: bool = _JSON,
 ) -> None:
@@ -89,18 +92,21 @@ def show(
     name: str = typer.Argument(metavar="TASK", help="A task, such as cot/gsm8k."),
     style: str = typer.Option(
         "zero-shot",
-        help="zero-shot or few-shot, then -cot for chains of thought, -no-options to hide options.",
+        help=(
+            "`zero-shot` or `few-shot`, followed by `-cot` for chains of thought or `-no-options` to "
+            "hide options."
+        ),
     ),
     data: Path | None = _DATA,
     wordings: Path | None = typer.Option(
-        None, help="A YAML file of wordings that comes before the packaged ones."
+        None, help="A YAML file of wordings. They come before the packaged ones."
     ),
-    index: int = typer.Option(0, min=0, help="The row, from 0."),
-    number: int = typer.Option(1, "--number", "-n", min=1, help="How many rows, from that one."),
+    index: int = typer.Option(0, min=0, help="The first row to print, from 0."),
+    number: int = typer.Option(1, "--number", "-n", min=1, help="The number of rows to print."),
     shots: int | None = typer.Option(
-        None, min=1, help="Exemplars of a few-shot example; drawn (2, 3 or 5) if absent."
+        None, min=1, help="The number of exemplars of a few-shot example. Default: drawn from 2, 3 and 5."
     ),
-    seed: int = typer.Option(0, min=0, help="The run's seed."),
+    seed: int = typer.Option(0, min=0, help="The seed of the run."),
     as_json: bool = _JSON,
 ) -> None:
     """Print rendered examples of a task, each with where it came from.
@@ -132,11 +138,12 @@ def show(
 @app.command("check")
 def check(
     data: Path | None = _DATA,
-    submixture: str | None = typer.Option(None, help="Only this submixture."),
+    submixture: str | None = typer.Option(None, help="List only this submixture."),
     wordings: Path | None = typer.Option(
         None,
         help=(
-            "A YAML file of wordings for the embedded world, looked through for answers that they give away."
+            "A YAML file of wordings for the embedded world. They are checked for answers that they "
+            "give away."
         ),
     ),
     as_json: bool = _JSON,
@@ -153,7 +160,7 @@ def check(
     results = check_tasks(
         data,
         submixture,
-        load_wordings(wordings) if wordings else [],
+        wordings,
         most_missing=None if as_json else 20,
     )
     if as_json:

@@ -21,15 +21,17 @@ from openflan.templates.dump import kind
 from openflan.templates.import_flan import import_flan
 from openflan.templates.wording import WordingSet
 
-app = typer.Typer(help="List wordings, check your own, import the collection's.", no_args_is_help=True)
+app = typer.Typer(
+    help="List wordings, check your own, and import those of the collection.", no_args_is_help=True
+)
 
-_JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
+_JSON = typer.Option(False, "--json", help="Print one JSON value on standard output.")
 _LISTED = 12
 
 
 @app.command("list")
 def list_(
-    task: str | None = typer.Option(None, help="Show every wording of this task, such as cot/gsm8k."),
+    task: str | None = typer.Option(None, help="Print every wording of this task, such as cot/gsm8k."),
     as_json: bool = _JSON,
 ) -> None:
     """List packaged and imported wordings: those of one task, or all sets.
@@ -64,7 +66,7 @@ def list_(
 
 @app.command("check")
 def check(
-    path: Path = typer.Argument(metavar="FILE", help="A YAML file of wordings, or a folder of them."),
+    path: Path = typer.Argument(metavar="FILE", help="A YAML file of wordings, or a folder of such files."),
     as_json: bool = _JSON,
 ) -> None:
     """Read a wordings file as a recipe would, and say what it holds; the first mistake is named with its
@@ -103,7 +105,7 @@ def import_(
     to: Path | None = typer.Option(
         None,
         metavar="FOLDER",
-        help="Where to write the files; your cache if absent, where `wordings: original` finds them.",
+        help="The folder to write. Default: the cache, where `wordings: original` finds the files.",
     ),
     as_json: bool = _JSON,
 ) -> None:

@@ -17,7 +17,7 @@ from openflan.tasks.task import Task
 from openflan.templates.microflan_check import split_complaints, wording_complaints
 from openflan.templates.render import Renderer
 from openflan.templates.style import Style
-from openflan.templates.wording import WordingSet, packaged_wordings, wordings_for
+from openflan.templates.wording import WordingSet, load_wordings, packaged_wordings, wordings_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,19 @@ class TaskCheck:
 def check_tasks(
     data: Path | None,
     submixture: str | None = None,
-    wordings: Sequence[WordingSet] = (),
+    wordings: Path | None = None,
     *,
     most_missing: int | None = None,
 ) -> list[TaskCheck]:
     """Opens every task of `data`, or of the embedded world without `data`, and renders its first row.
 
     For the embedded world it also checks that nothing held out appears in the training rows, and that no
-    wording, packaged or in `wordings`, gives an answer away. A submixture that lacks more than `most_missing`
+    wording, packaged or in the YAML file `wordings`, gives an answer away. A submixture that lacks more than `most_missing`
     tasks gets one line. Raises InputError if there is no such file, folder or submixture.
     """
     world = world_of(data)
     if data is not None and world is None:
-        if wordings:
+        if wordings is not None:
             raise InputError(
                 "--wordings checks wordings of the embedded world, which has no --data; leave one out"
             )
@@ -66,7 +66,8 @@ def check_tasks(
     }
     results = [_check_task(name, lambda task=task: task) for name, task in chosen.items()]  # type: ignore[misc]
     if chosen:
-        results += _check_world(chosen, wordings, SHIPPED if world is None else world)
+        custom = load_wordings(wordings) if wordings else []
+        results += _check_world(chosen, custom, SHIPPED if world is None else world)
     absent = [name for name in SUBMIXTURES if data is None and submixture in (None, name)]
     return results + missing_tasks(absent, present=set(), most=0)
 
