@@ -135,11 +135,11 @@ def test_packed_rows_are_shown_with_their_examples_told_apart(recipe: Path) -> N
     printed = openflan("mixture", recipe, "--show", 1).stdout
     first = found[0]
     assert (
-        f"row 0: {len(first['examples'])} examples, {first['input_tokens']} of 48 input tokens "
+        f"sequence 0: {len(first['examples'])} examples, {first['input_tokens']} of 48 input tokens "
         f"({first['fill_inputs']:.1%})"
     ) in printed
     assert printed.count("task: own/rows") == len(first["examples"])
-    assert f"row 0, segment 1 of {len(first['examples'])}: position 0, input tokens 0 to " in printed
+    assert f"sequence 0, segment 1 of {len(first['examples'])}: position 0, input tokens 0 to " in printed
 
 
 def test_a_causal_row_is_one_sequence(llama: Path, rows: Path, tmp_path: Path) -> None:

@@ -47,11 +47,18 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_one_pass_is_written_unless_told_otherwise(recipe: Path, tmp_path: Path) -> None:
-    for arguments, count in (([], 20), (["--passes", 2.5], 50), (["--examples", 7], 7)):
+    for arguments, count in (([], 20), (["--epochs", 2.5], 50), (["--examples", 7], 7)):
         done = openflan("mixture", recipe, "--export", tmp_path / "out.jsonl", *arguments)
         assert done.exit_code == 0, done.output
         assert f"{count:,} examples of 1 tasks" in done.output
         assert len(lines(tmp_path / "out.jsonl")) == count
+
+
+def test_the_old_name_of_epochs_is_taken_with_a_warning(recipe: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="--passes is now --epochs"):
+        done = openflan("mixture", recipe, "--export", tmp_path / "out.jsonl", "--passes", 2)
+    assert done.exit_code == 0, done.output
+    assert len(lines(tmp_path / "out.jsonl")) == 40
 
 
 def test_exemplars_are_pruned_as_in_training_unless_told_otherwise(recipe: Path, tmp_path: Path) -> None:
@@ -110,10 +117,11 @@ def test_shown_examples_say_what_is_cut_or_dropped(recipe: Path) -> None:
 BAD = [
     (["--export", "out.txt"], "ends in .jsonl or .parquet"),
     (["--export", "out.jsonl", "--show", 1], "one at a time"),
-    (["--export", "out.jsonl", "--examples", 1, "--passes", 1], "keep one"),
-    (["--passes", 1], "--export"),
-    (["--export", "out.jsonl", "--passes", 0], "--passes 0: expected a number above 0"),
-    (["--export", "out.jsonl", "--passes", "nan"], "--passes nan: expected a number above 0"),
+    (["--export", "out.jsonl", "--examples", 1, "--epochs", 1], "give only one"),
+    (["--epochs", 1], "--export"),
+    (["--epochs", 1, "--passes", 1], "old name"),
+    (["--export", "out.jsonl", "--epochs", 0], "--epochs 0: expected a number above 0"),
+    (["--export", "out.jsonl", "--epochs", "nan"], "--epochs nan: expected a number above 0"),
     (["--no-pruning"], "--export and --show"),
 ]
 

@@ -53,20 +53,22 @@ def run(
     `openflan run lm-adapt-flan-t5-small 1.pretraining.data=texts/ 2.mixture.submixtures.cot.data=DIR`
     """
     path = chain_path(chain)
-    place = folder or Path("runs") / path.stem
-    steps = load_chain(path, place, overrides or [])
+    run_folder = folder or Path("runs") / path.stem
+    steps = load_chain(path, run_folder, overrides or [])
     quiet_libraries()
     from openflan.run_chain import forget_from, run_chain
     from openflan.training.distributed import leave_distributed
 
-    main = os.environ.get("RANK", "0") == "0"
-    if restart_from is not None and main:
-        for one in forget_from(steps, place, restart_from):
-            remove_run(one)
+    is_main = os.environ.get("RANK", "0") == "0"
+    if restart_from is not None and is_main:
+        for later_run in forget_from(steps, run_folder, restart_from):
+            remove_run(later_run)
     try:
-        model = run_chain(steps, place, notice=lambda text: typer.echo(text, err=True) if main else None)
+        model = run_chain(
+            steps, run_folder, notice=lambda text: typer.echo(text, err=True) if is_main else None
+        )
     finally:
         leave_distributed()
-    if main:
+    if is_main:
         typer.echo(f"model: {model}")
         next_command("generate", model.parent, "Is the sky green?")

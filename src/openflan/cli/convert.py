@@ -70,10 +70,10 @@ def t5x(
     from openflan.models.load_model import tokenizer_of
 
     # Found before anything is written.
-    words = None if tokenizer is None else tokenizer_of(tokenizer)
+    used_tokenizer = None if tokenizer is None else tokenizer_of(tokenizer)
     config = from_t5x(folder, to)
-    if words is not None:
-        words.save_pretrained(to)
+    if used_tokenizer is not None:
+        used_tokenizer.save_pretrained(to)
     typer.echo(
         f"{to}: {config['model_type']} with {config['num_layers']} + {config['num_decoder_layers']} "
         f"layers of width {config['d_model']:,}"
@@ -82,6 +82,6 @@ def t5x(
         "finetune",
         "RECIPE",
         f"model.base={to}",
-        *([] if words is not None else ["model.tokenizer=google/t5-v1_1-small"]),
+        *([] if used_tokenizer is not None else ["model.tokenizer=google/t5-v1_1-small"]),
         fill="RECIPE",
     )

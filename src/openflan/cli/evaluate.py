@@ -277,8 +277,8 @@ def _print_scores(scores: Sequence[EvaluationScore], *, averaged: bool) -> None:
 
 
 def _print_exemplars(score: dict[str, Any]) -> None:
-    """What a table of scores does not say: prompts and exemplars that found no room, and rows that served as
-    one."""
+    """Prints what the table of scores does not show: prompts and exemplars that did not fit, and rows that
+    served as the exemplar."""
     if too_long := sum(task["too_long"] for task in score["tasks"].values()):
         typer.echo(
             f"{too_long:,} prompts do not fit the model even without exemplars: unanswered, and counted "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,9 +45,14 @@ def mixture(
     examples: int | None = typer.Option(
         None, min=1, help="With --export: the number of examples. Default: one epoch."
     ),
-    passes: float | None = typer.Option(
-        None, help="With --export: how many passes; a pass counts every task's rows, at most its cap."
+    epochs: float | None = typer.Option(
+        None,
+        help=(
+            "With --export: the number of epochs. An epoch has as many examples as the tasks have rows, at "
+            "most its cap for each task."
+        ),
     ),
+    passes: float | None = typer.Option(None, hidden=True),
     show: int | None = typer.Option(
         None,
         min=1,
@@ -96,9 +102,14 @@ def mixture(
 
     `openflan mixture recipes/mine.yaml --show 5`
 
-    `openflan mixture recipes/mine.yaml --export mine.parquet --passes 1`
+    `openflan mixture recipes/mine.yaml --export mine.parquet --epochs 1`
     """
-    _check_options(to, examples, passes, show, no_pruning)
+    if passes is not None:
+        if epochs is not None:
+            raise InputError("--passes is the old name of --epochs; give --epochs alone")
+        warnings.warn("--passes is now --epochs; the old name goes with the next version", stacklevel=2)
+        epochs = passes
+    _check_options(to, examples, epochs, show, no_pruning)
     if examples_only and show is None:
         raise InputError("--examples-only says what --show prints; add --show N")
     hardware = hardware_from_options(device, device_tflops, devices, mfu)
@@ -130,24 +141,24 @@ def mixture(
             show_rows(stream, encoder, show, as_json=as_json)
     if to is not None:
         count = examples or max(
-            1, round((1.0 if passes is None else passes) * one_pass(loaded.mixture, tasks))
+            1, round((1.0 if epochs is None else epochs) * one_pass(loaded.mixture, tasks))
         )
         _export(stream, loaded, to, count, pruned=not no_pruning, as_json=as_json)
 
 
 def _check_options(
-    to: Path | None, examples: int | None, passes: float | None, show: int | None, no_pruning: bool
+    to: Path | None, examples: int | None, epochs: float | None, show: int | None, no_pruning: bool
 ) -> None:
     if to is not None:
         check_path(to)
     if to is not None and show is not None:
         raise InputError("--export writes a file and --show prints; ask for one at a time")
-    if to is None and (examples is not None or passes is not None):
-        raise InputError("--examples and --passes say how much to write; name the file with --export")
-    if examples is not None and passes is not None:
-        raise InputError("--examples and --passes both say how much to write; keep one")
-    if passes is not None and not 0 < passes < math.inf:
-        raise InputError(f"--passes {passes:g}: expected a number above 0, such as 1 or 0.5")
+    if to is None and (examples is not None or epochs is not None):
+        raise InputError("--examples and --epochs say how much to write; name the file with --export")
+    if examples is not None and epochs is not None:
+        raise InputError("--examples and --epochs both say how much to write; give only one")
+    if epochs is not None and not 0 < epochs < math.inf:
+        raise InputError(f"--epochs {epochs:g}: expected a number above 0, such as 1 or 0.5")
     if no_pruning and to is None and show is None:
         raise InputError("--no-pruning is for --export and --show; the ledger always measures tokens")
 

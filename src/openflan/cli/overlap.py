@@ -66,7 +66,7 @@ def overlap(
 
     `openflan overlap --tasks-data FOLDER --benchmarks DATA --json`
     """
-    began = time.monotonic()
+    start = time.monotonic()
     if out is not None and out.suffix != ".jsonl":
         raise InputError(f"{out}: expected a file name that ends in .jsonl")
     missing = find_benchmarks(benchmarks).missing
@@ -75,21 +75,21 @@ def overlap(
     tasks, broken = _tasks(arguments or [], tasks_data, out)
     index = build_index(benchmark_items(benchmarks))
     prepared = time.monotonic()
-    checked = list(_checked(tasks, index, examples, out))
-    told = {
+    task_overlaps = list(_checked(tasks, index, examples, out))
+    result = {
         "benchmarks": _sizes(index),
         "missing": list(missing),
-        "tasks": [one.described() for one in checked],
+        "tasks": [task.described() for task in task_overlaps],
         "broken": broken,
-        "index": {"ngrams": index.ngrams, "bytes": index.nbytes, "seconds": prepared - began},
-        "rows": sum(one.rows for one in checked),
+        "index": {"ngrams": index.ngrams, "bytes": index.nbytes, "seconds": prepared - start},
+        "rows": sum(task.rows for task in task_overlaps),
         "seconds": time.monotonic() - prepared,
         "peak_memory_bytes": _peak_memory(),
     }
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        _print(told, checked)
+        _print(result, task_overlaps)
         if out is not None:
             typer.echo(f"hits: {out}; to leave these rows out of training: mixture.drop_overlaps={out}")
     if broken:
@@ -116,11 +116,11 @@ def _tasks(arguments: list[str], data: Path | None, out: Path | None) -> tuple[l
         return list(open_tasks(mixture).values()), {}
     tasks: list[Task] = []
     broken: dict[str, str] = {}
-    for found in reach(data):
+    for reached in reach(data):
         try:
-            tasks.append(found.open())
+            tasks.append(reached.open())
         except OpenflanError as error:
-            broken[found.name] = str(error)
+            broken[reached.name] = str(error)
     return tasks, broken
 
 
@@ -157,43 +157,48 @@ def _peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _print(told: dict[str, Any], checked: list[TaskOverlap]) -> None:
+def _print(result: dict[str, Any], task_overlaps: list[TaskOverlap]) -> None:
     # A benchmark without hits is news; options and passages without any are not.
-    hit = {name for one in checked for name in one.groups}
-    groups = [name for name in told["benchmarks"] if name in PATTERNS or name in hit]
+    hit = {name for task in task_overlaps for name in task.groups}
+    groups = [name for name in result["benchmarks"] if name in PATTERNS or name in hit]
     rows = [
-        [one.task, one.rows, one.hit_rows, one.stock_rows, *(_cell(one, name) for name in groups)]
-        for one in sorted(checked, key=lambda one: (-one.hit_rows, one.task))
+        [task.task, task.rows, task.hit_rows, task.stock_rows, *(_cell(task, name) for name in groups)]
+        for task in sorted(task_overlaps, key=lambda task: (-task.hit_rows, task.task))
     ]
-    sizes = ", ".join(f"{size:,} of {name}" for name, size in told["benchmarks"].items())
-    typer.echo(f"{len(checked):,} tasks compared with {sizes}")
+    sizes = ", ".join(f"{size:,} of {name}" for name, size in result["benchmarks"].items())
+    typer.echo(f"{len(task_overlaps):,} tasks compared with {sizes}")
     print_table(
         "rows, and items of each benchmark that they share text with",
         ["task", "rows", "with hits", "stock only", *groups],
         rows,
     )
-    for example in _strongest(checked):
+    for example in _strongest(task_overlaps):
         _print_example(*example)
-    seconds = max(told["seconds"], 1e-9)
+    seconds = max(result["seconds"], 1e-9)
     typer.echo(
-        f"{told['rows']:,} rows in {seconds:,.1f} s ({told['rows'] / seconds:,.0f}/s), after "
-        f"{told['index']['seconds']:,.1f} s for the index"
+        f"{result['rows']:,} rows in {seconds:,.1f} s ({result['rows'] / seconds:,.0f}/s), after "
+        f"{result['index']['seconds']:,.1f} s for the index"
     )
     typer.echo(
-        f"index: {told['index']['ngrams']:,} n-grams, {told['index']['bytes'] / 1e6:,.0f} MB; peak "
-        f"memory {told['peak_memory_bytes'] / 1e6:,.0f} MB"
+        f"index: {result['index']['ngrams']:,} n-grams, {result['index']['bytes'] / 1e6:,.0f} MB; peak "
+        f"memory {result['peak_memory_bytes'] / 1e6:,.0f} MB"
     )
 
 
-def _cell(one: TaskOverlap, group: str) -> str | int:
-    counted = one.groups.get(group)
+def _cell(task: TaskOverlap, group: str) -> str | int:
+    counted = task.groups.get(group)
     if counted is None:
         return 0
     return f"{counted.items:,} ({counted.whole:,} whole)" if counted.whole else counted.items
 
 
-def _strongest(checked: Iterable[TaskOverlap]) -> Iterator[tuple[str, Example]]:
-    return ((one.task, example) for one in checked for example in one.examples if example.hit.kind != "stock")
+def _strongest(task_overlaps: Iterable[TaskOverlap]) -> Iterator[tuple[str, Example]]:
+    return (
+        (task.task, example)
+        for task in task_overlaps
+        for example in task.examples
+        if example.hit.kind != "stock"
+    )
 
 
 def _print_example(task: str, example: Example) -> None:
@@ -209,6 +214,6 @@ def _print_example(task: str, example: Example) -> None:
     typer.echo()
 
 
-def _short(text: str, most: int = 300) -> str:
+def _short(text: str, max_characters: int = 300) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]} ..."
+    return line if len(line) <= max_characters else f"{line[:max_characters]} ..."

@@ -63,17 +63,17 @@ def pretrain(
     """Continue pretraining on plain text, before finetuning. If you run the same command again, it continues
     where it stopped.
 
-    What is learned from the text is the recipe's `pretraining.objective`:
+    The recipe's `pretraining.objective` says what the model learns to predict:
 
-    - `span-corruption`: T5's. Spans of three tokens give way to sentinels; the targets are what stood there.
-    - `prefix-lm`: LM adaptation. The text is cut somewhere; the inputs are what comes before.
-    - `causal-lm`: PaLM's. Every token from those before it.
-    - `ul2`: seven denoisers, short and long spans and a cut, each announced by a mode token.
-    - `ul2r`: U-PaLM's mixture: half cuts, a quarter short spans, a quarter long or many.
+    - `span-corruption` (T5): spans of three tokens on average, which sentinels replace in the inputs.
+    - `prefix-lm` (LM adaptation): the rest of a text, after a random position.
+    - `causal-lm` (PaLM): every token, from the tokens before it.
+    - `ul2`: seven denoisers with short spans, long spans or a prefix; a mode token announces each.
+    - `ul2r` (U-PaLM): half of the examples prefix, a quarter short spans, a quarter long or many spans.
 
     Text is .txt, .jsonl (the field `text`), .parquet or .arrow files, folders of them, or `hub:OWNER/NAME`.
-    Tokens that the tokenizer lacks are added, and exported with the model, from which `openflan finetune
-    model.base=runs/NAME/model` starts; `openflan run` does both.
+    Tokens that the tokenizer lacks are added and exported with the model. `openflan finetune RECIPE
+    model.base=runs/NAME/model` starts from that model; `openflan run` does both steps.
 
     Examples:
 
@@ -119,7 +119,7 @@ def _print(name: str, ledger: Mapping[str, Any], steps: int) -> None:
     )
     typer.echo(
         f"{name}: {ledger['objective']} on {ledger['documents']:,} documents, {ledger['passes']:,.3g} "
-        f"passes in {steps:,} steps"
+        f"epochs in {steps:,} steps"
     )
     typer.echo(
         f"held back: {ledger['held_back']:,}; pieces of up to {ledger['piece_length']:,} tokens; "

@@ -31,36 +31,38 @@ def show(
 
     Example: `openflan show bbh --task snarks --mode cot --index 3 --data DATA`
     """
-    found = open_benchmark(benchmark, find_mode(mode), data, shots=shots, split=split)
+    opened = open_benchmark(benchmark, find_mode(mode), data, shots=shots, split=split)
     if task is None:
-        if len(found.tasks) > 1:
+        if len(opened.tasks) > 1:
             raise InputError(
-                f"{found.name} has {len(found.tasks)} tasks: choose one with `--task`, such as "
-                f"{next(iter(found.tasks))}"
+                f"{opened.name} has {len(opened.tasks)} tasks: choose one with `--task`, such as "
+                f"{next(iter(opened.tasks))}"
             )
-        (task,) = found.tasks
-    found.task(task)
-    examples = {one.index: one for one in found.examples(task)}
+        (task,) = opened.tasks
+    opened.task(task)
+    examples = {example.index: example for example in opened.examples(task)}
     if index not in examples:
-        held_back = any(one.exemplar_split == "dev" for one in examples.values())
+        held_back = any(example.exemplar_split == "dev" for example in examples.values())
         size = len(examples) + held_back
         if held_back and index < size:
             raise InputError(
                 f"{task} {index} is shown as the exemplar of the others and not asked; choose another --index"
             )
         raise InputError(f"{task} has {size} items; --index {index} goes beyond {size - 1}")
-    one = examples[index]
+    example = examples[index]
     if as_json:
         print_json(
             {
                 "task": task,
                 "index": index,
-                "prompt": one.prompt,
-                "target": one.target,
-                "exemplars": one.exemplars,
-                "prompt_version": found.prompt_version,
+                "prompt": example.prompt,
+                "target": example.target,
+                "exemplars": example.exemplars,
+                "prompt_version": opened.prompt_version,
             }
         )
         return
-    typer.echo(one.prompt)
-    typer.echo(f"\ntarget: {one.target}   ({one.exemplars} exemplars, {found.prompt_version})", err=True)
+    typer.echo(example.prompt)
+    typer.echo(
+        f"\ntarget: {example.target}   ({example.exemplars} exemplars, {opened.prompt_version})", err=True
+    )

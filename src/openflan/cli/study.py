@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -136,24 +136,25 @@ def study(
     results = run_study(path, loaded, folder, options, lambda text: typer.echo(text, err=True))
     if as_json:
         print_json(results)
-        return
+    else:
+        _print_results(results, folder, runs or folder / "cells")
+
+
+def _print_results(results: Mapping[str, Any], folder: Path, runs: Path) -> None:
     rows = [
         [
-            one["says"],
-            one["group"],
-            one["difference"],
-            _ends(one["ci95_seeds"]),
-            _ends(one["ci95_items"]),
-            one["verdict"],
+            direction["says"],
+            direction["group"],
+            direction["difference"],
+            _ends(direction["ci95_seeds"]),
+            _ends(direction["ci95_items"]),
+            direction["verdict"],
         ]
-        for one in results["directions"]
+        for direction in results["directions"]
     ]
-    print_table("directions", ["direction", "group", "difference", "95 % over seeds", "over items", ""], rows)
+    print_table("directions", ["direction", "group", "difference", "95 % over seeds", "over rows", ""], rows)
     typer.echo(f"results: {folder / 'README.md'}")
-    first = next(
-        (path for path in sorted((runs or folder / "cells").glob("*")) if (path / "recipe.yaml").is_file()),
-        None,
-    )
+    first = next((path for path in sorted(runs.glob("*")) if (path / "recipe.yaml").is_file()), None)
     if first is not None:
         next_command("report", first)
 
@@ -194,20 +195,20 @@ def _print_plan(title: str, cells: Sequence[Planned], hardware: Hardware, worker
 
 
 def _again(overrides: Sequence[str], values: Mapping[str, object], flags: Mapping[str, bool]) -> list[str]:
-    """The arguments, behind the study's name, that ask for the same results; how many cells run at a time and
-    what is printed does not matter."""
-    given = [word for name, value in values.items() if value is not None for word in (name, str(value))]
-    return [*overrides, *given, *(name for name, wanted in flags.items() if wanted)]
+    """The arguments after the study's name that give the same results. The number of cells at a time and the
+    form of the output do not matter."""
+    options = [text for name, value in values.items() if value is not None for text in (name, str(value))]
+    return [*overrides, *options, *(name for name, is_set in flags.items() if is_set)]
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
-        found = tuple(int(part) for part in text.split(","))
+        seeds = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--seeds {text}: expected whole numbers with commas, such as 0,1,2") from None
-    if len(set(found)) != len(found) or min(found) < 0:
+    if len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise InputError(f"--seeds {text}: expected different numbers from 0 on")
-    return found
+    return seeds
 
 
 def _workers() -> int:

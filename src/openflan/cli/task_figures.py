@@ -60,7 +60,7 @@ def figures(
         )
         return
     typer.echo(
-        f"{len(lines):,} tasks in {len({one.category for one in categories}):,} categories and "
+        f"{len(lines):,} tasks in {len({task.category for task in categories}):,} categories and "
         f"{len(languages):,} languages"
     )
     for note in notes:
@@ -77,8 +77,8 @@ def _lines(recipe: str | None, overrides: Sequence[str]) -> tuple[list[collectio
         ], []
     outlined = outline(load_recipe(recipe, overrides).mixture)
     listed, unknown = (
-        sum(not one.opened for one in outlined),
-        [one.task for one in outlined if one.rows is None],
+        sum(not task.opened for task in outlined),
+        [task.task for task in outlined if task.rows is None],
     )
     notes = (
         [f"{listed:,} of {len(outlined):,} tasks as the catalogue lists them, as their rows are not here"]
@@ -88,8 +88,8 @@ def _lines(recipe: str | None, overrides: Sequence[str]) -> tuple[list[collectio
     if unknown:
         notes.append(f"weighed by their cap, as nothing is published of their rows: {', '.join(unknown)}")
     return [
-        collection.TaskLine(one.task, one.submixture, one.category, one.languages, one.share)
-        for one in outlined
+        collection.TaskLine(task.task, task.submixture, task.category, task.languages, task.share)
+        for task in outlined
     ], notes
 
 
@@ -102,7 +102,8 @@ def _draw(
     with_shares: bool,
 ) -> list[Path]:
     totals = {
-        one.submixture: sum(other.submixture == one.submixture for other in categories) for one in categories
+        task.submixture: sum(other.submixture == task.submixture for other in categories)
+        for task in categories
     }
     names: dict[str, collection.By] = {"categories": "tasks"}
     if with_shares:

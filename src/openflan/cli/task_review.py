@@ -45,10 +45,10 @@ def review(
     """
     if out is not None and out.is_dir():
         raise InputError(f"{out}: is a folder; name a file, such as {out / 'review.md'}")
-    own = load_wordings(wordings) if wordings else []
-    sets = [*own, *packaged_wordings()]
+    custom = load_wordings(wordings) if wordings else []
+    sets = [*custom, *packaged_wordings()]
     known = [*SUBMIXTURES]
-    opened = [found.open() for found in reach(data)]
+    opened = [reached.open() for reached in reach(data)]
     opened.sort(
         key=lambda task: (known.index(task.submixture) if task.submixture in known else len(known), task.name)
     )
@@ -61,7 +61,8 @@ def review(
         return
     with replacing(out) as partial:
         partial.write_text(written, encoding="utf-8", newline="\n")
-    typer.echo(f"{out}: {sum(len(one.examples) for one in reviewed):,} examples of {len(reviewed):,} tasks")
+    count = sum(len(reviewed_task.examples) for reviewed_task in reviewed)
+    typer.echo(f"{out}: {count:,} examples of {len(reviewed):,} tasks")
     next_command("tasks", "show", "TASK", "--data", data, fill="TASK")
 
 

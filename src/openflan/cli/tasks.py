@@ -161,7 +161,7 @@ def check(
         data,
         submixture,
         wordings,
-        most_missing=None if as_json else 20,
+        max_missing=None if as_json else 20,
     )
     if as_json:
         print_json([result.described for result in results])

@@ -41,13 +41,13 @@ def check_tasks(
     submixture: str | None = None,
     wordings: Path | None = None,
     *,
-    most_missing: int | None = None,
+    max_missing: int | None = None,
 ) -> list[TaskCheck]:
     """Opens every task of `data`, or of the embedded world without `data`, and renders its first row.
 
     For the embedded world it also checks that nothing held out appears in the training rows, and that no
-    wording, packaged or in the YAML file `wordings`, gives an answer away. A submixture that lacks more than `most_missing`
-    tasks gets one line. Raises InputError if there is no such file, folder or submixture.
+    wording, packaged or in the YAML file `wordings`, gives an answer away. A submixture that lacks more than
+    `max_missing` tasks gets one line. Raises InputError if there is no such file, folder or submixture.
     """
     world = world_of(data)
     if data is not None and world is None:
@@ -59,7 +59,7 @@ def check_tasks(
         results = [_check_task(task.name, task.open) for task in reached]
         present = {task.name for task in reached} & catalogue().keys()
         begun = [name for name in SUBMIXTURES if any(task.startswith(f"{name}/") for task in present)]
-        return results + missing_tasks(begun, present=present, most=most_missing)
+        return results + missing_tasks(begun, present=present, max_listed=max_missing)
     check_submixture(submixture)
     chosen = {
         name: task for name, task in embedded_tasks(world).items() if submixture in (None, task.submixture)
@@ -69,16 +69,18 @@ def check_tasks(
         custom = load_wordings(wordings) if wordings else []
         results += _check_world(chosen, custom, SHIPPED if world is None else world)
     absent = [name for name in SUBMIXTURES if data is None and submixture in (None, name)]
-    return results + missing_tasks(absent, present=set(), most=0)
+    return results + missing_tasks(absent, present=set(), max_listed=0)
 
 
-def missing_tasks(submixtures: Iterable[str], *, present: set[str], most: int | None) -> list[TaskCheck]:
+def missing_tasks(
+    submixtures: Iterable[str], *, present: set[str], max_listed: int | None
+) -> list[TaskCheck]:
     """The tasks that are not in `present`, each with the way to get it; a submixture that lacks more than
     `most` tasks gets one line."""
     results = []
     for submixture in submixtures:
         entries = [entry for entry in find(submixture=submixture) if entry.name not in present]
-        if most is not None and len(entries) > most:
+        if max_listed is not None and len(entries) > max_listed:
             detail = f"{len(entries):,} tasks: {SUBMIXTURES[submixture].fetch}"
             results.append(TaskCheck(f"{submixture}/*", "missing", detail, len(entries)))
         else:

@@ -46,8 +46,8 @@ def embedded_tasks(world: int | None = None) -> dict[str, Task]:
 
 def world_of(data: Path | None) -> int | None:
     """The seed of the embedded world that `data` names; None for other data, and for no data."""
-    place = world_place(data) if data is not None else None
-    return None if place is None else place.seed
+    world = world_place(data) if data is not None else None
+    return None if world is None else world.seed
 
 
 def _embedded_task(name: str, world: int | None) -> Task:
