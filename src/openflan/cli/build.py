@@ -19,7 +19,7 @@ from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 
 _MARGIN = 1.02
-"""Windows differ a little in their rows; training makes what is still missing itself."""
+"""Windows differ a little in their number of sequences; training makes the missing ones itself."""
 
 
 def build_(
@@ -59,8 +59,8 @@ def build_(
     """Render, tokenise and pack before training. If you run the same command again, it continues where it
     stopped.
 
-    Training gives the same batches without it. A build pays where the same mixture is trained on more than
-    once, or where a GPU would wait.
+    Training makes the same batches without a build. A build saves time if you train on the same mixture more
+    than once, or if a GPU would wait for batches.
 
     Example: `openflan build recipes/mine.yaml --workers 8`
     """

@@ -37,14 +37,15 @@ def run(
     """Train several recipes one after another; each starts from the model of the one before. If you run the
     same command again, it continues where it stopped.
 
-    A chain is a list. `set:` overrides keys of a step's recipe, paths starting at the chain's folder:
+    A chain is a list of steps. `set:` gives new values to keys of a step's recipe; paths are relative to the
+    folder of the chain's file:
 
         - pretrain: lm-adapt-t5
           set: { pretraining.data: texts/, training.steps: 2_000 }
         - finetune: flan-t5-small
 
-    Every step is a run in the chain's folder, numbered: `openflan report`, `generate` and `evaluate` take it
-    as any other.
+    Every step is a numbered run in the chain's folder. `openflan report`, `generate` and `evaluate` accept
+    it.
 
     Examples:
 

@@ -17,7 +17,7 @@ app = typer.Typer(
 
 @app.callback()
 def _named() -> None:
-    """Keeps the format's name in the command, of which there is one so far."""
+    """Makes typer keep the name of the format in the command, although there is only one format."""
 
 
 @app.command("t5x")
@@ -42,8 +42,8 @@ def t5x(
         False, "--stacked", help="For a T5X checkpoint: store all layers in one array, as scanned models do."
     ),
 ) -> None:
-    """Convert a T5X checkpoint of T5, mT5 or umT5 into a Hugging Face folder; a Hugging Face folder into a
-    T5X checkpoint. Weights only.
+    """Convert a T5X checkpoint of T5, mT5 or umT5 into a Hugging Face folder, or a Hugging Face folder into a
+    T5X checkpoint. Only weights are converted.
 
     Examples:
 

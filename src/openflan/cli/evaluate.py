@@ -155,15 +155,16 @@ def evaluate(
 
     Generations are saved first and scored afterwards, so `openflan score` can score them again.
 
-    A benchmark of your own, `--benchmark capitals.yaml`: `name: capitals`, `data: capitals.jsonl`, `prompt:
-    "Q: {question}\\nA:"`, `target: answer`; optional are `instruction`, `options`, `metric`, `extraction`,
-    `answer_phrases`, `exemplars`, `shots`, `rationale`, `stop` and `max_tokens`.
+    A benchmark of your own is a YAML file, such as `--benchmark capitals.yaml` with `name: capitals`, `data:
+    capitals.jsonl`, `prompt: "Q: {question}\\nA:"` and `target: answer`. Optional keys are `instruction`,
+    `options`, `metric`, `extraction`, `answer_phrases`, `exemplars`, `shots`, `rationale`, `stop` and
+    `max_tokens`.
 
     Examples: `openflan evaluate runs/mine --suite flan --data DATA --limit 10`, `openflan evaluate runs/mine
     --benchmark bbh --mode cot --data DATA`, `openflan evaluate runs/mine --benchmark gsm8k --mode cot
     --samples 40 --data DATA`, `openflan evaluate http://localhost:8000/v1 --model-name NAME --benchmark mmlu
-    --data DATA`, `torchrun --nproc-per-node 8 -m -- openflan evaluate runs/mine --suite flan --data DATA`:
-    every process has the model and a share of the questions
+    --data DATA`, `torchrun --nproc-per-node 8 -m -- openflan evaluate runs/mine --suite flan --data DATA`.
+    Under torchrun every process loads the model and answers a share of the questions.
     """
     load = LoadOptions(
         checkpoint=checkpoint,

@@ -93,8 +93,8 @@ def mixture(
     """Print the ledger of a recipe before training: the share of each task, and the memory and time that
     training needs. Or print or export the mixture as text.
 
-    Exemplars that would not fit `packing.inputs` are pruned as in training, which needs the recipe's
-    tokenizer; `--no-pruning` does without.
+    Exemplars that do not fit `packing.inputs` are pruned as in training. This needs the recipe's tokenizer;
+    `--no-pruning` needs none.
 
     Examples:
 
@@ -164,8 +164,8 @@ def _check_options(
 
 
 def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> tuple[Stream, Encoder]:
-    """The stream, and the encoder; `exact` asks the model's configuration whether inputs and targets share a
-    row, which exemplars do not depend on."""
+    """The stream and the encoder. `exact` reads from the model's configuration whether inputs and targets
+    share one sequence; pruning does not depend on it."""
     quiet_libraries()
     from openflan.models.load_model import load_tokenizer, seq2seq_by_config
     from openflan.training.prepare import prepare

@@ -56,9 +56,9 @@ def overlap(
 ) -> None:
     """Find training rows that share text with questions of the benchmarks.
 
-    A row and a question match if they share 13 words in a row (24 characters of Chinese or Japanese, 55 of
-    Thai), whatever case, width and punctuation, or if the row holds the whole of a shorter question. Fields
-    are compared, the words around them are not.
+    A row and a question match if they share 13 consecutive words (24 characters of Chinese or Japanese, 55 of
+    Thai), or if the row contains the whole of a shorter question. Case, width and punctuation do not matter.
+    The fields of a row are compared, and not the text of a wording around them.
 
     Examples:
 

@@ -1,5 +1,5 @@
-"""The ledger on a terminal: groups first, then tasks, then what it costs. `--json` has everything; here long
-tables end early and say so."""
+"""Prints the ledger: groups first, then tasks, then the estimates. Long tables are shortened; `--json` has
+everything."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from openflan.mixture.left_out import rows_by_reason
 from openflan.packing.capacity import REACH
 
 CATEGORIES = 20
-"""Rows of the table of categories unless all are asked for."""
+"""The number of categories to print without `--all`."""
 
 TASKS = 40
-"""Rows of the table of tasks unless all are asked for."""
+"""The number of tasks to print without `--all`."""
 
 LONGEST_NAME = 30
-"""Characters of a task's name: with more the table would pass 120 columns."""
+"""The number of characters of a task's name, so that the table has at most 120 columns."""
 
 _SPANS = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0))
 
@@ -30,7 +30,7 @@ def print_ledger(
 ) -> None:
     """Prints the ledger of the recipe called `name`; `everything` prints all tasks and categories.
 
-    `arguments` are what a user asked for it with, the recipe and its overrides.
+    `arguments` are the recipe and its overrides, as on the command line.
     """
     tasks = sorted(ledger["tasks"], key=lambda row: -row["share"])
     typer.echo(
@@ -56,7 +56,7 @@ def print_ledger(
 
 
 def span(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """A time in days, hours, minutes or seconds."""
     for unit, size in _SPANS:
         if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {unit}"
@@ -135,7 +135,7 @@ def _packing(measured: Mapping[str, Any]) -> None:
 
 
 def _capacities(proposals: Sequence[Mapping[str, Any]], examples: int) -> None:
-    """Each pair once, under the least loss that it was proposed for."""
+    """Prints each pair of capacities once, with the lowest loss that it was proposed for."""
     pairs = {(proposal["inputs"], proposal["targets"]): proposal for proposal in proposals}
     sided = proposals[0]["fill_inputs"] is not None
     columns = [
@@ -199,7 +199,7 @@ def print_estimates(estimates: Mapping[str, Any], steps: int) -> None:
 
 
 def _fits(estimates: Mapping[str, Any]) -> str:
-    """Whether it fits, with the dense mask and without."""
+    """Whether training fits the device's memory, with the dense mask and without it."""
     if estimates["device_memory"] is None:
         return ""
     without_mask, with_mask, available = (

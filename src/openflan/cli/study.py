@@ -78,9 +78,9 @@ def study(
     """Run a grid of finetuning runs that answers a question. If you run the same command again, it continues
     where it stopped.
 
-    The first seed of every cell comes before any second one. Every finished cell is a line of cells.jsonl;
-    results.json, results.csv, README.md and figures say what all finished cells show, with intervals over
-    seeds and over questions, and what became of the directions stated beforehand.
+    The first seed of every cell runs before any second seed. Every finished cell adds a line to cells.jsonl.
+    results.json, results.csv, README.md and figures summarise the finished cells, with intervals over seeds
+    and over questions, and report the result of each hypothesis of the study.
 
     Examples:
 

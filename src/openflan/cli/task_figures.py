@@ -32,12 +32,11 @@ def figures(
     form: str = typer.Option("svg", "--format", help="The format of the figures, `svg` or `png`."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """Draw what a mixture is made of: the top 20 categories of each submixture, and its languages (the
-    paper's Figures 17 and 18).
+    """Draw the top 20 categories of each submixture, and its languages, as in the paper's Figures 17 and 18.
 
-    Writes categories and languages as a figure, a CSV and a JSON file each, and for a recipe the categories
-    by share too. Nothing is fetched: rows that are not here are counted as published. Example: `openflan
-    tasks figures recipes/mine.yaml --out figures`
+    The command writes categories and languages as a figure, a CSV file and a JSON file each; for a recipe it
+    also writes the categories by share. It downloads nothing: for rows that are not here it uses the
+    published counts. Example: `openflan tasks figures recipes/mine.yaml --out figures`
     """
     collection_figures.check_suffix(f".{form}")
     if out.exists() and not out.is_dir():

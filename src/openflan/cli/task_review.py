@@ -37,11 +37,10 @@ def review(
     ),
     seed: int = typer.Option(0, min=0, help="The seed of the run."),
 ) -> None:
-    """Markdown to judge wordings by: a few rendered examples of every task of a folder, in formats as
-    different as each task has.
+    """Write a Markdown document with a few rendered examples of every task of a folder, to judge wordings by.
 
-    The same rows give the same document. Example: `openflan tasks review --data examples/rows --out
-    docs/review.md`
+    The examples of a task have formats that differ as much as possible. Equal rows give an equal document.
+    Example: `openflan tasks review --data examples/rows --out docs/review.md`
     """
     if out is not None and out.is_dir():
         raise InputError(f"{out}: is a folder; name a file, such as {out / 'review.md'}")

@@ -53,10 +53,10 @@ def list_(
     ),
     as_json: bool = _JSON,
 ) -> None:
-    """List the tasks of the Flan collection and of the embedded world, or with --data those whose rows are
-    there.
+    """List the tasks of the Flan collection and of the embedded world, or with --data the tasks of a file or
+    folder.
 
-    Tasks that the collection leaves out are listed by --held-out only. Example: `openflan tasks list
+    Tasks that the collection leaves out are listed only with --held-out. Example: `openflan tasks list
     --submixture niv2 --language sw`
     """
     if counted:
@@ -148,11 +148,10 @@ def check(
     ),
     as_json: bool = _JSON,
 ) -> None:
-    """Open every task that can be reached, render one row of each, and say what works, what is missing and
-    what is broken.
+    """Open every task, render one row of each, and print which tasks work, are missing, or are broken.
 
-    Of the embedded world also: whether anything held out shows in its instructions or in its plain text, and
-    whether a wording gives an answer away.
+    For the embedded world the command also checks that nothing held out appears in its instructions or in its
+    plain text, and that no wording gives an answer away.
 
     Examples: `openflan tasks check --data FOLDER`, `openflan tasks check --submixture microflan --wordings
     FILE`

@@ -1,7 +1,7 @@
-"""The verbs of the command line, each imported only when it is called.
+"""The commands of `openflan`, each imported only when it is called.
 
-Importing all of them loads pydantic, numpy and more, which `openflan --help` and a mistyped verb need not
-wait for.
+To import all of them loads pydantic, numpy and more. `openflan --help` and a mistyped command need none of
+these.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ MARKUP: Literal["markdown"] = "markdown"
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb, where its function or its own group of commands stands, and the line of help that the list of
-    verbs shows.
+    """A command: its name, the module and attribute of its function or group, and its line in `openflan
+    --help`.
 
-    The line is the first paragraph of the verb's own help.
+    The line equals the first paragraph of the command's own help; a test checks this.
     """
 
     name: str
@@ -153,9 +153,9 @@ VERBS = (
 
 
 def command_of(verb: Verb) -> Any:
-    """Imports a verb; returns its click command, or group of commands, as typer makes it."""
+    """Imports a command; returns the click command, or the group of commands, that typer makes of it."""
     target = getattr(import_module(f"openflan.cli.{verb.module}"), verb.attribute)
-    # A group around it, as a verb alone would become the whole program.
+    # A group around it, because a single command would become the whole program.
     group = typer.Typer(rich_markup_mode=MARKUP, pretty_exceptions_enable=False)
     group.callback()(lambda: None)
     if isinstance(target, typer.Typer):
@@ -167,7 +167,7 @@ def command_of(verb: Verb) -> Any:
 
 
 class LateCommand(TyperCommand):
-    """Stands for a verb in the list of verbs, and gives way to the verb itself when that is called."""
+    """A placeholder for a command, which imports the command when it is called."""
 
     def __init__(self, verb: Verb) -> None:
         super().__init__(verb.name, help=verb.line)
@@ -175,16 +175,16 @@ class LateCommand(TyperCommand):
 
     @cached_property
     def loaded(self) -> Any:
-        """The verb's own command, imported at the first look."""
+        """The command itself, imported at first use."""
         return command_of(self.verb)
 
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """The context of the verb itself."""
+        """The click context of the command itself."""
         return self.loaded.make_context(info_name, args, parent=parent, **extra)
 
 
 class LateGroup(TyperGroup):
-    """The group of all verbs."""
+    """The group of all commands."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": {verb.name: LateCommand(verb) for verb in VERBS}})

@@ -77,8 +77,7 @@ def check(
     path: Path = typer.Argument(metavar="FILE", help="A YAML file of wordings, or a folder of such files."),
     as_json: bool = _JSON,
 ) -> None:
-    """Read a wordings file as a recipe would, and say what it holds; the first mistake is named with its
-    line.
+    """Read a wordings file as a recipe does, and print its contents, or the first mistake with its line.
 
     Example: `openflan wordings check mine.yaml`
     """
@@ -101,7 +100,7 @@ def check(
         path if path.is_file() else "FILE",
         "--data",
         "FOLDER",
-        fill="the words in capitals",
+        fill="the names in capitals",
     )
 
 
@@ -117,8 +116,9 @@ def import_(
     ),
     as_json: bool = _JSON,
 ) -> None:
-    """Read the collection's own templates from a checkout, as literals and without running it, into YAML
-    files in your cache.
+    """Read the templates of the Flan collection from a checkout and write them to YAML files.
+
+    The checkout is parsed and never executed.
 
     Example: `openflan wordings import --flan ~/FLAN`
     """
