@@ -49,7 +49,7 @@ def test_the_ledger_says_what_is_drawn_what_is_lost_and_what_it_takes(recipe: Pa
     task = next(line.split() for line in done.stdout.splitlines() if line.strip().startswith("own/rows"))
     assert task[1:4] == ["30", "10", "100.00"], "30 rows, 10 over the cap, all of the mixture"
     assert "packing, measured on 4,096 examples" in done.stdout
-    assert "exemplars pruned" in done.stdout
+    assert "pruned exemplars" in done.stdout
     assert "packing.inputs" in done.stdout
     assert "memory on a device, 1 row at a time in float32" in done.stdout
     assert "by Table 2's rule" in done.stdout
