@@ -38,10 +38,12 @@ ALLOWED: dict[str, set[str]] = {
     "jinja": set(),
     # The table of embedded sources; it names their packages as text and imports them when they are used.
     "embedded": {"errors"},
+    # pandas, imported when a frame is made.
+    "frames": {"errors"},
     "chat_template": {"errors"},
     "lock": {"errors"},
     # A run folder has a lock.
-    "run_folder": {"errors", "lock", "json_files"},
+    "run_folder": {"errors", "lock", "json_files", "frames"},
     "stopping": {"errors"},
     "metrics": {"errors", "run_folder"},
     # Data of benchmarks as files; how they are evaluated is not known here.
@@ -75,7 +77,16 @@ ALLOWED: dict[str, set[str]] = {
     "inference": FOUNDATION | {"models", "packing.text_ids", "chat_template"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
     "evaluation": FOUNDATION
-    | {"benchmark_data", "tasks", "templates", "inference.protocol", "run_folder", "lock", "stopping"},
+    | {
+        "benchmark_data",
+        "tasks",
+        "templates",
+        "inference.protocol",
+        "run_folder",
+        "lock",
+        "stopping",
+        "frames",
+    },
     # Reports show samples of held-out tasks, hence the Task type; how a task is worded or trained on is none
     # of their business.
     "reports": {"errors", "recipe", "run_folder", "metrics", "evaluation", "tasks.task"},
@@ -83,6 +94,8 @@ ALLOWED: dict[str, set[str]] = {
     # evaluation.
     "microflan.world": FOUNDATION | {"tasks.task", "tasks.digest", "tasks.records"},
     "microflan": FOUNDATION | {"microflan.world", "tasks", "templates", "evaluation"},
+    # Lists and checks of tasks, as people look at them.
+    "task_reports": FOUNDATION | {"tasks", "templates", "microflan"},
     # The whole pipeline in one call, but no command line: that one calls it.
     "microflan.quickstart": FOUNDATION
     | {
@@ -123,6 +136,22 @@ ALLOWED: dict[str, set[str]] = {
     # all of their data first.
     "run_chain": FOUNDATION
     | {"recipe", "tasks", "mixture", "models", "training", "training_evaluation", "run_folder"},
+    # What notebooks call, and what the command line calls; it prints nothing and must not import the latter.
+    "api": FOUNDATION
+    | {
+        "recipe",
+        "tasks",
+        "templates",
+        "task_reports",
+        "mixture",
+        "models",
+        "training",
+        "training_evaluation",
+        "inference",
+        "evaluation",
+        "run_folder",
+        "frames",
+    },
     "__main__": {"cli"},
 }
 ALLOWED["cli"] = set(ALLOWED) - {"__main__"}

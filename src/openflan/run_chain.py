@@ -1,12 +1,12 @@
 """Runs the steps of a chain in order and goes on where it stopped.
 
 A step is a run of its own, in a folder of the chain's, and resumes as any run does. It is finished when its
-model has been exported under the very recipe that the chain asks for. `chain.json` keeps a fingerprint of
-every model that came out and of the one that each step began with: weights that were made anew, or by hand,
-are told from those that later steps know, which a path alone would not.
+model has been exported with the recipe that the chain contains. `chain.json` keeps a fingerprint of every
+exported model and of the model that each step started from. A path alone would not show that weights were
+trained again or edited.
 
-Data of all steps that are not finished is read before the first is trained, so that the last does not fail
-days later for a wrong path. Price: it is read once more when its step begins.
+The data of all unfinished steps is read before the first step is trained, so that the last step does not fail
+days later because of a wrong path. The price is that it is read again when its step starts.
 """
 
 from __future__ import annotations
@@ -29,58 +29,60 @@ Notice = Callable[[str], None]
 
 
 def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text: None) -> Path:
-    """Trains what is not finished yet, in order; returns the last model's folder. `notice` is told of every
-    step.
+    """Trains the steps that are not finished, in order; returns the folder of the last model. `notice` gets a
+    line for each step.
 
     Raises InputError if a finished step was made by another recipe, or began with another model than the step
     before it now has; else what the steps raise, such as Terminated on SIGTERM.
     """
     main = os.environ.get("RANK", "0") == "0"
     path = folder / "chain.json"
-    known = _known(path)
+    records = _known(path)
     model = folder
     waiting = [
-        (number, step) for number, step in enumerate(steps, 1) if not Run(folder / step.folder).model.is_dir()
+        (step_number, step)
+        for step_number, step in enumerate(steps, 1)
+        if not Run(folder / step.folder).model.is_dir()
     ]
-    for number, step in waiting[1:]:
+    for step_number, step in waiting[1:]:
         try:
             _check_data(step)
         except InputError as error:
             raise InputError(
-                f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}: {error}"
+                f"step {step_number} of {len(steps)}, {step.verb} {step.recipe.name}: {error}"
             ) from None
-    for number, step in enumerate(steps, 1):
+    for step_number, step in enumerate(steps, 1):
         run = Run(folder / step.folder)
-        place = f"step {number} of {len(steps)}, {step.verb} {step.recipe.name}"
+        title = f"step {step_number} of {len(steps)}, {step.verb} {step.recipe.name}"
         base = (
             fingerprint(Path(step.recipe.model.base))
-            if number > 1 and step.recipe.model.base == str((model).absolute())
+            if step_number > 1 and step.recipe.model.base == str((model).absolute())
             else None
         )
-        began = (
-            known.get(step.folder, {}) if run.recipe.is_file() else {}
+        recorded = (
+            records.get(step.folder, {}) if run.recipe.is_file() else {}
         )  # of a run that was removed nothing is left to protect
-        if "base" in began and began["base"] != base:
+        if "base" in recorded and recorded["base"] != base:
             raise InputError(
                 f"{run.folder}: began with another model than the step before it has now; start it anew "
-                f"with --restart-from {number}"
+                f"with --restart-from {step_number}"
             )
-        if finished(step, run, number):
-            notice(f"{place}: finished")
+        if finished(step, run, step_number):
+            notice(f"{title}: finished")
         else:
-            notice(place)
-            known[step.folder] = {"base": base}
+            notice(title)
+            records[step.folder] = {"base": base}
             if main:
-                write_json(path, known)
+                write_json(path, records)
             _train(step, run)
         model = run.model
-        if main and known.get(step.folder, {}).get("model") is None:
-            known[step.folder] = {"base": base, "model": fingerprint(model)}
-            write_json(path, known)
+        if main and records.get(step.folder, {}).get("model") is None:
+            records[step.folder] = {"base": base, "model": fingerprint(model)}
+            write_json(path, records)
     return model
 
 
-def finished(step: Step, run: Run, number: int) -> bool:
+def finished(step: Step, run: Run, step_number: int) -> bool:
     """Whether the step's model is there. Raises InputError if its run was made by another recipe."""
     if not run.recipe.is_file():
         return False
@@ -92,7 +94,7 @@ def finished(step: Step, run: Run, number: int) -> bool:
     if changed:
         raise InputError(
             f"{run.folder}: made by another recipe ({'; '.join(changed[:5])}); start it anew with "
-            f"--restart-from {number}, or give --run"
+            f"--restart-from {step_number}, or give --run"
         )
     return run.model.is_dir()
 
@@ -131,8 +133,8 @@ def _check_data(step: Step) -> None:
     from openflan.training_evaluation import benchmarks_of
 
     if isinstance(step.recipe, PretrainRecipe):
-        wanted = step.recipe.pretraining
-        open_texts(wanted.data, wanted.field, wanted.documents, wanted.salient_field)
+        section = step.recipe.pretraining
+        open_texts(section.data, section.field, section.documents, section.salient_field)
     elif isinstance(step.recipe, Recipe):
         open_mixture(step.recipe.mixture)
         benchmarks_of(step.recipe.evaluation)

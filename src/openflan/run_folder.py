@@ -1,19 +1,19 @@
-"""A run is a folder that is enough to repeat, resume and report it.
+"""A run is a folder that contains all that is needed to repeat, resume and report it.
 
     recipe.yaml        the resolved recipe: loading it gives the same run
     provenance.json    versions, and hashes of the data and the tokenizer
-    ledger.json        what the mixture gives each task, measured before training
-    metrics.jsonl      one line a logged step
+    ledger.json        the share of each task, measured before training
+    metrics.jsonl      one line for each logged step
     tokenizer/         the tokenizer of the run
-    build/             tokens and packed rows made ahead of training, where `openflan build` was run
+    build/             tokens and packed sequences, if `openflan build` was run
     checkpoints/step-N/
     model/             the finetuned model, a plain Hugging Face folder
     generations/*.jsonl, scores.json
     summary.json       of a quickstart: groups of questions before and after
     report.html
-    .locks/            what is at work in the folder holds a file here
+    .locks/            lock files of the processes that use the folder
 
-Files are written under a temporary name and renamed, so that none is ever half there.
+Files are written under a temporary name and then renamed, so that no incomplete file is ever visible.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openflan.errors import InputError, SetupError
+from openflan.frames import frame_of
 from openflan.json_files import byte_lines, parse_json, read_json_file
 from openflan.lock import Held, locked
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,14 @@ class Run:
     def report(self) -> Path:
         return self.folder / "report.html"
 
+    def to_frame(self) -> DataFrame:
+        """The training metrics, one line for each logged step: `step`, `loss` and the other columns of
+        `metrics.jsonl`. Empty before the first logged step.
+
+        Raises SetupError if pandas is not installed, InputError for a damaged file.
+        """
+        return frame_of(read_jsonl(self.metrics))
+
 
 def find_run(folder: Path) -> Run:
     """The run in a folder; raises InputError if there is none."""
@@ -103,17 +115,39 @@ def find_run(folder: Path) -> Run:
 
 
 def training_alone(run: Run) -> AbstractContextManager[Held]:
-    """The lock of a run folder, in which two trainings would overwrite each other's checkpoints; raises
-    InputError where another is at work."""
+    """The lock of a run folder: two trainings would overwrite each other's checkpoints. Raises InputError if
+    another training holds it."""
     return locked(
         run.locks / "training",
         f"{run.folder}: another training is at work there; wait for it, or name another folder with --run",
     )
 
 
+def remove_run(run: Run) -> None:
+    """Removes the contents of a run folder, except its build. An empty or missing folder stays as it is.
+
+    Raises InputError if the folder holds something else than a run, or if the run is being trained.
+    """
+    contents = (
+        [path for path in run.folder.iterdir() if path not in (run.build, run.locks)]
+        if run.folder.exists()
+        else []
+    )
+    if not contents:
+        return
+    if not run.recipe.is_file():
+        raise InputError(
+            f"{run.folder}: --restart removes runs, but this folder holds none (no recipe.yaml); name "
+            "another with --run"
+        )
+    with training_alone(run):
+        for path in contents:
+            _remove(path)
+
+
 def check_alone(run: Run, held: Held) -> None:
-    """Raises SetupError where the lock that a training holds no longer keeps others out, as its file or the
-    run folder was removed or replaced."""
+    """Raises SetupError if the lock of a training no longer keeps others out, because its file or the run
+    folder was removed or replaced."""
     if not held.lost():
         return
     if not run.folder.is_dir():
@@ -130,11 +164,11 @@ def check_alone(run: Run, held: Held) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write a file or folder to; it takes `path`'s place when the block
-    ends well.
+    """Gives a temporary path beside `path` to write a file or folder to; it replaces `path` when the block
+    ends without an exception.
 
-    If the block raises, what stood at `path` is untouched and the temporary is gone; a full disk, or any
-    other OSError, is raised as SetupError.
+    If the block raises, `path` is unchanged and the temporary file is removed. An OSError, such as a full
+    disk, is raised as SetupError.
     """
     temporary = path.with_name(f".{path.name}.partial")
     try:
@@ -152,18 +186,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def unwritten(path: Path, error: OSError) -> SetupError:
-    """What `replacing` raises for an OSError, for those who write into its temporary path from elsewhere."""
+    """The SetupError that `replacing` raises for an OSError, for code that writes its temporary path from
+    another process."""
     return SetupError(
         f"{path}: could not be written: {error.strerror or error}; what was there before is intact"
     )
 
 
 class Lines:
-    """A file that grows by whole lines, each written at once. `path` and its folder are made where they are
-    missing.
+    """A file to which whole lines are appended, each in one write. The file and its folder are created if
+    they are missing.
 
-    Raises SetupError where a line cannot be written, on a full disk above all; the file then ends with the
-    line before.
+    Raises SetupError if a line cannot be written, for example on a full disk; the file then ends with the
+    line before it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -243,13 +278,15 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     InputError for any other broken line."""
     if not path.is_file():
         return []
-    return [_parsed(line, place) for place, line, is_whole in byte_lines(path) if is_whole and line.strip()]
+    return [
+        _parsed(line, location) for location, line, is_whole in byte_lines(path) if is_whole and line.strip()
+    ]
 
 
-def _parsed(line: bytes, place: str) -> dict[str, Any]:
-    value = parse_json(line, place, remedy="delete that line")
+def _parsed(line: bytes, location: str) -> dict[str, Any]:
+    value = parse_json(line, location, remedy="delete that line")
     if not isinstance(value, dict):
-        raise InputError(f"{place}: expected a JSON object; delete that line")
+        raise InputError(f"{location}: expected a JSON object; delete that line")
     return value
 
 

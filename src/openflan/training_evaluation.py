@@ -1,9 +1,9 @@
-"""Held-out benchmarks while a model trains: what `evaluation:` of a recipe asks for.
+"""Evaluates a model on benchmarks while it trains, as `evaluation:` of a recipe describes.
 
-The model in memory is asked between two steps, so nothing is loaded twice; generations and scores of every
-step lie in `while-training/` of the run, apart from those of finished models. Under several ranks no rank
-holds a whole model: there `openflan evaluate RUN --watch` scores checkpoints beside training, as a process of
-its own.
+The model in memory is evaluated between two steps, so that nothing is loaded twice. Generations and scores of
+every step go into `while-training/` of the run folder, separate from those of finished models. With several
+ranks no rank has all weights; there `openflan evaluate RUN --watch` evaluates checkpoints in a process of its
+own.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ averages."""
 
 
 def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, float]] | None:
-    """A function from a step and its model to scores in percent, by benchmark (`bbh`, `mgsm:cot`) and their
-    mean; None if the recipe asks for none.
+    """A function that takes a step and its model and returns scores in percent, by benchmark (`bbh`,
+    `mgsm:cot`), and their mean under MEAN. None if the recipe has no benchmarks.
 
     Raises InputError for an unknown benchmark, or one whose files are not there.
     """
-    wanted = recipe.evaluation
-    benchmarks = benchmarks_of(wanted)
-    if wanted is None or not benchmarks:
+    section = recipe.evaluation
+    benchmarks = benchmarks_of(section)
+    if section is None or not benchmarks:
         return None
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         warnings.warn(
@@ -47,7 +47,7 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
             stacklevel=2,
         )
         return None
-    tokenizer, beside = load_tokenizer(recipe.model), Run(run.folder / "while-training")
+    tokenizer, scores_run = load_tokenizer(recipe.model), Run(run.folder / "while-training")
     separator: Separator = "eos" if recipe.packing.layout == "paper" else "none"
 
     def evaluate(step: int, model: Any) -> Mapping[str, float]:
@@ -57,7 +57,12 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
         scores = {}
         for name, benchmark in benchmarks.items():
             score = evaluate_into(
-                beside, f"step-{step}", benchmark, engine, limit=wanted.limit, max_tokens=wanted.max_tokens
+                scores_run,
+                f"step-{step}",
+                benchmark,
+                engine,
+                limit=section.limit,
+                max_tokens=section.max_tokens,
             )
             scores[name] = float("nan") if score.average is None else score.average
         return scores | {MEAN: fmean(scores.values())}
@@ -65,17 +70,17 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
     return evaluate
 
 
-def benchmarks_of(wanted: Evaluation | None) -> dict[str, Benchmark]:
-    """What `evaluation:` asks for, by name. Raises InputError for an unknown benchmark, or one whose files
-    are not there."""
-    benchmarks = {name: _opened(name, wanted) for name in wanted.benchmarks} if wanted else {}
+def benchmarks_of(section: Evaluation | None) -> dict[str, Benchmark]:
+    """The benchmarks of `evaluation:` by name. Raises InputError for an unknown benchmark, and for one whose
+    files are missing."""
+    benchmarks = {name: _open_benchmark(name, section) for name in section.benchmarks} if section else {}
     check_prompts([(benchmark, None) for benchmark in benchmarks.values()])
     return benchmarks
 
 
-def _opened(name: str, wanted: Evaluation) -> Benchmark:
-    bare, _, mode = name.partition(":")
+def _open_benchmark(name: str, section: Evaluation) -> Benchmark:
+    benchmark, _, mode = name.partition(":")
     try:
-        return open_benchmark(bare, find_mode(mode or "direct"), wanted.data, limit=wanted.limit)
+        return open_benchmark(benchmark, find_mode(mode or "direct"), section.data, limit=section.limit)
     except InputError as error:
         raise InputError(f"evaluation.benchmarks, `{name}`: {error}") from None

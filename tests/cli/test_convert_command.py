@@ -31,7 +31,7 @@ def test_there_and_back_is_the_same_model(named: str, checkpoint: Path, t5: Path
     done = openflan("convert", "t5x", source, "--to", tmp_path / "hf", "--tokenizer", t5)
     assert done.returncode == 0, done.stderr
     assert "hf: t5 with 1 + 1 layers of width 16" in done.stdout
-    assert "next (put your own in place of RECIPE): openflan finetune RECIPE model.base=" in done.stderr
+    assert "next (replace RECIPE): openflan finetune RECIPE model.base=" in done.stderr
     assert torch.equal(_logits(tmp_path / "hf"), _logits(t5))
     assert (
         AutoTokenizer.from_pretrained(tmp_path / "hf")("grass")["input_ids"]

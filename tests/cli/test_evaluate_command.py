@@ -205,8 +205,8 @@ BAD = [
     (["evaluate", "T5"], "nothing to evaluate"),
     (["evaluate", "T5", "--suite", "flam", "--data", "DATA"], "did you mean `flan`"),
     (["evaluate", "T5", "--suite", "flan"], "--benchmark mmlu needs --data"),
-    (["evaluate", "T5", "--suite", "flan", "--fetch", "--offline"], "`--fetch` goes without `--data`"),
-    (["evaluate", "T5", "--suite", "flan", "--fetch", "--data", "DATA"], "`--fetch` goes without `--data`"),
+    (["evaluate", "T5", "--suite", "flan", "--fetch", "--offline"], "`--offline` forbids it"),
+    (["evaluate", "T5", "--suite", "flan", "--fetch", "--data", "DATA"], "`--fetch` excludes `--data`"),
     (
         ["evaluate", "T5", "--benchmark", "mmlu", "--data", "DATA", "--split", "dev"],
         "mmlu has no split `dev`",

@@ -49,7 +49,7 @@ def test_the_ledger_says_what_is_drawn_what_is_lost_and_what_it_takes(recipe: Pa
     task = next(line.split() for line in done.stdout.splitlines() if line.strip().startswith("own/rows"))
     assert task[1:4] == ["30", "10", "100.00"], "30 rows, 10 over the cap, all of the mixture"
     assert "packing, measured on 4,096 examples" in done.stdout
-    assert "exemplars pruned" in done.stdout
+    assert "pruned exemplars" in done.stdout
     assert "packing.inputs" in done.stdout
     assert "memory on a device, 1 row at a time in float32" in done.stdout
     assert "by Table 2's rule" in done.stdout
@@ -135,11 +135,11 @@ def test_packed_rows_are_shown_with_their_examples_told_apart(recipe: Path) -> N
     printed = openflan("mixture", recipe, "--show", 1).stdout
     first = found[0]
     assert (
-        f"row 0: {len(first['examples'])} examples, {first['input_tokens']} of 48 input tokens "
+        f"sequence 0: {len(first['examples'])} examples, {first['input_tokens']} of 48 input tokens "
         f"({first['fill_inputs']:.1%})"
     ) in printed
     assert printed.count("task: own/rows") == len(first["examples"])
-    assert f"row 0, segment 1 of {len(first['examples'])}: position 0, input tokens 0 to " in printed
+    assert f"sequence 0, segment 1 of {len(first['examples'])}: position 0, input tokens 0 to " in printed
 
 
 def test_a_causal_row_is_one_sequence(llama: Path, rows: Path, tmp_path: Path) -> None:

@@ -46,12 +46,19 @@ def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_one_epoch_is_written_unless_told_otherwise(recipe: Path, tmp_path: Path) -> None:
+def test_one_pass_is_written_unless_told_otherwise(recipe: Path, tmp_path: Path) -> None:
     for arguments, count in (([], 20), (["--epochs", 2.5], 50), (["--examples", 7], 7)):
         done = openflan("mixture", recipe, "--export", tmp_path / "out.jsonl", *arguments)
         assert done.exit_code == 0, done.output
         assert f"{count:,} examples of 1 tasks" in done.output
         assert len(lines(tmp_path / "out.jsonl")) == count
+
+
+def test_the_old_name_of_epochs_is_taken_with_a_warning(recipe: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="--passes is now --epochs"):
+        done = openflan("mixture", recipe, "--export", tmp_path / "out.jsonl", "--passes", 2)
+    assert done.exit_code == 0, done.output
+    assert len(lines(tmp_path / "out.jsonl")) == 40
 
 
 def test_exemplars_are_pruned_as_in_training_unless_told_otherwise(recipe: Path, tmp_path: Path) -> None:
@@ -110,8 +117,9 @@ def test_shown_examples_say_what_is_cut_or_dropped(recipe: Path) -> None:
 BAD = [
     (["--export", "out.txt"], "ends in .jsonl or .parquet"),
     (["--export", "out.jsonl", "--show", 1], "one at a time"),
-    (["--export", "out.jsonl", "--examples", 1, "--epochs", 1], "keep one"),
+    (["--export", "out.jsonl", "--examples", 1, "--epochs", 1], "give only one"),
     (["--epochs", 1], "--export"),
+    (["--epochs", 1, "--passes", 1], "old name"),
     (["--export", "out.jsonl", "--epochs", 0], "--epochs 0: expected a number above 0"),
     (["--export", "out.jsonl", "--epochs", "nan"], "--epochs nan: expected a number above 0"),
     (["--no-pruning"], "--export and --show"),
@@ -125,15 +133,3 @@ def test_options_that_do_not_go_together_are_refused(
     done = openflan("mixture", recipe, *arguments)
     assert isinstance(done.exception, InputError)
     assert says in str(done.exception)
-
-
-def test_the_former_flag_passes_still_works_with_one_warning(recipe: Path, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="`--passes` is now called `--epochs`") as warned:
-        done = openflan("mixture", recipe, "--export", tmp_path / "former.jsonl", "--passes", 1.5)
-    assert done.exit_code == 0, done.output
-    assert len(warned) == 1
-    assert openflan("mixture", recipe, "--export", tmp_path / "new.jsonl", "--epochs", 1.5).exit_code == 0
-    assert lines(tmp_path / "former.jsonl") == lines(tmp_path / "new.jsonl")
-    assert "--passes" not in openflan("mixture", "--help").output
-    both = openflan("mixture", recipe, "--export", tmp_path / "x.jsonl", "--passes", 1, "--epochs", 1)
-    assert "leave --passes out" in str(both.exception)

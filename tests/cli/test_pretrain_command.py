@@ -50,10 +50,7 @@ def test_pretraining_gives_a_model_that_finetuning_starts_from(work: Path) -> No
     done = openflan("pretrain", "more.yaml", "pretraining.objective=ul2r", folder=work)
     assert done.returncode == 0, done.stderr
     assert "model: runs/more/model" in done.stdout
-    assert (
-        "next (put your own in place of RECIPE): openflan finetune RECIPE model.base=runs/more/model"
-        in done.stderr
-    )
+    assert "next (replace RECIPE): openflan finetune RECIPE model.base=runs/more/model" in done.stderr
     run = work / "runs" / "more"
     tokenizer, model = (
         AutoTokenizer.from_pretrained(run / "model"),

@@ -73,7 +73,7 @@ def test_score_prints_one_json_value_of_the_contract(run: Path) -> None:
 def test_score_as_a_table_names_interval_and_rates(run: Path) -> None:
     done = openflan("score", "bbh", "--mode", "cot", "--generations", run / "generations/final-bbh-cot.jsonl")
     assert done.returncode == 0
-    for text in ("average", "95% from", "normalized", "extracted", "cut", "snarks", "algorithmic"):
+    for text in ("average", "95% from", "normalized", "extracted", "truncated", "snarks", "algorithmic"):
         assert text in done.stdout
 
 

@@ -22,5 +22,5 @@ def test_a_figure_is_whole_or_its_column_is_left_out_and_named(
     figures = re.findall(r"[\d,]*\d{3},\d{3}[\d,]*", printed)
     assert figures == [f"{123_456_789 + at:,}" for at in range(len(figures))]
     assert all((column in printed) for column in columns)
-    assert ("no room for the columns" in printed) == (len(figures) < 9)
+    assert ("do not fit: use a wider terminal" in printed) == (len(figures) < 9)
     assert len(figures) == 9 or width < 200

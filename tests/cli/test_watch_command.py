@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from commands import openflan
 
-from openflan.cli.watch import arriving, watch_run
+from openflan.api.watch import new_checkpoints, watch_run
 from openflan.errors import InputError
 from openflan.evaluation.score_record import EvaluationScore, ScoreKey
 from openflan.run_folder import Run
@@ -27,11 +28,11 @@ def test_checkpoints_come_once_each_in_order_and_the_model_at_last(run: Run) -> 
     checkpoint(run, 4)
     (run.checkpoints / "step-30").mkdir()  # not finished
     events = [lambda: checkpoint(run, 40), lambda: None, lambda: run.model.mkdir()]
-    assert list(arriving(run, lambda seconds: events.pop(0)())) == ["4", "20", "40", "last"]
+    assert list(new_checkpoints(run, lambda seconds: events.pop(0)())) == ["4", "20", "40", "last"]
 
 
 def test_the_best_is_recorded_and_a_removed_checkpoint_passed_over(
-    run: Run, capsys: pytest.CaptureFixture[str]
+    run: Run,
 ) -> None:
     for step in (1, 2, 3):
         checkpoint(run, step)
@@ -46,10 +47,11 @@ def test_the_best_is_recorded_and_a_removed_checkpoint_passed_over(
             raise InputError("no checkpoint 2")
         return [EvaluationScore(ScoreKey(f"step-{step}", "bbh", "cot"), {"average": averages.get(step)})]
 
-    watch_run(run, evaluate, None, as_json=False)
+    notices = list[str]()
+    watch_run(run, evaluate, notices.append)
     assert asked == ["1", "2", "3", "last"]
     assert best_step(run.checkpoints) == 3
-    assert "removed meanwhile" in capsys.readouterr().err
+    assert notices == ["no checkpoint 2; it was removed meanwhile"]
 
 
 def test_a_checkpoint_that_cannot_be_evaluated_stops_the_watch(run: Run) -> None:
@@ -59,19 +61,16 @@ def test_a_checkpoint_that_cannot_be_evaluated_stops_the_watch(run: Run) -> None
         raise InputError("its weights are damaged")
 
     with pytest.raises(InputError, match="damaged"):
-        watch_run(run, evaluate, None, as_json=False)
+        watch_run(run, evaluate)
 
 
-@pytest.mark.parametrize(
-    ("checkpoint", "as_json", "named"), [("4", False, "--checkpoint"), (None, True, "--json")]
-)
-def test_options_for_one_thing_are_refused(
-    run: Run, checkpoint: str | None, as_json: bool, named: str
-) -> None:
-    with pytest.raises(InputError, match=named):
-        watch_run(run, lambda step: [], checkpoint, as_json)
+@pytest.mark.parametrize("option", [["--checkpoint", "4"], ["--json"]])
+def test_options_for_one_checkpoint_are_refused(run: Run, option: list[str]) -> None:
+    done = openflan("evaluate", run.folder, "--benchmark", "microflan", "--watch", *option)
+    assert done.returncode == 2
+    assert f"leave out {option[0]}" in done.stderr
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a run folder"):
-        watch_run(Run(tmp_path / "none"), lambda step: [], None, as_json=False)
+        watch_run(Run(tmp_path / "none"), lambda step: [])

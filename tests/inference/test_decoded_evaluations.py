@@ -192,11 +192,11 @@ def test_the_command_line_samples_and_scores_options(folders: dict[str, Path], t
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--normalized"], "`--normalized` goes with `--likelihood`"),
-        (["--likelihood", "--samples", 3], "draws nothing"),
-        (["--samples", 3, "--temperature", 0], "would all be the same"),
+        (["--normalized"], "`--normalized` needs `--likelihood`"),
+        (["--likelihood", "--samples", 3], "draws no samples"),
+        (["--samples", 3, "--temperature", 0], "would all be equal"),
         (["--temperature", 0, "--top-k", 3], "needs a temperature above 0"),
-        (["--model-name", "x"], "is no address"),
+        (["--model-name", "x"], "is not an address"),
         (["--dtype", "float23"], "did you mean `float32`"),
         (["--chat"], "no chat template"),
     ],
@@ -213,8 +213,8 @@ def test_options_that_contradict_each_other(
 
 def test_a_server_needs_the_name_of_a_model(tmp_path: Path) -> None:
     for options, said in (
-        ([], "Name one with `--model-name`"),
-        (["--model-name", "m", "--dtype", "bfloat16"], "the server's own affair"),
+        ([], "name the model with `--model-name`"),
+        (["--model-name", "m", "--dtype", "bfloat16"], "settings of the server"),
     ):
         done = openflan(
             "evaluate",

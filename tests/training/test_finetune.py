@@ -11,10 +11,9 @@ import torch
 from small_runs import losses, recipe, write_data
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from openflan.cli.finetune import start_anew
 from openflan.errors import InputError
 from openflan.mixture.open_mixture import open_tasks
-from openflan.run_folder import Run, training_alone
+from openflan.run_folder import Run, remove_run, training_alone
 from openflan.training.finetune import finetune
 from openflan.training.loop import train
 from openflan.training.prepare import fingerprint
@@ -188,7 +187,7 @@ def test_a_run_that_is_being_trained_is_left_alone(place: Path, tmp_path: Path) 
     assert [path.name for path in run.folder.iterdir()] == [".locks"]
     finetune(wanted, run)
     with training_alone(run), pytest.raises(InputError, match="another training is at work"):
-        start_anew(run)
+        remove_run(run)
     assert run.model.is_dir()
-    start_anew(run)
+    remove_run(run)
     assert not run.recipe.exists()

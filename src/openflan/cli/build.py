@@ -19,41 +19,48 @@ from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 
 _MARGIN = 1.02
-"""Windows differ a little in their rows; training makes what is still missing itself."""
+"""Windows differ a little in their number of sequences; training makes the missing ones itself."""
 
 
 def build_(
-    recipe: str = typer.Argument(help="A recipe file or packaged recipe."),
+    recipe: str = typer.Argument(help="A recipe file, or the name of a packaged recipe."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
     to: Path | None = typer.Option(
-        None, help="The folder; default runs/NAME/build, where `openflan finetune` finds it."
+        None, help="The folder to write. Default: runs/NAME/build, where `openflan finetune` finds it."
     ),
     examples: int | None = typer.Option(
         None,
         min=1,
-        help="How many examples, in whole windows of 4,096; default: what the recipe's steps will read.",
+        help=(
+            "The number of examples, in whole windows of 4,096. Default: the number that the recipe's "
+            "steps will read."
+        ),
     ),
     workers: int = typer.Option(
         1,
         min=1,
-        help="Processes that render and tokenise, one core each; with one, tokenising alone takes all cores.",
+        help=(
+            "The number of processes that render and tokenise, with one core each. With 1, only "
+            "tokenising uses all cores."
+        ),
     ),
     shard: str = typer.Option(
         "0/1",
         help=(
-            "Only this part, such as 0/4, the first of four; parts may be made anywhere and their `blocks/` "
-            "put together."
+            "Make only this part, such as 0/4, the first of four. Parts can be made on several "
+            "machines; then put the files of their `blocks/` folders together."
         ),
     ),
-    repair: bool = typer.Option(False, "--repair", help="Make blocks again whose files are damaged."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    repair: bool = typer.Option(False, "--repair", help="Make the blocks again whose files are damaged."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """Render, tokenise and pack ahead of training; the same command again goes on where it stopped.
+    """Render, tokenise and pack before training. If you run the same command again, it continues where it
+    stopped.
 
-    Training gives the same batches without it. A build pays where the same mixture is trained on more than
-    once, or where a GPU would wait.
+    Training makes the same batches without a build. A build saves time if you train on the same mixture more
+    than once, or if a GPU would wait for batches.
 
     Example: `openflan build recipes/mine.yaml --workers 8`
     """

@@ -7,37 +7,45 @@ from pathlib import Path
 
 import typer
 
-from openflan.cli.finetune import start_anew
 from openflan.cli.output import next_command
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.chain_steps import chain_path, load_chain
+from openflan.run_folder import remove_run
 
 
 def run(
-    chain: str = typer.Argument(help="A YAML list of steps, or a packaged chain."),
+    chain: str = typer.Argument(help="A YAML list of steps, or the name of a packaged chain."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[N.KEY=VALUE ...]", help="Overrides of the keys of step N's recipe, N from 1."
+        None,
+        metavar="[N.KEY=VALUE ...]",
+        help="New values for keys of the recipe of step N; N counts from 1.",
     ),
     folder: Path | None = typer.Option(
         None,
         "--run",
-        help="The folder that holds the steps' runs; default runs/NAME, after the chain's file.",
+        help=(
+            "The folder for the runs of the steps. Default: runs/NAME, where NAME is the name of the "
+            "chain's file."
+        ),
     ),
     restart_from: int | None = typer.Option(
-        None, min=1, help="Remove the runs of this step and those after it, and start there; 1: everything."
+        None,
+        min=1,
+        help=("Remove the runs of this step and of all later steps, and start there. 1 removes all runs."),
     ),
 ) -> None:
-    """Recipes one after another, each starting from the model of the one before; the same command again goes
-    on where it stopped.
+    """Train several recipes one after another; each starts from the model of the one before. If you run the
+    same command again, it continues where it stopped.
 
-    A chain is a list. `set:` overrides keys of a step's recipe, paths starting at the chain's folder:
+    A chain is a list of steps. `set:` gives new values to keys of a step's recipe; paths are relative to the
+    folder of the chain's file:
 
         - pretrain: lm-adapt-t5
           set: { pretraining.data: texts/, training.steps: 2_000 }
         - finetune: flan-t5-small
 
-    Every step is a run in the chain's folder, numbered: `openflan report`, `generate` and `evaluate` take it
-    as any other.
+    Every step is a numbered run in the chain's folder. `openflan report`, `generate` and `evaluate` accept
+    it.
 
     Examples:
 
@@ -46,20 +54,22 @@ def run(
     `openflan run lm-adapt-flan-t5-small 1.pretraining.data=texts/ 2.mixture.submixtures.cot.data=DIR`
     """
     path = chain_path(chain)
-    place = folder or Path("runs") / path.stem
-    steps = load_chain(path, place, overrides or [])
+    run_folder = folder or Path("runs") / path.stem
+    steps = load_chain(path, run_folder, overrides or [])
     quiet_libraries()
     from openflan.run_chain import forget_from, run_chain
     from openflan.training.distributed import leave_distributed
 
-    main = os.environ.get("RANK", "0") == "0"
-    if restart_from is not None and main:
-        for one in forget_from(steps, place, restart_from):
-            start_anew(one)
+    is_main = os.environ.get("RANK", "0") == "0"
+    if restart_from is not None and is_main:
+        for later_run in forget_from(steps, run_folder, restart_from):
+            remove_run(later_run)
     try:
-        model = run_chain(steps, place, notice=lambda text: typer.echo(text, err=True) if main else None)
+        model = run_chain(
+            steps, run_folder, notice=lambda text: typer.echo(text, err=True) if is_main else None
+        )
     finally:
         leave_distributed()
-    if main:
+    if is_main:
         typer.echo(f"model: {model}")
         next_command("generate", model.parent, "Is the sky green?")

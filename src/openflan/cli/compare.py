@@ -8,7 +8,6 @@ from typing import Any
 import typer
 
 from openflan.cli.output import print_json, print_table
-from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import NO_DIFFERENCE
 from openflan.evaluation.paper import CITED
 
@@ -23,51 +22,44 @@ _VERDICTS = {
 
 def compare(
     a: str = typer.Argument(
-        help="A run folder, FOLDER:LABEL (base, final, step-N) or a file of generations."
+        help="A run folder, FOLDER:LABEL (LABEL is base, final or step-N), or a file of generations."
     ),
-    b: str = typer.Argument(help="The same, or paper:NAME such as paper:flan-t5-base."),
+    b: str = typer.Argument(
+        help=("A run folder, FOLDER:LABEL, a file of generations, or paper:NAME, such as paper:flan-t5-base.")
+    ),
     benchmark: list[Path] = typer.Option(
-        [], help="The YAML file of a benchmark of your own, to compare by it as well; may be repeated."
+        [], help="The YAML file of a benchmark of your own, to compare on it too. May be repeated."
     ),
-    seed: int = typer.Option(0, help="Of the bootstrap."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    seed: int = typer.Option(0, help="The seed of the bootstrap."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """Compare two models question by question, the second minus the first, or one with the paper's printed
-    figures; needs no model.
+    """Compare two models question by question, or one model with the figures in the paper, without a model.
 
     Example: `openflan compare runs/mine:base runs/mine:final`
     """
-    from openflan.evaluation.comparison import comparison
+    from openflan.api.scores import compare as compare_models
 
-    found = comparison(a, b, [one for path in benchmark for one in _both_modes(path)], seed=seed)
+    result = compare_models(a, b, benchmark, seed=seed).to_json()
     if as_json:
-        print_json(found)
+        print_json(result)
     else:
-        print_comparison(found)
+        print_comparison(result)
 
 
-def _both_modes(path: Path) -> list[Benchmark]:
-    """A benchmark of one's own, answered directly and with rationales; its exemplars do not matter any
-    more."""
-    from openflan.evaluation.custom_benchmark import custom_benchmark
-
-    return [custom_benchmark(path, mode, shots=0) for mode in ("direct", "cot")]
-
-
-def print_comparison(found: dict[str, Any]) -> None:
+def print_comparison(compared: dict[str, Any]) -> None:
     """A table a benchmark, averages first."""
-    first, second = found["names"]["a"], found["names"]["b"]
-    for one in found["benchmarks"]:
-        paper = "sources" in one
+    first, second = compared["names"]["a"], compared["names"]["b"]
+    for benchmark in compared["benchmarks"]:
+        paper = "sources" in benchmark
         keys = ["n", "ours", "paper", "difference"] if paper else ["n", "a", "b", "difference"]
         rows = []
         for name, cells in [
-            *((f"mean: {name}", cells) for name, cells in one["averages"].items()),
-            *one["tasks"].items(),
+            *((f"mean: {name}", cells) for name, cells in benchmark["averages"].items()),
+            *benchmark["tasks"].items(),
         ]:
-            more = [] if paper else [cells["only_a"], cells["only_b"], cells["p"]]
+            counts = [] if paper else [cells["only_a"], cells["only_b"], cells["p"]]
             rows.append(
-                [name, *(cells[key] for key in keys), *cells["ci95"], *more, _short(cells["verdict"])]
+                [name, *(cells[key] for key in keys), *cells["ci95"], *counts, _short(cells["verdict"])]
             )
         shown = ["n", "ours", "paper", "difference"] if paper else ["n", first, second, "difference"]
         ends = (
@@ -76,44 +68,44 @@ def print_comparison(found: dict[str, Any]) -> None:
             else ["95% from", "95% to", f"only {first}", f"only {second}", "p"]
         )
         title = (
-            f"{one['benchmark']}: {first} minus {second} of the paper"
+            f"{benchmark['benchmark']}: {first} minus {second} of the paper"
             if paper
-            else f"{one['benchmark']}: {second} minus {first}"
+            else f"{benchmark['benchmark']}: {second} minus {first}"
         )
         print_table(title, ["task", *shown, *ends, "verdict" if paper else "higher"], rows)
         if paper:
             typer.echo(
                 f"source: {CITED}, "
-                + "; ".join(source.removeprefix(f"{CITED}, ") for source in one["sources"])
+                + "; ".join(source.removeprefix(f"{CITED}, ") for source in benchmark["sources"])
             )
-            if one["partial"]:
+            if benchmark["partial"]:
                 typer.echo(
                     "not all questions were answered: means are not held against the paper's, and tasks "
                     "on the questions that were"
                 )
-            if one["samples"] > 1:
+            if benchmark["samples"] > 1:
                 typer.echo(
-                    f"ours is the majority of {one['samples']} samples; the paper's figures are greedy, "
-                    "but for those of models named -sc"
+                    f"ours is the majority of {benchmark['samples']} samples; the paper's figures are "
+                    "greedy, but for those of models named -sc"
                 )
             continue
-        if any(one["unmatched"].values()):
+        if any(benchmark["unmatched"].values()):
             typer.echo(
-                f"left out: {one['unmatched']['a']:,} questions that only {first} answered, "
-                f"{one['unmatched']['b']:,} that only {second} answered"
+                f"left out: {benchmark['unmatched']['a']:,} questions that only {first} answered, "
+                f"{benchmark['unmatched']['b']:,} that only {second} answered"
             )
-        if one["other_targets"]:
+        if benchmark["other_targets"]:
             typer.echo(
-                f"left out: {one['other_targets']:,} questions whose right answers differ between the "
+                f"left out: {benchmark['other_targets']:,} questions whose right answers differ between the "
                 "two: they were asked of other rows"
             )
-        if one["compared_as_texts"]:
+        if benchmark["compared_as_texts"]:
             typer.echo(
                 "the answers do not say how they are judged (they are of version 0.1 or of another "
                 "program), and are compared as texts"
             )
-    if found["left_out"]:
-        typer.echo(f"not compared: {', '.join(found['left_out'])}")
+    if compared["left_out"]:
+        typer.echo(f"not compared: {', '.join(compared['left_out'])}")
 
 
 def _short(verdict: str) -> str:

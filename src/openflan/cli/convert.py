@@ -17,7 +17,7 @@ app = typer.Typer(
 
 @app.callback()
 def _named() -> None:
-    """Keeps the format's name in the command, of which there is one so far."""
+    """Makes typer keep the name of the format in the command, although there is only one format."""
 
 
 @app.command("t5x")
@@ -33,14 +33,17 @@ def t5x(
     ),
     tokenizer: str | None = typer.Option(
         None,
-        help="To a Hugging Face folder: the tokenizer to put in it (hub id or folder), as T5X keeps none.",
+        help=(
+            "For a Hugging Face folder: the tokenizer to copy into it, as a hub id or a folder. T5X "
+            "checkpoints have none."
+        ),
     ),
     stacked: bool = typer.Option(
-        False, "--stacked", help="To T5X: layers in one array, as its scanned models keep them."
+        False, "--stacked", help="For a T5X checkpoint: store all layers in one array, as scanned models do."
     ),
 ) -> None:
-    """Convert a T5X checkpoint of T5, mT5 or umT5 into a Hugging Face folder; a Hugging Face folder into a
-    T5X checkpoint. Weights only.
+    """Convert a T5X checkpoint of T5, mT5 or umT5 into a Hugging Face folder, or a Hugging Face folder into a
+    T5X checkpoint. Only weights are converted.
 
     Examples:
 
@@ -67,10 +70,10 @@ def t5x(
     from openflan.models.load_model import tokenizer_of
 
     # Found before anything is written.
-    words = None if tokenizer is None else tokenizer_of(tokenizer)
+    used_tokenizer = None if tokenizer is None else tokenizer_of(tokenizer)
     config = from_t5x(folder, to)
-    if words is not None:
-        words.save_pretrained(to)
+    if used_tokenizer is not None:
+        used_tokenizer.save_pretrained(to)
     typer.echo(
         f"{to}: {config['model_type']} with {config['num_layers']} + {config['num_decoder_layers']} "
         f"layers of width {config['d_model']:,}"
@@ -79,6 +82,6 @@ def t5x(
         "finetune",
         "RECIPE",
         f"model.base={to}",
-        *([] if words is not None else ["model.tokenizer=google/t5-v1_1-small"]),
+        *([] if used_tokenizer is not None else ["model.tokenizer=google/t5-v1_1-small"]),
         fill="RECIPE",
     )

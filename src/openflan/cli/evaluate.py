@@ -1,66 +1,36 @@
-"""`openflan evaluate`, `openflan show`."""
+"""`openflan evaluate`."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from openflan.benchmark_data.items import built_in_folders
+from openflan.api.options import EvaluateOptions, LoadOptions
+from openflan.api.watch import watch_run
+from openflan.cli.benchmark_options import DATA, JSON, MODE, SHOTS, SPLIT
 from openflan.cli.compare import print_comparison
 from openflan.cli.output import Bar, next_command, print_json
 from openflan.cli.score import print_score
-from openflan.cli.watch import watch_run
 from openflan.errors import InputError
 from openflan.evaluation.averages import averages_of_scores
 from openflan.evaluation.comparison import PAPER, check_side, comparison
-from openflan.evaluation.embedded_benchmarks import data_of_benchmarks
 from openflan.evaluation.generate import Generated
-from openflan.evaluation.known_benchmarks import SUITES, find_mode
+from openflan.evaluation.known_benchmarks import SUITES
 from openflan.evaluation.saved_models import component_of_score
 from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.score_saved import printed
-from openflan.evaluation.selection import (
-    NAMES,
-    OWN_HELP,
-    check_prompts,
-    chosen_benchmarks,
-    fetch_files,
-    open_benchmark,
-    subset_of,
-)
-from openflan.evaluation.training_tasks import warn_of_training_tasks
-from openflan.mixture.embedded_seeds import warn_of_other_data
-from openflan.models.quiet import quiet_libraries
+from openflan.evaluation.selection import NAMES, OWN_HELP
 from openflan.run_folder import Run
 
-_MODE = typer.Option(
-    "direct",
-    help=(
-        "direct: the answer at once; cot: a chain of thought first. `--mode cot --shots 0` adds the "
-        "trigger phrase."
-    ),
-)
-_JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
-_DATA = typer.Option(
-    None,
-    help=(
-        f"The folder that holds the benchmarks' folders ({', '.join(built_in_folders())}), or one of these "
-        "folders; for tasks: their rows."
-    ),
-)
-_SHOTS = typer.Option(None, min=0, help="Exemplars; the published number if absent.")
-_SPLIT = typer.Option(
-    None,
-    help=(
-        "mmlu: validation (default, as in the paper's Table 5) or test; arc_easy, arc_challenge: test "
-        "(default) or validation."
-    ),
-)
+if TYPE_CHECKING:
+    from openflan.api.evaluate import Evaluation
 
 
 def evaluate(
@@ -70,287 +40,224 @@ def evaluate(
         )
     ),
     benchmark: list[str] = typer.Option(
-        [], help=f"One of {NAMES}; a task of --data, such as niv2/NAME; or {OWN_HELP}. May be repeated."
+        [],
+        help=(f"A benchmark: {NAMES}; a task of --data, such as niv2/NAME; or {OWN_HELP}. May be repeated."),
     ),
     suite: str | None = typer.Option(
         None,
         help=(
-            f"Several at once: {', '.join(SUITES)}. flan: the six components of the paper's normalized "
-            "average."
+            f"A set of benchmarks: {', '.join(SUITES)}. `flan` has the six components of the paper's "
+            "normalized average."
         ),
     ),
-    mode: str = _MODE,
-    data: Path | None = _DATA,
-    limit: int | None = typer.Option(None, min=1, help="The first N items of each task."),
-    subset: str | None = typer.Option(None, help="Tasks, separated by commas."),
-    shots: int | None = _SHOTS,
-    split: str | None = _SPLIT,
-    max_tokens: int | None = typer.Option(None, min=1, help="The most tokens of a generation."),
+    mode: str = MODE,
+    data: Path | None = DATA,
+    limit: int | None = typer.Option(None, min=1, help="Evaluate the first N rows of each task."),
+    subset: str | None = typer.Option(None, help="The tasks to evaluate, separated by commas."),
+    shots: int | None = SHOTS,
+    split: str | None = SPLIT,
+    max_tokens: int | None = typer.Option(None, min=1, help="The maximum number of tokens of a generation."),
     samples: int = typer.Option(
         1,
         min=1,
-        help="Self-consistency: so many samples of each question, decided by majority; the paper has 40.",
+        help=(
+            "The number of generations for each question (self-consistency). The majority decides. "
+            "The paper uses 40."
+        ),
     ),
     temperature: float | None = typer.Option(
-        None, min=0, help="Of samples; 0.7 where there are several, otherwise decoding is greedy."
+        None,
+        min=0,
+        help=(
+            "The temperature of sampling. Default: 0.7 if there are several samples, else greedy decoding."
+        ),
     ),
     top_k: int | None = typer.Option(
-        None, min=0, help="Samples are drawn from so many likeliest tokens; 40 if absent, 0: from all."
+        None, min=0, help="Sample from this number of likeliest tokens. Default: 40. 0 means all tokens."
     ),
-    seed: int = typer.Option(0, help="Of samples."),
+    seed: int = typer.Option(0, help="The seed of sampling."),
     likelihood: bool = typer.Option(
-        False, "--likelihood", help="Choose the likeliest of a question's options instead of generating."
+        False,
+        "--likelihood",
+        help="Choose the option with the highest log-probability instead of generating text.",
     ),
     normalized: bool = typer.Option(
         False,
         "--normalized",
-        help="With --likelihood: by the log-probability a token, so that long options are not behind.",
+        help="With --likelihood: divide the log-probability of an option by its number of tokens.",
     ),
     context: int | None = typer.Option(
-        None, min=1, help="The most tokens of a prompt (causal models: with its generation)."
+        None,
+        min=1,
+        help=(
+            "The maximum number of tokens of a prompt. For causal models, of a prompt and its "
+            "generation together."
+        ),
     ),
     dtype: str | None = typer.Option(
-        None, help="float32 (default up to about 1 billion parameters) or bfloat16."
+        None, help="`float32` (the default up to 1.5 billion parameters) or `bfloat16`."
     ),
-    chat: bool = typer.Option(False, "--chat", help="Prompts become messages in the model's chat template."),
+    chat: bool = typer.Option(False, "--chat", help="Put each prompt into the model's chat template."),
     model_name: str | None = typer.Option(
         None,
         help=(
-            "Of a server: the model's name there. Keys: OPENFLAN_API_KEY or OPENAI_API_KEY in the "
-            "environment."
+            "If MODEL is a server: the name of the model there. The environment variable "
+            "OPENFLAN_API_KEY or OPENAI_API_KEY holds the key."
         ),
     ),
-    parallel: int = typer.Option(8, min=1, help="Of a server: calls under way at once."),
-    per_minute: float = typer.Option(
-        0, min=0, help="Of a server: the most calls that begin in a minute; 0: no limit."
+    parallel: int = typer.Option(
+        8, min=1, help="If MODEL is a server: the number of calls at the same time."
     ),
-    checkpoint: str | None = typer.Option(None, help="Of a run: last (default), base, or a step."),
+    per_minute: float = typer.Option(
+        0,
+        min=0,
+        help=(
+            "If MODEL is a server: the maximum number of calls that start in one minute. 0 means no limit."
+        ),
+    ),
+    checkpoint: str | None = typer.Option(
+        None, help="If MODEL is a run: `last` (the default), `base`, or the number of a step."
+    ),
     run: Path | None = typer.Option(
-        None, help="Where generations and scores go; default: the run, else runs/NAME."
+        None,
+        help=("The folder for generations and scores. Default: the run folder of the model, or runs/NAME."),
     ),
     against: str | None = typer.Option(
         None,
         help=(
-            "Compare afterwards with another run, FOLDER[:LABEL], or with paper:NAME such as "
-            "paper:flan-t5-base."
+            "After the evaluation, compare with another run (FOLDER[:LABEL]) or with the paper "
+            "(paper:NAME, such as paper:flan-t5-base)."
         ),
     ),
     fetch: bool = typer.Option(
         False,
         "--fetch",
-        help="Without --data: get the benchmarks' public files once, checked by their sha256.",
+        help="Download the benchmarks' public files once and check their sha256. This replaces --data.",
     ),
     watch: bool = typer.Option(
         False,
         "--watch",
         help=(
-            "Of a run that is training: every checkpoint as it comes, until the run ends; the best is "
-            "recorded."
+            "Evaluate every checkpoint of a run while it trains, until the run ends, and record the best one."
         ),
     ),
     restart: bool = typer.Option(
         False,
         "--restart",
-        help="Start anew: remove what was generated for these benchmarks, in this way of answering.",
+        help="Remove earlier generations for these benchmarks and this decoding, and start again.",
     ),
     offline: bool = typer.Option(
-        False, "--offline", help="Use what is on this machine only; the hub is not asked."
+        False, "--offline", help="Use only files on this machine, and make no request to the hub."
     ),
-    as_json: bool = _JSON,
+    as_json: bool = JSON,
 ) -> None:
-    """Evaluate a model; the same command again goes on where it stopped.
+    """Evaluate a model. If you run the same command again, it continues where it stopped.
 
     Generations are saved first and scored afterwards, so `openflan score` can score them again.
 
-    A benchmark of your own, `--benchmark capitals.yaml`: `name: capitals`, `data: capitals.jsonl`, `prompt:
-    "Q: {question}\\nA:"`, `target: answer`; optional are `instruction`, `options`, `metric`, `extraction`,
-    `answer_phrases`, `exemplars`, `shots`, `rationale`, `stop` and `max_tokens`.
+    A benchmark of your own is a YAML file, such as `--benchmark capitals.yaml` with `name: capitals`, `data:
+    capitals.jsonl`, `prompt: "Q: {question}\\nA:"` and `target: answer`. Optional keys are `instruction`,
+    `options`, `metric`, `extraction`, `answer_phrases`, `exemplars`, `shots`, `rationale`, `stop` and
+    `max_tokens`.
 
     Examples: `openflan evaluate runs/mine --suite flan --data DATA --limit 10`, `openflan evaluate runs/mine
     --benchmark bbh --mode cot --data DATA`, `openflan evaluate runs/mine --benchmark gsm8k --mode cot
     --samples 40 --data DATA`, `openflan evaluate http://localhost:8000/v1 --model-name NAME --benchmark mmlu
-    --data DATA`, `torchrun --nproc-per-node 8 -m -- openflan evaluate runs/mine --suite flan --data DATA`:
-    every process has the model and a share of the questions
+    --data DATA`, `torchrun --nproc-per-node 8 -m -- openflan evaluate runs/mine --suite flan --data DATA`.
+    Under torchrun every process loads the model and answers a share of the questions.
     """
-    asked = dict(locals())
-    del asked["watch"]
-    if watch:
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise InputError(
-                "`--watch` is one process: it takes checkpoints as it finds them; start it without torchrun"
-            )
-        watch_run(
-            Run(Path(model)), lambda step: _evaluate(**asked | {"checkpoint": step}), checkpoint, as_json
-        )
+    load = LoadOptions(
+        checkpoint=checkpoint,
+        context=context,
+        dtype=dtype,
+        chat=chat,
+        model_name=model_name,
+        parallel=parallel,
+        per_minute=per_minute,
+    )
+    options = EvaluateOptions(
+        suite=suite,
+        mode=mode,
+        data=data,
+        fetch=fetch,
+        limit=limit,
+        subset=tuple(subset.split(",")) if subset else None,
+        shots=shots,
+        split=split,
+        max_tokens=max_tokens,
+        samples=samples,
+        temperature=temperature,
+        top_k=top_k,
+        seed=seed,
+        likelihood=likelihood,
+        normalized=normalized,
+        run=run,
+        restart=restart,
+        load=load,
+    )
+    if offline:
+        if fetch:
+            raise InputError("`--fetch` downloads files, and `--offline` forbids it: leave one out")
+        # The libraries of the hub read this when they are first imported, which happens below.
+        os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
+    if not watch:
+        _evaluate(model, benchmark, options, against, as_json=as_json)
         return
-    _evaluate(**asked)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("`--watch` runs in one process: start it without torchrun")
+    if checkpoint or as_json:
+        raise InputError(
+            "--watch evaluates every checkpoint and prints each result: leave out "
+            f"{'--checkpoint' if checkpoint else '--json'}"
+        )
+    watch_run(
+        Run(Path(model)),
+        lambda step: _evaluate(
+            model,
+            benchmark,
+            replace(options, load=replace(load, checkpoint=step)),
+            against,
+            as_json=False,
+        ),
+        lambda text: typer.echo(text, err=True),
+    )
 
 
 def _evaluate(
-    model: str,
-    benchmark: list[str],
-    suite: str | None,
-    mode: str,
-    data: Path | None,
-    limit: int | None,
-    subset: str | None,
-    shots: int | None,
-    split: str | None,
-    max_tokens: int | None,
-    samples: int,
-    temperature: float | None,
-    top_k: int | None,
-    seed: int,
-    likelihood: bool,
-    normalized: bool,
-    context: int | None,
-    dtype: str | None,
-    chat: bool,
-    model_name: str | None,
-    parallel: int,
-    per_minute: float,
-    checkpoint: str | None,
-    run: Path | None,
-    against: str | None,
-    fetch: bool,
-    restart: bool,
-    offline: bool,
-    as_json: bool,
+    model: str, benchmarks: list[str], options: EvaluateOptions, against: str | None, *, as_json: bool
 ) -> list[EvaluationScore]:
-    """One evaluation, printed; the scores of this process."""
-    from openflan.cli.engines import decoding_of, folder_name, locate, open_engine, processes
+    """Evaluates once and prints the result; returns the scores of this process."""
+    from openflan.api.evaluate import evaluate_all
 
-    decoding = decoding_of(samples, temperature, top_k, seed, likelihood=likelihood, normalized=normalized)
-    if offline:
-        # Read by the hub's libraries when they are first imported, which is below.
-        os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
-    if fetch and (data is not None or offline):
-        raise InputError("`--fetch` goes without `--data`, which names a copy, and without `--offline`")
-    with processes() as shared:
-        main = shared.rank == 0
-        if fetch and main:
-            fetch_files(benchmark, suite)
-        shared.barrier()
-        found = chosen_benchmarks(benchmark, suite, mode, data, shots=shots, split=split, limit=limit)
-        chosen = subset_of(found, subset.split(",") if subset else None)
-
-        located = locate(model, checkpoint, model_name)
-        folder = Run(run) if run else located.run or Run(Path("runs") / folder_name(model, model_name))
-        if main:
-            warn_of_other_data(
-                located.run.folder if located.run else located.name, data_of_benchmarks(benchmark, data)
-            )
-        if main and located.run and located.label not in ("base", "random-init"):
-            warn_of_training_tasks(located.run, [one.name for one, _ in chosen])
-        check_prompts(chosen)
-        if against:
-            check_side(against)
-        quiet_libraries()
-        from openflan.evaluation.record import evaluate_into
-
-        engine = open_engine(
-            located,
-            model_name=model_name,
-            chat=chat,
-            context=context,
-            dtype=dtype,
-            parallel=parallel,
-            per_minute=per_minute,
-        )
-        scores, total, began = [], _Total(), time.monotonic()
-        for one, tasks in chosen:
-            with Bar(f"{one.name} {one.mode}", "item", hidden=not main) as bar:
-                scores.append(
-                    evaluate_into(
-                        folder,
-                        located.label,
-                        one,
-                        engine,
-                        limit=limit,
-                        subset=tasks,
-                        max_tokens=max_tokens,
-                        progress=bar.show,
-                        generated=total.add,
-                        decoding=decoding,
-                        restart=restart,
-                        processes=shared,
-                        context=context,
-                        chat=chat,
-                    )
-                )
-    if not main:
-        return scores
-    typer.echo(f"{total.text} in {time.monotonic() - began:,.0f} s", err=True)
-    compared = None
     if against:
-        this = f"{folder.folder}:{located.label}"
-        # What was evaluated now comes second, as it is what the difference is about; the paper has no model
-        # that could come first.
-        sides = (this, against) if against.startswith(PAPER) else (against, this)
-        compared = comparison(
-            *sides, [one for one, _ in chosen], only={component_of_score(score) for score in scores}
-        )
+        check_side(against)
+    totals, start = _Totals(), time.monotonic()
+    with _Bars(hidden=os.environ.get("RANK", "0") != "0") as bars:
+        done = evaluate_all(model, benchmarks, options, progress=bars.show, generated=totals.add)
+    if not done.is_main:
+        return done.scores
+    typer.echo(f"{totals.text} in {time.monotonic() - start:,.0f} s", err=True)
+    compared = _compared(done, against) if against else None
     if as_json:
-        values = [printed(score) for score in scores]
+        values = [printed(score) for score in done.scores]
         one_or_all = values if len(values) > 1 else values[0]
         print_json(one_or_all if compared is None else {"scores": values, "comparison": compared})
-        return scores
-    _print_scores(scores, averaged=suite is not None)
+        return done.scores
+    _print_scores(done.scores, averaged=options.suite is not None)
     if compared is not None:
         print_comparison(compared)
-    next_command("report", folder.folder)
-    return scores
+    next_command("report", done.run.folder)
+    return done.scores
 
 
-def show(
-    benchmark: str = typer.Argument(help=f"One of {NAMES}, a task of --data, or a YAML file of your own."),
-    task: str | None = typer.Option(
-        None, help="A task of the benchmark; may be left out if it has only one."
-    ),
-    index: int = typer.Option(0, min=0, help="The item, from 0 in the file's order."),
-    mode: str = _MODE,
-    data: Path | None = _DATA,
-    shots: int | None = _SHOTS,
-    split: str | None = _SPLIT,
-    as_json: bool = _JSON,
-) -> None:
-    """Print the exact prompt that is sent for an item, and its target.
-
-    Example: `openflan show bbh --task snarks --mode cot --index 3 --data DATA`
-    """
-    found = open_benchmark(benchmark, find_mode(mode), data, shots=shots, split=split)
-    if task is None:
-        if len(found.tasks) > 1:
-            raise InputError(
-                f"{found.name} has {len(found.tasks)} tasks: choose one with `--task`, such as "
-                f"{next(iter(found.tasks))}"
-            )
-        (task,) = found.tasks
-    found.task(task)
-    examples = {one.index: one for one in found.examples(task)}
-    if index not in examples:
-        held_back = any(one.exemplar_split == "dev" for one in examples.values())
-        size = len(examples) + held_back
-        if held_back and index < size:
-            raise InputError(
-                f"{task} {index} is shown as the exemplar of the others and not asked; choose another --index"
-            )
-        raise InputError(f"{task} has {size} items; --index {index} goes beyond {size - 1}")
-    one = examples[index]
-    if as_json:
-        print_json(
-            {
-                "task": task,
-                "index": index,
-                "prompt": one.prompt,
-                "target": one.target,
-                "exemplars": one.exemplars,
-                "prompt_version": found.prompt_version,
-            }
-        )
-        return
-    typer.echo(one.prompt)
-    typer.echo(f"\ntarget: {one.target}   ({one.exemplars} exemplars, {found.prompt_version})", err=True)
+def _compared(done: Evaluation, against: str) -> dict[str, Any]:
+    """The comparison with `against`, of the benchmarks that were evaluated now."""
+    evaluated = f"{done.run.folder}:{done.label}"
+    # The model that was evaluated now comes second, because the difference is about it; the paper has no
+    # model that could come first.
+    first, second = (evaluated, against) if against.startswith(PAPER) else (against, evaluated)
+    components = {component_of_score(score) for score in done.scores}
+    return comparison(first, second, done.benchmarks, only=components)
 
 
 def _print_scores(scores: Sequence[EvaluationScore], *, averaged: bool) -> None:
@@ -371,8 +278,8 @@ def _print_scores(scores: Sequence[EvaluationScore], *, averaged: bool) -> None:
 
 
 def _print_exemplars(score: dict[str, Any]) -> None:
-    """What a table of scores does not say: prompts and exemplars that found no room, and rows that served as
-    one."""
+    """Prints what the table of scores does not show: prompts and exemplars that did not fit, and rows that
+    served as the exemplar."""
     if too_long := sum(task["too_long"] for task in score["tasks"].values()):
         typer.echo(
             f"{too_long:,} prompts do not fit the model even without exemplars: unanswered, and counted "
@@ -391,7 +298,7 @@ def _print_exemplars(score: dict[str, Any]) -> None:
         )
 
 
-class _Total:
+class _Totals:
     """Sums over the evaluations of one call."""
 
     def __init__(self) -> None:
@@ -407,3 +314,26 @@ class _Total:
         return f"{self._new:,} generations, {self._tokens:,} tokens" + (
             f" ({self._found:,} more were there)" if self._found else ""
         )
+
+
+class _Bars:
+    """A progress bar for each benchmark, one after another."""
+
+    def __init__(self, *, hidden: bool) -> None:
+        self._hidden = hidden
+        self._title = ""
+        self._bars = ExitStack()
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.close()
+
+    def show(self, title: str, done: int, total: int) -> None:
+        """Shows the state of the benchmark `title`; a new title closes the bar before it."""
+        if self._bar is None or title != self._title:
+            self._bars.close()
+            self._title, self._bar = title, self._bars.enter_context(Bar(title, "row", hidden=self._hidden))
+        self._bar.show(done, total)

@@ -8,42 +8,40 @@ from pathlib import Path
 
 import typer
 
+from openflan.api.load_model import load_model
+from openflan.api.options import LoadOptions
 from openflan.cli.output import print_json
 from openflan.errors import InputError
-from openflan.inference.protocol import Completion, Request
-from openflan.models.folder import check_model_name
-from openflan.models.quiet import quiet_libraries
+from openflan.inference.protocol import Completion
 
 
 def generate(
     model: str = typer.Argument(help="A run folder, a Hugging Face folder, or a hub id."),
-    prompt: str | None = typer.Argument(None, help="A prompt; without one, an interactive line."),
-    file: Path | None = typer.Option(None, help="Instead of one prompt: a text file with one prompt a line."),
-    max_tokens: int = typer.Option(128, min=1, help="The most tokens of a generation."),
-    checkpoint: str | None = typer.Option(None, help="Of a run: last (default), base, or a step."),
+    prompt: str | None = typer.Argument(
+        None, help="The prompt. Without it, the command reads prompts from the terminal."
+    ),
+    file: Path | None = typer.Option(None, help="A text file with one prompt per line. It replaces PROMPT."),
+    max_tokens: int = typer.Option(128, min=1, help="The maximum number of tokens of a generation."),
+    checkpoint: str | None = typer.Option(
+        None, help="If MODEL is a run: `last` (the default), `base`, or the number of a step."
+    ),
     as_json: bool = typer.Option(
-        False, "--json", help="One JSON value on standard output: a list of prompts with their generations."
+        False,
+        "--json",
+        help="Print one JSON value on standard output: a list of prompts and their generations.",
     ),
 ) -> None:
-    """Try a model: one prompt, a file of prompts, or an interactive line. Decoding is greedy.
+    """Generate text greedily: for one prompt, for a file of prompts, or for prompts from the terminal.
 
     Example: `openflan generate runs/mine "Is the sky green? Explain, then answer."`
     """
-    from openflan.models.locate import locate_model
-
     if prompt is not None and file is not None:
         raise InputError("give either a prompt or --file, not both")
     prompts = _prompts(file) if file else [prompt] if prompt is not None else None
-    located = locate_model(model, checkpoint)
-    check_model_name(located.name)
-    quiet_libraries()
-    from openflan.inference.huggingface import HuggingFaceEngine
-
-    engine = HuggingFaceEngine.load(located.name)
+    loaded = load_model(model, LoadOptions(checkpoint=checkpoint))
 
     def complete(texts: list[str]) -> list[Completion]:
-        answers = dict(engine.generate([Request(text, max_tokens) for text in texts]))
-        return [answers[number] for number in range(len(texts))]
+        return loaded.generate(texts, max_tokens=max_tokens)
 
     if prompts is None:
         _converse(complete, as_json)

@@ -1,7 +1,7 @@
-"""The command line: one verb a stage. It parses, calls and prints; there is no logic here.
+"""The command line: one command for each stage. It parses, calls `openflan.api` and the rooms, and prints.
 
-A failure ends with one line for people and an exit code: 1 failed, 2 bad input or usage, 75 stopped by
-SIGTERM and 130 by Ctrl-C, with what was done kept. `openflan --debug VERB ...` shows the traceback instead.
+An error prints one line and sets the exit code: 1 for a failure, 2 for bad input or usage, 75 after SIGTERM
+and 130 after Ctrl-C. Finished work is kept. `openflan --debug COMMAND ...` prints the traceback instead.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_wanted: bool) -> None:
+    if is_wanted:
         typer.echo(f"openflan {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of a failure."),
+    debug: bool = typer.Option(False, "--debug", help="Print the traceback of an error."),
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    """Options of every verb."""
+    """Options of every command."""
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
         try:
             app(prog_name="openflan")
         finally:
-            # What cannot be written is said below, instead of by the interpreter after its end.
+            # A write error is reported below, and not by the interpreter when it exits.
             if sys.stdout is not None:
                 sys.stdout.flush()
     except SystemExit as ended:
@@ -65,7 +65,7 @@ def main() -> None:
             print("stopped; run the same command again to go on", file=sys.stderr)
         raise
     except BrokenPipeError:
-        # Whoever read the output, such as `head`, has seen enough.
+        # The reader of the output, such as `head`, has closed the pipe.
         discard_output()
         sys.exit(1)
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,86 +13,88 @@ import typer
 from openflan.cli.mixture_offline import offline
 from openflan.cli.output import print_counts, print_json
 from openflan.cli.packed_sequences import show_examples, show_rows
-from openflan.cli.print_ledger import hardware_of, print_ledger, refuse_hardware
+from openflan.cli.print_ledger import print_ledger
 from openflan.errors import InputError, OpenflanError
 from openflan.mixture.export import check_path, export
 from openflan.mixture.offline import without_data
 from openflan.mixture.open_mixture import build_stream, check_places, open_tasks, rows_of_one_epoch
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
+from openflan.models.hardware import check_no_hardware_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.encode import Encoder
 from openflan.packing.pack import WINDOW
 from openflan.recipe.load_recipe import dump_recipe, load_recipe
-from openflan.recipe.renamed import warn_of_former_name
 from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
 
 
 def mixture(
-    recipe: str = typer.Argument(help="A recipe file or packaged recipe."),
+    recipe: str = typer.Argument(help="A recipe file, or the name of a packaged recipe."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
     to: Path | None = typer.Option(
         None,
         "--export",
-        help="Write the rendered mixture to this .jsonl or .parquet file: inputs, targets, provenance.",
+        help=(
+            "Write the rendered mixture to this .jsonl or .parquet file: inputs, targets and where "
+            "they came from."
+        ),
     ),
     examples: int | None = typer.Option(
-        None, min=1, help="With --export: how many examples to write. Default: one epoch."
+        None, min=1, help="With --export: the number of examples. Default: one epoch."
     ),
     epochs: float | None = typer.Option(
         None,
         help=(
-            "With --export: how many epochs to write; one epoch counts every task's rows, at most its cap. "
-            "Default: 1."
+            "With --export: the number of epochs. An epoch has as many examples as the tasks have rows, at "
+            "most its cap for each task."
         ),
     ),
-    passes: float | None = typer.Option(None, hidden=True, help="The former name of --epochs."),
+    passes: float | None = typer.Option(None, hidden=True),
     show: int | None = typer.Option(
         None,
         min=1,
-        help=(
-            "Print the first packed rows of training, their examples told apart, each with where it came "
-            "from."
-        ),
+        help=("Print the first packed sequences of training, with their examples and where each came from."),
     ),
     examples_only: bool = typer.Option(
         False,
         "--examples-only",
-        help="With --show: the first examples instead, not packed, with what is cut or dropped.",
+        help=(
+            "With --show: print the first examples instead of packed sequences, and say what is "
+            "truncated or dropped."
+        ),
     ),
     no_pruning: bool = typer.Option(
         False,
         "--no-pruning",
         help=(
-            "With --export or --show: keep all exemplars, however long; needs no tokenizer, so --show "
-            "prints "
-            "examples."
+            "With --export or --show: keep all exemplars, even if they are too long. This needs no "
+            "tokenizer, so --show prints examples."
         ),
     ),
     measure: int = typer.Option(
-        WINDOW, min=1, help=f"Examples that the ledger measures, in windows of {WINDOW:,}."
+        WINDOW, min=1, help=f"The number of examples to measure, in whole windows of {WINDOW:,}."
     ),
-    everything: bool = typer.Option(
-        False, "--all", help="Print all tasks and categories of the ledger, however many."
-    ),
+    everything: bool = typer.Option(False, "--all", help="Print all tasks and categories of the ledger."),
     device: str | None = typer.Option(
-        None, help=f"For the estimate of time and memory: {', '.join(DEVICES)}."
+        None, help=f"The device of the estimate of time and memory: {', '.join(DEVICES)}."
     ),
     device_tflops: float | None = typer.Option(
-        None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."
+        None, help="For the estimate: the peak rate of a device in TFLOP/s, for dense bfloat16."
     ),
-    devices: int = typer.Option(1, min=1, help="For the same: how many devices."),
-    mfu: float = typer.Option(MFU, help="For the same: the share of the peak that training reaches."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    devices: int = typer.Option(1, min=1, help="For the estimate: the number of devices."),
+    mfu: float = typer.Option(
+        MFU, help="For the estimate: the share of the peak rate that training reaches."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """The ledger: what the mixture gives each task and what it will take, before any training; or the mixture
-    itself, as text or as packed rows.
+    """Print the ledger of a recipe before training: the share of each task, and the memory and time that
+    training needs. Or print or export the mixture as text.
 
-    Exemplars that would not fit `packing.inputs` are pruned as in training, which needs the recipe's
-    tokenizer; `--no-pruning` does without.
+    Exemplars that do not fit `packing.inputs` are pruned as in training. This needs the recipe's tokenizer;
+    `--no-pruning` needs none.
 
     Examples:
 
@@ -103,18 +106,18 @@ def mixture(
     """
     if passes is not None:
         if epochs is not None:
-            raise InputError("--passes is the former name of --epochs; leave --passes out")
-        warn_of_former_name("--passes", "--epochs")
+            raise InputError("--passes is the old name of --epochs; give --epochs alone")
+        warnings.warn("--passes is now --epochs; the old name goes with the next version", stacklevel=2)
         epochs = passes
     _check_options(to, examples, epochs, show, no_pruning)
     if examples_only and show is None:
         raise InputError("--examples-only says what --show prints; add --show N")
-    hardware = hardware_of(device, device_tflops, devices, mfu)
+    hardware = hardware_from_options(device, device_tflops, devices, mfu)
     if to is not None or show is not None:
-        refuse_hardware(device, device_tflops, devices, mfu, "without --export and --show")
+        check_no_hardware_options(device, device_tflops, devices, mfu, "without --export and --show")
     loaded = load_recipe(recipe, overrides or [])
     if to is None and show is None and without_data(loaded.mixture):
-        refuse_hardware(
+        check_no_hardware_options(
             device, device_tflops, devices, mfu, "where the recipe's data are there (mixture.data)"
         )
         offline([recipe, *(overrides or [])], loaded, as_json)
@@ -153,7 +156,7 @@ def _check_options(
     if to is None and (examples is not None or epochs is not None):
         raise InputError("--examples and --epochs say how much to write; name the file with --export")
     if examples is not None and epochs is not None:
-        raise InputError("--examples and --epochs both say how much to write; keep one")
+        raise InputError("--examples and --epochs both say how much to write; give only one")
     if epochs is not None and not 0 < epochs < math.inf:
         raise InputError(f"--epochs {epochs:g}: expected a number above 0, such as 1 or 0.5")
     if no_pruning and to is None and show is None:
@@ -161,8 +164,8 @@ def _check_options(
 
 
 def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> tuple[Stream, Encoder]:
-    """The stream, and the encoder; `exact` asks the model's configuration whether inputs and targets share a
-    row, which exemplars do not depend on."""
+    """The stream and the encoder. `exact` reads from the model's configuration whether inputs and targets
+    share one sequence; pruning does not depend on it."""
     quiet_libraries()
     from openflan.models.load_model import load_tokenizer, seq2seq_by_config
     from openflan.training.prepare import prepare

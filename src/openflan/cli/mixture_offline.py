@@ -24,13 +24,13 @@ _NAMED = 5
 def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
     """Prints the offline ledger of a recipe; `arguments` are what a user asked for it with, its name and
     overrides."""
-    found = offline_ledger(recipe.mixture, open_here(recipe.mixture))
+    ledger = offline_ledger(recipe.mixture, open_here(recipe.mixture))
     rates = recipe.mixture.rates if isinstance(recipe.mixture.rates, str) else relative_rates(recipe.mixture)
     if as_json:
-        print_json({"recipe": recipe.name, "offline": True, "rates": rates} | found.described)
+        print_json({"recipe": recipe.name, "offline": True, "rates": rates} | ledger.described)
         return
     print_table(
-        f"{recipe.name}: {len(found.tasks):,} tasks, counted from the catalogue where their rows are not "
+        f"{recipe.name}: {len(ledger.tasks):,} tasks, counted from the catalogue where their rows are not "
         "here",
         ["task", "category", "rows", "from", "cap", "counted", "share %", "epochs"],
         [
@@ -44,19 +44,19 @@ def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
                 100 * task.share,
                 task.epochs,
             ]
-            for task in found.tasks
+            for task in ledger.tasks
         ],
     )
-    _print_sums("categories", found.categories)
-    if [one.name for one in found.groups] != [one.name for one in found.submixtures]:
-        _print_sums("groups", found.groups)
-    _print_sums("submixtures", found.submixtures)
-    _print_notes(recipe, found, rates)
-    print_left_out({"task": left.task, "reason": left.reason} for left in found.left_out)
-    for one in found.missing:
-        _print_missing(one)
-    wanted = [f"mixture.submixtures.{one}.data=PATH" for one in without_data(recipe.mixture)]
-    next_command("finetune", *arguments, *wanted, fill="PATH")
+    _print_sums("categories", ledger.categories)
+    if [group.name for group in ledger.groups] != [group.name for group in ledger.submixtures]:
+        _print_sums("groups", ledger.groups)
+    _print_sums("submixtures", ledger.submixtures)
+    _print_notes(recipe, ledger, rates)
+    print_left_out({"task": left.task, "reason": left.reason} for left in ledger.left_out)
+    for missing in ledger.missing:
+        _print_missing(missing)
+    missing_data = [f"mixture.submixtures.{name}.data=PATH" for name in without_data(recipe.mixture)]
+    next_command("finetune", *arguments, *missing_data, fill="PATH")
 
 
 def open_here(mixture: Mixture) -> dict[str, dict[str, Task]]:
@@ -79,19 +79,19 @@ def print_left_out(left_out: Iterable[Mapping[str, Any]]) -> None:
     print_counts(
         "tasks left out",
         {
-            f"({reason})": number
-            for reason, number in Counter(left["reason"] for left in left_out).most_common()
+            f"({reason})": count
+            for reason, count in Counter(left["reason"] for left in left_out).most_common()
         },
     )
 
 
-def _print_sums(title: str, sums: tuple[Sum, ...]) -> None:
+def _print_sums(title: str, totals: tuple[Sum, ...]) -> None:
     print_table(
         title,
         [title, "tasks", "here", "rows", "counted", "share %", "epochs"],
         [
-            [one.name, one.tasks, one.here, _rows(one), one.weight, 100 * one.share, one.epochs]
-            for one in sums
+            [total.name, total.tasks, total.here, _rows(total), total.weight, 100 * total.share, total.epochs]
+            for total in totals
         ],
     )
 
@@ -101,13 +101,13 @@ def _from(task: Planned) -> str:
     return "data" if task.here else "-" if task.rows is None else "catalogue"
 
 
-def _rows(one: Sum) -> int | str:
-    if not one.unknown:
-        return one.rows
-    return f"{one.rows:,} + unknown" if one.rows else "unknown"
+def _rows(total: Sum) -> int | str:
+    if not total.unknown:
+        return total.rows
+    return f"{total.rows:,} + unknown" if total.rows else "unknown"
 
 
-def _print_notes(recipe: Recipe, found: Offline, rates: str | Mapping[str, float] | None) -> None:
+def _print_notes(recipe: Recipe, ledger: Offline, rates: str | Mapping[str, float] | None) -> None:
     rated = (
         rates
         if isinstance(rates, str)
@@ -116,33 +116,33 @@ def _print_notes(recipe: Recipe, found: Offline, rates: str | Mapping[str, float
         else "as the recipe states them"
     )
     typer.echo(f"rates: {rated}; counted: rows, at most the cap")
-    if found.assumed:
-        names = ", ".join(task.task for task in found.assumed)
-        caps = ", ".join(f"{weight:,}" for weight in sorted({task.weight for task in found.assumed}))
+    if ledger.assumed:
+        names = ", ".join(task.task for task in ledger.assumed)
+        caps = ", ".join(f"{weight:,}" for weight in sorted({task.weight for task in ledger.assumed}))
         typer.echo(f"rows unknown, so that each counts as much as its cap ({caps}): {names}")
     typer.echo(
-        f"epochs: how often a task's rows (in sums: the rows that count) are seen in {found.examples:,} "
-        "examples, which are all rows that count; "
+        f"epochs: of a task's rows, and for sums of the rows that count, in {ledger.examples:,} "
+        "examples, which is all that is counted; "
         f"how many examples {recipe.training.steps:,} steps hold is measured once data and tokenizer are "
         "here"
     )
-    task, examples = found.first_repeated
+    task, examples = ledger.first_repeated
     if task:
         typer.echo(f"first to be repeated: {task}, after {examples:,} examples")
     if recipe.mixture.drop_overlaps is not None:
         typer.echo("overlaps are not dropped from these counts")
 
 
-def _print_missing(one: Missing) -> None:
-    number = (
-        f"all {len(one.tasks):,} tasks"
-        if one.all_of_it
-        else f"{len(one.tasks):,} task{'s' * (len(one.tasks) > 1)}"
+def _print_missing(missing: Missing) -> None:
+    count = (
+        f"all {len(missing.tasks):,} tasks"
+        if missing.all_of_it
+        else f"{len(missing.tasks):,} task{'s' * (len(missing.tasks) > 1)}"
     )
     names = (
         ""
-        if one.all_of_it
-        else f" ({', '.join(one.tasks[:_NAMED])}{', ...' if len(one.tasks) > _NAMED else ''})"
+        if missing.all_of_it
+        else f" ({', '.join(missing.tasks[:_NAMED])}{', ...' if len(missing.tasks) > _NAMED else ''})"
     )
-    typer.echo(f"missing: {number} of {one.submixture}{names}; give them with {one.override}")
-    typer.echo(f"  {one.get}")
+    typer.echo(f"missing: {count} of {missing.submixture}{names}; give them with {missing.override}")
+    typer.echo(f"  {missing.get}")

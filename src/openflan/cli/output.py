@@ -1,4 +1,4 @@
-"""What every verb shares: tables for people, one JSON value for machines."""
+"""Output that all commands share: tables for people, one JSON value for programs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _BETWEEN = 2
 
 
 def print_json(value: Any) -> None:
-    """The one value on standard output; what the terminal or pipe cannot take is written as JSON's own
-    escapes."""
+    """Prints one JSON value on standard output. Characters that the terminal or pipe cannot encode become
+    JSON escapes."""
     typer.echo(json.dumps(value, ensure_ascii=not takes_unicode(), indent=1))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table as wide as the terminal; numbers to the right, and never shortened.
 
-    Columns of numbers that find no room are left out from the right, and a line says which.
+    Columns of numbers that do not fit are left out from the right, and a line names them.
     """
     from rich import box
     from rich.console import Console
@@ -56,14 +56,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     console.print(table)
     if len(shown) < len(columns):
         left_out = ", ".join(column for at, column in enumerate(columns) if at not in shown)
-        typer.echo(f"no room for the columns {left_out}: a wider terminal or --json shows them\n")
+        typer.echo(f"the columns {left_out} do not fit: use a wider terminal or --json\n")
 
 
-def _fitting(widths: Sequence[int], numeric: Sequence[bool], room: int) -> list[int]:
+def _fitting(widths: Sequence[int], numeric: Sequence[bool], width: int) -> list[int]:
     """The columns that fit: numbers whole, texts folded at `_TEXT` characters; what does not fit is left out
     from the right, numbers alone."""
     shown = list(range(len(widths)))
-    while sum((widths[at] if numeric[at] else min(widths[at], _TEXT)) + _BETWEEN for at in shown) > room:
+    while sum((widths[at] if numeric[at] else min(widths[at], _TEXT)) + _BETWEEN for at in shown) > width:
         last = next((at for at in reversed(shown) if numeric[at]), None)
         if last is None:
             break
@@ -81,7 +81,7 @@ def cell(value: Any) -> str:
 
 def print_counts(title: str, counts: Mapping[str, int]) -> None:
     """Counts in one line; nothing if all are 0."""
-    shown = [f"{number:,} {name}" for name, number in counts.items() if number]
+    shown = [f"{count:,} {name}" for name, count in counts.items() if count]
     if shown:
         typer.echo(f"{title}: {', '.join(shown)}")
 
@@ -102,20 +102,17 @@ def print_example(example: Rendered, title: str = "", more: Mapping[str, object]
     typer.echo()
 
 
-def next_command(*words: object, fill: str = "") -> None:
-    """The command to try next, `openflan` and these words, quoted so that it can be pasted into a shell.
+def next_command(*arguments: object, fill: str = "") -> None:
+    """Prints on standard error a command to run next: `openflan` with these arguments, quoted for a shell.
 
-    `fill` names what stands for something that only the reader knows, such as TASK. On standard error, so
-    that pipes stay clean.
+    `fill` names the part that the reader replaces, such as TASK.
     """
-    typer.echo(
-        f"\nnext{f' (put your own in place of {fill})' if fill else ''}: {command_line(*words)}", err=True
-    )
+    typer.echo(f"\nnext{f' (replace {fill})' if fill else ''}: {command_line(*arguments)}", err=True)
 
 
-def command_line(*words: object) -> str:
+def command_line(*arguments: object) -> str:
     """`openflan` and its arguments as a shell reads them."""
-    return shlex.join(["openflan", *map(str, words)])
+    return shlex.join(["openflan", *map(str, arguments)])
 
 
 class Bar:

@@ -27,7 +27,7 @@ from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 
 _BENCHMARKS: Path = typer.Option(
-    ..., help=f"The folder that holds {'/, '.join(built_in_folders())}/, or some of them."
+    ..., help=f"The folder that contains {'/, '.join(built_in_folders())}/, or some of them."
 )
 
 
@@ -35,27 +35,31 @@ def overlap(
     arguments: list[str] | None = typer.Argument(
         None,
         metavar="[RECIPE] [KEY=VALUE ...]",
-        help="A recipe file or packaged recipe, and overrides of its keys.",
+        help="A recipe file or the name of a packaged recipe, and new values for its keys.",
     ),
     tasks_data: Path | None = typer.Option(
         None, help="Without a recipe: a file or folder of training rows in any layout that recipes read."
     ),
     benchmarks: Path = _BENCHMARKS,
     examples: int = typer.Option(
-        1, min=0, help="Examples shown of each task and benchmark, the strongest first."
+        1,
+        min=0,
+        help="The number of examples to print for each task and benchmark, the longest matches first.",
     ),
     out: Path | None = typer.Option(
         None,
-        help="Write every hit to this .jsonl file; `mixture.drop_overlaps` in a recipe leaves its rows out.",
+        help=(
+            "Write every match to this .jsonl file. With `mixture.drop_overlaps: FILE` a recipe "
+            "leaves these rows out."
+        ),
     ),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """Compare training rows with the questions of the benchmarks: what is trained on must not be what is
-    tested.
+    """Find training rows that share text with questions of the benchmarks.
 
-    A row and a question match if they share 13 words in a row (24 characters of Chinese or Japanese, 55 of
-    Thai), whatever case, width and punctuation, or if the row holds the whole of a shorter question. Fields
-    are compared, the words around them are not.
+    A row and a question match if they share 13 consecutive words (24 characters of Chinese or Japanese, 55 of
+    Thai), or if the row contains the whole of a shorter question. Case, width and punctuation do not matter.
+    The fields of a row are compared, and not the text of a wording around them.
 
     Examples:
 
@@ -63,7 +67,7 @@ def overlap(
 
     `openflan overlap --tasks-data FOLDER --benchmarks DATA --json`
     """
-    began = time.monotonic()
+    start = time.monotonic()
     if out is not None and out.suffix != ".jsonl":
         raise InputError(f"{out}: expected a file name that ends in .jsonl")
     missing = find_benchmark_files(benchmarks).missing
@@ -72,21 +76,21 @@ def overlap(
     tasks, broken = _tasks(arguments or [], tasks_data, out)
     index = build_index(benchmark_items(benchmarks))
     prepared = time.monotonic()
-    checked = list(_checked(tasks, index, examples, out))
-    told = {
+    task_overlaps = list(_checked(tasks, index, examples, out))
+    result = {
         "benchmarks": _sizes(index),
         "missing": list(missing),
-        "tasks": [one.described() for one in checked],
+        "tasks": [task.described() for task in task_overlaps],
         "broken": broken,
-        "index": {"ngrams": index.ngrams, "bytes": index.nbytes, "seconds": prepared - began},
-        "rows": sum(one.rows for one in checked),
+        "index": {"ngrams": index.ngrams, "bytes": index.nbytes, "seconds": prepared - start},
+        "rows": sum(task.rows for task in task_overlaps),
         "seconds": time.monotonic() - prepared,
         "peak_memory_bytes": _peak_memory(),
     }
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        _print(told, checked)
+        _print(result, task_overlaps)
         if out is not None:
             typer.echo(f"hits: {out}; to leave these rows out of training: mixture.drop_overlaps={out}")
     if broken:
@@ -113,11 +117,11 @@ def _tasks(arguments: list[str], data: Path | None, out: Path | None) -> tuple[l
         return list(open_tasks(mixture).values()), {}
     tasks: list[Task] = []
     broken: dict[str, str] = {}
-    for found in reach(data):
+    for reached in reach(data):
         try:
-            tasks.append(found.open())
+            tasks.append(reached.open())
         except OpenflanError as error:
-            broken[found.name] = str(error)
+            broken[reached.name] = str(error)
     return tasks, broken
 
 
@@ -154,43 +158,48 @@ def _peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _print(told: dict[str, Any], checked: list[TaskOverlap]) -> None:
+def _print(result: dict[str, Any], task_overlaps: list[TaskOverlap]) -> None:
     # A benchmark without hits is news; options and passages without any are not.
-    hit = {name for one in checked for name in one.groups}
-    groups = [name for name in told["benchmarks"] if name in benchmark_names() or name in hit]
+    hit = {name for task in task_overlaps for name in task.groups}
+    groups = [name for name in result["benchmarks"] if name in benchmark_names() or name in hit]
     rows = [
-        [one.task, one.rows, one.hit_rows, one.stock_rows, *(_cell(one, name) for name in groups)]
-        for one in sorted(checked, key=lambda one: (-one.hit_rows, one.task))
+        [task.task, task.rows, task.hit_rows, task.stock_rows, *(_cell(task, name) for name in groups)]
+        for task in sorted(task_overlaps, key=lambda task: (-task.hit_rows, task.task))
     ]
-    sizes = ", ".join(f"{size:,} of {name}" for name, size in told["benchmarks"].items())
-    typer.echo(f"{len(checked):,} tasks compared with {sizes}")
+    sizes = ", ".join(f"{size:,} of {name}" for name, size in result["benchmarks"].items())
+    typer.echo(f"{len(task_overlaps):,} tasks compared with {sizes}")
     print_table(
         "rows, and items of each benchmark that they share text with",
         ["task", "rows", "with hits", "stock only", *groups],
         rows,
     )
-    for example in _strongest(checked):
+    for example in _strongest(task_overlaps):
         _print_example(*example)
-    seconds = max(told["seconds"], 1e-9)
+    seconds = max(result["seconds"], 1e-9)
     typer.echo(
-        f"{told['rows']:,} rows in {seconds:,.1f} s ({told['rows'] / seconds:,.0f}/s), after "
-        f"{told['index']['seconds']:,.1f} s for the index"
+        f"{result['rows']:,} rows in {seconds:,.1f} s ({result['rows'] / seconds:,.0f}/s), after "
+        f"{result['index']['seconds']:,.1f} s for the index"
     )
     typer.echo(
-        f"index: {told['index']['ngrams']:,} n-grams, {told['index']['bytes'] / 1e6:,.0f} MB; peak "
-        f"memory {told['peak_memory_bytes'] / 1e6:,.0f} MB"
+        f"index: {result['index']['ngrams']:,} n-grams, {result['index']['bytes'] / 1e6:,.0f} MB; peak "
+        f"memory {result['peak_memory_bytes'] / 1e6:,.0f} MB"
     )
 
 
-def _cell(one: TaskOverlap, group: str) -> str | int:
-    counted = one.groups.get(group)
+def _cell(task: TaskOverlap, group: str) -> str | int:
+    counted = task.groups.get(group)
     if counted is None:
         return 0
     return f"{counted.items:,} ({counted.whole:,} whole)" if counted.whole else counted.items
 
 
-def _strongest(checked: Iterable[TaskOverlap]) -> Iterator[tuple[str, Example]]:
-    return ((one.task, example) for one in checked for example in one.examples if example.hit.kind != "stock")
+def _strongest(task_overlaps: Iterable[TaskOverlap]) -> Iterator[tuple[str, Example]]:
+    return (
+        (task.task, example)
+        for task in task_overlaps
+        for example in task.examples
+        if example.hit.kind != "stock"
+    )
 
 
 def _print_example(task: str, example: Example) -> None:
@@ -206,6 +215,6 @@ def _print_example(task: str, example: Example) -> None:
     typer.echo()
 
 
-def _short(text: str, most: int = 300) -> str:
+def _short(text: str, max_characters: int = 300) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]} ..."
+    return line if len(line) <= max_characters else f"{line[:max_characters]} ..."

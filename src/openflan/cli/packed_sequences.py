@@ -1,5 +1,4 @@
-"""`openflan mixture --show`: rows as a model gets them, with their examples told apart, or examples before
-they are packed."""
+"""`openflan mixture --show`: packed sequences with their examples, or examples before they are packed."""
 
 from __future__ import annotations
 
@@ -15,50 +14,50 @@ from openflan.packing.example_windows import packed_examples
 from openflan.templates.render import Rendered
 
 
-def show_rows(stream: Stream, encoder: Encoder, number: int, *, as_json: bool) -> None:
+def show_rows(stream: Stream, encoder: Encoder, count: int, *, as_json: bool) -> None:
     """Prints the first `number` packed rows of training, each example with its segment, its place in the row
     and where it came from.
 
     Raises InputError if the first window keeps no example.
     """
     packed_stream = packed_examples(stream, encoder)
-    located = packed_stream.locate(0, number)
+    located = packed_stream.locate(0, count)
     positions = [window.positions(within) for window, within in located]
     sources = [window.origins(within) for window, within in located]
-    rows = packed_stream.sequences(0, number)
-    found = [
+    encoded_sequences = packed_stream.sequences(0, count)
+    sequences = [
         described(row, *parts, packed_stream.limits)
-        for row, parts in enumerate(zip(positions, sources, rows, strict=True))
+        for row, parts in enumerate(zip(positions, sources, encoded_sequences, strict=True))
     ]
     if as_json:
-        print_json(found)
+        print_json(sequences)
         return
-    for one, examples in zip(found, sources, strict=True):
-        typer.secho(f"row {one['row']}: {_summary(one, packed_stream.limits)}", bold=True)
+    for sequence, examples in zip(sequences, sources, strict=True):
+        typer.secho(f"sequence {sequence['row']}: {_summary(sequence, packed_stream.limits)}", bold=True)
         typer.echo()
-        for segment, example in zip(one["examples"], examples, strict=True):
+        for segment, example in zip(sequence["examples"], examples, strict=True):
             title = (
-                f"row {one['row']}, segment {segment['segment']} of {len(examples)}: position "
+                f"sequence {sequence['row']}, segment {segment['segment']} of {len(examples)}: position "
                 f"{segment['position']}, {_places(segment, packed_stream.limits.joint)}"
             )
-            print_example(example, title, {"cut": segment["cut"] or None})
+            print_example(example, title, {"truncated": segment["cut"] or None})
 
 
-def show_examples(stream: Stream, encoder: Encoder | None, number: int, *, as_json: bool) -> None:
+def show_examples(stream: Stream, encoder: Encoder | None, count: int, *, as_json: bool) -> None:
     """Prints the first `number` examples of the stream, with an encoder also what becomes of their tokens,
     those that are dropped included."""
-    shown = [stream[position] for position in range(number)]
-    encoded = [None] * number if encoder is None else encoder.encode(shown)
+    examples = [stream[position] for position in range(count)]
+    encoded = [None] * count if encoder is None else encoder.encode(examples)
     if as_json:
         print_json(
             [
-                record(position, one) | _tokens(ids)
-                for position, (one, ids) in enumerate(zip(shown, encoded, strict=True))
+                record(position, example) | _tokens(ids)
+                for position, (example, ids) in enumerate(zip(examples, encoded, strict=True))
             ]
         )
         return
-    for position, (one, ids) in enumerate(zip(shown, encoded, strict=True)):
-        print_example(one, f"position {position}", _tokens(ids))
+    for position, (example, ids) in enumerate(zip(examples, encoded, strict=True)):
+        print_example(example, f"position {position}", _tokens(ids))
 
 
 def described(
@@ -73,8 +72,8 @@ def described(
     for segment, (position, source, ids) in enumerate(zip(positions, sources, encoded, strict=True), 1):
         wide, long = len(ids.input_ids), len(ids.target_ids)
         begin = at[0] + wide if limits.joint else at[1]
-        place = {"inputs_at": [at[0], at[0] + wide], "targets_at": [begin, begin + long]}
-        examples.append({"segment": segment, **record(position, source), **_tokens(ids), **place})
+        ranges = {"inputs_at": [at[0], at[0] + wide], "targets_at": [begin, begin + long]}
+        examples.append({"segment": segment, **record(position, source), **_tokens(ids), **ranges})
         at = [begin + long] * 2 if limits.joint else [at[0] + wide, begin + long]
     inputs, targets = sum(len(ids.input_ids) for ids in encoded), sum(len(ids.target_ids) for ids in encoded)
     return {
@@ -106,8 +105,7 @@ def _summary(row: dict[str, Any], limits: Limits) -> str:
     if limits.joint:
         both = row["input_tokens"] + row["target_tokens"]
         return (
-            f"{start}{both:,} of {limits.sequence:,} tokens ({row['fill']:.1%}), "
-            f"{row['target_tokens']:,} of "
+            f"{start}{both:,} of {limits.sequence:,} tokens ({row['fill']:.1%}), {row['target_tokens']:,} of "
             "them targets"
         )
     return (

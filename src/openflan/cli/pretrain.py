@@ -9,61 +9,71 @@ from typing import Any
 
 import typer
 
-from openflan.cli.finetune import start_anew
 from openflan.cli.output import next_command, print_json
-from openflan.cli.print_ledger import hardware_of, print_estimates, refuse_hardware
+from openflan.cli.print_ledger import print_estimates
 from openflan.models.estimate import DEVICES, MFU
+from openflan.models.hardware import check_no_hardware_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 from openflan.recipe.load_recipe import load_pretrain_recipe
-from openflan.run_folder import Run
+from openflan.run_folder import Run, remove_run
 
 _SHOWN = 5
 """Added tokens that are listed one by one."""
 
 
 def pretrain(
-    recipe: str = typer.Argument(help="A recipe file or packaged recipe with `pretraining:`."),
+    recipe: str = typer.Argument(help="A recipe file with `pretraining:`, or the name of a packaged one."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
-    run: Path | None = typer.Option(None, help="The run folder; default runs/NAME."),
+    run: Path | None = typer.Option(None, help="The run folder. Default: runs/NAME."),
     strict: bool = typer.Option(
-        False, "--strict", help="Refuse a model that cannot be packed, instead of padding its pieces."
+        False,
+        "--strict",
+        help="Stop if the model cannot train on packed sequences, instead of padding its pieces.",
     ),
-    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
+    restart: bool = typer.Option(False, help="Remove the contents of the run folder and start again."),
     allow_changes: bool = typer.Option(
         False,
         "--allow-changes",
         help=(
-            "Go on from the newest checkpoint though the recipe or the data changed; provenance.json keeps "
-            "what did."
+            "Continue from the newest checkpoint although the recipe or the data changed. "
+            "provenance.json records the changes."
         ),
     ),
     plan: bool = typer.Option(
-        False, "--plan", help="Train nothing: print what the recipe would read, and what it would take."
+        False,
+        "--plan",
+        help="Do not train. Print what the recipe would read, and the estimated memory and time.",
     ),
-    device: str | None = typer.Option(None, help=f"With --plan, for its estimate: {', '.join(DEVICES)}."),
+    device: str | None = typer.Option(
+        None, help=f"With --plan: the device of the estimate, {', '.join(DEVICES)}."
+    ),
     device_tflops: float | None = typer.Option(
-        None, help="For the same: the peak of a device in TFLOP/s, dense bfloat16."
+        None, help="For the estimate: the peak rate of a device in TFLOP/s, for dense bfloat16."
     ),
-    devices: int = typer.Option(1, min=1, help="For the same: how many devices."),
-    mfu: float = typer.Option(MFU, help="For the same: the share of the peak that training reaches."),
-    as_json: bool = typer.Option(False, "--json", help="With --plan: one JSON value on standard output."),
+    devices: int = typer.Option(1, min=1, help="For the estimate: the number of devices."),
+    mfu: float = typer.Option(
+        MFU, help="For the estimate: the share of the peak rate that training reaches."
+    ),
+    as_json: bool = typer.Option(
+        False, "--json", help="With --plan: print one JSON value on standard output."
+    ),
 ) -> None:
-    """Continued pretraining on plain text, before finetuning; the same command again goes on where it
-    stopped.
+    """Continue pretraining on plain text, before finetuning. If you run the same command again, it continues
+    where it stopped.
 
-    What is learned from the text is the recipe's `pretraining.objective`:
+    The recipe's `pretraining.objective` says what the model learns to predict:
 
-    - `span-corruption`: T5's. Spans of three tokens give way to sentinels; the targets are what stood there.
-    - `prefix-lm`: LM adaptation. The text is cut somewhere; the inputs are what comes before.
-    - `causal-lm`: PaLM's. Every token from those before it.
-    - `ul2`: seven denoisers, short and long spans and a cut, each announced by a mode token.
-    - `ul2r`: U-PaLM's mixture: half cuts, a quarter short spans, a quarter long or many.
+    - `span-corruption` (T5): spans of three tokens on average, which sentinels replace in the inputs.
+    - `prefix-lm` (LM adaptation): the rest of a text, after a random position.
+    - `causal-lm` (PaLM): every token, from the tokens before it.
+    - `ul2`: seven denoisers with short spans, long spans or a prefix; a mode token announces each.
+    - `ul2r` (U-PaLM): half of the examples prefix, a quarter short spans, a quarter long or many spans.
 
     Text is .txt, .jsonl (the field `text`), .parquet or .arrow files, folders of them, or `hub:OWNER/NAME`.
-    Tokens that the tokenizer lacks are added, and exported with the model, from which `openflan finetune
-    model.base=runs/NAME/model` starts; `openflan run` does both.
+    Tokens that the tokenizer lacks are added and exported with the model. `openflan finetune RECIPE
+    model.base=runs/NAME/model` starts from that model; `openflan run` does both steps.
 
     Examples:
 
@@ -73,9 +83,9 @@ def pretrain(
 
     `torchrun --nproc-per-node 8 -m -- openflan pretrain recipes/mine.yaml`
     """
-    hardware = hardware_of(device, device_tflops, devices, mfu)
+    hardware = hardware_from_options(device, device_tflops, devices, mfu)
     if not plan:
-        refuse_hardware(device, device_tflops, devices, mfu, "with --plan")
+        check_no_hardware_options(device, device_tflops, devices, mfu, "with --plan")
     loaded = load_pretrain_recipe(recipe, overrides or [])
     quiet_libraries()
     if plan:
@@ -87,7 +97,7 @@ def pretrain(
     folder = Run(run or Path("runs") / loaded.name)
     main = os.environ.get("RANK", "0") == "0"
     if restart and main:
-        start_anew(folder)
+        remove_run(folder)
     from openflan.training.distributed import leave_distributed
     from openflan.training.pretrain import pretrain as train
 
@@ -108,7 +118,7 @@ def _print(name: str, ledger: Mapping[str, Any], steps: int) -> None:
         else f" (inputs {measured['fill_inputs']:.1%}, targets {measured['fill_targets']:.1%})"
     )
     typer.echo(
-        f"{name}: {ledger['objective']} on {ledger['documents']:,} documents, {ledger['epochs']:,.3g} "
+        f"{name}: {ledger['objective']} on {ledger['documents']:,} documents, {ledger['passes']:,.3g} "
         f"epochs in {steps:,} steps"
     )
     typer.echo(

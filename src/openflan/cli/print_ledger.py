@@ -1,30 +1,26 @@
-"""The ledger on a terminal: groups first, then tasks, then what it costs. `--json` has everything; here long
-tables end early and say so."""
+"""Prints the ledger: groups first, then tasks, then the estimates. Long tables are shortened; `--json` has
+everything."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import typer
 
 from openflan.cli.mixture_offline import print_left_out
 from openflan.cli.output import next_command, print_counts, print_table
-from openflan.errors import InputError
 from openflan.mixture.left_out import rows_by_reason
-from openflan.models.estimate import MFU, Device, Hardware, device_named
 from openflan.packing.capacity import REACH
 
 CATEGORIES = 20
-"""Rows of the table of categories unless all are asked for."""
+"""The number of categories to print without `--all`."""
 
 TASKS = 40
-"""Rows of the table of tasks unless all are asked for."""
+"""The number of tasks to print without `--all`."""
 
 LONGEST_NAME = 30
-"""Characters of a task's name: with more the table would pass 120 columns."""
+"""The number of characters of a task's name, so that the table has at most 120 columns."""
 
 _SPANS = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0))
 
@@ -34,7 +30,7 @@ def print_ledger(
 ) -> None:
     """Prints the ledger of the recipe called `name`; `everything` prints all tasks and categories.
 
-    `arguments` are what a user asked for it with, the recipe and its overrides.
+    `arguments` are the recipe and its overrides, as on the command line.
     """
     tasks = sorted(ledger["tasks"], key=lambda row: -row["share"])
     typer.echo(
@@ -43,14 +39,14 @@ def print_ledger(
     )
     _table("submixtures", "submixture", ledger["submixtures"], everything=True)
     if len(ledger["categories"]) > 1:
-        _table("categories", "category", ledger["categories"], everything=everything, most=CATEGORIES)
-    _table("tasks", "task", tasks, everything=everything, most=TASKS)
+        _table("categories", "category", ledger["categories"], everything=everything, max_rows=CATEGORIES)
+    _table("tasks", "task", tasks, everything=everything, max_rows=TASKS)
     _packing(ledger["measured"])
     print_counts("formats", ledger["measured"]["formats"])
     print_counts("of these", ledger["measured"]["counts"])
     print_left_out(ledger["left_out"])
     reasons = rows_by_reason(row["left_out"] for row in tasks)
-    print_counts("rows left out", {f"({reason})": number for reason, number in reasons.items()})
+    print_counts("rows left out", {f"({reason})": count for reason, count in reasons.items()})
     print_counts("rows left out", _by_task(tasks, "refused"))
     print_counts("rows left out as overlaps", _by_task(tasks, "overlaps_dropped"))
     typer.echo()
@@ -59,38 +55,8 @@ def print_ledger(
     next_command("finetune", *arguments)
 
 
-def refuse_hardware(device: str | None, tflops: float | None, devices: int, mfu: float, where: str) -> None:
-    """Raises InputError for options of an estimate where none is made; `where` says with what they go, such
-    as `with --plan`."""
-    given = {
-        "--device": device,
-        "--device-tflops": tflops,
-        "--devices": None if devices == 1 else devices,
-        "--mfu": None if mfu == MFU else mfu,
-    }
-    name = next((name for name, value in given.items() if value is not None), None)
-    if name is not None:
-        raise InputError(
-            f"{name} is for the estimate of time and memory, which is made {where}; leave it out. Models "
-            "run on the GPU if there is one "
-            "(CUDA_VISIBLE_DEVICES= hides it)"
-        )
-
-
-def hardware_of(device: str | None, tflops: float | None, devices: int, mfu: float) -> Hardware:
-    """What the options say. Raises InputError for an unknown device, or numbers that cannot be."""
-    if not 0 < mfu <= 1:
-        raise InputError(f"--mfu {mfu:g}: expected a share of the peak, above 0 and up to 1")
-    if tflops is not None and not 0 < tflops < math.inf:
-        raise InputError(f"--device-tflops {tflops:g}: expected a number above 0, such as 989 for an H100")
-    known = None if device is None else device_named(device)
-    if tflops is not None:
-        known = Device("device", tflops, None) if known is None else replace(known, tflops=tflops)
-    return Hardware(known, devices, mfu)
-
-
 def span(seconds: float) -> str:
-    """A time in the unit that suits it."""
+    """A time in days, hours, minutes or seconds."""
     for unit, size in _SPANS:
         if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {unit}"
@@ -98,9 +64,9 @@ def span(seconds: float) -> str:
 
 
 def _table(
-    title: str, key: str, rows: Sequence[Mapping[str, Any]], *, everything: bool, most: int = 0
+    title: str, key: str, rows: Sequence[Mapping[str, Any]], *, everything: bool, max_rows: int = 0
 ) -> None:
-    shown = rows if everything else rows[:most]
+    printed = rows if everything else rows[:max_rows]
     groups = key != "task"
     columns = [
         key,
@@ -112,15 +78,15 @@ def _table(
         "drawn",
         "inputs",
         "targets",
-        "cut",
+        "truncated",
         "dropped",
         "pruned",
     ]
-    print_table(title, columns, [_cells(row, key, groups) for row in shown])
-    if len(shown) < len(rows):
-        share = sum(row["share"] for row in rows[len(shown) :])
+    print_table(title, columns, [_cells(row, key, groups) for row in printed])
+    if len(printed) < len(rows):
+        share = sum(row["share"] for row in rows[len(printed) :])
         typer.echo(
-            f"and {len(rows) - len(shown):,} more with {share:.1%} of the mixture; --all prints them\n"
+            f"and {len(rows) - len(printed):,} more with {share:.1%} of the mixture; --all prints them\n"
         )
 
 
@@ -151,102 +117,104 @@ def _packing(measured: Mapping[str, Any]) -> None:
         else f" ({measured['fill_inputs']:.1%} of inputs, {measured['fill_targets']:.1%} of targets)"
     )
     typer.echo(
-        "over cap: rows that the weight does not count. The columns after epochs describe the first "
-        "examples: how many were drawn,\n"
-        "their mean tokens, examples whose inputs were truncated, examples dropped, exemplars pruned.\n"
+        "over cap: rows above the cap, which do not count. The columns after epochs describe the first "
+        "examples: how many were\ndrawn, their mean tokens, how many have truncated inputs, are dropped, or "
+        "have pruned exemplars.\n"
     )
     typer.echo(
         f"packing, measured on {measured['examples']:,} examples: {measured['examples_per_row']:.1f} "
-        f"examples a row, {measured['fill']:.1%} filled{sides}"
+        f"examples a sequence, {measured['fill']:.1%} filled{sides}"
     )
-    for side, found in measured["lengths"].items():
+    for side, lengths in measured["lengths"].items():
         typer.echo(
-            f"{side}, uncut: mean {found['mean']:,.0f} tokens, median {found['median']:,.0f}, 90 % up to "
-            f"{found['p90']:,.0f}, "
-            f"99 % up to {found['p99']:,.0f}, longest {found['longest']:,}"
+            f"{side} before truncation: mean {lengths['mean']:,.0f} tokens, "
+            f"median {lengths['median']:,.0f}, 90 % up to "
+            f"{lengths['p90']:,.0f}, "
+            f"99 % up to {lengths['p99']:,.0f}, longest {lengths['longest']:,}"
         )
 
 
 def _capacities(proposals: Sequence[Mapping[str, Any]], examples: int) -> None:
-    """Each pair once, under the least loss that it was proposed for."""
-    pairs = {(one["inputs"], one["targets"]): one for one in proposals}
+    """Prints each pair of capacities once, with the lowest loss that it was proposed for."""
+    pairs = {(proposal["inputs"], proposal["targets"]): proposal for proposal in proposals}
     sided = proposals[0]["fill_inputs"] is not None
     columns = [
         "packing.inputs",
         "packing.targets",
         "touched %",
-        "examples a row",
+        "examples a sequence",
         "filled %",
         *(["inputs %", "targets %"] if sided else []),
     ]
     rows = [
         [
-            str(one["inputs"]),
-            str(one["targets"]),
-            100 * one["touched"],
-            one["examples_per_row"],
-            100 * one["fill"],
-            *([100 * one["fill_inputs"], 100 * one["fill_targets"]] if sided else []),
+            str(proposal["inputs"]),
+            str(proposal["targets"]),
+            100 * proposal["touched"],
+            proposal["examples_per_row"],
+            100 * proposal["fill"],
+            *([100 * proposal["fill_inputs"], 100 * proposal["fill_targets"]] if sided else []),
         ]
-        for _, one in sorted(pairs.items())
+        for _, proposal in sorted(pairs.items())
     ]
-    losses = ", ".join(f"{loss:.1%}" for loss in dict.fromkeys(one["loss"] for one in proposals))
+    losses = ", ".join(f"{loss:.1%}" for loss in dict.fromkeys(proposal["loss"] for proposal in proposals))
     typer.echo(
-        f"Capacities that cut, drop or prune at most {losses} of {examples:,} examples: the smallest, "
+        f"Capacities that truncate, drop or prune at most {losses} of {examples:,} examples: the smallest, "
         f"and the fullest up to {REACH} times that."
     )
     print_table("capacities", columns, rows)
 
 
-def print_estimates(found: Mapping[str, Any], steps: int) -> None:
+def print_estimates(estimates: Mapping[str, Any], steps: int) -> None:
     """Prints a ledger's estimates of memory and time."""
-    memory = found["memory"]
+    memory = estimates["memory"]
     parts = " + ".join(
         f"{_size(memory[part])} {part}"
         for part in ("weights", "gradients", "optimizer", "activations", "logits")
     )
     typer.echo("estimates, from the configuration and not from a run:")
     typer.echo(
-        f"  memory on a device, {_number(found['rows_at_a_time'], 'row')} at a time in "
-        f"{found['precision']}: {_size(memory['total'])} GB"
+        f"  memory on a device, {_number(estimates['rows_at_a_time'], 'row')} at a time in "
+        f"{estimates['precision']}: {_size(memory['total'])} GB"
     )
     typer.echo(f"    = {parts}")
-    typer.echo(f"    a dense attention mask adds {_size(memory['attention_scores'])} GB{_fits(found)}")
+    typer.echo(f"    a dense attention mask adds {_size(memory['attention_scores'])} GB{_fits(estimates)}")
     typer.echo(
-        f"  arithmetic: {found['flops']:.1e} FLOPs for {found['tokens']:,} tokens through "
-        f"{found['parameters']:,} parameters, by Table 2's rule;\n"
-        f"    {found['full_row_flops']:.1e} if rows were full, as the paper counts"
+        f"  arithmetic: {estimates['flops']:.1e} FLOPs for {estimates['tokens']:,} tokens through "
+        f"{estimates['parameters']:,} parameters, by Table 2's rule;\n"
+        f"    {estimates['full_row_flops']:.1e} if rows were full, as the paper counts"
     )
-    if found["seconds"] is None:
+    if estimates["seconds"] is None:
         typer.echo("  time: name a device, such as --device h100 --devices 8")
     else:
-        many = f"{found['devices']:,} x " if found["devices"] > 1 else ""
+        many = f"{estimates['devices']:,} x " if estimates["devices"] > 1 else ""
         typer.echo(
-            f"  time: {span(found['seconds'])} for {_number(steps, 'step')} on {many}{found['device']}, "
-            f"at {found['mfu']:.0%} of {found['device_tflops']:,g} TFLOP/s (--mfu)"
+            f"  time: {span(estimates['seconds'])} for {_number(steps, 'step')} on "
+            f"{many}{estimates['device']}, at {estimates['mfu']:.0%} of "
+            f"{estimates['device_tflops']:,g} TFLOP/s (--mfu)"
         )
     typer.echo("  assumed:")
-    for assumption in found["assumptions"]:
+    for assumption in estimates["assumptions"]:
         typer.echo(f"    {assumption}")
 
 
-def _fits(found: Mapping[str, Any]) -> str:
-    """Whether it fits, with the dense mask and without."""
-    if found["device_memory"] is None:
+def _fits(estimates: Mapping[str, Any]) -> str:
+    """Whether training fits the device's memory, with the dense mask and without it."""
+    if estimates["device_memory"] is None:
         return ""
-    least, most, room = (
-        found["memory"]["total"],
-        found["memory"]["total"] + found["memory"]["attention_scores"],
-        found["device_memory"],
+    without_mask, with_mask, available = (
+        estimates["memory"]["total"],
+        estimates["memory"]["total"] + estimates["memory"]["attention_scores"],
+        estimates["device_memory"],
     )
     verdict = (
         "fits"
-        if most <= room
+        if with_mask <= available
         else "fits without the mask only"
-        if least <= room
+        if without_mask <= available
         else "does not fit; lower `training.micro_batch_size`"
     )
-    return f"; of {_size(room)} GB on {found['device']}: {verdict}"
+    return f"; of {_size(available)} GB on {estimates['device']}: {verdict}"
 
 
 def _size(count: int) -> str:

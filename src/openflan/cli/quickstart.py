@@ -18,16 +18,17 @@ def quickstart(
     seed: int = typer.Option(
         0,
         help=(
-            "The seed of finetuning: order of examples, wordings, random weights. The questions stay the "
-            "same."
+            "The seed of finetuning: it sets the order of examples, the wordings and random weights. "
+            "The questions stay the same."
         ),
     ),
-    restart: bool = typer.Option(False, help="Start anew: remove what the run folder holds."),
+    restart: bool = typer.Option(False, help="Remove the contents of the run folder and start again."),
     as_json: bool = typer.Option(
-        False, "--json", help="One JSON value on standard output: what summary.json holds."
+        False, "--json", help="Print one JSON value on standard output: the contents of summary.json."
     ),
 ) -> None:
-    """The embedded world, offline: base, finetuning, held-out evaluation before and after, report.
+    """Run the whole path offline on the embedded world: finetune a small model, evaluate it before and after,
+    and write a report.
 
     Examples:
 
@@ -35,11 +36,10 @@ def quickstart(
 
     openflan quickstart --seed 1 --run runs/quickstart-1
     """
-    from openflan.cli.finetune import start_anew
-    from openflan.run_folder import Run
+    from openflan.run_folder import Run, remove_run
 
     if restart:
-        start_anew(Run(run))
+        remove_run(Run(run))
     quiet_libraries()
     from openflan.microflan.quickstart import quickstart as walk
     from openflan.reports.html import write_report

@@ -77,7 +77,7 @@ def show(
         None, help="A packaged recipe or a recipe file; absent: list the packaged recipes."
     ),
     overrides: list[str] = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:

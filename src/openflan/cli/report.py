@@ -13,12 +13,12 @@ from openflan.run_folder import Run, find_run
 
 def report(
     run: Path = typer.Argument(
-        help="A run folder, such as runs/quickstart, or the folder `openflan evaluate` wrote to."
+        help="A run folder, such as runs/quickstart, or the folder that `openflan evaluate` wrote."
     ),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a model that
-    was only evaluated, its results.
+    """Print a run's settings, training and scores as tables, and write them to report.html in its folder. For
+    a model that was only evaluated, print its scores.
 
     Example: `openflan report runs/quickstart`
     """
@@ -26,13 +26,15 @@ def report(
     from openflan.reports.html import write_report
     from openflan.reports.tables import absent, all_tables, gain
 
-    found = Run(run) if (run / "scores.json").is_file() else find_run(run)
-    gathered = gather(found)
-    written = write_report(found, gathered)
+    opened = Run(run) if (run / "scores.json").is_file() else find_run(run)
+    gathered = gather(opened)
+    written = write_report(opened, gathered)
     if as_json:
         tables = {table.name: asdict(table) for table in all_tables(gathered)}
-        summed_up = gain(gathered)
-        headline = None if summed_up is None else {**asdict(summed_up[1]), "mean_of": summed_up[0]}
+        headline_gain = gain(gathered)
+        headline = (
+            None if headline_gain is None else {**asdict(headline_gain[1]), "mean_of": headline_gain[0]}
+        )
         print_json(
             {
                 "name": gathered.name,
@@ -43,10 +45,10 @@ def report(
             }
         )
         return
-    if summed_up := gain(gathered):
+    if headline_gain := gain(gathered):
         typer.echo(
-            f"gain over the base, normalized by chance, mean of the {summed_up[0]}: "
-            f"{summed_up[1].normalized:+.1f} points\n"
+            f"gain over the base, normalized by chance, mean of the {headline_gain[0]}: "
+            f"{headline_gain[1].normalized:+.1f} points\n"
         )
     for table in all_tables(gathered):
         print_table(table.title, table.columns, table.rows)

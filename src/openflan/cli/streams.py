@@ -1,4 +1,4 @@
-"""Standard output and error that take any text, and end quietly when nobody reads them."""
+"""Makes standard output and error accept any text, and exit without a message when their reader is gone."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from contextlib import suppress
 
 
 def tolerant_streams() -> None:
-    """Characters that a terminal or pipe cannot take are written as escapes, such as `\\xe9`, instead of
-    ending the command."""
+    """Makes the streams write characters that they cannot encode as escapes, such as `\\xe9`, instead of
+    raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def takes_unicode() -> bool:
-    """Whether standard output takes every character; an ASCII terminal does not."""
+    """Whether standard output can encode every character; an ASCII terminal cannot."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return encoding.lower().replace("-", "").replace("_", "").startswith("utf")
 
 
 def discard_output() -> None:
-    """What is still waiting for standard output goes nowhere if it cannot be written, so that the interpreter
-    does not complain at its end."""
+    """Drops the buffered output if it cannot be written, so that the interpreter prints no error when it
+    exits."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from openflan.cli.output import command_line, next_command, print_json, print_table
-from openflan.cli.print_ledger import hardware_of, refuse_hardware, span
+from openflan.cli.print_ledger import span
 from openflan.errors import InputError
 from openflan.models.estimate import DEVICES, MFU, Hardware
+from openflan.models.hardware import check_no_hardware_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -20,58 +21,66 @@ if TYPE_CHECKING:
 
 
 def study(
-    study: str = typer.Argument(help="A study file, or a packaged study: its name (docs/studies.md)."),
+    study: str = typer.Argument(help="A study file, or the name of a packaged study (see docs/studies.md)."),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Keys of the recipe, for every cell."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe, in every cell."
     ),
-    out: Path | None = typer.Option(None, help="Where results and runs go; default runs/studies/NAME."),
+    out: Path | None = typer.Option(
+        None, help="The folder for results and runs. Default: runs/studies/NAME."
+    ),
     runs: Path | None = typer.Option(
         None,
         help=(
-            "Where run folders of cells go; default OUT/cells. What studies with the same one have in "
-            "common "
-            "trains once."
+            "The folder for the runs of cells. Default: OUT/cells. If studies use the same folder, "
+            "the runs that they share are trained once."
         ),
     ),
     workers: int | None = typer.Option(
         None,
         min=1,
-        help="Cells at a time, a process and a thread each; default: the cores, or one where there is a GPU.",
+        help=(
+            "The number of cells that run at the same time, each in one process with one thread. "
+            "Default: the number of cores, or 1 if there is a GPU."
+        ),
     ),
-    coarse: bool = typer.Option(False, "--coarse", help="The first seed of every cell only."),
-    seeds: str | None = typer.Option(None, help="Other seeds than the study's, separated by commas."),
+    coarse: bool = typer.Option(False, "--coarse", help="Run only the first seed of every cell."),
+    seeds: str | None = typer.Option(
+        None, help="Seeds that replace those of the study, separated by commas."
+    ),
     cells: str | None = typer.Option(
-        None, help="Cells or patterns of them, separated by commas, such as 2M-50 or '*-seed0'."
+        None, help="The cells to run, as names or patterns separated by commas, such as 2M-50 or '*-seed0'."
     ),
     data: Path | None = typer.Option(
-        None, help="The folder that holds bbh/, mmlu/, ... where the study asks published benchmarks."
+        None, help="The folder that contains bbh/, mmlu/ and so on, if the study uses published benchmarks."
     ),
-    limit: int | None = typer.Option(
-        None, min=1, help="The first N items of each task, in every evaluation."
-    ),
+    limit: int | None = typer.Option(None, min=1, help="Evaluate the first N rows of each task."),
     dev: bool = typer.Option(
         False,
         "--dev",
-        help="Ask microflan-dev where the study asks microflan: for every choice made on the way.",
+        help=(
+            "Use the benchmark microflan-dev instead of microflan. Use this for every choice that you "
+            "make before the final run."
+        ),
     ),
-    plan: bool = typer.Option(
-        False, "--plan", help="Print cells, steps and estimated cost, and run nothing."
+    plan: bool = typer.Option(False, "--plan", help="Do not run. Print cells, steps and the estimated cost."),
+    device: str | None = typer.Option(
+        None, help=f"With --plan: the device of the estimate, {', '.join(DEVICES)}. Default: cpu."
     ),
-    device: str | None = typer.Option(None, help=f"With --plan: {', '.join(DEVICES)}; default cpu."),
     device_tflops: float | None = typer.Option(
-        None, help="With --plan: the peak of a device in TFLOP/s, dense bfloat16."
+        None, help="With --plan: the peak rate of a device in TFLOP/s, for dense bfloat16."
     ),
-    devices: int = typer.Option(1, min=1, help="With --plan: how many devices."),
-    mfu: float = typer.Option(MFU, help="With --plan: the share of the peak that training reaches."),
+    devices: int = typer.Option(1, min=1, help="With --plan: the number of devices."),
+    mfu: float = typer.Option(MFU, help="With --plan: the share of the peak rate that training reaches."),
     as_json: bool = typer.Option(
-        False, "--json", help="One JSON value on standard output: the results, or the plan."
+        False, "--json", help="Print one JSON value on standard output: the results, or the plan."
     ),
 ) -> None:
-    """Run a grid of finetuning runs that answers a question; the same command again goes on where it stopped.
+    """Run a grid of finetuning runs that answers a question. If you run the same command again, it continues
+    where it stopped.
 
-    The first seed of every cell comes before any second one. Every finished cell is a line of cells.jsonl;
-    results.json, results.csv, README.md and figures say what all finished cells show, with intervals over
-    seeds and over questions, and what became of the directions stated beforehand.
+    The first seed of every cell runs before any second seed. Every finished cell adds a line to cells.jsonl.
+    results.json, results.csv, README.md and figures summarise the finished cells, with intervals over seeds
+    and over questions, and report the result of each hypothesis of the study.
 
     Examples:
 
@@ -86,7 +95,7 @@ def study(
     path = study_path(study)
     loaded = on_dev(load_study(path)) if dev else load_study(path)
     if not plan:
-        refuse_hardware(device, device_tflops, devices, mfu, "with --plan")
+        check_no_hardware_options(device, device_tflops, devices, mfu, "with --plan")
     quiet_libraries()
     from openflan.studies.run_study import Options, run_study
 
@@ -111,7 +120,9 @@ def study(
         from openflan.studies.estimate import plan as planned
         from openflan.studies.run_study import chosen_cells
 
-        hardware = hardware_of(device or (None if device_tflops else "cpu"), device_tflops, devices, mfu)
+        hardware = hardware_from_options(
+            device or (None if device_tflops else "cpu"), device_tflops, devices, mfu
+        )
         lines = planned(
             chosen_cells(grid(loaded, path.parent, options.overrides, options.seeds), options), hardware
         )
@@ -125,24 +136,25 @@ def study(
     results = run_study(path, loaded, folder, options, lambda text: typer.echo(text, err=True))
     if as_json:
         print_json(results)
-        return
+    else:
+        _print_results(results, folder, runs or folder / "cells")
+
+
+def _print_results(results: Mapping[str, Any], folder: Path, runs: Path) -> None:
     rows = [
         [
-            one["says"],
-            one["group"],
-            one["difference"],
-            _ends(one["ci95_seeds"]),
-            _ends(one["ci95_items"]),
-            one["verdict"],
+            direction["says"],
+            direction["group"],
+            direction["difference"],
+            _ends(direction["ci95_seeds"]),
+            _ends(direction["ci95_items"]),
+            direction["verdict"],
         ]
-        for one in results["directions"]
+        for direction in results["directions"]
     ]
-    print_table("directions", ["direction", "group", "difference", "95 % over seeds", "over items", ""], rows)
+    print_table("directions", ["direction", "group", "difference", "95 % over seeds", "over rows", ""], rows)
     typer.echo(f"results: {folder / 'README.md'}")
-    first = next(
-        (path for path in sorted((runs or folder / "cells").glob("*")) if (path / "recipe.yaml").is_file()),
-        None,
-    )
+    first = next((path for path in sorted(runs.glob("*")) if (path / "recipe.yaml").is_file()), None)
     if first is not None:
         next_command("report", first)
 
@@ -183,20 +195,20 @@ def _print_plan(title: str, cells: Sequence[Planned], hardware: Hardware, worker
 
 
 def _again(overrides: Sequence[str], values: Mapping[str, object], flags: Mapping[str, bool]) -> list[str]:
-    """The arguments, behind the study's name, that ask for the same results; how many cells run at a time and
-    what is printed does not matter."""
-    given = [word for name, value in values.items() if value is not None for word in (name, str(value))]
-    return [*overrides, *given, *(name for name, wanted in flags.items() if wanted)]
+    """The arguments after the study's name that give the same results. The number of cells at a time and the
+    form of the output do not matter."""
+    options = [text for name, value in values.items() if value is not None for text in (name, str(value))]
+    return [*overrides, *options, *(name for name, is_set in flags.items() if is_set)]
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
-        found = tuple(int(part) for part in text.split(","))
+        seeds = tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--seeds {text}: expected whole numbers with commas, such as 0,1,2") from None
-    if len(set(found)) != len(found) or min(found) < 0:
+    if len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise InputError(f"--seeds {text}: expected different numbers from 0 on")
-    return found
+    return seeds
 
 
 def _workers() -> int:

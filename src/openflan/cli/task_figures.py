@@ -21,21 +21,22 @@ _TITLES = {name: submixture.title for name, submixture in SUBMIXTURES.items()}
 
 def figures(
     recipe: str | None = typer.Argument(
-        None, metavar="[RECIPE]", help="A recipe file or packaged recipe; without it the whole catalogue."
+        None,
+        metavar="[RECIPE]",
+        help="A recipe file, or the name of a packaged recipe. Default: the whole catalogue.",
     ),
     overrides: list[str] | None = typer.Argument(
-        None, metavar="[KEY=VALUE ...]", help="Overrides of the recipe's keys."
+        None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
-    out: Path = typer.Option(..., "--out", help="The folder to write to."),
-    form: str = typer.Option("svg", "--format", help="svg or png."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON value on standard output."),
+    out: Path = typer.Option(..., "--out", help="The folder to write."),
+    form: str = typer.Option("svg", "--format", help="The format of the figures, `svg` or `png`."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON value on standard output."),
 ) -> None:
-    """Draw what a mixture is made of: the top 20 categories of each submixture, and its languages (the
-    paper's Figures 17 and 18).
+    """Draw the top 20 categories of each submixture, and its languages, as in the paper's Figures 17 and 18.
 
-    Writes categories and languages as a figure, a CSV and a JSON file each, and for a recipe the categories
-    by share too. Nothing is fetched: rows that are not here are counted as published. Example: `openflan
-    tasks figures recipes/mine.yaml --out figures`
+    The command writes categories and languages as a figure, a CSV file and a JSON file each; for a recipe it
+    also writes the categories by share. It downloads nothing: for rows that are not here it uses the
+    published counts. Example: `openflan tasks figures recipes/mine.yaml --out figures`
     """
     collection_figures.check_suffix(f".{form}")
     if out.exists() and not out.is_dir():
@@ -58,7 +59,7 @@ def figures(
         )
         return
     typer.echo(
-        f"{len(lines):,} tasks in {len({one.category for one in categories}):,} categories and "
+        f"{len(lines):,} tasks in {len({task.category for task in categories}):,} categories and "
         f"{len(languages):,} languages"
     )
     for note in notes:
@@ -75,8 +76,8 @@ def _lines(recipe: str | None, overrides: Sequence[str]) -> tuple[list[collectio
         ], []
     outlined = outline(load_recipe(recipe, overrides).mixture)
     listed, unknown = (
-        sum(not one.opened for one in outlined),
-        [one.task for one in outlined if one.rows is None],
+        sum(not task.opened for task in outlined),
+        [task.task for task in outlined if task.rows is None],
     )
     notes = (
         [f"{listed:,} of {len(outlined):,} tasks as the catalogue lists them, as their rows are not here"]
@@ -86,8 +87,8 @@ def _lines(recipe: str | None, overrides: Sequence[str]) -> tuple[list[collectio
     if unknown:
         notes.append(f"weighed by their cap, as nothing is published of their rows: {', '.join(unknown)}")
     return [
-        collection.TaskLine(one.task, one.submixture, one.category, one.languages, one.share)
-        for one in outlined
+        collection.TaskLine(task.task, task.submixture, task.category, task.languages, task.share)
+        for task in outlined
     ], notes
 
 
@@ -100,7 +101,8 @@ def _draw(
     with_shares: bool,
 ) -> list[Path]:
     totals = {
-        one.submixture: sum(other.submixture == one.submixture for other in categories) for one in categories
+        task.submixture: sum(other.submixture == task.submixture for other in categories)
+        for task in categories
     }
     names: dict[str, collection.By] = {"categories": "tasks"}
     if with_shares:

@@ -20,32 +20,34 @@ def review(
         ...,
         "--data",
         help=(
-            "A file or folder with rows in any layout that recipes read, or folders of them named after "
-            "submixtures."
+            "A file or folder with rows in any layout that recipes read, or a folder with one folder "
+            "for each submixture."
         ),
     ),
-    number: int = typer.Option(3, "--number", "-n", min=1, help="How many examples of each task."),
+    number: int = typer.Option(3, "--number", "-n", min=1, help="The number of examples for each task."),
     out: Path | None = typer.Option(None, "--out", help="Write to this file instead of standard output."),
     wordings: Path | None = typer.Option(
-        None, help="A YAML file of wordings that comes before the packaged ones."
+        None, help="A YAML file of wordings. They come before the packaged ones."
     ),
     characters: int = typer.Option(
-        MOST, "--characters", min=100, help="Longer texts are cut in their middle."
+        MOST,
+        "--characters",
+        min=100,
+        help="Shorten longer texts to this number of characters, in the middle.",
     ),
-    seed: int = typer.Option(0, min=0, help="The run's seed."),
+    seed: int = typer.Option(0, min=0, help="The seed of the run."),
 ) -> None:
-    """Markdown to judge wordings by: a few rendered examples of every task of a folder, in formats as
-    different as each task has.
+    """Write a Markdown document with a few rendered examples of every task of a folder, to judge wordings by.
 
-    The same rows give the same document. Example: `openflan tasks review --data examples/rows --out
-    artifacts/review.md`
+    The examples of a task have formats that differ as much as possible. Equal rows give an equal document.
+    Example: `openflan tasks review --data examples/rows --out docs/review.md`
     """
     if out is not None and out.is_dir():
         raise InputError(f"{out}: is a folder; name a file, such as {out / 'review.md'}")
-    own = load_wordings(wordings) if wordings else []
-    sets = [*own, *packaged_wordings()]
+    custom = load_wordings(wordings) if wordings else []
+    sets = [*custom, *packaged_wordings()]
     known = [*SUBMIXTURES]
-    opened = [found.open() for found in reach(data)]
+    opened = [reached.open() for reached in reach(data)]
     opened.sort(
         key=lambda task: (known.index(task.submixture) if task.submixture in known else len(known), task.name)
     )
@@ -58,7 +60,8 @@ def review(
         return
     with replacing(out) as partial:
         partial.write_text(written, encoding="utf-8", newline="\n")
-    typer.echo(f"{out}: {sum(len(one.examples) for one in reviewed):,} examples of {len(reviewed):,} tasks")
+    count = sum(len(reviewed_task.examples) for reviewed_task in reviewed)
+    typer.echo(f"{out}: {count:,} examples of {len(reviewed):,} tasks")
     next_command("tasks", "show", "TASK", "--data", data, fill="TASK")
 
 

@@ -1,7 +1,7 @@
-"""The verbs of the command line, each imported only when it is called.
+"""The commands of `openflan`, each imported only when it is called.
 
-Importing all of them loads pydantic, numpy and more, which `openflan --help` and a mistyped verb need not
-wait for.
+To import all of them loads pydantic, numpy and more. `openflan --help` and a mistyped command need none of
+these.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ MARKUP: Literal["markdown"] = "markdown"
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb, where its function or its own group of commands stands, and the line of help that the list of
-    verbs shows.
+    """A command: its name, the module and attribute of its function or group, and its line in `openflan
+    --help`.
 
-    The line is the first paragraph of the verb's own help.
+    The line equals the first paragraph of the command's own help; a test checks this.
     """
 
     name: str
@@ -36,87 +36,94 @@ VERBS = (
         "quickstart",
         "quickstart",
         "quickstart",
-        "The embedded world, offline: base, finetuning, held-out evaluation before and after, report.",
+        (
+            "Run the whole path offline on the embedded world: finetune a small model, evaluate it "
+            "before and after, and write a report."
+        ),
     ),
     Verb(
         "mixture",
         "mixture",
         "mixture",
         (
-            "The ledger: what the mixture gives each task and what it will take, before any training; or "
-            "the "
-            "mixture itself, as text or as packed rows."
+            "Print the ledger of a recipe before training: the share of each task, and the memory and "
+            "time that training needs. Or print or export the mixture as text."
         ),
     ),
     Verb(
         "overlap",
         "overlap",
         "overlap",
-        (
-            "Compare training rows with the questions of the benchmarks: what is trained on must not be "
-            "what "
-            "is tested."
-        ),
+        ("Find training rows that share text with questions of the benchmarks."),
     ),
     Verb(
         "build",
         "build",
         "build_",
-        "Render, tokenise and pack ahead of training; the same command again goes on where it stopped.",
+        (
+            "Render, tokenise and pack before training. If you run the same command again, it "
+            "continues where it stopped."
+        ),
     ),
     Verb(
         "pretrain",
         "pretrain",
         "pretrain",
         (
-            "Continued pretraining on plain text, before finetuning; the same command again goes on "
-            "where it "
-            "stopped."
+            "Continue pretraining on plain text, before finetuning. If you run the same command "
+            "again, it continues where it stopped."
         ),
     ),
     Verb(
         "finetune",
         "finetune",
         "finetune",
-        "Finetune a model; the same command again goes on where it stopped.",
+        "Finetune a model. If you run the same command again, it continues where it stopped.",
     ),
     Verb(
         "run",
         "chain",
         "run",
         (
-            "Recipes one after another, each starting from the model of the one before; the same command "
-            "again goes on where it stopped."
+            "Train several recipes one after another; each starts from the model of the one before. "
+            "If you run the same command again, it continues where it stopped."
         ),
     ),
     Verb(
         "evaluate",
         "evaluate",
         "evaluate",
-        "Evaluate a model; the same command again goes on where it stopped.",
+        "Evaluate a model. If you run the same command again, it continues where it stopped.",
     ),
-    Verb("score", "score", "score", "Score saved generations; no model is needed."),
+    Verb("score", "score", "score", "Score saved generations, without a model."),
     Verb(
         "compare",
         "compare",
         "compare",
-        "Compare two models question by question, the second minus the first, or one with the "
-        "paper's printed figures; needs no model.",
+        (
+            "Compare two models question by question, or one model with the figures in the paper, "
+            "without a model."
+        ),
     ),
-    Verb("show", "evaluate", "show", "Print the exact prompt that is sent for an item, and its target."),
+    Verb(
+        "show",
+        "show",
+        "show",
+        "Print the exact prompt that a model gets for a row of a benchmark, and the target.",
+    ),
     Verb(
         "generate",
         "generate",
         "generate",
-        "Try a model: one prompt, a file of prompts, or an interactive line. Decoding is greedy.",
+        ("Generate text greedily: for one prompt, for a file of prompts, or for prompts from the terminal."),
     ),
     Verb(
         "study",
         "study",
         "study",
         (
-            "Run a grid of finetuning runs that answers a question; the same command again goes on where it "
-            "stopped."
+            "Run a grid of finetuning runs that answers a question. If you run the same command "
+            "again, it continues where it stopped."
         ),
     ),
     Verb(
@@ -124,8 +131,8 @@ VERBS = (
         "report",
         "report",
         (
-            "What a run is, did and scored: tables here, and the whole as report.html in its folder. Of a "
-            "model that was only evaluated, its results."
+            "Print a run's settings, training and scores as tables, and write them to report.html in "
+            "its folder. For a model that was only evaluated, print its scores."
         ),
     ),
     Verb(
@@ -135,7 +142,7 @@ VERBS = (
         "Look up recipe keys, print the JSON schema, or show a packaged recipe with every default filled in.",
     ),
     Verb("tasks", "tasks", "app", "Browse tasks and see how they are rendered."),
-    Verb("wordings", "wordings", "app", "List wordings, check your own, import the collection's."),
+    Verb("wordings", "wordings", "app", "List wordings, check your own, and import those of the collection."),
     Verb(
         "convert",
         "convert",
@@ -146,9 +153,9 @@ VERBS = (
 
 
 def command_of(verb: Verb) -> Any:
-    """Imports a verb; returns its click command, or group of commands, as typer makes it."""
+    """Imports a command; returns the click command, or the group of commands, that typer makes of it."""
     target = getattr(import_module(f"openflan.cli.{verb.module}"), verb.attribute)
-    # A group around it, as a verb alone would become the whole program.
+    # A group around it, because a single command would become the whole program.
     group = typer.Typer(rich_markup_mode=MARKUP, pretty_exceptions_enable=False)
     group.callback()(lambda: None)
     if isinstance(target, typer.Typer):
@@ -160,7 +167,7 @@ def command_of(verb: Verb) -> Any:
 
 
 class LateCommand(TyperCommand):
-    """Stands for a verb in the list of verbs, and gives way to the verb itself when that is called."""
+    """A placeholder for a command, which imports the command when it is called."""
 
     def __init__(self, verb: Verb) -> None:
         super().__init__(verb.name, help=verb.line)
@@ -168,16 +175,16 @@ class LateCommand(TyperCommand):
 
     @cached_property
     def loaded(self) -> Any:
-        """The verb's own command, imported at the first look."""
+        """The command itself, imported at first use."""
         return command_of(self.verb)
 
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """The context of the verb itself."""
+        """The click context of the command itself."""
         return self.loaded.make_context(info_name, args, parent=parent, **extra)
 
 
 class LateGroup(TyperGroup):
-    """The group of all verbs."""
+    """The group of all commands."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "commands": {verb.name: LateCommand(verb) for verb in VERBS}})

@@ -21,40 +21,50 @@ from openflan.templates.dump import kind
 from openflan.templates.import_flan import import_flan
 from openflan.templates.wording import WordingSet
 
-app = typer.Typer(help="List wordings, check your own, import the collection's.", no_args_is_help=True)
+app = typer.Typer(
+    help="List wordings, check your own, and import those of the collection.", no_args_is_help=True
+)
 
-_JSON = typer.Option(False, "--json", help="One JSON value on standard output.")
+_JSON = typer.Option(False, "--json", help="Print one JSON value on standard output.")
 _LISTED = 12
 
 
 @app.command("list")
 def list_(
-    task: str | None = typer.Option(None, help="Show every wording of this task, such as cot/gsm8k."),
+    task: str | None = typer.Option(None, help="Print every wording of this task, such as cot/gsm8k."),
     as_json: bool = _JSON,
 ) -> None:
     """List packaged and imported wordings: those of one task, or all sets.
 
     Example: `openflan wordings list --task cot/gsm8k`
     """
-    found = known_wordings(task)
+    sets = known_wordings(task)
     if as_json:
-        print_json([_described(choice, one) for choice, one in found])
+        print_json([_described(choice, wording_set) for choice, wording_set in sets])
         return
     if task is None:
-        typer.echo(f"{len(found)} sets, {sum(len(one.wordings) for _, one in found):,} wordings")
+        typer.echo(
+            f"{len(sets)} sets, {sum(len(wording_set.wordings) for _, wording_set in sets):,} wordings"
+        )
         print_table(
             "",
             ["tasks", "choice", "wordings", "source"],
-            [[" ".join(one.tasks), choice, len(one.wordings), one.source] for choice, one in found],
+            [
+                [" ".join(wording_set.tasks), choice, len(wording_set.wordings), wording_set.source]
+                for choice, wording_set in sets
+            ],
         )
         next_command("wordings", "list", "--task", "TASK", fill="TASK")
         return
-    for choice, one in found:
-        typer.echo(f"{choice}: {len(one.wordings)} wordings of {task} in {one.source}")
+    for choice, wording_set in sets:
+        typer.echo(f"{choice}: {len(wording_set.wordings)} wordings of {task} in {wording_set.source}")
         print_table(
             "",
             ["id", "kind", "line"],
-            [[wording.id, kind(wording), wording.source.rpartition(":")[2]] for wording in one.wordings],
+            [
+                [wording.id, kind(wording), wording.source.rpartition(":")[2]]
+                for wording in wording_set.wordings
+            ],
         )
     if imported_wordings():
         next_command("tasks", "show", task, "--data", "FOLDER", fill="FOLDER")
@@ -64,22 +74,21 @@ def list_(
 
 @app.command("check")
 def check(
-    path: Path = typer.Argument(metavar="FILE", help="A YAML file of wordings, or a folder of them."),
+    path: Path = typer.Argument(metavar="FILE", help="A YAML file of wordings, or a folder of such files."),
     as_json: bool = _JSON,
 ) -> None:
-    """Read a wordings file as a recipe would, and say what it holds; the first mistake is named with its
-    line.
+    """Read a wordings file as a recipe does, and print its contents, or the first mistake with its line.
 
     Example: `openflan wordings check mine.yaml`
     """
-    found = custom_wordings(path)
+    sets = custom_wordings(path)
     if as_json:
-        print_json([_described("own", one) for one in found])
+        print_json([_described("own", wording_set) for wording_set in sets])
         return
     rows = [
-        [" ".join(one.tasks), wording.id, kind(wording), " ".join(sorted(wording.fields))]
-        for one in found
-        for wording in one.wordings
+        [" ".join(wording_set.tasks), wording.id, kind(wording), " ".join(sorted(wording.fields))]
+        for wording_set in sets
+        for wording in wording_set.wordings
     ]
     typer.echo(f"{path}: {len(rows)} wordings, all well formed")
     print_table("", ["tasks", "id", "kind", "fields"], rows)
@@ -91,7 +100,7 @@ def check(
         path if path.is_file() else "FILE",
         "--data",
         "FOLDER",
-        fill="the words in capitals",
+        fill="the names in capitals",
     )
 
 
@@ -103,40 +112,46 @@ def import_(
     to: Path | None = typer.Option(
         None,
         metavar="FOLDER",
-        help="Where to write the files; your cache if absent, where `wordings: original` finds them.",
+        help="The folder to write. Default: the cache, where `wordings: original` finds the files.",
     ),
     as_json: bool = _JSON,
 ) -> None:
-    """Read the collection's own templates from a checkout, as literals and without running it, into YAML
-    files in your cache.
+    """Read the templates of the Flan collection from a checkout and write them to YAML files.
+
+    The checkout is parsed and never executed.
 
     Example: `openflan wordings import --flan ~/FLAN`
     """
-    done = import_flan(flan, to or imported_folder())
+    imported = import_flan(flan, to or imported_folder())
     if as_json:
         print_json(
             {
-                "folder": str(done.folder),
-                "files": dict(done.files),
-                "kinds": dict(done.kinds),
-                "skipped": [asdict(one) for one in done.skipped],
+                "folder": str(imported.folder),
+                "files": dict(imported.files),
+                "kinds": dict(imported.kinds),
+                "skipped": [asdict(skipped) for skipped in imported.skipped],
             }
         )
         return
-    typer.echo(f"{sum(done.kinds.values()):,} wordings in {len(done.files):,} files in {done.folder}")
-    print_table("", ["kind", "wordings"], [list(row) for row in done.kinds.items()])
-    if done.skipped:
-        rows = [[one.place.removeprefix(f"{flan}/"), one.entry, one.reason] for one in done.skipped[:_LISTED]]
-        rest = f", the first {_LISTED} of them (--json lists all)" if len(done.skipped) > _LISTED else ""
-        print_table(f"{len(done.skipped)} left out{rest}", ["where", "what", "why"], rows)
+    typer.echo(
+        f"{sum(imported.kinds.values()):,} wordings in {len(imported.files):,} files in {imported.folder}"
+    )
+    print_table("", ["kind", "wordings"], [list(row) for row in imported.kinds.items()])
+    if imported.skipped:
+        rows = [
+            [skipped.place.removeprefix(f"{flan}/"), skipped.entry, skipped.reason]
+            for skipped in imported.skipped[:_LISTED]
+        ]
+        rest = f", the first {_LISTED} of them (--json lists all)" if len(imported.skipped) > _LISTED else ""
+        print_table(f"{len(imported.skipped)} left out{rest}", ["where", "what", "why"], rows)
     next_command("wordings", *(["list", "--task", "cot/gsm8k"] if to is None else ["check", to]))
 
 
-def _described(choice: Named | str, found: WordingSet) -> dict[str, Any]:
+def _described(choice: Named | str, wording_set: WordingSet) -> dict[str, Any]:
     return {
-        "tasks": list(found.tasks),
+        "tasks": list(wording_set.tasks),
         "choice": choice,
-        "source": found.source,
+        "source": wording_set.source,
         "wordings": [
             {
                 "id": wording.id,
@@ -147,6 +162,6 @@ def _described(choice: Named | str, found: WordingSet) -> dict[str, Any]:
                 "fields": sorted(wording.fields),
                 "source": wording.source,
             }
-            for wording in found.wordings
+            for wording in wording_set.wordings
         ],
     }

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,6 +19,10 @@ from openflan.errors import InputError
 from openflan.evaluation.decoding import GREEDY, Decoding
 from openflan.evaluation.scores_0_1 import is_0_1, upgraded
 from openflan.evaluation.statistics import TaskScore
+from openflan.frames import frame_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,25 @@ class EvaluationScore:
             },
         }
 
+    def to_frame(self) -> DataFrame:
+        """One line for each average (`kind` is `average`) and each task (`kind` is `task`), in percent.
+
+        Every line has the columns `model`, `benchmark`, `mode`, `split`, `shots` and `decoding` of the key,
+        then `kind`, `name`, `value` (the average, or the task's own measure), `n`, `stderr`, `ci95_low` and
+        `ci95_high`. Frames of several scores can be concatenated. Raises SetupError if pandas is not
+        installed.
+        """
+        key = {name: getattr(self.key, name) for name in ("model", "benchmark", "mode", "split", "shots")}
+        key["decoding"] = self.key.decoding.described or self.key.decoding.kind
+        averages = [
+            _line("average", name, value, self.intervals.get(name)) for name, value in self.averages.items()
+        ]
+        tasks = [
+            _line("task", name, task.accuracy if task.value is None else task.value, task)
+            for name, task in self.tasks.items()
+        ]
+        return frame_of([key | line for line in (*averages, *tasks)])
+
     @classmethod
     def from_json(cls, value: Any) -> EvaluationScore:
         """A score from its form in `scores.json`, also that of version 0.1; keys that are not known are
@@ -159,6 +182,22 @@ class EvaluationScore:
             raise InputError(
                 f"`{'.'.join(where[1:] if where[:1] == ['key'] else where)}`: {first['msg']}"
             ) from None
+
+
+def _line(
+    kind: str, name: str, value: float | None, uncertainty: Interval | TaskScore | None
+) -> dict[str, Any]:
+    """A line of `EvaluationScore.to_frame`, without the key."""
+    low, high = (uncertainty.ci95 if uncertainty else None) or (None, None)
+    return {
+        "kind": kind,
+        "name": name,
+        "value": value,
+        "n": uncertainty.n if uncertainty else None,
+        "stderr": uncertainty.stderr if uncertainty else None,
+        "ci95_low": low,
+        "ci95_high": high,
+    }
 
 
 _SCORE: TypeAdapter[EvaluationScore] = TypeAdapter(EvaluationScore)

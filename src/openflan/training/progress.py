@@ -3,6 +3,8 @@ file."""
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -10,10 +12,12 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+_LOGGER = logging.getLogger("openflan.training")
+
 
 class Progress:
-    """A progress line on standard error: step, loss, real tokens a second, fill, time left. Without a `label`
-    nothing is shown."""
+    """Progress on standard error: step, loss, real tokens per second, fill, time left. Without a `label` the
+    lines go to the logger `openflan.training` instead, at the level INFO, and nothing is printed."""
 
     def __init__(self, first: int, total: int, *, label: str, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -34,13 +38,13 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(text)
             self._bar.update(step - self._bar.n)
-        elif self._label and (step % self._every == 0 or step == self._total):
+        elif step % self._every == 0 or step == self._total:
             left = (time.monotonic() - self._began) / (step - self._first) * (self._total - step)
-            print(
-                f"{self._label}: step {step:,} of {self._total:,}, {text}, {left:.0f} s left",
-                file=self._stream,
-                flush=True,
-            )
+            line = f"step {step:,} of {self._total:,}, {text}, {left:.0f} s left"
+            if self._label:
+                print(f"{self._label}: {line}", file=self._stream, flush=True)
+            elif os.environ.get("RANK", "0") == "0":
+                _LOGGER.info(line)
 
     def close(self) -> None:
         if self._bar is not None:

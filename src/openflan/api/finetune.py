@@ -1,0 +1,107 @@
+"""Finetunes a model as a recipe describes it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from openflan.api.options import FinetuneOptions
+from openflan.mixture.open_mixture import check_places
+from openflan.models.folder import check_model_name, model_folder
+from openflan.models.quiet import quiet_libraries
+from openflan.recipe.load_recipe import recipe_from
+from openflan.recipe.schema import Recipe
+from openflan.run_folder import Run, remove_run
+
+_INPUTS, _TARGETS = 1_024, 256
+"""Capacities in tokens of a recipe that is made from rows, for a model whose context has no limit."""
+
+
+def finetune(recipe: Recipe, run: Run | Path | str, options: FinetuneOptions | None = None) -> Run:
+    """Finetunes the recipe's model in a run folder and returns the run; `run.model` is the finetuned model, a
+    Hugging Face folder.
+
+    The same call again continues where the last one stopped. Progress goes to the logger `openflan.training`
+    at the level INFO. Under `torchrun` all processes train together and each returns the run.
+
+    Raises InputError for bad data, a model that does not fit the recipe, or a run folder that belongs to
+    another recipe or is in use; SetupError if files cannot be written.
+    """
+    return finetune_into(
+        recipe, run if isinstance(run, Run) else Run(Path(run)), options or FinetuneOptions()
+    )
+
+
+def finetune_into(recipe: Recipe, run: Run, options: FinetuneOptions, *, label: str = "") -> Run:
+    """Finetunes like `finetune`; with a `label`, progress lines that begin with it go to standard error."""
+    check_places(recipe.mixture)
+    is_main = os.environ.get("RANK", "0") == "0"
+    if options.restart and is_main:
+        # The other processes of torchrun read the folder only after they have met this one.
+        remove_run(run)
+    if is_main and recipe.model.base is not None:
+        # The libraries take seconds to import: a wrong path or a missing network is reported before that.
+        model_folder(recipe.model.base, tokenizer=False)
+    quiet_libraries()
+    from openflan.training.distributed import leave_distributed
+    from openflan.training.finetune import finetune as train
+    from openflan.training_evaluation import evaluator
+
+    try:
+        train(
+            recipe,
+            run,
+            build=None if options.build is None else Path(options.build),
+            strict=options.strict,
+            allow_changes=options.allow_changes,
+            evaluate=evaluator(recipe, run),
+            label=label,
+        )
+    finally:
+        leave_distributed()
+    return run
+
+
+def recipe_from_rows(
+    data: Path | str,
+    base: str,
+    *,
+    wordings: Path | str | None = None,
+    overrides: tuple[str, ...] | list[str] = (),
+) -> Recipe:
+    """A recipe that finetunes `base` on the rows of a file or folder: 100 steps with 8 examples each.
+
+    Inputs get three quarters of the base's context, at most 1,024 tokens, and targets one quarter, at most
+    256. `wordings` is a YAML file of wordings, for rows that are not finished inputs and targets. `overrides`
+    are `KEY=VALUE` texts as in `load_recipe`. Raises InputError for data, a base, or an override that is
+    wrong.
+    """
+    data, where = Path(data), "the recipe made from --data and --base"
+    submixture: dict[str, Any] = {"data": data.as_posix()}
+    if wordings:
+        submixture["wordings"] = str(Path(wordings).resolve())
+    values = {
+        "name": re.sub(r"[^A-Za-z0-9_.\-]+", "-", data.stem).strip("-.") or "own-data",
+        "model": {"base": str(Path(base).resolve()) if Path(base).exists() else base},
+        "mixture": {"submixtures": {_submixture_name(data): submixture}},
+        "packing": {"inputs": _INPUTS, "targets": _TARGETS},
+        "training": {"steps": 100, "batch_size": 8},
+        "checkpoints": {"every": 50},
+    }
+    # Data, keys and base are checked before the libraries are imported that read the base's context.
+    check_places(recipe_from(values, where, overrides).mixture)
+    check_model_name(base)
+    quiet_libraries()
+    from openflan.models.load_model import context_length
+
+    context = context_length(base)
+    if context is not None:
+        values["packing"] = {"inputs": min(_INPUTS, context * 3 // 4), "targets": min(_TARGETS, context // 4)}
+    return recipe_from(values, where, overrides)
+
+
+def _submixture_name(data: Path) -> str:
+    """`cot` for chain-of-thought files, `own` for all others."""
+    return "cot" if data.suffix == ".tsv" or (data.is_dir() and any(data.glob("*_train.tsv"))) else "own"

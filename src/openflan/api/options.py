@@ -1,0 +1,123 @@
+"""The options of the Python API. They import no library, so that they can be made before anything is
+loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from openflan.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """How a model is found and loaded; `None` leaves the choice to openflan.
+
+    - `checkpoint`: of a run folder `last` (the finetuned model, the default), `base`, or the number of a
+      step.
+    - `context`: the most tokens of a prompt; for a causal model, of a prompt and its generation together.
+    - `dtype`: `float32` (the default up to 1.5 billion parameters) or `bfloat16`.
+    - `chat`: put each prompt into the model's chat template.
+    - `model_name`: the model of a server, where the model is an address such as `http://localhost:8000/v1`.
+    - `parallel`: calls to a server that run at the same time.
+    - `per_minute`: the most calls to a server that start in one minute; 0 sets no limit.
+
+    Raises InputError for a number below its minimum.
+    """
+
+    checkpoint: str | None = None
+    context: int | None = None
+    dtype: str | None = None
+    chat: bool = False
+    model_name: str | None = None
+    parallel: int = 8
+    per_minute: float = 0
+
+    def __post_init__(self) -> None:
+        _check_minimum("context", self.context, 1)
+        _check_minimum("parallel", self.parallel, 1)
+        _check_minimum("per_minute", self.per_minute, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """How a model is evaluated; `None` leaves the choice to the benchmark.
+
+    - `suite`: benchmarks to evaluate beside the named ones: `flan`, `reasoning` or `all`.
+    - `mode`: `direct` asks for the answer, `cot` for a chain of thought first. A suite has modes of its own.
+    - `data`: the folder that holds the benchmarks' files; for tasks, the file or folder with their rows.
+    - `fetch`: download the benchmarks' public files if they are not in the cache; excludes `data`.
+    - `limit`: evaluate the first `limit` rows of each task.
+    - `subset`: names of the tasks to evaluate.
+    - `shots`: exemplars in a prompt.
+    - `split`: for MMLU, `validation` (the default) or `test`.
+    - `max_tokens`: the most tokens of a generation.
+    - `samples`: generations per question; with more than one the majority decides (self-consistency).
+    - `temperature`, `top_k`, `seed`: how samples are drawn. The defaults for several samples are those of the
+      paper, 0.7 and 40; `top_k=0` draws from all tokens. One sample without a temperature is greedy.
+    - `likelihood`: choose the option with the highest log-probability instead of generating text;
+      `normalized` divides it by the number of tokens.
+    - `run`: the folder for generations and scores. The default is the model's run folder, or `runs/NAME`.
+    - `restart`: remove earlier generations for these benchmarks and this decoding.
+    - `load`: how the model is loaded.
+
+    Raises InputError for a number below its minimum.
+    """
+
+    suite: str | None = None
+    mode: Literal["direct", "cot"] | str = "direct"
+    data: Path | str | None = None
+    fetch: bool = False
+    limit: int | None = None
+    subset: tuple[str, ...] | None = None
+    shots: int | None = None
+    split: str | None = None
+    max_tokens: int | None = None
+    samples: int = 1
+    temperature: float | None = None
+    top_k: int | None = None
+    seed: int = 0
+    likelihood: bool = False
+    normalized: bool = False
+    run: Path | str | None = None
+    restart: bool = False
+    load: LoadOptions = field(default_factory=LoadOptions)
+
+    def __post_init__(self) -> None:
+        for name, minimum in (
+            ("limit", 1),
+            ("shots", 0),
+            ("max_tokens", 1),
+            ("samples", 1),
+            ("temperature", 0),
+            ("top_k", 0),
+        ):
+            _check_minimum(name, getattr(self, name), minimum)
+        if isinstance(self.subset, str):
+            raise InputError(
+                f"subset is the text {self.subset!r}; expected names, such as ({self.subset!r},)"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneOptions:
+    """How a finetuning run treats its folder and its model.
+
+    - `build`: the folder that `openflan build` made; the default is the run's own build, if there is one.
+    - `strict`: raise InputError for a model that cannot train on packed sequences, instead of padding.
+    - `restart`: remove the contents of the run folder, except its build, and start again.
+    - `allow_changes`: continue from the newest checkpoint although the recipe or the data changed;
+      `provenance.json` records the changes.
+    """
+
+    build: Path | str | None = None
+    strict: bool = False
+    restart: bool = False
+    allow_changes: bool = False
+
+
+def _check_minimum(name: str, value: float | None, minimum: int) -> None:
+    """Raises InputError for a value that is not a number of at least `minimum`."""
+    if value is not None and not value >= minimum:
+        raise InputError(f"{name} is {value}; expected a number of at least {minimum}")

@@ -1,0 +1,29 @@
+"""Options that several commands about benchmarks share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+MODE: str = typer.Option(
+    "direct",
+    help=(
+        "`direct` asks for the answer, `cot` for a chain of thought first. `--mode cot --shots 0` adds the "
+        "trigger phrase."
+    ),
+)
+DATA: Path | None = typer.Option(
+    None,
+    help=(
+        "The folder that contains mmlu/, bbh/, tydiqa/, mgsm/ or gsm8k/, or one of these folders. For tasks: "
+        "the file or folder with their rows."
+    ),
+)
+SHOTS: int | None = typer.Option(
+    None, min=0, help="The number of exemplars in a prompt. Default: the published number."
+)
+SPLIT: str | None = typer.Option(
+    None, help="For mmlu: `validation` (the default, as in the paper's Table 5) or `test`."
+)
+JSON: bool = typer.Option(False, "--json", help="Print one JSON value on standard output.")

@@ -1,0 +1,1 @@
+"""Tasks as people look at them: lists, single tasks by name, and checks of their rows."""
