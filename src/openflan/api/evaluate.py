@@ -19,6 +19,7 @@ from openflan.evaluation.generate import Generated
 from openflan.evaluation.process_shares import Processes
 from openflan.evaluation.score_record import EvaluationScore
 from openflan.evaluation.selection import check_prompts, chosen_benchmarks, fetch_files, subset_of
+from openflan.evaluation.training_tasks import warn_of_training_tasks
 from openflan.mixture.embedded_seeds import warn_of_other_data
 from openflan.models.locate import Located
 from openflan.models.quiet import quiet_libraries

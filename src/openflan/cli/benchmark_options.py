@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from openflan.benchmark_data.items import built_in_folders
+
 MODE: str = typer.Option(
     "direct",
     help=(
@@ -16,14 +18,18 @@ MODE: str = typer.Option(
 DATA: Path | None = typer.Option(
     None,
     help=(
-        "The folder that contains mmlu/, bbh/, tydiqa/, mgsm/ or gsm8k/, or one of these folders. For tasks: "
-        "the file or folder with their rows."
+        f"The folder that contains the benchmarks' folders ({', '.join(built_in_folders())}), or one of "
+        "these folders. For tasks: the file or folder with their rows."
     ),
 )
 SHOTS: int | None = typer.Option(
     None, min=0, help="The number of exemplars in a prompt. Default: the published number."
 )
 SPLIT: str | None = typer.Option(
-    None, help="For mmlu: `validation` (the default, as in the paper's Table 5) or `test`."
+    None,
+    help=(
+        "For mmlu: `validation` (the default, as in the paper's Table 5) or `test`. For arc_easy and "
+        "arc_challenge: `test` (the default) or `validation`."
+    ),
 )
 JSON: bool = typer.Option(False, "--json", help="Print one JSON value on standard output.")

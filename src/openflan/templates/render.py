@@ -149,10 +149,8 @@ class Renderer:
         asked = _item_text(values, wording, frame, once)
         final = asked.rstrip(" ")
         if unlike:
-            # Rows may repeat a question: shown with its answer, it would give that away. Others take their
-            # place, as far as there are any.
-            others = self._exemplars(wording, draws, _LOOKED_AT, row)
-            candidates = dict.fromkeys([*exemplars, *others])
+            # A row that repeats the question would give its answer away; other rows take its place.
+            candidates = dict.fromkeys([*exemplars, *self._exemplars(wording, draws, _LOOKED_AT, row)])
             exemplars = [
                 index
                 for index in candidates
