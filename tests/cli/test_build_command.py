@@ -197,7 +197,7 @@ MADE_ANEW = [
     pytest.param(
         "mixture.submixtures.own.styles.few_shot=0.25", "mixture.submixtures", marks=pytest.mark.slow
     ),
-    ("packing.inputs=32", "exemplars' room, set by packing.inputs"),
+    ("packing.inputs=32", "token budget of exemplars, set by packing.inputs"),
 ]
 
 

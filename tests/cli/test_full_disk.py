@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,12 +92,17 @@ def _run(place: Path, out: Path) -> Path:
 
 @contextmanager
 def small_files(size: int) -> Iterator[None]:
-    """No file of this process grows beyond `size` bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    """No file of this process or of one that it starts grows beyond `size` bytes. Neither compiles modules
+    meanwhile, which would leave cut bytecode behind."""
+    before, compiles = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    sys.dont_write_bytecode = True
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+            yield
     finally:
+        sys.dont_write_bytecode = compiles
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
@@ -128,7 +134,9 @@ def check_refusal(done: Done) -> None:
     assert done.returncode == 1, done.stderr
     last = done.stderr.rstrip("\n").splitlines()[-1]
     assert "Traceback" not in done.stderr
-    assert re.search(r"^/\S+: (could not be written: .*)?.*(File too large|No space left)", last), done.stderr
+    assert re.search(
+        r"^(cell \S+: )?/\S+: (could not be written: .*)?.*(File too large|No space left)", last
+    ), done.stderr
     assert not any(word in last for word in ("defect", "--debug", "Exception")), done.stderr
 
 

@@ -45,7 +45,7 @@ def test_import_writes_the_cache_and_says_what_was_left_out(
     assert done.returncode == 0, done.stderr
     assert f"2 wordings in 1 files in {cache}" in done.stdout
     assert "1 left out" in done.stdout
-    assert "flan/v2/templates.py:3 " in done.stdout
+    assert "flan/v2/templates.py:4 " in done.stdout
     assert "is not a literal" in " ".join(done.stdout.split())
     assert "openflan wordings list" in done.stderr
     assert (cache / "cot/gsm8k.yaml").is_file()
@@ -60,7 +60,7 @@ def test_import_as_json_lists_everything(checkout: Path, tmp_path: Path) -> None
     assert report["files"] == {"cot/gsm8k": ["cot/gsm8k"]}
     assert report["kinds"] == {"zero-shot, rationale": 1, "zero-shot, rationale, inverted": 1}
     assert [(one["entry"], one["place"].rpartition(":")[2]) for one in report["skipped"]] == [
-        ("PATTERNS['cot_gsm8k'][1]", "3")
+        ("PATTERNS['cot_gsm8k'][1]", "4")
     ]
 
 

@@ -1,5 +1,6 @@
 """Benchmarks of one's own: what a YAML file makes of its rows, and what it says to a wrong one."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -220,8 +221,7 @@ def test_a_benchmark_is_named_by_its_file() -> None:
 
 
 def test_the_example_of_the_documentation_is_one(tmp_path: Path) -> None:
-    from openflan.evaluation import own as module
-
+    module = importlib.import_module("openflan.evaluation.custom_benchmark")
     documented = str(module.__doc__).partition("\n\n")[2].partition("\n\nOnly ")[0]
     text = "\n".join(line.removeprefix("    ") for line in documented.split("\n"))
     row = {"question": "Of Peru?", "answer": "Lima", "choices": ["Lima", "Cusco"], "explanation": "It is."}

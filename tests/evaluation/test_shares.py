@@ -86,7 +86,7 @@ class Threads:
     def barrier(self) -> None:
         self.meeting.wait(20)
 
-    def sums(self, values: Iterable[float]) -> list[float]:
+    def all_reduce_sum(self, values: Iterable[float]) -> list[float]:
         self.slots[self.rank] = list(values)
         self.barrier()
         return [sum(column) for column in zip(*self.slots, strict=True)]
@@ -108,7 +108,7 @@ def shared(
                 TOY,
                 engines[rank],
                 decoding=decoding,
-                world=Threads(rank, len(engines), meeting, slots),
+                processes=Threads(rank, len(engines), meeting, slots),
                 **more,
             )  # type: ignore[arg-type]
         except BaseException as error:

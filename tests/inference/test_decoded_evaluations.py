@@ -134,7 +134,7 @@ def test_what_cannot_be_scored_by_likelihood(folders: dict[str, Path], tmp_path:
         def generate(self, requests: list[Request]) -> Iterator[tuple[int, Completion]]:
             yield from ()
 
-    with pytest.raises(InputError, match="this engine generates only"):
+    with pytest.raises(InputError, match="this engine only generates text"):
         generate_to(tmp_path / "a.jsonl", TOY, Mute(), decoding=Decoding(likelihood="sum"))
     with pytest.raises(InputError, match="has no options to choose among"):
         generate_to(

@@ -56,11 +56,11 @@ def test_nothing_held_out_shows_in_many_rows_and_renderings() -> None:
         for complaint in LEAKS.in_instruction(shown(row))
     ]
     assert found == []
-    assert split_complaints(rows=4, most=2_000) == []
+    assert split_complaints(rows=4, max_texts=2_000) == []
 
 
 def test_the_rendered_split_is_kept() -> None:
-    assert split_complaints(rows=1, most=200) == []
+    assert split_complaints(rows=1, max_texts=200) == []
 
 
 @pytest.mark.parametrize("seed", [1, 2**40])

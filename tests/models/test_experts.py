@@ -252,7 +252,7 @@ def test_computing_layers_again_is_refused_where_masks_would_be_lost() -> None:
     with pytest.raises(
         InputError,
         match=(
-            "activation_checkpointing: full does not go with packed rows of a model of type "
+            "activation_checkpointing: full does not go with packed sequences of a model of type "
             "switch_transformers"
         ),
     ):

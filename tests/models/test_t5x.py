@@ -380,7 +380,7 @@ BREAKS: dict[str, tuple[Callable[[Path], Any], str]] = {
         ),
         (
             r"target.decoder.decoder_norm.scale gives decoder.final_layer_norm.weight the shape \(5,\), the "
-            r"other arrays ask for \(12,\)"
+            r"other arrays need \(12,\)"
         ),
     ),
     "a decoder alone": (

@@ -50,7 +50,7 @@ def windows_of(
     texts: Numbered, objective: str, share: float, *, length: int | None = None, seed: int = 0
 ) -> tuple[DocumentWindow, DocumentSetting]:
     tokenize, plain = setting_of(words(1_200), objective, joint=False, length=length)
-    setting = DocumentSetting(plain.lengths, plain.marks, plain.limits, seed, salient=share)
+    setting = DocumentSetting(plain.lengths, plain.special_tokens, plain.limits, seed, salient=share)
     documents, _ = split_documents(texts, 0, seed)
     return DocumentWindows(documents, tokenize, setting, size=len(texts)).make(0), setting
 

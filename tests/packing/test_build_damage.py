@@ -163,9 +163,7 @@ def test_damaged_files_are_named_and_made_again(name: str, what: str, copy: Path
     DAMAGE[what](path)
     with pytest.raises(
         InputError,
-        match=(
-            f"{path}: missing, cut short or changed since it was written; give --repair to make block 1 again"
-        ),
+        match=f"{path}: missing, incomplete or changed since .*; give --repair to make block 1 again",
     ):
         build_folder(copy)
     plan = plan_of(copy)

@@ -132,7 +132,7 @@ def test_the_same_build_is_the_same_to_the_byte(whole: Path, tmp_path: Path) -> 
     again = build_folder(whole)
     assert (done.made, done.kept, again.made, again.kept) == (3, 0, 0, 3)
     assert done.content == again.content
-    assert (done.examples, done.rows) == (WINDOWS * LAYOUT.window, ROWS - 30)
+    assert (done.examples, done.sequences) == (WINDOWS * LAYOUT.window, ROWS - 30)
     assert done.tokens == sum(len(np.load(path)) for path in whole.rglob("ids.npy"))
 
 
@@ -230,7 +230,7 @@ def test_other_limits_pack_anew_and_leave_the_tokens(copy: Path, tmp_path: Path)
     before = {path: path.read_bytes() for path in copy.rglob("ids.npy")}
     done = build_folder(copy, limits=limits, parts=parts, notice=said.append)
     assert (done.made, done.packed_anew, done.kept) == (0, 3, 0)
-    assert said == ["changed since the build: targets; the tokens stay, rows are packed anew"]
+    assert said == ["changed since the build: targets; the tokens stay, sequences are packed anew"]
     assert {path: path.read_bytes() for path in before} == before
     build_folder(tmp_path / "other", limits=limits, parts=parts)
     assert bytes_by_name(copy) == bytes_by_name(tmp_path / "other")

@@ -68,8 +68,8 @@ def test_a_stated_config_replaces_the_inherited_one_whole(write: Write) -> None:
 def test_a_circle_of_extends_is_named(write: Write) -> None:
     write("extends: two.yaml\n", "one.yaml")
     path = write("extends: one.yaml\n", "two.yaml")
-    assert "circle: two.yaml -> one.yaml -> two.yaml" in refusal(path)
-    assert "circle" in refusal(write("extends: self.yaml\n", "self.yaml"))
+    assert "leads back to its own file: two.yaml -> one.yaml -> two.yaml" in refusal(path)
+    assert "leads back to its own file" in refusal(write("extends: self.yaml\n", "self.yaml"))
 
 
 def test_a_parent_that_is_missing_or_no_name_is_refused(write: Write) -> None:

@@ -218,11 +218,13 @@ def test_wordings_that_require_what_rows_lack_are_skipped(tmp_path: Path) -> Non
     assert [one.id for one in found.wordings] == ["zero", "few"]
     with pytest.raises(
         InputError,
-        match=r"mine\.yaml:6: wording `inside` names `\{positive_output\}`, which the rows of test/sums lack",
+        match=r"mine\.yaml:7: wording `inside` names `\{positive_output\}`, which the rows of test/sums lack",
     ):
         wordings_for("test/sums", fields | {"positive_input"}, sets(DEFINED, tmp_path))
     alone = "\n".join(
-        line for line in DEFINED.splitlines() if "id: zero" not in line and "id: few" not in line
+        line
+        for line in DEFINED.replace(",\n     targets", ", targets").splitlines()
+        if "id: zero" not in line and "id: few" not in line
     )
     with pytest.raises(InputError, match="all wordings for test/sums hold an exemplar"):
         wordings_for("test/sums", frozenset(DEFINED_ROWS[0]), sets(alone, tmp_path))

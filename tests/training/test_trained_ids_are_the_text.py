@@ -100,8 +100,9 @@ def decoded(
     window, marks = plan.window(0), encoder.special_tokens
     dataset = PackedDataset(lambda: plan, len(window), pad_id=0, start_id=0)
     counts, unexplained = Counter[str](), list[str]()
-    for row, members in enumerate(window.rows):
-        segments = list(_segments(dataset[row], joint))
+    for number in range(len(window)):
+        members = window.packed.sequence(number).tolist()
+        segments = list(_segments(dataset[number], joint))
         assert len(segments) == len(members)
         for (input_ids, target_ids), member in zip(segments, members, strict=True):
             example: Rendered = window.examples[member]

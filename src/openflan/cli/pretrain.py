@@ -118,7 +118,7 @@ def _print(name: str, ledger: Mapping[str, Any], steps: int) -> None:
         else f" (inputs {measured['fill_inputs']:.1%}, targets {measured['fill_targets']:.1%})"
     )
     typer.echo(
-        f"{name}: {ledger['objective']} on {ledger['documents']:,} documents, {ledger['passes']:,.3g} "
+        f"{name}: {ledger['objective']} on {ledger['documents']:,} documents, {ledger['epochs']:,.3g} "
         f"epochs in {steps:,} steps"
     )
     typer.echo(

@@ -40,7 +40,7 @@ def review(
     """Write a Markdown document with a few rendered examples of every task of a folder, to judge wordings by.
 
     The examples of a task have formats that differ as much as possible. Equal rows give an equal document.
-    Example: `openflan tasks review --data examples/rows --out docs/review.md`
+    Example: `openflan tasks review --data examples/rows --out artifacts/review.md`
     """
     if out is not None and out.is_dir():
         raise InputError(f"{out}: is a folder; name a file, such as {out / 'review.md'}")

@@ -1,26 +1,21 @@
 """A benchmark of one's own, described by a YAML file: `openflan evaluate MODEL --benchmark capitals.yaml`.
 
     name: capitals
-    data: capitals.jsonl              # .jsonl, or .csv with a header; several tasks: {europe: europe.csv,
-    asia: asia.csv}
-    instruction: Answer the question. # stands once, above the exemplars
-    prompt: "Q: {question}\\nA:"       # {field} is a row's field, {options} the options as `(A) ...`; ends
-    where the answer begins
-    target: answer                    # the field with the right answer, or with a list of which any one
-    counts
-    options: choices                  # the field with the options: a list, in CSV separated by `|`; sets
-    chance as well
+    data: capitals.jsonl              # .jsonl, or .csv with a header; or {europe: europe.csv, asia: asia.csv}
+    instruction: Answer the question. # once, above the exemplars
+    prompt: "Q: {question}\\nA:"       # {field} is a row's field, {options} the options as `(A) ...`
+    target: answer                    # the field with the right answer, or with a list of right answers
+    options: choices                  # the field with the options: a list, in CSV separated by `|`
     metric: exact_match               # exact_match, accuracy, letter, numeric, squad (with f1), rouge_l
-    extraction: first_line            # what of a direct answer counts: text, first_line (default), letter,
-    number
-    answer_phrases: [the answer is]   # with rationales the answer follows the last of these
-    exemplars: worked.jsonl           # rows as in data, for few-shot prompts
-    shots: 3                          # how many of them, the first ones; 0 if absent
+    extraction: first_line            # how an answer is found: text, first_line (default), letter, number
+    answer_phrases: [the answer is]   # with rationales the answer follows the last of these phrases
+    exemplars: worked.jsonl           # rows like those of data, for few-shot prompts
+    shots: 3                          # how many exemplars, the first ones; 0 if absent
     rationale: explanation            # the field of the exemplars' rationales, for `--mode cot`
     trigger: Let's think step by step.
     stop: ["\\nQ:"]
     max_tokens: 64
-    chance: 25
+    chance: 25                        # percent; absent: from the options
 
 Only `name`, `data`, `prompt` and `target` are needed. Paths are relative to the file. With metric `letter` a
 target may be a letter, or the text of one of the options. Patterns are the project's own `{field}` and no

@@ -142,7 +142,7 @@ def _tasks(counted: Mapping[str, Count], total: Count) -> list[Difference]:
             "tasks of Muffin in the text",
             muffin.tasks,
             sum(_MUFFIN_TEXT),
-            f"The paper's Table 23 has {PAPER['muffin']}, as the public list; its text speaks of "
+            f"The paper's Table 23 has {PAPER['muffin']}, as the public list; its text states "
             f"{_MUFFIN_TEXT[0]} and {_MUFFIN_TEXT[1]} new ones, which is "
             f"{sum(_MUFFIN_TEXT)}; by the additions it names, the list has {muffin.tasks - len(added)} "
             f"and {len(added)} new ones.",
