@@ -68,10 +68,7 @@ def find_benchmark(
     benchmark = find_benchmark_data(name)
     found_mode = find_mode(mode)
     if found_mode not in benchmark.modes:
-        raise InputError(
-            f"{name} has no mode `{mode}`: use `--mode {benchmark.modes[0]}`"
-            + (", in which its options are scored" if benchmark.modes == ("direct",) else "")
-        )
+        raise InputError(f"{name} has no mode `{mode}`: use `--mode {benchmark.modes[0]}`")
     if split is not None and not has_splits(name):
         with_splits = ", ".join(other for other in benchmark_names() if has_splits(other))
         raise InputError(

@@ -190,7 +190,7 @@ class Training(Section):
                 f"`warmup_steps` is {self.warmup_steps:,}, `steps` {self.steps:,}: the warm-up would "
                 "never end"
             )
-        if self.optimizer == "adamw" and self.step_offset:
+        if self.optimizer != "adafactor" and self.step_offset:
             raise ValueError("`step_offset` belongs to `optimizer: adafactor`; leave it out")
         return self
 

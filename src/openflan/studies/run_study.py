@@ -4,8 +4,7 @@
     FOLDER/evaluations.json   what was asked: tasks, numbers of questions, chances
     FOLDER/cells.jsonl        a line for each finished cell: the state of the whole, appended when a cell ends
     FOLDER/results.json, results.csv, README.md, *.svg
-    FOLDER/cells/             run folders, not to be committed (FOLDER/.gitignore says so), unless they go
-    elsewhere
+    FOLDER/cells/             run folders, unless they lie elsewhere; FOLDER/.gitignore leaves them out
     FOLDER/.lock              held while the study runs
 
 Decision: a line is known by the hash of what it depends on, so the same command goes on after a kill, and

@@ -19,7 +19,7 @@ from openflan.tasks.catalogue import SUBMIXTURES
 from openflan.tasks.hub import is_hub
 from openflan.tasks.muffin.find import MUFFIN, find_muffin
 from openflan.tasks.slices import is_there
-from openflan.tasks.sources import COT, LAYOUTS, Layout, find_submixture, layouts_of
+from openflan.tasks.sources import COT, ONE_TASK_A_FILE, Layout, find_submixture, layouts_of
 from openflan.tasks.splits import choose
 from openflan.tasks.task import Opener, name_of
 
@@ -100,7 +100,7 @@ def _in_place(path: Path, layout: Layout, submixture: str | None) -> Iterator[Re
 
 def _files(path: Path, layout: Layout) -> list[Path]:
     """The files of a folder that hold one task each."""
-    if not path.is_dir() or layout.name not in LAYOUTS:
+    if not path.is_dir() or layout.name not in ONE_TASK_A_FILE:
         return []
     if layout.name == "*.jsonl":
         return list(choose(path, ".jsonl").files)

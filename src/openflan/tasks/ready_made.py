@@ -2,8 +2,7 @@
 layouts of the public copies.
 
     flan_zsopt_data/*.parquet               a folder for each source and style
-    cot_fs_noopt_train.jsonl                a file for each source and style, several if named ..._part1,
-    ..._part2
+    cot_fs_noopt_train.jsonl                a file for each source and style; ..._part1, ..._part2 if several
     t0_submix_original/data/*.parquet       a folder for each source; the style stands in each row
 
 The copies do not keep the mixture's ratios, so a task is one source in one style, and the recipe weighs the

@@ -25,7 +25,7 @@ from openflan.tasks.splits import PLAIN_FOLDERS, choose, only_other_splits, spli
 from openflan.tasks.task import Opener, Task, open_each, select
 
 COT = "cot"
-LAYOUTS = ("*_train.tsv", "task*.json", "*.jsonl")
+ONE_TASK_A_FILE = ("*_train.tsv", "task*.json", "*.jsonl")
 """The files that hold one task each."""
 
 EVERY_ON_HUB = Path("hub:")

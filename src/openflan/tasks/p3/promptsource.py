@@ -1,11 +1,9 @@
 """T0-SF from raw datasets and the templates of promptsource: what P3 was made by, with every choice in our
 hands.
 
-    DIR/templates/quarel/templates.yaml                 a checkout's `promptsource` folder (or the checkout
-    itself)
+    DIR/templates/quarel/templates.yaml                 a checkout, or its `promptsource` folder
     DIR/templates/cos_e/v1.11/templates.yaml            with a folder for a subset
-    DIR/data/quarel/train-00000-of-00001.parquet        the rows of each dataset, as it publishes them:
-    Parquet, Arrow or JSON lines
+    DIR/data/quarel/train-00000-of-00001.parquet        the rows of each dataset: Parquet, Arrow, JSON lines
     DIR/data/cos_e/v1.11/train.jsonl
 
 A template is a task. It is rendered when a row is drawn; opening a task renders every row once, to find those

@@ -1,10 +1,10 @@
 """What is done to texts on their way from P3 or promptsource to rows, as `openflan.yaml` in the data folder
 says.
 
-    clean: flan     newlines of inputs become blanks, those of targets and options are deleted, as in the
-    public release of the collection
-    clip: 2048      every value that a template prints is cut there, at a blank, and ends in "...";
-    promptsource does so by default
+    clean: flan     newlines of inputs become blanks, those of targets and options are deleted,
+                    as in the public release of the collection
+    clip: 2048      every value that a template prints is shortened to this length, at a blank, and ends
+                    in "..."; promptsource does so by default
     seed: 7         what the templates' random choices derive from
 
 Decision: nothing of it happens unless asked for. `clean: flan` glues the lines of a target together ("first

@@ -1,10 +1,8 @@
 """P3 as rows: what the templates made of the datasets, a configuration for each task.
 
-    P3/quarel_do_not_use/train-00000-of-00001.parquet       a folder for each configuration, as `hf download`
-    lays them out
+    P3/quarel_do_not_use/train-00000-of-00001.parquet       a folder for each configuration
     P3/data/quarel_do_not_use/train.jsonl                   below `data`, and as JSON lines, too
-    hub:bigscience/P3/quarel_do_not_use                     one configuration of the hub, or all of T0-SF's if
-    none is named
+    hub:bigscience/P3/quarel_do_not_use                     one configuration; without it all of T0-SF
 
 Rows have `inputs_pretokenized`, `targets_pretokenized` and, for some, `answer_choices`; columns of token ids
 are not read. Nineteen of the tasks show their choices beside the text, so their rows have `options`. A row
