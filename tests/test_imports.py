@@ -14,6 +14,7 @@ import openflan
 ROOT = Path(openflan.__file__).parent
 
 FOUNDATION = {
+    "deadline",
     "errors",
     "randomness",
     "json_files",
@@ -30,6 +31,7 @@ FOUNDATION = {
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "hashes": set(),
+    "deadline": set(),
     "cache_folder": set(),
     "randomness": set(),
     "yaml_files": {"errors"},
@@ -47,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     "stopping": {"errors"},
     "metrics": {"errors", "run_folder"},
     # Data of benchmarks as files; how they are evaluated is not known here.
-    "benchmark_data": {"errors", "json_files", "yaml_files", "randomness", "hashes", "cache_folder"},
+    "benchmark_data": FOUNDATION - {"jinja", "embedded"},
     # A recipe names the benchmarks that it holds out.
     "recipe": {"errors", "yaml_files", "embedded", "benchmark_data"},
     "tasks": FOUNDATION,

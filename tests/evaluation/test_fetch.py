@@ -107,3 +107,32 @@ def test_where_files_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         public_files("mmmlu")
     with pytest.raises(InputError, match="no addresses and checksums .* svamp: get them from https.*--data"):
         public_files("svamp")
+
+
+def test_a_member_that_unpacks_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an archive of a few kilobytes."""
+    monkeypatch.setattr(module, "_MOST_BYTES", 1 << 20)
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data/test/virology_test.csv", bytes(5 << 20))
+        archive.writestr("data/test/small.csv", b"a,b")
+    assert len(packed.getvalue()) < 1 << 17
+    with pytest.raises(SetupError, match=r"its virology_test.csv is larger than 1 MiB"):
+        module._member(packed.getvalue(), "https://example.invalid/x.zip", "virology_test.csv")
+    assert module._member(packed.getvalue(), "https://example.invalid/x.zip", "small.csv") == b"a,b"
+
+
+def test_a_download_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless:
+        def __enter__(self) -> "Endless":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def read(self, size: int) -> bytes:
+            return bytes(size)
+
+    monkeypatch.setattr(module, "urlopen", lambda *_, **__: Endless())
+    monkeypatch.setattr(module, "_MOST_BYTES", 1 << 16)
+    with pytest.raises(SetupError, match="which no file of a benchmark has"):
+        module._get("https://example.invalid/x")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import io
 import json
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from urllib.request import urlopen
 
 from openflan.benchmark_data.registry import find_benchmark_data
 from openflan.cache_folder import cache_folder
+from openflan.deadline import within
 from openflan.errors import InputError, SetupError
 from openflan.hashes import sha256_of, sha256_of_json
 
@@ -33,7 +33,6 @@ Get = Callable[[str], bytes]
 _SECONDS = 60
 _SECONDS_IN_ALL = 1_800
 _MOST_BYTES = 1 << 30
-_PART = 1 << 16
 
 
 def benchmark_cache() -> Path:
@@ -144,22 +143,21 @@ def _assignments(source: bytes, address: str) -> dict[str, object]:
 
 
 def _get(address: str) -> bytes:
+    def read() -> bytes:
+        # Addresses come from the packaged lists, all https.
+        with urlopen(address, timeout=_SECONDS) as response:  # noqa: S310
+            return bytes(response.read(_MOST_BYTES + 1))
+
     try:
-        end = time.monotonic() + _SECONDS_IN_ALL
-        content = bytearray()
-        with urlopen(address, timeout=_SECONDS) as response:  # noqa: S310 - addresses come from the packaged list, all https
-            while part := response.read1(_PART):
-                content += part
-                if len(content) > _MOST_BYTES:
-                    raise SetupError(
-                        f"{address}: more than {_MOST_BYTES >> 20} MiB, which no file of a benchmark "
-                        "has: give a copy by `--data`"
-                    )
-                if time.monotonic() > end:
-                    raise TimeoutError(f"not whole after {_SECONDS_IN_ALL} seconds")
-            return bytes(content)
+        content = within(_SECONDS_IN_ALL, read)
     except (URLError, HTTPException, OSError) as error:
         raise SetupError(
             f"{address} cannot be reached ({error}): run the same command again with a connection, or "
             "copy the files and give their folder by `--data`"
         ) from error
+    if len(content) > _MOST_BYTES:
+        raise SetupError(
+            f"{address}: more than {_MOST_BYTES >> 20} MiB, which no file of a benchmark has: give a copy by "
+            "`--data`"
+        )
+    return content

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException
 from threading import Lock
 from typing import Any
@@ -25,6 +26,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, build_opener
 from urllib.request import Request as Call
 
+from openflan.deadline import within
 from openflan.errors import InputError, SetupError
 from openflan.hashes import SHORT, sha256_of
 from openflan.inference.protocol import Completion, Finish, Request
@@ -50,7 +52,6 @@ _MAX_QUOTED = 300
 _SEEDS = 1 << 31
 _MAX_BYTES = 64 << 20
 _MAX_ERROR_BYTES = 1 << 16
-_PART = 1 << 16
 _PLAIN = re.compile(r"[!-~]+")
 _HALF_CHARACTER = re.compile(
     r"(?P<escaped>\\\\)"
@@ -184,25 +185,24 @@ class HttpEngine:
         for attempt in range(self.attempts):
             self._rate_limit.take(self.per_minute, self.sleep)
             pause = min(2.0**attempt, _MAX_WAIT)
+            # The scheme was checked when the engine was made.
+            call = Call(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310
             try:
-                # The scheme was checked when the engine was made.
-                call = Call(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310
-                return _call(opener, call, self.seconds)
-            except HTTPError as error:
-                with error:
-                    error_text = _without_key(
-                        key, " ".join(error.read(_MAX_ERROR_BYTES).decode("utf-8", "replace").split())
-                    )
-                reason = f"{error.code} {error_text[:_MAX_QUOTED]}"
-                if error.code not in _RETRIED_CODES:
-                    raise self._refusal(error.code, error_text, url) from None
-                pause = _requested_wait(error.headers.get("Retry-After"), pause)
+                answer = within(self.seconds, partial(_read, opener, call, self.seconds))
+                if not answer.failed:
+                    return parse_json(_whole_characters(answer.content), "an answer")
             except (URLError, HTTPException, OSError) as error:
                 reason = _without_key(key, str(getattr(error, "reason", error)) or type(error).__name__)
             except InputError as error:
                 reason = str(error)
             except ValueError:
                 reason = "an answer that is not HTTP"
+            else:
+                error_text = _without_key(key, " ".join(answer.content.decode("utf-8", "replace").split()))
+                reason = f"{answer.code} {error_text[:_MAX_QUOTED]}"
+                if answer.code not in _RETRIED_CODES:
+                    raise self._refusal(answer.code, error_text, url)
+                pause = _requested_wait(answer.retry_after, pause)
             if attempt + 1 < self.attempts:
                 self.sleep(pause)
         raise SetupError(
@@ -257,22 +257,34 @@ class _RateLimit:
             sleep(begin - now)
 
 
-def _call(opener: OpenerDirector, call: Call, seconds: float) -> Any:
-    """The JSON value of an answer. `seconds` limits the whole answer, because a limit for each read would
-    not stop a server that sends a byte now and then."""
-    end = time.monotonic() + seconds
-    content = bytearray()
-    with opener.open(call, timeout=seconds) as answer:
-        while part := answer.read1(_PART):
-            content += part
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a server sent: status, body (of a failure its first part) and the header `Retry-After`."""
+
+    code: int
+    content: bytes
+    failed: bool
+    retry_after: str | None
+
+
+def _read(opener: OpenerDirector, call: Call, seconds: float) -> _Answer:
+    """The answer to one call. Raises SetupError for a body beyond the limit."""
+    failed = False
+    try:
+        response = opener.open(call, timeout=seconds)
+    except HTTPError as error:
+        response, failed = error, True
+    with response:
+        if failed:
+            content = response.read(_MAX_ERROR_BYTES)
+        else:
+            content = response.read(_MAX_BYTES + 1)
             if len(content) > _MAX_BYTES:
                 raise SetupError(
                     f"{call.full_url}: an answer of more than {_MAX_BYTES >> 20} MiB: is this a server "
-                    "that speaks OpenAI's protocol?"
+                    "with OpenAI's API?"
                 )
-            if time.monotonic() > end:
-                raise TimeoutError(f"no whole answer within {seconds:g} seconds")
-    return parse_json(_whole_characters(bytes(content)), "an answer")
+        return _Answer(response.status, content, failed, response.headers.get("Retry-After"))
 
 
 def _whole_characters(content: bytes) -> str:
