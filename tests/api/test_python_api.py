@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import openflan
-from openflan import EvaluateOptions, InputError, LoadOptions, SetupError
+from openflan import EvaluateOptions, InputError, LoadOptions, SetupError, recipe_from_rows
 from openflan.evaluation.score_record import EvaluationScore, Interval, ScoreKey
 from openflan.evaluation.statistics import TaskScore
 from openflan.run_folder import Run
@@ -182,3 +182,10 @@ def test_without_pandas_a_frame_is_refused_with_the_command_that_installs_it(
     for result in (SCORE, Run(tmp_path), openflan.Comparison({"benchmarks": []})):
         with pytest.raises(SetupError, match="pip install pandas"):
             result.to_frame()
+
+
+def test_chain_of_thought_files_are_found_in_a_folder_named_cot(tmp_path: Path) -> None:
+    (tmp_path / "cot").mkdir()
+    (tmp_path / "cot" / "gsm8k_train.tsv").write_text("What is 1+1?\t2\tOne and one is two.\n" * 3)
+    recipe = recipe_from_rows(tmp_path, "embedded:microflan-tiny")
+    assert list(recipe.mixture.submixtures) == ["cot"]

@@ -22,6 +22,7 @@ from openflan.tasks.reach import reach
 from openflan.tasks.sources import find_submixture, open_submixture
 from openflan.tasks.task import select
 from openflan.templates.flan_fields import fields_of
+from openflan.templates.wording import WordingSet
 
 INSTANCES: list[dict[str, Any]] = [
     {"input": f"in {number}", "output": [f"out {number}"]} for number in range(4)
@@ -237,3 +238,9 @@ def test_a_mutated_file_is_read_or_refused_in_our_words(
             task = reached.open()
             for index in range(len(task.rows)):
                 "".join(str(value) for value in task.rows[index].values()).encode()
+
+
+def test_a_pattern_takes_tasks_away_from_a_set_of_wordings() -> None:
+    covered = WordingSet(("cot/*", "!cot/qed"), frozenset(), ())
+    assert [covered.covers(f"cot/{name}") for name in ("gsm8k", "qed")] == [True, False]
+    assert not covered.covers("mine/gsm8k")

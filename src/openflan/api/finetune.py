@@ -103,5 +103,6 @@ def recipe_from_rows(
 
 
 def _submixture_name(data: Path) -> str:
-    """`cot` for chain-of-thought files, `own` for all others."""
-    return "cot" if data.suffix == ".tsv" or (data.is_dir() and any(data.glob("*_train.tsv"))) else "own"
+    """`cot` for chain-of-thought files, also in a folder named `cot`; `own` for all others."""
+    holds_cot = data.is_dir() and any(any(folder.glob("*_train.tsv")) for folder in (data, data / "cot"))
+    return "cot" if data.suffix == ".tsv" or holds_cot else "own"

@@ -23,7 +23,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -32,6 +31,7 @@ from typing import Any, Literal, TypeAlias
 import yaml
 
 from openflan.errors import InputError, did_you_mean
+from openflan.tasks.task import chosen
 from openflan.templates.formats import Frame
 from openflan.templates.pattern import Pattern as Pattern
 from openflan.yaml_files import Document, read_documents
@@ -116,7 +116,8 @@ class WordingSet:
     packaged: bool = False
 
     def covers(self, task: str) -> bool:
-        return any(fnmatchcase(task, pattern) for pattern in self.tasks)
+        """Return whether a pattern of the set matches the task and no pattern with `!` takes it away."""
+        return bool(chosen([task], self.tasks))
 
 
 READY_MADE = WordingSet(
