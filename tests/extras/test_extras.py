@@ -55,7 +55,7 @@ def test_extra_report(tmp_path: Path) -> None:
 def test_extra_t5x(tmp_path: Path) -> None:
     """An array of a T5X checkpoint that was compressed with blosc is read with numcodecs."""
     numcodecs = pytest.importorskip("numcodecs", reason="the extra `t5x` is not installed")
-    from openflan.models.t5x_files import stored
+    from openflan.models.t5x_files import open_array
 
     values = np.arange(6, dtype="<f4").reshape(2, 3)
     codec = numcodecs.get_codec({"id": "blosc"})
@@ -73,7 +73,7 @@ def test_extra_t5x(tmp_path: Path) -> None:
     }
     (array / ".zarray").write_text(json.dumps(description), encoding="utf-8")
     (array / "0.0").write_bytes(codec.encode(values))
-    assert np.array_equal(stored(array).read(), values)
+    assert np.array_equal(open_array(array).read(), values)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -82,7 +82,7 @@ def test_extra_track(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra `track` is not installed")
     from openflan.training.track import Track
 
-    with Track(tmp_path / "tensorboard", 0, wanted=True) as track:
+    with Track(tmp_path / "tensorboard", 0, enabled=True) as track:
         track.write({"step": 1, "loss": 2.5, "scores": {"average": 10.0}})
     (file,) = (tmp_path / "tensorboard").iterdir()
     assert b"loss" in file.read_bytes()

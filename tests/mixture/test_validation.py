@@ -39,7 +39,7 @@ SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=4).filter(lambda sizes
 
 
 @given(sizes=SIZES, rows=st.integers(1, 8), seed=st.integers(0, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_held_back_row_is_in_no_training_example(sizes: list[int], rows: int, seed: int) -> None:
     whole = tasks(sizes)
     training, validation = hold_back(whole, rows)

@@ -67,6 +67,7 @@ def whole(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_to_the_same_results(path: Path, whole: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(path), str(tmp_path / "out")]
     done = subprocess.run(
@@ -110,6 +111,7 @@ def test_what_two_studies_have_in_common_trains_once(
     assert answers["slow-seed0"] == answers["3-low-seed0"]
 
 
+@pytest.mark.slow
 def test_studies_at_work_at_once_wait_for_what_they_have_in_common(base: Path, tmp_path: Path) -> None:
     """Three cells that train alike under three names, in two processes: one of them trains."""
     axes = {"name": {name: {"tasks": 3} for name in ("one", "two", "three")}}

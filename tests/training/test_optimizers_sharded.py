@@ -16,6 +16,10 @@ BOUNDS = {"float32": 1e-6, "float64": 1e-13}
 Results = dict[str, dict[str, Tensor]]
 
 
+# Two processes for each of many cases: some 25 seconds.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """CASE (one process), CASE-whole (two ranks) and CASE-resumed (two ranks, from one process's half)."""

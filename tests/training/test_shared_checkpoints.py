@@ -48,6 +48,7 @@ def test_what_transformers_renames_or_splits_when_it_writes_does_not_keep_a_run_
     check_restored(kind, "alone", place, tmp_path)
 
 
+@pytest.mark.slow
 def test_one_process_goes_on_from_what_three_wrote(place: Path, tmp_path: Path) -> None:
     """The long version is below; this one fits `make test`."""
     check_restored("t5", "3", place, written(place, tmp_path, ["t5"], [3]))
