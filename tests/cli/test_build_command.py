@@ -85,7 +85,7 @@ def test_by_default_it_makes_what_the_steps_will_read(recipe: Path, tmp_path: Pa
     )
     assert few["examples"] == 4_096
     assert many["examples"] > 4_096
-    assert many["rows"] >= 6_000
+    assert many["sequences"] >= 6_000
 
 
 def test_training_from_a_build_is_training_without_it_to_the_bit(
