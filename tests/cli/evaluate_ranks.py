@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast, T5ForConditionalGeneration  # noqa: F401 - before the fork, which then is cheap
+
+# Imported before the fork, which then is cheap.
+from transformers import PreTrainedTokenizerFast, T5ForConditionalGeneration  # noqa: F401
 
 import openflan.training.distributed  # noqa: F401
 from openflan.cli.main import main

@@ -314,4 +314,4 @@ def test_extraction_of_own_benchmarks(
 ) -> None:
     (tmp_path / "own.jsonl").write_text('{"question": "?", "answer": "A"}\n')
     (tmp_path / "own.yaml").write_text(OWN + more, encoding="utf-8")
-    assert custom_benchmark(tmp_path / "own.yaml", mode).extract("own", text) == answer  # type: ignore[arg-type]
+    assert custom_benchmark(tmp_path / "own.yaml", mode).extract("own", text) == answer

@@ -69,7 +69,7 @@ def test_rows_become_examples() -> None:
     ],
 )
 def test_answers(mode: str, generation: str, target: str | tuple[str, ...], right: bool) -> None:
-    assert held_out_benchmark(TASKS, _render, mode=mode).correct("mine/quiz", generation, target) is right  # type: ignore[arg-type]
+    assert held_out_benchmark(TASKS, _render, mode=mode).correct("mine/quiz", generation, target) is right
 
 
 @pytest.mark.parametrize("shots", [0, 3])

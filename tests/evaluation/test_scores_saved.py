@@ -63,7 +63,7 @@ def test_samples_are_decided_by_majority_in_any_order_of_lines(said: list[list[s
         extracted += winner is not None
     task = found["tasks"]["x"]  # type: ignore[index]
     assert (task["accuracy"], task["extracted"], task["samples"]) == (25.0 * right, 25.0 * extracted, 3)
-    assert (found["samples"], found["partial"], list(found["curve"])) == (3, False, ["1", "2", "3"])  # type: ignore[call-overload]
+    assert (found["samples"], found["partial"], list(found["curve"])) == (3, False, ["1", "2", "3"])
     assert found["curve"]["3"] == pytest.approx(found["average"])  # type: ignore[index]
     assert found["curve"]["1"] == pytest.approx(
         100 * Counter(text for texts in said for text in texts)["a"] / 12
@@ -119,7 +119,7 @@ def test_a_question_with_fewer_samples_than_others_is_incomplete() -> None:
 def test_a_row_shown_as_exemplar_may_be_absent_and_the_result_says_so() -> None:
     benchmark = _benchmark({"x": 3}, tasks={"x": BenchmarkTask(3, 0.0, exemplar_row=1)})
     found = score_file([_line("x", 0, "a"), _line("x", 2, "b")], benchmark)
-    assert (found["partial"], found["exemplar_from_dev"], found["tasks"]["x"]["n"]) == (False, ["x"], 2)  # type: ignore[index]
+    assert (found["partial"], found["exemplar_from_dev"], found["tasks"]["x"]["n"]) == (False, ["x"], 2)
     asked = score_file([_line("x", index, "a") for index in range(3)], benchmark)
     assert "exemplar_from_dev" not in asked
     with pytest.raises(InputError, match=r"lacks 1 of 3 generations \(x 2\)"):

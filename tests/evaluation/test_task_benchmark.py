@@ -90,4 +90,4 @@ def test_what_cannot_be_asked() -> None:
     with pytest.raises(InputError, match="no task to evaluate"):
         task_benchmark({})
     with pytest.raises(InputError, match="no metric `rouge`; did you mean `rouge_l`"):
-        held_out_benchmark({"a/b": replace(_task("mine/quiz"), metric="rouge")}, lambda task, index: task)  # type: ignore[arg-type, return-value]
+        held_out_benchmark({"a/b": replace(_task("mine/quiz"), metric="rouge")}, lambda task, index: task)

@@ -183,7 +183,7 @@ def test_limit_and_subset(tmp_path: Path) -> None:
     ):
         score_file(path, TOY)
     scores = score_file(path, TOY, partial=True)
-    assert (scores["average"], scores["partial"], list(scores["tasks"])) == (50.0, True, ["colours"])  # type: ignore[call-overload]
+    assert (scores["average"], scores["partial"], list(scores["tasks"])) == (50.0, True, ["colours"])
     assert generate_to(path, TOY, TableEngine(), limit=2).new == 1
     for wrong in ({"subset": ["colour"]}, {"subset": []}, {"limit": 0}):
         with pytest.raises(InputError, match=r"did you mean `colours`|leaves nothing"):

@@ -232,7 +232,7 @@ def _read(begun: str, context: str) -> str | None:
 def _by_rule(argument: str, context: str, tables: Tables) -> str | None:
     """By the rules that fit all examples, if they agree."""
     rules: list[Callable[[str], str | None]] = [facts.get for facts in tables.values()]
-    rules += [lambda x, by=by: str(int(x) + by) if x.isdigit() else None for by in (1, -1, 10)]  # type: ignore[misc]
+    rules += [lambda x, by=by: str(int(x) + by) if x.isdigit() else None for by in (1, -1, 10)]
     rules.append(lambda x: str(int(x) * 2) if x.isdigit() else None)
     rules += [
         lambda x: x.split(", ")[0],

@@ -51,7 +51,8 @@ def test_a_bundled_model_is_small_and_has_a_card(name: str) -> None:
     bundled = model_folder(f"embedded:{name}")
     assert sum(file.stat().st_size for file in bundled.iterdir()) < 8 * MEGABYTE
     with safe_open(bundled / "model.safetensors", framework="pt") as weights:
-        kinds = {weights.get_slice(name).get_dtype() for name in weights.keys()}  # noqa: SIM118 (it is no mapping)
+        names = weights.keys()
+        kinds = {weights.get_slice(name).get_dtype() for name in names}
     assert kinds == {"BF16"}
     card = (bundled / "README.md").read_text()
     assert all(said in card for said in ("microflan-probes", "Training", "Limits"))

@@ -216,7 +216,7 @@ def test_spelling_is_settled_after_one_time(text: str) -> None:
     st.sampled_from(sorted({entry.licence for entry in catalogue().values() if entry.licence})), st.randoms()
 )
 def test_a_licence_of_the_catalogue_is_allowed_however_it_is_written(licence: str, random: object) -> None:
-    written = "".join(letter.upper() if random.random() < 0.5 else letter.lower() for letter in licence)  # type: ignore[attr-defined]
+    written = "".join(letter.upper() if random.random() < 0.5 else letter.lower() for letter in licence)
     check_licences([written], [])
     assert refusal(licence, [written]) is None
     assert refusal(licence, ["gpl-3.0"]) == f"licence {spelled(licence)}"

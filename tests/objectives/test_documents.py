@@ -80,7 +80,7 @@ def setting_of(
     seed: int = 0,
 ) -> tuple[Tokenize, DocumentSetting]:
     """As `training.documents` makes it, by hand."""
-    tokenize, denoisers, limits = Tokenize(tokenizer), OBJECTIVES[objective], LIMITS[joint]  # type: ignore[index]
+    tokenize, denoisers, limits = Tokenize(tokenizer), OBJECTIVES[objective], LIMITS[joint]
     modes = {mode: token for mode, token in MODE_TOKENS.items() if any(one.mode == mode for one in denoisers)}
     room = SpecialTokens(0, (0,), np.array([]), dict.fromkeys(modes, 0))
     lengths = {denoiser: length or longest([denoiser], room, limits) for denoiser in denoisers}

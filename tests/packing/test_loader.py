@@ -38,7 +38,7 @@ def test_no_steps_give_no_batches() -> None:
 @pytest.mark.parametrize("depth", [1, 2, 5])
 def test_no_more_is_made_ahead_than_depth_and_the_one_under_way(depth: int) -> None:
     made: list[int] = []
-    with Loader(lambda step: made.append(step) or step, 0, 100, depth) as loader:  # type: ignore[func-returns-value]
+    with Loader(lambda step: made.append(step) or step, 0, 100, depth) as loader:
         for taken in loader:
             assert _wait_for(lambda taken=taken: len(made) >= min(100, taken + 1 + depth)), (
                 "the thread does not work ahead"

@@ -78,7 +78,7 @@ def test_items_are_the_plans_rows_in_full_width(limits: Limits) -> None:
 
 
 def test_a_loader_stacks_rows_in_order() -> None:
-    batches = list(DataLoader(_dataset(), batch_size=8, collate_fn=collate))  # type: ignore[arg-type, var-annotated]
+    batches = list(DataLoader(_dataset(), batch_size=8, collate_fn=collate))
     assert [len(batch["input_ids"]) for batch in batches] == [8, 8, 8, 6]
     assert {tuple(batch["labels"].shape[1:]) for batch in batches} == {(LIMITS.targets,)}
     assert torch.cat([batch["labels"] for batch in batches]).tolist() == [

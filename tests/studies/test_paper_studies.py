@@ -48,7 +48,7 @@ def overrides(base: Path, data: Path) -> tuple[str, ...]:
     )
 
 
-def dry_run(name: str, cells: tuple[str, ...], base: Path, data: Path, folder: Path) -> dict:  # type: ignore[type-arg]
+def dry_run(name: str, cells: tuple[str, ...], base: Path, data: Path, folder: Path) -> dict:
     path = packaged_studies()[name]
     study = load_study(path)
     short = {name: ask.model_copy(update={"max_tokens": 2}) for name, ask in study.evaluations.items()}

@@ -66,7 +66,7 @@ def test_muffin_is_three_parts() -> None:
 
 def test_tasks_made_from_mmlu_are_listed_but_not_in_the_collection() -> None:
     left_out = find(held_out=True)
-    numbers = {int(re.match(r"niv2/task(\d+)_mmmlu_", entry.name)[1]) for entry in left_out}  # type: ignore[index]
+    numbers = {int(re.match(r"niv2/task(\d+)_mmmlu_", entry.name)[1]) for entry in left_out}
     assert numbers == {*range(664, 668), *range(685, 738)}
     assert len(left_out) == 57
     assert {entry.held_out for entry in left_out} == set(POLICIES) == {"mmlu"}

@@ -206,7 +206,7 @@ def use_rows(data: Path) -> None:
 
 def use_texts(data: Path) -> None:
     for unit in ("line", "paragraph", "file"):
-        texts = open_texts([data], unit=unit, salient_field=None if data.suffix == ".txt" else "mark")  # type: ignore[arg-type]
+        texts = open_texts([data], unit=unit, salient_field=None if data.suffix == ".txt" else "mark")
         for number in range(len(texts)):
             span, text = salient_span(texts, number), texts[number]
             assert span is None or 0 <= span[0] < span[1] <= len(text)

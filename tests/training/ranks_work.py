@@ -210,7 +210,7 @@ def finetuned(path: Path, folder: Path, distributed: DistributedContext) -> None
     """The whole command; environment: DIE is `STEP` or `STEP,RANK`, after which SIGKILL or the SIGNAL named
     comes; DOUBLE asks for float64."""
     if os.environ.get("DOUBLE"):
-        finetuning.load_model = lambda *arguments: widened(load.load_model(*arguments))  # type: ignore[attr-defined]
+        finetuning.load_model = lambda *arguments: widened(load.load_model(*arguments))
     step, _, rank = os.environ.get("DIE", "").partition(",")
     shown = Progress.show
 

@@ -208,7 +208,7 @@ def test_gradients_are_scaled_to_the_norm_and_no_further(max_norm: float, after:
     assert clip_gradients(model.values(), max_norm) == pytest.approx(before, rel=1e-6)
     assert norm_of(model) == pytest.approx(before if after is None else after, rel=1e-6)
     scale = 1.0 if after is None else after / before
-    assert all(torch.allclose(model[name].grad, gradient * scale) for name, gradient in gradients.items())  # type: ignore[arg-type]
+    assert all(torch.allclose(model[name].grad, gradient * scale) for name, gradient in gradients.items())
 
 
 @pytest.mark.parametrize("harm", [math.nan, math.inf])

@@ -73,7 +73,8 @@ def after_last_phrase(text: str, phrases: Sequence[str]) -> str | None:
     """The text after the last match of `phrases` (regular expressions; case is ignored), stripped; None
     without a match or with nothing after it."""
     last = None
-    for last in _compiled(tuple(phrases)).finditer(text):  # noqa: B007 - the last match is what the loop is for
+    # The loop is for its last match.
+    for last in _compiled(tuple(phrases)).finditer(text):  # noqa: B007
         pass
     return (text[last.end() :].strip() or None) if last else None
 

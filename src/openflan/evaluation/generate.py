@@ -189,7 +189,8 @@ def _question(
             "top_k": decoding.top_k,
             "seed": decoding.seed,
         }
-        return Request(example.prompt, room, benchmark.tasks[example.task].stop, **how)  # type: ignore[arg-type]
+        stop = benchmark.tasks[example.task].stop
+        return Request(example.prompt, room, stop, **how)  # type: ignore[arg-type]
     if not example.options:
         raise InputError(
             f"{example.task} {example.index} of {benchmark.name} {benchmark.mode} has no options to "

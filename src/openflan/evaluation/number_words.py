@@ -25,7 +25,8 @@ _POWERS: tuple[tuple[str, int], ...] = (
     (r"(?:thousands?|tausend|tsd|mille|тысяч(?:а|и|у|е|ей|ам|ами|ах)?|тыс|elfu|ribu|"
      r"tuhat(?:ta)?|tuhannen|ألفا?|آلاف|الف)\b\.?" + _MORE_OF_A_WORD, 3),
     (r"(?:lakhs?|lacs?|laki)" + _MORE_OF_A_WORD, 5),
-    (r"(?:millions?|millionen|mio|mln|mill[oó]n(?:es)?|миллион(?:а|ов|у|ам|ами|ах|ом|е|ы)?|млн|milioni|juta|miljoonaa?|ملايين|مليونا?)\b\.?"
+    (r"(?:millions?|millionen|mio|mln|mill[oó]n(?:es)?|миллион(?:а|ов|у|ам|ами|ах|ом|е|ы)?|млн|milioni|"
+     r"juta|miljoonaa?|ملايين|مليونا?)\b\.?"
      + _MORE_OF_A_WORD, 6),
     (r"crores?" + _MORE_OF_A_WORD, 7),
     (r"(?:milliarden?|mrd|milliards?|mds?|"
@@ -122,27 +123,33 @@ def _one_power(text: str, position: int, decimal_comma: bool) -> tuple[int | Non
 def _between(marks: str, words: str, unspaced: str) -> re.Pattern[str]:
     """Marks, whole words of spaced scripts, words of scripts without spaces."""
     return re.compile(
-        rf"\s*(?:{marks}|(?<![^\W\d_])(?<![{LETTERS_AND_MARKS}])(?:{words})(?![^\W_]|[{LETTERS_AND_MARKS}])|(?:{unspaced}))",
+        rf"\s*(?:{marks}|(?<![^\W\d_])(?<![{LETTERS_AND_MARKS}])(?:{words})(?![^\W_]|"
+        rf"[{LETTERS_AND_MARKS}])|(?:{unspaced}))",
         re.IGNORECASE,
     )
 
 
 OPERATOR = _between(
-    r"\*\*|[-–+*/×÷−·⋅∗∙^]|\\times|\\cdot|\\div|(?<![^\W\d_])[xX](?![^\W\d_])|(?:(?<=%)|(?<=%\s)|(?<=percent\s))(?:of|von|de|от)\b",
-    r"plus|minus|times|multiplied\s+by|divided\s+by|mal|geteilt\s+durch|fois|moins|divis[ée]e?s?\s+par|multipli[ée]e?s?\s+par|m[áa]s|menos|por|"
-    r"dividido\s+(?:por|entre)|плюс|минус|умножить\s+на|разделить\s+на|jumlisha|kujumlisha|toa|kutoa|mara|gawanya\s+kwa|যোগ|বিয়োগ|গুণ|ভাগ|kali|dikali|dibagi|tambah|"
+    r"\*\*|[-–+*/×÷−·⋅∗∙^]|\\times|\\cdot|\\div|(?<![^\W\d_])[xX](?![^\W\d_])|(?:(?<=%)|(?<=%\s)|"
+    r"(?<=percent\s))(?:of|von|de|от)\b",
+    r"plus|minus|times|multiplied\s+by|divided\s+by|mal|geteilt\s+durch|fois|moins|divis[ée]e?s?\s+par|"
+    r"multipli[ée]e?s?\s+par|m[áa]s|menos|por|"
+    r"dividido\s+(?:por|entre)|плюс|минус|умножить\s+на|разделить\s+на|jumlisha|kujumlisha|toa|kutoa|"
+    r"mara|gawanya\s+kwa|যোগ|বিয়োগ|গুণ|ভাগ|kali|dikali|dibagi|tambah|"
     r"kurang|ప్లస్|మైనస్|زائد|ناقص|ضرب|miinus|kertaa|jaettuna",
     r"[加减減乘除]以?|足す|たす|引く|ひく|掛ける|かける|割る|わる|บวก|ลบ|คูณ|หาร|더하기|빼기|곱하기|나누기",
 )
 EQUALS = _between(
     r"=+>?|≈|≃|≅|→|⇒|⟹",
-    r"equals?|is\s+equal\s+to|(?:ist\s+)?gleich|ergibt|[ée]gale?s?(?:\s+[àa])?|es\s+igual\s+a|igual\s+a|равно|равен|равна|равняется|ni\s+sawa\s+na|sawa\s+na|সমান|సమానం|"
+    r"equals?|is\s+equal\s+to|(?:ist\s+)?gleich|ergibt|[ée]gale?s?(?:\s+[àa])?|es\s+igual\s+a|igual\s+a|"
+    r"равно|равен|равна|равняется|ni\s+sawa\s+na|sawa\s+na|সমান|సమానం|"
     r"sama\s+dengan|on\s+yht[äa]\s+kuin|يساوي",
     r"等于|等於|イコール|เท่ากับ",
 )
 IS = _between(
     r"(?!)",
-    r"is|are|makes?|gives?|ist|sind|macht|est|sont|fait|font|es|son|hace|это|будет|ni|হয়|হ\u09df|হবে|adalah|on",
+    r"is|are|makes?|gives?|ist|sind|macht|est|sont|fait|font|es|son|hace|это|будет|ni|হয়|হ\u09df|হবে|"
+    r"adalah|on",
     r"は|是|得到?|คือ",
 )
 """Words that mean equality only after a sum of several numbers."""
@@ -158,7 +165,8 @@ AND = _between(r"&", r"and|und|et|y|e|и|na|এবং|ও|আর|మరియు
 
 HALF = _between(
     r"(?!)",
-    r"and\s+(?:a|one)\s+half|et\s+demie?|y\s+medi[ao]|с\s+половиной|na\s+nusu|ja\s+puoli|dan\s+setengah|ونصف|অর্ধ",
+    r"and\s+(?:a|one)\s+half|et\s+demie?|y\s+medi[ao]|с\s+половиной|na\s+nusu|ja\s+puoli|dan\s+setengah|"
+    r"ونصف|অর্ধ",
     r"半(?![径徑年分数數月夜天額额])|ครึ่ง|반(?![가-힣])",
 )
 """`3 and a half`."""

@@ -138,7 +138,7 @@ def empty_model(section: Model) -> Any:
 
 
 def random_init(section: Model) -> Model:
-    """The same architecture and tokenizer with random weights: the recipe's model with its base's
+    """Return the recipe's architecture and tokenizer with random weights: the recipe's model with its base's
     configuration in the base's place.
 
     Raises InputError for a base that is not there, SetupError if the hub cannot be reached.

@@ -41,7 +41,7 @@ class Tally:
     pruned: int = 0
 
     def values(self) -> dict[str, Any]:
-        """As the ledger says it: the counts, and mean tokens a kept example (None where none was)."""
+        """Return plain values for the ledger: the counts, and the mean tokens of a kept example, or None."""
         return {
             "drawn": self.drawn,
             "mean_input_tokens": self.input_tokens / self.kept if self.kept else None,
@@ -123,7 +123,7 @@ class Measured:
         }
 
     def values(self) -> dict[str, Any]:
-        """As ledger.json says it."""
+        """Return plain values for ledger.json."""
         return {
             "examples": self.total.drawn,
             "rows": self.sequences,

@@ -24,7 +24,8 @@ PREFIX = "hub:"
 FORM = "hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]"
 CONVERTED = "refs/convert/parquet"
 _SOURCE = re.compile(
-    r"hub:(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:/(?P<config>[^@:]+))?(?:@(?P<revision>[^:]+))?(?::(?P<split>.+))?",
+    r"hub:(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:/(?P<config>[^@:]+))?"
+    r"(?:@(?P<revision>[^:]+))?(?::(?P<split>.+))?",
     re.ASCII,
 )
 

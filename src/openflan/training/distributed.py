@@ -161,7 +161,7 @@ def join_distributed() -> DistributedContext:
 
 
 def join_request_sharing() -> DistributedContext:
-    """The same for processes that each have a whole model and share requests: they exchange words only, over
+    """Join processes that each have a whole model and share requests. They exchange messages only, over
     gloo, and wait for one another for days.
 
     On GPUs each has its own from then on. The world's device is the CPU, where the words are.

@@ -128,7 +128,8 @@ def stored(paths: Iterable[Path]) -> dict[str, FullTensor]:
     tensors: dict[str, FullTensor] = {}
     for path in paths:
         with safe_open(path, framework="pt") as file:
-            tensors |= {name: _Stored(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            # `keys` is needed, as an open file is no mapping.
+            tensors |= {name: _Stored(file.get_slice(name)) for name in file.keys()}  # noqa: SIM118
     return tensors
 
 

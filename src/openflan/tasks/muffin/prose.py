@@ -21,7 +21,7 @@ def text(raw: Raw, column: str) -> str:
 
 
 def clean(value: Any, what: str) -> str:
-    """As `text`, for a value that lies deeper; `what` names it."""
+    """Clean a value that lies deeper in a record, as `text` does for a field; `what` names it."""
     if value is None:
         return ""
     if not isinstance(value, str):
