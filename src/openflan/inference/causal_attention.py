@@ -15,21 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AttentionInterface
 
+from openflan.models.causal import HARMLESS_ARGUMENTS
+
 NAME = "openflan_decoding"
 """Our function in transformers' attention interface."""
-
-_HARMLESS = {
-    "is_causal",
-    "position_ids",
-    "cache_position",
-    "use_cache",
-    "output_attentions",
-    "output_hidden_states",
-    "output_router_logits",
-    "return_dict",
-}
-"""Keyword arguments of an attention function that do not change which token sees which, or that ask for
-what ours does anyway."""
 
 States = list[tuple[Tensor, Tensor]]
 """Keys and values (P, G, C) of every layer."""
@@ -66,7 +55,7 @@ def attend_decoding(
 ) -> tuple[Tensor, None]:
     """The attention function that transformers calls in every layer. Raises ValueError for an argument
     that is not known here."""
-    unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
+    unknown = [name for name, value in others.items() if value is not None and name not in HARMLESS_ARGUMENTS]
     if cached_attention is None or attention_mask is not None or unknown or dropout:
         raise ValueError(
             f"attention in decoding got {', '.join(unknown) or 'no cached attention, a mask or dropout'}, "

@@ -29,7 +29,7 @@ from openflan.models.loss import head_losses, token_cross_entropy
 NAME = "openflan_documents"
 """Our function in transformers' attention interface."""
 
-_HARMLESS = {
+HARMLESS_ARGUMENTS = {
     "is_causal",
     "position_ids",
     "cache_position",
@@ -154,7 +154,7 @@ def attend_documents(
 ) -> tuple[Tensor, None]:
     """The attention function that transformers calls in every layer. Raises ValueError without
     `documents`, and for an argument that is not known here."""
-    unknown = [name for name, value in others.items() if value is not None and name not in _HARMLESS]
+    unknown = [name for name, value in others.items() if value is not None and name not in HARMLESS_ARGUMENTS]
     if (
         documents is None
         or attention_mask is not None
