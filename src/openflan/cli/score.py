@@ -68,7 +68,7 @@ def score(
         )
     if (format is None) != (out is None):
         raise InputError(
-            "`--format lm-eval` and `--out FILE` go together: the one names the shape, the other the file"
+            "`--format lm-eval` and `--out FILE` go together: the first is the format, the second the file"
         )
     judged_by = benchmark_to_score(benchmark, mode, data, split)
     scored = score_file(generations, judged_by, partial=partial)
