@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.distributed.fsdp import fully_shard
 
 from openflan.recipe.schema import Training
+from openflan.training.distributed import leave_distributed
 from openflan.training.optimizers import clip_gradients, make_optimizer, restore_statistics, statistics
 from openflan.training.shards import full_tensor
 
@@ -151,7 +152,8 @@ def main(folder: Path, rank: int) -> None:
         if rank == 0:
             save(whole | {"calls": torch.tensor(made)}, folder / f"{case}-whole.safetensors")
             save(resumed, folder / f"{case}-resumed.safetensors")
-    dist.destroy_process_group()
+    # `destroy_process_group` alone leaves gloo's threads to abort the process at its end, now and then.
+    leave_distributed()
 
 
 if __name__ == "__main__":
