@@ -1,10 +1,11 @@
 """The paper's averages over benchmarks: normalized (Table 5), with and without rationales (Figure 5), and
 relative error reduction (appendix A.3).
 
-Six components weigh the same. Each task is first put on a scale where chance is 0 (25 for MMLU, by file for
-BBH, 0 for TyDiQA and MGSM), negative values kept, and averaged then; the same chance counts with and without
-rationales. This order and these chances are not printed in full. They are the ones that reproduce the printed
-averages: removing chance from BBH's mean instead of each file's misses some rows by more than one point.
+Six components weigh the same. Each task is first put on a scale where chance is 0, and then averaged;
+negative values are kept. Chance is 25 for MMLU, differs by file for BBH, and is 0 for TyDiQA and MGSM, with
+and without rationales. This order and these chances are not printed in full. They are the ones that reproduce
+the printed averages: removing chance from BBH's mean instead of each file's misses some rows by more than one
+point.
 """
 
 from __future__ import annotations

@@ -108,14 +108,18 @@ def _compared(
     ours, theirs = ({key: one for key, (_, one) in judge_all(side).items()} for side in saved)
     # A name does not say which rows a file of the user had when it was asked: a question is one that has one
     # answer.
-    other = _other_targets(*saved) if rule.rules else set()
+    changed_questions = _other_targets(*saved) if rule.rules else set()
     compared = compare_models(
-        _without(ours, other), _without(theirs, other), rule.averages, names=names, seed=seed
+        _without(ours, changed_questions),
+        _without(theirs, changed_questions),
+        rule.averages,
+        names=names,
+        seed=seed,
     ).as_json()
     no_rule = first.has_own_rules and not any(
-        one.rule for side in saved for of in side.questions.values() for one in of
+        generation.rule for side in saved for of in side.questions.values() for generation in of
     )
-    return {**compared, "other_targets": len(other), "compared_as_texts": no_rule}
+    return {**compared, "other_targets": len(changed_questions), "compared_as_texts": no_rule}
 
 
 def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
@@ -129,9 +133,9 @@ def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
 
 
 def _without(
-    judged: Mapping[tuple[str, int], QuestionScore], other: Collection[tuple[str, int]]
+    scores: Mapping[tuple[str, int], QuestionScore], left_out: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], QuestionScore]:
-    return {key: one for key, one in judged.items() if key not in other}
+    return {key: one for key, one in scores.items() if key not in left_out}
 
 
 def _with_paper(

@@ -134,12 +134,12 @@ def _example(
     task: Task, key: str, index: int, prompted: Prompted, fewer: Callable[[int], str] | None, direct: bool
 ) -> Example:
     references = task.rows[index].get("references", ())
-    others = (
+    other_answers = (
         tuple(reference for reference in references if reference != prompted.answer)
         if not isinstance(references, str)
         else (references,)
     )
-    target = (prompted.answer, *others) if others else prompted.answer
+    target = (prompted.answer, *other_answers) if other_answers else prompted.answer
     options = task.rows[index].get("options", ()) if direct else ()
     between = "" if prompted.inputs[-1:].isspace() else " "
     listed = (

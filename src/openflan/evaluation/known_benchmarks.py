@@ -53,7 +53,7 @@ SUITES: dict[str, tuple[tuple[str, Mode], ...]] = {
     "reasoning": (("mmlu", "cot"), ("bbh", "cot"), ("mgsm", "cot"), ("gsm8k", "cot")),
     "all": tuple((name, mode) for name in PAPER for mode in ("direct", "cot")),
 }
-"""`flan` has the six components of the paper's normalized average, `reasoning` what is answered with
+"""`flan` has the six components of the paper's normalized average. `reasoning` has the benchmarks with
 rationales, `all` the five benchmarks of the paper in both modes."""
 
 

@@ -85,11 +85,11 @@ def evaluate_into(
     from_dev = count_exemplars(one for _, one in read_generations(path)).from_dev
     # The file may hold more than this call asked for, from an earlier one, and the score is that of the file.
     part = None if len(score.tasks) == len(benchmark.tasks) else tuple(score.tasks)
-    most = max(task.n for task in score.tasks.values())
+    largest_task = max(task.n for task in score.tasks.values())
     local = engine if isinstance(engine, LocalEngine) else None
     options = RecordedOptions(
         benchmark=benchmark.requested_name or None,
-        limit=None if limit is None else max(limit, most),
+        limit=None if limit is None else max(limit, largest_task),
         subset=part,
         max_tokens=max_tokens,
         context=context,
@@ -102,8 +102,8 @@ def evaluate_into(
         return score
     # Evaluations of other benchmarks may end at the same moment.
     with locked(run.locks / run.scores.name):
-        others = [stored for stored, other in stored_scores(run.scores) if other.key != score.key]
-        write_json(run.scores, {"scores": [*others, score.to_json()]})
+        other_scores = [stored for stored, other in stored_scores(run.scores) if other.key != score.key]
+        write_json(run.scores, {"scores": [*other_scores, score.to_json()]})
     return score
 
 

@@ -75,8 +75,10 @@ def is_0_1(value: Mapping[str, Any]) -> bool:
 def upgraded(value: Mapping[str, Any]) -> dict[str, Any]:
     """A score of version 0.1 in the present form; what is wrong in it stays wrong, for the check that
     follows."""
-    beside = {name: mean for name, mean in value.items() if name not in _NO_AVERAGES and _is_mean(mean)}
-    under, tasks = value.get("averages"), value.get("tasks")
+    outer_averages = {
+        name: mean for name, mean in value.items() if name not in _NO_AVERAGES and _is_mean(mean)
+    }
+    inner_averages, tasks = value.get("averages"), value.get("tasks")
     samples, variant = value.get("samples", 1), value.get("variant")
     decoding = decoding_of_variant(
         variant if isinstance(variant, str) else "", samples if isinstance(samples, int) else 1
@@ -89,8 +91,8 @@ def upgraded(value: Mapping[str, Any]) -> dict[str, Any]:
         "decoding": asdict(decoding),
         "averages": {
             "average": value.get("average"),
-            **beside,
-            **(under if isinstance(under, Mapping) else {}),
+            **outer_averages,
+            **(inner_averages if isinstance(inner_averages, Mapping) else {}),
         },
         "tasks": {name: _task(task) for name, task in tasks.items()}
         if isinstance(tasks, Mapping)
@@ -109,11 +111,11 @@ def _task(value: Any) -> Any:
 def _shots(value: Mapping[str, Any]) -> int | None:
     """The requested number of exemplars: from the prompt's version, else the number in all prompts if none
     was shortened."""
-    said = shots_in(value.get("prompt_version")) if _is_of_its_benchmark(value) else None
+    shots = shots_in(value.get("prompt_version")) if _is_of_its_benchmark(value) else None
     mean = value.get("exemplars")
-    if said is None and not value.get("exemplars_dropped") and isinstance(mean, float) and mean.is_integer():
+    if shots is None and not value.get("exemplars_dropped") and isinstance(mean, float) and mean.is_integer():
         return int(mean)
-    return said
+    return shots
 
 
 def _usual_shots(value: Mapping[str, Any], shots: int | None) -> int | None:
