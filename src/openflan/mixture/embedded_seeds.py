@@ -1,4 +1,4 @@
-"""Which embedded data a recipe trains on, and which data a base model was trained on.
+"""Finds the embedded data that a recipe trains on, and the data that a base model was trained on.
 
 The facts of another seed can only be learned anew, so a base that was trained on one seed helps little with
 another.
@@ -29,9 +29,9 @@ def trained_data(model: str | Path | None) -> set[EmbeddedData]:
     `model` is the name of a bundled model, a run folder, or a folder in one, such as its `model/`.
     """
     data: set[EmbeddedData] = set()
-    seen: set[str] = set()
-    while model is not None and str(model) not in seen:
-        seen.add(str(model))
+    visited: set[str] = set()
+    while model is not None and str(model) not in visited:
+        visited.add(str(model))
         if str(model).startswith(EMBEDDED):
             source = source_of_model(str(model))
             return data | ({EmbeddedData(source, source.seed)} if source else set())
@@ -46,18 +46,20 @@ def warn_of_other_data(model: str | Path | None, data: Iterable[EmbeddedData]) -
     """Warns if a model was trained on embedded data, and `data` holds others of the same source."""
     trained = trained_data(model)
     sources = {one.source for one in trained}
-    others = sorted(
+    other_data = sorted(
         (one for one in set(data) - trained if one.source in sources),
-        key=lambda one: (one.source.name, one.seed),
+        key=lambda data_set: (data_set.source.name, data_set.seed),
     )
-    if others:
+    if other_data:
         trained_labels = ", ".join(
-            one.label for one in sorted(trained, key=lambda one: (one.source.name, one.seed))
+            data_set.label
+            for data_set in sorted(trained, key=lambda data_set: (data_set.source.name, data_set.seed))
         )
         warnings.warn(
             f"the base was trained on another embedded world: {model} on {trained_labels}, and this is about "
-            f"{', '.join(one.label for one in others)}, in which other things are true; pretrain a base on "
-            f"its plain text first, such as `pretraining.data={EMBEDDED}{others[0].label}`",
+            f"{', '.join(data_set.label for data_set in other_data)}, in which other things are true; "
+            "pretrain a base on its plain text first, such as "
+            f"`pretraining.data={EMBEDDED}{other_data[0].label}`",
             stacklevel=3,
         )
 

@@ -140,23 +140,23 @@ def without_data(mixture: Mixture) -> tuple[str, ...]:
     )
 
 
-def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> Offline:
-    """Return the ledger of the whole mixture. `here` holds the opened tasks of the submixtures whose rows are
-    at hand.
+def offline_ledger(mixture: Mixture, tasks_here: Mapping[str, Mapping[str, Task]]) -> Offline:
+    """Return the ledger of the whole mixture. `tasks_here` holds the opened tasks of the submixtures whose
+    rows are at hand.
 
     Raises InputError like `open_mixture` for patterns, rates and licences, and for a task with neither a
     number of rows nor a cap.
     """
-    known = [one for name in mixture.submixtures for one in _chosen(mixture, name, here.get(name, {}))]
+    known = [one for name in mixture.submixtures for one in _chosen(mixture, name, tasks_here.get(name, {}))]
     check_licences(mixture.licences, [one.licence for one in known])
     reasons = {one.name: _reason(mixture, one) for one in known}
     left_out = [LeftOut(name, reason) for name, reason in reasons.items() if reason]
-    kept = [one for one in known if not reasons[one.name]]
-    check_something_left({one.name: one for one in kept}, left_out)
-    capped = {one.name: _capped(mixture, one) for one in kept}
+    kept_tasks = [one for one in known if not reasons[one.name]]
+    check_something_left({one.name: one for one in kept_tasks}, left_out)
+    capped = {one.name: _capped(mixture, one) for one in kept_tasks}
     share = shares(capped, relative_rates(mixture))
     examples = sum(task.weight for task in capped.values())
-    tasks = tuple(_planned(one, capped[one.name], share[one.name], examples) for one in kept)
+    tasks = tuple(_planned(one, capped[one.name], share[one.name], examples) for one in kept_tasks)
     first = min(
         (task for task in tasks if task.rows is not None),
         key=lambda task: (task.rows or 0) / task.share,
@@ -181,17 +181,17 @@ def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> 
 def _chosen(mixture: Mixture, submixture: str, tasks: Mapping[str, Task]) -> list[_Known]:
     """The catalogue's tasks of a submixture, and those here that it does not have, as far as the recipe's
     patterns choose them."""
-    opened = {real_name(name): task for name, task in tasks.items()}
+    tasks_by_name = {real_name(name): task for name, task in tasks.items()}
     # Rows that others rendered stand for the whole submixture, in tasks of their own.
-    ready_made = any(task.finished for task in opened.values())
+    ready_made = any(task.finished for task in tasks_by_name.values())
     entries = (
         {entry.name: entry for entry in find(submixture=submixture, held_out=None)}
         if submixture in SUBMIXTURES and not ready_made
         else {}
     )
     known = {
-        name: _Known(name, opened.get(name), entries.get(name))
-        for name in [*entries, *(name for name in opened if name not in entries)]
+        name: _Known(name, tasks_by_name.get(name), entries.get(name))
+        for name in [*entries, *(name for name in tasks_by_name if name not in entries)]
     }
     return list(select(known, mixture.submixtures[submixture].tasks).values())
 

@@ -48,12 +48,12 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
                 f"catalogue knows only {', '.join(SUBMIXTURES)}; "
                 "fetch them, or correct `data:`"
             )
-    here = {
-        name: open_submixture(name, one.data)
-        for name, one in mixture.submixtures.items()
-        if _is_here(name, one.data)
+    present = {
+        name: open_submixture(name, entry.data)
+        for name, entry in mixture.submixtures.items()
+        if _is_here(name, entry.data)
     }
-    tasks = {task.name: task for opened in here.values() for task in opened.values()}
+    tasks = {task.name: task for opened in present.values() for task in opened.values()}
     return tuple(
         Outlined(
             planned.task,
@@ -64,7 +64,7 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
             planned.here,
             planned.share,
         )
-        for planned in offline_ledger(mixture, here).tasks
+        for planned in offline_ledger(mixture, present).tasks
     )
 
 
@@ -74,8 +74,8 @@ def _is_here(name: str, data: Path | None) -> bool:
     return not is_hub(data) and data.exists()
 
 
-def _languages(name: str, opened: dict[str, Task]) -> tuple[str, ...]:
+def _languages(name: str, tasks_by_name: dict[str, Task]) -> tuple[str, ...]:
     """The catalogue's names where it knows the task, as those of `categories`: a reader's may be spelt
     otherwise."""
     entry = catalogue().get(real_name(name))
-    return entry.languages if entry else opened[name].languages
+    return entry.languages if entry else tasks_by_name[name].languages

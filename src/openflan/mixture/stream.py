@@ -1,8 +1,8 @@
-"""Which example stands at a position: a pure function of (mixture, seed, position).
+"""Finds the example at a position of the stream: a pure function of (mixture, seed, position).
 
 The stream is made of blocks. At a block's end every task's cumulative count is within one of its share;
 inside, the order is a seeded shuffle. The n-th draw of a task is element n mod rows of that epoch's seeded
-permutation, so an epoch contains every row once and the next epoch has another order. No draw depends on the
+permutation. An epoch contains every row once, and the next epoch has another order. No draw depends on the
 one before, so the example at any position can be computed alone.
 """
 

@@ -52,7 +52,8 @@ class TaskOverlap:
             "stock_rows": self.stock_rows,
             "groups": {name: asdict(counted) for name, counted in self.groups.items()},
             "examples": [
-                {**_described(one.hit), "text": one.text, "item": one.hit.item.text} for one in self.examples
+                {**_described(example.hit), "text": example.text, "item": example.hit.item.text}
+                for example in self.examples
             ],
         }
 
@@ -72,9 +73,9 @@ def check_task(
     rows = hit_rows = stock_rows = 0
     groups: dict[str, _Group] = {}
     for count, hits in scan(_numbered(task.rows), index):
-        for number, same in groupby(hits, key=lambda hit: hit.row):
+        for row_index, same in groupby(hits, key=lambda hit: hit.row):
             of_row = list(same)
-            row = task.rows[number]
+            row = task.rows[row_index]
             if write is not None:
                 digest = row_hash(row)
                 for hit in of_row:
