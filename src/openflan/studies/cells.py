@@ -143,8 +143,8 @@ def _cell(
     words = {key: value for setting in settings for key, value in setting.items() if key in WORDS}
     keys = [override for setting in settings for override in overrides_of(_keys(setting), folder)]
     named = str(words.get("recipe", study.recipe))
-    beside = folder / named
-    recipe = load_recipe(beside if beside.is_file() else named, [*keys, *overrides, f"seed={seed}"])
+    path = folder / named
+    recipe = load_recipe(path if path.is_file() else named, [*keys, *overrides, f"seed={seed}"])
     name = "-".join([*values.values(), *([control] if control else [])])
     count = words.get("tasks", "all")
     missing = _missing(recipe.model)
@@ -183,9 +183,9 @@ def _pretraining(words: Mapping[str, Any], recipe: Recipe, folder: Path, seed: i
             f"`pretrain: {setting}`: expected the name of a recipe of continued pretraining, or {{recipe: "
             f"NAME, KEY: VALUE}}"
         )
-    beside = folder / named
+    path = folder / named
     pretraining = load_pretrain_recipe(
-        beside if beside.is_file() else named, [*overrides_of(keys, folder), f"seed={seed}"]
+        path if path.is_file() else named, [*overrides_of(keys, folder), f"seed={seed}"]
     )
     return pretraining.model_copy(update={"model": recipe.model})
 
@@ -207,17 +207,19 @@ def _with_tasks(recipe: Recipe, submixture: str, count: Any, seed: int) -> Recip
 
 def _only(mixture: Mixture, names: Any) -> Mixture:
     """The mixture with some of its submixtures, at its own rates relative to one another."""
-    kept = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in kept if name not in mixture.submixtures]
-    if unknown or not kept:
+    kept_names = [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in kept_names if name not in mixture.submixtures]
+    if unknown or not kept_names:
         raise InputError(f"`submixtures: {names}`: expected some of {', '.join(mixture.submixtures)}")
     rates = relative_rates(mixture)
     return mixture.model_copy(
         update={
-            "submixtures": {name: section for name, section in mixture.submixtures.items() if name in kept},
+            "submixtures": {
+                name: section for name, section in mixture.submixtures.items() if name in kept_names
+            },
             "rates": None
             if rates is None
-            else {group: rate for group, rate in rates.items() if group.partition("/")[0] in kept},
+            else {group: rate for group, rate in rates.items() if group.partition("/")[0] in kept_names},
         }
     )
 

@@ -106,11 +106,11 @@ def ask_model(
         decoding=decoding,
     )
     saved = read_saved(generations_path(run, label, benchmark, decoding), benchmark)
-    judged = {question: one.value for question, (_, one) in judge_all(saved).items()}
+    values_by_question = {question: one.value for question, (_, one) in judge_all(saved).items()}
     sizes = {
         name: 1 + max(example.index for example in benchmark.examples(name)[: ask.limit]) for name in tasks
     }
-    values = [judged.get((name, index)) for name, size in sizes.items() for index in range(size)]
+    values = [values_by_question.get((name, index)) for name, size in sizes.items() for index in range(size)]
     if any(value not in (None, 0.0, 1.0) for value in values):
         return [None if value is None else round(value, 4) for value in values]
     return "".join(ABSENT if value is None else RIGHT if value else WRONG for value in values)

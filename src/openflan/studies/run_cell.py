@@ -47,11 +47,11 @@ class Job:
 
 
 def work(job: Job) -> dict[str, Any]:
-    """Trains and asks what is not there yet; returns the cell's line for `cells.jsonl`. What libraries print
-    goes to `log.txt` of the cell.
+    """Runs the missing training and evaluations of a cell; returns its line for `cells.jsonl`. What libraries
+    print goes to `log.txt` of the cell.
 
-    Where a cell that trains alike is at work on the same run folders, be it of another study, waits for it
-    and takes its model.
+    If a cell with the same training, also of another study, works on the same run folders, waits for it and
+    takes its model.
     """
     with locked(job.runs / f".lock-{job.model_key[:8]}"):
         folder = job.run.folder

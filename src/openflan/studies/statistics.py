@@ -61,8 +61,8 @@ def mean(columns: Sequence[Column]) -> Column:
     return weighted((1 / len(columns), one) for one in columns)
 
 
-def score(one: Column) -> float:
-    return float(sum(np.nansum(shares) for shares in one.values()))
+def score(column: Column) -> float:
+    return float(sum(np.nansum(shares) for shares in column.values()))
 
 
 def over_seeds(values: Sequence[float]) -> Interval | None:

@@ -46,8 +46,8 @@ def check_tasks(
 ) -> list[TaskCheck]:
     """Opens every task of `data`, or of the embedded world without `data`, and renders its first row.
 
-    For the embedded world it also checks that nothing held out appears in the training rows, and that no
-    wording, packaged or in the YAML file `wordings`, gives an answer away. A submixture that lacks more than
+    For the embedded world it also checks that nothing held out appears in the training rows. No wording,
+    packaged or in the YAML file `wordings`, may give an answer away. A submixture that lacks more than
     `max_missing` tasks gets one line. Raises InputError if there is no such file, folder or submixture.
     """
     if data is not None and parse_data(data) is None:

@@ -17,8 +17,8 @@ def find_task(name: str, data: Path | None = None) -> Task:
     """Opens one task of `data`, a file or folder, or of the embedded data if there is no `data`. The part of
     the name behind the submixture is enough where it is unique.
 
-    Raises InputError for an unknown task, with the nearest name, and for a task of the collection whose rows
-    are not there, with the way to get them.
+    Raises InputError for an unknown task, with the nearest name. It is also raised for a task of the
+    collection whose rows are missing, with the way to get them.
     """
     if data is None or parse_data(data) is not None:
         return _embedded_task(name, data)

@@ -68,8 +68,8 @@ class ListedTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskFilters:
-    """The tasks that a list shows: `category` and `dataset` are parts of their names, `language` is an ISO
-    code or a name, and `held_out` keeps only tasks that are never trained on."""
+    """Return the tasks that a list shows. `category` and `dataset` are parts of their names, `language` is an
+    ISO code or a name. `held_out` keeps only tasks that are never trained on."""
 
     submixture: str | None = None
     category: str | None = None
