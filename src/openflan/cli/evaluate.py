@@ -267,9 +267,9 @@ def _print_scores(scores: Sequence[EvaluationScore], *, averaged: bool) -> None:
     if not averaged:
         return
     averages = averages_of_scores(scores, partial=True)
-    shown = "; ".join(f"{name} {value:.1f}" for name, value in averages.items() if value is not None)
+    figures = "; ".join(f"{name} {value:.1f}" for name, value in averages.items() if value is not None)
     typer.echo(
-        shown
+        figures
         or (
             "no average over the suite: the paper's are of greedy generation with each benchmark's own "
             "number of exemplars"

@@ -187,10 +187,10 @@ def print_estimates(estimates: Mapping[str, Any], steps: int) -> None:
     if estimates["seconds"] is None:
         typer.echo("  time: name a device, such as --device h100 --devices 8")
     else:
-        many = f"{estimates['devices']:,} x " if estimates["devices"] > 1 else ""
+        num_devices = f"{estimates['devices']:,} x " if estimates["devices"] > 1 else ""
         typer.echo(
             f"  time: {span(estimates['seconds'])} for {_number(steps, 'step')} on "
-            f"{many}{estimates['device']}, at {estimates['mfu']:.0%} of "
+            f"{num_devices}{estimates['device']}, at {estimates['mfu']:.0%} of "
             f"{estimates['device_tflops']:,g} TFLOP/s (--mfu)"
         )
     typer.echo("  assumed:")
@@ -199,7 +199,7 @@ def print_estimates(estimates: Mapping[str, Any], steps: int) -> None:
 
 
 def _fits(estimates: Mapping[str, Any]) -> str:
-    """Whether training fits the device's memory, with the dense mask and without it."""
+    """Say if training fits the device's memory, with the dense mask and without it."""
     if estimates["device_memory"] is None:
         return ""
     without_mask, with_mask, available = (

@@ -80,7 +80,7 @@ def study(
 
     The first seed of every cell runs before any second seed. Every finished cell adds a line to cells.jsonl.
     results.json, results.csv, README.md and figures summarise the finished cells, with intervals over seeds
-    and over questions, and report the result of each hypothesis of the study.
+    and over questions. They report the result of each hypothesis of the study.
 
     Examples:
 

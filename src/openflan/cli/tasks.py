@@ -102,7 +102,7 @@ def show(
         None, help="A YAML file of wordings. They come before the packaged ones."
     ),
     index: int = typer.Option(0, min=0, help="The first row to print, from 0."),
-    number: int = typer.Option(1, "--number", "-n", min=1, help="The number of rows to print."),
+    count: int = typer.Option(1, "--number", "-n", min=1, help="The number of rows to print."),
     shots: int | None = typer.Option(
         None, min=1, help="The number of exemplars of a few-shot example. Default: drawn from 2, 3 and 5."
     ),
@@ -115,7 +115,7 @@ def show(
     """
     parsed = Style.parse(style)
     task = find_task(name, data)
-    examples = render(task, parsed, wordings=wordings, index=index, count=number, shots=shots, seed=seed)
+    examples = render(task, parsed, wordings=wordings, index=index, count=count, shots=shots, seed=seed)
     if as_json:
         print_json(
             [
@@ -151,7 +151,7 @@ def check(
     """Open every task, render one row of each, and print which tasks work, are missing, or are broken.
 
     For the embedded world the command also checks that nothing held out appears in its instructions or in its
-    plain text, and that no wording gives an answer away.
+    plain text. No wording may give an answer away.
 
     Examples: `openflan tasks check --data FOLDER`, `openflan tasks check --submixture microflan --wordings
     FILE`

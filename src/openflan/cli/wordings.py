@@ -142,8 +142,8 @@ def import_(
             [skipped.place.removeprefix(f"{flan}/"), skipped.entry, skipped.reason]
             for skipped in imported.skipped[:_LISTED]
         ]
-        rest = f", the first {_LISTED} of them (--json lists all)" if len(imported.skipped) > _LISTED else ""
-        print_table(f"{len(imported.skipped)} left out{rest}", ["where", "what", "why"], rows)
+        note = f", the first {_LISTED} of them (--json lists all)" if len(imported.skipped) > _LISTED else ""
+        print_table(f"{len(imported.skipped)} left out{note}", ["where", "what", "why"], rows)
     next_command("wordings", *(["list", "--task", "cot/gsm8k"] if to is None else ["check", to]))
 
 
