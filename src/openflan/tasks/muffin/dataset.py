@@ -1,9 +1,9 @@
 """What a Muffin dataset is: where its rows lie, which columns they have, and how one becomes fields.
 
-Every family of datasets has a file of its own with a table of these. A row function is pure: a raw record, as
-the hub's copy has it, to the fields that wordings use, or None for a record that the collection leaves out
-too (unlabelled, or cleaned away); those are counted. Class words and their order are part of what is learned,
-so they stand in the row functions, never in wordings.
+Every family of datasets has a file of its own with a table of these. A row function is pure. It turns a raw
+record of the hub's copy into the fields that wordings use. It returns None for a record that the collection
+leaves out too (unlabelled, or cleaned away); those are counted. Class words and their order are part of what
+is learned, so they stand in the row functions, never in wordings.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def _numbered(opinions: Any, column: str) -> str:
         )
     else:
         opinion_texts = [text(opinion, "value") for opinion in items(opinions, column)]
-    kept = [" ".join(opinion.split()) for opinion in opinion_texts if opinion][:MOST_OPINIONS]
-    return "\n".join(f"{number}. {opinion}" for number, opinion in enumerate(kept, start=1))
+    kept_opinions = [" ".join(opinion.split()) for opinion in opinion_texts if opinion][:MOST_OPINIONS]
+    return "\n".join(f"{number}. {opinion}" for number, opinion in enumerate(kept_opinions, start=1))
 
 
 _PAIR = ("document", "answer")
