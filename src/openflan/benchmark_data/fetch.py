@@ -60,13 +60,14 @@ def public_files(name: str) -> dict[str, tuple[str, str]]:
 
 
 def has_public_files(name: str) -> bool:
-    """Whether addresses and checksums are known for the files of a benchmark, so that `fetch` gets them."""
+    """Return True if addresses and checksums of a benchmark's files are known, so that `fetch` can download
+    them."""
     listed = files("openflan.benchmark_data") / "public_files" / f"{name}.json"
     return bool(find_benchmark_data(name).public_files) or listed.is_file()
 
 
 def is_fetched(name: str, folder: Path | None = None) -> bool:
-    """Whether every file of a benchmark is in the cache."""
+    """Return True if every file of a benchmark is in the cache."""
     target = (folder or benchmark_cache()) / find_benchmark_data(name).folder_name
     return has_public_files(name) and all((target / path).is_file() for path in public_files(name))
 
@@ -111,13 +112,13 @@ def _content(downloaded: bytes, address: str, path: str) -> tuple[bytes, str]:
 def _member(archive: bytes, address: str, path: str) -> bytes:
     """The member whose path ends in `path`; the folder above it is not ours to know."""
     try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            member = next(name for name in opened.namelist() if f"/{name}".endswith(f"/{path}"))
-            if opened.getinfo(member).file_size > _MOST_BYTES:
+        with zipfile.ZipFile(io.BytesIO(archive)) as zip_file:
+            member = next(name for name in zip_file.namelist() if f"/{name}".endswith(f"/{path}"))
+            if zip_file.getinfo(member).file_size > _MOST_BYTES:
                 raise SetupError(
                     f"{address}: its {path} is larger than {_MOST_BYTES >> 20} MiB: give a copy by `--data`"
                 )
-            return opened.read(member)
+            return zip_file.read(member)
     except (
         zipfile.BadZipFile,
         StopIteration,

@@ -1,9 +1,9 @@
 """Documents become pieces of bounded length, and pieces become examples with their special tokens.
 
-Nothing is dropped and nothing is read twice: a document longer than a piece is divided into full pieces and a
-rest, and if that would be very short the last two are made equally long. EOS stands where a document ends; a
-piece whose text goes on has none in its targets, or it would teach to stop in the middle (T5's own pipeline
-ends every piece with it). Targets of span corruption are a complete list and always end with EOS.
+Nothing is dropped and nothing is read twice. A document longer than a piece is divided into full pieces and a
+rest. If the rest would be very short, the last two pieces are made equally long. EOS stands where a document
+ends. A piece whose text goes on has none in its targets, or it would teach to stop in the middle. (T5's own
+pipeline ends every piece with EOS.) Targets of span corruption are a complete list and always end with EOS.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class SpecialTokens:
         )
 
 
-def next_piece(left: int, size: int) -> int:
-    """How many of a document's `left` tokens the next piece takes, of `size` at most: so many that what then
+def next_piece(remaining: int, size: int) -> int:
+    """Return how many of a document's `remaining` tokens the next piece takes, `size` at most. What then
     remains is nothing, or not very short."""
-    if left <= size:
-        return left
-    return size if left - size >= size // _SHORT_REST else -(-left // 2)
+    if remaining <= size:
+        return remaining
+    return size if remaining - size >= size // _SHORT_REST else -(-remaining // 2)
 
 
 def encode(
@@ -89,7 +89,7 @@ def encode(
 
 
 def fits(length: int, denoisers: Sequence[Denoiser], special_tokens: SpecialTokens, limits: Limits) -> bool:
-    """Whether no piece of up to `length` tokens can come to more than `limits`, special tokens included."""
+    """Return True if every piece of up to `length` tokens fits `limits`, special tokens included."""
     # Neither side of a longer text is ever shorter: a token more is at most one noise token more.
     return all(_fits(length, denoiser, special_tokens, limits) for denoiser in denoisers)
 
