@@ -58,24 +58,24 @@ def test_json_is_one_value(place: Path) -> None:
     done = openflan(
         "overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", "--examples", 0, folder=place
     )
-    told = json.loads(done.stdout)
-    (task,) = told["tasks"]
+    printed = json.loads(done.stdout)
+    (task,) = printed["tasks"]
     assert (task["task"], task["rows"], task["hit_rows"], task["stock_rows"]) == ("cot/gsm8k", 3, 2, 0)
     assert task["groups"] == {
         "gsm8k": {"rows": 1, "items": 1, "whole": 1},
         "mgsm": {"rows": 1, "items": 1, "whole": 1},
     }
     assert task["examples"] == []
-    assert told["benchmarks"] == {"mgsm": 1, "gsm8k": 1}
-    assert told["missing"][:5] == [
+    assert printed["benchmarks"] == {"mgsm": 1, "gsm8k": 1}
+    assert printed["missing"][:5] == [
         "mmlu/dev/*.csv",
         "mmlu/val/*.csv",
         "mmlu/test/*.csv",
         "bbh/*.json",
         "tydiqa/dev/*.json",
     ]
-    assert (told["broken"], told["rows"]) == ({}, 3)
-    assert told["peak_memory_bytes"] > told["index"]["bytes"] > 0
+    assert (printed["broken"], printed["rows"]) == ({}, 3)
+    assert printed["peak_memory_bytes"] > printed["index"]["bytes"] > 0
 
 
 def test_rows_without_hits_are_no_failure(place: Path) -> None:
@@ -133,10 +133,10 @@ def test_what_is_missing_is_named_and_a_broken_task_hides_no_other(place: Path) 
     assert "tydiqa/dev/*.json, gsm8k/test.jsonl, " in done.stderr
     assert "; the rest is compared" in done.stderr
     assert "cot/aqua: not checked: " in done.stderr
-    told = json.loads(done.stdout)
-    assert "gsm8k/test.jsonl" in told["missing"]
-    assert "1 column, expected 3" in told["broken"]["cot/aqua"]
-    assert [task["hit_rows"] for task in told["tasks"]] == [1]
+    printed = json.loads(done.stdout)
+    assert "gsm8k/test.jsonl" in printed["missing"]
+    assert "1 column, expected 3" in printed["broken"]["cot/aqua"]
+    assert [task["hit_rows"] for task in printed["tasks"]] == [1]
 
 
 @pytest.mark.parametrize(
