@@ -137,8 +137,8 @@ def test_a_killed_run_resumes_to_the_same_scores(
     tmp_path_factory: pytest.TempPathFactory, kill: int, torn: int
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
-    whole, broken = folder / "whole.jsonl", folder / "broken.jsonl"
-    generate_to(whole, TOY, TableEngine())
+    uninterrupted, broken = folder / "whole.jsonl", folder / "broken.jsonl"
+    generate_to(uninterrupted, TOY, TableEngine())
     engine = TableEngine(kill_after=kill)
     if kill < 5:
         with pytest.raises(Killed):
@@ -148,12 +148,12 @@ def test_a_killed_run_resumes_to_the_same_scores(
     kept = broken.read_bytes()
     lines = kept.count(b"\n")
     assert lines == kill
-    broken.write_bytes(kept + whole.read_bytes().split(b"\n")[min(kill, 4)][:torn])
+    broken.write_bytes(kept + uninterrupted.read_bytes().split(b"\n")[min(kill, 4)][:torn])
     again = TableEngine()
     result = generate_to(broken, TOY, again)
     assert (result.found, len(again.asked)) == (kill, 5 - kill)
-    assert json.dumps(score_file(broken, TOY)) == json.dumps(score_file(whole, TOY))
-    assert broken.read_bytes() == whole.read_bytes()
+    assert json.dumps(score_file(broken, TOY)) == json.dumps(score_file(uninterrupted, TOY))
+    assert broken.read_bytes() == uninterrupted.read_bytes()
 
 
 def test_other_weights_prompts_or_settings_are_never_mixed(tmp_path: Path) -> None:
