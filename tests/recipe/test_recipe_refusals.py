@@ -161,8 +161,8 @@ def test_a_refusal_names_line_key_and_remedy(write: Write, old: str, new: str, l
     path = write(LEAST.replace(old, new))
     message = refusal(path)
     assert f"{path}:{line}: {rest}" in message
-    for one in message.split("\n"):
-        assert re.match(rf"{re.escape(str(path))}:\d+: `", one), "a line that does not say where"
+    for item in message.split("\n"):
+        assert re.match(rf"{re.escape(str(path))}:\d+: `", item), "a line that does not say where"
     assert "pydantic" not in message
     assert "str]" not in message
 

@@ -72,13 +72,13 @@ def _import(checkout: Path, folder: Path, templates: str) -> None:
 
 
 def _task(name: str, *fields: str) -> Task:
-    def row(number: int) -> dict[str, str | list[str]]:
+    def row(index: int) -> dict[str, str | list[str]]:
         return {
-            name: [f"option{number}", "other"]
+            name: [f"option{index}", "other"]
             if name == "options"
-            else f"option{number}"
+            else f"option{index}"
             if name == "answer"
-            else f"{name}{number}"
+            else f"{name}{index}"
             for name in fields
         }
 
@@ -208,10 +208,10 @@ def test_the_instruction_of_the_originals_stands_once_where_that_is_asked_for(im
 def test_originals_show_what_is_given_and_never_what_is_asked(name: str, imported: Path) -> None:
     fields = set[str]().union(
         *(
-            one.fields
-            for choice, found in known_wordings(name)
+            wording.fields
+            for choice, wording_set in known_wordings(name)
             if choice == "original"
-            for one in found.wordings
+            for wording in wording_set.wordings
         )
     )
     task = _task(name, *sorted(fields))
@@ -240,10 +240,10 @@ def test_a_recipe_names_a_choice_or_a_path(tmp_path: Path, cache: Path) -> None:
         ("./original", tmp_path / "original"),
     ]:
         recipe.write_text(text.replace("WORDINGS", str(written)))
-        found = load_recipe(recipe)
-        assert found.mixture.submixtures["cot"].wordings == meant
-        (tmp_path / "again.yaml").write_text(dump_recipe(found))
-        assert load_recipe(tmp_path / "again.yaml") == found
+        loaded = load_recipe(recipe)
+        assert loaded.mixture.submixtures["cot"].wordings == meant
+        (tmp_path / "again.yaml").write_text(dump_recipe(loaded))
+        assert load_recipe(tmp_path / "again.yaml") == loaded
     assert (
         load_recipe(recipe, ["mixture.submixtures.cot.wordings=both"]).mixture.submixtures["cot"].wordings
         == "both"
@@ -287,11 +287,11 @@ def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch: pytest.Monkey
 
 
 def test_known_wordings_are_found_by_full_and_bare_name(imported: Path) -> None:
-    found = known_wordings("cot/gsm8k")
-    assert found == known_wordings("gsm8k")
-    assert list(dict.fromkeys(choice for choice, _ in found)) == ["original", "openflan"]
+    wordings = known_wordings("cot/gsm8k")
+    assert wordings == known_wordings("gsm8k")
+    assert list(dict.fromkeys(choice for choice, _ in wordings)) == ["original", "openflan"]
     for choice in ("original", "openflan"):
-        listed = [one.id for name, part in found if name == choice for one in part.wordings]
+        listed = [one.id for name, part in wordings if name == choice for one in part.wordings]
         assert len(set(listed)) == len(listed)
         assert set(listed) == _ids(choice, "cot/gsm8k", COT), "what is listed is what a mixture takes"
     assert len(known_wordings()) == len(packaged_wordings()) + 3

@@ -149,8 +149,8 @@ def test_the_other_direction_of_a_translation_is_inverted(tmp_path: Path) -> Non
     done = imported(
         tmp_path, "'wmt16_translate': [('{sent2} in {lang1}', '{sent1}'), ('{sent1} in {lang2}', '{sent2}')]"
     )
-    (found,) = load_wordings(done.folder / f"{next(iter(done.files))}.yaml")
-    assert [(one.inputs.text, one.targets.text, one.inverted) for one in found.wordings] == [
+    (wordings,) = load_wordings(done.folder / f"{next(iter(done.files))}.yaml")
+    assert [(one.inputs.text, one.targets.text, one.inverted) for one in wordings.wordings] == [
         ("{source} in {target_language}", "{answer}", False),
         ("{answer} in {source_language}", "{source}", True),
     ]

@@ -27,11 +27,11 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
     done, wordings = import_checkout(checkout)
-    found = {
-        name: (one.inputs.text, one.targets.text, one.shots, one.rationale, one.inverted)
-        for name, one in wordings.items()
+    wordings_by_id = {
+        name: (wording.inputs.text, wording.targets.text, wording.shots, wording.rationale, wording.inverted)
+        for name, wording in wordings.items()
     }
-    assert found == {
+    assert wordings_by_id == {
         "flan-rte-zero-0": (
             'Note: {premise}\n\nMay one say "{hypothesis}"?\n\n{options}',
             "{answer}",
@@ -99,7 +99,7 @@ def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
             False,
         ),
     }
-    assert sum(done.kinds.values()) == len(found)
+    assert sum(done.kinds.values()) == len(wordings_by_id)
     assert wordings["flan-rte-few-0"].frame == Frame(("Case: ", "Verdict: "), "\n~~\n", "\n\n\n")
     assert wordings["flan-rte-few-1"].frame == Frame(("", ""), "\n\n", "\n\n\n"), "the layout's own defaults"
     top = wordings["flan-natinst-v2-few-0"]
@@ -136,7 +136,8 @@ def test_what_is_computed_or_unused_is_reported_with_its_line(checkout: Path) ->
     done, _ = import_checkout(checkout)
     lines = RELEASE.split("\n")
     reported = {
-        (lines[int(one.place.rpartition(":")[2]) - 1].strip(), one.entry, one.reason) for one in done.skipped
+        (lines[int(item.place.rpartition(":")[2]) - 1].strip(), item.entry, item.reason)
+        for item in done.skipped
     }
     assert {entry for _, entry, _ in reported} == {
         "PATTERNS_NO_OPTIONS",
@@ -257,8 +258,8 @@ def test_a_second_import_replaces_the_first_and_leaves_foreign_files_alone(check
 def test_reading_alone_needs_no_checkout_around_the_file(tmp_path: Path) -> None:
     path = tmp_path / "t.py"
     path.write_text("PATTERNS: dict = {'x': (['{question}', '{answer}'],)}\nOTHER = undefined()\n")
-    found = read_template_file(path)
-    assert [one.texts for one in found.stores["PATTERNS"]["x"]] == [
+    template_file = read_template_file(path)
+    assert [one.texts for one in template_file.stores["PATTERNS"]["x"]] == [
         {"inputs": "{question}", "targets": "{answer}"}
     ]
-    assert found.skipped == []
+    assert template_file.skipped == []

@@ -141,9 +141,9 @@ def test_a_key_set_again_afterwards_is_replaced_even_by_what_cannot_be_read(tmp_
 
 def test_literal_braces_stay_literal(tmp_path: Path) -> None:
     _, wordings = import_release(tmp_path, "'x': [('{{code}} {question} }}', '{{ {answer}')]")
-    (one,) = wordings.values()
-    assert one.inputs.fill({"question": "{q}"}) == "{code} {q} }"
-    assert one.targets.fill({"answer": "a"}) == "{ a"
+    (wording,) = wordings.values()
+    assert wording.inputs.fill({"question": "{q}"}) == "{code} {q} }"
+    assert wording.targets.fill({"answer": "a"}) == "{ a"
 
 
 def test_the_oldest_file_adds_only_keys_that_its_corrected_form_lacks(tmp_path: Path) -> None:

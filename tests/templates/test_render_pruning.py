@@ -37,24 +37,24 @@ def test_a_few_shot_example_never_exceeds_its_room(
     row: int, position: int, tokens: int, shots: int | None, measure: Any
 ) -> None:
     render = Renderer(LONG, PLAIN).render
-    whole = render(row, FEW, 0, position, shots=shots)
+    unpruned = render(row, FEW, 0, position, shots=shots)
     example = render(row, FEW, 0, position, shots=shots, token_budget=TokenBudget(tokens, measure))
-    assert example.exemplars == whole.exemplars[: len(example.exemplars)]
-    assert len(example.exemplars) + example.pruned == len(whole.exemplars)
+    assert example.exemplars == unpruned.exemplars[: len(example.exemplars)]
+    assert len(example.exemplars) + example.pruned == len(unpruned.exemplars)
     if example.exemplars:
         assert measure(example.inputs) <= tokens
         assert example.style.few_shot
-        assert whole.frame is not None
-        assert example.inputs == whole.frame.separator.join(cut(whole, len(example.exemplars)))
+        assert unpruned.frame is not None
+        assert example.inputs == unpruned.frame.separator.join(cut(unpruned, len(example.exemplars)))
     else:
         assert (example.style.few_shot, example.frame) == (False, None)
         assert replace(example, pruned=0) == render(row, ZERO, 0, position)
     if not example.pruned:
-        assert example == whole
+        assert example == unpruned
     else:  # and nothing was left out that would have fitted
-        assert whole.frame is not None
+        assert unpruned.frame is not None
         kept = len(example.exemplars) + 1
-        more = whole.frame.separator.join(cut(whole, kept))
+        more = unpruned.frame.separator.join(cut(unpruned, kept))
         assert measure(more) > tokens
 
 
