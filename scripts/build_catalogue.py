@@ -209,16 +209,19 @@ def _source(line: dict[str, Any], submixture: str, bare: str, files: dict[str, s
         None,
     )
     tfds = facts.get("tfds", "").partition(" ")[0]
-    told = [f"TFDS {tfds}"] if tfds else []
-    told += [f"split {facts['train']}"] if "train" in facts else []
-    told += ["downloaded by hand"] if BY_HAND in line["notes"] else []
+    messages = [f"TFDS {tfds}"] if tfds else []
+    messages += [f"split {facts['train']}"] if "train" in facts else []
+    messages += ["downloaded by hand"] if BY_HAND in line["notes"] else []
     if hub:
         where, link = f"hub dataset {hub}", f"https://huggingface.co/datasets/{hub}"
     elif github:
         where, link = f"GitHub {github}", f"https://github.com/{github}"
     else:
-        where, link = told.pop(0), f"https://www.tensorflow.org/datasets/catalog/{re.split('[/:]', tfds)[0]}"
-    return where + (f" ({', '.join(told)})" if told else ""), link
+        where, link = (
+            messages.pop(0),
+            f"https://www.tensorflow.org/datasets/catalog/{re.split('[/:]', tfds)[0]}",
+        )
+    return where + (f" ({', '.join(messages)})" if messages else ""), link
 
 
 def _options(line: dict[str, Any], submixture: str) -> bool | None:

@@ -162,14 +162,14 @@ ALLOWED["cli"] = set(ALLOWED) - {"__main__"}
 def imported(source: str) -> set[str]:
     """Modules of openflan that a source names, without the package's name; `from openflan import x` counts as
     x."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports hide where an import points"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.removeprefix("openflan.") for name in found if name.startswith("openflan.")}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("openflan.") for name in names if name.startswith("openflan.")}
 
 
 def complaints(room: str, source: str) -> list[str]:

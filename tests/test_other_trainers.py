@@ -80,12 +80,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _code(importing: str) -> str:
-    (found,) = [
+    (record,) = [
         block
         for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
         if importing in block
     ]
-    return str(found)
+    return str(record)
 
 
 def _run(code: str, place: Path, *arguments: str) -> str:
@@ -144,7 +144,7 @@ def test_a_causal_model_tells_packed_examples_apart_by_their_positions(place: Pa
             losses += torch.nn.functional.cross_entropy(
                 alone[:-1], row["labels"][mine][1:], reduction="none"
             ).tolist()
-    wanted = [loss for loss in losses if loss]
-    assert len(wanted) == int((row["labels"] != -100).sum())
-    assert float(packed.loss) == pytest.approx(sum(wanted) / len(wanted), rel=1e-4)
+    expected = [loss for loss in losses if loss]
+    assert len(expected) == int((row["labels"] != -100).sum())
+    assert float(packed.loss) == pytest.approx(sum(expected) / len(expected), rel=1e-4)
     assert not torch.allclose(cached.logits, packed.logits, atol=1e-4)
