@@ -19,7 +19,7 @@ from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
 from openflan.evaluation.decoding import GREEDY, Decoding, decoding_of_variant
 from openflan.evaluation.record import evaluate_into
 from openflan.evaluation.score_record import EvaluationScore, Interval, RecordedOptions, ScoreKey, read_scores
-from openflan.evaluation.score_saved import score_file
+from openflan.evaluation.score_saved import printed, score_file
 from openflan.evaluation.statistics import TaskScore
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
 from openflan.run_folder import Run
@@ -185,9 +185,9 @@ def test_what_score_prints_has_its_averages_beside_the_rest(tmp_path: Path) -> N
     """Other programs read that form: it stays."""
     run = Run(tmp_path)
     evaluate_into(run, "final", _asking(1), Guessing(), decoding=Decoding(likelihood="sum"))
-    printed = score_file(run.generations / "final-toy-direct-1-shot-likelihood.jsonl", _asking(2))
-    assert (printed["benchmark"], printed["mode"], printed["average"]) == ("toy", "direct", 75.0)
-    assert (printed["shots"], printed["decoding"]) == (1, "likelihood"), (
+    value = printed(score_file(run.generations / "final-toy-direct-1-shot-likelihood.jsonl", _asking(2)))
+    assert (value["benchmark"], value["mode"], value["average"]) == ("toy", "direct", 75.0)
+    assert (value["shots"], value["decoding"]) == (1, "likelihood"), (
         "lines tell how they were asked, whatever the benchmark's own number is"
     )
 

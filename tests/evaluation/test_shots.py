@@ -167,7 +167,7 @@ def test_lines_of_earlier_runs_and_others_are_read(tmp_path: Path) -> None:
         (),
         None,
     )
-    assert score_file(lines, TOY)["average"] == 100.0
+    assert score_file(lines, TOY).average == 100.0
 
 
 @pytest.mark.parametrize("mode", ["direct", "cot"])

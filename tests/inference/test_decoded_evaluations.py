@@ -67,7 +67,7 @@ def test_a_run_cut_anywhere_resumes_to_the_same_scores(
         path = tmp_path / f"{cut}.jsonl"
         path.write_bytes(lines[:cut])
         generate_to(path, TOY, engine, decoding=decoding)
-        assert json.dumps(score_file(path, TOY)) == json.dumps(score_file(whole, TOY))
+        assert json.dumps(score_file(path, TOY).to_json()) == json.dumps(score_file(whole, TOY).to_json())
         seen = [
             (one["task"], one["index"], one["sample"])
             for one in map(json.loads, path.read_text().splitlines())
@@ -85,8 +85,8 @@ def test_more_samples_are_added_to_a_file(folders: dict[str, Path], tmp_path: Pa
     assert set(before.splitlines()) < set(after)
     assert [json.loads(line)["sample"] for line in after] == list(range(6)) * 8
     scores = score_file(path, TOY)
-    assert scores["samples"] == 6
-    assert list(scores["curve"]) == ["1", "2", "5", "6"]  # type: ignore[call-overload]
+    assert scores.key.decoding.samples == 6
+    assert list(scores.curve) == ["1", "2", "5", "6"]
     for other in (
         Decoding(samples=4, temperature=0.8, top_k=40),
         Decoding(),
@@ -123,7 +123,7 @@ def test_the_likelier_option_is_the_answer(tmp_path: Path) -> None:
             [-2.0, -3.0],
             [1, 2],
         )
-        found[kind] = score_file(tmp_path / f"{kind}.jsonl", TOY)["average"]
+        found[kind] = score_file(tmp_path / f"{kind}.jsonl", TOY).average
     assert found == {"sum": pytest.approx((100 + 200 / 3) / 2), "mean": 0.0}
 
 

@@ -262,7 +262,7 @@ def _compared(done: Evaluation, against: str) -> dict[str, Any]:
 
 def _print_scores(scores: Sequence[EvaluationScore], *, averaged: bool) -> None:
     for score in scores:
-        print_score(printed(score))
+        print_score(score)
         _print_exemplars(printed(score))
     if not averaged:
         return

@@ -10,7 +10,7 @@ from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import against_paper, compare_models
 from openflan.evaluation.paper import paper_model
 from openflan.evaluation.saved_models import GenerationsFile, SavedModel, benchmark_of, saved_model
-from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_generations
+from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_file
 from openflan.evaluation.statistics import QuestionScore
 
 PAPER = "paper:"
@@ -150,9 +150,7 @@ def _with_paper(
         if figures is None or saved_file.shots is not None or "likelihood" in saved_file.variant:
             left_out.append(name)
             continue
-        score = score_generations(
-            saved_file.path, benchmark_of((saved_file,), custom_benchmarks), partial=True
-        )
+        score = score_file(saved_file.path, benchmark_of((saved_file,), custom_benchmarks), partial=True)
         results.append({"benchmark": name, **against_paper(score, figures), "sources": list(figures.sources)})
     if not results:
         raise InputError(f"{a} and {b} have no benchmark in common: {a} has {', '.join(chosen) or 'none'}")

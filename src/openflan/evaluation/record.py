@@ -15,7 +15,7 @@ from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, parts_of
 from openflan.evaluation.score_record import EvaluationScore, RecordedOptions, stored_scores
-from openflan.evaluation.score_saved import score_generations
+from openflan.evaluation.score_saved import score_file
 from openflan.inference.protocol import InferenceEngine
 from openflan.lock import locked
 from openflan.run_folder import Run, write_json
@@ -79,7 +79,7 @@ def evaluate_into(
         )
     if generated:
         generated(done)
-    score = score_generations(path, benchmark, partial=True, model=label, decoding=decoding)
+    score = score_file(path, benchmark, partial=True, model=label, decoding=decoding)
     if benchmark.shots is not None:
         score = replace(score, key=replace(score.key, shots=benchmark.shots))
     from_dev = count_exemplars(one for _, one in read_generations(path)).from_dev

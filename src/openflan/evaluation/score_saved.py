@@ -77,14 +77,6 @@ class Saved:
 
 
 def score_file(
-    source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False
-) -> dict[str, object]:
-    """The scores of saved generations, as the JSON value that `openflan score --json` prints; arguments and
-    errors are those of `score_generations`."""
-    return printed(score_generations(source, benchmark, partial=partial))
-
-
-def score_generations(
     source: Path | Iterable[str],
     benchmark: Benchmark,
     *,
@@ -92,13 +84,13 @@ def score_generations(
     model: str = "",
     decoding: Decoding | None = None,
 ) -> EvaluationScore:
-    """The scores of saved generations. `model` names who gave them, `decoding` how; without it the lines say
-    what they can.
+    """Return the score of saved generations, a file or lines. `model` and `decoding` enter its key; without
+    `decoding` it is read from the lines.
 
-    `partial` averages over what is there; otherwise every question of every task must be there once, with the
-    same number of samples. A mean over tasks none of which is there is None. Raises InputError for unknown
-    tasks, indices that are missing, repeated or out of range, and lines that are no generations of this
-    benchmark.
+    `partial` averages over the questions that are present. Otherwise every question of every task must be
+    present once, with the same number of samples. A mean over tasks none of which is present is None. Raises
+    InputError for unknown tasks, and for indices that are missing, repeated or out of range. It is also
+    raised for lines that are no generations of this benchmark.
     """
     saved = read_saved(source, benchmark)
     if not partial:
@@ -171,8 +163,8 @@ def score_generations(
 
 
 def printed(score: EvaluationScore) -> dict[str, Any]:
-    """A score as `openflan score --json` and `evaluate --json` print it: every average under its own name,
-    beside the rest."""
+    """Return the JSON value that `openflan score --json` and `evaluate --json` print for a score: every
+    average stands under its own name beside the other keys."""
     key, decoding = score.key, score.key.decoding
     intervals = {
         name: {

@@ -14,53 +14,23 @@ from openflan.evaluation.decoding import decoding_of_variant
 from openflan.evaluation.fit_exemplars import shots_in
 from openflan.evaluation.known_benchmarks import usual_shots
 
-_NO_AVERAGES = frozenset(
-    {
-        *(
-            "model",
-            "benchmark",
-            "mode",
-            "split",
-            "variant",
-            "averages",
-            "normalized",
-            "partial",
-            "prompt_version",
-            "tasks",
-        ),
-        *(
-            "intervals",
-            "agreement",
-            "curve",
-            "samples",
-            "missing",
-            "duplicates",
-            "exemplars",
-            "exemplars_dropped",
-        ),
-        *("prompts_shortened", "exemplar_from_dev", "prompt_hash"),
-    }
-)
-"""Keys of a score that are no mean over tasks."""
+# fmt: off
+_NO_AVERAGES = frozenset({
+    "model", "benchmark", "mode", "split", "variant", "averages", "normalized", "partial", "prompt_version",
+    "tasks", "intervals", "agreement", "curve", "samples", "missing", "duplicates", "exemplars",
+    "exemplars_dropped", "prompts_shortened", "exemplar_from_dev", "prompt_hash",
+})
+"""The keys of a score of version 0.1 that are not averages; its averages are all other keys with a number."""
 
-_TASK_KEYS = frozenset(
-    {
-        *(
-            "accuracy",
-            "stderr",
-            "ci95",
-            "extracted",
-            "n",
-            "too_long",
-            "truncated",
-            "truncation",
-            "chance",
-            "normalized",
-        ),
-        *("metric", "samples", "agreement", "value", "metrics"),
-    }
-)
-"""Keys of a task that are no further metric."""
+_NO_METRICS = frozenset({
+    "accuracy", "stderr", "ci95", "extracted", "n", "too_long", "truncated", "truncation", "chance",
+    "normalized", "metric", "samples", "agreement", "value", "metrics",
+})
+"""The keys of a task of version 0.1 that are not metrics; its metrics are all other keys with a number.
+
+No program writes that form any more, so the list is complete.
+"""
+# fmt: on
 
 FEW_SHOT = "few-shot"
 """The name of version 0.1 for the quickstart's questions with exemplars, which it counted as a split of the
@@ -104,7 +74,7 @@ def upgraded(value: Mapping[str, Any]) -> dict[str, Any]:
 def _task(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    metrics = {name: mean for name, mean in value.items() if name not in _TASK_KEYS and _is_mean(mean)}
+    metrics = {name: mean for name, mean in value.items() if name not in _NO_METRICS and _is_mean(mean)}
     return {**value, "metrics": metrics, "value": metrics.get(value.get("metric", ""), value.get("accuracy"))}
 
 
