@@ -22,8 +22,8 @@ _NAMED = 5
 
 
 def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
-    """Prints the offline ledger of a recipe; `arguments` are what a user asked for it with, its name and
-    overrides."""
+    """Print the offline ledger of a recipe; `arguments` are the recipe's name and overrides on the command
+    line."""
     ledger = offline_ledger(recipe.mixture, open_here(recipe.mixture))
     rates = recipe.mixture.rates if isinstance(recipe.mixture.rates, str) else relative_rates(recipe.mixture)
     if as_json:

@@ -87,7 +87,7 @@ def print_counts(title: str, counts: Mapping[str, int]) -> None:
 
 
 def print_example(example: Rendered, title: str = "", more: Mapping[str, object] | None = None) -> None:
-    """A rendered example as a person reads it, and where it came from; `more` stands behind that."""
+    """Print a rendered example and where it came from; `more` follows that line."""
     if title:
         typer.secho(title, bold=True)
     for name, text in (("inputs", example.inputs), ("targets", example.targets)):

@@ -46,9 +46,10 @@ def greedy_at_usual_shots(key: ScoreKey) -> bool:
 
 
 def normalized_component(component: str, score: float | Mapping[str, float]) -> float:
-    """A component where chance is 0 and all right 100, from its mean or its accuracies by task, in percent.
+    """Return a component on the scale where chance is 0 and 100 means all right. It is computed from its mean
+    or its accuracies by task, in percent.
 
-    English, which stands beside MGSM and TyDiQA, does not count. Raises InputError for an unknown component,
+    English, which MGSM and TyDiQA report too, does not count. Raises InputError for an unknown component,
     tasks that are missing, and a mere mean of BBH: its files have chances of their own.
     """
     benchmark = component.partition("-")[0]

@@ -36,7 +36,7 @@ _CELLS = 1 << 20
 SIGNIFICANT = 0.05
 NO_DIFFERENCE = "no difference shown"
 WIDEST = 5.0
-"""Half the width, in percent points, of the widest interval that a printed figure is held against."""
+"""Half the width, in percentage points, of the widest interval with which a printed figure is compared."""
 
 
 @dataclass(frozen=True, slots=True)

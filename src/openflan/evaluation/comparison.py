@@ -1,4 +1,4 @@
-"""Two models, or a model and the paper, compared by what their run folders hold."""
+"""Compares two models, or a model and the paper, from the files in their run folders."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def check_side(name: str) -> None:
 
 
 def model_names(first: SavedModel, second: SavedModel) -> tuple[str, str]:
-    """The shortest names that tell two models apart, for tables and verdicts."""
+    """The shortest names that distinguish two models, for tables and verdicts."""
     if first.label and second.label and first.folder.resolve() == second.folder.resolve():
         short = (first.label, second.label)
     else:

@@ -66,8 +66,8 @@ class CustomBenchmark(BaseModel):
 
     @property
     def question_labels(self) -> tuple[str, ...]:
-        """The label with which the prompt begins (`Q:`), if any. Where it stands in an answer, a next
-        question begins."""
+        """The label with which the prompt begins (`Q:`), if any. If an answer contains it, a next question
+        begins there."""
         start = Pattern.parse(self.prompt).literals[0].strip()
         return (start,) if _is_label(start) else ()
 

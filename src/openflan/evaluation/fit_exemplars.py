@@ -22,7 +22,7 @@ _SHOTS = re.compile(r"-(\d+)-shot(?=-|$)")
 
 @runtime_checkable
 class ContextLimited(Protocol):
-    """An engine that can tell before it generates whether a prompt and `max_tokens` fit its context."""
+    """An engine that can check, before it generates, if a prompt and `max_tokens` fit its context."""
 
     def fits(self, prompt: str, max_tokens: int) -> bool: ...
 

@@ -1,4 +1,4 @@
-"""How an answer is held against a reference: equality in four strictnesses, and two measures between 0 and 1.
+"""Compares an answer with a reference: equality in four strictnesses, and two measures between 0 and 1.
 
 `squad` is SQuAD 1.1's rule, which TyDi QA names: case, ASCII punctuation, English articles and white space do
 not matter. ROUGE-L is the F measure of the longest common subsequence of words, as the evaluation of

@@ -44,8 +44,8 @@ def number(text: str, *, decimal_comma: bool = False) -> Decimal | None:
 
 
 def _stated(text: str, match: re.Match[str], decimal_comma: bool) -> Decimal | None:
-    """What the sentence says that begins with the number `match`: the sides of an equation, each a quantity
-    or a sum of several."""
+    """The value of the sentence that begins with the number `match`. It may be an equation, whose sides are
+    quantities or sums of several."""
     first = latest = quantity(text, match, decimal_comma)
     if _TIME.match(text, latest.end):
         return None

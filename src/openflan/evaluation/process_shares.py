@@ -1,8 +1,8 @@
 """Divides requests among processes, and joins the processes' files into one.
 
 Requests are divided into chunks by their order. A chunk fills an engine's batches a few times, and one
-process generates all of it. A generation therefore stands in a batch with the same others on one process or
-many, resumed or not, and is the same to the bit. Incomplete chunks are given to the processes in turn. Price:
+process generates all of it. A generation therefore has the same neighbours in its batch on one process or
+many, resumed or not. It is the same to the bit. Incomplete chunks are given to the processes in turn. Price:
 a chunk that was interrupted, or that a larger `--limit` completes, is computed again as a whole (existing
 lines stay). Batches are not full at the end of a chunk. Every process renders and tokenises all prompts.
 
@@ -67,10 +67,10 @@ class Batching(Protocol):
 def share_of_process(
     pending: Sequence[int], engine: object, samples: int, questions: int, processes: Processes
 ) -> list[list[int]]:
-    """What this process asks, call by call: positions of questions (of so many in all), those in `pending`
-    and the others of their chunks.
+    """The calls of this process, each as positions of questions: those in `pending` and the others of their
+    chunks.
 
-    An engine that does not compute requests together is asked for `pending` alone, in one call.
+    An engine that does not compute requests together gets `pending` alone, in one call.
     """
     if not isinstance(engine, Batching):
         mine = list(pending[processes.rank :: processes.size])
@@ -94,12 +94,11 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def put_together(path: Path, benchmark: Benchmark) -> None:
-    """One file in the order of the requests (the benchmark's tasks, indices, samples) out of `path` and its
-    parts; nothing is written if it is that.
+    """Join `path` and its parts into one file in the order of the requests (the benchmark's tasks, indices,
+    samples). Nothing is written if `path` is complete and in order.
 
-    A kill at any moment loses nothing: a line that is in a part and in `path` already is taken once. Raises
-    InputError if the two are of different models, prompts or decodings, or lines are none of this
-    benchmark's.
+    A kill at any moment loses nothing: a line that is in a part and in `path` counts once. Raises InputError
+    if the two are of different models, prompts or decodings, and for lines of another benchmark.
     """
     parts = parts_of(path)
     order = {task: place for place, task in enumerate(benchmark.tasks)}

@@ -140,7 +140,7 @@ def canonical(value: Decimal) -> str:
 def _with_half(
     text: str, value: Decimal | None, places: Sequence[int], end: int
 ) -> tuple[Decimal | None, int]:
-    """The value and half of one more where a word for that stands at one of `places`; otherwise as given."""
+    """The value plus one half, if a word for that stands at one of `places`; otherwise the value itself."""
     half = next(filter(None, (HALF.match(text, place) for place in places)), None)
     return (_sum(value, _HALF), half.end()) if half else (value, end)
 

@@ -49,7 +49,7 @@ def evaluate_into(
     context: int | None = None,
     chat: bool = False,
 ) -> EvaluationScore:
-    """Generates what is missing, scores what is there, and puts the score into `scores.json` in place of an
+    """Generate the missing answers, score all answers, and write the score to `scores.json` in place of an
     earlier one with the same key.
 
     `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`,

@@ -282,7 +282,7 @@ def _answer(benchmark: Benchmark, generation: Generation) -> str | None:
 
 
 def _refuse_incomplete(saved: Saved) -> None:
-    """Raises InputError that counts what is missing and what is there twice."""
+    """Raises InputError that counts missing and repeated generations."""
     total = sum(task.size for task in saved.benchmark.tasks.values())
     remedies, faults = [], []
     if saved.missing:

@@ -1,7 +1,7 @@
-"""The `scores.json` of version 0.1, brought into the present form.
+"""Converts the `scores.json` of version 0.1 to the present form.
 
-There the averages stood beside everything else and were told apart by a list of names; the number of
-exemplars stood in the version of the prompt alone, and the way of decoding in a `variant`.
+In version 0.1 the averages were keys of the score itself, distinguished by a list of names. The number of
+exemplars was part of the prompt's version only, and the decoding was a `variant`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""TyDi QA's gold passage task: a passage, a question, an answer that stands in the passage. One exemplar in
-the same language.
+"""TyDi QA's gold passage task: a passage, a question, and an answer that is part of the passage. One exemplar
+in the same language.
 
 Score: exact match after SQuAD 1.1's normalisation, the best over the references, with F1 beside it; nine
 languages, of which the paper averages all but English. The paper follows PaLM's protocol and prints neither

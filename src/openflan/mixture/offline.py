@@ -142,7 +142,7 @@ def without_data(mixture: Mixture) -> tuple[str, ...]:
 
 def offline_ledger(mixture: Mixture, tasks_here: Mapping[str, Mapping[str, Task]]) -> Offline:
     """Return the ledger of the whole mixture. `tasks_here` holds the opened tasks of the submixtures whose
-    rows are at hand.
+    rows are available.
 
     Raises InputError like `open_mixture` for patterns, rates and licences, and for a task with neither a
     number of rows nor a cap.

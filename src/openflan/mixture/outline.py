@@ -75,7 +75,6 @@ def _is_here(name: str, data: Path | None) -> bool:
 
 
 def _languages(name: str, tasks_by_name: dict[str, Task]) -> tuple[str, ...]:
-    """The catalogue's names where it knows the task, as those of `categories`: a reader's may be spelt
-    otherwise."""
+    """The catalogue's names if it has the task, as for `categories`: a reader may spell them differently."""
     entry = catalogue().get(real_name(name))
     return entry.languages if entry else tasks_by_name[name].languages

@@ -1,8 +1,8 @@
 """How often each task is drawn.
 
-Inside a group a task weighs min(rows, cap); groups stand in fixed relative rates (Chung et al. 2022, section
-2.1 and Table 23). A group is a submixture or, where the rates name it, a part of one. A cap is a weight,
-never a cut: a capped task is still read in full over time.
+Inside a group a task weighs min(rows, cap). Groups have fixed relative rates (Chung et al. 2022, section 2.1
+and Table 23). A group is a submixture or, where the rates name it, a part of one. A cap is a weight and drops
+no row: over time a capped task is read in full.
 """
 
 from __future__ import annotations

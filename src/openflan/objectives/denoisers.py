@@ -102,9 +102,9 @@ UL2 = (
     Denoiser("X spans of 64, 50 %", "spans", 0.1, 64.0, 0.5, True, "x"),
 )
 """UL2's seven denoisers. Spans and rates: Table 1 of UL2, as several public pretraining files restate it; one
-port has (8, 15 %) in X where these have (8, 50 %), which the table's idea of X, long or many spans, speaks
-for. S, a quarter of the text: Table 1; public files cut it anywhere instead. Shares: those files' 0.4 for R,
-0.2 for S, 0.4 for X; the port has a third each. Rolled: without it a single span of 64 would always be the
+port has (8, 15 %) in X where these have (8, 50 %). The latter fits the table's description of X: long or many
+spans. S, a quarter of the text: Table 1; public files cut it anywhere instead. Shares: those files' 0.4 for
+R, 0.2 for S, 0.4 for X; the port has a third each. Rolled: without it a single span of 64 would always be the
 end of the piece."""
 
 UL2R = (

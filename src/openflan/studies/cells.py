@@ -1,9 +1,9 @@
 """The grid of a study: every cell as a recipe of its own, in the order in which they run.
 
-Decision: coarse first. All cells get their first seed before any gets its second, so that whatever time there
-is shows the whole question. A cell that trains on nothing is its base as it is: it runs once and stands for
-all seeds. Subsets of tasks are nested: those of 5 are among those of 50. Each seed has an order of its own,
-so that intervals over seeds include which tasks were drawn.
+Decision: coarse first. All cells get their first seed before any gets its second, so that a study that is
+stopped early covers all cells. A cell that trains on nothing is its base as it is: it runs once and stands
+for all seeds. Subsets of tasks are nested: those of 5 are among those of 50. Each seed has an order of its
+own, so that intervals over seeds include which tasks were drawn.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def _only(mixture: Mixture, names: Any) -> Mixture:
 
 
 def _missing(model: Model) -> str | None:
-    """What a local base lacks; one on the hub is asked for when it is loaded."""
+    """The files that a local base lacks; a base on the hub is checked when it is loaded."""
     try:
         if (
             model.base is not None

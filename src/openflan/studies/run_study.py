@@ -1,4 +1,5 @@
-"""Runs the cells of a study that have no result yet, side by side, and writes what all finished ones say.
+"""Runs the cells of a study that have no result yet, several at the same time, and writes the results of all
+finished cells.
 
     FOLDER/study.yaml         the study, as it was read, for whoever wants to run it again
     FOLDER/evaluations.json   what was asked: tasks, numbers of questions, chances

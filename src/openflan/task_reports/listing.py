@@ -19,7 +19,7 @@ from openflan.templates.wording import packaged_wordings, wordings_for
 
 COLUMNS = ("task", "category", "dataset", "rows", "held out", "languages")
 EMBEDDED_COLUMNS = ("task", "category", "rows", "split", "held out", "wordings", "example")
-"""The columns of a list of embedded tasks alone, whose rows are always at hand."""
+"""The columns of a list of embedded tasks alone, whose rows are always available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ListedTask:
 
     @property
     def example(self) -> dict[str, str] | None:
-        """Inputs and targets of the first row, if it is at hand."""
+        """Inputs and targets of the first row, if it is available."""
         return self.described.get("example")
 
     @property
@@ -202,7 +202,7 @@ def _catalogue_line(entry: Entry) -> ListedTask:
 
 
 def _task_line(task: Task) -> ListedTask:
-    """A task whose rows are at hand."""
+    """A task whose rows are available."""
     described = {
         "name": task.name,
         "submixture": task.submixture,

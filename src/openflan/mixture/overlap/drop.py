@@ -1,4 +1,4 @@
-"""Leaves out of training what a file of hits names (`openflan overlap --out`).
+"""Drops the rows from training that a file of hits names (`openflan overlap --out`).
 
 Rows are known by number and by a hash of their fields. A file that was made from other data is therefore
 refused, and no wrong row is dropped. Hits of the kind `stock` drop nothing; other lines that should not count
@@ -19,7 +19,8 @@ from openflan.tasks.task import Task
 
 
 class _NoOverlaps(RowsWithout):
-    """Told apart from rows that are left out for other reasons."""
+    """The reason under which dropped rows are counted; rows that are left out for other reasons have their
+    own."""
 
 
 def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:

@@ -17,15 +17,17 @@ from openflan.benchmark_data.items import Item
 from openflan.mixture.overlap.units import LENGTHS, Hashes, Places, Units, prefix_sums, split, windows
 
 STOCK = 10
-"""An n-gram that stands in more texts of the benchmarks than this is a stock phrase: it tells of no item."""
+"""An n-gram that occurs in more texts of the benchmarks than this is a stock phrase: it identifies no item.
+"""
 
 STOCK_QUESTIONS = 2
 """The least for a whole question that is shorter than an n-gram, such as `Which of the following statements
 is true?`."""
 
 LEAST_UNITS, LEAST_LETTERS = 3, 16
-"""A question shorter than an n-gram is looked for inside other texts if it has as many units and letters as
-this; others only as whole texts: `Keynes` and `Where is Belize?` are too common to tell of anything."""
+"""A question shorter than an n-gram is searched inside other texts if it has at least so many units and
+letters. Others count only as whole texts: `Keynes` and `Where is Belize?` are too common to identify an item.
+"""
 
 _BITS = 64  # bits of the bit table for an n-gram: 1.5 in 100 look-ups pass for nothing
 _AT_A_TIME = 4_096
@@ -107,7 +109,7 @@ class _Seen:
 
 
 def build_index(items: Iterable[Item]) -> Index:
-    """The index of some items, which are read in small pieces."""
+    """Return the index of `items`, which are read in small pieces."""
     indexed_items: list[Item] = []
     units: list[Hashes] = []
     starts = [0]
@@ -147,8 +149,8 @@ def build_index(items: Iterable[Item]) -> Index:
 
 
 def _ngrams(item_units: Units, item_U: NDArray[np.int32], begin: int) -> Iterator[_Seen]:
-    """All n-grams of some texts; `item_U` are the items of their units, `begin` is the first unit's number in
-    the index."""
+    """All n-grams of the texts of `item_units`. `item_U` (units,) is the item of each unit, `begin` the
+    number of the first unit in the index."""
     sums = prefix_sums(item_units.hashes)
     left_U = np.repeat(item_units.starts[1:], np.diff(item_units.starts)) - np.arange(len(item_U))
     for kind, length in LENGTHS.items():
@@ -168,7 +170,7 @@ def _ngrams(item_units: Units, item_U: NDArray[np.int32], begin: int) -> Iterato
 def _short_questions(
     piece: list[Item], piece_units: Units, item_U: NDArray[np.int32], begin: int
 ) -> Iterator[_Seen]:
-    """Each question that is shorter than an n-gram, as one."""
+    """Each question that is shorter than an n-gram, as an n-gram of its own length."""
     for item, first, last in zip(
         piece, piece_units.starts[:-1].tolist(), piece_units.starts[1:].tolist(), strict=True
     ):

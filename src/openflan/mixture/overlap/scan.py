@@ -47,8 +47,8 @@ stock phrases, which more than `index.STOCK` texts of the benchmarks have."""
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row and an item that share a text. `span` is the longest stretch they share, `units` its length; it
-    stands in `field`, folded."""
+    """A row and an item that share a text. `span` is the longest shared stretch, folded, `units` its length,
+    and `field` the row's field that contains it."""
 
     row: int
     field: str

@@ -117,9 +117,9 @@ def _changed(code: Sequence[str], error: Mapping[str, Any]) -> list[str]:
 
 def _braces(code: Sequence[str], indents: Sequence[int]) -> tuple[list[str], list[str]]:
     """What to write before and after each line. SPoC's lines have lost the brace that opens a block at their
-    end, and the one that closes it before an `else`; the depth of indentation tells where. It is read off the
-    program that compiles, so that a mistake is never mended by accident. Lines whose braces are even, as
-    DeepFix's, are whole, and their authors' indentation proves nothing."""
+    end, and the one that closes it before an `else`; the depth of indentation tells where. It is taken from
+    the program that compiles, so that a mistake is never repaired by accident. Lines whose braces are even,
+    as DeepFix's, are whole, and their authors' indentation proves nothing."""
     if "".join(code).count("{") == "".join(code).count("}"):
         return [_INDENT * indent for indent in indents], [""] * len(code)
     before, after = [], [""] * len(code)

@@ -37,7 +37,7 @@ def published(bare: str) -> str:
     """The name that the list of T0-SF's tasks has for a configuration or template; itself, stripped, for
     others.
 
-    Copies differ in what stands at the end: a blank, the underscore that P3's rule makes of one, or neither.
+    Copies differ at the end of the name: a blank, the underscore that P3's rule makes of one, or neither.
     """
     name = bare.strip()
     return name if name in known_names() else _by_stem().get(_stem(name), name)

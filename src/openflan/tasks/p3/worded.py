@@ -37,7 +37,7 @@ INPUTS, TARGETS, CHOICES = "inputs_pretokenized", "targets_pretokenized", "answe
 
 
 def p3_row(record: Record, clean: Clean = "none", options: bool = False) -> Row:
-    """A record as a row (see `row_of`), with its choices as `options` if asked for.
+    """A record as a row (see `row_of`), with its choices as `options` if requested.
 
     Raises EmptyTarget for empty inputs or targets, BadRow for values that are no texts, and for missing
     choices.
