@@ -42,8 +42,8 @@ ROWS = [{"inputs": f"question {number}", "targets": f"answer {number}", "id": nu
     ],
 )
 def test_a_source_has_parts(text: str, source: tuple[str, str | None, str | None, str]) -> None:
-    found = HubSource.parse(text)
-    assert (found.name, found.config, found.revision, found.split) == source
+    actual = HubSource.parse(text)
+    assert (actual.name, actual.config, actual.revision, actual.split) == source
     assert Path(text).as_posix() == text  # recipes hold it as a path
 
 
@@ -182,11 +182,11 @@ def test_conversations_on_the_hub_are_read(hub: Hub) -> None:
         [
             {
                 "messages": [
-                    {"role": "user", "content": f"{number}?"},
-                    {"role": "assistant", "content": f"{number}!"},
+                    {"role": "user", "content": f"{index}?"},
+                    {"role": "assistant", "content": f"{index}!"},
                 ]
             }
-            for number in range(5)
+            for index in range(5)
         ]
     )
     assert only("hub:org/chat").rows[4] == {"inputs": "4?", "targets": "4!"}
@@ -259,13 +259,13 @@ def test_offline_says_which_files_to_fetch(datasets: Any, tmp_path: Path) -> Non
         "print(error)"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     ).stdout
-    assert told.startswith("hub:org/name/main: the hub cannot be reached (")
-    assert "hf download org/name --repo-type dataset --local-dir FOLDER" in told
-    assert "https://huggingface.co/datasets/org/name" in told
-    assert "write `data: FOLDER/main`" in told
+    assert done.startswith("hub:org/name/main: the hub cannot be reached (")
+    assert "hf download org/name --repo-type dataset --local-dir FOLDER" in done
+    assert "https://huggingface.co/datasets/org/name" in done
+    assert "write `data: FOLDER/main`" in done
 
 
 # Only the hub is read

@@ -68,13 +68,13 @@ def test_data_sets_are_found_by_name_as_files_and_folders_of_shards(tmp_path: Pa
 
 
 def test_nested_columns_are_the_same_from_jsonl_and_parquet(tmp_path: Path) -> None:
-    one = open_submixture("muffin", _jsonl(tmp_path / "a" / "squad_v1.jsonl", SQUAD).parent)[
+    task = open_submixture("muffin", _jsonl(tmp_path / "a" / "squad_v1.jsonl", SQUAD).parent)[
         "muffin/squad_v1"
     ]
     other = open_submixture("muffin", _parquet(tmp_path / "b" / "squad_v1.parquet", SQUAD).parent)[
         "muffin/squad_v1"
     ]
-    assert one.rows[0] == other.rows[0]
+    assert task.rows[0] == other.rows[0]
 
 
 def test_a_mixture_over_local_copies_renders(tmp_path: Path) -> None:
