@@ -161,9 +161,9 @@ def report_workers(arguments: Sequence[str], windows: int, scratch: Path) -> Non
                 text=True,
                 check=True,
             )
-            found = json.loads(done.stdout)
-            contents.add(found["content"])
-            seconds.setdefault(workers, []).append(found["seconds"])
+            printed = json.loads(done.stdout)
+            contents.add(printed["content"])
+            seconds.setdefault(workers, []).append(printed["seconds"])
     for workers, runs in seconds.items():
         print(
             f"  {workers} workers: {statistics.median(runs):.1f} s wall-clock (runs: "

@@ -76,8 +76,8 @@ def test_a_file_that_is_removed_while_its_lock_is_waited_for_is_made_again(
 ) -> None:
     path, taken = tmp_path / ".lock", list[int]()
 
-    def removed_at_first(number: int, **settings: bool) -> bool:
-        taken.append(number)
+    def removed_at_first(descriptor: int, **settings: bool) -> bool:
+        taken.append(descriptor)
         if len(taken) == 1:
             path.unlink()
         return True

@@ -45,7 +45,7 @@ def by_hand(size: int, *arguments: object, **environment: str) -> tuple[list[int
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def made_folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model and data."""
     folder = tmp_path_factory.mktemp("place")
     return tiny_models.t5(folder / "t5"), make_all(folder / "data")
@@ -61,10 +61,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     ],
 )
 def test_two_ranks_killed_and_resumed_on_one_write_the_bytes_of_one(
-    how: list[str], place: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: list[str], made_folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface, "_CHUNK", ranks.CHUNKS)
-    arguments = [place[0], "--benchmark", "mmlu", "--shots", "1", "--data", place[1], *how, "--json"]
+    arguments = [
+        made_folders[0],
+        "--benchmark",
+        "mmlu",
+        "--shots",
+        "1",
+        "--data",
+        made_folders[1],
+        *how,
+        "--json",
+    ]
     alone = openflan("evaluate", *arguments, "--run", tmp_path / "one")
     assert alone.returncode == 0, alone.stderr
     (uninterrupted,) = (tmp_path / "one/generations").iterdir()

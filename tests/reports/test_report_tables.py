@@ -187,23 +187,29 @@ def test_the_line_a_kill_tore_is_passed_over(tmp_path: Path) -> None:
 
 @given(sizes=st.lists(st.integers(1, 15), max_size=14), count=st.integers(1, 12))
 def test_samples_are_spread_over_tasks_and_items(sizes: list[int], count: int) -> None:
-    there = [
-        Generation(f"task {place:02}", index, "", "")
-        for place, size in enumerate(sizes)
+    generations = [
+        Generation(f"task {task_index:02}", index, "", "")
+        for task_index, size in enumerate(sizes)
         for index in range(size)
     ]
-    chosen = spread(there[::-1], count)
-    assert chosen == spread(there, count)
+    chosen = spread(generations[::-1], count)
+    assert chosen == spread(generations, count)
     assert (
         len(chosen)
         == len({(one.task, one.index) for one in chosen})
         == min(count, sum(sizes) if len(sizes) <= count else count)
     )
-    taken = {place: sum(one.task == f"task {place:02}" for one in chosen) for place in range(len(sizes))}
-    assert sum(number > 0 for number in taken.values()) == min(count, len(sizes))
+    count_by_task = {
+        task_index: sum(one.task == f"task {task_index:02}" for one in chosen)
+        for task_index in range(len(sizes))
+    }
+    assert sum(number > 0 for number in count_by_task.values()) == min(count, len(sizes))
     # Nobody has two more than a task that still has items to give.
     assert all(
-        taken[more] - taken[less] <= 1 for more in taken for less in taken if 0 < taken[less] < sizes[less]
+        count_by_task[more] - count_by_task[less] <= 1
+        for more in count_by_task
+        for less in count_by_task
+        if 0 < count_by_task[less] < sizes[less]
     )
 
 

@@ -252,7 +252,8 @@ def test_a_small_file_loads(tmp_path: Path) -> None:
     (wording_set,) = load_text(GOOD, tmp_path)
     assert wording_set.tasks == ("cot/quiz",)
     assert [
-        (one.id, one.inputs.text, one.shots, one.rationale, one.labels) for one in wording_set.wordings
+        (wording.id, wording.inputs.text, wording.shots, wording.rationale, wording.labels)
+        for wording in wording_set.wordings
     ] == [
         ("plain", "{question}", "any", False, False),
         ("polite", "Please: {question}", "any", False, False),

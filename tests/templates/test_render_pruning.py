@@ -58,20 +58,25 @@ def test_a_few_shot_example_never_exceeds_its_room(
         assert measure(more) > tokens
 
 
-def cut(whole: Rendered, kept: int) -> list[str]:
+def cut(unpruned: Rendered, kept: int) -> list[str]:
     """The texts of the first `kept` exemplars and the final inputs, made again from the record."""
-    assert whole.frame is not None
-    before, after = whole.frame.labels
-    inputs = {"bare": "<{}>", "asked": "Please: <{}>"}[whole.wording]
-    rows = [LONG.rows[index] for index in whole.exemplars[:kept]]
+    assert unpruned.frame is not None
+    before, after = unpruned.frame.labels
+    inputs = {"bare": "<{}>", "asked": "Please: <{}>"}[unpruned.wording]
+    rows = [LONG.rows[index] for index in unpruned.exemplars[:kept]]
     exemplars = [
-        f"{before}{inputs.format(row['question'])}{whole.frame.between}{after}[{row['answer']}]"
+        f"{before}{inputs.format(row['question'])}{unpruned.frame.between}{after}[{row['answer']}]"
         for row in rows
     ]
-    final = f"{before}{inputs.format(LONG.rows[whole.row]['question'])}{whole.frame.between}{after}".rstrip(
-        " "
+    final = (
+        f"{before}{inputs.format(LONG.rows[unpruned.row]['question'])}{unpruned.frame.between}{after}".rstrip(
+            " "
+        )
     )
-    assert kept < len(whole.exemplars) or whole.frame.separator.join([*exemplars, final]) == whole.inputs
+    assert (
+        kept < len(unpruned.exemplars)
+        or unpruned.frame.separator.join([*exemplars, final]) == unpruned.inputs
+    )
     return [*exemplars, final]
 
 
