@@ -48,8 +48,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Tasks of a submixture, group or category taken together; `rows` without those of the `unknown` tasks
-    whose number is not published."""
+    """Sums over the tasks of a submixture, group or category. `rows` leaves out the `unknown` tasks, whose
+    number of rows is not published."""
 
     name: str
     tasks: int

@@ -36,7 +36,7 @@ class Entry:
 
 
 class Stream:
-    """Rendered examples by position, an endless sequence."""
+    """An endless sequence of rendered examples by position."""
 
     def __init__(
         self, entries: Mapping[str, Entry], seed: int, token_budget: TokenBudget | None = None

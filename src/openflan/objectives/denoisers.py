@@ -126,11 +126,12 @@ OBJECTIVES: Mapping[Objective, tuple[Denoiser, ...]] = {
 }
 
 MODE_TOKENS: Mapping[Mode, str] = {"r": "[NLU]", "s": "[S2S]", "x": "[NLG]"}
-"""What begins the inputs of each mode (UL2R; public UL2 files agree). Some ports write [R], [S] and [X]."""
+"""The token that begins the inputs of each mode (UL2R; public UL2 files agree). Some ports write [R], [S] and
+[X]."""
 
 
 def choose(denoisers: Sequence[Denoiser], draws: Draws) -> Denoiser:
-    """One of a mixture by its shares."""
+    """Draw a denoiser of a mixture by its share."""
     point = draws.bits() / 2.0**64 * sum(denoiser.share for denoiser in denoisers)
     for denoiser in denoisers:
         point -= denoiser.share

@@ -35,14 +35,14 @@ own."""
 
 
 class Texts(Protocol):
-    """Documents by number."""
+    """Documents by index."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> str: ...
 
     def place(self, index: int) -> str:
-        """Where a document stands, for messages."""
+        """The location of a document, for messages."""
         ...
 
 
@@ -54,7 +54,7 @@ class Salient(Protocol):
 
 
 class Documents:
-    """Some documents, epoch after epoch."""
+    """Documents in a new seeded order in each epoch."""
 
     def __init__(
         self, texts: Texts, numbers: Callable[[NDArray[np.int64]], NDArray[np.int64]], count: int, seed: int

@@ -21,8 +21,7 @@ from openflan.objectives.denoisers import Denoiser, Mode
 from openflan.packing.encode import Encoded, Limits
 
 SENTINEL = "<extra_id_{}>"
-"""How T5's tokenizers name their sentinels, from 0; those that a tokenizer lacks are added under these
-names."""
+"""The names of sentinels in T5's tokenizers, from 0; missing ones are added under these names."""
 
 
 _SHORT_REST = 8
@@ -109,8 +108,8 @@ def longest(denoisers: Sequence[Denoiser], special_tokens: SpecialTokens, limits
 
 
 def needed_sentinels(lengths: Mapping[Denoiser, int]) -> int:
-    """How many sentinels pieces use, unless they hold some themselves; `lengths` are the most tokens of each
-    denoiser's."""
+    """Return the number of sentinels that pieces use, unless they contain some themselves; `lengths` are the
+    most tokens of each denoiser's."""
     return max((denoiser.spans(length) for denoiser, length in lengths.items()), default=0)
 
 

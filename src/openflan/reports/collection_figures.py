@@ -23,7 +23,7 @@ SUFFIXES = (".svg", ".png")
 _BAR = "#3b6ea8"
 _INK = "#222222"
 _BAR_HEIGHT = 0.215
-"""Inches that a bar and the gap behind it take."""
+"""The inches of a bar and the gap after it."""
 
 _MOST_IN_COLUMN = 31
 
@@ -105,7 +105,7 @@ def check_suffix(suffix: str) -> None:
 
 
 _ORIGIN = 0.6
-"""Where logarithmic bars begin, so that one task is a bar of some length."""
+"""The value at which logarithmic bars begin, so that one task is a visible bar."""
 
 
 def _bars(

@@ -1,4 +1,4 @@
-"""What the cells of a study answered, by cell, seed, evaluation and group of tasks."""
+"""The answers of the cells of a study, by cell, seed, evaluation and group of tasks."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ RIGHT, WRONG, ABSENT = "1", "0", "-"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What an evaluation asks: tasks with their numbers of questions and chances, groups of them, and a hash
-    of all prompts and targets."""
+    """The questions of an evaluation: tasks with their numbers of questions and chances, groups of tasks, and
+    a hash of all prompts and targets."""
 
     benchmark: str
     sizes: Mapping[str, int]
@@ -65,7 +65,7 @@ def open_evaluation(ask: Ask, data: Path | None) -> tuple[Benchmark, list[str]]:
 
 
 def layout_of(ask: Ask, data: Path | None) -> Layout:
-    """Renders every prompt once, so that missing data is found before any cell runs."""
+    """Render every prompt once, so that missing data is found before any cell runs."""
     benchmark, tasks = open_evaluation(ask, data)
     digest, sizes = hashlib.sha256(), {}
     for name in tasks:

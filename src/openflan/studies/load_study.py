@@ -1,4 +1,4 @@
-"""From a YAML file to a `Study`; relative paths start at the file's folder."""
+"""Reads a `Study` from a YAML file; relative paths start at the file's folder."""
 
 from __future__ import annotations
 

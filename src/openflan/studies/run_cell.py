@@ -119,7 +119,7 @@ def _before(run: Run) -> Run:
 
 
 def machine() -> str:
-    """What a cell ran on, as a person would say it."""
+    """The name of the device that a cell ran on, for people."""
     import torch
 
     processor = _processor()
@@ -132,8 +132,8 @@ def machine() -> str:
 
 
 def start_worker() -> None:
-    """Prepares a process of its own: one thread where there is no GPU, and no life after its parent's, which
-    would write where the next study does."""
+    """Prepare a process of a cell: it has one thread if there is no GPU, and ends with its parent. Otherwise
+    it could write to files of the next study."""
     one_thread()
     parent = os.getppid()
 

@@ -123,7 +123,8 @@ def run_study(
 
 
 def chosen_cells(cells: Sequence[Cell], options: Options) -> list[Cell]:
-    """Those of the first seed if `coarse`, and those that the patterns name, with or without their seed."""
+    """Return the cells of the first seed if `coarse`, and of them those that the patterns name, with or
+    without their seed."""
     first = next((cell.seed for cell in cells if cell.trained), None)
     first_cells = [cell for cell in cells if not options.coarse or cell.seed in (None, first)]
     for pattern in options.chosen:

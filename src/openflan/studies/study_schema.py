@@ -81,7 +81,7 @@ class Ask(Section):
 
 
 class Control(Section):
-    """Cells that differ from those of the grid in a setting that must not help."""
+    """Control cells: they differ from those of the grid in a setting that must not help."""
 
     at: Where = Field({}, description="Which cells get a control. Empty: all cells.")
     set: Setting = Field(description="The settings of the control, which replace those of the cell.")

@@ -65,7 +65,7 @@ def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
 
 
 def dropped_rows(task: Task) -> int:
-    """How many rows of a task were left out by `without_overlaps`."""
+    """Return the number of rows of a task that `without_overlaps` left out."""
     rows = task.rows
     while isinstance(rows, RowsWithout):
         if isinstance(rows, _NoOverlaps):

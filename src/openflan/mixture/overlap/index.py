@@ -97,8 +97,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """N-grams (N,) of one length as they come, called for by units of `kind`: hash, unit and item of each.
-    `whole` if they count as whole texts only."""
+    """N-grams (N,) of one length, whose units are of `kind` at most: hash, unit and item of each. `whole` is
+    True if they count as whole texts only."""
 
     kind: int
     length: int

@@ -34,7 +34,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TaskOverlap:
-    """What one task shares. `hit_rows` share more than stock phrases, `stock_rows` nothing else."""
+    """The text that one task shares with the benchmarks. `hit_rows` share more than stock phrases,
+    `stock_rows` only stock phrases."""
 
     task: str
     rows: int
@@ -122,7 +123,7 @@ class _Group:
 
 
 def _strength(hit: Hit) -> tuple[int, int]:
-    """Less is stronger: by kind, then by length."""
+    """The order of hits, the strongest first: by kind, then by length."""
     return KINDS.index(hit.kind), -hit.units
 
 

@@ -181,7 +181,7 @@ def _stretch(
 
 
 def _equal(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> int:
-    """How many values are equal from the start."""
+    """Return the number of equal values at the start of both arrays."""
     differ = np.flatnonzero(first != second)
     return int(differ[0]) if len(differ) else len(first)
 

@@ -112,14 +112,14 @@ def split(texts: Sequence[str]) -> Units:
 
 
 def fold(text: str) -> str:
-    """Without case, width and compatibility forms."""
+    """Return the text without case, width and compatibility forms."""
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def prefix_sums(values: Hashes) -> Hashes:
-    """S (N + 1,) of values (N,), as the module's text says."""
+    """Return the prefix sums S (N + 1,) of values (N,) that the module's docstring defines."""
     sums = np.zeros(len(values) + 1, dtype=np.uint64)
     np.cumsum(values * powers(len(values))[0], out=sums[1:])
     return sums
