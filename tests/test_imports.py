@@ -96,6 +96,8 @@ ALLOWED: dict[str, set[str]] = {
     # evaluation.
     "microflan.world": FOUNDATION | {"tasks.task", "tasks.digest", "tasks.records"},
     "microflan": FOUNDATION | {"microflan.world", "tasks", "templates", "evaluation"},
+    # Public files onto a disk, where the readers of tasks find them, with a recipe that names them.
+    "collection": FOUNDATION | {"lock", "recipe", "tasks"},
     # Lists and checks of tasks, as people look at them.
     "task_reports": FOUNDATION | {"tasks", "templates", "microflan"},
     # The whole pipeline in one call, but no command line: that one calls it.
