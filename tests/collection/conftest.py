@@ -1,0 +1,35 @@
+"""A server that stands in for the hub and GitHub; no test here reaches any other machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hub_server import Hub, serving
+
+from openflan.collection.http import Client
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty hub, to which the environment points. Nothing waits."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(Hub()) as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.address)
+        monkeypatch.setenv("OPENFLAN_GITHUB_ENDPOINT", served.address)
+        monkeypatch.setattr("openflan.collection.http.time.sleep", lambda seconds: None)
+        yield served
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """The seconds that `client` was asked to wait."""
+    return []
+
+
+@pytest.fixture
+def client(hub: Hub, waits: list[float]) -> Client:
+    return Client(hub.address, hub.address, None, lambda line: None, waits.append)

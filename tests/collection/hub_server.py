@@ -1,0 +1,242 @@
+"""A stand-in for the hub and for GitHub's archives: a server on 127.0.0.1 with made-up files behind the real
+addresses, which can be busy, cut connections and send wrong bytes.
+
+The addresses and answers are those that the hub's own library asks for and reads: `/api/datasets/ID/revision/R`,
+`/api/datasets/ID/tree/R` in pages, `/datasets/ID/resolve/R/PATH` with a redirect to another host, ranges.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+CONVERTED = "refs/convert/parquet"
+PAGE = 100
+
+
+@dataclass
+class Repository:
+    """A data set: its files by branch, and what its card says."""
+
+    branches: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    licence: str | None = "mit"
+    gated: bool = False
+    status: int = 200
+
+    def commit(self, branch: str) -> str:
+        """Another one as soon as a file of the branch is another."""
+        files = self.branches[branch]
+        whole = b"".join(path.encode() + files[path] for path in sorted(files))
+        return hashlib.sha1(branch.encode() + whole).hexdigest()
+
+
+@dataclass
+class Hub:
+    """What the server has, what it does wrong (once for each entry, by the end of the path), and what it was
+    asked: method, path, range and authorization."""
+
+    repositories: dict[str, Repository] = field(default_factory=dict)
+    archives: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
+    history: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    port: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def put(self, repository: str, branch: str, files: Mapping[str, bytes], **card: Any) -> None:
+        """Adds files to a branch of a data set."""
+        held = self.repositories.setdefault(repository, Repository(**card))
+        held.branches.setdefault(branch, {}).update(files)
+
+    def paths(self, end: str = "") -> list[str]:
+        return [path for path, _, _ in self.asked if path.endswith(end)]
+
+    def fault(self, path: str) -> str | None:
+        for end, faults in self.faults.items():
+            if faults and path.endswith(end):
+                return faults.pop(0)
+        return None
+
+
+def archive(root: str, files: Mapping[str, str | bytes], commit: str | None = "c" * 40) -> bytes:
+    """A repository as `git archive` packs it: below one folder, with the commit as a comment."""
+    packed = io.BytesIO()
+    headers = {"comment": commit} if commit else {}
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT, pax_headers=headers) as tar:
+        for path, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            info = tarfile.TarInfo(f"{root}/{path}")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return gzip.compress(packed.getvalue())
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[Hub]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
+    server.daemon_threads = True
+    hub.port = server.server_address[1]
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            path = unquote(urlsplit(self.path).path)
+            hub.asked.append((path, self.headers["Range"], self.headers["Authorization"]))
+            fault = hub.fault(path)
+            if fault and fault.isdigit():
+                self._plain(int(fault), b"", {"Retry-After": "7"} if fault == "429" else {})
+                return
+            if match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/revision/(.+)", path):
+                self._revision(match[1], match[2])
+            elif match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/tree/(.+)", path):
+                self._tree(match[1], match[2])
+            elif match := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+                if self._files(match[1], match[2]) is None:
+                    self._plain(404)
+                else:
+                    # To another host name, as the hub does for large files.
+                    place = f"http://localhost:{hub.port}/cdn/{match[1]}/{match[2]}/{match[3]}"
+                    self._plain(302, b"", {"Location": place.replace(" ", "%20")})
+            elif match := re.fullmatch(r"/cdn/([^/]+/[^/]+)/([^/]+)/(.+)", path):
+                content = (self._files(match[1], match[2]) or {}).get(match[3])
+                self._bytes(content, fault)
+            elif match := re.fullmatch(r"/([^/]+/[^/]+)/tar\.gz/(.+)", path):
+                self._archive(hub.archives.get(match[1]), fault)
+            else:
+                self._plain(404)
+
+        def _files(self, repository: str, revision: str) -> dict[str, bytes] | None:
+            held = hub.repositories.get(repository)
+            if held is None or held.status != 200:
+                return None
+            for branch in held.branches:
+                if revision in (branch, held.commit(branch)):
+                    return held.branches[branch]
+            return hub.history.get(revision)
+
+        def _revision(self, repository: str, revision: str) -> None:
+            held = hub.repositories.get(repository)
+            files = self._files(repository, revision)
+            if held is None or files is None:
+                self._plain(404 if held is None or held.status == 200 else held.status)
+                return
+            commit = held.commit(revision) if revision in held.branches else revision
+            hub.history[commit] = dict(files)
+            value = {
+                "id": repository,
+                "sha": commit,
+                "gated": held.gated,
+                "cardData": {"license": held.licence},
+            }
+            self._json(value)
+
+        def _tree(self, repository: str, revision: str) -> None:
+            files = self._files(repository, revision)
+            if files is None:
+                self._plain(404)
+                return
+            entries = []
+            for path, content in sorted(files.items()):
+                sha1 = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+                entry = {"type": "file", "path": path, "size": len(content), "oid": sha1}
+                if path.endswith((".parquet", ".gz")):
+                    sha256 = hashlib.sha256(content).hexdigest()
+                    entry |= {
+                        "oid": "0" * 40,
+                        "lfs": {"oid": sha256, "size": len(content), "pointerSize": 134},
+                    }
+                entries.append(entry)
+            folders = sorted({path.rpartition("/")[0] for path in files} - {""})
+            entries += [{"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in folders]
+            begin = int((re.search(r"cursor=(\d+)", self.path) or [0, 0])[1])
+            more = {}
+            if begin + PAGE < len(entries):
+                base = self.path.split("&cursor")[0]
+                more = {"Link": f'<{hub.address}{base}&cursor={begin + PAGE}>; rel="next"'}
+            self._json(entries[begin : begin + PAGE], more)
+
+        def _bytes(self, content: bytes | None, fault: str | None) -> None:
+            if content is None:
+                self._plain(404)
+                return
+            if fault == "wrong":
+                content = bytes(len(content))
+            begin = int((re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "") or [0, 0])[1])
+            if begin and fault != "no ranges":
+                if begin >= len(content):
+                    self._plain(416)
+                    return
+                headers = {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
+                self._send(206, content[begin:], headers, fault)
+            else:
+                self._send(200, content, {}, fault)
+
+        def _archive(self, content: bytes | None, fault: str | None) -> None:
+            """In chunks and without its length, as GitHub sends archives."""
+            if content is None:
+                self._plain(404)
+                return
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            half = len(content) // 2
+            for part in (content[:half], content[half:]):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                if fault == "cut":
+                    self.close_connection = True
+                    return
+            self.wfile.write(b"0\r\n\r\n")
+
+        def _send(self, status: int, content: bytes, headers: dict[str, str], fault: str | None) -> None:
+            self.send_response(status)
+            for name, value in {
+                "Content-Length": str(len(content)),
+                "Accept-Ranges": "bytes",
+                **headers,
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if fault == "cut":
+                self.wfile.write(content[: len(content) // 2])
+                self.close_connection = True
+            else:
+                self.wfile.write(content)
+
+        def _json(self, value: Any, headers: dict[str, str] | None = None) -> None:
+            self._plain(
+                200, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})}
+            )
+
+        def _plain(self, status: int, content: bytes = b"", headers: dict[str, str] | None = None) -> None:
+            self._send(status, content, headers or {}, None)
+
+    return Handler
