@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hub_server import Hub, serving
 
 from openflan.collection.http import Client
+
+# Commands as a user types them, and records of Muffin's data sets.
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("cli", "tasks")]
 
 
 @pytest.fixture

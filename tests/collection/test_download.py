@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hub_server import Hub
+from hub_server import Hub, git_sha1
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +113,7 @@ def test_a_hash_that_is_wrong_twice_is_an_error_and_leaves_no_file(
 def test_small_files_are_checked_by_the_hash_that_git_gives_them(
     address: str, hub: Hub, client: Client, tmp_path: Path
 ) -> None:
-    right = hashlib.sha1(b"blob %d\0" % len(CONTENT) + CONTENT).hexdigest()
+    right = git_sha1(CONTENT)
     download(client, address, tmp_path / "rows", Expected(len(CONTENT), None, right))
     with pytest.raises(SetupError, match="wrong hash"):
         download(client, address, tmp_path / "others", Expected(len(CONTENT), None, "0" * 40))

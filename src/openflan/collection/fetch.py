@@ -1,21 +1,22 @@
 """Fetches the sources of a plan into a folder, so that openflan's readers find them there.
 
 First everything is listed, so that sizes and licences are known and the disk can be checked; then file after
-file is fetched. The lock file is written after each, so that nothing is fetched twice. What one source lacks
-does not stop the others.
+file is fetched. The lock file is written again and again, so that nothing is fetched twice. What one source
+lacks does not stop the others.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from openflan.collection.archives import unpack
-from openflan.collection.download import Expected, download, partial_path
+from openflan.collection.download import Expected, check, download, partial_path
 from openflan.collection.http import Client, Missing, Unreachable
 from openflan.collection.listing import HubFile, Listing, Located, list_source, refused
 from openflan.collection.lock_file import (
@@ -33,6 +34,9 @@ from openflan.lock import locked
 ARCHIVE_FOLDER = ".archives"
 _SPARE_BYTES = 1 << 28
 """What is left free on the disk."""
+
+_SECONDS_BETWEEN_LOCKS = 1.0
+"""What a crash takes from the lock file is hashed again, not fetched again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Fetch:
         self._hashed = hashed
         self._lock = read_lock(folder)
         self._failures: list[Failure] = []
+        self._written = 0.0
 
     def prepare(self) -> list[Ready]:
         """Asks what there is of each source. Raises Unreachable if a server does not answer, and SetupError
@@ -92,20 +97,26 @@ class Fetch:
         """
         busy = f"{self._folder}: another `openflan collection fetch` is at work there; wait for it"
         with locked(self._folder / ".collection.lock", busy):
-            for one in ready:
-                if one.whole:
-                    continue
-                try:
-                    if one.listing is not None:
-                        self._fetch_data_set(one.listing, progress)
-                    else:
-                        self._fetch_archive(one.source, progress)
-                except Unreachable:
-                    raise
-                except OpenflanError as error:
-                    self._fail(one.source, one.source.repository, error)
+            try:
+                for one in ready:
+                    self._fetch(one, progress)
+            finally:  # also after Ctrl-C
+                self._write_lock()
         keys = [one.source.key for one in ready]
         return Done({key: self._lock[key] for key in keys if key in self._lock}, tuple(self._failures))
+
+    def _fetch(self, one: Ready, progress: Callable[[str, int], None]) -> None:
+        if one.whole:
+            return
+        try:
+            if one.listing is not None:
+                self._fetch_data_set(one.listing, progress)
+            else:
+                self._fetch_archive(one.source, progress)
+        except Unreachable:
+            raise
+        except OpenflanError as error:
+            self._fail(one.source, one.source.repository, error)
 
     def _prepare(self, source: Source) -> Ready | None:
         known = self._lock.get(source.key)
@@ -203,16 +214,15 @@ class Fetch:
             repository, commit = source.repository, located.revision.commit
             address = self._client.file_address(repository, commit, file.path)
             progress(first, 0)
-            try:
-                fetched = download(
-                    self._client,
-                    address,
-                    self._folder / first,
-                    expected,
-                    lambda size: progress(first, size),
-                )
-            except Missing as error:
-                raise refused(repository, error) from None
+            target = self._folder / first
+            fetched, right = check(target, expected) if target.is_file() else (None, False)
+            if fetched is None or not right:
+                try:
+                    fetched = download(
+                        self._client, address, target, expected, lambda size: progress(first, size)
+                    )
+                except Missing as error:
+                    raise refused(repository, error) from None
             progress(first, fetched.size)
             known = locked_file(self._folder, first, file.path, fetched.sha256)
         files = {**source.files, first: known}
@@ -233,7 +243,8 @@ class Fetch:
 
     def _fetch_archive(self, source: Source, progress: Callable[[str, int], None]) -> None:
         known = self._lock.get(source.key)
-        ref = known.commits[source.branch] if known and known.commits else f"refs/heads/{source.branch}"
+        commit = known.commits.get(source.branch) if known else None
+        ref = commit or f"refs/heads/{source.branch}"
         address = self._client.archive_address(source.repository, ref)
         name = f"{source.repository.replace('/', '-')}.tar.gz"
         archive = self._folder / ARCHIVE_FOLDER / name
@@ -261,7 +272,12 @@ class Fetch:
 
     def _note(self, key: str, source: LockedSource) -> None:
         self._lock[key] = source
+        if time.monotonic() > self._written + _SECONDS_BETWEEN_LOCKS:
+            self._write_lock()
+
+    def _write_lock(self) -> None:
         write_lock(self._folder, self._lock)
+        self._written = time.monotonic()
 
     def _fail(self, source: Source, what: str, error: OpenflanError) -> None:
         self._failures.append(Failure(source.part, what, str(error)))

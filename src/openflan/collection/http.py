@@ -82,7 +82,7 @@ class Client:
     github: str = GITHUB
     token: str | None = field(default=None, repr=False)
     say: Callable[[str], None] = lambda line: None
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)
 
     @classmethod
     def from_environment(cls, say: Callable[[str], None]) -> Client:

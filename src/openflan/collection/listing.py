@@ -96,12 +96,18 @@ def hub_files(pages: Iterable[Any], address: str) -> list[HubFile]:
 
 
 def choose_files(
-    files: Sequence[HubFile], config: str | None, split: str, first_only: bool = False
+    files: Sequence[HubFile],
+    config: str | None,
+    split: str,
+    *,
+    first_only: bool = False,
+    may_be_renamed: bool = True,
 ) -> Choice:
     """The files of a split of a configuration; none if they are not there.
 
-    A configuration that is not named, or not there, stands for the only one that has the split, or for
-    `default`: the hub has renamed some when it converted them.
+    Without a configuration, the only one that has the split is taken, or `default`. `may_be_renamed`: a
+    configuration that is not there may be called `default` now, as the hub has renamed some when it converted
+    them; never may it be another.
     """
     groups: dict[tuple[str, bool], list[HubFile]] = {}
     for file in files:
@@ -109,8 +115,12 @@ def choose_files(
             groups.setdefault(place, []).append(file)
     configs = {name for name, _ in groups}
     named = next((name for name in configs if config is not None and name.strip() == config.strip()), None)
-    if named is None:
-        named = next(iter(configs)) if len(configs) == 1 else "default"
+    if named is None and config is None and len(configs) == 1:
+        (named,) = configs
+    elif named is None and (config is None or may_be_renamed):
+        named = "default"
+    elif named is None:
+        return Choice(())
     for partial in (False, True):
         if chosen := sorted(groups.get((named, partial), []), key=lambda file: file.path):
             # Of a split in two formats one is enough.
@@ -161,7 +171,13 @@ def list_source(client: Client, source: Source, commits: Sequence[str] = ()) -> 
         except Missing as error:
             raise refused(source.repository, error) from None
         for piece in wanted:
-            choice = choose_files(files, piece.config, piece.split, piece.first_only)
+            choice = choose_files(
+                files,
+                piece.config,
+                piece.split,
+                first_only=piece.first_only,
+                may_be_renamed=len({one.config for one in source.pieces}) == 1,
+            )
             if choice.files and (piece not in located or not choice.partial):
                 located[piece] = Located(piece, revision, choice)
     if not seen:
