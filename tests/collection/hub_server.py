@@ -78,6 +78,25 @@ def git_sha1(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+def _entries(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """Files and folders as the hub lists them."""
+    entries: list[dict[str, Any]] = []
+    for path, content in sorted(files.items()):
+        entry: dict[str, Any] = {"type": "file", "path": path, "size": len(content), "oid": git_sha1(content)}
+        if path.endswith((".parquet", ".gz")):
+            sha256 = hashlib.sha256(content).hexdigest()
+            entry |= {"oid": "0" * 40, "lfs": {"oid": sha256, "size": len(content), "pointerSize": 134}}
+        entries.append(entry)
+    folders = {
+        "/".join(parts[:depth])
+        for parts in (path.split("/") for path in files)
+        for depth in range(1, len(parts))
+    }
+    return entries + [
+        {"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in sorted(folders)
+    ]
+
+
 def archive(root: str, files: Mapping[str, str | bytes], commit: str | None = "c" * 40) -> bytes:
     """A repository as `git archive` packs it: below one folder, with the commit as a comment."""
     packed = io.BytesIO()
@@ -113,6 +132,19 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: Any) -> None:
             pass
 
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_POST(self) -> None:
+            """What the hub says of some paths of a revision."""
+            match = re.fullmatch(
+                r"/api/datasets/([^/]+/[^/]+)/paths-info/(.+)", unquote(urlsplit(self.path).path)
+            )
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["paths"]
+            files = self._files(match[1], match[2]) if match else None
+            entries = [entry for path in asked for entry in _entries(files or {}) if entry["path"] == path]
+            self._json(entries)
+
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
             hub.asked.append((path, self.headers["Range"], self.headers["Authorization"]))
@@ -122,15 +154,16 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return
             if match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/revision/(.+)", path):
                 self._revision(match[1], match[2])
-            elif match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/tree/(.+)", path):
-                self._tree(match[1], match[2])
-            elif match := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-                if self._files(match[1], match[2]) is None:
-                    self._plain(404)
-                else:
-                    # To another host name, as the hub does for large files.
-                    place = f"http://localhost:{hub.port}/cdn/{match[1]}/{match[2]}/{match[3]}"
-                    self._plain(302, b"", {"Location": place.replace(" ", "%20")})
+            elif match := re.fullmatch(
+                r"/api/datasets/([^/]+/[^/]+)/tree/(refs/convert/parquet|[^/]+)/?(.*)", path
+            ):
+                self._tree(match[1], match[2], match[3])
+            elif match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)", path):
+                self._revision(match[1], "main")
+            elif match := re.fullmatch(
+                r"/datasets/([^/]+/[^/]+)/resolve/(refs/convert/parquet|[^/]+)/(.+)", path
+            ):
+                self._redirect(*match.groups())
             elif match := re.fullmatch(r"/cdn/([^/]+/[^/]+)/([^/]+)/(.+)", path):
                 content = (self._files(match[1], match[2]) or {}).get(match[3])
                 self._bytes(content, fault)
@@ -164,23 +197,35 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             }
             self._json(value)
 
-        def _tree(self, repository: str, revision: str) -> None:
+        def _redirect(self, repository: str, revision: str, path: str) -> None:
+            """To another host name, as the hub does for large files."""
             files = self._files(repository, revision)
-            if files is None:
-                self._plain(404)
+            if files is None or path not in files:
+                self._plain(404, b"", {"X-Error-Code": "EntryNotFound"})
                 return
-            entries = []
-            for path, content in sorted(files.items()):
-                entry = {"type": "file", "path": path, "size": len(content), "oid": git_sha1(content)}
-                if path.endswith((".parquet", ".gz")):
-                    sha256 = hashlib.sha256(content).hexdigest()
-                    entry |= {
-                        "oid": "0" * 40,
-                        "lfs": {"oid": sha256, "size": len(content), "pointerSize": 134},
-                    }
-                entries.append(entry)
-            folders = sorted({path.rpartition("/")[0] for path in files} - {""})
-            entries += [{"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in folders]
+            held = hub.repositories[repository]
+            commit = held.commit(revision) if revision in held.branches else revision
+            content = files[path]
+            place = f"http://localhost:{hub.port}/cdn/{repository}/{commit}/{path}"
+            headers = {
+                "Location": place.replace(" ", "%20"),
+                "X-Repo-Commit": commit,
+                "X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"',
+                "X-Linked-Size": str(len(content)),
+            }
+            self._plain(302, b"", headers)
+
+        def _tree(self, repository: str, revision: str, folder: str) -> None:
+            files = self._files(repository, revision)
+            inside = f"{folder}/" if folder else ""
+            if files is None or not any(path.startswith(inside) for path in files):
+                self._plain(404, b"", {"X-Error-Code": "EntryNotFound"})
+                return
+            files = {path: content for path, content in files.items() if path.startswith(inside)}
+            entries = _entries(files)
+            if "recursive=true" not in self.path.lower():
+                depth = inside.count("/")
+                entries = [entry for entry in entries if entry["path"].count("/") == depth]
             begin = int((re.search(r"cursor=(\d+)", self.path) or [0, 0])[1])
             more = {}
             if begin + PAGE < len(entries):
@@ -231,6 +276,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             }.items():
                 self.send_header(name, value)
             self.end_headers()
+            if self.command == "HEAD":
+                return
             if fault == "cut":
                 self.wfile.write(content[: len(content) // 2])
                 self.close_connection = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from openflan.tasks import sources
 from openflan.tasks.places import first_of_each
 from openflan.tasks.sources import find_submixture, open_submixture, open_usable
 from openflan.tasks.task import NotUsable, Task
+
+sys.path.append(str(Path(__file__).parents[1] / "cli"))
+
+from commands import openflan
 
 RTE = {"premise": "The ferry left.", "hypothesis": "A boat left.", "label": 0}
 SST2 = {"sentence": "What a day.", "label": 1}
@@ -138,6 +143,19 @@ def test_the_tasks_of_a_mixture_say_their_place(places: tuple[Path, Path]) -> No
     mixture = Mixture.model_validate({"submixtures": {"muffin": {"data": [str(place) for place in places]}}})
     opened = open_mixture(mixture)
     assert {task.place for task in opened.tasks.values()} == {str(place) for place in places}
+
+
+def test_commands_name_the_place_of_a_task(places: tuple[Path, Path]) -> None:
+    options = [word for place in places for word in ("--data", place)]
+    listed = json.loads(openflan("tasks", "list", *options, "--submixture", "muffin", "--json").stdout)
+    assert {task["name"]: (task["rows"], task["place"]) for task in listed} == {
+        "muffin/rte": (1, str(places[0])),
+        "muffin/sst2": (1, str(places[1])),
+    }
+    assert f"place: {places[1]}" in openflan("tasks", "show", "muffin/sst2", *options).stdout
+    checked = openflan("tasks", "check", *options, "--submixture", "muffin", "--json")
+    details = {row["task"]: row["detail"] for row in json.loads(checked.stdout)}
+    assert f"1 rows from {places[0]}" in details["muffin/rte"]
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abcd"), st.booleans()), min_size=1, max_size=4))
