@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from flan_release import OF_2021, RELEASE
 from hub_server import CONVERTED, Hub, archive
 from muffin_answering_records import KEPT
 from muffin_classification_records import RECORDS as CLASSIFIED
@@ -25,6 +26,18 @@ MUFFIN: dict[str, dict[str, Any]] = {
     **{name: raw for name, raw, _ in reversed(KEPT)},
 }
 ROWS = 4
+_COT = "".join(
+    f'"{name}": [("{{question}} Now think:", "{{chain_of_thought}} So {{answer}}")],\n    '
+    for name in (
+        "cot_creak",
+        "cot_ecqa",
+        "cot_esnli",
+        "cot_qasc",
+        "cot_sensemaking",
+        "cot_strategyqa",
+        "stream_qed",
+    )
+)
 IN_SOURCES = {"flan2021": "Flan2021", "t0": "P3", "niv2": "NIv2", "cot": "CoT", "dialog": "Dialog"}
 
 
@@ -125,8 +138,8 @@ def _repository(source: Source) -> dict[str, str]:
         return {
             "LICENSE": "A licence.",
             "flan/templates.py": "PATTERNS = {}\n",
-            "flan/v2/templates.py": "PATTERNS = {}\n",
-            "flan/v2/flan_templates_branched.py": "PATTERNS = {}\n",
+            "flan/v2/templates.py": RELEASE.replace('"cot_gsm8k": [', _COT + '"cot_gsm8k": ['),
+            "flan/v2/flan_templates_branched.py": OF_2021,
             "flan/v2/mixtures.py": "",
             **{f"flan/v2/cot_data/{name}_train.tsv": line * ROWS for name in names},
         }

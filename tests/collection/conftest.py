@@ -11,8 +11,8 @@ from hub_server import Hub, serving
 
 from openflan.collection.http import Client
 
-# Commands as a user types them, and records of Muffin's data sets.
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("cli", "tasks")]
+# Commands as a user types them, records of Muffin's data sets, and template files in the release's form.
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("cli", "tasks", "templates")]
 
 
 @pytest.fixture

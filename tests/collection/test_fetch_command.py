@@ -78,6 +78,19 @@ def test_what_does_not_go_together_is_refused(arguments: tuple[str, ...], said: 
     assert (done.returncode, said in done.stderr) == (2, True)
 
 
+def test_two_parts_land_where_they_are_found(hub: Hub, tmp_path: Path) -> None:
+    fill(hub, ("niv2", "cot"))
+    assert fetched("niv2", "cot", "--to", tmp_path)["failures"] == []
+    places = load_recipe(tmp_path / "flan-2022.yaml").mixture.submixtures
+    tasks = {name: open_submixture(name, section.data) for name, section in places.items()}
+    assert {name: len(of_it) for name, of_it in tasks.items()} == {"niv2": 3, "cot": 9}
+    # The recipe names what is there, not only what was asked for last.
+    fill(hub, ("ready-made",))
+    fetched("ready-made", "--to", tmp_path)
+    assert set(load_recipe(tmp_path / "flan-2022.yaml").mixture.submixtures) == {"niv2", "cot"}
+
+
+@pytest.mark.slow  # 270 tasks are opened twice
 @pytest.mark.filterwarnings("ignore:.*so it is no whole split")
 def test_the_whole_collection_lands_where_it_is_found(hub: Hub, tmp_path: Path) -> None:
     fill(hub)
@@ -187,7 +200,7 @@ def test_sizes_and_licences_are_printed_before_anything_is_fetched(hub: Hub, tmp
     done = openflan("collection", "fetch", "ready-made", "--to", tmp_path)
     assert done.returncode == 1
     assert "apache-2.0" in done.stdout
-    assert "MB" in done.stdout
+    assert "kB" in done.stdout
     assert "run the same command again" in done.stderr
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("collection", "tasks")]
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("collection", "tasks", "templates")]
 
 from collection_copy import parquet
 from hub_server import CONVERTED, Hub, serving

@@ -13,6 +13,7 @@ import typer
 from openflan.cli.output import next_command, print_json, print_table
 from openflan.collection.fetch import Done, Failure, Fetch, Ready
 from openflan.collection.http import Client
+from openflan.collection.lock_file import read_lock
 from openflan.collection.plan import FROM_SOURCES, PARTS, Plan, plan
 from openflan.collection.recipes import write_recipes
 from openflan.collection.verify import HEAD, verify
@@ -144,7 +145,7 @@ def _fetch(planned: Plan, to: Path, hash_all: bool, as_json: bool) -> None:
     to.mkdir(parents=True, exist_ok=True)
     with _Progress(sum(one.to_come or 0 for one in ready)) as progress:
         done = work.run(ready, progress.show)
-    recipes = write_recipes(to, {source.part for source in planned.sources if source.key in done.sources})
+    recipes = write_recipes(to, {key.partition(":")[0] for key in read_lock(to)})
     if as_json:
         print_json(
             {
@@ -172,18 +173,15 @@ def _fetch(planned: Plan, to: Path, hash_all: bool, as_json: bool) -> None:
 
 
 def _print_ready(ready: Sequence[Ready]) -> None:
-    def size(one: Ready) -> Any:
+    def size(one: Ready) -> str:
         if one.whole:
             return "there"
-        return (
-            "about " + f"{one.source.gigabytes:g} GB"
-            if one.to_come is None
-            else f"{one.to_come / 1e6:,.1f} MB"
-        )
+        return f"about {one.source.gigabytes:g} GB" if one.to_come is None else _size(one.to_come)
 
     total = sum(one.to_come or 0 for one in ready)
+    archives = [one for one in ready if one.to_come is None]
     print_table(
-        f"to fetch: {total / 1e9:,.2f} GB of data sets, and archives of repositories",
+        f"to fetch: {_size(total)} of data sets" + (", and archives of repositories" if archives else ""),
         ["part", "repository", "tasks", "size", "licence of the data"],
         [
             [one.source.part, one.source.repository, one.source.tasks, size(one), one.licence or "not stated"]
@@ -197,13 +195,21 @@ def _print_done(planned: Plan, done: Done, to: Path) -> None:
     size = sum(file.size for source in done.sources.values() for file in source.files.values())
     typer.echo(
         f"{to}: {len(done.sources)} of {len(planned.sources)} repositories, {len(files):,} files, "
-        f"{size / 1e9:,.2f} GB"
+        f"{_size(size)}"
     )
     if done.failures:
         print_table("not there", ["part", "what", "why"], [_cells(failure) for failure in done.failures])
     if planned.not_fetched:
         names = ", ".join(absent.what for absent in planned.not_fetched)
         typer.echo(f"not fetched: {names}; --dry-run says what to do about each")
+
+
+def _size(count: int) -> str:
+    """Bytes as people write them."""
+    for unit, one in (("GB", 1e9), ("MB", 1e6)):
+        if count >= one:
+            return f"{count / one:,.1f} {unit}"
+    return f"{count / 1e3:,.1f} kB"
 
 
 def _cells(failure: Failure) -> list[str]:
