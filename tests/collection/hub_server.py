@@ -230,7 +230,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             more = {}
             if begin + PAGE < len(entries):
                 base = self.path.split("&cursor")[0]
-                more = {"Link": f'<{hub.address}{base}&cursor={begin + PAGE}>; rel="next"'}
+                # The hub names itself, also through a mirror.
+                more = {"Link": f'<https://huggingface.co{base}&cursor={begin + PAGE}>; rel="next"'}
             self._json(entries[begin : begin + PAGE], more)
 
         def _bytes(self, content: bytes | None, fault: str | None) -> None:

@@ -178,6 +178,30 @@ def test_the_commit_of_the_first_fetch_is_kept(hub: Hub, tmp_path: Path) -> None
     assert hub.paths(f"tar.gz/{'c' * 40}")
 
 
+def test_files_that_lie_there_already_are_hashed_and_not_fetched(hub: Hub, tmp_path: Path) -> None:
+    fill(hub, ("ready-made",))
+    fetched("ready-made", "--to", tmp_path)
+    (tmp_path / "collection.lock.json").unlink()
+    hub.asked.clear()
+    assert fetched("ready-made", "--to", tmp_path)["failures"] == []
+    assert not any(path.startswith("/cdn") for path in hub.paths())
+    assert sum(len(source.files) for source in read_lock(tmp_path).values()) == 5
+
+
+def test_a_commit_that_is_gone_is_said_with_the_remedy(hub: Hub, tmp_path: Path) -> None:
+    fill(hub, ("ready-made",))
+    fetched("ready-made", "--to", tmp_path)
+    branch = hub.repositories["DataProvenanceInitiative/cot_submix_original"].branches["main"]
+    branch.update(dict.fromkeys(branch, b"other"))
+    hub.history.clear()
+    (tmp_path / COT_ROWS).unlink()
+    (failure,) = fetched("ready-made", "--to", tmp_path)["failures"]
+    assert "move collection.lock.json away" in failure["why"]
+    (tmp_path / "collection.lock.json").unlink()
+    fetched("ready-made", "--to", tmp_path)
+    assert (tmp_path / COT_ROWS).read_bytes() == b"other"
+
+
 def test_what_one_repository_lacks_does_not_stop_the_others(hub: Hub, tmp_path: Path) -> None:
     fill(hub, ("muffin",))
     del hub.repositories["ybisk/piqa"]

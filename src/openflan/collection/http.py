@@ -20,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from typing import IO, Any, cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from openflan import __version__
@@ -162,8 +162,14 @@ class Client:
                         f"{following}: no JSON; is {HUB_VARIABLE} the address of a hub?"
                     ) from None
                 match = re.search(r'<([^>]*)>\s*;\s*rel="?next"?', response.headers.get("Link") or "")
-                following = urljoin(following, match[1]) if match else None
+                following = _on_same_server(following, match[1]) if match else None
             yield value
+
+
+def _on_same_server(address: str, following: str) -> str:
+    """The next address; mirrors name the hub in it."""
+    asked, named = urlsplit(address), urlsplit(following)
+    return named._replace(scheme=asked.scheme, netloc=asked.netloc).geturl()
 
 
 def waiting_time(headers: Mapping[str, str] | Message, attempt: int) -> float:

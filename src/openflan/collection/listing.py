@@ -183,7 +183,12 @@ def list_source(client: Client, source: Source, commits: Sequence[str] = ()) -> 
     if not seen:
         raise InputError(
             f"{source.repository}: no such data set on the hub"
-            + (f" at the commit that the lock file names ({commits[0][:12]})" if commits else "")
+            + (
+                f" at the commit that the lock file names ({commits[0][:12]}); move collection.lock.json "
+                "away to take what is there now; unchanged files stay"
+                if commits
+                else ""
+            )
         )
     return Listing(
         source,
