@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hub_server import Hub, serving
 
-from openflan.collection.http import Client
+from openflan.collection.servers import Servers
+from openflan.downloads.requests import Requests
 
 # Commands as a user types them, records of Muffin's data sets, and template files in the release's form.
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("cli", "tasks", "templates")]
@@ -25,16 +26,21 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serving(Hub()) as served:
         monkeypatch.setenv("HF_ENDPOINT", served.address)
         monkeypatch.setenv("OPENFLAN_GITHUB_ENDPOINT", served.address)
-        monkeypatch.setattr("openflan.collection.http.time.sleep", lambda seconds: None)
+        monkeypatch.setattr("openflan.downloads.requests.time.sleep", lambda seconds: None)
         yield served
 
 
 @pytest.fixture
 def waits() -> list[float]:
-    """The seconds that `client` was asked to wait."""
+    """The seconds that `requests` was asked to wait."""
     return []
 
 
 @pytest.fixture
-def client(hub: Hub, waits: list[float]) -> Client:
-    return Client(hub.address, hub.address, None, lambda line: None, waits.append)
+def requests(waits: list[float]) -> Requests:
+    return Requests(sleep=waits.append)
+
+
+@pytest.fixture
+def servers(hub: Hub, requests: Requests) -> Servers:
+    return Servers(hub.address, hub.address, requests)

@@ -27,7 +27,7 @@ CONVERTED = "refs/convert/parquet"
 PAGE = 100
 
 
-@dataclass
+@dataclass(repr=False)
 class Repository:
     """A data set: its files by branch, and what its card says."""
 
@@ -42,7 +42,7 @@ class Repository:
         return hashlib.sha256(f"{branch} {sizes}".encode()).hexdigest()[:40]
 
 
-@dataclass
+@dataclass(repr=False)
 class Hub:
     """What the server has, what it does wrong (once for each entry, by the end of the path), and what it was
     asked: method, path, range and authorization."""

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.collection.archives import unpack
-from openflan.collection.http import Client
 from openflan.collection.listing import HubFile, choose_files, hub_files, list_source
 from openflan.collection.plan import Piece, Source
+from openflan.collection.servers import Servers
 from openflan.errors import InputError, SetupError
 
 
@@ -136,40 +136,40 @@ def source(*pieces: Piece) -> Source:
 PIECE = Piece("main", "train", ("muffin/rows",))
 
 
-def test_the_conversion_branch_comes_first_and_the_other_fills_it(hub: Hub, client: Client) -> None:
+def test_the_conversion_branch_comes_first_and_the_other_fills_it(hub: Hub, servers: Servers) -> None:
     hub.put("org/rows", CONVERTED, {"main/train/0000.parquet": b"converted"})
     other = {"main/train-00000-of-00001.parquet": b"own", "two/train-00000-of-00001.parquet": b"own"}
     hub.put("org/rows", "main", other)
     second = Piece("two", "train", ("muffin/two",))
-    listing = list_source(client, source(PIECE, second))
+    listing = list_source(servers, source(PIECE, second))
     branches = {located.piece.config: located.revision.name for located in listing.located}
     assert branches == {"main": CONVERTED, "two": "main"}
 
 
-def test_a_whole_split_is_preferred_to_a_partial_conversion(hub: Hub, client: Client) -> None:
+def test_a_whole_split_is_preferred_to_a_partial_conversion(hub: Hub, servers: Servers) -> None:
     hub.put("org/rows", CONVERTED, {"main/partial-train/0000.parquet": b"some"})
-    (located,) = list_source(client, source(PIECE)).located
+    (located,) = list_source(servers, source(PIECE)).located
     assert located.choice.partial
     hub.put("org/rows", "main", {"main/train-00000-of-00001.parquet": b"all of it"})
-    (located,) = list_source(client, source(PIECE)).located
+    (located,) = list_source(servers, source(PIECE)).located
     assert (located.choice.partial, located.revision.name) == (False, "main")
 
 
-def test_a_long_list_comes_in_pages(hub: Hub, client: Client) -> None:
+def test_a_long_list_comes_in_pages(hub: Hub, servers: Servers) -> None:
     many = {f"c{number}/train/0000.parquet": b"rows" for number in range(150)}
     hub.put("org/rows", CONVERTED, many)
     pieces = [Piece(f"c{number}", "train", (f"muffin/{number}",)) for number in range(150)]
-    assert len(list_source(client, source(*pieces)).located) == 150
+    assert len(list_source(servers, source(*pieces)).located) == 150
     assert len(hub.paths("tree/" + hub.repositories["org/rows"].commit(CONVERTED))) > 1
 
 
-def test_a_server_that_is_no_hub_is_named(hub: Hub, client: Client) -> None:
+def test_a_server_that_is_no_hub_is_named(hub: Hub, servers: Servers) -> None:
     with pytest.raises(InputError, match="no such data set"):
-        list_source(client, source(PIECE))
+        list_source(servers, source(PIECE))
     hub.put("org/rows", "main", {})
     hub.faults["revision/main"] = ["418"]
     with pytest.raises(SetupError, match="the server says 418"):
-        list_source(client, source(PIECE))
+        list_source(servers, source(PIECE))
 
 
 KEEP = (("tasks/task*.json", "niv2/tasks"), ("templates/**", "t"), ("splits/*/*.txt", "niv2/splits"))

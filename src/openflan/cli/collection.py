@@ -12,10 +12,10 @@ import typer
 
 from openflan.cli.output import next_command, print_json, print_table
 from openflan.collection.fetch import Done, Failure, Fetch, Ready
-from openflan.collection.http import Client
 from openflan.collection.lock_file import read_lock
 from openflan.collection.plan import FROM_SOURCES, PARTS, Plan, plan
 from openflan.collection.recipes import write_recipes
+from openflan.collection.servers import Servers
 from openflan.collection.verify import HEAD, verify
 from openflan.errors import InputError
 
@@ -121,11 +121,11 @@ def _print_absent(planned: Plan) -> None:
 
 
 def _verify(planned: Plan, as_json: bool) -> None:
-    client = Client.from_environment(_say)
+    servers = Servers.from_environment(_say)
     verified = []
     if not as_json:
         typer.echo(HEAD)
-    for one in verify(planned, client):
+    for one in verify(planned, servers):
         verified.append(one)
         if not as_json:
             typer.echo(one.line)
@@ -136,8 +136,8 @@ def _verify(planned: Plan, as_json: bool) -> None:
 
 
 def _fetch(planned: Plan, to: Path, hash_all: bool, as_json: bool) -> None:
-    client = Client.from_environment(_say)
-    work = Fetch(planned, to, client, hashed=hash_all)
+    servers = Servers.from_environment(_say)
+    work = Fetch(planned, to, servers, hashed=hash_all)
     _say(f"asking about {len(planned.sources)} repositories")
     ready = work.prepare()
     if not as_json:

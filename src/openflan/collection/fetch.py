@@ -16,8 +16,6 @@ from datetime import date
 from pathlib import Path
 
 from openflan.collection.archives import unpack
-from openflan.collection.download import Expected, check, download, partial_path
-from openflan.collection.http import Client, Missing, Unreachable
 from openflan.collection.listing import HubFile, Listing, Located, list_source, refused
 from openflan.collection.lock_file import (
     LockedFile,
@@ -28,6 +26,9 @@ from openflan.collection.lock_file import (
     write_lock,
 )
 from openflan.collection.plan import Plan, Source
+from openflan.collection.servers import Servers
+from openflan.downloads.download import Expected, check, download, partial_path
+from openflan.downloads.requests import Missing, Unreachable
 from openflan.errors import OpenflanError, SetupError
 from openflan.lock import locked
 
@@ -71,12 +72,12 @@ class Done:
 class Fetch:
     """A fetch of a plan into a folder. First `prepare`, then `run`."""
 
-    def __init__(self, plan: Plan, folder: Path, client: Client, *, hashed: bool = False) -> None:
+    def __init__(self, plan: Plan, folder: Path, servers: Servers, *, hashed: bool = False) -> None:
         """`hashed`: files that are there are read again, even where size and time are those of the lock
         file. Raises InputError for a broken lock file."""
         self._plan = plan
         self._folder = folder
-        self._client = client
+        self._servers = servers
         self._hashed = hashed
         self._lock = read_lock(folder)
         self._failures: list[Failure] = []
@@ -125,7 +126,7 @@ class Fetch:
         if source.kind == "github":
             return Ready(source, None, None, source.licence)
         try:
-            listing = list_source(self._client, source, [*known.commits.values()] if known else ())
+            listing = list_source(self._servers, source, [*known.commits.values()] if known else ())
         except Unreachable:
             raise
         except OpenflanError as error:
@@ -212,14 +213,14 @@ class Fetch:
         expected = _expected(file)
         if known is None or not is_whole(self._folder, first, known, hashed=self._hashed):
             repository, commit = source.repository, located.revision.commit
-            address = self._client.file_address(repository, commit, file.path)
+            address = self._servers.file_address(repository, commit, file.path)
             progress(first, 0)
             target = self._folder / first
             fetched, right = check(target, expected) if target.is_file() else (None, False)
             if fetched is None or not right:
                 try:
                     fetched = download(
-                        self._client, address, target, expected, lambda size: progress(first, size)
+                        self._servers.requests, address, target, expected, lambda size: progress(first, size)
                     )
                 except Missing as error:
                     raise refused(repository, error) from None
@@ -245,12 +246,14 @@ class Fetch:
         known = self._lock.get(source.key)
         commit = known.commits.get(source.branch) if known else None
         ref = commit or f"refs/heads/{source.branch}"
-        address = self._client.archive_address(source.repository, ref)
+        address = self._servers.archive_address(source.repository, ref)
         name = f"{source.repository.replace('/', '-')}.tar.gz"
         archive = self._folder / ARCHIVE_FOLDER / name
         progress(name, 0)
         try:
-            fetched = download(self._client, address, archive, Expected(), lambda size: progress(name, size))
+            fetched = download(
+                self._servers.requests, address, archive, Expected(), lambda size: progress(name, size)
+            )
         except Missing as error:
             raise SetupError(
                 f"{address}: GitHub has no such archive ({error.status}); fetch the repository yourself: "

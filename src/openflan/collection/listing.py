@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openflan.collection.http import Client, Missing
 from openflan.collection.plan import Piece, Source
+from openflan.collection.servers import Servers
+from openflan.downloads.requests import Missing
 from openflan.errors import InputError, SetupError
 
 CONVERTED = "refs/convert/parquet"
@@ -149,7 +150,7 @@ def _place(path: str, split: str) -> tuple[str, bool] | None:
     return None
 
 
-def list_source(client: Client, source: Source, commits: Sequence[str] = ()) -> Listing:
+def list_source(servers: Servers, source: Source, commits: Sequence[str] = ()) -> Listing:
     """What the hub has of a source: of `commits` if any are given, else of BRANCHES.
 
     Raises InputError if there is no such data set or it is not for this user, SetupError if the hub does not
@@ -161,13 +162,13 @@ def list_source(client: Client, source: Source, commits: Sequence[str] = ()) -> 
         wanted = [piece for piece in source.pieces if piece not in located or located[piece].choice.partial]
         if not wanted:
             break
-        revision = _revision(client, source.repository, name)
+        revision = _revision(servers, source.repository, name)
         if revision is None:
             continue
         seen.append(revision)
-        address = client.tree_address(source.repository, revision.commit)
+        address = servers.tree_address(source.repository, revision.commit)
         try:
-            files = hub_files(client.pages(address), address)
+            files = hub_files(servers.requests.pages(address), address)
         except Missing as error:
             raise refused(source.repository, error) from None
         for piece in wanted:
@@ -209,10 +210,10 @@ def refused(repository: str, error: Missing) -> InputError:
     return InputError(f"{repository}: the hub no longer has it ({error.status})")
 
 
-def _revision(client: Client, repository: str, name: str) -> Revision | None:
-    address = client.revision_address(repository, name)
+def _revision(servers: Servers, repository: str, name: str) -> Revision | None:
+    address = servers.revision_address(repository, name)
     try:
-        (value,) = client.pages(address)
+        (value,) = servers.requests.pages(address)
         card = value.get("cardData") or {}
         licence = card.get("license")
         return Revision(

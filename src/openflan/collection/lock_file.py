@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openflan.collection.download import Expected, check
+from openflan.downloads.download import Expected, check
 from openflan.errors import InputError
 from openflan.hashes import sha256_of
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from openflan.collection.http import Client, Missing, Unreachable
 from openflan.collection.listing import Listing, list_source
 from openflan.collection.plan import Plan, Source
+from openflan.collection.servers import Servers
+from openflan.downloads.requests import Missing, Unreachable
 from openflan.errors import OpenflanError
 
 
@@ -52,14 +53,14 @@ HEAD = (
 """The first lines of the table."""
 
 
-def verify(plan: Plan, client: Client) -> Iterator[Verified]:
+def verify(plan: Plan, servers: Servers) -> Iterator[Verified]:
     """Asks about every source of a plan, fetching nothing. Raises Unreachable if a server does not answer."""
     for source in plan.sources:
         try:
             yield (
-                _of_archive(source, client)
+                _of_archive(source, servers)
                 if source.kind == "github"
-                else _of_data_set(source, list_source(client, source))
+                else _of_data_set(source, list_source(servers, source))
             )
         except Unreachable:
             raise
@@ -67,10 +68,10 @@ def verify(plan: Plan, client: Client) -> Iterator[Verified]:
             yield _verified(source, "missing", str(error))
 
 
-def _of_archive(source: Source, client: Client) -> Verified:
-    address = client.archive_address(source.repository, f"refs/heads/{source.branch}")
+def _of_archive(source: Source, servers: Servers) -> Verified:
+    address = servers.archive_address(source.repository, f"refs/heads/{source.branch}")
     try:
-        with client.answer(address) as response:
+        with servers.requests.answer(address) as response:
             length = response.headers.get("Content-Length")
     except Missing as error:
         return _verified(source, "missing", f"{address}: {error.status}")

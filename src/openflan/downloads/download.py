@@ -16,7 +16,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
 
-from openflan.collection.http import ATTEMPTS, CUT, Client, Unreachable, waiting_time
+from openflan.downloads.requests import ATTEMPTS, CUT, Requests, Unreachable, waiting_time
 from openflan.errors import SetupError
 from openflan.hashes import SHORT
 
@@ -51,7 +51,7 @@ def partial_path(target: Path, expected: Expected) -> Path:
 
 
 def download(
-    client: Client,
+    requests: Requests,
     address: str,
     target: Path,
     expected: Expected,
@@ -70,14 +70,14 @@ def download(
         part.unlink(missing_ok=True)
     wrong: str | None = None
     for _ in range(2):
-        _complete(client, address, part, expected, progress)
+        _complete(requests, address, part, expected, progress)
         fetched, right = check(part, expected)
         if right:
             part.replace(target)
             return fetched
         wrong = fetched.sha256
         part.unlink()
-        client.say(f"{address}: arrived with a wrong hash; fetching it once more")
+        requests.say(f"{address}: arrived with a wrong hash; fetching it once more")
     raise SetupError(
         f"{address}: arrived twice with a wrong hash (sha256 {wrong}; expected {expected.digest}); the list "
         "and the file do not belong together, or something on the way changes it: try again later, or from "
@@ -103,7 +103,7 @@ def check(path: Path, expected: Expected) -> tuple[Fetched, bool]:
 
 
 def _complete(
-    client: Client, address: str, part: Path, expected: Expected, progress: Callable[[int], None]
+    requests: Requests, address: str, part: Path, expected: Expected, progress: Callable[[int], None]
 ) -> None:
     """Fetches until the whole file lies at `part`."""
     failures, etag = 0, None
@@ -117,7 +117,7 @@ def _complete(
         if begun and expected.digest is None and etag:
             headers["If-Range"] = etag
         try:
-            with client.answer(address, headers) as response:
+            with requests.answer(address, headers) as response:
                 etag = response.headers.get("ETag")
                 if _write(response, part, begun, progress):
                     return
@@ -132,13 +132,10 @@ def _complete(
         size = part.stat().st_size if part.exists() else 0
         failures = 0 if size > begun else failures + 1
         if failures >= ATTEMPTS:
-            raise Unreachable(
-                f"{address}: {reason}, {ATTEMPTS} times without a byte; run the same command again, as what "
-                "is done is kept"
-            )
+            raise Unreachable(address, f"{reason}, {ATTEMPTS} times without a byte")
         wait = waiting_time({}, max(failures, 1))
-        client.say(f"{address}: {reason} after {size:,} bytes; going on in {wait:,.0f} s")
-        client.sleep(wait)
+        requests.say(f"{address}: {reason} after {size:,} bytes; going on in {wait:,.0f} s")
+        requests.sleep(wait)
 
 
 def _write(response: HTTPResponse, part: Path, begun: int, progress: Callable[[int], None]) -> bool:

@@ -1,14 +1,8 @@
-"""Requests to the hub and to GitHub: patient with busy servers, and careful with the token.
-
-Addresses can be replaced: `HF_ENDPOINT` is the hub's (as in its own library), `OPENFLAN_GITHUB_ENDPOINT` that
-of GitHub's archives. The token comes from the hub's usual variables alone, goes to the hub's own host alone,
-and is never written or printed.
-"""
+"""Requests to servers of files: patient with busy ones, and careful with a token."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,16 +14,11 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from typing import IO, Any, cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
 from openflan import __version__
 from openflan.errors import SetupError
-
-HUB_VARIABLE, HUB = "HF_ENDPOINT", "https://huggingface.co"
-GITHUB_VARIABLE, GITHUB = "OPENFLAN_GITHUB_ENDPOINT", "https://codeload.github.com"
-_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-_OFFLINE = "HF_HUB_OFFLINE"
 
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers after which the same request is made again."""
@@ -38,7 +27,7 @@ CUT = (HTTPException, URLError, ConnectionError, TimeoutError, OSError)
 """What a connection that breaks raises."""
 
 ATTEMPTS = 6
-"""How often a request is made that gets no answer, or one of BUSY."""
+"""How often a request is made by default that gets no answer, or one of BUSY."""
 
 _SECONDS = 60
 _LONGEST_WAIT = 330.0
@@ -59,7 +48,12 @@ class Missing(Exception):
 
 
 class Unreachable(SetupError):
-    """A server does not answer, or stays busy: the other files of it cannot be had either."""
+    """A server does not answer, or stays busy: the other files of it cannot be had either. `reason` says what
+    happened, without the address and the remedy."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"{address}: {reason}; run the same command again later, as what is done is kept")
+        self.reason = reason
 
 
 class _Redirects(HTTPRedirectHandler):
@@ -74,43 +68,16 @@ class _Redirects(HTTPRedirectHandler):
         return request
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Where to ask. `say` gets a line for each wait; `sleep` waits so many seconds."""
+@dataclass(frozen=True)
+class Requests:
+    """Makes requests, each at most `attempts` times. `token` goes to `token_host` alone; `say` gets a line
+    for each wait; `sleep` waits so many seconds."""
 
-    hub: str = HUB
-    github: str = GITHUB
     token: str | None = field(default=None, repr=False)
+    token_host: str = ""
     say: Callable[[str], None] = lambda line: None
     sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)
-
-    @classmethod
-    def from_environment(cls, say: Callable[[str], None]) -> Client:
-        """Raises SetupError if HF_HUB_OFFLINE is set."""
-        if os.environ.get(_OFFLINE, "").upper() in ("1", "ON", "YES", "TRUE"):
-            raise SetupError(f"{_OFFLINE} is set, so nothing is fetched; unset it, or look with `--dry-run`")
-        return cls(
-            (os.environ.get(HUB_VARIABLE) or HUB).rstrip("/"),
-            (os.environ.get(GITHUB_VARIABLE) or GITHUB).rstrip("/"),
-            next((token for name in _TOKENS if (token := os.environ.get(name, "").strip())), None),
-            say,
-        )
-
-    def revision_address(self, repository: str, revision: str) -> str:
-        """The address of what the hub says of a revision of a data set."""
-        return f"{self.hub}/api/datasets/{repository}/revision/{quote(revision, safe='')}"
-
-    def tree_address(self, repository: str, revision: str) -> str:
-        """The address of the list of a revision's files."""
-        return f"{self.hub}/api/datasets/{repository}/tree/{quote(revision, safe='')}?recursive=true"
-
-    def file_address(self, repository: str, revision: str, path: str) -> str:
-        """The address of a file of a data set."""
-        return f"{self.hub}/datasets/{repository}/resolve/{quote(revision, safe='')}/{quote(path)}"
-
-    def archive_address(self, repository: str, ref: str) -> str:
-        """The address of a repository's files as one archive."""
-        return f"{self.github}/{repository}/tar.gz/{quote(ref)}"
+    attempts: int = ATTEMPTS
 
     @contextmanager
     def answer(self, address: str, headers: Mapping[str, str] | None = None) -> Iterator[HTTPResponse]:
@@ -123,12 +90,13 @@ class Client:
             yield response
 
     def _open(self, address: str, headers: Mapping[str, str]) -> HTTPResponse:
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self.attempts + 1):
             request = Request(address, headers={"User-Agent": f"openflan/{__version__}", **headers})  # noqa: S310
-            if self.token and urlsplit(address).netloc == urlsplit(self.hub).netloc:
+            if self.token and urlsplit(address).netloc == self.token_host:
                 request.add_header("Authorization", f"Bearer {self.token}")
             try:
-                return cast(HTTPResponse, build_opener(_Redirects()).open(request, timeout=_SECONDS))
+                opener: OpenerDirector = build_opener(_Redirects())
+                return cast(HTTPResponse, opener.open(request, timeout=_SECONDS))
             except HTTPError as error:
                 error.close()
                 if error.code in (401, 403, 404, 410):
@@ -140,14 +108,11 @@ class Client:
                 reason, wait = f"the server says {error.code}", waiting_time(error.headers, attempt)
             except CUT as error:
                 reason, wait = f"no connection ({_one_line(error)})", waiting_time({}, attempt)
-            if attempt == ATTEMPTS:
+            if attempt == self.attempts:
                 break
             self.say(f"{address}: {reason}; asking again in {wait:,.0f} s")
             self.sleep(wait)
-        raise Unreachable(
-            f"{address}: {reason}, {ATTEMPTS} times; run the same command again later, as what is done is "
-            "kept"
-        )
+        raise Unreachable(address, f"{reason}, {self.attempts} times")
 
     def pages(self, address: str) -> Iterator[Any]:
         """The JSON values at an address and at those that its answers name as the next. Raises as
@@ -159,7 +124,7 @@ class Client:
                     value = json.loads(response.read())
                 except ValueError:
                     raise SetupError(
-                        f"{following}: no JSON; is {HUB_VARIABLE} the address of a hub?"
+                        f"{following}: no JSON; is this the address of a server that gives lists?"
                     ) from None
                 match = re.search(r'<([^>]*)>\s*;\s*rel="?next"?', response.headers.get("Link") or "")
                 following = _on_same_server(following, match[1]) if match else None
