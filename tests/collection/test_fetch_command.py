@@ -64,6 +64,20 @@ def test_the_plan_covers_every_task_of_the_collection() -> None:
     assert not any("opus_paracrawl" in source.repository for source in everything.sources)
 
 
+def test_of_the_largest_sets_the_first_file_is_fetched_unless_all_are_asked_for(
+    hub: Hub, tmp_path: Path
+) -> None:
+    fill(hub, ("muffin",), muffin=("muffin/wmt14_enfr", "muffin/wmt16_translate_tren"))
+    rows = {}
+    for options in ((), ("--whole",), ()):
+        fetched("muffin", "--to", tmp_path, *options)
+        tasks = open_submixture("muffin", tmp_path)
+        rows[options, len(rows)] = [len(task.rows) for task in tasks.values()]
+    assert [*rows.values()] == [[2, 4], [4, 4], [4, 4]]
+    assert plan(["muffin"]).shortened == ("muffin/wmt14_enfr", "muffin/wmt16_translate_csen")
+    assert plan(["muffin"], whole=True).shortened == ()
+
+
 def test_an_unknown_part_is_refused_with_the_nearest() -> None:
     done = openflan("collection", "fetch", "muffins", "--dry-run")
     assert (done.returncode, "did you mean `muffin`" in done.stderr) == (2, True)

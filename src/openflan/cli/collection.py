@@ -41,6 +41,14 @@ def fetch(
     check: bool = typer.Option(
         False, "--verify", help="Ask the servers about everything, fetch nothing, and print a table."
     ),
+    whole: bool = typer.Option(
+        False,
+        "--whole",
+        help=(
+            "Fetch all files of the two largest translation sets. By default the first, which has far more "
+            "rows than their cap counts."
+        ),
+    ),
     hash_all: bool = typer.Option(
         False, "--hash", help="Read every file that is there, even if its size and time are unchanged."
     ),
@@ -62,7 +70,7 @@ def fetch(
 
     `openflan collection fetch muffin t0_sf niv2 cot --to FLAN`
     """
-    planned = plan(parts or ())
+    planned = plan(parts or (), whole=whole)
     if dry_run or check:
         if dry_run and check:
             raise InputError("--dry-run asks nobody and --verify asks the servers; give one of them")
@@ -100,6 +108,8 @@ def _print_plan(planned: Plan, as_json: bool) -> None:
         f"\nLooked up on {looked_up}, and not tried on the live hub; --verify asks it, and --json has the "
         "source of each statement. Sizes without a figure are asked for before anything is fetched."
     )
+    if planned.shortened:
+        typer.echo(f"Of {' and '.join(planned.shortened)} the first file is fetched; --whole fetches all.")
     more = [part for part in PARTS if part not in planned.parts]
     if more:
         typer.echo(f"Not in this plan: {', '.join(f'{part} ({PARTS[part]})' for part in more)}.")
@@ -180,8 +190,9 @@ def _print_ready(ready: Sequence[Ready]) -> None:
 
     total = sum(one.to_come or 0 for one in ready)
     archives = [one for one in ready if one.to_come is None]
+    to_fetch = [f"{_size(total)} of data sets"] * (total > 0) + ["archives of repositories"] * bool(archives)
     print_table(
-        f"to fetch: {_size(total)} of data sets" + (", and archives of repositories" if archives else ""),
+        f"to fetch: {' and '.join(to_fetch)}" if to_fetch else "nothing to fetch",
         ["part", "repository", "tasks", "size", "licence of the data"],
         [
             [one.source.part, one.source.repository, one.source.tasks, size(one), one.licence or "not stated"]

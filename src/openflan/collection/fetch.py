@@ -144,6 +144,7 @@ class Fetch:
         there = {place.rpartition("/")[0] for place in known.files}
         return (
             bool(known.files)
+            and (known.whole or not self._plan.whole)
             and there.issuperset(folders)
             and all(
                 is_whole(self._folder, place, file, hashed=self._hashed)
@@ -188,6 +189,7 @@ class Fetch:
             source.licence or listing.licence,
             date.today().isoformat() if known is None else known.fetched,
             None,
+            self._plan.whole or (known is not None and known.whole),
             known.files if known else {},
         )
         for located in listing.located:
@@ -270,7 +272,7 @@ class Fetch:
         today = date.today().isoformat()
         self._note(
             source.key,
-            LockedSource(source.repository, commits, source.licence, today, fetched.sha256, files),
+            LockedSource(source.repository, commits, source.licence, today, fetched.sha256, True, files),
         )
 
     def _note(self, key: str, source: LockedSource) -> None:

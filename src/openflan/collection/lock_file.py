@@ -34,13 +34,15 @@ class LockedFile:
 @dataclass(frozen=True, slots=True)
 class LockedSource:
     """What was fetched of a source. `commits`: of a data set's branches, or of the repository's archive,
-    whose SHA-256 is `archive`. `fetched` is a date. `files`: by their paths below the target folder."""
+    whose SHA-256 is `archive`. `fetched` is a date. `whole`: all files were asked for, of very large data
+    sets too. `files`: by their paths below the target folder."""
 
     repository: str
     commits: Mapping[str, str]
     licence: str | None
     fetched: str
     archive: str | None = None
+    whole: bool = False
     files: Mapping[str, LockedFile] = field(default_factory=dict)
 
 

@@ -112,6 +112,19 @@ class Plan:
     sources: tuple[Source, ...]
     not_fetched: tuple[NotFetched, ...]
     gone: tuple[NotFetched, ...]
+    whole: bool = False
+
+    @property
+    def shortened(self) -> tuple[str, ...]:
+        """The tasks of very large data sets of which the first file is fetched."""
+        names = {f"muffin/{name}" for name in _facts()["muffin"]["first_file"]}
+        return tuple(
+            folder
+            for source in self.sources
+            for piece in source.pieces
+            for folder in piece.folders
+            if folder in names and piece.first_only
+        )
 
     @property
     def described(self) -> dict[str, Any]:
@@ -119,8 +132,9 @@ class Plan:
         return asdict(self)
 
 
-def plan(parts: Sequence[str] = ()) -> Plan:
-    """The plan for some parts, those of FROM_SOURCES if none is named. Needs no network.
+def plan(parts: Sequence[str] = (), *, whole: bool = False) -> Plan:
+    """The plan for some parts, those of FROM_SOURCES if none is named. Needs no network. `whole` takes all
+    files also of very large data sets, whose first file is enough for their cap.
 
     Raises InputError for an unknown part, with the nearest name.
     """
@@ -131,9 +145,10 @@ def plan(parts: Sequence[str] = ()) -> Plan:
     chosen = tuple(part for part in PARTS if part in (parts or FROM_SOURCES))
     return Plan(
         chosen,
-        tuple(source for source in _sources() if source.part in chosen),
+        tuple(source for source in _sources(whole) if source.part in chosen),
         tuple(absent for absent in _not_fetched() if absent.part in chosen),
         tuple(dict.fromkeys(absent for absent in _gone(chosen))),
+        whole,
     )
 
 
@@ -149,15 +164,15 @@ def _looked_up() -> str:
 
 
 @cache
-def _sources() -> tuple[Source, ...]:
-    return (*_muffin(), _p3(), *_archives(), *_ready_made(), *_raw_t0())
+def _sources(whole: bool) -> tuple[Source, ...]:
+    return (*_muffin(whole), _p3(), *_archives(), *_ready_made(), *_raw_t0())
 
 
-def _muffin() -> Iterable[Source]:
+def _muffin(whole: bool) -> Iterable[Source]:
     """One source for each repository, as several tasks may be read from one."""
     facts = _facts()["muffin"]
     folders: dict[tuple[str, str | None, str], list[str]] = {}
-    whole: dict[tuple[str, str | None, str], bool] = {}
+    in_full: dict[tuple[str, str | None, str], bool] = {}
     for name, dataset in DATASETS.items():
         if dataset.hub is None or name in facts["by_hand"]:
             continue
@@ -165,10 +180,11 @@ def _muffin() -> Iterable[Source]:
         key = (repository, config, re.sub(r"\[.*", "", dataset.split))
         folders.setdefault(key, []).append(f"muffin/{name}")
         starts_at_the_beginning = re.search(r"\[\d*:\d+\]$", dataset.split) is not None
-        whole[key] = whole.get(key, False) or not starts_at_the_beginning
+        is_shortened = name in facts["first_file"] and not whole
+        in_full[key] = in_full.get(key, False) or not (starts_at_the_beginning or is_shortened)
     for repository in dict.fromkeys(repository for repository, _, _ in folders):
         pieces = tuple(
-            Piece(config, split, tuple(names), not whole[repository, config, split])
+            Piece(config, split, tuple(names), not in_full[repository, config, split])
             for (of, config, split), names in folders.items()
             if of == repository
         )
