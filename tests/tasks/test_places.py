@@ -183,3 +183,17 @@ def test_every_task_is_from_the_first_place_with_usable_rows(there: list[dict[st
         else:
             with pytest.raises(NotUsable):
                 open_task()
+
+
+@pytest.mark.slow  # loads a tokenizer and a model's configuration
+def test_the_ledger_counts_the_tasks_of_each_place(places: tuple[Path, Path], tmp_path: Path) -> None:
+    values = recipe(tmp_path, [str(place) for place in places])
+    values |= {"model": {"base": "embedded:microflan-tiny"}, "packing": {"inputs": 64, "targets": 32}}
+    (tmp_path / "mine.yaml").write_text(json.dumps(values), encoding="utf-8")
+    done = openflan("mixture", tmp_path / "mine.yaml")
+    assert f"tasks: 1 from {places[0]}, 1 from {places[1]}" in " ".join(done.stdout.split())
+    ledger = json.loads(openflan("mixture", tmp_path / "mine.yaml", "--json").stdout)
+    assert {row["task"]: row["place"] for row in ledger["tasks"]} == {
+        "muffin/rte": str(places[0]),
+        "muffin/sst2": str(places[1]),
+    }
