@@ -189,11 +189,14 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 return
             commit = held.commit(revision) if revision in held.branches else revision
             hub.history[commit] = dict(files)
+            # The conversion branch has no card.
+            is_converted = CONVERTED in held.branches and revision in (CONVERTED, held.commit(CONVERTED))
+            card = None if is_converted else {"license": held.licence}
             value = {
                 "id": repository,
                 "sha": commit,
                 "gated": held.gated,
-                "cardData": {"license": held.licence},
+                "cardData": card,
             }
             self._json(value)
 

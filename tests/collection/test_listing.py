@@ -146,6 +146,16 @@ def test_the_conversion_branch_comes_first_and_the_other_fills_it(hub: Hub, serv
     assert branches == {"main": CONVERTED, "two": "main"}
 
 
+def test_the_licence_is_that_of_the_card_also_for_the_conversion_branch(hub: Hub, servers: Servers) -> None:
+    hub.put("org/rows", CONVERTED, {"main/train/0000.parquet": b"converted"}, licence="cc0-1.0", gated=True)
+    assert (list_source(servers, source(PIECE)).licence, list_source(servers, source(PIECE)).gated) == (
+        None,
+        True,
+    )
+    hub.put("org/rows", "main", {"README.md": b"card"})
+    assert list_source(servers, source(PIECE)).licence == "cc0-1.0"
+
+
 def test_a_whole_split_is_preferred_to_a_partial_conversion(hub: Hub, servers: Servers) -> None:
     hub.put("org/rows", CONVERTED, {"main/partial-train/0000.parquet": b"some"})
     (located,) = list_source(servers, source(PIECE)).located

@@ -181,6 +181,10 @@ def list_source(servers: Servers, source: Source, commits: Sequence[str] = ()) -
             )
             if choice.files and (piece not in located or not choice.partial):
                 located[piece] = Located(piece, revision, choice)
+    if seen and not commits and not any(revision.licence for revision in seen):
+        # The conversion branch has no card.
+        card = _revision(servers, source.repository, "main")
+        seen += [card] if card is not None else []
     if not seen:
         raise InputError(
             f"{source.repository}: no such data set on the hub"
