@@ -135,13 +135,13 @@ def _verify(planned: Plan, as_json: bool) -> None:
     verified = []
     if not as_json:
         typer.echo(HEAD)
-    for one in verify(planned, servers):
-        verified.append(one)
+    for entry in verify(planned, servers):
+        verified.append(entry)
         if not as_json:
-            typer.echo(one.line)
+            typer.echo(entry.line)
     if as_json:
-        print_json([asdict(one) for one in verified])
-    if any(one.state != "there" for one in verified):
+        print_json([asdict(entry) for entry in verified])
+    if any(entry.state != "there" for entry in verified):
         raise typer.Exit(1)
 
 
@@ -153,7 +153,7 @@ def _fetch(planned: Plan, to: Path, hash_all: bool, as_json: bool) -> None:
     if not as_json:
         _print_ready(ready)
     to.mkdir(parents=True, exist_ok=True)
-    with _Progress(sum(one.to_come or 0 for one in ready)) as progress:
+    with _Progress(sum(entry.to_come or 0 for entry in ready)) as progress:
         done = work.run(ready, progress.show)
     recipes = write_recipes(to, {key.partition(":")[0] for key in read_lock(to)})
     if as_json:
@@ -183,20 +183,26 @@ def _fetch(planned: Plan, to: Path, hash_all: bool, as_json: bool) -> None:
 
 
 def _print_ready(ready: Sequence[Ready]) -> None:
-    def size(one: Ready) -> str:
-        if one.whole:
+    def size(entry: Ready) -> str:
+        if entry.whole:
             return "there"
-        return f"about {one.source.gigabytes:g} GB" if one.to_come is None else _size(one.to_come)
+        return f"about {entry.source.gigabytes:g} GB" if entry.to_come is None else _size(entry.to_come)
 
-    total = sum(one.to_come or 0 for one in ready)
-    archives = [one for one in ready if one.to_come is None]
+    total = sum(entry.to_come or 0 for entry in ready)
+    archives = [entry for entry in ready if entry.to_come is None]
     to_fetch = [f"{_size(total)} of data sets"] * (total > 0) + ["archives of repositories"] * bool(archives)
     print_table(
         f"to fetch: {' and '.join(to_fetch)}" if to_fetch else "nothing to fetch",
         ["part", "repository", "tasks", "size", "licence of the data"],
         [
-            [one.source.part, one.source.repository, one.source.tasks, size(one), one.licence or "not stated"]
-            for one in ready
+            [
+                entry.source.part,
+                entry.source.repository,
+                entry.source.tasks,
+                size(entry),
+                entry.licence or "not stated",
+            ]
+            for entry in ready
         ],
     )
 

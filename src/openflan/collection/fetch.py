@@ -86,7 +86,7 @@ class Fetch:
     def prepare(self) -> list[Ready]:
         """Asks what there is of each source. Raises Unreachable if a server does not answer, and SetupError
         if the disk is too small."""
-        ready = [one for source in self._plan.sources if (one := self._prepare(source))]
+        ready = [entry for source in self._plan.sources if (entry := self._prepare(source))]
         self._check_disk(ready)
         return ready
 
@@ -99,25 +99,25 @@ class Fetch:
         busy = f"{self._folder}: another `openflan collection fetch` is at work there; wait for it"
         with locked(self._folder / ".collection.lock", busy):
             try:
-                for one in ready:
-                    self._fetch(one, progress)
+                for entry in ready:
+                    self._fetch(entry, progress)
             finally:  # also after Ctrl-C
                 self._write_lock()
-        keys = [one.source.key for one in ready]
+        keys = [entry.source.key for entry in ready]
         return Done({key: self._lock[key] for key in keys if key in self._lock}, tuple(self._failures))
 
-    def _fetch(self, one: Ready, progress: Callable[[str, int], None]) -> None:
-        if one.whole:
+    def _fetch(self, entry: Ready, progress: Callable[[str, int], None]) -> None:
+        if entry.whole:
             return
         try:
-            if one.listing is not None:
-                self._fetch_data_set(one.listing, progress)
+            if entry.listing is not None:
+                self._fetch_data_set(entry.listing, progress)
             else:
-                self._fetch_archive(one.source, progress)
+                self._fetch_archive(entry.source, progress)
         except Unreachable:
             raise
         except OpenflanError as error:
-            self._fail(one.source, one.source.repository, error)
+            self._fail(entry.source, entry.source.repository, error)
 
     def _prepare(self, source: Source) -> Ready | None:
         known = self._lock.get(source.key)
@@ -165,8 +165,8 @@ class Fetch:
     def _check_disk(self, ready: Sequence[Ready]) -> None:
         # An archive lies there packed and unpacked for a while.
         needed = sum(
-            one.to_come if one.to_come is not None else int(1.5e9 * (one.source.gigabytes or 0))
-            for one in ready
+            entry.to_come if entry.to_come is not None else int(1.5e9 * (entry.source.gigabytes or 0))
+            for entry in ready
         )
         existing = self._folder
         while not existing.exists() and existing != existing.parent:

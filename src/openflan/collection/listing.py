@@ -177,7 +177,7 @@ def list_source(servers: Servers, source: Source, commits: Sequence[str] = ()) -
                 piece.config,
                 piece.split,
                 first_only=piece.first_only,
-                may_be_renamed=len({one.config for one in source.pieces}) == 1,
+                may_be_renamed=len({other.config for other in source.pieces}) == 1,
             )
             if choice.files and (piece not in located or not choice.partial):
                 located[piece] = Located(piece, revision, choice)
