@@ -48,8 +48,9 @@ ALLOWED: dict[str, set[str]] = {
     "run_folder": {"errors", "lock", "json_files", "frames"},
     "stopping": {"errors"},
     "metrics": {"errors", "run_folder"},
+    "downloads": {"errors", "hashes"},
     # Data of benchmarks as files; how they are evaluated is not known here.
-    "benchmark_data": FOUNDATION - {"jinja", "embedded"},
+    "benchmark_data": (FOUNDATION - {"jinja", "embedded"}) | {"downloads"},
     # A recipe names the benchmarks that it holds out.
     "recipe": {"errors", "yaml_files", "embedded", "benchmark_data"},
     "tasks": FOUNDATION,
@@ -96,6 +97,8 @@ ALLOWED: dict[str, set[str]] = {
     # evaluation.
     "microflan.world": FOUNDATION | {"tasks.task", "tasks.digest", "tasks.records"},
     "microflan": FOUNDATION | {"microflan.world", "tasks", "templates", "evaluation"},
+    # Public files onto a disk, where the readers of tasks find them, with a recipe that names them.
+    "collection": FOUNDATION | {"downloads", "lock", "recipe", "tasks"},
     # Lists and checks of tasks, as people look at them.
     "task_reports": FOUNDATION | {"tasks", "templates", "microflan"},
     # The whole pipeline in one call, but no command line: that one calls it.

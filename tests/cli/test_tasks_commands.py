@@ -283,7 +283,7 @@ def test_a_long_list_of_missing_tasks_is_one_line_for_people(folder: Path) -> No
     title = done.stdout.splitlines()[0]
     assert title == "4 works, 7 broken, 1,562 missing"
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("niv2/*")]
-    assert "1,555 tasks: git clone" in line
+    assert "1,555 tasks: `openflan collection fetch niv2" in line
     assert len(done.stdout.splitlines()) < 30
 
 

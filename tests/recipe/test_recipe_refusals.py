@@ -111,7 +111,12 @@ def write(tmp_path: Path) -> Write:
             "`model`: `config` needs a `model_type`",
         ),
         ("{base: org/base}", "{config: {model_type: t5}}", 2, "`model`: `config` needs a `tokenizer`"),
-        ("{data: rows}", "{data: 5}", 5, "`mixture.submixtures.cot.data`: expected a path; found 5"),
+        (
+            "{data: rows}",
+            "{data: 5}",
+            5,
+            "`mixture.submixtures.cot.data`: expected a path or hub:OWNER/NAME, or a list of them; found 5",
+        ),
         ("{data: rows}", "{tasks: []}", 5, "`mixture.submixtures.cot.tasks`: expected at least one"),
         (
             "{data: rows}",

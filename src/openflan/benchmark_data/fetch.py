@@ -16,21 +16,21 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from functools import cache
-from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from openflan.benchmark_data.registry import find_benchmark_data
 from openflan.cache_folder import cache_folder
 from openflan.deadline import within
+from openflan.downloads.requests import CUT, Missing, Requests, Unreachable
 from openflan.errors import InputError, SetupError
 from openflan.hashes import sha256_of, sha256_of_json
 
 Get = Callable[[str], bytes]
 
-_SECONDS = 60
+_REQUESTS = Requests(attempts=2)
+"""Two, so that a machine without a connection is told so at once."""
+
 _SECONDS_IN_ALL = 1_800
 _MOST_BYTES = 1 << 30
 
@@ -145,15 +145,15 @@ def _assignments(source: bytes, address: str) -> dict[str, object]:
 
 def _get(address: str) -> bytes:
     def read() -> bytes:
-        # Addresses come from the packaged lists, all https.
-        with urlopen(address, timeout=_SECONDS) as response:  # noqa: S310
+        with _REQUESTS.answer(address) as response:
             return bytes(response.read(_MOST_BYTES + 1))
 
     try:
         content = within(_SECONDS_IN_ALL, read)
-    except (URLError, HTTPException, OSError) as error:
+    except (Missing, SetupError, *CUT) as error:
+        reason = error.reason if isinstance(error, Unreachable) else error
         raise SetupError(
-            f"{address} cannot be reached ({error}): run the same command again with a connection, or "
+            f"{address} cannot be reached ({reason}): run the same command again with a connection, or "
             "copy the files and give their folder by `--data`"
         ) from error
     if len(content) > _MOST_BYTES:

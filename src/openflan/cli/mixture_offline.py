@@ -13,7 +13,7 @@ from openflan.cli.output import next_command, print_counts, print_json, print_ta
 from openflan.mixture.offline import Missing, Offline, Planned, Sum, offline_ledger, without_data
 from openflan.mixture.rates import relative_rates
 from openflan.recipe.schema import Mixture, Recipe
-from openflan.tasks.hub import is_hub
+from openflan.tasks.places import only_local
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Task
 
@@ -68,9 +68,9 @@ def open_here(mixture: Mixture) -> dict[str, dict[str, Task]]:
     """
     absent = set(without_data(mixture))
     return {
-        name: open_submixture(name, submixture.data)
+        name: open_submixture(name, only_local(submixture.data))
         for name, submixture in mixture.submixtures.items()
-        if name not in absent and not (submixture.data is not None and is_hub(submixture.data))
+        if name not in absent and only_local(submixture.data) != ()
     }
 
 

@@ -3,6 +3,7 @@ everything."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ def print_ledger(
     _packing(ledger["measured"])
     print_counts("formats", ledger["measured"]["formats"])
     print_counts("of these", ledger["measured"]["counts"])
+    places = Counter(row["place"] for row in tasks if row.get("place"))
+    print_counts("tasks", {f"from {place}": count for place, count in places.items()})
     print_left_out(ledger["left_out"])
     reasons = rows_by_reason(row["left_out"] for row in tasks)
     print_counts("rows left out", {f"({reason})": count for reason, count in reasons.items()})

@@ -14,6 +14,7 @@ from typing import Any
 from openflan.embedded import EMBEDDED, EmbeddedData, parse_data, source_of_model
 from openflan.recipe.schema import Mixture
 from openflan.tasks.embedded_rows import embedded_data_of
+from openflan.tasks.places import Data, places_of
 from openflan.yaml_files import read_yaml
 
 
@@ -82,11 +83,15 @@ def _data_of_recipe(recipe: Mapping[str, Any]) -> Iterator[EmbeddedData]:
         if data := parse_data(str(path)):
             yield EmbeddedData(data.source, data.seed)
     submixtures = (mixture.get("submixtures") or {}).items()
-    data_paths = {name: (section or {}).get("data") for name, section in submixtures}
-    yield from _data_of({name: None if path is None else Path(path) for name, path in data_paths.items()})
+    for name, section in submixtures:
+        path = (section or {}).get("data")
+        # A list of places has no embedded one.
+        if not isinstance(path, list):
+            yield from _data_of({name: None if path is None else Path(path)})
 
 
-def _data_of(submixtures: Mapping[str, Path | None]) -> Iterator[EmbeddedData]:
-    for name, path in submixtures.items():
-        if data := embedded_data_of(name, path):
-            yield data
+def _data_of(submixtures: Mapping[str, Data]) -> Iterator[EmbeddedData]:
+    for name, data in submixtures.items():
+        for place in places_of(data):
+            if embedded := embedded_data_of(name, place):
+                yield embedded

@@ -17,6 +17,7 @@ from openflan.mixture.offline import offline_ledger
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.hub import is_hub
+from openflan.tasks.places import Data, places_of, written
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Task
 
@@ -44,7 +45,7 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
     for name, submixture in mixture.submixtures.items():
         if name not in SUBMIXTURES and not _is_here(name, submixture.data):
             raise InputError(
-                f"submixture `{name}`: its rows are not here (data: {submixture.data}), and the "
+                f"submixture `{name}`: its rows are not here (data: {written(submixture.data)}), and the "
                 f"catalogue knows only {', '.join(SUBMIXTURES)}; "
                 "fetch them, or correct `data:`"
             )
@@ -68,7 +69,11 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
     )
 
 
-def _is_here(name: str, data: Path | None) -> bool:
+def _is_here(name: str, data: Data) -> bool:
+    return all(_place_is_here(name, place) for place in places_of(data))
+
+
+def _place_is_here(name: str, data: Path | None) -> bool:
     if data is None or parse_data(data):
         return name in EMBEDDED_SUBMIXTURES
     return not is_hub(data) and data.exists()

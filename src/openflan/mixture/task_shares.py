@@ -27,6 +27,7 @@ def shares_table(
 
     `overlaps_dropped` and `refused` (`left_out` by reason) count rows that are left out; `rows` does not
     contain them. `hidden_by_cap` counts rows beyond the cap. `epochs` is for `examples` examples in all.
+    `place` says which of several places of a submixture gave the task.
     """
     table = []
     for entry in stream.entries:
@@ -43,6 +44,7 @@ def shares_table(
                 "overlaps_dropped": dropped_rows(task),
                 "refused": task.refused,
                 "left_out": dict(task.left_out),
+                "place": task.place,
                 "cap": cap,
                 "weight": weight,
                 "hidden_by_cap": rows - weight,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
 from openflan.recipe.benchmark_name import BenchmarkName
 from openflan.recipe.effects import PLAN
@@ -59,6 +59,22 @@ class Styles(Section):
     )
 
 
+def _places(value: Any) -> Any:
+    """One place by itself, several as a tuple. Raises ValueError for an empty list, for anything but paths,
+    and for a place that is named twice."""
+    if value is None or isinstance(value, str | Path):
+        return value
+    if (
+        not isinstance(value, list | tuple)
+        or not value
+        or not all(isinstance(place, str | Path) for place in value)
+    ):
+        raise ValueError(f"expected a path or hub:OWNER/NAME, or a list of them; found {value!r:.60}")
+    if len({str(place) for place in value}) < len(value):
+        raise ValueError("names a place twice; each may stand there once")
+    return value[0] if len(value) == 1 else tuple(value)
+
+
 class Submixture(Section):
     """A group of tasks with one cap and one data source."""
 
@@ -79,12 +95,13 @@ class Submixture(Section):
             "(Table 23)."
         ),
     )
-    data: Path | None = Field(
+    data: Annotated[Path | tuple[Path, ...] | None, BeforeValidator(_places)] = Field(
         None,
         json_schema_extra=PLAN,
         description=(
             "The file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] "
-            "(docs/data.md). Absent: the embedded world; embedded:microflan@SEED makes another one."
+            "(docs/data.md); of a list of them, the first that has a task gives it. Absent: the embedded "
+            "world; embedded:microflan@SEED makes another one."
         ),
     )
     wordings: WordingsName | Path | None = Field(

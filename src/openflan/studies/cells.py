@@ -26,6 +26,7 @@ from openflan.recipe.load_recipe import load_pretrain_recipe, load_recipe
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Mixture, Model, Recipe
 from openflan.studies.study_schema import WORDS, Setting, Study
+from openflan.tasks.places import Data
 from openflan.tasks.sources import find_submixture
 from openflan.tasks.task import Opener, Task, open_each, select
 
@@ -110,7 +111,7 @@ def trainable(mixture: Mixture, submixture: str) -> list[str]:
     ]
 
 
-def opened(submixture: str, data: Path | None, patterns: Sequence[str]) -> dict[str, Task]:
+def opened(submixture: str, data: Data, patterns: Sequence[str]) -> dict[str, Task]:
     """The tasks of a submixture that the patterns choose; each is opened once, as the cells of a study share
     them."""
     chosen = select(_found(submixture, data), patterns)
@@ -118,12 +119,12 @@ def opened(submixture: str, data: Path | None, patterns: Sequence[str]) -> dict[
 
 
 @cache
-def _found(submixture: str, data: Path | None) -> dict[str, Opener]:
+def _found(submixture: str, data: Data) -> dict[str, Opener]:
     return find_submixture(submixture, data)
 
 
 @cache
-def _opened(submixture: str, data: Path | None, name: str) -> Task:
+def _opened(submixture: str, data: Data, name: str) -> Task:
     return _found(submixture, data)[name]()
 
 
