@@ -63,10 +63,12 @@ class Excluded:
 
 @dataclass(slots=True)
 class PublicGroup:
-    """The records of one source that belong to a task; `fields` are those that each of its rows has."""
+    """The records of one source that belong to a task; `fields` are those that each of its rows has, `partial`
+    those that some have, each with the number of the first record without it."""
 
     positions: array[int] = field(default_factory=lambda: array("I"))
     fields: frozenset[str] = frozenset()
+    partial: dict[str, int] = field(default_factory=dict)
     excluded: Excluded = field(default_factory=Excluded)
 
     def rows(self, records: Records, convert: Convert) -> Rows:
@@ -76,7 +78,15 @@ class PublicGroup:
         return ConvertedRows(SelectedRecords(records, self.positions), convert)
 
     def _add(self, index: int, row: Row) -> None:
-        self.fields = self.fields & row.keys() if self.positions else frozenset(row)
+        if not self.positions:
+            self.fields = frozenset(row)
+        elif row.keys() != self.fields:
+            first = self.positions[0]
+            for name in self.fields - row.keys():
+                self.partial.setdefault(name, index)
+            for name in row.keys() - self.fields:
+                self.partial.setdefault(name, first)
+            self.fields &= row.keys()
         self.positions.append(index)
 
 
