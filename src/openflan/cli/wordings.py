@@ -149,7 +149,7 @@ def import_(
 
 
 def _some(tasks: Sequence[str]) -> str:
-    """The names or patterns of tasks in one cell of a table: all of a few, else the first and how many more."""
+    """The names or patterns of tasks in one cell of a table; of many the first two and how many more."""
     return " ".join(tasks) if len(tasks) <= _LISTED else f"{' '.join(tasks[:2])} and {len(tasks) - 2} more"
 
 

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from openflan.mixture.open_mixture import group_of
+from openflan.mixture.open_mixture import capped_tasks
 from openflan.mixture.overlap.drop import dropped_rows
-from openflan.mixture.rates import cap_of
 from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
 from openflan.tasks.task import Task
@@ -29,11 +28,11 @@ def shares_table(
     contain them. `hidden_by_cap` counts rows beyond the cap. `epochs` is for `examples` examples in all.
     """
     table = []
+    capped = capped_tasks(mixture, tasks)
     for entry in stream.entries:
         task = tasks[entry.task.name]
-        cap = cap_of(mixture, group_of(mixture, task.name))
+        cap, weight = capped[task.name].cap, capped[task.name].weight
         rows = len(task.rows)
-        weight = rows if cap is None else min(rows, cap)
         table.append(
             {
                 "task": task.name,

@@ -53,7 +53,8 @@ class Task:
     `left_out` counts the rows of the source that were left out, by reason (`empty targets`). `finished` rows
     are whole examples (a collection that others rendered, conversations): they are shown as they are, without
     exemplars. `part` names the part of the collection that the rows of a copy come from (`dialog`), where one
-    submixture takes several.
+    submixture takes several; `sizes` are then the rows that come from each task of the collection, as far as
+    the rows name their tasks.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Task:
     split: str | None = None
     lacking: tuple[tuple[str, str], ...] = ()
     part: str | None = None
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -95,10 +95,7 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
             for one in wordings
         ]
         if release and not _INVERSION.search(key):
-            shots = (
-                "few" if store.startswith("FEWSHOT") else "inside" if store.startswith("INLINE") else "zero"
-            )
-            counted[_file_name(key), shots] = [one.inverted for one in marked if JOINED not in one.id]
+            counted[_file_name(key), _shots(store)] = [one.inverted for one in marked if JOINED not in one.id]
         # Zero-shot forms without options stem from the 2021 set where there is one: it never says that there
         # are options.
         without_options = (
@@ -153,10 +150,12 @@ def _file_name(key: str) -> str:
     return f"{submixture}/{'all' if name == '*' else key if len(tasks) > 1 or '*' in name else name}"
 
 
+def _shots(store: str) -> Shots:
+    return "few" if store.startswith("FEWSHOT") else "inside" if store.startswith("INLINE") else "zero"
+
+
 def _converted(store: str, templates: list[Template], skipped: list[Skipped], prefix: str) -> list[Wording]:
-    shots: Shots = (
-        "few" if store.startswith("FEWSHOT") else "inside" if store.startswith("INLINE") else "zero"
-    )
+    shots = _shots(store)
     form = "hidden" if store.endswith("NO_OPTIONS") else shots
     made: list[Wording] = []
     for template in templates:

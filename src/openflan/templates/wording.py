@@ -16,8 +16,8 @@ A file holds one or more sets: `tasks` (names or patterns), `fields` (all that i
                           option lists have drawn markers
 
 A set may also have `inverted_share`, with `zero` and `few`: the share of inverted ones among zero-shot and
-few-shot examples that a recipe takes with `inverted: release`. An unknown key or field is refused at load with
-its file and line.
+few-shot examples that a recipe takes with `inverted: release`. An unknown key or field is refused at load
+with its file and line.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ class InvertedShare:
 
 @dataclass(frozen=True, slots=True)
 class WordingSet:
-    """The wordings of the tasks whose names match `tasks`. `inverted_share`: that of the public release, where
-    the set says it."""
+    """The wordings of the tasks whose names match `tasks`. `inverted_share`: that of the public release,
+    where the set says it."""
 
     tasks: tuple[str, ...]
     fields: frozenset[str]

@@ -26,8 +26,8 @@ class Dataset:
     far as is known). `split` is what is trained on, with a window such as `train[:-600]` where the collection
     keeps rows back. `columns` are those that `row` reads, checked when a file is opened. `fields` are those
     that every row has afterwards. `further` ones say the same in another form, for the collection's own
-    wordings, or come from columns that not every copy has, so rows may lack them. `row` gives None for records to leave out and raises ValueError, with what
-    is wrong, for records that are broken.
+    wordings, or come from columns that not every copy has, so rows may lack them. `row` gives None for
+    records to leave out and raises ValueError, with what is wrong, for records that are broken.
     """
 
     name: str

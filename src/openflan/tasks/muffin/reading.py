@@ -20,8 +20,8 @@ _HIGHLIGHT = "\n@highlight"
 
 
 def bool_q(raw: Raw) -> Row | None:
-    """`answer` is a truth value; questions have no question mark. The original files name the page in `title`,
-    the hub's copy does not."""
+    """`answer` is a truth value; questions have no question mark. The original files name the page in
+    `title`, the hub's copy does not."""
     row = labelled(raw, texts={"passage": "passage", "question": "question"}, classes=_NO_YES, label="answer")
     title = text(raw, "title") if "title" in raw else ""
     return {**row, "title": title} if row and title else row

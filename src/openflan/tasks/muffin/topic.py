@@ -1,8 +1,8 @@
 """Topics: what a piece of news is about, and what kind of answer a question asks for.
 
 The hub's copy of ag_news holds headline and description as one text; the original file, and TensorFlow
-Datasets, hold them in columns of their own, `title` and `description`. trec's classes are numbered differently
-there (abbreviation first) from the order in which the collection offers them.
+Datasets, hold them in columns of their own, `title` and `description`. trec's classes are numbered
+differently there (abbreviation first) from the order in which the collection offers them.
 """
 
 from __future__ import annotations
