@@ -37,6 +37,11 @@ def print_ledger(
         f"{name}: {_number(len(tasks), 'task')}, {ledger['examples']:,} examples in "
         f"{_number(steps, 'step')}\n"
     )
+    if ledger.get("unit") == "tokens":
+        typer.echo(
+            "rates are of tokens: tokens % is a task's share of them, share % how often it is drawn for "
+            "that, by the estimated length of its examples\n"
+        )
     _table("submixtures", "submixture", ledger["submixtures"], everything=True)
     if len(ledger["categories"]) > 1:
         _table("categories", "category", ledger["categories"], everything=everything, max_rows=CATEGORIES)
@@ -68,12 +73,14 @@ def _table(
 ) -> None:
     printed = rows if everything else rows[:max_rows]
     groups = key != "task"
+    by_tokens = bool(rows) and "token_share" in rows[0]
     columns = [
         key,
         *(["tasks"] if groups else []),
         "rows",
         "over cap",
         "share %",
+        *(["tokens %"] if by_tokens else []),
         "epochs",
         "drawn",
         "inputs",
@@ -103,6 +110,7 @@ def _cells(row: Mapping[str, Any], key: str, groups: bool) -> list[Any]:
         row["rows"],
         row["hidden_by_cap"],
         100 * row["share"],
+        *([100 * row["token_share"]] if "token_share" in row else []),
         row["epochs"],
         row["drawn"],
         *tokens,

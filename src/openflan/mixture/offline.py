@@ -145,9 +145,14 @@ def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> 
     """Return the ledger of the whole mixture. `here` holds the opened tasks of the submixtures whose rows are
     at hand.
 
-    Raises InputError like `open_mixture` for patterns, rates and licences, and for a task with neither a
-    number of rows nor a cap.
+    Raises InputError like `open_mixture` for patterns, rates and licences, for a task with neither a number
+    of rows nor a cap, and for rates by tokens, as there are no examples to measure.
     """
+    if mixture.unit == "tokens":
+        raise InputError(
+            "`mixture.unit: tokens` needs the data of every submixture, as the examples of each task are "
+            "measured; without them set mixture.unit=examples"
+        )
     known = [one for name in mixture.submixtures for one in _chosen(mixture, name, here.get(name, {}))]
     check_licences(mixture.licences, [one.licence for one in known])
     reasons = {one.name: _reason(mixture, one) for one in known}

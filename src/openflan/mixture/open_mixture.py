@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -16,16 +16,16 @@ from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
 from openflan.mixture.rates import Capped, cap_of, rate_group, relative_rates, shares
 from openflan.mixture.stream import Entry, Stream
+from openflan.mixture.style_shares import shots_of, style_shares
 from openflan.mixture.validation import hold_back
 from openflan.recipe.presets import NOT_BUILT, PARTS
-from openflan.recipe.schema import Mixture, Styles
+from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.shuffled import ShuffledAnswers
 from openflan.tasks.sources import check_layout, open_usable
 from openflan.tasks.task import Task
 from openflan.templates.choice import choose_wordings
 from openflan.templates.render import Renderer, TokenBudget
-from openflan.templates.style import StyleShares
 
 HELD_OUT = "held out"
 """How the reason begins for tasks that are kept for evaluation."""
@@ -190,24 +190,39 @@ def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -
 
 
 def build_stream(
-    mixture: Mixture, tasks: dict[str, Task], seed: int, token_budget: TokenBudget | None = None
+    mixture: Mixture,
+    tasks: dict[str, Task],
+    seed: int,
+    token_budget: TokenBudget | None = None,
+    mean_tokens: Callable[[Stream], Sequence[float]] | None = None,
 ) -> Stream:
     """Return the stream of a mixture over its opened tasks.
 
-    Raises InputError if a task has no wording, or one that names a field its rows lack.
+    `mean_tokens` estimates the mean tokens of an example for each entry of a stream; `mixture.unit: tokens`
+    needs it. Raises InputError without it, and if a task has no wording, or one that names a field its rows
+    lack.
     """
     share = task_shares(mixture, tasks)
     entries = {}
     for name, task in tasks.items():
         submixture = mixture.submixtures[task.submixture]
-        renderer = Renderer(task, choose_wordings(submixture.wordings, name, task.fields))
-        entries[name] = Entry(task, renderer, share[name], _style_shares(submixture.styles, task))
-    return Stream(entries, seed, token_budget)
+        wordings = choose_wordings(submixture.wordings, name, task.fields)
+        renderer = Renderer(task, wordings, shots=shots_of(submixture.styles, task))
+        entries[name] = Entry(task, renderer, share[name], style_shares(submixture.styles, task, wordings))
+    stream = Stream(entries, seed, token_budget)
+    if mixture.unit == "examples":
+        return stream
+    if mean_tokens is None:
+        raise InputError(
+            "`mixture.unit: tokens` needs the recipe's tokenizer, by which the examples of each task are "
+            "measured; here there is none: leave out --no-pruning, or set mixture.unit=examples"
+        )
+    return stream.shared_by_tokens(mean_tokens(stream))
 
 
 def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:
-    """Return each task's share of the mixture. The sources and styles of a ready-made copy have the ratios of
-    the public release."""
+    """Return each task's share of the mixture, of its examples or of its tokens (`mixture.unit`). The sources
+    and styles of a ready-made copy have the ratios of the public release."""
     capped = capped_tasks(mixture, tasks)
     groups = {name: task.group for name, task in capped.items()}
     return as_released(shares(capped, relative_rates(mixture)), groups, tasks)
@@ -283,16 +298,3 @@ def capped_tasks(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, Cappe
         name: capped_task(task, group := group_of(mixture, name), cap_of(mixture, group))
         for name, task in tasks.items()
     }
-
-
-def _style_shares(styles: Styles, task: Task) -> StyleShares:
-    # Rows with a definition of their own: the release gives it once, above the exemplars.
-    on_top = (
-        styles.instruction_on_top
-        if styles.instruction_on_top is not None
-        else float("definition" in task.fields)
-    )
-    few_shot = 0.0 if task.finished else styles.few_shot
-    return StyleShares(
-        few_shot, styles.rationale, styles.options, styles.inverted, styles.exemplars_only, on_top
-    )

@@ -8,15 +8,15 @@ one before, so the example at any position can be computed alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openflan.mixture.rates import counts_at
-from openflan.randomness import Draws, Permutation, shuffled
+from openflan.randomness import Draws, Permutation, combine, shuffled
 from openflan.tasks.task import Task
 from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import Style, StyleShares
@@ -27,12 +27,18 @@ BLOCK = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A task of the mixture: how it is rendered, how often, and in which formats."""
+    """A task of the mixture: how it is rendered, how often, and in which formats.
+
+    `share` is of the examples. Where the recipe's rates are of tokens, `token_share` is the task's share of
+    them, and `mean_tokens` the estimated tokens of one of its examples.
+    """
 
     task: Task
     renderer: Renderer
     share: float
     styles: StyleShares
+    token_share: float | None = None
+    mean_tokens: float | None = None
 
 
 class Stream:
@@ -70,6 +76,37 @@ class Stream:
             self._counts.append(counts_at(self._shares, self._counts[-1], len(self._counts) * BLOCK))
         return self._counts[block]
 
+    def sample(self, number: int, count: int, few_shot: bool) -> list[Rendered]:
+        """Return `count` seeded examples of entry `number`, all few-shot or all zero-shot, in its formats.
+        They are for measuring, and no part of the stream. A task with fewer rows gives its rows again."""
+        entry = self.entries[number]
+        name = entry.task.name
+        rows = min(count, len(entry.task.rows))
+        drawn = Permutation(len(entry.task.rows), self.seed, "sample", name)[np.arange(rows)].tolist()
+        examples = []
+        for index in range(count):
+            position = combine(self.seed, "sample", name, index)
+            style = self._style(entry, position, few_shot)
+            examples.append(
+                entry.renderer.render(
+                    drawn[index % rows], style, self.seed, position, token_budget=self.token_budget
+                )
+            )
+        return examples
+
+    def shared_by_tokens(self, mean_tokens: Sequence[float]) -> Stream:
+        """Return the same tasks with their shares taken as shares of tokens: a task is drawn so often that
+        its examples, of `mean_tokens` each, hold its share."""
+        quotients = [entry.share / mean for entry, mean in zip(self.entries, mean_tokens, strict=True)]
+        total = sum(quotients)
+        entries = {
+            entry.task.name: replace(
+                entry, share=quotient / total, token_share=entry.share, mean_tokens=float(mean)
+            )
+            for entry, quotient, mean in zip(self.entries, quotients, mean_tokens, strict=True)
+        }
+        return Stream(entries, self.seed, self.token_budget)
+
     def _render(self, position: int, token_budget: TokenBudget | None) -> Rendered:
         tasks, rows, _ = self._block(position // BLOCK)
         offset = position % BLOCK
@@ -78,15 +115,18 @@ class Stream:
             int(rows[offset]), self._style(entry, position), self.seed, position, token_budget=token_budget
         )
 
-    def _style(self, entry: Entry, position: int) -> Style:
+    def _style(self, entry: Entry, position: int, few_shot: bool | None = None) -> Style:
+        """The style of an example at a position; `few_shot` replaces what is drawn for that."""
         draws, shares = Draws(self.seed, "style", position), entry.styles
-        few_shot, rationale, options = (
+        drawn, rationale, options = (
             draws.chance(shares.few_shot),
             draws.chance(shares.rationale),
             draws.chance(shares.options),
         )
+        few_shot = drawn if few_shot is None else few_shot
+        of_few_shot = shares.inverted if shares.inverted_few_shot is None else shares.inverted_few_shot
         inverted, top, none = (
-            draws.chance(shares.inverted),
+            draws.chance(of_few_shot if few_shot else shares.inverted),
             draws.chance(shares.instruction_on_top),
             draws.chance(shares.exemplars_only),
         )

@@ -24,8 +24,10 @@ def shares_table(
     """Return one dictionary per task: submixture, category, rows, cap, weight, share of the mixture and
     `epochs`.
 
-    `overlaps_dropped` and `refused` (`left_out` by reason) count rows that are left out; `rows` does not
-    contain them. `hidden_by_cap` counts rows beyond the cap. `epochs` is for `examples` examples in all.
+    With rates by tokens `share` is still of examples; `token_share` and `mean_tokens` (estimated, of one
+    example) are there too. `overlaps_dropped` and `refused` (`left_out` by reason) count rows that are left
+    out; `rows` does not contain them. `hidden_by_cap` counts rows beyond the cap. `epochs` is for `examples`
+    examples in all.
     """
     table = []
     capped = capped_tasks(mixture, tasks)
@@ -49,6 +51,8 @@ def shares_table(
                 "epochs": entry.share * examples / rows,
             }
         )
+        if entry.token_share is not None:
+            table[-1] |= {"token_share": entry.token_share, "mean_tokens": entry.mean_tokens}
     return table
 
 
@@ -80,6 +84,8 @@ def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[s
                 "epochs": share * examples / total,
             }
         )
+        if all("token_share" in row for row in rows):
+            table_of_groups[-1]["token_share"] = sum(row["token_share"] for row in rows)
     return table_of_groups
 
 

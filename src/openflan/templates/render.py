@@ -11,7 +11,7 @@ vanishing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -82,8 +82,16 @@ _LOOKED_AT = 64
 class Renderer:
     """Renders the rows of one task with one set of wordings."""
 
-    def __init__(self, task: Task, wordings: WordingSet, formats: Formats | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        wordings: WordingSet,
+        formats: Formats | None = None,
+        shots: Sequence[int] = SHOTS,
+    ) -> None:
+        """`shots`: the numbers of exemplars that are drawn evenly."""
         self.task = task
+        self._shots = tuple(shots)
         self._formats = formats or packaged_formats()
         self._key = key_of(task.name)  # hashed once, as names cost more than the rest of a draw
 
@@ -117,7 +125,7 @@ class Renderer:
     ) -> Rendered:
         """The example of row `row` at `position` of the stream of a run with `seed`.
 
-        `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows.
+        `shots`: number of exemplars, drawn if None, fewer where the task has too few other rows.
         `unlike` leaves those out whose inputs are the example's own, as evaluation needs; training keeps
         them. `token_budget`: exemplars are dropped from the end until the rest fits. Wordings that name a
         field which the row lacks are not used for it, and rows that lack such a field are no exemplars.
@@ -141,7 +149,7 @@ class Renderer:
                 if _fits(example.inputs, token_budget) and not self._own_exemplar(row)
                 else self._pruned(row, style, seed, position, 1)
             )
-        num_exemplars = draws.choice(SHOTS) if shots is None else shots
+        num_exemplars = draws.choice(self._shots) if shots is None else shots
         exemplars = self._exemplars(wording, draws, num_exemplars, row)
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
         once = shown.instruction == "top"
