@@ -98,7 +98,7 @@ def test_the_estimate_is_the_same_each_time_and_near_the_mean_of_all(folder: Pat
         assert mean is not None
         every = [
             entry.renderer.render(
-                row, stream._style(entry, 1_000 + row), 0, row, token_budget=stream.token_budget
+                row, stream.style(entry, 1_000 + row), 0, row, token_budget=stream.token_budget
             )
             for row in range(90)
         ]

@@ -76,23 +76,9 @@ class Stream:
             self._counts.append(counts_at(self._shares, self._counts[-1], len(self._counts) * BLOCK))
         return self._counts[block]
 
-    def sample(self, number: int, count: int, few_shot: bool) -> list[Rendered]:
-        """Return `count` seeded examples of entry `number`, all few-shot or all zero-shot, in its formats.
-        They are for measuring, and no part of the stream. A task with fewer rows gives its rows again."""
-        entry = self.entries[number]
-        name = entry.task.name
-        rows = min(count, len(entry.task.rows))
-        drawn = Permutation(len(entry.task.rows), self.seed, "sample", name)[np.arange(rows)].tolist()
-        examples = []
-        for index in range(count):
-            position = combine(self.seed, "sample", name, index)
-            style = self._style(entry, position, few_shot)
-            examples.append(
-                entry.renderer.render(
-                    drawn[index % rows], style, self.seed, position, token_budget=self.token_budget
-                )
-            )
-        return examples
+    def sample(self, number: int, few_shot: bool) -> Sample:
+        """Return seeded examples of entry `number`, all few-shot or all zero-shot."""
+        return Sample(self, self.entries[number], few_shot)
 
     def shared_by_tokens(self, mean_tokens: Sequence[float]) -> Stream:
         """Return the same tasks with their shares taken as shares of tokens: a task is drawn so often that
@@ -112,10 +98,10 @@ class Stream:
         offset = position % BLOCK
         entry: Entry = self.entries[tasks[offset]]
         return entry.renderer.render(
-            int(rows[offset]), self._style(entry, position), self.seed, position, token_budget=token_budget
+            int(rows[offset]), self.style(entry, position), self.seed, position, token_budget=token_budget
         )
 
-    def _style(self, entry: Entry, position: int, few_shot: bool | None = None) -> Style:
+    def style(self, entry: Entry, position: int, few_shot: bool | None = None) -> Style:
         """The style of an example at a position; `few_shot` replaces what is drawn for that."""
         draws, shares = Draws(self.seed, "style", position), entry.styles
         drawn, rationale, options = (
@@ -156,3 +142,29 @@ class Stream:
 
     def _make_permutation(self, task: int, epoch: int) -> Permutation:
         return Permutation(int(self._rows[task]), self.seed, "rows", self.entries[task].task.name, epoch)
+
+
+class Sample:
+    """Examples of one task by index, for measuring; they are no part of the stream. Formats are drawn as in
+    the stream, but all examples are few-shot, or all zero-shot. A task with fewer rows gives them again."""
+
+    def __init__(self, stream: Stream, entry: Entry, few_shot: bool) -> None:
+        self.token_budget = stream.token_budget
+        self._stream = stream
+        self._entry = entry
+        self._few_shot = few_shot
+        self._rows = Permutation(len(entry.task.rows), stream.seed, "sample", entry.task.name)
+
+    def __getitem__(self, index: int) -> Rendered:
+        return self._render(index, self.token_budget)
+
+    def unpruned(self, index: int) -> Rendered:
+        """Return the example with all its exemplars, whether or not they fit `token_budget`."""
+        return self._render(index, None)
+
+    def _render(self, index: int, token_budget: TokenBudget | None) -> Rendered:
+        stream, entry = self._stream, self._entry
+        row = int(self._rows[np.array([index % len(entry.task.rows)])][0])
+        position = combine(stream.seed, "sample", entry.task.name, index)
+        style = stream.style(entry, position, self._few_shot)
+        return entry.renderer.render(row, style, stream.seed, position, token_budget=token_budget)

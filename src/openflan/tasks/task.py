@@ -184,9 +184,8 @@ def open_each(
 
 
 def _matched(tasks: Mapping[str, object], pattern: str) -> list[str]:
-    spelled = real_name(pattern)
     matched = [name for name in tasks if fnmatchcase(name, pattern)] or [
-        name for name in tasks if name.partition("/")[2] == pattern or name == spelled
+        name for name in tasks if _is_named(name, pattern)
     ]
     if not matched:
         hint = did_you_mean(pattern, _names(tasks)) or f"; there are {len(tasks)}: {_some(tasks)}"
@@ -194,6 +193,13 @@ def _matched(tasks: Mapping[str, object], pattern: str) -> list[str]:
     if len(matched) > 1 and pattern not in tasks and not _is_pattern(pattern):
         raise InputError(f"`{pattern}` is not unique: write one of {', '.join(matched)}")
     return matched
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Whether a text is a task's name without its submixture, or another spelling of it, such as that of a
+    natural-instructions file."""
+    submixture, _, bare = name.partition("/")
+    return bare == text or name in (real_name(text), real_name(f"{submixture}/{text}"))
 
 
 def _names(tasks: Iterable[str]) -> list[str]:

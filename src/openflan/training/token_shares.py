@@ -9,15 +9,14 @@ differ from the recipe's by the error of these means (docs/mixture.md).
 
 from __future__ import annotations
 
-from openflan.mixture.stream import Stream
+from openflan.mixture.stream import Sample, Stream
 from openflan.packing.encode import Encoder
-from openflan.packing.tokens import tokens_of
-from openflan.templates.render import Rendered
+from openflan.packing.tokens import tokens_at
 
-SAMPLE = 32_768
+SAMPLE = 16_384
 """The examples that are measured of all tasks together, as near as LEAST and MOST of each task allow."""
 
-LEAST, MOST = 64, 1_024
+LEAST, MOST = 32, 1_024
 
 
 def mean_tokens(stream: Stream, encoder: Encoder) -> list[float]:
@@ -30,16 +29,16 @@ def mean_tokens(stream: Stream, encoder: Encoder) -> list[float]:
         kinds = [(share, kind) for share, kind in ((1 - few_shot, False), (few_shot, True)) if share > 0]
         means.append(
             sum(
-                share * _mean(stream.sample(number, count // len(kinds), kind), encoder)
+                share * _mean(stream.sample(number, few_shot=kind), count // len(kinds), encoder)
                 for share, kind in kinds
             )
         )
     return means
 
 
-def _mean(examples: list[Rendered], encoder: Encoder) -> float:
-    """The mean tokens of some examples; of those that are dropped none count, unless all are."""
-    fit = encoder.fit(tokens_of(examples, encoder.tokenize))
+def _mean(sample: Sample, count: int, encoder: Encoder) -> float:
+    """The mean tokens of `count` examples; of those that are dropped none count, unless all are."""
+    fit = encoder.fit(tokens_at(sample, 0, count, encoder.tokenize)[1])
     tokens_N = fit.lengths_N2.sum(axis=1)
     kept = fit.kept
-    return float(tokens_N[kept].sum() / len(examples)) if len(kept) else float(tokens_N.mean())
+    return float(tokens_N[kept].sum() / count) if len(kept) else float(tokens_N.mean())
