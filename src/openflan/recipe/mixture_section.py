@@ -198,7 +198,7 @@ class Mixture(Section):
         json_schema_extra=PLAN,
         description=(
             "What rates and shares count: examples, or tokens (inputs and targets as they are trained on; "
-            "each task's mean is estimated from a sample, docs/mixture.md)."
+            "each task's mean is estimated from a sample, docs/rates.md)."
         ),
     )
     licences: Annotated[list[str], AsList] | None = Field(

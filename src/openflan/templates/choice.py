@@ -77,6 +77,7 @@ def choose_wordings(choice: Named | Path | None, task: str, fields: frozenset[st
         fields=ours.fields | original.fields,
         wordings=(*original.wordings, *ours.wordings),
         source=f"{original.source}, {ours.source}",
+        inverted_share=original.inverted_share,
     )
 
 

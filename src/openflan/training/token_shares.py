@@ -4,7 +4,7 @@ They are estimated before the first step from a seeded sample of every task, ren
 truncated as in training; a dropped example has no tokens. Zero-shot and few-shot examples differ most in
 length, so half of the sample is of each, weighed by the recipe's share of few-shot examples. The same recipe,
 data and tokenizer give the same figures on every machine. Price: the shares of tokens that training reaches
-differ from the recipe's by the error of these means (docs/mixture.md).
+differ from the recipe's by the error of these means (docs/rates.md).
 """
 
 from __future__ import annotations

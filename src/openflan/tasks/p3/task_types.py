@@ -7,7 +7,6 @@ trivial (70). `t0_question_answer`: all others (104).
 
 from __future__ import annotations
 
-from openflan.errors import InputError
 from openflan.tasks.catalogue import find
 
 T0_TYPES = ("t0_question_answer", "t0_multiple_choice", "t0_multiple_choice_separated_options")
@@ -87,14 +86,6 @@ MULTIPLE_CHOICE = frozenset(
     }
 )
 """The bare names of the tasks whose text holds its choices."""
-
-
-def task_type(name: str) -> str:
-    """The type of a task of T0-SF, by its bare name in the catalogue. Raises InputError for another name."""
-    for entry in find(submixture="t0_sf"):
-        if entry.name == f"t0_sf/{name}":
-            return _type(name, options=bool(entry.options))
-    raise InputError(f"t0_sf/{name}: no task of T0-SF, so it has no type")
 
 
 def names_of_type(wanted: str) -> tuple[str, ...]:
