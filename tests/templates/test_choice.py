@@ -302,7 +302,7 @@ def test_known_wordings_are_found_by_full_and_bare_name(imported: Path) -> None:
 
 def test_the_example_in_the_documentation_is_a_valid_file(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "wordings.md").read_text(encoding="utf-8")
-    first, second = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    first, second, third = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "mine.yaml").write_text(first, encoding="utf-8")
     ids = _ids(
         tmp_path / "mine.yaml", "mine/quiz-1", frozenset({"question", "answer", "rationale", "options"})
@@ -310,6 +310,8 @@ def test_the_example_in_the_documentation_is_a_valid_file(tmp_path: Path) -> Non
     assert ids == {"plain", "listed", "thinking-aloud", "guess-the-riddle", "framed"}
     submixtures = Mixture.model_validate(yaml.safe_load(second)["mixture"]).submixtures
     assert [one.wordings for one in submixtures.values()] == ["both", "original", Path("mine.yaml")]
+    released = Mixture.model_validate(yaml.safe_load(third)["mixture"]).submixtures
+    assert {(one.styles.inverted, one.styles.shots) for one in released.values()} == {("release", "release")}
 
 
 T0_TEMPLATES = """

@@ -11,7 +11,7 @@ vanishing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -20,6 +20,8 @@ from openflan.randomness import Draws, key_of
 from openflan.tasks.task import Task
 from openflan.templates.formats import PLAIN_OPTIONS, Formats, Frame, OptionStyle, packaged_formats
 from openflan.templates.style import Instruction, Style
+from openflan.templates.token_budget import TokenBudget as TokenBudget
+from openflan.templates.token_budget import fits, pruned_inputs
 from openflan.templates.wording import Wording, WordingSet
 
 SHOTS = (5, 5, 2, 3)
@@ -62,15 +64,6 @@ class Rendered:
             "separator": self.frame.separator if self.frame else None,
             "options": self.option_style.block(["..."]) if self.option_style else None,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class TokenBudget:
-    """The greatest length of a few-shot example's inputs, exemplars with their targets included: `tokens`,
-    as counted by `measure`."""
-
-    tokens: int
-    measure: Callable[[str], int]
 
 
 _PURPOSE = key_of("render")
@@ -146,7 +139,7 @@ class Renderer:
             example = self._without_exemplars(row, shown, wording, draws)
             return (
                 example
-                if _fits(example.inputs, token_budget) and not self._own_exemplar(row)
+                if fits(example.inputs, token_budget) and not self._own_exemplar(row)
                 else self._pruned(row, style, seed, position, 1)
             )
         num_exemplars = draws.choice(self._shots) if shots is None else shots
@@ -166,7 +159,7 @@ class Renderer:
             ][:num_exemplars]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
-        inputs, kept = _pruned_inputs(top, texts, final, frame.separator, token_budget)
+        inputs, kept = pruned_inputs(top, texts, final, frame.separator, token_budget)
         if kept == 0:
             return self._pruned(row, style, seed, position, len(texts))
         targets = wording.targets.fill(values)
@@ -323,33 +316,6 @@ def _item_text(values: dict[str, str], wording: Wording, frame: Frame, once: boo
     before its instruction."""
     item = frame.labels[0] + (wording.item or wording.inputs).fill(values) + frame.between + frame.labels[1]
     return item if once else _instruction(values, wording) + item
-
-
-def _pruned_inputs(
-    top: str, exemplars: list[str], final: str, separator: str, token_budget: TokenBudget | None
-) -> tuple[str, int]:
-    """The few-shot inputs with as many of `exemplars`, from the first, as fit, and their number.
-
-    The joined text is measured: separators have tokens too, and the tokens of parts do not add up.
-    """
-    for kept in range(len(exemplars), 0, -1):
-        inputs = top + separator.join([*exemplars[:kept], final])
-        if _fits(inputs, token_budget):
-            return inputs, kept
-    return final, 0
-
-
-def _fits(inputs: str, token_budget: TokenBudget | None) -> bool:
-    return (
-        token_budget is None
-        or _most_tokens(inputs) <= token_budget.tokens
-        or token_budget.measure(inputs) <= token_budget.tokens
-    )
-
-
-def _most_tokens(text: str) -> int:
-    """A number of tokens that a text hardly ever exceeds: one for each byte, and two special tokens."""
-    return len(text.encode()) + 2
 
 
 def _answer(values: dict[str, str], wording: Wording, targets: str) -> str:

@@ -35,6 +35,8 @@ import yaml
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks.task import chosen
 from openflan.templates.formats import Frame
+from openflan.templates.inverted_share import InvertedShare as InvertedShare
+from openflan.templates.inverted_share import read_inverted_share
 from openflan.templates.pattern import Pattern as Pattern
 from openflan.yaml_files import Document, read_documents
 
@@ -110,14 +112,6 @@ class Wording:
     @property
     def fields(self) -> frozenset[str]:
         return frozenset(self.inputs.fields) | frozenset(self.targets.fields)
-
-
-@dataclass(frozen=True, slots=True)
-class InvertedShare:
-    """The share of inverted examples, in [0, 1], among the zero-shot and among the few-shot ones."""
-
-    zero: float
-    few: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,21 +242,8 @@ def _read_set(read: Document, path: Path) -> WordingSet:
         if any(wording.id == other.id for other in wordings):
             raise InputError(f"{wording.source}: wording `{wording.id}` stands twice")
         wordings.append(wording)
-    share = _inverted_share(document.get("inverted_share"), location)
+    share = read_inverted_share(document.get("inverted_share"), location)
     return WordingSet(tuple(tasks), frozenset(fields), tuple(wordings), str(path), inverted_share=share)
-
-
-def _inverted_share(value: Any, location: str) -> InvertedShare | None:
-    match value:
-        case None:
-            return None
-        case {"zero": int() | float() as zero, "few": int() | float() as few} if (
-            len(value) == 2 and 0 <= zero <= 1 and 0 <= few <= 1
-        ):
-            return InvertedShare(float(zero), float(few))
-    raise InputError(
-        f"{location}: `inverted_share:` needs `zero` and `few`, two numbers from 0 to 1; found {value!r:.60}"
-    )
 
 
 def _read_wording(item: Any, fields: frozenset[str], location: str) -> Wording:
