@@ -38,6 +38,11 @@ def print_ledger(
         f"{name}: {_number(len(tasks), 'task')}, {ledger['examples']:,} examples in "
         f"{_number(steps, 'step')}\n"
     )
+    if ledger.get("unit") == "tokens":
+        typer.echo(
+            "rates are of tokens: tokens % is a task's share of them, share % how often it is drawn for "
+            "that, by the estimated length of its examples\n"
+        )
     _table("submixtures", "submixture", ledger["submixtures"], everything=True)
     if len(ledger["categories"]) > 1:
         _table("categories", "category", ledger["categories"], everything=everything, max_rows=CATEGORIES)
@@ -71,11 +76,12 @@ def _table(
 ) -> None:
     printed = rows if everything else rows[:max_rows]
     groups = key != "task"
+    by_tokens = bool(rows) and "token_share" in rows[0]
     columns = [
         key,
         *(["tasks"] if groups else []),
         "rows",
-        "over cap",
+        *(["tokens %"] if by_tokens else ["over cap"]),
         "share %",
         "epochs",
         "drawn",
@@ -104,7 +110,7 @@ def _cells(row: Mapping[str, Any], key: str, groups: bool) -> list[Any]:
         name,
         *([row["tasks"]] if groups else []),
         row["rows"],
-        row["hidden_by_cap"],
+        100 * row["token_share"] if "token_share" in row else row["hidden_by_cap"],
         100 * row["share"],
         row["epochs"],
         row["drawn"],

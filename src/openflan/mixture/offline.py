@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from openflan.errors import InputError
+from openflan.mixture.copies import as_released, capped_task
 from openflan.mixture.licences import UNKNOWN, check_licences, licence_of
 from openflan.mixture.open_mixture import LeftOut, check_something_left, group_of, why_left_out
 from openflan.mixture.rates import Capped, cap_of, relative_rates, shares
@@ -144,9 +145,14 @@ def offline_ledger(mixture: Mixture, tasks_here: Mapping[str, Mapping[str, Task]
     """Return the ledger of the whole mixture. `tasks_here` holds the opened tasks of the submixtures whose
     rows are available.
 
-    Raises InputError like `open_mixture` for patterns, rates and licences, and for a task with neither a
-    number of rows nor a cap.
+    Raises InputError like `open_mixture` for patterns, rates and licences, for a task with neither a number
+    of rows nor a cap, and for rates by tokens, as there are no examples to measure.
     """
+    if mixture.unit == "tokens":
+        raise InputError(
+            "`mixture.unit: tokens` needs the data of every submixture, as the examples of each task are "
+            "measured; without them set mixture.unit=examples"
+        )
     known = [one for name in mixture.submixtures for one in _chosen(mixture, name, tasks_here.get(name, {}))]
     check_licences(mixture.licences, [one.licence for one in known])
     reasons = {one.name: _reason(mixture, one) for one in known}
@@ -154,7 +160,9 @@ def offline_ledger(mixture: Mixture, tasks_here: Mapping[str, Mapping[str, Task]
     kept_tasks = [one for one in known if not reasons[one.name]]
     check_something_left({one.name: one for one in kept_tasks}, left_out)
     capped = {one.name: _capped(mixture, one) for one in kept_tasks}
-    share = shares(capped, relative_rates(mixture))
+    groups = {name: task.group for name, task in capped.items()}
+    opened = {one.name: one.task for one in kept_tasks if one.task is not None}
+    share = as_released(shares(capped, relative_rates(mixture)), groups, opened)
     examples = sum(task.weight for task in capped.values())
     tasks = tuple(_planned(one, capped[one.name], share[one.name], examples) for one in kept_tasks)
     first = min(
@@ -207,6 +215,8 @@ def _reason(mixture: Mixture, known: _Known) -> str | None:
 def _capped(mixture: Mixture, known: _Known) -> Capped:
     group = group_of(mixture, known.name)
     cap = cap_of(mixture, group)
+    if known.task is not None:
+        return capped_task(known.task, group, cap)
     rows = known.rows if known.rows is not None else cap
     if rows is None:
         raise InputError(

@@ -20,15 +20,27 @@ from openflan.recipe.schema import Mixture
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """A task's group, its rows and the most of them that count; `cap=None` counts them all."""
+    """A task's group, its rows and the most of them that count; `cap=None` counts them all.
+
+    Where the rows are those of several tasks of the collection, as in a ready-made copy, the cap is that of
+    each of these: `sizes` are their rows, or, where nobody knows them, `most` what all count together at
+    most.
+    """
 
     group: str
     rows: int
     cap: int | None = None
+    sizes: tuple[int, ...] = ()
+    most: int | None = None
 
     @property
     def weight(self) -> int:
-        return self.rows if self.cap is None else min(self.rows, self.cap)
+        if self.cap is None:
+            return self.rows
+        if self.most is not None:
+            return min(self.rows, self.most)
+        cap = self.cap
+        return min(self.rows, sum(min(size, cap) for size in self.sizes or (self.rows,)))
 
 
 def relative_rates(mixture: Mixture) -> dict[str, float] | None:

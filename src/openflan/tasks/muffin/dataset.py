@@ -25,8 +25,9 @@ class Dataset:
     `name` is the catalogue's, without `muffin/`. `hub` is `OWNER/NAME[/CONFIG]` (None: nowhere on the hub as
     far as is known). `split` is what is trained on, with a window such as `train[:-600]` where the collection
     keeps rows back. `columns` are those that `row` reads, checked when a file is opened. `fields` are those
-    that every row has afterwards. `row` gives None for records to leave out and raises ValueError, with what
-    is wrong, for records that are broken.
+    that every row has afterwards. `further` ones say the same in another form, for the collection's own
+    wordings, or come from columns that not every copy has, so rows may lack them. `row` gives None for
+    records to leave out and raises ValueError, with what is wrong, for records that are broken.
     """
 
     name: str
@@ -35,3 +36,4 @@ class Dataset:
     columns: tuple[str, ...]
     fields: tuple[str, ...]
     row: Callable[[Raw], Row | None]
+    further: tuple[str, ...] = ()
