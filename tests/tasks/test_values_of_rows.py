@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openflan.errors import InputError
-from openflan.tasks.custom import number_text
+from openflan.tasks.formats.values import number_text
 from openflan.tasks.sources import open_submixture
 
 SHARED = Path(os.environ.get("OPENFLAN_SHARED", Path(__file__).parents[3] / "shared"))

@@ -53,7 +53,9 @@ class Task:
     `left_out` counts the rows of the source that were left out, by reason (`empty targets`). `finished` rows
     are whole examples (a collection that others rendered, conversations): they are shown as they are, without
     exemplars. `part` names the part of the collection that the rows of a copy come from (`dialog`), where one
-    submixture takes several.
+    submixture takes several. Of a user's own rows, `form` names their format and its fields (`alpaca
+    (instruction, input, output)`), `notice` is a line about them, and `splits` opens the rows of their other
+    splits (`validation`, `test`), which are never trained on.
     """
 
     name: str
@@ -70,6 +72,9 @@ class Task:
     split: str | None = None
     lacking: tuple[tuple[str, str], ...] = ()
     part: str | None = None
+    form: str | None = None
+    notice: str = ""
+    splits: Mapping[str, Callable[[], Task]] = field(default_factory=dict, hash=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

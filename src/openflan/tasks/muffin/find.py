@@ -75,7 +75,7 @@ def _window(split: str) -> slice:
 
 def _records(path: Path) -> Records:
     if path.suffix == ".parquet" or (path.is_dir() and not any(path.rglob("*.jsonl"))):
-        return ColumnRecords([open_table(file) for file in training_files(path, ".parquet")], raw=True)
+        return ColumnRecords([open_table(file) for file in training_files(path, ("parquet",))], raw=True)
     return Joined([JsonRecords(file) for file in jsonl_files(path)])
 
 
