@@ -233,7 +233,7 @@ def test_what_a_file_is_does_not_depend_on_its_first_row(tmp_path: Path, moved: 
         for _ in range(5)
     ]
     chats.insert(moved, {"note": "stranger"})
-    with pytest.raises(InputError, match=rf"chats.jsonl:{moved + 1}: `messages` must be a list"):
+    with pytest.raises(InputError, match=rf"chats.jsonl:{moved + 1}: missing `messages`"):
         open_submixture("mine", write(tmp_path / "chats.jsonl", chats))
 
 

@@ -9,14 +9,16 @@ import typer
 
 from openflan.api.mixture import render
 from openflan.cli.output import next_command, print_example, print_json
+from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.cli.task_figures import figures
 from openflan.cli.task_review import review
 from openflan.cli.task_tables import print_counted, print_lines
 from openflan.errors import InputError
 from openflan.task_reports.check import check_tasks
 from openflan.task_reports.find_task import find_task
-from openflan.task_reports.listing import COLUMNS, EMBEDDED_COLUMNS, TaskFilters, list_tasks
+from openflan.task_reports.listing import COLUMNS, EMBEDDED_COLUMNS, OWN_COLUMNS, TaskFilters, list_tasks
 from openflan.tasks.catalogue import counts
+from openflan.tasks.formats.reading import Reading, make_reading
 from openflan.templates.style import Style
 
 app = typer.Typer(help="Browse tasks and see how they are rendered.", no_args_is_help=True)
@@ -39,6 +41,8 @@ def list_(
     data: Path | None = typer.Option(
         None, help="List the tasks of this folder or file instead of the catalogue."
     ),
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     submixture: str | None = typer.Option(None, help="List only this submixture."),
     category: str | None = typer.Option(None, help="List only categories whose names contain this text."),
     language_: str | None = typer.Option(
@@ -65,7 +69,7 @@ def list_(
         print_counted(counts(), as_json)
         return
     filters = TaskFilters(submixture, category, dataset, language_, held_out)
-    listed, num_broken = list_tasks(data, filters)
+    listed, num_broken = list_tasks(data, filters, _reading(data, form, columns))
     if num_broken:
         typer.echo(
             f"{num_broken} tasks cannot be read; `openflan tasks check --data {data}` says why", err=True
@@ -79,6 +83,8 @@ def list_(
     )
     if listed and all(task.example for task in listed):
         print_lines(title, EMBEDDED_COLUMNS, [task.embedded_cells for task in listed])
+    elif listed and all(task.described.get("format") for task in listed):
+        print_lines(title, OWN_COLUMNS, [task.own_cells for task in listed])
     else:
         print_lines(title, COLUMNS, [task.cells for task in listed])
     if listed:
@@ -98,6 +104,8 @@ def show(
         ),
     ),
     data: Path | None = _DATA,
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     wordings: Path | None = typer.Option(
         None, help="A YAML file of wordings. They come before the packaged ones."
     ),
@@ -114,7 +122,7 @@ def show(
     Example: `openflan tasks show cot/gsm8k --style few-shot-cot --data FOLDER`
     """
     parsed = Style.parse(style)
-    task = find_task(name, data)
+    task = find_task(name, data, _reading(data, form, columns))
     examples = render(task, parsed, wordings=wordings, index=index, count=number, shots=shots, seed=seed)
     if as_json:
         print_json(
@@ -130,7 +138,7 @@ def show(
         )
         return
     for example in examples:
-        print_example(example, more={"split": task.split, "held out": task.held_out})
+        print_example(example, more={"format": task.form, "split": task.split, "held out": task.held_out})
         if example.style != parsed:
             typer.echo(f"({task.name} has no {parsed.name} form; this is the nearest)\n", err=True)
 
@@ -138,6 +146,8 @@ def show(
 @app.command("check")
 def check(
     data: Path | None = _DATA,
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     submixture: str | None = typer.Option(None, help="List only this submixture."),
     wordings: Path | None = typer.Option(
         None,
@@ -161,6 +171,7 @@ def check(
         submixture,
         wordings,
         max_missing=None if as_json else 20,
+        reading=_reading(data, form, columns),
     )
     if as_json:
         print_json([result.described for result in results])
@@ -176,3 +187,10 @@ def check(
         )
     if any(result.status == "broken" for result in results):
         raise typer.Exit(1)
+
+
+def _reading(data: Path | None, form: str | None, columns: str | None) -> Reading:
+    """How the rows of `--data` are to be read. Raises InputError for `--format` or `--map` without it."""
+    if data is None and (form or columns):
+        raise InputError("--format and --map say how the rows of --data are to be read; give --data too")
+    return make_reading(form, columns)

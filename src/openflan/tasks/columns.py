@@ -21,9 +21,9 @@ RECENT_BYTES = 1 << 25
 class ColumnRecords:
     """The rows of one or more tables, as records.
 
-    The columns that are read hold texts, numbers, options (lists of texts) or conversations; lists of whole numbers are read only from a column that is named. A record lacks the columns
-    whose cell is empty, NaN or infinite. Numbers of single and half precision have the fewest digits that
-    represent them.
+    The columns that are read hold texts, numbers, options (lists of texts) or conversations; lists of whole
+    numbers are read only from a column that is named. A record lacks the columns whose cell is empty, NaN or
+    infinite. Numbers of single and half precision have the fewest digits that represent them.
     """
 
     def __init__(
@@ -49,7 +49,9 @@ class ColumnRecords:
         self.all_columns: list[str] = list(
             dict.fromkeys(name for part in parts for name in part.schema.names)
         )
-        readable = [list(part.schema.names) if raw else readable_columns(part.schema, only, whole) for part in parts]
+        readable = [
+            list(part.schema.names) if raw else readable_columns(part.schema, only, whole) for part in parts
+        ]
         self.columns = (
             list(parts[0].schema.names)
             if raw

@@ -1,9 +1,9 @@
 """Where a user's own rows lie: a file or a folder of them, in any kind of file, and the splits of each task.
 
-Each text file (JSON lines, a JSON array, CSV, TSV) is a task, named after it; all tables of a folder (Parquet,
-Arrow) are shards of one task, named after the folder. Files that differ in the split that their names say are
-one task: its training rows are trained on, and its validation and test rows can be opened beside them. Files
-whose fields are those of a public collection are read as that collection.
+Each text file (JSON lines, a JSON array, CSV, TSV) is a task, named after it; all tables of a folder
+(Parquet, Arrow) are shards of one task, named after the folder. Files that differ in the split that their
+names say are one task: its training rows are trained on, and its validation and test rows can be opened
+beside them. Files whose fields are those of a public collection are read as that collection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from openflan.tasks.natural_instructions_rows import find_tasks_in_rows
 from openflan.tasks.own_rows import open_own_rows, records_of
 from openflan.tasks.ready_made import TEMPLATE_TYPES, WORDED, find_styles_in_rows
 from openflan.tasks.records import Joined, JsonRecords, Records
-from openflan.tasks.row_files import KINDS, TABLES, kind_of, stem_of
+from openflan.tasks.row_files import JSONL, KINDS, TABLES, kind_of, stem_of
 from openflan.tasks.saved import is_saved, saved_files, saved_splits
 from openflan.tasks.splits import (
     Split,
@@ -39,15 +39,13 @@ _OTHERS: tuple[Split, ...] = ("validation", "test")
 
 
 def find_own(data: Path, submixture: str, reading: Reading = AS_IT_IS) -> dict[str, Opener]:
-    """The tasks of a file or folder of rows, named `submixture/NAME`, or those of a public collection that its
-    columns show. `reading` says how the rows are to be read; then they are no public collection.
+    """The tasks of a file or folder of rows, named `submixture/NAME`, or those of a public collection that
+    its columns show. `reading` says how the rows are to be read; then they are no public collection.
 
     Raises InputError for a folder without rows to train on, and for two files that would give one task.
     """
     if is_saved(data):
-        return _find_table(
-            saved_files(data), data.absolute().name, submixture, reading, saved_splits(data)
-        )
+        return _find_table(saved_files(data), data.absolute().name, submixture, reading, saved_splits(data))
     files = row_files(data)
     openers: dict[str, Opener] = {}
     rest = files
@@ -100,7 +98,7 @@ def row_files(data: Path) -> list[Path]:
 
 def jsonl_files(data: Path) -> list[Path]:
     """The JSON-lines files to train on. Raises as `training_files` does."""
-    return training_files(data, ("jsonl",))
+    return training_files(data, JSONL)
 
 
 def task_of_split(task: Task, split: str) -> Task:
@@ -123,7 +121,7 @@ def _opener(
     name: str,
     stem: str,
     reading: Reading,
-    splits: Mapping[str, Sequence[Path]],
+    splits: Mapping[Split, Sequence[Path]],
 ) -> Opener:
     others = {
         split: partial(
@@ -139,7 +137,7 @@ def _find_table(
     stem: str,
     submixture: str,
     reading: Reading,
-    splits: Mapping[str, Sequence[Path]],
+    splits: Mapping[Split, Sequence[Path]],
 ) -> dict[str, Opener]:
     """The task of some shards of one table, or those of a collection that they hold."""
     columns = columns_of(files)
@@ -206,11 +204,11 @@ def _are_shards(first: Path, other: Path) -> bool:
 
 def _aside_by_task(
     data: Path, named: Mapping[str, Sequence[Path]], submixture: str
-) -> dict[str, dict[str, list[Path]]]:
+) -> dict[str, dict[Split, list[Path]]]:
     """The files of other splits that belong to each task: by its name, or to the only task of a folder."""
     if not data.is_dir() or not named:
         return {}
-    aside: dict[str, dict[str, list[Path]]] = {}
+    aside: dict[str, dict[Split, list[Path]]] = {}
     for file in choose(data).aside:
         split = split_of_file(data, file)
         name = _task_name(data, file, submixture)

@@ -2,8 +2,9 @@
 
 The first line names the columns. A cell may be quoted, and then hold separators, doubled quotes and line
 breaks. Cells are texts as they stand in the file (`3.0` stays `3.0`); an empty cell, and one that says NaN or
-infinity, is a missing value. Some TSV files have no quoting, and a quote in them is a character like any other:
-a TSV file whose quotes do not match is read so. Separators of a `.csv` file may also be semicolons or tabs.
+infinity, is a missing value. Some TSV files have no quoting, and a quote in them is a character like any
+other: a TSV file whose quotes do not match is read so. Separators of a `.csv` file may also be semicolons or
+tabs.
 
 A table without a header has the columns of a chain-of-thought file: question, answer, rationale.
 """
@@ -26,7 +27,14 @@ from openflan.tasks.records import Record
 from openflan.tasks.row_files import kind_of
 
 _NO_VALUES = frozenset(
-    {"", *(sign + text for text in ("nan", "NaN", "inf", "Inf", "Infinity", "infinity") for sign in ("", "-", "+"))}
+    {
+        "",
+        *(
+            sign + text
+            for text in ("nan", "NaN", "inf", "Inf", "Infinity", "infinity")
+            for sign in ("", "-", "+")
+        ),
+    }
 )
 """Cells without a value."""
 
@@ -41,8 +49,8 @@ class Delimited:
 
     def __init__(self, path: Path, known: Iterable[str], *, header: bool | None = None) -> None:
         """`known` are the names of fields that a header is recognised by; `header` says whether there is one
-        instead. Raises InputError for a file that is missing, empty, UTF-16, or has no rows, and for the first
-        row that cannot be read, with file and line."""
+        instead. Raises InputError for a file that is missing, empty, UTF-16, or has no rows, and for the
+        first row that cannot be read, with file and line."""
         self._lines = Lines(path)
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
         is_tsv = kind_of(path) == "tsv"
@@ -135,7 +143,8 @@ class Delimited:
                 return
             except csv.Error as error:
                 raise _BadQuotes(
-                    f"{self._lines.place(number)}: quotes that do not match ({error}); put a cell with quotes or "
+                    f"{self._lines.place(number)}: quotes that do not match ({error}); put a cell with "
+                    "quotes or "
                     "line breaks in quotes, and double the quotes in it"
                 ) from None
             if cells:
@@ -144,7 +153,8 @@ class Delimited:
     def _record(self, cells: Sequence[str], index: int) -> Record:
         if len(cells) != len(self._names):
             raise InputError(
-                f"{self.place(index)}: {len(cells)} cell{'s' * (len(cells) != 1)}, expected {len(self._names)} "
+                f"{self.place(index)}: {len(cells)} cell{'s' * (len(cells) != 1)}, expected "
+                f"{len(self._names)} "
                 f"({', '.join(self._names)[:120]}); separate cells with one "
                 f"{'tab' if self._delimiter == chr(9) else self._delimiter!r}"
                 f"{', and put a cell that holds one in quotes' if self._is_quoted else ''}"
@@ -168,6 +178,7 @@ def _from(lines: Lines, first: int) -> Iterator[str]:
 
 
 def _delimiter(first: str) -> str:
-    """The separator of a `.csv` file, by its first line: the comma, unless only another one splits the line."""
+    """The separator of a `.csv` file, by its first line: the comma, unless only another one splits the
+    line."""
     widths = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in (",", ";", "\t")}
     return "," if widths[","] > 1 else max(widths, key=lambda mark: widths[mark])

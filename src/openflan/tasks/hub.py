@@ -73,10 +73,9 @@ def find_hub(data: Path, submixture: str, reading: Reading = AS_IT_IS) -> dict[s
     )
 
 
-def hub_records(
-    text: str, *, raw: bool = False, whole: frozenset[str] = frozenset()
-) -> ColumnRecords:
-    """The records of `hub:...`; `raw` keeps columns of any kind, `whole` those that it names. Raises as `find_hub` does."""
+def hub_records(text: str, *, raw: bool = False, whole: frozenset[str] = frozenset()) -> ColumnRecords:
+    """The records of `hub:...`; `raw` keeps columns of any kind, `whole` those that it names. Raises as
+    `find_hub` does."""
     source = HubSource.parse(text)
     dataset = _load(source)
     if getattr(dataset, "_indices", None) is not None:

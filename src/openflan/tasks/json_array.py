@@ -67,8 +67,8 @@ class JsonArray:
 
 
 class _Walk:
-    """One pass over the elements. Bytes are read as Latin-1, which has one letter a byte, so that positions in
-    the text are those in the file; no byte above 127 means anything to JSON's grammar."""
+    """One pass over the elements. Bytes are read as Latin-1, which has one letter a byte, so that positions
+    in the text are those in the file; no byte above 127 means anything to JSON's grammar."""
 
     def __init__(self, path: Path, file: Slices) -> None:
         self._path = path
@@ -131,9 +131,7 @@ class _Walk:
                 _, self._at = _DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 # An element that is cut off fails at the end of the text, or in a text without an end.
-                is_cut = error.msg.startswith("Unterminated string") or (
-                    error.pos >= len(self._text) - 16
-                )
+                is_cut = error.msg.startswith("Unterminated string") or (error.pos >= len(self._text) - 16)
                 length = len(self._text) - self._at
                 if length > LONGEST_LINE:
                     self._refuse(number, f"larger than {LONGEST_LINE >> 20} MiB")

@@ -1,8 +1,8 @@
 """The task of a user's own rows, or of a data set of the hub in one of the same formats.
 
 Every row is converted once when its task is opened, so that a bad row is reported before any training, and
-again when it is drawn, which keeps memory constant. A user's own file is refused at a bad row; of a public copy,
-which its reader cannot mend, bad rows are left out and counted.
+again when it is drawn, which keeps memory constant. A user's own file is refused at a bad row; of a public
+copy, which its reader cannot mend, bad rows are left out and counted.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def open_own_rows(
     """The task called `name` of some records; `splits` opens the rows of its other splits, `split` says which
     one these rows are, if they are not for training.
 
-    Raises InputError for fields that fit no format or two; for a user's own rows also for a bad row, with file
-    and row, and for public ones NotUsable if none can be used.
+    Raises InputError for fields that fit no format or two; for a user's own rows also for a bad row, with
+    file and row, and for public ones NotUsable if none can be used.
     """
     source = records()
     recognised, checked, left_out = _read(source, reading, is_public)
@@ -95,11 +95,14 @@ def _is_lines(file: Path) -> bool:
     return Lines(file)[0].lstrip().startswith("{")
 
 
-def _read(source: Records, reading: Reading, is_public: bool) -> tuple[Recognised, CheckedRows, dict[str, int]]:
+def _read(
+    source: Records, reading: Reading, is_public: bool
+) -> tuple[Recognised, CheckedRows, dict[str, int]]:
     """The format of some records and their rows.
 
-    All rows decide the format. The first ones propose it, and the pass that checks every row with it also notes
-    every field; only where the other rows have fields that make it another format is there a second pass.
+    All rows decide the format. The first ones propose it, and the pass that checks every row with it also
+    notes every field; only where the other rows have fields that make it another format is there a second
+    pass.
     """
     where = re.sub(r"(:\d+|, row \d+)$", "", source.place(0))
     fields = _fields(source, is_public, _FIRST)

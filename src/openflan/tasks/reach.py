@@ -16,9 +16,9 @@ from typing import NoReturn
 from openflan.errors import InputError, OpenflanError
 from openflan.json_files import reading as reading_file
 from openflan.tasks.catalogue import SUBMIXTURES
+from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.hub import is_hub
 from openflan.tasks.muffin.find import MUFFIN, find_muffin
-from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.row_files import stem_of
 from openflan.tasks.slices import is_there
 from openflan.tasks.sources import COT, ONE_TASK_A_FILE, ROWS, Layout, find_submixture, layouts_of
@@ -45,12 +45,13 @@ def reach(
 
     Chain-of-thought files belong to `cot`. `submixture` names the submixture of all other files; without it
     natural-instructions files belong to `niv2`, and others to the submixture that their folder is named
-    after, else to `own`. `reading` says how rows of a user's own are to be read. Of two tasks of one name the second cannot be opened. Raises InputError if nothing
-    is there.
+    after, else to `own`. `reading` says how rows of a user's own are to be read. Of two tasks of one name the
+    second cannot be opened. Raises InputError if nothing is there.
     """
     if is_hub(data):
         return tuple(
-            ReachableTask(name, opener) for name, opener in find_submixture(submixture or OWN, data, reading).items()
+            ReachableTask(name, opener)
+            for name, opener in find_submixture(submixture or OWN, data, reading).items()
         )
     if not is_there(data):
         raise InputError(f"{data}: no such file or folder")

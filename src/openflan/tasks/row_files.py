@@ -27,15 +27,16 @@ KINDS: Mapping[str, Kind] = {
 }
 """The kind of file that an ending says."""
 
+JSONL: tuple[Kind, ...] = ("jsonl",)
+PARQUET: tuple[Kind, ...] = ("parquet",)
 TABLES: tuple[Kind, ...] = ("parquet", "arrow")
 """Kinds of which all files of a folder are shards of one table; of the others each file is a task."""
 
 PACKED = (".gz", ".zst")
 """The endings of compressed files."""
 
-ROW_FILES = (
-    f"{', '.join(f'*{ending}' for ending in KINDS)} (all but tables also with {' or '.join(PACKED)} behind it)"
-)
+_ENDINGS = ", ".join(f"*{ending}" for ending in KINDS)
+ROW_FILES = f"{_ENDINGS} (all but tables also with {' or '.join(PACKED)} behind it)"
 """What is looked for, for messages and layouts."""
 
 _HEAD = 1 << 16
@@ -63,9 +64,9 @@ def stem_of(path: Path) -> str:
 
 
 def holds_rows(path: Path) -> bool:
-    """Whether a file of a folder holds rows. A JSON file does if it is an array of objects, or has an object a
-    line: a folder often holds other JSON, such as settings. Hidden files do not, nor chain-of-thought files of
-    the public release, which have a layout of their own."""
+    """Whether a file of a folder holds rows. A JSON file does if it is an array of objects, or has an object
+    a line: a folder often holds other JSON, such as settings. Hidden files do not, nor chain-of-thought files
+    of the public release, which have a layout of their own."""
     kind = kind_of(path)
     if kind is None or path.name.startswith(".") or not path.is_file():
         return False

@@ -139,9 +139,8 @@ def checked_rows(
             empty.append((index, error))
     if empty:
         index, first_empty = empty[0]
-        others = (
-            f"{first_empty.wrong}, as in {len(empty) - 1:,} more of {len(records):,} rows; {first_empty.remedy}"
-        )
+        count = f"{first_empty.wrong}, as in {len(empty) - 1:,} more of {len(records):,} rows"
+        others = f"{count}; {first_empty.remedy}"
         raise InputError(f"{records.place(index)}: {first_empty if len(empty) == 1 else others}")
     return tally.checked(ConvertedRows(records, convert), records)
 

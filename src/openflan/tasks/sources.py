@@ -90,8 +90,8 @@ READERS = (
     READY_MADE,
     Layout(ROWS, _holds_rows, find_own),
 )
-"""The layouts in the order in which they are tried. Files of a ready-made Flan are files of rows too; any other
-two layouts in one folder are refused."""
+"""The layouts in the order in which they are tried. Files of a ready-made Flan are files of rows too; any
+other two layouts in one folder are refused."""
 
 
 def open_submixture(
@@ -114,17 +114,15 @@ def open_usable(
     return open_each(select(find_submixture(name, data, reading), patterns or ()), patterns or ())
 
 
-def find_submixture(
-    name: str, data: Path | None, reading: Reading = AS_IT_IS
-) -> dict[str, Opener]:
+def find_submixture(name: str, data: Path | None, reading: Reading = AS_IT_IS) -> dict[str, Opener]:
     """The names of all tasks of a submixture, and what opens each.
 
     `data` is a file or folder in one of the layouts of READERS, `hub:...`, or `embedded:NAME[@SEED]`; None
     means the embedded source that offers the submixture. If a folder holds a folder named after the
     submixture, that one is read. Chain-of-thought tasks keep their names, cot/DATASET, so they need the
     submixture `cot`. Tables that hold many tasks are read once to find them. Raises InputError if the layout
-    is none of them, or several, for what cannot be looked at, and for a `reading` of rows that are not a user's
-    own or a data set of the hub.
+    is none of them, or several, for what cannot be looked at, and for a `reading` of rows that are not a
+    user's own or a data set of the hub.
     """
     embedded = embedded_data_of(name, data)
     if reading.is_given and (embedded or data in (None, EVERY_ON_HUB) or (data and is_hub_p3(data))):
@@ -150,11 +148,7 @@ def find_submixture(
 def layouts_of(data: Path) -> list[Layout]:
     """The layouts of a file or folder. Files of a ready-made Flan are files of rows too."""
     layouts = [layout for layout in READERS if layout.matches(data)]
-    return (
-        [layout for layout in layouts if layout.name != ROWS]
-        if READY_MADE in layouts
-        else layouts
-    )
+    return [layout for layout in layouts if layout.name != ROWS] if READY_MADE in layouts else layouts
 
 
 def _below(data: Path, name: str) -> Path:
@@ -194,7 +188,8 @@ def _layout(data: Path) -> Layout:
     if not layouts:
         expected = ", ".join(ROW_FILES if layout.name == ROWS else layout.name for layout in READERS)
         raise InputError(
-            f"{data}: {'nothing in it is read' if data.is_dir() else 'unknown layout'}; looked for {expected} "
+            f"{data}: {'nothing in it is read' if data.is_dir() else 'unknown layout'}; looked for "
+            f"{expected} "
             "(a file or a folder of one kind)"
         )
     if len(layouts) > 1:
@@ -207,7 +202,8 @@ def _layout(data: Path) -> Layout:
 
 def _no_reading(data: Path | None) -> InputError:
     return InputError(
-        f"{data or 'the embedded rows'}: `--format` and `--map` (`format:` and `columns:` in a recipe) are for files "
+        f"{data or 'the embedded rows'}: `--format` and `--map` (`format:` and `columns:` in a recipe) are "
+        "for files "
         f"of your own rows; looked for {ROW_FILES}"
     )
 

@@ -79,9 +79,7 @@ def split_of_folder(name: str) -> Split | None:
 def _words(name: str) -> list[str]:
     """The words of a name in lower case, without numbers at their ends and without shard numbers and the
     like."""
-    stem = re.sub(
-        rf"({'|'.join(map(re.escape, [*KINDS, *PACKED]))}|\.txt)+$", "", name, flags=re.IGNORECASE
-    )
+    stem = re.sub(rf"({'|'.join(map(re.escape, [*KINDS, *PACKED]))}|\.txt)+$", "", name, flags=re.IGNORECASE)
     stem = re.sub(r"([a-z])([A-Z])", r"\1 \2", stem).lower()
     stem = re.sub(r"(?<![a-z])(held|hold)[\W_]?out(?![a-z])", "heldout", stem)
     words = [re.sub(r"\d+k?$", "", word) for word in re.split(r"[\W_]+", stem) if not _SILENT.fullmatch(word)]
@@ -164,7 +162,8 @@ def say_what_is_left(data: Path, aside: Sequence[Path]) -> None:
         num_files = f"{len(aside)} file{'s' if len(aside) > 1 else ''}"
         warnings.warn(
             f"{data}: {num_files} left aside and not trained on, as their names are of another split: "
-            f"{_listed(data, aside)}; name a file itself to train on it, or measure the loss on validation rows "
+            f"{_listed(data, aside)}; name a file itself to train on it, or measure the loss on validation "
+            "rows "
             "with `mixture.validation: split`",
             stacklevel=3,
         )

@@ -12,8 +12,8 @@ from openflan.tasks.task import LIST_FIELDS
 
 
 def readable_columns(schema: Any, only: frozenset[str] | None, whole: frozenset[str]) -> list[str]:
-    """The columns that can be fields, and those that `whole` names, in the table's order; of a name that occurs
-    twice neither can."""
+    """The columns that can be fields, and those that `whole` names, in the table's order; of a name that
+    occurs twice neither can."""
     names = [
         name for name in schema.names if (only is None or name in only) and schema.names.count(name) == 1
     ]

@@ -1,8 +1,8 @@
 """Compressed files of rows, unpacked once into the cache.
 
 A row of a compressed file cannot be read by its position. The file is therefore unpacked once, under a name
-made of its path, size and time: a changed file is unpacked again. Trade-off: disk space for the unpacked rows;
-`$OPENFLAN_CACHE/unpacked` (else `~/.cache/openflan/unpacked`) may be emptied at any time.
+made of its path, size and time: a changed file is unpacked again. Trade-off: disk space for the unpacked
+rows; `$OPENFLAN_CACHE/unpacked` (else `~/.cache/openflan/unpacked`) may be emptied at any time.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _unpack(path: Path, packing: str, target: BinaryIO) -> None:
 
 
 def _unpack_frames(file: BinaryIO, target: BinaryIO, new_frame: Callable[[], Any]) -> None:
-    """Unpacks all frames of a file, one after the other. Raises EOFError if the last one is cut off, which the
-    library's own reader does not say."""
+    """Unpacks all frames of a file, one after the other. Raises EOFError if the last one is cut off, which
+    the library's own reader does not say."""
     frame, is_begun = new_frame(), False
     while data := file.read(_CHUNK):
         while data:
@@ -88,7 +88,8 @@ def _import_zstandard(path: Path) -> Any:
         import zstandard
     except ImportError:
         raise SetupError(
-            f"{path}: reading .zst files needs the library `zstandard`; run `pip install 'openflan[zstd]'`, or "
+            f"{path}: reading .zst files needs the library `zstandard`; run `pip install 'openflan[zstd]'`, "
+            "or "
             f"unpack the file with `zstd -d {path}`"
         ) from None
     return zstandard

@@ -1,5 +1,5 @@
-"""Conversations of every form as one: `{"messages": [{role, content, ...}], "tools": [...]}`, as OpenAI writes
-them.
+"""Conversations of every form as one: `{"messages": [{role, content, ...}], "tools": [...]}`, as OpenAI
+writes them.
 
 Only names change here. Which roles may follow which, and what a message must hold, is checked where the
 conversation is read (`tasks.chat`).
@@ -45,8 +45,17 @@ Message = dict[str, Any]
 
 
 def from_messages(record: Record) -> dict[str, Any]:
-    """`messages`, each with role and content (or with `from` and `value`)."""
-    return _conversation(record, _turns(record, MESSAGES))
+    """`messages`, each with role and content (or with `from` and `value`). Other values stay as they are, and
+    are refused where the conversation is read."""
+    turns = _parsed(record.get(MESSAGES), MESSAGES)
+    if is_missing(turns):
+        raise MissingTarget(MESSAGES)
+    if isinstance(turns, list):
+        turns = [
+            _turn(turn, f"{MESSAGES}[{index}]") if isinstance(turn, Mapping) else turn
+            for index, turn in enumerate(turns)
+        ]
+    return _conversation(record, turns)
 
 
 def from_sharegpt(record: Record) -> dict[str, Any]:
@@ -70,8 +79,8 @@ def from_preference(record: Record) -> dict[str, Any]:
 
 
 def from_alpaca(record: Record) -> dict[str, Any]:
-    """`instruction` with `input` as the user's last turn, `output` as the answer, `system`, and `history`, a list
-    of pairs of a question and its answer."""
+    """`instruction` with `input` as the user's last turn, `output` as the answer, `system`, and `history`, a
+    list of pairs of a question and its answer."""
     history = record.get("history")
     if is_missing(history):
         history = []
@@ -82,7 +91,9 @@ def from_alpaca(record: Record) -> dict[str, Any]:
         if not (
             isinstance(pair, list | tuple) and len(pair) == 2 and all(isinstance(text, str) for text in pair)
         ):
-            raise BadRow(f"`history[{index}]` must be a pair [question, answer] of texts; found {short(pair)}")
+            raise BadRow(
+                f"`history[{index}]` must be a pair [question, answer] of texts; found {short(pair)}"
+            )
         turns += [_message("user", pair[0]), _message("assistant", pair[1])]
     turns += [
         _message("user", asked(record)),
@@ -99,24 +110,29 @@ def asked(record: Record) -> str:
     return f"{instruction}\n\n{more}" if instruction.strip() else more
 
 
-def _conversation(record: Record, messages: list[Message]) -> dict[str, Any]:
+def _conversation(record: Record, messages: Any) -> dict[str, Any]:
     tools = _tools(record)
     return {MESSAGES: messages, TOOLS: tools} if tools else {MESSAGES: messages}
 
 
 def _tools(record: Record) -> list[Any]:
     """The tools of a record, which some tables hold as JSON."""
-    tools = record.get(TOOLS)
-    if isinstance(tools, str) and tools.strip():
-        try:
-            tools = json.loads(tools)
-        except ValueError:
-            raise BadRow(f"`{TOOLS}` is a text that is not valid JSON: {short(tools)}") from None
+    tools = _parsed(record.get(TOOLS), TOOLS)
     if is_missing(tools) or tools == "":
         return []
     if not isinstance(tools, list):
         raise BadRow(f"`{TOOLS}` must be a list of tools; found {short(tools)}")
     return tools
+
+
+def _parsed(value: Any, name: str) -> Any:
+    """A list that a table holds as JSON, parsed; any other value as it is."""
+    if not (isinstance(value, str) and value.lstrip().startswith("[")):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise BadRow(f"`{name}` is a text that is not valid JSON: {short(value)}") from None
 
 
 def _with_system(record: Record, turns: list[Message]) -> list[Message]:
@@ -133,12 +149,7 @@ def _turns_or_text(record: Record, name: str, role: str) -> list[Message]:
 
 
 def _turns(record: Record, name: str) -> list[Message]:
-    turns = record.get(name)
-    if isinstance(turns, str) and turns.lstrip().startswith("["):  # some tables hold lists as JSON
-        try:
-            turns = json.loads(turns)
-        except ValueError:
-            raise BadRow(f"`{name}` is a text that is not valid JSON: {short(turns)}") from None
+    turns = _parsed(record.get(name), name)
     if is_missing(turns):
         raise MissingTarget(name)
     if not isinstance(turns, Sequence) or isinstance(turns, str) or not turns:
@@ -147,8 +158,8 @@ def _turns(record: Record, name: str) -> list[Message]:
 
 
 def _turn(turn: Any, place: str) -> Message:
-    """A message with the names of OpenAI's form; of a table's columns those that are null say nothing, but for
-    the content."""
+    """A message with the names of OpenAI's form; of a table's columns those that are null say nothing, but
+    for the content."""
     if not isinstance(turn, Mapping):
         raise BadRow(f"`{place}` must be an object {{role, content}} or {{from, value}}; found {short(turn)}")
     message = {name: value for name, value in turn.items() if value is not None or name == "content"}
@@ -156,7 +167,7 @@ def _turn(turn: Any, place: str) -> Message:
         return message
     speaker = message.pop("from")
     value = message.pop("value", None)
-    folded = speaker.strip().lower() if isinstance(speaker, str) else None
+    folded = speaker.strip().lower() if isinstance(speaker, str) else ""
     if folded in CALLS:
         return _message("assistant", None) | {"tool_calls": _calls(value, place)} | message
     if folded not in ROLES:
@@ -170,8 +181,12 @@ def _calls(value: Any, place: str) -> list[dict[str, Any]]:
     except ValueError:
         parsed = None
     calls = parsed if isinstance(parsed, list) else [parsed]
-    if not calls or not all(isinstance(call, Mapping) and isinstance(call.get("name"), str) for call in calls):
-        raise BadRow(f'`{place}.value` must be a call such as {{"name": ..., "arguments": ...}}; found {short(value)}')
+    if not calls or not all(
+        isinstance(call, Mapping) and isinstance(call.get("name"), str) for call in calls
+    ):
+        raise BadRow(
+            f'`{place}.value` must be a call such as {{"name": ..., "arguments": ...}}; found {short(value)}'
+        )
     return [
         {"type": "function", "function": {"name": call["name"], "arguments": call.get("arguments", {})}}
         for call in calls

@@ -28,14 +28,13 @@ _ALIKE: Mapping[str, tuple[str, ...]] = {
 def unknown_fields(columns: Sequence[str], form: Format | None = None) -> str:
     """What stands in a file, the nearest format (or the one that was asked for), and a map to copy."""
     names = [name for name in columns if name]
-    found = ", ".join(f"`{name}`" for name in names[:_MOST_NAMED]) or "none that openflan reads"
+    found = ", ".join(f"`{name}`" for name in names[:_MOST_NAMED])
+    found = f"found the fields {found}" if names else "found no field that openflan reads"
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     nearest = form or nearest_format(names)
     line = ",".join(f"{field}={column}" for field, column in map_line(nearest, names).items())
     near = "" if form else f"expected those of a known format, of which {nearest.shown} is nearest; "
-    return (
-        f"found the fields {found}{more}; {near}name the columns, such as `--map {line}` (`columns:` in a recipe)"
-    )
+    return f"{found}{more}; {near}name the columns, such as `--map {line}` (`columns:` in a recipe)"
 
 
 def nearest_format(names: Sequence[str]) -> Format:
@@ -43,9 +42,9 @@ def nearest_format(names: Sequence[str]) -> Format:
     forms = [form for form in FORMATS.values() if form not in (ANY_FIELDS, CHAIN_OF_THOUGHT)]
 
     def likeness(form: Format) -> float:
-        return sum(max((_likeness(field, name) for name in names), default=0.0) for field in form.needs) / len(
-            form.needs
-        )
+        return sum(
+            max((_likeness(field, name) for name in names), default=0.0) for field in form.needs
+        ) / len(form.needs)
 
     best = max(forms, key=likeness)
     return best if likeness(best) >= _NEAR / 2 else INPUTS_TARGETS

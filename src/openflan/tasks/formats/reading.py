@@ -12,9 +12,9 @@ from openflan.tasks.records import Record
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How rows of a user's own are read: `format` is the name of a format, None to recognise it by the fields.
-    `columns` gives fields their names in that format, as `inputs=prompt,targets=answer`: `inputs` is what the
-    file calls `prompt`."""
+    """How rows of a user's own are read: `format` is the name of a format, None to recognise it by the
+    fields. `columns` gives fields their names in that format, as `inputs=prompt,targets=answer`: `inputs` is
+    what the file calls `prompt`."""
 
     format: str | None = None
     columns: str = ""
@@ -32,8 +32,8 @@ AS_IT_IS = Reading()
 def make_reading(form: str | None, columns: str | Mapping[str, str] | None) -> Reading:
     """The reading of the options `--format` and `--map`, or of the keys `format` and `columns` of a recipe.
 
-    Raises InputError for a format that does not exist, with the nearest name, and for a map that is not of the
-    form `inputs=prompt,targets=answer`.
+    Raises InputError for a format that does not exist, with the nearest name, and for a map that is not of
+    the form `inputs=prompt,targets=answer`.
     """
     from openflan.tasks.formats.table import FORMATS
 
@@ -48,9 +48,11 @@ def make_reading(form: str | None, columns: str | Mapping[str, str] | None) -> R
 
 @lru_cache(maxsize=64)
 def parse_columns(columns: str) -> Mapping[str, str]:
-    """The name of the column for each field of a map such as `inputs=prompt,targets=answer`. Raises InputError
-    for a text of another form, and for a field or column that stands twice."""
-    pairs = [tuple(part.strip() for part in pair.split("=")) for pair in columns.split(",")] if columns else []
+    """The name of the column for each field of a map such as `inputs=prompt,targets=answer`. Raises
+    InputError for a text of another form, and for a field or column that stands twice."""
+    pairs = (
+        [tuple(part.strip() for part in pair.split("=")) for pair in columns.split(",")] if columns else []
+    )
     for pair in pairs:
         if len(pair) != 2 or not all(pair):
             raise InputError(
@@ -65,7 +67,8 @@ def parse_columns(columns: str) -> Mapping[str, str]:
 
 
 def renamed(record: Record, columns: str) -> Record:
-    """A record with the names of a map; a field of the record that has one of these names already is hidden."""
+    """A record with the names of a map; a field of the record that has one of these names already is
+    hidden."""
     names = parse_columns(columns)
     sources = set(names.values())
     kept = {name: value for name, value in record.items() if name not in sources and name not in names}

@@ -70,7 +70,7 @@ def recognise(fields: Fields, reading: Reading, place: str, *, has_header: bool 
         return _recognised(CHAIN_OF_THOUGHT, columns, fields, reading)
     mapped = parse_columns(reading.columns)
     filled = {name: None for name, column in columns.items() if column in fields.filled}
-    for names in ({name: None for name in mapped}, filled, columns):
+    for names in (dict.fromkeys(mapped), filled, columns):
         fitting = [
             form
             for form in FORMATS.values()
@@ -96,7 +96,9 @@ def _mapped(columns: Iterable[str], reading: Reading, place: str) -> dict[str, s
     for name, column in names.items():
         if column not in there:
             hint = did_you_mean(column, there) or f"; found {', '.join(f'`{one}`' for one in there)}"
-            raise InputError(f"{place}: no row has the column `{column}`, which `{name}={column}` names{hint}")
+            raise InputError(
+                f"{place}: no row has the column `{column}`, which `{name}={column}` names{hint}"
+            )
     sources = set(names.values())
     return {column: column for column in there if column not in sources and column not in names} | dict(names)
 

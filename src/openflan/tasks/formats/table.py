@@ -26,10 +26,11 @@ _WORDING_FIELDS = ("question", "answer", "rationale", "options", "references")
 class Format:
     """A form in which people keep rows.
 
-    `needs` are the fields that mark it, `takes` all that it reads, in the order in which they are written. `row` makes a row of a record that is
-    no conversation; None if all are. `conversation` makes the messages of one that is; None if none is.
-    `is_chat_with` names the fields that make a file one of conversations: a field of `lists` does if any row has
-    a list there, one of `beside` if any row has it. `notice` is a line that is said of every such file.
+    `needs` are the fields that mark it, `takes` all that it reads, in the order in which they are written.
+    `row` makes a row of a record that is no conversation; None if all are. `conversation` makes the messages
+    of one that is; None if none is. `is_chat_with` names the fields that make a file one of conversations: a
+    field of `lists` does if any row has a list there, one of `beside` if any row has it. `notice` is a line
+    that is said of every such file.
     """
 
     name: str
@@ -95,7 +96,8 @@ CHAIN_OF_THOUGHT = Format("chain-of-thought", FIELDS, FIELDS, row=_question)
 """A table without a header: its three columns have these names by their place."""
 
 ANY_FIELDS = Format("fields", ("answer",), ("inputs", "targets", "question", "answer"), row=_fields)
-"""Rows with an answer and fields of any name, for wordings of the user's own; taken where nothing else fits."""
+"""Rows with an answer and fields of any name, for wordings of the user's own; taken where nothing else
+fits."""
 
 FORMATS: Mapping[str, Format] = {
     form.name: form

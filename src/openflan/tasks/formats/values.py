@@ -54,8 +54,8 @@ def optional_text(record: Record, name: str) -> str:
 
 
 def text_fields(record: Record, checked: Collection[str]) -> dict[str, str | list[str]]:
-    """The fields that can be shown, numbers as texts and options as lists of texts. Of the other fields, those
-    that are `checked` must be null; the rest are left out, because side columns may hold anything.
+    """The fields that can be shown, numbers as texts and options as lists of texts. Of the other fields,
+    those that are `checked` must be null; the rest are left out, because side columns may hold anything.
 
     Raises BadRow for a checked field that is no text, or no list of texts where a list belongs.
     """
@@ -76,8 +76,8 @@ def text_fields(record: Record, checked: Collection[str]) -> dict[str, str | lis
 
 
 def field_row(record: Record, needed: Collection[str], checked: Collection[str]) -> Row:
-    """The fields of a record (see `text_fields`), which must have all that are `needed`. Raises MissingTarget,
-    EmptyTarget or MissingField for those that it lacks."""
+    """The fields of a record (see `text_fields`), which must have all that are `needed`. Raises
+    MissingTarget, EmptyTarget or MissingField for those that it lacks."""
     row = text_fields(record, checked)
     for name in needed:
         if name in TARGET_FIELDS:
