@@ -30,10 +30,9 @@ def dataset_of(file: Path) -> str:
 
 
 def is_cot_file(path: Path) -> bool:
-    """Whether a `.tsv` file is one of the public release: named after one of its datasets, or nearly so, and
-    without a header."""
-    dataset = dataset_of(path)
-    if path.suffix != ".tsv" or not (dataset in DATASETS or did_you_mean(dataset, DATASETS)):
+    """Whether a `.tsv` file is one of the public release: without a header, and named after one of its
+    datasets or nearly so, or `NAME_train.tsv` beside such a file."""
+    if path.suffix != ".tsv" or not (_is_named(path) or _has_neighbour(path)):
         return False
     try:
         with path.open("rb") as file:
@@ -41,3 +40,14 @@ def is_cot_file(path: Path) -> bool:
     except OSError:
         return True
     return not {cell.strip().lower() for cell in first.decode("utf-8", "replace").split("\t")} & set(FIELDS)
+
+
+def _is_named(path: Path) -> bool:
+    dataset = dataset_of(path)
+    return dataset in DATASETS or bool(did_you_mean(dataset, DATASETS))
+
+
+def _has_neighbour(path: Path) -> bool:
+    return path.stem.endswith("_train") and any(
+        (path.parent / f"{dataset}_train.tsv").exists() for dataset in DATASETS
+    )

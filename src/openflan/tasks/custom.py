@@ -123,7 +123,7 @@ def _opener(
     reading: Reading,
     splits: Mapping[Split, Sequence[Path]],
 ) -> Opener:
-    others = {
+    others: dict[str, Opener] = {
         split: partial(
             open_own_rows, partial(records_of, of_split, reading), name, stem, reading, split=split
         )

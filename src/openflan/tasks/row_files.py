@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -39,6 +40,9 @@ _ENDINGS = ", ".join(f"*{ending}" for ending in KINDS)
 ROW_FILES = f"{_ENDINGS} (all but tables also with {' or '.join(PACKED)} behind it)"
 """What is looked for, for messages and layouts."""
 
+_INSTRUCTIONS = re.compile(r"task\d+_")
+"""How the files of natural-instructions begin."""
+
 _HEAD = 1 << 16
 """Bytes of a JSON file that are read to tell rows from other JSON."""
 
@@ -66,12 +70,12 @@ def stem_of(path: Path) -> str:
 def holds_rows(path: Path) -> bool:
     """Whether a file of a folder holds rows. A JSON file does if it is an array of objects, or has an object
     a line: a folder often holds other JSON, such as settings. Hidden files do not, nor chain-of-thought files
-    of the public release, which have a layout of their own."""
+    of the public release and those of natural-instructions, which have layouts of their own."""
     kind = kind_of(path)
     if kind is None or path.name.startswith(".") or not path.is_file():
         return False
     if kind == "json":
-        return is_rows_json(path)
+        return not _INSTRUCTIONS.match(path.name) and is_rows_json(path)
     return not (kind == "tsv" and is_cot_file(path))
 
 

@@ -21,7 +21,7 @@ from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
 from openflan.tasks.natural_instructions import find_natural_instructions
 from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
 from openflan.tasks.ready_made import find_ready_made, is_ready_made
-from openflan.tasks.row_files import ROW_FILES, is_rows_json, kind_of
+from openflan.tasks.row_files import JSONL, ROW_FILES, TABLES, is_rows_json, kind_of
 from openflan.tasks.saved import is_saved
 from openflan.tasks.slices import is_there
 from openflan.tasks.splits import PLAIN_FOLDERS, choose, only_other_splits, split_of_folder
@@ -146,9 +146,12 @@ def find_submixture(name: str, data: Path | None, reading: Reading = AS_IT_IS) -
 
 
 def layouts_of(data: Path) -> list[Layout]:
-    """The layouts of a file or folder. Files of a ready-made Flan are files of rows too."""
+    """The layouts of a file or folder. Files of a ready-made Flan are files of rows too, and among files of a
+    public collection JSON, CSV and TSV files are its notes."""
     layouts = [layout for layout in READERS if layout.matches(data)]
-    return [layout for layout in layouts if layout.name != ROWS] if READY_MADE in layouts else layouts
+    others = [layout for layout in layouts if layout.name != ROWS]
+    notes_alone = bool(others) and data.is_dir() and not choose(data, (*JSONL, *TABLES)).files
+    return others if READY_MADE in layouts or notes_alone else layouts
 
 
 def _below(data: Path, name: str) -> Path:
