@@ -138,7 +138,15 @@ def show(
         )
         return
     for example in examples:
-        print_example(example, more={"format": task.form, "split": task.split, "held out": task.held_out})
+        print_example(
+            example,
+            more={
+                "format": task.form,
+                "notice": task.notice or None,
+                "split": task.split,
+                "held out": task.held_out,
+            },
+        )
         if example.style != parsed:
             typer.echo(f"({task.name} has no {parsed.name} form; this is the nearest)\n", err=True)
 

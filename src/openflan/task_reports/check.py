@@ -108,6 +108,7 @@ def _check_task(name: str, open_task: Callable[[], Task]) -> TaskCheck:
     policy = f"; kept out of training: {POLICIES.get(task.held_out, task.held_out)}" if task.held_out else ""
     answer = " ".join(example.answer[:40].split())
     form = f", format {task.form}" if task.form else ""
+    form += f", {task.notice}" if task.notice else ""
     return TaskCheck(
         name, "works", f"{len(task.rows):,} rows{form}{left_out}; first answer: {answer}{policy}"
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Delimited:
     `has_header` is false for a table of three columns whose first line has no known name of a field.
     """
 
-    def __init__(self, path: Path, known: Iterable[str], *, header: bool | None = None) -> None:
+    def __init__(self, path: Path, known: Collection[str], *, header: bool | None = None) -> None:
         """`known` are the names of fields that a header is recognised by; `header` says whether there is one
         instead. Raises InputError for a file that is missing, empty, UTF-16, or has no rows, and for the
         first row that cannot be read, with file and line."""
@@ -60,11 +60,13 @@ class Delimited:
         names = [cell.strip() for cell in self._first_cells(first)]
         folded = {name.lower() for name in names}
         self.has_header = (
-            header if header is not None else len(names) != len(FIELDS) or bool(folded & {*known})
+            header if header is not None else len(names) != len(FIELDS) or bool(folded & set(known))
         )
         if not self.has_header:
             # The public form has no quoting and writes line breaks as backslash n; so do its likes.
             self._is_quoted, names = not is_tsv, [*FIELDS]
+        if twice := next((name for name in names if name in known and names.count(name) > 1), None):
+            raise InputError(f"{self._lines.place(0)}: the header names `{twice}` twice; rename one of them")
         self._names = names
         self._escaped = is_tsv and not self.has_header
         self.columns = [name for name in names if name and names.count(name) == 1]

@@ -148,4 +148,5 @@ def _fields(source: Records, is_public: bool, count: int | None = None) -> Field
 def _columns_alone(source: Records) -> Fields:
     """The columns of a table, which its rows may all be without."""
     columns = source.columns if isinstance(source, ColumnRecords | Delimited) else ()
-    return Fields(dict.fromkeys(columns))
+    every = source.all_columns if isinstance(source, ColumnRecords) else ()
+    return Fields(dict.fromkeys(columns), unread=tuple(name for name in every if name not in columns))

@@ -125,7 +125,8 @@ def find_submixture(name: str, data: Path | None, reading: Reading = AS_IT_IS) -
     user's own or a data set of the hub.
     """
     embedded = embedded_data_of(name, data)
-    if reading.is_given and (embedded or data in (None, EVERY_ON_HUB) or (data and is_hub_p3(data))):
+    is_own = data not in (None, EVERY_ON_HUB) and not (data and is_hub(data) and is_hub_p3(data))
+    if reading.is_given and (embedded is not None or not is_own):
         raise _no_reading(data)
     if embedded is not None:
         tasks = embedded_tasks(name, embedded)

@@ -18,11 +18,18 @@ _LIST_NAMES = frozenset(name for form in FORMATS.values() for name in form.lists
 @dataclass(slots=True)
 class Fields:
     """The fields of a file's rows, in the order in which they come: `columns` occur in a row, `filled` have a
-    value in one, and `lists` have a list in one."""
+    value in one, and `lists` have a list in one. `unread` are columns of a table that are not read, because
+    they cannot be fields; messages name them."""
 
     columns: dict[str, None] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
     lists: set[str] = field(default_factory=set)
+    unread: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> list[str]:
+        """All columns, for messages."""
+        return [*self.columns, *self.unread]
 
     def add(self, record: Record) -> None:
         """Takes the fields of one more row."""
@@ -86,7 +93,7 @@ def recognise(fields: Fields, reading: Reading, place: str, *, has_header: bool 
             return _recognised(fitting[0], columns, fields, reading)
     if any(name in columns for name in TARGET_FIELDS):
         return _recognised(ANY_FIELDS, columns, fields, reading)
-    raise InputError(f"{place}: {unknown_fields([*fields.columns])}")
+    raise InputError(f"{place}: {unknown_fields(fields.named)}")
 
 
 def _mapped(columns: Iterable[str], reading: Reading, place: str) -> dict[str, str]:
@@ -110,7 +117,7 @@ def _named(name: str, columns: dict[str, str], fields: Fields, place: str) -> Fo
     if missing := [one for one in needs if one not in columns]:
         raise InputError(
             f"{place}: the format {form.shown} needs {' and '.join(f'`{one}`' for one in missing)}; "
-            f"{unknown_fields([*fields.columns], form)}"
+            f"{unknown_fields(fields.named, form)}"
         )
     return form
 

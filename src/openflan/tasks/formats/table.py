@@ -144,8 +144,9 @@ FORMATS: Mapping[str, Format] = {
 FIELD_NAMES = frozenset(name for form in FORMATS.values() for name in form.takes)
 """The names of fields that any format knows: a first line that holds one of them is a header."""
 
+_CHATS = [form for form in FORMATS.values() if form.conversation is not None]
 WHOLE_FIELDS = frozenset(
-    {"messages", "conversations", "prompt", "completion", "chosen", "history", "tools", "system"}
+    name for form in _CHATS for name in form.takes if name not in ("instruction", "input", "output")
 )
 """Fields whose column of a table is read whatever its type is: they hold conversations."""
 
