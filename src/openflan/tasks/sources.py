@@ -191,11 +191,8 @@ def _layout(data: Path) -> Layout:
         raise only_other_splits(data, others)
     if not layouts:
         expected = ", ".join(ROW_FILES if layout.name == ROWS else layout.name for layout in READERS)
-        raise InputError(
-            f"{data}: {'nothing in it is read' if data.is_dir() else 'unknown layout'}; looked for "
-            f"{expected} "
-            "(a file or a folder of one kind)"
-        )
+        problem = "nothing in it is read" if data.is_dir() else "unknown layout"
+        raise InputError(f"{data}: {problem}; looked for {expected}")
     if len(layouts) > 1:
         raise InputError(
             f"{data}: holds {' and '.join(layout.name for layout in layouts)}; put each kind into a "
