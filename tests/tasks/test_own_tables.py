@@ -174,7 +174,7 @@ def test_what_datasets_saves_is_read(tmp_path: Path) -> None:
             ", row 1: empty `answer`, as in 1 more of 3 rows; there is nothing to learn from them",
         ),
         ([{"answer": "a", "options": ["b"]}], ", row 0: the answer `a` is not among its options ['b']"),
-        ([{"answer": True}], ": found no field that openflan reads; expected"),
+        ([{"answer": True}], ", row 0: `answer` is true or false; expected a text"),
     ],
 )
 def test_a_bad_table_is_named_by_file_and_row(tmp_path: Path, rows: Rows, message: str) -> None:

@@ -17,7 +17,7 @@ from openflan.errors import InputError, SetupError
 from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.custom import find_rows
 from openflan.tasks.formats.reading import AS_IT_IS, Reading, parse_columns
-from openflan.tasks.formats.table import WHOLE_FIELDS
+from openflan.tasks.formats.table import FIELD_NAMES
 from openflan.tasks.slices import is_there
 from openflan.tasks.table_files import table_of_blocks
 from openflan.tasks.task import Opener
@@ -67,7 +67,7 @@ def find_hub(data: Path, submixture: str, reading: Reading = AS_IT_IS) -> dict[s
     read that instead of the hub.
     """
     source = HubSource.parse(data.as_posix())
-    records = hub_records(source.text, whole=WHOLE_FIELDS | set(parse_columns(reading.columns).values()))
+    records = hub_records(source.text, whole=FIELD_NAMES | set(parse_columns(reading.columns).values()))
     return find_rows(
         lambda: records, frozenset(records.all_columns), source.name.partition("/")[2], submixture, reading
     )

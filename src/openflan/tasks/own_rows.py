@@ -18,7 +18,7 @@ from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.delimited import Delimited
 from openflan.tasks.formats.reading import AS_IT_IS, Reading, parse_columns
 from openflan.tasks.formats.recognise import Fields, Recognised, recognise
-from openflan.tasks.formats.table import CHAIN_OF_THOUGHT, FIELD_NAMES, WHOLE_FIELDS, row_in_format
+from openflan.tasks.formats.table import CHAIN_OF_THOUGHT, FIELD_NAMES, row_in_format
 from openflan.tasks.json_array import JsonArray
 from openflan.tasks.public import each, usable_rows
 from openflan.tasks.records import Joined, JsonRecords, Records
@@ -69,7 +69,7 @@ def records_of(files: Sequence[Path], reading: Reading = AS_IT_IS) -> Records:
     """The records of one or more files of one kind, one after the other. Raises InputError for a file that is
     missing, damaged or empty."""
     if kind_of(files[0]) in TABLES:
-        whole = WHOLE_FIELDS | frozenset(parse_columns(reading.columns).values())
+        whole = FIELD_NAMES | frozenset(parse_columns(reading.columns).values())
         return ColumnRecords([open_table(file) for file in files], whole=whole)
     parts = [_records_of_file(file, reading) for file in files]
     return parts[0] if len(parts) == 1 else Joined(parts)

@@ -142,13 +142,8 @@ FORMATS: Mapping[str, Format] = {
 }
 
 FIELD_NAMES = frozenset(name for form in FORMATS.values() for name in form.takes)
-"""The names of fields that any format knows: a first line that holds one of them is a header."""
-
-_CHATS = [form for form in FORMATS.values() if form.conversation is not None]
-WHOLE_FIELDS = frozenset(
-    name for form in _CHATS for name in form.takes if name not in ("instruction", "input", "output")
-)
-"""Fields whose column of a table is read whatever its type is: they hold conversations."""
+"""The names of fields that any format knows: a first line that holds one of them is a header, and a column of
+a table with such a name is read whatever its type is, so that its rows say what is wrong with it."""
 
 
 def row_in_format(name: str, columns: str, is_chat: bool, record: Record) -> Row:
