@@ -257,7 +257,7 @@ def test_translated_columns_are_read_through_a_map_and_never_guessed(
     path = write(tmp_path / f"rows.{kind}", rows)
     message = refusal(path)
     assert all(f"`{name}`" in message for name in names.values())
-    ready = re.search(r"`--map ([^`]+)`", message)
+    ready = re.search(r"`--map '?([^`']+)'?`", message)
     assert ready is not None
     assert len(only(path, make_reading(None, ready[1])).rows) == len(PAIRS)
     task = only(path, make_reading(None, columns))
@@ -265,6 +265,13 @@ def test_translated_columns_are_read_through_a_map_and_never_guessed(
     assert task.form is not None
     assert task.form.startswith(f"{form} (")
     assert columns.split(",")[0] in task.form
+
+
+def test_columns_of_any_name_are_read_through_a_mapping(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [{"a=b": "question?", "c, d": "answer"}])
+    ready = re.search(r"`columns: (.+)` in a recipe", refusal(path))
+    assert ready is not None
+    assert pairs_of(only(path, make_reading(None, json.loads(ready[1])))) == [("question?", "answer")]
 
 
 def test_a_map_may_read_a_list_or_a_conversation_of_another_name(tmp_path: Path) -> None:
@@ -292,6 +299,7 @@ def test_a_map_may_read_a_list_or_a_conversation_of_another_name(tmp_path: Path)
         (None, "inputs:prompt", "is no map of columns; expected FIELD=COLUMN pairs"),
         (None, "inputs=a,inputs=b", "names the field `inputs` twice"),
         (None, "inputs=a,targets=a", "names the column `a` twice"),
+        (None, "inputs=a=b", "names with `,` or `=` in them: `columns:` in a recipe"),
     ],
 )
 def test_a_wrong_format_or_map_is_one_clear_error(

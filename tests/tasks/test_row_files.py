@@ -239,11 +239,15 @@ def test_an_empty_cell_and_one_that_says_nan_are_missing(tmp_path: Path, value: 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("inputs,targets\na,b\nc\n", ":3: 1 cell, expected 2 (inputs, targets); separate cells with one ','"),
+        (
+            "inputs,targets\na,b\nc\n",
+            ":3: 1 cell, expected 2 (inputs, targets); separate cells with one",
+        ),
         ("inputs,targets\na,b\nc,d,e\n", ":3: 3 cells, expected 2"),
         ('inputs,targets\na,b\n"c,d\ne,f\n', ":3: quotes that do not match"),
         ('inputs,targets\na,b\n"c"d,e\n', ":3: quotes that do not match"),
         ("inputs,targets\n", ": a header and no rows"),
+        ("\n\ninputs,targets\na,b\nc\n", ":5: 1 cell, expected 2"),
         ("inputs,targets,inputs\na,b,c\n", ":1: the header names `inputs` twice"),
     ],
 )

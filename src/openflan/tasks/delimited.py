@@ -38,6 +38,9 @@ _NO_VALUES = frozenset(
 )
 """Cells without a value."""
 
+_MARKS = {",": "comma", ";": "semicolon", "\t": "tab"}
+"""The separators of cells."""
+
 
 class Delimited:
     """The rows of a CSV or TSV file, which may be compressed, as records; a record lacks the columns whose
@@ -54,7 +57,9 @@ class Delimited:
         self._lines = Lines(path)
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
         is_tsv = kind_of(path) == "tsv"
-        first = self._lines[0]
+        # Blank lines before the header, as spreadsheets leave them, are passed over.
+        self._head = next((number for number, line in enumerate(self._lines) if line.strip()), 0)
+        first = self._lines[self._head]
         self._delimiter = "\t" if is_tsv else _delimiter(first)
         self._is_quoted = True
         names = [cell.strip() for cell in self._first_cells(first)]
@@ -66,7 +71,9 @@ class Delimited:
             # The public form has no quoting and writes line breaks as backslash n; so do its likes.
             self._is_quoted, names = not is_tsv, [*FIELDS]
         if twice := next((name for name in names if name in known and names.count(name) > 1), None):
-            raise InputError(f"{self._lines.place(0)}: the header names `{twice}` twice; rename one of them")
+            raise InputError(
+                f"{self._lines.place(self._head)}: the header names `{twice}` twice; rename one of them"
+            )
         self._names = names
         self._escaped = is_tsv and not self.has_header
         self.columns = [name for name in names if name and names.count(name) == 1]
@@ -98,7 +105,7 @@ class Delimited:
         return self._record(cells, index)
 
     def __iter__(self) -> Iterator[Record]:
-        first = int(self.has_header)
+        first = self._first_row
         for index, (_, cells) in enumerate(self._rows(_from(self._lines, first), first)):
             yield self._record(cells, index)
 
@@ -111,10 +118,15 @@ class Delimited:
             repr((self._names, self._delimiter, self._is_quoted, self._escaped)), [self._lines.digest()]
         )
 
+    @property
+    def _first_row(self) -> int:
+        """The line behind the header."""
+        return self._head + self.has_header
+
     def _index(self) -> None:
         """Finds where the rows begin. The line of a row is its number plus the lines before it that begin
         none; only the rows behind which such lines stand are kept."""
-        first = int(self.has_header)
+        first = self._first_row
         self._moved_at, self._moved_by = array("Q"), array("Q")
         number = 0
         for number, (line, _) in enumerate(self._rows(_from(self._lines, first), first), 1):
@@ -126,7 +138,7 @@ class Delimited:
 
     def _line(self, index: int) -> int:
         moved = bisect_right(self._moved_at, index)
-        return index + (self._moved_by[moved - 1] if moved else int(self.has_header))
+        return index + (self._moved_by[moved - 1] if moved else self._first_row)
 
     def _rows(self, lines: Iterable[str], first: int) -> Iterator[tuple[int, Sequence[str]]]:
         """Number of the first line, and the cells, of every row in some lines, of which the first has the
@@ -158,7 +170,7 @@ class Delimited:
                 f"{self.place(index)}: {len(cells)} cell{'s' * (len(cells) != 1)}, expected "
                 f"{len(self._names)} "
                 f"({', '.join(self._names)[:120]}); separate cells with one "
-                f"{'tab' if self._delimiter == chr(9) else self._delimiter!r}"
+                f"{_MARKS[self._delimiter]}"
                 f"{', and put a cell that holds one in quotes' if self._is_quoted else ''}"
             )
         if self._escaped:
@@ -182,5 +194,5 @@ def _from(lines: Lines, first: int) -> Iterator[str]:
 def _delimiter(first: str) -> str:
     """The separator of a `.csv` file, by its first line: the comma, unless only another one splits the
     line."""
-    widths = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in (",", ";", "\t")}
+    widths = {mark: len(next(csv.reader([first], delimiter=mark), [])) for mark in _MARKS}
     return "," if widths[","] > 1 else max(widths, key=lambda mark: widths[mark])

@@ -92,7 +92,8 @@ class _Walk:
         if self._next() != "[":
             raise InputError(
                 f"{self._path}: not a JSON array; expected `[` and objects such as "
-                '{"inputs": ..., "targets": ...}, or one object a line'
+                '{"inputs": ..., "targets": ...}, or one object a line; a list inside an object is taken out '
+                f"with `jq .NAME {self._path.name}`"
             )
         self._at += 1
         if self._next() == "]":

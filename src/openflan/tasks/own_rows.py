@@ -7,6 +7,7 @@ copy, which its reader cannot mend, bad rows are left out and counted.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from openflan.tasks.formats.reading import AS_IT_IS, Reading, parse_columns
 from openflan.tasks.formats.recognise import Fields, Recognised, recognise
 from openflan.tasks.formats.table import CHAIN_OF_THOUGHT, FIELD_NAMES, row_in_format
 from openflan.tasks.json_array import JsonArray
+from openflan.tasks.lines import Lines
 from openflan.tasks.public import each, usable_rows
 from openflan.tasks.records import Joined, JsonRecords, Records
 from openflan.tasks.row_files import TABLES, is_rows_json, kind_of
@@ -87,12 +89,17 @@ def _records_of_file(file: Path, reading: Reading) -> Records:
 
 
 def _is_lines(file: Path) -> bool:
-    """Whether a `.json` file has an object a line instead of one array."""
-    if not is_rows_json(file):
+    """Whether a `.json` file has an object a line instead of one array; one object alone is a row if it has a
+    field that a format knows."""
+    lines = Lines(file)
+    first = next((line for line in lines if line.strip()), "").lstrip()
+    if not first.startswith("{"):
         return False
-    from openflan.tasks.lines import Lines
-
-    return Lines(file)[0].lstrip().startswith("{")
+    try:
+        record = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return is_rows_json(file) or (isinstance(record, dict) and not FIELD_NAMES.isdisjoint(record))
 
 
 def _read(

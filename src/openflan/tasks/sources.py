@@ -17,17 +17,21 @@ from openflan.tasks.custom import find_own
 from openflan.tasks.embedded_rows import embedded_data_of, embedded_tasks
 from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.hub import FORM, find_hub, is_hub
+from openflan.tasks.lines import holds_any
 from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
 from openflan.tasks.natural_instructions import find_natural_instructions
 from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
 from openflan.tasks.ready_made import find_ready_made, is_ready_made
 from openflan.tasks.row_files import JSONL, ROW_FILES, TABLES, is_rows_json, kind_of
 from openflan.tasks.saved import is_saved
-from openflan.tasks.slices import is_there
+from openflan.tasks.slices import Slices, is_there
 from openflan.tasks.splits import PLAIN_FOLDERS, choose, only_other_splits, split_of_folder
 from openflan.tasks.task import Opener, Task, open_each, select
 
 COT = "cot"
+_TASK_MARKS = (b'"Definition"', b'"Instances"')
+"""Names that only files of natural-instructions have."""
+
 ROWS = "files of rows"
 ONE_TASK_A_FILE = ("*_train.tsv", "task*.json", ROWS)
 """The files that hold one task each."""
@@ -47,10 +51,13 @@ class Layout:
 
 
 def _holds_instructions(data: Path) -> bool:
-    """Whether a path is a JSON file with one object, or a folder with files `task*.json`, also in `tasks`."""
+    """Whether a path is a JSON file with the object of a task, or a folder with files `task*.json`, also in
+    `tasks`."""
     if data.is_dir():
         return any(any((data / folder).glob("task*.json")) for folder in (".", "tasks"))
-    return data.suffix == ".json" and not is_rows_json(data)
+    if data.suffix != ".json" or is_rows_json(data):
+        return False
+    return data.name.startswith("task") or holds_any(Slices(data), _TASK_MARKS)
 
 
 def _holds_cot(data: Path) -> bool:

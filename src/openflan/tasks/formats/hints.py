@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Mapping, Sequence
 
 from openflan.tasks.formats.table import ANY_FIELDS, CHAIN_OF_THOUGHT, FORMATS, INPUTS_TARGETS, Format
@@ -32,9 +34,18 @@ def unknown_fields(columns: Sequence[str], form: Format | None = None) -> str:
     found = f"found the fields {found}" if names else "found no field that openflan reads"
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     nearest = form or nearest_format(names)
-    line = ",".join(f"{field}={column}" for field, column in map_line(nearest, names).items())
+    mapped = map_line(nearest, names)
     near = "" if form else f"expected those of a known format, of which {nearest.shown} is nearest; "
-    return f"{found}{more}; {near}name the columns, such as `--map {line}` (`columns:` in a recipe)"
+    return f"{found}{more}; {near}name the columns, such as {_ready(mapped)}"
+
+
+def _ready(mapped: Mapping[str, str]) -> str:
+    """A map to copy: as an option, or where the names of columns forbid it, as a key of a recipe."""
+    if any(mark in column for column in mapped.values() for mark in ",=`'"):
+        return f"`columns: {json.dumps(dict(mapped), ensure_ascii=False)}` in a recipe"
+    line = ",".join(f"{field}={column}" for field, column in mapped.items())
+    quote = "'" if re.search(r"[^\w=,.-]", line) else ""
+    return f"`--map {quote}{line}{quote}` (`columns:` in a recipe)"
 
 
 def nearest_format(names: Sequence[str]) -> Format:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +14,8 @@ from openflan.tasks.records import Record
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How rows of a user's own are read: `format` is the name of a format, None to recognise it by the
-    fields. `columns` gives fields their names in that format, as `inputs=prompt,targets=answer`: `inputs` is
-    what the file calls `prompt`."""
+    fields. `columns` gives fields their names in that format, as the JSON text of an object such as
+    `{"inputs": "prompt"}`, where `inputs` is what the file calls `prompt`; empty if all names stay."""
 
     format: str | None = None
     columns: str = ""
@@ -40,30 +41,33 @@ def make_reading(form: str | None, columns: str | Mapping[str, str] | None) -> R
     if form is not None and form not in FORMATS:
         hint = did_you_mean(form, FORMATS) or f"; there are {', '.join(FORMATS)}"
         raise InputError(f"there is no format `{form}`{hint}")
-    if isinstance(columns, Mapping):
-        columns = ",".join(f"{name}={column}" for name, column in columns.items())
-    parse_columns(columns or "")
-    return Reading(form, columns or "")
+    names = dict(columns) if isinstance(columns, Mapping) else _parsed_map(columns or "")
+    for kind, column_names in (("field", [*names]), ("column", [*names.values()])):
+        if twice := next((name for name in column_names if column_names.count(name) > 1), None):
+            raise InputError(f"the map of columns names the {kind} `{twice}` twice; name it once")
+    return Reading(form, json.dumps(names, ensure_ascii=False) if names else "")
 
 
 @lru_cache(maxsize=64)
 def parse_columns(columns: str) -> Mapping[str, str]:
-    """The name of the column for each field of a map such as `inputs=prompt,targets=answer`. Raises
-    InputError for a text of another form, and for a field or column that stands twice."""
-    pairs = (
-        [tuple(part.strip() for part in pair.split("=")) for pair in columns.split(",")] if columns else []
-    )
+    """The name of the column for each field, of the JSON text in `Reading.columns`."""
+    names: dict[str, str] = json.loads(columns) if columns else {}
+    return names
+
+
+def _parsed_map(text: str) -> dict[str, str]:
+    pairs = [tuple(part.strip() for part in pair.split("=")) for pair in text.split(",")] if text else []
+    names: dict[str, str] = {}
     for pair in pairs:
         if len(pair) != 2 or not all(pair):
             raise InputError(
-                f"`{columns}` is no map of columns; expected FIELD=COLUMN pairs, such as "
-                "`inputs=prompt,targets=answer`"
+                f"`{text}` is no map of columns; expected FIELD=COLUMN pairs, such as "
+                "`inputs=prompt,targets=answer` (names with `,` or `=` in them: `columns:` in a recipe)"
             )
-    for position, kind in ((0, "field"), (1, "column")):
-        names = [pair[position] for pair in pairs]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise InputError(f"`{columns}` names the {kind} `{twice}` twice; name it once")
-    return {pair[0]: pair[1] for pair in pairs}
+        if pair[0] in names:
+            raise InputError(f"`{text}` names the field `{pair[0]}` twice; name it once")
+        names[pair[0]] = pair[1]
+    return names
 
 
 def renamed(record: Record, columns: str) -> Record:

@@ -147,7 +147,7 @@ a table with such a name is read whatever its type is, so that its rows say what
 
 
 def row_in_format(name: str, columns: str, is_chat: bool, record: Record) -> Row:
-    """The row of a record in the format of that name. `columns` renames fields first (see `parse_columns`),
+    """The row of a record in the format of that name. `columns` renames fields first (see `Reading`),
     `is_chat` says that the file holds conversations. Raises BadRow."""
     if columns:
         record = renamed(record, columns)
