@@ -95,7 +95,7 @@ def test_mixture_takes_the_options_of_its_only_data(tmp_path: Path) -> None:
     done = openflan("mixture", recipe, "--show", "1", "--no-pruning", "--format", "alpaca")
     assert (done.returncode, "format alpaca (instruction, output)" in done.stderr) == (0, True)
     ledger = openflan("mixture", recipe, "--format", "alpaca")
-    assert "own/quiz: 12 rows, format alpaca (instruction, output)" in ledger.stdout
+    assert "own/quiz: 12 rows, format alpaca (instruction, output)" in ledger.stderr
     recipe.write_text(
         RECIPE.format(data=data, more="").replace("    own:", "    second: {data: .}\n    own:")
     )

@@ -14,7 +14,7 @@ from row_forms import CHAT_FORMS, TEXT_FORMS, only, pairs_of, write
 from openflan.errors import InputError
 from openflan.evaluation.selection import open_benchmark
 from openflan.mixture.open_mixture import open_mixture
-from openflan.mixture.own_data import own_data_lines
+from openflan.mixture.own_data import own_data_described, own_data_lines
 from openflan.recipe.schema import Mixture
 from openflan.tasks.custom import task_of_split
 from openflan.tasks.reach import reach
@@ -175,7 +175,7 @@ def test_what_is_read_of_own_rows_is_said_in_a_line(tmp_path: Path) -> None:
     write(tmp_path / "quiz/train.jsonl", rows("learned", 12, "preference"))
     write(tmp_path / "quiz/test.jsonl", rows("tested", 2, "preference"))
     opened = open_mixture(mixture(tmp_path / "quiz"))
-    assert own_data_lines(opened.tasks.values()) == [
+    assert own_data_lines(own_data_described(opened.tasks.values())) == [
         "own/quiz: 12 rows, format preference (prompt, chosen, rejected); other splits, not trained on: test",
         "own/quiz: preference pairs: the chosen answers are learned, the rejected ones are ignored",
     ]

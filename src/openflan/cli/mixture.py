@@ -19,7 +19,7 @@ from openflan.errors import InputError, OpenflanError
 from openflan.mixture.export import check_path, export
 from openflan.mixture.offline import without_data
 from openflan.mixture.open_mixture import build_stream, check_places, open_tasks, rows_of_one_epoch
-from openflan.mixture.own_data import own_data_lines
+from openflan.mixture.own_data import own_data_described, own_data_lines
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
 from openflan.models.hardware import check_no_hardware_options, hardware_from_options
@@ -132,7 +132,7 @@ def mixture(
         _ledger([recipe, *overrides], loaded, measure, hardware, everything=everything, as_json=as_json)
         return
     tasks = open_tasks(loaded.mixture)
-    for line in own_data_lines(tasks.values()):
+    for line in own_data_lines(own_data_described(tasks.values())):
         typer.echo(line, err=True)
     stream, encoder = (
         (build_stream(loaded.mixture, tasks, loaded.seed), None)
@@ -229,4 +229,6 @@ def _ledger(
     if as_json:
         print_json(ledger)
     else:
+        for line in own_data_lines(ledger["own_data"]):
+            typer.echo(line, err=True)
         print_ledger(arguments, recipe.name, recipe.training.steps, ledger, everything=everything)

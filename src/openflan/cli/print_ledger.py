@@ -37,11 +37,6 @@ def print_ledger(
         f"{name}: {_number(len(tasks), 'task')}, {ledger['examples']:,} examples in "
         f"{_number(steps, 'step')}\n"
     )
-    for own in ledger.get("own_data", ())[:TASKS]:
-        splits = f"; other splits, not trained on: {', '.join(own['splits'])}" if own["splits"] else ""
-        typer.echo(f"{own['task']}: {_number(own['rows'], 'row')}, format {own['format']}{splits}")
-        if own["notice"]:
-            typer.echo(f"{own['task']}: {own['notice']}")
     _table("submixtures", "submixture", ledger["submixtures"], everything=True)
     if len(ledger["categories"]) > 1:
         _table("categories", "category", ledger["categories"], everything=everything, max_rows=CATEGORIES)

@@ -3,7 +3,7 @@ training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from openflan.errors import InputError
@@ -24,29 +24,24 @@ def reading_of(name: str, submixture: Submixture) -> Reading:
         raise InputError(f"mixture.submixtures.{name}: {error}") from None
 
 
-def own_data_lines(tasks: Iterable[Task]) -> list[str]:
+def own_data_lines(own_data: Sequence[Mapping[str, Any]]) -> list[str]:
     """A line for each task of own rows: `mine/quiz: 12 rows, format alpaca (instruction, input, output)`, and
-    one for what is special about its format."""
-    own = [task for task in tasks if task.form is not None]
+    one for what is special about its format. `own_data` is what `own_data_described` returns."""
     lines = []
-    for task in own[:MOST_LINES]:
-        lines.append(own_data_line(task))
-        if task.notice:
-            lines.append(f"{task.name}: {task.notice}")
-    if len(own) > MOST_LINES:
-        lines.append(f"and {len(own) - MOST_LINES:,} more tasks of own rows")
+    for own in own_data[:MOST_LINES]:
+        rows = f"{own['rows']:,} row{'' if own['rows'] == 1 else 's'}"
+        splits = f"; other splits, not trained on: {', '.join(own['splits'])}" if own["splits"] else ""
+        lines.append(f"{own['task']}: {rows}, format {own['format']}{splits}")
+        if own["notice"]:
+            lines.append(f"{own['task']}: {own['notice']}")
+    if len(own_data) > MOST_LINES:
+        lines.append(f"and {len(own_data) - MOST_LINES:,} more tasks of own rows")
     return lines
 
 
-def own_data_line(task: Task) -> str:
-    """What is read of a task of own rows: their number, their format, and the other splits that are there."""
-    count = len(task.rows)
-    splits = f"; other splits, not trained on: {', '.join(sorted(task.splits))}" if task.splits else ""
-    return f"{task.name}: {count:,} row{'' if count == 1 else 's'}, format {task.form}{splits}"
-
-
 def own_data_described(tasks: Iterable[Task]) -> list[dict[str, Any]]:
-    """The same for the ledger, as JSON values."""
+    """What is read of each task of own rows: its rows, its format, and the other splits that are there, as
+    JSON values for the ledger."""
     return [
         {
             "task": task.name,
