@@ -37,7 +37,7 @@ def data(tmp_path: Path) -> Path:
             ],
         ),
         (["held"], ["holds only files of validation or test splits (test.jsonl)", "name one, such as"]),
-        (["none"], ["none: unknown layout; expected"]),
+        (["none"], ["none: nothing in it is read; looked for"]),
         (["missing"], ["missing: no such file or folder"]),
         (["good", "--language", "sw"], ["good: none of its 1 tasks fits --language sw; leave a filter out"]),
         (["good", "--dataset", "zzz", "--held-out"], ["none of its 1 tasks fits --dataset zzz --held-out"]),

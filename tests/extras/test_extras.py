@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.extra
 
-EXTRAS = {"data", "report", "t5x", "track"}
+EXTRAS = {"data", "report", "t5x", "track", "zstd"}
 
 
 def test_every_extra_has_a_smoke_test() -> None:
@@ -87,3 +87,23 @@ def test_extra_track(tmp_path: Path) -> None:
     (file,) = (tmp_path / "tensorboard").iterdir()
     assert b"loss" in file.read_bytes()
     assert b"held-out/average" in file.read_bytes()
+
+
+def test_extra_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a `.zst` file are read, in one frame or several; a file that was cut off is named."""
+    zstandard = pytest.importorskip("zstandard", reason="the extra `zstd` is not installed")
+    from openflan.errors import InputError
+    from openflan.tasks.sources import open_submixture
+
+    monkeypatch.setenv("OPENFLAN_CACHE", str(tmp_path / "cache"))
+    lines = [json.dumps({"inputs": f"say {n}", "targets": str(n)}).encode() + b"\n" for n in range(500)]
+    packed = {"one": zstandard.compress(b"".join(lines)), "many": b"".join(map(zstandard.compress, lines))}
+    for name, content in packed.items():
+        path = tmp_path / f"{name}.JSONL.ZST"
+        path.write_bytes(content)
+        (task,) = open_submixture("mine", path).values()
+        assert [task.rows[index]["targets"] for index in range(500)] == [str(n) for n in range(500)]
+        path.write_bytes(content[:-3])
+        with pytest.raises(InputError, match="not a whole zstandard file"):
+            open_submixture("mine", path)
+    assert len([*(tmp_path / "cache/unpacked").iterdir()]) == 2

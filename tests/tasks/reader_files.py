@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openflan.errors import InputError
-from openflan.tasks.custom import find_jsonl
+from openflan.tasks.custom import find_own
 from openflan.tasks.task import Row, Task
 
 GOOD = b"How many?\tfour\tTwo and two.\n"
@@ -17,7 +17,7 @@ File = Callable[[str, bytes | str], Path]
 
 
 def jsonl_tasks(data: Path, submixture: str = "mine") -> dict[str, Task]:
-    return {name: opener() for name, opener in find_jsonl(data, submixture).items()}
+    return {name: opener() for name, opener in find_own(data, submixture).items()}
 
 
 def custom_rows(path: Path) -> list[Row]:

@@ -153,7 +153,7 @@ def test_the_only_row_with_a_rationale_is_shown_without_exemplars(tmp_path: Path
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".arrow"])
 def test_a_row_that_no_wording_can_show_is_named_before_training(tmp_path: Path, suffix: str) -> None:
-    rows = [{"question": "a?", "answer": "b"}, {"answer": "c"}]
+    rows = [{"question": "a?", "answer": "b"}, {"answer": "c"}, {"answer": "d"}]
     path = write(tmp_path / f"quiz{suffix}", rows)
     task = only(path)
     with pytest.raises(InputError) as caught:
@@ -161,6 +161,7 @@ def test_a_row_that_no_wording_can_show_is_named_before_training(tmp_path: Path,
     assert str(caught.value).startswith(
         f"{path}:2: lacks `question`" if suffix == ".jsonl" else f"{path}, row 1: lacks `question`"
     )
+    assert "as 1 more of 3 rows" in str(caught.value)
 
 
 def test_shards_need_not_have_the_same_columns_in_the_same_order(tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def test_what_a_file_is_does_not_depend_on_its_first_row(tmp_path: Path, moved: 
         for _ in range(5)
     ]
     chats.insert(moved, {"note": "stranger"})
-    with pytest.raises(InputError, match=rf"chats.jsonl:{moved + 1}: `messages` must be a list"):
+    with pytest.raises(InputError, match=rf"chats.jsonl:{moved + 1}: missing `messages`"):
         open_submixture("mine", write(tmp_path / "chats.jsonl", chats))
 
 

@@ -143,17 +143,19 @@ def test_missing_data_is_named_with_its_submixture(tmp_path: Path, data: Path) -
     )
 
 
-def test_an_unknown_layout_is_refused(file: File, tmp_path: Path) -> None:
-    assert "unknown layout; expected *_train.tsv, task*.json, " in refusal(
-        lambda: open_submixture("mine", file("rows.csv", "a,b\n"))
-    )
-    assert "unknown layout" in refusal(lambda: open_submixture("mine", tmp_path))
+def test_an_unknown_layout_is_refused_with_what_was_looked_for(file: File, tmp_path: Path) -> None:
+    """The readers of rows, compressed or not, are named too."""
+    for data, begin in ((file("rows.xlsx", "a,b\n"), "unknown layout"), (tmp_path, "nothing in it is read")):
+        message = refusal(partial(open_submixture, "mine", data))
+        assert message.startswith(f"{data}: {begin}; looked for *_train.tsv, task*.json, ")
+        assert "*.jsonl, *.ndjson, *.json, *.csv, *.tsv, *.parquet, *.arrow" in message
+        assert ".gz or .zst" in message
 
 
 def test_a_folder_of_several_layouts_is_refused_rather_than_read_in_part(file: File, tmp_path: Path) -> None:
     file("gsm8k_train.tsv", GOOD)
     file("own.jsonl", '{"inputs": "a", "targets": "b"}\n')
-    assert "holds *_train.tsv and *.jsonl; put each kind into a folder" in refusal(
+    assert "holds *_train.tsv and files of rows; put each kind into a folder" in refusal(
         lambda: open_submixture("cot", tmp_path)
     )
 

@@ -57,12 +57,14 @@ def test_numbers_become_texts_and_options_stay_lists(file: File) -> None:
     [
         (
             '{"input": "a", "target": "b"}',
-            ":1: found the fields `input`, `target`; expected inputs and targets, `messages`, or fields "
-            "for wordings with an `answer`; "
-            "rename `target` to `targets`?",
+            ": found the fields `input`, `target`; expected those of a known format, of which inputs-targets "
+            "(inputs, targets) is nearest; name the columns, such as `--map inputs=input,targets=target`",
         ),
-        ('{"question": "a", "answr": "b"}', "rename `answr` to `answer`?"),
-        ('{"text": "a"}', ":1: found the fields `text`; expected inputs and targets"),
+        (
+            '{"question": "a", "answr": "b"}',
+            "question-answer (question, answer) is nearest; name the columns, such as `--map answer=answr`",
+        ),
+        ('{"text": "a"}', ": found the fields `text`; expected those of a known format"),
     ],
 )
 def test_rows_without_anything_to_learn_are_refused(file: File, first: str, message: str) -> None:
@@ -73,7 +75,7 @@ def test_rows_without_anything_to_learn_are_refused(file: File, first: str, mess
     ("second", "message"),
     [
         ('{"question": "a", "answer": "b"', "not valid JSON (Expecting"),
-        ("", "not valid JSON (Expecting value at column 1)"),
+        ("nothing", "not valid JSON (Expecting value at column 1)"),
         ('["a", "b"]', 'expected a JSON object such as {"inputs": ..., "targets": ...}'),
         ("{}", "expected a JSON object"),
         (
@@ -134,4 +136,6 @@ def test_files_whose_tasks_would_have_one_name_are_refused(file: File, tmp_path:
 
 
 def test_a_folder_without_rows_is_refused(tmp_path: Path) -> None:
-    assert "no .jsonl files" in refusal(lambda: jsonl_tasks(tmp_path, "mine"))
+    assert "no files of rows in this folder; looked for *.jsonl" in refusal(
+        lambda: jsonl_tasks(tmp_path, "mine")
+    )

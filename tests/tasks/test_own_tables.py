@@ -161,8 +161,8 @@ def test_what_datasets_saves_is_read(tmp_path: Path) -> None:
         (
             [{"input": "a", "target": "b"}],
             (
-                ", row 0: found the fields `input`, `target`; expected inputs and targets, `messages`, or "
-                "fields for wordings"
+                ": found the fields `input`, `target`; expected those of a known format, of which "
+                "inputs-targets (inputs, targets) is nearest"
             ),
         ),
         (
@@ -174,7 +174,7 @@ def test_what_datasets_saves_is_read(tmp_path: Path) -> None:
             ", row 1: empty `answer`, as in 1 more of 3 rows; there is nothing to learn from them",
         ),
         ([{"answer": "a", "options": ["b"]}], ", row 0: the answer `a` is not among its options ['b']"),
-        ([{"answer": True}], ", row 0: found the fields of no kind that openflan reads; expected"),
+        ([{"answer": True}], ", row 0: `answer` is true or false; expected a text"),
     ],
 )
 def test_a_bad_table_is_named_by_file_and_row(tmp_path: Path, rows: Rows, message: str) -> None:
@@ -202,15 +202,18 @@ def test_damaged_empty_and_ill_matched_tables_are_named(tmp_path: Path) -> None:
     assert f"{tmp_path}/two/b.parquet, row 0: missing `targets`" in refusal(tmp_path / "two")
 
 
-def test_packed_files_are_to_be_unpacked(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl.gz").write_bytes(b"")
-    assert f"unpack it with `gunzip {tmp_path}/rows.jsonl.gz`" in refusal(tmp_path / "rows.jsonl.gz")
+def test_files_of_several_kinds_in_a_folder_are_tasks_of_their_own(tmp_path: Path) -> None:
+    parquet(tmp_path / "mixed/a.parquet", WORDED)
+    jsonl(tmp_path / "mixed/b.jsonl", WORDED)
+    assert sorted(open_submixture("mine", tmp_path / "mixed")) == ["mine/b", "mine/mixed"]
 
 
-def test_two_kinds_of_tables_in_a_folder_are_refused(tmp_path: Path) -> None:
-    parquet(tmp_path / "a.parquet", WORDED)
-    jsonl(tmp_path / "b.jsonl", WORDED)
-    assert "holds *.jsonl and *.parquet; put each kind into a folder" in refusal(tmp_path)
+@pytest.mark.parametrize("kinds", [("parquet", "arrow"), ("train.jsonl", "train.parquet")])
+def test_the_same_rows_twice_in_a_folder_are_refused(tmp_path: Path, kinds: tuple[str, str]) -> None:
+    for kind in kinds:
+        write = {"parquet": parquet, "arrow": arrow, "jsonl": jsonl}[kind.rpartition(".")[2]]
+        write(tmp_path / f"mixed/{kind if '.' in kind else f'rows.{kind}'}", WORDED)
+    assert "its task would be named `mine/mixed`, as that of" in refusal(tmp_path / "mixed")
 
 
 # JSON lines of unusual size and content

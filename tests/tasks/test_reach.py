@@ -105,7 +105,9 @@ def test_of_two_tasks_of_one_name_the_second_is_refused_when_it_is_opened(tmp_pa
         second.open()
 
 
-@pytest.mark.parametrize(("name", "says"), [("absent", "no such file or folder"), ("", "unknown layout")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("absent", "no such file or folder"), ("", "nothing in it is read; looked for")]
+)
 def test_nothing_there_is_refused(tmp_path: Path, name: str, says: str) -> None:
     write(tmp_path, {"notes.txt": "hello"})
     with pytest.raises(InputError, match=says):

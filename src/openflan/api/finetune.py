@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from openflan.models.quiet import quiet_libraries
 from openflan.recipe.load_recipe import recipe_from
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run, remove_run
+from openflan.tasks.cot_files import is_cot_file
 
 _INPUTS, _TARGETS = 1_024, 256
 """Capacities in tokens of a recipe that is made from rows, for a model whose context has no limit."""
@@ -69,17 +71,25 @@ def recipe_from_rows(
     base: str,
     *,
     wordings: Path | str | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | str | None = None,
     overrides: tuple[str, ...] | list[str] = (),
 ) -> Recipe:
     """A recipe that finetunes `base` on the rows of a file or folder: 100 steps with 8 examples each.
 
     Inputs get three quarters of the base's context, at most 1,024 tokens, and targets one quarter, at most
-    256. `wordings` is a YAML file of wordings, for rows that are not finished inputs and targets. `overrides`
-    are `KEY=VALUE` texts as in `load_recipe`. Raises InputError for data, a base, or an override that is
-    wrong.
+    256. `wordings` is a YAML file of wordings, for rows that are not finished inputs and targets. `format`
+    names the format of the rows (`alpaca`, `messages`, ...); without it, it is recognised by their fields.
+    `columns` gives columns other names: `{"inputs": "prompt"}`, where `inputs` is what the file calls
+    `prompt`. `overrides` are `KEY=VALUE` texts as in `load_recipe`. Raises InputError for data, a base, or an
+    override that is wrong.
     """
     data, where = Path(data), "the recipe made from --data and --base"
     submixture: dict[str, Any] = {"data": data.as_posix()}
+    if format is not None:
+        submixture["format"] = format
+    if columns:
+        submixture["columns"] = columns if isinstance(columns, str) else dict(columns)
     if wordings:
         submixture["wordings"] = str(Path(wordings).resolve())
     values = {
@@ -103,6 +113,8 @@ def recipe_from_rows(
 
 
 def _submixture_name(data: Path) -> str:
-    """`cot` for chain-of-thought files, also in a folder named `cot`; `own` for all others."""
-    holds_cot = data.is_dir() and any(any(folder.glob("*_train.tsv")) for folder in (data, data / "cot"))
-    return "cot" if data.suffix == ".tsv" or holds_cot else "own"
+    """`cot` for chain-of-thought files of the public release, also in a folder named `cot`; `own` for all
+    others."""
+    folders = [data, data / "cot"] if data.is_dir() else []
+    files = [file for folder in folders for file in folder.glob("*_train.tsv")] if folders else [data]
+    return "cot" if any(map(is_cot_file, files)) else "own"

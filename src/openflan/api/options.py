@@ -51,7 +51,8 @@ class EvaluateOptions:
     - `limit`: evaluate the first `limit` rows of each task.
     - `subset`: names of the tasks to evaluate.
     - `shots`: exemplars in a prompt.
-    - `split`: for MMLU, `validation` (the default) or `test`.
+    - `split`: for MMLU, `validation` (the default) or `test`; for tasks of `data`, the split whose rows lie
+      beside their training rows.
     - `max_tokens`: the most tokens of a generation.
     - `samples`: generations per question; with more than one the majority decides (self-consistency).
     - `temperature`, `top_k`, `seed`: how samples are drawn. The defaults for several samples are those of the

@@ -29,7 +29,9 @@ SPLIT: str | None = typer.Option(
     None,
     help=(
         "For mmlu: `validation` (the default, as in the paper's Table 5) or `test`. For arc_easy and "
-        "arc_challenge: `test` (the default) or `validation`."
+        "arc_challenge: `test` (the default) or `validation`. For tasks of --data: `validation` or `test`, "
+        "the "
+        "rows that lie beside their training rows."
     ),
 )
 JSON: bool = typer.Option(False, "--json", help="Print one JSON value on standard output.")

@@ -10,6 +10,7 @@ import typer
 from openflan.api.finetune import finetune_into, recipe_from_rows
 from openflan.api.options import FinetuneOptions
 from openflan.cli.output import next_command
+from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.errors import InputError
 from openflan.recipe.load_recipe import load_recipe, packaged_recipes
 from openflan.recipe.schema import Recipe
@@ -23,8 +24,10 @@ def finetune(
         help="A recipe file or the name of a packaged recipe, and new values for its keys.",
     ),
     data: Path | None = typer.Option(
-        None, help="Without a recipe: your rows, as a JSONL file or a folder that openflan reads."
+        None, help="Without a recipe: your rows, as a file or a folder that openflan reads (docs/data.md)."
     ),
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     base: str | None = typer.Option(
         None, help="Without a recipe: the model to start from, as a hub id or a folder."
     ),
@@ -66,7 +69,7 @@ def finetune(
 
     `torchrun --nproc-per-node 8 -m -- openflan finetune recipes/mine.yaml`
     """
-    recipe = recipe_of(arguments or [], data, base, wordings)
+    recipe = recipe_of(arguments or [], data, base, wordings, form, columns)
     options = FinetuneOptions(build=build, strict=strict, restart=restart, allow_changes=allow_changes)
     finished = finetune_into(recipe, Run(run or Path("runs") / recipe.name), options, label="finetune")
     if os.environ.get("RANK", "0") != "0":
@@ -76,7 +79,14 @@ def finetune(
     next_command("report", finished.folder)
 
 
-def recipe_of(arguments: list[str], data: Path | None, base: str | None, wordings: Path | None) -> Recipe:
+def recipe_of(
+    arguments: list[str],
+    data: Path | None,
+    base: str | None,
+    wordings: Path | None,
+    form: str | None = None,
+    columns: str | None = None,
+) -> Recipe:
     """The recipe that the arguments name, or the one that `--data` and `--base` describe. Raises InputError
     for several recipes, for none, and for options that exclude each other."""
     names, overrides = (
@@ -88,11 +98,12 @@ def recipe_of(arguments: list[str], data: Path | None, base: str | None, wording
             f"one recipe at a time, not {' and '.join(names)}; overrides have the form key=value"
         )
     if names:
-        if data or base or wordings:
+        if data or base or wordings or form or columns:
             raise InputError(
-                "--data, --base and --wordings are for finetuning without a recipe; with one, override "
+                "--data, --base, --wordings, --format and --map are for finetuning without a recipe; with "
+                "one, override "
                 "its keys: "
-                "mixture.submixtures.NAME.data=PATH model.base=FOLDER"
+                "mixture.submixtures.NAME.data=PATH mixture.submixtures.NAME.format=FORMAT model.base=FOLDER"
             )
         return load_recipe(names[0], overrides)
     if not data or not base:
@@ -100,4 +111,4 @@ def recipe_of(arguments: list[str], data: Path | None, base: str | None, wording
             f"name a recipe (a file, or packaged: {', '.join(packaged_recipes())}), or give both --data "
             "and --base"
         )
-    return recipe_from_rows(data, base, wordings=wordings, overrides=overrides)
+    return recipe_from_rows(data, base, wordings=wordings, format=form, columns=columns, overrides=overrides)

@@ -12,12 +12,14 @@ import typer
 
 from openflan.cli.mixture_offline import offline
 from openflan.cli.output import print_counts, print_json
+from openflan.cli.own_data_options import FORMAT, MAP, overrides_of_own_data
 from openflan.cli.packed_sequences import show_examples, show_rows
 from openflan.cli.print_ledger import print_ledger
 from openflan.errors import InputError, OpenflanError
 from openflan.mixture.export import check_path, export
 from openflan.mixture.offline import without_data
 from openflan.mixture.open_mixture import build_stream, check_places, open_tasks, rows_of_one_epoch
+from openflan.mixture.own_data import own_data_described, own_data_lines
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
 from openflan.models.hardware import check_no_hardware_options, hardware_from_options
@@ -34,6 +36,8 @@ def mixture(
     overrides: list[str] | None = typer.Argument(
         None, metavar="[KEY=VALUE ...]", help="New values for keys of the recipe."
     ),
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     to: Path | None = typer.Option(
         None,
         "--export",
@@ -109,8 +113,9 @@ def mixture(
     hardware = hardware_from_options(device, device_tflops, devices, mfu)
     if to is not None or show is not None:
         check_no_hardware_options(device, device_tflops, devices, mfu, "without --export and --show")
-    loaded = load_recipe(recipe, overrides or [])
-    arguments = [recipe, *(overrides or [])]
+    overrides = overrides_of_own_data(recipe, overrides or [], form, columns)
+    loaded = load_recipe(recipe, overrides)
+    arguments = [recipe, *overrides]
     if to is not None or show is not None:
         check_places(loaded.mixture)
         _print_or_export(loaded, to, show, examples, epochs, not no_pruning, examples_only, as_json)
@@ -150,6 +155,8 @@ def _print_or_export(
     as in training.
     """
     tasks = open_tasks(recipe.mixture)
+    for line in own_data_lines(own_data_described(tasks.values())):
+        typer.echo(line, err=True)
     stream, encoder = (
         _as_in_training(recipe, tasks, exact=show is not None)
         if pruned
@@ -252,4 +259,6 @@ def _ledger(
     if as_json:
         print_json(ledger)
     else:
+        for line in own_data_lines(ledger["own_data"]):
+            typer.echo(line, err=True)
         print_ledger(arguments, recipe.name, recipe.training.steps, ledger, everything=everything)

@@ -11,6 +11,7 @@ import typer
 
 from openflan.cli.output import next_command, print_counts, print_json, print_table
 from openflan.mixture.offline import Missing, Offline, Planned, Sum, offline_ledger, without_data
+from openflan.mixture.own_data import reading_of
 from openflan.mixture.rates import relative_rates
 from openflan.recipe.schema import Mixture, Recipe
 from openflan.tasks.places import only_local
@@ -68,7 +69,7 @@ def open_here(mixture: Mixture) -> dict[str, dict[str, Task]]:
     """
     absent = set(without_data(mixture))
     return {
-        name: open_submixture(name, only_local(submixture.data))
+        name: open_submixture(name, only_local(submixture.data), reading=reading_of(name, submixture))
         for name, submixture in mixture.submixtures.items()
         if name not in absent and only_local(submixture.data) != ()
     }

@@ -17,12 +17,14 @@ from tqdm import tqdm
 from openflan.benchmark_data.items import benchmark_items, built_in_folders, find_benchmark_files
 from openflan.benchmark_data.registry import benchmark_names
 from openflan.cli.output import print_json, print_table
+from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.errors import InputError, OpenflanError
 from openflan.mixture.open_mixture import open_tasks
 from openflan.mixture.overlap.index import Index, build_index
 from openflan.mixture.overlap.report import Example, TaskOverlap, check_task
 from openflan.recipe.load_recipe import load_recipe
 from openflan.run_folder import replacing
+from openflan.tasks.formats.reading import Reading, make_reading
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 
@@ -40,6 +42,8 @@ def overlap(
     tasks_data: Path | None = typer.Option(
         None, help="Without a recipe: a file or folder of training rows in any layout that recipes read."
     ),
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     benchmarks: Path = _BENCHMARKS,
     examples: int = typer.Option(
         1,
@@ -73,7 +77,7 @@ def overlap(
     missing = find_benchmark_files(benchmarks).missing
     if missing:
         typer.echo(f"{benchmarks}: lacks {', '.join(missing)}; the rest is compared", err=True)
-    tasks, broken = _tasks(arguments or [], tasks_data, out)
+    tasks, broken = _tasks(arguments or [], tasks_data, out, make_reading(form, columns))
     index = build_index(benchmark_items(benchmarks))
     prepared = time.monotonic()
     task_overlaps = list(_checked(tasks, index, examples, out))
@@ -99,14 +103,22 @@ def overlap(
         raise typer.Exit(1)
 
 
-def _tasks(arguments: list[str], data: Path | None, out: Path | None) -> tuple[list[Task], dict[str, str]]:
-    """The tasks of a recipe or of a folder; of a folder's, why some cannot be opened."""
+def _tasks(
+    arguments: list[str], data: Path | None, out: Path | None, reading: Reading
+) -> tuple[list[Task], dict[str, str]]:
+    """The tasks of a recipe or of a folder; of a folder's, why some cannot be opened. `reading` says how a
+    folder's rows are to be read."""
     names, overrides = (
         [text for text in arguments if "=" not in text],
         [text for text in arguments if "=" in text],
     )
     if len(names) + (data is not None) != 1 or (overrides and not names):
         raise InputError("name one recipe, and overrides if you like, or give --tasks-data")
+    if data is None and reading.is_given:
+        raise InputError(
+            "--format and --map say how the rows of --tasks-data are to be read; with a recipe, override its "
+            "keys: mixture.submixtures.NAME.format=FORMAT"
+        )
     if data is None:
         mixture = load_recipe(names[0], overrides).mixture
         if out is not None and mixture.drop_overlaps is not None:
@@ -117,7 +129,7 @@ def _tasks(arguments: list[str], data: Path | None, out: Path | None) -> tuple[l
         return list(open_tasks(mixture).values()), {}
     tasks: list[Task] = []
     broken: dict[str, str] = {}
-    for reached in reach(data):
+    for reached in reach(data, None, reading):
         try:
             tasks.append(reached.open())
         except OpenflanError as error:

@@ -7,9 +7,11 @@ from pathlib import Path
 import typer
 
 from openflan.cli.output import next_command
+from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.errors import InputError
 from openflan.run_folder import replacing
 from openflan.tasks.catalogue import SUBMIXTURES
+from openflan.tasks.formats.reading import make_reading
 from openflan.tasks.reach import reach
 from openflan.templates.review import MOST, document, examples
 from openflan.templates.wording import load_wordings, packaged_wordings, wordings_for
@@ -24,6 +26,8 @@ def review(
             "for each submixture."
         ),
     ),
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     num_examples: int = typer.Option(
         3, "--number", "-n", min=1, help="The number of examples for each task."
     ),
@@ -49,7 +53,7 @@ def review(
     custom = load_wordings(wordings) if wordings else []
     sets = [*custom, *packaged_wordings()]
     known = [*SUBMIXTURES]
-    opened_tasks = [reached.open() for reached in reach(data)]
+    opened_tasks = [reached.open() for reached in reach(data, None, make_reading(form, columns))]
     opened_tasks.sort(
         key=lambda task: (known.index(task.submixture) if task.submixture in known else len(known), task.name)
     )

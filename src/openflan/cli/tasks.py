@@ -9,14 +9,16 @@ import typer
 
 from openflan.api.mixture import render
 from openflan.cli.output import command_line, next_command, print_example, print_json
+from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.cli.task_figures import figures
 from openflan.cli.task_review import review
 from openflan.cli.task_tables import print_counted, print_lines
 from openflan.errors import InputError
 from openflan.task_reports.check import check_tasks
 from openflan.task_reports.find_task import find_task
-from openflan.task_reports.listing import COLUMNS, EMBEDDED_COLUMNS, TaskFilters, list_tasks
+from openflan.task_reports.listing import COLUMNS, EMBEDDED_COLUMNS, OWN_COLUMNS, TaskFilters, list_tasks
 from openflan.tasks.catalogue import counts
+from openflan.tasks.formats.reading import Reading, make_reading
 from openflan.tasks.places import Data
 from openflan.templates.style import Style
 
@@ -52,6 +54,8 @@ def list_(
             "a task gives it."
         ),
     ),
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     submixture: str | None = typer.Option(None, help="List only this submixture."),
     category: str | None = typer.Option(None, help="List only categories whose names contain this text."),
     language_: str | None = typer.Option(
@@ -78,7 +82,8 @@ def list_(
         print_counted(counts(), as_json)
         return
     filters = TaskFilters(submixture, category, dataset, language_, held_out)
-    listed, num_broken = list_tasks(_one_or_several(data), filters)
+    places = _one_or_several(data)
+    listed, num_broken = list_tasks(places, filters, _reading(places, form, columns))
     if num_broken:
         typer.echo(
             f"{num_broken} tasks cannot be read; "
@@ -94,6 +99,8 @@ def list_(
     )
     if listed and all(task.example for task in listed):
         print_lines(title, EMBEDDED_COLUMNS, [task.embedded_cells for task in listed])
+    elif listed and all(task.described.get("format") for task in listed):
+        print_lines(title, OWN_COLUMNS, [task.own_cells for task in listed])
     else:
         print_lines(title, COLUMNS, [task.cells for task in listed])
     if listed:
@@ -111,6 +118,8 @@ def show(
         ),
     ),
     data: list[Path] | None = _DATA,
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     wordings: Path | None = typer.Option(
         None, help="A YAML file of wordings. They come before the packaged ones."
     ),
@@ -127,7 +136,8 @@ def show(
     Example: `openflan tasks show cot/gsm8k --style few-shot-cot --data FOLDER`
     """
     parsed = Style.parse(style)
-    task = find_task(name, _one_or_several(data))
+    places = _one_or_several(data)
+    task = find_task(name, places, _reading(places, form, columns))
     examples = render(task, parsed, wordings=wordings, index=index, count=count, shots=shots, seed=seed)
     if as_json:
         print_json(
@@ -143,7 +153,16 @@ def show(
         )
         return
     for example in examples:
-        print_example(example, more={"split": task.split, "held out": task.held_out, "place": task.place})
+        print_example(
+            example,
+            more={
+                "format": task.form,
+                "notice": task.notice or None,
+                "split": task.split,
+                "held out": task.held_out,
+                "place": task.place,
+            },
+        )
         if example.style != parsed:
             typer.echo(f"({task.name} has no {parsed.name} form; this is the nearest)\n", err=True)
 
@@ -151,6 +170,8 @@ def show(
 @app.command("check")
 def check(
     data: list[Path] | None = _DATA,
+    form: str | None = FORMAT,
+    columns: str | None = MAP,
     submixture: str | None = typer.Option(None, help="List only this submixture."),
     wordings: Path | None = typer.Option(
         None,
@@ -169,11 +190,13 @@ def check(
     Examples: `openflan tasks check --data FOLDER`, `openflan tasks check --submixture microflan --wordings
     FILE`
     """
+    places = _one_or_several(data)
     results = check_tasks(
-        _one_or_several(data),
+        places,
         submixture,
         wordings,
         max_missing=None if as_json else 20,
+        reading=_reading(places, form, columns),
     )
     if as_json:
         print_json([result.described for result in results])
@@ -189,3 +212,10 @@ def check(
         )
     if any(result.status == "broken" for result in results):
         raise typer.Exit(1)
+
+
+def _reading(data: Data, form: str | None, columns: str | None) -> Reading:
+    """How the rows of `--data` are to be read. Raises InputError for `--format` or `--map` without it."""
+    if data is None and (form or columns):
+        raise InputError("--format and --map say how the rows of --data are to be read; give --data too")
+    return make_reading(form, columns)

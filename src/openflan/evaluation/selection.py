@@ -86,7 +86,7 @@ def open_benchmark(
     if embedded := open_embedded_benchmark(name, mode, shots=shots or 0, limit=limit):
         return embedded
     if "/" in name:
-        return replace(_of_tasks(name, mode, data, shots or 0, limit), requested_name=name)
+        return replace(_of_tasks(name, mode, data, shots or 0, limit, split), requested_name=name)
     if name in BENCHMARKS and data is None and not scored:
         if not is_fetched(name):
             folder = find_benchmark_data(name).folder_name
@@ -136,8 +136,11 @@ def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> N
             benchmark.examples(task)
 
 
-def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None) -> Benchmark:
+def _of_tasks(
+    pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None, split: str | None
+) -> Benchmark:
     from openflan.evaluation.task_benchmark import task_benchmark
+    from openflan.tasks.custom import task_of_split
     from openflan.tasks.reach import reach
     from openflan.tasks.sources import open_submixture
     from openflan.tasks.task import open_each, select
@@ -150,4 +153,7 @@ def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: in
     else:
         reached = select({one.name: one for one in reversed(reach(data, submixture))}, [pattern])
         tasks, _ = open_each({name: one.open for name, one in reached.items()}, [pattern])
-    return task_benchmark(tasks, mode, shots=shots, limit=limit)
+    if split is None:
+        return task_benchmark(tasks, mode, shots=shots, limit=limit)
+    of_split = {name: task_of_split(task, split) for name, task in tasks.items()}
+    return replace(task_benchmark(of_split, mode, shots=shots, limit=limit), split=split)

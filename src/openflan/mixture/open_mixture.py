@@ -14,6 +14,7 @@ from openflan.mixture.copies import as_released, capped_task
 from openflan.mixture.left_out import left_out_line
 from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
+from openflan.mixture.own_data import own_data_described, reading_of
 from openflan.mixture.rates import Capped, cap_of, rate_group, relative_rates, shares
 from openflan.mixture.stream import Entry, Stream
 from openflan.mixture.style_shares import shots_of, style_shares
@@ -58,8 +59,12 @@ class Opened:
 
     @property
     def described(self) -> dict[str, Any]:
-        """For the ledger: `left_out`, a list of tasks with their reasons."""
-        return {"left_out": [asdict(left) for left in self.left_out]}
+        """For the ledger: `left_out`, a list of tasks with their reasons, and `own_data`, what is read of the
+        user's own rows."""
+        return {
+            "left_out": [asdict(left) for left in self.left_out],
+            "own_data": own_data_described(self.tasks.values()),
+        }
 
     @property
     def warning(self) -> str | None:
@@ -91,7 +96,7 @@ def open_mixture(mixture: Mixture) -> Opened:
     """
     _check_data(mixture)
     usable_by_submixture = {
-        name: open_usable(name, submixture.data, submixture.tasks)
+        name: open_usable(name, submixture.data, submixture.tasks, reading_of(name, submixture))
         for name, submixture in mixture.submixtures.items()
     }
     opened = {name: tasks for name, (tasks, _) in usable_by_submixture.items()}
@@ -128,7 +133,7 @@ def open_mixture(mixture: Mixture) -> Opened:
         else task
         for name, task in tasks.items()
     }
-    tasks, validation = hold_back(tasks, mixture.validation_rows)
+    tasks, validation = hold_back(tasks, mixture.validation_rows, splits=mixture.validation == "split")
     return Opened(tasks, tuple(left_out), validation)
 
 
@@ -243,6 +248,7 @@ def check_places(mixture: Mixture) -> None:
     """
     _check_data(mixture)
     for name, submixture in mixture.submixtures.items():
+        reading_of(name, submixture)
         check_layout(name, submixture.data)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from openflan.embedded import EMBEDDED_SUBMIXTURES, parse_data
 from openflan.errors import InputError
 from openflan.mixture.offline import offline_ledger
+from openflan.mixture.own_data import reading_of
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.hub import is_hub
@@ -50,7 +51,7 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
                 "fetch them, or correct `data:`"
             )
     present = {
-        name: open_submixture(name, entry.data)
+        name: open_submixture(name, entry.data, reading=reading_of(name, entry))
         for name, entry in mixture.submixtures.items()
         if _is_here(name, entry.data)
     }

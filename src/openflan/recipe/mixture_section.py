@@ -137,6 +137,22 @@ class Submixture(Section):
             "world; embedded:microflan@SEED makes another one."
         ),
     )
+    format: str | None = Field(
+        None,
+        json_schema_extra=PLAN,
+        description=(
+            "The format of your own rows, such as alpaca or messages (docs/data.md). Absent: recognised by "
+            "the fields of all rows."
+        ),
+    )
+    columns: dict[str, str] | None = Field(
+        None,
+        json_schema_extra=PLAN,
+        description=(
+            "Names for the columns of your own rows, as a mapping {inputs: prompt, targets: answer} or as "
+            "inputs=prompt,targets=answer: `inputs` is what the file calls `prompt`."
+        ),
+    )
     wordings: WordingsName | Path | None = Field(
         None,
         json_schema_extra=PLAN,
@@ -171,6 +187,16 @@ class Submixture(Section):
             return STYLES_OF_RELEASE
         hint = did_you_mean(styles, [RELEASE]) or ""
         raise ValueError(f"expected `{RELEASE}`, or a mapping such as {{few_shot: 0.5}}{hint}")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _mapping_or_text(cls, columns: Any) -> Any:
+        if not isinstance(columns, str):
+            return columns
+        pairs = [pair.split("=") for pair in columns.split(",")]
+        if not all(len(pair) == 2 and all(part.strip() for part in pair) for pair in pairs):
+            raise ValueError("expected FIELD=COLUMN pairs, such as inputs=prompt,targets=answer")
+        return {pair[0].strip(): pair[1].strip() for pair in pairs}
 
     @field_validator("wordings", mode="before")
     @classmethod
@@ -251,6 +277,18 @@ class Mixture(Section):
         description=(
             "How many rows of each task (at most a tenth of them) are never trained on. The loss on them is "
             "measured every `evaluation.every` steps."
+        ),
+    )
+
+    validation: Literal["rows", "split"] = Field(
+        "rows",
+        json_schema_extra=PLAN,
+        description=(
+            "Which rows the validation loss is measured on: `rows`, those that `validation_rows` holds back, "
+            "or "
+            "`split`, the validation rows that lie beside the training rows of a task (validation.jsonl "
+            "beside "
+            "train.jsonl); tasks without any hold back rows."
         ),
     )
 

@@ -18,6 +18,7 @@ from typing import Any
 from openflan.errors import InputError, did_you_mean
 from openflan.mixture.licences import licence_of
 from openflan.mixture.open_mixture import why_left_out
+from openflan.mixture.own_data import reading_of
 from openflan.mixture.rates import relative_rates
 from openflan.models.folder import bundled_model_folder, model_folder
 from openflan.randomness import shuffled
@@ -26,6 +27,7 @@ from openflan.recipe.load_recipe import load_pretrain_recipe, load_recipe
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Mixture, Model, Recipe
 from openflan.studies.study_schema import WORDS, Setting, Study
+from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.places import Data
 from openflan.tasks.sources import find_submixture
 from openflan.tasks.task import Opener, Task, open_each, select
@@ -103,7 +105,7 @@ def trainable(mixture: Mixture, submixture: str) -> list[str]:
             f"recipe{did_you_mean(submixture, mixture.submixtures)}"
         )
     section = mixture.submixtures[submixture]
-    tasks = opened(submixture, section.data, section.tasks)
+    tasks = opened(submixture, section.data, section.tasks, reading_of(submixture, section))
     return [
         name
         for name, task in tasks.items()
@@ -111,21 +113,25 @@ def trainable(mixture: Mixture, submixture: str) -> list[str]:
     ]
 
 
-def opened(submixture: str, data: Data, patterns: Sequence[str]) -> dict[str, Task]:
+def opened(
+    submixture: str, data: Data, patterns: Sequence[str], reading: Reading = AS_IT_IS
+) -> dict[str, Task]:
     """The tasks of a submixture that the patterns choose; each is opened once, as the cells of a study share
     them."""
-    chosen = select(_found(submixture, data), patterns)
-    return open_each({name: partial(_opened, submixture, data, name) for name in chosen}, patterns)[0]
+    chosen = select(_found(submixture, data, reading), patterns)
+    return open_each({name: partial(_opened, submixture, data, name, reading) for name in chosen}, patterns)[
+        0
+    ]
 
 
 @cache
-def _found(submixture: str, data: Data) -> dict[str, Opener]:
-    return find_submixture(submixture, data)
+def _found(submixture: str, data: Data, reading: Reading) -> dict[str, Opener]:
+    return find_submixture(submixture, data, reading)
 
 
 @cache
-def _opened(submixture: str, data: Data, name: str) -> Task:
-    return _found(submixture, data)[name]()
+def _opened(submixture: str, data: Data, name: str, reading: Reading) -> Task:
+    return _found(submixture, data, reading)[name]()
 
 
 def _cell(

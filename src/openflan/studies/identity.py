@@ -13,12 +13,14 @@ from typing import Any
 
 from openflan.hashes import SHORT, sha256_of_json
 from openflan.inference.fingerprint import folder_fingerprint
+from openflan.mixture.own_data import reading_of
 from openflan.models.folder import bundled_model_folder, model_folder
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Model, Recipe
 from openflan.studies.cells import Cell, opened
 from openflan.studies.evaluations import Layout
 from openflan.studies.study_schema import Ask
+from openflan.tasks.formats.reading import Reading
 from openflan.tasks.places import on_hub, written
 from openflan.tasks.texts import open_texts
 
@@ -85,15 +87,19 @@ def _rows(recipe: Recipe) -> dict[str, str]:
         if on_hub(section.data):
             digests[name] = written(section.data)
             continue
+        reading = reading_of(name, section)
         digests[name] = _digest(
-            [_of_task(name, section.data, task) for task in opened(name, section.data, section.tasks)]
+            [
+                _of_task(name, section.data, task, reading)
+                for task in opened(name, section.data, section.tasks, reading)
+            ]
         )
     return digests
 
 
 @cache
-def _of_task(submixture: str, data: Path | None, name: str) -> str:
-    rows = opened(submixture, data, (name,))[name].rows
+def _of_task(submixture: str, data: Path | None, name: str, reading: Reading) -> str:
+    rows = opened(submixture, data, (name,), reading)[name].rows
     row_indices = sorted({len(rows) * row_index // _ROWS for row_index in range(_ROWS)}) if len(rows) else []
     return _digest([name, len(rows), [sorted(rows[row_index].items()) for row_index in row_indices]])
 

@@ -14,6 +14,7 @@ from openflan.microflan.leak_check import split_complaints, wording_complaints
 from openflan.task_reports.find_task import embedded_data, embedded_tasks
 from openflan.task_reports.listing import check_submixture
 from openflan.tasks.catalogue import POLICIES, SUBMIXTURES, catalogue, find, how_to_get
+from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.places import Data
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
@@ -44,11 +45,13 @@ def check_tasks(
     wordings: Path | None = None,
     *,
     max_missing: int | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> list[TaskCheck]:
     """Opens every task of `data`, or of the embedded world without `data`, and renders its first row.
 
     For the embedded world it also checks that nothing held out appears in the training rows. No wording,
-    packaged or in the YAML file `wordings`, may give an answer away. A submixture that lacks more than
+    packaged or in the YAML file `wordings`, may give an answer away. `reading` says how rows of a user's own
+    are to be read. A submixture that lacks more than
     `max_missing` tasks gets one line. Raises InputError if there is no such file, folder or submixture.
     """
     if data is not None and (not isinstance(data, Path) or parse_data(data) is None):
@@ -56,7 +59,7 @@ def check_tasks(
             raise InputError(
                 "--wordings checks wordings of the embedded world, which has no --data; leave one out"
             )
-        reached = reach(data, submixture)
+        reached = reach(data, submixture, reading)
         results = [_check_task(task.name, task.open) for task in reached]
         present = {task.name for task in reached} & catalogue().keys()
         begun = [name for name in SUBMIXTURES if any(task.startswith(f"{name}/") for task in present)]
@@ -106,8 +109,10 @@ def _check_task(name: str, open_task: Callable[[], Task]) -> TaskCheck:
     policy = f"; kept out of training: {POLICIES.get(task.held_out, task.held_out)}" if task.held_out else ""
     answer = " ".join(example.answer[:40].split())
     place = f" from {task.place}" if task.place else ""
+    form = f", format {task.form}" if task.form else ""
+    form += f", {task.notice}" if task.notice else ""
     return TaskCheck(
-        name, "works", f"{len(task.rows):,} rows{place}{left_out}; first answer: {answer}{policy}"
+        name, "works", f"{len(task.rows):,} rows{place}{form}{left_out}; first answer: {answer}{policy}"
     )
 
 

@@ -9,14 +9,16 @@ from openflan.embedded import SOURCES, EmbeddedData, parse_data
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks import embedded_rows
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, how_to_get, real_name, resolve
+from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.places import Data, written
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 
 
-def find_task(name: str, data: Data = None) -> Task:
+def find_task(name: str, data: Data = None, reading: Reading = AS_IT_IS) -> Task:
     """Opens one task of `data`, a file or folder, or of the embedded data if there is no `data`. The part of
-    the name behind the submixture is enough where it is unique.
+    the name behind the submixture is enough where it is unique. `reading` says how rows of a user's own are
+    to be read.
 
     Raises InputError for an unknown task, with the nearest name. It is also raised for a task of the
     collection whose rows are missing, with the way to get them.
@@ -24,7 +26,7 @@ def find_task(name: str, data: Data = None) -> Task:
     if data is None or (isinstance(data, Path) and parse_data(data) is not None):
         return _embedded_task(name, data)
     submixture = name.partition("/")[0] if "/" in name else None
-    tasks_by_name = {task.name: task for task in reversed(reach(data, submixture))}
+    tasks_by_name = {task.name: task for task in reversed(reach(data, submixture, reading))}
     catalogue_name = real_name(name)
     if full_name := _full_name(list(tasks_by_name), catalogue_name):
         return tasks_by_name[full_name].open()

@@ -11,6 +11,7 @@ from openflan.embedded import EMBEDDED_SUBMIXTURES, parse_data
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.task_reports.find_task import embedded_tasks
 from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, language
+from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.places import Data, written
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
@@ -19,6 +20,9 @@ from openflan.templates.style import Style
 from openflan.templates.wording import packaged_wordings, wordings_for
 
 COLUMNS = ("task", "category", "dataset", "rows", "held out", "languages")
+OWN_COLUMNS = ("task", "rows", "format", "other splits")
+"""The columns of a list of a user's own rows alone."""
+
 EMBEDDED_COLUMNS = ("task", "category", "rows", "split", "held out", "wordings", "example")
 """The columns of a list of embedded tasks alone, whose rows are always available."""
 
@@ -44,6 +48,16 @@ class ListedTask:
             self.described["rows"],
             self.held_out or "",
             ", ".join(self.languages),
+        ]
+
+    @property
+    def own_cells(self) -> list[Any]:
+        """The cells under OWN_COLUMNS."""
+        return [
+            self.described["name"],
+            self.described["rows"],
+            self.described["format"],
+            ", ".join(self.described["other_splits"]),
         ]
 
     @property
@@ -93,18 +107,21 @@ class TaskFilters:
         )
 
 
-def list_tasks(data: Data, filters: TaskFilters) -> tuple[list[ListedTask], int]:
+def list_tasks(data: Data, filters: TaskFilters, reading: Reading = AS_IT_IS) -> tuple[list[ListedTask], int]:
     """The tasks that pass the filters, and how many tasks of `data` cannot be read.
 
     Without `data` these are the tasks of the catalogue and of the embedded world; tasks that the collection
     leaves out are listed with `held_out` only. Raises InputError for an unknown submixture, category or
     language, if no task of `data` passes the filters, and if none can be read.
     """
-    listed, num_broken = _tasks_of(data, filters.submixture) if data else (_catalogue_tasks(filters), 0)
+    listed, num_broken = (
+        _tasks_of(data, filters.submixture, reading) if data else (_catalogue_tasks(filters), 0)
+    )
     of_submixture = [task for task in listed if filters.submixture in (None, task.submixture)]
     if data and filters.submixture and not of_submixture:
         known = sorted(
-            {task.submixture for task in listed} or {task.name.partition("/")[0] for task in reach(data)}
+            {task.submixture for task in listed}
+            or {task.name.partition("/")[0] for task in reach(data, None, reading)}
         )
         hint = did_you_mean(filters.submixture, known) or "; it has " + ", ".join(known)
         raise InputError(f"{written(data)}: no tasks of submixture `{filters.submixture}`{hint}")
@@ -158,13 +175,15 @@ def _catalogue_tasks(filters: TaskFilters) -> list[ListedTask]:
     return [*map(_catalogue_line, find(held_out=filters.held_out)), *embedded]
 
 
-def _tasks_of(data: Path | Sequence[Path], submixture: str | None) -> tuple[list[ListedTask], int]:
+def _tasks_of(
+    data: Path | Sequence[Path], submixture: str | None, reading: Reading
+) -> tuple[list[ListedTask], int]:
     """The tasks of `data` that can be opened, and the number of those that cannot."""
     if isinstance(data, Path) and parse_data(data) is not None:
         return [_embedded_line(task) for task in embedded_tasks(data).values()], 0
     listed: list[ListedTask] = []
     errors: list[OpenflanError] = []
-    for reached in reach(data, submixture):
+    for reached in reach(data, submixture, reading):
         try:
             listed.append(_task_line(reached.open()))
         except OpenflanError as error:
@@ -217,6 +236,8 @@ def _task_line(task: Task) -> ListedTask:
         "held_out": task.held_out,
         "split": task.split,
         "place": task.place,
+        "format": task.form,
+        "other_splits": sorted(task.splits),
     }
     return ListedTask(task.submixture, task.category, task.dataset, task.languages, task.held_out, described)
 

@@ -21,10 +21,9 @@ RECENT_BYTES = 1 << 25
 class ColumnRecords:
     """The rows of one or more tables, as records.
 
-    The columns that are read hold texts, numbers, options (lists of texts, see `custom_row`) or chat
-    messages; lists of whole numbers are read only from a column that is named. A record lacks the columns
-    whose cell is empty, NaN or infinite. Numbers of single and half precision have the fewest digits that
-    represent them.
+    The columns that are read hold texts, numbers, options (lists of texts) or conversations; lists of whole
+    numbers are read only from a column that is named. A record lacks the columns whose cell is empty, NaN or
+    infinite. Numbers of single and half precision have the fewest digits that represent them.
     """
 
     def __init__(
@@ -34,8 +33,10 @@ class ColumnRecords:
         recent_bytes: int = RECENT_BYTES,
         *,
         raw: bool = False,
+        whole: frozenset[str] = frozenset({"messages"}),
     ) -> None:
-        """`only` names the columns to read; None reads all that can be fields. `raw` reads columns of any
+        """`only` names the columns to read; None reads all that can be fields, and those that `whole` names
+        whatever their type. `raw` reads columns of any
         kind, empty cells as None, and needs the same columns in every table. `recent_bytes` limits the
         decoded blocks that are kept.
 
@@ -48,7 +49,9 @@ class ColumnRecords:
         self.all_columns: list[str] = list(
             dict.fromkeys(name for part in parts for name in part.schema.names)
         )
-        readable = [list(part.schema.names) if raw else readable_columns(part.schema, only) for part in parts]
+        readable = [
+            list(part.schema.names) if raw else readable_columns(part.schema, only, whole) for part in parts
+        ]
         self.columns = (
             list(parts[0].schema.names)
             if raw

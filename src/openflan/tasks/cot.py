@@ -7,32 +7,19 @@ quoting silently alters about a thousand rows of the public files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from openflan.errors import InputError, did_you_mean
+from openflan.tasks.cot_files import DATASETS, FIELDS, dataset_of
 from openflan.tasks.lines import Lines
 from openflan.tasks.public import Unusable, public, usable
 from openflan.tasks.records import Record
 from openflan.tasks.rows import BadRow
 from openflan.tasks.task import Opener, Row, Task
 
-FIELDS = ("question", "answer", "rationale")
 _LINE = "line"
-
-DATASETS: Mapping[str, str] = {
-    "aqua": "algebra word problems",
-    "creak": "commonsense fact verification",
-    "ecqa": "commonsense question answering",
-    "esnli": "natural language inference",
-    "gsm8k": "grade school math word problems",
-    "qasc": "science question answering",
-    "qed": "reading comprehension",
-    "sensemaking": "commonsense validation",
-    "strategyqa": "implicit multi-step question answering",
-}
-"""The nine datasets (Chung et al. 2022, appendix E, Table 24) and their task categories."""
 
 
 class CotRows:
@@ -114,17 +101,17 @@ def find_cot(data: Path) -> dict[str, Opener]:
             f"{', '.join(f'{name}_train.tsv' for name in DATASETS)}"
         )
     for file in files:
-        dataset = _dataset(file)
+        dataset = dataset_of(file)
         if dataset not in DATASETS:
             raise InputError(
                 f"{file}: `{dataset}` is not one of the chain-of-thought "
                 f"datasets{did_you_mean(dataset, DATASETS) or ': ' + ', '.join(DATASETS)}"
             )
-    return {f"cot/{_dataset(file)}": public(partial(_open, file)) for file in files}
+    return {f"cot/{dataset_of(file)}": public(partial(_open, file)) for file in files}
 
 
 def _open(file: Path) -> Task:
-    dataset = _dataset(file)
+    dataset = dataset_of(file)
     records = _CotRecords(file)
     (group,) = usable(records, _of_record, lambda record: dataset).values()
     return Task(
@@ -139,10 +126,6 @@ def _open(file: Path) -> Task:
 
 def _of_record(record: Record) -> Row:
     return _row(record[_LINE])
-
-
-def _dataset(file: Path) -> str:
-    return file.stem.removesuffix("_train")
 
 
 def _columns(count: int) -> str:

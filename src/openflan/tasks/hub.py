@@ -18,6 +18,8 @@ from typing import Any
 from openflan.errors import InputError, SetupError
 from openflan.tasks.columns import ColumnRecords
 from openflan.tasks.custom import find_rows
+from openflan.tasks.formats.reading import AS_IT_IS, Reading, parse_columns
+from openflan.tasks.formats.table import FIELD_NAMES
 from openflan.tasks.slices import is_there
 from openflan.tasks.table_files import table_of_blocks
 from openflan.tasks.task import Opener
@@ -60,7 +62,7 @@ def is_hub(data: Path) -> bool:
     return data.as_posix().startswith(PREFIX)
 
 
-def find_hub(data: Path, submixture: str) -> dict[str, Opener]:
+def find_hub(data: Path, submixture: str, reading: Reading = AS_IT_IS) -> dict[str, Opener]:
     """The tasks of a data set of the hub: one named after it, or those of a collection that its columns show.
 
     Raises SetupError if `datasets` is missing or the hub cannot be reached, InputError if there is no such
@@ -68,14 +70,15 @@ def find_hub(data: Path, submixture: str) -> dict[str, Opener]:
     read that instead of the hub.
     """
     source = HubSource.parse(data.as_posix())
-    records = hub_records(source.text)
+    records = hub_records(source.text, whole=FIELD_NAMES | set(parse_columns(reading.columns).values()))
     return find_rows(
-        lambda: records, frozenset(records.all_columns), source.name.partition("/")[2], submixture
+        lambda: records, frozenset(records.all_columns), source.name.partition("/")[2], submixture, reading
     )
 
 
-def hub_records(text: str, *, raw: bool = False) -> ColumnRecords:
-    """The records of `hub:...`; `raw` keeps columns of any kind. Raises as `find_hub` does."""
+def hub_records(text: str, *, raw: bool = False, whole: frozenset[str] = frozenset()) -> ColumnRecords:
+    """The records of `hub:...`; `raw` keeps columns of any kind, `whole` those that it names. Raises as
+    `find_hub` does."""
     source = HubSource.parse(text)
     dataset = _load(source)
     if getattr(dataset, "_indices", None) is not None:
@@ -83,7 +86,7 @@ def hub_records(text: str, *, raw: bool = False) -> ColumnRecords:
     if dataset.num_rows == 0:
         raise InputError(f"{source.text}: a split without rows")
     return ColumnRecords(
-        [table_of_blocks(source.text, dataset.data.schema, dataset.data.to_batches())], raw=raw
+        [table_of_blocks(source.text, dataset.data.schema, dataset.data.to_batches())], raw=raw, whole=whole
     )
 
 

@@ -17,6 +17,7 @@ from openflan.errors import InputError
 from openflan.json_files import reading
 from openflan.tasks.digest import hashed
 from openflan.tasks.slices import Slices
+from openflan.tasks.unpacked import unpacked
 
 GROUP = 16
 """Lines from one kept offset to the next."""
@@ -24,6 +25,9 @@ GROUP = 16
 _CHUNK = 1 << 18
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_LF = ord("\n")
+_IS_SPACE = np.zeros(256, dtype=bool)
+_IS_SPACE[list(b" \t\r\n\x0b\x0c")] = True
 
 
 class Lines:
@@ -31,18 +35,23 @@ class Lines:
     adds no empty line."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError if the file is missing, a folder, empty, or UTF-16."""
+        """A compressed file is unpacked into the cache (see `unpacked`); messages name the file itself.
+
+        Raises InputError if the file is missing, a folder, empty, or UTF-16, and as `unpacked` does.
+        """
         self.path = path
+        path = unpacked(path)
         self._file = Slices(path)
         if self._file.size == 0:
-            raise InputError(f"{path}: empty file; expected one example a line")
+            raise InputError(f"{self.path}: empty file; expected one example a line")
         mark = self._file.read(0, min(len(_BYTE_ORDER_MARK), self._file.size))
         if mark.startswith(_WIDE_MARKS):
             raise InputError(
-                f"{path}: UTF-16, expected UTF-8; convert the file with `iconv -f UTF-16 -t UTF-8`"
+                f"{self.path}: UTF-16, expected UTF-8; convert the file with `iconv -f UTF-16 -t UTF-8`"
             )
         self._begin = len(_BYTE_ORDER_MARK) if mark == _BYTE_ORDER_MARK else 0
         self._hash = hashed()
+        self._spaced = array("Q")  # lines that begin with white space: only these can be blank
         self._length, self._starts = self._scan()
 
     def __len__(self) -> int:
@@ -50,18 +59,18 @@ class Lines:
 
     def __getitem__(self, index: int) -> str:
         """Raises InputError with file and line for bytes that are not UTF-8."""
-        if not 0 <= index < self._length:
-            raise IndexError(index)
-        group, within = divmod(index, GROUP)
-        end = self._starts[group + 1] if group + 1 < len(self._starts) else self._file.size
-        return self._decode(self._file.read(self._starts[group], end).split(b"\n", within + 1)[within], index)
+        return self._decode(self._bytes(index), index)
 
     def __iter__(self) -> Iterator[str]:
         """All lines in order, by one pass over the file."""
-        with reading(self.path), self.path.open("rb") as file:
+        with reading(self.path), self._file.path.open("rb") as file:
             file.seek(self._begin)
             for index, line in enumerate(file):
                 yield self._decode(line.removesuffix(b"\n"), index)
+
+    def blank(self) -> array[int]:
+        """The numbers of the lines that hold nothing but white space, in order, counted from 0."""
+        return array("Q", [index for index in self._spaced if not self._bytes(index).strip()])
 
     def digest(self) -> bytes:
         """The hash of the file's bytes, as they were when it was opened."""
@@ -73,25 +82,33 @@ class Lines:
 
     def holds(self, marks: Sequence[bytes]) -> bool:
         """Whether any of some byte strings, none longer than a chunk, occurs in the file."""
-        overlap = max(map(len, marks)) - 1
-        for offset in range(0, self._file.size, _CHUNK):
-            chunk = self._file.read(max(0, offset - overlap), min(offset + _CHUNK, self._file.size))
-            if any(mark in chunk for mark in marks):
-                return True
-        return False
+        return holds_any(self._file, marks)
+
+    def _bytes(self, index: int) -> bytes:
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        group, within = divmod(index, GROUP)
+        end = self._starts[group + 1] if group + 1 < len(self._starts) else self._file.size
+        return self._file.read(self._starts[group], end).split(b"\n", within + 1)[within]
 
     def _scan(self) -> tuple[int, array[int]]:
         """The number of lines, and where lines 0, GROUP, 2 * GROUP, ... begin (a last one may point at the
         end of the file)."""
         starts = array("q", [self._begin])
         newlines = 0
+        before = _LF  # the byte before a chunk: a line begins with the file
         for offset in range(0, self._file.size, _CHUNK):
             read = self._file.read(offset, min(offset + _CHUNK, self._file.size))
             self._hash.update(read)
             chunk = np.frombuffer(read, dtype=np.uint8)
-            ends = np.flatnonzero(chunk == ord("\n"))
+            ends = np.flatnonzero(chunk == _LF)
             # The line after the k-th newline has the number k + 1.
             starts.extend((ends[(GROUP - 1 - newlines) % GROUP :: GROUP] + (offset + 1)).tolist())
+            if before == _LF and _IS_SPACE[chunk[0]]:
+                self._spaced.append(newlines)
+            first_bytes = chunk[ends[: len(ends) - (chunk[-1] == _LF)] + 1]
+            self._spaced.extend((np.flatnonzero(_IS_SPACE[first_bytes]) + (newlines + 1)).tolist())
+            before = int(chunk[-1])
             newlines += len(ends)
         unfinished = self._file.read(self._file.size - 1, self._file.size) != b"\n"
         return newlines + unfinished, starts
@@ -105,3 +122,13 @@ class Lines:
                 f"{self.place(index)}: not UTF-8 (byte 0x{bad_byte} at column {error.start + 1}); convert "
                 "the file with `iconv -t UTF-8`"
             ) from None
+
+
+def holds_any(file: Slices, marks: Sequence[bytes]) -> bool:
+    """Whether any of some byte strings, none longer than a chunk, occurs in a file."""
+    overlap = max(map(len, marks)) - 1
+    for offset in range(0, file.size, _CHUNK):
+        chunk = file.read(max(0, offset - overlap), min(offset + _CHUNK, file.size))
+        if any(mark in chunk for mark in marks):
+            return True
+    return False

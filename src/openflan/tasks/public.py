@@ -18,7 +18,15 @@ from typing import NoReturn, TypeVar
 
 from openflan.errors import InputError
 from openflan.tasks.records import Record, Records, SelectedRecords, watched
-from openflan.tasks.rows import BadRow, Convert, ConvertedRows, EmptyTarget
+from openflan.tasks.rows import (
+    BadRow,
+    CheckedRows,
+    Convert,
+    ConvertedRows,
+    EmptyTarget,
+    FieldTally,
+    MissingField,
+)
 from openflan.tasks.task import NotUsable, Opener, Row, Rows, Task
 
 K = TypeVar("K", bound=Hashable)
@@ -113,6 +121,8 @@ def reason_of(error: Exception) -> str:
     """The reason under which rows with such an error are counted together."""
     if isinstance(error, Unusable):
         return error.reason
+    if isinstance(error, MissingField):
+        return f"missing {error.args[0]}"
     if isinstance(error, EmptyTarget):
         return f"empty {error.args[0]}"
     if isinstance(error, UnicodeDecodeError):
@@ -171,6 +181,32 @@ def usable(
     first.excluded.counts.update(keyless.counts)
     first.excluded.first = first.excluded.first or keyless.first
     return groups
+
+
+def usable_rows(
+    records: Records, convert: Convert, seen: Callable[[Record], None] = lambda record: None
+) -> tuple[CheckedRows, dict[str, int]]:
+    """The rows of one task that can be used, and how many are left out, by reason. The fields are those that
+    any row has. `seen` is called with each record that can be read.
+
+    Raises NotUsable if no row can be used, and InputError for a source that cannot be read any more.
+    """
+    tally, excluded, positions = FieldTally(), Excluded(), array("I")
+    for index, record, error in each(records):
+        if error is None:
+            seen(record)
+            try:
+                tally.add(index, encodable(convert(record)))
+            except BadRow as bad:
+                error = bad
+        if error is None:
+            positions.append(index)
+        else:
+            excluded.add(records.place(index), error)
+    if not positions:
+        excluded.raise_unusable()
+    kept = SelectedRecords(records, positions) if excluded.counts else records
+    return tally.checked(ConvertedRows(kept, convert), records), dict(excluded.counts)
 
 
 def each(records: Records) -> Iterator[tuple[int, Record, Exception | None]]:

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from openflan.errors import InputError, OpenflanError
-from openflan.json_files import reading
+from openflan.json_files import reading as reading_file
 from openflan.tasks.catalogue import SUBMIXTURES
+from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.hub import is_hub
 from openflan.tasks.muffin.find import MUFFIN, find_muffin
 from openflan.tasks.places import Data, first_of_each, places_of
+from openflan.tasks.row_files import stem_of
 from openflan.tasks.slices import is_there
-from openflan.tasks.sources import COT, ONE_TASK_A_FILE, Layout, find_submixture, layouts_of
+from openflan.tasks.sources import COT, ONE_TASK_A_FILE, ROWS, Layout, find_submixture, layouts_of
 from openflan.tasks.splits import choose
 from openflan.tasks.task import Opener, name_of
 
@@ -37,29 +39,35 @@ class ReachableTask:
     open: Opener
 
 
-def reach(data: Data, submixture: str | None = None) -> tuple[ReachableTask, ...]:
+def reach(
+    data: Data, submixture: str | None = None, reading: Reading = AS_IT_IS
+) -> tuple[ReachableTask, ...]:
     """The tasks of a file, a folder or `hub:...`, none of them opened; of several places, each task from the
     first that has it.
 
     Chain-of-thought files belong to `cot`. `submixture` names the submixture of all other files; without it
     natural-instructions files belong to `niv2`, and others to the submixture that their folder is named
-    after, else to `own`. Of two tasks of one name the second cannot be opened. Raises InputError if nothing
-    is there.
+    after, else to `own`. `reading` says how rows of a user's own are to be read. Of two tasks of one name the
+    second cannot be opened. Raises InputError if nothing is there.
     """
     if data is None or not isinstance(data, Path):
         openers = {
-            place: {task.name: task.open for task in reversed(reach(place, submixture))}
+            place: {task.name: task.open for task in reversed(reach(place, submixture, reading))}
             for place in places_of(data)
             if place is not None
         }
         return tuple(ReachableTask(name, opener) for name, opener in first_of_each(openers).items())
     if is_hub(data):
         return tuple(
-            ReachableTask(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()
+            ReachableTask(name, opener)
+            for name, opener in find_submixture(submixture or OWN, data, reading).items()
         )
     if not is_there(data):
         raise InputError(f"{data}: no such file or folder")
-    with reading(data):
+    if reading.is_given:
+        of_one_place = find_submixture(submixture or _own_name(data), data, reading)
+        return tuple(ReachableTask(name, opener) for name, opener in of_one_place.items())
+    with reading_file(data):
         return _reach(data, submixture)
 
 
@@ -99,7 +107,7 @@ def _in_place(path: Path, layout: Layout, submixture: str | None) -> Iterator[Re
     except OpenflanError as error:
         files = _files(path, layout)
         if not files:
-            yield ReachableTask(name_of(name, path.stem.removesuffix("_train")), partial(_raise, error))
+            yield ReachableTask(name_of(name, stem_of(path).removesuffix("_train")), partial(_raise, error))
         for file in files:
             yield from _in_place(file, layout, name)
         return
@@ -111,8 +119,8 @@ def _files(path: Path, layout: Layout) -> list[Path]:
     """The files of a folder that hold one task each."""
     if not path.is_dir() or layout.name not in ONE_TASK_A_FILE:
         return []
-    if layout.name == "*.jsonl":
-        return list(choose(path, ".jsonl").files)
+    if layout.name == ROWS:
+        return list(choose(path).files)
     return sorted(
         file for folder in (path, path / "tasks") for file in folder.glob(layout.name) if file.is_file()
     )
@@ -123,8 +131,13 @@ def _submixture(path: Path, layout: Layout, submixture: str | None) -> str:
         return COT
     if submixture is None and layout.name == "task*.json":
         return NIV2
+    return submixture or _own_name(path)
+
+
+def _own_name(path: Path) -> str:
+    """The submixture that the folder of a path is named after, else `own`."""
     folder = path.absolute() if path.is_dir() else path.absolute().parent
-    return submixture or (folder.name if folder.name in SUBMIXTURES else OWN)
+    return folder.name if folder.name in SUBMIXTURES else OWN
 
 
 def _once(task: ReachableTask, seen: set[str]) -> ReachableTask:

@@ -165,13 +165,8 @@ def _data_files(path: Path) -> list[Path]:
 
 
 def _records(paths: Sequence[Path]) -> Records:
-    for path in paths:
-        if path.suffix == ".gz":
-            raise InputError(
-                f"{path}: compressed, so its rows cannot be read by index; unpack it with `gunzip {path}`"
-            )
     tables = [path for path in paths if path.suffix == ".parquet"]
-    lines: list[Records] = [JsonRecords(path) for path in paths if path.suffix == ".jsonl"]
+    lines: list[Records] = [JsonRecords(path) for path in paths if path.suffix != ".parquet"]
     if not tables:
         return Joined(lines)
     parts = [open_table(path) for path in tables]

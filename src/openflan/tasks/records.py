@@ -39,42 +39,58 @@ class Records(Protocol):
 
 
 class JsonRecords:
-    """The objects of a JSONL file; a value that is NaN or infinite is missing, thus null."""
+    """The objects of a JSONL file, which may be compressed; a value that is NaN or infinite is missing, thus
+    null. Blank lines are no records."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError for a file that is missing or empty; a line that is no JSON object is refused
-        when it is read, with its number."""
+        """Raises InputError for a file that is missing, or holds no line that is not blank; a line that is no
+        JSON object is refused when it is read, with its number."""
         self._lines = Lines(path)
+        blank = self._lines.blank()
+        # A record moves by the number of blank lines before it, as in `subset.RowsWithout`.
+        self._before = [line - number for number, line in enumerate(blank)]
+        if len(self) == 0:
+            raise InputError(f"{path}: nothing but blank lines; expected one JSON object a line")
 
     def holds(self, marks: Sequence[bytes]) -> bool:
         """Whether any of some byte strings occurs in the file."""
         return self._lines.holds(marks)
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._lines) - len(self._before)
 
     def __getitem__(self, index: int) -> Record:
-        return self._parse(self._lines[index], index)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return json_record(self._lines[self._line(index)], self.place(index))
 
     def __iter__(self) -> Iterator[Record]:
-        return (self._parse(line, index) for index, line in enumerate(self._lines))
+        index = 0
+        for line in self._lines:
+            if not self._before or line.strip():
+                yield json_record(line, self.place(index))
+                index += 1
 
     def place(self, index: int) -> str:
-        return self._lines.place(index)
+        return self._lines.place(self._line(index))
 
     def digest(self) -> bytes:
         return self._lines.digest()
 
-    def _parse(self, line: str, index: int) -> Record:
-        record = parse_json(line, self.place(index))
-        if not isinstance(record, dict) or not record:
-            raise InputError(
-                f'{self.place(index)}: expected a JSON object such as {{"inputs": ..., "targets": ...}}'
-            )
-        for name, value in record.items():
-            if type(value) is float and not math.isfinite(value):
-                record[name] = None
-        return record
+    def _line(self, index: int) -> int:
+        return index + bisect_right(self._before, index) if self._before else index
+
+
+def json_record(text: str | bytes, place: str) -> Record:
+    """The object of a JSON text, values that are NaN or infinite as null. Raises InputError that begins with
+    `place` for anything but an object with a name in it."""
+    record = parse_json(text, place)
+    if not isinstance(record, dict) or not record:
+        raise InputError(f'{place}: expected a JSON object such as {{"inputs": ..., "targets": ...}}')
+    for name, value in record.items():
+        if type(value) is float and not math.isfinite(value):
+            record[name] = None
+    return record
 
 
 class Joined:

@@ -30,6 +30,11 @@ class EmptyTarget(BadRow):
     def wrong(self) -> str:
         return f"empty `{self.args[0]}`"
 
+    @property
+    def remedy(self) -> str:
+        """What to do about several such records."""
+        return "there is nothing to learn from them, remove them"
+
     def __str__(self) -> str:
         return f"{self.wrong}; there is nothing to learn from it, remove the row"
 
@@ -40,6 +45,21 @@ class MissingTarget(EmptyTarget):
     @property
     def wrong(self) -> str:
         return f"missing `{self.args[0]}` (absent, null, NaN or infinite)"
+
+
+class MissingField(EmptyTarget):
+    """A record without a field that every row needs; the argument is the name of the field."""
+
+    @property
+    def wrong(self) -> str:
+        return f"missing `{self.args[0]}` (absent or null)"
+
+    @property
+    def remedy(self) -> str:
+        return "give the rows one, or remove them"
+
+    def __str__(self) -> str:
+        return f"{self.wrong}; give the row one, or remove it"
 
 
 Convert: TypeAlias = Callable[[Record], Row]
@@ -73,42 +93,56 @@ class CheckedRows:
     lacking: tuple[tuple[str, str], ...]
 
 
-def checked_rows(records: Records, convert: Convert) -> CheckedRows:
-    """The rows, whose order does not matter for what fields they have.
+class FieldTally:
+    """The fields of rows that come one after the other: those that any row has, and which rows lack some."""
+
+    def __init__(self) -> None:
+        self.fields: set[str] = set()
+        self._first: int | None = None
+        self._first_without: dict[str, int] = {}
+        self._before: frozenset[str] = frozenset()
+
+    def add(self, index: int, row: Row) -> None:
+        """Takes a row and its number."""
+        if row.keys() == self._before:
+            return
+        self._before = frozenset(row)
+        for name in self._before - self.fields:
+            if self._first is not None:
+                self._first_without.setdefault(name, self._first)
+        for name in self.fields - self._before:
+            self._first_without.setdefault(name, index)
+        self.fields |= self._before
+        self._first = index if self._first is None else self._first
+
+    def checked(self, rows: Rows, records: Records) -> CheckedRows:
+        """The rows with what was seen of them; `records` say where a row stands."""
+        lacking = tuple((name, records.place(index)) for name, index in sorted(self._first_without.items()))
+        return CheckedRows(rows, frozenset(self.fields), lacking)
+
+
+def checked_rows(
+    records: Records, convert: Convert, seen: Callable[[Record], None] = lambda record: None
+) -> CheckedRows:
+    """The rows, whose order does not matter for what fields they have. `seen` is called with each record.
 
     Raises InputError naming file and line for a record that cannot be converted, and for empty and missing
-    answers, counted.
+    fields that a row needs, counted.
     """
-    first_without: dict[str, int] = {}
-    fields: set[str] = set()
-    first: int | None = None
-    before: frozenset[str] = frozenset()
+    tally = FieldTally()
     empty: list[tuple[int, EmptyTarget]] = []
     for index, record in enumerate(watched(records)):
+        seen(record)
         try:
-            row = _checked(record, convert, records, index)
+            tally.add(index, _checked(record, convert, records, index))
         except EmptyTarget as error:
             empty.append((index, error))
-            continue
-        if row.keys() == before:
-            continue
-        before = frozenset(row)
-        for name in before - fields:
-            if first is not None:
-                first_without.setdefault(name, first)
-        for name in fields - before:
-            first_without.setdefault(name, index)
-        fields |= before
-        first = index if first is None else first
     if empty:
         index, first_empty = empty[0]
-        others = (
-            f"{first_empty.wrong}, as in {len(empty) - 1:,} more of {len(records):,} rows; there is "
-            "nothing to learn from them, remove them"
-        )
+        count = f"{first_empty.wrong}, as in {len(empty) - 1:,} more of {len(records):,} rows"
+        others = f"{count}; {first_empty.remedy}"
         raise InputError(f"{records.place(index)}: {first_empty if len(empty) == 1 else others}")
-    lacking = tuple((name, records.place(index)) for name, index in sorted(first_without.items()))
-    return CheckedRows(ConvertedRows(records, convert), frozenset(fields), lacking)
+    return tally.checked(ConvertedRows(records, convert), records)
 
 
 def listed(names: frozenset[str] | set[str]) -> str:

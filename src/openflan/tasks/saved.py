@@ -3,12 +3,13 @@ rows."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from openflan.errors import InputError
 from openflan.json_files import read_json_file
-from openflan.tasks.splits import say_what_is_left, split_of
+from openflan.tasks.splits import Split, say_what_is_left, split_of
 
 _SPLITS, _STATE = "dataset_dict.json", "state.json"
 _AGAIN = "save the data set again with `save_to_disk`"
@@ -58,6 +59,18 @@ def saved_files(folder: Path) -> list[Path]:
             f"{folder}: a saved selection of rows; call `flatten_indices()` before `save_to_disk`"
         )
     return [folder / str(name) for name in names]
+
+
+def saved_splits(folder: Path) -> dict[Split, list[Path]]:
+    """The Arrow files of the validation and test splits of a saved folder; those that cannot be read are left
+    out, because nothing is trained on them."""
+    splits: dict[Split, list[Path]] = {}
+    if (folder / _SPLITS).is_file():
+        for name in _splits(folder / _SPLITS):
+            if (split := split_of(name)) in ("validation", "test"):
+                with suppress(InputError):
+                    splits.setdefault(split, saved_files(folder / name))
+    return splits
 
 
 def _splits(path: Path) -> list[str]:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from openflan.errors import InputError
 from openflan.json_files import reading
+from openflan.tasks.row_files import KINDS, PACKED, ROW_FILES, TABLES, Kind, holds_rows, kind_of, stem_of
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -40,9 +41,6 @@ WORDS: dict[Split, tuple[str, ...]] = {
     "test": ("test", "testing", "tst", "testset", "eval", "evaluation", "evalset", "heldout", "holdout"),
 }
 """The words that name a split, in lower case."""
-
-SUFFIXES = (".jsonl", ".parquet", ".arrow")
-"""The files of rows that belong to splits."""
 
 _SPLIT_OF_WORD = {word: split for split, words in WORDS.items() for word in words}
 _SILENT = re.compile(
@@ -81,41 +79,55 @@ def split_of_folder(name: str) -> Split | None:
 def _words(name: str) -> list[str]:
     """The words of a name in lower case, without numbers at their ends and without shard numbers and the
     like."""
-    stem = re.sub(
-        rf"({'|'.join(map(re.escape, SUFFIXES))}|\.json|\.txt|\.gz)+$", "", name, flags=re.IGNORECASE
-    )
+    stem = re.sub(rf"({'|'.join(map(re.escape, [*KINDS, *PACKED]))}|\.txt)+$", "", name, flags=re.IGNORECASE)
     stem = re.sub(r"([a-z])([A-Z])", r"\1 \2", stem).lower()
     stem = re.sub(r"(?<![a-z])(held|hold)[\W_]?out(?![a-z])", "heldout", stem)
     words = [re.sub(r"\d+k?$", "", word) for word in re.split(r"[\W_]+", stem) if not _SILENT.fullmatch(word)]
     return [word for word in words if not _SILENT.fullmatch(word)]
 
 
-def choose(data: Path, suffix: str) -> ChosenFiles:
-    """The files with `suffix` that are trained on where `data` is named: `data` itself if it is a file,
+def topic_of(path: Path) -> str:
+    """What the name of a file says besides its split and the number of a shard: `quiz` for `quiz-train.jsonl`
+    and `test_quiz-00000-of-00002.jsonl`, empty for `train.jsonl`."""
+    stem = stem_of(path)
+    parts = re.findall(r"[^\W_]+|[\W_]+", stem)
+    words = [position for position, part in enumerate(parts) if re.match(r"[^\W_]", part)]
+    of_split = [position for position in words if split_of(parts[position]) is not None]
+    if split_of(path.name) is None or not of_split:
+        return stem
+    telling = [position for position in words if not _SILENT.fullmatch(parts[position].lower())]
+    first = not telling or telling[0] in of_split
+    dropped = of_split[0] if first else of_split[-1]
+    kept = parts[dropped + 1 :] if first else parts[:dropped]
+    return re.sub(r"[\W_]*(\d+[\W_]+of[\W_]+\d+|\d+)$", "", "".join(kept)).strip(" -_.")
+
+
+def choose(data: Path, kinds: Collection[Kind] = (*KINDS.values(),)) -> ChosenFiles:
+    """The files of some kinds that are trained on where `data` is named: `data` itself if it is a file,
     whatever its name.
 
     Of a folder, the files in it, or in its `data`, `default` or training folder (the first of these that has
     some), but not those of other splits: these are set aside, and what lies in folders named after other
-    splits. Files of tables (all but JSONL) are shards of one: where some are named `train`, others are set
-    aside too. A folder that is named after another split itself, and has no training rows, gives that split.
-    No files if there are none; raises InputError if the folder cannot be read.
+    splits. Tables are shards of one: where some are named `train`, others are set aside too. A folder that is
+    named after another split itself, and has no training rows, gives that split. No files if there are none;
+    raises InputError if the folder cannot be read.
     """
     if not data.is_dir():
         return ChosenFiles((data,))
-    chosen = _choose(data, suffix, "train")
+    chosen = _choose(data, kinds, "train")
     own = split_of_folder(data.absolute().name)
-    return chosen if chosen.files or own is None else _choose(data, suffix, own)
+    return chosen if chosen.files or own is None else _choose(data, kinds, own)
 
 
-def training_files(data: Path, suffix: str, also: Sequence[Path] = ()) -> list[Path]:
+def training_files(data: Path, kinds: Collection[Kind], also: Sequence[Path] = ()) -> list[Path]:
     """The files of `choose`, with a warning that names those left aside, but for those that are read `also`;
     raises InputError if there are none to train on."""
-    chosen = choose(data, suffix)
+    chosen = choose(data, kinds)
     if not chosen.files:
         raise (
             only_other_splits(data, chosen.aside)
             if chosen.aside
-            else InputError(f"{data}: no {suffix} files in this folder")
+            else InputError(f"{data}: no files of rows in this folder; looked for {ROW_FILES}")
         )
     say_what_is_left(data, [file for file in chosen.aside if file not in also])
     return list(chosen.files)
@@ -138,13 +150,21 @@ def training_only(root: Path, files: Sequence[Path]) -> list[Path]:
     raise only_other_splits(root, files)
 
 
+def split_of_file(root: Path, file: Path) -> Split | None:
+    """The split of a file below a folder, by the folders between and by its own name."""
+    between = [split for name in file.relative_to(root).parts[:-1] if (split := split_of_folder(name))]
+    return between[0] if between else split_of(file.name)
+
+
 def say_what_is_left(data: Path, aside: Sequence[Path]) -> None:
     """Warns of the files of other splits, if there are any."""
     if aside:
         num_files = f"{len(aside)} file{'s' if len(aside) > 1 else ''}"
         warnings.warn(
             f"{data}: {num_files} left aside and not trained on, as their names are of another split: "
-            f"{_listed(data, aside)}; name a file itself to train on it",
+            f"{_listed(data, aside)}; name a file itself to train on it, or measure the loss on validation "
+            "rows "
+            "with `mixture.validation: split`",
             stacklevel=3,
         )
 
@@ -158,7 +178,7 @@ def only_other_splits(data: Path, aside: Sequence[Path]) -> InputError:
     )
 
 
-def _choose(data: Path, suffix: str, chosen_split: Split) -> ChosenFiles:
+def _choose(data: Path, kinds: Collection[Kind], chosen_split: Split) -> ChosenFiles:
     chosen: list[Path] = []
     aside: list[Path] = []
     with reading(data):
@@ -168,7 +188,7 @@ def _choose(data: Path, suffix: str, chosen_split: Split) -> ChosenFiles:
             places = [(split, _files_of(path)) for split, path in folders if split]
             aside += [file for split, files in places if split != chosen_split for file in files]
             for files in [
-                [path for path in inside if _has_rows(path)],
+                [path for path in inside if holds_rows(path)],
                 *(files for split, files in places if split == chosen_split),
             ]:
                 splits = {file: split_of(file.name) for file in files}
@@ -181,26 +201,22 @@ def _choose(data: Path, suffix: str, chosen_split: Split) -> ChosenFiles:
                 aside += [file for file in files if file not in kept]
                 if not chosen:
                     chosen, others = _of_one_table(
-                        [file for file in kept if file.suffix == suffix], suffix, chosen_split
+                        [file for file in kept if kind_of(file) in kinds], chosen_split
                     )
                     aside += others
     return ChosenFiles(tuple(chosen), tuple(aside))
 
 
-def _of_one_table(files: list[Path], suffix: str, chosen_split: Split) -> tuple[list[Path], list[Path]]:
-    """The files that are read, and those that are not shards of the same table."""
-    named = [file for file in files if split_of(file.name) == chosen_split]
-    if suffix == ".jsonl" or not named:
-        return files, []
-    return named, [file for file in files if file not in named]
+def _of_one_table(files: list[Path], chosen_split: Split) -> tuple[list[Path], list[Path]]:
+    """The files that are read, and the tables that are not shards of the one that is."""
+    tables = [file for file in files if kind_of(file) in TABLES]
+    named = [file for file in tables if split_of(file.name) == chosen_split]
+    others = [file for file in tables if file not in named] if named else []
+    return [file for file in files if file not in others], others
 
 
 def _files_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if _has_rows(path))
-
-
-def _has_rows(path: Path) -> bool:
-    return path.suffix in SUFFIXES and path.is_file()
+    return sorted(path for path in folder.iterdir() if holds_rows(path))
 
 
 def _listed(data: Path, files: Sequence[Path]) -> str:

@@ -10,18 +10,17 @@ import numpy as np
 from openflan.tasks.table_files import Block, import_pyarrow
 from openflan.tasks.task import LIST_FIELDS
 
-_CHAT = "messages"
 
-
-def readable_columns(schema: Any, only: frozenset[str] | None) -> list[str]:
-    """The columns that can be fields, in the table's order; of a name that occurs twice neither can."""
+def readable_columns(schema: Any, only: frozenset[str] | None, whole: frozenset[str]) -> list[str]:
+    """The columns that can be fields, and those that `whole` names, in the table's order; of a name that
+    occurs twice neither can."""
     names = [
         name for name in schema.names if (only is None or name in only) and schema.names.count(name) == 1
     ]
     return [
         name
         for name in names
-        if name == _CHAT
+        if name in whole
         or _is_field(name, schema.field(name).type)
         or (only is not None and _is_span(schema.field(name).type))
     ]

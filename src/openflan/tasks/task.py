@@ -55,7 +55,9 @@ class Task:
     exemplars. `part` names the part of the collection that the rows of a copy come from (`dialog`), where one
     submixture takes several; `sizes` are then the rows that come from each task of the collection, as far as
     the rows name their tasks. `place` is the file, folder or `hub:...` that gave the task, where the recipe
-    names several.
+    names several. Of a user's own rows, `form` names their format and its fields (`alpaca
+    (instruction, input, output)`), `notice` is a line about them, and `splits` opens the rows of their other
+    splits (`validation`, `test`), which are never trained on.
     """
 
     name: str
@@ -74,6 +76,9 @@ class Task:
     part: str | None = None
     place: str | None = None
     sizes: tuple[int, ...] = ()
+    form: str | None = None
+    notice: str = ""
+    splits: Mapping[str, Callable[[], Task]] = field(default_factory=dict, hash=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

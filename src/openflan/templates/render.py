@@ -252,8 +252,11 @@ def _check_lacking(task: Task, wordings: WordingSet) -> None:
     ] or wordings.wordings
     for name, location in task.lacking:
         if not any(_can_show(wording, frozenset({name})) for wording in direct):
+            count = sum(name not in task.rows[index] for index in range(len(task.rows)))
+            more = f", as {count - 1:,} more of {len(task.rows):,} rows" if count > 1 else ""
             raise InputError(
-                f"{location}: lacks `{name}`, which other rows have and every wording of {task.name} names; "
+                f"{location}: lacks `{name}`{more}, which other rows have and every wording of {task.name} "
+                "names; "
                 "give the row one, remove it, or add a wording"
             )
 

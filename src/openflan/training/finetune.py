@@ -13,6 +13,7 @@ from typing import Any
 from openflan.errors import InputError
 from openflan.mixture.embedded_seeds import data_of_mixture, warn_of_other_data
 from openflan.mixture.open_mixture import open_mixture
+from openflan.mixture.own_data import own_data_described, own_data_lines
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load_model import (
     check_vocabulary,
@@ -47,6 +48,7 @@ from openflan.training.prepare import (
     template_hash,
     tokenizer_hash,
 )
+from openflan.training.progress import announce
 from openflan.training.run_record import provenance, recorded
 from openflan.training.setup import Evaluate, TrainingSetup, Watch
 from openflan.training.trainable import TrainableView
@@ -109,6 +111,9 @@ def prepare_run(
     if distributed.main and opened.warning:
         warnings.warn(opened.warning, stacklevel=3)
     tasks = opened.tasks
+    if distributed.main:
+        for line in own_data_lines(own_data_described(tasks.values())):
+            announce(line, label)
     tokenizer = load_tokenizer(recipe.model)
     layout = recipe.packing.layout
     check_layout(recipe, joint=not seq2seq_by_config(recipe.model))

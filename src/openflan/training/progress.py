@@ -49,3 +49,11 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def announce(line: str, label: str) -> None:
+    """Writes a line to standard error behind `label`, or to the logger if there is no label."""
+    if label:
+        print(f"{label}: {line}", file=sys.stderr, flush=True)
+    else:
+        _LOGGER.info(line)

@@ -24,6 +24,7 @@ from openflan.tasks.muffin.dataset import Dataset
 from openflan.tasks.muffin.families import DATASETS
 from openflan.tasks.public import Unusable, public, reason_of, usable
 from openflan.tasks.records import Joined, JsonRecords, Record, Records, SelectedRecords
+from openflan.tasks.row_files import PARQUET
 from openflan.tasks.rows import listed
 from openflan.tasks.splits import training_files
 from openflan.tasks.table_files import open_table
@@ -75,7 +76,7 @@ def _window(split: str) -> slice:
 
 def _records(path: Path) -> Records:
     if path.suffix == ".parquet" or (path.is_dir() and not any(path.rglob("*.jsonl"))):
-        return ColumnRecords([open_table(file) for file in training_files(path, ".parquet")], raw=True)
+        return ColumnRecords([open_table(file) for file in training_files(path, PARQUET)], raw=True)
     return Joined([JsonRecords(file) for file in jsonl_files(path)])
 
 

@@ -42,6 +42,8 @@ CHOICES = "answer_choices"
 # they are.
 _PROTECTED = "\ufdd0\ufdd1\ufdd0"
 _PURPOSE = key_of("promptsource")
+_NO_VALUE = ("None", "nan")
+"""What a template prints of a null value: as targets, nothing to learn from."""
 
 
 class Prompter:
@@ -114,6 +116,8 @@ class Prompter:
         )
         if not (row["inputs"] and row["targets"]):
             raise _without("empty inputs or targets")
+        if row["targets"] in _NO_VALUE and any(value is None for value in record.values()):
+            raise _without("targets of a null value")
         if self._options and row["targets"] not in row["options"]:
             raise _without("targets that are not among their choices")
         return row
