@@ -75,7 +75,7 @@ def described(
         ranges = {"inputs_at": [at[0], at[0] + wide], "targets_at": [begin, begin + long]}
         examples.append({"segment": segment, **record(position, source), **_tokens(ids), **ranges})
         at = [begin + long] * 2 if limits.joint else [at[0] + wide, begin + long]
-    inputs, targets = sum(len(ids.input_ids) for ids in encoded), sum(len(ids.target_ids) for ids in encoded)
+    inputs, targets = sum(ids.num_context for ids in encoded), sum(ids.num_learned for ids in encoded)
     return {
         "row": row,
         "input_tokens": inputs,
@@ -95,7 +95,7 @@ def _tokens(ids: Encoded | None) -> dict[str, object]:
     return (
         {"dropped": ids.dropped}
         if ids.dropped
-        else {"input_tokens": len(ids.input_ids), "target_tokens": len(ids.target_ids), "cut": ids.truncated}
+        else {"input_tokens": ids.num_context, "target_tokens": ids.num_learned, "cut": ids.truncated}
     )
 
 

@@ -30,7 +30,8 @@ def shares_table(
     """
     table = []
     for entry in stream.entries:
-        task = tasks[entry.task.name]
+        # The stream's own, whose rows may be the examples of conversations.
+        task = entry.task
         cap = cap_of(mixture, group_of(mixture, task.name))
         rows = len(task.rows)
         weight = rows if cap is None else min(rows, cap)
@@ -40,7 +41,7 @@ def shares_table(
                 "submixture": task.submixture,
                 "category": task.category,
                 "rows": rows,
-                "overlaps_dropped": dropped_rows(task),
+                "overlaps_dropped": dropped_rows(tasks[task.name]),
                 "refused": task.refused,
                 "left_out": dict(task.left_out),
                 "cap": cap,

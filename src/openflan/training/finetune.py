@@ -25,7 +25,7 @@ from openflan.models.load_model import (
 )
 from openflan.models.staged import attending_on
 from openflan.packing.example_windows import ExampleStream, packed_examples
-from openflan.packing.special_tokens import chat_template_of, special_tokens_of
+from openflan.packing.special_tokens import chat_template_of
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 from openflan.tasks.slices import files_closed
@@ -33,12 +33,11 @@ from openflan.tasks.task import Task
 from openflan.training.changes import changed_data, changed_keys
 from openflan.training.distributed import join_distributed
 from openflan.training.export import export
-from openflan.training.ledger import ledger, losses
+from openflan.training.ledger import ledger, notices
 from openflan.training.load_sharded import load_on_main
 from openflan.training.loop import train
 from openflan.training.model_checks import check_context, check_loss, packing_for
 from openflan.training.prepare import (
-    check_layout,
     fingerprints,
     packed_stream_of,
     parts_of,
@@ -111,14 +110,13 @@ def prepare_run(
     tasks = opened.tasks
     tokenizer = load_tokenizer(recipe.model)
     layout = recipe.packing.layout
-    check_layout(recipe, joint=not seq2seq_by_config(recipe.model))
+    stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
     origin = provenance(fingerprints(recipe, tasks), tokenizer_hash(tokenizer)) | {
         "chat_template": template_hash(tokenizer, layout),
-        "special_tokens": special_tokens_as_json(special_tokens_of(tokenizer, layout)),
+        "special_tokens": special_tokens_as_json(encoder),
     }
     changes += changed_data(origin, run, allow_changes)
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), distributed)
-    stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     check_context(recipe, model)
     packing = distributed.run_on_main(
         lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
@@ -140,7 +138,7 @@ def prepare_run(
         return ledger(recipe, tasks, stream, encoder, packed_stream, shape) | opened.described
 
     def summary(written: Mapping[str, Any]) -> str | None:
-        return losses(written, encoder.limits)
+        return "\n".join(notices(written, encoder.limits)) or None
 
     return TrainingSetup(
         recipe,
@@ -206,6 +204,8 @@ def _describe(model: Any, tokenizer: Any, recipe: Recipe) -> None:
         model.config.n_positions = recipe.packing.inputs
     else:
         model.generation_config.openflan_layout = recipe.packing.layout
+        if recipe.packing.added_tokens != "ids":
+            model.generation_config.openflan_added_tokens = recipe.packing.added_tokens
         # Other tools then send the prompt that the model was finetuned with.
         tokenizer.chat_template = (
             chat_template_of(tokenizer, recipe.packing.layout) or tokenizer.chat_template
