@@ -158,9 +158,18 @@ class ChatLayout:
             for conversation in (Conversation.of_pair(*sample) for sample in SAMPLES)
         ]
 
+    @cached_property
+    def ends(self) -> list[int]:
+        """The control tokens that the template writes behind the answer of a last turn: what a model that was
+        finetuned with it stops at. None where it writes nothing there."""
+        conversation = Conversation.of_pair(*SAMPLES[0])
+        behind = self._render(conversation, conversation.messages).rpartition(SAMPLES[0][1])[2]
+        control = set(self._text.control.values())
+        return [token for token in dict.fromkeys(self._text.written_ids(behind)) if token in control]
+
     @property
     def ends_turns(self) -> bool:
-        """Whether the template writes a control token, or anything else, behind the answer of a last turn."""
+        """Whether the template writes anything behind the answer of a last turn."""
         conversation = Conversation.of_pair(*SAMPLES[0])
         return not self._render(conversation, conversation.messages).endswith(SAMPLES[0][1])
 

@@ -38,6 +38,7 @@ class TextIds:
         """`added_tokens`: what becomes of a text that spells a token which the vocabulary adds as a word: its
         id, or letters (`text`), as with control tokens."""
         self._tokenizer = tokenizer
+        self.added_tokens: AddedTokens = added_tokens
         self.control = control_tokens(tokenizer, added_tokens)
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._backend = None if backend is None else _reading_text(backend, self.control)

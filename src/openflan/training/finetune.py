@@ -24,6 +24,7 @@ from openflan.models.load_model import (
     seq2seq_by_config,
 )
 from openflan.models.staged import attending_on
+from openflan.packing.encode import Encoder
 from openflan.packing.example_windows import ExampleStream, packed_examples
 from openflan.packing.special_tokens import chat_template_of
 from openflan.recipe.schema import Recipe
@@ -122,7 +123,7 @@ def prepare_run(
         lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
     )
     check_loss(recipe, model)
-    _describe(model, tokenizer, recipe)
+    _describe(model, tokenizer, recipe, encoder)
     parts = parts_of(recipe, tasks, encoder, tokenizer, origin["data"])
     build = _build_folder(run, build)
     view = TrainableView(model)
@@ -152,7 +153,7 @@ def prepare_run(
         label=label,
         provenance=origin,
         changes=changes,
-        describe=lambda: _describe(model, tokenizer, recipe),
+        describe=lambda: _describe(model, tokenizer, recipe, encoder),
         ledger=make_ledger,
         summary=summary,
     )
@@ -196,7 +197,7 @@ def _build_folder(run: Run, named: Path | None) -> Path:
     return named or run.build
 
 
-def _describe(model: Any, tokenizer: Any, recipe: Recipe) -> None:
+def _describe(model: Any, tokenizer: Any, recipe: Recipe, encoder: Encoder) -> None:
     """Writes into the configuration how the model is finetuned. Checkpoints and the exported model carry
     it."""
     if is_seq2seq(model):
@@ -210,5 +211,17 @@ def _describe(model: Any, tokenizer: Any, recipe: Recipe) -> None:
         tokenizer.chat_template = (
             chat_template_of(tokenizer, recipe.packing.layout) or tokenizer.chat_template
         )
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.eos_token_id = _end_tokens(model, tokenizer, encoder)
     model.generation_config.pad_token_id = pad_id(model, tokenizer)
+
+
+def _end_tokens(model: Any, tokenizer: Any, encoder: Encoder) -> int | list[int]:
+    """What generations stop at: the end of sequence, and in the layout `chat` also the tokens that end a turn
+    there, which need not be that one, and those that the model stopped at before."""
+    eos, chat = int(tokenizer.eos_token_id), encoder.tokenize.chat
+    if chat is None:
+        return eos
+    known = model.generation_config.eos_token_id
+    before = known if isinstance(known, list | tuple) else [] if known is None else [known]
+    ends = list(dict.fromkeys([eos, *chat.ends, *map(int, before)]))
+    return ends if len(ends) > 1 else eos
