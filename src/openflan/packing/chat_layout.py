@@ -110,7 +110,7 @@ class ChatLayout:
             if end is None:
                 unstable.append(place)
             else:
-                parts.append((start, end))
+                parts.append((start, self._without_separator(full, start, end)))
         return Written(full, tuple(parts), tuple(unstable))
 
     def example(self, conversation: Conversation, source: str = "") -> ChatExample:
@@ -212,6 +212,12 @@ class ChatLayout:
             # The token of the next turn is what ends this one.
             return following.end()
         return common
+
+    def _without_separator(self, full: str, start: int, end: int) -> int:
+        """Where a turn ends without the blanks between its end token and the next turn; a line break there
+        belongs to the turn, as models write it."""
+        turn = full[start:end].rstrip(" ")
+        return start + len(turn) if turn != full[start:end] and self._ends(turn) else end
 
     def _ends(self, turn: str) -> bool:
         """Whether a control token ends a turn."""

@@ -87,6 +87,9 @@ def around_a_turn(tokenizer: Any, control: Iterable[int] = ()) -> SpecialTokens 
     around = variants.pop() if len(variants) == 1 else None
     if around is None or not around.after or not around.before:
         return None
+    if tokenizer.decode(around.after[-1:]).endswith(" "):
+        # A separator, which is not learned.
+        return None
     beside = {around.before[-1], around.between[0], around.between[-1], around.after[0]} - set(control)
     return None if tokenizer.decode(sorted(beside)).strip() else around
 
