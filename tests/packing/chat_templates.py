@@ -44,7 +44,8 @@ THINKING = (
 """Thoughts stand in the last turn, history leaves them out, and the generation prompt opens them."""
 
 TOOLS = (
-    "{% if tools %}<|turn|>tools\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<|end|>\n{% endif %}"
+    "{% if tools %}<|turn|>tools\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<|end|>\n{% "
+    "endif %}"
     "{% for m in messages %}<|turn|>{{ m.role }}\n{{ m.content or '' }}"
     "{% for call in m.tool_calls or [] %}<call>{{ call.function.name }}"
     "{% for name, value in call.function.arguments.items() %} {{ name }}={{ value }}{% endfor %}</call>"
@@ -103,7 +104,9 @@ def byte_level(template: str | None, *, control: tuple[str, ...] = CONTROL) -> A
         token: number
         for number, token in enumerate([*alphabet, *("".join(pair) for pair in merges)], start=len(control))
     }
-    made = Tokenizer(models.BPE({**dict(zip(control, range(len(control)), strict=True)), **vocabulary}, merges))
+    made = Tokenizer(
+        models.BPE({**dict(zip(control, range(len(control)), strict=True)), **vocabulary}, merges)
+    )
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = token_decoders.ByteLevel()
     made.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])

@@ -1,5 +1,5 @@
-"""The layout `chat`: ids are those of the tokenizer's own template, and every turn of the assistant is learned
-with its end, but neither its header nor what others say."""
+"""The layout `chat`: ids are those of the tokenizer's own template, and every turn of the assistant is
+learned with its end, but neither its header nor what others say."""
 
 import json
 import os
@@ -46,7 +46,9 @@ def said(*turns: tuple[str, str]) -> dict[str, Any]:
     return {"messages": [{"role": role, "content": content} for role, content in turns]}
 
 
-TWO_TURNS = said(("user", "Capital of Norway?"), ("assistant", "Oslo"), ("user", "Peru?"), ("assistant", "Lima"))
+TWO_TURNS = said(
+    ("user", "Capital of Norway?"), ("assistant", "Oslo"), ("user", "Peru?"), ("assistant", "Lima")
+)
 CALL = {"id": "1", "type": "function", "function": {"name": "look_up", "arguments": '{"key": "Norway"}'}}
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
 CALLING = {
@@ -107,13 +109,13 @@ def learned(tokenizer: Any, example: Encoded) -> list[str]:
 
 
 def template_ids(tokenizer: Any, messages: list[dict[str, Any]], **options: Any) -> list[int]:
-    return list(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)["input_ids"])
+    return list(
+        tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)["input_ids"]
+    )
 
 
 def in_parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        message | {"content": [{"type": "text", "text": message["content"]}]} for message in messages
-    ]
+    return [message | {"content": [{"type": "text", "text": message["content"]}]} for message in messages]
 
 
 @pytest.mark.parametrize("template", [STABLE, TRIMMING, TOOLS, TOOLS_AS_TEXT])
@@ -154,7 +156,9 @@ def test_a_turn_of_weight_0_is_context(learn: str) -> None:
 def test_a_template_that_rewrites_history_makes_an_example_of_each_turn() -> None:
     tokenizer = byte_level(THINKING)
     thought = ["<think>An atlas.</think>Oslo", "<think>The next page.</think>Lima"]
-    record = said(("user", "Norway?"), ("assistant", thought[0]), ("user", "Peru?"), ("assistant", thought[1]))
+    record = said(
+        ("user", "Norway?"), ("assistant", thought[0]), ("user", "Peru?"), ("assistant", thought[1])
+    )
     first, second = examples_of(tokenizer, record)
     assert ids(first) == template_ids(tokenizer, record["messages"][:2])
     assert ids(second) == template_ids(tokenizer, record["messages"])
@@ -327,7 +331,9 @@ def test_a_conversation_that_does_not_fit_is_dropped_whole_and_a_single_turn_tru
     tokenizer, words = byte_level(STABLE), "many words " * 20
     encoder = Encoder(tokenizer, Limits(60, 40, joint=True), layout="chat")
     task = task_of(said(("user", words), ("assistant", "b"), ("user", "c"), ("assistant", "d")))
-    single = task_of(said(("user", words), ("assistant", "b")), said(("user", f" {words}"), ("assistant", " b")))
+    single = task_of(
+        said(("user", words), ("assistant", "b")), said(("user", f" {words}"), ("assistant", " b"))
+    )
     assert encoder.encode([rendered(task, 0)])[0].dropped == "inputs-too-long"
     for number in range(2):
         (example,) = encoder.encode([rendered(single, number)])

@@ -64,7 +64,9 @@ def templates() -> dict[str, str]:
 def templates_in(place: Path) -> dict[str, str]:
     """Those of a wheel, or of a folder with trl in it."""
     if place.is_dir():
-        files = {path.stem: path.read_text(encoding="utf-8") for path in place.rglob("chat_templates/*.jinja")}
+        files = {
+            path.stem: path.read_text(encoding="utf-8") for path in place.rglob("chat_templates/*.jinja")
+        }
         return dict(sorted(files.items()))
     with zipfile.ZipFile(place) as wheel:
         names = [name for name in wheel.namelist() if "/chat_templates/" in name and name.endswith(".jinja")]
@@ -87,7 +89,8 @@ def outcome(name: str, texts: Mapping[str, str]) -> Outcome:
     except InputError as error:
         return Outcome(name, refusal=str(error))
     shown = [
-        [dict(message) for message in sent(conversation.messages, chat.form)] for conversation in conversations
+        [dict(message) for message in sent(conversation.messages, chat.form)]
+        for conversation in conversations
     ]
     same = all(
         ids_of(example) == _template(tokenizer, messages)["input_ids"]
@@ -107,11 +110,9 @@ def ids_of(example: ChatExample) -> list[int]:
     return [*example.input_ids, *example.target_ids]
 
 
-def _compared(
-    tokenizer: Any, example: ChatExample, messages: list[dict[str, Any]], prompt: list[int]
-) -> str:
-    """How the learned tokens compare with those that the twin marks: in the whole text where that is the same,
-    else in the last turn."""
+def _compared(tokenizer: Any, example: ChatExample, messages: list[dict[str, Any]], prompt: list[int]) -> str:
+    """How the learned tokens compare with those that the twin marks: in the whole text where that is the
+    same, else in the last turn."""
     marked = _template(tokenizer, messages, return_assistant_tokens_mask=True)
     mine = _runs(ids_of(example), [False] * len(example.input_ids) + list(example.learned))
     theirs = _runs(marked["input_ids"], marked["assistant_masks"])

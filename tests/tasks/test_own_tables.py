@@ -317,7 +317,7 @@ def test_conversations_of_a_table_are_read(tmp_path: Path) -> None:
     [
         ({"messages": []}, "`messages` must be a list of {role, content}; found []"),
         ({"messages": "Hi"}, '`messages` must be a list of {role, content}; found "Hi"'),
-        ({"messages": ["Hi"]}, "`messages[0]` must be an object {role, content}; found \"Hi\""),
+        ({"messages": ["Hi"]}, '`messages[0]` must be an object {role, content}; found "Hi"'),
         (
             said(("human", "a"), ("assistant", "b")),
             '`messages[0].role` must be system, developer, user, assistant or tool; found "human"',

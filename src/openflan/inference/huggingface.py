@@ -29,7 +29,7 @@ from openflan.inference.limits import (
 )
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
 from openflan.models.folder import Separator, added_tokens_of, layout_of, model_folder, separator_of
-from openflan.packing.message_form import MessageForm, form_of, sent
+from openflan.packing.message_form import TEXTS, MessageForm, form_of, sent
 from openflan.packing.text_ids import AddedTokens, TextIds
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class HuggingFaceEngine:
     method: DecodingMethod = "transformers"
     chat: bool = False
     prefix: bool = False
-    form: MessageForm = MessageForm()
+    form: MessageForm = TEXTS
 
     @classmethod
     def load(
@@ -157,9 +157,9 @@ class HuggingFaceEngine:
         """An engine over a model in memory, on its device and in its dtype: for evaluation during training.
 
         While it answers, the model is in evaluation mode and a causal one has our attention function;
-        afterwards it has its former mode and attention function. `added_tokens`: see `TextIds`. `fingerprint` names the weights (without one
-        they are hashed now); make another engine when they have changed. Raises InputError as `load` does.
-        """
+        afterwards it has its former mode and attention function. `added_tokens`: see `TextIds`.
+        `fingerprint` names the weights (without one they are hashed now); make another engine when they have
+        changed. Raises InputError as `load` does."""
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
         from openflan.models.prefix import attention_of_model
@@ -203,7 +203,7 @@ class HuggingFaceEngine:
             method=method,
             chat=chat,
             prefix=prefix,
-            form=form_of(tokenizer.chat_template, text.written, name) if chat else MessageForm(),
+            form=form_of(tokenizer.chat_template, text.written, name) if chat else TEXTS,
         )
 
     @property

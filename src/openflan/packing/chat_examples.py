@@ -1,10 +1,10 @@
 """How many examples the conversations of a task are under a chat template.
 
 Where the template writes a turn the same whether or not messages follow, a conversation is one example that
-learns all of its turns. Elsewhere one with k learned turns becomes k examples; the i-th is the conversation up
-to its i-th learned turn, with the loss on that turn alone. The index is made once, when a mixture is opened
-with its tokenizer, so that examples are found by position and a row that the template refuses is named before
-training.
+learns all of its turns. Elsewhere one with k learned turns becomes k examples; the i-th is the conversation
+up to its i-th learned turn, with the loss on that turn alone. The index is made once, when a mixture is
+opened with its tokenizer, so that examples are found by position and a row that the template refuses is
+named before training.
 
 Decision: what a template makes of a conversation is asked once for each shape: which roles follow each other,
 and which fields and thoughts their messages have. Templates look at these, hardly ever at words. So the index
@@ -89,9 +89,7 @@ def in_examples(tasks: Mapping[str, Task], chat: ChatLayout) -> dict[str, Task]:
 def conversation_counts(task: Task) -> ConversationCounts | None:
     """The counts of a task of `in_examples`; None where each row is one example."""
     rows = task.rows
-    return (
-        ConversationCounts(len(rows.rows), len(rows)) if isinstance(rows, ConversationExamples) else None
-    )
+    return ConversationCounts(len(rows.rows), len(rows)) if isinstance(rows, ConversationExamples) else None
 
 
 def _in_examples(task: Task, chat: ChatLayout) -> Rows:

@@ -15,7 +15,6 @@ Templates differ in the form of messages that they show; `packing.message_form` 
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -120,7 +119,8 @@ class ChatLayout:
         if written.unstable and not self._warned:
             self._warned = True
             warnings.warn(
-                f"{source}: the chat template writes message {written.unstable[0]} otherwise than it does for "
+                f"{source}: the chat template writes message {written.unstable[0]} otherwise than it does "
+                f"for "
                 "other conversations with such messages; the turn is context there, not learned",
                 stacklevel=2,
             )
@@ -136,9 +136,7 @@ class ChatLayout:
 
     def is_plain(self, inputs: str, targets: str) -> bool:
         """Whether the ids of a single turn are those of its texts with `around` around them."""
-        return (
-            self.around is not None and not _STRANGE.search(inputs) and not _STRANGE.search(targets)
-        )
+        return self.around is not None and not _STRANGE.search(inputs) and not _STRANGE.search(targets)
 
     @cached_property
     def head(self) -> int:
@@ -180,7 +178,9 @@ class ChatLayout:
             self._text.written_ids(self._render(one, one.messages[:1], prompt=True)) for one in conversations
         ]
 
-    def _render(self, conversation: Conversation, messages: Sequence[Message], *, prompt: bool = False) -> str:
+    def _render(
+        self, conversation: Conversation, messages: Sequence[Message], *, prompt: bool = False
+    ) -> str:
         tools = {"tools": [dict(tool) for tool in conversation.tools]} if conversation.tools else {}
         return self._text.written(sent(messages, self.form), add_generation_prompt=prompt, **tools)
 
@@ -229,7 +229,7 @@ class ChatLayout:
 
     def _common(self, one: str, other: str) -> int:
         """The length of the text that both begin with; names of control tokens stay whole."""
-        length = len(os.path.commonprefix([one, other]))
+        length = _common_text(one, other)
         cut = max(0, length - 64)
         for name in self._text.name_pattern.finditer(one, cut):
             if name.start() < length < name.end():
@@ -261,6 +261,15 @@ class ChatLayout:
         for begin, end in written.parts:
             learned[counts[begin] : counts[end]] = [True] * (counts[end] - counts[begin])
         return learned
+
+
+def _common_text(one: str, other: str) -> int:
+    """The length of the longest text that both begin with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def _common_length(lists: Sequence[Sequence[int]]) -> int:

@@ -54,8 +54,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """One example as ids, special tokens included. `truncated` counts the input tokens that were left out;
-    `dropped` is the reason if the whole example is left out, and then there are no ids. `learned` says of each
-    target whether the loss is on it, as between the turns of a conversation it is not; None: on all."""
+    `dropped` is the reason if the whole example is left out, and then there are no ids. `learned` says of
+    each target whether the loss is on it, as between the turns of a conversation it is not; None: on all."""
 
     input_ids: NDArray[np.int32]
     target_ids: NDArray[np.int32]
@@ -116,9 +116,7 @@ class Encoder:
         self.limits = limits
         self.on_overflow = on_overflow
         self.special_tokens = special_tokens_of(tokenizer, layout)
-        self.tokenize = Tokenize(
-            tokenizer, chat=layout == "chat", learn=learn, added_tokens=added_tokens
-        )
+        self.tokenize = Tokenize(tokenizer, chat=layout == "chat", learn=learn, added_tokens=added_tokens)
 
     def count(self, text: str) -> int:
         """The number of tokens of a text, without special tokens."""

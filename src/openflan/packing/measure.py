@@ -26,8 +26,8 @@ class Tally:
     """Counts over some examples.
 
     `drawn` examples, of which `kept` reach a sequence and `dropped` do not. `input_tokens` and
-    `target_tokens` are those of the kept without and with loss, special tokens included, after truncation; `truncated` examples
-    lost `cut_tokens` at the end of their inputs, `thinned` ones lost `pruned` exemplars.
+    `target_tokens` are those of the kept without and with loss, special tokens included, after truncation;
+    `truncated` examples lost `cut_tokens` at the end of their inputs, `thinned` ones lost `pruned` exemplars.
     """
 
     drawn: int = 0

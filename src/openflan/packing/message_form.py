@@ -27,7 +27,14 @@ from openflan.tasks.conversation import (
 Write = Callable[..., str]
 """Writes messages in a template (`TextIds.written`)."""
 
-_ASKED, _ANSWERED, _CALLED, _KEY, _VALUE, _RESULT = "quokka", "wombat", "numbat", "dunnart", "potoroo", "bilby"
+_ASKED, _ANSWERED, _CALLED, _KEY, _VALUE, _RESULT = (
+    "quokka",
+    "wombat",
+    "numbat",
+    "dunnart",
+    "potoroo",
+    "bilby",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,10 @@ class MessageForm:
     empty: str | None = None
     developer: bool = False
     thinking: tuple[str, ...] = ()
+
+
+TEXTS = MessageForm()
+"""Contents are texts, arguments are objects."""
 
 
 def sent(messages: Sequence[Message], form: MessageForm) -> list[dict[str, Any]]:
@@ -94,13 +105,14 @@ def form_of(template: Any, write: Write, name: str) -> MessageForm:
 
 
 def check_shown(conversation: Conversation, text: str, learned: str, form: MessageForm, name: str) -> None:
-    """Raises InputError, with a remedy, for what the template leaves out of a conversation; `text` is all that
-    it wrote, `learned` the last turn."""
+    """Raises InputError, with a remedy, for what the template leaves out of a conversation; `text` is all
+    that it wrote, `learned` the last turn."""
     template = f"the chat template of {name}"
     for tool in conversation.tools:
         if str(tool["function"]["name"]) not in text:
             raise InputError(
-                f"{template} ignores `tools` ({tool['function']['name']}); remove `tools` from the row, or use "
+                f"{template} ignores `tools` ({tool['function']['name']}); remove `tools` from the row, or "
+                f"use "
                 "a model whose template shows them"
             )
     for place, message in enumerate(conversation.messages):
@@ -138,7 +150,9 @@ def _sent(message: Message, form: MessageForm) -> dict[str, Any]:
     made = {key: value for key, value in message.items() if key != WEIGHT and key not in THINKING}
     if thought := thinking_of(message):
         given = tuple(name for name in THINKING if message.get(name))
-        made |= dict.fromkeys([name for name in given if name in form.thinking] or form.thinking[:1] or given, thought)
+        made |= dict.fromkeys(
+            [name for name in given if name in form.thinking] or form.thinking[:1] or given, thought
+        )
     if made["role"] == "developer" and not form.developer:
         made["role"] = "system"
     if made.get("tool_calls"):

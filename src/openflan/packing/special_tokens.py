@@ -109,9 +109,7 @@ def _around(tokenizer: Any, question: str, answer: str) -> SpecialTokens | None:
     start, after = _find(prompt, asked), len(prompt) + len(answered)
     if start is None or whole[: len(prompt)] != prompt or whole[len(prompt) : after] != answered:
         return None
-    around = SpecialTokens(
-        tuple(prompt[:start]), tuple(prompt[start + len(asked) :]), tuple(whole[after:])
-    )
+    around = SpecialTokens(tuple(prompt[:start]), tuple(prompt[start + len(asked) :]), tuple(whole[after:]))
     return around if around.between else None
 
 

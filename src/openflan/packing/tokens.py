@@ -1,8 +1,8 @@
 """Text becomes token ids, many examples at once.
 
 Ids are kept flat, as they lie on disk: one array for all examples and the places where each begins. Special
-tokens (BOS, EOS) and limits are not in them, so that other capacities need no other tokens; only conversations
-have those that their chat template writes. Few-shot examples
+tokens (BOS, EOS) and limits are not in them, so that other capacities need no other tokens; only
+conversations have those that their chat template writes. Few-shot examples
 are tokenised with all their exemplars first, and only those that turn out too long are rendered again with
 fewer: measuring each one beforehand would tokenise most of them twice.
 """
@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from openflan.errors import InputError
 from openflan.packing.chat_layout import ChatExample, ChatLayout, Learn
 from openflan.packing.text_ids import AddedTokens, TextIds
 from openflan.tasks.conversation import Conversation
@@ -48,9 +49,9 @@ class Tokens:
     `ids` may hold more than these examples. `pruned` (N,) counts exemplars that were left out. The arrays may
     be mapped from a file.
 
-    Conversations have two arrays more. `learned` says of each of `ids` whether the loss is on it; targets then
-    begin with the first that is. `cuttable` (N,) counts the tokens at the end of the user's text that may be
-    left out of the inputs.
+    Conversations have two arrays more. `learned` says of each of `ids` whether the loss is on it; targets
+    then begin with the first that is. `cuttable` (N,) counts the tokens at the end of the user's text that
+    may be left out of the inputs.
     """
 
     ids: Ids
@@ -149,7 +150,11 @@ class Tokenize:
         tokenizer = self._tokenizer
         number = getattr(tokenizer, "unk_token_id", None)
         roles = ("bos_token_id", "eos_token_id", "pad_token_id")
-        return None if number is None or number in [getattr(tokenizer, role, None) for role in roles] else int(number)
+        return (
+            None
+            if number is None or number in [getattr(tokenizer, role, None) for role in roles]
+            else int(number)
+        )
 
     def __call__(self, texts: Sequence[str]) -> tuple[Ids, NDArray[np.int64]]:
         """The ids of all texts, one after the other, and how many each has (texts,)."""

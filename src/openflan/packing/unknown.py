@@ -87,9 +87,7 @@ def unknown_parts(text: str, tokenize: Tokenize) -> list[str]:
         for character in word
         if np.any(tokenize([character])[0] == tokenize.unknown)
     }
-    return [
-        part for word in bad_words for part in ([one for one in word if one in characters] or [word])
-    ]
+    return [part for word in bad_words for part in ([one for one in word if one in characters] or [word])]
 
 
 def unknown_line(values: Mapping[str, Any]) -> str:
@@ -98,8 +96,10 @@ def unknown_line(values: Mapping[str, Any]) -> str:
     targets = values["targets"].replace("\n", "\\n")
     shown = targets if len(targets) <= 80 else f"{targets[:79]}…"
     return (
-        f"the targets of {values['count']:,} of {values['examples']:,} examples looked at hold characters that "
+        f"the targets of {values['count']:,} of {values['examples']:,} examples looked at hold characters "
+        f"that "
         f"the vocabulary cannot write ({parts}), and the model would learn its unknown token instead, as in "
-        f"{values['task']} row {values['row']}: {shown}. Use a model whose tokenizer knows all characters (one "
+        f"{values['task']} row {values['row']}: {shown}. Use a model whose tokenizer knows all characters "
+        f"(one "
         "with bytes), or replace these characters in the rows"
     )

@@ -39,7 +39,8 @@ class Packing(Section):
         "all",
         json_schema_extra=PLAN,
         description=(
-            "Which turns of a conversation are learned in the layout chat: all turns of the assistant, or the "
+            "Which turns of a conversation are learned in the layout chat: all turns of the assistant, or "
+            "the "
             "last one. A turn of weight 0 never is."
         ),
     )
@@ -47,7 +48,8 @@ class Packing(Section):
         "ids",
         json_schema_extra=PLAN,
         description=(
-            "What becomes of a text that spells a token which the vocabulary adds as a word, such as <think>: "
+            "What becomes of a text that spells a token which the vocabulary adds as a word, such as "
+            "<think>: "
             "its id, or the ids of its letters (text). Control tokens are always letters."
         ),
     )

@@ -50,8 +50,8 @@ def chat_row(record: Record) -> Row:
     `inputs` and `targets` say all of it. Texts are kept as they are.
 
     Raises BadRow, with a remedy, for an unknown role, an empty turn, messages out of order, a tool call
-    without a result or a result without a call, a `weight` other than 0 and 1, tools that are not described in
-    OpenAI's form, and a conversation with nothing to learn; EmptyTarget where the last turn is empty.
+    without a result or a result without a call, a `weight` other than 0 and 1, tools that are not described
+    in OpenAI's form, and a conversation with nothing to learn; EmptyTarget where the last turn is empty.
     """
     listed = record.get(MESSAGES)
     if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
@@ -100,8 +100,12 @@ def _message(message: Any, place: int) -> dict[str, Any]:
     calls = message.get("tool_calls")
     if calls:
         if role != ASSISTANT:
-            raise BadRow(f"{where}.tool_calls` stands in a message of the {role}; only the assistant calls tools")
-        made["tool_calls"] = [_call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(calls)]
+            raise BadRow(
+                f"{where}.tool_calls` stands in a message of the {role}; only the assistant calls tools"
+            )
+        made["tool_calls"] = [
+            _call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(calls)
+        ]
     if isinstance(content, str):
         made["content"] = content
     elif content is None and calls:

@@ -82,8 +82,8 @@ def readable(messages: Sequence[Message]) -> tuple[str, str]:
     """Inputs and targets as plain texts: the last message, and all before it.
 
     A single user message is its text alone. In longer conversations each turn is a paragraph that begins with
-    its speaker, and the inputs end with the speaker whose turn comes next. Texts stay as they are, indentation
-    included. A tool call is written as the JSON of its name and arguments.
+    its speaker, and the inputs end with the speaker whose turn comes next. Texts stay as they are,
+    indentation included. A tool call is written as the JSON of its name and arguments.
     """
     *before, last = messages
     first = [message["content"] for message in before if message["role"] in ("system", "developer")]
@@ -99,9 +99,7 @@ def _written(message: Message, *, thinking: bool = False) -> str:
     parts = [f"<think>\n{thought}\n</think>\n"] if thought else []
     parts += [message["content"]] if message.get("content") else []
     calls = "\n".join(
-        json.dumps(
-            {"name": call["function"]["name"], "arguments": arguments_of(call)}, ensure_ascii=False
-        )
+        json.dumps({"name": call["function"]["name"], "arguments": arguments_of(call)}, ensure_ascii=False)
         for call in message.get("tool_calls", ())
     )
     separator = "\n" if calls and message.get("content") else ""

@@ -35,8 +35,8 @@ class Rendered:
 
     `answer` is what the targets end in or consist of, as an evaluator should find it; of an inverted example,
     the targets. `exemplars` are row indices of the same task; `pruned` counts those left out because they did
-    not fit. A few-shot example without either has a wording that holds exemplars itself. `conversation` is the
-    text of the conversation (`tasks.conversation`) that inputs and targets write readably.
+    not fit. A few-shot example without either has a wording that holds exemplars itself. `conversation` is
+    the text of the conversation (`tasks.conversation`) that inputs and targets write readably.
     """
 
     inputs: str
