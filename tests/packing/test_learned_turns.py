@@ -140,7 +140,11 @@ def record(number: int) -> dict[str, Any]:
 def as_lists(sequences: list[list[Encoded]]) -> list[Any]:
     return [
         [
-            (one.input_ids.tolist(), one.target_ids.tolist(), None if one.learned is None else one.learned.tolist())
+            (
+                one.input_ids.tolist(),
+                one.target_ids.tolist(),
+                None if one.learned is None else one.learned.tolist(),
+            )
             for one in sequence
         ]
         for sequence in sequences

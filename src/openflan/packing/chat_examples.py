@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from openflan.errors import InputError
 from openflan.packing.chat_layout import ChatLayout
-from openflan.packing.message_form import check_shown
+from openflan.packing.message_form import check_known, check_shown
 from openflan.tasks.chat import conversation_row
 from openflan.tasks.conversation import FIELD, Conversation, Message
 from openflan.tasks.digest import digest_of, joined
@@ -117,12 +117,13 @@ def _in_examples(task: Task, chat: ChatLayout) -> Rows:
 def _ends(conversation: Conversation, chat: ChatLayout, place: str) -> tuple[int, ...]:
     """The ends of a conversation's examples."""
     try:
+        check_known(conversation, chat.form, chat.name)
         written = chat.written(conversation)
         stable = not written.unstable
         for example in [conversation] if stable else map(conversation.until, conversation.learned):
             shown = written if stable else chat.written(example)
             begin, end = shown.parts[-1]
-            check_shown(example, shown.text, shown.text[begin:end], chat.form, chat.name)
+            check_shown(example, shown.text, shown.text[begin:end], chat.name)
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
     return (_WHOLE,) if stable else tuple(turn + 1 for turn in conversation.learned)

@@ -166,6 +166,14 @@ class ChatLayout:
         return [token for token in dict.fromkeys(self._text.written_ids(behind)) if token in control]
 
     @property
+    def prompt_is_learned_from(self) -> bool:
+        """Whether a turn without thoughts begins with the whole generation prompt, which a served model
+        gets."""
+        conversation = Conversation.of_pair(*SAMPLES[0])
+        prompt = self._render(conversation, conversation.messages[:1], prompt=True)
+        return self._render(conversation, conversation.messages).startswith(prompt)
+
+    @property
     def ends_turns(self) -> bool:
         """Whether the template writes anything behind the answer of a last turn."""
         conversation = Conversation.of_pair(*SAMPLES[0])

@@ -27,6 +27,7 @@ from openflan.tasks.conversation import (
 Write = Callable[..., str]
 """Writes messages in a template (`TextIds.written`)."""
 
+_SCHEMA = {"type": "object", "properties": {"dunnart": {"type": "string", "description": "A word."}}}
 _ASKED, _ANSWERED, _CALLED, _KEY, _VALUE, _RESULT = (
     "quokka",
     "wombat",
@@ -41,12 +42,13 @@ _ASKED, _ANSWERED, _CALLED, _KEY, _VALUE, _RESULT = (
 class MessageForm:
     """`parts`: contents are lists of parts. `arguments` of tool calls: objects or their JSON; `none`: calls
     are not shown. `empty`: what stands for the content of a call without a text. `developer`: the role is
-    known. `thinking`: names of the fields that the template reads."""
+    known. `tools` are shown. `thinking`: names of the fields that the template reads."""
 
     parts: bool = False
     arguments: str = "object"
     empty: str | None = None
     developer: bool = False
+    tools: bool = False
     thinking: tuple[str, ...] = ()
 
 
@@ -82,9 +84,16 @@ def form_of(template: Any, write: Write, name: str) -> MessageForm:
     forms = [
         MessageForm(parts, arguments, empty) for arguments, empty in product(("object", "json"), (None, ""))
     ]
+    tool = {"type": "function", "function": {"name": _CALLED, "description": _RESULT, "parameters": _SCHEMA}}
+    tools = _first(
+        [True],
+        lambda _: write(sent(turn, MessageForm(parts)), add_generation_prompt=False, tools=[tool]),
+        (_CALLED,),
+    )
+    given = {"tools": [tool]} if tools else {}
     called = _first(
         forms,
-        lambda form: write(sent(_tool_turns(), form), add_generation_prompt=False),
+        lambda form: write(sent(_tool_turns(), form), add_generation_prompt=False, **given),
         (_CALLED, _VALUE, _ANSWERED),
     )
     developer = _first(
@@ -100,11 +109,28 @@ def form_of(template: Any, write: Write, name: str) -> MessageForm:
         called.arguments if called else "none",
         called.empty if called else None,
         developer is not None,
+        tools is not None,
         thinking,
     )
 
 
-def check_shown(conversation: Conversation, text: str, learned: str, form: MessageForm, name: str) -> None:
+def check_known(conversation: Conversation, form: MessageForm, name: str) -> None:
+    """Raises InputError, with a remedy, for tools and calls in a conversation whose template shows none."""
+    template = f"the chat template of {name}"
+    if conversation.tools and not form.tools:
+        raise InputError(
+            f"{template} ignores `tools` ({conversation.tools[0]['function']['name']}); remove `tools` from "
+            "the row, or use a model whose template shows them"
+        )
+    for place, message in enumerate(conversation.messages):
+        if message.get("tool_calls") and form.arguments == "none":
+            raise InputError(
+                f"{template} does not show the tool calls of message {place}; remove the row, or use a model "
+                "whose template shows them"
+            )
+
+
+def check_shown(conversation: Conversation, text: str, learned: str, name: str) -> None:
     """Raises InputError, with a remedy, for what the template leaves out of a conversation; `text` is all
     that it wrote, `learned` the last turn."""
     template = f"the chat template of {name}"
@@ -116,11 +142,6 @@ def check_shown(conversation: Conversation, text: str, learned: str, form: Messa
                 "a model whose template shows them"
             )
     for place, message in enumerate(conversation.messages):
-        if form.arguments == "none" and message.get("tool_calls"):
-            raise InputError(
-                f"{template} does not show the tool calls of message {place}; remove the row, or use a model "
-                "whose template shows them"
-            )
         content = _last_line(message.get("content") or "")
         if content and content not in text and json.dumps(content)[1:-1] not in text:
             raise InputError(

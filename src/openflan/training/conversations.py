@@ -11,7 +11,8 @@ from openflan.packing.encode import Encoder
 
 
 def conversations_of(stream: Stream, encoder: Encoder) -> dict[str, Any]:
-    """Plain values: whether the template `ends_turns`, and `tasks` with the `rows` that are conversations and
+    """Plain values: whether the template `ends_turns`, whether answers follow its whole generation prompt
+    (`prompt_is_learned_from`), and `tasks` with the `rows` that are conversations and
     the `examples` that they become, of those tasks where a row may be several. Empty in other layouts."""
     chat = encoder.tokenize.chat
     if chat is None:
@@ -20,6 +21,7 @@ def conversations_of(stream: Stream, encoder: Encoder) -> dict[str, Any]:
     return {
         "learn": chat.learn,
         "ends_turns": chat.ends_turns,
+        "prompt_is_learned_from": chat.prompt_is_learned_from,
         "tasks": {
             name: {"rows": count.rows, "examples": count.examples}
             for name, count in counts.items()
@@ -42,5 +44,11 @@ def conversation_lines(values: Mapping[str, Any]) -> list[str]:
         lines.append(
             "the chat template writes nothing behind a conversation's last turn, so the model does not learn "
             "to stop there; add its end token to the template"
+        )
+    if not values.get("prompt_is_learned_from", True):
+        lines.append(
+            "the generation prompt of the chat template goes on otherwise than a turn without thinking (it "
+            "opens the thinking), so such turns do not teach the prompt that is served; learn turns with "
+            "thinking, or serve with thinking switched off"
         )
     return lines
