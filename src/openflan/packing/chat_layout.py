@@ -167,11 +167,10 @@ class ChatLayout:
 
     @property
     def prompt_is_learned_from(self) -> bool:
-        """Whether a turn without thoughts begins with the whole generation prompt, which a served model
-        gets."""
-        conversation = Conversation.of_pair(*SAMPLES[0])
-        prompt = self._render(conversation, conversation.messages[:1], prompt=True)
-        return self._render(conversation, conversation.messages).startswith(prompt)
+        """Whether a turn without thoughts begins with the tokens of the whole generation prompt, which a
+        served model gets."""
+        prompt = self._sample_prompts[0]
+        return self.samples[0][: len(prompt)] == prompt
 
     @property
     def ends_turns(self) -> bool:
