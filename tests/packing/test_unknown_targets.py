@@ -40,10 +40,10 @@ def found(tokenizer: Any, *targets: str) -> Unknown | None:
 def test_the_characters_are_named_with_a_row_and_the_remedy() -> None:
     unknown = found(letters(), "a b", "{a} {b}", "c", "a}")
     assert unknown is not None
-    assert (unknown.count, unknown.examples, unknown.row) == (2, 4, 1)
+    assert (unknown.count, unknown.rows, unknown.row) == (2, 4, 1)
     assert set(unknown.parts) == {"{", "}"}
     line = unknown_line(unknown.values())
-    assert "the targets of 2 of 4 examples" in line
+    assert "the targets of 2 of 4 rows" in line
     assert "own/code row 1: {a} {b}" in line
     assert "Use a model whose tokenizer knows all characters" in line
 
@@ -82,5 +82,5 @@ def test_t5_has_no_braces() -> None:
     targets = [json.loads(line)["targets"] for line in lines]
     unknown = found(tokenizer_of(str(SHARED / "tokenizers/flan-t5")), *targets)
     assert unknown is not None
-    assert (unknown.count, unknown.examples) == (12, 12)
+    assert (unknown.count, unknown.rows) == (12, 12)
     assert {"{", "}"} <= set(unknown.parts)

@@ -36,6 +36,8 @@ SAMPLES = (("Which sea is warmer?", "The southern one."), ("7 + 5", "12"), ("Nam
 _OTHER = "\u2603"
 """A text that stands in the place of an answer to find out where the answer begins."""
 
+_REMEMBERED = 4_096
+
 _STRANGE = re.compile(r"^[^\w]|[^\w.?!]$|[<\u200b-\u200f\u2028-\u202f\ufeff]")
 """Texts that a template may change, or that may be tokenised together with what stands beside them."""
 
@@ -80,6 +82,7 @@ class ChatLayout:
         self._tokenizer = tokenizer
         self._text = text
         self._warned = False
+        self._known: dict[str, ChatExample] = {}
 
     @cached_property
     def form(self) -> MessageForm:
@@ -127,6 +130,15 @@ class ChatLayout:
         ids, learned = self._marked(written)
         first = learned.index(True)
         return ChatExample(ids[:first], ids[first:], learned[first:])
+
+    def example_of(self, text: str, source: str = "") -> ChatExample:
+        """The ids of a conversation by its text. Those of the last few thousand are remembered, as a small
+        set is read many times."""
+        if text not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[text] = self.example(Conversation.parse(text), source)
+        return self._known[text]
 
     def pair(self, inputs: str, targets: str, source: str = "") -> ChatExample:
         """The ids of a single turn."""

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from openflan.errors import InputError
 from openflan.packing.chat_layout import ChatExample, ChatLayout, Learn
 from openflan.packing.text_ids import AddedTokens, TextIds
-from openflan.tasks.conversation import Conversation
 from openflan.templates.render import Rendered, TokenBudget
 
 Ids: TypeAlias = NDArray[np.unsignedinteger[Any]]
@@ -230,7 +229,7 @@ def _written(chat: ChatLayout, example: Rendered) -> ChatExample:
     try:
         if example.conversation is None:
             return chat.pair(example.inputs, example.targets, source)
-        return chat.example(Conversation.parse(example.conversation), source)
+        return chat.example_of(example.conversation, source)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
 

@@ -17,7 +17,7 @@ from openflan.packing.tokens import Tokenize, Tokens
 from openflan.templates.render import Rendered
 
 _READ = 200
-"""Examples whose characters are looked for; the others are only counted."""
+"""Rows whose characters are looked for; the others are only counted."""
 
 _SHOWN = 12
 """Characters or words that are shown."""
@@ -25,10 +25,10 @@ _SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Of `examples`, `count` have targets with unknown tokens; `parts` are the texts behind them, the most
-    frequent first, `task` and `row` the first such example with its `targets`."""
+    """Of `rows`, `count` have targets with unknown tokens; `parts` are the texts behind them, the most
+    frequent first, `task` and `row` the first such row with its `targets`."""
 
-    examples: int
+    rows: int
     count: int
     parts: tuple[str, ...]
     task: str
@@ -38,7 +38,7 @@ class Unknown:
     def values(self) -> dict[str, Any]:
         """Return plain values for ledger.json."""
         return {
-            "examples": self.examples,
+            "rows": self.rows,
             "count": self.count,
             "parts": list(self.parts),
             "task": self.task,
@@ -48,8 +48,8 @@ class Unknown:
 
 
 def unknown_targets(tokens: Tokens, examples: Sequence[Rendered], tokenize: Tokenize) -> Unknown | None:
-    """The examples whose targets hold the unknown token; None where there are none, and for a tokenizer that
-    has no such token."""
+    """The rows whose targets hold the unknown token, each counted once however often it was drawn; None where
+    there are none, and for a tokenizer that has no such token."""
     unknown = tokenize.unknown
     if unknown is None:
         return None
@@ -57,12 +57,13 @@ def unknown_targets(tokens: Tokens, examples: Sequence[Rendered], tokenize: Toke
     if not numbers:
         return None
     parts: Counter[str] = Counter()
-    for number in numbers[:_READ]:
+    bad_rows = {(examples[number].task, examples[number].row): number for number in reversed(numbers)}
+    for number in sorted(bad_rows.values())[:_READ]:
         parts.update(unknown_parts(examples[number].targets, tokenize))
     first = examples[numbers[0]]
     return Unknown(
-        len(tokens),
-        len(numbers),
+        len({(example.task, example.row) for example in examples}),
+        len(bad_rows),
         tuple(part for part, _ in parts.most_common(_SHOWN)),
         first.task,
         first.row,
@@ -96,7 +97,7 @@ def unknown_line(values: Mapping[str, Any]) -> str:
     targets = values["targets"].replace("\n", "\\n")
     shown = targets if len(targets) <= 80 else f"{targets[:79]}…"
     return (
-        f"the targets of {values['count']:,} of {values['examples']:,} examples looked at hold characters "
+        f"the targets of {values['count']:,} of {values['rows']:,} rows looked at hold characters "
         f"that "
         f"the vocabulary cannot write ({parts}), and the model would learn its unknown token instead, as in "
         f"{values['task']} row {values['row']}: {shown}. Use a model whose tokenizer knows all characters "

@@ -21,7 +21,7 @@ from openflan.packing.encode import Encoder, Limits
 from openflan.packing.example_windows import ExampleStream, ExampleWindow
 from openflan.packing.losses import losses_line
 from openflan.packing.measure import Measured, Tally, lengths, measure, summed
-from openflan.packing.tokens import tokens_of
+from openflan.packing.tokens import join, tokens_of
 from openflan.packing.unknown import unknown_line, unknown_targets
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
@@ -152,13 +152,12 @@ def _measured(windows: Sequence[ExampleWindow], limits: Limits) -> Measured:
 
 
 def _unknown(windows: Sequence[ExampleWindow], encoder: Encoder) -> dict[str, Any] | None:
-    """The targets of all windows that the vocabulary cannot write; the example is the first one's."""
-    counted = [unknown_targets(window.tokens, window.examples, encoder.tokenize) for window in windows]
-    values = [unknown.values() for unknown in counted if unknown is not None]
-    if not values:
-        return None
-    examples = sum(len(window.examples) for window in windows)
-    return values[0] | {"examples": examples, "count": sum(value["count"] for value in values)}
+    """The targets of all windows that the vocabulary cannot write."""
+    tokens = join([window.tokens for window in windows])
+    unknown = unknown_targets(
+        tokens, [example for window in windows for example in window.examples], encoder.tokenize
+    )
+    return None if unknown is None else unknown.values()
 
 
 def _with(
