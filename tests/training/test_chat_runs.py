@@ -10,6 +10,7 @@ import pytest
 from small_runs import LLAMA
 from transformers import AutoTokenizer
 
+from openflan.cli.packed_sequences import show_rows
 from openflan.errors import InputError
 from openflan.inference.huggingface import HuggingFaceEngine
 from openflan.mixture.open_mixture import open_tasks
@@ -135,6 +136,22 @@ def _ids(tokenizer: Any, messages: list[dict[str, Any]], **options: Any) -> list
     return list(
         tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)["input_ids"]
     )
+
+
+def test_show_prints_what_the_model_reads_and_learns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = chat_recipe(tmp_path, STABLE, conversations())
+    tasks, tokenizer = open_tasks(recipe.mixture), load_tokenizer(recipe.model)
+    stream, encoder = prepare(recipe, tasks, tokenizer, joint=True)
+    show_rows(stream, encoder, 1, as_json=True)
+    (sequence,) = json.loads(capsys.readouterr().out)
+    first = sequence["examples"][0]
+    assert first["as_sent"].startswith("<|turn|>system\nBe <|end|> short.<|end|>\n<|turn|>user\n")
+    assert [part.endswith(f"{END}\n") for part in first["learned"]] == [True, True]
+    assert "user" not in "".join(first["learned"])
+    show_rows(stream, encoder, 1, as_json=False)
+    assert f"  learned: {first['learned']}" in capsys.readouterr().out
 
 
 def noticed(recipe: Recipe) -> list[str]:

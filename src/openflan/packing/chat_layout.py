@@ -66,6 +66,14 @@ class Written:
     unstable: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An example as `text` for people, control tokens spelled out, and the parts that are `learned`."""
+
+    text: str
+    learned: tuple[str, ...]
+
+
 class ChatLayout:
     """Writes conversations in the chat template of a Hugging Face tokenizer."""
 
@@ -149,6 +157,22 @@ class ChatLayout:
     def is_plain(self, inputs: str, targets: str) -> bool:
         """Whether the ids of a single turn are those of its texts with `around` around them."""
         return self.around is not None and not _STRANGE.search(inputs) and not _STRANGE.search(targets)
+
+    def as_sent(self, input_ids: Sequence[int], target_ids: Sequence[int], learned: Sequence[bool]) -> Sent:
+        """An example of the layout as text: what the model reads, and the learned parts of it."""
+        runs: list[list[int]] = []
+        for number, token in enumerate(target_ids):
+            if learned[number]:
+                if not runs or not learned[number - 1]:
+                    runs.append([])
+                runs[-1].append(token)
+        return Sent(self._decoded([*input_ids, *target_ids]), tuple(map(self._decoded, runs)))
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        text = self._tokenizer.decode(
+            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return str(text)
 
     @cached_property
     def head(self) -> int:

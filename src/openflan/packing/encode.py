@@ -180,6 +180,14 @@ class Encoder:
         target_ids[: len(targets)], target_ids[len(targets) :] = targets, special_tokens.after
         return Encoded(input_ids, target_ids, truncated=untruncated - wide)
 
+    def as_sent(self, ids: Encoded) -> dict[str, Any]:
+        """Of an example in the layout `chat`: its text `as_sent` and the parts `learned`; empty for
+        others."""
+        if ids.learned is None:
+            return {}
+        sent = self._chat.as_sent(ids.input_ids.tolist(), ids.target_ids.tolist(), ids.learned.tolist())
+        return {"as_sent": sent.text, "learned": list(sent.learned)}
+
     def _chat_example(self, tokens: Tokens, number: int) -> Encoded:
         """What is too long loses the end of the user's text, before the tokens that end the prompt."""
         inputs, targets = tokens.inputs(number), tokens.targets(number)
