@@ -168,10 +168,12 @@ def test_the_ledger_counts_the_examples_of_conversations(tmp_path: Path) -> None
     assert "so such turns do not teach the prompt that is served" in lines
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_a_template_that_writes_every_turn_alike(tmp_path: Path) -> None:
     assert noticed(chat_recipe(tmp_path, STABLE, conversations())) == []
 
 
+@pytest.mark.slow
 def test_a_template_that_ends_no_turn_is_said(tmp_path: Path) -> None:
     (line,) = noticed(chat_recipe(tmp_path, ENDLESS, conversations()))
     assert "writes nothing behind a conversation's last turn" in line

@@ -38,7 +38,7 @@ _OTHER = "\u2603"
 
 _REMEMBERED = 4_096
 
-_STRANGE = re.compile(r"^[^\w]|[^\w.?!]$|[<\u200b-\u200f\u2028-\u202f\ufeff]")
+_STRANGE = re.compile(r"^$|^[^\w]|[^\w.?!]$|/(?:no_)?think|[<\u200b-\u200f\u2028-\u202f\ufeff]")
 """Texts that a template may change, or that may be tokenised together with what stands beside them."""
 
 
