@@ -94,13 +94,13 @@ def raw(tokenizer: Any, texts: Sequence[str], size: int) -> int:
 
 def cpu_seconds(arms: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
     """Of each arm, by turns."""
-    found: dict[str, list[float]] = {name: [] for name in arms}
+    results: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(RUNS):
         for name, do in arms.items():
             began = time.process_time()
             do()
-            found[name].append(time.process_time() - began)
-    return found
+            results[name].append(time.process_time() - began)
+    return results
 
 
 def report_arms(recipe: Recipe, windows: int, scratch: Path) -> None:
@@ -161,9 +161,9 @@ def report_workers(arguments: Sequence[str], windows: int, scratch: Path) -> Non
                 text=True,
                 check=True,
             )
-            found = json.loads(done.stdout)
-            contents.add(found["content"])
-            seconds.setdefault(workers, []).append(found["seconds"])
+            printed = json.loads(done.stdout)
+            contents.add(printed["content"])
+            seconds.setdefault(workers, []).append(printed["seconds"])
     for workers, runs in seconds.items():
         print(
             f"  {workers} workers: {statistics.median(runs):.1f} s wall-clock (runs: "

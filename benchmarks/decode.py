@@ -141,10 +141,10 @@ def padded(prompts: Sequence[Sequence[int]], *, left: bool) -> tuple[torch.Tenso
     longest = max(map(len, prompts))
     ids = torch.full((len(prompts), longest), PAD)
     mask = torch.zeros_like(ids)
-    for place, one in enumerate(prompts):
-        where = slice(longest - len(one), longest) if left else slice(0, len(one))
-        ids[place, where] = torch.tensor(one)
-        mask[place, where] = 1
+    for index, item in enumerate(prompts):
+        where = slice(longest - len(item), longest) if left else slice(0, len(item))
+        ids[index, where] = torch.tensor(item)
+        mask[index, where] = 1
     return ids, mask
 
 
@@ -227,7 +227,7 @@ def greedy(size: int, rounds: int, batch: int, known: Sequence[int]) -> None:
     prompts = [some_ids(length, draws) for length in prompt_lengths(size, draws)]
     lengths = answer_lengths(size, draws, known)
     check_t5(model, prompts[:4], draws)
-    order = sorted(range(size), key=lambda place: -len(prompts[place]))
+    order = sorted(range(size), key=lambda index: -len(prompts[index]))
     by_length = [prompts[place] for place in order], [lengths[place] for place in order]
     requests = [(place, ids, Request(str(place), lengths[place])) for place, ids in enumerate(prompts)]
     arms: Arms = {
@@ -236,7 +236,7 @@ def greedy(size: int, rounds: int, batch: int, known: Sequence[int]) -> None:
         f"generate, as they come, batches of {batch}": lambda: theirs(model, prompts, lengths, batch),
     }
     title = (
-        f"greedy: {size} prompts of {np.mean([len(one) for one in prompts]):.0f} tokens, answers of "
+        f"greedy: {size} prompts of {np.mean([len(ids) for ids in prompts]):.0f} tokens, answers of "
         f"{np.mean(lengths):.0f} (longest {max(lengths)})"
     )
     measure(title, arms, rounds, "openflan")
@@ -251,11 +251,11 @@ def sampled(size: int, samples: int, rounds: int, known: Sequence[int], *, equal
     # one request cannot.
     requests = [
         (
-            place,
-            prompts[place // samples],
-            Request(str(place // samples), lengths[place], (), 1, HEAT, TOP_K, place),
+            index,
+            prompts[index // samples],
+            Request(str(index // samples), lengths[index], (), 1, HEAT, TOP_K, index),
         )
-        for place in range(size * samples)
+        for index in range(size * samples)
     ]
     repeated = [prompts[place // samples] for place in range(size * samples)]
     arms: Arms = {
@@ -300,21 +300,21 @@ def likelihood(size: int, rounds: int) -> None:
     )
 
     def mine() -> list[list[float]]:
-        order = sorted(range(size), key=lambda place: -len(prompts[place]))
-        decoder, found = T5Decoder(model), {}
+        order = sorted(range(size), key=lambda index: -len(prompts[index]))
+        decoder, results = T5Decoder(model), {}
         for first in range(0, size, 4):
             chunk = order[first : first + 4]
-            found.update(
+            results.update(
                 zip(
                     chunk,
                     decoder.option_scores([(prompts[place], options[place]) for place in chunk]),
                     strict=True,
                 )
             )
-        return [found[place] for place in range(size)]
+        return [results[place] for place in range(size)]
 
     def each() -> list[float]:
-        found = []
+        results = []
         for first in range(0, len(pairs), 8):
             chunk = pairs[first : first + 8]
             ids, mask = padded([one for one, _ in chunk], left=False)
@@ -323,19 +323,19 @@ def likelihood(size: int, rounds: int) -> None:
                 logits = (
                     model(input_ids=ids, attention_mask=mask, labels=labels).logits.float().log_softmax(-1)
                 )
-            found += logits.gather(2, labels[..., None]).sum((1, 2)).tolist()
-        return found
+            results += logits.gather(2, labels[..., None]).sum((1, 2)).tolist()
+        return results
 
     theirs_by = dict(zip(pairs, each(), strict=True))
     worst = max(
         abs(value - theirs_by[ids, option])
-        for ids, of, one in zip(prompts, options, mine(), strict=True)
-        for option, value in zip(of, one, strict=True)
+        for ids, of, item in zip(prompts, options, mine(), strict=True)
+        for option, value in zip(of, item, strict=True)
     )
     print(f"\nlog-probabilities of options, largest difference {worst:.1e}")
     arms: Arms = {"openflan": mine, "every option with its prompt, batches of 8": each}
     measure(
-        f"likelihood: {size} prompts of {np.mean([len(one) for one in prompts]):.0f} tokens, 4 options of 3",
+        f"likelihood: {size} prompts of {np.mean([len(ids) for ids in prompts]):.0f} tokens, 4 options of 3",
         arms,
         rounds,
         "openflan",
@@ -349,15 +349,19 @@ def check_t5(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.random.Ge
     forced_ids = [draws.integers(3, 32_000, 12).tolist() for _ in prompts]
     seen = list(stepped(T5Decoder(model), [Prompt(ids, []) for ids in prompts], forced_ids))
     worst = 0.0
-    for place, ids in enumerate(prompts):
-        whole = (
-            model(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[PAD, *forced_ids[place]]]))
+    for index, ids in enumerate(prompts):
+        log_probabilities = (
+            model(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([[PAD, *forced_ids[index]]]))
             .logits[0]
             .log_softmax(-1)
         )
         worst = max(
             worst,
-            max(float((row - whole[at]).abs().max()) for row_place, at, row in seen if row_place == place),
+            max(
+                float((row - log_probabilities[at]).abs().max())
+                for row_place, at, row in seen
+                if row_place == index
+            ),
         )
     print(
         f"\nT5 log-probabilities against teacher forcing, {len(seen)} positions, largest difference "
@@ -368,9 +372,9 @@ def check_t5(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.random.Ge
 @torch.inference_mode()
 def check_causal(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.random.Generator) -> None:
     forced_ids = [draws.integers(3, 32_000, 6).tolist() for _ in prompts]
-    whole = [
-        model(input_ids=torch.tensor([[*ids, *forced_ids[place]]])).logits[0, len(ids) - 1 :].log_softmax(-1)
-        for place, ids in enumerate(prompts)
+    log_probabilities = [
+        model(input_ids=torch.tensor([[*ids, *forced_ids[index]]])).logits[0, len(ids) - 1 :].log_softmax(-1)
+        for index, ids in enumerate(prompts)
     ]
     with decoding_attention(model):
         seen = list(
@@ -381,7 +385,7 @@ def check_causal(model: Any, prompts: Sequence[tuple[int, ...]], draws: np.rando
                 [tuple(one) for one in prompts],
             )
         )
-    worst = max(float((row - whole[place][at]).abs().max()) for place, at, row in seen)
+    worst = max(float((row - log_probabilities[place][at]).abs().max()) for place, at, row in seen)
     print(
         f"\nLlama log-probabilities after a shared prefix against a whole forward, {len(seen)} "
         f"positions, largest difference {worst:.1e}"
@@ -401,12 +405,12 @@ def stepped(
     waiting = list(zip(places, prompts, strict=True))
     for _ in range(min(map(len, forced_ids))):
         if waiting:
-            place, prompt = waiting.pop(0)
-            rows.append((place, [decoder.add(prompt)]))
+            position, prompt = waiting.pop(0)
+            rows.append((position, [decoder.add(prompt)]))
         logits = decoder.step([fed[-1] for _, fed in rows]).log_softmax(-1)
-        for (place, fed), row in zip(rows, logits, strict=True):
-            yield place, len(fed) - 1, row
-            fed.append(forced_ids[place][len(fed) - 1])
+        for (position, fed), row in zip(rows, logits, strict=True):
+            yield position, len(fed) - 1, row
+            fed.append(forced_ids[position][len(fed) - 1])
 
 
 def main() -> None:

@@ -153,9 +153,9 @@ def documents(shape: Shape) -> list[list[Encoded]]:
     return [
         [
             Encoded(
-                *(random.integers(3, shape.sizes["vocab_size"], size).astype(np.int32) for size in both[one])
+                *(random.integers(3, shape.sizes["vocab_size"], size).astype(np.int32) for size in both[item])
             )
-            for one in row
+            for item in row
         ]
         for row in packed
     ]
@@ -225,10 +225,10 @@ def trainer_of(
     return trainer, trainer.prepare(rows)
 
 
-def peak_of(device: torch.device, stated: float | None) -> float | None:
+def peak_of(device: torch.device, expected: float | None) -> float | None:
     """FLOP/s, if they are known."""
-    if stated is not None:
-        return stated * 1e12
+    if expected is not None:
+        return expected * 1e12
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
@@ -242,10 +242,10 @@ def turn(trainer: Trainer, prepared: GlobalBatch, steps: int) -> tuple[float, li
     wait = torch.cuda.synchronize if on_gpu else time.process_time
     clock = time.perf_counter if on_gpu else time.process_time
     loss, seconds = trainer.validate([prepared]), list[float]()
-    for number in range(steps + 1):
+    for index in range(steps + 1):
         wait()
         began = clock()
-        trainer.step(number, prepared)
+        trainer.step(index, prepared)
         wait()
         seconds.append(clock() - began)
     return loss, seconds[1:], torch.cuda.max_memory_allocated() if on_gpu else 0
@@ -308,13 +308,13 @@ def main() -> None:
     )
     names = [
         name
-        for number, name in enumerate(ARMS)
-        if arguments.arms is None or str(number) in arguments.arms.split(",")
+        for index, name in enumerate(ARMS)
+        if arguments.arms is None or str(index) in arguments.arms.split(",")
     ]
     losses: dict[str, float] = {}
     seconds: dict[str, list[float]] = {name: [] for name in names}
     memory = dict.fromkeys(names, 0)
-    for number in range(arguments.runs + 1):
+    for index in range(arguments.runs + 1):
         for name in list(names):
             # One arm's weights at a time, so that the memory is its own.
             gc.collect()
@@ -322,16 +322,16 @@ def main() -> None:
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
             try:
-                losses[name], found, most = turn(
+                losses[name], step_seconds, largest = turn(
                     *trainer_of(shape, rows, name, distributed, precision, arguments.group), arguments.steps
                 )
             except OpenflanError as error:
                 print(f"{name}: {str(error)[:150]}")
                 names.remove(name)
                 continue
-            if number:
-                seconds[name].append(statistics.median(found))
-                memory[name] = max(memory[name], most)
+            if index:
+                seconds[name].append(statistics.median(step_seconds))
+                memory[name] = max(memory[name], largest)
         if max(losses.values()) - min(losses.values()) > (1e-4 if precision == "float32" else 0.05):
             raise SystemExit(f"the arms differ in their loss: {losses}")
     medians = {name: statistics.median(seconds[name]) for name in names}

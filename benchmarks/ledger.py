@@ -66,10 +66,10 @@ def measure(data: Path, tokenizer: str) -> None:
     from openflan.training.prepare import prepare
 
     stages.end("imports")
-    given = load_recipe(
+    inputs = load_recipe(
         "tiny-t5-cot", [f"model.tokenizer={tokenizer}", "packing.inputs=1024", "packing.targets=256"]
     ).model_dump()
-    recipe = Recipe.model_validate(given | {"mixture": {"submixtures": {"own": {"data": str(data)}}}})
+    recipe = Recipe.model_validate(inputs | {"mixture": {"submixtures": {"own": {"data": str(data)}}}})
     tasks = open_tasks(recipe.mixture)
     stages.end("open the task, every row checked")
     model = empty_model(recipe.model)

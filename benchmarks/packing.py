@@ -54,12 +54,12 @@ def real_lengths(data: Path, tokenizer: Path, capacity: tuple[int, int], windows
         np.array(
             [
                 (len(example.input_ids), len(example.target_ids))
-                for example in plan.window(number).encoded
+                for example in plan.window(index).encoded
                 if example.keeps
             ],
             dtype=np.int64,
         )
-        for number in range(windows)
+        for index in range(windows)
     ]
 
 
@@ -89,9 +89,9 @@ def first_fit(lengths_N2: NDArray[np.int64], capacity: tuple[int, int], open_row
     rows = 0
     left: list[tuple[int, int]] = []
     for inputs, targets in lengths_N2.tolist():
-        for place, (first, second) in enumerate(left):
+        for index, (first, second) in enumerate(left):
             if inputs <= first and targets <= second:
-                left[place] = (first - inputs, second - targets)
+                left[index] = (first - inputs, second - targets)
                 break
         else:
             if len(left) == open_rows:
@@ -112,10 +112,10 @@ def repeated(windows: Lengths, count: int) -> Lengths:
     """`count` windows: the given ones, then again in other orders."""
     random = np.random.default_rng(1)
     return [
-        windows[number % len(windows)]
-        if number < len(windows)
-        else random.permutation(windows[number % len(windows)], axis=0)
-        for number in range(count)
+        windows[index % len(windows)]
+        if index < len(windows)
+        else random.permutation(windows[index % len(windows)], axis=0)
+        for index in range(count)
     ]
 
 

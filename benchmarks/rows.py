@@ -77,15 +77,15 @@ def encoder() -> Encoder:
 
 def write_made_up(folder: Path, examples: int, shape: tuple[tuple[int, float], ...]) -> None:
     """Whole blocks of examples with log-normal lengths."""
-    for number in range(-(-examples // BLOCK)):
-        random = np.random.default_rng(number)
+    for index in range(-(-examples // BLOCK)):
+        random = np.random.default_rng(index)
         sides = [random.lognormal(np.log(median), spread, BLOCK) for median, spread in shape]
         lengths_N2 = np.minimum(np.stack(sides, axis=1).astype(np.int64) + 1, np.array(CAPACITY) - 1)
         ids = random.integers(2, 32_000, int(lengths_N2.sum()), dtype=np.uint16)
         tokens = Tokens(ids, np.concatenate([[0], np.cumsum(lengths_N2)]), np.zeros(BLOCK, dtype=np.uint8))
         # EOS is not among the tokens, but it takes room.
         packed: list[Packed] = pack_windows(np.split(lengths_N2 + 1, WINDOWS), CAPACITY)
-        write_block(folder, number, PARTS, tokens, packed)
+        write_block(folder, index, PARTS, tokens, packed)
 
 
 def real(folder: Path, data: Path, tokenizer: Path, windows: int) -> ExampleStream:

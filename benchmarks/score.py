@@ -32,8 +32,8 @@ def made_up(path: Path, samples: int = 1) -> Path:
     """Rationales of 60 to 1,100 characters; a third of the answers are wrong and every thirtieth generation
     gives none."""
     with path.open("w", encoding="utf-8") as file:
-        for task, one in BBH_TASKS.items():
-            for index in range(one.size):
+        for task, item in BBH_TASKS.items():
+            for index in range(item.size):
                 for sample in range(samples):
                     turn = index + 7 * sample
                     end = (
@@ -71,9 +71,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--generations", type=Path)
-    given: Path | None = parser.parse_args().generations
+    inputs: Path | None = parser.parse_args().generations
     with tempfile.TemporaryDirectory() as folder:
-        path = given or made_up(Path(folder) / "made-up.jsonl")
+        path = inputs or made_up(Path(folder) / "made-up.jsonl")
         cases = {
             "start": ["score", "--help"],
             "score": ["score", "bbh", "--mode", "cot", "--generations", str(path), "--json"],

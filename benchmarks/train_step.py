@@ -87,12 +87,12 @@ def real(count: int, data: Path, tokenizer: str) -> list[Encoded]:
         Renderer(task, wordings_for(name, task.fields, packaged_wordings())) for name, task in tasks.items()
     ]
     random, rendered = np.random.default_rng(0), []
-    for number in range(count):
+    for index in range(count):
         renderer = renderers[random.integers(len(renderers))]
-        few = number % 2 == 1
+        few = index % 2 == 1
         style, shots = Style(few_shot=few, rationale=True), int(random.integers(2, 6)) if few else None
         row = int(random.integers(len(renderer.task.rows)))
-        rendered.append(renderer.render(row, style, 0, number, shots=shots))
+        rendered.append(renderer.render(row, style, 0, index, shots=shots))
     encoded = Encoder(
         transformers.AutoTokenizer.from_pretrained(tokenizer), Limits(INPUTS, TARGETS, joint=False)
     ).encode(rendered)
@@ -113,8 +113,8 @@ def padded(examples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
         np.zeros((len(examples), wide), dtype=np.int64),
         np.full((len(examples), long), IGNORED, dtype=np.int64),
     )
-    for number, example in enumerate(examples):
-        ids[number, : len(example.input_ids)], labels[number, : len(example.target_ids)] = (
+    for index, example in enumerate(examples):
+        ids[index, : len(example.input_ids)], labels[index, : len(example.target_ids)] = (
             example.input_ids,
             example.target_ids,
         )
@@ -168,15 +168,15 @@ def matrix_rate(examples: Sequence[Encoded], dtype: torch.dtype) -> float:
     """FLOP/s of the linear layers of one flat batch, forward and backward, each by itself at its own
     shape."""
     seconds = work = 0.0
-    for tokens, k, n, number in linear_shapes(examples):
+    for tokens, k, n, index in linear_shapes(examples):
         x, w, y = (torch.randn(*size).to(dtype) for size in ((tokens, k), (n, k), (tokens, n)))
         for left, right in ((x, w.T), (y, w), (y.T, x)):
             product = torch.empty(left.shape[0], right.shape[1], dtype=dtype)
             torch.mm(left, right, out=product)
-            seconds += number * cpu_seconds(
+            seconds += index * cpu_seconds(
                 lambda left=left, right=right, product=product: torch.mm(left, right, out=product), 2
             )  # type: ignore[misc]
-            work += number * 2.0 * tokens * k * n
+            work += index * 2.0 * tokens * k * n
     return work / seconds
 
 

@@ -96,9 +96,9 @@ def main() -> None:
     keep_freed_memory()
     arms = {name: stepper(settings) for name, settings in ARMS.items()}
     seconds: dict[str, list[float]] = {name: [] for name in arms}
-    for number in range(1, ROUNDS + 1):
+    for index in range(1, ROUNDS + 1):
         for name, (step, _, _) in arms.items():
-            seconds[name].append(step(number))
+            seconds[name].append(step(index))
     base = statistics.median(seconds["defaults"])
     print(f"{'':32} {'CPU s':>7} {'ratio':>6} {'lowest':>7} {'highest':>7} {'kept MB':>8} {'state MB':>8}")
     for name, (_, kept, state) in arms.items():

@@ -43,6 +43,10 @@ COLUMNS = (
 )
 FLAN = "https://raw.githubusercontent.com/google-research/FLAN/main/flan/v2/cot_data"
 
+MOVED = {"Helsinki-NLP/opus_paracrawl": "ParaCrawl/para_crawl"}
+"""Ids of the table of facts that lead to another data set than the collection's, and the right ones: the
+first has no English-Spanish pair."""
+
 # What each dataset's publication states, and where it was read: its own repository or page, else its card on
 # the hub (as kept there or in github huggingface/datasets). They cover the dataset, not the texts that it may
 # quote. Unknown stays what says nothing that we could read (COPA, WiC), has terms without a name, is
@@ -173,7 +177,7 @@ def _entry(
         else _label(line["task_category"]) or "question answering",
         "source": source,
         "link": link,
-        "hub": (line["hf_hub_id"] or None) if submixture != "niv2" else None,
+        "hub": (MOVED.get(line["hf_hub_id"], line["hf_hub_id"]) or None) if submixture != "niv2" else None,
         "languages": line["language"].split(";"),
         "licence": LICENCES[line["dataset"]][0]
         if submixture in LICENSED and line["dataset"] in LICENCES
@@ -187,7 +191,7 @@ def _entry(
 
 def _source(line: dict[str, Any], submixture: str, bare: str, files: dict[str, str]) -> tuple[str, str]:
     """Where the rows are published, in words, and the address."""
-    hub, facts = line["hf_hub_id"], line["facts"]
+    hub, facts = MOVED.get(line["hf_hub_id"], line["hf_hub_id"]), line["facts"]
     if submixture == "cot":
         return f"{bare}_train.tsv of a FLAN checkout, folder flan/v2/cot_data", f"{FLAN}/{bare}_train.tsv"
     if submixture == "niv2":
@@ -209,16 +213,19 @@ def _source(line: dict[str, Any], submixture: str, bare: str, files: dict[str, s
         None,
     )
     tfds = facts.get("tfds", "").partition(" ")[0]
-    told = [f"TFDS {tfds}"] if tfds else []
-    told += [f"split {facts['train']}"] if "train" in facts else []
-    told += ["downloaded by hand"] if BY_HAND in line["notes"] else []
+    messages = [f"TFDS {tfds}"] if tfds else []
+    messages += [f"split {facts['train']}"] if "train" in facts else []
+    messages += ["downloaded by hand"] if BY_HAND in line["notes"] else []
     if hub:
         where, link = f"hub dataset {hub}", f"https://huggingface.co/datasets/{hub}"
     elif github:
         where, link = f"GitHub {github}", f"https://github.com/{github}"
     else:
-        where, link = told.pop(0), f"https://www.tensorflow.org/datasets/catalog/{re.split('[/:]', tfds)[0]}"
-    return where + (f" ({', '.join(told)})" if told else ""), link
+        where, link = (
+            messages.pop(0),
+            f"https://www.tensorflow.org/datasets/catalog/{re.split('[/:]', tfds)[0]}",
+        )
+    return where + (f" ({', '.join(messages)})" if messages else ""), link
 
 
 def _options(line: dict[str, Any], submixture: str) -> bool | None:

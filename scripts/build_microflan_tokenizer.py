@@ -31,8 +31,8 @@ ROWS = 20
 def texts() -> Iterator[str]:
     """What the vocabulary is made from; of held-out tasks nothing but what plain text says."""
     yield from plain_sentences()
-    for number in range(2_000):
-        yield ordinary_sentence(Draws("tokenizer", number))
+    for index in range(2_000):
+        yield ordinary_sentence(Draws("tokenizer", index))
     for name, task in microflan_tasks().items():
         if not task.held_out:
             renderer = Renderer(task, wordings_for(name, task.fields, packaged_wordings()))

@@ -27,7 +27,8 @@ def main(chain: Path, path: Path) -> None:
     runs = [
         Run(path.parent)
         for path in sorted(
-            chain.glob("*/metrics.jsonl"), key=lambda found: int(found.parent.name.partition("-")[0])
+            chain.glob("*/metrics.jsonl"),
+            key=lambda metrics_file: int(metrics_file.parent.name.partition("-")[0]),
         )
     ]
     if not runs:

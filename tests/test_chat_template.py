@@ -159,9 +159,9 @@ def test_the_assistants_part_is_still_marked() -> None:
     )
     how = {"tokenize": True, "return_dict": True, "return_assistant_tokens_mask": True}
     expected = made.apply_chat_template(TURNS, **how)
-    found = apply_chat_template(made, TURNS, **how)
-    assert found["assistant_masks"] == expected["assistant_masks"]
-    assert 1 in found["assistant_masks"]
+    encoded = apply_chat_template(made, TURNS, **how)
+    assert encoded["assistant_masks"] == expected["assistant_masks"]
+    assert 1 in encoded["assistant_masks"]
 
 
 def test_transformers_is_as_it_was_afterwards() -> None:

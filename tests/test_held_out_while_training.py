@@ -39,9 +39,9 @@ EVALUATION = [
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     torch.set_num_threads(1)
-    found, wanted = Run(tmp_path_factory.mktemp("run")), recipe(*EVALUATION)
-    finetune(wanted, found, evaluate=evaluator(wanted, found), label="")
-    return found
+    trained_run, run_recipe = Run(tmp_path_factory.mktemp("run")), recipe(*EVALUATION)
+    finetune(run_recipe, trained_run, evaluate=evaluator(run_recipe, trained_run), label="")
+    return trained_run
 
 
 def test_scores_and_validation_loss_stand_in_the_metrics_where_they_are_due(run: Run) -> None:
@@ -90,9 +90,9 @@ def test_generations_lie_apart_from_those_of_finished_models(run: Run) -> None:
 def test_a_benchmark_that_cannot_be_asked_stops_before_training(
     benchmark: str, complaint: str, tmp_path: Path
 ) -> None:
-    wanted: Any = recipe(f"evaluation={{benchmarks: ['{benchmark}']}}")
+    run_recipe: Any = recipe(f"evaluation={{benchmarks: ['{benchmark}']}}")
     with pytest.raises(InputError, match=f"evaluation.benchmarks, `{benchmark}`: .*{complaint}"):
-        evaluator(wanted, Run(tmp_path))
+        evaluator(run_recipe, Run(tmp_path))
 
 
 def test_no_evaluation_no_evaluator(tmp_path: Path) -> None:

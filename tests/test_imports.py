@@ -48,8 +48,9 @@ ALLOWED: dict[str, set[str]] = {
     "run_folder": {"errors", "lock", "json_files", "frames"},
     "stopping": {"errors"},
     "metrics": {"errors", "run_folder"},
+    "downloads": {"errors", "hashes"},
     # Data of benchmarks as files; how they are evaluated is not known here.
-    "benchmark_data": FOUNDATION - {"jinja", "embedded"},
+    "benchmark_data": (FOUNDATION - {"jinja", "embedded"}) | {"downloads"},
     # A recipe names the benchmarks that it holds out.
     "recipe": {"errors", "yaml_files", "embedded", "benchmark_data"},
     "tasks": FOUNDATION,
@@ -96,6 +97,8 @@ ALLOWED: dict[str, set[str]] = {
     # evaluation.
     "microflan.world": FOUNDATION | {"tasks.task", "tasks.digest", "tasks.records"},
     "microflan": FOUNDATION | {"microflan.world", "tasks", "templates", "evaluation"},
+    # Public files onto a disk, where the readers of tasks find them, with a recipe that names them.
+    "collection": FOUNDATION | {"downloads", "lock", "recipe", "tasks"},
     # Lists and checks of tasks, as people look at them.
     "task_reports": FOUNDATION | {"tasks", "templates", "microflan"},
     # The whole pipeline in one call, but no command line: that one calls it.
@@ -162,14 +165,14 @@ ALLOWED["cli"] = set(ALLOWED) - {"__main__"}
 def imported(source: str) -> set[str]:
     """Modules of openflan that a source names, without the package's name; `from openflan import x` counts as
     x."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports hide where an import points"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.removeprefix("openflan.") for name in found if name.startswith("openflan.")}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("openflan.") for name in names if name.startswith("openflan.")}
 
 
 def complaints(room: str, source: str) -> list[str]:

@@ -76,8 +76,8 @@ def test_a_file_that_is_removed_while_its_lock_is_waited_for_is_made_again(
 ) -> None:
     path, taken = tmp_path / ".lock", list[int]()
 
-    def removed_at_first(number: int, **settings: bool) -> bool:
-        taken.append(number)
+    def removed_at_first(descriptor: int, **settings: bool) -> bool:
+        taken.append(descriptor)
         if len(taken) == 1:
             path.unlink()
         return True
@@ -89,12 +89,12 @@ def test_a_file_that_is_removed_while_its_lock_is_waited_for_is_made_again(
         assert not held.lost()
 
 
-@pytest.mark.parametrize(("number", "held"), [(errno.ENOSYS, ["first", "second"]), (errno.EIO, [])])
+@pytest.mark.parametrize(("error_number", "held"), [(errno.ENOSYS, ["first", "second"]), (errno.EIO, [])])
 def test_a_file_system_without_locks_is_no_hindrance_but_a_broken_one_is(
-    number: int, held: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error_number: int, held: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number))
+        raise OSError(error_number, os.strerror(error_number))
 
     monkeypatch.setattr("openflan.lock.lock_descriptor", fails)
     reached = []

@@ -49,7 +49,7 @@ training: {steps: 3, batch_size: 8}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def work_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Llama, rows and a recipe for them."""
     folder = tmp_path_factory.mktemp("place")
     torch.manual_seed(0)
@@ -80,20 +80,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _code(importing: str) -> str:
-    (found,) = [
+    (record,) = [
         block
         for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
         if importing in block
     ]
-    return str(found)
+    return str(record)
 
 
-def _run(code: str, place: Path, *arguments: str) -> str:
-    (place / "train.py").write_text(code)
+def _run(code: str, work_folder: Path, *arguments: str) -> str:
+    (work_folder / "train.py").write_text(code)
     command = [sys.executable, "train.py", *arguments]
     done = subprocess.run(
         command,
-        cwd=place,
+        cwd=work_folder,
         capture_output=True,
         text=True,
         check=False,
@@ -105,33 +105,33 @@ def _run(code: str, place: Path, *arguments: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed")
-def test_trl_trains_on_the_stream(place: Path) -> None:
+def test_trl_trains_on_the_stream(work_folder: Path) -> None:
     code = _code("from trl import")
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
-    losses = re.findall(r"'loss': '?([0-9.]+)", _run(code, place, "recipes/mine.yaml", "llama", "3"))
+    losses = re.findall(r"'loss': '?([0-9.]+)", _run(code, work_folder, "recipes/mine.yaml", "llama", "3"))
     assert len(losses) == 3
 
 
 @pytest.mark.slow
-def test_packed_rows_come_in_full_width(place: Path) -> None:
+def test_packed_rows_come_in_full_width(work_folder: Path) -> None:
     """With a build, as the page has it, and the shapes that it promises."""
     code = _code("packed_dataset")
     build = [sys.executable, "-m", "openflan", "build", "recipes/mine.yaml"]
     subprocess.run(
-        build, cwd=place, capture_output=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        build, cwd=work_folder, capture_output=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
-    printed = _run(code, place).splitlines()
+    printed = _run(code, work_folder).splitlines()
     assert len(printed) == 3
     assert printed[0] == str(dict.fromkeys(("input_ids", "position_ids", "segment_ids", "labels"), (8, 60)))
 
 
-def test_a_causal_model_tells_packed_examples_apart_by_their_positions(place: Path) -> None:
+def test_a_causal_model_tells_packed_examples_apart_by_their_positions(work_folder: Path) -> None:
     """As the page says: without a mask and without a cache. With a cache, transformers lets them see each
     other."""
-    recipe = load_recipe(str(place / "recipes" / "mine.yaml"), [])
+    recipe = load_recipe(str(work_folder / "recipes" / "mine.yaml"), [])
     items = packed_dataset(recipe, 4)
     row = max((items[index] for index in range(4)), key=lambda item: int(item["segment_ids"].max()))
-    model = LlamaForCausalLM.from_pretrained(place / "llama").eval()
+    model = LlamaForCausalLM.from_pretrained(work_folder / "llama").eval()
     inputs = {name: row[name][None] for name in ("input_ids", "position_ids", "labels")}
     losses, seen = [], int(row["segment_ids"].max())
     assert seen > 1
@@ -144,7 +144,7 @@ def test_a_causal_model_tells_packed_examples_apart_by_their_positions(place: Pa
             losses += torch.nn.functional.cross_entropy(
                 alone[:-1], row["labels"][mine][1:], reduction="none"
             ).tolist()
-    wanted = [loss for loss in losses if loss]
-    assert len(wanted) == int((row["labels"] != -100).sum())
-    assert float(packed.loss) == pytest.approx(sum(wanted) / len(wanted), rel=1e-4)
+    expected = [loss for loss in losses if loss]
+    assert len(expected) == int((row["labels"] != -100).sum())
+    assert float(packed.loss) == pytest.approx(sum(expected) / len(expected), rel=1e-4)
     assert not torch.allclose(cached.logits, packed.logits, atol=1e-4)

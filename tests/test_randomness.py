@@ -73,12 +73,12 @@ def test_a_permutation_has_no_pattern_between_neighbours(size: int) -> None:
 
 @pytest.mark.parametrize("size", [10, STORED + 1])
 def test_any_shape_of_positions_is_answered_in_kind(size: int) -> None:
-    permutation, whole = Permutation(size, 5), image(size, 5)
+    permutation, all_values = Permutation(size, 5), image(size, 5)
     table = np.array([[0, 9], [3, 3]])
-    assert np.array_equal(permutation[table], whole[table])
+    assert np.array_equal(permutation[table], all_values[table])
     assert permutation[np.array([], dtype=np.int64)].shape == (0,)
     for position in range(10):
-        assert int(permutation[np.array(position)]) == whole[position]
+        assert int(permutation[np.array(position)]) == all_values[position]
 
 
 def test_a_permutation_of_billions_needs_no_table() -> None:
@@ -104,17 +104,17 @@ def test_shuffled_is_a_repeatable_order(size: int, key: list[int | str]) -> None
 
 @given(key=parts)
 def test_draws_repeat(key: list[int | str]) -> None:
-    one, other = Draws(*key), Draws(*key)
-    assert [one.bits() for _ in range(5)] == [other.bits() for _ in range(5)]
+    first, other = Draws(*key), Draws(*key)
+    assert [first.bits() for _ in range(5)] == [other.bits() for _ in range(5)]
 
 
-@given(one=parts, other=parts)
-def test_other_parts_give_other_draws(one: list[int | str], other: list[int | str]) -> None:
+@given(first=parts, second=parts)
+def test_other_parts_give_other_draws(first: list[int | str], second: list[int | str]) -> None:
     """Integers count modulo 2**64; anything else that differs must tell."""
-    same = [part % 2**64 if isinstance(part, int) else part for part in one] == [
-        part % 2**64 if isinstance(part, int) else part for part in other
+    same = [part % 2**64 if isinstance(part, int) else part for part in first] == [
+        part % 2**64 if isinstance(part, int) else part for part in second
     ]
-    assert (combine(*one) == combine(*other)) == same
+    assert (combine(*first) == combine(*second)) == same
 
 
 def test_the_order_and_the_borders_of_parts_matter() -> None:

@@ -15,17 +15,17 @@ from openflan.stopping import Interrupted, Terminated, stoppable
 
 
 @pytest.mark.parametrize(
-    ("number", "kind", "code", "name"),
+    ("signal_number", "kind", "code", "name"),
     [(signal.SIGINT, Interrupted, 130, "Ctrl-C"), (signal.SIGTERM, Terminated, 75, "SIGTERM")],
 )
 def test_the_first_signal_is_noted_and_says_how_to_go_on(
-    number: signal.Signals, kind: type[Terminated], code: int, name: str
+    signal_number: signal.Signals, kind: type[Terminated], code: int, name: str
 ) -> None:
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with stoppable("step") as asked:
         assert not asked
-        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal_number)
         assert asked
     ended = asked.ended("after step 3, with a checkpoint")
     assert (type(ended), ended.exit_code) == (kind, code)
@@ -92,7 +92,7 @@ def test_a_line_that_does_not_fit_the_disk_is_one_error_and_the_lines_before_sta
     path = tmp_path / "new" / "lines.jsonl"
     with Lines(path) as lines:
         lines.write('{"a": 1}')
-        whole = lines._file
+        file = lines._file
 
         class Full:
             """Takes five bytes, then has no space."""
@@ -102,11 +102,11 @@ def test_a_line_that_does_not_fit_the_disk_is_one_error_and_the_lines_before_sta
             def write(self, data: bytes) -> int:
                 if not self.left:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                taken, self.left = whole.write(data[: self.left]), 0
+                taken, self.left = file.write(data[: self.left]), 0
                 return taken
 
             def __getattr__(self, name: str) -> object:
-                return getattr(whole, name)
+                return getattr(file, name)
 
         lines._file = Full()  # type: ignore[assignment]
         with pytest.raises(SetupError, match="lines.jsonl: could not be written: No space left on device"):

@@ -186,10 +186,10 @@ def test_nothing_else_reads_yaml() -> None:
     """The limits hold only if no reader goes around them."""
     root = Path(openflan.__file__).parent
     readers = re.compile(r"yaml\.(safe_load|load|full_load|compose|parse|scan|unsafe_load)\w*\(|Loader=")
-    found = {
+    files = {
         path.relative_to(root).as_posix()
         for path in root.rglob("*.py")
         if readers.search(path.read_text(encoding="utf-8"))
     }
-    assert found <= {"yaml_files.py"}
+    assert files <= {"yaml_files.py"}
     assert readers.search("yaml.safe_load(text)")

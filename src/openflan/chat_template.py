@@ -6,8 +6,8 @@ renders, so that the text is exactly its own; its compiled template is replaced 
 calls and every operation that can build a value are charged to a budget. Sizes are checked before values are
 made, and time at each charge.
 
-Trade-off: a single comparison or filter over values within the limits runs to its end, so the deadline is
-kept within a fraction of a second, not exactly.
+Trade-off: a single comparison or filter over values within the limits runs to its end. The deadline is
+therefore kept within a fraction of a second, not exactly.
 """
 
 from __future__ import annotations
@@ -271,8 +271,8 @@ def _check_widths(text: str, values: Sequence[Any]) -> None:
 
 
 def _check_replaced(texts: list[str]) -> None:
-    whole, old, new = (*texts, "", "")[:3]
-    if (len(whole) // max(1, len(old)) + 1) * len(new) > LENGTH:
+    text, old, new = (*texts, "", "")[:3]
+    if (len(text) // max(1, len(old)) + 1) * len(new) > LENGTH:
         raise _Exceeded(f"it makes a text of more than {LENGTH:,} characters")
 
 

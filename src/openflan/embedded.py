@@ -3,8 +3,8 @@
 `embedded:NAME[@SEED][/MIX]` names data, `BENCHMARK[@SEED]` a benchmark, `embedded:MODEL` a bundled model.
 
 Every other room reads this table and names no source. Decision: the code of a source lies in a package of its
-own, above the rooms that use it, so it is named here as text and imported at its first use (`load_part`).
-Price: a type checker does not follow that import; the protocols of `tasks/embedded_rows.py` and
+own, above the rooms that use it. It is named here as text and imported at its first use (`load_part`).
+Price: a type checker does not follow that import. The protocols of `tasks/embedded_rows.py` and
 `evaluation/embedded_benchmarks.py` say what a source must offer.
 """
 

@@ -2,9 +2,9 @@
 line.
 
 `json.loads` alone raises five kinds of exceptions for bad input (invalid UTF-8, invalid JSON, deep nesting,
-whole numbers of thousands of digits) and accepts half characters (`"\\ud800"`), which fail much later, when
-they are written. Decision: values are at most `DEEPEST` levels deep, whatever the stack's depth is at the
-call, so that code which walks a value that was read cannot run out of stack.
+integers of thousands of digits). It accepts half characters (`"\\ud800"`), which fail much later, when they
+are written. Decision: values are at most `DEEPEST` levels deep, at any stack depth of the caller. Code
+that walks a value therefore cannot exhaust the stack.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ REMEDY = "correct or remove it"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def parse_json(source: str | bytes, place: str, *, remedy: str = REMEDY) -> Any:
+def parse_json(source: str | bytes, location: str, *, remedy: str = REMEDY) -> Any:
     """Return the value of a JSON text, which may begin with a byte order mark.
 
-    Raises InputError that begins with `place` and ends with `remedy`: for bytes that are not UTF-8, invalid
-    JSON, more than `DEEPEST` levels, a whole number of more digits than Python reads, and half of a surrogate
-    pair.
+    Raises InputError that begins with `location` and ends with `remedy`, for bytes that are not UTF-8, for
+    invalid JSON and for more than `DEEPEST` levels. It is also raised for an integer of more digits than
+    Python reads, and for half of a surrogate pair.
     """
-    text = source if isinstance(source, str) else _decoded(source, place, remedy)
+    text = source if isinstance(source, str) else _decoded(source, location, remedy)
     try:
         value = json.loads(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
-        where = (
+        position = (
             f"line {error.lineno}, column {error.colno}" if "\n" in text.strip() else f"column {error.colno}"
         )
-        raise InputError(f"{place}: not valid JSON ({error.msg} at {where}); {remedy}") from None
+        raise InputError(f"{location}: not valid JSON ({error.msg} at {position}); {remedy}") from None
     except RecursionError:
-        raise _too_deep(place, remedy) from None
+        raise _too_deep(location, remedy) from None
     except ValueError:
         raise InputError(
-            f"{place}: holds a whole number of more than {sys.get_int_max_str_digits():,} digits; {remedy}"
+            f"{location}: holds a whole number of more than {sys.get_int_max_str_digits():,} digits; {remedy}"
         ) from None
     if text.count("[") + text.count("{") > DEEPEST and not _is_shallow(value):
-        raise _too_deep(place, remedy)
+        raise _too_deep(location, remedy)
     if _may_hold_half_characters(source, text) and not _is_encodable(value):
         raise InputError(
-            f"{place}: holds half of a surrogate pair (such as \\ud83d alone), which is no character; "
+            f"{location}: holds half of a surrogate pair (such as \\ud83d alone), which is no character; "
             f"{remedy}"
         )
     return value
@@ -77,9 +77,9 @@ def json_lines(path: Path, *, remedy: str = REMEDY) -> Iterator[tuple[str, Any]]
     Raises InputError like `parse_json`, and for a file that is missing, cannot be read, or has a line of
     more than `LONGEST_LINE` bytes.
     """
-    for place, line, _ in byte_lines(path):
+    for location, line, _ in byte_lines(path):
         if line.strip():
-            yield place, parse_json(line, place, remedy=remedy)
+            yield location, parse_json(line, location, remedy=remedy)
 
 
 def byte_lines(path: Path) -> Iterator[tuple[str, bytes, bool]]:
@@ -116,23 +116,23 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError(f"{str(path)!r}: no path of a file ({error})") from None
 
 
-def _decoded(source: bytes, place: str, remedy: str) -> str:
+def _decoded(source: bytes, location: str, remedy: str) -> str:
     try:
         return source.decode("utf-8")
     except UnicodeDecodeError as error:
         if source.startswith(_WIDE_MARKS):
             raise InputError(
-                f"{place}: not valid JSON (UTF-16, expected UTF-8); convert it with `iconv -f UTF-16 -t "
+                f"{location}: not valid JSON (UTF-16, expected UTF-8); convert it with `iconv -f UTF-16 -t "
                 "UTF-8`"
             ) from None
         raise InputError(
-            f"{place}: not valid JSON (not UTF-8: byte 0x{source[error.start]:02x} at "
+            f"{location}: not valid JSON (not UTF-8: byte 0x{source[error.start]:02x} at "
             f"{error.start + 1}); {remedy}"
         ) from None
 
 
-def _too_deep(place: str, remedy: str) -> InputError:
-    return InputError(f"{place}: lists and objects nested more than {DEEPEST} deep; {remedy}")
+def _too_deep(location: str, remedy: str) -> InputError:
+    return InputError(f"{location}: lists and objects nested more than {DEEPEST} deep; {remedy}")
 
 
 def _is_shallow(value: Any) -> bool:

@@ -39,18 +39,22 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _check(line: Mapping[str, Any], place: str) -> None:
+def _check(line: Mapping[str, Any], location: str) -> None:
     step = line.get("step")
     if not isinstance(step, int) or isinstance(step, bool) or step < 1:
-        raise InputError(f"{place}: `step` is {step!r:.80}, expected a whole number from 1; delete that line")
+        raise InputError(
+            f"{location}: `step` is {step!r:.80}, expected a whole number from 1; delete that line"
+        )
     for name in ("loss", *(name for name in _NUMBERS if name in line)):
         if not _is_number(line.get(name)):
             raise InputError(
-                f"{place}: `{name}` is {line.get(name)!r:.80}, expected a number; delete that line"
+                f"{location}: `{name}` is {line.get(name)!r:.80}, expected a number; delete that line"
             )
     scores = line.get("scores", {})
     if not isinstance(scores, dict) or not all(map(_is_number, scores.values())):
-        raise InputError(f"{place}: `scores` is {scores!r:.80}, expected numbers by name; delete that line")
+        raise InputError(
+            f"{location}: `scores` is {scores!r:.80}, expected numbers by name; delete that line"
+        )
 
 
 def _is_number(value: object) -> bool:
@@ -72,10 +76,12 @@ class Metrics:
         """
         self._path = path
         self._recent: dict[int, str] = {}
-        kept = {int(line["step"]): json.dumps(line) for line in read_metrics(path) if line["step"] <= step}
+        kept_lines = {
+            int(line["step"]): json.dumps(line) for line in read_metrics(path) if line["step"] <= step
+        }
         self._synced = step
-        self._rewrite(kept)
-        _warn_of_gaps(path, kept, step)
+        self._rewrite(kept_lines)
+        _warn_of_gaps(path, kept_lines, step)
 
     def __enter__(self) -> Metrics:
         return self

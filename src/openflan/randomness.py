@@ -1,9 +1,9 @@
 """Random choices that depend on what they are for, never on what was drawn before.
 
-Every choice in openflan derives from (seed, purpose, position), so any part of a run can be repeated, resumed
-or computed on another machine by itself. `Draws` is a counter-based generator (SplitMix64): creating one
-costs a hash of a few integers, which matters because every rendered example has its own; numpy's generators
-take 20 microseconds to seed.
+Every choice in openflan derives from (seed, purpose, position). Any part of a run can therefore be repeated,
+resumed or computed on another machine by itself. `Draws` is a counter-based generator (SplitMix64). Creating
+one costs a hash of a few integers, which matters because every rendered example has its own. numpy's
+generators take 20 microseconds to seed.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ def shuffled(size: int, *parts: int | str) -> NDArray[np.int64]:
 class Permutation:
     """A seeded permutation of range(size): any element without computing the others.
 
-    Up to 65,536 elements it is a stored table. Beyond, a balanced Feistel network of four rounds over the
-    next even power of two, walked until it lands inside the range (fewer than four steps on average): a task
-    of a billion rows costs no memory.
+    Up to 65,536 elements it is a stored table. Above, it is a balanced Feistel network of four rounds over
+    the next even power of two. The network is applied until the value is inside the range, fewer than four
+    times on average. A task of a billion rows costs no memory.
     """
 
     _STORED = 1 << 16

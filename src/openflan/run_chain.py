@@ -5,7 +5,7 @@ model has been exported with the recipe that the chain contains. `chain.json` ke
 exported model and of the model that each step started from. A path alone would not show that weights were
 trained again or edited.
 
-The data of all unfinished steps is read before the first step is trained, so that the last step does not fail
+The data of all unfinished steps is read before the first step is trained. The last step can then not fail
 days later because of a wrong path. The price is that it is read again when its step starts.
 """
 
@@ -83,7 +83,7 @@ def run_chain(steps: Sequence[Step], folder: Path, notice: Notice = lambda text:
 
 
 def finished(step: Step, run: Run, step_number: int) -> bool:
-    """Whether the step's model is there. Raises InputError if its run was made by another recipe."""
+    """Return True if the step's model exists. Raises InputError if its run was made by another recipe."""
     if not run.recipe.is_file():
         return False
     changed = [
@@ -109,9 +109,9 @@ def forget_from(steps: Sequence[Step], folder: Path, first: int) -> list[Run]:
         raise InputError(f"--restart-from {first}: the chain has {len(steps)} steps; name one of them")
     path = folder / "chain.json"
     known = _known(path)
-    left = {step.folder for step in steps[: first - 1]}
+    remaining = {step.folder for step in steps[: first - 1]}
     if path.is_file():
-        write_json(path, {name: value for name, value in known.items() if name in left})
+        write_json(path, {name: value for name, value in known.items() if name in remaining})
     return [Run(folder / step.folder) for step in steps[first - 1 :]]
 
 

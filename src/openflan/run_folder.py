@@ -107,9 +107,9 @@ def find_run(folder: Path) -> Run:
     """The run in a folder; raises InputError if there is none."""
     run = Run(folder)
     if not run.recipe.is_file():
-        what = "has no recipe.yaml" if folder.is_dir() else "does not exist"
+        problem = "has no recipe.yaml" if folder.is_dir() else "does not exist"
         raise InputError(
-            f"{folder}: not a run folder: it {what}; name the folder that `openflan finetune` printed"
+            f"{folder}: not a run folder: it {problem}; name the folder that `openflan finetune` printed"
         )
     return run
 
@@ -245,7 +245,7 @@ class Lines:
         return self._file.read()
 
     def in_place(self) -> bool:
-        """Whether the path still leads to the open file."""
+        """Return True if the path still leads to the open file."""
         try:
             return os.path.samestat(self.path.stat(), os.fstat(self._file.fileno()))
         except OSError:

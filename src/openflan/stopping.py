@@ -47,11 +47,11 @@ class Request:
         if self._signal is None:
             self._signal = signal_number
 
-    def ended(self, where: str) -> Terminated:
-        """Return the exception to raise. `where` states the last unit of work, such as `after step 3, with a
-        checkpoint`. A process that got no signal itself reports SIGTERM."""
+    def ended(self, progress: str) -> Terminated:
+        """Return the exception to raise. `progress` states the last unit of work, such as `after step 3, with
+        a checkpoint`. A process that got no signal itself reports SIGTERM."""
         kind, name = (Interrupted, "Ctrl-C") if self._signal == signal.SIGINT else (Terminated, "SIGTERM")
-        return kind(f"stopped by {name} {where}; run the same command again to go on")
+        return kind(f"stopped by {name} {progress}; run the same command again to go on")
 
 
 _active: list[Request] = []
@@ -103,5 +103,5 @@ def stoppable(unit: str) -> Iterator[Request]:
 
 
 def _launched() -> bool:
-    """Whether a launcher started this process as one of several."""
+    """Return True if a launcher started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1

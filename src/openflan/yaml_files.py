@@ -75,8 +75,8 @@ def read_yaml(
     become None. `repeated_keys` keeps the last value of a repeated key, for files that other projects
     wrote.
 
-    Raises InputError naming file and line for a file that cannot be read, is not UTF-8 or not YAML, repeats a
-    key, or goes beyond a limit.
+    Raises InputError with file and line for a file that cannot be read, is not UTF-8 or is not YAML. It is
+    also raised for a repeated key and a file beyond a limit.
     """
     return _single(
         documents_of(read_text(path), str(path), tags=tags, any_tag=any_tag, repeated_keys=repeated_keys),
@@ -133,15 +133,15 @@ def read_text(path: Path) -> str:
 
 
 def documents_of(
-    text: str, place: str, *, tags: Sequence[str] = (), any_tag: bool = False, repeated_keys: bool = False
+    text: str, location: str, *, tags: Sequence[str] = (), any_tag: bool = False, repeated_keys: bool = False
 ) -> list[Document]:
-    """Return the documents of a text. Messages begin with `place`, the path of the file. Raises InputError
+    """Return the documents of a text. Messages begin with `location`, the path of the file. Raises InputError
     like `read_yaml`."""
     unprintable = Reader.NON_PRINTABLE.search(text)
     if unprintable:
         line = text.count("\n", 0, unprintable.start()) + 1
         raise _refusal(
-            place,
+            location,
             line,
             f"not valid YAML: the character U+{ord(unprintable.group()):04X} must not stand there",
         )
@@ -154,26 +154,28 @@ def documents_of(
             documents.append(Document(loader.construct_document(node), node))
         return [document for document in documents if not _empty(document.node)]
     except YamlError as error:
-        raise _refusal(place, error.line, error.problem) from None
+        raise _refusal(location, error.line, error.problem) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         parts = [part for part in (error.context, error.problem, error.note) if part]
         raise _refusal(
-            place,
+            location,
             mark.line + 1 if mark else 1,
             (f"not valid YAML: {' '.join(', '.join(parts).split())[:300]}"),
         ) from None
     except yaml.YAMLError as error:
-        raise _refusal(place, 1, f"not valid YAML: {' '.join(str(error).split())[:300]}") from None
+        raise _refusal(location, 1, f"not valid YAML: {' '.join(str(error).split())[:300]}") from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def _single(documents: list[Document], place: str) -> Any:
+def _single(documents: list[Document], location: str) -> Any:
     if len(documents) > 1:
         raise _refusal(
-            place, documents[1].node.start_mark.line + 1, "a second YAML document begins here; expected one"
+            location,
+            documents[1].node.start_mark.line + 1,
+            "a second YAML document begins here; expected one",
         )
     return documents[0].value if documents else None
 
@@ -182,8 +184,8 @@ def _empty(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null")
 
 
-def _refusal(place: str, line: int, problem: str) -> InputError:
-    return InputError(f"{place}:{line}: {problem}" if place else problem)
+def _refusal(location: str, line: int, problem: str) -> InputError:
+    return InputError(f"{location}:{line}: {problem}" if location else problem)
 
 
 class _Loader(_Pieces):  # type: ignore[misc]
@@ -237,15 +239,15 @@ class _Loader(_Pieces):  # type: ignore[misc]
             self._tag(yaml.MappingNode, start), [], start.start_mark, None, flow_style=start.flow_style
         )
         self._begin(node, anchor, "")
-        seen: set[tuple[str, str]] = set()
+        known_keys: set[tuple[str, str]] = set()
         while not self.check_event(yaml.MappingEndEvent):
             key = self.compose_node(node, None)
             if isinstance(key, yaml.ScalarNode):
                 self._path[-1] = key.value
-                if (key.tag, key.value) in seen and not self._repeated_keys:
+                if (key.tag, key.value) in known_keys and not self._repeated_keys:
                     dotted = ".".join(name for name in self._path if name != "[]")
                     raise YamlError(f"`{dotted[:200]}` stands twice; keep one", key.start_mark.line + 1)
-                seen.add((key.tag, key.value))
+                known_keys.add((key.tag, key.value))
             node.value.append((key, self.compose_node(node, key)))
         return self._end(node)
 
@@ -263,11 +265,11 @@ class _Loader(_Pieces):  # type: ignore[misc]
             raise
         # whatever PyYAML's constructors raise for values that do not fit their tags, such as AttributeError
         except Exception as error:
-            shown = f"`{node.value[:60]}`" if isinstance(node, yaml.ScalarNode) else "this value"
+            quoted = f"`{node.value[:60]}`" if isinstance(node, yaml.ScalarNode) else "this value"
             why = f" ({error})" if isinstance(error, ValueError) else ""
             kind = node.tag.rpartition(":")[2]
             raise YamlError(
-                f"not valid YAML: {shown} is no {kind}{why}; put it in quotes if it is a text", line
+                f"not valid YAML: {quoted} is no {kind}{why}; put it in quotes if it is a text", line
             ) from None
 
     def construct_foreign(self, node: yaml.Node) -> Any:

@@ -55,8 +55,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     facts = [("the sky", "blue"), ("grass", "green"), ("one plus two", "three")]
     lines = [
-        {"inputs": f"what is {what} ? {'say ' * (number % 4)}", "targets": is_}
-        for number in range(10)
+        {"inputs": f"what is {what} ? {'say ' * (index % 4)}", "targets": is_}
+        for index in range(10)
         for what, is_ in facts
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

@@ -27,17 +27,17 @@ CHUNKS = {"cpu": 16}
 """Of all runs here: small benchmarks have several chunks too."""
 
 
-def mortal(name: str, most: int) -> None:
+def mortal(name: str, answers_left: int) -> None:
     """Lets a method of the engine answer so many times."""
     asked = getattr(HuggingFaceEngine, name)
 
     def answer(self: HuggingFaceEngine, requests: Sequence[Any]) -> Iterator[Any]:
-        nonlocal most
-        for one in asked(self, requests):
-            if most == 0:
+        nonlocal answers_left
+        for item in asked(self, requests):
+            if answers_left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            most -= 1
-            yield one
+            answers_left -= 1
+            yield item
 
     setattr(HuggingFaceEngine, name, answer)
 
@@ -51,10 +51,10 @@ def rank_main(rank: int, size: int, arguments: Sequence[str]) -> int:
         "WORLD_SIZE": str(size),
         "LOCAL_WORLD_SIZE": str(size),
     }
-    dying, _, most = os.environ.get("DIE", "-1,0").partition(",")
+    dying, _, num_answers = os.environ.get("DIE", "-1,0").partition(",")
     if int(dying) == rank:
         for name in ("generate", "loglikelihood"):
-            mortal(name, int(most))
+            mortal(name, int(num_answers))
     sys.argv = ["openflan", *arguments]
     try:
         main()

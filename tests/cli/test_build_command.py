@@ -53,8 +53,8 @@ def unbuilt(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _made(done: Done) -> tuple[int, int, int]:
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found["made"], found["packed_anew"], found["kept"]
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed["made"], printed["packed_anew"], printed["kept"]
 
 
 def _losses(run: Path) -> list[float]:

@@ -65,13 +65,13 @@ def test_generate_gives_the_tokens_of_plain_transformers(run: Path) -> None:
 
 
 def test_generate_takes_one_prompt_or_lines_until_an_empty_one(run: Path) -> None:
-    one = openflan("generate", run, "what is grass ?", "--max-tokens", 4)
+    result = openflan("generate", run, "what is grass ?", "--max-tokens", 4)
     lines = openflan(
         "generate", run, "--max-tokens", 4, stdin="what is grass ?\nwhat is the sky ?\n\nnever read\n"
     )
-    assert one.returncode == lines.returncode == 0, lines.stderr
+    assert result.returncode == lines.returncode == 0, lines.stderr
     assert len(lines.stdout.splitlines()) == 2
-    assert lines.stdout.splitlines()[0] == one.stdout.splitlines()[0]
+    assert lines.stdout.splitlines()[0] == result.stdout.splitlines()[0]
 
 
 def test_a_causal_model_is_finetuned_within_its_context_and_exported(

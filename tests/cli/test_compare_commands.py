@@ -39,8 +39,8 @@ def _write(path: Path, answers: Sequence[str], targets: Sequence[str], **more: A
 def _average(*arguments: object) -> Mapping[str, Any]:
     done = openflan("compare", *arguments, "--json")
     assert done.returncode == 0, done.stderr
-    (found,) = json.loads(done.stdout)["benchmarks"]
-    average: Mapping[str, Any] = found["averages"]["average"]
+    (printed,) = json.loads(done.stdout)["benchmarks"]
+    average: Mapping[str, Any] = printed["averages"]["average"]
     return average
 
 
@@ -82,10 +82,10 @@ def test_turning_the_arguments_turns_the_sign(
     rights: list[tuple[bool, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("runs")
-    for place, label in enumerate(("base", "final")):
+    for index, label in enumerate(("base", "final")):
         _write(
             folder / f"generations/{label}-mine-rows-direct.jsonl",
-            ["yes" if one[place] else "no" for one in rights],
+            ["yes" if one[index] else "no" for one in rights],
             ["yes"] * len(rights),
         )
     there, back = _average(f"{folder}:base", f"{folder}:final"), _average(f"{folder}:final", f"{folder}:base")
@@ -118,8 +118,8 @@ def test_answers_to_rows_of_ones_own_are_judged_by_their_own_rule(
     more = {} if rule is None else {"rule": rule}
     for label, answer in zip(("base", "final"), answers, strict=True):
         _write(tmp_path / f"run/generations/{label}-mine-rows-direct.jsonl", [answer], ["red car"], **more)
-    found = _average(f"{tmp_path / 'run'}:base", f"{tmp_path / 'run'}:final")
-    assert (found["a"], found["b"]) == (pytest.approx(shares[0]), pytest.approx(shares[1]))
+    comparison = _average(f"{tmp_path / 'run'}:base", f"{tmp_path / 'run'}:final")
+    assert (comparison["a"], comparison["b"]) == (pytest.approx(shares[0]), pytest.approx(shares[1]))
     said = openflan("compare", f"{tmp_path / 'run'}:base", f"{tmp_path / 'run'}:final").stdout
     assert ("are compared as texts" in said) is (rule is None)
 
@@ -204,22 +204,22 @@ def test_one_question_does_not_agree_with_the_paper(tmp_path: Path) -> None:
 def test_a_run_of_0_1_is_compared(tmp_path: Path) -> None:
     done = openflan("compare", f"{RUN_0_1}:base", f"{RUN_0_1}:final", "--json")
     assert done.returncode == 0, done.stderr
-    found = {one["benchmark"]: one for one in json.loads(done.stdout)["benchmarks"]}
+    printed = {one["benchmark"]: one for one in json.loads(done.stdout)["benchmarks"]}
     ways = [
         "microflan-direct",
         "microflan-direct-3-shot",
         "microflan-direct-likelihood",
         "microflan-direct-t0.7-k40",
     ]
-    assert sorted(found) == [*ways, "mine-own-direct"]
+    assert sorted(printed) == [*ways, "mine-own-direct"]
     scores = {
-        (one["model"], one["benchmark"], one.get("variant", ""), one["split"]): one
-        for one in json.loads((RUN_0_1 / "scores.json").read_text())["scores"]
+        (item["model"], item["benchmark"], item.get("variant", ""), item["split"]): item
+        for item in json.loads((RUN_0_1 / "scores.json").read_text())["scores"]
     }
     for name, variant, split in zip(
         ways, ("", "", "-likelihood", "-t0.7-k40"), ("", "few-shot", "", ""), strict=True
     ):
-        averages = found[name]["averages"]["average"]
+        averages = printed[name]["averages"]["average"]
         assert averages["a"] == pytest.approx(scores["base", "microflan", variant, split]["average"])
         assert averages["b"] == pytest.approx(scores["final", "microflan", variant, split]["average"])
 
@@ -238,5 +238,5 @@ def test_0_1_rows_are_judged_by_the_measure_of_their_scores(tmp_path: Path) -> N
         "tasks": {"mine/rows": task},
     }
     (run / "scores.json").write_text(json.dumps({"scores": [old]}))
-    found = _average(f"{run}:base", f"{run}:final")
-    assert (found["a"], found["b"]) == (pytest.approx(200 / 3), 100.0)
+    comparison = _average(f"{run}:base", f"{run}:final")
+    assert (comparison["a"], comparison["b"]) == (pytest.approx(200 / 3), 100.0)

@@ -95,11 +95,13 @@ def test_exemplars_without_room_are_dropped_and_shown(llama: Path, data: Path, t
     done = openflan("evaluate", llama, *arguments)
     assert done.returncode == 0, done.stderr
     (line,) = (tmp_path / "generations").rglob("*.jsonl")
-    found = json.loads(line.read_text())
-    assert found["exemplars"] + found["exemplars_dropped"] == 5
-    assert found["exemplars_dropped"] > 0
-    assert found["finish"] != "too-long"
-    assert f"{found['exemplars_dropped']} exemplars did not fit and were left out of 1 prompts" in done.stdout
+    record = json.loads(line.read_text())
+    assert record["exemplars"] + record["exemplars_dropped"] == 5
+    assert record["exemplars_dropped"] > 0
+    assert record["finish"] != "too-long"
+    assert (
+        f"{record['exemplars_dropped']} exemplars did not fit and were left out of 1 prompts" in done.stdout
+    )
 
 
 def test_a_context_that_the_benchmarks_own_length_fills_leaves_it_unanswered(

@@ -45,7 +45,7 @@ def by_hand(size: int, *arguments: object, **environment: str) -> tuple[list[int
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def made_folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model and data."""
     folder = tmp_path_factory.mktemp("place")
     return tiny_models.t5(folder / "t5"), make_all(folder / "data")
@@ -61,20 +61,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     ],
 )
 def test_two_ranks_killed_and_resumed_on_one_write_the_bytes_of_one(
-    how: list[str], place: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: list[str], made_folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface, "_CHUNK", ranks.CHUNKS)
-    arguments = [place[0], "--benchmark", "mmlu", "--shots", "1", "--data", place[1], *how, "--json"]
+    arguments = [
+        made_folders[0],
+        "--benchmark",
+        "mmlu",
+        "--shots",
+        "1",
+        "--data",
+        made_folders[1],
+        *how,
+        "--json",
+    ]
     alone = openflan("evaluate", *arguments, "--run", tmp_path / "one")
     assert alone.returncode == 0, alone.stderr
-    (whole,) = (tmp_path / "one/generations").iterdir()
-    texts = {json.loads(line)["generation"] for line in whole.read_text().splitlines()}
+    (uninterrupted,) = (tmp_path / "one/generations").iterdir()
+    texts = {json.loads(line)["generation"] for line in uninterrupted.read_text().splitlines()}
     assert len(texts) > 1, "all answers alike prove nothing"
 
     codes, _, complaint = by_hand(2, *arguments, "--run", tmp_path / "two", DIE="1,5")
     assert codes[1] == -signal.SIGKILL, complaint
     held = sorted(one.name for one in (tmp_path / "two/generations").iterdir())
-    assert held == [whole.name, f"{whole.name}.part-1"]
+    assert held == [uninterrupted.name, f"{uninterrupted.name}.part-1"]
     assert (tmp_path / "two/generations" / held[1]).read_bytes().count(b"\n") == 5
     again = openflan("evaluate", *arguments, "--run", tmp_path / "two")
     assert again.returncode == 0, again.stderr
@@ -84,8 +94,10 @@ def test_two_ranks_killed_and_resumed_on_one_write_the_bytes_of_one(
     assert codes == [0, 0], complaint
     assert json.loads(said) == json.loads(alone.stdout)
     for name in ("two", "three"):
-        assert [one.name for one in (tmp_path / name / "generations").iterdir()] == [whole.name]
-        assert (tmp_path / name / "generations" / whole.name).read_bytes() == whole.read_bytes()
+        assert [one.name for one in (tmp_path / name / "generations").iterdir()] == [uninterrupted.name]
+        assert (
+            tmp_path / name / "generations" / uninterrupted.name
+        ).read_bytes() == uninterrupted.read_bytes()
         assert (tmp_path / name / "scores.json").read_bytes() == (tmp_path / "one/scores.json").read_bytes()
 
 

@@ -33,10 +33,10 @@ TINY = ["packing.inputs=24", "packing.targets=8", "training.batch_size=2", "chec
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, t5: Path, rows: Path) -> Path:
+def work_folder(tmp_path_factory: pytest.TempPathFactory, t5: Path, rows: Path) -> Path:
     """A trained run, a recipe, a benchmark and a study, which verbs read."""
-    place = tmp_path_factory.mktemp("place")
-    shutil.copy(rows, place / "rows.jsonl")
+    work_folder = tmp_path_factory.mktemp("place")
+    shutil.copy(rows, work_folder / "rows.jsonl")
     recipe = {
         "name": "small",
         "model": {"base": str(t5)},
@@ -45,48 +45,48 @@ def place(tmp_path_factory: pytest.TempPathFactory, t5: Path, rows: Path) -> Pat
         "training": {"steps": 2, "batch_size": 2},
         "checkpoints": {"every": 1},
     }
-    (place / "small.yaml").write_text(yaml.safe_dump(recipe))
-    (place / "colours.yaml").write_text(yaml.safe_dump(BENCHMARK))
+    (work_folder / "small.yaml").write_text(yaml.safe_dump(recipe))
+    (work_folder / "colours.yaml").write_text(yaml.safe_dump(BENCHMARK))
     study = {
         "name": "grid",
         "question": "Does it run?",
-        "recipe": str(place / "small.yaml"),
+        "recipe": str(work_folder / "small.yaml"),
         "axes": {"rate": {"low": {"training.learning_rate": 0.001}}},
         "seeds": [0],
-        "evaluations": {"colours": {"benchmark": str(place / "colours.yaml")}},
+        "evaluations": {"colours": {"benchmark": str(work_folder / "colours.yaml")}},
     }
-    (place / "grid.yaml").write_text(yaml.safe_dump(study))
-    done = openflan("finetune", place / "small.yaml", "--run", place / "run")
+    (work_folder / "grid.yaml").write_text(yaml.safe_dump(study))
+    done = openflan("finetune", work_folder / "small.yaml", "--run", work_folder / "run")
     assert done.returncode == 0, done.stderr
-    return place
+    return work_folder
 
 
 Verb = Callable[[Path, Path], Done]
 
 VERBS: dict[str, Verb] = {
-    "finetune": lambda place, out: openflan("finetune", place / "small.yaml", "--run", out / "run"),
-    "build": lambda place, out: openflan("build", place / "small.yaml", "--to", out / "build"),
-    "evaluate": lambda place, out: openflan(
-        "evaluate", _run(place, out), "--benchmark", place / "colours.yaml"
+    "finetune": lambda folder, out: openflan("finetune", folder / "small.yaml", "--run", out / "run"),
+    "build": lambda folder, out: openflan("build", folder / "small.yaml", "--to", out / "build"),
+    "evaluate": lambda folder, out: openflan(
+        "evaluate", _run(folder, out), "--benchmark", folder / "colours.yaml"
     ),
-    "report": lambda place, out: openflan("report", _run(place, out)),
-    "export.jsonl": lambda place, out: openflan(
-        "mixture", place / "small.yaml", "--export", out / "mine.jsonl", "--examples", 400
+    "report": lambda folder, out: openflan("report", _run(folder, out)),
+    "export.jsonl": lambda folder, out: openflan(
+        "mixture", folder / "small.yaml", "--export", out / "mine.jsonl", "--examples", 400
     ),
-    "export.parquet": lambda place, out: openflan(
-        "mixture", place / "small.yaml", "--export", out / "mine.parquet", "--examples", 400
+    "export.parquet": lambda folder, out: openflan(
+        "mixture", folder / "small.yaml", "--export", out / "mine.parquet", "--examples", 400
     ),
-    "figures": lambda place, out: openflan("tasks", "figures", "--out", out / "figures"),
-    "review": lambda place, out: openflan("tasks", "review", "--data", place, "--out", out / "review.md"),
-    "study": lambda place, out: openflan(
-        "study", place / "grid.yaml", "--out", out / "study", "--workers", 1
+    "figures": lambda folder, out: openflan("tasks", "figures", "--out", out / "figures"),
+    "review": lambda folder, out: openflan("tasks", "review", "--data", folder, "--out", out / "review.md"),
+    "study": lambda folder, out: openflan(
+        "study", folder / "grid.yaml", "--out", out / "study", "--workers", 1
     ),
 }
 
 
-def _run(place: Path, out: Path) -> Path:
+def _run(work_folder: Path, out: Path) -> Path:
     if not (out / "run").is_dir():
-        shutil.copytree(place / "run", out / "run")
+        shutil.copytree(work_folder / "run", out / "run")
     return out / "run"
 
 
@@ -143,20 +143,20 @@ def check_refusal(done: Done) -> None:
 @pytest.mark.parametrize("size", [3_000])
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_that_cannot_write_ends_in_one_line_and_goes_on_with_room(
-    verb: str, size: int, place: Path, tmp_path: Path
+    verb: str, size: int, work_folder: Path, tmp_path: Path
 ) -> None:
     if verb in ("evaluate", "report"):
-        _run(place, tmp_path)
+        _run(work_folder, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with small_files(size):
-        done = VERBS[verb](place, tmp_path)
+        done = VERBS[verb](work_folder, tmp_path)
     if done.returncode:
         check_refusal(done)
     else:
         assert size, "nothing was written, so nothing was tested"
     check_whole(tmp_path)
     assert all(path.read_bytes().startswith(content) for path, content in before.items() if path.exists())
-    again = VERBS[verb](place, tmp_path)
+    again = VERBS[verb](work_folder, tmp_path)
     assert again.returncode == 0, again.stderr
     check_whole(tmp_path)
 
@@ -164,22 +164,22 @@ def test_a_verb_that_cannot_write_ends_in_one_line_and_goes_on_with_room(
 @pytest.mark.skipif(not SMALL_DISK, reason="no small file system: set OPENFLAN_SMALL_DISK")
 @pytest.mark.parametrize("free", [0, 8_192, 40_960, 200_000, 600_000])
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_on_a_full_disk_ends_in_one_line(verb: str, free: int, place: Path) -> None:
+def test_a_verb_on_a_full_disk_ends_in_one_line(verb: str, free: int, work_folder: Path) -> None:
     out = Path(str(SMALL_DISK)) / "out"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     if verb in ("evaluate", "report"):
-        _run(place, out)
+        _run(work_folder, out)
     fill = Path(str(SMALL_DISK)) / "fill"
     try:
         space = os.statvfs(SMALL_DISK or "")
         fill.write_bytes(b"x" * max(space.f_bavail * space.f_frsize - free, 0))
-        done = VERBS[verb](place, out)
+        done = VERBS[verb](work_folder, out)
         print(verb, free, done.returncode, done.stderr.splitlines()[-1:] if done.returncode else "")
         if done.returncode:
             check_refusal(done)
         check_whole(out)
     finally:
         fill.unlink(missing_ok=True)
-    again = VERBS[verb](place, out)
+    again = VERBS[verb](work_folder, out)
     assert again.returncode == 0, again.stderr

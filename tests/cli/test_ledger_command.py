@@ -33,10 +33,10 @@ def many(tmp_path_factory: pytest.TempPathFactory, t5: Path) -> Path:
     """A recipe of sixty tasks, the last of which has half of all rows."""
     folder = tmp_path_factory.mktemp("many")
     (folder / "data").mkdir()
-    for number in range(60):
+    for index in range(60):
         line = json.dumps({"inputs": "what is the sky ?", "targets": "blue"}) + "\n"
-        (folder / "data" / f"a_task_whose_name_is_long_{number:03}.jsonl").write_text(
-            line * (59 if number == 59 else 1)
+        (folder / "data" / f"a_task_whose_name_is_long_{index:03}.jsonl").write_text(
+            line * (59 if index == 59 else 1)
         )
     (folder / "mine.yaml").write_text(RECIPE.format(base=t5, data=folder / "data", more=""))
     return folder / "mine.yaml"
@@ -110,19 +110,19 @@ def test_many_tasks_stay_readable(many: Path) -> None:
 
 
 def test_packed_rows_are_shown_with_their_examples_told_apart(recipe: Path) -> None:
-    found = json.loads(openflan("mixture", recipe, "--show", 2, "--json").stdout)
-    assert [row["row"] for row in found] == [0, 1]
+    sequences = json.loads(openflan("mixture", recipe, "--show", 2, "--json").stdout)
+    assert [row["row"] for row in sequences] == [0, 1]
     examples = {
-        one["position"]: one
-        for one in json.loads(
+        example["position"]: example
+        for example in json.loads(
             openflan("mixture", recipe, "--show", 4_096, "--examples-only", "--json").stdout
         )
     }
-    for row in found:
+    for row in sequences:
         assert [one["segment"] for one in row["examples"]] == list(range(1, len(row["examples"]) + 1))
-        for one in row["examples"]:
-            plain = examples[one["position"]]
-            assert {key: one[key] for key in plain} == plain
+        for example in row["examples"]:
+            plain = examples[example["position"]]
+            assert {key: example[key] for key in plain} == plain
         ends = [[0, 0], *([one["inputs_at"][1], one["targets_at"][1]] for one in row["examples"])]
         assert [[one["inputs_at"][0], one["targets_at"][0]] for one in row["examples"]] == ends[:-1]
         assert (
@@ -133,7 +133,7 @@ def test_packed_rows_are_shown_with_their_examples_told_apart(recipe: Path) -> N
         assert row["fill_inputs"] == pytest.approx(row["input_tokens"] / 48)
         assert row["fill_targets"] == pytest.approx(row["target_tokens"] / 12)
     printed = openflan("mixture", recipe, "--show", 1).stdout
-    first = found[0]
+    first = sequences[0]
     assert (
         f"sequence 0: {len(first['examples'])} examples, {first['input_tokens']} of 48 input tokens "
         f"({first['fill_inputs']:.1%})"
@@ -149,10 +149,10 @@ def test_a_causal_row_is_one_sequence(llama: Path, rows: Path, tmp_path: Path) -
     assert row["fill_inputs"] is None
     assert row["fill"] == pytest.approx((row["input_tokens"] + row["target_tokens"]) / 60)
     at = 0
-    for one in row["examples"]:
-        assert one["inputs_at"] == [at, at + one["input_tokens"]]
-        at += one["input_tokens"] + one["target_tokens"]
-        assert one["targets_at"] == [at - one["target_tokens"], at]
+    for example in row["examples"]:
+        assert example["inputs_at"] == [at, at + example["input_tokens"]]
+        at += example["input_tokens"] + example["target_tokens"]
+        assert example["targets_at"] == [at - example["target_tokens"], at]
     assert at == row["input_tokens"] + row["target_tokens"]
     assert "of 60 tokens" in openflan("mixture", path, "--show", 1).stdout
     ledger = openflan("mixture", path)

@@ -65,10 +65,10 @@ def test_exemplars_are_pruned_as_in_training_unless_told_otherwise(recipe: Path,
     """24 input tokens hold few of the exemplars that were drawn."""
     assert openflan("mixture", recipe, "--export", tmp_path / "pruned.jsonl").exit_code == 0
     assert openflan("mixture", recipe, "--export", tmp_path / "whole.jsonl", "--no-pruning").exit_code == 0
-    pruned, whole = lines(tmp_path / "pruned.jsonl"), lines(tmp_path / "whole.jsonl")
+    pruned, unpruned = lines(tmp_path / "pruned.jsonl"), lines(tmp_path / "whole.jsonl")
     assert sum(bool(row["pruned"]) for row in pruned) > 10
-    assert all(row["pruned"] == 0 for row in whole)
-    for few, all_ in zip(pruned, whole, strict=True):
+    assert all(row["pruned"] == 0 for row in unpruned)
+    for few, all_ in zip(pruned, unpruned, strict=True):
         assert (few["row"], few["targets"]) == (all_["row"], all_["targets"])
         assert few["exemplars"] == all_["exemplars"][: len(few["exemplars"])]
 
@@ -76,8 +76,8 @@ def test_exemplars_are_pruned_as_in_training_unless_told_otherwise(recipe: Path,
 def test_no_tokenizer_is_needed_without_pruning(unreachable: Path, tmp_path: Path) -> None:
     done = openflan("mixture", unreachable, "--export", tmp_path / "out.parquet", "--no-pruning", "--json")
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert (told["examples"], told["pruning"], told["tasks"]) == (20, False, {"own/rows": 20})
+    printed = json.loads(done.stdout)
+    assert (printed["examples"], printed["pruning"], printed["tasks"]) == (20, False, {"own/rows": 20})
     assert parquet.read_metadata(tmp_path / "out.parquet").num_rows == 20
     assert b"name: mine" in parquet.read_schema(tmp_path / "out.parquet").metadata[b"openflan.recipe"]
     with pytest.raises(OpenflanError, match="no such folder.*--no-pruning"):

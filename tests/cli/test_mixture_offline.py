@@ -59,42 +59,42 @@ def test_the_whole_collection_is_told_without_data() -> None:
 
 
 def test_the_same_as_json_has_every_task_and_what_to_fetch() -> None:
-    told = json.loads(openflan("mixture", "flan-2022", "--json").stdout)
-    tasks = {task["task"]: task for task in told["tasks"]}
+    printed = json.loads(openflan("mixture", "flan-2022", "--json").stdout)
+    tasks = {task["task"]: task for task in printed["tasks"]}
     assert len(tasks) == 1_838
-    assert (told["offline"], told["rates"], len(told["assumed"])) == (True, "proportion-b", 7)
+    assert (printed["offline"], printed["rates"], len(printed["assumed"])) == (True, "proportion-b", 7)
     assert tasks["muffin/task_master"]["rows"] is None
     assert tasks["muffin/bool_q"]["get"] == how_to_get(resolve("muffin/bool_q"))
-    assert sum(task["share"] for task in told["tasks"]) == pytest.approx(1)
+    assert sum(task["share"] for task in printed["tasks"]) == pytest.approx(1)
     for level in ("submixtures", "groups", "categories"):
-        assert sum(one["share"] for one in told[level]) == pytest.approx(1)
-        assert sum(one["tasks"] for one in told[level]) == 1_838
-    assert {one["submixture"]: len(one["tasks"]) for one in told["missing"]} == {
+        assert sum(one["share"] for one in printed[level]) == pytest.approx(1)
+        assert sum(one["tasks"] for one in printed[level]) == 1_838
+    assert {one["submixture"]: len(one["tasks"]) for one in printed["missing"]} == {
         "muffin": 80,
         "t0_sf": 193,
         "niv2": 1_556,
         "cot": 9,
     }
-    assert {left["reason"] for left in told["left_out"]} == {"held out (mmlu)"}
+    assert {left["reason"] for left in printed["left_out"]} == {"held out (mmlu)"}
 
 
 def test_rows_at_hand_are_counted(cot: Path) -> None:
-    told = json.loads(
+    printed = json.loads(
         openflan("mixture", "flan-2022", f"mixture.submixtures.cot.data={cot}", "--json").stdout
     )
-    tasks = {task["task"]: task for task in told["tasks"]}
+    tasks = {task["task"]: task for task in printed["tasks"]}
     assert (tasks["cot/gsm8k"]["rows"], tasks["cot/gsm8k"]["here"]) == (11, True)
     assert (tasks["cot/esnli"]["rows"], tasks["cot/esnli"]["here"]) == (36_174, False)
-    assert {one["submixture"]: len(one["tasks"]) for one in told["missing"]}["cot"] == 8
+    assert {one["submixture"]: len(one["tasks"]) for one in printed["missing"]}["cot"] == 8
     done = openflan("mixture", "flan-2022", f"mixture.submixtures.cot.data={cot}", *FEW)
     assert "missing: 8 tasks of cot (cot/aqua, cot/creak, cot/ecqa, cot/esnli, cot/qasc, ...)" in done.output
 
 
 def test_data_on_the_hub_is_not_looked_at() -> None:
-    told = json.loads(
+    printed = json.loads(
         openflan("mixture", "flan-2022", "mixture.submixtures.t0_sf.data=hub:bigscience/P3", "--json").stdout
     )
-    assert sum(task["submixture"] == "t0_sf" for task in told["tasks"]) == 193
+    assert sum(task["submixture"] == "t0_sf" for task in printed["tasks"]) == 193
 
 
 def test_data_that_is_stated_but_not_there_is_an_error(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_the_ledger_lists_what_a_filter_left_out(t5: Path, tmp_path: Path) -> No
         f"name: mine\nmodel: {{base: {t5}}}\npacking: {{inputs: 64, targets: 32}}\ntraining: {{steps: 2}}\n"
         f"mixture: {{licences: [mit], submixtures: {{cot: {{data: {tmp_path}}}}}}}\n"
     )
-    told = json.loads(openflan("mixture", recipe, "--json").stdout)
-    assert told["left_out"] == [{"task": "cot/creak", "reason": "licence unknown"}]
-    assert [row["task"] for row in told["tasks"]] == ["cot/gsm8k"]
+    printed = json.loads(openflan("mixture", recipe, "--json").stdout)
+    assert printed["left_out"] == [{"task": "cot/creak", "reason": "licence unknown"}]
+    assert [row["task"] for row in printed["tasks"]] == ["cot/gsm8k"]
     assert "tasks left out: 1 (licence unknown)" in openflan("mixture", recipe).output

@@ -25,7 +25,7 @@ training: {steps: 1}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A recipe, its three rows, two of them in benchmarks, and two benchmarks."""
     for name in ("gsm8k", "mgsm", "cot"):
         (tmp_path / "data" / name if name != "cot" else tmp_path / name).mkdir(parents=True)
@@ -43,8 +43,8 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_recipe_is_compared(place: Path) -> None:
-    done = openflan("overlap", "mine.yaml", "--benchmarks", "data", folder=place)
+def test_a_recipe_is_compared(folder: Path) -> None:
+    done = openflan("overlap", "mine.yaml", "--benchmarks", "data", folder=folder)
     assert done.returncode == 0, done.stderr
     assert "cot/gsm8k row 2, question: contains, 28 units, gsm8k test 0" in done.stdout
     assert "cot/gsm8k row 0, question: equal" in done.stdout
@@ -54,45 +54,45 @@ def test_a_recipe_is_compared(place: Path) -> None:
     assert line.split()[1:4] == ["3", "2", "0"]
 
 
-def test_json_is_one_value(place: Path) -> None:
+def test_json_is_one_value(folder: Path) -> None:
     done = openflan(
-        "overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", "--examples", 0, folder=place
+        "overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", "--examples", 0, folder=folder
     )
-    told = json.loads(done.stdout)
-    (task,) = told["tasks"]
+    printed = json.loads(done.stdout)
+    (task,) = printed["tasks"]
     assert (task["task"], task["rows"], task["hit_rows"], task["stock_rows"]) == ("cot/gsm8k", 3, 2, 0)
     assert task["groups"] == {
         "gsm8k": {"rows": 1, "items": 1, "whole": 1},
         "mgsm": {"rows": 1, "items": 1, "whole": 1},
     }
     assert task["examples"] == []
-    assert told["benchmarks"] == {"mgsm": 1, "gsm8k": 1}
-    assert told["missing"][:5] == [
+    assert printed["benchmarks"] == {"mgsm": 1, "gsm8k": 1}
+    assert printed["missing"][:5] == [
         "mmlu/dev/*.csv",
         "mmlu/val/*.csv",
         "mmlu/test/*.csv",
         "bbh/*.json",
         "tydiqa/dev/*.json",
     ]
-    assert (told["broken"], told["rows"]) == ({}, 3)
-    assert told["peak_memory_bytes"] > told["index"]["bytes"] > 0
+    assert (printed["broken"], printed["rows"]) == ({}, 3)
+    assert printed["peak_memory_bytes"] > printed["index"]["bytes"] > 0
 
 
-def test_rows_without_hits_are_no_failure(place: Path) -> None:
-    (place / "cot/gsm8k_train.tsv").write_text("What is 2 + 2?\t4\t2 + 2 = 4.\n")
-    done = openflan("overlap", "mine.yaml", "--benchmarks", "data", folder=place)
+def test_rows_without_hits_are_no_failure(folder: Path) -> None:
+    (folder / "cot/gsm8k_train.tsv").write_text("What is 2 + 2?\t4\t2 + 2 = 4.\n")
+    done = openflan("overlap", "mine.yaml", "--benchmarks", "data", folder=folder)
     assert done.returncode == 0
     assert "contains" not in done.stdout
 
 
-def test_hits_are_written_and_leave_their_rows_out(place: Path) -> None:
+def test_hits_are_written_and_leave_their_rows_out(folder: Path) -> None:
     assert (
         openflan(
-            "overlap", "mine.yaml", "--benchmarks", "data", "--out", "hits.jsonl", folder=place
+            "overlap", "mine.yaml", "--benchmarks", "data", "--out", "hits.jsonl", folder=folder
         ).returncode
         == 0
     )
-    written = [json.loads(line) for line in (place / "hits.jsonl").read_text(encoding="utf-8").splitlines()]
+    written = [json.loads(line) for line in (folder / "hits.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [
         (hit["task"], hit["row"], hit["benchmark"], hit["benchmark_task"], hit["index"], hit["kind"])
         for hit in written
@@ -108,7 +108,7 @@ def test_hits_are_written_and_leave_their_rows_out(place: Path) -> None:
         "--benchmarks",
         "data",
         "--json",
-        folder=place,
+        folder=folder,
     )
     assert [(task["rows"], task["hit_rows"]) for task in json.loads(again.stdout)["tasks"]] == [(1, 0)]
     twice = openflan(
@@ -119,24 +119,24 @@ def test_hits_are_written_and_leave_their_rows_out(place: Path) -> None:
         "data",
         "--out",
         "more.jsonl",
-        folder=place,
+        folder=folder,
     )
     assert twice.returncode == 2
     assert "their numbers have moved; add mixture.drop_overlaps=null" in twice.stderr
 
 
-def test_what_is_missing_is_named_and_a_broken_task_hides_no_other(place: Path) -> None:
-    (place / "data/gsm8k/test.jsonl").unlink()
-    (place / "cot/aqua_train.tsv").write_text("one column\n")
-    done = openflan("overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", folder=place)
+def test_what_is_missing_is_named_and_a_broken_task_hides_no_other(folder: Path) -> None:
+    (folder / "data/gsm8k/test.jsonl").unlink()
+    (folder / "cot/aqua_train.tsv").write_text("one column\n")
+    done = openflan("overlap", "--tasks-data", "cot", "--benchmarks", "data", "--json", folder=folder)
     assert done.returncode == 1
     assert "tydiqa/dev/*.json, gsm8k/test.jsonl, " in done.stderr
     assert "; the rest is compared" in done.stderr
     assert "cot/aqua: not checked: " in done.stderr
-    told = json.loads(done.stdout)
-    assert "gsm8k/test.jsonl" in told["missing"]
-    assert "1 column, expected 3" in told["broken"]["cot/aqua"]
-    assert [task["hit_rows"] for task in told["tasks"]] == [1]
+    printed = json.loads(done.stdout)
+    assert "gsm8k/test.jsonl" in printed["missing"]
+    assert "1 column, expected 3" in printed["broken"]["cot/aqua"]
+    assert [task["hit_rows"] for task in printed["tasks"]] == [1]
 
 
 @pytest.mark.parametrize(
@@ -151,16 +151,18 @@ def test_what_is_missing_is_named_and_a_broken_task_hides_no_other(place: Path) 
         (["mine.yaml", "--benchmarks", "data", "--out", "hits.txt"], "ends in .jsonl"),
     ],
 )
-def test_bad_usage_is_told(arguments: list[str], expected: str, place: Path) -> None:
-    done = openflan("overlap", *arguments, folder=place)
+def test_bad_usage_is_told(arguments: list[str], expected: str, folder: Path) -> None:
+    done = openflan("overlap", *arguments, folder=folder)
     assert done.returncode == 2
     assert expected in done.stderr
 
 
-def test_a_failed_run_leaves_the_file_of_hits_as_it_was(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (place / "hits.jsonl").write_text("before")
+def test_a_failed_run_leaves_the_file_of_hits_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "hits.jsonl").write_text("before")
     monkeypatch.setattr("openflan.cli.overlap.check_task", lambda *_: 1 / 0)
-    done = openflan("overlap", "mine.yaml", "--benchmarks", "data", "--out", "hits.jsonl", folder=place)
+    done = openflan("overlap", "mine.yaml", "--benchmarks", "data", "--out", "hits.jsonl", folder=folder)
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
-    assert (place / "hits.jsonl").read_text() == "before"
+    assert (folder / "hits.jsonl").read_text() == "before"

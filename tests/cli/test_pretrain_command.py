@@ -85,10 +85,10 @@ def test_the_plan_is_printed_and_nothing_is_trained(work: Path) -> None:
     assert "held back: 4; pieces of up to 48 tokens; no token added" in done.stdout
     assert "100.0%  prefix" in done.stdout
     assert "H100" in done.stdout
-    found = json.loads(
+    printed = json.loads(
         openflan("pretrain", "more.yaml", "pretraining.objective=ul2", "--plan", "--json", folder=work).stdout
     )
-    assert found["added_tokens"][-3:] == ["[NLU]", "[S2S]", "[NLG]"]
+    assert printed["added_tokens"][-3:] == ["[NLU]", "[S2S]", "[NLG]"]
     assert not (work / "runs").exists()
 
 

@@ -26,8 +26,8 @@ def _bbh(path: Path, accuracy: float, seed: int = 0, **more: object) -> Path:
             "target": "(A)",
             **more,
         }
-        for task, one in BBH_TASKS.items()
-        for index in range(one.size)
+        for task, item in BBH_TASKS.items()
+        for index in range(item.size)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -53,10 +53,17 @@ def test_score_prints_one_json_value_of_the_contract(run: Path) -> None:
     done = openflan(
         "score", "bbh", "--mode", "cot", "--generations", run / "generations/final-bbh-cot.jsonl", "--json"
     )
-    found = json.loads(done.stdout)
-    assert (done.returncode, found["benchmark"], found["mode"], len(found["tasks"])) == (0, "bbh", "cot", 27)
-    assert found["average"] == pytest.approx(sum(task["accuracy"] for task in found["tasks"].values()) / 27)
-    assert set(found["tasks"]["snarks"]) >= {
+    printed = json.loads(done.stdout)
+    assert (done.returncode, printed["benchmark"], printed["mode"], len(printed["tasks"])) == (
+        0,
+        "bbh",
+        "cot",
+        27,
+    )
+    assert printed["average"] == pytest.approx(
+        sum(task["accuracy"] for task in printed["tasks"].values()) / 27
+    )
+    assert set(printed["tasks"]["snarks"]) >= {
         "accuracy",
         "stderr",
         "extracted",
@@ -66,8 +73,8 @@ def test_score_prints_one_json_value_of_the_contract(run: Path) -> None:
         "chance",
         "normalized",
     }
-    low, high = found["intervals"]["average"]["ci95"]
-    assert low < found["average"] < high
+    low, high = printed["intervals"]["average"]["ci95"]
+    assert low < printed["average"] < high
 
 
 def test_score_as_a_table_names_interval_and_rates(run: Path) -> None:
@@ -84,7 +91,7 @@ def test_an_incomplete_file_needs_partial(tmp_path: Path, run: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "lacks 6,211 of 6,511 generations" in done.stderr
     assert "holds 1 again" in done.stderr
-    found = json.loads(
+    printed = json.loads(
         openflan(
             "score",
             "bbh",
@@ -96,7 +103,7 @@ def test_an_incomplete_file_needs_partial(tmp_path: Path, run: Path) -> None:
             "--json",
         ).stdout
     )
-    assert (found["missing"], found["duplicates"], found["partial"], len(found["tasks"])) == (
+    assert (printed["missing"], printed["duplicates"], printed["partial"], len(printed["tasks"])) == (
         6211,
         1,
         True,
@@ -145,8 +152,8 @@ def test_lm_eval_log(tmp_path: Path, run: Path) -> None:
     assert (done.returncode, done.stderr.strip()) == (0, f"6,511 samples in {tmp_path / 'log.jsonl'}")
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     accuracies = [
-        sum(line["exact_match"] for line in log if line["task"] == f"bbh_cot_{task}") / one.size
-        for task, one in BBH_TASKS.items()
+        sum(line["exact_match"] for line in log if line["task"] == f"bbh_cot_{task}") / item.size
+        for task, item in BBH_TASKS.items()
     ]
     assert 100 * sum(accuracies) / 27 == pytest.approx(json.loads(done.stdout)["average"])
 
@@ -186,9 +193,9 @@ def test_scoring_and_comparing_import_no_model_library(run: Path) -> None:
 
 def test_compare_two_labels_of_a_run(run: Path) -> None:
     done = openflan("compare", f"{run}:base", run, "--json")
-    (found,) = json.loads(done.stdout)["benchmarks"]
-    average = found["averages"]["average"]
-    assert (found["benchmark"], average["n"], average["verdict"], len(found["tasks"])) == (
+    (printed,) = json.loads(done.stdout)["benchmarks"]
+    average = printed["averages"]["average"]
+    assert (printed["benchmark"], average["n"], average["verdict"], len(printed["tasks"])) == (
         "bbh-cot",
         6511,
         "final is higher",
@@ -204,12 +211,12 @@ def test_compare_two_labels_of_a_run(run: Path) -> None:
 
 def test_compare_with_the_paper(run: Path) -> None:
     done = openflan("compare", f"{run}:base", "paper:flan-t5-base", "--json")
-    (found,) = json.loads(done.stdout)["benchmarks"]
-    average = found["averages"]["average"]
+    (printed,) = json.loads(done.stdout)["benchmarks"]
+    average = printed["averages"]["average"]
     assert (average["paper"], average["verdict"]) == (27.9, "agrees with the paper")
-    assert set(found["tasks"]) == set(BBH_TASKS)
-    assert found["tasks"]["temporal_sequences"]["computed"] is True
-    assert any("Table 5" in source for source in found["sources"])
+    assert set(printed["tasks"]) == set(BBH_TASKS)
+    assert printed["tasks"]["temporal_sequences"]["computed"] is True
+    assert any("Table 5" in source for source in printed["sources"])
     shown = openflan("compare", run, "paper:flan-t5-base").stdout
     assert "above" in shown
     assert "arXiv 2210.11416" in shown
@@ -262,9 +269,9 @@ def test_evaluate_compares_afterwards(tmp_path: Path, t5: Path) -> None:
     against = openflan(
         "evaluate", t5, "--benchmark", own, "--run", tmp_path / "b", "--against", tmp_path / "a", "--json"
     )
-    found = json.loads(against.stdout)
-    assert found["scores"][0]["benchmark"] == "colours"
-    average = found["comparison"]["benchmarks"][0]["averages"]["average"]
+    printed = json.loads(against.stdout)
+    assert printed["scores"][0]["benchmark"] == "colours"
+    average = printed["comparison"]["benchmarks"][0]["averages"]["average"]
     assert (average["n"], average["difference"], average["verdict"]) == (3, 0.0, "no difference shown")
     assert "mean: average" in openflan("compare", tmp_path / "a", tmp_path / "b", "--benchmark", own).stdout
     without_the_file = openflan("compare", tmp_path / "a", tmp_path / "b")

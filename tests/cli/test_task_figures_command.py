@@ -66,14 +66,14 @@ def test_a_recipe_is_counted_from_rows_where_they_are_and_from_the_catalogue_els
 ) -> None:
     done = openflan("tasks", "figures", recipe, "--out", tmp_path / "out", "--format", "png", "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert {(one["submixture"], one["tasks"], one["share"]) for one in found["categories"]} == {
+    printed = json.loads(done.stdout)
+    assert {(one["submixture"], one["tasks"], one["share"]) for one in printed["categories"]} == {
         ("cot", 1, round(7473 / (7473 + 6915) / 4, 9)),
         ("cot", 1, round(6915 / (7473 + 6915) / 4, 9)),
         ("own", 1, 0.75),
     }
-    assert found["notes"] == ["2 of 3 tasks as the catalogue lists them, as their rows are not here"]
-    assert {Path(name).name for name in found["files"]} == {
+    assert printed["notes"] == ["2 of 3 tasks as the catalogue lists them, as their rows are not here"]
+    assert {Path(name).name for name in printed["files"]} == {
         "categories.png",
         "categories-by-share.png",
         "languages.png",
@@ -82,7 +82,7 @@ def test_a_recipe_is_counted_from_rows_where_they_are_and_from_the_catalogue_els
         "languages.csv",
         "languages.json",
     }
-    assert all(Path(name).is_file() for name in found["files"])
+    assert all(Path(name).is_file() for name in printed["files"])
 
 
 def test_tasks_weighed_by_their_cap_are_named(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ COT = "How many?\tfour\tTwo and two.\n"
 def listed(*arguments: object) -> list[dict[str, Any]]:
     done = openflan("tasks", "list", *arguments, "--json")
     assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    printed: list[dict[str, Any]] = json.loads(done.stdout)
+    return printed
 
 
 @pytest.fixture
@@ -49,13 +49,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_catalogue_and_the_embedded_world_are_listed() -> None:
-    found = listed()
+    listing = listed()
     by_submixture = {
-        name: sum(task["submixture"] == name for task in found) for name in ("muffin", "t0_sf", "niv2", "cot")
+        name: sum(task["submixture"] == name for task in listing)
+        for name in ("muffin", "t0_sf", "niv2", "cot")
     }
     assert by_submixture == {"muffin": 80, "t0_sf": 193, "niv2": 1556, "cot": 9}
-    assert {task["submixture"] for task in found} == {*by_submixture, "microflan", "microflan_text"}
-    assert len({task["name"] for task in found}) == len(found)
+    assert {task["submixture"] for task in listing} == {*by_submixture, "microflan", "microflan_text"}
+    assert len({task["name"] for task in listing}) == len(listing)
 
 
 @pytest.mark.parametrize(
@@ -94,19 +95,19 @@ def test_the_table_has_a_line_for_every_task() -> None:
 
 
 def test_the_embedded_world_is_listed_with_wordings_splits_and_examples() -> None:
-    found = listed("--submixture", "microflan")
-    assert len([task for task in found if task["split"] == "train"]) >= 200
-    assert len({task["category"] for task in found}) >= 20
-    assert {(task["split"], task["held_out"] is None) for task in found} == {
+    listing = listed("--submixture", "microflan")
+    assert len([task for task in listing if task["split"] == "train"]) >= 200
+    assert len({task["category"] for task in listing}) >= 20
+    assert {(task["split"], task["held_out"] is None) for task in listing} == {
         ("train", True),
         ("dev", False),
         ("test", False),
     }
     assert all(
         len(task["wordings"]) >= 4 and task["example"]["inputs"] and task["example"]["targets"]
-        for task in found
+        for task in listing
     )
-    (boss,) = [task for task in found if task["name"] == "microflan/relation_boss-qa"]
+    (boss,) = [task for task in listing if task["name"] == "microflan/relation_boss-qa"]
     assert boss["example"]["inputs"] == "Who is the boss of Ann?"
     assert "plain" in boss["wordings"]
 
@@ -130,8 +131,8 @@ def test_a_shown_task_says_its_split() -> None:
 def test_counts_reconcile_with_the_paper() -> None:
     done = openflan("tasks", "list", "--counts")
     assert done.returncode == 0, done.stderr
-    for number in ("1,836", "1,838", "473", "437", "146", "140", "60"):
-        assert number in done.stdout
+    for figure in ("1,836", "1,838", "473", "437", "146", "140", "60"):
+        assert figure in done.stdout
     shown = json.loads(openflan("tasks", "list", "--counts", "--json").stdout)
     assert shown["total"]["tasks"] == 1838
     assert len(shown["differences"]) == len(counts().differences)
@@ -144,22 +145,22 @@ def test_the_document_on_the_collection_shows_the_same_counts() -> None:
     for difference in counts().differences:
         assert difference.why in page
         assert f"| {difference.figure} | {difference.ours:,} | {difference.paper:,} |" in page
-    for one in (*counts().submixtures, counts().total):
+    for count in (*counts().submixtures, counts().total):
         assert (
-            f"| {one.tasks:,} | {one.paper_tasks:,} | {one.datasets:,} | {one.categories:,} | "
-            f"{one.languages:,} | {one.variants:,} |"
+            f"| {count.tasks:,} | {count.paper_tasks:,} | {count.datasets:,} | {count.categories:,} | "
+            f"{count.languages:,} | {count.variants:,} |"
         ) in page
 
 
 def test_what_is_in_a_folder_is_listed_and_what_cannot_be_read_is_counted(folder: Path) -> None:
-    found = {task["name"]: task for task in listed("--data", folder)}
-    assert found.keys() == {
+    listing = {task["name"]: task for task in listed("--data", folder)}
+    assert listing.keys() == {
         "cot/gsm8k",
         "niv2/task137_detoxifying_lms_classification_toxicity",
         "niv2/task664_mmmlu_answer_generation_abstract_algebra",
         "own/mine",
     }
-    assert found["niv2/task664_mmmlu_answer_generation_abstract_algebra"]["held_out"] == "mmlu"
+    assert listing["niv2/task664_mmmlu_answer_generation_abstract_algebra"]["held_out"] == "mmlu"
     assert "7 tasks cannot be read" in openflan("tasks", "list", "--data", folder).stderr
 
 
@@ -282,7 +283,7 @@ def test_a_long_list_of_missing_tasks_is_one_line_for_people(folder: Path) -> No
     title = done.stdout.splitlines()[0]
     assert title == "4 works, 7 broken, 1,562 missing"
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("niv2/*")]
-    assert "1,555 tasks: git clone" in line
+    assert "1,555 tasks: `openflan collection fetch niv2" in line
     assert len(done.stdout.splitlines()) < 30
 
 

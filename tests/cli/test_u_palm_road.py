@@ -46,25 +46,28 @@ def road(work: Path, name: str) -> Done:
 
 
 @pytest.fixture(scope="module")
-def whole(work: Path) -> Path:
+def finished_run(work: Path) -> Path:
     done = road(work, "whole")
     assert done.returncode == 0, done.stderr
     return work / "whole"
 
 
-def test_both_steps_let_inputs_see_one_another_and_the_export_says_so(whole: Path) -> None:
-    says = [json.loads((whole / step / "model" / "generation_config.json").read_text()) for step in STEPS]
+def test_both_steps_let_inputs_see_one_another_and_the_export_says_so(finished_run: Path) -> None:
+    says = [
+        json.loads((finished_run / step / "model" / "generation_config.json").read_text()) for step in STEPS
+    ]
     assert [one["openflan_attention"] for one in says] == ["prefix", "prefix"]
     assert says[1]["openflan_layout"] == "paper"
     first, last = (
-        load_file(whole / step / "model" / "model.safetensors")["model.embed_tokens.weight"] for step in STEPS
+        load_file(finished_run / step / "model" / "model.safetensors")["model.embed_tokens.weight"]
+        for step in STEPS
     )
     assert first.shape == last.shape
     assert first.shape[0] > 1_536, "mode tokens and sentinels stay"
-    assert all(read_jsonl(whole / step / "metrics.jsonl")[-1]["step"] == 3 for step in STEPS)
+    assert all(read_jsonl(finished_run / step / "metrics.jsonl")[-1]["step"] == 3 for step in STEPS)
 
 
-def test_it_is_generated_with_and_evaluated(work: Path, whole: Path) -> None:
+def test_it_is_generated_with_and_evaluated(work: Path, finished_run: Path) -> None:
     """A finished model answers what it answered in memory, after its last step."""
     model = f"whole/{STEPS[1]}"
     done = openflan("generate", model, "What is 3 plus 4?", "--max-tokens", 3, "--json", folder=work)
@@ -75,8 +78,8 @@ def test_it_is_generated_with_and_evaluated(work: Path, whole: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     beside, after = (
-        whole / STEPS[1] / "while-training" / "generations" / "step-3-microflan-direct.jsonl",
-        whole / STEPS[1] / "generations",
+        finished_run / STEPS[1] / "while-training" / "generations" / "step-3-microflan-direct.jsonl",
+        finished_run / STEPS[1] / "generations",
     )
     answered = [
         {(line["task"], line["index"]): line["generation"] for line in read_jsonl(path)}
@@ -88,7 +91,7 @@ def test_it_is_generated_with_and_evaluated(work: Path, whole: Path) -> None:
 
 @pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped_with_the_same_bits(
-    work: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+    work: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[int] = []
 
@@ -102,6 +105,6 @@ def test_it_goes_on_where_it_was_stopped_with_the_same_bits(
     assert [road(work, "stopped").returncode for _ in range(3)] == [75, 75, 0]
     for step in STEPS:
         assert (work / "stopped" / step / "model" / "model.safetensors").read_bytes() == (
-            whole / step / "model" / "model.safetensors"
+            finished_run / step / "model" / "model.safetensors"
         ).read_bytes()
     assert "finished" in road(work, "stopped").stderr

@@ -76,8 +76,8 @@ def test_list_shows_the_wordings_of_a_task_from_both_sources(checkout: Path, cac
     after = json.loads(openflan("wordings", "list", "--task", "cot/gsm8k", "--json").stdout)
     assert [found["choice"] for found in after] == ["original", *(found["choice"] for found in before)]
     flags = [
-        (one["id"], one["shots"], one["rationale"], one["options"], one["inverted"])
-        for one in after[0]["wordings"]
+        (wording["id"], wording["shots"], wording["rationale"], wording["options"], wording["inverted"])
+        for wording in after[0]["wordings"]
     ]
     assert flags == [
         ("flan-cot-gsm8k-zero-0", "zero", True, False, False),
@@ -106,8 +106,8 @@ def test_check_tells_what_a_good_file_holds(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 wordings, all well formed" in done.stdout
     assert f"--wordings {tmp_path / 'mine.yaml'}" in done.stderr
-    (found,) = json.loads(openflan("wordings", "check", tmp_path / "mine.yaml", "--json").stdout)
-    assert [one["fields"] for one in found["wordings"]] == [["answer", "question"]]
+    (printed,) = json.loads(openflan("wordings", "check", tmp_path / "mine.yaml", "--json").stdout)
+    assert [one["fields"] for one in printed["wordings"]] == [["answer", "question"]]
 
 
 BAD = [

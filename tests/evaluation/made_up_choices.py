@@ -98,8 +98,8 @@ def make_svamp(folder: Path, *, hub: bool = False, exemplars: int = 8) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         (root / "SVAMP.json").write_text(json.dumps(SVAMP), encoding="utf-8")
     solved = [
-        {"question": f"What is {number} + 1?", "answer": f"One more. The answer is {number + 1}."}
-        for number in range(exemplars)
+        {"question": f"What is {index} + 1?", "answer": f"One more. The answer is {index + 1}."}
+        for index in range(exemplars)
     ]
     (root / "exemplars.json").write_text(json.dumps(solved), encoding="utf-8")
     return folder

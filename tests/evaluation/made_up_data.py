@@ -12,15 +12,15 @@ from openflan.evaluation.mgsm_languages import LANGUAGES
 HEADER = "The following are multiple choice questions (with answers) about {}."
 
 
-def mmlu_row(number: int) -> list[str]:
+def mmlu_row(index: int) -> list[str]:
     """A question with a line end, a quotation, and options that pandas reads as missing."""
     return [
-        f'What is "{number}"?\nChoose, please. ',
+        f'What is "{index}"?\nChoose, please. ',
         "None",
         "NA",
-        f" {number}, at most",
+        f" {index}, at most",
         "null",
-        "ABCD"[number % 4],
+        "ABCD"[index % 4],
     ]
 
 
@@ -40,10 +40,10 @@ def make_mmlu(folder: Path, questions: int = 2) -> Path:
 def mmlu_prompt(subject: str, exemplars: int) -> str:
     blocks = [
         (
-            f"Q: Is {number} odd?\n(A) yes (B) no (C) so (D) nay\nA: Let's think step by step. It is. The "
+            f"Q: Is {index} odd?\n(A) yes (B) no (C) so (D) nay\nA: Let's think step by step. It is. The "
             "answer is (A)."
         )
-        for number in range(exemplars)
+        for index in range(exemplars)
     ]
     return "\n\n".join([HEADER.format(subject.replace("_", " ")), *blocks])
 
@@ -98,8 +98,8 @@ def make_gsm8k(folder: Path, exemplars: int | None = 8) -> Path:
     )
     if exemplars is not None:
         shown = [
-            {"question": f"What is {number} + 1?", "answer": f"One more. The answer is {number + 1}."}
-            for number in range(exemplars)
+            {"question": f"What is {index} + 1?", "answer": f"One more. The answer is {index + 1}."}
+            for index in range(exemplars)
         ]
         (root / "exemplars.json").write_text(json.dumps(shown), encoding="utf-8")
     return root
@@ -132,8 +132,8 @@ def make_mgsm(folder: Path) -> Path:
     for code, language in LANGUAGES.items():
         (root / f"mgsm_{code}.tsv").write_text("How many?\t5\nHow much?\t1,200\n", encoding="utf-8")
         exemplars[code] = {
-            str(place): {"q": f"{language.question}one ?", "a": f"{language.step}The answer is {place}."}
-            for place in range(1, 9)
+            str(index): {"q": f"{language.question}one ?", "a": f"{language.step}The answer is {index}."}
+            for index in range(1, 9)
         }
     (root / "exemplars.json").write_text(
         json.dumps({"mgsm_exemplars": exemplars, "exemplar_number_answers": list(range(1, 9))}),

@@ -58,14 +58,16 @@ def test_figure_5_averages_are_plain_means_of_three() -> None:
         "mgsm-cot": 9.0,
         "bbh-direct": dict.fromkeys(BBH_TASKS, 50.0),
     }
-    found = suite_averages(components)
-    assert found["non-CoT average"] == pytest.approx(
+    averages = suite_averages(components)
+    assert averages["non-CoT average"] == pytest.approx(
         (20.0 + 30.0 + normalized_component("bbh-direct", components["bbh-direct"])) / 3
     )
-    assert (found["CoT average"], found["normalized average"]) == (None, None)
-    whole = suite_averages({**components, "bbh-cot": {task: one.chance for task, one in BBH_TASKS.items()}})
-    assert whole["CoT average"] == pytest.approx((0.0 + 0.0 + 9.0) / 3)
-    assert list(whole) == list(SUITE_AVERAGES)
+    assert (averages["CoT average"], averages["normalized average"]) == (None, None)
+    from_tasks = suite_averages(
+        {**components, "bbh-cot": {task: one.chance for task, one in BBH_TASKS.items()}}
+    )
+    assert from_tasks["CoT average"] == pytest.approx((0.0 + 0.0 + 9.0) / 3)
+    assert list(from_tasks) == list(SUITE_AVERAGES)
 
 
 def test_relative_error_reduction_as_printed() -> None:

@@ -180,7 +180,7 @@ def test_all_direct_mgsm_prompts_render(shots: int) -> None:
         for example in examples:
             *shown, asked = example.prompt.split("\n\n" + language.question)
             assert [block.rpartition("\n")[2] for block in shown] == [
-                f"{language.answer}{number}" for number in numbers[:shots]
+                f"{language.answer}{index}" for index in numbers[:shots]
             ]
             assert asked.endswith("\n" + language.answer.rstrip())
             assert benchmark.correct(code, f" {example.target}", example.target)

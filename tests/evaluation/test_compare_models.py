@@ -42,32 +42,32 @@ def _pair(n: int, accuracy: float, flips: float, seed: int, tasks: str = "xy") -
 
 def test_differences_and_intervals_by_plain_resampling() -> None:
     a, b = _pair(120, 0.6, 0.4, 3)
-    found = compare_models(a, b, {"average": ("x", "y")})
+    comparison = compare_models(a, b, {"average": ("x", "y")})
     generator = np.random.default_rng(1)
     drawn = []
     for task in "xy":
         differences = np.array(
             [float(b[task, index].correct) - a[task, index].correct for index in range(120)]
         )
-        assert found.tasks[task].difference == pytest.approx(100 * differences.mean())
+        assert comparison.tasks[task].difference == pytest.approx(100 * differences.mean())
         resampled = 100 * differences[generator.integers(0, 120, size=(10_000, 120))].mean(axis=1)
-        assert found.tasks[task].ci95 == pytest.approx(np.percentile(resampled, [2.5, 97.5]), abs=1.0)
+        assert comparison.tasks[task].ci95 == pytest.approx(np.percentile(resampled, [2.5, 97.5]), abs=1.0)
         drawn.append(resampled)
-    assert found.averages["average"].ci95 == pytest.approx(
+    assert comparison.averages["average"].ci95 == pytest.approx(
         np.percentile(np.mean(drawn, axis=0), [2.5, 97.5]), abs=0.6
     )
     unpaired = 1.96 * 100 * (2 * 0.24 / 240) ** 0.5
-    assert (found.averages["average"].ci95[1] - found.averages["average"].ci95[0]) / 2 < 0.8 * unpaired, (
-        "pairing must pay where models agree"
-    )
+    assert (
+        comparison.averages["average"].ci95[1] - comparison.averages["average"].ci95[0]
+    ) / 2 < 0.8 * unpaired, "pairing must pay where models agree"
 
 
 def test_clusters_are_drawn_together() -> None:
     a, b = _pair(80, 0.5, 0.8, 5, tasks="x")
     tenfold = [
         {
-            ("x", 10 * index + copy): QuestionScore(True, one.correct, cluster=str(index))
-            for (_, index), one in side.items()
+            ("x", 10 * index + copy): QuestionScore(True, item.correct, cluster=str(index))
+            for (_, index), item in side.items()
             for copy in range(10)
         }
         for side in (a, b)
@@ -96,15 +96,15 @@ def test_clusters_over_tasks_move_the_average_together() -> None:
 
     def copied(side: Outcomes, cluster: bool) -> Outcomes:
         return {
-            (task, index): QuestionScore(True, one.correct, cluster=str(index) if cluster else None)
-            for task, ((_, index), one) in product(tasks, side.items())
+            (task, index): QuestionScore(True, item.correct, cluster=str(index) if cluster else None)
+            for task, ((_, index), item) in product(tasks, side.items())
         }
 
     together = compare_models(copied(a, True), copied(b, True), {"average": tuple(tasks)})
     apart = compare_models(copied(a, False), copied(b, False), {"average": tuple(tasks)})
     assert together.averages["average"].ci95 == pytest.approx(together.tasks["t3"].ci95, abs=1e-9)
     wide, narrow = (
-        one.averages["average"].ci95[1] - one.averages["average"].ci95[0] for one in (together, apart)
+        item.averages["average"].ci95[1] - item.averages["average"].ci95[0] for item in (together, apart)
     )
     assert wide > 2.5 * narrow
 
@@ -116,48 +116,56 @@ def test_groups_of_tasks_that_share_clusters_in_a_chain() -> None:
         _outcomes(rights, clusters),
         _outcomes({task: [not one for one in values] for task, values in rights.items()}, clusters),
     )
-    found = compare_models(a, b, {"average": tuple(rights)})
-    assert found.tasks["z"].ci95 == (-100.0, -100.0)
-    assert found.tasks["x"].ci95 == (-100.0, 100.0)
+    comparison = compare_models(a, b, {"average": tuple(rights)})
+    assert comparison.tasks["z"].ci95 == (-100.0, -100.0)
+    assert comparison.tasks["x"].ci95 == (-100.0, 100.0)
 
 
 @settings(max_examples=25)
 @given(st.integers(1, 25), st.integers(0, 3), st.randoms(use_true_random=False))
 def test_pairs_are_matched_by_question_whatever_their_order(n: int, seed: int, random: object) -> None:
     a, b = _pair(n, 0.5, 0.7, seed)
-    found = compare_models(a, b, {"average": ("x", "y")})
+    comparison = compare_models(a, b, {"average": ("x", "y")})
     keys = list(b)
     random.shuffle(keys)  # type: ignore[attr-defined]
-    assert compare_models(a, {key: b[key] for key in keys}, {"average": ("x", "y")}) == found
+    assert compare_models(a, {key: b[key] for key in keys}, {"average": ("x", "y")}) == comparison
     turned = compare_models(b, a, {"average": ("x", "y")})
     for name in ("x", "y"):
-        one, other = found.tasks[name], turned.tasks[name]
-        assert (one.difference, one.only_a, one.only_b, one.p) == (
+        task_score, other = comparison.tasks[name], turned.tasks[name]
+        assert (task_score.difference, task_score.only_a, task_score.only_b, task_score.p) == (
             -other.difference,
             other.only_b,
             other.only_a,
             other.p,
         )
-        assert one.only_a == sum(a[name, index].correct and not b[name, index].correct for index in range(n))
+        assert task_score.only_a == sum(
+            a[name, index].correct and not b[name, index].correct for index in range(n)
+        )
     same = compare_models(a, a, {"average": ("x", "y")})
     assert all(
-        (one.difference, one.ci95, one.p, one.verdict) == (0.0, (0.0, 0.0), 1.0, NO_DIFFERENCE)
-        for one in same.tasks.values()
+        (task_score.difference, task_score.ci95, task_score.p, task_score.verdict)
+        == (0.0, (0.0, 0.0), 1.0, NO_DIFFERENCE)
+        for task_score in same.tasks.values()
     )
 
 
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = _pair(40, 0.5, 0.7, 2)
-    whole = compare_models(a, b, {"average": ("x", "y")})
+    comparison = compare_models(a, b, {"average": ("x", "y")})
     monkeypatch.setattr(compare, "_CELLS", 100)
-    assert compare_models(a, b, {"average": ("x", "y")}) == whole
-    assert compare_models(a, b, {"average": ("x", "y")}, seed=1) != whole
+    assert compare_models(a, b, {"average": ("x", "y")}) == comparison
+    assert compare_models(a, b, {"average": ("x", "y")}, seed=1) != comparison
 
 
 def test_only_common_questions_are_compared() -> None:
     a, b = _outcomes({"x": [True, True, False], "y": [True]}), _outcomes({"x": [False, True]})
-    found = compare_models(a, b, {"average": ("x", "y"), "other": ("y",)})
-    assert (list(found.tasks), found.tasks["x"].n, list(found.averages), found.unmatched) == (
+    comparison = compare_models(a, b, {"average": ("x", "y"), "other": ("y",)})
+    assert (
+        list(comparison.tasks),
+        comparison.tasks["x"].n,
+        list(comparison.averages),
+        comparison.unmatched,
+    ) == (
         ["x"],
         2,
         ["average"],
@@ -168,8 +176,10 @@ def test_only_common_questions_are_compared() -> None:
 
 
 def test_a_handful_of_questions_proves_nothing() -> None:
-    found = compare_models(_outcomes({"x": [True] * 4}), _outcomes({"x": [False] * 4}), {"average": ("x",)})
-    assert (found.tasks["x"].ci95, found.tasks["x"].p, found.tasks["x"].verdict) == (
+    comparison = compare_models(
+        _outcomes({"x": [True] * 4}), _outcomes({"x": [False] * 4}), {"average": ("x",)}
+    )
+    assert (comparison.tasks["x"].ci95, comparison.tasks["x"].p, comparison.tasks["x"].verdict) == (
         (-100.0, -100.0),
         pytest.approx(0.125),
         NO_DIFFERENCE,
@@ -189,15 +199,18 @@ def test_graded_measures_are_compared_by_their_values() -> None:
             for index, value in enumerate(values)
         }
 
-    found = compare_models(graded([0.5, 1.0, 0.2]), graded([0.25, 0.5, 0.2]), {})
-    assert (found.tasks["x"].a, found.tasks["x"].difference) == (pytest.approx(170 / 3), pytest.approx(-25.0))
-    assert (found.tasks["x"].only_a, found.tasks["x"].only_b) == (2, 0)
+    comparison = compare_models(graded([0.5, 1.0, 0.2]), graded([0.25, 0.5, 0.2]), {})
+    assert (comparison.tasks["x"].a, comparison.tasks["x"].difference) == (
+        pytest.approx(170 / 3),
+        pytest.approx(-25.0),
+    )
+    assert (comparison.tasks["x"].only_a, comparison.tasks["x"].only_b) == (2, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=1, max_size=10))
 def test_mcnemar_by_exact_sums(pairs: list[tuple[int, int]]) -> None:
-    found = mcnemar([a for a, _ in pairs], [b for _, b in pairs])
-    for (a, b), p in zip(pairs, found.tolist(), strict=True):
+    p_values = mcnemar([a for a, _ in pairs], [b for _, b in pairs])
+    for (a, b), p in zip(pairs, p_values.tolist(), strict=True):
         exact = min(1.0, 2 * sum(math.comb(a + b, few) for few in range(min(a, b) + 1)) / 2 ** (a + b))
         assert p == pytest.approx(exact, rel=1e-9)
 
@@ -219,14 +232,17 @@ def test_printed_figures_against_our_interval() -> None:
         frozenset({"y"}),
         ("somewhere",),
     )
-    found = against_paper(_score(), figures)
-    assert list(found["tasks"]) == ["x", "y"]
-    assert (found["tasks"]["x"]["verdict"], found["tasks"]["y"]["verdict"]) == (
+    comparison = against_paper(_score(), figures)
+    assert list(comparison["tasks"]) == ["x", "y"]
+    assert (comparison["tasks"]["x"]["verdict"], comparison["tasks"]["y"]["verdict"]) == (
         "above the paper",
         "above the paper",
     )
-    assert (found["tasks"]["x"]["difference"], found["tasks"]["y"]["computed"]) == (pytest.approx(4.1), True)
-    assert {name: one["verdict"] for name, one in found["averages"].items()} == {
+    assert (comparison["tasks"]["x"]["difference"], comparison["tasks"]["y"]["computed"]) == (
+        pytest.approx(4.1),
+        True,
+    )
+    assert {name: one["verdict"] for name, one in comparison["averages"].items()} == {
         "average": "agrees with the paper"
     }
     assert (
@@ -256,14 +272,14 @@ def test_one_question_agrees_with_nothing(right: int, n: int, paper: float) -> N
         {"x": task},
         intervals={"average": Interval(task.ci95 or (0, 0), n)},
     )
-    found = against_paper(score, PaperFigures({"average": paper}, {"x": paper}))
+    comparison = against_paper(score, PaperFigures({"average": paper}, {"x": paper}))
     low, high = task.ci95 or (0.0, 0.0)
-    for one in (found["tasks"]["x"], found["averages"]["average"]):
+    for item in (comparison["tasks"]["x"], comparison["averages"]["average"]):
         if (high - low) / 2 > 5:
-            assert one["verdict"] == f"too few questions (n = {n:,})"
+            assert item["verdict"] == f"too few questions (n = {n:,})"
         else:
             inside = low - 0.05 <= paper <= high + 0.05
-            assert one["verdict"] == (
+            assert item["verdict"] == (
                 "agrees with the paper"
                 if inside
                 else "above the paper"

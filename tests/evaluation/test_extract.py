@@ -170,9 +170,9 @@ def test_mgsm_answers(language: str, generation: str, answer: str | None) -> Non
     ],
 )
 def test_numbers_are_read(text: str, decimal_comma: bool, value: str) -> None:
-    found = number(text, decimal_comma=decimal_comma)
-    assert found is not None
-    assert canonical(found) == value
+    extracted = number(text, decimal_comma=decimal_comma)
+    assert extracted is not None
+    assert canonical(extracted) == value
 
 
 @pytest.mark.parametrize("text", ["", "none", "1,2,3", "1.2.3", "1,234.567,8", "1/0", "10:30", "10^3", "5-3"])
@@ -229,8 +229,8 @@ def test_a_number_put_into_a_closing_comes_back(
 
 @given(st.decimals(-(10**6), 10**6, places=3))
 def test_decimals_come_back(value: Decimal) -> None:
-    found = number(f"that is {value:f} kg")
-    assert found == value
+    extracted = number(f"that is {value:f} kg")
+    assert extracted == value
 
 
 @given(st.text())
@@ -267,9 +267,9 @@ def test_all_published_exemplars_give_their_answers() -> None:
     answers = published["exemplar_number_answers"]
     benchmark = mgsm_benchmark()
     read = {
-        (code, place): benchmark.extract(code, exemplars[place]["a"])
+        (code, index): benchmark.extract(code, exemplars[index]["a"])
         for code, exemplars in published["mgsm_exemplars"].items()
-        for place in exemplars
+        for index in exemplars
     }
     assert len(read) == 88
     assert read == {(code, place): str(answers[int(place) - 1]) for code, place in read}

@@ -191,8 +191,7 @@ FREE_TEXT = [
 
 def _case(rule: str, extract: Extract, rows: list[tuple[str, str | None]]) -> list[object]:
     return [
-        pytest.param(extract, text, answer, id=f"{rule} {number}")
-        for number, (text, answer) in enumerate(rows)
+        pytest.param(extract, text, answer, id=f"{rule} {index}") for index, (text, answer) in enumerate(rows)
     ]
 
 

@@ -1,7 +1,10 @@
 """What models write around an answer: labels again, a next question in the same line, and texts made to be
 slow to read."""
 
-from collections.abc import Callable
+import re
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -151,8 +154,36 @@ def test_labels_of_ones_own_benchmark_are_those_of_its_prompt(tmp_path: Path) ->
     assert custom_benchmark(tmp_path / "own.yaml").extract("own", "Lösung: Rom") == "Lösung: Rom"
 
 
-# A form that takes time with the square of the length would need 10^10 steps for each of these.
 LONG = 100_000
+CPU_SECONDS = 2.0
+"""The limit of CPU time of one call on a text of LONG characters. The slowest call takes 0.25 s. A pattern
+that takes steps in proportion to the square of the length takes 5 s at least."""
+
+
+class TooSlowError(Exception):
+    """A call used more CPU time than its limit."""
+
+
+@contextmanager
+def cpu_limit(seconds: float) -> Iterator[None]:
+    """Raise TooSlowError in the block once this process has used `seconds` of CPU time in it.
+
+    Time in which other processes run does not count, so the limit holds on a busy machine. Python's regular
+    expressions look for signals while they match, so a single match is interrupted too.
+    """
+
+    def stop(*_: object) -> None:
+        raise TooSlowError
+
+    earlier_handler = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, earlier_handler)
+
+
 UNITS = [
     "\n",
     " ",
@@ -190,11 +221,22 @@ EXTRACTORS |= {f"mgsm {code}": partial(mgsm_benchmark("direct").extract, code) f
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_time_grows_with_the_length_of_the_text(unit: str) -> None:
+def test_time_grows_with_the_length_of_the_text_and_not_with_its_square(unit: str) -> None:
     text = unit * (LONG // len(unit))
     for name, extract in EXTRACTORS.items():
-        extract(f"The answer is {text}x" if "cot" in name else f"1{text}A")
-    same_number(f"1{text}A", "18")
+        with cpu_limit(CPU_SECONDS):
+            extract(f"The answer is {text}x" if "cot" in name else f"1{text}A")
+    with cpu_limit(CPU_SECONDS):
+        same_number(f"1{text}A", "18")
+
+
+def test_a_pattern_that_takes_the_square_of_the_length_exceeds_the_limit() -> None:
+    """The control of the test above: without it, a limit that never acts would pass."""
+    text = " " * LONG + "x"
+    with cpu_limit(CPU_SECONDS):
+        assert re.search(r"(?<!\s)\s+$", text) is None
+    with pytest.raises(TooSlowError), cpu_limit(CPU_SECONDS):
+        re.search(r"\s+$", text)
 
 
 def test_leading_letter_is_read_after_any_number_of_lines() -> None:

@@ -7,6 +7,7 @@ import os
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
@@ -93,9 +94,10 @@ def test_damaged_downloads_are_named(
 
 def test_without_a_connection_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*arguments: object, **more: object) -> None:
-        raise module.URLError("no route")
+        raise URLError("no route")
 
-    monkeypatch.setattr(module, "urlopen", unreachable)
+    monkeypatch.setattr("openflan.downloads.requests.OpenerDirector.open", unreachable)
+    monkeypatch.setattr("openflan.downloads.requests.time.sleep", lambda seconds: None)
     with pytest.raises(SetupError, match=r"cannot be reached .*no route.*--data"):
         fetch("gsm8k", tmp_path)
 
@@ -132,7 +134,7 @@ def test_a_download_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         def read(self, size: int) -> bytes:
             return bytes(size)
 
-    monkeypatch.setattr(module, "urlopen", lambda *_, **__: Endless())
+    monkeypatch.setattr("openflan.downloads.requests.OpenerDirector.open", lambda *_, **__: Endless())
     monkeypatch.setattr(module, "_MOST_BYTES", 1 << 16)
     with pytest.raises(SetupError, match="which no file of a benchmark has"):
         module._get("https://example.invalid/x")

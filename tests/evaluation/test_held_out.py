@@ -79,9 +79,9 @@ def test_just_one_option_that_may_follow_a_prompt_is_right(shots: int) -> None:
         example for task in benchmark.tasks for example in benchmark.examples(task) if example.options
     ]
     assert len(examples) > 100
-    for one in examples:
-        right = [option for option in one.options if benchmark.correct(one.task, option, one.target)]
-        assert len(right) == 1, (one.prompt, one.options, one.target)
+    for item in examples:
+        right = [option for option in item.options if benchmark.correct(item.task, option, item.target)]
+        assert len(right) == 1, (item.prompt, item.options, item.target)
 
 
 def test_evaluation_and_inference_load_no_model_library() -> None:

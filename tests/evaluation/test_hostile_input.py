@@ -46,12 +46,15 @@ def test_a_hostile_line_is_named_by_file_and_row(line: str, tmp_path: Path) -> N
 )
 def test_a_generation_of_any_types_is_read_or_named(key: str, value: object) -> None:
     try:
-        (_, one), *_ = read_generations([json.dumps({**GENERATION, key: value})])
+        (_, read_generation), *_ = read_generations([json.dumps({**GENERATION, key: value})])
     except InputError as error:
         assert str(error).startswith("line 1")  # noqa: PT017
     else:
-        assert isinstance(one.target, str | tuple)
-        assert hash((one.mode, one.benchmark, one.prompt_version)) is not None
+        assert isinstance(read_generation.target, str | tuple)
+        assert (
+            hash((read_generation.mode, read_generation.benchmark, read_generation.prompt_version))
+            is not None
+        )
 
 
 def test_whole_floats_are_shown_as_whole_numbers(tmp_path: Path) -> None:

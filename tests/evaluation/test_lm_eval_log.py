@@ -83,7 +83,7 @@ def test_a_line_a_question_with_the_keys_of_lm_eval(tmp_path: Path) -> None:
     }
     assert first["prompt_hash"] == hashlib.sha256(b"Q: x 0\nA:").hexdigest()
     assert unanswered["filtered_resps"] == ["[invalid]"]
-    average = score_file(saved, TOY)["tasks"]["x"]["accuracy"]  # type: ignore[index]
+    average = score_file(saved, TOY).tasks["x"].accuracy
     assert 100 * sum(float(str(line["exact_match"])) for line in log[:2]) / 2 == average
 
 

@@ -42,14 +42,14 @@ def test_the_longest_common_subsequence_by_brute_force(first: list[str], second:
 
 
 @given(_words, _words)
-def test_rouge_l_by_its_definition(said: list[str], wanted: list[str]) -> None:
-    answer, target = [[word.strip(",").lower() for word in sentence] for sentence in (said, wanted)]
+def test_rouge_l_by_its_definition(said: list[str], target_words: list[str]) -> None:
+    answer, target = [[word.strip(",").lower() for word in sentence] for sentence in (said, target_words)]
     common = _longest(answer, target)
     expected = 0.0
     if common:
         precision, recall = common / len(answer), common / len(target)
         expected = 2 * precision * recall / (precision + recall)
-    assert rouge_l(" ".join(said), " ".join(wanted)) == pytest.approx(expected)
+    assert rouge_l(" ".join(said), " ".join(target_words)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -108,17 +108,17 @@ def test_exact_match_and_f1_of_squad(answer: str, target: str, exact: bool, f1: 
 
 
 @given(_words, _words)
-def test_f1_by_precision_and_recall(said: list[str], wanted: list[str]) -> None:
+def test_f1_by_precision_and_recall(said: list[str], target_words: list[str]) -> None:
     kept = [
         [word.strip(",").lower() for word in sentence if word not in ("a", "the")]
-        for sentence in (said, wanted)
+        for sentence in (said, target_words)
     ]
     same = sum((Counter(kept[0]) & Counter(kept[1])).values())
     expected = 0.0
     if same:
         precision, recall = same / len(kept[0]), same / len(kept[1])
         expected = 2 * precision * recall / (precision + recall)
-    assert squad_f1(" ".join(said), " ".join(wanted)) == pytest.approx(expected)
+    assert squad_f1(" ".join(said), " ".join(target_words)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -198,9 +198,9 @@ def test_files_of_others_are_scored(target: str) -> None:
         for index in range(subject.validation)
     ]
     scores = score_file(lines, mmlu_benchmark("direct"))
-    assert scores["average"] == pytest.approx(100 / 57)
-    assert scores["other"] == pytest.approx(100 / 14)
-    assert scores["stem"] == 0.0
+    assert scores.average == pytest.approx(100 / 57)
+    assert scores.averages["other"] == pytest.approx(100 / 14)
+    assert scores.averages["stem"] == 0.0
 
 
 def test_the_mean_over_questions_stands_beside_the_mean_over_subjects() -> None:
@@ -217,25 +217,25 @@ def test_the_mean_over_questions_stands_beside_the_mean_over_subjects() -> None:
     sizes = {name: subject.validation for name, subject in SUBJECTS.items()}
     right = {name: min(len(name), size) for name, size in sizes.items()}
     expected = 100 * sum(right.values()) / sum(sizes.values())
-    assert scores["average_over_questions"] == pytest.approx(expected)
-    assert scores["average"] == pytest.approx(sum(100 * right[name] / sizes[name] for name in sizes) / 57)
-    assert abs(expected - float(str(scores["average"]))) > 0.1
-    interval = scores["intervals"]["average_over_questions"]  # type: ignore[index]
-    assert interval["n"] == sum(sizes.values())
+    assert scores.averages["average_over_questions"] == pytest.approx(expected)
+    assert scores.average == pytest.approx(sum(100 * right[name] / sizes[name] for name in sizes) / 57)
+    assert abs(expected - (scores.average or 0.0)) > 0.1
+    interval = scores.intervals["average_over_questions"]
+    assert interval.n == sum(sizes.values())
     # Wilson's interval of all questions in one.
-    share, n, z = expected / 100, interval["n"], 1.959964
+    share, n, z = expected / 100, interval.n, 1.959964
     centre, reach = share + z * z / 2 / n, z * (share * (1 - share) / n + (z / 2 / n) ** 2) ** 0.5
-    assert interval["ci95"] == pytest.approx(
+    assert interval.ci95 == pytest.approx(
         [100 * (centre - reach) / (1 + z * z / n), 100 * (centre + reach) / (1 + z * z / n)], abs=1e-3
     )
     some = score_file(
         [line for line in lines if '"virology"' in line], mmlu_benchmark("direct"), partial=True
     )
     assert (
-        some["average_over_questions"]
-        == some["average"]
+        some.averages["average_over_questions"]
+        == some.average
         == pytest.approx(100 * right["virology"] / sizes["virology"])
     )
     other = json.dumps({"task": "en", "index": 0, "generation": "5", "target": "5"})
     other = json.dumps({"task": "en", "index": 0, "generation": "5", "target": "5"})
-    assert "average_over_questions" not in score_file([other], mgsm_benchmark(), partial=True)
+    assert "average_over_questions" not in score_file([other], mgsm_benchmark(), partial=True).averages

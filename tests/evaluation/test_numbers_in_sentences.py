@@ -94,8 +94,8 @@ def read(language: str, said: str) -> str | None:
 @pytest.mark.parametrize("value", ["3", "25", "1.5"])
 def test_a_power_of_ten_in_words_belongs_to_the_number(language: str, value: str) -> None:
     spelled = value.replace(".", ",") if LANGUAGES[language].decimal_comma else value
-    wanted = {how: canonical(Decimal(value).scaleb(power)) for how, power in POWERS[language].items()}
-    assert {how: read(language, how.format(spelled)) for how in wanted} == wanted
+    expected = {how: canonical(Decimal(value).scaleb(power)) for how, power in POWERS[language].items()}
+    assert {how: read(language, how.format(spelled)) for how in expected} == expected
 
 
 @pytest.mark.parametrize(

@@ -114,11 +114,11 @@ def test_saved_likelihoods_score_as_by_hand() -> None:
     """
     lines = [_line(0, [-6.0, -8.0, -7.7]), _line(1, [-3.0, -3.6, -9.0, -9.0])]
     score = score_file(lines, find_benchmark("arc_easy", "direct"), partial=True)
-    assert (score["average"], score["acc_norm"]) == (50.0, 50.0)
+    assert (score.average, score.averages["acc_norm"]) == (50.0, 50.0)
     (first,) = (score_file([line], find_benchmark("arc_easy", "direct"), partial=True) for line in lines[:1])
-    assert (first["average"], first["acc_norm"]) == (100.0, 0.0)
+    assert (first.average, first.averages["acc_norm"]) == (100.0, 0.0)
     second = score_file(lines[1:], find_benchmark("arc_easy", "direct"), partial=True)
-    assert (second["average"], second["acc_norm"]) == (0.0, 100.0)
+    assert (second.average, second.averages["acc_norm"]) == (0.0, 100.0)
 
 
 def test_a_line_without_likelihoods_is_refused_and_a_prompt_that_is_too_long_is_wrong() -> None:
@@ -132,7 +132,7 @@ def test_a_line_without_likelihoods_is_refused_and_a_prompt_that_is_too_long_is_
         "finish": "too-long",
     }
     score = score_file([json.dumps(too_long)], benchmark, partial=True)
-    assert (score["average"], score["acc_norm"]) == (0.0, 0.0)
+    assert (score.average, score.averages["acc_norm"]) == (0.0, 0.0)
 
 
 @given(

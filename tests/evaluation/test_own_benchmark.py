@@ -65,7 +65,7 @@ def test_scores(tmp_path: Path) -> None:
         json.dumps({"task": "capitals", "index": index, "generation": said, "target": ["Lima", "Lima, Peru"]})
         for index, said in enumerate(("x", "lima."))
     ]
-    assert score_file(lines, benchmark)["average"] == 50.0
+    assert score_file(lines, benchmark).average == 50.0
 
 
 def test_a_change_of_wording_is_another_version(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def test_without_a_label_the_most_trained_model_is_meant(
 ) -> None:
     for label in labels:
         _write(tmp_path, f"{label}-bbh-direct.jsonl")
-    (place,) = saved_model(str(tmp_path)).files.values()
-    assert place.path.name == f"{most_trained}-bbh-direct.jsonl"
+    (saved_file,) = saved_model(str(tmp_path)).files.values()
+    assert saved_file.path.name == f"{most_trained}-bbh-direct.jsonl"
     for label in labels:
         (named,) = saved_model(f"{tmp_path}:{label}").files.values()
         assert named.path.name == f"{label}-bbh-direct.jsonl"
@@ -46,18 +46,18 @@ def test_splits_samples_and_strangers_are_told_apart(tmp_path: Path) -> None:
     _write(tmp_path, "final-bbh-cot-40.jsonl")
     _write(tmp_path, "final-own-direct.jsonl", benchmark="own", mode="direct")
     _write(tmp_path, "final-odd-direct.jsonl")
-    found = saved_model(f"{tmp_path}:final")
-    assert set(found.files) == {"mmlu-direct", "mmlu-direct-test", "bbh-cot-40", "own-direct"}
-    assert benchmark_of([found.files["mmlu-direct-test"]]).split == "test"
-    assert sum(task.size for task in benchmark_of([found.files["mmlu-direct"]]).tasks.values()) == 1531
-    assert [path.name for path in found.unknown] == ["final-odd-direct.jsonl"]
+    saved = saved_model(f"{tmp_path}:final")
+    assert set(saved.files) == {"mmlu-direct", "mmlu-direct-test", "bbh-cot-40", "own-direct"}
+    assert benchmark_of([saved.files["mmlu-direct-test"]]).split == "test"
+    assert sum(task.size for task in benchmark_of([saved.files["mmlu-direct"]]).tasks.values()) == 1531
+    assert [path.name for path in saved.unknown] == ["final-odd-direct.jsonl"]
 
 
 def test_a_name_that_says_another_benchmark_than_the_lines(tmp_path: Path) -> None:
     """Lines decide: a file called bbh whose lines are of mgsm is mgsm's."""
     path = _write(tmp_path, "x-bbh-cot.jsonl", task="de", benchmark="mgsm", mode="cot")
-    (place,) = saved_model(str(path)).files.values()
-    assert (place.benchmark, place.mode, place.component) == ("mgsm", "cot", "mgsm-cot")
+    (saved_file,) = saved_model(str(path)).files.values()
+    assert (saved_file.benchmark, saved_file.mode, saved_file.component) == ("mgsm", "cot", "mgsm-cot")
 
 
 def test_a_colon_in_a_folder_s_name(tmp_path: Path) -> None:
@@ -75,5 +75,5 @@ def test_right_items_are_those_of_the_majority(tmp_path: Path) -> None:
         for sample, text in enumerate(["(B)", "(A)", "(A)"])
     ]
     path.write_text(path.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
-    (place,) = saved_model(str(path)).files.values()
-    assert right_items(path, benchmark_of([place])) == {("snarks", 0): True, ("snarks", 1): True}
+    (saved_file,) = saved_model(str(path)).files.values()
+    assert right_items(path, benchmark_of([saved_file])) == {("snarks", 0): True, ("snarks", 1): True}

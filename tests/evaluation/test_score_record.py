@@ -19,7 +19,7 @@ from openflan.evaluation.benchmark import Benchmark, BenchmarkTask, Example
 from openflan.evaluation.decoding import GREEDY, Decoding, decoding_of_variant
 from openflan.evaluation.record import evaluate_into
 from openflan.evaluation.score_record import EvaluationScore, Interval, RecordedOptions, ScoreKey, read_scores
-from openflan.evaluation.score_saved import score_file
+from openflan.evaluation.score_saved import printed, score_file
 from openflan.evaluation.statistics import TaskScore
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
 from openflan.run_folder import Run
@@ -111,14 +111,14 @@ class Guessing:
     fingerprint = "g" * 16
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        for place, request in enumerate(requests):
+        for index, request in enumerate(requests):
             for sample in range(request.samples):
-                yield place, Completion("a", 1, "eos", sample)
+                yield index, Completion("a", 1, "eos", sample)
 
     def loglikelihood(self, requests: Sequence[LikelihoodRequest]) -> Iterator[tuple[int, OptionScores]]:
-        for place, request in enumerate(requests):
+        for index, request in enumerate(requests):
             yield (
-                place,
+                index,
                 OptionScores(
                     tuple(-1.0 - (place == 0) for place in range(len(request.options))),
                     (1,) * len(request.options),
@@ -149,17 +149,17 @@ def _asking(shots: int, *, usual: int = 2, split: str = "") -> Benchmark:
 
 
 def test_every_way_of_asking_has_a_file_and_a_score_of_its_own(tmp_path: Path) -> None:
-    run, wanted = Run(tmp_path), {}
+    run, expected = Run(tmp_path), {}
     for shots, decoding, split in product((0, 1, 2), WAYS, ("", "test")):
         score = evaluate_into(run, "final", _asking(shots, split=split), Guessing(), decoding=decoding)
         assert score.average == (75.0 if decoding.likelihood else 25.0)
-        wanted[score.key] = score
-    assert len(wanted) == 3 * len(WAYS) * 2
-    assert {score.key: score for score in read_scores(run.scores)} == wanted
-    assert len(list(run.generations.rglob("*.jsonl"))) == len(wanted)
+        expected[score.key] = score
+    assert len(expected) == 3 * len(WAYS) * 2
+    assert {score.key: score for score in read_scores(run.scores)} == expected
+    assert len(list(run.generations.rglob("*.jsonl"))) == len(expected)
     again = evaluate_into(run, "final", _asking(2), Guessing())
     assert again.key == ScoreKey("final", "toy", "direct", "", 2)
-    assert len(read_scores(run.scores)) == len(wanted), "the same way takes its own place"
+    assert len(read_scores(run.scores)) == len(expected), "the same way takes its own place"
 
 
 def test_more_samples_stand_beside_fewer(tmp_path: Path) -> None:
@@ -185,9 +185,9 @@ def test_what_score_prints_has_its_averages_beside_the_rest(tmp_path: Path) -> N
     """Other programs read that form: it stays."""
     run = Run(tmp_path)
     evaluate_into(run, "final", _asking(1), Guessing(), decoding=Decoding(likelihood="sum"))
-    printed = score_file(run.generations / "final-toy-direct-1-shot-likelihood.jsonl", _asking(2))
-    assert (printed["benchmark"], printed["mode"], printed["average"]) == ("toy", "direct", 75.0)
-    assert (printed["shots"], printed["decoding"]) == (1, "likelihood"), (
+    value = printed(score_file(run.generations / "final-toy-direct-1-shot-likelihood.jsonl", _asking(2)))
+    assert (value["benchmark"], value["mode"], value["average"]) == ("toy", "direct", 75.0)
+    assert (value["shots"], value["decoding"]) == (1, "likelihood"), (
         "lines tell how they were asked, whatever the benchmark's own number is"
     )
 
@@ -196,8 +196,12 @@ def test_scores_of_0_1_are_read() -> None:
     read = {score.key: score for score in read_scores(RUN_0_1 / "scores.json")}
     sampled = Decoding(3, 0.7, 40)
     ways = [("", 0, GREEDY), ("", 0, Decoding(likelihood="sum")), ("", 0, sampled), ("", 3, GREEDY)]
-    wanted = {ScoreKey(model, "microflan", "direct", *way) for model, way in product(("base", "final"), ways)}
-    assert set(read) == wanted | {ScoreKey(model, "mine-own", "direct", "", 0) for model in ("base", "final")}
+    expected = {
+        ScoreKey(model, "microflan", "direct", *way) for model, way in product(("base", "final"), ways)
+    }
+    assert set(read) == expected | {
+        ScoreKey(model, "mine-own", "direct", "", 0) for model in ("base", "final")
+    }
     for old in json.loads((RUN_0_1 / "scores.json").read_text())["scores"]:
         shots = 3 if old["split"] == "few-shot" else 0
         score = read[

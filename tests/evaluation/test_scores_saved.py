@@ -54,23 +54,23 @@ def test_samples_are_decided_by_majority_in_any_order_of_lines(said: list[list[s
         for index, texts in enumerate(said)
         for sample, text in enumerate(texts)
     ]
-    found = score_file(lines, benchmark)
+    score = score_file(lines, benchmark)
     right = extracted = 0
     for texts in said:
         votes = [text for text in texts if text != "?"]
         winner = max(votes, key=lambda text: (votes.count(text), -votes.index(text))) if votes else None
         right += winner == "a"
         extracted += winner is not None
-    task = found["tasks"]["x"]  # type: ignore[index]
-    assert (task["accuracy"], task["extracted"], task["samples"]) == (25.0 * right, 25.0 * extracted, 3)
-    assert (found["samples"], found["partial"], list(found["curve"])) == (3, False, ["1", "2", "3"])
-    assert found["curve"]["3"] == pytest.approx(found["average"])  # type: ignore[index]
-    assert found["curve"]["1"] == pytest.approx(
+    task = score.tasks["x"]
+    assert (task.accuracy, task.extracted, task.samples) == (25.0 * right, 25.0 * extracted, 3)
+    assert (score.key.decoding.samples, score.partial, list(score.curve)) == (3, False, ["1", "2", "3"])
+    assert score.curve["3"] == pytest.approx(score.average)
+    assert score.curve["1"] == pytest.approx(
         100 * Counter(text for texts in said for text in texts)["a"] / 12
-    )  # type: ignore[index]
+    )
     shuffled = list(lines)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert json.dumps(score_file(shuffled, benchmark)) == json.dumps(found)
+    assert json.dumps(score_file(shuffled, benchmark).to_json()) == json.dumps(score.to_json())
 
 
 def test_agreement_and_cut_generations_count_samples() -> None:
@@ -80,8 +80,8 @@ def test_agreement_and_cut_generations_count_samples() -> None:
             [("a", "eos"), ("?", "length"), ("a", "eos"), ("b", "length")]
         )
     ]
-    task = score_file(lines, _benchmark({"x": 1}))["tasks"]["x"]  # type: ignore[index]
-    assert (task["agreement"], task["truncated"], task["truncation"], task["n"]) == (50.0, 2, 50.0, 1)
+    task = score_file(lines, _benchmark({"x": 1})).tasks["x"]
+    assert (task.agreement, task.truncated, task.truncation, task.n) == (50.0, 2, 50.0, 1)
 
 
 def test_what_is_missing_or_there_twice_is_counted_and_refused() -> None:
@@ -95,11 +95,11 @@ def test_what_is_missing_or_there_twice_is_counted_and_refused() -> None:
         ),
     ):
         score_file(twice, benchmark)
-    found = score_file(twice, benchmark, partial=True)
-    assert (found["missing"], found["duplicates"], found["partial"]) == (1, 1, True)
-    assert found["average"] == 100.0, "the first of two lines counts"
-    whole = score_file([*twice[::2], _line("x", 1, "a")], benchmark)
-    assert (whole["missing"], whole["duplicates"], whole["partial"]) == (0, 0, False)
+    score = score_file(twice, benchmark, partial=True)
+    assert (score.missing, score.duplicates, score.partial) == (1, 1, True)
+    assert score.average == 100.0, "the first of two lines counts"
+    repaired = score_file([*twice[::2], _line("x", 1, "a")], benchmark)
+    assert (repaired.missing, repaired.duplicates, repaired.partial) == (0, 0, False)
     with pytest.raises(InputError, match=r"holds 1 again \(line 4: x 1: there twice\): keep one"):
         score_file([*twice[::2], _line("x", 1, "a"), _line("x", 1, "a")], benchmark)
 
@@ -107,25 +107,25 @@ def test_what_is_missing_or_there_twice_is_counted_and_refused() -> None:
 def test_a_question_with_fewer_samples_than_others_is_incomplete() -> None:
     lines = [_line("x", index, "a", sample) for index, sample in product(range(2), range(3))]
     benchmark = _benchmark({"x": 2})
-    assert score_file(lines, benchmark)["missing"] == 0
+    assert score_file(lines, benchmark).missing == 0
     with pytest.raises(InputError, match=r"lacks 1 of 2 generations with 3 samples each \(x 1\)"):
         score_file(lines[:-1], benchmark)
-    found = score_file(lines[:-1], benchmark, partial=True)
-    assert (found["missing"], found["tasks"]["x"]["n"]) == (1, 2)  # type: ignore[index]
+    score = score_file(lines[:-1], benchmark, partial=True)
+    assert (score.missing, score.tasks["x"].n) == (1, 2)
     with pytest.raises(InputError, match=r"holds 1 again \(line 7: x 1 sample 2: there twice\)"):
         score_file([*lines, lines[-1]], benchmark)
 
 
 def test_a_row_shown_as_exemplar_may_be_absent_and_the_result_says_so() -> None:
     benchmark = _benchmark({"x": 3}, tasks={"x": BenchmarkTask(3, 0.0, exemplar_row=1)})
-    found = score_file([_line("x", 0, "a"), _line("x", 2, "b")], benchmark)
-    assert (found["partial"], found["exemplar_from_dev"], found["tasks"]["x"]["n"]) == (False, ["x"], 2)
+    score = score_file([_line("x", 0, "a"), _line("x", 2, "b")], benchmark)
+    assert (score.partial, score.exemplar_from_dev, score.tasks["x"].n) == (False, ("x",), 2)
     asked = score_file([_line("x", index, "a") for index in range(3)], benchmark)
-    assert "exemplar_from_dev" not in asked
+    assert asked.exemplar_from_dev == ()
     with pytest.raises(InputError, match=r"lacks 1 of 3 generations \(x 2\)"):
         score_file([_line("x", 0, "a"), _line("x", 1, "b")], benchmark)
     own = [_line("x", index, "a", exemplars=1, exemplar_split="dev") for index in (0, 2)]
-    assert score_file(own, benchmark)["exemplar_from_dev"] == ["x"]
+    assert score_file(own, benchmark).exemplar_from_dev == ("x",)
     from_train = [_line("x", index, "a", exemplars=1, exemplar_split="train") for index in (0, 2)]
     with pytest.raises(InputError, match=r"lacks 1 of 3 generations \(x 1\)"):
         score_file(from_train, benchmark)
@@ -139,31 +139,32 @@ def test_metrics_beside_accuracy() -> None:
         _line("x", 2, "ab", target=["c", "abcd", "ab"]),
         _line("y", 0, "a"),
     ]
-    found = score_file(lines, benchmark)
-    x = found["tasks"]["x"]  # type: ignore[index]
-    assert x["overlap"] == pytest.approx(100 * (0.5 + 0 + 1) / 3)
-    assert x["accuracy"] == pytest.approx(100 / 3)
-    assert found["overlap"] == pytest.approx((x["overlap"] + 100) / 2)
+    score = score_file(lines, benchmark)
+    x = score.tasks["x"]
+    assert x.metrics["overlap"] == pytest.approx(100 * (0.5 + 0 + 1) / 3)
+    assert x.accuracy == pytest.approx(100 / 3)
+    assert score.averages["overlap"] == pytest.approx((x.metrics["overlap"] + 100) / 2)
 
 
 def test_a_graded_measure_is_what_its_task_is_averaged_by() -> None:
     tasks = {"x": BenchmarkTask(2, 0.0, metric="overlap"), "y": BenchmarkTask(1)}
-    found = score_file(
+    score = score_file(
         [_line("x", 0, "ab"), _line("x", 1, "a"), _line("y", 0, "b")],
         _benchmark({"x": 2, "y": 1}, tasks=tasks, metrics={"overlap": _overlap}),
     )
-    x = found["tasks"]["x"]  # type: ignore[index]
-    assert (x["accuracy"], x["overlap"], x["metric"], x["normalized"]) == (50.0, 75.0, "overlap", 75.0)
-    assert found["average"] == pytest.approx((75 + 0) / 2)
-    assert x["ci95"][0] < 75 < x["ci95"][1]
+    x = score.tasks["x"]
+    assert (x.accuracy, x.metrics["overlap"], x.metric, x.normalized) == (50.0, 75.0, "overlap", 75.0)
+    assert score.average == pytest.approx((75 + 0) / 2)
+    assert x.ci95 is not None
+    assert x.ci95[0] < 75 < x.ci95[1]
 
 
 def test_prompts_that_lost_exemplars_are_counted() -> None:
-    found = score_file(
+    score = score_file(
         [_line("x", 0, "a", exemplars_dropped=2), _line("x", 1, "a", exemplars_dropped=0)],
         _benchmark({"x": 2}),
     )
-    assert (found["prompts_shortened"], found["exemplars_dropped"]) == (1, 2)
+    assert (score.prompts_shortened, score.exemplars_dropped) == (1, 2)
 
 
 def test_mgsm_counts_source_questions_not_translations() -> None:
@@ -175,15 +176,15 @@ def test_mgsm_counts_source_questions_not_translations() -> None:
         for code in languages
         for index in range(250)
     ]
-    found = score_file(lines, mgsm_benchmark("cot"), partial=True)
-    one, whole = found["tasks"]["de"], found["intervals"]["average"]  # type: ignore[index]
-    assert (whole["n"], whole["clusters"]) == (2_500, 250)
-    assert whole["stderr"] == pytest.approx(one["stderr"])
-    assert whole["ci95"] == pytest.approx(one["ci95"], abs=0.05)
+    score = score_file(lines, mgsm_benchmark("cot"), partial=True)
+    task_score, average = score.tasks["de"], score.intervals["average"]
+    assert (average.n, average.clusters) == (2_500, 250)
+    assert average.stderr == pytest.approx(task_score.stderr)
+    assert average.ci95 == pytest.approx(task_score.ci95, abs=0.05)
     independent = average_score(
         {code: [QuestionScore(True, index % 2 == 1) for index in range(250)] for code in languages}
     )
-    assert independent.stderr == pytest.approx(one["stderr"] / 10**0.5), (
+    assert independent.stderr == pytest.approx(task_score.stderr / 10**0.5), (
         "the negative control: without clusters the error is too small"
     )
 
@@ -194,8 +195,8 @@ def test_clustered_errors_by_brute_force(rows: list[tuple[bool, str | None]]) ->
     mean = sum(correct for correct, _ in rows) / len(rows)
     names = [cluster or f"alone {place}" for place, (_, cluster) in enumerate(rows)]
     parts = [
-        sum(correct - mean for (correct, _), name in zip(rows, names, strict=True) if name == one)
-        for one in set(names)
+        sum(correct - mean for (correct, _), name in zip(rows, names, strict=True) if name == item)
+        for item in set(names)
     ]
     assert score.stderr == pytest.approx(100 * sum(part**2 for part in parts) ** 0.5 / len(rows), abs=1e-6)
     plain = task_score([QuestionScore(True, correct) for correct, _ in rows], 0.0)
@@ -213,17 +214,17 @@ def test_clustered_errors_by_brute_force(rows: list[tuple[bool, str | None]]) ->
 def test_intervals_of_arrays_solve_their_equation(counts: list[tuple[int, int]]) -> None:
     right, n = np.array(counts).T
     low, high = wilson_intervals(right, n)
-    for (one, of), ends in zip(counts, zip(low.tolist(), high.tolist(), strict=True), strict=True):
-        assert wilson(one, of) == pytest.approx(ends)
-        share = one / of
+    for (count, of), ends in zip(counts, zip(low.tolist(), high.tolist(), strict=True), strict=True):
+        assert wilson(count, of) == pytest.approx(ends)
+        share = count / of
         for end in (end / 100 for end in ends if 1e-9 < end < 100 - 1e-9):
             assert abs(share - end) == pytest.approx(1.959964 * (end * (1 - end) / of) ** 0.5, rel=1e-5)
 
 
 def test_an_average_of_nothing_right_still_has_an_interval() -> None:
-    found = average_score({task: [QuestionScore(True, False)] * 250 for task in "abcd"})
-    assert (found.value, found.stderr, found.ci95[0]) == (0.0, 0.0, 0.0)
-    assert 0.5 < found.ci95[1] < wilson(0, 250)[1]
+    interval = average_score({task: [QuestionScore(True, False)] * 250 for task in "abcd"})
+    assert (interval.value, interval.stderr, interval.ci95[0]) == (0.0, 0.0, 0.0)
+    assert 0.5 < interval.ci95[1] < wilson(0, 250)[1]
     translated = average_score(
         {task: [QuestionScore(True, False, cluster=str(index)) for index in range(250)] for task in "abcd"}
     )

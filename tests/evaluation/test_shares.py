@@ -142,8 +142,8 @@ def test_the_file_is_the_same_on_any_number_of_processes_whatever_was_killed(
     folder = tmp_path_factory.mktemp("run")
     decoding = Decoding(samples, 0.7) if samples > 1 else Decoding()
     generate_to(folder / "whole.jsonl", TOY, Company(together), decoding=decoding)
-    whole = (folder / "whole.jsonl").read_bytes()
-    order = [(line["task"], line["index"], line["sample"]) for line in map(json.loads, whole.splitlines())]
+    expected = (folder / "whole.jsonl").read_bytes()
+    order = [(line["task"], line["index"], line["sample"]) for line in map(json.loads, expected.splitlines())]
     assert order == [
         (task, index, sample)
         for task in ("one", "two")
@@ -158,12 +158,12 @@ def test_the_file_is_the_same_on_any_number_of_processes_whatever_was_killed(
             [Company(together, after if number == rank % size else None) for number in range(size)],
             decoding,
         )
-        for one in folder.glob("run.jsonl*"):
-            with one.open("ab") as file:
-                file.write(whole[:torn].split(b"\n")[0])
+        for item in folder.glob("run.jsonl*"):
+            with item.open("ab") as file:
+                file.write(expected[:torn].split(b"\n")[0])
     ends = shared(path, [Company(together) for _ in range(last)], decoding)
     assert all(isinstance(end, Generated) and end.new + end.found == 13 * samples for end in ends)
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == expected
     assert {one.name for one in folder.iterdir()} == {"whole.jsonl", "run.jsonl"}
 
 

@@ -113,20 +113,20 @@ def test_exemplars_are_dropped_last_to_first_and_counted(tmp_path: Path) -> None
         (1, 2, "eos"),
         (3, 0, "too-long"),
     ]
-    found = count_exemplars(one for _, one in read_generations(tmp_path / "toy.jsonl"))
-    assert found.as_json() == {
+    counts = count_exemplars(one for _, one in read_generations(tmp_path / "toy.jsonl"))
+    assert counts.as_json() == {
         "exemplars": 2.0,
         "exemplars_dropped": 2,
         "prompts_shortened": 1,
-        "prompt_hash": found.prompts,
+        "prompt_hash": counts.prompts,
     }
     assert [line["prompt_hash"] for line in lines] == [
         hashlib.sha256(prompt.encode()).hexdigest()[:16] for prompt in engine.asked
     ]
     reordered = [json.dumps(line) for line in reversed(lines)]
-    assert found.prompts == count_exemplars(one for _, one in read_generations(reordered)).prompts
+    assert counts.prompts == count_exemplars(one for _, one in read_generations(reordered)).prompts
     reworded = [json.dumps({**line, "prompt_hash": "0" * 16}) for line in lines]
-    assert found.prompts != count_exemplars(one for _, one in read_generations(reworded)).prompts
+    assert counts.prompts != count_exemplars(one for _, one in read_generations(reworded)).prompts
     again = generate_to(tmp_path / "toy.jsonl", TOY, engine)
     assert (again.new, again.found) == (0, 3)
 
@@ -142,14 +142,14 @@ def test_as_many_exemplars_as_fit_and_no_fewer(room: int, question: str) -> None
     example = Example("toy", 0, _prompt(question, 3), "x", 3, fewer=lambda count: _prompt(question, count))
     engine = ShortEngine(room)
     kept = with_fitting_exemplars(example, engine, 5)
-    most = max((count for count in range(4) if engine.fits(_prompt(question, count), 5)), default=None)
-    if most is None:
+    num_fitting = max((count for count in range(4) if engine.fits(_prompt(question, count), 5)), default=None)
+    if num_fitting is None:
         assert kept is example  # the engine answers that it is too long
     else:
         assert (kept.prompt, kept.exemplars, kept.exemplars_dropped) == (
-            _prompt(question, most),
-            most,
-            3 - most,
+            _prompt(question, num_fitting),
+            num_fitting,
+            3 - num_fitting,
         )
 
 
@@ -159,15 +159,15 @@ def test_lines_of_earlier_runs_and_others_are_read(tmp_path: Path) -> None:
         json.dumps({"task": "toy", "index": index, "generation": "q", "target": "q", **row})
         for index, row in enumerate(rows)
     ]
-    found = count_exemplars(one for _, one in read_generations(lines))
-    assert (found.mean, found.dropped, found.shortened, found.from_dev, found.prompts) == (
+    counts = count_exemplars(one for _, one in read_generations(lines))
+    assert (counts.mean, counts.dropped, counts.shortened, counts.from_dev, counts.prompts) == (
         3.0,
         0,
         0,
         (),
         None,
     )
-    assert score_file(lines, TOY)["average"] == 100.0
+    assert score_file(lines, TOY).average == 100.0
 
 
 @pytest.mark.parametrize("mode", ["direct", "cot"])
@@ -205,14 +205,14 @@ def test_another_split_is_kept_apart(tmp_path: Path) -> None:
     make_mmlu(tmp_path)
     run = Run(tmp_path / "run")
     for split in ("validation", "test"):
-        found = evaluate_into(
+        new_score = evaluate_into(
             run,
             "final",
             find_benchmark("mmlu", "direct", tmp_path, split=split),
             ShortEngine(room=10**4),
             subset=["virology"],
         )
-        assert found.tasks["virology"].n == (2 if split == "validation" else 3)
+        assert new_score.tasks["virology"].n == (2 if split == "validation" else 3)
     assert sorted(str(path.relative_to(run.generations)) for path in run.generations.rglob("*.jsonl")) == [
         "final-mmlu-direct.jsonl",
         "test/final-mmlu-direct.jsonl",

@@ -72,4 +72,4 @@ def test_missing_exemplars_and_files_are_named(tmp_path: Path, monkeypatch: pyte
 def test_saved_generations_score_as_by_hand(mode: str, generation: str, target: str, right: bool) -> None:
     line = json.dumps({"task": "svamp", "index": 7, "generation": generation, "target": target})
     score = score_file([line], find_benchmark("svamp", mode), partial=True)
-    assert score["average"] == 100.0 * right
+    assert score.average == 100.0 * right

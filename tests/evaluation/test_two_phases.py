@@ -108,14 +108,14 @@ def test_scores_of_a_toy_run(tmp_path: Path) -> None:
         "request",
     }
     scores = score_file(path, TOY)
-    assert (scores["benchmark"], scores["mode"], scores["average"], scores["first"]) == (
+    assert (scores.key.benchmark, scores.key.mode, scores.average, scores.averages["first"]) == (
         "toy",
         "direct",
         62.5,
         25.0,
     )
-    assert scores["normalized"] == pytest.approx((-50 + 100) / 2)
-    colours = scores["tasks"]["colours"]  # type: ignore[index]
+    assert scores.normalized == pytest.approx((-50 + 100) / 2)
+    colours = scores.tasks["colours"].as_json()
     assert colours["ci95"] == pytest.approx([4.56, 69.94], abs=0.01)  # Wilson's interval of 1 in 4
     colours.pop("ci95")
     assert colours == {
@@ -137,8 +137,8 @@ def test_a_killed_run_resumes_to_the_same_scores(
     tmp_path_factory: pytest.TempPathFactory, kill: int, torn: int
 ) -> None:
     folder = tmp_path_factory.mktemp("run")
-    whole, broken = folder / "whole.jsonl", folder / "broken.jsonl"
-    generate_to(whole, TOY, TableEngine())
+    uninterrupted, broken = folder / "whole.jsonl", folder / "broken.jsonl"
+    generate_to(uninterrupted, TOY, TableEngine())
     engine = TableEngine(kill_after=kill)
     if kill < 5:
         with pytest.raises(Killed):
@@ -148,12 +148,14 @@ def test_a_killed_run_resumes_to_the_same_scores(
     kept = broken.read_bytes()
     lines = kept.count(b"\n")
     assert lines == kill
-    broken.write_bytes(kept + whole.read_bytes().split(b"\n")[min(kill, 4)][:torn])
+    broken.write_bytes(kept + uninterrupted.read_bytes().split(b"\n")[min(kill, 4)][:torn])
     again = TableEngine()
     result = generate_to(broken, TOY, again)
     assert (result.found, len(again.asked)) == (kill, 5 - kill)
-    assert json.dumps(score_file(broken, TOY)) == json.dumps(score_file(whole, TOY))
-    assert broken.read_bytes() == whole.read_bytes()
+    assert json.dumps(score_file(broken, TOY).to_json()) == json.dumps(
+        score_file(uninterrupted, TOY).to_json()
+    )
+    assert broken.read_bytes() == uninterrupted.read_bytes()
 
 
 def test_other_weights_prompts_or_settings_are_never_mixed(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_limit_and_subset(tmp_path: Path) -> None:
     ):
         score_file(path, TOY)
     scores = score_file(path, TOY, partial=True)
-    assert (scores["average"], scores["partial"], list(scores["tasks"])) == (50.0, True, ["colours"])
+    assert (scores.average, scores.partial, list(scores.tasks)) == (50.0, True, ["colours"])
     assert generate_to(path, TOY, TableEngine(), limit=2).new == 1
     for wrong in ({"subset": ["colour"]}, {"subset": []}, {"limit": 0}):
         with pytest.raises(InputError, match=r"did you mean `colours`|leaves nothing"):
@@ -203,10 +205,10 @@ def test_strangers_files_are_scored(tmp_path: Path) -> None:
         "",
     ]
     scores = score_file([*rows, _line(task="sizes", extra={"a": 1})], TOY)
-    assert scores["average"] == 100.0
+    assert scores.average == 100.0
     packed = tmp_path / "others.jsonl.gz"
     packed.write_bytes(gzip.compress("\n".join([*rows, _line(task="sizes")]).encode()))
-    assert score_file(packed, TOY)["tasks"] == scores["tasks"]
+    assert score_file(packed, TOY).tasks == scores.tasks
     packed.write_bytes(packed.read_bytes()[:-12])
     with pytest.raises(InputError, match="not a whole gzip file"):
         score_file(packed, TOY)
@@ -247,9 +249,9 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
 def test_a_last_line_without_line_end_counts_if_whole(tmp_path: Path) -> None:
     path = tmp_path / "others.jsonl"
     path.write_text(_line() + "\n" + _line(index=1))
-    assert score_file(path, TOY, partial=True)["tasks"]["colours"]["n"] == 2  # type: ignore[index]
+    assert score_file(path, TOY, partial=True).tasks["colours"].n == 2
     path.write_text(_line() + "\n" + _line(index=1)[:-3])
-    assert score_file(path, TOY, partial=True)["tasks"]["colours"]["n"] == 1  # type: ignore[index]
+    assert score_file(path, TOY, partial=True).tasks["colours"].n == 1
     path.write_text(_line()[:-3] + "\n" + _line(index=1) + "\n")
     with pytest.raises(InputError, match=r"others\.jsonl:1: not valid JSON"):
         score_file(path, TOY, partial=True)
@@ -267,10 +269,10 @@ def test_bbh_average_is_over_files_and_needs_no_data() -> None:
     by_file = {
         name: 100 * (100 if name == "snarks" else 25) / task.size for name, task in benchmark.tasks.items()
     }
-    assert scores["average"] == pytest.approx(sum(by_file.values()) / 27)
-    assert scores["algorithmic"] == pytest.approx(10.0)
-    assert scores["nlp"] == pytest.approx((27 * float(str(scores["average"])) - 150) / 12)
-    assert scores["tasks"]["snarks"]["extracted"] == pytest.approx(100 * 100 / 178)  # type: ignore[index]
+    assert scores.average == pytest.approx(sum(by_file.values()) / 27)
+    assert scores.averages["algorithmic"] == pytest.approx(10.0)
+    assert scores.averages["nlp"] == pytest.approx((27 * (scores.average or 0.0) - 150) / 12)
+    assert scores.tasks["snarks"].extracted == pytest.approx(100 * 100 / 178)
 
 
 def test_mgsm_average_leaves_english_out() -> None:
@@ -288,10 +290,10 @@ def test_mgsm_average_leaves_english_out() -> None:
         for index in range(250)
     ]
     scores = score_file(lines, benchmark)
-    assert scores["average"] == pytest.approx(20.0)
-    assert scores["tasks"]["en"]["accuracy"] == 100.0  # type: ignore[index]
+    assert scores.average == pytest.approx(20.0)
+    assert scores.tasks["en"].accuracy == 100.0
     english = score_file([line for line in lines if '"en"' in line], benchmark, partial=True)
-    assert english["average"] is None
+    assert english.average is None
 
 
 @given(

@@ -103,12 +103,11 @@ def test_exact_match_is_the_accuracy_with_f1_beside_it() -> None:
         if language != "korean" or index != size.first_by_id
     ]
     scores = score_file(lines, tydiqa_benchmark())
-    tasks = scores["tasks"]
-    assert isinstance(tasks, dict)
-    assert scores["average"] == pytest.approx(100 / 8)
-    assert (tasks["korean"]["accuracy"], tasks["korean"]["f1"], tasks["korean"]["n"]) == (100.0, 100.0, 275)
-    assert (tasks["english"]["accuracy"], tasks["english"]["f1"]) == (0.0, pytest.approx(200 / 3))
-    assert (tasks["telugu"]["extracted"], tasks["telugu"]["f1"]) == (0.0, 0.0)
+    tasks = scores.tasks
+    assert scores.average == pytest.approx(100 / 8)
+    assert (tasks["korean"].accuracy, tasks["korean"].metrics["f1"], tasks["korean"].n) == (100.0, 100.0, 275)
+    assert (tasks["english"].accuracy, tasks["english"].metrics["f1"]) == (0.0, pytest.approx(200 / 3))
+    assert (tasks["telugu"].extracted, tasks["telugu"].metrics["f1"]) == (0.0, 0.0)
     with pytest.raises(InputError, match="lacks 1 of"):
         score_file(lines[:-1], tydiqa_benchmark())
 

@@ -23,8 +23,8 @@ def _number_or_text(answer: str, other: str) -> bool:
 def _by_counting(answers: list[str | None]) -> str | None:
     """The answer with most votes; of several the one that came first. `4.0` counts as `4`."""
     spelled = ["4" if answer == "4.0" else answer for answer in answers if answer is not None]
-    most = max(Counter(spelled).values(), default=0)
-    return next((answer for answer in spelled if spelled.count(answer) == most), None)
+    most_votes = max(Counter(spelled).values(), default=0)
+    return next((answer for answer in spelled if spelled.count(answer) == most_votes), None)
 
 
 @given(ANSWERS)

@@ -55,10 +55,10 @@ class Counting:
         held = [prompt for prompt in self.admitted if prompt not in self.released]
         self.most_tokens = max(self.most_tokens, sum(len(prompt.ids) for prompt in held))
         logits = torch.zeros(len(ids), VOCABULARY)
-        for place, (prompt, fed) in enumerate(self.generations):
+        for index, (prompt, fed) in enumerate(self.generations):
             token = following(prompt.ids, fed)
             fed.append(token)
-            logits[place, token] = 1.0
+            logits[index, token] = 1.0
         return logits
 
     def drop(self, place: int) -> None:
@@ -97,14 +97,14 @@ def test_every_request_is_answered_as_if_alone(
 ) -> None:
     requests = [(index, tuple(ids), Request("", length)) for index, (ids, length) in enumerate(asked)]
     decoder = Counting()
-    found = {
+    ids_by_owner = {
         owner: generation.new
         for generation, _ in decode(
             decoder, prompts_of(requests), ENDING, Budget(tokens, generations, together)
         )
         for owner in generation.owners
     }
-    assert found == {index: expected(ids, length) for index, (ids, length) in enumerate(asked)}
+    assert ids_by_owner == {index: expected(ids, length) for index, (ids, length) in enumerate(asked)}
     assert decoder.most_rows <= generations
     assert set(map(id, decoder.admitted)) == set(map(id, decoder.released))
     assert len(decoder.admitted) == len({tuple(ids) for ids, _ in asked})
@@ -178,13 +178,13 @@ def test_draws_follow_the_distribution() -> None:
     uniforms = [uniform(sampling_key, sample, 3) for sample in range(count)]
 
     def statistic(temperature: float, top_k: int, assumed: float) -> float:
-        found = np.bincount(draw_tokens(logits.repeat(count, 1), uniforms, temperature, top_k), minlength=5)
+        counts = np.bincount(draw_tokens(logits.repeat(count, 1), uniforms, temperature, top_k), minlength=5)
         kept = torch.full_like(logits, float("-inf"))
         best = logits.topk(top_k or 5).indices
         kept[best] = logits[best]
         shares = torch.softmax(kept.double() / assumed, -1).numpy() * count
-        assert not found[shares == 0].any()
-        return float(((found - shares)[shares > 0] ** 2 / shares[shares > 0]).sum())
+        assert not counts[shares == 0].any()
+        return float(((counts - shares)[shares > 0] ** 2 / shares[shares > 0]).sum())
 
     # 99.9 % points of chi-square with 4 and 2 degrees of freedom.
     assert statistic(0.7, 0, 0.7) < 18.47

@@ -58,19 +58,21 @@ def test_a_run_cut_anywhere_resumes_to_the_same_scores(
     family: str, decoding: Decoding, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     engine = HuggingFaceEngine.load(folders[family])
-    whole = tmp_path / "whole.jsonl"
-    generate_to(whole, TOY, engine, decoding=decoding)
-    lines = whole.read_bytes()
+    uninterrupted = tmp_path / "whole.jsonl"
+    generate_to(uninterrupted, TOY, engine, decoding=decoding)
+    lines = uninterrupted.read_bytes()
     assert lines.count(b"\n") == 8 * decoding.samples
     draws = random.Random(0)
     for cut in [0, *(draws.randrange(len(lines)) for _ in range(4)), len(lines)]:
         path = tmp_path / f"{cut}.jsonl"
         path.write_bytes(lines[:cut])
         generate_to(path, TOY, engine, decoding=decoding)
-        assert json.dumps(score_file(path, TOY)) == json.dumps(score_file(whole, TOY))
+        assert json.dumps(score_file(path, TOY).to_json()) == json.dumps(
+            score_file(uninterrupted, TOY).to_json()
+        )
         seen = [
-            (one["task"], one["index"], one["sample"])
-            for one in map(json.loads, path.read_text().splitlines())
+            (item["task"], item["index"], item["sample"])
+            for item in map(json.loads, path.read_text().splitlines())
         ]
         assert len(set(seen)) == len(seen) == 8 * decoding.samples
 
@@ -85,8 +87,8 @@ def test_more_samples_are_added_to_a_file(folders: dict[str, Path], tmp_path: Pa
     assert set(before.splitlines()) < set(after)
     assert [json.loads(line)["sample"] for line in after] == list(range(6)) * 8
     scores = score_file(path, TOY)
-    assert scores["samples"] == 6
-    assert list(scores["curve"]) == ["1", "2", "5", "6"]  # type: ignore[call-overload]
+    assert scores.key.decoding.samples == 6
+    assert list(scores.curve) == ["1", "2", "5", "6"]
     for other in (
         Decoding(samples=4, temperature=0.8, top_k=40),
         Decoding(),
@@ -111,7 +113,7 @@ class Scoring:
 
 
 def test_the_likelier_option_is_the_answer(tmp_path: Path) -> None:
-    found = {}
+    averages = {}
     for kind in ("sum", "mean"):
         decoding = Decoding(likelihood=kind)  # type: ignore[arg-type]
         result = generate_to(tmp_path / f"{kind}.jsonl", TOY, Scoring(), decoding=decoding)
@@ -123,8 +125,8 @@ def test_the_likelier_option_is_the_answer(tmp_path: Path) -> None:
             [-2.0, -3.0],
             [1, 2],
         )
-        found[kind] = score_file(tmp_path / f"{kind}.jsonl", TOY)["average"]
-    assert found == {"sum": pytest.approx((100 + 200 / 3) / 2), "mean": 0.0}
+        averages[kind] = score_file(tmp_path / f"{kind}.jsonl", TOY).average
+    assert averages == {"sum": pytest.approx((100 + 200 / 3) / 2), "mean": 0.0}
 
 
 def test_what_cannot_be_scored_by_likelihood(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -168,14 +170,16 @@ def test_ways_of_decoding_stand_beside_each_other(folders: dict[str, Path], tmp_
 
 def test_the_command_line_samples_and_scores_options(folders: dict[str, Path], tmp_path: Path) -> None:
     microflan = ["evaluate", folders["t5"], "--benchmark", "microflan", "--limit", 2, "--run", tmp_path]
-    one = next(name for name, task in microflan_benchmark("direct", limit=1).tasks.items() if task.chance)
-    done = openflan(*microflan, "--subset", one, "--samples", 3, "--max-tokens", 4, "--json")
+    task_name = next(
+        name for name, task in microflan_benchmark("direct", limit=1).tasks.items() if task.chance
+    )
+    done = openflan(*microflan, "--subset", task_name, "--samples", 3, "--max-tokens", 4, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["samples"] == 3
-    done = openflan(*microflan, "--subset", one, "--likelihood", "--json")
+    done = openflan(*microflan, "--subset", task_name, "--likelihood", "--json")
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
-    assert (score["variant"], score["tasks"][one]["extracted"]) == ("-likelihood", 100.0)
+    assert (score["variant"], score["tasks"][task_name]["extracted"]) == ("-likelihood", 100.0)
     files = sorted(path.stem for path in (tmp_path / "generations").glob("*.jsonl"))
     assert files == ["final-microflan-direct-likelihood", "final-microflan-direct-t0.7-k40"]
     again = openflan(

@@ -41,15 +41,15 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, HuggingFaceEn
 
 
 def answers(engine: HuggingFaceEngine, requests: Sequence[Request]) -> dict[tuple[int, int], Completion]:
-    found = [((index, one.sample), one) for index, one in engine.generate(requests)]
-    assert len({key for key, _ in found}) == len(found) == sum(request.samples for request in requests)
-    return dict(found)
+    answered = [((index, one.sample), one) for index, one in engine.generate(requests)]
+    assert len({key for key, _ in answered}) == len(answered) == sum(request.samples for request in requests)
+    return dict(answered)
 
 
 def said(engine: HuggingFaceEngine, request: Request) -> list[int]:
     """What transformers generates for a prompt alone."""
     ids = torch.tensor([engine.ids(request.prompt)])
-    told = {
+    arguments = {
         "attention_mask": torch.ones_like(ids),
         "max_new_tokens": request.max_tokens,
         "do_sample": False,
@@ -57,7 +57,7 @@ def said(engine: HuggingFaceEngine, request: Request) -> list[int]:
         "pad_token_id": PAD,
     }
     with torch.inference_mode():
-        out = engine.model.generate(input_ids=ids, eos_token_id=EOS, **told)[0].tolist()
+        out = engine.model.generate(input_ids=ids, eos_token_id=EOS, **arguments)[0].tolist()
     return out[1:] if engine.seq2seq else out[ids.shape[1] :]
 
 
@@ -69,23 +69,23 @@ def test_greedy_text_is_that_of_transformers(
     engine = replace(engines[family], batch_tokens=batch_tokens)
     assert engine.method == ("t5" if engine.seq2seq else "causal")
     requests = [Request(prompt, 3 + 5 * (place % 4)) for place, prompt in enumerate(PROMPTS)]
-    found = answers(engine, requests)
-    assert len({one.text for one in found.values()}) > 6
-    for place, request in enumerate(requests):
+    answered = answers(engine, requests)
+    assert len({one.text for one in answered.values()}) > 6
+    for index, request in enumerate(requests):
         new = said(engine, request)
         expected = Completion(
             engine.tokenizer.decode(new, skip_special_tokens=True),
             len(new),
             "eos" if new[-1] == EOS else "length",
         )
-        assert found[place, 0] == expected
+        assert answered[index, 0] == expected
 
 
 @every
 def test_transformers_own_way_gives_the_same(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
     requests = [
-        Request(prompt, 9, ("e", "xyz"), samples=2, temperature=0.8, top_k=20 * (place % 2))
-        for place, prompt in enumerate(PROMPTS[:6])
+        Request(prompt, 9, ("e", "xyz"), samples=2, temperature=0.8, top_k=20 * (index % 2))
+        for index, prompt in enumerate(PROMPTS[:6])
     ]
     requests += [Request(prompt, 7) for prompt in PROMPTS]
     assert answers(engines[family], requests) == answers(
@@ -97,19 +97,19 @@ def test_transformers_own_way_gives_the_same(family: str, engines: dict[str, Hug
 def test_samples_do_not_depend_on_their_batch(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
     engine = engines[family]
     requests = [
-        Request(prompt, 8 + place % 3, samples=5, temperature=0.7, top_k=40)
-        for place, prompt in enumerate(PROMPTS[:6])
+        Request(prompt, 8 + index % 3, samples=5, temperature=0.7, top_k=40)
+        for index, prompt in enumerate(PROMPTS[:6])
     ]
     together = answers(engine, requests)
     assert len({one.text for one in together.values()}) > 20  # of 30
     assert answers(replace(engine, batch_tokens=90), requests) == together
-    for place in (0, 5):
-        assert answers(engine, [requests[place]]) == {
-            (0, sample): together[place, sample] for sample in range(5)
+    for index in (0, 5):
+        assert answers(engine, [requests[index]]) == {
+            (0, sample): together[index, sample] for sample in range(5)
         }
     backwards = answers(engine, requests[::-1])
     assert all(
-        backwards[len(requests) - 1 - place, sample] == one for (place, sample), one in together.items()
+        backwards[len(requests) - 1 - index, sample] == item for (index, sample), item in together.items()
     )
 
 
@@ -125,12 +125,12 @@ def test_more_samples_and_tokens_add_to_what_was_there(engines: dict[str, Huggin
 
 
 def test_greedy_samples_are_one(engines: dict[str, HuggingFaceEngine]) -> None:
-    found = answers(
+    answered = answers(
         engines["llama"],
         [Request(PROMPTS[0], 6, samples=3), Request(PROMPTS[0], 6), Request("x" * 200, 6, samples=2)],
     )
-    assert found[0, 2] == replace(found[1, 0], sample=2)
-    assert [found[2, sample].finish for sample in range(2)] == ["too-long"] * 2
+    assert answered[0, 2] == replace(answered[1, 0], sample=2)
+    assert [answered[2, sample].finish for sample in range(2)] == ["too-long"] * 2
 
 
 def test_temperature_and_top_k_do_what_they_say(engines: dict[str, HuggingFaceEngine]) -> None:
@@ -226,10 +226,12 @@ def test_messages_go_through_the_chat_template(engines: dict[str, HuggingFaceEng
 
 def test_precision_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     folder = t5(tmp_path)
-    half, whole = HuggingFaceEngine.load(folder, dtype="bfloat16"), HuggingFaceEngine.load(folder)
-    assert (half.model.dtype, whole.model.dtype) == (torch.bfloat16, torch.float32)
+    half, full_precision = HuggingFaceEngine.load(folder, dtype="bfloat16"), HuggingFaceEngine.load(folder)
+    assert (half.model.dtype, full_precision.model.dtype) == (torch.bfloat16, torch.float32)
     assert (
-        half.fingerprint != whole.fingerprint == HuggingFaceEngine.load(folder, dtype="float32").fingerprint
+        half.fingerprint
+        != full_precision.fingerprint
+        == HuggingFaceEngine.load(folder, dtype="float32").fingerprint
     )
     assert len(answers(half, [Request(PROMPTS[0], 6, samples=2, temperature=1.0)])) == 2
     with pytest.raises(InputError, match="did you mean `float32`"):

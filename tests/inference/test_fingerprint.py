@@ -30,12 +30,12 @@ def _folder(path: Path, **files: dict[str, torch.Tensor]) -> Path:
 
 
 def test_the_same_tensors_in_other_files_are_the_same_weights(tmp_path: Path) -> None:
-    whole = weights_digest(_folder(tmp_path / "whole", model={"a": A, "b": B}))
-    assert weights_digest(_folder(tmp_path / "split", one={"b": B}, two={"a": A})) == whole
-    for number, tensors in enumerate(
+    expected = weights_digest(_folder(tmp_path / "whole", model={"a": A, "b": B}))
+    assert weights_digest(_folder(tmp_path / "split", one={"b": B}, two={"a": A})) == expected
+    for index, tensors in enumerate(
         [{"a": A + 1, "b": B}, {"a": A.reshape(3, 2), "b": B}, {"a": A, "c": B}, {"a": A}]
     ):
-        assert weights_digest(_folder(tmp_path / f"other{number}", model=tensors)) != whole
+        assert weights_digest(_folder(tmp_path / f"other{index}", model=tensors)) != expected
 
 
 def test_weights_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,24 +44,24 @@ def echoed(path: str, body: dict[str, Any], finish: str = "stop") -> dict[str, A
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    found, lock, at_once = Server(), threading.Lock(), [0]
+    server_state, lock, at_once = Server(), threading.Lock(), [0]
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 at_once[0] += 1
-                found.most_at_once = max(found.most_at_once, at_once[0])
-                found.calls.append((self.path, body, self.headers.get("Authorization")))
-                number = len(found.calls)
-            code, value, headers = found.reply(number, self.path, body)
+                server_state.most_at_once = max(server_state.most_at_once, at_once[0])
+                server_state.calls.append((self.path, body, self.headers.get("Authorization")))
+                index = len(server_state.calls)
+            code, value, headers = server_state.reply(index, self.path, body)
             with lock:
                 at_once[0] -= 1
             content = value if isinstance(value, bytes) else json.dumps(value).encode()
             with suppress(ConnectionError):  # a caller that gave up
                 self.send_response(code)
-                for name, one in headers.items():
-                    self.send_header(name, one)
+                for name, header_value in headers.items():
+                    self.send_header(name, header_value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -71,8 +71,8 @@ def server() -> Iterator[Server]:
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    found.address = f"http://127.0.0.1:{listening.server_port}/v1"
-    yield found
+    server_state.address = f"http://127.0.0.1:{listening.server_port}/v1"
+    yield server_state
     listening.shutdown()
     listening.server_close()
     thread.join()
@@ -91,10 +91,10 @@ def _engine(server: Server, **changes: Any) -> HttpEngine:
 
 def test_prompts_are_answered_and_cut(server: Server) -> None:
     requests = [Request(f"say {place}", 5, ("y 1",) if place == 1 else ()) for place in range(20)]
-    found = dict(_engine(server, parallel=3).generate(requests))
-    assert found[0] == Completion("say 0", 3, "eos")
-    assert found[1] == Completion("sa", 3, "stop")
-    assert sorted(found) == list(range(20))
+    answered = dict(_engine(server, parallel=3).generate(requests))
+    assert answered[0] == Completion("say 0", 3, "eos")
+    assert answered[1] == Completion("sa", 3, "stop")
+    assert sorted(answered) == list(range(20))
     path, body, key = next(call for call in server.calls if call[1]["prompt"] == "say 0")
     assert (path, key) == ("/v1/completions", None)
     assert body == {"model": "m", "max_tokens": 5, "temperature": 0.0, "prompt": "say 0"}
@@ -104,9 +104,9 @@ def test_prompts_are_answered_and_cut(server: Server) -> None:
 def test_messages_and_samples(server: Server) -> None:
     engine = _engine(server, chat=True)
     request = Request("hi", 5, ("\n",), samples=4, temperature=0.7, top_k=40)
-    found = {one.sample: one.text for _, one in engine.generate([request])}
-    assert len(set(found.values())) == 4  # a seed each
-    assert found == {one.sample: one.text for _, one in engine.generate([request])}
+    answered = {one.sample: one.text for _, one in engine.generate([request])}
+    assert len(set(answered.values())) == 4  # a seed each
+    assert answered == {one.sample: one.text for _, one in engine.generate([request])}
     path, body, _ = server.calls[0]
     assert path == "/v1/chat/completions"
     assert (body["messages"], body["stop"], body["top_k"]) == (
@@ -186,8 +186,8 @@ def test_prompts_that_do_not_fit(server: Server) -> None:
     server.reply = lambda number, path, body: (
         refusal if "long" in body["prompt"] else (200, echoed(path, body, "length"), {})
     )
-    found = dict(_engine(server).generate([Request("long", 2), Request("a", 2)]))
-    assert found == {0: Completion("", 0, "too-long"), 1: Completion("a", 3, "length")}
+    answered = dict(_engine(server).generate([Request("long", 2), Request("a", 2)]))
+    assert answered == {0: Completion("", 0, "too-long"), 1: Completion("a", 3, "length")}
 
 
 def test_calls_begin_at_the_rate_that_was_asked(server: Server) -> None:

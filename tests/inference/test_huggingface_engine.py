@@ -38,9 +38,9 @@ def engines(folders: dict[str, Path]) -> dict[str, HuggingFaceEngine]:
 
 
 def _answers(engine: HuggingFaceEngine, requests: list[Request]) -> list[Completion]:
-    found = dict(engine.generate(requests))
-    assert sorted(found) == list(range(len(requests)))
-    return [found[index] for index in range(len(requests))]
+    answered = dict(engine.generate(requests))
+    assert sorted(answered) == list(range(len(requests)))
+    return [answered[index] for index in range(len(requests))]
 
 
 PROMPTS = [f"{'word ' * (place % 7)}number {place * 37} ?" for place in range(14)]
@@ -74,12 +74,12 @@ def test_the_engine_agrees_with_a_plain_greedy_loop(
         start = new.shape[1]
         with torch.inference_mode():
             while new.shape[1] - start < 10 and (new.shape[1] == start or new[0, -1] != EOS):
-                told = (
+                arguments = (
                     {"input_ids": ids, "decoder_input_ids": new}
                     if family == "t5"
                     else {"input_ids": torch.cat([ids, new], dim=1)}
                 )
-                new = torch.cat([new, engine.model(**told).logits[:, -1:].argmax(-1)], dim=1)
+                new = torch.cat([new, engine.model(**arguments).logits[:, -1:].argmax(-1)], dim=1)
         said = new[0, start:].tolist()
         assert completion == Completion(
             engine.tokenizer.decode(said, skip_special_tokens=True),
@@ -90,21 +90,21 @@ def test_the_engine_agrees_with_a_plain_greedy_loop(
 
 @both
 def test_text_is_cut_at_a_stop_string(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
-    whole = _answers(engines[family], [Request(prompt, 24) for prompt in PROMPTS])
-    place, text = next(
-        (place, one.text)
-        for place, one in enumerate(whole)
-        if len(one.text) >= 12 and one.text[6:8] not in one.text[:7] and "�" not in one.text
+    uncut = _answers(engines[family], [Request(prompt, 24) for prompt in PROMPTS])
+    position, text = next(
+        (position, item.text)
+        for position, item in enumerate(uncut)
+        if len(item.text) >= 12 and item.text[6:8] not in item.text[:7] and "�" not in item.text
     )
     requests = [
-        Request(prompt, 24, (text[6:8], "never said") if index == place else ())
+        Request(prompt, 24, (text[6:8], "never said") if index == position else ())
         for index, prompt in enumerate(PROMPTS)
     ]
     cut = _answers(engines[family], requests)
-    assert (cut[place].text, cut[place].finish) == (text[:6], "stop")
-    assert cut[place].tokens < whole[place].tokens
-    assert [one for index, one in enumerate(cut) if index != place] == [
-        one for index, one in enumerate(whole) if index != place
+    assert (cut[position].text, cut[position].finish) == (text[:6], "stop")
+    assert cut[position].tokens < uncut[position].tokens
+    assert [one for index, one in enumerate(cut) if index != position] == [
+        item for index, item in enumerate(uncut) if index != position
     ]
 
 
@@ -136,7 +136,7 @@ def test_prompts_that_do_not_fit_are_not_cut(
     assert [one.finish == "too-long" for one in answers] == [False, True]
     short = HuggingFaceEngine.load(folders["t5"], context=10)
     assert [
-        one.finish == "too-long" for one in _answers(short, [Request("x" * 9, 4), Request("x" * 10, 4)])
+        item.finish == "too-long" for item in _answers(short, [Request("x" * 9, 4), Request("x" * 10, 4)])
     ] == [False, True]
     assert _answers(engines["llama"], [Request("x", 96)]) == [Completion("", 0, "too-long")]
     # Rotary positions go on beyond those of training, at one's own risk.
@@ -163,8 +163,8 @@ def test_what_the_model_is_given(
         (tmp_path / source.name).write_bytes(source.read_bytes())
     settings = tmp_path / "generation_config.json"
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "openflan_layout": "paper"}))
-    told = HuggingFaceEngine.load(tmp_path)
-    assert (told.separator, told.fingerprint) == ("eos", paper.fingerprint)
+    engine = HuggingFaceEngine.load(tmp_path)
+    assert (engine.separator, engine.fingerprint) == ("eos", paper.fingerprint)
     settings.write_text('{"openflan_layout": "other"}')
     with pytest.raises(InputError, match="`openflan_layout` is 'other'"):
         HuggingFaceEngine.load(tmp_path)

@@ -55,19 +55,22 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, HuggingFaceEn
 
 
 def scores(engine: HuggingFaceEngine, requests: list[LikelihoodRequest]) -> list[OptionScores]:
-    found = dict(engine.loglikelihood(requests))
-    assert sorted(found) == list(range(len(requests)))
-    return [found[index] for index in range(len(requests))]
+    likelihoods = dict(engine.loglikelihood(requests))
+    assert sorted(likelihoods) == list(range(len(requests)))
+    return [likelihoods[index] for index in range(len(requests))]
 
 
 @torch.inference_mode()
 def plain(engine: HuggingFaceEngine, prompt: list[int], option: list[int]) -> float:
     """By one forward of transformers over the prompt and the option alone."""
     if engine.seq2seq:
-        told = {"input_ids": torch.tensor([prompt]), "decoder_input_ids": torch.tensor([[PAD, *option[:-1]]])}
+        arguments = {
+            "input_ids": torch.tensor([prompt]),
+            "decoder_input_ids": torch.tensor([[PAD, *option[:-1]]]),
+        }
     else:
-        told = {"input_ids": torch.tensor([prompt + option[:-1]])}
-    rows = engine.model(**told).logits[0, -len(option) :].log_softmax(-1)
+        arguments = {"input_ids": torch.tensor([prompt + option[:-1]])}
+    rows = engine.model(**arguments).logits[0, -len(option) :].log_softmax(-1)
     return sum(float(row[token]) for row, token in zip(rows, option, strict=True))
 
 
@@ -76,8 +79,10 @@ def test_scores_are_those_of_plain_forwards(family: str, engines: dict[str, Hugg
     engine = engines[family]
     assert isinstance(engine, LikelihoodEngine)
     values = []
-    for request, found in zip(REQUESTS, scores(engine, REQUESTS), strict=True):
-        for option, value, count in zip(request.options, found.log_probabilities, found.tokens, strict=True):
+    for request, likelihoods in zip(REQUESTS, scores(engine, REQUESTS), strict=True):
+        for option, value, count in zip(
+            request.options, likelihoods.log_probabilities, likelihoods.tokens, strict=True
+        ):
             letters = engine.tokenizer(
                 option.lstrip() if engine.seq2seq else option, add_special_tokens=False
             )["input_ids"]
@@ -91,12 +96,12 @@ def test_scores_are_those_of_plain_forwards(family: str, engines: dict[str, Hugg
 def test_scores_do_not_depend_on_the_batch(family: str, engines: dict[str, HuggingFaceEngine]) -> None:
     together = scores(engines[family], REQUESTS)
     for batch_tokens in (1, 120):
-        for one, other in zip(
+        for first, other in zip(
             scores(replace(engines[family], batch_tokens=batch_tokens), REQUESTS[::-1])[::-1],
             together,
             strict=True,
         ):
-            assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5, rel=1e-6)
+            assert first.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5, rel=1e-6)
     assert together[9] == replace(together[1], log_probabilities=together[9].log_probabilities)
 
 
@@ -104,9 +109,11 @@ def test_what_follows_an_end_of_sequence_has_no_space_before_it(
     engines: dict[str, HuggingFaceEngine],
 ) -> None:
     paper = replace(engines["llama"], separator="eos")
-    (found,) = scores(paper, [LikelihoodRequest("what ?", (" yes",))])
+    (likelihoods,) = scores(paper, [LikelihoodRequest("what ?", (" yes",))])
     letters = paper.tokenizer("yes", add_special_tokens=False)["input_ids"]
-    assert found.log_probabilities[0] == pytest.approx(plain(paper, paper.ids("what ?"), letters), abs=1e-4)
+    assert likelihoods.log_probabilities[0] == pytest.approx(
+        plain(paper, paper.ids("what ?"), letters), abs=1e-4
+    )
     assert paper.ids("what ?")[-1] in paper.eos
 
 
@@ -118,8 +125,8 @@ def test_questions_that_do_not_fit_are_not_scored(engines: dict[str, HuggingFace
     assert second == OptionScores((), ())
     short = HuggingFaceEngine.of(engines["t5"].model, engines["t5"].tokenizer, context=10)
     assert [
-        one.too_long
-        for one in scores(
+        item.too_long
+        for item in scores(
             short, [LikelihoodRequest("x" * 9, (" no, never",)), LikelihoodRequest("x" * 10, ("a",))]
         )
     ] == [False, True]
@@ -143,21 +150,21 @@ def test_steps_give_the_log_probabilities_of_teacher_forcing(
     engine = engines[family]
     texts = [f"{HEADER}{HEADER}one", f"{HEADER}{HEADER}number two ?"]
     prompts = [Prompt(tuple(engine.ids(text)), [], 0 if engine.seq2seq else 20) for text in texts]
-    told = [[30, 31, 32, 33, 34, 35], [40, 41, 42], [50, 51, 52, 53]]
+    fed_ids = [[30, 31, 32, 33, 34, 35], [40, 41, 42], [50, 51, 52, 53]]
     of = [0, 1, 1]
     with torch.no_grad():
         known = [
             engine.model(
                 **(
                     {
-                        "input_ids": torch.tensor([prompts[place].ids]),
+                        "input_ids": torch.tensor([prompts[index].ids]),
                         "decoder_input_ids": torch.tensor([[PAD, *ids]]),
                     }
                     if engine.seq2seq
-                    else {"input_ids": torch.tensor([[*prompts[place].ids, *ids]])}
+                    else {"input_ids": torch.tensor([[*prompts[index].ids, *ids]])}
                 )
             ).logits[0, -len(ids) - 1 :]
-            for place, ids in zip(of, told, strict=True)
+            for index, ids in zip(of, fed_ids, strict=True)
         ]
     worst, shifted = 0.0, math.inf
     attention = engine.model.config._attn_implementation
@@ -169,22 +176,25 @@ def test_steps_give_the_log_probabilities_of_teacher_forcing(
             if step < 3:
                 rows.append([step, decoder.add(prompts[of[step]]), 0])
             logits = decoder.step(
-                [first if count == 0 else told[row][count - 1] for row, first, count in rows]
+                [first if count == 0 else fed_ids[row][count - 1] for row, first, count in rows]
             )
-            for (row, _, count), given in zip(rows, logits, strict=True):
+            for (row, _, count), step_logits in zip(rows, logits, strict=True):
                 worst = max(
-                    worst, float((given.log_softmax(-1) - known[row][count].log_softmax(-1)).abs().max())
+                    worst,
+                    float((step_logits.log_softmax(-1) - known[row][count].log_softmax(-1)).abs().max()),
                 )
                 if count:
                     shifted = min(
                         shifted,
-                        float((given.log_softmax(-1) - known[row][count - 1].log_softmax(-1)).abs().max()),
+                        float(
+                            (step_logits.log_softmax(-1) - known[row][count - 1].log_softmax(-1)).abs().max()
+                        ),
                     )
-            for place in reversed(range(len(rows))):
-                rows[place][2] += 1
-                if rows[place][2] > len(told[rows[place][0]]):
-                    decoder.drop(place)
-                    rows[place] = rows[-1]
+            for index in reversed(range(len(rows))):
+                rows[index][2] += 1
+                if rows[index][2] > len(fed_ids[rows[index][0]]):
+                    decoder.drop(index)
+                    rows[index] = rows[-1]
                     rows.pop()
     assert engine.model.config._attn_implementation == attention
     assert worst < 1e-4
@@ -201,11 +211,11 @@ def test_a_trained_model_scores_as_by_plain_forwards() -> None:
     engine = HuggingFaceEngine.load(BABYLLAMA)
     assert engine.method == "causal"
     requests = [
-        LikelihoodRequest(f"Once upon a time there was a {one}.", (" He was happy.", " The end.", " zzz"))
-        for one in ("dog", "big red cat", "boy")
+        LikelihoodRequest(f"Once upon a time there was a {animal}.", (" He was happy.", " The end.", " zzz"))
+        for animal in ("dog", "big red cat", "boy")
     ]
-    for request, found in zip(requests, scores(engine, requests), strict=True):
+    for request, likelihoods in zip(requests, scores(engine, requests), strict=True):
         prompt = engine.ids(request.prompt)
-        for option, value in zip(request.options, found.log_probabilities, strict=True):
+        for option, value in zip(request.options, likelihoods.log_probabilities, strict=True):
             ids = engine.ids(request.prompt + option)[len(prompt) :]
             assert value == pytest.approx(plain(engine, prompt, ids), abs=1e-4)

@@ -51,10 +51,10 @@ def _one_thread() -> Iterator[None]:
 
 def stating(folder: Path, attention: str | None) -> Path:
     path = folder / "generation_config.json"
-    told = {
+    config = {
         name: value for name, value in json.loads(path.read_text()).items() if name != "openflan_attention"
     }
-    path.write_text(json.dumps(told | ({"openflan_attention": attention} if attention else {})))
+    path.write_text(json.dumps(config | ({"openflan_attention": attention} if attention else {})))
     return folder
 
 
@@ -123,8 +123,8 @@ def answers(engine: HuggingFaceEngine, requests: Sequence[Request]) -> dict[tupl
 
 
 def scores(engine: HuggingFaceEngine, prompts: Sequence[str]) -> list[tuple[float, ...]]:
-    found = dict(engine.loglikelihood([LikelihoodRequest(prompt, OPTIONS) for prompt in prompts]))
-    return [found[place].log_probabilities for place in range(len(prompts))]
+    likelihoods = dict(engine.loglikelihood([LikelihoodRequest(prompt, OPTIONS) for prompt in prompts]))
+    return [likelihoods[place].log_probabilities for place in range(len(prompts))]
 
 
 @every
@@ -134,9 +134,11 @@ def test_greedy_text_is_that_of_the_whole_read_anew(
     engine = engines[family]
     assert engine.method == ("causal" if family in OURS else "transformers")
     requests = [Request(prompt, 3 + 4 * (place % 3)) for place, prompt in enumerate(PROMPTS)]
-    found = answers(engine, requests)
-    assert len({one.text for one in found.values()}) > 5
-    assert found == {(place, 0): expected(engine, family, request) for place, request in enumerate(requests)}
+    answered = answers(engine, requests)
+    assert len({one.text for one in answered.values()}) > 5
+    assert answered == {
+        (place, 0): expected(engine, family, request) for place, request in enumerate(requests)
+    }
 
 
 @every
@@ -146,10 +148,10 @@ def test_log_probabilities_are_those_of_the_whole_alone_and_in_any_batch(
     engine = engines[family]
     together = scores(engine, PROMPTS)
     values = []
-    for prompt, found in zip(PROMPTS, together, strict=True):
-        assert scores(engine, [prompt])[0] == pytest.approx(found, abs=1e-4)
+    for prompt, likelihoods in zip(PROMPTS, together, strict=True):
+        assert scores(engine, [prompt])[0] == pytest.approx(likelihoods, abs=1e-4)
         ids = engine.ids(prompt)
-        for option, value in zip(OPTIONS, found, strict=True):
+        for option, value in zip(OPTIONS, likelihoods, strict=True):
             letters = engine.option_ids(prompt, option)
             rows = logits_of(engine.model, [*ids, *letters], len(ids), window_for(family)).log_softmax(-1)[
                 len(ids) - 1 : -1
@@ -160,7 +162,7 @@ def test_log_probabilities_are_those_of_the_whole_alone_and_in_any_batch(
             values.append(value)
     assert len({round(value, 3) for value in values}) > 20  # a constant would prove nothing
     assert scores(replace(engine, batch_tokens=60), PROMPTS) == [
-        pytest.approx(found, abs=1e-4) for found in together
+        pytest.approx(likelihoods, abs=1e-4) for likelihoods in together
     ]
 
 
@@ -174,9 +176,9 @@ def test_the_same_weights_read_causally_say_something_else(
     assert not plain.prefix
     long = PROMPTS[:8]
     apart = [
-        abs(one - other)
+        abs(first - other)
         for pair in zip(scores(engines[family], long), scores(plain, long), strict=True)
-        for one, other in zip(*pair, strict=True)
+        for first, other in zip(*pair, strict=True)
     ]
     assert min(apart) > 1e-3
     assert sum(apart) / len(apart) > 0.1
@@ -192,17 +194,17 @@ def test_samples_are_drawn_from_the_same_probabilities(
     family: str, engines: dict[str, HuggingFaceEngine]
 ) -> None:
     requests = [
-        Request(prompt, 6, samples=3, temperature=0.8, top_k=20 * (place % 2))
-        for place, prompt in enumerate(PROMPTS[:4])
+        Request(prompt, 6, samples=3, temperature=0.8, top_k=20 * (index % 2))
+        for index, prompt in enumerate(PROMPTS[:4])
     ]
-    found = answers(engines[family], requests)
-    assert len({one.text for one in found.values()}) > 8
-    assert found == {
-        (place, sample): expected(engines[family], family, requests[place], sample)
-        for place in range(4)
+    answered = answers(engines[family], requests)
+    assert len({one.text for one in answered.values()}) > 8
+    assert answered == {
+        (index, sample): expected(engines[family], family, requests[index], sample)
+        for index in range(4)
         for sample in range(3)
     }
-    assert answers(replace(engines[family], batch_tokens=60), requests) == found
+    assert answers(replace(engines[family], batch_tokens=60), requests) == answered
 
 
 def test_samples_share_their_prompts_reading_and_prompts_share_nothing(
@@ -248,8 +250,8 @@ def test_prompts_that_fill_a_window_are_refused_where_transformers_decodes(tmp_p
     )
     with pytest.warns(UserWarning, match="within a window of 16 only: longer prompts are refused"):
         engine = HuggingFaceEngine.load(folder)
-    found = answers(engine, [Request("a" * 10, 4), Request("a" * 11, 4)])
-    assert [found[place, 0].finish == "too-long" for place in range(2)] == [False, True]
-    assert found[0, 0] == expected(engine, "gemma2", Request("a" * 10, 4))
+    answered = answers(engine, [Request("a" * 10, 4), Request("a" * 11, 4)])
+    assert [answered[place, 0].finish == "too-long" for place in range(2)] == [False, True]
+    assert answered[0, 0] == expected(engine, "gemma2", Request("a" * 10, 4))
     likely = dict(engine.loglikelihood([LikelihoodRequest("a" * length, (" yes",)) for length in (11, 12)]))
     assert [likely[place].too_long for place in range(2)] == [False, True]

@@ -22,11 +22,11 @@ planted = st.lists(
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    place = tmp_path_factory.mktemp("models")
-    causal = HuggingFaceEngine.load(tiny_models.llama(place / "llama"), separator="eos")
+    folder = tmp_path_factory.mktemp("models")
+    causal = HuggingFaceEngine.load(tiny_models.llama(folder / "llama"), separator="eos")
     causal.tokenizer.chat_template = TEMPLATE
     chat = HuggingFaceEngine.of(causal.model, causal.tokenizer, chat=True)
-    return {"t5": HuggingFaceEngine.load(tiny_models.t5(place / "t5")), "causal": causal, "chat": chat}
+    return {"t5": HuggingFaceEngine.load(tiny_models.t5(folder / "t5")), "causal": causal, "chat": chat}
 
 
 MARKS = {"t5": [EOS], "causal": [BOS, EOS], "chat": [BOS, EOS]}

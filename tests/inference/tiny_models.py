@@ -24,7 +24,7 @@ def save_tokenizer(folder: Path, *, pad: bool, eos: bool = True) -> None:
     """One token a character of printable ASCII, so that any answer can be read and cut anywhere."""
     letters = [chr(code) for code in range(32, 127)]
     vocabulary = {"<pad>": PAD, "</s>": EOS, "<s>": BOS} | {
-        letter: place + 3 for place, letter in enumerate(letters)
+        letter: index + 3 for index, letter in enumerate(letters)
     }
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")

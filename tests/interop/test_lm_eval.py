@@ -77,45 +77,45 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     for split, count in (("dev", 5), ("val", QUESTIONS)):
         (root / split).mkdir()
-        for place, subject in enumerate(SUBJECTS):
+        for index, subject in enumerate(SUBJECTS):
             with (root / split / f"{subject}_{split}.csv").open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(_row(place + number + len(split)) for number in range(count))
+                csv.writer(file).writerows(_row(index + number + len(split)) for number in range(count))
     return root
 
 
-def _row(number: int) -> list[str]:
-    picked = [WORDS[(number * (step + 1) + step) % len(WORDS)] for step in range(6)]
-    return [f"Which of {picked[4]}, {picked[5]} is\nnot {picked[0]}? ", *picked[:4], "ABCD"[number % 4]]
+def _row(index: int) -> list[str]:
+    picked = [WORDS[(index * (step + 1) + step) % len(WORDS)] for step in range(6)]
+    return [f"Which of {picked[4]}, {picked[5]} is\nnot {picked[0]}? ", *picked[:4], "ABCD"[index % 4]]
 
 
 @pytest.fixture(scope="module", params=CASES)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A kind of model and its folder, as `finetune` leaves it after a few steps."""
-    place = tmp_path_factory.mktemp(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
     config, layout, _ = CASES[request.param]
-    size = _tokenizer(place / "words", seq2seq=request.param == "t5")
+    size = _tokenizer(folder / "words", seq2seq=request.param == "t5")
     rows = [
         {"inputs": f"Which of {first}, {second} is not {first}?", "targets": second}
         for first in WORDS
         for second in WORDS
     ]
-    (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = recipe_from(
         {
             "name": "small",
             "model": {
                 "config": config | {"vocab_size": size},
-                "tokenizer": str(place / "words"),
+                "tokenizer": str(folder / "words"),
                 "dropout": 0.0,
             },
-            "mixture": {"submixtures": {"own": {"data": str(place / "rows.jsonl")}}},
+            "mixture": {"submixtures": {"own": {"data": str(folder / "rows.jsonl")}}},
             "packing": {"inputs": 384, "targets": 16, **({} if layout == "paper" else {"layout": layout})},
             "training": {"learning_rate": 0.03, "batch_size": 2, "steps": 4},
         },
         "the test",
     )
-    finetune(recipe, Run(place / "run"))
-    return request.param, Run(place / "run").model
+    finetune(recipe, Run(folder / "run"))
+    return request.param, Run(folder / "run").model
 
 
 def _tokenizer(folder: Path, *, seq2seq: bool) -> int:
@@ -126,8 +126,8 @@ def _tokenizer(folder: Path, *, seq2seq: bool) -> int:
     vocabulary = {word: number for number, word in enumerate(["<pad>", "</s>", "<s>", "<unk>", *known])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = split
-    single, mark = ("$A </s>", ("</s>", 1)) if seq2seq else ("<s> $A", ("<s>", 2))
-    tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=[mark])
+    template, mark = ("$A </s>", ("</s>", 1)) if seq2seq else ("<s> $A", ("<s>", 2))
+    tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=[mark])
     names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"} | (
         {} if seq2seq else {"bos_token": "<s>"}
     )
@@ -231,5 +231,5 @@ def _ours(rule: Benchmark, model: Path, path: Path) -> dict[tuple[str, int], dic
     assert len(lines) == len(list(read_generations(path))) == 2 * QUESTIONS
     assert {line["finish"] for line in lines} == {"eos"}
     assert {line["exemplars_dropped"] for line in lines} == {0}
-    found = {(line["task"], line["index"]): line for line in lines}
-    return dict(sorted(found.items(), key=lambda item: (ASKED.index(item[0][0]), item[0][1])))
+    results = {(line["task"], line["index"]): line for line in lines}
+    return dict(sorted(results.items(), key=lambda item: (ASKED.index(item[0][0]), item[0][1])))

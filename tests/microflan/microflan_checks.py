@@ -43,10 +43,10 @@ UNORDERED = re.compile(r"each once|with labels")
 YES_NO, VERDICTS = ["yes", "no"], ["yes", "no", "not known"]
 
 
-def sampled(task: Task, most: int) -> Iterator[Row]:
-    """At most `most` rows, spread over the whole task but not in step with yes and no."""
+def sampled(task: Task, limit: int) -> Iterator[Row]:
+    """At most `limit` rows, spread over the whole task but not in step with yes and no."""
     size = len(task.rows)
-    places = range(size) if size <= most else shuffled(size, 1, task.name)[:most]
+    places = range(size) if size <= limit else shuffled(size, 1, task.name)[:limit]
     return (task.rows[int(place)] for place in places)
 
 
@@ -101,11 +101,11 @@ def document_complaints(document: Mapping[str, Any], tables: Tables) -> list[str
 def _recall_complaints(text: str, marked: Any) -> list[str]:
     """Every part that is told again was told; the mark is on the second of the two things in the first such
     part."""
-    told, again = (
+    pairs, again = (
         [_content(part) for part in re.split(r"[.,] ?", side) if part] for side in text.split(" Again: ")
     )
     # What becomes what has a direction; who has what may be told the other way round.
-    known = told if " becomes " in text else [*told, *(part[::-1] for part in told)]
+    known = pairs if " becomes " in text else [*pairs, *(part[::-1] for part in pairs)]
     complaints = [f"not told: {part} in {text}" for part in again if part not in known]
     begin, end = marked
     if (
@@ -150,9 +150,9 @@ def _solved(form: str, question: str, tables: Tables) -> str | None:
             else None
         )
     if form == "either":
-        found = re.fullmatch(r"(.+), (\S+) or (\S+)\?", last)
-        value = _asked(f"{found[1]}?", context, tables) if found else None
-        return value if found and found[2] != found[3] and value in (found[2], found[3]) else None
+        match = re.fullmatch(r"(.+), (\S+) or (\S+)\?", last)
+        value = _asked(f"{match[1]}?", context, tables) if match else None
+        return value if match and match[2] != match[3] and value in (match[2], match[3]) else None
     if form == "state":
         begun, value = _begun(last), _asked(last, context, tables)
         return None if begun is None or value is None else f"{begun[0].upper()}{begun[1:]} {value}."
@@ -167,10 +167,10 @@ def _apart(question: str) -> tuple[str, str]:
 
 def _begun(question: str) -> str | None:
     """The beginning of the sentence that answers a question."""
-    found = next(
-        ((found, begun) for pattern, begun in BEGUN if (found := re.fullmatch(pattern, question))), None
+    match = next(
+        ((match, begun) for pattern, begun in BEGUN if (match := re.fullmatch(pattern, question))), None
     )
-    return found[1].format(found[0][1]) if found else None
+    return match[1].format(match[0][1]) if match else None
 
 
 def _asked(question: str, context: str, tables: Tables) -> str | None:
@@ -186,88 +186,88 @@ def _asked(question: str, context: str, tables: Tables) -> str | None:
 
 def _claimed(question: str, context: str, tables: Tables) -> bool | None:
     """Whether what a yes-or-no question asks is so."""
-    if found := re.fullmatch(r"Do (\w+) and (\w+) have the same (\w+)\?", question):
-        return found[1] != found[2] and tables[found[3]][found[1]] == tables[found[3]][found[2]]
-    if found := re.fullmatch(r"Is (\d+) an even number\?", question):
-        return found[1][-1] in "02468"
+    if match := re.fullmatch(r"Do (\w+) and (\w+) have the same (\w+)\?", question):
+        return match[1] != match[2] and tables[match[3]][match[1]] == tables[match[3]][match[2]]
+    if match := re.fullmatch(r"Is (\d+) an even number\?", question):
+        return match[1][-1] in "02468"
     for pattern in CLAIMS:
-        if found := re.fullmatch(pattern, question):
-            said = found.groupdict().get("said") or f"{found['phrase']} is {found['value']}"
-            expected, stated = read(said, tables, context)
-            return None if expected is None else expected == stated
+        if match := re.fullmatch(pattern, question):
+            said = match.groupdict().get("said") or f"{match['phrase']} is {match['value']}"
+            expected, claim = read(said, tables, context)
+            return None if expected is None else expected == claim
     return None
 
 
 def _judged(question: str) -> str | None:
     """Whether something follows, or two sentences say the same."""
-    if found := re.fullmatch(r"(.+)\. (.+)\. Do the two say the same\?", question):
-        one, other = _canonical(found[1]), _canonical(found[2])
-        return None if one is None or other is None else "yes" if one == other else "no"
-    if found := re.fullmatch(r"Nobody is in the (\w+)\. Does it follow that \w+ is in the (\w+)\?", question):
-        return "no" if found[1] == found[2] else "not known"
-    if found := re.fullmatch(
+    if match := re.fullmatch(r"(.+)\. (.+)\. Do the two say the same\?", question):
+        first, other = _canonical(match[1]), _canonical(match[2])
+        return None if first is None or other is None else "yes" if first == other else "no"
+    if match := re.fullmatch(r"Nobody is in the (\w+)\. Does it follow that \w+ is in the (\w+)\?", question):
+        return "no" if match[1] == match[2] else "not known"
+    if match := re.fullmatch(
         r"(\w+) is in the (\w+)\. Does it follow that (\w+) is in the (\w+)\?", question
     ):
-        return "not known" if found[1] != found[3] else "yes" if found[2] == found[4] else "no"
-    if found := re.fullmatch(
+        return "not known" if match[1] != match[3] else "yes" if match[2] == match[4] else "no"
+    if match := re.fullmatch(
         r"(\w+) and (?!\1)\w+ have a (\w+) and a (\w+)\. Does it follow that they have a (\w+)\?", question
     ):
-        return "yes" if found[4] in (found[2], found[3]) else "not known"
+        return "yes" if match[4] in (match[2], match[3]) else "not known"
     return None
 
 
 def _canonical(sentence: str) -> tuple[str, ...] | None:
     """What a sentence says, whatever its words."""
-    if found := re.fullmatch(r"The sum is (\d+) plus (\d+)", sentence):
-        return ("sum", *sorted((found[1], found[2])))
-    if found := re.fullmatch(r"(\w+) is in the (\w+)", sentence) or re.fullmatch(
+    if match := re.fullmatch(r"The sum is (\d+) plus (\d+)", sentence):
+        return ("sum", *sorted((match[1], match[2])))
+    if match := re.fullmatch(r"(\w+) is in the (\w+)", sentence) or re.fullmatch(
         r"The place of (\w+) is the (\w+)", sentence
     ):
-        return ("place", found[1], found[2])
-    if found := re.fullmatch(r"The (\w+) of (\w+) is (\w+)", sentence):
-        return (found[1], found[2], found[3].lower())
-    if found := re.fullmatch(r"(\w+)'s (\w+) is (\w+)", sentence):
-        return (found[2], found[1], found[3].lower())
-    if found := re.fullmatch(r"(\w+) is the (\w+) of (\w+)", sentence):
-        return (found[2], found[3], found[1].lower())
+        return ("place", match[1], match[2])
+    if match := re.fullmatch(r"The (\w+) of (\w+) is (\w+)", sentence):
+        return (match[1], match[2], match[3].lower())
+    if match := re.fullmatch(r"(\w+)'s (\w+) is (\w+)", sentence):
+        return (match[2], match[1], match[3].lower())
+    if match := re.fullmatch(r"(\w+) is the (\w+) of (\w+)", sentence):
+        return (match[2], match[3], match[1].lower())
     return None
 
 
 def told(question: str) -> str | None:
     """The outcome of a small story, by acting it out."""
-    if found := re.fullmatch(r"Start with (\d+), (.+)\. What is the result\?", question):
-        total = int(found[1])
-        for step in found[2].replace("then ", "").split(", "):
-            number = int(step.split()[-1]) if step[-1].isdigit() else 0
+    if match := re.fullmatch(r"Start with (\d+), (.+)\. What is the result\?", question):
+        total = int(match[1])
+        for step in match[2].replace("then ", "").split(", "):
+            amount = int(step.split()[-1]) if step[-1].isdigit() else 0
             total = (
                 total * 2
                 if step == "double it"
-                else total + number
+                else total + amount
                 if step.startswith("add")
-                else total - number
+                else total - amount
             )
         return str(total)
-    if found := re.fullmatch(r"(\w+) starts at (\d+), goes (.+)\. Where is (\w+)\?", question):
-        moves = re.findall(r"(up|down) (\d+)", found[3])
+    if match := re.fullmatch(r"(\w+) starts at (\d+), goes (.+)\. Where is (\w+)\?", question):
+        moves = re.findall(r"(up|down) (\d+)", match[3])
         return (
-            str(int(found[2]) + sum(int(by) if way == "up" else -int(by) for way, by in moves))
-            if found[1] == found[4]
+            str(int(match[2]) + sum(int(by) if way == "up" else -int(by) for way, by in moves))
+            if match[1] == match[4]
             else None
         )
-    if found := re.fullmatch(r"(\w+) looks (\w+), (.+)\. Which way does \1 look\?", question):
-        turns = re.findall(r"turns (left|right)", found[3])
-        return COMPASS[(COMPASS.index(found[2]) + turns.count("right") - turns.count("left")) % 4]
-    if found := re.fullmatch(
+    if match := re.fullmatch(r"(\w+) looks (\w+), (.+)\. Which way does \1 look\?", question):
+        turns = re.findall(r"turns (left|right)", match[3])
+        return COMPASS[(COMPASS.index(match[2]) + turns.count("right") - turns.count("left")) % 4]
+    if match := re.fullmatch(
         r"(\w+) has (\d+) (\w+?)s?\. (\w+) gives \1 (\d+) more, then \1 eats (\d+)\. How many \3s does "
         r"\1 have\?",
         question,
     ):
-        return str(int(found[2]) + int(found[5]) - int(found[6])) if found[1] != found[4] else None
-    if found := re.fullmatch(
+        return str(int(match[2]) + int(match[5]) - int(match[6])) if match[1] != match[4] else None
+    if match := re.fullmatch(
         r"(\w+) has (\d+) (\w+?)s?\. (\w+) has (\d+) more than \1\. How many \3s do they have in all\?",
         question,
     ):
-        return str(2 * int(found[2]) + int(found[5])) if found[1] != found[4] else None
+        return str(2 * int(match[2]) + int(match[5])) if match[1] != match[4] else None
     return None
 
 
@@ -296,11 +296,11 @@ def _rationale_complaints(question: str, rationale: str, answer: str, tables: Ta
         [] if rationale.endswith(f" {answer}.") else [f"the rationale does not end in {answer}: {rationale}"]
     )
     for statement in sentences(rationale):
-        if found := re.fullmatch(r"The reverse of the list is (.+)", statement):
-            reverse = found[1]
+        if match := re.fullmatch(r"The reverse of the list is (.+)", statement):
+            reverse = match[1]
             true = reverse == value_in_list("reverse", listed.split(", "))
-        elif found := re.fullmatch(r"The first word is (\w+)", statement):
-            true = found[1] == reverse.split(", ")[0]
+        elif match := re.fullmatch(r"The first word is (\w+)", statement):
+            true = match[1] == reverse.split(", ")[0]
         else:
             true = holds(statement, tables)
         complaints += [] if true else [f"untrue: {statement}"]

@@ -72,8 +72,8 @@ def lower_first(text: str) -> str:
 def completed(begun: str, context: str, tables: Tables) -> str | None:
     """What makes the sentence that begins so (`the boss of Dan is`, `by this rule 3 becomes`) true after the
     context; None if nothing is known to."""
-    if found := re.fullmatch(r"by this rule (.+) becomes", begun):
-        return _by_rule(found[1], context, tables)
+    if match := re.fullmatch(r"by this rule (.+) becomes", begun):
+        return _by_rule(match[1], context, tables)
     if context:
         return _read(begun, context)
     return value_of(begun.removesuffix(" is"), tables) if begun.endswith(" is") else None
@@ -90,17 +90,17 @@ def value_of(phrase: str, tables: Tables) -> str | None:
 
 
 def _fact(phrase: str, tables: Tables) -> str | None:
-    if found := re.fullmatch(r"the (\w+) of (the \w+ of .+)", phrase):
-        middle = _fact(found[2], tables)
-        return tables.get(found[1], {}).get(middle or "")
-    if found := re.fullmatch(r"the (\w+) (word for|of|of the) (\w+)", phrase):
-        right = "word for" if found[1][0].isupper() else "of the" if found[1] in THING_WORDS else "of"
-        return tables.get(found[1], {}).get(found[3]) if found[2] == right else None
+    if match := re.fullmatch(r"the (\w+) of (the \w+ of .+)", phrase):
+        middle = _fact(match[2], tables)
+        return tables.get(match[1], {}).get(middle or "")
+    if match := re.fullmatch(r"the (\w+) (word for|of|of the) (\w+)", phrase):
+        right = "word for" if match[1][0].isupper() else "of the" if match[1] in THING_WORDS else "of"
+        return tables.get(match[1], {}).get(match[3]) if match[2] == right else None
     return None
 
 
 def _number(phrase: str, _: Tables) -> str | None:
-    whole: tuple[tuple[str, Callable[..., int]], ...] = (
+    forms: tuple[tuple[str, Callable[..., int]], ...] = (
         (r"(\d+) plus (\d+)", lambda a, b: a + b),
         (r"(\d+) minus (\d+)", lambda a, b: a - b),
         (r"(\d+) up (\d+)", lambda a, b: a + b),
@@ -113,60 +113,60 @@ def _number(phrase: str, _: Tables) -> str | None:
         (r"the larger of (\d+) and (\d+)", max),
         (r"the smaller of (\d+) and (\d+)", min),
     )
-    found = next(
-        ((found, compute) for pattern, compute in whole if (found := re.fullmatch(pattern, phrase))), None
+    match = next(
+        ((match, compute) for pattern, compute in forms if (match := re.fullmatch(pattern, phrase))), None
     )
-    return str(found[1](*map(int, found[0].groups()))) if found else None
+    return str(match[1](*map(int, match[0].groups()))) if match else None
 
 
 def _term(phrase: str, _: Tables) -> str | None:
     """Letters, calendar, units, names of numbers, turns."""
-    if found := re.fullmatch(r"the (first|second|last) letter of ([a-z]+)", phrase):
-        return {"first": found[2][:1], "second": found[2][1:2], "last": found[2][-1:]}[found[1]]
-    if found := re.fullmatch(r"the number of letters of ([a-z]+)", phrase):
-        return str(len(found[1]))
-    if found := re.fullmatch(r"the spelling of ([a-z]+)", phrase):
-        return ", ".join(found[1])
-    if found := re.fullmatch(r"the (day|month) (after|before) (\w+)", phrase):
-        names = DAYS if found[1] == "day" else MONTHS
-        return names[(names.index(found[3]) + (1 if found[2] == "after" else -1)) % len(names)]
-    if found := re.fullmatch(r"the season of (\w+)", phrase):
-        return next(season for season, numbers in SEASONS.items() if MONTHS.index(found[1]) + 1 in numbers)
-    if found := re.fullmatch(r"the place of (\w+) in the year", phrase):
-        return str(MONTHS.index(found[1]) + 1)
-    if found := re.fullmatch(r"the earlier month of (\w+) and (\w+)", phrase):
-        return min(found[1], found[2], key=MONTHS.index)
-    if found := re.fullmatch(r"the number of (\w+) in (\d+) (\w+)", phrase):
-        return str(IN_ONE[found[1], found[3]] * int(found[2]))
-    if found := re.fullmatch(r"the word for the number (\d+)", phrase):
-        return NUMBER_WORDS[int(found[1])]
-    if found := re.fullmatch(r"the number ([a-z]+) in digits", phrase):
-        return str(NUMBER_WORDS.index(found[1]))
-    if found := re.fullmatch(r"(left|right) of (\w+)", phrase):
-        return COMPASS[(COMPASS.index(found[2]) + (1 if found[1] == "right" else -1)) % 4]
+    if match := re.fullmatch(r"the (first|second|last) letter of ([a-z]+)", phrase):
+        return {"first": match[2][:1], "second": match[2][1:2], "last": match[2][-1:]}[match[1]]
+    if match := re.fullmatch(r"the number of letters of ([a-z]+)", phrase):
+        return str(len(match[1]))
+    if match := re.fullmatch(r"the spelling of ([a-z]+)", phrase):
+        return ", ".join(match[1])
+    if match := re.fullmatch(r"the (day|month) (after|before) (\w+)", phrase):
+        names = DAYS if match[1] == "day" else MONTHS
+        return names[(names.index(match[3]) + (1 if match[2] == "after" else -1)) % len(names)]
+    if match := re.fullmatch(r"the season of (\w+)", phrase):
+        return next(season for season, numbers in SEASONS.items() if MONTHS.index(match[1]) + 1 in numbers)
+    if match := re.fullmatch(r"the place of (\w+) in the year", phrase):
+        return str(MONTHS.index(match[1]) + 1)
+    if match := re.fullmatch(r"the earlier month of (\w+) and (\w+)", phrase):
+        return min(match[1], match[2], key=MONTHS.index)
+    if match := re.fullmatch(r"the number of (\w+) in (\d+) (\w+)", phrase):
+        return str(IN_ONE[match[1], match[3]] * int(match[2]))
+    if match := re.fullmatch(r"the word for the number (\d+)", phrase):
+        return NUMBER_WORDS[int(match[1])]
+    if match := re.fullmatch(r"the number ([a-z]+) in digits", phrase):
+        return str(NUMBER_WORDS.index(match[1]))
+    if match := re.fullmatch(r"(left|right) of (\w+)", phrase):
+        return COMPASS[(COMPASS.index(match[2]) + (1 if match[1] == "right" else -1)) % 4]
     return None
 
 
 def _of_lists(phrase: str, _: Tables) -> str | None:
-    if found := re.fullmatch(r"the word that is both in the list (.+) and in the list (.+)", phrase):
-        return _only([word for word in found[1].split(", ") if word in found[2].split(", ")])
-    if found := re.fullmatch(r"the word that is in the list (.+) but not in the list (.+)", phrase):
-        return _only([word for word in found[1].split(", ") if word not in found[2].split(", ")])
-    if found := re.fullmatch(r"the list of all words in (.+) or in (.+), each once", phrase):
-        return ", ".join(dict.fromkeys(f"{found[1]}, {found[2]}".split(", ")))
-    if found := re.fullmatch(r"the list (\w+), (.+) without its first word", phrase):
-        return found[2]
-    if found := re.fullmatch(r"the number of times that (\w+) stands in the list (.+)", phrase):
-        return str(found[2].split(", ").count(found[1]))
-    if found := re.fullmatch(r"the (.+?) (?:in|of) the list ([\w, ]+)", phrase):
-        return value_in_list(found[1], found[2].split(", "))
+    if match := re.fullmatch(r"the word that is both in the list (.+) and in the list (.+)", phrase):
+        return _only([word for word in match[1].split(", ") if word in match[2].split(", ")])
+    if match := re.fullmatch(r"the word that is in the list (.+) but not in the list (.+)", phrase):
+        return _only([word for word in match[1].split(", ") if word not in match[2].split(", ")])
+    if match := re.fullmatch(r"the list of all words in (.+) or in (.+), each once", phrase):
+        return ", ".join(dict.fromkeys(f"{match[1]}, {match[2]}".split(", ")))
+    if match := re.fullmatch(r"the list (\w+), (.+) without its first word", phrase):
+        return match[2]
+    if match := re.fullmatch(r"the number of times that (\w+) stands in the list (.+)", phrase):
+        return str(match[2].split(", ").count(match[1]))
+    if match := re.fullmatch(r"the (.+?) (?:in|of) the list ([\w, ]+)", phrase):
+        return value_in_list(match[1], match[2].split(", "))
     return None
 
 
 def value_in_list(what: str, items: list[str]) -> str | None:
     if what == "longest word":
         return _only([item for item in items if len(item) == max(map(len, items))])
-    whole: dict[str, Callable[[], str]] = {
+    forms: dict[str, Callable[[], str]] = {
         "first word": lambda: items[0],
         "second word": lambda: items[1],
         "last word": lambda: items[-1],
@@ -177,55 +177,55 @@ def value_in_list(what: str, items: list[str]) -> str | None:
         "number of words": lambda: str(len(items)),
         "first word in the reverse": lambda: items[-1],
     }
-    return whole[what]() if what in whole else None
+    return forms[what]() if what in forms else None
 
 
 def _format(phrase: str, _: Tables) -> str | None:
-    if found := re.fullmatch(r"the list (.+) written with (and|dashes)", phrase):
-        return found[1].replace(", ", " and " if found[2] == "and" else " - ")
-    if found := re.fullmatch(r"the pair (\w+) (\w+) written with labels", phrase):
-        return f"name {found[1]}, colour {found[2]}"
-    if found := re.fullmatch(r"the date (\d+) (\w+) with the month first", phrase):
-        return f"{found[2]} {found[1]}" if found[2] in MONTHS else None
+    if match := re.fullmatch(r"the list (.+) written with (and|dashes)", phrase):
+        return match[1].replace(", ", " and " if match[2] == "and" else " - ")
+    if match := re.fullmatch(r"the pair (\w+) (\w+) written with labels", phrase):
+        return f"name {match[1]}, colour {match[2]}"
+    if match := re.fullmatch(r"the date (\d+) (\w+) with the month first", phrase):
+        return f"{match[2]} {match[1]}" if match[2] in MONTHS else None
     return None
 
 
-def _only(found: list[str]) -> str | None:
-    return found[0] if len(found) == 1 else None
+def _only(candidates: list[str]) -> str | None:
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _read(begun: str, context: str) -> str | None:
     """By looking it up in the sentences before."""
     said = sentences(context)
-    place, holder, points = dict[str, str](), dict[str, str](), dict[str, str]()
+    spots, holder, points = dict[str, str](), dict[str, str](), dict[str, str]()
     for sentence in said:
-        if found := re.fullmatch(r"(\w+) (?:is in|goes to) the (\w+)", sentence):
-            place[found[1]] = found[2]
-        elif found := re.fullmatch(r"(\w+) has (?:a|the) (\w+)", sentence):
-            holder[found[2]] = found[1]
-        elif found := re.fullmatch(r"\w+ gives the (\w+) to (\w+)", sentence):
-            holder[found[1]] = found[2]
+        if match := re.fullmatch(r"(\w+) (?:is in|goes to) the (\w+)", sentence):
+            spots[match[1]] = match[2]
+        elif match := re.fullmatch(r"(\w+) has (?:a|the) (\w+)", sentence):
+            holder[match[2]] = match[1]
+        elif match := re.fullmatch(r"\w+ gives the (\w+) to (\w+)", sentence):
+            holder[match[1]] = match[2]
         elif sentence.startswith("Points: "):
             points = dict(re.findall(r"(\w+) (\d+)", sentence))
-    if found := re.fullmatch(r"the place (?:of|where) (\w+)(?: is now)? is the", begun):
-        return place.get(found[1])
-    if found := re.fullmatch(r"what (\w+) has is a", begun):
-        return _only([thing for thing, person in holder.items() if person == found[1]])
-    if found := re.fullmatch(r"the (\w+) here is", begun):
+    if match := re.fullmatch(r"the place (?:of|where) (\w+)(?: is now)? is the", begun):
+        return spots.get(match[1])
+    if match := re.fullmatch(r"what (\w+) has is a", begun):
+        return _only([thing for thing, person in holder.items() if person == match[1]])
+    if match := re.fullmatch(r"the (\w+) here is", begun):
         return _only(
-            [sentence.split()[-1] for sentence in said if sentence.startswith(f"The {found[1]} is ")]
+            [sentence.split()[-1] for sentence in said if sentence.startswith(f"The {match[1]} is ")]
         )
-    if found := re.fullmatch(r"the person in the (\w+) is", begun):
-        return _only([person for person, spot in place.items() if spot == found[1]])
-    if found := re.fullmatch(r"the one who has the (\w+) now is", begun):
-        return holder.get(found[1])
-    if found := re.fullmatch(r"the number of points of (\w+) is", begun):
-        return points.get(found[1])
-    if found := re.fullmatch(r"the holder of (\d+) points is", begun):
-        return _only([person for person, number in points.items() if number == found[1]])
-    if found := re.fullmatch(r"the person with the (most|fewest) points is", begun):
-        wanted = (max if found[1] == "most" else min)(map(int, points.values()))
-        return _only([person for person, number in points.items() if int(number) == wanted])
+    if match := re.fullmatch(r"the person in the (\w+) is", begun):
+        return _only([person for person, spot in spots.items() if spot == match[1]])
+    if match := re.fullmatch(r"the one who has the (\w+) now is", begun):
+        return holder.get(match[1])
+    if match := re.fullmatch(r"the number of points of (\w+) is", begun):
+        return points.get(match[1])
+    if match := re.fullmatch(r"the holder of (\d+) points is", begun):
+        return _only([person for person, number in points.items() if number == match[1]])
+    if match := re.fullmatch(r"the person with the (most|fewest) points is", begun):
+        extreme = (max if match[1] == "most" else min)(map(int, points.values()))
+        return _only([person for person, number in points.items() if int(number) == extreme])
     return None
 
 
@@ -250,25 +250,25 @@ def read(statement: str, tables: Tables, context: str = "") -> tuple[str | None,
     statement = (
         lower_first(TOLD.sub("", statement, count=1)) if TOLD.match(statement) else lower_first(statement)
     )
-    if found := re.fullmatch(r"(\d+) is a number that is (even|odd)", statement):
-        return "even" if found[1][-1] in "02468" else "odd", found[2]
-    if found := re.fullmatch(r"(\w+) has the same (\w+) as (\w+)", statement):
+    if match := re.fullmatch(r"(\d+) is a number that is (even|odd)", statement):
+        return "even" if match[1][-1] in "02468" else "odd", match[2]
+    if match := re.fullmatch(r"(\w+) has the same (\w+) as (\w+)", statement):
         same = [
             person
-            for person, value in tables[found[2]].items()
-            if value == tables[found[2]][found[1]] and person != found[1]
+            for person, value in tables[match[2]].items()
+            if value == tables[match[2]][match[1]] and person != match[1]
         ]
-        return _only(same), found[3]
+        return _only(same), match[3]
     for pattern, function in OWN:
-        if found := re.fullmatch(pattern, statement) or re.fullmatch(
+        if match := re.fullmatch(pattern, statement) or re.fullmatch(
             pattern, statement[0].upper() + statement[1:]
         ):
-            return tables.get(function or found["f"], {}).get(found["x"]), found["v"]
-    found = SAID.fullmatch(statement)
-    return (completed(found["begun"], context, tables), found["value"]) if found else (None, "")
+            return tables.get(function or match["f"], {}).get(match["x"]), match["v"]
+    match = SAID.fullmatch(statement)
+    return (completed(match["begun"], context, tables), match["value"]) if match else (None, "")
 
 
 def holds(statement: str, tables: Tables, context: str = "") -> bool:
     """Whether a plain sentence, without its full stop, is true after the context."""
-    expected, stated = read(statement, tables, context)
-    return expected is not None and expected == stated
+    expected, claim = read(statement, tables, context)
+    return expected is not None and expected == claim

@@ -33,14 +33,16 @@ FORM_FIELDS = {
 }
 
 
-def complaints_of(most: int) -> tuple[int, list[str]]:
+def complaints_of(limit: int) -> tuple[int, list[str]]:
     """How many rows were checked, at most so many of a task, and what is wrong with them."""
-    found = [
+    complaints_by_row = [
         (task.name, row_complaints(task, row, TABLES))
         for task in TASKS.values()
-        for row in sampled(task, most)
+        for row in sampled(task, limit)
     ]
-    return len(found), [f"{name}: {complaint}" for name, complaints in found for complaint in complaints]
+    return len(complaints_by_row), [
+        f"{name}: {complaint}" for name, complaints in complaints_by_row for complaint in complaints
+    ]
 
 
 def test_every_answer_can_be_worked_out_from_its_question() -> None:
@@ -167,8 +169,8 @@ def test_there_are_enough_tasks_of_every_kind() -> None:
 
 
 def test_each_kind_is_held_out_in_two_sets() -> None:
-    found = Counter((task.held_out, task.split) for task in TASKS.values() if task.held_out)
-    assert found.keys() == {
+    counts = Counter((task.held_out, task.split) for task in TASKS.values() if task.held_out)
+    assert counts.keys() == {
         (kind, split) for kind in ("skill", "form", "wording", "composition") for split in ("dev", "test")
     }
     assert all(task.split == "train" for task in TRAINABLE.values())
@@ -308,8 +310,8 @@ def test_the_first_world_stays_what_it_is() -> None:
 def test_wrong_options_are_wrong_and_differ() -> None:
     """Two swapped words have but one wrong order, and a set is the same in any order."""
     for skill in skills(world(0)):
-        for number in range(min(skill.size, 40)):
-            item = skill.item(number, Draws(7, skill.name, number))
+        for index in range(min(skill.size, 40)):
+            item = skill.item(index, Draws(7, skill.name, index))
             assert item.others, skill.name
             assert len({item.answer, *item.others}) == 1 + len(item.others), (skill.name, item)
             if re.search("each once|with labels", item.question):

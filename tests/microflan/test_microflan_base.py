@@ -42,7 +42,7 @@ def test_a_short_version_of_its_chain_makes_a_model_of_its_shape(name: str, tmp_
         for step in steps
     )
     assert {parameter.shape for parameter in load_pretrained(str(model)).parameters()} == {
-        one.shape for one in load_pretrained(str(bundled)).parameters()
+        item.shape for item in load_pretrained(str(bundled)).parameters()
     }
 
 

@@ -38,24 +38,24 @@ def planted(task: Task, row: Row) -> dict[str, Task]:
 
 
 def test_nothing_held_out_shows_in_the_rows_of_training_tasks() -> None:
-    found = [
+    complaints = [
         f"{task.name}: {complaint}"
         for task in TRAINABLE.values()
         for row in sampled(task, 60)
         for complaint in LEAKS.in_instruction(shown(row))
     ]
-    assert found == []
+    assert complaints == []
 
 
 @pytest.mark.slow
 def test_nothing_held_out_shows_in_many_rows_and_renderings() -> None:
-    found = [
+    complaints = [
         f"{task.name}: {complaint}"
         for task in TRAINABLE.values()
         for row in sampled(task, 500)
         for complaint in LEAKS.in_instruction(shown(row))
     ]
-    assert found == []
+    assert complaints == []
     assert split_complaints(rows=4, max_texts=2_000) == []
 
 
@@ -135,17 +135,19 @@ def test_a_planted_leak_is_found_in_what_is_rendered(name: str, change: Row, say
     task = TASKS[f"microflan/{name}"]
     asked = few("day_after-reworded", "day_after-reworded_dev")
     assert split_complaints(tasks={task.name: task, **asked}, texts={}, max_texts=0) == []
-    found = split_complaints(
+    complaints = split_complaints(
         tasks={**planted(task, {**task.rows[0], **change}), **asked}, texts={}, max_texts=0
     )
-    assert any(says in complaint and complaint.startswith(task.name) for complaint in found), found[:3]
+    assert any(says in complaint and complaint.startswith(task.name) for complaint in complaints), complaints[
+        :3
+    ]
 
 
 def test_a_leak_in_an_exemplar_alone_is_found() -> None:
     task = TASKS["microflan/person_colour-qa"]
     leaking = {**task.rows[0], "question": "What is the job of Dan?"}
-    (found,) = planted(task, task.rows[0]).values()
-    tasks = {task.name: replace(found, rows=[*[task.rows[0]] * 5, leaking])}
+    (leaking_task,) = planted(task, task.rows[0]).values()
+    tasks = {task.name: replace(leaking_task, rows=[*[task.rows[0]] * 5, leaking])}
     renderer = Renderer(tasks[task.name], wordings_for(task.name, task.fields, packaged_wordings()))
     example = renderer.render(0, Style(few_shot=True), 0, 0, shots=5)
     assert "job" in example.inputs
@@ -203,9 +205,9 @@ def test_a_prompt_of_both_sets_is_found() -> None:
 
 def microflan_sets() -> list[WordingSet]:
     return [
-        found
-        for found in packaged_wordings()
-        if any(pattern.startswith("microflan/") for pattern in found.tasks)
+        wording_set
+        for wording_set in packaged_wordings()
+        if any(pattern.startswith("microflan/") for pattern in wording_set.tasks)
     ]
 
 
@@ -237,37 +239,39 @@ def test_a_wording_that_gives_an_answer_away_is_named(
         f'tasks: ["microflan/*-{form}"]\nfields: [{fields}]\nwordings:\n  - {{id: tells, inputs: '
         f'"{inputs}", targets: "{{answer}}"}}\n'
     )
-    found = wording_complaints(load_wordings(file), TASKS)
-    assert found
+    complaints = wording_complaints(load_wordings(file), TASKS)
+    assert complaints
     assert any(
         complaint.startswith(f"{file}:4: wording `tells` gives away the answer") and says in complaint
-        for complaint in found
-    ), found
+        for complaint in complaints
+    ), complaints
 
 
 def test_every_task_has_exactly_one_set_of_wordings_that_fits() -> None:
     for name, task in TASKS.items():
         assert sum(found.covers(name) for found in packaged_wordings()) == 1, name
-        found = wordings_for(name, task.fields, packaged_wordings())
-        direct = [wording for wording in found.wordings if wording.targets.text == "{answer}"]
+        complaints = wordings_for(name, task.fields, packaged_wordings())
+        direct = [wording for wording in complaints.wordings if wording.targets.text == "{answer}"]
         assert len(direct) >= (10 if task.held_out in (None, "skill", "composition") else 4), name
         assert [
             wording
-            for wording in found.wordings
+            for wording in complaints.wordings
             if wording not in direct and wording.targets.text != "{rationale} The answer is {answer}."
         ] == []
-        assert all(wording.rationale == (wording not in direct) for wording in found.wordings)
-        assert any(wording.rationale for wording in found.wordings) == ("rationale" in task.fields)
-        assert {wording.options for wording in found.wordings} == (
+        assert all(wording.rationale == (wording not in direct) for wording in complaints.wordings)
+        assert any(wording.rationale for wording in complaints.wordings) == ("rationale" in task.fields)
+        assert {wording.options for wording in complaints.wordings} == (
             {True, False} if "options" in task.fields else {False}
         )
-        assert all(wording.inputs.fields.count("question") == 1 for wording in found.wordings)
-        assert sum(wording.labels and wording.shots == "few" for wording in found.wordings) >= 1
+        assert all(wording.inputs.fields.count("question") == 1 for wording in complaints.wordings)
+        assert sum(wording.labels and wording.shots == "few" for wording in complaints.wordings) >= 1
 
 
 def test_wordings_of_a_set_differ() -> None:
-    for found in microflan_sets():
-        texts = [(wording.inputs.text, wording.targets.text, wording.shots) for wording in found.wordings]
+    for wording_set in microflan_sets():
+        texts = [
+            (wording.inputs.text, wording.targets.text, wording.shots) for wording in wording_set.wordings
+        ]
         assert len(set(texts)) == len(texts)
 
 

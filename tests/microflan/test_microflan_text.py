@@ -31,13 +31,13 @@ def whole(row: Row) -> str:
 
 def untrue(text: str) -> list[str]:
     """Sentences that do not hold after what is told before them."""
-    context, found = "", []
+    context, new_sentences = "", []
     for sentence in sentences(text):
         if CONTEXT.fullmatch(sentence):
             context = f"{context} {sentence}.".lstrip()
         elif not holds(sentence, TABLES, context):
-            found.append(sentence)
-    return found if context != text else [text]
+            new_sentences.append(sentence)
+    return new_sentences if context != text else [text]
 
 
 def documents(count: int) -> list[Mapping[str, Any]]:
@@ -102,11 +102,11 @@ def test_the_checker_sees_a_wrong_document(document: Mapping[str, Any], says: st
 
 
 def test_passages_are_told_again_both_ways_and_only_in_part() -> None:
-    told = [recalled(Draws("test", number)) for number in range(600)]
-    documents = [{"text": one.text, "salient": [one.begin, one.end]} for one in told]
+    messages = [recalled(Draws("test", number)) for number in range(600)]
+    documents = [{"text": one.text, "salient": [one.begin, one.end]} for one in messages]
     assert [complaint for document in documents for complaint in document_complaints(document, TABLES)] == []
-    assert sum(bool(re.search(r"Again: (\d+ [A-Z]|in the |[a-z]+ [A-Z])", one.text)) for one in told) > 60
-    assert all(len(re.findall(r"[.,]", one.text.partition(" Again: ")[2])) == 3 for one in told)
+    assert sum(bool(re.search(r"Again: (\d+ [A-Z]|in the |[a-z]+ [A-Z])", one.text)) for one in messages) > 60
+    assert all(len(re.findall(r"[.,]", one.text.partition(" Again: ")[2])) == 3 for one in messages)
 
 
 def test_documents_depend_on_seed_and_number_alone() -> None:
@@ -120,7 +120,7 @@ def test_documents_depend_on_seed_and_number_alone() -> None:
 
 
 def test_documents_are_of_the_stated_kinds() -> None:
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     shares = dict(zip(KINDS, SHARES[""], strict=True))
     shapes = {
         "lists": r"\blists? ",
@@ -130,27 +130,27 @@ def test_documents_are_of_the_stated_kinds() -> None:
         ),
     }
     for document in documents(4_000):
-        found += Counter(
+        counts += Counter(
             name
             for name, shape in shapes.items()
             if re.search(shape, str(document["text"])) and "written" not in str(document["text"])
         )
-        found["ordinary"] += "salient" not in document
-    assert found["lists"] / 4_000 == pytest.approx(shares["lists"], abs=0.03)
-    assert found["terms"] / 4_000 == pytest.approx(shares["terms"], abs=0.03)
-    assert found["ordinary"] / 4_000 == pytest.approx(shares["ordinary"], abs=0.01)
+        counts["ordinary"] += "salient" not in document
+    assert counts["lists"] / 4_000 == pytest.approx(shares["lists"], abs=0.03)
+    assert counts["terms"] / 4_000 == pytest.approx(shares["terms"], abs=0.03)
+    assert counts["ordinary"] / 4_000 == pytest.approx(shares["ordinary"], abs=0.01)
     assert all(sum(mix) == pytest.approx(1) for mix in SHARES.values())
 
 
 def test_plain_text_states_every_fact() -> None:
-    stated = [
+    sentences = [
         whole(row)
         for kind in ("attributes", "relations", "places", "words")
         for row in sampled(TEXTS[f"microflan_text/{kind}"], 10_000)
     ]
-    found = [set(re.findall(r"\w+", sentence)) for sentence in dict.fromkeys(stated)]
+    word_sets = [set(re.findall(r"\w+", sentence)) for sentence in dict.fromkeys(sentences)]
     for function in world(0).functions:
-        naming = [words for words in found if function.word in words]
+        naming = [words for words in word_sets if function.word in words]
         for argument, value in function.facts:
             said = [
                 words for words in naming if {argument, value} <= {word.lower() for word in words} | words
@@ -187,8 +187,8 @@ def test_sample_sentences_hold_all_words_of_the_world() -> None:
 
 
 def test_ordinary_sentences_have_every_slot_filled() -> None:
-    for number in range(400):
-        assert not re.search(r"[{}]", ordinary_sentence(Draws("test", number)))
+    for index in range(400):
+        assert not re.search(r"[{}]", ordinary_sentence(Draws("test", index)))
 
 
 def test_replayed_text_is_shown_as_it_is() -> None:

@@ -53,7 +53,7 @@ def test_plain_text_and_benchmarks_are_of_the_world_that_is_named() -> None:
     texts = open_texts([OTHER])
     assert texts.place(3) == "embedded:microflan@7, document 3"
     assert [texts[number] for number in range(9)] != [
-        open_texts([Path("embedded:microflan")])[number] for number in range(9)
+        open_texts([Path("embedded:microflan")])[index] for index in range(9)
     ]
     for benchmark in ("microflan-dev", "microflan-probes"):
         here, there = (
@@ -66,7 +66,7 @@ def test_plain_text_and_benchmarks_are_of_the_world_that_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "found"),
+    ("named", "seed_and_mix"),
     [
         ("embedded:microflan", (0, "")),
         ("embedded:microflan@12", (12, "")),
@@ -74,9 +74,9 @@ def test_plain_text_and_benchmarks_are_of_the_world_that_is_named() -> None:
         ("hub:a/b@1", None),
     ],
 )
-def test_names_of_worlds(named: str, found: tuple[int, str] | None) -> None:
-    place = parse_data(named)
-    assert (None if place is None else (place.seed, place.mix)) == found
+def test_names_of_worlds(named: str, seed_and_mix: tuple[int, str] | None) -> None:
+    parsed = parse_data(named)
+    assert (None if parsed is None else (parsed.seed, parsed.mix)) == seed_and_mix
 
 
 @pytest.mark.parametrize(

@@ -67,11 +67,11 @@ def write_benchmarks(folder: Path) -> Path:
     for split in ("dev", "val", "test"):
         rows = io.StringIO()
         writer = csv.writer(rows)
-        for number, question in enumerate(MMLU):
+        for index, question in enumerate(MMLU):
             writer.writerow(
                 [
-                    question if split == "test" else f"{split} {number}",
-                    *(MMLU_OPTIONS if (split, number) == ("test", 0) else "wxyz"),
+                    question if split == "test" else f"{split} {index}",
+                    *(MMLU_OPTIONS if (split, index) == ("test", 0) else "wxyz"),
                     "A",
                 ]
             )
@@ -84,8 +84,8 @@ def write_benchmarks(folder: Path) -> Path:
     )
     for language, questions in TYDIQA.items():
         asked = [
-            {"question": text, "id": f"{language}-{number}", "answers": [{"text": "masons"}]}
-            for number, text in enumerate(questions)
+            {"question": text, "id": f"{language}-{index}", "answers": [{"text": "masons"}]}
+            for index, text in enumerate(questions)
         ]
         passage = PASSAGE if language == "english" else FINNISH_PASSAGE
         _write(

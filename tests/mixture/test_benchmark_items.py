@@ -66,10 +66,10 @@ def test_what_is_missing_is_named_and_the_rest_is_used(tmp_path: Path) -> None:
     write_benchmarks(tmp_path)
     (tmp_path / "gsm8k/test.jsonl").unlink()
     (tmp_path / "mmlu/val/zoology_val.csv").unlink()
-    found = find_benchmark_files(tmp_path)
-    assert found.missing[:2] == ("mmlu/val/*.csv", "gsm8k/test.jsonl")
-    assert set(found.files) == {"bbh", "mmlu", "mgsm", "tydiqa"}
-    assert {item.benchmark for item in benchmark_items(tmp_path)} == set(found.files)
+    benchmark_files = find_benchmark_files(tmp_path)
+    assert benchmark_files.missing[:2] == ("mmlu/val/*.csv", "gsm8k/test.jsonl")
+    assert set(benchmark_files.files) == {"bbh", "mmlu", "mgsm", "tydiqa"}
+    assert {item.benchmark for item in benchmark_items(tmp_path)} == set(benchmark_files.files)
 
 
 @pytest.mark.parametrize(

@@ -87,16 +87,16 @@ def _formats(rows: Sequence[Row], name: str, examples: int = 4_000, **styles: fl
     return Counter(stream[position].style.name for position in range(examples))
 
 
-def _share(found: Counter[str], part: str, among: str = "") -> float:
-    return sum(count for name, count in found.items() if part in name and among in name) / sum(
-        count for name, count in found.items() if among in name
+def _share(counts: Counter[str], part: str, among: str = "") -> float:
+    return sum(count for name, count in counts.items() if part in name and among in name) / sum(
+        count for name, count in counts.items() if among in name
     )
 
 
 def test_formats_come_at_the_rates_of_the_public_release() -> None:
     """Within five standard deviations; a task without inverted wordings has none."""
     cot = _formats(COT, "cot/gsm8k")
-    for part, among, expected in (
+    for part, among, recipe_mixture in (
         ("few-shot", "", 0.5),
         ("-inverted", "zero-shot", 0.3 / 1.3),
         ("-inverted", "few-shot", 0.3 / 1.3),
@@ -104,7 +104,8 @@ def test_formats_come_at_the_rates_of_the_public_release() -> None:
         ("on-top", "", 0.0),
     ):
         assert (
-            abs(_share(cot, part, among) - expected) < 5 * (expected * (1 - expected) / 2_000) ** 0.5 + 1e-9
+            abs(_share(cot, part, among) - recipe_mixture)
+            < 5 * (recipe_mixture * (1 - recipe_mixture) / 2_000) ** 0.5 + 1e-9
         ), part
     direct = Counter({name: count for name, count in cot.items() if "inverted" not in name})
     assert abs(_share(direct, "exemplars-only", "few-shot") - 0.34) < 5 * (0.34 * 0.66 / 1_500) ** 0.5

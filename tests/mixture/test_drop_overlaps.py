@@ -55,21 +55,21 @@ def hits(tmp_path: Path, data: Path) -> Path:
 
 
 def test_rows_with_hits_are_left_out_and_counted(data: Path, hits: Path) -> None:
-    wanted = mixture(data, drop_overlaps=str(hits))
-    tasks = open_tasks(wanted)
+    recipe_mixture = mixture(data, drop_overlaps=str(hits))
+    tasks = open_tasks(recipe_mixture)
     kept = [ROWS[number] for number in (0, 1, 3, 5)]
     rows = tasks["own/rows"].rows
     assert [rows[number] for number in range(len(rows))] == kept
-    stream = build_stream(wanted, tasks, seed=0)
+    stream = build_stream(recipe_mixture, tasks, seed=0)
     assert {stream[position].inputs for position in range(40)} == {str(row["inputs"]) for row in kept}
-    (line,) = shares_table(wanted, tasks, stream, examples=8)
+    (line,) = shares_table(recipe_mixture, tasks, stream, examples=8)
     assert (line["rows"], line["overlaps_dropped"], line["epochs"]) == (4, 2, 2.0)
 
 
 def test_without_the_key_nothing_is_left_out(data: Path) -> None:
-    wanted = mixture(data)
-    tasks = open_tasks(wanted)
-    (line,) = shares_table(wanted, tasks, build_stream(wanted, tasks, seed=0), examples=6)
+    recipe_mixture = mixture(data)
+    tasks = open_tasks(recipe_mixture)
+    (line,) = shares_table(recipe_mixture, tasks, build_stream(recipe_mixture, tasks, seed=0), examples=6)
     assert (line["rows"], line["overlaps_dropped"]) == (6, 0)
 
 
@@ -140,7 +140,7 @@ def test_what_is_left_is_in_order(count: int, dropped: set[int]) -> None:
     dropped = {number for number in dropped if number < count}
     left = RowsWithout(rows, dropped)
     assert [left[number] for number in range(len(left))] == [
-        row for number, row in enumerate(rows) if number not in dropped
+        row for index, row in enumerate(rows) if index not in dropped
     ]
     assert left.dropped == len(dropped)
     for beyond in (-1, len(left)):
@@ -226,8 +226,8 @@ def test_a_recipe_that_does_not_evaluate_on_mmlu_may_train_on_it(instructions: P
 
 
 def test_the_embedded_worlds_own_held_out_tasks_are_never_trained_on() -> None:
-    wanted = Mixture.model_validate({"submixtures": {"microflan": {}}, "held_out": []})
-    assert all(task.held_out is None for task in open_tasks(wanted).values())
+    recipe_mixture = Mixture.model_validate({"submixtures": {"microflan": {}}, "held_out": []})
+    assert all(task.held_out is None for task in open_tasks(recipe_mixture).values())
 
 
 def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:

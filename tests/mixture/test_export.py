@@ -176,14 +176,14 @@ def _opened() -> Stream:
 @pytest.mark.parametrize("shards", [1, 3])
 def test_a_hugging_face_dataset_holds_what_a_file_holds(shards: int, tmp_path: Path) -> None:
     pytest.importorskip("datasets", reason="the extra `data` is not installed")
-    found = hf_dataset(_opened, 100, shards)
+    dataset = hf_dataset(_opened, 100, shards)
     export(_opened(), tmp_path / "mixture.jsonl", 100)
-    assert found.num_shards == shards
-    assert list(found.features) == FIELDS
-    rows = list(found)
+    assert dataset.num_shards == shards
+    assert list(dataset.features) == FIELDS
+    rows = list(dataset)
     assert rows == read(tmp_path / "mixture.jsonl")
     assert [list(row) for row in rows] == [FIELDS] * 100
-    assert list(found) == rows, "it can be read again"
+    assert list(dataset) == rows, "it can be read again"
 
 
 def test_without_datasets_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

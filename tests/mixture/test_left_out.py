@@ -57,22 +57,25 @@ HELD_OUT = LeftOut("niv2/task685_mmmlu_answer_generation_abstract_algebra", "hel
 
 
 def test_tasks_of_other_licences_are_left_out_and_listed(data: Path) -> None:
-    found = open_mixture(mixture(data, licences=["mit", "cc-by-sa-4.0"]))
-    assert list(found.tasks) == ["niv2/task001_free", "niv2/task002_share"]
-    assert found.left_out == (
+    opened = open_mixture(mixture(data, licences=["mit", "cc-by-sa-4.0"]))
+    assert list(opened.tasks) == ["niv2/task001_free", "niv2/task002_share"]
+    assert opened.left_out == (
         LeftOut("niv2/task003_closed", "licence cc-by-nc-4.0"),
         LeftOut("niv2/task004_silent", "licence unknown"),
         LeftOut("niv2/task005_unknown", "licence unknown"),
         LeftOut("niv2/task006_both", "licence mit, cc-by-nc-4.0"),
         HELD_OUT,
     )
-    assert found.described["left_out"][0] == {"task": "niv2/task003_closed", "reason": "licence cc-by-nc-4.0"}
+    assert opened.described["left_out"][0] == {
+        "task": "niv2/task003_closed",
+        "reason": "licence cc-by-nc-4.0",
+    }
 
 
 def test_without_a_filter_only_what_is_held_out_is_left_out(data: Path) -> None:
-    found = open_mixture(mixture(data))
-    assert len(found.tasks) == 6
-    assert found.left_out == (HELD_OUT,)
+    opened = open_mixture(mixture(data))
+    assert len(opened.tasks) == 6
+    assert opened.left_out == (HELD_OUT,)
 
 
 @pytest.mark.parametrize("allowed", [["MIT"], ["Mit License"], ["m?t"], "mit"])
@@ -123,9 +126,9 @@ def test_the_catalogue_tells_the_licence_where_the_rows_do_not(tmp_path: Path) -
     for name in ("gsm8k", "creak"):
         (tmp_path / f"{name}_train.tsv").write_text("q\ta\tr\n" * 3)
     cot = Mixture.model_validate({"submixtures": {"cot": {"data": str(tmp_path)}}, "licences": ["mit"]})
-    found = open_mixture(cot)
-    assert list(found.tasks) == ["cot/gsm8k"]
-    assert found.left_out == (LeftOut("cot/creak", UNKNOWN),)
+    opened = open_mixture(cot)
+    assert list(opened.tasks) == ["cot/gsm8k"]
+    assert opened.left_out == (LeftOut("cot/creak", UNKNOWN),)
 
 
 def test_a_rate_of_zero_leaves_a_task_out_even_if_it_is_named(data: Path, tmp_path: Path) -> None:
@@ -134,11 +137,11 @@ def test_a_rate_of_zero_leaves_a_task_out_even_if_it_is_named(data: Path, tmp_pa
         "niv2": {"data": str(data), "tasks": "task001_free"},
         "own": {"data": str(tmp_path / "rows.jsonl"), "styles": {"few_shot": 0}},
     }
-    wanted = Mixture.model_validate({"submixtures": own, "rates": {"niv2": 0, "own": 1}})
-    found = open_mixture(wanted)
-    assert list(found.tasks) == ["own/rows"]
-    assert found.left_out == (LeftOut("niv2/task001_free", "rate 0"),)
-    assert build_stream(wanted, found.tasks, seed=0)[5].task == "own/rows"
+    recipe_mixture = Mixture.model_validate({"submixtures": own, "rates": {"niv2": 0, "own": 1}})
+    opened = open_mixture(recipe_mixture)
+    assert list(opened.tasks) == ["own/rows"]
+    assert opened.left_out == (LeftOut("niv2/task001_free", "rate 0"),)
+    assert build_stream(recipe_mixture, opened.tasks, seed=0)[5].task == "own/rows"
 
 
 @pytest.fixture
@@ -146,20 +149,22 @@ def muffin(tmp_path: Path) -> Path:
     """A ready-made copy of Muffin's first two parts, of 40 and 10 rows."""
     for source, rows in (("flan", 40), ("dialog", 10)):
         text = "".join(
-            json.dumps({"inputs": f"{source} {number}", "targets": "a", "task": "x"}) + "\n"
-            for number in range(rows)
+            json.dumps({"inputs": f"{source} {index}", "targets": "a", "task": "x"}) + "\n"
+            for index in range(rows)
         )
         (tmp_path / f"{source}_zs_opt_train.jsonl").write_text(text)
     return tmp_path
 
 
 def test_rates_weigh_the_parts_of_muffin(muffin: Path) -> None:
-    wanted = Mixture.model_validate({"submixtures": {"muffin": {"data": str(muffin)}}, "rates": "release"})
-    stream = build_stream(wanted, open_tasks(wanted), seed=0)
+    recipe_mixture = Mixture.model_validate(
+        {"submixtures": {"muffin": {"data": str(muffin)}}, "rates": "release"}
+    )
+    stream = build_stream(recipe_mixture, open_tasks(recipe_mixture), seed=0)
     assert {entry.task.name: entry.share for entry in stream.entries} == pytest.approx(
         {"muffin/dialog_zs_opt": 3 / 43, "muffin/flan2021_zs_opt": 40 / 43}
     )
-    without = wanted.model_copy(update={"rates": {"muffin/flan2021": 1.0, "muffin/dialog": 0.0}})
+    without = recipe_mixture.model_copy(update={"rates": {"muffin/flan2021": 1.0, "muffin/dialog": 0.0}})
     assert open_mixture(without).left_out == (LeftOut("muffin/dialog_zs_opt", "rate 0"),)
 
 
@@ -167,7 +172,9 @@ def test_a_task_of_no_part_that_has_a_rate_is_refused(muffin: Path) -> None:
     for path in muffin.glob("*.jsonl"):
         path.unlink()
     (muffin / "mine.jsonl").write_text('{"inputs": "a", "targets": "b"}\n')
-    wanted = Mixture.model_validate({"submixtures": {"muffin": {"data": str(muffin)}}, "rates": "release"})
+    recipe_mixture = Mixture.model_validate(
+        {"submixtures": {"muffin": {"data": str(muffin)}}, "rates": "release"}
+    )
     with pytest.raises(
         InputError,
         match=(
@@ -175,17 +182,19 @@ def test_a_task_of_no_part_that_has_a_rate_is_refused(muffin: Path) -> None:
             r"`muffin`"
         ),
     ):
-        open_tasks(wanted)
+        open_tasks(recipe_mixture)
 
 
 def test_missing_data_is_named_for_all_submixtures_at_once(data: Path) -> None:
-    wanted = Mixture.model_validate({"submixtures": {"muffin": {}, "niv2": {"data": str(data)}, "cot": {}}})
+    recipe_mixture = Mixture.model_validate(
+        {"submixtures": {"muffin": {}, "niv2": {"data": str(data)}, "cot": {}}}
+    )
     says = (
         r"no data for muffin, cot: add mixture.submixtures.muffin.data=PATH "
         r"mixture.submixtures.cot.data=PATH .*`openflan mixture`"
     )
     with pytest.raises(InputError, match=says):
-        open_tasks(wanted)
+        open_tasks(recipe_mixture)
 
 
 # Spelling
@@ -245,36 +254,36 @@ def recipe(**keys: object) -> Mixture:
 
 
 def test_offline_the_filter_goes_by_the_catalogue() -> None:
-    found = offline_ledger(recipe(licences=["mit"]), {})
-    assert {task.task for task in found.tasks} == {entry.name for entry in find() if entry.licence == "MIT"}
-    reasons = {left.task: left.reason for left in found.left_out}
+    opened = offline_ledger(recipe(licences=["mit"]), {})
+    assert {task.task for task in opened.tasks} == {entry.name for entry in find() if entry.licence == "MIT"}
+    reasons = {left.task: left.reason for left in opened.left_out}
     assert reasons["muffin/squad_v1"] == "licence cc-by-sa-4.0"
     assert reasons["muffin/xsum"] == UNKNOWN
     assert reasons["niv2/task067_abductivenli_answer_generation"] == IN_ITS_FILE
-    assert len(found.tasks) + len(found.left_out) == len(catalogue())
+    assert len(opened.tasks) + len(opened.left_out) == len(catalogue())
 
 
 def test_offline_rows_at_hand_count_as_they_are(data: Path, tmp_path: Path) -> None:
     real = "task067_abductivenli_answer_generation"
     shutil.copy(data / "task001_free.json", data / f"{real}.json")
     tasks = open_submixture("niv2", data)
-    found = {task.task: task for task in offline_ledger(recipe(), {"niv2": tasks}).tasks}
-    assert (found[f"niv2/{real}"].rows, found[f"niv2/{real}"].here, found[f"niv2/{real}"].get) == (
+    opened = {task.task: task for task in offline_ledger(recipe(), {"niv2": tasks}).tasks}
+    assert (opened[f"niv2/{real}"].rows, opened[f"niv2/{real}"].here, opened[f"niv2/{real}"].get) == (
         4,
         True,
         None,
     )
-    assert (found["niv2/task001_free"].rows, found["niv2/task001_free"].here) == (4, True), (
+    assert (opened["niv2/task001_free"].rows, opened["niv2/task001_free"].here) == (4, True), (
         "also a task that the catalogue does not have"
     )
-    assert found["cot/gsm8k"].rows == 7_473
-    assert not found["cot/gsm8k"].here
-    assert "gsm8k_train.tsv" in str(found["cot/gsm8k"].get)
+    assert opened["cot/gsm8k"].rows == 7_473
+    assert not opened["cot/gsm8k"].here
+    assert "gsm8k_train.tsv" in str(opened["cot/gsm8k"].get)
 
 
 def test_offline_missing_says_exactly_what(data: Path) -> None:
-    found = offline_ledger(recipe(), {"niv2": open_submixture("niv2", data)})
-    missing = {one.submixture: one for one in found.missing}
+    opened = offline_ledger(recipe(), {"niv2": open_submixture("niv2", data)})
+    missing = {one.submixture: one for one in opened.missing}
     assert {name: (len(one.tasks), one.all_of_it) for name, one in missing.items()} == {
         "muffin": (80, True),
         "t0_sf": (193, True),
@@ -286,11 +295,11 @@ def test_offline_missing_says_exactly_what(data: Path) -> None:
 
 
 def test_offline_a_ready_made_copy_stands_for_the_whole_submixture(muffin: Path) -> None:
-    found = offline_ledger(recipe(rates="release"), {"muffin": open_submixture("muffin", muffin)})
-    assert {task.task: task.share for task in found.tasks if task.submixture == "muffin"} == pytest.approx(
+    opened = offline_ledger(recipe(rates="release"), {"muffin": open_submixture("muffin", muffin)})
+    assert {task.task: task.share for task in opened.tasks if task.submixture == "muffin"} == pytest.approx(
         {"muffin/dialog_zs_opt": 0.03, "muffin/flan2021_zs_opt": 0.40}
     )
-    assert "muffin" not in {one.submixture for one in found.missing}
+    assert "muffin" not in {one.submixture for one in opened.missing}
 
 
 def test_offline_what_is_held_out_follows_the_recipe() -> None:
@@ -301,8 +310,8 @@ def test_offline_what_is_held_out_follows_the_recipe() -> None:
 
 
 def test_offline_patterns_choose_as_they_do_with_data() -> None:
-    wanted = Mixture.model_validate({"submixtures": {"cot": {"tasks": ["gsm8k", "cot/s*"]}}})
-    assert [task.task for task in offline_ledger(wanted, {}).tasks] == [
+    recipe_mixture = Mixture.model_validate({"submixtures": {"cot": {"tasks": ["gsm8k", "cot/s*"]}}})
+    assert [task.task for task in offline_ledger(recipe_mixture, {}).tasks] == [
         "cot/gsm8k",
         "cot/sensemaking",
         "cot/strategyqa",

@@ -87,18 +87,18 @@ def test_a_planted_item_is_found(name: str, dress: str, index: Index) -> None:
         {"question": DRESSES[dress](ITEMS[name]), "answer": "7"},
         {"inputs": "none", "targets": "none"},
     ]
-    found = hits(index, *rows)
-    assert [(hit.row, hit.item.text, hit.item.group) for hit in found] == [
+    hits_of_row = hits(index, *rows)
+    assert [(hit.row, hit.item.text, hit.item.group) for hit in hits_of_row] == [
         (1, ITEMS[name], name.partition(" (")[0])
     ]
-    assert found[0].kind == ("contains" if dress == "inside a longer text" else "equal")
+    assert hits_of_row[0].kind == ("contains" if dress == "inside a longer text" else "equal")
 
 
 @pytest.mark.parametrize("field", ["question", "options", "answer", "rationale", "inputs", "targets"])
 def test_every_field_of_a_row_is_compared(field: str, index: Index) -> None:
     row: Row = {"question": "so?", field: ["one", GSM8K[0]] if field == "options" else GSM8K[0]}
-    (found,) = hits(index, row)
-    assert (found.field, found.item.benchmark) == (field, "gsm8k")
+    (hit,) = hits(index, row)
+    assert (hit.field, hit.item.benchmark) == (field, "gsm8k")
 
 
 def test_what_surrounds_the_fields_is_not_compared(index: Index) -> None:
@@ -143,11 +143,11 @@ def test_unrelated_rows_have_no_hits_and_the_same_rows_do_with_their_own_index(i
     rows: list[Row] = [
         {
             "question": (
-                f"Count {number} herons on the long grey jetty beside the mill and say how many remain at "
+                f"Count {position} herons on the long grey jetty beside the mill and say how many remain at "
                 "dusk."
             )
         }
-        for number in range(50)
+        for position in range(50)
     ]
     assert hits(index, *rows) == []
     assert (
@@ -158,10 +158,10 @@ def test_unrelated_rows_have_no_hits_and_the_same_rows_do_with_their_own_index(i
 
 def test_the_longest_shared_stretch_is_shown(index: Index) -> None:
     start = GSM8K[0].rindex("sells")
-    (found,) = hits(index, {"question": f"He {GSM8K[0][:start]}then cries."})
-    assert found.kind == "n-gram"
-    assert found.span == GSM8K[0][:start].lower().removesuffix(", and ") + ", and"
-    assert found.units == len(words(GSM8K[0][:start]))
+    (hit,) = hits(index, {"question": f"He {GSM8K[0][:start]}then cries."})
+    assert hit.kind == "n-gram"
+    assert hit.span == GSM8K[0][:start].lower().removesuffix(", and ") + ", and"
+    assert hit.units == len(words(GSM8K[0][:start]))
 
 
 def test_phrases_of_many_items_are_stock_and_say_nothing_of_one() -> None:
@@ -170,10 +170,10 @@ def test_phrases_of_many_items_are_stock_and_say_nothing_of_one() -> None:
         Item(
             "own",
             "walks",
-            number,
-            f"{frame} Take {number} steps north and {number * 7} steps along the old mossy wall.",
+            position,
+            f"{frame} Take {position} steps north and {position * 7} steps along the old mossy wall.",
         )
-        for number in range(STOCK + 1)
+        for position in range(STOCK + 1)
     ]
     index = build_index(items)
     (stock,) = hits(index, {"question": f"Well. {frame} Yes."})
@@ -204,8 +204,8 @@ def test_each_ngram_is_kept_once_at_its_length() -> None:
 
 def test_a_short_question_asked_in_many_places_is_stock() -> None:
     items = [
-        Item("own", f"file{number}", 0, "Which of these sayings is true?")
-        for number in range(STOCK_QUESTIONS + 1)
+        Item("own", f"file{index}", 0, "Which of these sayings is true?")
+        for index in range(STOCK_QUESTIONS + 1)
     ]
     row: Row = {"question": "Two birds. Which of these sayings is true?"}
     assert [hit.kind for hit in hits(build_index(items), row)] == ["stock"]
@@ -247,7 +247,7 @@ def test_hits_are_those_of_a_plain_comparison(items: list[list[str]], rows: list
         [Item("own", "x", number, " ".join(word * 8 for word in text)) for number, text in enumerate(items)]
     )
     texts = [[letter * 8 for letter in row.replace(" ", "")] for row in rows]
-    found = {
+    matches = {
         (hit.row, hit.item.index)
         for hit in hits(index, *({"question": " ".join(text)} for text in texts))
         if hit.kind != "stock"
@@ -263,16 +263,16 @@ def test_hits_are_those_of_a_plain_comparison(items: list[list[str]], rows: list
 
     asked = Counter(map(tuple, items))
     expected = {
-        (row, number)
+        (row, position)
         for row, text in enumerate(texts)
-        for number, item in enumerate([[letter * 8 for letter in item] for item in items])
-        if shares(item, text) and (len(item) >= 13 or asked[tuple(items[number])] <= STOCK_QUESTIONS)
+        for position, item in enumerate([[letter * 8 for letter in item] for item in items])
+        if shares(item, text) and (len(item) >= 13 or asked[tuple(items[position])] <= STOCK_QUESTIONS)
     }
-    assert found == expected
+    assert matches == expected
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("It's 2,125 m", "its 2125 M."),
         ("STRASSE", "straße"),
@@ -284,14 +284,14 @@ def test_hits_are_those_of_a_plain_comparison(items: list[list[str]], rows: list
         ("ｱｲｳ", "アイウ"),
     ],
 )
-def test_texts_that_count_as_the_same(one: str, other: str) -> None:
-    units = split([one, other])
+def test_texts_that_count_as_the_same(first: str, second: str) -> None:
+    units = split([first, second])
     assert np.array_equal(*np.split(units.hashes, [units.starts[1]]))
     assert units.starts[1] > 0
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("2,12", "212"),
         ("1,2345", "12345"),
@@ -302,8 +302,8 @@ def test_texts_that_count_as_the_same(one: str, other: str) -> None:
         ("1", "2"),
     ],
 )
-def test_texts_that_count_as_different(one: str, other: str) -> None:
-    units = split([one, other])
+def test_texts_that_count_as_different(first: str, second: str) -> None:
+    units = split([first, second])
     assert not np.array_equal(*np.split(units.hashes, [units.starts[1]]))
 
 
@@ -323,15 +323,16 @@ def test_any_text_can_be_split_and_texts_do_not_touch(texts: list[str]) -> None:
     assert len(together.starts) == len(texts) + 1
     assert together.hashes.tolist() == [value for units in alone for value in units.hashes.tolist()]
     assert np.diff(together.starts).tolist() == [len(units.hashes) for units in alone]
-    for number in range(len(together.hashes)):
-        assert together.text(number, number + 1).strip()
+    for index in range(len(together.hashes)):
+        assert together.text(index, index + 1).strip()
 
 
 def test_hits_do_not_depend_on_where_batches_and_pieces_end(
     folder: Path, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[Row] = [
-        {"question": f"{number} {text} {number}"} for number, text in enumerate([*ITEMS.values(), LATER] * 3)
+        {"question": f"{position} {text} {position}"}
+        for position, text in enumerate([*ITEMS.values(), LATER] * 3)
     ]
     expected = hits(index, *rows)
     assert len({hit.row for hit in expected}) == 3 * len(ITEMS)
@@ -347,22 +348,22 @@ def test_memory_does_not_grow_with_the_rows(index: Index) -> None:
     def rows(batches: int) -> Iterator[tuple[int, Row]]:
         text = "the quick grey heron stood on one leg and looked at the mill " * 80
         return (
-            (number, {"inputs": f"{number} {text}", "targets": "x"})
-            for number in range(batches * BATCH // len(text))
+            (position, {"inputs": f"{position} {text}", "targets": "x"})
+            for position in range(batches * BATCH // len(text))
         )
 
     def peak(batches: int) -> int:
         tracemalloc.start()
         for _ in scan(rows(batches), index):
             pass
-        most = tracemalloc.get_traced_memory()[1]
+        peak_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        return most
+        return peak_bytes
 
     peak(2)  # tables that are made once
-    one, many = peak(2), peak(12)
-    assert many < 1.2 * one
-    assert one < 80 * BATCH, "about 40 bytes a character"
+    peak_of_two, peak_of_twelve = peak(2), peak(12)
+    assert peak_of_twelve < 1.2 * peak_of_two
+    assert peak_of_two < 80 * BATCH, "about 40 bytes a character"
 
 
 def test_a_task_is_counted_with_its_strongest_examples(index: Index) -> None:
@@ -374,30 +375,30 @@ def test_a_task_is_counted_with_its_strongest_examples(index: Index) -> None:
     ]
     written: list[dict[str, object]] = []
     passed: list[int] = []
-    found = check_task(
+    overlap = check_task(
         Task("own/quiz", rows, frozenset(rows[0]), "x", "y"),
         index,
         examples=2,
         write=written.append,
         passed=passed.append,
     )
-    assert (found.task, found.rows, found.hit_rows, found.stock_rows) == ("own/quiz", 4, 3, 0)
-    assert {name: (one.rows, one.items, one.whole) for name, one in found.groups.items()} == {
+    assert (overlap.task, overlap.rows, overlap.hit_rows, overlap.stock_rows) == ("own/quiz", 4, 3, 0)
+    assert {name: (one.rows, one.items, one.whole) for name, one in overlap.groups.items()} == {
         "mmlu": (3, 2, 2),
         "mmlu options": (1, 1, 1),
     }
     assert [
-        (one.hit.item.group, one.hit.item.index, one.hit.row, one.hit.kind) for one in found.examples
+        (item.hit.item.group, item.hit.item.index, item.hit.row, item.hit.kind) for item in overlap.examples
     ] == [
         ("mmlu", 0, 2, "equal"),
         ("mmlu", 1, 2, "equal"),
         ("mmlu options", 0, 3, "contains"),
     ]
-    assert [one.text for one in found.examples] == [MMLU[0], MMLU[1], rows[3]["question"]]
+    assert [one.text for one in overlap.examples] == [MMLU[0], MMLU[1], rows[3]["question"]]
     assert sum(passed) == 4
     assert {
-        (one["row"], one["benchmark"], one["benchmark_task"], one["index"], one["part"], one["kind"])
-        for one in written
+        (item["row"], item["benchmark"], item["benchmark_task"], item["index"], item["part"], item["kind"])
+        for item in written
     } == {
         (1, "mmlu", "zoology_test", 0, "question", "n-gram"),
         (2, "mmlu", "zoology_test", 0, "question", "equal"),
@@ -405,7 +406,7 @@ def test_a_task_is_counted_with_its_strongest_examples(index: Index) -> None:
         (3, "mmlu", "zoology_test", 0, "question", "contains"),
         (3, "mmlu", "zoology_test", 0, "option", "contains"),
     }
-    assert json.loads(json.dumps(found.described()))["examples"][0]["item"] == MMLU[0]
+    assert json.loads(json.dumps(overlap.described()))["examples"][0]["item"] == MMLU[0]
 
 
 @pytest.mark.skipif(not (SHARED / "bbh").is_dir(), reason=f"no benchmark files in {SHARED}")
@@ -424,5 +425,5 @@ def test_every_question_of_the_real_benchmarks_is_found() -> None:
     assert index.nbytes < 100e6
     asked = [item for item in items if item.part == "question"][::9]
     rows: list[Row] = [{"question": item.text} for item in asked]
-    found = {hit.row for hit in hits(index, *rows)}
-    assert found == {number for number, item in enumerate(asked) if words(item.text)}
+    hit_rows = {hit.row for hit in hits(index, *rows)}
+    assert hit_rows == {number for number, item in enumerate(asked) if words(item.text)}

@@ -71,8 +71,8 @@ def test_a_task_that_is_named_outright_is_not_passed_over(tmp_path: Path) -> Non
 
 
 def test_a_pattern_takes_tasks_away(tmp_path: Path) -> None:
-    for number in (1, 2, 3):
-        niv2(tmp_path, f"task00{number}_x", INSTANCES)
+    for index in (1, 2, 3):
+        niv2(tmp_path, f"task00{index}_x", INSTANCES)
     (tmp_path / "task004_broken.json").write_text("{", encoding="utf-8")
     assert set(open_mixture(mixture(tmp_path, tasks=["!task002_x", "!niv2/task004*"])).tasks) == {
         "niv2/task001_x",
@@ -86,15 +86,15 @@ def test_a_pattern_takes_tasks_away(tmp_path: Path) -> None:
 
 @given(st.sets(st.sampled_from("abcdef"), min_size=1), st.sets(st.sampled_from("abcdef")))
 def test_what_patterns_choose_is_what_they_want_without_what_they_take_away(
-    wanted: set[str], taken: set[str]
+    chosen: set[str], taken: set[str]
 ) -> None:
     tasks = {f"s/{name}": name for name in "abcdef"}
-    patterns = [*(f"!s/{name}" for name in taken), *wanted]
-    if wanted <= taken:
+    patterns = [*(f"!s/{name}" for name in taken), *chosen]
+    if chosen <= taken:
         with pytest.raises(InputError, match="no task is left"):
             select(tasks, patterns)
     else:
-        assert set(select(tasks, patterns).values()) == wanted - taken
+        assert set(select(tasks, patterns).values()) == chosen - taken
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ TASKS = {
 
 def test_a_cap_bounds_what_a_task_counts() -> None:
     # cot: 100 + 50 of 150; niv2: 200; three to one.
-    found = shares(TASKS, {"cot": 3, "niv2": 1})
-    assert found == pytest.approx(
+    shares_by_task = shares(TASKS, {"cot": 3, "niv2": 1})
+    assert shares_by_task == pytest.approx(
         {"cot/a": 0.75 * 100 / 150, "cot/b": 0.75 * 50 / 150, "niv2/c": 0.25}, rel=1e-12
     )
 
@@ -74,7 +74,7 @@ def test_shares_are_exact_fractions(
 ) -> None:
     """The oracle computes with fractions, task by task."""
     tasks = {f"{name}/{number}": Capped(name, size, cap) for number, (name, size, cap) in enumerate(rows)}
-    found = shares(tasks, rates)
+    shares_by_task = shares(tasks, rates)
     weight = {
         name: Fraction(task.rows if task.cap is None else min(task.rows, task.cap))
         for name, task in tasks.items()
@@ -86,8 +86,8 @@ def test_shares_are_exact_fractions(
     rate = {group: size[group] if rates is None else Fraction(rates[group]) for group in size}
     for name, task in tasks.items():
         expected = rate[task.group] / sum(rate.values()) * weight[name] / size[task.group]
-        assert found[name] == pytest.approx(float(expected), rel=1e-9)
-    assert sum(found.values()) == pytest.approx(1.0, abs=1e-12)
+        assert shares_by_task[name] == pytest.approx(float(expected), rel=1e-9)
+    assert sum(shares_by_task.values()) == pytest.approx(1.0, abs=1e-12)
 
 
 def _blocks(weights: list[float], sizes: list[int]) -> None:

@@ -97,10 +97,10 @@ def test_the_next_pass_has_another_order() -> None:
     """Block 0 holds the first two thirds of the first pass, block 1 the first third of the second: in the
     same order one would hold the other."""
     stream = _stream(sizes={"own/one": 100_000}, share={"own/one": 1.0})
-    found = [stream.source(position) for position in range(2 * BLOCK)]
+    drawn = [stream.source(position) for position in range(2 * BLOCK)]
     first, second = (
-        {row for _, row, _ in found[:BLOCK]},
-        {row for _, row, pass_ in found[BLOCK:] if pass_ == 1},
+        {row for _, row, _ in drawn[:BLOCK]},
+        {row for _, row, pass_ in drawn[BLOCK:] if pass_ == 1},
     )
     assert len(second) == 2 * BLOCK - 100_000
     assert len(first & second) / len(second) == pytest.approx(BLOCK / 100_000, abs=0.02)
@@ -167,12 +167,12 @@ def test_styles_come_in_their_shares() -> None:
 def test_a_permutation_holds_every_element_once(size: int) -> None:
     """Up to 65,536 elements it is a table, beyond a network: both are whole, and no two seeds alike."""
     permutation, other = Permutation(size, 0, "rows", "a", 0), Permutation(size, 0, "rows", "a", 1)
-    found, again = permutation[np.arange(size)], other[np.arange(size)]
-    assert np.array_equal(np.sort(found), np.arange(size))
-    assert np.array_equal(permutation[np.arange(size)[::-1]], found[::-1])
+    drawn, again = permutation[np.arange(size)], other[np.arange(size)]
+    assert np.array_equal(np.sort(drawn), np.arange(size))
+    assert np.array_equal(permutation[np.arange(size)[::-1]], drawn[::-1])
     if size > 3:
-        assert (found == again).sum() < 20
-        assert (found == np.arange(size)).sum() < 20
+        assert (drawn == again).sum() < 20
+        assert (drawn == np.arange(size)).sum() < 20
 
 
 def test_counts_are_within_one_of_their_shares_at_the_end_of_each_of_many_blocks() -> None:
@@ -196,11 +196,11 @@ def test_counts_are_within_one_of_their_shares_at_the_end_of_each_of_many_blocks
 @pytest.fixture(scope="module")
 def passes(two_blocks: list[tuple[str, int, int]]) -> dict[int, list[int]]:
     """Rows of the small task by pass, in the order of the stream."""
-    found: dict[int, list[int]] = defaultdict(list)
+    rows_by_epoch: dict[int, list[int]] = defaultdict(list)
     for name, row, pass_ in two_blocks:
         if name == "own/small":
-            found[pass_].append(row)
-    return found
+            rows_by_epoch[pass_].append(row)
+    return rows_by_epoch
 
 
 def test_every_pass_has_an_order_of_its_own_and_has_it_again(passes: dict[int, list[int]]) -> None:
@@ -212,10 +212,10 @@ def test_every_pass_has_an_order_of_its_own_and_has_it_again(passes: dict[int, l
     ][::-1]
     for pass_, rows in passes.items():
         assert [row for row, of in repeated if of == pass_] == rows
-    whole = [rows for rows in passes.values() if len(rows) == SIZES["own/small"]]
-    assert len(whole) >= 8
-    for number, rows in enumerate(whole):
-        for other in whole[:number]:
+    full_epochs = [rows for rows in passes.values() if len(rows) == SIZES["own/small"]]
+    assert len(full_epochs) >= 8
+    for index, rows in enumerate(full_epochs):
+        for other in full_epochs[:index]:
             assert sum(a == b for a, b in zip(rows, other, strict=True)) < 15, (
                 "two seeded orders of 700 share one place on average"
             )

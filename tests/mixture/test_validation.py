@@ -14,25 +14,27 @@ from openflan.templates.wording import READY_MADE
 def tasks(sizes: list[int]) -> dict[str, Task]:
     """Tasks of so many rows, each of which says what it is."""
     made = {}
-    for number, size in enumerate(sizes):
-        name = f"own/task{number}"
-        rows = [{"inputs": f"[{number}-{row}]", "targets": f"<{number}-{row}>"} for row in range(size)]
+    for index, size in enumerate(sizes):
+        name = f"own/task{index}"
+        rows = [{"inputs": f"[{index}-{row}]", "targets": f"<{index}-{row}>"} for row in range(size)]
         made[name] = Task(name, rows, frozenset({"inputs", "targets"}), dataset=name, category="test")
     return made
 
 
-def stream(given: dict[str, Task], seed: int) -> Stream:
+def stream(tasks_by_name: dict[str, Task], seed: int) -> Stream:
     return Stream(
         {
-            name: Entry(task, Renderer(task, READY_MADE), 1 / len(given), StyleShares(few_shot=0.5))
-            for name, task in given.items()
+            name: Entry(task, Renderer(task, READY_MADE), 1 / len(tasks_by_name), StyleShares(few_shot=0.5))
+            for name, task in tasks_by_name.items()
         },
         seed,
     )
 
 
-def targets(given: dict[str, Task]) -> set[str]:
-    return {str(task.rows[row]["targets"]) for task in given.values() for row in range(len(task.rows))}
+def targets(tasks_by_name: dict[str, Task]) -> set[str]:
+    return {
+        str(task.rows[row]["targets"]) for task in tasks_by_name.values() for row in range(len(task.rows))
+    }
 
 
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=4).filter(lambda sizes: max(sizes) >= 10)
@@ -41,13 +43,13 @@ SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=4).filter(lambda sizes
 @given(sizes=SIZES, rows=st.integers(1, 8), seed=st.integers(0, 5))
 @settings(max_examples=8, deadline=None)
 def test_a_held_back_row_is_in_no_training_example(sizes: list[int], rows: int, seed: int) -> None:
-    whole = tasks(sizes)
-    training, validation = hold_back(whole, rows)
+    all_tasks = tasks(sizes)
+    training, validation = hold_back(all_tasks, rows)
     held = targets(validation)
-    assert targets(training) | held == targets(whole)
+    assert targets(training) | held == targets(all_tasks)
     assert targets(training).isdisjoint(held)
     assert {name: len(task.rows) for name, task in validation.items()} == {
-        f"own/task{number}": min(rows, int(size * MOST)) for number, size in enumerate(sizes) if size >= 10
+        f"own/task{index}": min(rows, int(size * MOST)) for index, size in enumerate(sizes) if size >= 10
     }
     shown = stream(training, seed)
     # As an item or an exemplar: both are in the text.

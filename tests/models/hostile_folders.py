@@ -184,12 +184,12 @@ def main(seconds: float, seed: int) -> None:
     quiet_libraries()
     draw, counts = random.Random(seed), Counter[str]()
     with tempfile.TemporaryDirectory() as place:
-        whole = make_folder(Path(place) / "whole")
-        assert load(whole) == "read"
+        intact = make_folder(Path(place) / "whole")
+        assert load(intact) == "read"
         end, slowest = time.process_time() + seconds, (0.0, "")
         while time.process_time() < end:
             folder = Path(place) / "harmed"
-            shutil.copytree(whole, folder)
+            shutil.copytree(intact, folder)
             harm, start = mutate(folder, draw), time.process_time()
             try:
                 counts[load(folder)] += 1

@@ -58,8 +58,8 @@ def compare(found: torch.Tensor, expected: torch.Tensor, leaves: list[torch.Tens
     gradients = [
         torch.autograd.grad((out * weights).sum(), leaves, retain_graph=True) for out in (found, expected)
     ]
-    for one, other in zip(*gradients, strict=True):
-        assert (one - other).abs().max() <= 1e-11 * other.abs().max()
+    for gradient, other in zip(*gradients, strict=True):
+        assert (gradient - other).abs().max() <= 1e-11 * other.abs().max()
 
 
 def nowhere(seen: torch.Tensor) -> torch.Tensor:
@@ -111,8 +111,8 @@ def test_causal_documents(prefix: bool, window: int | None, softcap: float | Non
         inside = at < torch.from_numpy(prefixes)[documents]
         seen |= inside[:, None] & inside
     seen &= documents[:, None] == documents
-    found = attend_in_buckets(*leaves, buckets, causal=True, scale=0.5, window=window, softcap=softcap)
-    compare(found, over_all_pairs(*leaves, nowhere(seen), 0.5, softcap or 0.0), leaves)
+    attended = attend_in_buckets(*leaves, buckets, causal=True, scale=0.5, window=window, softcap=softcap)
+    compare(attended, over_all_pairs(*leaves, nowhere(seen), 0.5, softcap or 0.0), leaves)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -139,7 +139,7 @@ def test_dropout_has_the_gradient_of_its_own_draws(bias: bool) -> None:
     (dropped * weights).sum().backward()
     assert torch.equal(dropped, call(*leaves))
     assert not torch.equal(dropped, call(*leaves, dropout=0.0))
-    for number, leaf in enumerate(leaves[: 4 if bias else 3]):
+    for index, leaf in enumerate(leaves[: 4 if bias else 3]):
         direction = torch.randn_like(leaf)
         ends = [
             (
@@ -150,7 +150,7 @@ def test_dropout_has_the_gradient_of_its_own_draws(bias: bool) -> None:
         assert leaf.grad is not None
         assert (leaf.grad * direction).sum().item() == pytest.approx(
             ((ends[0] - ends[1]) / 2e-4).item(), rel=1e-5
-        ), number
+        ), index
 
 
 def test_draws_of_dropout_take_one_number_of_the_generator() -> None:
@@ -169,10 +169,10 @@ def test_the_same_bits_every_time() -> None:
         [one.detach().float().requires_grad_() for one in states(sum(KEYS), sum(KEYS))],
         tensors_of(bucketed(offsets(KEYS), offsets(KEYS))),
     )
-    found = [
+    gradients = [
         torch.autograd.grad(attend_in_buckets(*leaves, buckets).square().sum(), leaves) for _ in range(2)
     ]
-    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
 
 
 SIZES: dict[str, Any] = {
@@ -245,11 +245,11 @@ def test_batches_for_a_gpu_are_pinned_once_and_bucketed(name: str, monkeypatch: 
         assert own.key_slots is own.query_slots
     moved = staged.on(torch.device("meta"))
     assert all(tensor.device.type == "meta" for tensor in moved.tensors.values())
-    for one in moved.buckets:
-        assert one.shapes.device.type == "cpu"
+    for bucket in moved.buckets:
+        assert bucket.shapes.device.type == "cpu"
         assert {
             value.device.type
-            for field, value in one._asdict().items()
+            for field, value in bucket._asdict().items()
             if isinstance(value, torch.Tensor) and field != "shapes"
         } == {"meta"}
     monkeypatch.setattr(torch.Tensor, "pin_memory", None)

@@ -98,8 +98,8 @@ def test_a_checkpoint_has_the_parameters_that_loading_it_gives(
     """transformers' own configuration says that every T5 ties its matrices; the weights say whether it
     does."""
     save_pretrained(_real(config), tmp_path)
-    found = shape_of_model(empty_model(Model(base=str(tmp_path))))
-    assert sorted(found.tensors) == sorted(
+    measured = shape_of_model(empty_model(Model(base=str(tmp_path))))
+    assert sorted(measured.tensors) == sorted(
         tuple(parameter.shape) for parameter in load_pretrained(str(tmp_path)).parameters()
     )
 
@@ -153,24 +153,24 @@ def test_activations_are_near_what_autograd_keeps(config: dict[str, Any], inputs
     )
     if config is LLAMA:
         ids = torch.zeros(2, inputs + targets, dtype=torch.long)
-        found, expected = _saved(model, lambda: model(input_ids=ids).logits), estimate.activations
+        saved_numbers, expected = _saved(model, lambda: model(input_ids=ids).logits), estimate.activations
     else:
         sides = [torch.zeros(2, length, dtype=torch.long) for length in (inputs, targets)]
-        found = _saved(model, lambda: model(input_ids=sides[0], decoder_input_ids=sides[1]).logits)
+        saved_numbers = _saved(model, lambda: model(input_ids=sides[0], decoder_input_ids=sides[1]).logits)
         expected = estimate.activations + estimate.attention_scores
-    assert 0.8 < found / expected < 1.25
+    assert 0.8 < saved_numbers / expected < 1.25
 
 
 def test_memory_by_hand() -> None:
     """A causal model of one layer with one matrix of 8 x 4 and one vector of 4."""
     shape = Shape(False, 0, 1, 4, 2, 4, 2, 6, 4, 8, ((8, 4), (4,)))
-    found = memory(shape, rows=2, inputs=3, targets=1, precision="float32", optimizer_numbers=10)
+    estimated = memory(shape, rows=2, inputs=3, targets=1, precision="float32", optimizer_numbers=10)
     norms, attention, feed_forward = 2 * 4 * 12, (3 * 4 + 2 * 2) * 4, 4 * 6 * 4
-    assert (found.weights, found.gradients, found.optimizer) == (144, 144, 40)
-    assert found.activations == 8 * (norms + attention + feed_forward)
-    assert found.logits == 2 * 8 * 4
-    assert found.attention_scores == 2 * 2 * 16 * 4
-    assert found.total == 144 + 144 + 40 + found.activations + found.logits
+    assert (estimated.weights, estimated.gradients, estimated.optimizer) == (144, 144, 40)
+    assert estimated.activations == 8 * (norms + attention + feed_forward)
+    assert estimated.logits == 2 * 8 * 4
+    assert estimated.attention_scores == 2 * 2 * 16 * 4
+    assert estimated.total == 144 + 144 + 40 + estimated.activations + estimated.logits
     half = memory(shape, rows=2, inputs=3, targets=1, precision="bf16", optimizer_numbers=10)
     assert half.weights == 144 + 64, "autocast keeps a bfloat16 copy of the matrix"
     assert half.activations == 8 * (2 * 4 * 10 + attention // 2 + feed_forward // 2)
@@ -189,8 +189,8 @@ def test_recomputed_layers_keep_their_inputs_and_one_layer() -> None:
     entering = 4 * 128 * 2 * (3 * 64 + 3 * 16)
     assert entering < recomputed.activations < kept.activations / 2
     assert kept.weights == recomputed.weights
-    one = memory(replace(model, encoder_layers=1, layers=0), **sizes)
-    assert recomputed.activations == entering + one.activations
+    one_layer = memory(replace(model, encoder_layers=1, layers=0), **sizes)
+    assert recomputed.activations == entering + one_layer.activations
 
 
 def test_an_unknown_device_is_refused_with_the_nearest_name() -> None:

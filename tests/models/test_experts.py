@@ -96,9 +96,9 @@ def test_an_unpacked_batch_has_the_losses_of_transformers_own_forward(balance: f
     expected = balance * (own.encoder_aux_loss + own.decoder_aux_loss) + z * (
         own.encoder_z_loss + own.decoder_z_loss
     )
-    found = recorded(model, rows, "none", balance, z)
-    assert found.shape == (3,)
-    assert float(found.mean()) == pytest.approx(float(expected), rel=1e-5)
+    losses = recorded(model, rows, "none", balance, z)
+    assert losses.shape == (3,)
+    assert float(losses.mean()) == pytest.approx(float(expected), rel=1e-5)
 
 
 @torch.no_grad()
@@ -119,9 +119,9 @@ def test_layers_are_balanced_each_by_itself() -> None:
     for name, module in model.named_modules():
         if name.endswith("router"):
             module.register_forward_hook(
-                lambda module, given, found, name=name: routers.update({name: found[2]})
+                lambda module, inputs, output, name=name: routers.update({name: output[2]})
             )
-    found = float(recorded(model, [examples(1, (8, 8))], "none", 1.0, 0.0))
+    output = float(recorded(model, [examples(1, (8, 8))], "none", 1.0, 0.0))
     each = {
         name: float(load_balancing_loss_func(logits.softmax(-1), logits.argmax(-1)))
         for name, logits in routers.items()
@@ -130,7 +130,7 @@ def test_layers_are_balanced_each_by_itself() -> None:
         [loss for name, loss in each.items() if name.startswith(stack)] for stack in ("encoder", "decoder")
     )
     assert (len(encoder), len(decoder)) == (2, 1)
-    assert found == pytest.approx(np.mean(encoder) + np.mean(decoder), rel=1e-5)
+    assert output == pytest.approx(np.mean(encoder) + np.mean(decoder), rel=1e-5)
 
 
 @torch.no_grad()
@@ -158,16 +158,19 @@ def test_a_packed_row_is_the_mean_of_its_tokens() -> None:
     many = examples(2, (5, 8), (7, 4), (3, 2))
     packed = recorded(model, [many], "dense", 0.0, 1.0)
     encoder, decoder = [], []
-    for one in many:
-        batch = packed_batch(model, [[one]], "none")
+    for example in many:
+        batch = packed_batch(model, [[example]], "none")
         assert isinstance(batch, Seq2SeqBatch)
         listener = RouterLosses(model, 0.0, 1.0)
         with listener.recording():
             batch_losses(model, batch, "none")
-        for logits, found, length in zip(
-            listener._recorded, (encoder, decoder), (len(one.input_ids), len(one.target_ids)), strict=True
+        for logits, router_logits, length in zip(
+            listener._recorded,
+            (encoder, decoder),
+            (len(example.input_ids), len(example.target_ids)),
+            strict=True,
         ):
-            found += torch.logsumexp(logits[0][0, :length], -1).square().tolist()
+            router_logits += torch.logsumexp(logits[0][0, :length], -1).square().tolist()
     assert float(packed) == pytest.approx(np.mean(encoder) + np.mean(decoder), rel=1e-5)
 
 
@@ -198,23 +201,23 @@ def test_micro_batches_change_nothing(packing: Packing) -> None:
         examples(2, (9, 9)),
         examples(3, (5, 2), (1, 1)),
     ]
-    found = []
+    outcomes = []
     for size in (None, 1, 3):
         trainer = _trainer(
             switch({"dropout": 0.0}), packing, router_aux_loss=0.5, router_z_loss=0.2, micro_batch_size=size
         )
         outcome = trainer.step(0, trainer.prepare(rows))
-        found.append(
+        outcomes.append(
             (
                 outcome.loss,
                 outcome.router,
                 torch.cat([weight.detach().flatten() for weight in trainer._model.parameters()]),
             )
         )
-    for loss, router, weights in found[1:]:
-        assert loss == pytest.approx(found[0][0], rel=1e-5)
-        assert router == pytest.approx(found[0][1], rel=1e-5)
-        assert (weights - found[0][2]).abs().max() < 1e-4
+    for loss, router, weights in outcomes[1:]:
+        assert loss == pytest.approx(outcomes[0][0], rel=1e-5)
+        assert router == pytest.approx(outcomes[0][1], rel=1e-5)
+        assert (weights - outcomes[0][2]).abs().max() < 1e-4
 
 
 def _router_gradient(aux: float | None) -> torch.Tensor:
@@ -260,17 +263,17 @@ def test_computing_layers_again_is_refused_where_masks_would_be_lost() -> None:
     trainer = _trainer(switch({"dropout": 0.0}), "none", activation_checkpointing="full", router_aux_loss=0.5)
     plain = _trainer(switch({"dropout": 0.0}), "none", router_aux_loss=0.5)
     rows = [examples(0, (6, 3)), examples(1, (2, 1))]
-    found, expected = (
+    steps_taken, expected = (
         [each.step(step, each.prepare(rows)) for step in range(2)] for each in (trainer, plain)
     )
-    assert [one.loss for one in found] == pytest.approx([one.loss for one in expected], rel=1e-5)
-    assert [one.router for one in found] == pytest.approx([one.router for one in expected], rel=1e-5)
+    assert [one.loss for one in steps_taken] == pytest.approx([one.loss for one in expected], rel=1e-5)
+    assert [one.router for one in steps_taken] == pytest.approx([one.router for one in expected], rel=1e-5)
 
 
 def test_weights_default_to_those_of_the_configuration() -> None:
-    found = router_losses(switch(router_aux_loss_coef=0.07, router_z_loss_coef=0.03), None, 0.5)
-    assert found is not None
-    assert (found.balance, found.z) == (0.07, 0.5)
+    weights = router_losses(switch(router_aux_loss_coef=0.07, router_z_loss_coef=0.03), None, 0.5)
+    assert weights is not None
+    assert (weights.balance, weights.z) == (0.07, 0.5)
 
 
 def test_nothing_is_heard_outside_a_training_forward() -> None:

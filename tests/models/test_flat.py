@@ -73,22 +73,22 @@ def _by_example(model: Any, rows: list[list[Encoded]], packing: Packing, **optio
     assert losses.shape == segments.shape
     if packing == "flat":
         return [
-            losses[segments == number].double().sum().item() for number in range(1, int(segments.max()) + 1)
+            losses[segments == index].double().sum().item() for index in range(1, int(segments.max()) + 1)
         ]
     return [
-        row[numbers == number].double().sum().item()
+        row[numbers == index].double().sum().item()
         for row, numbers in zip(losses, segments, strict=True)
-        for number in range(1, int(numbers.max()) + 1)
+        for index in range(1, int(numbers.max()) + 1)
     ]
 
 
 def _compare(model: Any, rows: list[list[Encoded]], packing: Packing, **options: Any) -> None:
     examples = [example for row in rows for example in row]
-    found = _by_example(model, rows, packing, **options)
+    losses = _by_example(model, rows, packing, **options)
     expected = [_alone(model, example) for example in examples]
-    assert len(found) == len(examples)
-    for number, (loss, alone) in enumerate(zip(found, expected, strict=True)):
-        assert abs(loss - alone) <= 1e-5 * max(1.0, alone), f"example {number}: {loss} packed, {alone} alone"
+    assert len(losses) == len(examples)
+    for index, (loss, alone) in enumerate(zip(losses, expected, strict=True)):
+        assert abs(loss - alone) <= 1e-5 * max(1.0, alone), f"example {index}: {loss} packed, {alone} alone"
 
 
 @pytest.mark.parametrize("attending", ATTENDING)
@@ -169,9 +169,9 @@ def _gradients(
         losses, segments = packed_losses(model, rows, packing, **options)
     # Unequal weights, so that a loss that is given to the wrong token shows.
     (losses * (1 + torch.where(segments > 0, losses.detach().round(), 0))).sum().backward()
-    found = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+    gradients = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
     model.zero_grad()
-    return found
+    return gradients
 
 
 @pytest.mark.parametrize("name", ["tied T5", "untied gated T5", "deep decoder T5", "umT5", "Llama", "Gemma"])
@@ -191,11 +191,14 @@ def test_gradients_are_those_of_dense_masks(name: str, options: dict[str, Any]) 
 def test_the_gradient_of_every_parameter_of_t5_is_right(name: str, attending: Attending) -> None:
     """A bias table is a thousandth of the parameters, which a norm over all of them would not notice."""
     model = ALL[name]().double()
-    expected, found = _gradients(model, SOME, "dense"), _gradients(model, SOME, "flat", attending=attending)
+    expected, gradients = (
+        _gradients(model, SOME, "dense"),
+        _gradients(model, SOME, "flat", attending=attending),
+    )
     start = 0
     for name, parameter in model.named_parameters():
         part = slice(start, start := start + parameter.numel())
-        assert (found[part] - expected[part]).norm() <= 2e-5 * expected[part].norm(), name
+        assert (gradients[part] - expected[part]).norm() <= 2e-5 * expected[part].norm(), name
 
 
 def test_probabilities_computed_again_give_the_same_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,12 +224,12 @@ def test_the_attention_of_float32_states_is_float32_under_autocast() -> None:
     states = [torch.randn(9, 2, 4, requires_grad=True) for _ in range(3)]
     bias = torch.randn(2, 11, requires_grad=True)
     offsets = torch.tensor([0, 3, 4, 9])
-    found = []
+    gradients = []
     for enabled in (False, True):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
             out, _ = attend(*states, bias, offsets, offsets, 35, 0.0, offsets[0])
-            found.append([out, *torch.autograd.grad(out.square().sum(), [*states, bias])])
-    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+            gradients.append([out, *torch.autograd.grad(out.square().sum(), [*states, bias])])
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
 
 
 def _attention(bias: bool, dropout: float, area: int = 0) -> Callable[..., torch.Tensor]:
@@ -254,13 +257,13 @@ def test_attention_under_dropout_has_the_gradient_of_its_own_draws(bias: bool, a
         values.requires_grad_()
     (call(*inputs) * weights).sum().backward()
     assert not torch.equal(call(*inputs), _attention(bias, 0.0)(*inputs))
-    for number, values in enumerate(inputs[: 4 if bias else 3]):
+    for index, values in enumerate(inputs[: 4 if bias else 3]):
         direction = torch.randn_like(values)
         ends = []
         for step in (1e-2, -1e-2):
             moved = [
-                other.detach() + (step * direction if number == place else 0)
-                for place, other in enumerate(inputs)
+                other.detach() + (step * direction if index == position else 0)
+                for position, other in enumerate(inputs)
             ]
             ends.append((call(*moved).double() * weights).sum())
         assert values.grad is not None
@@ -431,8 +434,8 @@ def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -
         for example in row
         if len(example.input_ids) + len(example.target_ids) <= 6 or name == "Llama"
     ]
-    found = _by_example(model, [examples], "flat", prefix=True, attending=attending)
-    for example, loss in zip(examples, found, strict=True):
+    losses = _by_example(model, [examples], "flat", prefix=True, attending=attending)
+    for example, loss in zip(examples, losses, strict=True):
         ids = torch.from_numpy(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64))[None]
         inputs, length = len(example.input_ids), ids.shape[1]
         visible = torch.ones(length, length, dtype=torch.bool).tril()
@@ -442,7 +445,7 @@ def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -
         alone = torch.nn.functional.cross_entropy(logits, ids[0, inputs:], reduction="sum").item()
         assert abs(loss - alone) <= 1e-5 * max(1.0, alone)
     longest = max(range(len(examples)), key=lambda number: len(examples[number].input_ids))
-    assert abs(found[longest] - _alone(model, examples[longest])) > 1e-3
+    assert abs(losses[longest] - _alone(model, examples[longest])) > 1e-3
 
 
 @torch.no_grad()
@@ -450,10 +453,10 @@ def test_inputs_see_one_another_with_a_prefix(name: str, attending: Attending) -
 def test_the_loss_on_everything_is_that_of_all_tokens_but_the_first(packing: Packing) -> None:
     model = shared_model("Llama")
     losses, documents = packed_losses(model, [SOME[0]], packing, full_sequence=True)
-    for number, example in enumerate(SOME[0], 1):
+    for index, example in enumerate(SOME[0], 1):
         ids = torch.from_numpy(np.concatenate([example.input_ids, example.target_ids]).astype(np.int64))[None]
         alone = float(model(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1)
-        assert losses[documents == number].sum().item() == pytest.approx(alone, rel=1e-5)
+        assert losses[documents == index].sum().item() == pytest.approx(alone, rel=1e-5)
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
@@ -492,5 +495,5 @@ def test_our_forward_compiles_without_a_break(attending: Attending) -> None:
         model.zero_grad()
         losses, _ = layout.losses(batch)
         (losses * (1 + losses.detach().round())).sum().backward()
-        found = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
-        assert (found - expected).norm() <= 1e-5 * expected.norm()
+        gradients = torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+        assert (gradients - expected).norm() <= 1e-5 * expected.norm()

@@ -198,14 +198,14 @@ def test_weights_arrive_in_float32(tmp_path: Path) -> None:
 
 def _rates(model: Any) -> set[float]:
     """Every rate a forward in training would use."""
-    found = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    dropout_rates = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
     for module in model.modules():
-        found |= {
+        dropout_rates |= {
             getattr(module, name)
             for name in ("dropout", "attention_dropout")
             if isinstance(getattr(module, name, None), int | float)
         }
-    return found
+    return dropout_rates
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ def _drop_a_weight(folder: Path) -> None:
 
 
 def _cut_weights(folder: Path) -> None:
-    whole = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
 
 
 BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {

@@ -127,10 +127,11 @@ def test_transformers_loads_in_one_place_only() -> None:
     ]
     assert len(calls) == 4
     for call in calls:
-        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
-        assert given.get("trust_remote_code") == "False" or given.get(None) in ("_NO_CODE", "settings"), (
-            ast.unparse(call)
-        )
+        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert keywords.get("trust_remote_code") == "False" or keywords.get(None) in (
+            "_NO_CODE",
+            "settings",
+        ), ast.unparse(call)
     assert _loading_calls("import transformers as t\nt.AutoModel.from_pretrained('x')") == ["from_pretrained"]
 
 

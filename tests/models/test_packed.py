@@ -173,7 +173,7 @@ def _alone(model: Any, example: Encoded) -> float:
 def _compare(model: Any, rows: list[list[Encoded]]) -> None:
     packed = _packed(model, _batch(model, rows))
     assert packed.keys() == {
-        (number, segment) for number, row in enumerate(rows) for segment in range(1, len(row) + 1)
+        (index, segment) for index, row in enumerate(rows) for segment in range(1, len(row) + 1)
     }
     for (row, segment), loss in packed.items():
         alone = _alone(model, rows[row][segment - 1])
@@ -243,9 +243,9 @@ def test_without_segments_examples_do_see_each_other(model: Any) -> None:
     }
     # The first example of a causal row sees nothing before it, so it alone may stay as it is.
     differ = {
-        place: abs(merged[place] - packed[place])
-        for place in packed
-        if len(SOME[place[0]]) > 1 and (place[1] > 1 or isinstance(batch, Seq2SeqBatch))
+        index: abs(merged[index] - packed[index])
+        for index in packed
+        if len(SOME[index[0]]) > 1 and (index[1] > 1 or isinstance(batch, Seq2SeqBatch))
     }
     assert len(differ) >= 3
     assert min(differ.values()) > 1e-3
@@ -303,8 +303,8 @@ def test_what_stands_in_the_padding_does_not_matter(model: Any) -> None:
             decoder_ids_RD=np.where(batch.target_segments_RD == 0, 34, batch.decoder_ids_RD),
             target_ids_RD=np.where(batch.target_segments_RD == 0, 35, batch.target_ids_RD),
         )
-    expected, found = _packed(model, batch), _packed(model, other)
-    assert max(abs(expected[place] - found[place]) / max(1.0, expected[place]) for place in expected) <= 1e-5
+    expected, losses = _packed(model, batch), _packed(model, other)
+    assert max(abs(expected[place] - losses[place]) / max(1.0, expected[place]) for place in expected) <= 1e-5
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])

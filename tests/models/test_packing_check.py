@@ -103,10 +103,10 @@ def test_probes_have_every_kind_of_layer_and_narrow_windows() -> None:
 
 
 def _leaking(share: float) -> Any:
-    whole = causal.attend_documents
+    attend = causal.attend_documents
 
     def leak(module: Any, query: Any, key: Any, value: Any, mask: Any, **others: Any) -> Any:
-        attended, _ = whole(module, query, key, value, mask, **others)
+        attended, _ = attend(module, query, key, value, mask, **others)
         groups = query.shape[1] // value.shape[1]
         return attended + share * value.mean(2, keepdim=True).repeat_interleave(groups, 1).transpose(
             1, 2
@@ -128,31 +128,31 @@ def test_a_small_leak_is_found(share: float, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("name", ["Mistral", "Gemma 3", "Exaone 4"])
 def test_a_window_that_is_not_kept_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, whole = tiny(FLAT[name]), causal._visible
+    model, visible = tiny(FLAT[name]), causal._visible
     check_packing(model, "flat")
     monkeypatch.setattr(
-        causal, "_visible", lambda length, prefix, window, device: whole(length, prefix, None, device)
+        causal, "_visible", lambda length, prefix, window, device: visible(length, prefix, None, device)
     )
     with pytest.raises(InputError, match="cannot be packed exactly"):
         check_packing(model, "flat", attending="documents")
 
 
 def test_a_window_one_token_too_wide_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, whole = tiny(FLAT["Mistral"]), causal._visible
+    model, visible = tiny(FLAT["Mistral"]), causal._visible
     monkeypatch.setattr(
         causal,
         "_visible",
-        lambda length, prefix, window, device: whole(length, prefix, window and window + 1, device),
+        lambda length, prefix, window, device: visible(length, prefix, window and window + 1, device),
     )
     with pytest.raises(InputError, match="cannot be packed exactly"):
         check_packing(model, "flat", attending="documents")
 
 
 def test_positions_that_do_not_restart_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = packed.flat_causal_batch
+    flat_batch = packed.flat_causal_batch
 
     def running(rows: Any, **others: Any) -> Any:
-        batch = whole(rows, **others)
+        batch = flat_batch(rows, **others)
         return dataclasses.replace(
             batch, positions_L=np.arange(len(batch.positions_L), dtype=batch.positions_L.dtype)
         )
@@ -176,11 +176,11 @@ def test_a_gradient_that_leaks_is_found(monkeypatch: pytest.MonkeyPatch) -> None
         def backward(ctx: Any, gradient: Any) -> Any:
             return gradient + 0.01 * gradient.mean(1, keepdim=True)
 
-    whole = causal.attend_documents
+    attend = causal.attend_documents
     monkeypatch.setattr(
         causal,
         "attend_documents",
-        lambda *inputs, **others: (Mixing.apply(whole(*inputs, **others)[0]), None),
+        lambda *inputs, **others: (Mixing.apply(attend(*inputs, **others)[0]), None),
     )
     with pytest.raises(InputError, match="other gradients"):
         check_packing(tiny(FLAT["Qwen3"]), "flat")

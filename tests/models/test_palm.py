@@ -113,8 +113,8 @@ def test_a_tiny_palm_computes_what_the_paper_describes() -> None:
     model = palm()
     ids = np.random.default_rng(0).integers(3, VOCABULARY, size=17)
     expected = reference(doubled(model), ids, heads=5, head=16, width=48, layers=3)
-    found = model(input_ids=torch.from_numpy(ids)[None]).logits[0].numpy()
-    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    logits = model(input_ids=torch.from_numpy(ids)[None]).logits[0].numpy()
+    assert np.abs(logits - expected).max() <= 1e-5 * np.abs(expected).max()
     assert np.abs(expected).max() > 1
 
 
@@ -137,8 +137,8 @@ def test_the_reference_tells_other_terms_apart(changed: dict[str, Any]) -> None:
     other.load_state_dict(right.state_dict(), strict=False)
     ids = np.random.default_rng(0).integers(3, VOCABULARY, size=17)
     expected = reference(doubled(right), ids, heads=5, head=16, width=48, layers=3)
-    found = other(input_ids=torch.from_numpy(ids)[None]).logits[0].numpy()
-    assert np.abs(found - expected).max() > 1e-3 * np.abs(expected).max()
+    logits = other(input_ids=torch.from_numpy(ids)[None]).logits[0].numpy()
+    assert np.abs(logits - expected).max() > 1e-3 * np.abs(expected).max()
 
 
 def test_the_shape_has_no_bias_one_norm_a_layer_and_tied_embeddings() -> None:
@@ -157,11 +157,11 @@ def test_random_weights_begin_as_in_palm() -> None:
         0,
     )
     for name, weight in model.named_parameters():
-        wanted = 1.0 if "embed" in name else weight.shape[-1] ** -0.5
+        expected = 1.0 if "embed" in name else weight.shape[-1] ** -0.5
         if "norm" in name:
             assert torch.equal(weight, torch.ones_like(weight))
         else:
-            assert float(weight.detach().std()) == pytest.approx(wanted, rel=0.1), name
+            assert float(weight.detach().std()) == pytest.approx(expected, rel=0.1), name
     same = load_model(
         Model(
             config=SHAPE | {"vocab_size": 4_000, "hidden_size": 64, "logit_scale": 0.125}, tokenizer="words"
@@ -209,13 +209,13 @@ def test_a_packed_palm_has_the_losses_of_its_examples_alone(chunk: int) -> None:
     model = palm()
     packed = rows((9, 4), (2, 7), (14, 1))
     losses, documents = packed_losses(model, packed, chunk=chunk)
-    for number, example in enumerate(packed[0], 1):
+    for index, example in enumerate(packed[0], 1):
         ids = np.concatenate([example.input_ids, example.target_ids])
         logits = reference(doubled(model), ids, heads=5, head=16, width=48, layers=3)[
             len(example.input_ids) - 1 : -1
         ]
         alone = np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(logits)), example.target_ids]
-        assert np.abs(losses[documents == number].numpy() - alone).max() <= 1e-5 * max(1, alone.max())
+        assert np.abs(losses[documents == index].numpy() - alone).max() <= 1e-5 * max(1, alone.max())
     assert packing_of(model) == "flat"
 
 

@@ -96,12 +96,12 @@ def joined(example: Encoded) -> torch.Tensor:
 def compare(name: str, packed: list[list[Encoded]], **options: int) -> None:
     made = model(name)
     losses, documents = packed_losses(made, packed, prefix=True, **options)
-    for number, example in enumerate((one for many in packed for one in many), 1):
+    for index, example in enumerate((one for many in packed for one in many), 1):
         alone = logits_alone(made, joined(example), len(example.input_ids))[len(example.input_ids) - 1 : -1]
         expected = torch.nn.functional.cross_entropy(
             alone, torch.from_numpy(example.target_ids.astype(np.int64)), reduction="none"
         )
-        assert (losses[documents == number] - expected).abs().max() <= 1e-5 * max(1.0, float(expected.max()))
+        assert (losses[documents == index] - expected).abs().max() <= 1e-5 * max(1.0, float(expected.max()))
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -129,7 +129,7 @@ def seen_by(name: str, *, prefix: bool) -> np.ndarray:
     states: list[torch.Tensor] = []
     layout = packed_layout(made, "flat", LossOptions(prefix=prefix))
     hook = made.base_model.register_forward_hook(
-        lambda module, given, found: states.append(found.last_hidden_state[0])
+        lambda module, inputs, output: states.append(output.last_hidden_state[0])
     )
     try:
         plain = row(3, (6, 4), (6, 4))
@@ -140,8 +140,8 @@ def seen_by(name: str, *, prefix: bool) -> np.ndarray:
                     ids[key // 10][key % 10] = 3 + (int(ids[key // 10][key % 10]) - 2) % (VOCABULARY - 3)
                 changed = [
                     [
-                        Encoded(one[:6].numpy().astype(np.int32), one[6:].numpy().astype(np.int32))
-                        for one in ids
+                        Encoded(item[:6].numpy().astype(np.int32), item[6:].numpy().astype(np.int32))
+                        for item in ids
                     ]
                 ]
                 layout.losses(layout.batch(changed))
@@ -153,8 +153,10 @@ def seen_by(name: str, *, prefix: bool) -> np.ndarray:
 
 @pytest.mark.parametrize("prefix", [True, False])
 def test_inputs_see_later_inputs_and_no_target_sees_later_ones(prefix: bool) -> None:
-    one = visible(6 if prefix else 0, 10).numpy()
-    expected = np.block([[one, np.zeros_like(one)], [np.zeros_like(one), one]])
+    visible_keys = visible(6 if prefix else 0, 10).numpy()
+    expected = np.block(
+        [[visible_keys, np.zeros_like(visible_keys)], [np.zeros_like(visible_keys), visible_keys]]
+    )
     assert (seen_by("Llama", prefix=prefix) == expected).all()
 
 
@@ -198,8 +200,8 @@ PROMPTS = ((9, 4), (2, 4), (5, 4), (9, 4))
 def padded(prompts: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
     lengths = [len(ids) for ids in prompts]
     ids, mask = (torch.zeros(len(prompts), max(lengths), dtype=torch.long) for _ in range(2))
-    for number, prompt in enumerate(prompts):
-        ids[number, -len(prompt) :], mask[number, -len(prompt) :] = prompt, 1
+    for index, prompt in enumerate(prompts):
+        ids[index, -len(prompt) :], mask[index, -len(prompt) :] = prompt, 1
     return ids, mask, lengths
 
 
@@ -218,9 +220,9 @@ def test_prompts_read_at_once_give_what_each_gives_alone(name: str) -> None:
     ids, _, lengths = padded(prompts)
     logits, cache = prefix_forward(made, ids, lengths)
     assert cache.get_seq_length() == ids.shape[1]
-    for number, prompt in enumerate(prompts):
+    for index, prompt in enumerate(prompts):
         expected = logits_alone(made, prompt, len(prompt))[-1]
-        assert (logits[number] - expected).abs().max() <= 1e-5 * expected.abs().max()
+        assert (logits[index] - expected).abs().max() <= 1e-5 * expected.abs().max()
     causal = made(input_ids=prompts[0][None]).logits[0, -1]
     assert (logits[0] - causal).abs().max() > 1e-3
 
@@ -231,11 +233,11 @@ def test_transformers_generates_from_the_cache_as_if_all_were_read_anew(name: st
     prompts = [joined(example)[: len(example.input_ids)] for example in row(8, *PROMPTS)[0]]
     ids, mask, lengths = padded(prompts)
     how = hf.GenerationConfig(max_new_tokens=8, min_new_tokens=8, do_sample=False, pad_token_id=0)
-    given = made.generate(
+    generated = made.generate(
         ids, attention_mask=mask, past_key_values=prefix_cache(made, ids, lengths), generation_config=how
     )[:, ids.shape[1] :].tolist()
     expected = [grown(made, prompt, 8) for prompt in prompts]
-    assert given == expected
+    assert generated == expected
     causal = made.generate(ids, attention_mask=mask, generation_config=how)[:, ids.shape[1] :].tolist()
     assert causal != expected
 

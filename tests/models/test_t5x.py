@@ -48,7 +48,7 @@ def write_zarr(
     """Zarr version 2 as its specification says: full chunks, named by their place, in C order."""
     folder.mkdir(parents=True)
     chunks = chunks or values.shape
-    told = {
+    metadata = {
         "zarr_format": 2,
         "shape": values.shape,
         "chunks": chunks,
@@ -57,19 +57,19 @@ def write_zarr(
         "fill_value": None,
         "filters": None,
     }
-    told["compressor"] = None if compressor is None else {"id": compressor, "level": 1}
-    (folder / ".zarray").write_text(json.dumps(told | changes))
+    metadata["compressor"] = None if compressor is None else {"id": compressor, "level": 1}
+    (folder / ".zarray").write_text(json.dumps(metadata | changes))
     pack: Callable[[bytes], bytes] = {"gzip": gzip.compress, "zlib": zlib.compress}.get(
         str(compressor), bytes
     )
     counts = [-(-size // chunk) for size, chunk in zip(values.shape, chunks, strict=True)]
-    for place in np.ndindex(*counts):
+    for index in np.ndindex(*counts):
         block = np.full(chunks, 7, dtype=values.dtype)
         inside = values[
-            tuple(slice(at * chunk, (at + 1) * chunk) for at, chunk in zip(place, chunks, strict=True))
+            tuple(slice(at * chunk, (at + 1) * chunk) for at, chunk in zip(index, chunks, strict=True))
         ]
         block[tuple(slice(size) for size in inside.shape)] = inside
-        (folder / (".".join(map(str, place)) or "0")).write_bytes(pack(block.tobytes()))
+        (folder / (".".join(map(str, index)) or "0")).write_bytes(pack(block.tobytes()))
 
 
 def made(kind: str) -> Any:
@@ -102,9 +102,9 @@ def written(model: Any, folder: Path, *, stacked: bool = False, per_head: bool =
         arrays.setdefault(name, []).append(values)
 
     for stack, count in (("encoder", LAYERS), ("decoder", DECODER_LAYERS)):
-        for number in range(count):
-            here = f"{stack}.{stack}." if stacked else f"{stack}.layers_{number}."
-            block = f"{stack}.block.{number}.layer."
+        for index in range(count):
+            here = f"{stack}.{stack}." if stacked else f"{stack}.layers_{index}."
+            block = f"{stack}.block.{index}.layer."
             first = "attention" if stack == "encoder" else "self_attention"
             put(f"{here}pre_{first}_layer_norm.scale", weights[f"{block}0.layer_norm.weight"])
             attention = [(f"{block}0.SelfAttention", first)]
@@ -287,12 +287,12 @@ def unpacked(raw: bytes) -> Any:
             return struct.unpack(">q", raw[at + 1 : at + 9])[0], at + 9
         if kind == 0xDB:
             return raw[at + 5 : at + 5 + size].decode(), at + 5 + size
-        found, at = [], at + 5
+        values, at = [], at + 5
         for _ in range(size * (2 if kind == 0xDF else 1)):
             value, at = one(at)
-            found.append(value)
+            values.append(value)
         assert kind in (0xDD, 0xDF)
-        return (dict(zip(found[::2], found[1::2], strict=True)) if kind == 0xDF else found), at
+        return (dict(zip(values[::2], values[1::2], strict=True)) if kind == 0xDF else values), at
 
     value, end = one(0)
     assert end == len(raw)

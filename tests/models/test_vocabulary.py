@@ -42,23 +42,23 @@ def test_old_rows_stay_and_new_ones_come_from_the_seed(kind: str) -> None:
     ], "23 rows, to a multiple of eight"
     assert torch.equal(torch.get_rng_state(), state), "nobody else's draws change"
     after = [
-        [matrix.weight for matrix in (one.get_input_embeddings(), one.get_output_embeddings())]
-        for one in grown
+        [matrix.weight for matrix in (item.get_input_embeddings(), item.get_output_embeddings())]
+        for item in grown
     ]
-    for number in range(2):
-        assert after[0][number].shape == (24, 16)
-        assert torch.equal(after[0][number][:20], before[number])
-        assert torch.equal(after[0][number], after[1][number])
-        new = after[0][number][20:]
-        assert not torch.equal(new, after[2][number][20:])
-        assert new.std() > 0.1 * before[number].std(), "drawn, not all near the mean of the old"
+    for index in range(2):
+        assert after[0][index].shape == (24, 16)
+        assert torch.equal(after[0][index][:20], before[index])
+        assert torch.equal(after[0][index], after[1][index])
+        new = after[0][index][20:]
+        assert not torch.equal(new, after[2][index][20:])
+        assert new.std() > 0.1 * before[index].std(), "drawn, not all near the mean of the old"
     assert (after[0][0] is after[0][1]) == (kind != "untied")
 
 
 def test_room_that_is_there_is_used() -> None:
-    one = model("t5")
-    assert grow_embeddings(one, 20, 0) == 0
-    assert one.get_input_embeddings().weight.shape[0] == 20
+    made_model = model("t5")
+    assert grow_embeddings(made_model, 20, 0) == 0
+    assert made_model.get_input_embeddings().weight.shape[0] == 20
 
 
 def test_tokens_are_found_as_they_stand() -> None:

@@ -45,8 +45,8 @@ def test_the_mixtures_are_those_of_the_papers() -> None:
     ]
     assert [(one.mode, one.rate) for one in UL2 if one.kind == "prefix"] == [("s", 0.25)]
     shares = Counter[str | None]()
-    for one in UL2R:
-        shares[one.mode] += one.share
+    for denoiser in UL2R:
+        shares[denoiser.mode] += denoiser.share
     assert shares == {"s": 0.5, "r": 0.25, "x": 0.25}
     assert [sum(one.share for one in mixture) for mixture in (UL2, UL2R)] == [
         pytest.approx(1),
@@ -58,7 +58,7 @@ def test_denoisers_are_drawn_by_their_shares() -> None:
     draws = 20_000
     seen = Counter(choose(UL2R, Draws("test", number)).name for number in range(draws))
     assert {name: count / draws for name, count in seen.items()} == {
-        one.name: pytest.approx(one.share, abs=0.015) for one in UL2R
+        denoiser.name: pytest.approx(denoiser.share, abs=0.015) for denoiser in UL2R
     }
 
 
@@ -74,8 +74,8 @@ def test_rates_are_met(denoiser: Denoiser) -> None:
         noise, spans, tokens = noise + int(inside.sum()), spans + int((~inside).sum()), tokens + length
     assert noise / tokens == pytest.approx(denoiser.rate, abs=0.002)
     # Fewer than one span a piece cannot be; a rolled one may count twice.
-    wanted = max(noise / denoiser.mean, 150)
-    assert wanted * 0.9 <= spans <= wanted * 1.1 + 150 * denoiser.roll
+    expected_spans = max(noise / denoiser.mean, 150)
+    assert expected_spans * 0.9 <= spans <= expected_spans * 1.1 + 150 * denoiser.roll
 
 
 @settings(max_examples=120, deadline=None)
@@ -91,15 +91,15 @@ def test_no_piece_takes_more_room_than_was_promised(
     denoiser: Denoiser, length: int, key: int, joint: bool, bos: bool, modes: bool
 ) -> None:
     around = marks(bos=bos, modes=modes)
-    one = encode(np.zeros(length, dtype=np.int64), denoiser, around, key, joint=joint, ends=bool(key % 2))
-    inputs, targets = len(one.input_ids), len(one.target_ids)
+    encoded = encode(np.zeros(length, dtype=np.int64), denoiser, around, key, joint=joint, ends=bool(key % 2))
+    inputs, targets = len(encoded.input_ids), len(encoded.target_ids)
     assert targets > 0
     assert inputs > 0
     limits = Limits(*denoiser_room(denoiser, around, length), joint=False)
     assert inputs <= limits.inputs
     assert targets <= limits.targets
     assert inputs + targets <= denoiser.longest(length) + 4
-    assert needed_sentinels({denoiser: length}) >= int(np.isin(one.target_ids, SENTINELS).sum())
+    assert needed_sentinels({denoiser: length}) >= int(np.isin(encoded.target_ids, SENTINELS).sum())
 
 
 def denoiser_room(denoiser: Denoiser, around: SpecialTokens, length: int) -> tuple[int, int]:
@@ -111,12 +111,12 @@ def denoiser_room(denoiser: Denoiser, around: SpecialTokens, length: int) -> tup
 @pytest.mark.parametrize("joint", [False, True])
 def test_the_longest_piece_fits_and_a_longer_one_may_not(name: str, joint: bool) -> None:
     denoisers, limits = OBJECTIVES[name], Limits(128, 96, joint)  # type: ignore[index]
-    most = longest(denoisers, marks(), limits)
-    assert fits(most, denoisers, marks(), limits)
-    assert not fits(most + 1, denoisers, marks(), limits)
+    longest_piece = longest(denoisers, marks(), limits)
+    assert fits(longest_piece, denoisers, marks(), limits)
+    assert not fits(longest_piece + 1, denoisers, marks(), limits)
     for key in range(300):
-        one = encode(
-            np.zeros(most, dtype=np.int64),
+        encoded = encode(
+            np.zeros(longest_piece, dtype=np.int64),
             choose(denoisers, Draws(key)),
             marks(),
             key,
@@ -124,10 +124,10 @@ def test_the_longest_piece_fits_and_a_longer_one_may_not(name: str, joint: bool)
             ends=True,
         )
         if joint:
-            assert len(one.input_ids) + len(one.target_ids) <= limits.sequence
+            assert len(encoded.input_ids) + len(encoded.target_ids) <= limits.sequence
         else:
-            assert len(one.input_ids) <= limits.inputs
-            assert len(one.target_ids) <= limits.targets
+            assert len(encoded.input_ids) <= limits.inputs
+            assert len(encoded.target_ids) <= limits.targets
 
 
 def test_t5s_length_is_found() -> None:
@@ -155,8 +155,8 @@ def test_documents_are_cut_into_as_few_pieces_as_will_do_and_no_scraps(length: i
 def test_marks_stand_where_they_belong() -> None:
     ids = np.array([20, 21, 22, 23])
     (causal,), (prefix,), s = CAUSAL_LM, PREFIX_LM, next(one for one in UL2 if one.mode == "s")
-    whole = encode(ids, causal, marks(), 0, joint=True, ends=True)
-    assert (whole.input_ids.tolist(), whole.target_ids.tolist()) == ([1], [20, 21, 22, 23, 1])
+    joint_example = encode(ids, causal, marks(), 0, joint=True, ends=True)
+    assert (joint_example.input_ids.tolist(), joint_example.target_ids.tolist()) == ([1], [20, 21, 22, 23, 1])
     first = encode(ids, causal, marks(bos=True), 0, joint=True, ends=False)
     assert (first.input_ids.tolist(), first.target_ids.tolist()) == ([2], [20, 21, 22, 23])
     two_sided = encode(ids, causal, marks(bos=True), 0, joint=False, ends=False)
@@ -172,10 +172,10 @@ def test_marks_stand_where_they_belong() -> None:
 
 
 def test_shares_may_be_others() -> None:
-    found = with_shares(UL2, {"r": 1.0, "x": 3.0})
-    assert {one.mode for one in found} == {"r", "x"}
-    assert sum(one.share for one in found if one.mode == "x") == pytest.approx(3)
-    assert len({one.share for one in found if one.mode == "x"}) == 1
+    denoisers = with_shares(UL2, {"r": 1.0, "x": 3.0})
+    assert {one.mode for one in denoisers} == {"r", "x"}
+    assert sum(one.share for one in denoisers if one.mode == "x") == pytest.approx(3)
+    assert len({one.share for one in denoisers if one.mode == "x"}) == 1
     with pytest.raises(InputError, match="no mode s; leave the key out"):
         with_shares(PREFIX_LM, {"s": 1})
     with pytest.raises(InputError, match="sum to 0"):

@@ -44,11 +44,11 @@ class Numbered:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __getitem__(self, number: int) -> str:
-        return self.texts[number]
+    def __getitem__(self, index: int) -> str:
+        return self.texts[index]
 
-    def place(self, number: int) -> str:
-        return f"texts:{number + 1}"
+    def place(self, index: int) -> str:
+        return f"texts:{index + 1}"
 
 
 def words(size: int, *, bos: bool = False, sentinels: int = 0) -> Any:
@@ -93,21 +93,21 @@ def setting_of(
 
 def texts_of(count: int, size: int, *, odd: Sequence[str] = ()) -> list[str]:
     """Documents of 0 to 150 words; one in three holds one of `odd`."""
-    found = []
-    for number in range(count):
-        draws = Draws("texts", number)
+    documents = []
+    for index in range(count):
+        draws = Draws("texts", index)
         document = [
             f"w{draws.below(size)}" for _ in range(draws.below(151) if draws.chance(0.3) else draws.below(20))
         ]
         if odd and draws.chance(0.3):
             document.insert(draws.below(len(document) + 1), draws.choice(odd))
-        found.append(" ".join(document))
-    return found
+        documents.append(" ".join(document))
+    return documents
 
 
-def undone(one: Encoded, setting: DocumentSetting, *, ends: bool) -> list[int]:
+def undone(encoded: Encoded, setting: DocumentSetting, *, ends: bool) -> list[int]:
     """The tokens of a piece, by an independent reading of its marks."""
-    marks, inputs, targets = setting.special_tokens, one.input_ids.tolist(), one.target_ids.tolist()
+    marks, inputs, targets = setting.special_tokens, encoded.input_ids.tolist(), encoded.target_ids.tolist()
     modes = {token: mode for mode, token in marks.modes.items()}
     if setting.limits.joint and marks.bos and inputs[: len(marks.bos)] == list(marks.bos):
         inputs = inputs[len(marks.bos) :]
@@ -143,12 +143,14 @@ def rebuilt(windows: Sequence[DocumentWindow], setting: DocumentSetting) -> dict
     for window in windows:
         for row in range(len(window)):
             inputs = targets = 0
-            for number, one in zip(window.packed.sequence(row).tolist(), window.sequence(row), strict=True):
-                origin = window.origin(number)
-                assert pieces.setdefault(origin.task, {}).setdefault(origin.row, one) is one, (
+            for index, example in zip(
+                window.packed.sequence(row).tolist(), window.sequence(row), strict=True
+            ):
+                origin = window.origin(index)
+                assert pieces.setdefault(origin.task, {}).setdefault(origin.row, example) is example, (
                     "a piece came twice"
                 )
-                inputs, targets = inputs + len(one.input_ids), targets + len(one.target_ids)
+                inputs, targets = inputs + len(example.input_ids), targets + len(example.target_ids)
             assert (
                 inputs + targets <= setting.limits.sequence
                 if setting.limits.joint
@@ -157,10 +159,10 @@ def rebuilt(windows: Sequence[DocumentWindow], setting: DocumentSetting) -> dict
     return {
         task: [
             token
-            for row in range(len(found))
-            for token in undone(found[row], setting, ends=row == len(found) - 1)
+            for row in range(len(examples))
+            for token in undone(examples[row], setting, ends=row == len(examples) - 1)
         ]
-        for task, found in pieces.items()
+        for task, examples in pieces.items()
     }
 
 
@@ -189,8 +191,8 @@ def test_ten_thousand_documents_are_rebuilt_exactly(kind: str, objective: str) -
         plain = {f"texts:{number + 1}": tokenize([text])[0].tolist() for number, text in enumerate(texts)}
         documents, _ = split_documents(Numbered(texts), 0, seed=1)
         windows = DocumentWindows(documents, tokenize, setting, size=50)
-        found = rebuilt([windows.make(number) for number in range(5)], setting)
-        assert found == {place: ids for place, ids in plain.items() if ids}
+        rebuilt_documents = rebuilt([windows.make(number) for number in range(5)], setting)
+        assert rebuilt_documents == {place: ids for place, ids in plain.items() if ids}
 
 
 def test_a_text_that_spells_a_new_token_out_does_not_hold_it() -> None:
@@ -206,10 +208,10 @@ def test_joined_documents_are_one_text_with_eos_between() -> None:
     tokenize, setting = setting_of(tokenizer, "prefix-lm", joint=False, joined=True, length=10)
     documents, _ = split_documents(Numbered(texts), 0, seed=0)
     window = DocumentWindows(documents, tokenize, setting, size=4).make(0)
-    (found,) = rebuilt([window], setting).values()
+    (token_ids,) = rebuilt([window], setting).values()
     order = [documents.number(position) for position in range(4)]
     expected = [[*tokenizer(texts[number])["input_ids"], 0] for number in order if texts[number]]
-    assert found == [token for document in expected for token in document][:-1]
+    assert token_ids == [token for document in expected for token in document][:-1]
     assert max(len(one.input_ids) + len(one.target_ids) for one in window.encoded) <= 12
 
 
@@ -220,8 +222,7 @@ def _documents(count: int = 30, held_back: int = 0, seed: int = 0) -> tuple[Docu
 def test_every_pass_holds_every_document_once_in_another_order() -> None:
     documents, _ = _documents()
     passes = [
-        [documents.number(position) for position in range(30 * number, 30 * number + 30)]
-        for number in range(3)
+        [documents.number(position) for position in range(30 * index, 30 * index + 30)] for index in range(3)
     ]
     assert [sorted(one) for one in passes] == [list(range(30))] * 3
     assert len({tuple(one) for one in passes}) == 3
@@ -309,5 +310,5 @@ def test_the_shares_of_a_long_run_are_those_of_the_mixture() -> None:
     total = sum(pieces.values())
     assert total > 2_000
     assert {denoiser.name: count / total for denoiser, count in pieces.items()} == {
-        one.name: pytest.approx(one.share, abs=0.03) for one in pieces
+        item.name: pytest.approx(item.share, abs=0.03) for item in pieces
     }

@@ -31,15 +31,15 @@ class Marked(Numbered):
         super().__init__(texts)
         self.spans = spans
 
-    def salient(self, number: int) -> tuple[int, int] | None:
-        return self.spans[number]
+    def salient(self, index: int) -> tuple[int, int] | None:
+        return self.spans[index]
 
 
 def marked(count: int, *, before: int = 4, inside: int = 2, after: int = 3) -> Marked:
     """Documents of words in a row, all different, whose marks begin and end within words."""
     texts, spans = [], []
-    for number in range(count):
-        parts = [f"w{number % 50 * 20 + place}" for place in range(before + inside + after)]
+    for index in range(count):
+        parts = [f"w{index % 50 * 20 + place}" for place in range(before + inside + after)]
         text, begin = " ".join(parts), len(" ".join(parts[:before])) + 1 if before else 0
         texts.append(text)
         spans.append((begin + 1, len(" ".join(parts[: before + inside])) - 1))
@@ -64,8 +64,10 @@ def text_and_span(draw: st.DrawFn) -> tuple[list[int], tuple[int, int]]:
 
 @settings(max_examples=300, deadline=None)
 @given(text_and_span())
-def test_the_given_span_alone_is_masked_and_nothing_is_lost(given: tuple[list[int], tuple[int, int]]) -> None:
-    ids, (begin, end) = given
+def test_the_given_span_alone_is_masked_and_nothing_is_lost(
+    ids_and_span: tuple[list[int], tuple[int, int]],
+) -> None:
+    ids, (begin, end) = ids_and_span
     pair = mask_span(np.array(ids), (begin, end), FEW)
     assert restore_spans(pair, FEW).tolist() == ids
     if 55 in ids:  # the last sentinel stands in the text, so none is left
@@ -99,12 +101,12 @@ def test_documents_are_masked_where_they_are_marked() -> None:
     texts = marked(40)
     window, setting = windows_of(texts, "span-corruption", 1.0)
     assert rebuilt([window], setting).keys() == {texts.place(number) for number in range(40)}
-    for number, one in enumerate(window.encoded):
-        place = int(window.origin(number).task.partition(":")[2]) - 1
-        expected = [int(word[1:]) + 3 for word in texts.texts[place].split()]
+    for index, example in enumerate(window.encoded):
+        document_index = int(window.origin(index).task.partition(":")[2]) - 1
+        expected = [int(word[1:]) + 3 for word in texts.texts[document_index].split()]
         first = setting.special_tokens.sentinels[0]
-        assert one.target_ids.tolist() == [first, *expected[4:6], EOS]
-        assert one.input_ids.tolist() == [*expected[:4], first, *expected[6:], EOS]
+        assert example.target_ids.tolist() == [first, *expected[4:6], EOS]
+        assert example.input_ids.tolist() == [*expected[:4], first, *expected[6:], EOS]
 
 
 def test_documents_are_cut_where_they_are_marked() -> None:
@@ -118,12 +120,13 @@ def test_documents_are_cut_where_they_are_marked() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_the_share_of_marked_documents_is_met(share: float) -> None:
     window, setting = windows_of(marked(600), "span-corruption", share)
-    found = sum(
-        one.target_ids.tolist()[1:-1] == sorted(one.target_ids.tolist()[1:-1]) and len(one.target_ids) == 4
-        for one in window.encoded
+    num_masked = sum(
+        example.target_ids.tolist()[1:-1] == sorted(example.target_ids.tolist()[1:-1])
+        and len(example.target_ids) == 4
+        for example in window.encoded
     )
     # Drawn noise of a text of nine words is one word.
-    assert found / 600 == pytest.approx(share, abs=0.07)
+    assert num_masked / 600 == pytest.approx(share, abs=0.07)
     assert len(rebuilt([window], setting)) == 600
 
 
@@ -132,8 +135,8 @@ def test_documents_without_a_mark_are_corrupted_as_ever() -> None:
     without = Marked(plain.texts, [None] * 50)
     listed = [
         [
-            (one.input_ids.tolist(), one.target_ids.tolist())
-            for one in windows_of(texts, "span-corruption", share)[0].encoded
+            (example.input_ids.tolist(), example.target_ids.tolist())
+            for example in windows_of(texts, "span-corruption", share)[0].encoded
         ]
         for texts, share in ((without, 1.0), (Numbered(plain.texts), 1.0), (plain, 0.0))
     ]
@@ -160,6 +163,6 @@ def test_documents_cut_into_pieces_have_no_mark() -> None:
     window, setting = windows_of(marked(30), "span-corruption", 1.0, length=6)
     other, _ = windows_of(Numbered(marked(30).texts), "span-corruption", 0.0, length=6)
     assert [one.target_ids.tolist() for one in window.encoded] == [
-        one.target_ids.tolist() for one in other.encoded
+        example.target_ids.tolist() for example in other.encoded
     ]
     assert len(rebuilt([window], setting)) == 30

@@ -72,18 +72,16 @@ def _unpadded(ids: NDArray[np.int64], segments: NDArray[np.int64], segment: int)
 @given(_texts)
 def test_every_seq2seq_example_can_be_read_back(texts: list[list[tuple[list[int], list[int]]]]) -> None:
     batch = seq2seq_batch(_rows(texts), pad_id=PAD, start_id=START)
-    for number, row in enumerate(texts):
+    for index, row in enumerate(texts):
         for segment, (inputs, targets) in enumerate(row, 1):
-            assert _unpadded(batch.input_ids_RE[number], batch.input_segments_RE[number], segment) == inputs
-            assert (
-                _unpadded(batch.target_ids_RD[number], batch.target_segments_RD[number], segment) == targets
-            )
-            assert _unpadded(batch.decoder_ids_RD[number], batch.target_segments_RD[number], segment) == [
+            assert _unpadded(batch.input_ids_RE[index], batch.input_segments_RE[index], segment) == inputs
+            assert _unpadded(batch.target_ids_RD[index], batch.target_segments_RD[index], segment) == targets
+            assert _unpadded(batch.decoder_ids_RD[index], batch.target_segments_RD[index], segment) == [
                 START,
                 *targets[:-1],
             ]
-        assert set(_unpadded(batch.input_ids_RE[number], batch.input_segments_RE[number], 0)) <= {PAD}
-        assert set(_unpadded(batch.decoder_ids_RD[number], batch.target_segments_RD[number], 0)) <= {PAD}
+        assert set(_unpadded(batch.input_ids_RE[index], batch.input_segments_RE[index], 0)) <= {PAD}
+        assert set(_unpadded(batch.decoder_ids_RD[index], batch.target_segments_RD[index], 0)) <= {PAD}
     assert batch.target_tokens == sum(len(targets) for row in texts for _, targets in row)
     assert batch.tokens == sum(len(inputs) + len(targets) for row in texts for inputs, targets in row)
 
@@ -94,16 +92,16 @@ def test_every_causal_label_is_the_next_token_of_its_own_example(
     texts: list[list[tuple[list[int], list[int]]]],
 ) -> None:
     batch = causal_batch(_rows(texts), pad_id=PAD)
-    for number, row in enumerate(texts):
+    for index, row in enumerate(texts):
         for segment, (inputs, targets) in enumerate(row, 1):
-            own = batch.segments_RL[number]
-            assert _unpadded(batch.input_ids_RL[number], own, segment) == inputs + targets
-            assert _unpadded(batch.positions_RL[number], own, segment) == list(
+            own = batch.segments_RL[index]
+            assert _unpadded(batch.input_ids_RL[index], own, segment) == inputs + targets
+            assert _unpadded(batch.positions_RL[index], own, segment) == list(
                 range(len(inputs) + len(targets))
             )
-            labels = _unpadded(batch.labels_RL[number], own, segment)
+            labels = _unpadded(batch.labels_RL[index], own, segment)
             assert labels == [IGNORED] * (len(inputs) - 1) + targets + [IGNORED]
-        assert set(_unpadded(batch.labels_RL[number], batch.segments_RL[number], 0)) <= {IGNORED}
+        assert set(_unpadded(batch.labels_RL[index], batch.segments_RL[index], 0)) <= {IGNORED}
     assert batch.target_tokens == sum(len(targets) for row in texts for _, targets in row)
 
 

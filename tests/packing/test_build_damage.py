@@ -82,14 +82,17 @@ def _finished(folder: Path) -> int:
 def test_a_build_killed_ten_times_ends_like_one_that_was_not(shards: int, tmp_path: Path) -> None:
     """Shards are killed by turns in one folder; afterwards the blocks of each are also made elsewhere, and
     put together."""
-    whole, killed, draws = tmp_path / "whole", tmp_path / "killed", random.Random(shards)
-    expected = build_folder(whole, MANY)
+    uninterrupted, killed, draws = tmp_path / "whole", tmp_path / "killed", random.Random(shards)
+    expected = build_folder(uninterrupted, MANY)
     in_the_middle = 0
-    for number in range(10):
-        process = _start(killed, f"{number % shards}/{shards}")
+    for position in range(10):
+        process = _start(killed, f"{position % shards}/{shards}")
         # Some blocks further, and then anywhere: between two blocks or within one.
-        wanted, end = min(_finished(killed) + draws.randrange(6), MANY // 3 // 2), time.monotonic() + 20
-        while _finished(killed) < wanted and process.poll() is None and time.monotonic() < end:
+        num_wanted_blocks, end = (
+            min(_finished(killed) + draws.randrange(6), MANY // 3 // 2),
+            time.monotonic() + 20,
+        )
+        while _finished(killed) < num_wanted_blocks and process.poll() is None and time.monotonic() < end:
             time.sleep(0.0005)
         time.sleep(draws.random() * 0.01)
         in_the_middle += _kill(process) == -signal.SIGKILL
@@ -106,7 +109,7 @@ def test_a_build_killed_ten_times_ends_like_one_that_was_not(shards: int, tmp_pa
         assert (done.made, done.content) == (0, expected.content)
         assert {
             name: data for name, data in bytes_by_name(folder).items() if not name.startswith("blocks/.")
-        } == bytes_by_name(whole)
+        } == bytes_by_name(uninterrupted)
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def _global_batch(
 ) -> list[list[list[int]]]:
     """Batch `number` as `ranks` processes with plans of their own make it, each its part in micro-batches;
     input and target ids of every row."""
-    found: list[list[list[int]]] = []
+    results: list[list[list[int]]] = []
     for rank in range(ranks):
         plan = plan_of(folder)
         mine = range(rank * size // ranks, (rank + 1) * size // ranks)
@@ -107,8 +107,8 @@ def _global_batch(
                     (batch.input_ids_RE, batch.input_segments_RE),
                     (batch.target_ids_RD, batch.target_segments_RD),
                 )
-                found.append([ids[row][segments[row] > 0].tolist() for ids, segments in sides])
-    return found
+                results.append([ids[row][segments[row] > 0].tolist() for ids, segments in sides])
+    return results
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

@@ -22,8 +22,8 @@ def test_sizes_are_powers_of_two_and_what_lies_halfway() -> None:
 def test_an_example_with_exemplars_needs_more_than_its_length() -> None:
     """1,920 tokens of text and EOS need 2,048, as the room for them is 15/16 of the row; without exemplars
     their length is enough."""
-    found = needs(np.array([[1921, 5], [1922, 5], [1921, 5]]), np.array([True, True, False]), 15 / 16)
-    assert found.tolist() == [[2048, 5], [2050, 5], [1921, 5]]
+    needed = needs(np.array([[1921, 5], [1922, 5], [1921, 5]]), np.array([True, True, False]), 15 / 16)
+    assert needed.tolist() == [[2048, 5], [2050, 5], [1921, 5]]
 
 
 @settings(max_examples=50, deadline=None)
@@ -32,46 +32,46 @@ def test_an_example_with_exemplars_needs_more_than_its_length() -> None:
     loss=st.sampled_from([0.0, 0.05, 0.2, 0.5]),
 )
 def test_no_pair_with_a_smaller_sum_would_do(lengths: list[tuple[int, int]], loss: float) -> None:
-    wanted = np.array(lengths)
-    inputs, targets = smallest(wanted, loss)
+    expected = np.array(lengths)
+    inputs, targets = smallest(expected, loss)
 
     def lost(pair: tuple[int, int]) -> float:
         return sum(wide > pair[0] or long > pair[1] for wide, long in lengths) / len(lengths)
 
     assert lost((inputs, targets)) <= loss
-    assert touched(wanted, (inputs, targets)) == lost((inputs, targets))
+    assert touched(expected, (inputs, targets)) == lost((inputs, targets))
     every = [8, 12, 16, 24, 32, 48, 64, 96, 128]
     assert inputs + targets == min(sum(pair) for pair in product(every, every) if lost(pair) <= loss)
 
 
 def test_fills_are_those_of_packed_rows_and_the_fullest_is_fuller() -> None:
-    found = propose(LENGTHS, LENGTHS, joint=False, losses=(0.01,))
-    assert [one.kind for one in found] == ["smallest", "fullest"]
-    for one in found:
-        kept = LENGTHS[LENGTHS[:, 1] <= one.targets]
-        kept = np.stack([np.minimum(kept[:, 0], one.inputs), kept[:, 1]], axis=1)
-        rows = len(pack_windows([kept], (one.inputs, one.targets))[0].sequences())
-        assert one.fill == pytest.approx(kept.sum() / (rows * (one.inputs + one.targets)))
-        assert one.fill_inputs == pytest.approx(kept[:, 0].sum() / (rows * one.inputs))
-        assert one.fill_targets == pytest.approx(kept[:, 1].sum() / (rows * one.targets))
-        assert one.examples_per_sequence == pytest.approx(len(kept) / rows)
-        assert one.touched <= 0.01
-    small, full = found
+    proposals = propose(LENGTHS, LENGTHS, joint=False, losses=(0.01,))
+    assert [one.kind for one in proposals] == ["smallest", "fullest"]
+    for proposal in proposals:
+        kept = LENGTHS[LENGTHS[:, 1] <= proposal.targets]
+        kept = np.stack([np.minimum(kept[:, 0], proposal.inputs), kept[:, 1]], axis=1)
+        rows = len(pack_windows([kept], (proposal.inputs, proposal.targets))[0].sequences())
+        assert proposal.fill == pytest.approx(kept.sum() / (rows * (proposal.inputs + proposal.targets)))
+        assert proposal.fill_inputs == pytest.approx(kept[:, 0].sum() / (rows * proposal.inputs))
+        assert proposal.fill_targets == pytest.approx(kept[:, 1].sum() / (rows * proposal.targets))
+        assert proposal.examples_per_sequence == pytest.approx(len(kept) / rows)
+        assert proposal.touched <= 0.01
+    small, full = proposals
     assert full.fill > small.fill
     assert small.inputs <= full.inputs <= REACH * small.inputs
     assert small.targets <= full.targets <= REACH * small.targets
 
 
 def test_a_row_that_both_sides_share_has_one_fill() -> None:
-    (one,) = propose(LENGTHS, LENGTHS, joint=True, losses=(0.0,))
-    whole = np.stack([LENGTHS.sum(axis=1), np.zeros(len(LENGTHS), dtype=np.int64)], axis=1)
-    rows = len(pack_windows([whole], (one.inputs + one.targets, 0))[0].sequences())
-    assert (one.fill, one.fill_inputs, one.fill_targets) == (
-        pytest.approx(LENGTHS.sum() / (rows * (one.inputs + one.targets))),
+    (proposal,) = propose(LENGTHS, LENGTHS, joint=True, losses=(0.0,))
+    joint_lengths = np.stack([LENGTHS.sum(axis=1), np.zeros(len(LENGTHS), dtype=np.int64)], axis=1)
+    rows = len(pack_windows([joint_lengths], (proposal.inputs + proposal.targets, 0))[0].sequences())
+    assert (proposal.fill, proposal.fill_inputs, proposal.fill_targets) == (
+        pytest.approx(LENGTHS.sum() / (rows * (proposal.inputs + proposal.targets))),
         None,
         None,
     )
-    assert one.touched == 0
+    assert proposal.touched == 0
 
 
 def test_examples_of_one_length_are_packed_without_waste() -> None:

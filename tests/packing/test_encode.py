@@ -23,7 +23,7 @@ def _tokenizer(
     """Word i of `w0 w1 ...` is token 4 + i. `special_tokens` is what the tokenizer itself adds: `<s> $A`, `$A
     </s>`."""
     vocabulary = {"<pad>": PAD, "</s>": EOS, "<s>": BOS, "<unk>": UNK} | {
-        f"w{number}": FIRST_WORD + number for number in range(50)
+        f"w{index}": FIRST_WORD + index for index in range(50)
     }
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -185,13 +185,15 @@ def test_whatever_the_lengths_rows_hold_what_is_kept(
 ) -> None:
     limits = Limits(inputs, targets, joint)
     examples = [_example(*pair) for pair in lengths]
-    found = Encoder(_tokenizer(bos=bos, special_tokens="<s> $A" if bos else None), limits).encode(examples)
-    for (words, answer), encoded in zip(lengths, found, strict=True):
+    encodings = Encoder(_tokenizer(bos=bos, special_tokens="<s> $A" if bos else None), limits).encode(
+        examples
+    )
+    for (words, answer), encoded in zip(lengths, encodings, strict=True):
         if answer + 1 > targets:
             assert encoded.dropped == "targets-too-long"
             continue
         assert encoded.target_ids.tolist() == [*_ids(10, answer), EOS]
         token_budget = inputs + targets - (answer + 1) if joint else inputs
-        whole = [BOS] * bos + _ids(0, words)
-        assert encoded.input_ids.tolist() == [*whole[: token_budget - 1], EOS]
-        assert encoded.truncated == max(0, len(whole) + 1 - token_budget)
+        all_ids = [BOS] * bos + _ids(0, words)
+        assert encoded.input_ids.tolist() == [*all_ids[: token_budget - 1], EOS]
+        assert encoded.truncated == max(0, len(all_ids) + 1 - token_budget)

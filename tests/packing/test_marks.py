@@ -53,7 +53,7 @@ WORDS = [
 
 def tokenizer(*, template: str | None = None, bos: bool = False) -> Any:
     vocabulary = {"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3} | {
-        word: 4 + number for number, word in enumerate(WORDS)
+        word: 4 + index for index, word in enumerate(WORDS)
     }
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -66,9 +66,9 @@ def tokenizer(*, template: str | None = None, bos: bool = False) -> Any:
         "bos_token": "<s>",
         "name_or_path": "some/tokenizer",
     }
-    found = PreTrainedTokenizerFast(tokenizer_object=made, **names)
-    found.chat_template = template
-    return found
+    made_tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, **names)
+    made_tokenizer.chat_template = template
+    return made_tokenizer
 
 
 def ids(*words: str) -> tuple[int, ...]:
@@ -113,53 +113,56 @@ def test_templates_that_write_other_tokens_around_other_texts_are_followed(
 
 def encoded(layout: Layout, inputs: int = 40) -> Any:
     example = Rendered("a b c d e f", "g h", answer="", task="own/quiz", row=0, style=Style(), wording="any")
-    (found,) = Encoder(
+    (encoded,) = Encoder(
         tokenizer(template=CHAT, bos=layout != "chat"), Limits(inputs, 10, joint=True), layout=layout
     ).encode([example])
-    return found
+    return encoded
 
 
 def test_a_chat_example_is_what_the_template_writes() -> None:
-    found = encoded("chat")
+    example = encoded("chat")
     turn = [{"role": "user", "content": "a b c d e f"}, {"role": "assistant", "content": "g h"}]
-    assert [*found.input_ids.tolist(), *found.target_ids.tolist()] == list(
+    assert [*example.input_ids.tolist(), *example.target_ids.tolist()] == list(
         tokenizer(template=CHAT).apply_chat_template(turn, tokenize=True)["input_ids"]
     )
-    assert found.target_ids.tolist() == list(ids("g", "h", "</turn>"))
+    assert example.target_ids.tolist() == list(ids("g", "h", "</turn>"))
 
 
 @pytest.mark.parametrize("layout", ["paper", "plain"])
 def test_the_exported_template_reproduces_the_layout(layout: Layout) -> None:
     """What another tool would send for the prompt, and for the whole turn, is what the model was finetuned
     with."""
-    found, words = encoded(layout), tokenizer(bos=True)
+    example, words = encoded(layout), tokenizer(bos=True)
     words.chat_template = chat_template_of(words, layout)
     turn = [{"role": "user", "content": "a b c d e f"}, {"role": "assistant", "content": "g h"}]
     environment = ImmutableSandboxedEnvironment()
-    for messages, expected in ((turn[:1], [*found.input_ids]), (turn, [*found.input_ids, *found.target_ids])):
+    for messages, expected in (
+        (turn[:1], [*example.input_ids]),
+        (turn, [*example.input_ids, *example.target_ids]),
+    ):
         text = environment.from_string(words.chat_template).render(
             messages=messages, bos_token="<s> ", eos_token=" </s> "
         )
         # The words of these tokenizers stand apart.
         assert words(text.replace("fg", "f g"), add_special_tokens=False)["input_ids"] == [
-            int(one) for one in expected
+            int(item) for item in expected
         ]
 
 
 def test_marks_are_never_cut() -> None:
-    found = encoded("chat", inputs=2)
+    example = encoded("chat", inputs=2)
     # 12 tokens in all, 3 for the targets: 9 for the inputs' side, 5 of them marks.
-    assert found.input_ids.tolist() == [
+    assert example.input_ids.tolist() == [
         *ids("<turn>", "user"),
         *ids("a", "b", "c", "d"),
         *ids("</turn>", "<turn>", "assistant"),
     ]
-    assert found.truncated == 2
+    assert example.truncated == 2
 
 
 def test_an_example_without_room_for_its_marks_is_dropped() -> None:
     example = Rendered(
         "a", "g h a b c d e f", answer="", task="own/quiz", row=0, style=Style(), wording="any"
     )
-    (found,) = Encoder(tokenizer(template=CHAT), Limits(2, 10, joint=True), layout="chat").encode([example])
-    assert found.dropped == "inputs-too-long"
+    (encoded,) = Encoder(tokenizer(template=CHAT), Limits(2, 10, joint=True), layout="chat").encode([example])
+    assert encoded.dropped == "inputs-too-long"

@@ -38,15 +38,19 @@ def test_a_small_case_by_hand() -> None:
         _gone("targets-too-long"),
         _gone("inputs-too-long"),
     ]
-    found = measure(examples, encoded, [[0, 2], [1]], LIMITS)
-    assert found.tasks["own/a"] == Tally(
+    measured = measure(examples, encoded, [[0, 2], [1]], LIMITS)
+    assert measured.tasks["own/a"] == Tally(
         drawn=2, kept=2, input_tokens=13, target_tokens=3, truncated=1, cut_tokens=5, thinned=1, pruned=2
     )
-    assert found.tasks["own/b"] == Tally(drawn=2, kept=1, dropped=1, input_tokens=4, target_tokens=4)
-    assert found.tasks["own/c"].values()["mean_input_tokens"] is None
-    assert found.tasks["own/a"].values()["mean_input_tokens"] == 6.5
-    assert (found.sequences, found.examples_per_sequence, found.tokens_per_sequence) == (2, 1.5, 12.0)
-    assert (found.fill_inputs, found.fill_targets, found.fill) == (17 / 20, 7 / 8, 24 / 28)
+    assert measured.tasks["own/b"] == Tally(drawn=2, kept=1, dropped=1, input_tokens=4, target_tokens=4)
+    assert measured.tasks["own/c"].values()["mean_input_tokens"] is None
+    assert measured.tasks["own/a"].values()["mean_input_tokens"] == 6.5
+    assert (measured.sequences, measured.examples_per_sequence, measured.tokens_per_sequence) == (
+        2,
+        1.5,
+        12.0,
+    )
+    assert (measured.fill_inputs, measured.fill_targets, measured.fill) == (17 / 20, 7 / 8, 24 / 28)
     counts = {
         "examples": 5,
         "truncated": 1,
@@ -54,12 +58,12 @@ def test_a_small_case_by_hand() -> None:
         "dropped: targets too long": 1,
         "dropped: inputs too long": 1,
     }
-    assert found.counts() == counts == found.values()["counts"]
+    assert measured.counts() == counts == measured.values()["counts"]
 
 
 def test_sides_that_share_a_row_have_one_fill() -> None:
-    found = measure([_example()] * 2, [_ids(3, 1), _ids(8, 2)], [[0, 1]], Limits(10, 4, joint=True))
-    assert (found.fill_inputs, found.fill_targets, found.fill) == (None, None, 1.0)
+    measured = measure([_example()] * 2, [_ids(3, 1), _ids(8, 2)], [[0, 1]], Limits(10, 4, joint=True))
+    assert (measured.fill_inputs, measured.fill_targets, measured.fill) == (None, None, 1.0)
 
 
 @pytest.mark.parametrize("rows", [[[0]], [[0, 1], [1]], [[0, 1, 2]], []])
@@ -89,25 +93,25 @@ def test_tallies_are_those_of_a_plain_count(kinds: list[tuple[str, int, int, int
     kept = [number for number, kind in enumerate(kinds) if not kind[4]]
     if not kept:
         return
-    found = measure(examples, encoded, [[number] for number in kept], LIMITS)
-    assert {task: tally.drawn for task, tally in found.tasks.items()} == Counter(kind[0] for kind in kinds)
-    for task, tally in found.tasks.items():
+    measured = measure(examples, encoded, [[number] for number in kept], LIMITS)
+    assert {task: tally.drawn for task, tally in measured.tasks.items()} == Counter(kind[0] for kind in kinds)
+    for task, tally in measured.tasks.items():
         mine = [kind for kind in kinds if kind[0] == task]
         assert tally.input_tokens == sum(wide for _, wide, _, _, drop, _ in mine if not drop)
         assert tally.truncated == sum(truncated > 0 for _, _, _, truncated, drop, _ in mine if not drop)
         assert tally.pruned == sum(pruned for *_, pruned in mine)
-    assert found.total == summed(found.tasks.values())
-    assert found.total.kept + found.total.dropped == len(kinds)
+    assert measured.total == summed(measured.tasks.values())
+    assert measured.total.kept + measured.total.dropped == len(kinds)
 
 
 @given(tokens=st.lists(st.integers(1, 300), min_size=1, max_size=200))
 def test_a_histogram_holds_every_example_once_between_its_bounds(tokens: list[int]) -> None:
     bounds = sizes(max(tokens))
-    found = lengths(np.array(tokens), bounds)
+    histogram = lengths(np.array(tokens), bounds)
     lower = [0, *bounds[:-1]]
-    assert dict(found.histogram) == {
+    assert dict(histogram.histogram) == {
         bound: sum(low < one <= bound for one in tokens) for low, bound in zip(lower, bounds, strict=True)
     }
-    assert (found.longest, found.mean) == (max(tokens), pytest.approx(sum(tokens) / len(tokens)))
-    assert sum(one <= found.p99 for one in tokens) >= 0.99 * len(tokens)
-    assert sum(one < found.median for one in tokens) <= 0.5 * len(tokens)
+    assert (histogram.longest, histogram.mean) == (max(tokens), pytest.approx(sum(tokens) / len(tokens)))
+    assert sum(one <= histogram.p99 for one in tokens) >= 0.99 * len(tokens)
+    assert sum(one < histogram.median for one in tokens) <= 0.5 * len(tokens)

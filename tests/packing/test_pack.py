@@ -51,20 +51,20 @@ def _lengths(draw: st.DrawFn, capacity: tuple[int, int]) -> NDArray[np.int64]:
 
 def _mistakes(rows: list[list[int]], lengths: NDArray[np.int64], capacity: tuple[int, int]) -> list[str]:
     """What is wrong with a packing, in plain Python: the independent judge of all that is packed here."""
-    found = []
+    mistakes = []
     if sorted(number for row in rows for number in row) != list(range(len(lengths))):
-        found.append("not every example once")
+        mistakes.append("not every example once")
     if any(
         sum(int(lengths[number][side]) for number in row) > capacity[side] for row in rows for side in (0, 1)
     ):
-        found.append("a row over its capacity")
+        mistakes.append("a row over its capacity")
     if not all(rows):
-        found.append("an empty row")
+        mistakes.append("an empty row")
     if [min(row) for row in rows if row] != [row[0] for row in rows if row]:
-        found.append("a row that its oldest does not open")
+        mistakes.append("a row that its oldest does not open")
     if [row[0] for row in rows if row] != sorted(row[0] for row in rows if row):
-        found.append("rows out of order")
-    return found
+        mistakes.append("rows out of order")
+    return mistakes
 
 
 def _same(one: Packed, other: Packed) -> bool:
@@ -106,16 +106,17 @@ def test_a_window_is_packed_alike_whichever_windows_lie_beside_it(
     lengths, capacity = windows
     together = pack_windows(lengths, capacity)
     assert all(
-        _mistakes(packed.sequences(), one, capacity) == []
-        for one, packed in zip(lengths, together, strict=True)
+        _mistakes(packed.sequences(), item, capacity) == []
+        for item, packed in zip(lengths, together, strict=True)
     )
     assert all(
-        _same(pack_windows([one], capacity)[0], packed) for one, packed in zip(lengths, together, strict=True)
+        _same(pack_windows([item], capacity)[0], packed)
+        for item, packed in zip(lengths, together, strict=True)
     )
     order = random.sample(range(len(lengths)), len(lengths))
     assert all(
-        _same(together[place], packed)
-        for place, packed in zip(
+        _same(together[index], packed)
+        for index, packed in zip(
             order, pack_windows([lengths[place] for place in order], capacity), strict=True
         )
     )
@@ -145,22 +146,22 @@ def test_rows_are_those_of_a_search_in_plain_python(seed: int, count: int) -> No
     placed, waiting = 0, list(range(count))
     for row in pack_windows([lengths], capacity)[0].sequences():
         token_budget = list(capacity)
-        for place, number in enumerate(row):
+        for position, index in enumerate(row):
             pool = waiting[:POOL]
             fits = [one for one in pool if all(lengths[one][side] <= token_budget[side] for side in (0, 1))]
-            if place == 0:
-                assert number == waiting[0]
+            if position == 0:
+                assert index == waiting[0]
             else:
                 worth = {
-                    one: _worth(share[one], (token_budget[0] / capacity[0], token_budget[1] / capacity[1]))
-                    for one in fits
+                    item: _worth(share[item], (token_budget[0] / capacity[0], token_budget[1] / capacity[1]))
+                    for item in fits
                 }
-                assert worth[number] >= max(worth.values()) * (1 - 1e-5)
-            token_budget = [token_budget[side] - int(lengths[number][side]) for side in (0, 1)]
-            waiting.remove(number)
+                assert worth[index] >= max(worth.values()) * (1 - 1e-5)
+            token_budget = [token_budget[side] - int(lengths[index][side]) for side in (0, 1)]
+            waiting.remove(index)
             placed += 1
         assert not any(
-            all(lengths[one][side] <= token_budget[side] for side in (0, 1)) for one in waiting[:POOL]
+            all(lengths[item][side] <= token_budget[side] for side in (0, 1)) for item in waiting[:POOL]
         )
     assert placed == count
 
@@ -188,8 +189,8 @@ def _fewest(lengths: list[tuple[int, int]], rows: list[tuple[int, int]]) -> int:
         return len(rows)
     (inputs, targets), rest = lengths[0], lengths[1:]
     joined = [
-        _fewest(rest, [*rows[:place], (row[0] + inputs, row[1] + targets), *rows[place + 1 :]])
-        for place, row in enumerate(rows)
+        _fewest(rest, [*rows[:index], (row[0] + inputs, row[1] + targets), *rows[index + 1 :]])
+        for index, row in enumerate(rows)
         if row[0] + inputs <= 6 and row[1] + targets <= 3
     ]
     return min([*joined, _fewest(rest, [*rows, (inputs, targets)])])

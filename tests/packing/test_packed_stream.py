@@ -91,12 +91,12 @@ EXPECTED = _listed(_plan().sequences(0, 120))
 @settings(max_examples=40, deadline=None)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12))
 def test_rows_do_not_depend_on_the_batch_split(sizes: list[int]) -> None:
-    plan, found, at = _plan(), [], 0
+    plan, sequences, at = _plan(), [], 0
     for size in sizes:
         size = min(size, len(EXPECTED) - at)
-        found += _listed(plan.sequences(at, size))
+        sequences += _listed(plan.sequences(at, size))
         at += size
-    assert found == EXPECTED[:at]
+    assert sequences == EXPECTED[:at]
 
 
 def test_rows_can_be_asked_in_any_order() -> None:
@@ -115,10 +115,12 @@ def test_rows_fit_and_hold_every_kept_example_once(limits: Limits) -> None:
             sum(len(example.target_ids) for example in row),
         )
         assert inputs + targets <= 80 if limits.joint else (inputs <= 60 and targets <= 20)
-    whole = plan.index()[:-1]
-    seen = Counter(int(example.input_ids[0]) - 1 for row in rows[: sum(whole)] for example in row)
+    full_windows = plan.index()[:-1]
+    seen = Counter(int(example.input_ids[0]) - 1 for row in rows[: sum(full_windows)] for example in row)
     kept = {
-        position for position in range(len(whole) * WINDOW) if len(Words()[position].targets.split()) < 20
+        position
+        for position in range(len(full_windows) * WINDOW)
+        if len(Words()[position].targets.split()) < 20
     }
     assert seen == Counter(kept)
 

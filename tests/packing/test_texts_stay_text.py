@@ -169,9 +169,9 @@ def test_other_texts_have_the_ids_of_the_tokenizer_itself(kind: str, text: str, 
 @kinds
 def test_words_that_a_vocabulary_adds_stay_tokens(kind: str) -> None:
     tokenizer = KINDS[kind](("<think>", "</think>"))
-    wanted = [tokenizer.convert_tokens_to_ids(word) for word in ("<think>", "</think>")]
+    expected = [tokenizer.convert_tokens_to_ids(word) for word in ("<think>", "</think>")]
     ids, _ = Tokenize(tokenizer)(["<think> a <s> </think>"])
-    assert [token for token in ids.tolist() if token in wanted] == wanted
+    assert [token for token in ids.tolist() if token in expected] == expected
     assert tokenizer.convert_tokens_to_ids("<s>") not in ids.tolist() or kind == "slow"
 
 

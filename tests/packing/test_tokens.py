@@ -17,8 +17,8 @@ from openflan.templates.style import Style
 
 def _plain(tokens: Tokens) -> list[tuple[list[int], list[int], int]]:
     return [
-        (tokens.inputs(number).tolist(), tokens.targets(number).tolist(), int(tokens.pruned[number]))
-        for number in range(len(tokens))
+        (tokens.inputs(index).tolist(), tokens.targets(index).tolist(), int(tokens.pruned[index]))
+        for index in range(len(tokens))
     ]
 
 
@@ -119,5 +119,5 @@ def test_parts_join_to_the_whole(cuts: list[int]) -> None:
 
 
 def test_no_more_than_255_pruned_exemplars_are_counted() -> None:
-    one = Rendered("a", "a", "", "own/words", 0, Style(), "any", pruned=300)
-    assert tokens_of([one], Tokenize(Lettered())).pruned.tolist() == [255]
+    example = Rendered("a", "a", "", "own/words", 0, Style(), "any", pruned=300)
+    assert tokens_of([example], Tokenize(Lettered())).pruned.tolist() == [255]

@@ -37,7 +37,7 @@ def _dataset(limits: Limits = LIMITS, folder: Path | None = None) -> PackedDatas
 
 def _expected(limits: Limits) -> list[dict[str, list[int]]]:
     """The oracle, token by token in plain Python."""
-    found = []
+    rows = []
     for row in _open(limits).sequences(0, ROWS):
         item: dict[str, list[int]] = {}
 
@@ -63,8 +63,8 @@ def _expected(limits: Limits) -> list[dict[str, list[int]]]:
         for name, values in item.items():
             length = limits.sequence if limits.joint or name.startswith("input") else limits.targets
             values += [fill.get(name, 0)] * (length - len(values))
-        found.append(item)
-    return found
+        rows.append(item)
+    return rows
 
 
 @pytest.mark.parametrize("limits", [LIMITS, JOINT], ids=["seq2seq", "causal"])

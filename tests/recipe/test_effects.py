@@ -29,8 +29,8 @@ def fields_of(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str,
     for name, field in section.model_fields.items():
         inner = sections_in(field.annotation)
         yield prefix + name, field, bool(inner)
-        for one in inner:
-            yield from fields_of(one, f"{prefix}{name}.")
+        for inner_model in inner:
+            yield from fields_of(inner_model, f"{prefix}{name}.")
 
 
 FIELDS = {

@@ -39,8 +39,12 @@ def test_a_preset_brings_caps_which_the_recipe_may_change() -> None:
     ] == [30_000, 200_000, 20_000, None, 100_000]
     for preset in ("proportion-a", "proportion-b", None, {"muffin": 1, "t0_sf": 1, "niv2": 1, "cot": 1}):
         assert {group: cap_of(mixture(rates=preset), group) for group in CAPS} == dict(CAPS)
-    stated = mixture(rates="release", submixtures={**ALL, "muffin": {"cap": 7}, "niv2": {"cap": 9}})
-    assert [cap_of(stated, group) for group in ("muffin/flan2021", "muffin/dialog", "niv2")] == [7, 7, 9]
+    recipe_mixture = mixture(rates="release", submixtures={**ALL, "muffin": {"cap": 7}, "niv2": {"cap": 9}})
+    assert [cap_of(recipe_mixture, group) for group in ("muffin/flan2021", "muffin/dialog", "niv2")] == [
+        7,
+        7,
+        9,
+    ]
 
 
 def test_groups_are_the_parts_that_have_a_rate() -> None:

@@ -33,12 +33,12 @@ def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
 
 
 def test_the_least_recipe_and_its_dump(tmp_path: Path) -> None:
-    found = load_pretrain_recipe(written(tmp_path, LEAST), ["pretraining.data=[a.txt, hub:owner/name]"])
-    assert (found.packing.inputs, found.packing.targets) == (512, 512)
-    assert found.pretraining.data == [Path.cwd() / "a.txt", Path("hub:owner/name")]
-    again = load_pretrain_recipe(written(tmp_path, dump_recipe(found), "again.yaml"))
-    assert again == found
-    assert load_any_recipe(tmp_path / "again.yaml") == found
+    loaded = load_pretrain_recipe(written(tmp_path, LEAST), ["pretraining.data=[a.txt, hub:owner/name]"])
+    assert (loaded.packing.inputs, loaded.packing.targets) == (512, 512)
+    assert loaded.pretraining.data == [Path.cwd() / "a.txt", Path("hub:owner/name")]
+    again = load_pretrain_recipe(written(tmp_path, dump_recipe(loaded), "again.yaml"))
+    assert again == loaded
+    assert load_any_recipe(tmp_path / "again.yaml") == loaded
 
 
 def test_paths_start_at_the_file(tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_what_is_wrong_is_said(override: str, message: str, tmp_path: Path) -> N
 
 
 def test_marks_need_a_field_but_in_the_embedded_world(tmp_path: Path) -> None:
-    found = load_pretrain_recipe(
+    loaded = load_pretrain_recipe(
         written(tmp_path, LEAST), ["pretraining.data=embedded:microflan", "pretraining.salient=0.6"]
     )
-    assert found.pretraining.data == [Path("embedded:microflan")]
-    assert (found.pretraining.salient, found.pretraining.salient_field) == (0.6, None)
+    assert loaded.pretraining.data == [Path("embedded:microflan")]
+    assert (loaded.pretraining.salient, loaded.pretraining.salient_field) == (0.6, None)
     marked = load_pretrain_recipe(
         written(tmp_path, LEAST), ["pretraining.salient=0.6", "pretraining.salient_field=mark"]
     )
@@ -100,12 +100,12 @@ def test_marks_need_a_field_but_in_the_embedded_world(tmp_path: Path) -> None:
 
 
 def test_mixtures_take_shares_and_mode_tokens(tmp_path: Path) -> None:
-    found = load_pretrain_recipe(
+    loaded = load_pretrain_recipe(
         written(tmp_path, LEAST),
         ["pretraining.objective=ul2r", "pretraining.shares={s: 1, r: 1}", "pretraining.mode_tokens={}"],
     )
-    assert found.pretraining.shares == {"s": 1, "r": 1}
-    assert found.pretraining.mode_tokens == {}
+    assert loaded.pretraining.shares == {"s": 1, "r": 1}
+    assert loaded.pretraining.mode_tokens == {}
     with pytest.raises(InputError, match="pretraining.shares"):
         load_pretrain_recipe(
             written(tmp_path, LEAST), ["pretraining.objective=ul2r", "pretraining.shares={q: 1}"]
@@ -124,14 +124,14 @@ def test_the_objectives_are_those_there_are() -> None:
 def test_packaged_recipes_need_text_only(name: str) -> None:
     """But for those that learn the embedded world, which need nothing."""
     if name.startswith("microflan") or name == "ul2r-palm-tiny":
-        found = load_pretrain_recipe(name)
-        assert [str(place).partition("/")[0] for place in found.pretraining.data] == ["embedded:microflan"]
+        loaded = load_pretrain_recipe(name)
+        assert [str(place).partition("/")[0] for place in loaded.pretraining.data] == ["embedded:microflan"]
     else:
         with pytest.raises(InputError, match=r"`pretraining.data` is missing"):
             load_pretrain_recipe(name)
-        found = load_pretrain_recipe(name, ["pretraining.data=texts"])
-    assert isinstance(found, PretrainRecipe)
-    assert found.name == name
+        loaded = load_pretrain_recipe(name, ["pretraining.data=texts"])
+    assert isinstance(loaded, PretrainRecipe)
+    assert loaded.name == name
 
 
 @pytest.mark.parametrize(
@@ -214,9 +214,9 @@ def test_a_chain_sets_a_models_configuration_or_one_key_of_it(tmp_path: Path) ->
         ),
         "chain.yaml",
     )
-    one, whole = load_chain(path, tmp_path / "run")
-    assert one.recipe.model.config == config | {"d_model": 32}
-    assert whole.recipe.model.config == {"model_type": "t5", "d_kv": 8}
+    first, second = load_chain(path, tmp_path / "run")
+    assert first.recipe.model.config == config | {"d_model": 32}
+    assert second.recipe.model.config == {"model_type": "t5", "d_kv": 8}
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def sections(section: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def test_every_key_has_a_line_of_help() -> None:
-    found = list(sections(Recipe))
+    all_sections = list(sections(Recipe))
     names = {
         "Recipe",
         "Model",
@@ -118,8 +118,8 @@ def test_every_key_has_a_line_of_help() -> None:
         "Checkpoints",
         "Evaluation",
     }
-    assert {section.__name__ for section in found} == names
-    for section in found:
+    assert {section.__name__ for section in all_sections} == names
+    for section in all_sections:
         assert issubclass(section, Section)
         bare = [
             name

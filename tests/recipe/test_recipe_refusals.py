@@ -111,7 +111,12 @@ def write(tmp_path: Path) -> Write:
             "`model`: `config` needs a `model_type`",
         ),
         ("{base: org/base}", "{config: {model_type: t5}}", 2, "`model`: `config` needs a `tokenizer`"),
-        ("{data: rows}", "{data: 5}", 5, "`mixture.submixtures.cot.data`: expected a path; found 5"),
+        (
+            "{data: rows}",
+            "{data: 5}",
+            5,
+            "`mixture.submixtures.cot.data`: expected a path or hub:OWNER/NAME, or a list of them; found 5",
+        ),
         ("{data: rows}", "{tasks: []}", 5, "`mixture.submixtures.cot.tasks`: expected at least one"),
         (
             "{data: rows}",
@@ -161,8 +166,8 @@ def test_a_refusal_names_line_key_and_remedy(write: Write, old: str, new: str, l
     path = write(LEAST.replace(old, new))
     message = refusal(path)
     assert f"{path}:{line}: {rest}" in message
-    for one in message.split("\n"):
-        assert re.match(rf"{re.escape(str(path))}:\d+: `", one), "a line that does not say where"
+    for item in message.split("\n"):
+        assert re.match(rf"{re.escape(str(path))}:\d+: `", item), "a line that does not say where"
     assert "pydantic" not in message
     assert "str]" not in message
 

@@ -115,6 +115,7 @@ def test_a_dump_states_every_default(write: Write) -> None:
         "rationale": 1.0,
         "options": 0.5,
         "inverted": pytest.approx(0.3 / 1.3),
+        "shots": [5, 5, 2, 3],
         "exemplars_only": 0.34,
     }
 

@@ -37,11 +37,11 @@ LINES = [
 
 
 def test_categories_are_ranked_within_their_submixture_by_tasks_and_by_share() -> None:
-    found = [
-        (one.submixture, one.category, one.tasks, one.rank, one.share, one.share_rank)
-        for one in categories(LINES)
+    lines = [
+        (item.submixture, item.category, item.tasks, item.rank, item.share, item.share_rank)
+        for item in categories(LINES)
     ]
-    assert found == [
+    assert lines == [
         ("a", "quiz", 2, 1, 0.2, 2),
         ("a", "sums", 1, 2, 0.3, 1),
         ("b", "news", 1, 1, None, None),
@@ -70,8 +70,8 @@ def test_the_first_ones_are_shown_and_only_those_with_a_share_by_share() -> None
 
 
 def test_a_task_counts_for_each_of_its_languages_with_its_whole_share() -> None:
-    found = [(one.language, one.tasks, one.rank, one.share, one.submixtures) for one in languages(LINES)]
-    assert found == [
+    lines = [(one.language, one.tasks, one.rank, one.share, one.submixtures) for one in languages(LINES)]
+    assert lines == [
         ("English", 4, 1, 1.0, (("a", 3), ("b", 1))),
         ("Czech", 2, 2, 0.4, (("a", 2),)),
         ("German", 1, 3, None, (("b", 1),)),
@@ -90,14 +90,14 @@ lines = st.builds(
 
 
 @given(st.lists(lines, max_size=30))
-def test_nothing_is_lost_and_order_does_not_depend_on_that_of_the_tasks(found: list[TaskLine]) -> None:
-    counts = categories(found)
+def test_nothing_is_lost_and_order_does_not_depend_on_that_of_the_tasks(task_lines: list[TaskLine]) -> None:
+    counts = categories(task_lines)
     assert {(one.submixture, one.category): one.tasks for one in counts} == dict(
-        Counter((line.submixture, line.category) for line in found)
+        Counter((line.submixture, line.category) for line in task_lines)
     )
-    assert sorted(as_csv(counts).splitlines()) == sorted(as_csv(categories(found[::-1])).splitlines())
-    assert {one.language: one.tasks for one in languages(found)} == dict(
-        Counter(name for line in found for name in set(line.languages))
+    assert sorted(as_csv(counts).splitlines()) == sorted(as_csv(categories(task_lines[::-1])).splitlines())
+    assert {one.language: one.tasks for one in languages(task_lines)} == dict(
+        Counter(name for line in task_lines for name in set(line.languages))
     )
     for submixture in {one.submixture for one in counts}:
         ranked = [one for one in counts if one.submixture == submixture]
@@ -106,8 +106,8 @@ def test_nothing_is_lost_and_order_does_not_depend_on_that_of_the_tasks(found: l
 
 
 @given(st.lists(lines, min_size=1, max_size=12))
-def test_the_csv_says_what_the_json_says(found: list[TaskLine]) -> None:
-    for counts in (categories(found), languages(found)):
+def test_the_csv_says_what_the_json_says(task_lines: list[TaskLine]) -> None:
+    for counts in (categories(task_lines), languages(task_lines)):
         table = list(csv.DictReader(io.StringIO(as_csv(counts), newline="")))
         records = json.loads(json.dumps(as_records(counts)))
         flat = [
@@ -159,10 +159,12 @@ def test_a_users_settings_change_nothing(tmp_path: Path) -> None:
 
 @settings(max_examples=8, deadline=None)
 @given(st.lists(lines, min_size=1, max_size=70, unique_by=lambda line: line.category + str(line.languages)))
-def test_any_mixture_can_be_drawn(tmp_path_factory: pytest.TempPathFactory, found: list[TaskLine]) -> None:
+def test_any_mixture_can_be_drawn(
+    tmp_path_factory: pytest.TempPathFactory, task_lines: list[TaskLine]
+) -> None:
     folder = tmp_path_factory.mktemp("drawn")
-    draw_categories(largest_categories(categories(found)), "tasks", {}, {}, folder / "c", "svg")
-    draw_languages(languages(found), folder / "l", "svg")
+    draw_categories(largest_categories(categories(task_lines)), "tasks", {}, {}, folder / "c", "svg")
+    draw_languages(languages(task_lines), folder / "l", "svg")
     for name in "cl":
         ElementTree.fromstring((folder / name).read_bytes())  # noqa: S314
 

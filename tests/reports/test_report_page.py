@@ -176,12 +176,12 @@ def test_right_wrong_and_unknown_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_what_a_run_is_and_how_to_repeat_it(tmp_path: Path) -> None:
-    found = gather(full_run(tmp_path / "run"))
+    gathered = gather(full_run(tmp_path / "run"))
     assert (
-        summary(found)
+        summary(gathered)
         == "org/toy-base, finetuned for 40 steps on 2 tasks in 1 submixture, about 400 examples."
     )
-    assert commands(found) == [
+    assert commands(gathered) == [
         "openflan finetune toy.yaml",
         "openflan evaluate runs/toy --benchmark bbh --mode cot --data DATA --checkpoint base",
         "openflan evaluate runs/toy --benchmark bbh --mode cot --data DATA",

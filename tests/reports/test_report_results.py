@@ -36,13 +36,13 @@ def _scored(model: str, component: str, normalized: float, **changes: Any) -> di
 
 
 def test_results_show_interval_and_rates(tmp_path: Path) -> None:
-    found = gather(
+    gathered = gather(
         write_run(
             tmp_path / "run",
             scores=[_scored("base", "bbh-cot", 20.0), _scored("final", "bbh-cot", 30.0, partial=True)],
         )
     )
-    table = results(found)
+    table = results(gathered)
     first, second = _rows(table)
     assert first == {
         "model": "base", "benchmark": "bbh cot", "samples": 1, "n": 70, "%": 45.0,
@@ -52,7 +52,7 @@ def test_results_show_interval_and_rates(tmp_path: Path) -> None:
     assert second["model"] == "final"
     assert table is not None
     assert "some of the questions were evaluated: final on bbh cot." in table.note
-    (task_table,) = by_task(found)
+    (task_table,) = by_task(gathered)
     assert (task_table.title, _rows(task_table)[0]["95% from"]) == ("bbh cot, final: by task", 39.0)
 
 
@@ -60,11 +60,11 @@ def test_scores_of_before_are_shown_without_what_they_lack(tmp_path: Path) -> No
     old = score("final", {"snarks": 60.0})
     for task in old["tasks"].values():
         del task["extracted"]
-    found = gather(write_run(tmp_path / "run", scores=[old]))
-    (row,) = _rows(results(found))
+    gathered = gather(write_run(tmp_path / "run", scores=[old]))
+    (row,) = _rows(results(gathered))
     assert (row["%"], row["95% from"], row["extracted %"]) == (60.0, None, None)
-    assert by_task(found) == []
-    assert suite(found) is None
+    assert by_task(gathered) == []
+    assert suite(gathered) is None
 
 
 def test_suite_averages_need_all_components(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_samples_and_splits_stand_beside_the_usual_score(tmp_path: Path) -> None
         exemplars=3.0,
         prompts_shortened=5,
     )
-    found = gather(
+    gathered = gather(
         write_run(
             tmp_path / "run",
             scores=[
@@ -113,18 +113,22 @@ def test_samples_and_splits_stand_beside_the_usual_score(tmp_path: Path) -> None
             ],
         )
     )
-    assert [(row["benchmark"], row["samples"]) for row in _rows(results(found))] == [
+    assert [(row["benchmark"], row["samples"]) for row in _rows(results(gathered))] == [
         ("bbh cot", 1),
         ("bbh cot 40 samples", 40),
         ("mmlu direct test", 1),
     ]
-    table = results(found)
+    table = results(gathered)
     assert table is not None
     assert "5 prompts lost exemplars" in table.note
-    assert by_task(found)[1].note == "Accuracy by number of samples: 1: 41.00, 2: 42.50, 40: 48.00."
-    assert all(set(one.averages) == {"average"} for one in found.scores)
-    assert [headline.mode for headline in tables.headlines(found)] == ["cot", "cot 40 samples", "direct test"]
-    page = parse(render(found))
+    assert by_task(gathered)[1].note == "Accuracy by number of samples: 1: 41.00, 2: 42.50, 40: 48.00."
+    assert all(set(one.averages) == {"average"} for one in gathered.scores)
+    assert [headline.mode for headline in tables.headlines(gathered)] == [
+        "cot",
+        "cot 40 samples",
+        "direct test",
+    ]
+    page = parse(render(gathered))
     assert page.faults == []
     text = " ".join(page.text)
     assert "Scores and their uncertainty" in text
@@ -144,12 +148,12 @@ def test_generations_without_an_answer_are_shown(tmp_path: Path) -> None:
         generation("odd", 0, "nothing", "x", benchmark="somebody's"),
     ]
     base = [generation("snarks", 0, "Base wonders.", "(A)")]
-    found = gather(write_run(tmp_path / "run", generations={"final-bbh-cot": lines, "base-bbh-cot": base}))
-    assert len(found.unanswered) == 5
-    assert all(one.generation.startswith("I wonder") and one.model == "final" for one in found.unanswered)
-    page = parse(render(found))
+    gathered = gather(write_run(tmp_path / "run", generations={"final-bbh-cot": lines, "base-bbh-cot": base}))
+    assert len(gathered.unanswered) == 5
+    assert all(one.generation.startswith("I wonder") and one.model == "final" for one in gathered.unanswered)
+    page = parse(render(gathered))
     assert "Where no answer was found" in page.text
-    assert f"I wonder {found.unanswered[0].index} <b>." in page.pre
+    assert f"I wonder {gathered.unanswered[0].index} <b>." in page.pre
     answered = gather(write_run(tmp_path / "fine", generations={"final-bbh-cot": lines[::2]}))
     assert answered.unanswered == ()
     assert "Where no answer was found" not in parse(render(answered)).text

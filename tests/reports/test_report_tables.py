@@ -23,9 +23,9 @@ def _rows(table: tables.Table | None) -> dict[Any, dict[str, Any]]:
 
 
 def test_a_run_without_results_has_no_tables_and_says_what_it_lacks(tmp_path: Path) -> None:
-    found = gather(write_run(tmp_path / "run"))
-    assert tables.all_tables(found) == []
-    assert len(tables.absent(found)) == len(tables.ABSENT)
+    gathered = gather(write_run(tmp_path / "run"))
+    assert tables.all_tables(gathered) == []
+    assert len(tables.absent(gathered)) == len(tables.ABSENT)
     assert tables.absent(gather(full_run(tmp_path / "full"))) == []
 
 
@@ -52,12 +52,12 @@ def test_averages_stand_beside_the_keys_or_under_averages(tmp_path: Path) -> Non
         **score("final", {"snarks": 60.0}),
         "averages": {"average": 60.0, "nlp": 60.0, "algorithmic": None},
     }
-    found = [
-        gather(write_run(tmp_path / name, scores=[one])).scores[0]
-        for name, one in (("beside", beside), ("under", under))
+    stored_scores = [
+        gather(write_run(tmp_path / name, scores=[item])).scores[0]
+        for name, item in (("beside", beside), ("under", under))
     ]
-    assert found[0] == found[1]
-    assert found[0].averages == {"average": 60.0, "nlp": 60.0, "algorithmic": None}
+    assert stored_scores[0] == stored_scores[1]
+    assert stored_scores[0].averages == {"average": 60.0, "nlp": 60.0, "algorithmic": None}
 
 
 @pytest.mark.parametrize("changes", [{"n": 40}, {"prompt_version": "bbh-cot-3-shot-2"}])
@@ -65,11 +65,11 @@ def test_no_difference_between_models_that_were_asked_differently(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     scores = [score("base", {"snarks": 50.0}, **changes), score("final", {"snarks": 60.0})]
-    found = gather(write_run(tmp_path / "run", scores=scores))
-    (table,) = tables.before_after(found)
+    gathered = gather(write_run(tmp_path / "run", scores=scores))
+    (table,) = tables.before_after(gathered)
     assert [row["difference"] for row in _rows(table).values()] == [None, None, None]
     assert "ifference" in table.note
-    assert tables.headlines(found)[0].difference is None
+    assert tables.headlines(gathered)[0].difference is None
 
 
 def test_tasks_answered_alike_have_a_difference_though_the_average_has_none(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_a_later_score_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None
 
 
 def test_training(tmp_path: Path) -> None:
-    found = _rows(tables.training(gather(write_run(tmp_path / "run", metrics=metrics(40)))))
-    values = {name: row["value"] for name, row in found.items()}
+    rows = _rows(tables.training(gather(write_run(tmp_path / "run", metrics=metrics(40)))))
+    values = {name: row["value"] for name, row in rows.items()}
     assert values["steps"] == 40
     assert values["tokens"] == 4_000
     assert values["tokens per second"] == pytest.approx(200)
@@ -139,14 +139,14 @@ def test_a_running_mean_is_the_mean_of_what_came_before(values: list[float], ove
 
 
 def test_counts_name_what_was_cut_in_training_and_evaluation(tmp_path: Path) -> None:
-    found = gather(full_run(tmp_path / "run"))
-    table = tables.counts(found)
+    gathered = gather(full_run(tmp_path / "run"))
+    table = tables.counts(gathered)
     assert table is not None
     assert ("training, as measured", "dropped: targets too long", 3, 200) in table.rows
     assert ("training, as measured", "truncated", 0, 200) in table.rows
     assert ("bbh cot, final", "generations truncated at the token limit", 4, 100) in table.rows
-    assert _rows(tables.formats(found))["few-shot"]["share %"] == 75.0
-    assert _rows(tables.tasks(found))["own/b"]["cap"] == 15
+    assert _rows(tables.formats(gathered))["few-shot"]["share %"] == 75.0
+    assert _rows(tables.tasks(gathered))["own/b"]["cap"] == 15
 
 
 @pytest.mark.parametrize(
@@ -187,32 +187,39 @@ def test_the_line_a_kill_tore_is_passed_over(tmp_path: Path) -> None:
 
 @given(sizes=st.lists(st.integers(1, 15), max_size=14), count=st.integers(1, 12))
 def test_samples_are_spread_over_tasks_and_items(sizes: list[int], count: int) -> None:
-    there = [
-        Generation(f"task {place:02}", index, "", "")
-        for place, size in enumerate(sizes)
+    generations = [
+        Generation(f"task {task_index:02}", index, "", "")
+        for task_index, size in enumerate(sizes)
         for index in range(size)
     ]
-    chosen = spread(there[::-1], count)
-    assert chosen == spread(there, count)
+    chosen = spread(generations[::-1], count)
+    assert chosen == spread(generations, count)
     assert (
         len(chosen)
         == len({(one.task, one.index) for one in chosen})
         == min(count, sum(sizes) if len(sizes) <= count else count)
     )
-    taken = {place: sum(one.task == f"task {place:02}" for one in chosen) for place in range(len(sizes))}
-    assert sum(number > 0 for number in taken.values()) == min(count, len(sizes))
+    count_by_task = {
+        task_index: sum(one.task == f"task {task_index:02}" for one in chosen)
+        for task_index in range(len(sizes))
+    }
+    assert sum(number > 0 for number in count_by_task.values()) == min(count, len(sizes))
     # Nobody has two more than a task that still has items to give.
     assert all(
-        taken[more] - taken[less] <= 1 for more in taken for less in taken if 0 < taken[less] < sizes[less]
+        count_by_task[more] - count_by_task[less] <= 1
+        for more in count_by_task
+        for less in count_by_task
+        if 0 < count_by_task[less] < sizes[less]
     )
 
 
 def test_samples_come_from_the_most_trained_model(tmp_path: Path) -> None:
-    one = [generation("snarks", 0, "x", "(A)")]
+    generations = [generation("snarks", 0, "x", "(A)")]
     run = write_run(
         tmp_path / "run",
         generations={
-            f"{model}-bbh-cot": one for model in ("base", "random-init", "step-1", "step-9", "step-10")
+            f"{model}-bbh-cot": generations
+            for model in ("base", "random-init", "step-1", "step-9", "step-10")
         },
     )
     assert {sample.model for sample in sample_generations(run.generations, 10)} == {"step-10"}

@@ -54,9 +54,9 @@ def _score(
 def _variants(model: str, component: str) -> list[dict[str, Any]]:
     """Those that are not the usual way of asking: TyDiQA's one exemplar is its usual number."""
     return [
-        _score(model, component, 90.0, **one)
-        for one in VARIANTS
-        if one.get("shots", -1) != usual_shots(*component.split("-"))
+        _score(model, component, 90.0, **variant)
+        for variant in VARIANTS
+        if variant.get("shots", -1) != usual_shots(*component.split("-"))
     ]
 
 
@@ -75,16 +75,19 @@ def test_a_likelihood_score_does_not_replace_the_greedy_one(tmp_path: Path) -> N
         for component in COMPONENTS
     ]
     others = [
-        one for model in ("base", "final") for component in COMPONENTS for one in _variants(model, component)
+        variant
+        for model in ("base", "final")
+        for component in COMPONENTS
+        for variant in _variants(model, component)
     ]
-    found = gather(write_run(tmp_path / "run", scores=[*greedy, *others]))
-    assert (_row(found, "base")["normalized average"], _row(found, "final")["normalized average"]) == (
+    gathered = gather(write_run(tmp_path / "run", scores=[*greedy, *others]))
+    assert (_row(gathered, "base")["normalized average"], _row(gathered, "final")["normalized average"]) == (
         10.0,
         28.0,
     )
-    assert _row(found, "final")["error reduction %"] == pytest.approx(20.0)
-    assert len(found.scores) == len(greedy) + len(others)
-    before_after = {table.name: table for table in tables.before_after(found)}
+    assert _row(gathered, "final")["error reduction %"] == pytest.approx(20.0)
+    assert len(gathered.scores) == len(greedy) + len(others)
+    before_after = {table.name: table for table in tables.before_after(gathered)}
     assert [row[3:6] for row in before_after["bbh cot"].rows[:2]] == [(40.0, 58.0, 18.0), (10.0, 28.0, 18.0)]
     for name in (
         "bbh cot likelihood",
@@ -94,7 +97,7 @@ def test_a_likelihood_score_does_not_replace_the_greedy_one(tmp_path: Path) -> N
         "bbh cot 1-shot likelihood",
     ):
         assert before_after[name].rows[1][3:6] == (90.0, 90.0, 0.0)
-    assert len(before_after) == len(tables.before_after(found))
+    assert len(before_after) == len(tables.before_after(gathered))
 
 
 @settings(max_examples=30, deadline=None)
@@ -103,14 +106,16 @@ def test_suite_averages_take_greedy_generation_only_in_any_order(
     order: Any, kept: set[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Without the greedy score of a component there is no average, however many others there are."""
-    greedy = [
-        _score("final", component, 28.0) for number, component in enumerate(COMPONENTS) if number in kept
-    ]
+    greedy = [_score("final", component, 28.0) for index, component in enumerate(COMPONENTS) if index in kept]
     mixed = [*greedy, *(one for component in COMPONENTS for one in _variants("final", component))]
     order.shuffle(mixed)
     averages = averages_of_scores(EvaluationScore.from_json(one) for one in mixed)
-    whole = {"normalized average": set(range(6)), "CoT average": {1, 3, 5}, "non-CoT average": {0, 2, 4}}
-    assert averages == {name: 28.0 if needed <= kept else None for name, needed in whole.items()}
+    components_of = {
+        "normalized average": set(range(6)),
+        "CoT average": {1, 3, 5},
+        "non-CoT average": {0, 2, 4},
+    }
+    assert averages == {name: 28.0 if needed <= kept else None for name, needed in components_of.items()}
     assert (
         averages_of_scores(
             (EvaluationScore.from_json(one) for one in mixed), counts=lambda key: key.decoding.samples == 40
@@ -135,16 +140,18 @@ def test_what_repeats_a_run_prints_every_option_that_mattered(tmp_path: Path) ->
         "options": {"benchmark": "niv2/*"},
     }
     scores = [new, rows, *(_score("step-20", "mmlu-direct", 1.0, **one) for one in VARIANTS)]
-    found = commands(gather(write_run(tmp_path / "run", scores=scores)))[1:-1]
-    assert found[0] == (
+    command_lines = commands(gather(write_run(tmp_path / "run", scores=scores)))[1:-1]
+    assert command_lines[0] == (
         "openflan evaluate runs/toy --benchmark bbh --mode cot --shots 0 --limit 3 --subset "
         "snarks,navigate --max-tokens 7 --context 99 --chat "
         "--dtype bfloat16 --data DATA   # on cuda"
     )
-    assert found[1].startswith("openflan evaluate runs/toy --benchmark 'niv2/*' --mode cot")
-    assert "--data DATA" in found[1]
+    assert command_lines[1].startswith("openflan evaluate runs/toy --benchmark 'niv2/*' --mode cot")
+    assert "--data DATA" in command_lines[1]
     mmlu = "openflan evaluate runs/toy --benchmark mmlu --mode direct"
-    assert [line.removeprefix(mmlu).removesuffix(" --data DATA --checkpoint 20") for line in found[2:]] == [
+    assert [
+        line.removeprefix(mmlu).removesuffix(" --data DATA --checkpoint 20") for line in command_lines[2:]
+    ] == [
         " --likelihood",
         " --likelihood --normalized",
         " --samples 40 --temperature 0.7 --top-k 40",
@@ -158,14 +165,14 @@ def test_what_repeats_a_run_prints_every_option_that_mattered(tmp_path: Path) ->
 def test_a_run_of_0_1_is_reported(tmp_path: Path) -> None:
     shutil.copytree(RUN_0_1, tmp_path / "run")
     run = Run(tmp_path / "run")
-    found = gather(run)
-    assert found.scores == read_scores(run.scores)
-    names = [table.name for table in tables.before_after(found)]
+    gathered = gather(run)
+    assert gathered.scores == read_scores(run.scores)
+    names = [table.name for table in tables.before_after(gathered)]
     assert names == [
         "microflan direct", "microflan direct likelihood", "microflan direct t0.7-k40 3 samples",
         "microflan direct 3-shot", "mine-own direct"
     ]  # fmt: skip
-    text = "\n".join(parse(render(found)).text)
+    text = "\n".join(parse(render(gathered)).text)
     for option in (
         "--likelihood",
         "--samples 3 --temperature 0.7 --top-k 40",

@@ -65,9 +65,9 @@ def test_seeds_that_disagree_tell_nothing() -> None:
     made = scores(
         {("0", None): {None: marks(50)}, ("all", None): {0: marks(40), 1: marks(60), 2: marks(110)}}, WIDE
     )
-    (found,) = decide(study(directions=[direction()]), made, [0, 1, 2])
-    assert found["difference"] > 0
-    assert found["verdict"] == UNCLEAR
+    (decision,) = decide(study(directions=[direction()]), made, [0, 1, 2])
+    assert decision["difference"] > 0
+    assert decision["verdict"] == UNCLEAR
 
 
 def test_controls_and_differences_of_differences() -> None:
@@ -91,5 +91,5 @@ def test_controls_and_differences_of_differences() -> None:
 
 def test_a_direction_whose_cells_have_not_run_says_so() -> None:
     made = scores({("0", None): {None: marks(20)}}, WIDE)
-    (found,) = decide(study(directions=[direction()]), made, [0, 1])
-    assert (found["verdict"], found["difference"]) == (NOT_RUN, None)
+    (decision,) = decide(study(directions=[direction()]), made, [0, 1])
+    assert (decision["verdict"], decision["difference"]) == (NOT_RUN, None)

@@ -25,8 +25,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_all(folder)
     for name in SUBMIXTURES:
         rows = [
-            {"inputs": f"What is {number} of {name}?", "targets": f"It is {number}. The answer is {number}."}
-            for number in range(40)
+            {"inputs": f"What is {index} of {name}?", "targets": f"It is {index}. The answer is {index}."}
+            for index in range(40)
         ]
         (folder / name).mkdir()
         (folder / name / "made_up.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -70,20 +70,20 @@ def test_figure_6_runs_before_and_after(base: Path, data: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), [("figure-4", 5), ("figure-5", 4)])
+@pytest.mark.parametrize(("name", "num_cells"), [("figure-4", 5), ("figure-5", 4)])
 def test_figures_4_and_5_run_over_their_mixtures(
-    name: str, number: int, base: Path, data: Path, tmp_path: Path
+    name: str, num_cells: int, base: Path, data: Path, tmp_path: Path
 ) -> None:
     results = dry_run(name, ("small-*",), base, data, tmp_path)
     cells = [
         cell for cell in results["cells"] if cell["cell"].startswith("small-")
     ]  # one base and one step make all sizes the same here
-    assert len(cells) == number
+    assert len(cells) == num_cells
     for cell in cells:
         assert {"normalized-average", "cot-average", "non-cot-average"} <= set(cell["scores"])
         parts = [
-            cell["scores"][one]["average"]["mean"]
-            for one in ("mmlu", "mmlu-cot", "bbh", "bbh-cot", "tydiqa", "mgsm-cot")
+            cell["scores"][item]["average"]["mean"]
+            for item in ("mmlu", "mmlu-cot", "bbh", "bbh-cot", "tydiqa", "mgsm-cot")
         ]
         assert cell["scores"]["normalized-average"]["average"]["mean"] == pytest.approx(
             sum(parts) / 6, abs=1e-3
@@ -107,11 +107,11 @@ def test_the_command_prints_a_plan_and_runs_nothing(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = CliRunner().invoke(
+    result = CliRunner().invoke(
         app, ["study", "tasks-and-size", f"model.base={base}", "training.steps=7", "--plan", "--json"]
     )
-    assert found.exit_code == 0, found.output
-    cells = json.loads(found.stdout)["cells"]
+    assert result.exit_code == 0, result.output
+    cells = json.loads(result.stdout)["cells"]
     assert sum(cell["steps"] > 0 for cell in cells) == (2 * 3 + 3) * 3
     assert {cell["steps"] for cell in cells} == {0, 7}
     assert list(tmp_path.iterdir()) == []

@@ -25,10 +25,10 @@ def test_known_cells_have_the_interval_that_one_computes_by_hand() -> None:
     """Seeds score 25, 50 and 75 on the open task: mean 50, standard deviation 25, t of two degrees 4.3027: 50
     +- 4.3027 * 25 / sqrt(3)."""
     made = scores({("all", None): {0: "100000", 1: "110000", 2: "111000"}})
-    found = results_of(study(), made, [0, 1, 2])["cells"][0]["scores"]["direct"]["open"]
-    assert found["seeds"] == {"0": 25.0, "1": 50.0, "2": 75.0}
-    assert found["mean"] == 50
-    assert found["ci95_seeds"] == pytest.approx([50 - 62.104, 50 + 62.104], abs=0.001)
+    score = results_of(study(), made, [0, 1, 2])["cells"][0]["scores"]["direct"]["open"]
+    assert score["seeds"] == {"0": 25.0, "1": 50.0, "2": 75.0}
+    assert score["mean"] == 50
+    assert score["ci95_seeds"] == pytest.approx([50 - 62.104, 50 + 62.104], abs=0.001)
 
 
 def test_one_seed_has_no_interval_over_seeds() -> None:
@@ -57,11 +57,11 @@ def test_differences_are_paired_by_question() -> None:
     layout = Layout("made-up", {"a": 400}, {"a": 0.0}, {"average": ("a",)}, "")
     first = column([float(n % 2) for n in range(400)], layout, "average")
     other = column([float(1 - n % 2) for n in range(400)], layout, "average")
-    found = over_items(
+    intervals = over_items(
         {"same": weighted([(1, first), (-1, first)]), "opposite": weighted([(1, first), (-1, other)])}
     )
-    assert found["same"] == (0, 0)
-    assert found["opposite"][1] == pytest.approx(2 * 1.96 * 2.5, abs=0.8)
+    assert intervals["same"] == (0, 0)
+    assert intervals["opposite"][1] == pytest.approx(2 * 1.96 * 2.5, abs=0.8)
 
 
 def test_a_question_that_one_of_two_evaluations_asks_counts_in_that_one() -> None:

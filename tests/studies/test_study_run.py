@@ -59,7 +59,7 @@ def path(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_study(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a study that ran without a break."""
     folder = tmp_path_factory.mktemp("whole")
     _, cells = ran(path, folder)
@@ -68,7 +68,7 @@ def whole(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_killed_study_goes_on_to_the_same_results(path: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_killed_study_goes_on_to_the_same_results(path: Path, finished_study: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(path), str(tmp_path / "out")]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
@@ -77,13 +77,13 @@ def test_a_killed_study_goes_on_to_the_same_results(path: Path, whole: Path, tmp
     assert not (tmp_path / "out" / "results.json").exists()
     _, cells = ran(path, tmp_path / "out")
     assert cells == ["3-high-seed0"], "what was finished stays"
-    assert (tmp_path / "out" / "results.json").read_bytes() == (whole / "results.json").read_bytes()
+    assert (tmp_path / "out" / "results.json").read_bytes() == (finished_study / "results.json").read_bytes()
     lines = [json.loads(line) for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()]
     assert set(Counter(line["cell"] for line in lines).values()) == {1}
 
 
 def test_what_two_studies_have_in_common_trains_once(
-    path: Path, base: Path, whole: Path, tmp_path: Path
+    path: Path, base: Path, finished_study: Path, tmp_path: Path
 ) -> None:
     other = small_study(
         base,
@@ -94,7 +94,7 @@ def test_what_two_studies_have_in_common_trains_once(
     )
     other["directions"][0] |= {"more": {"where": {"pace": "slow"}}, "less": {"where": {"pace": "base"}}}
     runs = tmp_path / "cells"
-    shutil.copytree(whole / "cells", runs)
+    shutil.copytree(finished_study / "cells", runs)
     before = {folder.name for folder in runs.iterdir()}
     _, cells = ran(write_study(tmp_path / "other.yaml", other), tmp_path / "out", runs=runs)
     assert sorted(cells) == ["base", "slow-seed0"]
@@ -104,7 +104,7 @@ def test_what_two_studies_have_in_common_trains_once(
     assert not (tmp_path / "out" / "cells").exists()
     lines = [
         json.loads(line)
-        for folder in (whole, tmp_path / "out")
+        for folder in (finished_study, tmp_path / "out")
         for line in (folder / "cells.jsonl").read_text().splitlines()
     ]
     answers = {line["cell"]: line["answers"] for line in lines}
@@ -167,40 +167,40 @@ def test_pretraining_before_finetuning_is_the_two_commands_in_turn(base: Path, t
     assert len(set(keys_of.values())) == 3, "pretraining counts towards what a cell's result depends on"
 
 
-def test_the_files_can_be_read_and_committed(whole: Path) -> None:
-    page = (whole / "README.md").read_text()
+def test_the_files_can_be_read_and_committed(finished_study: Path) -> None:
+    page = (finished_study / "README.md").read_text()
     assert "Three tasks beat none." in page
     assert "![Tasks](tasks.svg)" in page
-    assert (whole / "tasks.svg").read_text().startswith("<?xml")
-    assert (whole / ".gitignore").read_text() == "cells/\n.lock\n"
-    table = (whole / "results.csv").read_text().splitlines()
+    assert (finished_study / "tasks.svg").read_text().startswith("<?xml")
+    assert (finished_study / ".gitignore").read_text() == "cells/\n.lock\n"
+    table = (finished_study / "results.csv").read_text().splitlines()
     assert table[0].startswith("cell,tasks,rate,control,evaluation,group,mean,seeds_low")
     assert len(table) == 1 + 4 * 2  # four cells, the groups average and skill
-    assert "nan" not in (whole / "results.json").read_text().lower()
+    assert "nan" not in (finished_study / "results.json").read_text().lower()
 
 
-def test_a_study_that_is_finished_runs_nothing(path: Path, whole: Path) -> None:
-    before = (whole / "results.json").read_bytes()
-    assert ran(path, whole)[1] == []
-    assert (whole / "results.json").read_bytes() == before
+def test_a_study_that_is_finished_runs_nothing(path: Path, finished_study: Path) -> None:
+    before = (finished_study / "results.json").read_bytes()
+    assert ran(path, finished_study)[1] == []
+    assert (finished_study / "results.json").read_bytes() == before
 
 
-def test_a_changed_study_runs_what_changed(base: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_changed_study_runs_what_changed(base: Path, finished_study: Path, tmp_path: Path) -> None:
     """One value of an axis is another: the rest stays."""
     study = small_study(base, seeds=[0])
     study["axes"]["rate"]["high"] = {"training.learning_rate": 0.03}
     folder = tmp_path / "out"
     folder.mkdir()
-    (folder / "cells.jsonl").write_bytes((whole / "cells.jsonl").read_bytes())
+    (folder / "cells.jsonl").write_bytes((finished_study / "cells.jsonl").read_bytes())
     _, cells = ran(write_study(tmp_path / "s.yaml", study), folder)
     assert cells == ["3-high-seed0"]
 
 
 def test_a_model_that_is_there_is_asked_anew_and_keeps_the_time_it_took(
-    path: Path, whole: Path, tmp_path: Path
+    path: Path, finished_study: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
-    shutil.copytree(whole, folder)
+    shutil.copytree(finished_study, folder)
     before = next(
         line
         for line in map(json.loads, (folder / "cells.jsonl").read_text().splitlines())
@@ -214,11 +214,11 @@ def test_a_model_that_is_there_is_asked_anew_and_keeps_the_time_it_took(
 
 
 def test_a_second_call_into_one_folder_is_refused_and_writes_nothing(
-    path: Path, whole: Path, tmp_path: Path
+    path: Path, finished_study: Path, tmp_path: Path
 ) -> None:
     """Both would train the same cells, and the one that begins could cut a line that the other is writing."""
     folder = tmp_path / "out"
-    shutil.copytree(whole, folder)
+    shutil.copytree(finished_study, folder)
     before = {
         file.name: file.stat().st_mtime_ns
         for file in folder.iterdir()
@@ -237,14 +237,14 @@ def test_a_second_call_into_one_folder_is_refused_and_writes_nothing(
     assert ran(path, folder)[1] == []
 
 
-def test_another_base_is_another_study(base: Path, path: Path, whole: Path, tmp_path: Path) -> None:
+def test_another_base_is_another_study(base: Path, path: Path, finished_study: Path, tmp_path: Path) -> None:
     """A folder whose weights were replaced is told by its weights, not by its name."""
     from small_study import tiny_base
 
     other = tiny_base(tmp_path / "other", seed=1)
     folder = tmp_path / "out"
     folder.mkdir()
-    (folder / "cells.jsonl").write_bytes((whole / "cells.jsonl").read_bytes())
+    (folder / "cells.jsonl").write_bytes((finished_study / "cells.jsonl").read_bytes())
     _, cells = ran(path, folder, overrides=(f"model.base={other}",), chosen=("0-low",))
     assert cells == ["0-low"]
 
@@ -286,6 +286,6 @@ def test_a_cell_that_fails_does_not_stop_the_others(base: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_several_processes_give_the_results_of_one(path: Path, whole: Path, tmp_path: Path) -> None:
+def test_several_processes_give_the_results_of_one(path: Path, finished_study: Path, tmp_path: Path) -> None:
     ran(path, tmp_path / "out", workers=2)
-    assert (tmp_path / "out" / "results.json").read_bytes() == (whole / "results.json").read_bytes()
+    assert (tmp_path / "out" / "results.json").read_bytes() == (finished_study / "results.json").read_bytes()

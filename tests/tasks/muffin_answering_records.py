@@ -306,6 +306,8 @@ KEPT: list[Example] = [
         QUAC,
         {
             "title": "Ann Bell",
+            "section": "She was born in Rome.",
+            "background": "Ann Bell was a singer.",
             "passage": "Ann Bell was a singer.\n\nShe was born in Rome.",
             "question": "Where was she born?",
             "answer": "in Rome",
@@ -316,6 +318,7 @@ KEPT: list[Example] = [
         QUAC | {"background": ""},
         {
             "title": "Ann Bell",
+            "section": "She was born in Rome.",
             "passage": "She was born in Rome.",
             "question": "Where was she born?",
             "answer": "in Rome",

@@ -143,7 +143,7 @@ EXPECTED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     (
         "newsroom",
         {"text": "Rain fell.", "summary": "Rain", "title": "Wet", "density_bin": "low"},
-        {"document": "Rain fell.", "answer": "Rain"},
+        {"document": "Rain fell.", "answer": "Rain", "title": "Wet"},
     ),
     (
         "opinion_abstracts_idebate",
@@ -163,7 +163,12 @@ EXPECTED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
             "_critics": {"1": "Wet.", "2": " ", "3": "Long."},
             "_critic_consensus": "Wet and long.",
         },
-        {"movie": "Rain", "reviews": "1. Wet.\n2. Long.", "answer": "Wet and long."},
+        {
+            "movie": "Rain",
+            "reviews": "1. Wet.\n2. Long.",
+            "first_review": "Wet.",
+            "answer": "Wet and long.",
+        },
     ),
     (
         "samsum",
@@ -192,7 +197,7 @@ EXPECTED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     (
         "common_gen",
         {"concept_set_id": 1, "concepts": ["dog", "run"], "target": "A dog runs.", "references": []},
-        {"concepts": "dog, run", "answer": "A dog runs."},
+        {"concepts": "dog, run", "concept_lines": "dog\nrun", "answer": "A dog runs."},
     ),
     (
         "dart",

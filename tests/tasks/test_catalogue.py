@@ -93,10 +93,10 @@ def test_five_numbers_name_two_tasks_each_so_that_only_names_are_keys() -> None:
     for entry in find(submixture="niv2"):
         numbers.setdefault(entry.name.removeprefix("niv2/").partition("_")[0], []).append(entry.name)
     assert {number for number, names in numbers.items() if len(names) > 1} == set(DOUBLED)
-    for number in DOUBLED:
-        first, second = numbers[number]
+    for task_number in DOUBLED:
+        first, second = numbers[task_number]
         assert resolve(first).name == first != second == resolve(second).name
-        for asked in (number, f"niv2/{number}"):
+        for asked in (task_number, f"niv2/{task_number}"):
             with pytest.raises(InputError, match="is a number, not a name") as caught:
                 resolve(asked)
             assert first in str(caught.value)
@@ -207,13 +207,13 @@ def test_a_language_is_given_by_code_or_name() -> None:
 @given(ENTRIES)
 def test_an_entry_is_found_by_each_of_its_properties(entry: Entry) -> None:
     assert resolve(entry.name) is resolve(entry.name.partition("/")[2]) is entry
-    for found in (
+    for entries in (
         find(category=entry.category.upper(), held_out=None),
         find(dataset=entry.dataset, held_out=None),
         find(submixture=entry.submixture, language=entry.languages[-1], held_out=entry.held_out is not None),
     ):
-        assert entry in found
-        assert len(found) < len(catalogue())
+        assert entry in entries
+        assert len(entries) < len(catalogue())
 
 
 @settings(max_examples=25, deadline=None)  # the nearest of 1,900 names takes a tenth of a second

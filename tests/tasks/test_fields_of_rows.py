@@ -119,11 +119,11 @@ def test_options_and_rationales_are_used_in_any_order_of_the_rows(tmp_path: Path
 def test_exemplars_have_what_their_wording_shows(tmp_path: Path) -> None:
     rows = [
         {
-            "question": f"{number}?",
+            "question": f"{item_index}?",
             "answer": "a",
-            **({"rationale": f"because {number}"} if number % 3 == 0 else {}),
+            **({"rationale": f"because {item_index}"} if item_index % 3 == 0 else {}),
         }
-        for number in range(60)
+        for item_index in range(60)
     ]
     task = only(write(tmp_path / "quiz.jsonl", rows))
     renderer = Renderer(task, wordings_for(task.name, task.fields, SETS))
@@ -136,9 +136,9 @@ def test_exemplars_have_what_their_wording_shows(tmp_path: Path) -> None:
     plain = renderer.render(1, FEW_COT, 0, 1)
     assert plain.wording == "plain"
     assert not all(
-        number % 3 == 0
+        item_index % 3 == 0
         for position in range(20)
-        for number in renderer.render(1, FEW_COT, 0, position).exemplars
+        for item_index in renderer.render(1, FEW_COT, 0, position).exemplars
     )
 
 
@@ -223,7 +223,7 @@ def test_what_a_file_is_does_not_depend_on_its_first_row(tmp_path: Path, moved: 
     """A row of a public collection without its name is left out and counted, a conversation without messages
     is refused, wherever they stand."""
     instructions = [
-        {"task_name": "t1", "definition": "d", "inputs": str(number), "targets": "x"} for number in range(5)
+        {"task_name": "t1", "definition": "d", "inputs": str(index), "targets": "x"} for index in range(5)
     ]
     instructions.insert(moved, {"inputs": "stranger", "targets": "x"})
     (task,) = open_submixture("mine", write(tmp_path / "rows.jsonl", instructions)).values()

@@ -30,6 +30,21 @@ def file(tmp_path: Path) -> Callable[[str, bytes | str], Path]:
 # Selection
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "task1530_scitail1.1_sentence_generation",
+        "niv2/task1530_scitail1.1_sentence_generation",
+        "task1530_scitail1",
+        "niv2/task1530_scitail1",
+    ],
+)
+def test_a_natural_instruction_is_found_by_its_files_name_and_by_the_lists(pattern: str) -> None:
+    """The public list has such names up to their first dot."""
+    tasks = dict.fromkeys(["niv2/task1530_scitail1", "niv2/task1529_scitail1", "niv2/task1637_doqa2"], 0)
+    assert list(select(tasks, [pattern])) == ["niv2/task1530_scitail1"]
+
+
 class NoRows:
     def __len__(self) -> int:
         return 0

@@ -42,8 +42,8 @@ ROWS = [{"inputs": f"question {number}", "targets": f"answer {number}", "id": nu
     ],
 )
 def test_a_source_has_parts(text: str, source: tuple[str, str | None, str | None, str]) -> None:
-    found = HubSource.parse(text)
-    assert (found.name, found.config, found.revision, found.split) == source
+    actual = HubSource.parse(text)
+    assert (actual.name, actual.config, actual.revision, actual.split) == source
     assert Path(text).as_posix() == text  # recipes hold it as a path
 
 
@@ -182,11 +182,11 @@ def test_conversations_on_the_hub_are_read(hub: Hub) -> None:
         [
             {
                 "messages": [
-                    {"role": "user", "content": f"{number}?"},
-                    {"role": "assistant", "content": f"{number}!"},
+                    {"role": "user", "content": f"{index}?"},
+                    {"role": "assistant", "content": f"{index}!"},
                 ]
             }
-            for number in range(5)
+            for index in range(5)
         ]
     )
     assert only("hub:org/chat").rows[4] == {"inputs": "4?", "targets": "4!"}
@@ -205,8 +205,75 @@ def test_a_configuration_may_be_a_folder(datasets: Any, monkeypatch: pytest.Monk
     assert len(only("hub:org/name/cot_zsopt_data").rows) == 40
     assert calls[-1] == {"data_dir": "cot_zsopt_data", "revision": None, "split": "train"}
     calls.clear()
+    monkeypatch.setattr("openflan.tasks.hub._folders", lambda name, inside="": ["main", "other"])
     only("hub:org/name/main@refs/convert/parquet")
     assert calls == [{"data_dir": "main", "revision": "refs/convert/parquet", "split": "train"}]
+
+
+SCRIPT = RuntimeError("Dataset scripts are no longer supported, but found name.py")
+CACHE = ValueError("Couldn't find cache for org/name for config 'main'")
+
+
+@pytest.mark.parametrize("refusal", [SCRIPT, CACHE], ids=["script", "script, another part cached"])
+@pytest.mark.parametrize(
+    ("text", "folders", "folder"),
+    [
+        ("hub:org/name/main", ["main", "other"], "main"),
+        ("hub:org/name/plain_text", ["default"], "default"),
+        ("hub:org/name", ["default", "other"], "default"),
+        ("hub:org/name", ["main"], "main"),
+        ("hub:org/name/main:train[:3]", None, "main"),
+    ],
+)
+def test_a_data_set_with_a_script_is_read_from_its_parquet_copy(
+    datasets: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Exception,
+    text: str,
+    folders: list[str] | None,
+    folder: str,
+) -> None:
+    calls = []
+
+    def load(path: str, **chosen: Any) -> Any:
+        if chosen["revision"] is None:
+            raise refusal
+        calls.append(chosen)
+        return datasets.Dataset.from_list(ROWS)
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    monkeypatch.setattr(
+        "openflan.tasks.hub._folders", lambda name, inside="": ["train"] if inside else folders
+    )
+    with pytest.warns(UserWarning, match="read from its Parquet copy, hub:org/name.*@refs/convert/parquet"):
+        assert len(only(text).rows) == 40
+    split = HubSource.parse(text).split
+    assert calls == [{"data_dir": folder, "revision": "refs/convert/parquet", "split": split}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hub:org/name", "several configurations; write one of main, other"),
+        ("hub:org/name/mein", "no configuration `mein`; write one of main, other"),
+    ],
+)
+def test_another_configuration_of_a_parquet_copy_is_never_read(
+    datasets: Any, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    """The library would read what it has kept of any other."""
+    raising(datasets, monkeypatch, SCRIPT)
+    monkeypatch.setattr("openflan.tasks.hub._folders", lambda name, inside="": ["main", "other"])
+    with pytest.raises(InputError, match=said):
+        open_submixture("mine", Path(text))
+
+
+def test_a_partial_parquet_copy_is_said(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub(ROWS)
+    inside = {"": ["default"], "default": ["partial-train", "test"]}
+    monkeypatch.setattr("openflan.tasks.hub._folders", lambda name, folder="": inside[folder])
+    with pytest.warns(UserWarning, match="only the first gigabytes"):
+        only("hub:org/name@refs/convert/parquet")
 
 
 def test_what_the_library_refuses_is_told_plainly(datasets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +285,7 @@ def test_what_the_library_refuses_is_told_plainly(datasets: Any, monkeypatch: py
         ),
         (datasets.exceptions.DatasetNotFoundError("no"), InputError, "no such data set on the hub"),
         (
-            RuntimeError("Dataset scripts are no longer supported, but found name.py"),
+            SCRIPT,
             InputError,
             "hub:org/name/main@refs/convert/parquet:test",
         ),
@@ -259,13 +326,13 @@ def test_offline_says_which_files_to_fetch(datasets: Any, tmp_path: Path) -> Non
         "print(error)"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     ).stdout
-    assert told.startswith("hub:org/name/main: the hub cannot be reached (")
-    assert "hf download org/name --repo-type dataset --local-dir FOLDER" in told
-    assert "https://huggingface.co/datasets/org/name" in told
-    assert "write `data: FOLDER/main`" in told
+    assert done.startswith("hub:org/name/main: the hub cannot be reached (")
+    assert "hf download org/name --repo-type dataset --local-dir FOLDER" in done
+    assert "https://huggingface.co/datasets/org/name" in done
+    assert "write `data: FOLDER/main`" in done
 
 
 # Only the hub is read

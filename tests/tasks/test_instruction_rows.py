@@ -89,11 +89,9 @@ def test_tasks_mixed_in_one_table_are_told_apart(tmp_path: Path, kind: str) -> N
     else:
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "all.parquet", row_group_size=4)
     tasks = open_submixture("niv2", tmp_path)
-    assert questions(tasks["niv2/task002_c"]) == [
-        f"task002_c question {number}" for number in range(1, 30, 3)
-    ]
+    assert questions(tasks["niv2/task002_c"]) == [f"task002_c question {index}" for index in range(1, 30, 3)]
     assert questions(tasks["niv2/task001_a_b_generation"]) == [
-        f"{names[number % 3]} question {number}" for number in range(30) if number % 3 != 1
+        f"{names[index % 3]} question {index}" for index in range(30) if index % 3 != 1
     ]
     assert len(tasks) == 2
 

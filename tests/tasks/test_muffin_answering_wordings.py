@@ -29,37 +29,37 @@ def complaints(wording: Wording, fields: Iterable[str], around: tuple[str, str] 
     field's mark."""
     values = {name: f"{around[0]}⟦{name}⟧{around[1]}" for name in fields}
     inputs, targets = wording.inputs.fill(values), wording.targets.fill(values)
-    found = []
+    messages = []
     if wording.inverted:
         produced = [name for name in values if f"⟦{name}⟧" in targets]
         if len(produced) != 1 or targets != values[produced[0]] or produced == ["answer"]:
-            found.append("asks for something else than one field")
-        found += [f"shows the {name} it asks for" for name in produced if f"⟦{name}⟧" in inputs]
+            messages.append("asks for something else than one field")
+        messages += [f"shows the {name} it asks for" for name in produced if f"⟦{name}⟧" in inputs]
         if "⟦options⟧" in inputs:
-            found.append("lists options, one of which is what it shows")
+            messages.append("lists options, one of which is what it shows")
     else:
         if targets != values["answer"]:
-            found.append("asks for something else than the answer")
+            messages.append("asks for something else than the answer")
         if "⟦answer⟧" in inputs:
-            found.append("shows the answer")
-    found += [f"shows {name} twice" for name in values if inputs.count(f"⟦{name}⟧") > 1]
+            messages.append("shows the answer")
+    messages += [f"shows {name} twice" for name in values if inputs.count(f"⟦{name}⟧") > 1]
     if not any(f"⟦{name}⟧" in inputs for name in values):
-        found.append("shows nothing")
+        messages.append("shows nothing")
     if re.search(r"[{}]|\\n", "".join((*wording.inputs.literals, *wording.targets.literals))):
-        found.append("leaves braces or an escaped newline")
+        messages.append("leaves braces or an escaped newline")
     if re.search(
         r"[^\n]⟦options⟧|⟦options⟧[^\n]", wording.inputs.fill({name: f"⟦{name}⟧" for name in fields})
     ):
-        found.append("lists options in the middle of a line")
+        messages.append("lists options in the middle of a line")
     if any(line != line.strip() for line in wording.inputs.text.split("\n")):
-        found.append("has blanks at the end of a line")
-    return found
+        messages.append("has blanks at the end of a line")
+    return messages
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 def test_every_dataset_has_enough_wordings_of_each_kind(dataset: Dataset) -> None:
-    found = wordings_of(dataset)
-    instructing = [one for one in found if not one.inverted and not one.labels]
+    wordings = wordings_of(dataset)
+    instructing = [one for one in wordings if not one.inverted and not one.labels]
     assert len(instructing) >= 10
     assert len({one.inputs.text for one in instructing}) == len(instructing)
     if "options" in dataset.fields:
@@ -67,9 +67,9 @@ def test_every_dataset_has_enough_wordings_of_each_kind(dataset: Dataset) -> Non
         assert sum(not one.options for one in instructing) >= 4
         assert {one.options for one in instructing if one.instruction} == {True, False}
     assert sum(one.instruction is not None for one in instructing) >= 2
-    assert {one.options for one in found if one.bare} == {False, "options" in dataset.fields}
-    assert all(one.shots == ("few" if one.labels else "any") for one in found)
-    inverted = sum(one.inverted for one in found)
+    assert {one.options for one in wordings if one.bare} == {False, "options" in dataset.fields}
+    assert all(one.shots == ("few" if one.labels else "any") for one in wordings)
+    inverted = sum(one.inverted for one in wordings)
     assert inverted == 0 if dataset.name in NOT_INVERTED else 2 <= inverted <= 4
 
 
@@ -77,26 +77,26 @@ def test_every_dataset_has_enough_wordings_of_each_kind(dataset: Dataset) -> Non
 @given(around=st.tuples(noise, noise))
 def test_every_wording_shows_what_it_should_and_never_what_it_asks_for(around: tuple[str, str]) -> None:
     assert [
-        (dataset.name, one.id, found)
+        (dataset.name, wording.id, actual)
         for dataset in DATASETS.values()
-        for one in wordings_of(dataset)
-        for found in complaints(one, dataset.fields, around)
+        for wording in wordings_of(dataset)
+        for actual in complaints(wording, dataset.fields, around)
     ] == []
 
 
 @pytest.mark.parametrize("name", ["bool_q", "multirc"])
 def test_wordings_without_options_name_the_class_words_themselves(name: str) -> None:
-    for one in wordings_of(DATASETS[name]):
-        if not (one.inverted or one.options or one.labels):
-            words = set(re.findall(r"\w+", "".join(one.inputs.literals).lower()))
-            assert "yes" in words, one.id
-            assert words & {"no", "not", "otherwise"}, one.id
+    for wording in wordings_of(DATASETS[name]):
+        if not (wording.inverted or wording.options or wording.labels):
+            words = set(re.findall(r"\w+", "".join(wording.inputs.literals).lower()))
+            assert "yes" in words, wording.id
+            assert words & {"no", "not", "otherwise"}, wording.id
 
 
 def test_wordings_for_squad_v2_say_what_to_write_where_the_text_has_no_answer() -> None:
-    for one in wordings_of(DATASETS["squad_v2"]):
-        if not (one.inverted or one.labels):
-            assert "unanswerable" in one.inputs.text, one.id
+    for wording in wordings_of(DATASETS["squad_v2"]):
+        if not (wording.inverted or wording.labels):
+            assert "unanswerable" in wording.inputs.text, wording.id
 
 
 def made_up(inputs: str, targets: str = "{answer}", *, inverted: bool = False) -> Wording:
@@ -182,7 +182,7 @@ def test_real_rows_render_in_every_style(name: str) -> None:
 
 def test_a_wording_made_wrong_would_be_noticed_by_the_renderer_check() -> None:
     task = task_of("piqa")
-    found = wordings_for(task.name, task.fields, packaged_wordings())
-    leaking = replace(found, wordings=(made_up("{goal} {answer}"),))
+    wordings = wordings_for(task.name, task.fields, packaged_wordings())
+    leaking = replace(wordings, wordings=(made_up("{goal} {answer}"),))
     example = Renderer(task, leaking).render(0, Style(options=False), 0, 0)
     assert example.targets in example.inputs

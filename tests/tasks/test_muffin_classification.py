@@ -168,11 +168,11 @@ def test_wsc_marks_the_word_at_its_index(words: list[str], data: st.DataObject) 
     places = [place for place, word in enumerate(words) if word.strip(",").lower() == "it"]
     if not places:
         return
-    place = data.draw(st.sampled_from(places))
-    row = row_of("wsc", text=" ".join(words), span2_text="it", span2_index=place)
+    word_index = data.draw(st.sampled_from(places))
+    row = row_of("wsc", text=" ".join(words), span2_text="it", span2_index=word_index)
     assert row is not None
     marked = str(row["text"]).split(" ")
-    assert [number for number, word in enumerate(marked) if word.startswith("*")] == [place]
+    assert [number for number, word in enumerate(marked) if word.startswith("*")] == [word_index]
     assert [word.replace("*", "") for word in marked] == words
 
 

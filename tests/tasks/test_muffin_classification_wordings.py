@@ -32,8 +32,8 @@ def found_for(name: str) -> WordingSet:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_has_enough_wordings_of_every_kind(name: str) -> None:
-    found = found_for(name).wordings
-    direct = [one for one in found if not one.inverted]
+    wordings = found_for(name).wordings
+    direct = [one for one in wordings if not one.inverted]
     assert len([one for one in direct if not one.labels]) >= 10
     assert len([one for one in direct if one.options and not one.labels]) >= 6
     assert len([one for one in direct if not one.options and not one.labels]) >= 4
@@ -42,15 +42,15 @@ def test_every_dataset_has_enough_wordings_of_every_kind(name: str) -> None:
         (True, "few", False): 1,
     }
     assert {one.options for one in direct if one.instruction is not None} == {True, False}
-    assert len(found) - len(direct) in ((0,) if name in NEVER_INVERTED else (2, 3, 4))
+    assert len(wordings) - len(direct) in ((0,) if name in NEVER_INVERTED else (2, 3, 4))
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_no_wording_is_repeated(name: str) -> None:
-    found = found_for(name).wordings
-    assert [one for one, count in Counter(one.id for one in found).items() if count > 1] == []
+    wordings = found_for(name).wordings
+    assert [one for one, count in Counter(one.id for one in wordings).items() if count > 1] == []
     assert [
-        one for one, count in Counter(one.inputs.text.lower() for one in found).items() if count > 1
+        item for item, count in Counter(one.inputs.text.lower() for one in wordings).items() if count > 1
     ] == []
 
 
@@ -88,7 +88,9 @@ def field_complaints(wording: Wording, fields: tuple[str, ...]) -> list[str]:
 def test_fields_stand_where_they_belong(name: str) -> None:
     fields = DATASETS[name].fields
     assert [
-        (one.id, complaint) for one in found_for(name).wordings for complaint in field_complaints(one, fields)
+        (wording.id, complaint)
+        for wording in found_for(name).wordings
+        for complaint in field_complaints(wording, fields)
     ] == []
 
 
@@ -129,10 +131,10 @@ def test_the_field_check_notices(bad: Wording, complaint: str) -> None:
 def misspelt(text: str, classes: list[str]) -> list[str]:
     """Class words that a text spells in another form."""
     return [
-        found[0]
+        actual[0]
         for word in classes
-        for found in re.finditer(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)
-        if found[0] != word
+        for actual in re.finditer(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)
+        if actual[0] != word
     ]
 
 
@@ -141,19 +143,21 @@ def test_wordings_spell_class_words_as_the_options_do(name: str) -> None:
     classes = CLASSES[name][0]
     wordings = found_for(name).wordings
     assert [
-        (one.id, word) for one in wordings for word in misspelt("".join(one.inputs.literals), classes)
+        (wording.id, word)
+        for wording in wordings
+        for word in misspelt("".join(wording.inputs.literals), classes)
     ] == []
     assert misspelt("Answer Yes or no.", ["yes", "no"]) == ["Yes"]
 
 
 @pytest.mark.parametrize("name", sorted(set(CLASSES) - {"stsb"}))
 def test_wordings_without_options_name_every_class(name: str) -> None:
-    for one in found_for(name).wordings:
-        if not (one.inverted or one.options or one.labels):
-            said = "".join(one.inputs.literals)
+    for wording in found_for(name).wordings:
+        if not (wording.inverted or wording.options or wording.labels):
+            said = "".join(wording.inputs.literals)
             assert [
                 word for word in CLASSES[name][0] if not re.search(rf"\b{re.escape(word)}\b", said)
-            ] == [], one.id
+            ] == [], wording.id
 
 
 @pytest.mark.parametrize("name", DATASETS)

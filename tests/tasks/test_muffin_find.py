@@ -17,6 +17,8 @@ from openflan.tasks.muffin.families import DATASETS
 from openflan.tasks.muffin.find import _open, _window
 from openflan.tasks.records import JsonRecords
 from openflan.tasks.sources import find_submixture, open_submixture
+from openflan.templates.render import Renderer
+from openflan.templates.style import Style
 from openflan.templates.wording import packaged_wordings, wordings_for
 
 RTE = [
@@ -68,13 +70,13 @@ def test_data_sets_are_found_by_name_as_files_and_folders_of_shards(tmp_path: Pa
 
 
 def test_nested_columns_are_the_same_from_jsonl_and_parquet(tmp_path: Path) -> None:
-    one = open_submixture("muffin", _jsonl(tmp_path / "a" / "squad_v1.jsonl", SQUAD).parent)[
+    task = open_submixture("muffin", _jsonl(tmp_path / "a" / "squad_v1.jsonl", SQUAD).parent)[
         "muffin/squad_v1"
     ]
     other = open_submixture("muffin", _parquet(tmp_path / "b" / "squad_v1.parquet", SQUAD).parent)[
         "muffin/squad_v1"
     ]
-    assert one.rows[0] == other.rows[0]
+    assert task.rows[0] == other.rows[0]
 
 
 def test_a_mixture_over_local_copies_renders(tmp_path: Path) -> None:
@@ -166,3 +168,25 @@ def test_two_tasks_over_the_same_rows_share_them_out(tmp_path: Path) -> None:
     assert len(premises) == 2
     assert not set.intersection(*premises.values())
     assert set.union(*premises.values()) == {f"p{number}" for number in range(7)}
+
+
+def test_a_field_that_some_records_lack_is_named_with_the_first_of_them(tmp_path: Path) -> None:
+    """Newsroom has titles, but not in every record; a task without any has no such field."""
+    records = [
+        {"text": f"Rain {number}.", "summary": f"Wet {number}", **({"title": "Rain"} if number != 1 else {})}
+        for number in range(4)
+    ]
+    for name, chosen in (("some", records), ("none", records[1:2]), ("all", records[2:])):
+        folder = tmp_path / name
+        folder.mkdir()
+        lines = "".join(json.dumps(record) + "\n" for record in chosen)
+        (folder / "newsroom.jsonl").write_text(lines, encoding="utf-8")
+    some, none, full = (
+        open_submixture("muffin", tmp_path / name)["muffin/newsroom"] for name in ("some", "none", "all")
+    )
+    assert some.fields == full.fields == {"document", "answer", "title"}
+    assert some.lacking == (("title", f"{tmp_path / 'some/newsroom.jsonl'}:2"),)
+    assert none.fields == {"document", "answer"}
+    assert none.lacking == full.lacking == ()
+    renderer = Renderer(some, wordings_for(some.name, some.fields, packaged_wordings()))
+    assert "Rain 1." in renderer.render(1, Style(few_shot=True), 0, 0).inputs

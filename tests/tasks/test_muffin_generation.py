@@ -47,8 +47,11 @@ def test_the_table_tells_the_columns_that_are_read_and_the_fields_that_come_out(
     raw = RECORDS[dataset.name]
     row = dataset.row({column: raw[column] for column in dataset.columns})
     assert row is not None
-    assert row == dataset.row(raw)
-    assert tuple(row) == dataset.fields
+    from_all = dataset.row(raw)
+    assert from_all is not None
+    assert row == {name: value for name, value in from_all.items() if name in row}
+    assert from_all.keys() - row.keys() <= {*dataset.further}
+    assert tuple(name for name in row if name not in dataset.further) == dataset.fields
     assert "answer" in dataset.fields
     for column in set(dataset.columns) - {"_debate_name", "_movie_name"}:
         with pytest.raises((KeyError, ValueError, TypeError)):
@@ -180,7 +183,7 @@ def test_a_cut_dialog_shows_what_came_before_the_reply(name: str, turns: list[st
     assert row == BY_NAME[name].row(record)
     last = 20 if name == "task_master" else 39
     places = [
-        place for place in range(1, len(said)) if place <= last and (name == "task_master" or place % 2 == 1)
+        index for index in range(1, len(said)) if index <= last and (name == "task_master" or index % 2 == 1)
     ]
     if row is None:
         assert not [place for place in places if said[place] and any(said[:place])]
@@ -196,28 +199,28 @@ def test_a_cut_dialog_shows_what_came_before_the_reply(name: str, turns: list[st
     [("wiki_dialog", {1, 3}), ("qrecc", {1, 3, 5, 7, 9, 11}), ("task_master", set(range(1, 21)))],
 )
 def test_every_allowed_cut_occurs(name: str, wanted: set[int]) -> None:
-    found = set()
-    for number in range(300):
+    cuts = set()
+    for index in range(300):
         record = copy.deepcopy(DIALOGS[name])
         if name == "task_master":
-            record["utterances"][0]["text"] = f"I want tea number {number}"
+            record["utterances"][0]["text"] = f"I want tea number {index}"
         else:
-            record[BY_NAME[name].columns[0]][1] = f"What about tea number {number}?"
+            record[BY_NAME[name].columns[0]][1] = f"What about tea number {index}?"
         row = BY_NAME[name].row(record)
         assert row is not None
-        found.add(str(row["context"]).count("\n") + 1)
-    assert found == wanted
+        cuts.add(str(row["context"]).count("\n") + 1)
+    assert cuts == wanted
 
 
 def test_the_four_forms_show_the_same_mistake_and_records_differ_in_which() -> None:
     mistakes = [
-        {"mod_line": [place], "mod_code": ["oops"], "err_line": place, "err_msg": "bad"}
-        for place in (1, 3, 4, 6)
+        {"mod_line": [position], "mod_code": ["oops"], "err_line": position, "err_msg": "bad"}
+        for position in (1, 3, 4, 6)
     ]
     drawn = set()
-    for number in range(20):
+    for index in range(20):
         record = copy.deepcopy(PROGRAM) | {"errors": mistakes}
-        record["lines"][7]["code"] = f"n -= {number} ;"
+        record["lines"][7]["code"] = f"n -= {index} ;"
         rows = [BY_NAME[name].row(record) for name in NAMES if "dr_repair" in name]
         places = {
             next(place for place, line in enumerate(str(row["program"]).split("\n")) if "oops" in line)

@@ -21,14 +21,14 @@ def leaks(wording: Wording, fields: tuple[str, ...]) -> list[str]:
     marks = {name: f"⟦{name}⟧" for name in fields}
     inputs, targets = wording.inputs.fill(marks), wording.targets.fill(marks)
     asked = {name for name in fields if marks[name] in targets}
-    found = [f"{wording.id}: shows {name}" for name in sorted(asked) if marks[name] in inputs]
+    complaints = [f"{wording.id}: shows {name}" for name in sorted(asked) if marks[name] in inputs]
     if wording.inverted == (asked == {"answer"}) or (not wording.inverted and targets != marks["answer"]):
-        found.append(f"{wording.id}: asks for {sorted(asked)}")
+        complaints.append(f"{wording.id}: asks for {sorted(asked)}")
     if not any(mark in inputs for mark in marks.values()):
-        found.append(f"{wording.id}: shows nothing")
+        complaints.append(f"{wording.id}: shows nothing")
     if re.search(r"[{}]", inputs + targets) or inputs != inputs.strip() or "  " in inputs:
-        found.append(f"{wording.id}: a brace or stray blanks")
-    return found
+        complaints.append(f"{wording.id}: a brace or stray blanks")
+    return complaints
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,21 +40,23 @@ def test_wordings_never_show_what_they_ask_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_there_are_wordings_of_every_kind_none_of_them_twice(name: str) -> None:
-    found = wordings_of(name).wordings
-    direct = [one for one in found if not one.inverted]
+    wordings = wordings_of(name).wordings
+    direct = [one for one in wordings if not one.inverted]
     assert sum(not one.labels for one in direct) >= 10
     assert sum(one.instruction is not None for one in direct) >= 2
-    assert sum(one.inverted for one in found) >= 2
+    assert sum(one.inverted for one in wordings) >= 2
     assert [one for one in direct if one.labels != one.bare or (one.labels and one.shots != "few")] == []
     assert 1 <= sum(one.labels for one in direct) <= 2
-    assert [text for text, count in Counter(one.inputs.text for one in found).items() if count > 1] == []
+    assert [text for text, count in Counter(one.inputs.text for one in wordings).items() if count > 1] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_direct_wordings_show_the_whole_item(name: str) -> None:
     needed = set(BY_NAME[name].fields) - {"answer", "source_language", "target_language"}
     assert [
-        one.id for one in wordings_of(name).wordings if not one.inverted and not needed <= one.fields
+        wording.id
+        for wording in wordings_of(name).wordings
+        if not wording.inverted and not needed <= wording.fields
     ] == []
 
 

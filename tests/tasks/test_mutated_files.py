@@ -183,8 +183,8 @@ def strange_value(value: Any, draw: random.Random) -> Any:
 def strange_lines(content: bytes, draw: random.Random) -> bytes:
     rows = content.decode().splitlines()
     for _ in range(draw.choice((1, 2, 12))):
-        number = draw.randrange(len(rows))
-        rows[number] = json.dumps(strange_value(json.loads(rows[number]), draw))
+        index = draw.randrange(len(rows))
+        rows[index] = json.dumps(strange_value(json.loads(rows[index]), draw))
     return "\n".join(rows).encode()
 
 
@@ -207,8 +207,8 @@ def use_rows(data: Path) -> None:
 def use_texts(data: Path) -> None:
     for unit in ("line", "paragraph", "file"):
         texts = open_texts([data], unit=unit, salient_field=None if data.suffix == ".txt" else "mark")
-        for number in range(len(texts)):
-            span, text = salient_span(texts, number), texts[number]
+        for index in range(len(texts)):
+            span, text = salient_span(texts, index), texts[index]
             assert span is None or 0 <= span[0] < span[1] <= len(text)
 
 

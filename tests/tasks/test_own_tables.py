@@ -66,8 +66,8 @@ def refusal(data: Path) -> str:
 @pytest.mark.parametrize("kind", ["parquet", "file", "stream", "jsonl"])
 def test_a_table_gives_the_rows_that_json_lines_give(tmp_path: Path, kind: str) -> None:
     rows = [
-        {"question": f"{number}?", "answer": number, "options": [str(number), "other"], "weight": 0.5}
-        for number in range(30)
+        {"question": f"{index}?", "answer": index, "options": [str(index), "other"], "weight": 0.5}
+        for index in range(30)
     ]
     path = tmp_path / f"quiz.{'arrow' if kind in ('file', 'stream') else kind}"
     {"parquet": parquet, "jsonl": jsonl}.get(kind, arrow)(
@@ -99,11 +99,11 @@ def test_only_recent_row_groups_are_kept(tmp_path: Path) -> None:
     )
     order = [*range(100), *range(99, -1, -1)]
     held = {}
-    for most in (1, 2_500_000, 100_000_000):
-        records = ColumnRecords([open_table(path)], recent_bytes=most)
+    for max_bytes in (1, 2_500_000, 100_000_000):
+        records = ColumnRecords([open_table(path)], recent_bytes=max_bytes)
         before = pa.total_allocated_bytes()
         assert [records[index]["targets"] for index in order] == [str(index) for index in order]
-        held[most] = pa.total_allocated_bytes() - before
+        held[max_bytes] = pa.total_allocated_bytes() - before
     # A row group takes a megabyte.
     assert held[1] < 1_500_000
     assert held[2_500_000] < 3_500_000
@@ -143,12 +143,12 @@ def test_a_folder_that_save_to_disk_wrote_is_read(tmp_path: Path) -> None:
 def test_what_datasets_saves_is_read(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="the extra `data` (datasets) is not installed")
     datasets.disable_progress_bars()
-    whole = datasets.Dataset.from_list(WORDED)
-    whole.select([4, 2, 0]).save_to_disk(tmp_path / "some")
-    datasets.DatasetDict(train=whole, test=whole.select([1])).save_to_disk(
+    dataset = datasets.Dataset.from_list(WORDED)
+    dataset.select([4, 2, 0]).save_to_disk(tmp_path / "some")
+    datasets.DatasetDict(train=dataset, test=dataset.select([1])).save_to_disk(
         tmp_path / "splits", num_shards={"train": 2, "test": 1}
     )
-    datasets.DatasetDict(test=whole).save_to_disk(tmp_path / "untrained")
+    datasets.DatasetDict(test=dataset).save_to_disk(tmp_path / "untrained")
     assert rows_of(only(tmp_path / "some")) == [WORDED[4], WORDED[2], WORDED[0]]
     with pytest.warns(UserWarning, match="left aside and not trained on.*: test;"):
         assert rows_of(only(tmp_path / "splits")) == WORDED
@@ -251,11 +251,11 @@ def test_only_chosen_tasks_are_opened(tmp_path: Path) -> None:
     jsonl(tmp_path / "good.jsonl", WORDED)
     (tmp_path / "broken.jsonl").write_text("{")
     assert list(open_submixture("mine", tmp_path, ["mine/good"])) == ["mine/good"]
-    found = find_submixture("mine", tmp_path)
-    assert sorted(found) == ["mine/broken", "mine/good"]
-    assert len(found["mine/good"]().rows) == 50
+    openers = find_submixture("mine", tmp_path)
+    assert sorted(openers) == ["mine/broken", "mine/good"]
+    assert len(openers["mine/good"]().rows) == 50
     with pytest.raises(InputError, match=r"broken\.jsonl:1: not valid JSON"):
-        found["mine/broken"]()
+        openers["mine/broken"]()
 
 
 # Conversations
@@ -304,11 +304,10 @@ def test_a_conversation_asks_for_its_last_answer(
 
 def test_conversations_of_a_table_are_read(tmp_path: Path) -> None:
     rows = [
-        {**said(("user", f"{number}?"), ("assistant", f"{number}!")), "id": str(number)}
-        for number in range(20)
+        {**said(("user", f"{index}?"), ("assistant", f"{index}!")), "id": str(index)} for index in range(20)
     ]
     assert rows_of(only(parquet(tmp_path / "chat.parquet", rows))) == [
-        {"inputs": f"{number}?", "targets": f"{number}!"} for number in range(20)
+        {"inputs": f"{index}?", "targets": f"{index}!"} for index in range(20)
     ]
 
 
@@ -370,7 +369,7 @@ def test_the_rows_in_the_documentation_are_read(tmp_path: Path) -> None:
     text = "".join((docs / name).read_text(encoding="utf-8") for name in ("data.md", "collection-data.md"))
     blocks = [block.removeprefix("json\n") for block in text.split("```") if block.startswith("json\n")]
     assert len(blocks) == 5
-    for number, block in enumerate(blocks):
-        path = tmp_path / f"{number}.{'json' if 'Instances' in block else 'jsonl'}"
+    for index, block in enumerate(blocks):
+        path = tmp_path / f"{index}.{'json' if 'Instances' in block else 'jsonl'}"
         path.write_text(block, encoding="utf-8")
         assert len(only(path).rows) == 1

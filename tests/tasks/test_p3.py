@@ -89,7 +89,7 @@ def test_a_folder_for_each_configuration_is_a_task_each(
     }
     assert separate.fields == plain.fields | {"options"}
     assert [(row["targets"], row["options"]) for row in rows(separate)] == [
-        (("ice", "fog")[number % 2], ["ice", "fog"]) for number in range(4)
+        (("ice", "fog")[index % 2], ["ice", "fog"]) for index in range(4)
     ]
     entry = next(entry for entry in find(submixture="t0_sf") if entry.name == separate.name)
     assert (separate.dataset, separate.category, separate.refused) == (entry.dataset, entry.category, 0)
@@ -104,7 +104,7 @@ def test_shards_are_one_task_and_other_splits_are_not_read(tmp_path: Path) -> No
     write_parquet(tmp_path / PLAIN / "validation-00000-of-00001.parquet", [worded(99)])
     (task,) = opened(tmp_path).values()
     assert [row["targets"] for row in rows(task)] == [
-        f"thing\n{10 * shard + number}" for shard in range(3) for number in range(3)
+        f"thing\n{10 * shard + index}" for shard in range(3) for index in range(3)
     ]
 
 
@@ -123,8 +123,8 @@ def test_only_the_tasks_of_the_collection_are_taken_and_the_others_counted(tmp_p
         UserWarning,
         match=r"2 of 3 tasks left out .*: 1 for scoring candidate answers, 1 not among T0-SF's 193",
     ):
-        found = find_submixture("t0_sf", tmp_path)
-    assert set(found) == {f"t0_sf/{PLAIN}"}
+        openers = find_submixture("t0_sf", tmp_path)
+    assert set(openers) == {f"t0_sf/{PLAIN}"}
 
 
 def test_another_submixture_takes_all_but_the_scored_ones(tmp_path: Path) -> None:

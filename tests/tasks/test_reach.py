@@ -30,9 +30,9 @@ def names(data: Path, submixture: str | None = None) -> set[str]:
 
 
 def problem(data: Path, name: str) -> str:
-    (found,) = [task for task in reach(data) if task.name == name]
+    (reached,) = [task for task in reach(data) if task.name == name]
     with pytest.raises(InputError) as caught:
-        found.open()
+        reached.open()
     return str(caught.value)
 
 
@@ -62,9 +62,9 @@ def test_layouts_side_by_side_and_folders_of_submixtures_are_found_and_named(mix
         "own/my_quiz",
         "muffin/my_quiz",
     }
-    for found in reach(mixed):
-        task = found.open()
-        assert task.name == found.name
+    for reached in reach(mixed):
+        task = reached.open()
+        assert task.name == reached.name
         assert len(task.rows) == 1
 
 
@@ -84,8 +84,8 @@ def test_a_ready_made_copy_is_reached_whole(tmp_path: Path) -> None:
             "t0_fs_noopt_train.jsonl": ROW,
         },
     )
-    found = {task.name: task.open() for task in reach(tmp_path)}
-    assert {name: len(task.rows) for name, task in found.items()} == {
+    tasks_by_name = {task.name: task.open() for task in reach(tmp_path)}
+    assert {name: len(task.rows) for name, task in tasks_by_name.items()} == {
         "own/cot_zs_opt": 2,
         "own/t0_fs_noopt": 1,
     }

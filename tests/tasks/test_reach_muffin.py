@@ -27,10 +27,14 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def test_raw_records_are_reached_as_a_recipe_opens_them(tmp_path: Path) -> None:
     write(tmp_path / "muffin" / "rte.jsonl", RTE)
-    for place, submixture in ((tmp_path, None), (tmp_path / "muffin", None), (tmp_path / "muffin", "muffin")):
-        (found,) = reach(place, submixture)
-        task = found.open()
-        assert (found.name, len(task.rows), task.refused) == ("muffin/rte", 1, 1)
+    for folder, submixture in (
+        (tmp_path, None),
+        (tmp_path / "muffin", None),
+        (tmp_path / "muffin", "muffin"),
+    ):
+        (reached,) = reach(folder, submixture)
+        task = reached.open()
+        assert (reached.name, len(task.rows), task.refused) == ("muffin/rte", 1, 1)
         assert dict(task.rows[0]) == dict(
             open_submixture("muffin", tmp_path / "muffin")["muffin/rte"].rows[0]
         )
@@ -38,17 +42,17 @@ def test_raw_records_are_reached_as_a_recipe_opens_them(tmp_path: Path) -> None:
 
 def test_a_file_of_that_name_in_another_submixture_is_a_users_own(tmp_path: Path) -> None:
     write(tmp_path / "rte.jsonl", [{"inputs": "a", "targets": "b"}])
-    (found,) = reach(tmp_path, "mine")
-    assert (found.name, found.open().rows[0]["targets"]) == ("mine/rte", "b")
+    (reached,) = reach(tmp_path, "mine")
+    assert (reached.name, reached.open().rows[0]["targets"]) == ("mine/rte", "b")
 
 
 def test_a_broken_data_set_hides_no_other(tmp_path: Path) -> None:
     write(tmp_path / "muffin" / "rte.jsonl", [{"premise": "a"}])
     write(tmp_path / "muffin" / "sst2.jsonl", [{"sentence": "fine", "label": 1}])
-    found = {task.name: task for task in reach(tmp_path)}
-    assert len(found["muffin/sst2"].open().rows) == 1
+    tasks_by_name = {task.name: task for task in reach(tmp_path)}
+    assert len(tasks_by_name["muffin/sst2"].open().rows) == 1
     with pytest.raises(InputError, match="rte needs the columns"):
-        found["muffin/rte"].open()
+        tasks_by_name["muffin/rte"].open()
     write(tmp_path / "muffin" / "rte" / "part.jsonl", RTE)
     (twice,) = reach(tmp_path)
     with pytest.raises(InputError, match="holds rte twice"):

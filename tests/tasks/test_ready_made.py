@@ -61,13 +61,13 @@ def folders(tmp_path: Path) -> Path:
             rows = [
                 worded(
                     name,
-                    5 * part + number,
-                    _template_idx=number,
+                    5 * part + index,
+                    _template_idx=index,
                     _task_source="x",
-                    _task_name=f"{name}_{number}",
+                    _task_name=f"{name}_{index}",
                     _template_type="zs_opt",
                 )
-                for number in range(5)
+                for index in range(5)
             ]
             parquet(tmp_path / f"copy/{name}_data/part.{part}.parquet", rows)
     (tmp_path / "copy/README.md").write_text("a card")
@@ -98,12 +98,12 @@ def submixtures(tmp_path: Path) -> Path:
         rows = [
             worded(
                 source,
-                number,
+                index,
                 task_source=task_source,
                 task_name=f"{source}_task",
-                template_type=STYLES[number % 4 if source == "t0" else number % 4 // 2 * 2],
+                template_type=STYLES[index % 4 if source == "t0" else index % 4 // 2 * 2],
             )
-            for number in range(12)
+            for index in range(12)
         ]
         parquet(tmp_path / f"copy/{source}_submix_original/data/train-00000-of-00002-0a66.parquet", rows[:7])
         parquet(tmp_path / f"copy/{source}_submix_original/data/train-00001-of-00002-0b77.parquet", rows[7:])
@@ -129,11 +129,11 @@ def test_a_folder_for_each_source_and_style(folders: Path) -> None:
     task = tasks["flan2021/zs_opt"]
     assert [task.rows[index] for index in range(len(task.rows))] == [
         {
-            "inputs": f"flan_zsopt question {number}",
-            "targets": f"flan_zsopt answer {number}",
-            "source_task": f"flan_zsopt_{number % 5}",
+            "inputs": f"flan_zsopt question {position}",
+            "targets": f"flan_zsopt answer {position}",
+            "source_task": f"flan_zsopt_{position % 5}",
         }
-        for number in range(10)
+        for position in range(10)
     ]
     assert task.fields == {"inputs", "targets", "source_task"}
     assert task.refused == 0
@@ -166,7 +166,7 @@ def test_a_folder_for_each_source_with_styles_in_the_rows(submixtures: Path) -> 
     assert sorted(tasks) == ["t0/fs_noopt", "t0/fs_opt", "t0/zs_noopt", "t0/zs_opt"]
     for shift, style in enumerate(STYLES):
         assert texts(tasks[f"t0/{style}"]) == [
-            f"t0 question {number}" for number in range(12) if number % 4 == shift
+            f"t0 question {index}" for index in range(12) if index % 4 == shift
         ]
     assert sorted(open_submixture("cot", submixtures / "cot_submix_original")) == ["cot/fs_opt", "cot/zs_opt"]
     assert sorted(open_submixture("niv2", submixtures)) == ["niv2/fs_opt", "niv2/zs_opt"]
@@ -183,8 +183,8 @@ def test_rows_that_say_where_they_come_from_need_no_name(submixtures: Path, tmp_
     jsonl(
         tmp_path / "both.jsonl",
         [
-            worded("a", number, task_source=["P3", "CoT"][number % 2], template_type="fs_opt")
-            for number in range(4)
+            worded("a", index, task_source=["P3", "CoT"][index % 2], template_type="fs_opt")
+            for index in range(4)
         ],
     )
     assert {name: texts(task) for name, task in open_submixture("mine", tmp_path / "both.jsonl").items()} == {

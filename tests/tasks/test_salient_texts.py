@@ -74,8 +74,8 @@ def test_a_misspelt_field_of_marks_is_refused(write: Any, tmp_path: Path) -> Non
 def test_the_embedded_world_is_data_by_name() -> None:
     texts, world = open_texts([Path("embedded:microflan")]), GeneratedDocuments()
     assert len(texts) == len(world)
-    for number in range(300):
-        document = world[number]
-        assert texts[number] == document["text"]
-        assert salient_span(texts, number) == (tuple(document["salient"]) if "salient" in document else None)
+    for index in range(300):
+        document = world[index]
+        assert texts[index] == document["text"]
+        assert salient_span(texts, index) == (tuple(document["salient"]) if "salient" in document else None)
     assert texts.place(3) == "embedded:microflan, document 3"

@@ -11,15 +11,15 @@ from openflan.tasks.shuffled import ShuffledAnswers
 def test_answers_move_and_none_is_lost() -> None:
     rows = [{"question": f"q{n}", "answer": f"a{n // 2}", "rationale": f"because {n}"} for n in range(60)]
     shuffled = ShuffledAnswers(rows, "own/x")
-    found = [shuffled[index] for index in range(len(shuffled))]
-    assert [row["question"] for row in found] == [row["question"] for row in rows], "questions stay"
-    pairs = Counter((row["answer"], row["rationale"]) for row in found)
+    shuffled_rows = [shuffled[index] for index in range(len(shuffled))]
+    assert [row["question"] for row in shuffled_rows] == [row["question"] for row in rows], "questions stay"
+    pairs = Counter((row["answer"], row["rationale"]) for row in shuffled_rows)
     assert pairs == Counter((row["answer"], row["rationale"]) for row in rows), (
         "the same answers as often, each with its rationale"
     )
-    assert sum(new["rationale"] == old["rationale"] for new, old in zip(found, rows, strict=True)) <= 5, (
-        "one of them stays on average"
-    )
+    assert (
+        sum(new["rationale"] == old["rationale"] for new, old in zip(shuffled_rows, rows, strict=True)) <= 5
+    ), "one of them stays on average"
 
 
 def test_an_answer_stays_one_of_its_options() -> None:

@@ -69,9 +69,9 @@ def test_another_field(tmp_path: Path) -> None:
     path.write_text('{"content": "one"}\n{"content": 3}\n{"other": "x"}\n')
     texts = open_texts([path], "content")
     assert texts[0] == "one"
-    for number, message in ((1, "`content` is no text"), (2, "`content` is missing")):
-        with pytest.raises(InputError, match=f"a.jsonl:{number + 1}: {message}; expected a document"):
-            texts[number]
+    for row_index, message in ((1, "`content` is no text"), (2, "`content` is missing")):
+        with pytest.raises(InputError, match=f"a.jsonl:{row_index + 1}: {message}; expected a document"):
+            texts[row_index]
     with pytest.raises(
         InputError,
         match=(

@@ -115,8 +115,8 @@ def import_checkout(checkout: Path) -> tuple[Imported, dict[str, Wording]]:
     """The report and all wordings by id, as they are read back from the files."""
     done = import_flan(checkout, checkout.parent / "out")
     return done, {
-        one.id: one
+        wording.id: wording
         for name in done.files
-        for found in load_wordings(done.folder / f"{name}.yaml")
-        for one in found.wordings
+        for wording_set in load_wordings(done.folder / f"{name}.yaml")
+        for wording in wording_set.wordings
     }

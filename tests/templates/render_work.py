@@ -48,11 +48,11 @@ def task(rows: Sequence[Row], name: str = "test/quiz") -> Task:
     return Task(name, rows, frozenset(rows[0]), "quiz", "testing")
 
 
-def plain(number: int) -> Task:
-    return task([{"question": f"q{row}", "answer": f"a{row}"} for row in range(number)])
+def plain(num_rows: int) -> Task:
+    return task([{"question": f"q{row}", "answer": f"a{row}"} for row in range(num_rows)])
 
 
-def choice(number: int, options: int = 3) -> Task:
+def choice(num_rows: int, options: int = 3) -> Task:
     return task(
         [
             {
@@ -60,7 +60,7 @@ def choice(number: int, options: int = 3) -> Task:
                 "answer": f"r{row}o1",
                 "options": [f"r{row}o{option}" for option in range(options)],
             }
-            for row in range(number)
+            for row in range(num_rows)
         ]
     )
 

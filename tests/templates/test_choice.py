@@ -14,6 +14,7 @@ from openflan.errors import InputError
 from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.recipe.load_recipe import dump_recipe, load_recipe
 from openflan.recipe.schema import Mixture, WordingsName
+from openflan.tasks.p3.task_types import T0_TYPES, names_of_type
 from openflan.tasks.task import Task
 from openflan.templates.choice import (
     NAMES,
@@ -72,13 +73,13 @@ def _import(checkout: Path, folder: Path, templates: str) -> None:
 
 
 def _task(name: str, *fields: str) -> Task:
-    def row(number: int) -> dict[str, str | list[str]]:
+    def row(index: int) -> dict[str, str | list[str]]:
         return {
-            name: [f"option{number}", "other"]
+            name: [f"option{index}", "other"]
             if name == "options"
-            else f"option{number}"
+            else f"option{index}"
             if name == "answer"
-            else f"{name}{number}"
+            else f"{name}{index}"
             for name in fields
         }
 
@@ -208,10 +209,10 @@ def test_the_instruction_of_the_originals_stands_once_where_that_is_asked_for(im
 def test_originals_show_what_is_given_and_never_what_is_asked(name: str, imported: Path) -> None:
     fields = set[str]().union(
         *(
-            one.fields
-            for choice, found in known_wordings(name)
+            wording.fields
+            for choice, wording_set in known_wordings(name)
             if choice == "original"
-            for one in found.wordings
+            for wording in wording_set.wordings
         )
     )
     task = _task(name, *sorted(fields))
@@ -240,10 +241,10 @@ def test_a_recipe_names_a_choice_or_a_path(tmp_path: Path, cache: Path) -> None:
         ("./original", tmp_path / "original"),
     ]:
         recipe.write_text(text.replace("WORDINGS", str(written)))
-        found = load_recipe(recipe)
-        assert found.mixture.submixtures["cot"].wordings == meant
-        (tmp_path / "again.yaml").write_text(dump_recipe(found))
-        assert load_recipe(tmp_path / "again.yaml") == found
+        loaded = load_recipe(recipe)
+        assert loaded.mixture.submixtures["cot"].wordings == meant
+        (tmp_path / "again.yaml").write_text(dump_recipe(loaded))
+        assert load_recipe(tmp_path / "again.yaml") == loaded
     assert (
         load_recipe(recipe, ["mixture.submixtures.cot.wordings=both"]).mixture.submixtures["cot"].wordings
         == "both"
@@ -287,11 +288,11 @@ def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch: pytest.Monkey
 
 
 def test_known_wordings_are_found_by_full_and_bare_name(imported: Path) -> None:
-    found = known_wordings("cot/gsm8k")
-    assert found == known_wordings("gsm8k")
-    assert list(dict.fromkeys(choice for choice, _ in found)) == ["original", "openflan"]
+    wordings = known_wordings("cot/gsm8k")
+    assert wordings == known_wordings("gsm8k")
+    assert list(dict.fromkeys(choice for choice, _ in wordings)) == ["original", "openflan"]
     for choice in ("original", "openflan"):
-        listed = [one.id for name, part in found if name == choice for one in part.wordings]
+        listed = [one.id for name, part in wordings if name == choice for one in part.wordings]
         assert len(set(listed)) == len(listed)
         assert set(listed) == _ids(choice, "cot/gsm8k", COT), "what is listed is what a mixture takes"
     assert len(known_wordings()) == len(packaged_wordings()) + 3
@@ -301,7 +302,7 @@ def test_known_wordings_are_found_by_full_and_bare_name(imported: Path) -> None:
 
 def test_the_example_in_the_documentation_is_a_valid_file(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "wordings.md").read_text(encoding="utf-8")
-    first, second = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    first, second, third = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     (tmp_path / "mine.yaml").write_text(first, encoding="utf-8")
     ids = _ids(
         tmp_path / "mine.yaml", "mine/quiz-1", frozenset({"question", "answer", "rationale", "options"})
@@ -309,3 +310,46 @@ def test_the_example_in_the_documentation_is_a_valid_file(tmp_path: Path) -> Non
     assert ids == {"plain", "listed", "thinking-aloud", "guess-the-riddle", "framed"}
     submixtures = Mixture.model_validate(yaml.safe_load(second)["mixture"]).submixtures
     assert [one.wordings for one in submixtures.values()] == ["both", "original", Path("mine.yaml")]
+    released = Mixture.model_validate(yaml.safe_load(third)["mixture"]).submixtures
+    assert {(one.styles.inverted, one.styles.shots) for one in released.values()} == {("release", "release")}
+
+
+T0_TEMPLATES = """
+PATTERNS = {
+    "t0_question_answer": [("QA {question}", "{answer}"), ("Ask {question}", "{answer}")],
+    "t0_multiple_choice_separated_options": [("SEP {question} {options_}", "{answer}")],
+}
+PATTERNS["t0_multiple_choice"] = PATTERNS["t0_question_answer"]
+FEWSHOT_PATTERNS = {
+    "t0_question_answer": [FewShotPattern(inputs="qa {question}", targets="{answer}")],
+    "t0_multiple_choice": [FewShotPattern(inputs="mc {question}", targets="{answer}")],
+    "t0_multiple_choice_separated_options": [
+        FewShotPattern(inputs="sep {question} {options_}", targets="{answer}"),
+    ],
+}
+"""
+
+
+def test_each_task_of_t0_wears_the_templates_of_its_own_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,101 of 2,574 question-answer examples once wore another type's."""
+    monkeypatch.setenv("OPENFLAN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "FLAN/flan/v2").mkdir(parents=True)
+    (tmp_path / "FLAN/flan/v2/templates.py").write_text(T0_TEMPLATES)
+    (tmp_path / "FLAN/flan/v2/flan_templates_branched.py").write_text("PATTERNS = {}")
+    import_flan(tmp_path / "FLAN", imported_folder())
+    plain = frozenset({"inputs", "targets", "question", "answer"})
+    words = {
+        "t0_question_answer": {"QA", "Ask", "qa"},
+        "t0_multiple_choice": {"QA", "Ask", "mc"},
+        "t0_multiple_choice_separated_options": {"SEP", "sep"},
+    }
+    for kind in T0_TYPES:
+        fields = plain | {"options"} if "separated" in kind else plain
+        for name in names_of_type(kind):
+            chosen = choose_wordings("original", f"t0_sf/{name}", fields)
+            assert {one.inputs.text.split()[0] for one in chosen.wordings} == words[kind], name
+    assert sum(len(names_of_type(kind)) for kind in T0_TYPES) == 193
+    copied = choose_wordings("original", "t0_sf/zs_opt", frozenset({"inputs", "targets"}))
+    assert copied is READY_MADE, "rows that others rendered stay as they are"

@@ -43,8 +43,8 @@ answers = st.text(min_size=1, max_size=20).filter(
 
 def wordings_of(dataset: str) -> WordingSet:
     """The direct ones."""
-    found = wordings_for(f"cot/{dataset}", FIELDS, packaged_wordings())
-    return replace(found, wordings=tuple(one for one in found.wordings if not one.inverted))
+    wordings = wordings_for(f"cot/{dataset}", FIELDS, packaged_wordings())
+    return replace(wordings, wordings=tuple(one for one in wordings.wordings if not one.inverted))
 
 
 def answer_first(wording: Wording) -> bool:
@@ -62,14 +62,17 @@ def field_complaints(wording: Wording, around: tuple[str, str]) -> list[str]:
     """Where a field stands that should not, or does not stand that should; `around` is put on both sides of
     each field's mark."""
     values = {name: f"{around[0]}⟦{name}⟧{around[1]}" for name in FIELDS}
-    wanted = {"inputs": Counter(question=1), "targets": Counter(answer=1, rationale=int(wording.rationale))}
+    expected_counts = {
+        "inputs": Counter(question=1),
+        "targets": Counter(answer=1, rationale=int(wording.rationale)),
+    }
     complaints = []
     for side, pattern in (("inputs", wording.inputs), ("targets", wording.targets)):
         text = pattern.fill(values)
         for name, value in values.items():
-            if text.count(f"⟦{name}⟧") != wanted[side][name]:
+            if text.count(f"⟦{name}⟧") != expected_counts[side][name]:
                 complaints.append(f"{wording.id}: {name} in {side} {text.count(f'⟦{name}⟧')} times")
-            elif wanted[side][name] and value not in text:
+            elif expected_counts[side][name] and value not in text:
                 complaints.append(f"{wording.id}: {name} altered in {side}")
     return complaints
 
@@ -105,12 +108,12 @@ def test_every_dataset_has_enough_wordings_of_every_kind(dataset: str) -> None:
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_no_wording_is_repeated(dataset: str) -> None:
-    found = wordings_of(dataset).wordings
-    assert [one.id for one in found if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.id)] == []
-    assert [name for name, count in Counter(one.id for one in found).items() if count > 1] == []
+    wordings = wordings_of(dataset).wordings
+    assert [one.id for one in wordings if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.id)] == []
+    assert [name for name, count in Counter(one.id for one in wordings).items() if count > 1] == []
     assert [
         text
-        for text, count in Counter((one.inputs.text, one.targets.text) for one in found).items()
+        for text, count in Counter((one.inputs.text, one.targets.text) for one in wordings).items()
         if count > 1
     ] == []
 
@@ -126,8 +129,8 @@ def test_each_field_stands_where_it_belongs_whatever_it_holds(around: tuple[str,
     assert [
         complaint
         for dataset in DATASETS
-        for one in wordings_of(dataset).wordings
-        for complaint in field_complaints(one, around)
+        for wording in wordings_of(dataset).wordings
+        for complaint in field_complaints(wording, around)
     ] == []
 
 
@@ -138,25 +141,25 @@ def test_direct_targets_are_the_answer_alone(dataset: str) -> None:
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_bare_wordings_are_few_shot_and_bring_no_label_of_their_own(dataset: str) -> None:
-    for one in wordings_of(dataset).wordings:
-        if one.labels:
-            assert one.shots == "few"
-            assert one.inputs.text.startswith("{question}")
-            assert ":" not in one.inputs.text
-            assert len(one.inputs.text) <= len("{question}") + 40
+    for wording in wordings_of(dataset).wordings:
+        if wording.labels:
+            assert wording.shots == "few"
+            assert wording.inputs.text.startswith("{question}")
+            assert ":" not in wording.inputs.text
+            assert len(wording.inputs.text) <= len("{question}") + 40
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_only_ids_that_say_so_put_the_answer_first(dataset: str) -> None:
-    found = [one for one in wordings_of(dataset).wordings if one.rationale]
-    assert {one.id for one in found if answer_first(one)} == {
-        one.id for one in found if one.id.startswith("answer-first-")
+    wordings = [one for one in wordings_of(dataset).wordings if one.rationale]
+    assert {one.id for one in wordings if answer_first(one)} == {
+        wording.id for wording in wordings if wording.id.startswith("answer-first-")
     }
-    assert sum(answer_first(one) for one in found) <= 2
-    for one in found:
-        if answer_first(one):
-            assert one.targets.text.startswith("{answer}")
-            assert not CLOSING.search(one.targets.text), (
+    assert sum(answer_first(one) for one in wordings) <= 2
+    for wording in wordings:
+        if answer_first(wording):
+            assert wording.targets.text.startswith("{answer}")
+            assert not CLOSING.search(wording.targets.text), (
                 "a closing phrase would make the explanation look like the answer"
             )
 
@@ -165,10 +168,10 @@ def test_only_ids_that_say_so_put_the_answer_first(dataset: str) -> None:
 @given(rationale=rationales, answer=answers)
 def test_the_answer_is_what_follows_the_last_closing_phrase(rationale: str, answer: str) -> None:
     for dataset in DATASETS:
-        for one in wordings_of(dataset).wordings:
-            if one.rationale and not answer_first(one):
-                targets = one.targets.fill({"rationale": rationale, "answer": answer})
-                assert closing_answer(targets) == answer, one.id
+        for wording in wordings_of(dataset).wordings:
+            if wording.rationale and not answer_first(wording):
+                targets = wording.targets.fill({"rationale": rationale, "answer": answer})
+                assert closing_answer(targets) == answer, wording.id
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -180,11 +183,11 @@ def test_the_answer_of_real_rows_is_what_follows_the_last_closing_phrase(dataset
         line.replace("\\n", "\n").split("\t")
         for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     ]
-    found = [one for one in wordings_of(dataset).wordings if one.rationale and not answer_first(one)]
+    wordings = [one for one in wordings_of(dataset).wordings if one.rationale and not answer_first(one)]
     for question, answer, rationale in rows[:: max(1, len(rows) // 300)]:
-        for one in found:
-            targets = one.targets.fill({"question": question, "answer": answer, "rationale": rationale})
-            assert closing_answer(targets) == answer, one.id
+        for wording in wordings:
+            targets = wording.targets.fill({"question": question, "answer": answer, "rationale": rationale})
+            assert closing_answer(targets) == answer, wording.id
 
 
 @pytest.mark.parametrize(
@@ -246,9 +249,12 @@ def load_text(text: str | bytes, folder: Path) -> list[WordingSet]:
 
 
 def test_a_small_file_loads(tmp_path: Path) -> None:
-    (found,) = load_text(GOOD, tmp_path)
-    assert found.tasks == ("cot/quiz",)
-    assert [(one.id, one.inputs.text, one.shots, one.rationale, one.labels) for one in found.wordings] == [
+    (wording_set,) = load_text(GOOD, tmp_path)
+    assert wording_set.tasks == ("cot/quiz",)
+    assert [
+        (wording.id, wording.inputs.text, wording.shots, wording.rationale, wording.labels)
+        for wording in wording_set.wordings
+    ] == [
         ("plain", "{question}", "any", False, False),
         ("polite", "Please: {question}", "any", False, False),
     ]

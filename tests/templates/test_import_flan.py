@@ -27,11 +27,11 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
     done, wordings = import_checkout(checkout)
-    found = {
-        name: (one.inputs.text, one.targets.text, one.shots, one.rationale, one.inverted)
-        for name, one in wordings.items()
+    wordings_by_id = {
+        name: (wording.inputs.text, wording.targets.text, wording.shots, wording.rationale, wording.inverted)
+        for name, wording in wordings.items()
     }
-    assert found == {
+    assert wordings_by_id == {
         "flan-rte-zero-0": (
             'Note: {premise}\n\nMay one say "{hypothesis}"?\n\n{options}',
             "{answer}",
@@ -87,7 +87,14 @@ def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
             False,
             False,
         ),
-        # Without its options this one would read `Q {question}\nA`, which stands already.
+        "flan-t0-multiple-choice-separated-options-zero-0-hidden": (
+            "Q {question}\nA",
+            "{answer}",
+            "zero",
+            False,
+            False,
+        ),
+        "flan-t0-multiple-choice-zero-0": ("Q {question}\nA", "{answer}", "zero", False, False),
         "flan-natinst-v2-zero-0": ("{definition}\n\nNow {question}", "{answer}", "zero", False, False),
         "flan-natinst-v2-few-0": ("DO: {definition}\n--\n\n{question}", "{answer}", "few", False, False),
         "flan-natinst-v2-inside-0": (
@@ -99,7 +106,7 @@ def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
             False,
         ),
     }
-    assert sum(done.kinds.values()) == len(found)
+    assert sum(done.kinds.values()) == len(wordings_by_id)
     assert wordings["flan-rte-few-0"].frame == Frame(("Case: ", "Verdict: "), "\n~~\n", "\n\n\n")
     assert wordings["flan-rte-few-1"].frame == Frame(("", ""), "\n\n", "\n\n\n"), "the layout's own defaults"
     top = wordings["flan-natinst-v2-few-0"]
@@ -115,19 +122,27 @@ def test_every_literal_template_becomes_a_wording(checkout: Path) -> None:
         "positive_output",
         "positive_explanation",
     }
-    assert wordings["flan-t0-multiple-choice-separated-options-zero-0"].requires == {"options"}
 
 
 def test_keys_become_the_tasks_that_the_release_gives_them_to(checkout: Path) -> None:
     done, _ = import_checkout(checkout)
-    assert dict(done.files) == {
+    of_t0 = {name.removeprefix("t0_sf/"): tasks for name, tasks in done.files.items() if "t0_" in name}
+    assert {name: len(tasks) for name, tasks in of_t0.items()} == {
+        "t0_question_answer": 104,
+        "t0_multiple_choice": 70,
+        "t0_multiple_choice_separated_options": 19,
+    }
+    assert len({task for tasks in of_t0.values() for task in tasks}) == 193, "each of T0-SF's tasks once"
+    assert "t0_sf/race_high_Taking_a_test" in of_t0["t0_multiple_choice"]
+    assert "t0_sf/duorc_SelfRC_answer_question" in of_t0["t0_question_answer"]
+    assert "t0_sf/sciq_Direct_Question" in of_t0["t0_multiple_choice_separated_options"]
+    assert {name: tasks for name, tasks in done.files.items() if "t0_" not in name} == {
         "muffin/rte": ("muffin/rte",),
         "muffin/anli": ("muffin/anli_r1", "muffin/anli_r2", "muffin/anli_r3"),
         "muffin/aeslc": ("muffin/aeslc",),
         "cot/gsm8k": ("cot/gsm8k",),
         "cot/aqua": ("cot/aqua",),
         "muffin/wiki_dialog": ("muffin/wiki_dialog",),
-        "t0_sf/all": ("t0_sf/*",),
         "niv2/all": ("niv2/*",),
     }
 
@@ -136,7 +151,8 @@ def test_what_is_computed_or_unused_is_reported_with_its_line(checkout: Path) ->
     done, _ = import_checkout(checkout)
     lines = RELEASE.split("\n")
     reported = {
-        (lines[int(one.place.rpartition(":")[2]) - 1].strip(), one.entry, one.reason) for one in done.skipped
+        (lines[int(item.place.rpartition(":")[2]) - 1].strip(), item.entry, item.reason)
+        for item in done.skipped
     }
     assert {entry for _, entry, _ in reported} == {
         "PATTERNS_NO_OPTIONS",
@@ -257,8 +273,8 @@ def test_a_second_import_replaces_the_first_and_leaves_foreign_files_alone(check
 def test_reading_alone_needs_no_checkout_around_the_file(tmp_path: Path) -> None:
     path = tmp_path / "t.py"
     path.write_text("PATTERNS: dict = {'x': (['{question}', '{answer}'],)}\nOTHER = undefined()\n")
-    found = read_template_file(path)
-    assert [one.texts for one in found.stores["PATTERNS"]["x"]] == [
+    template_file = read_template_file(path)
+    assert [one.texts for one in template_file.stores["PATTERNS"]["x"]] == [
         {"inputs": "{question}", "targets": "{answer}"}
     ]
-    assert found.skipped == []
+    assert template_file.skipped == []

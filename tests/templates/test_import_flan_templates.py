@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from flan_release import OF_2021, RELEASE, import_checkout, write_checkout
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openflan.templates.formats import Frame
 from openflan.templates.import_flan import Imported
-from openflan.templates.wording import Wording
+from openflan.templates.wording import InvertedShare, Wording, load_wordings
 
 
 @pytest.fixture
@@ -141,9 +144,9 @@ def test_a_key_set_again_afterwards_is_replaced_even_by_what_cannot_be_read(tmp_
 
 def test_literal_braces_stay_literal(tmp_path: Path) -> None:
     _, wordings = import_release(tmp_path, "'x': [('{{code}} {question} }}', '{{ {answer}')]")
-    (one,) = wordings.values()
-    assert one.inputs.fill({"question": "{q}"}) == "{code} {q} }"
-    assert one.targets.fill({"answer": "a"}) == "{ a"
+    (wording,) = wordings.values()
+    assert wording.inputs.fill({"question": "{q}"}) == "{code} {q} }"
+    assert wording.targets.fill({"answer": "a"}) == "{ a"
 
 
 def test_the_oldest_file_adds_only_keys_that_its_corrected_form_lacks(tmp_path: Path) -> None:
@@ -177,3 +180,83 @@ def test_the_form_without_options_loses_the_placeholder_and_what_led_to_it(
     _, wordings = import_release(tmp_path, f"'x': [({shown!r}, '{{answer}}')]")
     made = wordings.get("flan-x-zero-0-hidden")
     assert (made and made.inputs.text) == hidden
+
+
+def few_shot(tmp_path: Path, key: str, *templates: tuple[str, str, str]) -> dict[str, Wording]:
+    """The few-shot wordings of templates: inputs, targets, separator."""
+    listed = ", ".join(
+        f"FewShotPattern(inputs={inputs!r}, targets={targets!r}, example_separator={separator!r})"
+        for inputs, targets, separator in templates
+    )
+    return import_checkout(write_checkout(tmp_path / "FLAN", f"FEWSHOT_PATTERNS = {{{key!r}: [{listed}]}}"))[
+        1
+    ]
+
+
+def test_few_shot_targets_end_without_the_line_break_that_their_exemplars_keep(tmp_path: Path) -> None:
+    made = few_shot(
+        tmp_path,
+        "cot_input_inversion_gsm8k",
+        ("{answer}", "{question} By {chain_of_thought}\n", "\n\n"),
+        ("{answer}?", "{question}", "\n---\n"),
+        ("{answer}!", "{question} \n\n", ""),
+    )
+    assert [(one.targets.text, one.frame.separator) for one in made.values() if one.frame] == [
+        ("{question} By {rationale}", "\n\n\n"),
+        ("{question}", "\n---\n"),
+        ("{question}", " \n\n"),
+    ]
+
+
+def test_targets_of_a_rationale_alone_are_no_inversion(tmp_path: Path) -> None:
+    made = few_shot(
+        tmp_path,
+        "cot_strategyqa",
+        ("{question}", "{chain_of_thought} So {answer}.", "\n"),
+        ("{question}", "It goes: {chain_of_thought}.", "\n"),
+        ("{question} {answer}", "Because {chain_of_thought}", "\n"),
+        ("{chain_of_thought}", "{question} {answer}", "\n"),
+    )
+    assert [(one.inverted, one.rationale) for one in made.values()] == [
+        (False, True),
+        (False, True),
+        (True, True),
+        (True, True),
+    ]
+
+
+def share_of(tmp_path: Path, source: str, name: str) -> InvertedShare | None:
+    done, _ = import_checkout(write_checkout(tmp_path / "FLAN", source))
+    (found,) = load_wordings(done.folder / f"{name}.yaml")
+    return found.inverted_share
+
+
+def test_the_share_of_inversions_is_that_of_the_templates(tmp_path: Path) -> None:
+    direct, inverted = "('{sent2} in {lang1}', '{sent1}')", "('{sent1} in {lang2}', '{sent2}')"
+    shown = "FewShotPattern(inputs={!r}, targets={!r})"
+    patterns = f"PATTERNS = {{'wmt16_translate': [{', '.join([direct] * 3 + [inverted] * 7)}]}}\n"
+    few = [shown.format("{sent2}", "{sent1}")] * 4 + [shown.format("{sent1}", "{sent2}")]
+    source = f"{patterns}FEWSHOT_PATTERNS = {{'wmt16_translate': [{', '.join(few)}]}}\n"
+    assert share_of(tmp_path, source, "muffin/wmt16_translate") == InvertedShare(0.7, 0.2)
+
+
+def test_inversions_that_are_tasks_of_their_own_are_not_counted(tmp_path: Path) -> None:
+    source = """PATTERNS = {
+        'cot_gsm8k': [('{question}', '{chain_of_thought} {answer}')],
+        'cot_input_inversion_gsm8k': [('{answer}', '{question}'), ('{answer}?', '{question}')],
+        'cot_qasc': [('{question}', '{chain_of_thought} {answer}')],
+    }"""
+    assert share_of(tmp_path, source, "cot/gsm8k") is None
+    assert share_of(tmp_path, source, "cot/qasc") == InvertedShare(0.0, 0.0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_forms_without_options_or_for_other_rows_change_no_share(data: st.DataObject) -> None:
+    direct, inverted = data.draw(st.integers(1, 9)), data.draw(st.integers(0, 9))
+    pairs = [f"('{{title}} {{text}} {n} {{options_}}', '{{answer}}')" for n in range(direct)]
+    pairs += [f"('{n} {{answer}} {{options_}}', '{{text}}')" for n in range(inverted)]
+    with TemporaryDirectory() as folder:
+        source = f"PATTERNS = {{'ag_news_subset': [{', '.join(pairs)}]}}"
+        share = share_of(Path(folder), source, "muffin/ag_news_subset")
+    assert share == InvertedShare(inverted / len(pairs), inverted / len(pairs))

@@ -71,19 +71,19 @@ def complaints(wording: Wording, fields: frozenset[str], around: tuple[str, str]
     """Fields that stand where they should not, do not stand where they should, or stand there changed;
     `around` is put about each field's mark."""
     values = {name: f"{around[0]}⟦{name}⟧{around[1]}" for name in fields}
-    found = []
-    for side, pattern, wanted in zip(
+    messages = []
+    for side, pattern, expected_fields in zip(
         ("inputs", "targets"), (wording.inputs, wording.targets), expected(wording), strict=True
     ):
         text = pattern.fill(values)
         for name, value in values.items():
-            if text.count(f"⟦{name}⟧") != (name in wanted):
-                found.append(f"{wording.id}: {name} in {side} {text.count(f'⟦{name}⟧')} times")
-            elif name in wanted and value not in text:
-                found.append(f"{wording.id}: {name} altered in {side}")
+            if text.count(f"⟦{name}⟧") != (name in expected_fields):
+                messages.append(f"{wording.id}: {name} in {side} {text.count(f'⟦{name}⟧')} times")
+            elif name in expected_fields and value not in text:
+                messages.append(f"{wording.id}: {name} altered in {side}")
     if not {"question", "inputs"} & set().union(*expected(wording)):
-        found.append(f"{wording.id}: no question")
-    return found
+        messages.append(f"{wording.id}: no question")
+    return messages
 
 
 def inverted(dataset: str) -> list[Wording]:
@@ -103,7 +103,10 @@ def test_every_packaged_wording_shows_what_it_should_and_never_what_it_asks_for(
     # Muffin's data sets have fields of their own, which tests beside their row functions know.
     sets = [found for found in packaged_wordings() if not found.tasks[0].startswith("muffin/")]
     assert [
-        text for found in sets for one in found.wordings for text in complaints(one, found.fields, around)
+        text
+        for wording_set in sets
+        for wording in wording_set.wordings
+        for text in complaints(wording, wording_set.fields, around)
     ] == []
 
 
@@ -133,10 +136,10 @@ def test_every_kind_can_be_shown_zero_shot_and_some_with_the_instruction_on_top(
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_inverted_patterns_hold_no_escaped_newline_and_no_outer_blank(dataset: str) -> None:
-    for one in inverted(dataset):
-        for text in (one.inputs.text, one.targets.text):
+    for wording in inverted(dataset):
+        for text in (wording.inputs.text, wording.targets.text):
             assert "\\n" not in text
-            assert all(line == line.strip() for line in text.split("\n")), one.id
+            assert all(line == line.strip() for line in text.split("\n")), wording.id
             assert text == text.strip()
 
 
@@ -176,14 +179,14 @@ def test_the_check_notices(bad: Wording, complaint: str) -> None:
 
 def marked(name: str, rows: int = 12) -> tuple[Task, WordingSet]:
     """A task whose rows hold nothing but marks, one a field and row, and its packaged wordings."""
-    found = next(found for found in packaged_wordings() if found.covers(name))
-    fields = found.fields - {"options"}
+    wording_set = next(found for found in packaged_wordings() if found.covers(name))
+    fields = wording_set.fields - {"options"}
     items = [
         {field: f"⟦{field}{row}⟧" for field in fields}
-        | ({"options": [f"⟦answer{row}⟧", "⟦other⟧"]} if "options" in found.fields else {})
+        | ({"options": [f"⟦answer{row}⟧", "⟦other⟧"]} if "options" in wording_set.fields else {})
         for row in range(rows)
     ]
-    task = Task(name, items, found.fields, "marks", "testing")
+    task = Task(name, items, wording_set.fields, "marks", "testing")
     return task, wordings_for(name, task.fields, packaged_wordings())
 
 
@@ -207,10 +210,12 @@ TASKS = [
     position=st.integers(0, 10**6),
 )
 def test_an_example_never_shows_what_it_asks_for(name: str, style: Style, row: int, position: int) -> None:
-    task, found = marked(name)
-    example = Renderer(task, found).render(row, style, 0, position)
+    task, wording_set = marked(name)
+    example = Renderer(task, wording_set).render(row, style, 0, position)
     wording = next(
-        one for one in found.wordings if one.id == example.wording and one.inverted == example.style.inverted
+        item
+        for item in wording_set.wordings
+        if item.id == example.wording and item.inverted == example.style.inverted
     )
     shown, asked = expected(wording)
     by_marker = example.option_style is not None and bool(example.option_style.counter)

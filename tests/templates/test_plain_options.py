@@ -37,15 +37,15 @@ def written(folder: Path, text: str) -> Path:
 
 def test_a_plain_list_is_a_dash_list_whose_answer_is_its_text(tmp_path: Path) -> None:
     renderer = Renderer(QUIZ, wordings_for("mine/quiz", QUIZ.fields, load_wordings(written(tmp_path, TEXT))))
-    found = [renderer.render(0, Style(), 0, position) for position in range(80)]
-    plain = {(one.inputs, one.targets) for one in found if one.wording == "plain"}
+    example = [renderer.render(0, Style(), 0, position) for position in range(80)]
+    plain = {(one.inputs, one.targets) for one in example if one.wording == "plain"}
     assert plain == {("Q\nOptions:\n- ice\n- fog", "fog")}
-    assert len({one.targets for one in found if one.wording == "drawn"}) > 5, "other lists are drawn"
+    assert len({one.targets for one in example if one.wording == "drawn"}) > 5, "other lists are drawn"
 
 
 def test_the_mark_is_kept_in_a_file_and_must_be_true_or_false(tmp_path: Path) -> None:
-    (found,) = load_wordings(written(tmp_path, TEXT))
-    (again,) = load_wordings(written(tmp_path, dump_wordings(found)))
+    (wording_set,) = load_wordings(written(tmp_path, TEXT))
+    (again,) = load_wordings(written(tmp_path, dump_wordings(wording_set)))
     assert [one.plain_options for one in again.wordings] == [True, False]
     with pytest.raises(InputError, match="`plain_options: yes please` must be true or false"):
         load_wordings(written(tmp_path, TEXT.replace("plain_options: true", "plain_options: yes please")))

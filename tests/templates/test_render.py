@@ -88,11 +88,11 @@ def test_golden_few_shot_chain_of_thought_without_labels() -> None:
     position=st.integers(0, 2**40),
 )
 def test_the_same_call_gives_the_same_example(row: int, style: Style, seed: int, position: int) -> None:
-    one = Renderer(choice(30), CHOICE)
-    first = one.render(row, style, seed, position)
-    one.render((row + 1) % 30, style, seed, position + 1)
+    renderer = Renderer(choice(30), CHOICE)
+    first = renderer.render(row, style, seed, position)
+    renderer.render((row + 1) % 30, style, seed, position + 1)
     assert (
-        one.render(row, style, seed, position)
+        renderer.render(row, style, seed, position)
         == first
         == Renderer(choice(30), CHOICE).render(row, style, seed, position)
     )
@@ -103,9 +103,9 @@ def test_another_position_seed_row_or_task_draws_anew(style: Style) -> None:
     rows = choice(30)
     base = Renderer(rows, CHOICE)
     variants: dict[str, Callable[[int], Rendered]] = {
-        "position": lambda number: base.render(0, style, 0, number),
-        "seed": lambda number: base.render(0, style, number, 0),
-        "task": lambda number: Renderer(replace(rows, name=f"test/t{number}"), CHOICE).render(0, style, 0, 0),
+        "position": lambda index: base.render(0, style, 0, index),
+        "seed": lambda index: base.render(0, style, index, 0),
+        "task": lambda index: Renderer(replace(rows, name=f"test/t{index}"), CHOICE).render(0, style, 0, 0),
     }
     for name, make in variants.items():
         assert len({make(number).inputs for number in range(40)}) > 10, name
@@ -143,15 +143,15 @@ def test_exemplars_are_other_rows_of_the_task_each_once(
 ) -> None:
     row = data.draw(st.integers(0, rows - 1))
     example = renderer(plain(rows), PLAIN).render(row, FEW, seed, 0, shots=shots)
-    wanted = SHOTS if shots is None else (shots,)
-    assert len(example.exemplars) in {min(number, rows - 1) for number in wanted}
+    allowed_counts = SHOTS if shots is None else (shots,)
+    assert len(example.exemplars) in {min(number, rows - 1) for number in allowed_counts}
     assert row not in example.exemplars
     assert len(set(example.exemplars)) == len(example.exemplars)
     # The text says the same as the record: each exemplar with its own answer, in order, then the row without
     # its answer.
     said = [f"<q{index}>" for index in (*example.exemplars, row)]
-    found = [part.split(">")[0] + ">" for part in example.inputs.split("<")[1:]]
-    assert ["<" + part for part in found] == said
+    results = [part.split(">")[0] + ">" for part in example.inputs.split("<")[1:]]
+    assert ["<" + part for part in results] == said
     assert [part.split("]")[0] for part in example.inputs.split("[")[1:]] == [
         f"a{index}" for index in example.exemplars
     ]

@@ -73,8 +73,8 @@ def test_counters_count(counter: str, marks: list[str]) -> None:
 @pytest.mark.parametrize("counter", ["upper", "lower", "roman"])
 def test_a_list_longer_than_the_alphabet_is_bulleted(counter: str) -> None:
     formats = replace(ONE_FORMAT, markers=(("({}) ", counter),))
-    most = renderer(choice(1, options=26), CHOICE, formats).render(0, ZERO, 0, 0)
-    assert most.inputs.split("\n")[-1].startswith(
+    example = renderer(choice(1, options=26), CHOICE, formats).render(0, ZERO, 0, 0)
+    assert example.inputs.split("\n")[-1].startswith(
         {"upper": "(Z) ", "lower": "(z) ", "roman": "(XXVI) "}[counter]
     )
     more = renderer(choice(1, options=27), CHOICE, formats).render(0, ZERO, 0, 0)

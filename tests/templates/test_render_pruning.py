@@ -37,41 +37,46 @@ def test_a_few_shot_example_never_exceeds_its_room(
     row: int, position: int, tokens: int, shots: int | None, measure: Any
 ) -> None:
     render = Renderer(LONG, PLAIN).render
-    whole = render(row, FEW, 0, position, shots=shots)
+    unpruned = render(row, FEW, 0, position, shots=shots)
     example = render(row, FEW, 0, position, shots=shots, token_budget=TokenBudget(tokens, measure))
-    assert example.exemplars == whole.exemplars[: len(example.exemplars)]
-    assert len(example.exemplars) + example.pruned == len(whole.exemplars)
+    assert example.exemplars == unpruned.exemplars[: len(example.exemplars)]
+    assert len(example.exemplars) + example.pruned == len(unpruned.exemplars)
     if example.exemplars:
         assert measure(example.inputs) <= tokens
         assert example.style.few_shot
-        assert whole.frame is not None
-        assert example.inputs == whole.frame.separator.join(cut(whole, len(example.exemplars)))
+        assert unpruned.frame is not None
+        assert example.inputs == unpruned.frame.separator.join(cut(unpruned, len(example.exemplars)))
     else:
         assert (example.style.few_shot, example.frame) == (False, None)
         assert replace(example, pruned=0) == render(row, ZERO, 0, position)
     if not example.pruned:
-        assert example == whole
+        assert example == unpruned
     else:  # and nothing was left out that would have fitted
-        assert whole.frame is not None
+        assert unpruned.frame is not None
         kept = len(example.exemplars) + 1
-        more = whole.frame.separator.join(cut(whole, kept))
+        more = unpruned.frame.separator.join(cut(unpruned, kept))
         assert measure(more) > tokens
 
 
-def cut(whole: Rendered, kept: int) -> list[str]:
+def cut(unpruned: Rendered, kept: int) -> list[str]:
     """The texts of the first `kept` exemplars and the final inputs, made again from the record."""
-    assert whole.frame is not None
-    before, after = whole.frame.labels
-    inputs = {"bare": "<{}>", "asked": "Please: <{}>"}[whole.wording]
-    rows = [LONG.rows[index] for index in whole.exemplars[:kept]]
+    assert unpruned.frame is not None
+    before, after = unpruned.frame.labels
+    inputs = {"bare": "<{}>", "asked": "Please: <{}>"}[unpruned.wording]
+    rows = [LONG.rows[index] for index in unpruned.exemplars[:kept]]
     exemplars = [
-        f"{before}{inputs.format(row['question'])}{whole.frame.between}{after}[{row['answer']}]"
+        f"{before}{inputs.format(row['question'])}{unpruned.frame.between}{after}[{row['answer']}]"
         for row in rows
     ]
-    final = f"{before}{inputs.format(LONG.rows[whole.row]['question'])}{whole.frame.between}{after}".rstrip(
-        " "
+    final = (
+        f"{before}{inputs.format(LONG.rows[unpruned.row]['question'])}{unpruned.frame.between}{after}".rstrip(
+            " "
+        )
     )
-    assert kept < len(whole.exemplars) or whole.frame.separator.join([*exemplars, final]) == whole.inputs
+    assert (
+        kept < len(unpruned.exemplars)
+        or unpruned.frame.separator.join([*exemplars, final]) == unpruned.inputs
+    )
     return [*exemplars, final]
 
 

@@ -38,9 +38,9 @@ PLAIN = Task(
 )
 
 
-def reviewed(task: Task, number: int = 3, seed: int = 0) -> str:
+def reviewed(task: Task, count: int = 3, seed: int = 0) -> str:
     return document(
-        [examples(task, wordings_for(task.name, task.fields, packaged_wordings()), number, seed)],
+        [examples(task, wordings_for(task.name, task.fields, packaged_wordings()), count, seed)],
         "Examples",
         "Look.",
     )
@@ -48,13 +48,13 @@ def reviewed(task: Task, number: int = 3, seed: int = 0) -> str:
 
 def test_three_examples_of_a_task_are_of_three_kinds() -> None:
     for seed in range(20):
-        found = examples(RTE, wordings_for(RTE.name, RTE.fields, packaged_wordings()), 3, seed)
-        assert [(one.style.few_shot, one.style.inverted) for one in found.examples[:2]] == [
+        reviewed_task = examples(RTE, wordings_for(RTE.name, RTE.fields, packaged_wordings()), 3, seed)
+        assert [(one.style.few_shot, one.style.inverted) for one in reviewed_task.examples[:2]] == [
             (False, False),
             (True, False),
         ]
-        assert found.examples[2].style.inverted
-        assert [one.row for one in found.examples] == [0, 1, 2]
+        assert reviewed_task.examples[2].style.inverted
+        assert [one.row for one in reviewed_task.examples] == [0, 1, 2]
 
 
 def test_no_format_is_shown_twice_before_all_were() -> None:
@@ -113,12 +113,12 @@ def test_the_check_on_fences_would_notice() -> None:
 
 
 @given(st.text(max_size=80), st.integers(10, 50))
-def test_a_cut_text_keeps_both_ends_and_says_how_much_is_missing(text: str, most: int) -> None:
-    shown = cut(text, most)
-    if len(text) <= most:
+def test_a_cut_text_keeps_both_ends_and_says_how_much_is_missing(text: str, limit: int) -> None:
+    shown = cut(text, limit)
+    if len(text) <= limit:
         assert shown == text
         return
-    head, tail = text[: most // 2], text[len(text) - most // 2 :]
+    head, tail = text[: limit // 2], text[len(text) - limit // 2 :]
     assert shown.startswith(head)
     assert shown.endswith(tail)
-    assert f"\n[... {len(text) - 2 * (most // 2):,} characters are not shown here ...]\n" in shown
+    assert f"\n[... {len(text) - 2 * (limit // 2):,} characters are not shown here ...]\n" in shown

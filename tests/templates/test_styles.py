@@ -214,8 +214,8 @@ def test_a_number_of_exemplars_that_is_asked_for_is_kept(defined: Renderer) -> N
 
 def test_wordings_that_require_what_rows_lack_are_skipped(tmp_path: Path) -> None:
     fields = frozenset({"question", "answer", "definition"})
-    found = wordings_for("test/sums", fields, sets(DEFINED, tmp_path))
-    assert [one.id for one in found.wordings] == ["zero", "few"]
+    wordings = wordings_for("test/sums", fields, sets(DEFINED, tmp_path))
+    assert [one.id for one in wordings.wordings] == ["zero", "few"]
     with pytest.raises(
         InputError,
         match=r"mine\.yaml:7: wording `inside` names `\{positive_output\}`, which the rows of test/sums lack",
@@ -237,18 +237,18 @@ def test_direct_and_inverted_wordings_may_come_from_different_sets(tmp_path: Pat
         'tasks: ["cot/*"]\nfields: [question, answer]\nwordings:\n  - {id: mine, inputs: "{question}", '
         'targets: "{answer}"}\n'
     )
-    found = wordings_for("cot/gsm8k", cot, [*sets(direct, tmp_path), *packaged_wordings()])
-    assert [one.id for one in found.wordings if not one.inverted] == ["mine"]
-    assert len([one for one in found.wordings if one.inverted]) == 10
+    wordings = wordings_for("cot/gsm8k", cot, [*sets(direct, tmp_path), *packaged_wordings()])
+    assert [one.id for one in wordings.wordings if not one.inverted] == ["mine"]
+    assert len([one for one in wordings.wordings if one.inverted]) == 10
     turned = (
         direct.replace("{id: mine,", "{id: mine, inverted: true,")
         .replace('"{question}"', '"X"')
         .replace('"{answer}"', '"{question}"')
         .replace('"X"', '"{answer}"')
     )
-    found = wordings_for("cot/gsm8k", cot, [*sets(turned, tmp_path), *packaged_wordings()])
-    assert [one.id for one in found.wordings if one.inverted] == ["mine"]
-    assert len([one for one in found.wordings if not one.inverted]) == 19
+    wordings = wordings_for("cot/gsm8k", cot, [*sets(turned, tmp_path), *packaged_wordings()])
+    assert [one.id for one in wordings.wordings if one.inverted] == ["mine"]
+    assert len([one for one in wordings.wordings if not one.inverted]) == 19
 
 
 def test_rows_that_are_already_worded_need_no_packaged_wordings(tmp_path: Path) -> None:
@@ -276,10 +276,11 @@ def test_what_does_not_fit_becomes_zero_shot_whatever_its_frame(sums: Renderer, 
 
 
 def test_the_instruction_on_top_counts(sums: Renderer) -> None:
-    whole = sums.render(0, TOP, 0, 0, shots=3)
-    assert sums.render(0, TOP, 0, 0, shots=3, token_budget=TokenBudget(len(whole.inputs), len)) == whole
+    unpruned = sums.render(0, TOP, 0, 0, shots=3)
+    assert sums.render(0, TOP, 0, 0, shots=3, token_budget=TokenBudget(len(unpruned.inputs), len)) == unpruned
     assert (
-        sums.render(0, TOP, 0, 0, shots=3, token_budget=TokenBudget(len(whole.inputs) - 1, len)).pruned == 1
+        sums.render(0, TOP, 0, 0, shots=3, token_budget=TokenBudget(len(unpruned.inputs) - 1, len)).pruned
+        == 1
     )
 
 
@@ -294,11 +295,13 @@ def test_an_example_is_never_the_exemplar_inside_its_own_wording(tmp_path: Path)
 # The record
 
 
-def remade(record: dict[str, Any], task: Task, found: WordingSet) -> str:
+def remade(record: dict[str, Any], task: Task, wording_set: WordingSet) -> str:
     """The inputs of a few-shot example, from its record, its wording and the rows alone."""
     style = Style.parse(record["style"])
     wording = next(
-        one for one in found.wordings if one.id == record["wording"] and one.inverted == style.inverted
+        element
+        for element in wording_set.wordings
+        if element.id == record["wording"] and element.inverted == style.inverted
     )
     if not record["exemplars"]:
         return fill(wording.inputs.text, task.rows[record["row"]])
@@ -348,15 +351,15 @@ def test_an_example_can_be_made_again_from_its_record(style: Style, name: str, p
         "marks",
         "testing",
     )
-    found = wordings_for(name, fields, packaged_wordings())
-    one = Renderer(rows, found)
-    example = one.render(position % 9, style, 1, position)
+    wordings = wordings_for(name, fields, packaged_wordings())
+    renderer = Renderer(rows, wordings)
+    example = renderer.render(position % 9, style, 1, position)
     record = json.loads(json.dumps(example.provenance()))
-    assert remade(record, rows, found) == example.inputs
-    assert example == Renderer(rows, found).render(position % 9, style, 1, position), (
+    assert remade(record, rows, wordings) == example.inputs
+    assert example == Renderer(rows, wordings).render(position % 9, style, 1, position), (
         "rendering is a function of its arguments"
     )
-    assert example == one.render(position % 9, style, 1, position)
+    assert example == renderer.render(position % 9, style, 1, position)
     if not style.few_shot:
         assert not example.exemplars
 
@@ -389,26 +392,26 @@ def niv2(fields: frozenset[str]) -> Renderer:
     )
 
 
-def examples(renderer: Renderer, style: Style, number: int = 400) -> list[Rendered]:
-    return [renderer.render(position % 20, style, 0, position) for position in range(number)]
+def examples(renderer: Renderer, style: Style, count: int = 400) -> list[Rendered]:
+    return [renderer.render(position % 20, style, 0, position) for position in range(count)]
 
 
 def test_natural_instructions_zero_shot_has_ten_wordings() -> None:
-    found = Counter(example.wording for example in examples(niv2(NIV2), Style()))
-    assert len(found) == 10
+    counts = Counter(example.wording for example in examples(niv2(NIV2), Style()))
+    assert len(counts) == 10
 
 
 def test_natural_instructions_few_shot_is_half_drawn_exemplars_and_half_the_explained_one() -> None:
-    found = examples(niv2(NIV2), TOP)
-    inside = [example for example in found if not example.exemplars]
+    rendered = examples(niv2(NIV2), TOP)
+    inside = [example for example in rendered if not example.exemplars]
     assert abs(len(inside) - 200) < 60
     assert (
         len({example.wording for example in inside})
-        == len({example.wording for example in found if example.exemplars})
+        == len({example.wording for example in rendered if example.exemplars})
         == 10
     )
-    assert {example.style.name for example in found} == {"few-shot-instruction-on-top"}
-    for example in found:
+    assert {example.style.name for example in rendered} == {"few-shot-instruction-on-top"}
+    for example in rendered:
         definitions = example.inputs.count("definition ")
         assert definitions == example.inputs.count(f"definition {example.row}") == 1, "once, above"
         assert (f"positive_explanation {example.row}" in example.inputs) == (not example.exemplars)

@@ -31,30 +31,30 @@ def wordings_of(fields: frozenset[str] = WITH) -> tuple[Wording, ...]:
 def complaints(wording: Wording, around: str = "") -> list[str]:
     values = {name: f"{around}⟦{name}⟧{around}" for name in ("question", "options", "answer")}
     inputs, targets = wording.inputs.fill(values), wording.targets.fill(values)
-    found = []
+    messages = []
     if targets != values["answer"]:
-        found.append("asks for something else than the answer")
+        messages.append("asks for something else than the answer")
     if "⟦answer⟧" in inputs:
-        found.append("shows the answer")
+        messages.append("shows the answer")
     if inputs.count("⟦question⟧") != 1:
-        found.append("does not show the question once")
+        messages.append("does not show the question once")
     if inputs.count("⟦options⟧") != wording.options:
-        found.append("lists options twice")
+        messages.append("lists options twice")
     if re.search(
         r"[^\n]⟦options⟧|⟦options⟧[^\n]", wording.inputs.fill({name: f"⟦{name}⟧" for name in values})
     ):
-        found.append("lists options in the middle of a line")
+        messages.append("lists options in the middle of a line")
     if re.search(r":\n\{options\}", wording.inputs.text) or re.search(
         r"options?:\s*$", wording.inputs.text, re.IGNORECASE
     ):
-        found.append("introduces the list, which has a header of its own")
+        messages.append("introduces the list, which has a header of its own")
     if any(line != line.strip() for line in wording.inputs.text.split("\n")):
-        found.append("has blanks at the end of a line")
+        messages.append("has blanks at the end of a line")
     if not wording.options and re.search(
         r"\b(options?|choices?|list|choose|above|below)\b", "".join(wording.inputs.literals), re.IGNORECASE
     ):
-        found.append("speaks of options that it hides")
-    return found
+        messages.append("speaks of options that it hides")
+    return messages
 
 
 noise = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧"), max_size=30) | st.sampled_from(
@@ -90,12 +90,12 @@ def test_the_check_notices(bad: Wording, complaint: str) -> None:
 
 
 def test_there_are_ten_that_list_options_and_some_that_hide_them() -> None:
-    found = [one for one in wordings_of() if not one.labels]
-    assert sum(one.options for one in found) == 10
-    assert sum(not one.options for one in found) == 4
-    assert len({one.inputs.text for one in found}) == 14
+    wordings = [one for one in wordings_of() if not one.labels]
+    assert sum(one.options for one in wordings) == 10
+    assert sum(not one.options for one in wordings) == 4
+    assert len({one.inputs.text for one in wordings}) == 14
     assert {one.options for one in wordings_of() if one.bare} == {True, False}
-    assert {one.options for one in found if one.instruction} == {True, False}
+    assert {one.options for one in wordings if one.instruction} == {True, False}
 
 
 def test_they_are_for_the_tasks_whose_rows_carry_options_and_no_others() -> None:
@@ -104,7 +104,8 @@ def test_they_are_for_the_tasks_whose_rows_carry_options_and_no_others() -> None
         assert wordings_for(name, WITH, packaged_wordings()).wordings == wordings_of()
     for fields in (WITHOUT, READY_MADE.fields):
         assert [
-            one.id for one in wordings_for("t0_sf/sciq_Multiple_Choice", fields, packaged_wordings()).wordings
+            wording.id
+            for wording in wordings_for("t0_sf/sciq_Multiple_Choice", fields, packaged_wordings()).wordings
         ] == [READY_MADE.wordings[0].id]
 
 

@@ -73,8 +73,8 @@ def test_wordings_read_back_as_they_were_written(
         encoding="utf-8",
         newline="",
     )
-    ((found,),) = ([one.wordings for one in load_wordings(path)],)
-    assert (found[0].inputs, found[0].targets, found[0].frame) == (
+    ((loaded,),) = ([one.wordings for one in load_wordings(path)],)
+    assert (loaded[0].inputs, loaded[0].targets, loaded[0].frame) == (
         wording.inputs,
         wording.targets,
         wording.frame,

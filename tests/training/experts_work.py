@@ -97,12 +97,15 @@ def main() -> None:
     torch.set_num_threads(1)
     distributed = join_distributed()
     for name in CASES:
-        found = steps(name, distributed)
-        for step, (many, one) in enumerate(
-            zip(found, steps(name, SINGLE_PROCESS) if distributed.main else (), strict=distributed.main)
+        taken_steps = steps(name, distributed)
+        for step, (many, expected) in enumerate(
+            zip(taken_steps, steps(name, SINGLE_PROCESS) if distributed.main else (), strict=distributed.main)
         ):
-            if abs(many.loss - one.loss) > 1e-5 or abs((many.router or 0) - (one.router or 0)) > 1e-5:
-                sys.exit(f"{name}, step {step}: {many} on {distributed.size} ranks, {one} alone")
+            if (
+                abs(many.loss - expected.loss) > 1e-5
+                or abs((many.router or 0) - (expected.router or 0)) > 1e-5
+            ):
+                sys.exit(f"{name}, step {step}: {many} on {distributed.size} ranks, {expected} alone")
         distributed.barrier()
     leave_distributed()
 

@@ -109,13 +109,13 @@ def opened(wanted: Recipe, *, double: bool = False) -> tuple[Any, Any, Any, dict
     rows needs."""
     tokenizer = load.load_tokenizer(wanted.model)
     model = load.load_model(wanted.model, tokenizer, wanted.seed)
-    found = open_mixture(wanted.mixture)
-    stream, encoder = prepare(wanted, found.tasks, tokenizer, joint=not model.config.is_encoder_decoder)
+    open_tasks = open_mixture(wanted.mixture)
+    stream, encoder = prepare(wanted, open_tasks.tasks, tokenizer, joint=not model.config.is_encoder_decoder)
 
     def plan_from(sequences_per_window: Sequence[int]) -> ExampleStream:
         return packed_examples(stream, encoder, sequences_per_window, window=24)
 
-    return (widened(model) if double else model), tokenizer, plan_from, found.validation
+    return (widened(model) if double else model), tokenizer, plan_from, open_tasks.validation
 
 
 @contextmanager
@@ -165,8 +165,8 @@ def run_case(
 ) -> None:
     """Trains a case in a run folder and leaves its last weights and what each rank saw there. `nudge` is
     added to one weight."""
-    wanted = of_case(place, case)
-    model, tokenizer, plan_from, _ = opened(wanted, double="float64" in case)
+    run_recipe = of_case(place, case)
+    model, tokenizer, plan_from, _ = opened(run_recipe, double="float64" in case)
     packing: Packing = "dense" if case.endswith("dense") else "flat"
     with torch.no_grad():
         next(model.parameters())[7, 3] += nudge
@@ -178,7 +178,7 @@ def run_case(
         with spied(folder / f"seen-{distributed.rank}.jsonl", distributed):
             train(
                 TrainingSetup(
-                    wanted,
+                    run_recipe,
                     Run(folder),
                     TrainableView(model),
                     tokenizer,
@@ -227,9 +227,9 @@ def finetuned(path: Path, folder: Path, distributed: DistributedContext) -> None
 def evaluated(place: Path, folder: Path, distributed: DistributedContext) -> None:
     """What in-loop validation and generation give on the ranks, of an Engine's model between two steps."""
     for kind in ("t5", "gated", "llama"):
-        wanted = with_validation(recipe(place, kind, steps=4, batch_size=3))
-        model, tokenizer, plan_from, validation = opened(wanted)
-        stream, encoder = prepare(wanted, validation, tokenizer, joint=kind == "llama")
+        run_recipe = with_validation(recipe(place, kind, steps=4, batch_size=3))
+        model, tokenizer, plan_from, validation = opened(run_recipe)
+        stream, encoder = prepare(run_recipe, validation, tokenizer, joint=kind == "llama")
         plan = packed_examples(stream, encoder, window=20)
         (folder / kind).mkdir(parents=True, exist_ok=True)
         scores: list[list[int]] = []
@@ -241,7 +241,7 @@ def evaluated(place: Path, folder: Path, distributed: DistributedContext) -> Non
         watch = Watch(2, plan, len(plan.window(0)), generate, "mean")
         train(
             TrainingSetup(
-                wanted,
+                run_recipe,
                 Run(folder / kind),
                 TrainableView(model),
                 tokenizer,
@@ -262,7 +262,7 @@ PROMPTS = [[4, 6, 7, 1], [5, 9, 8, 9, 1], [4, 13, 13, 1]]
 
 def answers(model: Any, device: torch.device, tokens: int = 12, **settings: Any) -> list[list[int]]:
     """So many greedy tokens for each prompt alone."""
-    found = []
+    answered = []
     for prompt in PROMPTS:
         ids = torch.tensor([prompt], device=device)
         out = model.generate(
@@ -273,8 +273,8 @@ def answers(model: Any, device: torch.device, tokens: int = 12, **settings: Any)
             do_sample=False,
             **settings,
         )
-        found.append(out[0].tolist())
-    return found
+        answered.append(out[0].tolist())
+    return answered
 
 
 def generated(place: Path, folder: Path, distributed: DistributedContext) -> None:
@@ -283,14 +283,14 @@ def generated(place: Path, folder: Path, distributed: DistributedContext) -> Non
     for kind in ("t5", "gated", "llama"):
         model = random_model(place, kind)
         shard_for_generation(model, distributed)
-        found = answers(model, distributed.device, 12 - 5 * distributed.rank, synced_gpus=True)
-        (folder / f"{kind}-tokens-{distributed.rank}.json").write_text(json.dumps(found))
+        answered = answers(model, distributed.device, 12 - 5 * distributed.rank, synced_gpus=True)
+        (folder / f"{kind}-tokens-{distributed.rank}.json").write_text(json.dumps(answered))
 
 
 def random_model(place: Path, kind: str) -> Any:
     """Weights so large that prompts get answers of their own, which was tried out."""
-    wanted = recipe(place, kind)
-    model = load.load_model(wanted.model, load.load_tokenizer(wanted.model), 5).eval()
+    run_recipe = recipe(place, kind)
+    model = load.load_model(run_recipe.model, load.load_tokenizer(run_recipe.model), 5).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 2:

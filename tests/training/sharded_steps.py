@@ -61,11 +61,11 @@ class Linear(torch.nn.Module):
 @cache
 def slopes(step: int, dtype: torch.dtype) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(100 + step)
-    found = {}
+    gradients = {}
     for name, shape in SHAPES.items():
-        found[name] = torch.randn(shape, generator=random, dtype=torch.float64) * 10.0 ** (step % 4 - 3)
-        found[name][: shape[0] // 3] *= step % 5 > 0
-    return {name: value.to(dtype) for name, value in found.items()}
+        gradients[name] = torch.randn(shape, generator=random, dtype=torch.float64) * 10.0 ** (step % 4 - 3)
+        gradients[name][: shape[0] // 3] *= step % 5 > 0
+    return {name: value.to(dtype) for name, value in gradients.items()}
 
 
 def steps(
@@ -100,12 +100,12 @@ def run(case: str, *, sharded: bool, start: dict[str, Tensor] | None = None) -> 
     if sharded:
         fully_shard(model)
     optimizer = make_optimizer(model.named_parameters(), training)
-    found: dict[str, Tensor] = {}
+    results: dict[str, Tensor] = {}
     norms: list[float] = []
     if start is None:
         norms = steps(model, optimizer, training, 0, HALF)
-        found |= {f"half/{name}": value for name, value in full(model).items()}
-        found |= {
+        results |= {f"half/{name}": value for name, value in full(model).items()}
+        results |= {
             f"half/statistics/{name}": full_tensor(value).clone()
             for name, value in statistics(optimizer).items()
         }
@@ -116,11 +116,11 @@ def run(case: str, *, sharded: bool, start: dict[str, Tensor] | None = None) -> 
             {name.removeprefix(prefix): value for name, value in start.items() if name.startswith(prefix)},
         )
     norms += steps(model, optimizer, training, HALF, STEPS)
-    found |= {f"end/{name}": value for name, value in full(model).items()}
-    found |= {
+    results |= {f"end/{name}": value for name, value in full(model).items()}
+    results |= {
         f"end/statistics/{name}": full_tensor(value).clone() for name, value in statistics(optimizer).items()
     }
-    return found | {"norms": torch.tensor(norms, dtype=torch.float64)}
+    return results | {"norms": torch.tensor(norms, dtype=torch.float64)}
 
 
 def save(tensors: dict[str, Tensor], path: Path) -> None:
@@ -146,11 +146,11 @@ def main(folder: Path, rank: int) -> None:
 
     for case in CASES:
         dist.all_reduce, calls = counted, 0
-        whole = run(case, sharded=True)
+        sharded_run = run(case, sharded=True)
         dist.all_reduce, made = reduce, calls
         resumed = run(case, sharded=True, start=load_file(folder / f"{case}.safetensors"))
         if rank == 0:
-            save(whole | {"calls": torch.tensor(made)}, folder / f"{case}-whole.safetensors")
+            save(sharded_run | {"calls": torch.tensor(made)}, folder / f"{case}-whole.safetensors")
             save(resumed, folder / f"{case}-resumed.safetensors")
     # `destroy_process_group` alone leaves gloo's threads to abort the process at its end, now and then.
     leave_distributed()

@@ -60,9 +60,9 @@ and splits those of the fifth."""
 
 def of_kind(place: Path, kind: str, base: Path | None = None) -> Recipe:
     config, training = KINDS[kind]
-    wanted = recipe(place, **training)
+    run_recipe = recipe(place, **training)
     source = {"config": config} if base is None else {"base": str(base), "config": None}
-    return wanted.model_copy(update={"model": wanted.model.model_copy(update=source)})
+    return run_recipe.model_copy(update={"model": run_recipe.model.model_copy(update=source)})
 
 
 def engine_of(wanted: Recipe, model: Any, distributed: DistributedContext) -> Trainer:
@@ -75,8 +75,8 @@ def trained_once(wanted: Recipe, model: Any, distributed: DistributedContext) ->
     """An engine that has taken two steps along gradients that are known."""
     trainer = engine_of(wanted, model, distributed)
     for step in range(2):
-        for number, (_, parameter) in enumerate(model.named_parameters()):
-            random = torch.Generator().manual_seed(100 * step + number)
+        for index, (_, parameter) in enumerate(model.named_parameters()):
+            random = torch.Generator().manual_seed(100 * step + index)
             parameter.grad = slice_like(torch.randn(tuple(parameter.shape), generator=random), parameter)
         trainer.optimizer.step()
         trainer.optimizer.zero_grad()
@@ -101,10 +101,10 @@ def restored(
     place: Path, kind: str, path: Path, distributed: DistributedContext
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Weights and statistics of a checkpoint that a fresh model, of other random weights, goes on from."""
-    wanted = of_kind(place, kind).model_copy(update={"seed": 99})
-    tokenizer = load_tokenizer(wanted.model)
-    model = load_on_main(lambda: load_model(wanted.model, tokenizer, wanted.seed), distributed)
-    trainer = engine_of(wanted, model, distributed)
+    run_recipe = of_kind(place, kind).model_copy(update={"seed": 99})
+    tokenizer = load_tokenizer(run_recipe.model)
+    model = load_on_main(lambda: load_model(run_recipe.model, tokenizer, run_recipe.seed), distributed)
+    trainer = engine_of(run_recipe, model, distributed)
     checkpoints.restore_weights(path, TrainableView(model))
     restore_statistics(trainer.optimizer, checkpoints.statistics_of(path))
     return weights_of(model), statistics_of(trainer)
@@ -117,12 +117,12 @@ def shared(place: Path, folder: Path, kinds: Sequence[str], distributed: Distrib
         writes(place, kind, folder / kind / str(distributed.size), distributed)
         for name in ("alone", "2"):
             if (folder / kind / name / "step-2").is_dir():
-                found = restored(place, kind, folder / kind / name / "step-2", distributed)
+                restored_trainer = restored(place, kind, folder / kind / name / "step-2", distributed)
                 expected = (
                     load_file(folder / kind / name / "weights.safetensors"),
                     load_file(folder / kind / name / "statistics.safetensors"),
                 )
-                assert all(map(equal, found, expected)), (
+                assert all(map(equal, restored_trainer, expected)), (
                     f"{kind}: {name} is not what {distributed.size} ranks restore"
                 )
     fails(place, folder / f"fails-{distributed.size}", distributed)
@@ -131,22 +131,22 @@ def shared(place: Path, folder: Path, kinds: Sequence[str], distributed: Distrib
 def starts(place: Path, kind: str, folder: Path, distributed: DistributedContext) -> None:
     """A model that only the main rank loads has, sharded, the weights that a process alone starts from:
     random ones, a folder's, grown ones."""
-    for wanted, rows in (
+    for run_recipe, rows in (
         (of_kind(place, kind), 0),
         (of_kind(place, kind, folder / "base"), 0),
         (of_kind(place, kind), 140),
     ):
-        tokenizer = load_tokenizer(wanted.model)
+        tokenizer = load_tokenizer(run_recipe.model)
         model, alone = (
-            load_on_main(partial(load_model, wanted.model, tokenizer, 3), distributed),
-            load_model(wanted.model, tokenizer, 3),
+            load_on_main(partial(load_model, run_recipe.model, tokenizer, 3), distributed),
+            load_model(run_recipe.model, tokenizer, 3),
         )
         assert {parameter.is_meta for parameter in model.parameters()} == {not distributed.main}
         assert not any(buffer.is_meta for buffer in model.buffers())
-        for one in (model, alone) if rows else ():
-            grow_embeddings(one, rows, 5)
+        for each in (model, alone) if rows else ():
+            grow_embeddings(each, rows, 5)
         buffers = {name: value.clone() for name, value in alone.named_buffers()}
-        engine_of(wanted, model, distributed)
+        engine_of(run_recipe, model, distributed)
         assert equal(weights_of(model), dict(alone.named_parameters()))
         assert equal(dict(model.named_buffers()), buffers)
         assert (model.config.to_dict(), model.generation_config.to_dict()) == (
@@ -158,10 +158,10 @@ def starts(place: Path, kind: str, folder: Path, distributed: DistributedContext
 def writes(place: Path, kind: str, folder: Path, distributed: DistributedContext) -> None:
     """The union of the ranks' files is the state they hold, and a Hugging Face folder; so is what they
     export."""
-    wanted = of_kind(place, kind)
-    tokenizer = load_tokenizer(wanted.model)
-    model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed)
-    trainer = trained_once(wanted, model, distributed)
+    run_recipe = of_kind(place, kind)
+    tokenizer = load_tokenizer(run_recipe.model)
+    model = load_on_main(lambda: load_model(run_recipe.model, tokenizer, 3), distributed)
+    trainer = trained_once(run_recipe, model, distributed)
     taken = snapshot(TrainableView(model), trainer.optimizer, distributed)
     checkpoints.save(folder, model, tokenizer, taken, Position(2), 3, distributed)
     weights, kept = weights_of(model), statistics_of(trainer)
@@ -204,8 +204,8 @@ def writes(place: Path, kind: str, folder: Path, distributed: DistributedContext
 
 def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
     """What fails on one rank ends all of them with the same message, and leaves the checkpoint before."""
-    wanted = of_kind(place, "t5")
-    tokenizer = load_tokenizer(wanted.model)
+    run_recipe = of_kind(place, "t5")
+    tokenizer = load_tokenizer(run_recipe.model)
     with pytest.raises(InputError, match="no such folder|not a Hugging Face model folder"):
         load_on_main(
             lambda: load_model(of_kind(place, "t5", folder / "nothing").model, tokenizer, 3), distributed
@@ -214,8 +214,8 @@ def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
         ZeroDivisionError if distributed.main else OpenflanError, match="division by zero|modulo by zero"
     ):
         distributed.run_on_main(lambda: 1 // 0)
-    model = load_on_main(lambda: load_model(wanted.model, tokenizer, 3), distributed)
-    trainer = trained_once(wanted, model, distributed)
+    model = load_on_main(lambda: load_model(run_recipe.model, tokenizer, 3), distributed)
+    trainer = trained_once(run_recipe, model, distributed)
     for step in (2, 4):
         checkpoints.save(
             folder,
@@ -258,16 +258,16 @@ def fails(place: Path, folder: Path, distributed: DistributedContext) -> None:
         warnings.simplefilter("always")
         assert checkpoints.newest(folder, distributed) == folder / "step-2"
     assert [
-        f"-of-0000{distributed.size}.safetensors differs from its hash" in str(one.message) for one in heard
+        f"-of-0000{distributed.size}.safetensors differs from its hash" in str(item.message) for item in heard
     ] == [True] * distributed.main
 
 
 def alone(place: Path, folder: Path, kinds: Sequence[str]) -> None:
     """Bases to load, and checkpoints of one process, for the ranks to go on from."""
     for kind in kinds:
-        wanted = of_kind(place, kind)
-        tokenizer = load_tokenizer(wanted.model)
-        base = load_model(wanted.model, tokenizer, 7)
+        run_recipe = of_kind(place, kind)
+        tokenizer = load_tokenizer(run_recipe.model)
+        base = load_model(run_recipe.model, tokenizer, 7)
         save_pretrained(base, folder / kind / "base")
         tokenizer.save_pretrained(folder / kind / "base")
         writes(place, kind, folder / kind / "alone", SINGLE_PROCESS)

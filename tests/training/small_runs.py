@@ -51,7 +51,7 @@ LETTERS = "abcdefgh"
 def furnish(place: Path) -> Path:
     """Puts `words` (a tokenizer) and `data` (two JSONL files) into a folder."""
     vocabulary = {"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3, "copy": 4, "swap": 5} | {
-        letter: 6 + number for number, letter in enumerate(LETTERS)
+        letter: 6 + index for index, letter in enumerate(LETTERS)
     }
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()

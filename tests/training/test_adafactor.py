@@ -143,13 +143,13 @@ def test_many_parameters_at_once_are_updated_as_each_alone(settings: dict[str, A
     ]:
         for step in range(3):
             for parameter in parameters:
-                number = next(
-                    place for place, one in enumerate([*on_all_ranks, *alone]) if one is parameter
+                index = next(
+                    position for position, first in enumerate([*on_all_ranks, *alone]) if first is parameter
                 ) % len(values)
-                parameter.grad = gradients[step][number].clone()
+                parameter.grad = gradients[step][index].clone()
             optimizer.step()
-    for one, other in zip(on_all_ranks, alone, strict=True):
-        assert torch.equal(one, other)
+    for first, other in zip(on_all_ranks, alone, strict=True):
+        assert torch.equal(first, other)
 
 
 def test_groups_have_rates_of_their_own() -> None:

@@ -186,8 +186,8 @@ def test_a_step_that_knew_another_model_is_refused_and_begun_anew_on_request(
         ):
             run(chain, whole)
         steps = load_chain(chain, whole)
-        for one in forget_from(steps, whole, 2):
-            shutil.rmtree(one.folder)
+        for step in forget_from(steps, whole, 2):
+            shutil.rmtree(step.folder)
         assert [run_on_main.endswith("finished") for run_on_main in run(chain, whole)] == [True, False, False]
         assert weights(whole, "3-small") != weights(kept, "3-small")
         with pytest.raises(InputError, match="the chain has 3 steps"):
@@ -232,7 +232,7 @@ def test_a_chain_killed_in_each_of_its_steps_ends_with_the_same_bits(
     shutil.rmtree(whole)
     try:
         command = [sys.executable, "-c", KILLED, "run", str(chain), "--run", str(whole)]
-        for number, after in enumerate((3, 2 + 3, 2 + 3, 1_000)):
+        for index, after in enumerate((3, 2 + 3, 2 + 3, 1_000)):
             done = subprocess.run(
                 command,
                 capture_output=True,
@@ -242,7 +242,7 @@ def test_a_chain_killed_in_each_of_its_steps_ends_with_the_same_bits(
             )
             assert done.returncode == (0 if after == 1_000 else -signal.SIGKILL), done.stderr
             assert [(whole / name / "model").is_dir() for name in STEPS] == [
-                place < number for place in range(3)
+                position < index for position in range(3)
             ]
         assert [weights(whole, name) for name in STEPS] == [weights(kept, name) for name in STEPS]
     finally:

@@ -79,8 +79,8 @@ def test_other_packing_is_planned_anew_also_after_another_stop(
 ) -> None:
     """The index of windows in the checkpoint belongs to the former packing, and the run is stopped before
     there is another one."""
-    wanted, whole = narrower(recipe(place, steps=5, every=100)), Run(tmp_path / "whole")
-    finetune(wanted, whole)
+    run_recipe, uninterrupted = narrower(recipe(place, steps=5, every=100)), Run(tmp_path / "whole")
+    finetune(run_recipe, uninterrupted)
     ledger = run.ledger.read_text()
     with monkeypatch.context() as patched:
 
@@ -94,13 +94,15 @@ def test_other_packing_is_planned_anew_also_after_another_stop(
             ),
             pytest.raises(Stopped),
         ):
-            finetune(wanted, run, allow_changes=True)
-    finetune(wanted, run)
-    assert tokens(run)[3:] == tokens(whole)[3:]
-    assert tokens(run)[:3] != tokens(whole)[:3]
+            finetune(run_recipe, run, allow_changes=True)
+    finetune(run_recipe, run)
+    assert tokens(run)[3:] == tokens(uninterrupted)[3:]
+    assert tokens(run)[:3] != tokens(uninterrupted)[:3]
     assert run.ledger.read_text() != ledger
     state = json.loads((run.checkpoints / "step-5/state.json").read_text())
-    assert state["counts"] == json.loads((whole.checkpoints / "step-5/state.json").read_text())["counts"]
+    assert (
+        state["counts"] == json.loads((uninterrupted.checkpoints / "step-5/state.json").read_text())["counts"]
+    )
 
 
 def test_other_rows_are_recorded_too(place: Path, tmp_path: Path) -> None:

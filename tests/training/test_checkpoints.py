@@ -44,15 +44,15 @@ def test_training_goes_on_while_a_checkpoint_is_written(
         if step == 4:
             later.set()
 
-    wanted = recipe(place, steps=5, every=3)
+    run_recipe = recipe(place, steps=5, every=3)
     two = trained(
-        wanted.model_copy(update={"training": wanted.training.model_copy(update={"steps": 3})}),
+        run_recipe.model_copy(update={"training": run_recipe.training.model_copy(update={"steps": 3})}),
         Run(tmp_path / "three"),
     )
     monkeypatch.setattr(checkpoints, "save", slow)
     monkeypatch.setattr(Progress, "show", show)
-    trained(wanted, Run(tmp_path / "run"))
-    model = load_model(wanted.model, load_tokenizer(wanted.model), 0)
+    trained(run_recipe, Run(tmp_path / "run"))
+    model = load_model(run_recipe.model, load_tokenizer(run_recipe.model), 0)
     checkpoints.restore_weights(tmp_path / "run/checkpoints/step-3", TrainableView(model))
     assert same(model, two)
 
@@ -81,9 +81,9 @@ def test_there_is_one_copy_of_the_weights_at_a_time(
 
 @pytest.mark.parametrize("kind", ["t5", "gated", "llama"])
 def test_a_snapshot_holds_tied_weights_once_and_apart_from_the_model(kind: str, place: Path) -> None:
-    wanted = recipe(place, kind)
-    model = load_model(wanted.model, load_tokenizer(wanted.model), 1)
-    taken = snapshot(TrainableView(model), make_optimizer(model.named_parameters(), wanted.training))
+    run_recipe = recipe(place, kind)
+    model = load_model(run_recipe.model, load_tokenizer(run_recipe.model), 1)
+    taken = snapshot(TrainableView(model), make_optimizer(model.named_parameters(), run_recipe.training))
     assert taken.weights.keys() == dict(model.named_parameters(remove_duplicate=False)).keys()
     held = {value.data_ptr(): value.nbytes for value in taken.weights.values()}
     assert sum(held.values()) == sum(parameter.nbytes for parameter in model.parameters())
@@ -146,8 +146,12 @@ finetune(load_recipe(sys.argv[1]), Run(Path(sys.argv[2])), label="")
 
 @pytest.mark.slow
 def test_killed_while_writing_a_checkpoint_the_one_before_is_whole(place: Path, tmp_path: Path) -> None:
-    wanted, run, whole = recipe(place, dropout=0.1, steps=6), Run(tmp_path / "run"), Run(tmp_path / "whole")
-    (tmp_path / "small.yaml").write_text(dump_recipe(wanted))
+    run_recipe, run, uninterrupted = (
+        recipe(place, dropout=0.1, steps=6),
+        Run(tmp_path / "run"),
+        Run(tmp_path / "whole"),
+    )
+    (tmp_path / "small.yaml").write_text(dump_recipe(run_recipe))
     command = [sys.executable, "-c", KILLED, str(tmp_path / "small.yaml"), str(run.folder)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
@@ -156,10 +160,10 @@ def test_killed_while_writing_a_checkpoint_the_one_before_is_whole(place: Path, 
     assert (run.checkpoints / ".step-4.partial").is_dir()
     assert checkpoints.steps(run.checkpoints) == [2]
     assert checkpoints.newest(run.checkpoints) == run.checkpoints / "step-2"
-    for folder in (run, whole):
-        finetune(wanted, folder, label="")
-    assert losses(run) == losses(whole)
-    ours, theirs = (load_file(folder.model / "model.safetensors") for folder in (run, whole))
+    for folder in (run, uninterrupted):
+        finetune(run_recipe, folder, label="")
+    assert losses(run) == losses(uninterrupted)
+    ours, theirs = (load_file(folder.model / "model.safetensors") for folder in (run, uninterrupted))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert not list(run.checkpoints.glob(".*"))
-    shutil.rmtree(whole.folder)
+    shutil.rmtree(uninterrupted.folder)

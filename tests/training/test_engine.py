@@ -19,9 +19,9 @@ from openflan.training.trainer import Trainer
 def test_activation_checkpointing_changes_no_bit_dropout_included(
     kind: str, place: Path, tmp_path: Path
 ) -> None:
-    wanted = {"dropout": 0.1, "steps": 4, "batch_size": 3, "micro_batch_size": 2}
+    settings = {"dropout": 0.1, "steps": 4, "batch_size": 3, "micro_batch_size": 2}
     models = [
-        trained(recipe(place, kind, **wanted, activation_checkpointing=how), Run(tmp_path / how))
+        trained(recipe(place, kind, **settings, activation_checkpointing=how), Run(tmp_path / how))
         for how in ("none", "full")
     ]
     assert losses(Run(tmp_path / "none")) == losses(Run(tmp_path / "full"))
@@ -30,25 +30,25 @@ def test_activation_checkpointing_changes_no_bit_dropout_included(
 
 @pytest.mark.parametrize("kind", ["t5", "llama"])
 def test_a_model_of_float64_is_trained_and_validated_in_float64(kind: str, place: Path) -> None:
-    wanted = recipe(place, kind, batch_size=3)
-    found = {}
+    run_recipe = recipe(place, kind, batch_size=3)
+    losses = {}
     for double in (False, True):
-        model, _, plan_from, _ = opened(wanted, double=double)
-        one = Trainer(model, wanted.training, wanted.seed, 0)
+        model, _, plan_from, _ = opened(run_recipe, double=double)
+        trainer = Trainer(model, run_recipe.training, run_recipe.seed, 0)
         rows = plan_from(()).sequences(0, 6)
-        before = one.validate(one.prepare(part) for part in (rows[:3], rows[3:]))
-        found[double] = (before, one.step(0, one.prepare(rows)).loss)
+        before = trainer.validate(trainer.prepare(part) for part in (rows[:3], rows[3:]))
+        losses[double] = (before, trainer.step(0, trainer.prepare(rows)).loss)
         assert {parameter.dtype for parameter in model.parameters()} == {
             torch.float64 if double else torch.float32
         }
     # The same sum, cut in other places: equal to float64's rounding in the one, to float32's in the other.
-    assert abs(found[True][0] / found[True][1] - 1) < 1e-14
-    assert 1e-14 < abs(found[False][0] / found[True][0] - 1) < 1e-6
+    assert abs(losses[True][0] / losses[True][1] - 1) < 1e-14
+    assert 1e-14 < abs(losses[False][0] / losses[True][0] - 1) < 1e-6
 
 
 def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = recipe(place, batch_size=9)
-    model, _, plan_from, _ = opened(wanted)
+    run_recipe = recipe(place, batch_size=9)
+    model, _, plan_from, _ = opened(run_recipe)
 
     def full(*values: Any, **settings: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nmore lines")
@@ -60,7 +60,7 @@ def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.Monke
         ({"micro_batch_size": 1}, "packing.inputs"),
     ]
     for settings, remedy in cases:
-        one = Trainer(model, wanted.training.model_copy(update=settings), 0, 0)
+        small_trainer = Trainer(model, run_recipe.training.model_copy(update=settings), 0, 0)
         with pytest.raises(
             OpenflanError,
             match=(
@@ -68,11 +68,14 @@ def test_out_of_memory_says_what_to_lower(place: Path, monkeypatch: pytest.Monke
                 rf"{remedy}.*=full; `openflan mixture`"
             ),
         ):
-            one.step(0, one.prepare(plan_from(()).sequences(0, 9)))
+            small_trainer.step(0, small_trainer.prepare(plan_from(()).sequences(0, 9)))
     # Of three ranks each has three of nine rows already.
-    one.distributed, one.training = DistributedContext(0, 3, torch.device("cpu")), wanted.training
+    small_trainer.distributed, small_trainer.training = (
+        DistributedContext(0, 3, torch.device("cpu")),
+        run_recipe.training,
+    )
     with pytest.raises(OpenflanError, match="Lower training.micro_batch_size=1,"):
-        one.step(0, one.prepare(plan_from(()).sequences(0, 9)))
+        small_trainer.step(0, small_trainer.prepare(plan_from(()).sequences(0, 9)))
 
 
 def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(
@@ -101,22 +104,22 @@ def test_a_gradient_that_overflows_is_found_before_it_breaks_the_weights(
 def test_attention_in_buckets_trains_as_attention_by_documents(kind: str, place: Path) -> None:
     """What a GPU does, on the CPU: the same losses over steps, with micro-batches; and with layers computed
     again no other bit, dropout included."""
-    found = {}
+    losses = {}
     for attending, again, dropout in (
         ("documents", "none", 0.0),
         ("buckets", "none", 0.0),
         ("buckets", "none", 0.1),
         ("buckets", "full", 0.1),
     ):
-        wanted = recipe(
+        run_recipe = recipe(
             place, kind, batch_size=4, micro_batch_size=2, dropout=dropout, activation_checkpointing=again
         )
-        model, _, plan_from, _ = opened(wanted)
-        one = Trainer(model.train(), wanted.training, wanted.seed, 0, attending=attending)
+        model, _, plan_from, _ = opened(run_recipe)
+        trainer = Trainer(model.train(), run_recipe.training, run_recipe.seed, 0, attending=attending)
         plan = plan_from(())
-        found[attending, again, dropout] = [
-            one.step(step, one.prepare(plan.sequences(4 * step, 4))).loss for step in range(4)
+        losses[attending, again, dropout] = [
+            trainer.step(step, trainer.prepare(plan.sequences(4 * step, 4))).loss for step in range(4)
         ]
-    for first, second in zip(found["documents", "none", 0.0], found["buckets", "none", 0.0], strict=True):
+    for first, second in zip(losses["documents", "none", 0.0], losses["buckets", "none", 0.0], strict=True):
         assert second == pytest.approx(first, rel=1e-5)
-    assert found["buckets", "none", 0.1] == found["buckets", "full", 0.1] != found["buckets", "none", 0.0]
+    assert losses["buckets", "none", 0.1] == losses["buckets", "full", 0.1] != losses["buckets", "none", 0.0]

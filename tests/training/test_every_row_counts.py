@@ -35,8 +35,8 @@ MANY = 2_500
 
 def _rows(changed: int | None = None) -> list[dict[str, str]]:
     return [
-        {"inputs": f"copy {'abcdefgh'[number % 8]}", "targets": "b" if number == changed else "a"}
-        for number in range(MANY)
+        {"inputs": f"copy {'abcdefgh'[index % 8]}", "targets": "b" if index == changed else "a"}
+        for index in range(MANY)
     ]
 
 
@@ -87,10 +87,12 @@ def test_one_changed_row_of_many_is_refused(place: Path, tmp_path: Path) -> None
 def test_a_build_of_other_rows_is_not_fresh(place: Path, tmp_path: Path) -> None:
     keys = []
     for changed in (None, None, 1_001):
-        wanted = _long(place, tmp_path / "data", changed)
-        tasks, tokenizer = open_tasks(wanted.mixture), load_tokenizer(wanted.model)
+        run_recipe = _long(place, tmp_path / "data", changed)
+        tasks, tokenizer = open_tasks(run_recipe.mixture), load_tokenizer(run_recipe.model)
         keys.append(
-            parts_of(wanted, tasks, prepare(wanted, tasks, tokenizer, joint=False)[1], tokenizer).tokens_key
+            parts_of(
+                run_recipe, tasks, prepare(run_recipe, tasks, tokenizer, joint=False)[1], tokenizer
+            ).tokens_key
         )
     assert keys[0] == keys[1] != keys[2]
 
@@ -149,9 +151,7 @@ def test_every_document_counts(unit: Any, tmp_path: Path) -> None:
     path, keys = tmp_path / "text.txt", []
     for changed in (None, None, 1_001):
         path.write_text(
-            "\n\n".join(
-                f"document {number}{' changed' if number == changed else ''}" for number in range(MANY)
-            )
+            "\n\n".join(f"document {index}{' changed' if index == changed else ''}" for index in range(MANY))
         )
         keys.append(texts_fingerprint(open_texts([path], unit=unit)))
     assert keys[0] == keys[1] != keys[2]
@@ -178,12 +178,12 @@ def _chat(place: Path) -> Recipe:
 
 
 def test_another_chat_template_is_refused(tmp_path: Path) -> None:
-    place, run = furnish(tmp_path), Run(tmp_path / "run")
-    _templated(place, TEMPLATE.replace("MARK", "a"))
-    finetune(_chat(place), run)
-    _templated(place, TEMPLATE.replace("MARK", "b"))
+    folder, run = furnish(tmp_path), Run(tmp_path / "run")
+    _templated(folder, TEMPLATE.replace("MARK", "a"))
+    finetune(_chat(folder), run)
+    _templated(folder, TEMPLATE.replace("MARK", "b"))
     with pytest.raises(InputError, match="changed since the run began: the chat template"):
-        finetune(_chat(place), run)
+        finetune(_chat(folder), run)
 
 
 def test_a_template_that_writes_the_date_is_refused_on_another_day(
@@ -199,30 +199,30 @@ def test_a_template_that_writes_the_date_is_refused_on_another_day(
             return datetime(2024, 5, cls.day_)
 
     monkeypatch.setattr(chat_template_utils, "datetime", Day)
-    place, run = furnish(tmp_path), Run(tmp_path / "run")
-    _templated(place, DATED)
-    finetune(_chat(place), run)
-    finetune(_chat(place), run)
+    folder, run = furnish(tmp_path), Run(tmp_path / "run")
+    _templated(folder, DATED)
+    finetune(_chat(folder), run)
+    finetune(_chat(folder), run)
     Day.day_ = 4
     with pytest.raises(InputError, match=r"what the chat template writes around a text \(today's date\?\)"):
-        finetune(_chat(place), run)
+        finetune(_chat(folder), run)
 
 
 def test_another_special_token_is_refused(tmp_path: Path) -> None:
-    place, run = furnish(tmp_path), Run(tmp_path / "run")
-    finetune(recipe(place, steps=1), run)
-    path = place / "words" / "tokenizer_config.json"
+    folder, run = furnish(tmp_path), Run(tmp_path / "run")
+    finetune(recipe(folder, steps=1), run)
+    path = folder / "words" / "tokenizer_config.json"
     path.write_text(path.read_text().replace('"pad_token": "<pad>"', '"pad_token": "<unk>"'))
     with pytest.raises(InputError, match="changed since the run began: the tokenizer"):
-        finetune(recipe(place, steps=1), run)
+        finetune(recipe(folder, steps=1), run)
 
 
 def _with_answers(place: Path, words: int, **packing: int) -> Recipe:
     data = place / "long"
     data.mkdir(exist_ok=True)
     rows = [
-        {"inputs": f"copy {'a ' * (number % 5)}", "targets": " ".join(["b"] * (words if number % 2 else 2))}
-        for number in range(200)
+        {"inputs": f"copy {'a ' * (index % 5)}", "targets": " ".join(["b"] * (words if index % 2 else 2))}
+        for index in range(200)
     ]
     _jsonl(data / "rows.jsonl", rows)
     return _packed(recipe(place, data=str(data), steps=1), **packing)

@@ -131,27 +131,27 @@ CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_changed_data_is_refused_and_the_run_left_as_it_was(what: str, elsewhere: tuple[Path, Run]) -> None:
-    place, run = elsewhere
+    folder, run = elsewhere
     change, message = CHANGES[what]
     before = _seen(run)
-    change(place)
+    change(folder)
     with pytest.raises(InputError, match=f"changed since the run began: {message}; restore"):
-        finetune(recipe(place, dropout=0.1, steps=3), run)
+        finetune(recipe(folder, dropout=0.1, steps=3), run)
     assert _seen(run) == before
 
 
 def test_how_often_a_run_is_saved_may_change(elsewhere: tuple[Path, Run]) -> None:
-    place, run = elsewhere
-    finetune(recipe(place, dropout=0.1, steps=3, every=1, keep=1), run)
+    folder, run = elsewhere
+    finetune(recipe(folder, dropout=0.1, steps=3, every=1, keep=1), run)
     assert "every: 1" in run.recipe.read_text()
 
 
 def test_other_versions_only_warn(elsewhere: tuple[Path, Run]) -> None:
-    place, run = elsewhere
-    found = json.loads(run.provenance.read_text())
-    run.provenance.write_text(json.dumps(found | {"torch": "1.0"}))
+    folder, run = elsewhere
+    record = json.loads(run.provenance.read_text())
+    run.provenance.write_text(json.dumps(record | {"torch": "1.0"}))
     with pytest.warns(UserWarning, match=r"other versions \(torch 1.0 -> "):
-        finetune(recipe(place, dropout=0.1, steps=3), run)
+        finetune(recipe(folder, dropout=0.1, steps=3), run)
 
 
 def test_the_wordings_belong_to_the_data(place: Path, tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_the_wordings_belong_to_the_data(place: Path, tmp_path: Path) -> None:
 
 
 def test_a_causal_row_longer_than_the_model_knows_is_refused(place: Path, tmp_path: Path) -> None:
-    wanted = recipe(place, "llama", steps=1)
-    long = wanted.model_copy(update={"packing": wanted.packing.model_copy(update={"inputs": 120})})
+    run_recipe = recipe(place, "llama", steps=1)
+    long = run_recipe.model_copy(update={"packing": run_recipe.packing.model_copy(update={"inputs": 120})})
     with pytest.raises(
         InputError, match=r"packing.inputs \+ packing.targets is 132, but the model has 128 positions"
     ):
@@ -175,7 +175,7 @@ def test_a_causal_row_longer_than_the_model_knows_is_refused(place: Path, tmp_pa
 
 def test_a_run_that_is_being_trained_is_left_alone(place: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    wanted = recipe(place, steps=1)
+    run_recipe = recipe(place, steps=1)
     with (
         training_alone(run),
         pytest.raises(
@@ -183,9 +183,9 @@ def test_a_run_that_is_being_trained_is_left_alone(place: Path, tmp_path: Path) 
             match="run: another training is at work there; wait for it, or name another folder with --run",
         ),
     ):
-        finetune(wanted, run)
+        finetune(run_recipe, run)
     assert [path.name for path in run.folder.iterdir()] == [".locks"]
-    finetune(wanted, run)
+    finetune(run_recipe, run)
     with training_alone(run), pytest.raises(InputError, match="another training is at work"):
         remove_run(run)
     assert run.model.is_dir()

@@ -34,8 +34,12 @@ finetune(load_recipe(sys.argv[1]), Run(Path(sys.argv[2])))
 
 def test_a_killed_process_is_resumed_by_another(place: Path, tmp_path: Path) -> None:
     """SIGKILL leaves no time for anything; the run is then finished here, with the same bits."""
-    wanted, run, whole = recipe(place, dropout=0.1, steps=3), Run(tmp_path / "run"), Run(tmp_path / "whole")
-    (tmp_path / "small.yaml").write_text(dump_recipe(wanted))
+    run_recipe, run, uninterrupted = (
+        recipe(place, dropout=0.1, steps=3),
+        Run(tmp_path / "run"),
+        Run(tmp_path / "whole"),
+    )
+    (tmp_path / "small.yaml").write_text(dump_recipe(run_recipe))
     command = [sys.executable, "-c", KILLED, str(tmp_path / "small.yaml"), str(run.folder)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
@@ -43,7 +47,9 @@ def test_a_killed_process_is_resumed_by_another(place: Path, tmp_path: Path) -> 
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [line["step"] for line in read_jsonl(run.metrics)] == [1, 2, 3]
     assert checkpoints.steps(run.checkpoints) == [2]
-    for folder in (run, whole):
-        finetune(wanted, folder)
-    assert losses(run) == losses(whole)
-    assert (run.model / "model.safetensors").read_bytes() == (whole.model / "model.safetensors").read_bytes()
+    for folder in (run, uninterrupted):
+        finetune(run_recipe, folder)
+    assert losses(run) == losses(uninterrupted)
+    assert (run.model / "model.safetensors").read_bytes() == (
+        uninterrupted.model / "model.safetensors"
+    ).read_bytes()

@@ -30,8 +30,8 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def laid_out(place: Path, kind: str, layout: Layout) -> Recipe:
-    wanted = recipe(place, kind, steps=2)
-    return wanted.model_copy(update={"packing": wanted.packing.model_copy(update={"layout": layout})})
+    run_recipe = recipe(place, kind, steps=2)
+    return run_recipe.model_copy(update={"packing": run_recipe.packing.model_copy(update={"layout": layout})})
 
 
 @pytest.mark.parametrize(

@@ -39,49 +39,49 @@ def test_the_optimiser_keeps_as_many_numbers_as_are_counted(
 
 @pytest.mark.parametrize("kind", ["gated", "llama"])
 def test_the_ledger_of_a_recipe_adds_up(kind: str, place: Path) -> None:
-    wanted = recipe(place, kind, steps=50)
-    found = survey(wanted, windows=2, hardware=Hardware(device_named("h100"), devices=4, mfu=0.5))
-    measured, costs = found["measured"], found["estimates"]
+    run_recipe = recipe(place, kind, steps=50)
+    ledger = survey(run_recipe, windows=2, hardware=Hardware(device_named("h100"), devices=4, mfu=0.5))
+    measured, costs = ledger["measured"], ledger["estimates"]
     assert (
         measured["examples"]
         == 8_192
-        == sum(task["drawn"] for task in found["tasks"])
-        == sum(one["drawn"] for one in found["categories"])
+        == sum(task["drawn"] for task in ledger["tasks"])
+        == sum(one["drawn"] for one in ledger["categories"])
     )
     for key in ("weight", "rows", "share", "hidden_by_cap"):
-        assert sum(task[key] for task in found["tasks"]) == pytest.approx(
-            sum(one[key] for one in found["submixtures"])
+        assert sum(task[key] for task in ledger["tasks"]) == pytest.approx(
+            sum(one[key] for one in ledger["submixtures"])
         )
-    kept = {task["task"]: task["drawn"] - task["dropped"] for task in found["tasks"]}
-    assert sum(kept[task["task"]] * task["mean_input_tokens"] for task in found["tasks"]) == pytest.approx(
+    kept = {task["task"]: task["drawn"] - task["dropped"] for task in ledger["tasks"]}
+    assert sum(kept[task["task"]] * task["mean_input_tokens"] for task in ledger["tasks"]) == pytest.approx(
         measured["input_tokens"]
     )
     assert sum(measured["lengths"]["inputs"]["histogram"].values()) == 8_192
-    rows = 50 * wanted.training.batch_size
+    rows = 50 * run_recipe.training.batch_size
     assert costs["tokens"] == round(
         rows * (measured["input_tokens"] + measured["target_tokens"]) / measured["rows"]
     )
-    assert costs["full_row_tokens"] == rows * (wanted.packing.inputs + wanted.packing.targets)
+    assert costs["full_row_tokens"] == rows * (run_recipe.packing.inputs + run_recipe.packing.targets)
     # Table 2: 6 operations a parameter and token, 3 for an encoder-decoder.
     assert costs["flops"] == (6 if kind == "llama" else 3) * costs["parameters"] * costs["tokens"]
     assert costs["seconds"] == pytest.approx(costs["flops"] / (989e12 * 4 * 0.5))
-    assert costs["rows_at_a_time"] == -(-wanted.training.batch_size // 4)
-    assert json.loads(json.dumps(found)) == found
+    assert costs["rows_at_a_time"] == -(-run_recipe.training.batch_size // 4)
+    assert json.loads(json.dumps(ledger)) == ledger
 
 
 def test_more_windows_change_what_is_measured_and_nothing_else(place: Path) -> None:
-    one, two = survey(recipe(place, steps=5)), survey(recipe(place, steps=5), windows=2)
-    assert [task["share"] for task in one["tasks"]] == [task["share"] for task in two["tasks"]]
-    assert (one["measured"]["examples"], two["measured"]["examples"]) == (4_096, 8_192)
-    assert one["estimates"]["seconds"] is None
+    step, two = survey(recipe(place, steps=5)), survey(recipe(place, steps=5), windows=2)
+    assert [task["share"] for task in step["tasks"]] == [task["share"] for task in two["tasks"]]
+    assert (step["measured"]["examples"], two["measured"]["examples"]) == (4_096, 8_192)
+    assert step["estimates"]["seconds"] is None
 
 
 def _long(place: Path, folder: Path, limits: dict[str, Any]) -> Recipe:
     """Few-shot examples of rows with up to 40 words of inputs and 12 of targets."""
     folder.mkdir(exist_ok=True)
     lines = [
-        {"inputs": " ".join(["copy"] * (1 + number % 40)), "targets": " ".join(["a"] * (1 + number % 12))}
-        for number in range(400)
+        {"inputs": " ".join(["copy"] * (1 + index % 40)), "targets": " ".join(["a"] * (1 + index % 12))}
+        for index in range(400)
     ]
     (folder / "long.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     values = recipe(place, "gated", steps=5).model_dump()

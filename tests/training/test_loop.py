@@ -104,17 +104,17 @@ def test_the_loss_of_a_step_is_the_mean_over_its_target_tokens(
     kind: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oracle: transformers' own loss of each example alone, weighted by its target tokens."""
-    wanted, run, seen = recipe(place, kind, steps=1), Run(tmp_path / "run"), list[Encoded]()
+    run_recipe, run, seen = recipe(place, kind, steps=1), Run(tmp_path / "run"), list[Encoded]()
     read = PackedStream.sequences
 
     def spied(self: PackedStream[Any], first: int, count: int) -> list[list[Encoded]]:
-        found = read(self, first, count)
-        seen.extend(example for row in found for example in row)
-        return found
+        sequences = read(self, first, count)
+        seen.extend(example for row in sequences for example in row)
+        return sequences
 
     monkeypatch.setattr(PackedStream, "sequences", spied)
-    trained(wanted, run)
-    model = load_model(wanted.model, load_tokenizer(wanted.model), wanted.seed).eval()
+    trained(run_recipe, run)
+    model = load_model(run_recipe.model, load_tokenizer(run_recipe.model), run_recipe.seed).eval()
     total, tokens = 0.0, 0
     for example in seen:
         inputs, targets = (
@@ -163,9 +163,9 @@ def test_dropout_is_drawn_anew_for_every_step_and_micro_batch(
     seen, computed = list[float](), PackedLayout.losses
 
     def spied(layout: PackedLayout, batch: Any) -> Any:
-        found = computed(layout, batch)
-        seen.append(found[0].sum().item())
-        return found
+        step_losses = computed(layout, batch)
+        seen.append(step_losses[0].sum().item())
+        return step_losses
 
     monkeypatch.setattr(PackedLayout, "losses", spied)
     trained(
@@ -209,19 +209,19 @@ def test_another_seed_ends_elsewhere(place: Path, whole: tuple[Run, Any], tmp_pa
     """Negative control: equal weights above are not for want of dropout or of a seed."""
     other = recipe(place, dropout=0.1).model_copy(update={"seed": 4})
     without = recipe(place, dropout=0.0)
-    for name, wanted in (("seed", other), ("dropout", without)):
-        trained(wanted, Run(tmp_path / name))
+    for name, expected in (("seed", other), ("dropout", without)):
+        trained(expected, Run(tmp_path / name))
         assert losses(Run(tmp_path / name))[0] != losses(whole[0])[0]
 
 
 @pytest.mark.parametrize("kind", ["gated", "llama"])
 def test_other_models_resume_as_well(kind: str, place: Path, tmp_path: Path, at_step: Any) -> None:
-    wanted = recipe(place, kind, dropout=0.1, steps=5)
-    model = trained(wanted, Run(tmp_path / "whole"))
+    run_recipe = recipe(place, kind, dropout=0.1, steps=5)
+    model = trained(run_recipe, Run(tmp_path / "whole"))
     at_step(3, stop)
     with pytest.raises(Stopped):
-        trained(wanted, Run(tmp_path / "parts"))
-    assert same(model, trained(wanted, Run(tmp_path / "parts")))
+        trained(run_recipe, Run(tmp_path / "parts"))
+    assert same(model, trained(run_recipe, Run(tmp_path / "parts")))
     assert losses(Run(tmp_path / "parts")) == losses(Run(tmp_path / "whole"))
 
 
@@ -394,7 +394,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
 
 def test_a_checkpoint_of_another_model_does_not_fit(place: Path, half: Run) -> None:
-    wanted = recipe(place, "gated")
-    model = load_model(wanted.model, load_tokenizer(wanted.model), 0)
+    run_recipe = recipe(place, "gated")
+    model = load_model(run_recipe.model, load_tokenizer(run_recipe.model), 0)
     with pytest.raises(InputError, match="step-4: its weights do not fit this model"):
         checkpoints.restore_weights(half.checkpoints / "step-4", TrainableView(model))

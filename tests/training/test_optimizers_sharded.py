@@ -24,8 +24,8 @@ pytestmark = pytest.mark.slow
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """CASE (one process), CASE-whole (two ranks) and CASE-resumed (two ranks, from one process's half)."""
     folder = tmp_path_factory.mktemp("ranks")
-    found = {case: work.run(case, sharded=False) for case in work.CASES}
-    for case, values in found.items():
+    results = {case: work.run(case, sharded=False) for case in work.CASES}
+    for case, values in results.items():
         work.save(values, folder / f"{case}.safetensors")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     program = [sys.executable, str(Path(work.__file__)), str(folder)]
@@ -36,7 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     for rank in ranks:
         _, complaint = rank.communicate(timeout=300)
         assert rank.returncode == 0, complaint
-    return found | {path.stem: load_file(path) for path in folder.glob("*-*-*.safetensors")}
+    return results | {path.stem: load_file(path) for path in folder.glob("*-*-*.safetensors")}
 
 
 def distance(found: dict[str, Tensor], expected: dict[str, Tensor], prefix: str) -> float:
@@ -55,13 +55,16 @@ def distance(found: dict[str, Tensor], expected: dict[str, Tensor], prefix: str)
 
 @pytest.mark.parametrize("case", work.CASES)
 def test_two_ranks_take_the_steps_of_one(case: str, results: Results) -> None:
-    one, two = results[case], results[f"{case}-whole"]
+    one_rank, two_ranks = results[case], results[f"{case}-whole"]
     bound = BOUNDS[case.split("-")[1]]
-    assert distance(two, one, "half/") <= bound
-    assert distance(two, one, "end/") <= bound
-    assert torch.allclose(one["norms"], two["norms"], rtol=bound, atol=0.0)
+    assert distance(two_ranks, one_rank, "half/") <= bound
+    assert distance(two_ranks, one_rank, "end/") <= bound
+    assert torch.allclose(one_rank["norms"], two_ranks["norms"], rtol=bound, atol=0.0)
     moved = min(
-        float((one[f"end/{name}"] - one[f"half/{name}"]).abs().max() / one[f"end/{name}"].abs().max())
+        float(
+            (one_rank[f"end/{name}"] - one_rank[f"half/{name}"]).abs().max()
+            / one_rank[f"end/{name}"].abs().max()
+        )
         for name in work.SHAPES
     )
     assert moved > 1e-3, "nothing was learned, so nothing was tested"

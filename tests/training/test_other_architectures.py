@@ -63,8 +63,8 @@ def test_prefix_finetuning_ends_in_a_folder_that_says_so(
         changed(recipe(place, "llama", steps=60, every=60), {"config": config, "attention": "prefix"}), run
     )
     assert attention_of(run.model) == attention_of(run.checkpoints / "step-60") == "prefix"
-    found = losses(run)
-    assert found[-1] < 0.75 * found[0]
+    run_losses = losses(run)
+    assert run_losses[-1] < 0.75 * run_losses[0]
     plain = AutoModelForCausalLM.from_pretrained(run.model)
     assert type(plain).__module__.startswith("transformers.")
     # Finetuned on, it keeps what it was finetuned for, unless it is told otherwise.

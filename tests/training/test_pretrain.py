@@ -195,13 +195,13 @@ def test_pieces_that_may_not_fit_are_refused_with_the_longest_that_do(place: Pat
 
 
 def test_the_ledger_says_what_will_be_read(place: Path, texts: Path) -> None:
-    found = survey_documents(recipe(place, texts, objective="ul2r", validation={"documents": 4}))
-    measured = found["measured"]
-    assert (found["documents"], found["held_back"], found["piece_length"]) == (60, 4, 16)
+    ledger = survey_documents(recipe(place, texts, objective="ul2r", validation={"documents": 4}))
+    measured = ledger["measured"]
+    assert (ledger["documents"], ledger["held_back"], ledger["piece_length"]) == (60, 4, 16)
     assert sum(measured["denoisers"].values()) == pytest.approx(1)
-    assert found["epochs"] == pytest.approx(40 * 4 * 32 / measured["rows"] / 60)
-    assert found["estimates"]["tokens"] == pytest.approx(160 * measured["tokens_per_row"], abs=1)
-    json.dumps(found)
+    assert ledger["epochs"] == pytest.approx(40 * 4 * 32 / measured["rows"] / 60)
+    assert ledger["estimates"]["tokens"] == pytest.approx(160 * measured["tokens_per_row"], abs=1)
+    json.dumps(ledger)
 
 
 def test_sigterm_is_known_here_too(

@@ -84,10 +84,10 @@ def planned(wanted: work.Recipe) -> list[str]:
     steps = (plan.sequences(step * size, size) for step in range(wanted.training.steps))
     return [
         " ".join(
-            str(number)
+            str(index)
             for row in rows
             for example in row
-            for number in (*example.input_ids, *(example.target_ids if joint else ()))
+            for index in (*example.input_ids, *(example.target_ids if joint else ()))
         )
         for rows in steps
     ]
@@ -112,14 +112,14 @@ def apart(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
 
 def check_alike(case: str, place: Path, found: Path, expected: Path, ranks: int) -> None:
     bound = BOUNDS[case.split("-")[1]]
-    wanted = work.of_case(place, case)
+    run_recipe = work.of_case(place, case)
     # The causal buffer ends before a document's last token, which nothing follows.
     seen, reference = batches(found / case), batches(expected / case)
-    assert seen == {(step, ranks): reference[step, 1] for step in range(wanted.training.steps)}
+    assert seen == {(step, ranks): reference[step, 1] for step in range(run_recipe.training.steps)}
     if "llama" not in case:
-        assert [seen[step, ranks] for step in range(wanted.training.steps)] == planned(wanted)
+        assert [seen[step, ranks] for step in range(run_recipe.training.steps)] == planned(run_recipe)
     curve, other = losses(Run(found / case)), losses(Run(expected / case))
-    assert len(curve) == wanted.training.steps
+    assert len(curve) == run_recipe.training.steps
     assert furthest(curve, other) <= bound
     assert curve[-1] < 0.99 * curve[0], "nothing was learned, so nothing was tested"
     ends = [load_file(folder / case / "end.safetensors") for folder in (found, expected)]
@@ -186,12 +186,12 @@ def test_killed_on_one_resumed_on_two_killed_and_resumed_on_one(
     draws = random.Random(seed)
     first = draws.randrange(8, 20)
     second = draws.randrange(first + 2, 45)
-    wanted, run, whole = (
+    run_recipe, run, uninterrupted = (
         recipe(place, steps=work.STEPS, learning_rate=0.005, batch_size=5, every=6),
         Run(tmp_path / "run"),
         Run(tmp_path / "whole"),
     )
-    (tmp_path / "small.yaml").write_text(dump_recipe(wanted))
+    (tmp_path / "small.yaml").write_text(dump_recipe(run_recipe))
     double = {"DOUBLE": "1"} if dtype == "float64" else {}
     for ranks, last in ((1, first), (2, second)):
         codes, complaint = by_hand(
@@ -205,22 +205,24 @@ def test_killed_on_one_resumed_on_two_killed_and_resumed_on_one(
     if double:
         made = finetuning.load_model
         monkeypatch.setattr(finetuning, "load_model", lambda *arguments: work.widened(made(*arguments)))
-    whole.folder.mkdir()
-    with work.spied(whole.folder / "seen-0.jsonl", SINGLE_PROCESS):
-        finetuning.finetune(wanted, whole, label="")
+    uninterrupted.folder.mkdir()
+    with work.spied(uninterrupted.folder / "seen-0.jsonl", SINGLE_PROCESS):
+        finetuning.finetune(run_recipe, uninterrupted, label="")
     # `losses` asserts that every step stands there once.
-    assert furthest(losses(run), losses(whole)) <= BOUNDS[dtype]
+    assert furthest(losses(run), losses(uninterrupted)) <= BOUNDS[dtype]
     assert (
-        apart(load_file(run.model / "model.safetensors"), load_file(whole.model / "model.safetensors"))
+        apart(
+            load_file(run.model / "model.safetensors"), load_file(uninterrupted.model / "model.safetensors")
+        )
         <= BOUNDS[dtype]
     )
     counts = [
         json.loads((folder.checkpoints / "step-50/state.json").read_text())["counts"]
-        for folder in (run, whole)
+        for folder in (run, uninterrupted)
     ]
     assert counts[0] == counts[1]
     # Steps that were done again, after a kill, saw what they saw before.
-    seen, expected = batches(run.folder), batches(whole.folder)
+    seen, expected = batches(run.folder), batches(uninterrupted.folder)
     assert {step for step, _ in seen} == set(range(work.STEPS))
     assert all(tokens == expected[step, 1] for (step, _), tokens in seen.items())
     assert {ranks for step, ranks in seen if first <= step < second - 1} == {1, 2}
@@ -228,8 +230,8 @@ def test_killed_on_one_resumed_on_two_killed_and_resumed_on_one(
 
 @pytest.mark.slow
 def test_sigterm_to_one_rank_ends_both_with_one_checkpoint_and_code_75(place: Path, tmp_path: Path) -> None:
-    wanted, run = recipe(place, steps=work.STEPS, batch_size=3, every=20), Run(tmp_path / "run")
-    (tmp_path / "small.yaml").write_text(dump_recipe(wanted))
+    run_recipe, run = recipe(place, steps=work.STEPS, batch_size=3, every=20), Run(tmp_path / "run")
+    (tmp_path / "small.yaml").write_text(dump_recipe(run_recipe))
     codes, complaint = by_hand(
         2, "finetune", tmp_path / "small.yaml", run.folder, DIE="4,1", SIGNAL="SIGTERM"
     )
@@ -248,12 +250,15 @@ def test_two_ranks_measure_between_steps_what_one_measures(place: Path, tmp_path
     (tmp_path / "one").mkdir()
     work.evaluated(place, tmp_path / "one", SINGLE_PROCESS)
     for kind in ("t5", "gated", "llama"):
-        one, two = (read_jsonl(tmp_path / name / kind / "metrics.jsonl") for name in ("one", "two"))
-        measured = [line["validation_loss"] for line in one if "validation_loss" in line]
+        one_rank, two_ranks = (
+            read_jsonl(tmp_path / name / kind / "metrics.jsonl") for name in ("one", "two")
+        )
+        measured = [line["validation_loss"] for line in one_rank if "validation_loss" in line]
         assert len(measured) == 2
         assert measured[0] != measured[1]
         assert (
-            furthest([line["validation_loss"] for line in two if "validation_loss" in line], measured) <= 1e-5
+            furthest([line["validation_loss"] for line in two_ranks if "validation_loss" in line], measured)
+            <= 1e-5
         )
         tokens = [
             json.loads((tmp_path / name).read_text())
@@ -279,5 +284,5 @@ def test_sharded_models_generate_the_tokens_of_whole_ones(place: Path, tmp_path:
             "prompts must have answers of their own"
         )
         for rank in range(2):
-            found = json.loads((tmp_path / f"{kind}-tokens-{rank}.json").read_text())
-            assert found == [answer[: len(answer) - 5 * rank] for answer in expected]
+            record = json.loads((tmp_path / f"{kind}-tokens-{rank}.json").read_text())
+            assert record == [answer[: len(answer) - 5 * rank] for answer in expected]

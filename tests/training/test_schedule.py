@@ -58,11 +58,11 @@ def test_rates_rise_to_the_peak_and_never_rise_again(
     schedule: str, steps: int, share: float, peak: float
 ) -> None:
     warmup = int(share * steps)
-    found = rates(schedule, warmup, steps, peak)
-    assert max(found) == pytest.approx(peak)
-    assert min(found) > 0
-    assert found[:warmup] == sorted(found[:warmup])
-    assert found[max(0, warmup - 1) :] == sorted(found[max(0, warmup - 1) :], reverse=True)
+    step_rates = rates(schedule, warmup, steps, peak)
+    assert max(step_rates) == pytest.approx(peak)
+    assert min(step_rates) > 0
+    assert step_rates[:warmup] == sorted(step_rates[:warmup])
+    assert step_rates[max(0, warmup - 1) :] == sorted(step_rates[max(0, warmup - 1) :], reverse=True)
 
 
 @pytest.mark.parametrize(

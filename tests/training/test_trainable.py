@@ -35,16 +35,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def setup_of(
     data: Path, folder: Path, kind: str, is_frozen: Callable[[str], bool], **training: Any
 ) -> TrainingSetup:
-    wanted = recipe(data, kind, **training)
-    tokenizer = load_tokenizer(wanted.model)
-    model = load_model(wanted.model, tokenizer, wanted.seed)
-    stream, encoder = prepare(wanted, open_tasks(wanted.mixture), tokenizer, joint=kind == "llama")
+    run_recipe = recipe(data, kind, **training)
+    tokenizer = load_tokenizer(run_recipe.model)
+    model = load_model(run_recipe.model, tokenizer, run_recipe.seed)
+    stream, encoder = prepare(run_recipe, open_tasks(run_recipe.mixture), tokenizer, joint=kind == "llama")
 
     def open_stream(sequences_per_window: Sequence[int]) -> ExampleStream:
         return packed_examples(stream, encoder, sequences_per_window, window=12)
 
     folder.mkdir(parents=True, exist_ok=True)
-    return TrainingSetup(wanted, Run(folder), freeze(model, is_frozen), tokenizer, open_stream)
+    return TrainingSetup(run_recipe, Run(folder), freeze(model, is_frozen), tokenizer, open_stream)
 
 
 def copied(model: Any) -> dict[str, torch.Tensor]:

@@ -100,9 +100,9 @@ def decoded(
     window, marks = plan.window(0), encoder.special_tokens
     dataset = PackedDataset(lambda: plan, len(window), pad_id=0, start_id=0)
     counts, unexplained = Counter[str](), list[str]()
-    for number in range(len(window)):
-        members = window.packed.sequence(number).tolist()
-        segments = list(_segments(dataset[number], joint))
+    for index in range(len(window)):
+        members = window.packed.sequence(index).tolist()
+        segments = list(_segments(dataset[index], joint))
         assert len(segments) == len(members)
         for (input_ids, target_ids), member in zip(segments, members, strict=True):
             example: Rendered = window.examples[member]

@@ -23,20 +23,20 @@ from openflan.training.prepare import prepare
 
 
 def watched(place: Path, kind: str = "t5", every: int = 2, **training: Any) -> Recipe:
-    wanted = with_validation(
+    run_recipe = with_validation(
         recipe(place, kind, dropout=0.1, **({"steps": 5, "every": 1, "keep": 9} | training))
     )
-    return wanted.model_copy(update={"evaluation": Evaluation(every=every, validation_examples=20)})
+    return run_recipe.model_copy(update={"evaluation": Evaluation(every=every, validation_examples=20)})
 
 
 def examples(wanted: Recipe, kind: str) -> list[Encoded]:
     """The held-back examples, by their own path."""
-    found = open_mixture(wanted.mixture)
-    assert {name: len(task.rows) for name, task in found.validation.items()} == {
+    opened = open_mixture(wanted.mixture)
+    assert {name: len(task.rows) for name, task in opened.validation.items()} == {
         "own/copies": 3,
         "own/constant": 2,
     }
-    stream, encoder = prepare(wanted, found.validation, load_tokenizer(wanted.model), joint=kind == "llama")
+    stream, encoder = prepare(wanted, opened.validation, load_tokenizer(wanted.model), joint=kind == "llama")
     plan = packed_examples(stream, encoder, window=20)
     return [example for row in plan.sequences(0, len(plan.window(0))) for example in row]
 
@@ -66,18 +66,18 @@ def transformers_loss(folder: Path, kind: str, given: list[Encoded]) -> float:
 def test_validation_loss_is_transformers_own_and_training_does_not_feel_it(
     kind: str, place: Path, tmp_path: Path
 ) -> None:
-    wanted, run = watched(place, kind), Run(tmp_path / "run")
-    finetune(wanted, run)
+    run_recipe, run = watched(place, kind), Run(tmp_path / "run")
+    finetune(run_recipe, run)
     lines = read_jsonl(run.metrics)
     assert [line["step"] for line in lines if "validation_loss" in line] == [2, 4, 5]
-    given = examples(wanted, kind)
-    assert len(given) == 20
+    held_out_examples = examples(run_recipe, kind)
+    assert len(held_out_examples) == 20
     for line in lines:
         if "validation_loss" in line:
-            expected = transformers_loss(run.checkpoints / f"step-{line['step']}", kind, given)
+            expected = transformers_loss(run.checkpoints / f"step-{line['step']}", kind, held_out_examples)
             assert line["validation_loss"] == pytest.approx(expected, rel=1e-5)
     without = Run(tmp_path / "without")
-    finetune(wanted.model_copy(update={"evaluation": None}), without)
+    finetune(run_recipe.model_copy(update={"evaluation": None}), without)
     assert [line["loss"] for line in read_jsonl(without.metrics)] == [line["loss"] for line in lines]
     ours, theirs = (load_file(folder.model / "model.safetensors") for folder in (run, without))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -48,10 +48,10 @@ def test_ranks_that_do_not_meet_are_an_error_of_the_environment(monkeypatch: pyt
 def test_modules_that_share_weights_become_one_before_sharding(kind: str, place: Path) -> None:
     """T5 has three embedding modules over one matrix, of which our forward calls one: left alone, sharding
     would split them."""
-    wanted = recipe(place, kind)
-    model, before = (load_model(wanted.model, load_tokenizer(wanted.model), 1) for _ in range(2))
+    run_recipe = recipe(place, kind)
+    model, before = (load_model(run_recipe.model, load_tokenizer(run_recipe.model), 1) for _ in range(2))
     assert model.encoder.embed_tokens is not model.shared
-    trainer = Trainer(model, wanted.training, 1, 0)
+    trainer = Trainer(model, run_recipe.training, 1, 0)
     _share_modules(trainer.root, model)
     assert model.encoder.embed_tokens is model.decoder.embed_tokens is model.shared
     assert {id(parameter) for parameter in model.parameters()} == {
@@ -63,9 +63,9 @@ def test_modules_that_share_weights_become_one_before_sharding(kind: str, place:
 
 @pytest.mark.parametrize("kind", ["t5", "llama"])
 def test_a_lent_model_is_plain_transformers_without_dropout(kind: str, place: Path) -> None:
-    wanted = recipe(place, kind, dropout=0.5)
-    model = load_model(wanted.model, load_tokenizer(wanted.model), 1)
-    trainer = Trainer(model, wanted.training, 1, 0)
+    run_recipe = recipe(place, kind, dropout=0.5)
+    model = load_model(run_recipe.model, load_tokenizer(run_recipe.model), 1)
+    trainer = Trainer(model, run_recipe.training, 1, 0)
     model.train()
     with suppress(ZeroDivisionError), trainer.plain_model():
         assert not any(module.training for module in (*model.modules(), *trainer.root.modules()))

@@ -21,8 +21,8 @@ from openflan.run_folder import Run
 class LoadedModel:
     """A model that is ready to generate.
 
-    `name` is the argument of `load_model`, `located` the folder, hub id or address that it means, `engine`
-    the inference engine, and `options` how it was loaded.
+    `name` is the argument of `load_model`. `located` is the folder, hub id or address that it means. `engine`
+    is the inference engine, and `options` says how it was loaded.
     """
 
     name: str
@@ -51,7 +51,7 @@ def load_model(model: str | Path, options: LoadOptions | None = None) -> LoadedM
     connects to the address of a server.
 
     Local weights go to the GPU if there is one. Raises InputError for a model or checkpoint that does not
-    exist, for an incomplete or damaged folder, and for options that do not fit the model.
+    exist, and for an incomplete or damaged folder. It is raised for options that do not fit the model, too.
     """
     options = options or LoadOptions()
     return open_located(str(model), locate(str(model), options), options)

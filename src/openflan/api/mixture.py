@@ -71,8 +71,8 @@ class OpenMixture:
 def open_mixture(recipe: Recipe) -> OpenMixture:
     """Opens every task of the recipe's mixture that may be trained on, and checks its rows.
 
-    Warns about public rows that cannot be used. Raises InputError for missing or damaged data, an unknown
-    task, a task that is named although it is held out, and if no task is left.
+    Warns about public rows that cannot be used. Raises InputError for missing or damaged data, for an unknown
+    or held-out task that the recipe names, and if no task is left.
     """
     check_places(recipe.mixture)
     mixture = open_section(recipe.mixture)
@@ -103,11 +103,13 @@ def render(
 
     Raises InputError for an unknown task or style, and for rows that do not exist.
     """
-    opened = task if isinstance(task, Task) else find_task(task, None if data is None else Path(data))
-    check_rows(opened, index, count)
+    opened_task = task if isinstance(task, Task) else find_task(task, None if data is None else Path(data))
+    check_rows(opened_task, index, count)
     parsed = style if isinstance(style, Style) else Style.parse(style)
     custom = load_wordings(Path(wordings)) if wordings else []
-    renderer = Renderer(opened, wordings_for(opened.name, opened.fields, [*custom, *packaged_wordings()]))
+    renderer = Renderer(
+        opened_task, wordings_for(opened_task.name, opened_task.fields, [*custom, *packaged_wordings()])
+    )
     return [
         renderer.render(row, parsed, seed, position=row, shots=shots) for row in range(index, index + count)
     ]

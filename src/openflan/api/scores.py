@@ -12,7 +12,7 @@ from openflan.evaluation.comparison import comparison
 from openflan.evaluation.custom_benchmark import custom_benchmark
 from openflan.evaluation.known_benchmarks import find_mode
 from openflan.evaluation.score_record import EvaluationScore
-from openflan.evaluation.score_saved import score_generations
+from openflan.evaluation.score_saved import score_file
 from openflan.evaluation.selection import open_benchmark
 from openflan.frames import frame_of
 
@@ -36,9 +36,7 @@ def score(
     that the file has; otherwise InputError is raised if questions are missing or there twice. InputError is
     also raised for an unknown benchmark, and for lines that are not generations of it.
     """
-    return score_generations(
-        Path(generations), benchmark_to_score(benchmark, mode, data, split), partial=partial
-    )
+    return score_file(Path(generations), benchmark_to_score(benchmark, mode, data, split), partial=partial)
 
 
 def benchmark_to_score(

@@ -42,14 +42,14 @@ def watch_run(
 
 def new_checkpoints(run: Run, pause: Callable[[float], None]) -> Iterator[str]:
     """The steps of finished checkpoints, each once, and `last` when the model is exported."""
-    seen: set[int] = set()
+    known_steps: set[int] = set()
     while True:
         # Read first: what is written after this line is found in the next round.
         has_ended = run.model.is_dir()
         steps = (path.parent.name.removeprefix("step-") for path in run.checkpoints.glob("step-*/state.json"))
-        new = sorted({int(step) for step in steps if step.isdigit()} - seen)
+        new = sorted({int(step) for step in steps if step.isdigit()} - known_steps)
         yield from map(str, new)
-        seen.update(new)
+        known_steps.update(new)
         if has_ended:
             yield "last"
             return

@@ -85,5 +85,5 @@ class BenchmarkData:
         return self.folder or self.name
 
     def is_source_of(self, task: str) -> bool:
-        """Whether a training task, `SUBMIXTURE/NAME`, is made from this benchmark's data."""
+        """Return True if a training task, `SUBMIXTURE/NAME`, is made from this benchmark's data."""
         return any(fnmatchcase(task, pattern) for pattern in self.training_tasks)

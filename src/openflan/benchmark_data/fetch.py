@@ -16,21 +16,21 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from functools import cache
-from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from openflan.benchmark_data.registry import find_benchmark_data
 from openflan.cache_folder import cache_folder
 from openflan.deadline import within
+from openflan.downloads.requests import CUT, Missing, Requests, Unreachable
 from openflan.errors import InputError, SetupError
 from openflan.hashes import sha256_of, sha256_of_json
 
 Get = Callable[[str], bytes]
 
-_SECONDS = 60
+_REQUESTS = Requests(attempts=2)
+"""Two, so that a machine without a connection is told so at once."""
+
 _SECONDS_IN_ALL = 1_800
 _MOST_BYTES = 1 << 30
 
@@ -60,13 +60,14 @@ def public_files(name: str) -> dict[str, tuple[str, str]]:
 
 
 def has_public_files(name: str) -> bool:
-    """Whether addresses and checksums are known for the files of a benchmark, so that `fetch` gets them."""
+    """Return True if addresses and checksums of a benchmark's files are known, so that `fetch` can download
+    them."""
     listed = files("openflan.benchmark_data") / "public_files" / f"{name}.json"
     return bool(find_benchmark_data(name).public_files) or listed.is_file()
 
 
 def is_fetched(name: str, folder: Path | None = None) -> bool:
-    """Whether every file of a benchmark is in the cache."""
+    """Return True if every file of a benchmark is in the cache."""
     target = (folder or benchmark_cache()) / find_benchmark_data(name).folder_name
     return has_public_files(name) and all((target / path).is_file() for path in public_files(name))
 
@@ -111,13 +112,13 @@ def _content(downloaded: bytes, address: str, path: str) -> tuple[bytes, str]:
 def _member(archive: bytes, address: str, path: str) -> bytes:
     """The member whose path ends in `path`; the folder above it is not ours to know."""
     try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            member = next(name for name in opened.namelist() if f"/{name}".endswith(f"/{path}"))
-            if opened.getinfo(member).file_size > _MOST_BYTES:
+        with zipfile.ZipFile(io.BytesIO(archive)) as zip_file:
+            member = next(name for name in zip_file.namelist() if f"/{name}".endswith(f"/{path}"))
+            if zip_file.getinfo(member).file_size > _MOST_BYTES:
                 raise SetupError(
                     f"{address}: its {path} is larger than {_MOST_BYTES >> 20} MiB: give a copy by `--data`"
                 )
-            return opened.read(member)
+            return zip_file.read(member)
     except (
         zipfile.BadZipFile,
         StopIteration,
@@ -144,15 +145,15 @@ def _assignments(source: bytes, address: str) -> dict[str, object]:
 
 def _get(address: str) -> bytes:
     def read() -> bytes:
-        # Addresses come from the packaged lists, all https.
-        with urlopen(address, timeout=_SECONDS) as response:  # noqa: S310
+        with _REQUESTS.answer(address) as response:
             return bytes(response.read(_MOST_BYTES + 1))
 
     try:
         content = within(_SECONDS_IN_ALL, read)
-    except (URLError, HTTPException, OSError) as error:
+    except (Missing, SetupError, *CUT) as error:
+        reason = error.reason if isinstance(error, Unreachable) else error
         raise SetupError(
-            f"{address} cannot be reached ({error}): run the same command again with a connection, or "
+            f"{address} cannot be reached ({reason}): run the same command again with a connection, or "
             "copy the files and give their folder by `--data`"
         ) from error
     if len(content) > _MOST_BYTES:

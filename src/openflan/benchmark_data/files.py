@@ -46,8 +46,8 @@ def locate(data: Path, name: str, files: tuple[str, ...] = ()) -> Path:
 
 
 def find_files(data: Path, folder: str, patterns: Sequence[str], needed_for: str) -> tuple[Path, ...]:
-    """The files that match the first of `patterns` that any file matches, in `data/folder` or in `data`, in
-    alphabetical order (a Parquet file may be split into several).
+    """Return the files of the first pattern that any file matches, in alphabetical order. They are looked for
+    in `data/folder` and in `data`. A Parquet file may be split into several.
 
     `needed_for` completes the message of the InputError that is raised if there is none.
     """
@@ -84,8 +84,8 @@ def _json_list(path: Path) -> Iterator[tuple[str, Any]]:
     rows = read_json_file(path)
     if not isinstance(rows, list):
         raise InputError(f"{path} holds a {type(rows).__name__}, expected a list of objects")
-    for number, row in enumerate(rows, 1):
-        yield f"{path}: row {number}", row
+    for row_number, row in enumerate(rows, 1):
+        yield f"{path}: row {row_number}", row
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
@@ -98,8 +98,8 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
         rows = read_table(BufferReader(content)).to_pylist()
     except (ArrowException, ValueError, OSError) as error:
         raise InputError(f"{path} is no Parquet file that can be read ({error}): fetch it again") from None
-    for number, row in enumerate(rows, 1):
-        yield f"{path}: row {number}", row
+    for row_number, row in enumerate(rows, 1):
+        yield f"{path}: row {row_number}", row
 
 
 _READERS = {".jsonl": json_lines, ".json": _json_list, ".parquet": _parquet}
@@ -126,7 +126,7 @@ def text_of(path: Path) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a file of that path; False also for what is no path (too long, or with a NUL)."""
+    """Return True if the file exists; False also for text that is no path (too long, or with a NUL)."""
     return os.path.isfile(path)
 
 

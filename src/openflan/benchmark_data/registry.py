@@ -50,8 +50,8 @@ def benchmark_names() -> tuple[str, ...]:
 def find_benchmark_data(name: str) -> BenchmarkData:
     """The benchmark of that name.
 
-    Raises InputError for an unknown name, with the nearest one, and SetupError if the package that adds the
-    benchmark cannot be imported or adds something else.
+    Raises InputError for an unknown name, with the nearest one. Raises SetupError if the package that adds
+    the benchmark cannot be imported or adds something else.
     """
     built_in = built_in_benchmarks()
     if name in built_in:

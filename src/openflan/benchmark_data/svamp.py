@@ -50,10 +50,10 @@ def _problem(row: Mapping[str, Any], position: str) -> tuple[str, str]:
 
 
 def _index(row: Mapping[str, Any], position: str) -> int:
-    number = _ID.fullmatch(text_field(row, "ID", position))
-    if not number:
+    match = _ID.fullmatch(text_field(row, "ID", position))
+    if not match:
         raise InputError(f"{position}: `ID` is {row['ID']!r:.80}, expected `chal-` and a number")
-    return int(number[1])
+    return int(match[1])
 
 
 def _items(path: Path) -> Iterator[Item]:

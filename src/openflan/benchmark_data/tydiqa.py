@@ -44,7 +44,7 @@ TYDIQA_AVERAGED = tuple(language for language in TYDIQA_LANGUAGES if language !=
 @dataclass(frozen=True, slots=True)
 class SquadQuestion:
     """A question of a file. `cluster` is the index of the first passage with the same text: a passage with
-    several questions may stand in the file once for each."""
+    several questions may occur in the file once for each."""
 
     id: str
     passage: str

@@ -17,7 +17,7 @@ _VERDICTS = {
     "below the paper": "below",
     "agrees with the paper": "agrees",
 }
-"""As a table shows them, where that is shorter; of two models the one that is higher is named."""
+"""Short verdicts for a table; of two models it names the one that is higher."""
 
 
 def compare(
@@ -61,7 +61,7 @@ def print_comparison(compared: dict[str, Any]) -> None:
             rows.append(
                 [name, *(cells[key] for key in keys), *cells["ci95"], *counts, _short(cells["verdict"])]
             )
-        shown = ["n", "ours", "paper", "difference"] if paper else ["n", first, second, "difference"]
+        figures = ["n", "ours", "paper", "difference"] if paper else ["n", first, second, "difference"]
         ends = (
             ["ours from", "ours to"]
             if paper
@@ -72,7 +72,7 @@ def print_comparison(compared: dict[str, Any]) -> None:
             if paper
             else f"{benchmark['benchmark']}: {second} minus {first}"
         )
-        print_table(title, ["task", *shown, *ends, "verdict" if paper else "higher"], rows)
+        print_table(title, ["task", *figures, *ends, "verdict" if paper else "higher"], rows)
         if paper:
             typer.echo(
                 f"source: {CITED}, "

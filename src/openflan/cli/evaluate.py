@@ -1,11 +1,9 @@
-"""`openflan evaluate`."""
+"""The command `openflan evaluate`."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +14,10 @@ from openflan.api.options import EvaluateOptions, LoadOptions
 from openflan.api.watch import watch_run
 from openflan.cli.benchmark_options import DATA, JSON, MODE, SHOTS, SPLIT
 from openflan.cli.compare import print_comparison
-from openflan.cli.output import Bar, next_command, print_json
-from openflan.cli.score import print_score
+from openflan.cli.evaluation_output import BenchmarkBars, GenerationCounts, print_scores
+from openflan.cli.output import next_command, print_json
 from openflan.errors import InputError
-from openflan.evaluation.averages import averages_of_scores
 from openflan.evaluation.comparison import PAPER, check_side, comparison
-from openflan.evaluation.generate import Generated
 from openflan.evaluation.known_benchmarks import SUITES
 from openflan.evaluation.saved_models import component_of_score
 from openflan.evaluation.score_record import EvaluationScore
@@ -196,13 +192,25 @@ def evaluate(
         load=load,
     )
     if offline:
-        if fetch:
-            raise InputError("`--fetch` downloads files, and `--offline` forbids it: leave one out")
-        # The libraries of the hub read this when they are first imported, which happens below.
-        os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
-    if not watch:
+        _forbid_network(fetch=fetch)
+    if watch:
+        _check_watch(checkpoint, as_json=as_json)
+        _watch(model, benchmark, options, against)
+    else:
         _evaluate(model, benchmark, options, against, as_json=as_json)
-        return
+
+
+def _forbid_network(*, fetch: bool) -> None:
+    """Keep the libraries of the hub from making requests, for `--offline`. Raises InputError with
+    `--fetch`."""
+    if fetch:
+        raise InputError("`--fetch` downloads files, and `--offline` forbids it: leave one out")
+    # The libraries read this when they are first imported, which happens later.
+    os.environ.update({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"})
+
+
+def _check_watch(checkpoint: str | None, *, as_json: bool) -> None:
+    """Raise InputError for options and launchers that `--watch` excludes."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("`--watch` runs in one process: start it without torchrun")
     if checkpoint or as_json:
@@ -210,17 +218,16 @@ def evaluate(
             "--watch evaluates every checkpoint and prints each result: leave out "
             f"{'--checkpoint' if checkpoint else '--json'}"
         )
-    watch_run(
-        Run(Path(model)),
-        lambda step: _evaluate(
-            model,
-            benchmark,
-            replace(options, load=replace(load, checkpoint=step)),
-            against,
-            as_json=False,
-        ),
-        lambda text: typer.echo(text, err=True),
-    )
+
+
+def _watch(model: str, benchmarks: list[str], options: EvaluateOptions, against: str | None) -> None:
+    """Evaluate every checkpoint of the run `model` until the run ends."""
+
+    def evaluate_step(step: str) -> list[EvaluationScore]:
+        at_step = replace(options, load=replace(options.load, checkpoint=step))
+        return _evaluate(model, benchmarks, at_step, against, as_json=False)
+
+    watch_run(Run(Path(model)), evaluate_step, lambda text: typer.echo(text, err=True))
 
 
 def _evaluate(
@@ -231,19 +238,19 @@ def _evaluate(
 
     if against:
         check_side(against)
-    totals, start = _Totals(), time.monotonic()
-    with _Bars(hidden=os.environ.get("RANK", "0") != "0") as bars:
-        done = evaluate_all(model, benchmarks, options, progress=bars.show, generated=totals.add)
+    counts, start = GenerationCounts(), time.monotonic()
+    with BenchmarkBars(hidden=os.environ.get("RANK", "0") != "0") as bars:
+        done = evaluate_all(model, benchmarks, options, progress=bars.show, generated=counts.add)
     if not done.is_main:
         return done.scores
-    typer.echo(f"{totals.text} in {time.monotonic() - start:,.0f} s", err=True)
+    typer.echo(f"{counts.text} in {time.monotonic() - start:,.0f} s", err=True)
     compared = _compared(done, against) if against else None
     if as_json:
         values = [printed(score) for score in done.scores]
         one_or_all = values if len(values) > 1 else values[0]
         print_json(one_or_all if compared is None else {"scores": values, "comparison": compared})
         return done.scores
-    _print_scores(done.scores, averaged=options.suite is not None)
+    print_scores(done.scores, with_suite_averages=options.suite is not None)
     if compared is not None:
         print_comparison(compared)
     next_command("report", done.run.folder)
@@ -258,82 +265,3 @@ def _compared(done: Evaluation, against: str) -> dict[str, Any]:
     first, second = (evaluated, against) if against.startswith(PAPER) else (against, evaluated)
     components = {component_of_score(score) for score in done.scores}
     return comparison(first, second, done.benchmarks, only=components)
-
-
-def _print_scores(scores: Sequence[EvaluationScore], *, averaged: bool) -> None:
-    for score in scores:
-        print_score(printed(score))
-        _print_exemplars(printed(score))
-    if not averaged:
-        return
-    averages = averages_of_scores(scores, partial=True)
-    shown = "; ".join(f"{name} {value:.1f}" for name, value in averages.items() if value is not None)
-    typer.echo(
-        shown
-        or (
-            "no average over the suite: the paper's are of greedy generation with each benchmark's own "
-            "number of exemplars"
-        )
-    )
-
-
-def _print_exemplars(score: dict[str, Any]) -> None:
-    """Prints what the table of scores does not show: prompts and exemplars that did not fit, and rows that
-    served as the exemplar."""
-    if too_long := sum(task["too_long"] for task in score["tasks"].values()):
-        typer.echo(
-            f"{too_long:,} prompts do not fit the model even without exemplars: unanswered, and counted "
-            "as wrong"
-        )
-    if score["exemplars_dropped"]:
-        typer.echo(
-            f"{score['exemplars_dropped']:,} exemplars did not fit and were left out of "
-            f"{score['prompts_shortened']:,} prompts; "
-            f"on average a prompt had {score['exemplars']:.2f}"
-        )
-    if score.get("exemplar_from_dev"):
-        typer.echo(
-            "the first row by id of dev is the exemplar, and not scored, in "
-            f"{', '.join(score['exemplar_from_dev'])}: no train file"
-        )
-
-
-class _Totals:
-    """Sums over the evaluations of one call."""
-
-    def __init__(self) -> None:
-        self._new = self._found = self._tokens = 0
-
-    def add(self, generated: Generated) -> None:
-        self._new += generated.new
-        self._found += generated.found
-        self._tokens += generated.tokens
-
-    @property
-    def text(self) -> str:
-        return f"{self._new:,} generations, {self._tokens:,} tokens" + (
-            f" ({self._found:,} more were there)" if self._found else ""
-        )
-
-
-class _Bars:
-    """A progress bar for each benchmark, one after another."""
-
-    def __init__(self, *, hidden: bool) -> None:
-        self._hidden = hidden
-        self._title = ""
-        self._bars = ExitStack()
-        self._bar: Bar | None = None
-
-    def __enter__(self) -> _Bars:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.close()
-
-    def show(self, title: str, done: int, total: int) -> None:
-        """Shows the state of the benchmark `title`; a new title closes the bar before it."""
-        if self._bar is None or title != self._title:
-            self._bars.close()
-            self._title, self._bar = title, self._bars.enter_context(Bar(title, "row", hidden=self._hidden))
-        self._bar.show(done, total)

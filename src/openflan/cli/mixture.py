@@ -1,4 +1,4 @@
-"""`openflan mixture`."""
+"""The command `openflan mixture`."""
 
 from __future__ import annotations
 
@@ -104,35 +104,56 @@ def mixture(
 
     `openflan mixture recipes/mine.yaml --export mine.parquet --epochs 1`
     """
-    if passes is not None:
-        if epochs is not None:
-            raise InputError("--passes is the old name of --epochs; give --epochs alone")
-        warnings.warn("--passes is now --epochs; the old name goes with the next version", stacklevel=2)
-        epochs = passes
-    _check_options(to, examples, epochs, show, no_pruning)
-    if examples_only and show is None:
-        raise InputError("--examples-only says what --show prints; add --show N")
+    epochs = _epochs(epochs, passes)
+    _check_options(to, examples, epochs, show, no_pruning, examples_only)
     hardware = hardware_from_options(device, device_tflops, devices, mfu)
     if to is not None or show is not None:
         check_no_hardware_options(device, device_tflops, devices, mfu, "without --export and --show")
     loaded = load_recipe(recipe, overrides or [])
-    if to is None and show is None and without_data(loaded.mixture):
+    arguments = [recipe, *(overrides or [])]
+    if to is not None or show is not None:
+        check_places(loaded.mixture)
+        _print_or_export(loaded, to, show, examples, epochs, not no_pruning, examples_only, as_json)
+    elif without_data(loaded.mixture):
         check_no_hardware_options(
             device, device_tflops, devices, mfu, "where the recipe's data are there (mixture.data)"
         )
-        offline([recipe, *(overrides or [])], loaded, as_json)
-        return
-    check_places(loaded.mixture)
-    if to is None and show is None:
-        _ledger(
-            [recipe, *(overrides or [])], loaded, measure, hardware, everything=everything, as_json=as_json
-        )
-        return
-    tasks = open_tasks(loaded.mixture)
+        offline(arguments, loaded, as_json)
+    else:
+        check_places(loaded.mixture)
+        _ledger(arguments, loaded, measure, hardware, everything=everything, as_json=as_json)
+
+
+def _epochs(epochs: float | None, passes: float | None) -> float | None:
+    """Return `--epochs`, or the value of its old name `--passes` with a warning."""
+    if passes is None:
+        return epochs
+    if epochs is not None:
+        raise InputError("--passes is the old name of --epochs; give --epochs alone")
+    warnings.warn("--passes is now --epochs; the old name goes with the next version", stacklevel=3)
+    return passes
+
+
+def _print_or_export(
+    recipe: Recipe,
+    to: Path | None,
+    show: int | None,
+    examples: int | None,
+    epochs: float | None,
+    pruned: bool,
+    examples_only: bool,
+    as_json: bool,
+) -> None:
+    """Print the first `show` sequences or examples of training, or write the mixture to the file `to`.
+
+    The file gets `examples` examples, else those of `epochs` epochs, else of one. `pruned` prunes exemplars
+    as in training.
+    """
+    tasks = open_tasks(recipe.mixture)
     stream, encoder = (
-        (build_stream(loaded.mixture, tasks, loaded.seed), None)
-        if no_pruning
-        else _as_in_training(loaded, tasks, exact=show is not None)
+        _as_in_training(recipe, tasks, exact=show is not None)
+        if pruned
+        else (build_stream(recipe.mixture, tasks, recipe.seed), None)
     )
     if show is not None:
         if encoder is None or examples_only:
@@ -140,15 +161,20 @@ def mixture(
         else:
             show_rows(stream, encoder, show, as_json=as_json)
     if to is not None:
-        count = examples or max(
-            1, round((1.0 if epochs is None else epochs) * rows_of_one_epoch(loaded.mixture, tasks))
-        )
-        _export(stream, loaded, to, count, pruned=not no_pruning, as_json=as_json)
+        num_epochs = 1.0 if epochs is None else epochs
+        count = examples or max(1, round(num_epochs * rows_of_one_epoch(recipe.mixture, tasks)))
+        _export(stream, recipe, to, count, pruned=pruned, as_json=as_json)
 
 
 def _check_options(
-    to: Path | None, examples: int | None, epochs: float | None, show: int | None, no_pruning: bool
+    to: Path | None,
+    examples: int | None,
+    epochs: float | None,
+    show: int | None,
+    no_pruning: bool,
+    examples_only: bool,
 ) -> None:
+    """Raise InputError for options that contradict each other."""
     if to is not None:
         check_path(to)
     if to is not None and show is not None:
@@ -161,6 +187,8 @@ def _check_options(
         raise InputError(f"--epochs {epochs:g}: expected a number above 0, such as 1 or 0.5")
     if no_pruning and to is None and show is None:
         raise InputError("--no-pruning is for --export and --show; the ledger always measures tokens")
+    if examples_only and show is None:
+        raise InputError("--examples-only says what --show prints; add --show N")
 
 
 def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> tuple[Stream, Encoder]:

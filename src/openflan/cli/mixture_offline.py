@@ -13,7 +13,7 @@ from openflan.cli.output import next_command, print_counts, print_json, print_ta
 from openflan.mixture.offline import Missing, Offline, Planned, Sum, offline_ledger, without_data
 from openflan.mixture.rates import relative_rates
 from openflan.recipe.schema import Mixture, Recipe
-from openflan.tasks.hub import is_hub
+from openflan.tasks.places import only_local
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Task
 
@@ -22,8 +22,8 @@ _NAMED = 5
 
 
 def offline(arguments: Sequence[str], recipe: Recipe, as_json: bool) -> None:
-    """Prints the offline ledger of a recipe; `arguments` are what a user asked for it with, its name and
-    overrides."""
+    """Print the offline ledger of a recipe; `arguments` are the recipe's name and overrides on the command
+    line."""
     ledger = offline_ledger(recipe.mixture, open_here(recipe.mixture))
     rates = recipe.mixture.rates if isinstance(recipe.mixture.rates, str) else relative_rates(recipe.mixture)
     if as_json:
@@ -68,9 +68,9 @@ def open_here(mixture: Mixture) -> dict[str, dict[str, Task]]:
     """
     absent = set(without_data(mixture))
     return {
-        name: open_submixture(name, submixture.data)
+        name: open_submixture(name, only_local(submixture.data))
         for name, submixture in mixture.submixtures.items()
-        if name not in absent and not (submixture.data is not None and is_hub(submixture.data))
+        if name not in absent and only_local(submixture.data) != ()
     }
 
 

@@ -44,31 +44,31 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         for at in range(len(columns))
     ]
     widths = [max([len(column), *(len(cell(row[at])) for row in rows)]) for at, column in enumerate(columns)]
-    shown = _fitting(widths, numeric, console.width)
+    visible = _fitting(widths, numeric, console.width)
     table = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for at in shown:
+    for at in visible:
         if numeric[at]:
             table.add_column(escape(columns[at]), justify="right", no_wrap=True, min_width=widths[at])
         else:
             table.add_column(escape(columns[at]), overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell(row[at])) for at in shown))
+        table.add_row(*(escape(cell(row[at])) for at in visible))
     console.print(table)
-    if len(shown) < len(columns):
-        left_out = ", ".join(column for at, column in enumerate(columns) if at not in shown)
+    if len(visible) < len(columns):
+        left_out = ", ".join(column for at, column in enumerate(columns) if at not in visible)
         typer.echo(f"the columns {left_out} do not fit: use a wider terminal or --json\n")
 
 
 def _fitting(widths: Sequence[int], numeric: Sequence[bool], width: int) -> list[int]:
     """The columns that fit: numbers whole, texts folded at `_TEXT` characters; what does not fit is left out
     from the right, numbers alone."""
-    shown = list(range(len(widths)))
-    while sum((widths[at] if numeric[at] else min(widths[at], _TEXT)) + _BETWEEN for at in shown) > width:
-        last = next((at for at in reversed(shown) if numeric[at]), None)
+    visible = list(range(len(widths)))
+    while sum((widths[at] if numeric[at] else min(widths[at], _TEXT)) + _BETWEEN for at in visible) > width:
+        last = next((at for at in reversed(visible) if numeric[at]), None)
         if last is None:
             break
-        shown.remove(last)
-    return shown
+        visible.remove(last)
+    return visible
 
 
 def cell(value: Any) -> str:
@@ -81,13 +81,13 @@ def cell(value: Any) -> str:
 
 def print_counts(title: str, counts: Mapping[str, int]) -> None:
     """Counts in one line; nothing if all are 0."""
-    shown = [f"{count:,} {name}" for name, count in counts.items() if count]
-    if shown:
-        typer.echo(f"{title}: {', '.join(shown)}")
+    parts = [f"{count:,} {name}" for name, count in counts.items() if count]
+    if parts:
+        typer.echo(f"{title}: {', '.join(parts)}")
 
 
 def print_example(example: Rendered, title: str = "", more: Mapping[str, object] | None = None) -> None:
-    """A rendered example as a person reads it, and where it came from; `more` stands behind that."""
+    """Print a rendered example and where it came from; `more` follows that line."""
     if title:
         typer.secho(title, bold=True)
     for name, text in (("inputs", example.inputs), ("targets", example.targets)):

@@ -58,8 +58,8 @@ def overlap(
     """Find training rows that share text with questions of the benchmarks.
 
     A row and a question match if they share 13 consecutive words (24 characters of Chinese or Japanese, 55 of
-    Thai), or if the row contains the whole of a shorter question. Case, width and punctuation do not matter.
-    The fields of a row are compared, and not the text of a wording around them.
+    Thai). They also match if the row contains the whole of a shorter question. Case, width and punctuation do
+    not matter. The fields of a row are compared, and not the text of a wording around them.
 
     Examples:
 

@@ -109,8 +109,8 @@ def _tokens(ids: Encoded | None) -> dict[str, object]:
 
 
 def _summary(row: dict[str, Any], limits: Limits) -> str:
-    many = len(row["examples"])
-    start = f"{many} example{'' if many == 1 else 's'}, "
+    num_examples = len(row["examples"])
+    start = f"{num_examples} example{'' if num_examples == 1 else 's'}, "
     if limits.joint:
         both = row["input_tokens"] + row["target_tokens"]
         return (
@@ -125,5 +125,5 @@ def _summary(row: dict[str, Any], limits: Limits) -> str:
 
 def _places(segment: dict[str, Any], joint: bool) -> str:
     (first, end), (target, target_end) = segment["inputs_at"], segment["targets_at"]
-    where = " of one sequence" if joint else ""
-    return f"input tokens {first:,} to {end - 1:,} and target tokens {target:,} to {target_end - 1:,}{where}"
+    suffix = " of one sequence" if joint else ""
+    return f"input tokens {first:,} to {end - 1:,} and target tokens {target:,} to {target_end - 1:,}{suffix}"

@@ -136,5 +136,5 @@ def _print(name: str, ledger: Mapping[str, Any], steps: int) -> None:
 
 
 def _added(tokens: list[str]) -> str:
-    shown = ", ".join(tokens) if len(tokens) <= _SHOWN else f"{tokens[0]}, {tokens[1]}, ..., {tokens[-1]}"
-    return f"tokens added: {shown} ({len(tokens):,})" if tokens else "no token added"
+    names = ", ".join(tokens) if len(tokens) <= _SHOWN else f"{tokens[0]}, {tokens[1]}, ..., {tokens[-1]}"
+    return f"tokens added: {names} ({len(tokens):,})" if tokens else "no token added"

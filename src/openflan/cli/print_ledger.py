@@ -3,6 +3,7 @@ everything."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,11 @@ def print_ledger(
         f"{name}: {_number(len(tasks), 'task')}, {ledger['examples']:,} examples in "
         f"{_number(steps, 'step')}\n"
     )
+    if ledger.get("unit") == "tokens":
+        typer.echo(
+            "rates are of tokens: tokens % is a task's share of them, share % how often it is drawn for "
+            "that, by the estimated length of its examples\n"
+        )
     _table("submixtures", "submixture", ledger["submixtures"], everything=True)
     if len(ledger["categories"]) > 1:
         _table("categories", "category", ledger["categories"], everything=everything, max_rows=CATEGORIES)
@@ -44,6 +50,8 @@ def print_ledger(
     _packing(ledger["measured"])
     print_counts("formats", ledger["measured"]["formats"])
     print_counts("of these", ledger["measured"]["counts"])
+    places = Counter(row["place"] for row in tasks if row.get("place"))
+    print_counts("tasks", {f"from {place}": count for place, count in places.items()})
     print_left_out(ledger["left_out"])
     reasons = rows_by_reason(row["left_out"] for row in tasks)
     print_counts("rows left out", {f"({reason})": count for reason, count in reasons.items()})
@@ -80,11 +88,12 @@ def _table(
 ) -> None:
     printed = rows if everything else rows[:max_rows]
     groups = key != "task"
+    by_tokens = bool(rows) and "token_share" in rows[0]
     columns = [
         key,
         *(["tasks"] if groups else []),
         "rows",
-        "over cap",
+        *(["tokens %"] if by_tokens else ["over cap"]),
         "share %",
         "epochs",
         "drawn",
@@ -113,7 +122,7 @@ def _cells(row: Mapping[str, Any], key: str, groups: bool) -> list[Any]:
         name,
         *([row["tasks"]] if groups else []),
         row["rows"],
-        row["hidden_by_cap"],
+        100 * row["token_share"] if "token_share" in row else row["hidden_by_cap"],
         100 * row["share"],
         row["epochs"],
         row["drawn"],
@@ -199,10 +208,10 @@ def print_estimates(estimates: Mapping[str, Any], steps: int) -> None:
     if estimates["seconds"] is None:
         typer.echo("  time: name a device, such as --device h100 --devices 8")
     else:
-        many = f"{estimates['devices']:,} x " if estimates["devices"] > 1 else ""
+        num_devices = f"{estimates['devices']:,} x " if estimates["devices"] > 1 else ""
         typer.echo(
             f"  time: {span(estimates['seconds'])} for {_number(steps, 'step')} on "
-            f"{many}{estimates['device']}, at {estimates['mfu']:.0%} of "
+            f"{num_devices}{estimates['device']}, at {estimates['mfu']:.0%} of "
             f"{estimates['device_tflops']:,g} TFLOP/s (--mfu)"
         )
     typer.echo("  assumed:")
@@ -211,7 +220,7 @@ def print_estimates(estimates: Mapping[str, Any], steps: int) -> None:
 
 
 def _fits(estimates: Mapping[str, Any]) -> str:
-    """Whether training fits the device's memory, with the dense mask and without it."""
+    """Say if training fits the device's memory, with the dense mask and without it."""
     if estimates["device_memory"] is None:
         return ""
     without_mask, with_mask, available = (

@@ -119,7 +119,7 @@ def _kind(annotation: Any) -> str:
 
 def _bounds(declared: Any) -> str:
     """Return the bounds of a number as the declaration of its option states them, or an empty text."""
-    least, largest = getattr(declared, "min", None), getattr(declared, "max", None)
-    bounds = [f">= {least:g}"] if least is not None else []
+    smallest, largest = getattr(declared, "min", None), getattr(declared, "max", None)
+    bounds = [f">= {smallest:g}"] if smallest is not None else []
     bounds += [f"<= {largest:g}"] if largest is not None else []
     return f" ({', '.join(bounds)})" if bounds else ""

@@ -26,9 +26,9 @@ def report(
     from openflan.reports.html import write_report
     from openflan.reports.tables import absent, all_tables, gain
 
-    opened = Run(run) if (run / "scores.json").is_file() else find_run(run)
-    gathered = gather(opened)
-    written = write_report(opened, gathered)
+    opened_run = Run(run) if (run / "scores.json").is_file() else find_run(run)
+    gathered = gather(opened_run)
+    written = write_report(opened_run, gathered)
     if as_json:
         tables = {table.name: asdict(table) for table in all_tables(gathered)}
         headline_gain = gain(gathered)

@@ -1,17 +1,16 @@
-"""`openflan score`, and how scores are printed."""
+"""The command `openflan score`, and the tables that show scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from openflan.api.scores import benchmark_to_score
 from openflan.cli.output import print_json, print_table
 from openflan.errors import InputError, did_you_mean
-from openflan.evaluation.score_saved import OVER_QUESTIONS, score_file
+from openflan.evaluation.score_record import EvaluationScore
+from openflan.evaluation.score_saved import OVER_QUESTIONS, printed, score_file
 from openflan.evaluation.selection import NAMES
 
 FORMATS = ("lm-eval",)
@@ -70,24 +69,22 @@ def score(
         raise InputError(
             "`--format lm-eval` and `--out FILE` go together: the first is the format, the second the file"
         )
-    judged_by = benchmark_to_score(benchmark, mode, data, split)
-    scored = score_file(generations, judged_by, partial=partial)
+    opened_benchmark = benchmark_to_score(benchmark, mode, data, split)
+    new_score = score_file(generations, opened_benchmark, partial=partial)
     if out is not None:
         from openflan.evaluation.lm_eval_log import write_lm_eval_log
 
-        lines = write_lm_eval_log(out, generations, judged_by, prompts=data is not None)
-        typer.echo(f"{lines:,} samples in {out}", err=True)
+        num_lines = write_lm_eval_log(out, generations, opened_benchmark, prompts=data is not None)
+        typer.echo(f"{num_lines:,} samples in {out}", err=True)
     if as_json:
-        print_json(scored)
+        print_json(printed(new_score))
     else:
-        print_score(scored)
+        print_score(new_score)
 
 
-def print_score(scored: dict[str, Any]) -> None:
-    """A result of `score_file` as a table, its averages with their intervals above it."""
-    metrics = list(
-        dict.fromkeys(name for task in scored["tasks"].values() for name in task if name not in _TASK_KEYS)
-    )
+def print_score(score: EvaluationScore) -> None:
+    """Print the tasks of a score as a table, with its averages and their intervals above it."""
+    metrics = list(dict.fromkeys(name for task in score.tasks.values() for name in task.metrics))
     columns = [
         "task",
         "n",
@@ -103,71 +100,53 @@ def print_score(scored: dict[str, Any]) -> None:
     rows = [
         [
             name,
-            task["n"],
-            task["accuracy"],
-            *task["ci95"],
-            *(task.get(key) for key in metrics),
-            task["normalized"],
-            task["chance"],
-            task["extracted"],
-            task["truncation"],
+            task.n,
+            task.accuracy,
+            *(task.ci95 or (None, None)),
+            *(task.metrics.get(metric) for metric in metrics),
+            task.normalized,
+            task.chance,
+            task.extracted,
+            task.truncation,
         ]
-        for name, task in scored["tasks"].items()
+        for name, task in score.tasks.items()
     ]
-    print_table(f"{scored['benchmark']} {scored['mode']}: {headline(scored)}", columns, rows)
+    print_table(f"{score.key.benchmark} {score.key.mode}: {headline(score)}", columns, rows)
     typer.echo(
-        f"normalized average {_percent(scored['normalized'])}; {_beside(scored)}extracted and truncated are "
-        "shares of questions and generations in %"
+        f"normalized average {_percent(score.normalized)}; {_other_averages(score)}extracted and truncated "
+        "are shares of questions and generations in %"
     )
-    if scored["samples"] > 1:
-        curve = ", ".join(f"{k}: {_percent(value)}" for k, value in scored["curve"].items())
+    samples = score.key.decoding.samples
+    if samples > 1:
+        curve = ", ".join(f"{count}: {_percent(value)}" for count, value in score.curve.items())
         typer.echo(
-            f"majority of {scored['samples']} samples, agreement {_percent(scored['agreement'])} %; "
+            f"majority of {samples} samples, agreement {_percent(score.agreement)} %; "
             f"accuracy by number of samples: {curve}"
         )
-    if scored["missing"] or scored["duplicates"]:
+    if score.missing or score.duplicates:
         typer.echo(
-            f"partial: {scored['missing']:,} questions are missing or lack samples, "
-            f"{scored['duplicates']:,} generations are there again and do not count"
+            f"partial: {score.missing:,} questions are missing or lack samples, "
+            f"{score.duplicates:,} generations are there again and do not count"
         )
 
 
-def headline(scored: dict[str, Any]) -> str:
-    """The average with its interval."""
-    if scored["average"] is None:
+def headline(score: EvaluationScore) -> str:
+    """Return the average with its interval, as text."""
+    if score.average is None:
         return "average -"
-    low, high = scored["intervals"]["average"]["ci95"]
+    low, high = score.intervals["average"].ci95
     return (
-        f"average {scored['average']:.2f} % (95 %: {low:.2f} to "
-        f"{high:.2f}){' (partial)' if scored['partial'] else ''}"
+        f"average {score.average:.2f} % (95 %: {low:.2f} to "
+        f"{high:.2f}){' (partial)' if score.partial else ''}"
     )
 
 
-_TASK_KEYS = frozenset(
-    {
-        "accuracy",
-        "stderr",
-        "ci95",
-        "extracted",
-        "n",
-        "too_long",
-        "truncated",
-        "truncation",
-        "chance",
-        "normalized",
-        "metric",
-        "samples",
-        "agreement",
-    }
-)
-"""What every task's score has; anything else is a metric of the benchmark."""
-
-
-def _beside(scored: dict[str, Any]) -> str:
-    means: Sequence[str] = [name for name in scored["intervals"] if name != "average"]
+def _other_averages(score: EvaluationScore) -> str:
+    """The averages beside the headline that have intervals, as text."""
     return "".join(
-        f"{'mean over questions' if name == OVER_QUESTIONS else name} {_percent(scored[name])}; "
-        for name in means
+        f"{'mean over questions' if name == OVER_QUESTIONS else name} {_percent(score.averages[name])}; "
+        for name in score.intervals
+        if name != "average"
     )
 
 

@@ -31,16 +31,16 @@ def show(
 
     Example: `openflan show bbh --task snarks --mode cot --index 3 --data DATA`
     """
-    opened = open_benchmark(benchmark, find_mode(mode), data, shots=shots, split=split)
+    opened_benchmark = open_benchmark(benchmark, find_mode(mode), data, shots=shots, split=split)
     if task is None:
-        if len(opened.tasks) > 1:
+        if len(opened_benchmark.tasks) > 1:
             raise InputError(
-                f"{opened.name} has {len(opened.tasks)} tasks: choose one with `--task`, such as "
-                f"{next(iter(opened.tasks))}"
+                f"{opened_benchmark.name} has {len(opened_benchmark.tasks)} tasks: choose one with "
+                f"`--task`, such as {next(iter(opened_benchmark.tasks))}"
             )
-        (task,) = opened.tasks
-    opened.task(task)
-    examples = {example.index: example for example in opened.examples(task)}
+        (task,) = opened_benchmark.tasks
+    opened_benchmark.task(task)
+    examples = {example.index: example for example in opened_benchmark.examples(task)}
     if index not in examples:
         held_back = any(example.exemplar_split == "dev" for example in examples.values())
         size = len(examples) + held_back
@@ -58,11 +58,12 @@ def show(
                 "prompt": example.prompt,
                 "target": example.target,
                 "exemplars": example.exemplars,
-                "prompt_version": opened.prompt_version,
+                "prompt_version": opened_benchmark.prompt_version,
             }
         )
         return
     typer.echo(example.prompt)
     typer.echo(
-        f"\ntarget: {example.target}   ({example.exemplars} exemplars, {opened.prompt_version})", err=True
+        f"\ntarget: {example.target}   ({example.exemplars} exemplars, {opened_benchmark.prompt_version})",
+        err=True,
     )

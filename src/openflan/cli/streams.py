@@ -17,7 +17,7 @@ def tolerant_streams() -> None:
 
 
 def takes_unicode() -> bool:
-    """Whether standard output can encode every character; an ASCII terminal cannot."""
+    """Return True if standard output can encode every character; an ASCII terminal cannot."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return encoding.lower().replace("-", "").replace("_", "").startswith("utf")
 

@@ -1,4 +1,4 @@
-"""`openflan study`."""
+"""The command `openflan study`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from openflan.models.quiet import quiet_libraries
 
 if TYPE_CHECKING:
     from openflan.studies.estimate import Planned
+    from openflan.studies.run_study import Options
+    from openflan.studies.study_schema import Study
 
 
 def study(
@@ -80,7 +82,7 @@ def study(
 
     The first seed of every cell runs before any second seed. Every finished cell adds a line to cells.jsonl.
     results.json, results.csv, README.md and figures summarise the finished cells, with intervals over seeds
-    and over questions, and report the result of each hypothesis of the study.
+    and over questions. They report the result of each hypothesis of the study.
 
     Examples:
 
@@ -97,7 +99,7 @@ def study(
     if not plan:
         check_no_hardware_options(device, device_tflops, devices, mfu, "with --plan")
     quiet_libraries()
-    from openflan.studies.run_study import Options, run_study
+    from openflan.studies.run_study import Options
 
     again = _again(
         overrides or [],
@@ -116,28 +118,39 @@ def study(
         runs=runs,
     )
     if plan:
-        from openflan.studies.cells import grid
-        from openflan.studies.estimate import plan as planned
-        from openflan.studies.run_study import chosen_cells
-
         hardware = hardware_from_options(
             device or (None if device_tflops else "cpu"), device_tflops, devices, mfu
         )
-        lines = planned(
-            chosen_cells(grid(loaded, path.parent, options.overrides, options.seeds), options), hardware
-        )
-        if as_json:
-            print_json({"study": loaded.name, "cells": [line.as_json() for line in lines]})
-        else:
-            _print_plan(f"{loaded.name}: {loaded.question}", lines, hardware, options.workers)
+        _plan(path, loaded, options, hardware, as_json=as_json)
+        if not as_json:
             next_command("study", study, *again)
-        return
-    folder = out or Path("runs") / "studies" / loaded.name
-    results = run_study(path, loaded, folder, options, lambda text: typer.echo(text, err=True))
+    else:
+        _run(path, loaded, options, out or Path("runs") / "studies" / loaded.name, as_json=as_json)
+
+
+def _plan(path: Path, study: Study, options: Options, hardware: Hardware, *, as_json: bool) -> None:
+    """Print the chosen cells with their steps and estimated cost."""
+    from openflan.studies.cells import grid
+    from openflan.studies.estimate import plan
+    from openflan.studies.run_study import chosen_cells
+
+    cells = chosen_cells(grid(study, path.parent, options.overrides, options.seeds), options)
+    lines = plan(cells, hardware)
+    if as_json:
+        print_json({"study": study.name, "cells": [line.as_json() for line in lines]})
+    else:
+        _print_plan(f"{study.name}: {study.question}", lines, hardware, options.workers)
+
+
+def _run(path: Path, study: Study, options: Options, folder: Path, *, as_json: bool) -> None:
+    """Run the cells that have no result yet, and print the results of all finished cells."""
+    from openflan.studies.run_study import run_study
+
+    results = run_study(path, study, folder, options, lambda text: typer.echo(text, err=True))
     if as_json:
         print_json(results)
     else:
-        _print_results(results, folder, runs or folder / "cells")
+        _print_results(results, folder, options.runs or folder / "cells")
 
 
 def _print_results(results: Mapping[str, Any], folder: Path, runs: Path) -> None:

@@ -24,7 +24,9 @@ def review(
             "for each submixture."
         ),
     ),
-    number: int = typer.Option(3, "--number", "-n", min=1, help="The number of examples for each task."),
+    num_examples: int = typer.Option(
+        3, "--number", "-n", min=1, help="The number of examples for each task."
+    ),
     out: Path | None = typer.Option(None, "--out", help="Write to this file instead of standard output."),
     wordings: Path | None = typer.Option(
         None, help="A YAML file of wordings. They come before the packaged ones."
@@ -47,13 +49,16 @@ def review(
     custom = load_wordings(wordings) if wordings else []
     sets = [*custom, *packaged_wordings()]
     known = [*SUBMIXTURES]
-    opened = [reached.open() for reached in reach(data)]
-    opened.sort(
+    opened_tasks = [reached.open() for reached in reach(data)]
+    opened_tasks.sort(
         key=lambda task: (known.index(task.submixture) if task.submixture in known else len(known), task.name)
     )
-    reviewed = [examples(task, wordings_for(task.name, task.fields, sets), number, seed) for task in opened]
+    reviewed = [
+        examples(task, wordings_for(task.name, task.fields, sets), num_examples, seed)
+        for task in opened_tasks
+    ]
     written = document(
-        reviewed, "Rendered examples", _introduction(len(reviewed), data, number, seed), characters
+        reviewed, "Rendered examples", _introduction(len(reviewed), data, num_examples, seed), characters
     )
     if out is None:
         typer.echo(written, nl=False)
@@ -65,11 +70,11 @@ def review(
     next_command("tasks", "show", "TASK", "--data", data, fill="TASK")
 
 
-def _introduction(tasks: int, data: Path, number: int, seed: int) -> str:
+def _introduction(tasks: int, data: Path, count: int, seed: int) -> str:
     more = "" if seed == 0 else f" --seed {seed}"
-    command = f"openflan tasks review --data {data.as_posix()} --number {number}{more}"
+    command = f"openflan tasks review --data {data.as_posix()} --number {count}{more}"
     return (
-        f"What a model reads (inputs) and learns to write (targets): {number} rendered examples of each "
+        f"What a model reads (inputs) and learns to write (targets): {count} rendered examples of each "
         f"of {tasks:,} tasks, as made by\n\n"
         f"```\n{command}\n```\n\n"
         "Each example names its format, its row, the wording that was drawn and the rows that its "

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from openflan.api.mixture import render
-from openflan.cli.output import next_command, print_example, print_json
+from openflan.cli.output import command_line, next_command, print_example, print_json
 from openflan.cli.task_figures import figures
 from openflan.cli.task_review import review
 from openflan.cli.task_tables import print_counted, print_lines
@@ -17,27 +17,40 @@ from openflan.task_reports.check import check_tasks
 from openflan.task_reports.find_task import find_task
 from openflan.task_reports.listing import COLUMNS, EMBEDDED_COLUMNS, TaskFilters, list_tasks
 from openflan.tasks.catalogue import counts
+from openflan.tasks.places import Data
 from openflan.templates.style import Style
 
 app = typer.Typer(help="Browse tasks and see how they are rendered.", no_args_is_help=True)
 app.command("figures")(figures)
 app.command("review")(review)
 
-_DATA: Path | None = typer.Option(
+_DATA: list[Path] | None = typer.Option(
     None,
     help=(
         "A file or folder with rows in any layout that recipes read, or a folder with one folder "
         "for each submixture. Default: the embedded world. `embedded:microflan@SEED` is another "
-        "world."
+        "world. Of several, the first that has a task gives it."
     ),
 )
 _JSON = typer.Option(False, "--json", help="Print one JSON value on standard output.")
 
 
+def _one_or_several(data: list[Path] | None) -> Data:
+    return data[0] if data and len(data) == 1 else data or None
+
+
+def _data_options(data: list[Path] | None) -> list[object]:
+    return [word for place in data or [] for word in ("--data", place)]
+
+
 @app.command("list")
 def list_(
-    data: Path | None = typer.Option(
-        None, help="List the tasks of this folder or file instead of the catalogue."
+    data: list[Path] | None = typer.Option(
+        None,
+        help=(
+            "List the tasks of this folder or file instead of the catalogue. Of several, the first that has "
+            "a task gives it."
+        ),
     ),
     submixture: str | None = typer.Option(None, help="List only this submixture."),
     category: str | None = typer.Option(None, help="List only categories whose names contain this text."),
@@ -65,10 +78,12 @@ def list_(
         print_counted(counts(), as_json)
         return
     filters = TaskFilters(submixture, category, dataset, language_, held_out)
-    listed, num_broken = list_tasks(data, filters)
+    listed, num_broken = list_tasks(_one_or_several(data), filters)
     if num_broken:
         typer.echo(
-            f"{num_broken} tasks cannot be read; `openflan tasks check --data {data}` says why", err=True
+            f"{num_broken} tasks cannot be read; "
+            f"`{command_line('tasks', 'check', *_data_options(data))}` says why",
+            err=True,
         )
     if as_json:
         print_json([task.described for task in listed])
@@ -82,9 +97,7 @@ def list_(
     else:
         print_lines(title, COLUMNS, [task.cells for task in listed])
     if listed:
-        next_command(
-            "tasks", "show", "TASK", "--style", "few-shot", *(["--data", data] if data else []), fill="TASK"
-        )
+        next_command("tasks", "show", "TASK", "--style", "few-shot", *_data_options(data), fill="TASK")
 
 
 @app.command("show")
@@ -97,12 +110,12 @@ def show(
             "hide options."
         ),
     ),
-    data: Path | None = _DATA,
+    data: list[Path] | None = _DATA,
     wordings: Path | None = typer.Option(
         None, help="A YAML file of wordings. They come before the packaged ones."
     ),
     index: int = typer.Option(0, min=0, help="The first row to print, from 0."),
-    number: int = typer.Option(1, "--number", "-n", min=1, help="The number of rows to print."),
+    count: int = typer.Option(1, "--number", "-n", min=1, help="The number of rows to print."),
     shots: int | None = typer.Option(
         None, min=1, help="The number of exemplars of a few-shot example. Default: drawn from 2, 3 and 5."
     ),
@@ -114,8 +127,8 @@ def show(
     Example: `openflan tasks show cot/gsm8k --style few-shot-cot --data FOLDER`
     """
     parsed = Style.parse(style)
-    task = find_task(name, data)
-    examples = render(task, parsed, wordings=wordings, index=index, count=number, shots=shots, seed=seed)
+    task = find_task(name, _one_or_several(data))
+    examples = render(task, parsed, wordings=wordings, index=index, count=count, shots=shots, seed=seed)
     if as_json:
         print_json(
             [
@@ -130,14 +143,14 @@ def show(
         )
         return
     for example in examples:
-        print_example(example, more={"split": task.split, "held out": task.held_out})
+        print_example(example, more={"split": task.split, "held out": task.held_out, "place": task.place})
         if example.style != parsed:
             typer.echo(f"({task.name} has no {parsed.name} form; this is the nearest)\n", err=True)
 
 
 @app.command("check")
 def check(
-    data: Path | None = _DATA,
+    data: list[Path] | None = _DATA,
     submixture: str | None = typer.Option(None, help="List only this submixture."),
     wordings: Path | None = typer.Option(
         None,
@@ -151,13 +164,13 @@ def check(
     """Open every task, render one row of each, and print which tasks work, are missing, or are broken.
 
     For the embedded world the command also checks that nothing held out appears in its instructions or in its
-    plain text, and that no wording gives an answer away.
+    plain text. No wording may give an answer away.
 
     Examples: `openflan tasks check --data FOLDER`, `openflan tasks check --submixture microflan --wordings
     FILE`
     """
     results = check_tasks(
-        data,
+        _one_or_several(data),
         submixture,
         wordings,
         max_missing=None if as_json else 20,

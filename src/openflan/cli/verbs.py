@@ -141,6 +141,7 @@ VERBS = (
         "app",
         "Look up recipe keys, print the JSON schema, or show a packaged recipe with every default filled in.",
     ),
+    Verb("collection", "collection", "app", "Fetch the public files of the Flan collection."),
     Verb("tasks", "tasks", "app", "Browse tasks and see how they are rendered."),
     Verb("wordings", "wordings", "app", "List wordings, check your own, and import those of the collection."),
     Verb(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def list_(
             "",
             ["tasks", "choice", "wordings", "source"],
             [
-                [" ".join(wording_set.tasks), choice, len(wording_set.wordings), wording_set.source]
+                [_some(wording_set.tasks), choice, len(wording_set.wordings), wording_set.source]
                 for choice, wording_set in sets
             ],
         )
@@ -142,9 +143,14 @@ def import_(
             [skipped.place.removeprefix(f"{flan}/"), skipped.entry, skipped.reason]
             for skipped in imported.skipped[:_LISTED]
         ]
-        rest = f", the first {_LISTED} of them (--json lists all)" if len(imported.skipped) > _LISTED else ""
-        print_table(f"{len(imported.skipped)} left out{rest}", ["where", "what", "why"], rows)
+        note = f", the first {_LISTED} of them (--json lists all)" if len(imported.skipped) > _LISTED else ""
+        print_table(f"{len(imported.skipped)} left out{note}", ["where", "what", "why"], rows)
     next_command("wordings", *(["list", "--task", "cot/gsm8k"] if to is None else ["check", to]))
+
+
+def _some(tasks: Sequence[str]) -> str:
+    """The names or patterns of tasks in one cell of a table; of many the first two and how many more."""
+    return " ".join(tasks) if len(tasks) <= _LISTED else f"{' '.join(tasks[:2])} and {len(tasks) - 2} more"
 
 
 def _described(choice: Named | str, wording_set: WordingSet) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The paper's averages over benchmarks: normalized (Table 5), with and without rationales (Figure 5), and
 relative error reduction (appendix A.3).
 
-Six components weigh the same. Each task is first put on a scale where chance is 0 (25 for MMLU, by file for
-BBH, 0 for TyDiQA and MGSM), negative values kept, and averaged then; the same chance counts with and without
-rationales. This order and these chances are not printed in full. They are the ones that reproduce the printed
-averages: removing chance from BBH's mean instead of each file's misses some rows by more than one point.
+Six components weigh the same. Each task is first put on a scale where chance is 0, and then averaged;
+negative values are kept. Chance is 25 for MMLU, differs by file for BBH, and is 0 for TyDiQA and MGSM, with
+and without rationales. This order and these chances are not printed in full. They are the ones that reproduce
+the printed averages: removing chance from BBH's mean instead of each file's misses some rows by more than one
+point.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def greedy_at_usual_shots(key: ScoreKey) -> bool:
 
 
 def normalized_component(component: str, score: float | Mapping[str, float]) -> float:
-    """A component where chance is 0 and all right 100, from its mean or its accuracies by task, in percent.
+    """Return a component on the scale where chance is 0 and 100 means all right. It is computed from its mean
+    or its accuracies by task, in percent.
 
-    English, which stands beside MGSM and TyDiQA, does not count. Raises InputError for an unknown component,
+    English, which MGSM and TyDiQA report too, does not count. Raises InputError for an unknown component,
     tasks that are missing, and a mere mean of BBH: its files have chances of their own.
     """
     benchmark = component.partition("-")[0]

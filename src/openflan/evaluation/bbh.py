@@ -107,8 +107,8 @@ def _without_rationale(exemplar: str, path: Path) -> str:
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:
-    found = after_last_phrase(cut_at_next_question(generation), ANSWER_PHRASES)
-    return None if found is None else plain(found)
+    conclusion = after_last_phrase(cut_at_next_question(generation), ANSWER_PHRASES)
+    return None if conclusion is None else plain(conclusion)
 
 
 def _extract_direct(task: str, generation: str) -> str | None:

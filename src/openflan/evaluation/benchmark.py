@@ -21,7 +21,7 @@ Target: TypeAlias = str | tuple[str, ...]
 class Example:
     """One question as it is sent to the model.
 
-    `prompt` is the whole prompt, `target` the right answer, `exemplars` the number of exemplars in the
+    `prompt` is the whole prompt and `target` the right answer. `exemplars` is the number of exemplars in the
     prompt, `index` the number of the question in its task, from 0. `cluster` names what the question shares
     with others (a passage), where only the data tells. `fewer(count)` is the prompt with the first `count`
     exemplars; without it the prompt cannot be shortened. `exemplars_dropped` counts exemplars that were left
@@ -130,7 +130,8 @@ class Benchmark:
     def correct(self, task: str, generation: str, target: Target) -> bool:
         answer = self.extract(task, generation)
         return answer is not None and any(
-            self.compare(answer, one) for one in ((target,) if isinstance(target, str) else target)
+            self.compare(answer, reference)
+            for reference in ((target,) if isinstance(target, str) else target)
         )
 
 
@@ -138,10 +139,12 @@ def exactly(answer: str, target: str) -> bool:
     return answer == target
 
 
-def number_of_shots(name: str, shots: int | None, most: int) -> int:
-    """`shots`, or all exemplars there are; InputError outside 0..most."""
+def number_of_shots(name: str, shots: int | None, num_exemplars: int) -> int:
+    """Return `shots`, or `num_exemplars` if it is None. Raises InputError outside 0 to `num_exemplars`."""
     if shots is None:
-        return most
-    if not 0 <= shots <= most:
-        raise InputError(f"{name} has {most} exemplars: `--shots {shots}` is not between 0 and {most}")
+        return num_exemplars
+    if not 0 <= shots <= num_exemplars:
+        raise InputError(
+            f"{name} has {num_exemplars} exemplars: `--shots {shots}` is not between 0 and {num_exemplars}"
+        )
     return shots

@@ -1,17 +1,17 @@
 """Two models on the same questions, and one model against printed figures. Pure functions.
 
-Two models: the difference is that of the answers to the questions both have answered, task by task; its
-interval is a paired bootstrap over questions within each task, both models under the same draws, and the mean
-over tasks has the mean of the tasks' draws. Questions of one cluster (a passage, a source question in several
-languages) are drawn together. What a draw is worth depends only on how often each pattern of a cluster's
-results was drawn, so patterns are drawn, from a multinomial, instead of questions: the same distribution in a
-fraction of time and memory. McNemar's test is exact, and takes questions as independent. A model is called
+Two models: the difference is computed task by task, over the questions that both have answered. Its interval
+is a paired bootstrap over questions within each task: both models have the same draws. The mean over tasks
+has the mean of the tasks' draws. Questions of one cluster (a passage, a source question in several languages)
+are drawn together. The value of a draw depends only on how often each pattern of a cluster's results was
+drawn. Patterns are therefore drawn from a multinomial instead of questions: the distribution is the same, in
+a fraction of time and memory. McNemar's test is exact, and takes questions as independent. A model is called
 higher only where the interval leaves out 0 and McNemar's p is below 0.05: on a handful of questions the
 bootstrap alone is too sure. Verdicts are one at a time: of twenty tasks without any difference one is
 expected to show one.
 
-Printed figures come without their questions: they are held against the interval of our own score, widened by
-the rounding of print, and only where that interval is narrow enough to leave anything out.
+Printed figures come without their questions. They are compared with the interval of our own score, widened by
+the rounding of print, if that interval is narrow enough.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CELLS = 1 << 20
 SIGNIFICANT = 0.05
 NO_DIFFERENCE = "no difference shown"
 WIDEST = 5.0
-"""Half the width, in percent points, of the widest interval that a printed figure is held against."""
+"""Half the width, in percentage points, of the widest interval with which a printed figure is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +148,12 @@ def against_paper(score: EvaluationScore, figures: PaperFigures) -> dict[str, An
     """
     tasks = {
         task: {
-            **_beside(found.accuracy, found.ci95, figures.tasks[task], found.n),
-            "n": found.n,
+            **_beside(task_score.accuracy, task_score.ci95, figures.tasks[task], task_score.n),
+            "n": task_score.n,
             "computed": task in figures.computed,
         }
-        for task, found in score.tasks.items()
-        if task in figures.tasks and found.ci95 is not None
+        for task, task_score in score.tasks.items()
+        if task in figures.tasks and task_score.ci95 is not None
     }
     printed = {name: value for name, value in figures.averages.items() if name != "test"}
     if score.key.split == "test":
@@ -188,8 +188,8 @@ def _difference(
     """The mean over tasks, each an array (questions, 2); discordant questions are pooled."""
     a, b = (float(100 * np.mean([values[:, place].mean() for values in values_T])) for place in (0, 1))
     only_a, only_b = (
-        sum(int((values[:, one] > values[:, other]).sum()) for values in values_T)
-        for one, other in ((0, 1), (1, 0))
+        sum(int((values[:, higher] > values[:, lower]).sum()) for values in values_T)
+        for higher, lower in ((0, 1), (1, 0))
     )
     low, high = (float(end) for end in np.nanpercentile(drawn, [2.5, 97.5]))
     p = float(mcnemar(only_a, only_b)[0])

@@ -1,4 +1,4 @@
-"""Two models, or a model and the paper, compared by what their run folders hold."""
+"""Compares two models, or a model and the paper, from the files in their run folders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openflan.evaluation.benchmark import Benchmark
 from openflan.evaluation.compare import against_paper, compare_models
 from openflan.evaluation.paper import paper_model
 from openflan.evaluation.saved_models import GenerationsFile, SavedModel, benchmark_of, saved_model
-from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_generations
+from openflan.evaluation.score_saved import Saved, judge_all, read_saved, references, score_file
 from openflan.evaluation.statistics import QuestionScore
 
 PAPER = "paper:"
@@ -80,7 +80,7 @@ def check_side(name: str) -> None:
 
 
 def model_names(first: SavedModel, second: SavedModel) -> tuple[str, str]:
-    """The shortest names that tell two models apart, for tables and verdicts."""
+    """The shortest names that distinguish two models, for tables and verdicts."""
     if first.label and second.label and first.folder.resolve() == second.folder.resolve():
         short = (first.label, second.label)
     else:
@@ -108,14 +108,18 @@ def _compared(
     ours, theirs = ({key: one for key, (_, one) in judge_all(side).items()} for side in saved)
     # A name does not say which rows a file of the user had when it was asked: a question is one that has one
     # answer.
-    other = _other_targets(*saved) if rule.rules else set()
+    changed_questions = _other_targets(*saved) if rule.rules else set()
     compared = compare_models(
-        _without(ours, other), _without(theirs, other), rule.averages, names=names, seed=seed
+        _without(ours, changed_questions),
+        _without(theirs, changed_questions),
+        rule.averages,
+        names=names,
+        seed=seed,
     ).as_json()
     no_rule = first.has_own_rules and not any(
-        one.rule for side in saved for of in side.questions.values() for one in of
+        generation.rule for side in saved for of in side.questions.values() for generation in of
     )
-    return {**compared, "other_targets": len(other), "compared_as_texts": no_rule}
+    return {**compared, "other_targets": len(changed_questions), "compared_as_texts": no_rule}
 
 
 def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
@@ -129,9 +133,9 @@ def _other_targets(first: Saved, second: Saved) -> set[tuple[str, int]]:
 
 
 def _without(
-    judged: Mapping[tuple[str, int], QuestionScore], other: Collection[tuple[str, int]]
+    scores: Mapping[tuple[str, int], QuestionScore], left_out: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], QuestionScore]:
-    return {key: one for key, one in judged.items() if key not in other}
+    return {key: one for key, one in scores.items() if key not in left_out}
 
 
 def _with_paper(
@@ -146,9 +150,7 @@ def _with_paper(
         if figures is None or saved_file.shots is not None or "likelihood" in saved_file.variant:
             left_out.append(name)
             continue
-        score = score_generations(
-            saved_file.path, benchmark_of((saved_file,), custom_benchmarks), partial=True
-        )
+        score = score_file(saved_file.path, benchmark_of((saved_file,), custom_benchmarks), partial=True)
         results.append({"benchmark": name, **against_paper(score, figures), "sources": list(figures.sources)})
     if not results:
         raise InputError(f"{a} and {b} have no benchmark in common: {a} has {', '.join(chosen) or 'none'}")

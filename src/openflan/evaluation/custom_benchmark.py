@@ -58,9 +58,9 @@ def custom_benchmark(
 ) -> Benchmark:
     """The benchmark that the file describes; `shots` replaces the file's.
 
-    Rows are read at once. Raises InputError for a key that is unknown, missing or of the wrong kind, a
-    pattern that is none, a file that is not there, a row that lacks a field, fewer exemplars than shots, and
-    rationales that are asked for where exemplars have none.
+    Rows are read at once. Raises InputError for a key that is unknown, missing or of the wrong kind, and for
+    an invalid pattern. It is also raised for a missing file, a row that lacks a field, fewer exemplars than
+    shots, and missing rationales.
     """
     spec = read_custom_benchmark(path)
     tasks = {name: custom_rows(file, spec) for name, file in spec.files(path.parent).items()}

@@ -79,8 +79,8 @@ def _row(position: str, record: Mapping[str, Any], spec: CustomBenchmark) -> Cus
     targets = record[spec.target]
     for key in (spec.target, *([spec.options] if spec.options else [])):
         if not all(
-            _is_text_or_number(one)
-            for one in (record[key] if isinstance(record[key], list) else [record[key]])
+            _is_text_or_number(item)
+            for item in (record[key] if isinstance(record[key], list) else [record[key]])
         ):
             raise InputError(
                 f"{position}: `{key}` is {_shown(record[key])}: expected a text, a number, or a list of them"

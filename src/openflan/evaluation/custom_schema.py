@@ -66,8 +66,8 @@ class CustomBenchmark(BaseModel):
 
     @property
     def question_labels(self) -> tuple[str, ...]:
-        """The label with which the prompt begins (`Q:`), if any. Where it stands in an answer, a next
-        question begins."""
+        """The label with which the prompt begins (`Q:`), if any. If an answer contains it, a next question
+        begins there."""
         start = Pattern.parse(self.prompt).literals[0].strip()
         return (start,) if _is_label(start) else ()
 
@@ -88,7 +88,7 @@ class CustomBenchmark(BaseModel):
     @property
     def fingerprint(self) -> str:
         """Eight digits that change with anything in the file that a prompt may show."""
-        shown = [
+        fields = [
             self.prompt,
             self.instruction,
             self.trigger,
@@ -97,7 +97,7 @@ class CustomBenchmark(BaseModel):
             self.options,
             self.target,
         ]
-        return sha256_of(repr(shown))[:8]
+        return sha256_of(repr(fields))[:8]
 
     def files(self, folder: Path) -> dict[str, Path]:
         """Data files by task."""

@@ -42,7 +42,8 @@ def open_embedded_benchmark(
 
 
 def rows_are_embedded(name: str) -> bool:
-    """Whether a benchmark, or a task such as `microflan/NAME`, is of an embedded source: it needs no data."""
+    """Return True if a benchmark, or a task such as `microflan/NAME`, is of an embedded source: it needs no
+    data."""
     return name.partition("/")[0] in EMBEDDED_SUBMIXTURES or parse_benchmark(name) is not None
 
 

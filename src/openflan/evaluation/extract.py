@@ -27,15 +27,15 @@ def cut_at_next_question(text: str, markers: Sequence[str] = ("Q:",)) -> str:
     word (`この問題：`), or follows an article (`Die Frage: wie viele?`). Option `(Q)` has no colon and can be
     answered.
     """
-    found = next(
+    next_marker = next(
         (
-            one
-            for one in _markers(tuple(markers)).finditer(text)
-            if one[0].startswith("\n") or _is_inside(text, one.start())
+            match
+            for match in _markers(tuple(markers)).finditer(text)
+            if match[0].startswith("\n") or _is_inside(text, match.start())
         ),
         None,
     )
-    return text[: found.start()].rstrip() if found else text
+    return text[: next_marker.start()].rstrip() if next_marker else text
 
 
 def without_leading_labels(text: str, labels: Sequence[str]) -> str:
@@ -44,7 +44,7 @@ def without_leading_labels(text: str, labels: Sequence[str]) -> str:
 
     Spaces before a colon, its width, case and marks of emphasis (`**Answer:**`) do not matter.
     """
-    return text[found.end() :] if labels and (found := _leading_labels(tuple(labels)).match(text)) else text
+    return text[match.end() :] if labels and (match := _leading_labels(tuple(labels)).match(text)) else text
 
 
 def composed(text: str) -> str:
@@ -120,17 +120,17 @@ def labelled_letter(text: str, letters: str, labels: Sequence[str]) -> str | Non
 def concluded_letter(text: str, phrases: Sequence[str], letters: str) -> str | None:
     """The option after the last of `phrases` that one follows: `The answer is (B). I am sure this answer is
     right.` concludes with B."""
-    for found in reversed(list(_compiled(tuple(phrases)).finditer(text))):
-        if letter := _letter_at(text, found.end(), letters):
+    for phrase in reversed(list(_compiled(tuple(phrases)).finditer(text))):
+        if letter := _letter_at(text, phrase.end(), letters):
             return letter
     return None
 
 
-def _letter_at(text: str, place: int, letters: str) -> str | None:
-    found = _label(letters).match(text, place)
-    if found is None or _ANOTHER_LABEL.match(text, found.end()):
+def _letter_at(text: str, position: int, letters: str) -> str | None:
+    match = _label(letters).match(text, position)
+    if match is None or _ANOTHER_LABEL.match(text, match.end()):
         return None
-    return str(found["closed"] or found["bare"]).upper()
+    return str(match["closed"] or match["bare"]).upper()
 
 
 def starts_with_number(text: str) -> bool:
@@ -190,11 +190,11 @@ def _markers(markers: tuple[str, ...]) -> re.Pattern[str]:
     )
 
 
-def _is_inside(text: str, place: int) -> bool:
+def _is_inside(text: str, position: int) -> bool:
     """True if a marker stands inside a line, after neither an article or similar word nor the blanks that
     begin the text."""
-    before = text[max(0, place - _ARTICLE_REACH) : place]
-    starts_text = not before.strip() and not text[:place].strip()
+    before = text[max(0, position - _ARTICLE_REACH) : position]
+    starts_text = not before.strip() and not text[:position].strip()
     return not starts_text and _ARTICLE_BEFORE.search(before) is None
 
 

@@ -22,7 +22,7 @@ _SHOTS = re.compile(r"-(\d+)-shot(?=-|$)")
 
 @runtime_checkable
 class ContextLimited(Protocol):
-    """An engine that can tell before it generates whether a prompt and `max_tokens` fit its context."""
+    """An engine that can check, before it generates, if a prompt and `max_tokens` fit its context."""
 
     def fits(self, prompt: str, max_tokens: int) -> bool: ...
 
@@ -63,9 +63,9 @@ def shots_of(generations: Iterable[Generation]) -> int | None:
     """The number of exemplars that was requested: the number in the prompts' version, else the largest number
     that a prompt had or lost because it was too long. None if no line says it, or if one file has several."""
     every = list(generations)
-    said = {shots_in(one.prompt_version) for one in every}
-    if len(said) > 1 or said - {None}:
-        return said.pop() if len(said) == 1 else None
+    requested_shots = {shots_in(one.prompt_version) for one in every}
+    if len(requested_shots) > 1 or requested_shots - {None}:
+        return requested_shots.pop() if len(requested_shots) == 1 else None
     return max(
         (one.exemplars + one.exemplars_dropped for one in every if one.exemplars is not None), default=None
     )
@@ -105,5 +105,9 @@ def count_exemplars(generations: Iterable[Generation]) -> ExemplarCounts:
 
 def _hash(generations: Sequence[Generation]) -> str | None:
     """A hash over (task, index, hash of the prompt) of every question, in any order of the lines."""
-    told = sorted({(one.task, one.index, one.prompt_hash or "") for one in generations})
-    return sha256_of(repr(told))[:SHORT] if told and all(found for _, _, found in told) else None
+    prompt_hashes = sorted({(one.task, one.index, one.prompt_hash or "") for one in generations})
+    return (
+        sha256_of(repr(prompt_hashes))[:SHORT]
+        if prompt_hashes and all(found for _, _, found in prompt_hashes)
+        else None
+    )

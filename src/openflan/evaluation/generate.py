@@ -66,20 +66,21 @@ def generate_to(
     decoding: Decoding = GREEDY,
     processes: Processes = SINGLE_PROCESS,
 ) -> Generated:
-    """Append to `path` (.jsonl) the generations it lacks: the first `limit` examples of each task, or of
-    those in `subset`; in the end its lines stand in the order of the requests.
+    """Append to `path` (.jsonl) the generations it lacks, of the first `limit` examples of each task, or of
+    those in `subset`. In the end its lines stand in the order of the requests.
 
-    Where the engine can tell that a prompt is too long, exemplars are left out, the last ones first; a
-    context that the benchmark's own `max_tokens` fill leaves all of it unanswered. `progress(done, total)` is
-    called at the start and after every generation of this process, whose share `total` counts beside what was
-    there. A question some of whose samples are there is asked as a whole again, and so is its chunk
-    (`shares.py`); what is there stays. Every process of `processes` must call this, with the same arguments,
-    and returns when all are done.
+    If the engine can tell that a prompt is too long, exemplars are left out, the last ones first. If the
+    benchmark's own `max_tokens` fill the context, no question is answered. `progress(done, total)` is called
+    at the start and after every generation of this process; `total` counts its share and the generations that
+    existed before. If some samples of a question are missing, its whole chunk is generated again
+    (`process_shares.py`); existing lines stay. Every process of `processes` must call this, with the same
+    arguments, and returns when all are done.
 
-    Raises InputError if the file belongs to another benchmark, model, prompt or decoding, if `max_tokens`
-    leave no room for a prompt, or if likelihoods are asked of a benchmark without options or an engine that
-    has none; SetupError on a full disk; after SIGTERM Terminated and after Ctrl-C Interrupted, once the
-    generation under way is in the file. Whatever is raised, the lines that were written stay.
+    Raises InputError if the file belongs to another benchmark, model, prompt or decoding, or if `max_tokens`
+    leave no room for a prompt. It is also raised if likelihoods are required of a benchmark without options,
+    or of an engine that computes none. Raises SetupError on a full disk. Raises Terminated after SIGTERM and
+    Interrupted after Ctrl-C, once the current generation is in the file. Lines that were written stay in
+    every case.
     """
     if path.suffix == ".gz":
         raise InputError(
@@ -121,7 +122,7 @@ def generate_to(
     mine = {
         (position, sample) for call in calls for position in call for sample in range(decoding.samples)
     } & missing
-    new, left, too_long, tokens = len(mine), set(mine), 0, 0
+    new, unanswered, too_long, tokens = len(mine), set(mine), 0, 0
     if progress:
         progress(num_present, num_present + new)
     with stoppable("item") as stop_request, Lines(part_of_process(path, processes)) as file:
@@ -130,21 +131,21 @@ def generate_to(
                 engine, benchmark, [questions[position] for position in call], decoding
             ):
                 position = call[index_in_call]
-                if (position, answer.sample) not in left:
+                if (position, answer.sample) not in unanswered:
                     continue
-                left.discard((position, answer.sample))
+                unanswered.discard((position, answer.sample))
                 file.write(_line(benchmark, examples[position], answer, keys[position, answer.sample]))
                 too_long += answer.finish == "too-long"
                 tokens += answer.tokens
                 if progress:
-                    progress(num_present + new - len(left), num_present + new)
-                if stop_request and left:
+                    progress(num_present + new - len(unanswered), num_present + new)
+                if stop_request and unanswered:
                     raise stop_request.ended(
-                        f"after {new - len(left):,} new generations, which are in {file.path}"
+                        f"after {new - len(unanswered):,} new generations, which are in {file.path}"
                     )
         file.sync()
-    if left:
-        raise RuntimeError(f"the engine left {len(left)} of {new} generations out")
+    if unanswered:
+        raise RuntimeError(f"the engine left {len(unanswered)} of {new} generations out")
     processes.barrier()
     if processes.rank == 0:
         put_together(path, benchmark)
@@ -219,10 +220,13 @@ def _answers(
     decoding: Decoding,
 ) -> Iterator[tuple[int, _Answer]]:
     if not decoding.likelihood:
-        for index_in_call, one in engine.generate(
+        for index_in_call, generation in engine.generate(
             [question for question in questions if isinstance(question, Request)]
         ):
-            yield index_in_call, _Answer(one.text, one.tokens, one.finish, one.sample, {})
+            yield (
+                index_in_call,
+                _Answer(generation.text, generation.tokens, generation.finish, generation.sample, {}),
+            )
         return
     if not isinstance(engine, LikelihoodEngine):
         raise InputError(
@@ -249,7 +253,7 @@ def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -
         for value, count in zip(scores.log_probabilities, scores.tokens, strict=True)
     ]
     best = max(range(len(values)), key=values.__getitem__)
-    kept = {
+    fields = {
         "options": list(options),
         "log_probabilities": [round(value, _DECIMALS) for value in scores.log_probabilities],
         "option_tokens": list(scores.tokens),
@@ -259,7 +263,7 @@ def _chosen(options: Sequence[str], scores: OptionScores, *, normalized: bool) -
         sum(scores.tokens),
         "eos",
         0,
-        {**kept, "likelihood": "mean" if normalized else "sum"},
+        {**fields, "likelihood": "mean" if normalized else "sum"},
     )
 
 
@@ -267,11 +271,11 @@ def _missing(
     path: Path, benchmark: Benchmark, examples: Sequence[Example], keys: Mapping[tuple[int, int], str]
 ) -> set[tuple[int, int]]:
     """Positions of examples and samples that the file does not hold yet."""
-    there = {question: generation.request for question, generation in _by_question(path, benchmark).items()}
+    stored = {question: generation.request for question, generation in _by_question(path, benchmark).items()}
     missing = set()
     for (position, sample), key in keys.items():
         example = examples[position]
-        held = there.get((example.task, example.index, sample))
+        held = stored.get((example.task, example.index, sample))
         if held is None:
             missing.add((position, sample))
         elif held != key:
@@ -287,13 +291,14 @@ def _by_question(
 ) -> dict[tuple[str, int, int], Generation]:
     """Generations by (task, index, sample), each checked to be one of this benchmark's and the only one."""
     by_question: dict[tuple[str, int, int], Generation] = {}
-    for position, one in checked_generations(source, benchmark):
-        if (one.task, one.index, one.sample) in by_question:
-            which = f" sample {one.sample}" if one.sample else ""
+    for position, generation in checked_generations(source, benchmark):
+        if (generation.task, generation.index, generation.sample) in by_question:
+            which = f" sample {generation.sample}" if generation.sample else ""
             raise InputError(
-                f"{position}: {one.task} {one.index}{which} is there twice: keep one of the lines"
+                f"{position}: {generation.task} {generation.index}{which} is there twice: "
+                "keep one of the lines"
             )
-        by_question[one.task, one.index, one.sample] = one
+        by_question[generation.task, generation.index, generation.sample] = generation
     return by_question
 
 

@@ -79,34 +79,39 @@ def checked_generations(
 
     Raises InputError for the first line that does not belong to it. Repeated lines are not checked.
     """
-    for position, one in read_generations(source):
-        for what, value, expected in (
-            ("benchmark", one.benchmark, benchmark.name),
-            ("mode", one.mode, benchmark.mode),
+    for position, generation in read_generations(source):
+        for key, value, expected in (
+            ("benchmark", generation.benchmark, benchmark.name),
+            ("mode", generation.mode, benchmark.mode),
         ):
             if value not in (None, expected):
-                raise InputError(f"{position} is of {what} {value!r}, expected {expected!r}")
-        task = benchmark.tasks.get(one.task)
+                raise InputError(f"{position} is of {key} {value!r}, expected {expected!r}")
+        task = benchmark.tasks.get(generation.task)
         if task is None:
             try:
-                benchmark.task(one.task)
+                benchmark.task(generation.task)
             except InputError as error:
                 raise InputError(f"{position}: {error}") from error
-        elif not 0 <= one.index < task.size:
+        elif not 0 <= generation.index < task.size:
             raise InputError(
-                f"{position}: index {one.index} of {one.task} is not between 0 and {task.size - 1}"
+                f"{position}: index {generation.index} of {generation.task} is not between "
+                f"0 and {task.size - 1}"
             )
-        if one.sample < 0:
+        if generation.sample < 0:
             raise InputError(
-                f"{position}: sample {one.sample} of {one.task} {one.index} is below 0: samples are "
-                "numbered from 0"
+                f"{position}: sample {generation.sample} of {generation.task} {generation.index} is below 0: "
+                "samples are numbered from 0"
             )
-        if benchmark.option_metrics and one.option_likelihoods is None and one.finish != "too-long":
+        if (
+            benchmark.option_metrics
+            and generation.option_likelihoods is None
+            and generation.finish != "too-long"
+        ):
             raise InputError(
                 f"{position}: {benchmark.name} is scored by likelihoods: the line needs `options` (texts) "
                 "and `log_probabilities` (one number for each)"
             )
-        yield position, one
+        yield position, generation
 
 
 def whole_lines(path: Path) -> None:
@@ -124,8 +129,8 @@ def _lines(source: Path | Iterable[str]) -> Iterator[tuple[str, str | bytes, boo
     """Place, text, and whether the line is whole. Lines end at LF only: a generation may hold any other
     character."""
     if not isinstance(source, Path):
-        for number, text in enumerate(source, 1):
-            yield f"line {number}", text, True
+        for line_number, text in enumerate(source, 1):
+            yield f"line {line_number}", text, True
         return
     if not os.path.exists(source):
         raise InputError(f"there are no generations at {source}: generate them with `openflan evaluate`")

@@ -1,8 +1,8 @@
 """Scores of groups of items with intervals, and the gain of one model over another on the same items.
 
-Intervals are percentile bootstraps over items: within each group items are drawn anew, for two models with
-the same draws (paired), and the overall score is the plain mean of the groups. Items count as independent;
-what varies between training runs is not in these intervals.
+Intervals are percentile bootstraps over items: within each group items are drawn anew. Two models have the
+same draws (paired). The overall score is the plain mean of the groups. Items count as independent; what
+varies between training runs is not in these intervals.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Items: TypeAlias = Mapping[tuple[str, int], bool]
 def right_items(generations: Path, benchmark: Benchmark) -> dict[tuple[str, int], bool]:
     """The questions that were answered right; of several samples the majority counts."""
     return {
-        question: judged.correct
-        for question, (_, judged) in judge_all(read_saved(generations, benchmark)).items()
+        question: question_score.correct
+        for question, (_, question_score) in judge_all(read_saved(generations, benchmark)).items()
     }
 
 

@@ -1,9 +1,9 @@
 """The eight worked problems that stand in the prompts of GSM8K and SVAMP (Wei et al. 2022).
 
-They are part of neither benchmark and of no file of openflan. They are looked for in this order:
-`exemplars.json` beside the benchmark's files (`[{"question", "answer"}, ...]`, the answer with its
-rationale), a copy of lm-eval's task file gsm8k-cot.yaml beside them, that file in the installed package
-`lm-eval`. The package is looked for without importing it, which would load its model libraries.
+They are part of neither benchmark and of no file of openflan. First, `exemplars.json` beside the benchmark's
+files is read: `[{"question", "answer"}, ...]`, the answer with its rationale. Next comes a copy of lm-eval's
+task file gsm8k-cot.yaml beside them, and last that file in the installed package `lm-eval`. The package is
+looked for without importing it, which would load its model libraries.
 """
 
 from __future__ import annotations

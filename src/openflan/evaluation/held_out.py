@@ -90,8 +90,8 @@ def held_out_benchmark(
 
 
 def extraction_of(mode: Literal["direct", "cot"]) -> Callable[[str, str], str | None]:
-    """What of a generation is the answer to a task's question: in mode `cot` what follows the last "answer
-    is", else all of it."""
+    """The function that finds the answer in a generation: in mode `cot` the text after the last "answer is",
+    else all of it."""
     return _extract_rationale if mode == "cot" else _extract_direct
 
 
@@ -134,12 +134,12 @@ def _example(
     task: Task, key: str, index: int, prompted: Prompted, fewer: Callable[[int], str] | None, direct: bool
 ) -> Example:
     references = task.rows[index].get("references", ())
-    others = (
+    other_answers = (
         tuple(reference for reference in references if reference != prompted.answer)
         if not isinstance(references, str)
         else (references,)
     )
-    target = (prompted.answer, *others) if others else prompted.answer
+    target = (prompted.answer, *other_answers) if other_answers else prompted.answer
     options = task.rows[index].get("options", ()) if direct else ()
     between = "" if prompted.inputs[-1:].isspace() else " "
     listed = (
@@ -161,8 +161,8 @@ def _example(
 
 
 def _answers(options: Sequence[str], style: OptionStyle | None) -> list[str]:
-    """What each option would be answered with: its marker where the prompt tells options apart by markers, as
-    in the answer wanted, else its text."""
+    """The answer for each option: its marker if the prompt marks options and the right answer is a marker,
+    else its text."""
     return [style.answer(options, option) for option in options] if style else list(options)
 
 

@@ -53,14 +53,14 @@ SUITES: dict[str, tuple[tuple[str, Mode], ...]] = {
     "reasoning": (("mmlu", "cot"), ("bbh", "cot"), ("mgsm", "cot"), ("gsm8k", "cot")),
     "all": tuple((name, mode) for name in PAPER for mode in ("direct", "cot")),
 }
-"""`flan` has the six components of the paper's normalized average, `reasoning` what is answered with
+"""`flan` has the six components of the paper's normalized average. `reasoning` has the benchmarks with
 rationales, `all` the five benchmarks of the paper in both modes."""
 
 
 def find_benchmark(
     name: str, mode: str, data: Path | None = None, *, shots: int | None = None, split: str | None = None
 ) -> Benchmark:
-    """The benchmark of that name; `data` may be left out for scoring.
+    """Return the benchmark of that name; `data` may be left out for scoring.
 
     Raises InputError for an unknown name, and for a mode or split that the benchmark does not have;
     SetupError if the package that adds the benchmark cannot be imported.

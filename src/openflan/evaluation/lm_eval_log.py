@@ -43,7 +43,7 @@ def lm_eval_lines(saved: Saved, *, prompts: bool = False) -> Iterator[dict[str, 
     """The lines, tasks in the benchmark's order and questions by index."""
     benchmark = saved.benchmark
     sent: dict[str, dict[int, str]] = {}
-    for (task, index), (vote, judged) in judge_all(saved).items():
+    for (task, index), (vote, question_score) in judge_all(saved).items():
         samples = saved.questions[task, index]
         if prompts and task not in sent:
             sent[task] = {example.index: example.prompt for example in benchmark.examples(task)}
@@ -64,10 +64,10 @@ def lm_eval_lines(saved: Saved, *, prompts: bool = False) -> Iterator[dict[str, 
             "resps": [[one.generation for one in samples]],
             "filtered_resps": [INVALID if vote.answer is None else vote.answer],
             "filter": "none" if len(samples) == 1 else f"maj@{len(samples)}",
-            "metrics": ["exact_match", *judged.metrics],
+            "metrics": ["exact_match", *question_score.metrics],
             "doc_hash": sha256_of(json.dumps(doc, ensure_ascii=False, sort_keys=True)),
             "prompt_hash": sha256_of(prompt),
             "target_hash": sha256_of(target),
-            "exact_match": float(judged.correct),
-            **judged.metrics,
+            "exact_match": float(question_score.correct),
+            **question_score.metrics,
         }

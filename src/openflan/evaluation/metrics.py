@@ -1,4 +1,4 @@
-"""How an answer is held against a reference: equality in four strictnesses, and two measures between 0 and 1.
+"""Compares an answer with a reference: equality in four strictnesses, and two measures between 0 and 1.
 
 `squad` is SQuAD 1.1's rule, which TyDi QA names: case, ASCII punctuation, English articles and white space do
 not matter. ROUGE-L is the F measure of the longest common subsequence of words, as the evaluation of
@@ -47,8 +47,8 @@ def same_text(answer: str, target: str) -> bool:
 def same_number(answer: str, target: str) -> bool:
     """True if the answer starts with the target's number. In a target in GSM8K's form the number follows
     `####`."""
-    wanted = number(target.rpartition("####")[2])
-    return wanted is not None and starts_with_number(answer) and number(first_sentence(answer)) == wanted
+    expected = number(target.rpartition("####")[2])
+    return expected is not None and starts_with_number(answer) and number(first_sentence(answer)) == expected
 
 
 def squad_normalised(text: str) -> str:
@@ -63,15 +63,22 @@ def squad_exact(answer: str, target: str) -> bool:
 
 def squad_f1(answer: str, target: str) -> float:
     """The F measure of the words, as a bag; 0 without a common word."""
-    said, wanted = Counter(squad_normalised(answer).split()), Counter(squad_normalised(target).split())
-    common = (said & wanted).total()
-    return 2 * common / (said.total() + wanted.total()) if common else 0.0
+    answer_words, target_words = (
+        Counter(squad_normalised(answer).split()),
+        Counter(squad_normalised(target).split()),
+    )
+    common = (answer_words & target_words).total()
+    return 2 * common / (answer_words.total() + target_words.total()) if common else 0.0
 
 
 def rouge_l(answer: str, target: str) -> float:
     """The F measure of the longest common subsequence of words, case ignored; 0 if either has no word."""
-    said, wanted = words(answer), words(target)
-    return 2 * common_subsequence(said, wanted) / (len(said) + len(wanted)) if said and wanted else 0.0
+    answer_words, target_words = words(answer), words(target)
+    return (
+        2 * common_subsequence(answer_words, target_words) / (len(answer_words) + len(target_words))
+        if answer_words and target_words
+        else 0.0
+    )
 
 
 def words(text: str) -> list[str]:
@@ -87,8 +94,8 @@ def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
     """
     first, second = sorted((first, second), key=len)
     places: dict[str, int] = {}
-    for place, word in enumerate(first):
-        places[word] = places.get(word, 0) | 1 << place
+    for index, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << index
     full = (1 << len(first)) - 1
     row = full
     for word in second:

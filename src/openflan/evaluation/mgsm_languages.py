@@ -1,9 +1,9 @@
 """MGSM's eleven languages: what stands before a question and an answer, and how an answer is announced.
 
-Prefixes are those the published exemplars start with. Phrases are the closings of those exemplars and their
-near forms (German `Die Antwort ist` and `Die Antwort lautet`, Japanese `答えは` before any counter word), as
-regular expressions for NFC text. The English phrase counts in every language: instruction-tuned models often
-answer in English, and it states an answer as clearly.
+Prefixes are those the published exemplars start with. Phrases are the last sentences of those exemplars and
+similar forms, as regular expressions for NFC text. German has `Die Antwort ist` and `Die Antwort lautet`,
+Japanese `答えは` before any counter word. The English phrase counts in every language: instruction-tuned
+models often answer in English, and it states an answer as clearly.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """MMLU: 57 subjects, four options, answered directly or with rationales, five exemplars.
 
-The prompts with rationales are the paper's own, byte for byte, from its public JSON: two start with an empty
-line, three subjects have four exemplars, one text is damaged and one rationale ends in an option that does
-not exist; all stay as published. The paper does not print its direct prompt. Ours has the layout of the
-other, with the exemplars of `dev` in their order and `A: (X)` as answer, as the direct prompts of BIG-Bench
-Hard have it; `ending="period"` writes `A: (X).` instead. Questions and options lose outer white space, as
-they do in the published exemplars.
+The prompts with rationales are the paper's own, byte for byte, from its public JSON. Two start with an empty
+line, and three subjects have four exemplars. One text is damaged, and one rationale ends in an option that
+does not exist. All stay as published. The paper does not print its direct prompt. Ours has the layout of the
+other, with the exemplars of `dev` in their order. The answer is `A: (X)`, which is the form in the direct
+prompts of BIG-Bench Hard; `ending="period"` writes `A: (X).` instead. Questions and options lose outer white
+space, as they do in the published exemplars.
 
 Answers are option letters. With rationales only what follows "answer is" counts: a model that does not
 conclude is wrong, which is why base T5 scores far below chance (Table 5). The paper reports `validation`, and
@@ -121,7 +121,7 @@ def _examples(
     def prompt(question: str, count: int) -> str:
         return _QUESTION.join([header, *blocks[:count], question]) + end
 
-    asked = [(_asked(row), row[-1]) for row in rows]
+    questions = [(_asked(row), row[-1]) for row in rows]
     options = () if mode == "cot" else tuple(f" ({letter})" for letter in LETTERS)
     return [
         Example(
@@ -133,7 +133,7 @@ def _examples(
             fewer=partial(prompt, question),
             options=options,
         )
-        for index, (question, target) in enumerate(asked)
+        for index, (question, target) in enumerate(questions)
     ]
 
 

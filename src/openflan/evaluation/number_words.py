@@ -75,9 +75,9 @@ BEFORE = re.compile(
 _BEFORE_POWERS = {"mia": 2, "elfu": 3, "laki": 5, "milioni": 6, "bilioni": 9, "trilioni": 12}
 
 
-def power_before(found: re.Match[str] | None) -> int:
+def power_before(match: re.Match[str] | None) -> int:
     """The power of ten of what `BEFORE` matched; 0 for None."""
-    return sum(_BEFORE_POWERS[word.lower()] for word in (found["one"], found["two"]) if word) if found else 0
+    return sum(_BEFORE_POWERS[word.lower()] for word in (match["one"], match["two"]) if word) if match else 0
 
 
 def power_after(text: str, position: int, *, decimal_comma: bool, money: bool) -> tuple[int | None, int]:
@@ -90,8 +90,8 @@ def power_after(text: str, position: int, *, decimal_comma: bool, money: bool) -
     if _ANY_LETTER.match(text, position):
         glued = (*_GLUED, *(_GLUED_TO_MONEY if money else ()), *_MONEY_FOLLOWS)
         for pattern, letter_power in glued:
-            if found := pattern.match(text, position):
-                return letter_power, found.end()
+            if match := pattern.match(text, position):
+                return letter_power, match.end()
     total = 0
     for _ in range(_MOST_WORDS):
         if not _ANY_WORD.match(text, position):
@@ -110,13 +110,13 @@ _MOST_WORDS = 3
 
 def _one_power(text: str, position: int, decimal_comma: bool) -> tuple[int | None, int]:
     for pattern, power in _TWO_VALUES:
-        if found := pattern.match(text, position):
-            return (None if decimal_comma else power), found.end()
-    if found := _SPANISH_THOUSAND.match(text, position):
-        return (3 if decimal_comma else None), found.end()
+        if match := pattern.match(text, position):
+            return (None if decimal_comma else power), match.end()
+    if match := _SPANISH_THOUSAND.match(text, position):
+        return (3 if decimal_comma else None), match.end()
     for pattern, power in _WORDS:
-        if found := pattern.match(text, position):
-            return power, found.end()
+        if match := pattern.match(text, position):
+            return power, match.end()
     return 0, position
 
 

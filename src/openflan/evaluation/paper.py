@@ -1,10 +1,10 @@
 """The figures the paper printed, as packaged data (`paper_tables/*.json`, each file with its source), and
 models looked up in them.
 
-A model's figures are gathered over the tables: Table 5 has the six components, Table 3 parts of the mixture,
-Table 4 the test split, the two halves of BBH and self-consistency, Tables 17 to 21 cells per task. Decision:
-figures stay as printed, rounding included; nothing is filled in but two cells that could be read in no copy
-and follow from their column's mean, and they are marked. Price: a printed misprint stays a misprint.
+A model's figures are gathered over the tables. Table 5 has the six components, and Table 3 parts of the
+mixture. Table 4 has the test split, the two halves of BBH and self-consistency. Tables 17 to 21 have cells
+per task. Decision: figures stay as printed, rounding included. Only two cells, which no copy shows, are
+computed from their column's mean, and they are marked. Price: misprints of the paper stay.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def paper_table(name: str) -> dict[str, Any]:
         raise InputError(
             f"there is no table `{name}`{did_you_mean(name, TABLES) or '; there are ' + ', '.join(TABLES)}"
         )
-    found: dict[str, Any] = json.loads(
+    table: dict[str, Any] = json.loads(
         (files("openflan.evaluation") / "paper_tables" / f"{name}.json").read_text(encoding="utf-8")
     )
-    return found
+    return table
 
 
 def paper_models() -> list[str]:
@@ -93,12 +93,12 @@ _Row = tuple[str, dict[str, float], dict[str, float], frozenset[str], str]
 @cache
 def _rows() -> dict[str, list[_Row]]:
     """Every figure by model, tables in the order in which the first one counts where two print the same."""
-    found: dict[str, list[_Row]] = {}
+    rows_by_model: dict[str, list[_Row]] = {}
     for table in (paper_table("table5"), _table3()):
         for row in table["rows"]:
             for component, value in zip(table["columns"][1:], row["cells"][1:], strict=True):
                 if value is not None:
-                    found.setdefault(row["name"], []).append(
+                    rows_by_model.setdefault(row["name"], []).append(
                         (component, {"average": value}, {}, frozenset(), row.get("source", table["source"]))
                     )
     table = paper_table("table4")
@@ -107,25 +107,27 @@ def _rows() -> dict[str, list[_Row]]:
             if value is not None and "name" in row:
                 benchmark, _, part = column.partition("-")
                 average = "test" if benchmark == "mmlu" else part or "average"
-                found.setdefault(row["name"], []).append(
+                rows_by_model.setdefault(row["name"], []).append(
                     (f"{benchmark}-{row['mode']}", {average: value}, {}, frozenset(), table["source"])
                 )
     table = paper_table("tables17to19")
     for row in table["rows"]:
         computed = frozenset(
-            one["task"]
-            for one in table["solved"]
-            if (one["name"], one["component"]) == (row["name"], row["component"])
+            solved["task"]
+            for solved in table["solved"]
+            if (solved["name"], solved["component"]) == (row["name"], row["component"])
         )
         cells = dict(zip(table["tasks"], row["cells"], strict=True))
-        found.setdefault(row["name"], []).append((row["component"], {}, cells, computed, table["source"]))
+        rows_by_model.setdefault(row["name"], []).append(
+            (row["component"], {}, cells, computed, table["source"])
+        )
     for table in (paper_table("table20"), paper_table("table21")):
         for row in table["rows"]:
             cells = dict(zip(table["tasks"], row["cells"], strict=True))
-            found.setdefault(row["name"], []).append(
+            rows_by_model.setdefault(row["name"], []).append(
                 (table["component"], {"average": row["average"]}, cells, frozenset(), table["source"])
             )
-    return found
+    return rows_by_model
 
 
 @cache

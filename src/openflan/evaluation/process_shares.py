@@ -1,14 +1,13 @@
-"""Which process answers what, and how the pieces become one file.
+"""Divides requests among processes, and joins the processes' files into one.
 
-Requests are cut into chunks by their order, so many that they fill an engine's batches a few times over; a
-chunk is asked as one, whoever asks it and whenever. A generation is therefore computed together with the same
-others on one process or many, resumed or not, and comes out the same to the bit. Chunks in which something is
-missing go round the processes one by one. Price: a chunk that a kill interrupted, or that a larger `--limit`
-reaches into, is computed as a whole again (lines that are there stay); batches run empty at the end of a
-chunk; every process renders and tokenises all prompts.
+Requests are divided into chunks by their order. A chunk fills an engine's batches a few times, and one
+process generates all of it. A generation therefore has the same neighbours in its batch on one process or
+many, resumed or not. It is the same to the bit. Incomplete chunks are given to the processes in turn. Price:
+a chunk that was interrupted, or that a larger `--limit` completes, is computed again as a whole (existing
+lines stay). Batches are not full at the end of a chunk. Every process renders and tokenises all prompts.
 
-Each process appends to a file of its own, the main one to the file itself; what is finished is put into one
-file, in the order of the requests.
+Each process appends to a file of its own, the main one to the file itself. Finished generations are put into
+one file, in the order of the requests.
 """
 
 from __future__ import annotations
@@ -68,10 +67,10 @@ class Batching(Protocol):
 def share_of_process(
     pending: Sequence[int], engine: object, samples: int, questions: int, processes: Processes
 ) -> list[list[int]]:
-    """What this process asks, call by call: positions of questions (of so many in all), those in `pending`
-    and the others of their chunks.
+    """The calls of this process, each as positions of questions: those in `pending` and the others of their
+    chunks.
 
-    An engine that does not compute requests together is asked for `pending` alone, in one call.
+    An engine that does not compute requests together gets `pending` alone, in one call.
     """
     if not isinstance(engine, Batching):
         mine = list(pending[processes.rank :: processes.size])
@@ -95,33 +94,34 @@ def parts_of(path: Path) -> list[Path]:
 
 
 def put_together(path: Path, benchmark: Benchmark) -> None:
-    """One file in the order of the requests (the benchmark's tasks, indices, samples) out of `path` and its
-    parts; nothing is written if it is that.
+    """Join `path` and its parts into one file in the order of the requests (the benchmark's tasks, indices,
+    samples). Nothing is written if `path` is complete and in order.
 
-    A kill at any moment loses nothing: a line that is in a part and in `path` already is taken once. Raises
-    InputError if the two are of different models, prompts or decodings, or lines are none of this
-    benchmark's.
+    A kill at any moment loses nothing: a line that is in a part and in `path` counts once. Raises InputError
+    if the two are of different models, prompts or decodings, and for lines of another benchmark.
     """
     parts = parts_of(path)
     order = {task: place for place, task in enumerate(benchmark.tasks)}
-    found: dict[tuple[int, int, int], tuple[str, int, int, int]] = {}
-    for number, source in enumerate([path, *parts]):
+    lines_by_key: dict[tuple[int, int, int], tuple[str, int, int, int]] = {}
+    for source_index, source in enumerate([path, *parts]):
         whole_lines(source)
-        for (place, one), (first, end) in zip(
+        for (location, generation), (first, end) in zip(
             checked_generations(source, benchmark), _lines(source), strict=True
         ):
-            key = (order[one.task], one.index, one.sample)
-            if key not in found:
-                found[key] = (one.request, number, first, end)
-            elif number == 0 or found[key][0] != one.request:
-                raise InputError(f"{place}: {one.task} {one.index} is there twice: keep one of the lines")
-    if parts or list(found) != sorted(found):
-        with replacing(path) as temporary, ExitStack() as opened:
-            sources = [opened.enter_context(source.open("rb")) for source in (path, *parts)]
-            file = opened.enter_context(temporary.open("wb"))
-            for _, number, first, end in (found[key] for key in sorted(found)):
-                sources[number].seek(first)
-                file.write(sources[number].read(end - first))
+            key = (order[generation.task], generation.index, generation.sample)
+            if key not in lines_by_key:
+                lines_by_key[key] = (generation.request, source_index, first, end)
+            elif source_index == 0 or lines_by_key[key][0] != generation.request:
+                raise InputError(
+                    f"{location}: {generation.task} {generation.index} is there twice: keep one of the lines"
+                )
+    if parts or list(lines_by_key) != sorted(lines_by_key):
+        with replacing(path) as temporary, ExitStack() as open_files:
+            sources = [open_files.enter_context(source.open("rb")) for source in (path, *parts)]
+            file = open_files.enter_context(temporary.open("wb"))
+            for _, source_index, first, end in (lines_by_key[key] for key in sorted(lines_by_key)):
+                sources[source_index].seek(first)
+                file.write(sources[source_index].read(end - first))
     for part in parts:
         part.unlink()
 

@@ -1,8 +1,8 @@
 """One quantity in a text: a number with its sign, its fraction and its power of ten, however it is written.
 
 Thousands and decimals look alike across languages: `2.125` is two thousand in German and two and an eighth in
-English. Decision: a single comma before three digits groups (all MGSM files write `2,125`), a single period
-before three digits groups only in languages with a decimal comma, and what fits no reading (`1,2,3`) is no
+English. Decision: a single comma before three digits groups (all MGSM files write `2,125`). A single period
+before three digits groups only in languages with a decimal comma. Text that fits neither (`1,2,3`) is no
 number rather than a guess.
 """
 
@@ -86,32 +86,32 @@ def first_number(text: str, decimal_comma: bool) -> re.Match[str] | None:
     return _FIRST[decimal_comma].search(text)
 
 
-def number_at(text: str, place: int, decimal_comma: bool) -> re.Match[str] | None:
-    """The number at `place`, brackets and marks of emphasis before it or not."""
-    opening = _OPENING.match(text, place)
-    return _LATER[decimal_comma].match(text, opening.end() if opening else place)
+def number_at(text: str, position: int, decimal_comma: bool) -> re.Match[str] | None:
+    """The number at `position`, brackets and marks of emphasis before it or not."""
+    opening = _OPENING.match(text, position)
+    return _LATER[decimal_comma].match(text, opening.end() if opening else position)
 
 
-def after_units(text: str, place: int, most_words: int = _UNIT_WORDS) -> list[int]:
-    """`place`, and the places after the first unit that stands there, the second, and so on, up to
+def after_units(text: str, position: int, most_words: int = _UNIT_WORDS) -> list[int]:
+    """`position`, and the places after the first unit that stands there, the second, and so on, up to
     `most_words`."""
-    places, words = [place], 0
+    places, words = [position], 0
     while len(places) <= _UNIT_STEPS and words < most_words and (step := UNIT.match(text, places[-1])):
         words += len(step[0].strip()) > 1
         places.append(step.end())
     return places
 
 
-def quantity(text: str, found: re.Match[str], decimal_comma: bool) -> Quantity:
-    """The number `found` with the fraction, the exponent, the powers of ten and the half that belong to
+def quantity(text: str, match: re.Match[str], decimal_comma: bool) -> Quantity:
+    """The number `match` with the fraction, the exponent, the powers of ten and the half that belong to
     it."""
     value, end = (
-        (_value(found["body"], decimal_comma) if len(found["body"]) <= LONGEST else None),
-        found.end(),
+        (_value(match["body"], decimal_comma) if len(match["body"]) <= LONGEST else None),
+        match.end(),
     )
     if value is None:
         return Quantity(None, end)
-    is_whole = found["body"].isdecimal()
+    is_whole = match["body"].isdecimal()
     joint = AND.match(text, end) if is_whole else None
     if fraction := _FRACTION.match(text, end):
         value, end = _quotient(value, fraction["below"]), fraction.end()
@@ -121,12 +121,12 @@ def quantity(text: str, found: re.Match[str], decimal_comma: bool) -> Quantity:
         value, end = _sum(value, _quotient(_whole(mixed["above"]), mixed["below"])), mixed.end()
     elif exponent := _EXPONENT.match(text, end):
         value, end = value.scaleb(int(exponent["power"]), _EXACT), exponent.end()
-    if HALF_BEFORE.search(text, max(0, found.start() - _NEAR), found.start()):
+    if HALF_BEFORE.search(text, max(0, match.start() - _NEAR), match.start()):
         value = _sum(value, _HALF)
     value, end = _with_half(text, value, [end], end)
-    value, end = _with_powers(text, found, value, end, decimal_comma)
+    value, end = _with_powers(text, match, value, end, decimal_comma)
     value, end = _with_half(text, value, after_units(text, end)[1:_UNIT_WORDS], end)
-    is_negative = found["sign"] in ("-", "−") or found["inner"]
+    is_negative = match["sign"] in ("-", "−") or match["inner"]
     return Quantity(value.copy_negate() if value is not None and is_negative else value, end)
 
 
@@ -140,21 +140,21 @@ def canonical(value: Decimal) -> str:
 def _with_half(
     text: str, value: Decimal | None, places: Sequence[int], end: int
 ) -> tuple[Decimal | None, int]:
-    """The value and half of one more where a word for that stands at one of `places`; otherwise as given."""
+    """The value plus one half, if a word for that stands at one of `places`; otherwise the value itself."""
     half = next(filter(None, (HALF.match(text, place) for place in places)), None)
     return (_sum(value, _HALF), half.end()) if half else (value, end)
 
 
 def _with_powers(
-    text: str, found: re.Match[str], value: Decimal | None, end: int, decimal_comma: bool
+    text: str, match: re.Match[str], value: Decimal | None, end: int, decimal_comma: bool
 ) -> tuple[Decimal | None, int]:
     """The value times the powers of ten beside it, and lower parts after it (`1億2000万`, `2 lakh 50
     thousand`); None where they fit no reading."""
-    before = power_before(found)
+    before = power_before(match)
     power, end = (
         (before, end)
         if before
-        else power_after(text, end, decimal_comma=decimal_comma, money=bool(found["money"]))
+        else power_after(text, end, decimal_comma=decimal_comma, money=bool(match["money"]))
     )
     if value is None or power is None:
         return None, end
@@ -167,15 +167,15 @@ def _with_powers(
         joint = _ZERO.match(text, end) or AND.match(text, end)
         start = joint.end() if joint else end
         begin = start + len(text[start : start + 2]) - len(text[start : start + 2].lstrip())
-        rest = _REST[decimal_comma].match(text, begin)
-        if not rest:
+        second = _REST[decimal_comma].match(text, begin)
+        if not second:
             break
-        part = _value(rest["body"], decimal_comma) if len(rest["body"]) <= LONGEST else None
-        before = power_before(rest)
+        part = _value(second["body"], decimal_comma) if len(second["body"]) <= LONGEST else None
+        before = power_before(second)
         lower, after = (
-            (before, rest.end())
+            (before, second.end())
             if before
-            else power_after(text, rest.end(), decimal_comma=decimal_comma, money=False)
+            else power_after(text, second.end(), decimal_comma=decimal_comma, money=False)
         )
         if part is None or lower is None or lower >= unit:
             return None, after
@@ -205,14 +205,14 @@ def _whole(digits: str) -> Decimal:
     return Decimal(digits[: LONGEST + 1])
 
 
-def _spelled_fraction(found: re.Match[str]) -> str:
+def _spelled_fraction(match: re.Match[str]) -> str:
     """`½` as `1/2`, set off from a digit before it, so that `1½` is `1 1/2`."""
     fraction = (
-        unicodedata.normalize("NFKC", found["vulgar"])
-        if found["vulgar"]
-        else f"{found['above']}/{found['below']}"
+        unicodedata.normalize("NFKC", match["vulgar"])
+        if match["vulgar"]
+        else f"{match['above']}/{match['below']}"
     )
-    return fraction if found["whole"] is None else f" {fraction}"
+    return fraction if match["whole"] is None else f" {fraction}"
 
 
 def _value(body: str, decimal_comma: bool) -> Decimal | None:
@@ -221,14 +221,14 @@ def _value(body: str, decimal_comma: bool) -> Decimal | None:
         str(int(mark)) if mark.isdecimal() else "'" if mark in f"'’ {_NARROW}" else mark for mark in body
     )
     decimal, groups = _marks(digits, decimal_comma)
-    whole, _, fraction = digits.partition(decimal) if decimal else (digits, "", "")
+    integer, _, fraction = digits.partition(decimal) if decimal else (digits, "", "")
     if groups:
-        parts = whole.split(groups)
+        parts = integer.split(groups)
         if not _grouped(parts):
             return None
-        whole = "".join(parts)
-    readable = (whole.isdecimal() or not whole) and (fraction.isdecimal() or not decimal)
-    return Decimal(f"{whole or '0'}.{fraction or '0'}") if readable else None
+        integer = "".join(parts)
+    readable = (integer.isdecimal() or not integer) and (fraction.isdecimal() or not decimal)
+    return Decimal(f"{integer or '0'}.{fraction or '0'}") if readable else None
 
 
 def _marks(digits: str, decimal_comma: bool) -> tuple[str, str]:

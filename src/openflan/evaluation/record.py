@@ -15,7 +15,7 @@ from openflan.evaluation.generate import Generated, generate_to
 from openflan.evaluation.generations import read_generations
 from openflan.evaluation.process_shares import SINGLE_PROCESS, Processes, parts_of
 from openflan.evaluation.score_record import EvaluationScore, RecordedOptions, stored_scores
-from openflan.evaluation.score_saved import score_generations
+from openflan.evaluation.score_saved import score_file
 from openflan.inference.protocol import InferenceEngine
 from openflan.lock import locked
 from openflan.run_folder import Run, write_json
@@ -49,7 +49,7 @@ def evaluate_into(
     context: int | None = None,
     chat: bool = False,
 ) -> EvaluationScore:
-    """Generates what is missing, scores what is there, and puts the score into `scores.json` in place of an
+    """Generate the missing answers, score all answers, and write the score to `scores.json` in place of an
     earlier one with the same key.
 
     `label` names the model within the run (`base`, `final`, `step-N`). An evaluation of a part (`limit`,
@@ -79,17 +79,17 @@ def evaluate_into(
         )
     if generated:
         generated(done)
-    score = score_generations(path, benchmark, partial=True, model=label, decoding=decoding)
+    score = score_file(path, benchmark, partial=True, model=label, decoding=decoding)
     if benchmark.shots is not None:
         score = replace(score, key=replace(score.key, shots=benchmark.shots))
     from_dev = count_exemplars(one for _, one in read_generations(path)).from_dev
     # The file may hold more than this call asked for, from an earlier one, and the score is that of the file.
     part = None if len(score.tasks) == len(benchmark.tasks) else tuple(score.tasks)
-    most = max(task.n for task in score.tasks.values())
+    largest_task = max(task.n for task in score.tasks.values())
     local = engine if isinstance(engine, LocalEngine) else None
     options = RecordedOptions(
         benchmark=benchmark.requested_name or None,
-        limit=None if limit is None else max(limit, most),
+        limit=None if limit is None else max(limit, largest_task),
         subset=part,
         max_tokens=max_tokens,
         context=context,
@@ -102,8 +102,8 @@ def evaluate_into(
         return score
     # Evaluations of other benchmarks may end at the same moment.
     with locked(run.locks / run.scores.name):
-        others = [stored for stored, other in stored_scores(run.scores) if other.key != score.key]
-        write_json(run.scores, {"scores": [*others, score.to_json()]})
+        other_scores = [stored for stored, other in stored_scores(run.scores) if other.key != score.key]
+        write_json(run.scores, {"scores": [*other_scores, score.to_json()]})
     return score
 
 

@@ -40,10 +40,10 @@ class AnswerRules:
     def of(cls, generations: Iterable[Generation]) -> AnswerRules:
         sizes: dict[str, int] = {}
         rules: dict[str, Mapping[str, Any]] = {}
-        for one in generations:
-            sizes[one.task] = max(sizes.get(one.task, 0), one.index + 1)
-            if one.rule is not None:
-                rules.setdefault(one.task, one.rule)
+        for generation in generations:
+            sizes[generation.task] = max(sizes.get(generation.task, 0), generation.index + 1)
+            if generation.rule is not None:
+                rules.setdefault(generation.task, generation.rule)
         return cls(sizes, rules)
 
 
@@ -100,9 +100,9 @@ def _checked(name: str, task: str, value: Mapping[str, Any]) -> AnswerRule:
         rule = _RULE.validate_python(dict(value))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"])
         raise InputError(
-            f"{name}, {task}: the `rule` of its answers is not understood: `{where}`: {first['msg']}"
+            f"{name}, {task}: the `rule` of its answers is not understood: `{key}`: {first['msg']}"
         ) from None
     if rule.extraction is None and rule.metric not in METRICS:
         raise InputError(

@@ -32,9 +32,9 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 
 @dataclass(frozen=True, slots=True)
 class GenerationsFile:
-    """A file of one benchmark. `variant` is what its name has behind the mode and the number of exemplars,
-    `split` is empty for the usual one, `shots` is None where it is not known or usual. `has_own_rules`:
-    the benchmark is not known by name, so lines say how they are judged."""
+    """A file of one benchmark. `variant` is the part of its name after the mode and the number of exemplars.
+    `split` is empty for the usual one. `shots` is None if it is unknown or usual. `has_own_rules`: the
+    benchmark is not known by name, so lines say how they are judged."""
 
     path: Path
     benchmark: str
@@ -144,14 +144,18 @@ def benchmark_of(
     Raises InputError where their lines name different rules.
     """
     saved_file, mode = saved_files[0], find_mode(saved_files[0].mode)
-    for one in custom_benchmarks:
-        if (one.name, one.mode, one.split) == (saved_file.benchmark, saved_file.mode, saved_file.split):
-            return one
+    for benchmark in custom_benchmarks:
+        if (benchmark.name, benchmark.mode, benchmark.split) == (
+            saved_file.benchmark,
+            saved_file.mode,
+            saved_file.split,
+        ):
+            return benchmark
     if saved_file.has_own_rules:
         rules = [_answer_rules(saved_file) for saved_file in saved_files]
         if not have_same_rules(rules):
             raise InputError(
-                f"{' and '.join(str(one.path) for one in saved_files)}: their answers are judged by "
+                f"{' and '.join(str(file.path) for file in saved_files)}: their answers are judged by "
                 "different rules, so they do not compare"
             )
         return benchmark_of_rules(saved_file.benchmark, mode, rules, saved_file.split)
@@ -179,8 +183,8 @@ def _answer_rules(saved_file: GenerationsFile) -> AnswerRules:
     rules = {
         task: {"metric": measure}
         for score in scores
-        for task, one in score.tasks.items()
-        if (measure := _MEASURES.get(frozenset(one.metrics)))
+        for task, task_score in score.tasks.items()
+        if (measure := _MEASURES.get(frozenset(task_score.metrics)))
     }
     return replace(held, rules={task: rule for task, rule in rules.items() if task in held.sizes})
 

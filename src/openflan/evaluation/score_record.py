@@ -81,11 +81,11 @@ class EvaluationScore:
 
     `averages` has the headline `average` first, None where no task of a mean was answered; `intervals` are
     theirs, by the same names. `normalized` is the headline's tasks with chance at 0. `partial` says that
-    questions are missing (`missing`) or there twice (`duplicates`). `curve` is the average by number of
-    samples, `agreement` the share of samples that gave the answer, where questions were answered several
-    times. `exemplars` is the mean number in a prompt, `exemplars_dropped` and `prompts_shortened` count what
-    did not fit, `exemplar_from_dev` names tasks one row of which is the exemplar. `usual_shots` is the
-    benchmark's own number of exemplars, None where it is not known.
+    questions are missing (`missing`) or there twice (`duplicates`). If questions were answered several times,
+    `curve` is the average by number of samples, and `agreement` the share of samples that gave the answer.
+    `exemplars` is the mean number in a prompt. `exemplars_dropped` and `prompts_shortened` count what did not
+    fit. `exemplar_from_dev` names tasks one row of which is the exemplar. `usual_shots` is the benchmark's
+    own number of exemplars, None where it is not known.
     """
 
     key: ScoreKey
@@ -145,10 +145,10 @@ class EvaluationScore:
     def to_frame(self) -> DataFrame:
         """One line for each average (`kind` is `average`) and each task (`kind` is `task`), in percent.
 
-        Every line has the columns `model`, `benchmark`, `mode`, `split`, `shots` and `decoding` of the key,
-        then `kind`, `name`, `value` (the average, or the task's own measure), `n`, `stderr`, `ci95_low` and
-        `ci95_high`. Frames of several scores can be concatenated. Raises SetupError if pandas is not
-        installed.
+        Every line has the columns `model`, `benchmark`, `mode`, `split`, `shots` and `decoding` of the key.
+        Then follow `kind`, `name`, `value` (the average, or the task's own measure), `n`, `stderr`,
+        `ci95_low` and `ci95_high`. Frames of several scores can be concatenated. Raises SetupError if pandas
+        is not installed.
         """
         key = {name: getattr(self.key, name) for name in ("model", "benchmark", "mode", "split", "shots")}
         key["decoding"] = self.key.decoding.described or self.key.decoding.kind
@@ -178,9 +178,9 @@ class EvaluationScore:
             return _SCORE.validate_python({**fields, "key": key})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            where = [str(part) for part in first["loc"]]
+            keys = [str(part) for part in first["loc"]]
             raise InputError(
-                f"`{'.'.join(where[1:] if where[:1] == ['key'] else where)}`: {first['msg']}"
+                f"`{'.'.join(keys[1:] if keys[:1] == ['key'] else keys)}`: {first['msg']}"
             ) from None
 
 
@@ -227,10 +227,10 @@ def stored_scores(path: Path) -> list[tuple[dict[str, Any], EvaluationScore]]:
     if not isinstance(scores, list):
         raise InputError(f"{path}: `scores`: should be a valid list; {remedy}")
     stored = []
-    for number, score in enumerate(scores):
+    for score_index, score in enumerate(scores):
         try:
             stored.append((score, EvaluationScore.from_json(score)))
         except InputError as error:
-            where = str(error).replace("`", f"`{number}.", 1)
-            raise InputError(f"{path}: {where}; {remedy}") from None
+            problem = str(error).replace("`", f"`{score_index}.", 1)
+            raise InputError(f"{path}: {problem}; {remedy}") from None
     return stored

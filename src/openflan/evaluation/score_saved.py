@@ -68,8 +68,8 @@ class Saved:
         """Tasks one row of which is the exemplar of the others and has no answer. Lines without this
         information, of other programs, are taken to have such a row."""
         may_be_from_dev = {
-            one[0].task: one[0].exemplar_split == "dev" or one[0].exemplars is None
-            for one in self.questions.values()
+            samples[0].task: samples[0].exemplar_split == "dev" or samples[0].exemplars is None
+            for samples in self.questions.values()
         }
         tasks = self.benchmark.tasks
         rows = {name: task.exemplar_row for name, task in tasks.items() if may_be_from_dev.get(name)}
@@ -77,14 +77,6 @@ class Saved:
 
 
 def score_file(
-    source: Path | Iterable[str], benchmark: Benchmark, *, partial: bool = False
-) -> dict[str, object]:
-    """The scores of saved generations, as the JSON value that `openflan score --json` prints; arguments and
-    errors are those of `score_generations`."""
-    return printed(score_generations(source, benchmark, partial=partial))
-
-
-def score_generations(
     source: Path | Iterable[str],
     benchmark: Benchmark,
     *,
@@ -92,38 +84,38 @@ def score_generations(
     model: str = "",
     decoding: Decoding | None = None,
 ) -> EvaluationScore:
-    """The scores of saved generations. `model` names who gave them, `decoding` how; without it the lines say
-    what they can.
+    """Return the score of saved generations, a file or lines. `model` and `decoding` enter its key; without
+    `decoding` it is read from the lines.
 
-    `partial` averages over what is there; otherwise every question of every task must be there once, with the
-    same number of samples. A mean over tasks none of which is there is None. Raises InputError for unknown
-    tasks, indices that are missing, repeated or out of range, and lines that are no generations of this
-    benchmark.
+    `partial` averages over the questions that are present. Otherwise every question of every task must be
+    present once, with the same number of samples. A mean over tasks none of which is present is None. Raises
+    InputError for unknown tasks, and for indices that are missing, repeated or out of range. It is also
+    raised for lines that are no generations of this benchmark.
     """
     saved = read_saved(source, benchmark)
     if not partial:
         _refuse_incomplete(saved)
     votes = judge_all(saved)
-    judged = {
+    scores_by_task = {
         task: list(questions.values())
         for task, questions in _by_task(benchmark, {key: one for key, (_, one) in votes.items()}).items()
     }
     scores = {
-        name: task_score(judged[name], benchmark.tasks[name].chance)
+        name: task_score(scores_by_task[name], benchmark.tasks[name].chance)
         for name in benchmark.tasks
-        if name in judged
+        if name in scores_by_task
     }
     present = {
         name: tuple(task for task in tasks if task in scores) for name, tasks in benchmark.averages.items()
     }
     intervals = {
-        name: average_score({task: judged[task] for task in tasks})
+        name: average_score({task: scores_by_task[task] for task in tasks})
         for name, tasks in present.items()
         if tasks
     }
     headline = benchmark.averages["average"]
     means = [OVER_QUESTIONS] if benchmark.over_questions else []
-    if means and (pooled := [one for task in headline for one in judged.get(task, ())]):
+    if means and (pooled := [one for task in headline for one in scores_by_task.get(task, ())]):
         intervals[OVER_QUESTIONS] = average_score({"": pooled})
     lines = [one for samples in saved.questions.values() for one in samples]
     versions = {samples[0].prompt_version for samples in saved.questions.values()}
@@ -171,12 +163,17 @@ def score_generations(
 
 
 def printed(score: EvaluationScore) -> dict[str, Any]:
-    """A score as `openflan score --json` and `evaluate --json` print it: every average under its own name,
-    beside the rest."""
+    """Return the JSON value that `openflan score --json` and `evaluate --json` print for a score: every
+    average stands under its own name beside the other keys."""
     key, decoding = score.key, score.key.decoding
     intervals = {
-        name: {"stderr": one.stderr, "ci95": list(one.ci95), "n": one.n, "clusters": one.clusters}
-        for name, one in score.intervals.items()
+        name: {
+            "stderr": interval.stderr,
+            "ci95": list(interval.ci95),
+            "n": interval.n,
+            "clusters": interval.clusters,
+        }
+        for name, interval in score.intervals.items()
     }
     return {
         **({"model": key.model} if key.model else {}),
@@ -215,14 +212,15 @@ def read_saved(source: Path | Iterable[str], benchmark: Benchmark) -> Saved:
     named = str(source) if isinstance(source, Path) else "the generations"
     samples: dict[tuple[str, int], dict[int, Generation]] = {}
     duplicates = []
-    for position, one in checked_generations(source, benchmark):
-        question = samples.setdefault((one.task, one.index), {})
-        if one.sample in question:
+    for position, generation in checked_generations(source, benchmark):
+        question = samples.setdefault((generation.task, generation.index), {})
+        if generation.sample in question:
             duplicates.append(
-                f"{position}: {one.task} {one.index}" + (f" sample {one.sample}" if one.sample else "")
+                f"{position}: {generation.task} {generation.index}"
+                + (f" sample {generation.sample}" if generation.sample else "")
             )
         else:
-            question[one.sample] = one
+            question[generation.sample] = generation
     if not samples:
         raise InputError(f"{named} holds no generation of {benchmark.name}")
     return Saved(
@@ -277,12 +275,14 @@ def references(target: Target) -> tuple[str, ...]:
     return (target,) if isinstance(target, str) else target
 
 
-def _answer(benchmark: Benchmark, one: Generation) -> str | None:
-    return None if one.finish == "too-long" else benchmark.extract(one.task, one.generation)
+def _answer(benchmark: Benchmark, generation: Generation) -> str | None:
+    return (
+        None if generation.finish == "too-long" else benchmark.extract(generation.task, generation.generation)
+    )
 
 
 def _refuse_incomplete(saved: Saved) -> None:
-    """Raises InputError that counts what is missing and what is there twice."""
+    """Raises InputError that counts missing and repeated generations."""
     total = sum(task.size for task in saved.benchmark.tasks.values())
     remedies, faults = [], []
     if saved.missing:
@@ -304,11 +304,11 @@ def _refuse_incomplete(saved: Saved) -> None:
 
 
 def _by_task(
-    benchmark: Benchmark, judged: Mapping[tuple[str, int], QuestionScore]
+    benchmark: Benchmark, scores: Mapping[tuple[str, int], QuestionScore]
 ) -> dict[str, dict[int, QuestionScore]]:
     by_task: dict[str, dict[int, QuestionScore]] = {}
-    for (task, index), one in judged.items():
-        by_task.setdefault(task, {})[index] = one
+    for (task, index), question_score in scores.items():
+        by_task.setdefault(task, {})[index] = question_score
     return by_task
 
 
@@ -339,9 +339,9 @@ def _right_groups(saved: Saved, question: tuple[str, int], vote: Vote) -> list[b
     samples = saved.questions[question]
     targets = references(samples[0].target)
     right: dict[int, bool] = {UNPARSED: False}
-    for group, one in zip(vote.groups, samples, strict=True):
+    for group, generation in zip(vote.groups, samples, strict=True):
         if group not in right:
-            answer = _answer(saved.benchmark, one)
+            answer = _answer(saved.benchmark, generation)
             right[group] = answer is not None and any(
                 saved.benchmark.compare(answer, target) for target in targets
             )

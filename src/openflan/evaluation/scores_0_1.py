@@ -1,7 +1,7 @@
-"""The `scores.json` of version 0.1, brought into the present form.
+"""Converts the `scores.json` of version 0.1 to the present form.
 
-There the averages stood beside everything else and were told apart by a list of names; the number of
-exemplars stood in the version of the prompt alone, and the way of decoding in a `variant`.
+In version 0.1 the averages were keys of the score itself, distinguished by a list of names. The number of
+exemplars was part of the prompt's version only, and the decoding was a `variant`.
 """
 
 from __future__ import annotations
@@ -14,53 +14,23 @@ from openflan.evaluation.decoding import decoding_of_variant
 from openflan.evaluation.fit_exemplars import shots_in
 from openflan.evaluation.known_benchmarks import usual_shots
 
-_NO_AVERAGES = frozenset(
-    {
-        *(
-            "model",
-            "benchmark",
-            "mode",
-            "split",
-            "variant",
-            "averages",
-            "normalized",
-            "partial",
-            "prompt_version",
-            "tasks",
-        ),
-        *(
-            "intervals",
-            "agreement",
-            "curve",
-            "samples",
-            "missing",
-            "duplicates",
-            "exemplars",
-            "exemplars_dropped",
-        ),
-        *("prompts_shortened", "exemplar_from_dev", "prompt_hash"),
-    }
-)
-"""Keys of a score that are no mean over tasks."""
+# fmt: off
+_NO_AVERAGES = frozenset({
+    "model", "benchmark", "mode", "split", "variant", "averages", "normalized", "partial", "prompt_version",
+    "tasks", "intervals", "agreement", "curve", "samples", "missing", "duplicates", "exemplars",
+    "exemplars_dropped", "prompts_shortened", "exemplar_from_dev", "prompt_hash",
+})
+"""The keys of a score of version 0.1 that are not averages; its averages are all other keys with a number."""
 
-_TASK_KEYS = frozenset(
-    {
-        *(
-            "accuracy",
-            "stderr",
-            "ci95",
-            "extracted",
-            "n",
-            "too_long",
-            "truncated",
-            "truncation",
-            "chance",
-            "normalized",
-        ),
-        *("metric", "samples", "agreement", "value", "metrics"),
-    }
-)
-"""Keys of a task that are no further metric."""
+_NO_METRICS = frozenset({
+    "accuracy", "stderr", "ci95", "extracted", "n", "too_long", "truncated", "truncation", "chance",
+    "normalized", "metric", "samples", "agreement", "value", "metrics",
+})
+"""The keys of a task of version 0.1 that are not metrics; its metrics are all other keys with a number.
+
+No program writes that form any more, so the list is complete.
+"""
+# fmt: on
 
 FEW_SHOT = "few-shot"
 """The name of version 0.1 for the quickstart's questions with exemplars, which it counted as a split of the
@@ -75,8 +45,10 @@ def is_0_1(value: Mapping[str, Any]) -> bool:
 def upgraded(value: Mapping[str, Any]) -> dict[str, Any]:
     """A score of version 0.1 in the present form; what is wrong in it stays wrong, for the check that
     follows."""
-    beside = {name: mean for name, mean in value.items() if name not in _NO_AVERAGES and _is_mean(mean)}
-    under, tasks = value.get("averages"), value.get("tasks")
+    outer_averages = {
+        name: mean for name, mean in value.items() if name not in _NO_AVERAGES and _is_mean(mean)
+    }
+    inner_averages, tasks = value.get("averages"), value.get("tasks")
     samples, variant = value.get("samples", 1), value.get("variant")
     decoding = decoding_of_variant(
         variant if isinstance(variant, str) else "", samples if isinstance(samples, int) else 1
@@ -89,8 +61,8 @@ def upgraded(value: Mapping[str, Any]) -> dict[str, Any]:
         "decoding": asdict(decoding),
         "averages": {
             "average": value.get("average"),
-            **beside,
-            **(under if isinstance(under, Mapping) else {}),
+            **outer_averages,
+            **(inner_averages if isinstance(inner_averages, Mapping) else {}),
         },
         "tasks": {name: _task(task) for name, task in tasks.items()}
         if isinstance(tasks, Mapping)
@@ -102,18 +74,18 @@ def upgraded(value: Mapping[str, Any]) -> dict[str, Any]:
 def _task(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    metrics = {name: mean for name, mean in value.items() if name not in _TASK_KEYS and _is_mean(mean)}
+    metrics = {name: mean for name, mean in value.items() if name not in _NO_METRICS and _is_mean(mean)}
     return {**value, "metrics": metrics, "value": metrics.get(value.get("metric", ""), value.get("accuracy"))}
 
 
 def _shots(value: Mapping[str, Any]) -> int | None:
     """The requested number of exemplars: from the prompt's version, else the number in all prompts if none
     was shortened."""
-    said = shots_in(value.get("prompt_version")) if _is_of_its_benchmark(value) else None
+    shots = shots_in(value.get("prompt_version")) if _is_of_its_benchmark(value) else None
     mean = value.get("exemplars")
-    if said is None and not value.get("exemplars_dropped") and isinstance(mean, float) and mean.is_integer():
+    if shots is None and not value.get("exemplars_dropped") and isinstance(mean, float) and mean.is_integer():
         return int(mean)
-    return said
+    return shots
 
 
 def _usual_shots(value: Mapping[str, Any], shots: int | None) -> int | None:

@@ -47,14 +47,14 @@ def chosen_benchmarks(
 
     Raises InputError if there is none, for unknown names, and for data that is missing.
     """
-    wanted = [(name, find_mode(mode)) for name in names] + list(find_suite(suite) if suite else ())
-    if not wanted:
+    names_and_modes = [(name, find_mode(mode)) for name in names] + list(find_suite(suite) if suite else ())
+    if not names_and_modes:
         raise InputError(
             f"nothing to evaluate: name a benchmark (`--benchmark`: {NAMES}) or a suite (`--suite`: "
             f"{', '.join(SUITES)})"
         )
     # With several benchmarks `--split` holds for those that have several splits.
-    several = len(wanted) > 1
+    several = len(names_and_modes) > 1
     return [
         open_benchmark(
             name,
@@ -64,7 +64,7 @@ def chosen_benchmarks(
             split=split if not several or has_splits(name) else None,
             limit=limit,
         )
-        for name, of_mode in dict.fromkeys(wanted)
+        for name, of_mode in dict.fromkeys(names_and_modes)
     ]
 
 
@@ -116,8 +116,8 @@ def subset_of(
             if len(benchmarks) == 1:
                 benchmarks[0].task(name)
             raise InputError(f"no benchmark that was chosen has a task `{name}`{did_you_mean(name, known)}")
-    kept = [(one, [name for name in names if name in one.tasks]) for one in benchmarks]
-    return [(one, tasks) for one, tasks in kept if tasks]
+    chosen = [(one, [name for name in names if name in one.tasks]) for one in benchmarks]
+    return [(one, tasks) for one, tasks in chosen if tasks]
 
 
 def fetch_files(names: Sequence[str], suite: str | None) -> None:
@@ -131,9 +131,9 @@ def fetch_files(names: Sequence[str], suite: str | None) -> None:
 def check_prompts(benchmarks: Sequence[tuple[Benchmark, list[str] | None]]) -> None:
     """Makes every prompt of the evaluation, so that a missing or damaged file is found before a model is
     loaded."""
-    for one, tasks in benchmarks:
-        for task in tasks if tasks is not None else one.tasks:
-            one.examples(task)
+    for benchmark, tasks in benchmarks:
+        for task in tasks if tasks is not None else benchmark.tasks:
+            benchmark.examples(task)
 
 
 def _of_tasks(pattern: str, mode: Mode, data: Path | None, shots: int, limit: int | None) -> Benchmark:

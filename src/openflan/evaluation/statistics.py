@@ -110,30 +110,30 @@ class AverageScore:
         return {"stderr": self.stderr, "ci95": list(self.ci95), "n": self.n, "clusters": self.clusters}
 
 
-def task_score(judged: Sequence[QuestionScore], chance: float) -> TaskScore:
+def task_score(scores: Sequence[QuestionScore], chance: float) -> TaskScore:
     """The score of at least one question; `chance` in percent, below 100."""
-    n = len(judged)
-    values_N = np.array([one.value for one in judged])
+    n = len(scores)
+    values_N = np.array([one.value for one in scores])
     value = float(100 * values_N.mean())
-    stderr, inflation, _ = _spread({"": judged})
-    finishes = [finish for one in judged for finish in (one.finish, *one.others)]
+    stderr, inflation, _ = _spread({"": scores})
+    finishes = [finish for one in scores for finish in (one.finish, *one.others)]
     truncated = finishes.count("length")
     return TaskScore(
-        metric=judged[0].metric,
+        metric=scores[0].metric,
         value=value,
-        accuracy=100 * sum(one.correct for one in judged) / n,
+        accuracy=100 * sum(one.correct for one in scores) / n,
         stderr=stderr,
         ci95=wilson(float(values_N.sum()) / inflation, n / inflation),
-        extracted=100 * sum(one.extracted for one in judged) / n,
+        extracted=100 * sum(one.extracted for one in scores) / n,
         n=n,
-        too_long=sum(one.finish == "too-long" for one in judged),
+        too_long=sum(one.finish == "too-long" for one in scores),
         truncated=truncated,
         truncation=100 * truncated / len(finishes),
         chance=chance,
         normalized=normalized(value, chance),
-        metrics={name: 100 * fmean(one.metrics[name] for one in judged) for name in judged[0].metrics},
-        samples=max(1 + len(one.others) for one in judged),
-        agreement=100 * fmean(one.agreement for one in judged),
+        metrics={name: 100 * fmean(one.metrics[name] for one in scores) for name in scores[0].metrics},
+        samples=max(1 + len(one.others) for one in scores),
+        agreement=100 * fmean(one.agreement for one in scores),
     )
 
 
@@ -196,11 +196,11 @@ def _spread(tasks: Mapping[str, Sequence[QuestionScore]]) -> tuple[float, float,
     """
     parts: dict[str | tuple[str, int], float] = {}
     alone = 0.0
-    for task, judged in tasks.items():
-        mean = fmean(one.value for one in judged)
-        for place, one in enumerate(judged):
-            part = (one.value - mean) / (len(tasks) * len(judged))
-            key = (task, place) if one.cluster is None else one.cluster
+    for task, scores in tasks.items():
+        mean = fmean(one.value for one in scores)
+        for index, score in enumerate(scores):
+            part = (score.value - mean) / (len(tasks) * len(scores))
+            key = (task, index) if score.cluster is None else score.cluster
             parts[key] = parts.get(key, 0.0) + part
             alone += part * part
     together = math.fsum(part * part for part in parts.values())

@@ -1,10 +1,10 @@
-"""Any tasks whose rows are at hand as a benchmark: prompts in the project's own wordings, answers by each
-task's own measure.
+"""Makes a benchmark of tasks whose rows are available: prompts in the project's own wordings, answers scored
+by each task's own measure.
 
-Wordings and exemplars are drawn from a seed that belongs to evaluation, so that every model is asked the
-same. The measure follows the task: options give accuracy, worked sums give numbers, free text gives ROUGE-L,
-and Super-NaturalInstructions gives ROUGE-L throughout, as its own evaluation does; everything else gives
-exact match. Exact match stands beside ROUGE-L as `accuracy`.
+Wordings and exemplars are drawn from a seed of evaluation, so that every model gets the same prompts. The
+measure follows the task: options give accuracy, worked sums give numbers, free text gives ROUGE-L, and
+Super-NaturalInstructions gives ROUGE-L throughout, as its own evaluation does; everything else gives exact
+match. Exact match stands beside ROUGE-L as `accuracy`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""TyDi QA's gold passage task: a passage, a question, an answer that stands in the passage. One exemplar in
-the same language.
+"""TyDi QA's gold passage task: a passage, a question, and an answer that is part of the passage. One exemplar
+in the same language.
 
 Score: exact match after SQuAD 1.1's normalisation, the best over the references, with F1 beside it; nine
 languages, of which the paper averages all but English. The paper follows PaLM's protocol and prints neither
@@ -94,8 +94,8 @@ def _examples(data: Path | None, mode: str, shots: int, language: str) -> Sequen
     end = f"Answer: {TRIGGER}" if mode == "cot" else "Answer:"
 
     def prompt(row: SquadQuestion, count: int) -> str:
-        shown = [f"{_block(exemplar)}Answer: {exemplar.answers[0]}"] if exemplar and count else []
-        return "\n\n".join([*shown, f"{_block(row)}{end}"])
+        exemplars = [f"{_block(exemplar)}Answer: {exemplar.answers[0]}"] if exemplar and count else []
+        return "\n\n".join([*exemplars, f"{_block(row)}{end}"])
 
     return [
         Example(
@@ -122,5 +122,5 @@ def _extract_direct(task: str, generation: str) -> str | None:
 
 
 def _extract_rationale(task: str, generation: str) -> str | None:
-    found = after_last_phrase(cut_at_next_question(generation, MARKERS), ANSWER_PHRASES)
-    return None if found is None else first_line(found)
+    conclusion = after_last_phrase(cut_at_next_question(generation, MARKERS), ANSWER_PHRASES)
+    return None if conclusion is None else first_line(conclusion)

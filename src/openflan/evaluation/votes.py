@@ -74,8 +74,8 @@ def answer_groups(answers: Sequence[str | None], compare: Callable[[str, str], b
             continue
         if answer not in known:
             equal = (
-                place
-                for place, member in enumerate(members)
+                index
+                for index, member in enumerate(members)
                 if compare(answer, member) or compare(member, answer)
             )
             known[answer] = next(equal, len(members))

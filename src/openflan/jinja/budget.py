@@ -83,10 +83,10 @@ def work_of(context: Context) -> Work:
     return work
 
 
-def size(value: Any, other: Callable[[Any], int] = lambda value: _OTHER, budget: int = WORK) -> int:
+def size(value: Any, size_of_other: Callable[[Any], int] = lambda value: _OTHER, budget: int = WORK) -> int:
     """About how long a value is when it is printed, counted until it is over `budget`.
 
-    `other` measures what is neither text, list nor mapping.
+    `size_of_other` measures what is neither text, list nor mapping.
     """
     if isinstance(value, str):
         return len(value)
@@ -101,16 +101,16 @@ def size(value: Any, other: Callable[[Any], int] = lambda value: _OTHER, budget:
         elif isinstance(item, list | tuple | set | frozenset | KeysView | ValuesView | ItemsView):
             waiting += item
         else:
-            total += other(item)
+            total += size_of_other(item)
     return total
 
 
 def as_text(value: Any, work: Work) -> str:
     """The text of a value, charged.
 
-    Raises Refused for what has no text that is the same in every process (an iterator, a function, a method),
-    and for lists of lists that are much longer than they look; UndefinedError for what is not defined. Both
-    inside a list too.
+    Raises Refused for a value whose text differs between processes (an iterator, a function, a method).
+    Refused is also raised for lists of lists that are much longer than they look, and UndefinedError for an
+    undefined value. Values inside a list are checked too.
     """
     if isinstance(value, str):
         return value

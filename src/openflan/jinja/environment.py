@@ -40,8 +40,8 @@ from openflan.jinja.budget import (
 )
 
 LOOPED, READ, SPEND = "_looped", "_read", "_spend"
-"""What is put around the items of a loop, around what is read as a whole, and at the begin of what may run
-many times."""
+"""Wraps the items of a loop and values that are read as a whole. Charges the budget at the start of code that
+may run many times."""
 
 CHARGES = frozenset({LOOPED, READ, SPEND})
 
@@ -312,9 +312,9 @@ def _join(context: Context, value: Iterable[Any], d: Any = "", attribute: str | 
 @pass_context
 def _replace(context: Context, s: Any, old: Any, new: Any, count: int | None = None) -> str:
     work = work_of(context)
-    text, sought, other = (as_text(value, work) for value in (s, old, new))
-    work.charge(replaced(text, sought, other))
-    return text.replace(sought, other, -1 if count is None else count)
+    text, sought, replacement = (as_text(value, work) for value in (s, old, new))
+    work.charge(replaced(text, sought, replacement))
+    return text.replace(sought, replacement, -1 if count is None else count)
 
 
 def _round(value: float, precision: int = 0, method: Any = "common") -> float:

@@ -50,23 +50,23 @@ def split_complaints(
     """
     worded, leaks = packaged_wordings() if sets is None else sets, Leaks.of(world(seed))
     tasks = microflan_tasks(seed) if tasks is None else tasks
-    asked = _phrases(worded, [task for task in tasks.values() if task.held_out == "wording"])
+    held_out_phrases = _phrases(worded, [task for task in tasks.values() if task.held_out == "wording"])
     complaints = []
     for task in tasks.values():
         if task.held_out is None:
             for location, text in _examples(task, wordings_for(task.name, task.fields, worded), seed, rows):
-                said = leaks.in_instruction(text) + [
-                    f"`{phrase}` is a held-out wording" for phrase in asked if phrase in text
+                problems = leaks.in_instruction(text) + [
+                    f"`{phrase}` is a held-out wording" for phrase in held_out_phrases if phrase in text
                 ]
-                complaints += [f"{location}: {complaint}, in: {text}" for complaint in said]
+                complaints += [f"{location}: {complaint}, in: {text}" for complaint in problems]
     phrases = _phrases(worded, list(tasks.values()))
     for task in (text_tasks(seed) if texts is None else texts).values():
         for row in sampled(task, max_texts):
             text = f"{row['inputs']} {row['targets']}"
-            said = leaks.in_plain_text(text) + [
+            problems = leaks.in_plain_text(text) + [
                 f"`{phrase}` is how an instruction is worded" for phrase in phrases if phrase in text
             ]
-            complaints += [f"{task.name}: {complaint}, in: {text}" for complaint in said]
+            complaints += [f"{task.name}: {complaint}, in: {text}" for complaint in problems]
     for index in range(max_texts):
         text = ordinary_sentence(Draws(seed, "check", index))
         complaints += [
@@ -91,15 +91,15 @@ def wording_complaints(sets: Sequence[WordingSet], tasks: Mapping[str, Task]) ->
         ]
         answers = {answer for task in covered for row in sampled(task, _ANSWERS) for answer in _answers(row)}
         for wording in wording_set.wordings if covered else ():
-            shown = (
+            fields_in_inputs = (
                 {"answer", "rationale"} & set(wording.inputs.fields) if not wording.inverted else set[str]()
             )
-            said = _plain(" ".join(wording.inputs.literals))
-            named = {answer for answer in answers if _plain(answer) in said} - EVERYDAY
+            literal_text = _plain(" ".join(wording.inputs.literals))
+            named = {answer for answer in answers if _plain(answer) in literal_text} - EVERYDAY
             # Naming every verdict that there may be gives none away.
             named -= VERDICTS if answers & VERDICTS <= named else frozenset()
             location = f"{wording.source}: wording `{wording.id}` gives away the answer"
-            complaints += [f"{location}: its inputs show `{{{name}}}`" for name in sorted(shown)]
+            complaints += [f"{location}: its inputs show `{{{name}}}`" for name in sorted(fields_in_inputs)]
             complaints += [f"{location}: it says `{answer}`" for answer in sorted(named)]
     return complaints
 
@@ -119,8 +119,10 @@ def _examples(task: Task, wordings: WordingSet, seed: int, rows: int) -> Iterato
         renderer = Renderer(task, WordingSet(wordings.tasks, wordings.fields, (wording,), wordings.source))
         for position, row in enumerate(rows_of_task):
             few_shot = wording.shots == "few" or (wording.shots == "any" and position == 0)
-            shown = renderer.render(row, Style(few_shot, wording.rationale, wording.options), seed, position)
-            yield f"{task.name}, wording `{wording.id}`", f"{shown.inputs} {shown.targets}"
+            example = renderer.render(
+                row, Style(few_shot, wording.rationale, wording.options), seed, position
+            )
+            yield f"{task.name}, wording `{wording.id}`", f"{example.inputs} {example.targets}"
 
 
 def _phrases(sets: Sequence[WordingSet], tasks: Sequence[Task]) -> list[str]:

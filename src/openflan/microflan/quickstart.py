@@ -61,8 +61,8 @@ def quickstart(folder: Path, say: Callable[[str], None], seed: int = 0) -> dict[
     from_random_weights = recipe.model_copy(
         update={"name": "random-init", "model": random_init(recipe.model)}
     )
-    for arm, into in ((recipe, run), (from_random_weights, control)):
-        changed_keys(arm, into, allowed=False)
+    for arm, run_folder in ((recipe, run), (from_random_weights, control)):
+        changed_keys(arm, run_folder, allowed=False)
     say("1/4  the bundled base answers held-out questions, before any instruction")
     # The control has the other core all the while. Spawned, as a forked process would share the libraries'
     # threads.
@@ -93,11 +93,11 @@ def held_out_benchmarks() -> dict[str, tuple[Benchmark, list[str]]]:
     """The three ways of asking, each with the tasks that are asked so: all of them directly, questions with
     exemplars, steps with a chain of thought."""
     plain, steps = microflan_benchmark("direct", limit=ITEMS), microflan_benchmark("cot", limit=ITEMS)
-    shown = microflan_benchmark("direct", shots=SHOTS, limit=ITEMS)
-    questions = [name for name in shown.averages["skill"] if name.endswith("-qa")]
+    few_shot = microflan_benchmark("direct", shots=SHOTS, limit=ITEMS)
+    questions = [name for name in few_shot.averages["skill"] if name.endswith("-qa")]
     return {
         "": (plain, list(plain.tasks)),
-        "few-shot": (shown, questions),
+        "few-shot": (few_shot, questions),
         "chain of thought": (steps, list(steps.tasks)),
     }
 

@@ -53,8 +53,8 @@ def as_markdown(summaries: Sequence[Summary]) -> str:
 
 
 def draw_groups(summaries: Sequence[Summary], path: Path) -> None:
-    """Accuracies of every group on a line, a mark for each arm at the mean of the runs and a bar from the
-    least to the most, a stroke at chance.
+    """Draws the accuracies of every group on a line: for each arm a mark at the mean of the runs and a bar
+    from the lowest to the highest. A stroke shows chance.
 
     Raises SetupError without matplotlib.
     """

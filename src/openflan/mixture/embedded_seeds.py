@@ -1,4 +1,4 @@
-"""Which embedded data a recipe trains on, and which data a base model was trained on.
+"""Finds the embedded data that a recipe trains on, and the data that a base model was trained on.
 
 The facts of another seed can only be learned anew, so a base that was trained on one seed helps little with
 another.
@@ -14,6 +14,7 @@ from typing import Any
 from openflan.embedded import EMBEDDED, EmbeddedData, parse_data, source_of_model
 from openflan.recipe.schema import Mixture
 from openflan.tasks.embedded_rows import embedded_data_of
+from openflan.tasks.places import Data, places_of
 from openflan.yaml_files import read_yaml
 
 
@@ -29,9 +30,9 @@ def trained_data(model: str | Path | None) -> set[EmbeddedData]:
     `model` is the name of a bundled model, a run folder, or a folder in one, such as its `model/`.
     """
     data: set[EmbeddedData] = set()
-    seen: set[str] = set()
-    while model is not None and str(model) not in seen:
-        seen.add(str(model))
+    visited: set[str] = set()
+    while model is not None and str(model) not in visited:
+        visited.add(str(model))
         if str(model).startswith(EMBEDDED):
             source = source_of_model(str(model))
             return data | ({EmbeddedData(source, source.seed)} if source else set())
@@ -46,18 +47,20 @@ def warn_of_other_data(model: str | Path | None, data: Iterable[EmbeddedData]) -
     """Warns if a model was trained on embedded data, and `data` holds others of the same source."""
     trained = trained_data(model)
     sources = {one.source for one in trained}
-    others = sorted(
+    other_data = sorted(
         (one for one in set(data) - trained if one.source in sources),
-        key=lambda one: (one.source.name, one.seed),
+        key=lambda data_set: (data_set.source.name, data_set.seed),
     )
-    if others:
+    if other_data:
         trained_labels = ", ".join(
-            one.label for one in sorted(trained, key=lambda one: (one.source.name, one.seed))
+            data_set.label
+            for data_set in sorted(trained, key=lambda data_set: (data_set.source.name, data_set.seed))
         )
         warnings.warn(
             f"the base was trained on another embedded world: {model} on {trained_labels}, and this is about "
-            f"{', '.join(one.label for one in others)}, in which other things are true; pretrain a base on "
-            f"its plain text first, such as `pretraining.data={EMBEDDED}{others[0].label}`",
+            f"{', '.join(data_set.label for data_set in other_data)}, in which other things are true; "
+            "pretrain a base on its plain text first, such as "
+            f"`pretraining.data={EMBEDDED}{other_data[0].label}`",
             stacklevel=3,
         )
 
@@ -80,11 +83,15 @@ def _data_of_recipe(recipe: Mapping[str, Any]) -> Iterator[EmbeddedData]:
         if data := parse_data(str(path)):
             yield EmbeddedData(data.source, data.seed)
     submixtures = (mixture.get("submixtures") or {}).items()
-    data_paths = {name: (section or {}).get("data") for name, section in submixtures}
-    yield from _data_of({name: None if path is None else Path(path) for name, path in data_paths.items()})
+    for name, section in submixtures:
+        path = (section or {}).get("data")
+        # A list of places has no embedded one.
+        if not isinstance(path, list):
+            yield from _data_of({name: None if path is None else Path(path)})
 
 
-def _data_of(submixtures: Mapping[str, Path | None]) -> Iterator[EmbeddedData]:
-    for name, path in submixtures.items():
-        if data := embedded_data_of(name, path):
-            yield data
+def _data_of(submixtures: Mapping[str, Data]) -> Iterator[EmbeddedData]:
+    for name, data in submixtures.items():
+        for place in places_of(data):
+            if embedded := embedded_data_of(name, place):
+                yield embedded

@@ -11,7 +11,7 @@ LONGEST_REASON = 160
 """The most characters of the reason for leaving out a task."""
 
 MOST_NAMED = 3
-"""How many tasks the line names."""
+"""The number of tasks that the line names."""
 
 
 def rows_by_reason(tasks: Iterable[Mapping[str, int]]) -> dict[str, int]:

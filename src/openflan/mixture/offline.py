@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from openflan.errors import InputError
+from openflan.mixture.copies import as_released, capped_task
 from openflan.mixture.licences import UNKNOWN, check_licences, licence_of
 from openflan.mixture.open_mixture import LeftOut, check_something_left, group_of, why_left_out
 from openflan.mixture.rates import Capped, cap_of, relative_rates, shares
@@ -48,8 +49,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Tasks of a submixture, group or category taken together; `rows` without those of the `unknown` tasks
-    whose number is not published."""
+    """Sums over the tasks of a submixture, group or category. `rows` leaves out the `unknown` tasks, whose
+    number of rows is not published."""
 
     name: str
     tasks: int
@@ -140,23 +141,30 @@ def without_data(mixture: Mixture) -> tuple[str, ...]:
     )
 
 
-def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> Offline:
-    """Return the ledger of the whole mixture. `here` holds the opened tasks of the submixtures whose rows are
-    at hand.
+def offline_ledger(mixture: Mixture, tasks_here: Mapping[str, Mapping[str, Task]]) -> Offline:
+    """Return the ledger of the whole mixture. `tasks_here` holds the opened tasks of the submixtures whose
+    rows are available.
 
-    Raises InputError like `open_mixture` for patterns, rates and licences, and for a task with neither a
-    number of rows nor a cap.
+    Raises InputError like `open_mixture` for patterns, rates and licences, for a task with neither a number
+    of rows nor a cap, and for rates by tokens, as there are no examples to measure.
     """
-    known = [one for name in mixture.submixtures for one in _chosen(mixture, name, here.get(name, {}))]
+    if mixture.unit == "tokens":
+        raise InputError(
+            "`mixture.unit: tokens` needs the data of every submixture, as the examples of each task are "
+            "measured; without them set mixture.unit=examples"
+        )
+    known = [one for name in mixture.submixtures for one in _chosen(mixture, name, tasks_here.get(name, {}))]
     check_licences(mixture.licences, [one.licence for one in known])
     reasons = {one.name: _reason(mixture, one) for one in known}
     left_out = [LeftOut(name, reason) for name, reason in reasons.items() if reason]
-    kept = [one for one in known if not reasons[one.name]]
-    check_something_left({one.name: one for one in kept}, left_out)
-    capped = {one.name: _capped(mixture, one) for one in kept}
-    share = shares(capped, relative_rates(mixture))
+    kept_tasks = [one for one in known if not reasons[one.name]]
+    check_something_left({one.name: one for one in kept_tasks}, left_out)
+    capped = {one.name: _capped(mixture, one) for one in kept_tasks}
+    groups = {name: task.group for name, task in capped.items()}
+    opened = {one.name: one.task for one in kept_tasks if one.task is not None}
+    share = as_released(shares(capped, relative_rates(mixture)), groups, opened)
     examples = sum(task.weight for task in capped.values())
-    tasks = tuple(_planned(one, capped[one.name], share[one.name], examples) for one in kept)
+    tasks = tuple(_planned(one, capped[one.name], share[one.name], examples) for one in kept_tasks)
     first = min(
         (task for task in tasks if task.rows is not None),
         key=lambda task: (task.rows or 0) / task.share,
@@ -181,17 +189,17 @@ def offline_ledger(mixture: Mixture, here: Mapping[str, Mapping[str, Task]]) -> 
 def _chosen(mixture: Mixture, submixture: str, tasks: Mapping[str, Task]) -> list[_Known]:
     """The catalogue's tasks of a submixture, and those here that it does not have, as far as the recipe's
     patterns choose them."""
-    opened = {real_name(name): task for name, task in tasks.items()}
+    tasks_by_name = {real_name(name): task for name, task in tasks.items()}
     # Rows that others rendered stand for the whole submixture, in tasks of their own.
-    ready_made = any(task.finished for task in opened.values())
+    ready_made = any(task.finished for task in tasks_by_name.values())
     entries = (
         {entry.name: entry for entry in find(submixture=submixture, held_out=None)}
         if submixture in SUBMIXTURES and not ready_made
         else {}
     )
     known = {
-        name: _Known(name, opened.get(name), entries.get(name))
-        for name in [*entries, *(name for name in opened if name not in entries)]
+        name: _Known(name, tasks_by_name.get(name), entries.get(name))
+        for name in [*entries, *(name for name in tasks_by_name if name not in entries)]
     }
     return list(select(known, mixture.submixtures[submixture].tasks).values())
 
@@ -207,6 +215,8 @@ def _reason(mixture: Mixture, known: _Known) -> str | None:
 def _capped(mixture: Mixture, known: _Known) -> Capped:
     group = group_of(mixture, known.name)
     cap = cap_of(mixture, group)
+    if known.task is not None:
+        return capped_task(known.task, group, cap)
     rows = known.rows if known.rows is not None else cap
     if rows is None:
         raise InputError(

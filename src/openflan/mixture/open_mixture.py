@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from openflan.benchmark_data.registry import benchmark_names, find_benchmark_data
 from openflan.embedded import EMBEDDED_SUBMIXTURES
 from openflan.errors import InputError
+from openflan.mixture.copies import as_released, capped_task
 from openflan.mixture.left_out import left_out_line
 from openflan.mixture.licences import check_licences, licence_of, refusal
 from openflan.mixture.overlap.drop import without_overlaps
-from openflan.mixture.rates import Capped, cap_of, rate_group, redistributed, relative_rates, shares
+from openflan.mixture.rates import Capped, cap_of, rate_group, relative_rates, shares
 from openflan.mixture.stream import Entry, Stream
+from openflan.mixture.style_shares import shots_of, style_shares
 from openflan.mixture.validation import hold_back
-from openflan.recipe.presets import PARTS, SOURCES
-from openflan.recipe.schema import Mixture, Styles
+from openflan.recipe.presets import NOT_BUILT, PARTS
+from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.shuffled import ShuffledAnswers
 from openflan.tasks.sources import check_layout, open_usable
 from openflan.tasks.task import Task
 from openflan.templates.choice import choose_wordings
 from openflan.templates.render import Renderer, TokenBudget
-from openflan.templates.style import StyleShares
 
 HELD_OUT = "held out"
 """How the reason begins for tasks that are kept for evaluation."""
+
+RATE_0 = "rate 0"
+NOT_IN_RELEASE = "not built by the release"
+"""The reasons for tasks that the recipe's rates leave out."""
 
 UNUSABLE = "cannot be used"
 """How the reason begins for public tasks none of whose rows can be used, or whose data set is gone."""
@@ -131,8 +136,9 @@ def why_left_out(mixture: Mixture, name: str, held_out: str | None, licence: str
     """Why a task is not trained on, None if it is.
 
     A task is left out if the recipe holds out the benchmark that it is made from, if its licence is not
-    allowed, or if its group has the rate 0. `held_out` is the task's own mark: the name of a benchmark, or of
-    a kind of generalisation that the embedded world tests; a task with the latter is never trained on.
+    allowed, if the preset of its rates has no such task, or if its group has the rate 0. `held_out` is the
+    task's own mark: the name of a benchmark, or of a kind of generalisation that the embedded world tests; a
+    task with the latter is never trained on.
     """
     if held_out is not None and held_out not in benchmark_names():
         return f"{HELD_OUT} ({held_out})"
@@ -141,7 +147,9 @@ def why_left_out(mixture: Mixture, name: str, held_out: str | None, licence: str
             return f"{HELD_OUT} ({benchmark})"
     if reason := refusal(licence, mixture.licences):
         return reason
-    return "rate 0" if (relative_rates(mixture) or {}).get(group_of(mixture, name)) == 0 else None
+    if isinstance(mixture.rates, str) and real_name(name) in NOT_BUILT.get(mixture.rates, ()):
+        return NOT_IN_RELEASE
+    return RATE_0 if (relative_rates(mixture) or {}).get(group_of(mixture, name)) == 0 else None
 
 
 def group_of(mixture: Mixture, name: str) -> str:
@@ -182,31 +190,42 @@ def check_something_left(tasks: Mapping[str, object], left_out: list[LeftOut]) -
 
 
 def build_stream(
-    mixture: Mixture, tasks: dict[str, Task], seed: int, token_budget: TokenBudget | None = None
+    mixture: Mixture,
+    tasks: dict[str, Task],
+    seed: int,
+    token_budget: TokenBudget | None = None,
+    mean_tokens: Callable[[Stream], Sequence[float]] | None = None,
 ) -> Stream:
     """Return the stream of a mixture over its opened tasks.
 
-    Raises InputError if a task has no wording, or one that names a field its rows lack.
+    `mean_tokens` estimates the mean tokens of an example for each entry of a stream; `mixture.unit: tokens`
+    needs it. Raises InputError without it, and if a task has no wording, or one that names a field its rows
+    lack.
     """
     share = task_shares(mixture, tasks)
     entries = {}
     for name, task in tasks.items():
         submixture = mixture.submixtures[task.submixture]
-        renderer = Renderer(task, choose_wordings(submixture.wordings, name, task.fields))
-        entries[name] = Entry(task, renderer, share[name], _style_shares(submixture.styles, task))
-    return Stream(entries, seed, token_budget)
+        wordings = choose_wordings(submixture.wordings, name, task.fields)
+        renderer = Renderer(task, wordings, shots=shots_of(submixture.styles, task))
+        entries[name] = Entry(task, renderer, share[name], style_shares(submixture.styles, task, wordings))
+    stream = Stream(entries, seed, token_budget)
+    if mixture.unit == "examples":
+        return stream
+    if mean_tokens is None:
+        raise InputError(
+            "`mixture.unit: tokens` needs the recipe's tokenizer, by which the examples of each task are "
+            "measured; here there is none: leave out --no-pruning, or set mixture.unit=examples"
+        )
+    return stream.shared_by_tokens(mean_tokens(stream))
 
 
 def task_shares(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, float]:
-    """Return each task's share of the mixture. Within a group, the sources of a ready-made copy have the
-    ratios of the public release (SOURCES)."""
-    capped = _capped(mixture, tasks)
-    sides = {
-        name: (capped[name].group, task.part)
-        for name, task in tasks.items()
-        if task.part is not None and task.part in SOURCES
-    }
-    return redistributed(shares(capped, relative_rates(mixture)), sides, SOURCES)
+    """Return each task's share of the mixture, of its examples or of its tokens (`mixture.unit`). The sources
+    and styles of a ready-made copy have the ratios of the public release."""
+    capped = capped_tasks(mixture, tasks)
+    groups = {name: task.group for name, task in capped.items()}
+    return as_released(shares(capped, relative_rates(mixture)), groups, tasks)
 
 
 def rows_of_one_epoch(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
@@ -214,7 +233,7 @@ def rows_of_one_epoch(mixture: Mixture, tasks: Mapping[str, Task]) -> int:
 
     Rates change how the examples are divided among tasks, but not their number.
     """
-    return sum(task.weight for task in _capped(mixture, tasks).values())
+    return sum(task.weight for task in capped_tasks(mixture, tasks).values())
 
 
 def check_places(mixture: Mixture) -> None:
@@ -255,7 +274,8 @@ def _check_named(mixture: Mixture, submixture: str, passed_over: list[LeftOut]) 
     named = [
         left
         for left in passed_over
-        if left.reason != "rate 0" and not {left.task, left.task.partition("/")[2]}.isdisjoint(patterns)
+        if left.reason not in (RATE_0, NOT_IN_RELEASE)
+        and not {left.task, left.task.partition("/")[2]}.isdisjoint(patterns)
     ]
     if not named:
         return
@@ -272,21 +292,9 @@ def _check_named(mixture: Mixture, submixture: str, passed_over: list[LeftOut]) 
     )
 
 
-def _capped(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, Capped]:
+def capped_tasks(mixture: Mixture, tasks: Mapping[str, Task]) -> dict[str, Capped]:
+    """Return the group of each task, and what of its rows counts."""
     return {
-        name: Capped(group := group_of(mixture, name), len(task.rows), cap_of(mixture, group))
+        name: capped_task(task, group := group_of(mixture, name), cap_of(mixture, group))
         for name, task in tasks.items()
     }
-
-
-def _style_shares(styles: Styles, task: Task) -> StyleShares:
-    # Rows with a definition of their own: the release gives it once, above the exemplars.
-    on_top = (
-        styles.instruction_on_top
-        if styles.instruction_on_top is not None
-        else float("definition" in task.fields)
-    )
-    few_shot = 0.0 if task.finished else styles.few_shot
-    return StyleShares(
-        few_shot, styles.rationale, styles.options, styles.inverted, styles.exemplars_only, on_top
-    )

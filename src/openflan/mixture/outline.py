@@ -17,6 +17,7 @@ from openflan.mixture.offline import offline_ledger
 from openflan.recipe.schema import Mixture
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, real_name
 from openflan.tasks.hub import is_hub
+from openflan.tasks.places import Data, places_of, written
 from openflan.tasks.sources import open_submixture
 from openflan.tasks.task import Task
 
@@ -44,16 +45,16 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
     for name, submixture in mixture.submixtures.items():
         if name not in SUBMIXTURES and not _is_here(name, submixture.data):
             raise InputError(
-                f"submixture `{name}`: its rows are not here (data: {submixture.data}), and the "
+                f"submixture `{name}`: its rows are not here (data: {written(submixture.data)}), and the "
                 f"catalogue knows only {', '.join(SUBMIXTURES)}; "
                 "fetch them, or correct `data:`"
             )
-    here = {
-        name: open_submixture(name, one.data)
-        for name, one in mixture.submixtures.items()
-        if _is_here(name, one.data)
+    present = {
+        name: open_submixture(name, entry.data)
+        for name, entry in mixture.submixtures.items()
+        if _is_here(name, entry.data)
     }
-    tasks = {task.name: task for opened in here.values() for task in opened.values()}
+    tasks = {task.name: task for opened in present.values() for task in opened.values()}
     return tuple(
         Outlined(
             planned.task,
@@ -64,18 +65,21 @@ def outline(mixture: Mixture) -> tuple[Outlined, ...]:
             planned.here,
             planned.share,
         )
-        for planned in offline_ledger(mixture, here).tasks
+        for planned in offline_ledger(mixture, present).tasks
     )
 
 
-def _is_here(name: str, data: Path | None) -> bool:
+def _is_here(name: str, data: Data) -> bool:
+    return all(_place_is_here(name, place) for place in places_of(data))
+
+
+def _place_is_here(name: str, data: Path | None) -> bool:
     if data is None or parse_data(data):
         return name in EMBEDDED_SUBMIXTURES
     return not is_hub(data) and data.exists()
 
 
-def _languages(name: str, opened: dict[str, Task]) -> tuple[str, ...]:
-    """The catalogue's names where it knows the task, as those of `categories`: a reader's may be spelt
-    otherwise."""
+def _languages(name: str, tasks_by_name: dict[str, Task]) -> tuple[str, ...]:
+    """The catalogue's names if it has the task, as for `categories`: a reader may spell them differently."""
     entry = catalogue().get(real_name(name))
-    return entry.languages if entry else opened[name].languages
+    return entry.languages if entry else tasks_by_name[name].languages

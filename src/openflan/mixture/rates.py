@@ -1,8 +1,8 @@
 """How often each task is drawn.
 
-Inside a group a task weighs min(rows, cap); groups stand in fixed relative rates (Chung et al. 2022, section
-2.1 and Table 23). A group is a submixture or, where the rates name it, a part of one. A cap is a weight,
-never a cut: a capped task is still read in full over time.
+Inside a group a task weighs min(rows, cap). Groups have fixed relative rates (Chung et al. 2022, section 2.1
+and Table 23). A group is a submixture or, where the rates name it, a part of one. A cap is a weight and drops
+no row: over time a capped task is read in full.
 """
 
 from __future__ import annotations
@@ -20,15 +20,27 @@ from openflan.recipe.schema import Mixture
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """A task's group, its rows and the most of them that count; `cap=None` counts them all."""
+    """A task's group, its rows and the most of them that count; `cap=None` counts them all.
+
+    Where the rows are those of several tasks of the collection, as in a ready-made copy, the cap is that of
+    each of these: `sizes` are their rows, or, where nobody knows them, `most` what all count together at
+    most.
+    """
 
     group: str
     rows: int
     cap: int | None = None
+    sizes: tuple[int, ...] = ()
+    most: int | None = None
 
     @property
     def weight(self) -> int:
-        return self.rows if self.cap is None else min(self.rows, self.cap)
+        if self.cap is None:
+            return self.rows
+        if self.most is not None:
+            return min(self.rows, self.most)
+        cap = self.cap
+        return min(self.rows, sum(min(size, cap) for size in self.sizes or (self.rows,)))
 
 
 def relative_rates(mixture: Mixture) -> dict[str, float] | None:
@@ -92,11 +104,11 @@ def shares(tasks: Mapping[str, Capped], rates: Mapping[str, float] | None) -> di
 def redistributed(
     shares: Mapping[str, float], sides: Mapping[str, tuple[str, str]], ratios: Mapping[str, float]
 ) -> dict[str, float]:
-    """The shares with those of each group's parts in the ratios given, while every group keeps its whole and,
-    in a part, tasks stand as before.
+    """Return the shares with the parts of each group in the ratios `ratios`. Every group keeps its sum, and
+    inside a part the tasks keep their ratios.
 
-    `sides`: group and part of each task concerned; the others keep their shares. `ratios`: of parts,
-    relative; a part of a group stands beside those that are there.
+    `sides` gives group and part of each task concerned; the others keep their shares. `ratios` are relative,
+    and count among the parts that a group has.
     """
     groups: dict[str, dict[str, float]] = {}
     for task, (group, part) in sides.items():
@@ -115,13 +127,13 @@ def redistributed(
 
 
 def counts_at(shares_T: NDArray[np.float64], before_T: NDArray[np.int64], drawn: int) -> NDArray[np.int64]:
-    """Cumulative counts (tasks,) once `drawn` examples are out, given the counts at the end of the block
-    before; they sum to `drawn`.
+    """Return cumulative counts (tasks,) after `drawn` examples, given the counts at the end of the block
+    before. They sum to `drawn`.
 
     Every count stays within one of `shares * drawn`. Rounding each block by itself would not do: a task that
-    was rounded up would sometimes have to give an example back. This is the chairman assignment problem, for
-    which Tijdeman (1980) showed that handing out the next example by earliest deadline keeps every count
-    within 1 - 1/(2T - 2).
+    was rounded up would sometimes have to give an example back. This is the chairman assignment problem.
+    Tijdeman (1980) showed that giving the next example to the earliest deadline keeps every count within 1 -
+    1/(2T - 2).
     """
     slack = 1.0 - 1.0 / max(2, 2 * len(shares_T) - 2)
     exact_T = shares_T * drawn

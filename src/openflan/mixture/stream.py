@@ -1,22 +1,22 @@
-"""Which example stands at a position: a pure function of (mixture, seed, position).
+"""Finds the example at a position of the stream: a pure function of (mixture, seed, position).
 
 The stream is made of blocks. At a block's end every task's cumulative count is within one of its share;
 inside, the order is a seeded shuffle. The n-th draw of a task is element n mod rows of that epoch's seeded
-permutation, so an epoch contains every row once and the next epoch has another order. No draw depends on the
+permutation. An epoch contains every row once, and the next epoch has another order. No draw depends on the
 one before, so the example at any position can be computed alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openflan.mixture.rates import counts_at
-from openflan.randomness import Draws, Permutation, shuffled
+from openflan.randomness import Draws, Permutation, combine, shuffled
 from openflan.tasks.task import Task
 from openflan.templates.render import Rendered, Renderer, TokenBudget
 from openflan.templates.style import Style, StyleShares
@@ -27,16 +27,22 @@ BLOCK = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A task of the mixture: how it is rendered, how often, and in which formats."""
+    """A task of the mixture: how it is rendered, how often, and in which formats.
+
+    `share` is of the examples. Where the recipe's rates are of tokens, `token_share` is the task's share of
+    them, and `mean_tokens` the estimated tokens of one of its examples.
+    """
 
     task: Task
     renderer: Renderer
     share: float
     styles: StyleShares
+    token_share: float | None = None
+    mean_tokens: float | None = None
 
 
 class Stream:
-    """Rendered examples by position, an endless sequence."""
+    """An endless sequence of rendered examples by position."""
 
     def __init__(
         self, entries: Mapping[str, Entry], seed: int, token_budget: TokenBudget | None = None
@@ -70,23 +76,43 @@ class Stream:
             self._counts.append(counts_at(self._shares, self._counts[-1], len(self._counts) * BLOCK))
         return self._counts[block]
 
+    def sample(self, number: int, few_shot: bool) -> Sample:
+        """Return seeded examples of entry `number`, all few-shot or all zero-shot."""
+        return Sample(self, self.entries[number], few_shot)
+
+    def shared_by_tokens(self, mean_tokens: Sequence[float]) -> Stream:
+        """Return the same tasks with their shares taken as shares of tokens: a task is drawn so often that
+        its examples, of `mean_tokens` each, hold its share."""
+        quotients = [entry.share / mean for entry, mean in zip(self.entries, mean_tokens, strict=True)]
+        total = sum(quotients)
+        entries = {
+            entry.task.name: replace(
+                entry, share=quotient / total, token_share=entry.share, mean_tokens=float(mean)
+            )
+            for entry, quotient, mean in zip(self.entries, quotients, mean_tokens, strict=True)
+        }
+        return Stream(entries, self.seed, self.token_budget)
+
     def _render(self, position: int, token_budget: TokenBudget | None) -> Rendered:
         tasks, rows, _ = self._block(position // BLOCK)
         offset = position % BLOCK
         entry: Entry = self.entries[tasks[offset]]
         return entry.renderer.render(
-            int(rows[offset]), self._style(entry, position), self.seed, position, token_budget=token_budget
+            int(rows[offset]), self.style(entry, position), self.seed, position, token_budget=token_budget
         )
 
-    def _style(self, entry: Entry, position: int) -> Style:
+    def style(self, entry: Entry, position: int, few_shot: bool | None = None) -> Style:
+        """The style of an example at a position; `few_shot` replaces what is drawn for that."""
         draws, shares = Draws(self.seed, "style", position), entry.styles
-        few_shot, rationale, options = (
+        drawn, rationale, options = (
             draws.chance(shares.few_shot),
             draws.chance(shares.rationale),
             draws.chance(shares.options),
         )
+        few_shot = drawn if few_shot is None else few_shot
+        of_few_shot = shares.inverted if shares.inverted_few_shot is None else shares.inverted_few_shot
         inverted, top, none = (
-            draws.chance(shares.inverted),
+            draws.chance(of_few_shot if few_shot else shares.inverted),
             draws.chance(shares.instruction_on_top),
             draws.chance(shares.exemplars_only),
         )
@@ -116,3 +142,29 @@ class Stream:
 
     def _make_permutation(self, task: int, epoch: int) -> Permutation:
         return Permutation(int(self._rows[task]), self.seed, "rows", self.entries[task].task.name, epoch)
+
+
+class Sample:
+    """Examples of one task by index, for measuring; they are no part of the stream. Formats are drawn as in
+    the stream, but all examples are few-shot, or all zero-shot. A task with fewer rows gives them again."""
+
+    def __init__(self, stream: Stream, entry: Entry, few_shot: bool) -> None:
+        self.token_budget = stream.token_budget
+        self._stream = stream
+        self._entry = entry
+        self._few_shot = few_shot
+        self._rows = Permutation(len(entry.task.rows), stream.seed, "sample", entry.task.name)
+
+    def __getitem__(self, index: int) -> Rendered:
+        return self._render(index, self.token_budget)
+
+    def unpruned(self, index: int) -> Rendered:
+        """Return the example with all its exemplars, whether or not they fit `token_budget`."""
+        return self._render(index, None)
+
+    def _render(self, index: int, token_budget: TokenBudget | None) -> Rendered:
+        stream, entry = self._stream, self._entry
+        row = int(self._rows[np.array([index % len(entry.task.rows)])][0])
+        position = combine(stream.seed, "sample", entry.task.name, index)
+        style = stream.style(entry, position, self._few_shot)
+        return entry.renderer.render(row, style, stream.seed, position, token_budget=token_budget)

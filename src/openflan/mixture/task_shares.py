@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from openflan.mixture.open_mixture import group_of
+from openflan.mixture.open_mixture import capped_tasks
 from openflan.mixture.overlap.drop import dropped_rows
-from openflan.mixture.rates import cap_of
 from openflan.mixture.stream import Stream
 from openflan.recipe.schema import Mixture
 from openflan.tasks.task import Task
@@ -25,16 +24,18 @@ def shares_table(
     """Return one dictionary per task: submixture, category, rows, cap, weight, share of the mixture and
     `epochs`.
 
-    `overlaps_dropped` and `refused` (`left_out` by reason) count rows that are left out; `rows` does not
-    contain them. `hidden_by_cap` counts rows beyond the cap. `epochs` is for `examples` examples in all.
+    With rates by tokens `share` is still of examples; `token_share` and `mean_tokens` (estimated, of one
+    example) are there too. `overlaps_dropped` and `refused` (`left_out` by reason) count rows that are left
+    out; `rows` does not contain them. `hidden_by_cap` counts rows beyond the cap. `epochs` is for `examples`
+    examples in all. `place` says which of several places of a submixture gave the task.
     """
     table = []
+    capped = capped_tasks(mixture, {entry.task.name: entry.task for entry in stream.entries})
     for entry in stream.entries:
         # The stream's own, whose rows may be the examples of conversations.
         task = entry.task
-        cap = cap_of(mixture, group_of(mixture, task.name))
+        cap, weight = capped[task.name].cap, capped[task.name].weight
         rows = len(task.rows)
-        weight = rows if cap is None else min(rows, cap)
         table.append(
             {
                 "task": task.name,
@@ -44,6 +45,7 @@ def shares_table(
                 "overlaps_dropped": dropped_rows(tasks[task.name]),
                 "refused": task.refused,
                 "left_out": dict(task.left_out),
+                "place": task.place,
                 "cap": cap,
                 "weight": weight,
                 "hidden_by_cap": rows - weight,
@@ -51,6 +53,8 @@ def shares_table(
                 "epochs": entry.share * examples / rows,
             }
         )
+        if entry.token_share is not None:
+            table[-1] |= {"token_share": entry.token_share, "mean_tokens": entry.mean_tokens}
     return table
 
 
@@ -82,6 +86,8 @@ def _summed(table: list[dict[str, Any]], key: str, examples: int) -> list[dict[s
                 "epochs": share * examples / total,
             }
         )
+        if all("token_share" in row for row in rows):
+            table_of_groups[-1]["token_share"] = sum(row["token_share"] for row in rows)
     return table_of_groups
 
 

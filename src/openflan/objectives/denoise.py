@@ -2,12 +2,12 @@
 
 Span corruption is T5's (Raffel et al. 2020, section 3.1.4; its code). Of n tokens, round(n * rate) are noise,
 at least one and at most n - 1, in round(noise / mean) spans, at least one; halves round to the even number,
-in float32 as there. Noise and what is kept are each divided into as many parts that are not empty, every way
-of doing so equally likely, and laid in turns, what is kept first. A span of noise becomes one sentinel in the
-inputs; the targets hold each sentinel and the span that it stands for. Three things differ, so that nothing
-is ever lost: where the text itself holds sentinels, only those after the last of them in their order are
-used; spans are fewer where the sentinels do not suffice; no token of a text of one is noise. There is no
-sentinel at the end of the targets, as in T5's code and unlike its paper's figure.
+in float32 as there. Noise and kept tokens are each divided into that many parts, none of them empty; every
+division is equally likely. Kept parts and noise parts alternate, a kept part first. A span of noise becomes
+one sentinel in the inputs; the targets hold each sentinel and the span that it stands for. Three things
+differ, so that nothing is ever lost. If the text itself holds sentinels, only those after the last of them in
+their order are used. Spans are fewer if the sentinels do not suffice. No token of a text of one token is
+noise. There is no sentinel at the end of the targets, as in T5's code and unlike its paper's figure.
 
 All of it is a function of the ids, the settings and a key, which the caller makes of seed and position.
 """
@@ -46,10 +46,10 @@ def noise_counts(length: int, rate: float, mean: float) -> tuple[int, int]:
 def noise_mask(
     length: int, rate: float, mean: float, key: int, *, roll: bool = False, most_spans: int | None = None
 ) -> NDArray[np.bool_]:
-    """Which tokens are noise (length,); the first never is, the last always.
+    """Return a mask (length,) of the tokens that are noise; the first never is, the last always.
 
-    `roll` moves the pattern round by a random offset, so that noise is as likely at any place; it may then
-    meet both ends, which makes one span more. `most_spans` is a limit on the spans, the additional one
+    `roll` rotates the pattern by a random offset, so that noise is equally likely everywhere. Noise may then
+    stand at both ends, which makes one span more. `most_spans` is a limit on the spans, the additional one
     included; no token is noise if it allows none.
     """
     noise, spans = noise_counts(length, rate, mean)

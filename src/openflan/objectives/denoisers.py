@@ -102,9 +102,9 @@ UL2 = (
     Denoiser("X spans of 64, 50 %", "spans", 0.1, 64.0, 0.5, True, "x"),
 )
 """UL2's seven denoisers. Spans and rates: Table 1 of UL2, as several public pretraining files restate it; one
-port has (8, 15 %) in X where these have (8, 50 %), which the table's idea of X, long or many spans, speaks
-for. S, a quarter of the text: Table 1; public files cut it anywhere instead. Shares: those files' 0.4 for R,
-0.2 for S, 0.4 for X; the port has a third each. Rolled: without it a single span of 64 would always be the
+port has (8, 15 %) in X where these have (8, 50 %). The latter fits the table's description of X: long or many
+spans. S, a quarter of the text: Table 1; public files cut it anywhere instead. Shares: those files' 0.4 for
+R, 0.2 for S, 0.4 for X; the port has a third each. Rolled: without it a single span of 64 would always be the
 end of the piece."""
 
 UL2R = (
@@ -126,11 +126,12 @@ OBJECTIVES: Mapping[Objective, tuple[Denoiser, ...]] = {
 }
 
 MODE_TOKENS: Mapping[Mode, str] = {"r": "[NLU]", "s": "[S2S]", "x": "[NLG]"}
-"""What begins the inputs of each mode (UL2R; public UL2 files agree). Some ports write [R], [S] and [X]."""
+"""The token that begins the inputs of each mode (UL2R; public UL2 files agree). Some ports write [R], [S] and
+[X]."""
 
 
 def choose(denoisers: Sequence[Denoiser], draws: Draws) -> Denoiser:
-    """One of a mixture by its shares."""
+    """Draw a denoiser of a mixture by its share."""
     point = draws.bits() / 2.0**64 * sum(denoiser.share for denoiser in denoisers)
     for denoiser in denoisers:
         point -= denoiser.share

@@ -1,10 +1,10 @@
 """Documents without end, and the packed windows that training reads of them.
 
-An epoch over the documents is a seeded permutation, another one in each epoch, so that document k of training
-is found without looking at the ones before. Windows of so many documents are tokenised, divided, corrupted
-and packed by themselves: a window is a function of the recipe and its number alone, which is what lets a run
-resume to the same bits. Text is tokenised as it was before any token was added for the objective, so that a
-document which spells one of those out does not hold it.
+An epoch over the documents is a seeded permutation, another one in each epoch. Document k of training is
+therefore found without reading the ones before. Windows of a fixed number of documents are tokenised,
+divided, corrupted and packed by themselves. A window is a function of the recipe and its number alone, so a
+run resumes to the same bits. Text is tokenised without the tokens that were added for the objective. A
+document that contains the text of such a token does not get its id.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ own."""
 
 
 class Texts(Protocol):
-    """Documents by number."""
+    """Documents by index."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, number: int, /) -> str: ...
+    def __getitem__(self, index: int, /) -> str: ...
 
-    def place(self, number: int) -> str:
-        """Where a document stands, for messages."""
+    def place(self, index: int) -> str:
+        """The location of a document, for messages."""
         ...
 
 
@@ -50,11 +50,11 @@ class Texts(Protocol):
 class Salient(Protocol):
     """Documents that may mark their most important span, as characters from `begin` to `end`."""
 
-    def salient(self, number: int, /) -> tuple[int, int] | None: ...
+    def salient(self, index: int, /) -> tuple[int, int] | None: ...
 
 
 class Documents:
-    """Some documents, epoch after epoch."""
+    """Documents in a new seeded order in each epoch."""
 
     def __init__(
         self, texts: Texts, numbers: Callable[[NDArray[np.int64]], NDArray[np.int64]], count: int, seed: int
@@ -73,11 +73,11 @@ class Documents:
         epoch, within = divmod(position, self.count)
         return int(self._numbers(self._order(epoch)[np.array([within])])[0])
 
-    def text(self, number: int) -> str:
-        return self._texts[number]
+    def text(self, index: int) -> str:
+        return self._texts[index]
 
-    def salient(self, number: int) -> tuple[int, int] | None:
-        return self._texts.salient(number) if isinstance(self._texts, Salient) else None
+    def salient(self, index: int) -> tuple[int, int] | None:
+        return self._texts.salient(index) if isinstance(self._texts, Salient) else None
 
 
 def split_documents(texts: Texts, held_back: int, seed: int) -> tuple[Documents, Documents | None]:
@@ -135,11 +135,11 @@ class DocumentWindow(PackedWindow[Piece]):
         self.pieces = pieces
         self._tally = tally
 
-    def encoded_example(self, number: int) -> Encoded:
-        return self.encoded[number]
+    def encoded_example(self, index: int) -> Encoded:
+        return self.encoded[index]
 
-    def origin(self, number: int) -> Piece:
-        return self.pieces[number]
+    def origin(self, index: int) -> Piece:
+        return self.pieces[index]
 
     def counts(self) -> Counter[str]:
         """The numbers of documents, of their tokens, of their pieces, and of the pieces of each denoiser."""
@@ -163,9 +163,9 @@ class DocumentWindows:
         """The packed sequences. `sequences_per_window` is what `index` gave in an earlier run."""
         return PackedStream(self._setting.limits, self.make, sequences_per_window=sequences_per_window)
 
-    def make(self, number: int) -> DocumentWindow:
+    def make(self, window_index: int) -> DocumentWindow:
         """Raises InputError if none of its documents holds a token."""
-        setting, denoisers, first = self._setting, self._setting.denoisers, number * self._size
+        setting, denoisers, first = self._setting, self._setting.denoisers, window_index * self._size
         numbers = [self._documents.number(position) for position in range(first, first + self._size)]
         texts, marked = self._tokens(numbers)
         tokens, empty = sum(map(len, texts)), sum(not len(text) for text in texts)
@@ -178,22 +178,22 @@ class DocumentWindows:
                 key = combine(setting.seed, "piece", position, row)
                 denoiser = choose(denoisers, Draws(key, "denoiser"))
                 end = begin + next_piece(len(text) - begin, setting.lengths[denoiser])
-                whole = (
+                is_complete = (
                     span is not None
                     and end - begin == len(text)
                     and Draws(key, "salient").chance(setting.salient)
                 )
-                one = encode(
+                example = encode(
                     text[begin:end],
                     denoiser,
                     setting.special_tokens,
                     key,
                     joint=setting.limits.joint,
                     ends=end == len(text),
-                    span=span if whole else None,
+                    span=span if is_complete else None,
                 )
-                if whole and not setting.limits.fit(one):
-                    one = encode(
+                if is_complete and not setting.limits.fit(example):
+                    example = encode(
                         text[begin:end],
                         denoiser,
                         setting.special_tokens,
@@ -201,7 +201,7 @@ class DocumentWindows:
                         joint=setting.limits.joint,
                         ends=True,
                     )
-                encoded.append(one)
+                encoded.append(example)
                 origins.append(Piece(self._documents.place(document), row))
                 tally[f"pieces: {denoiser.name}"] += 1
                 row, begin = row + 1, end
@@ -224,8 +224,8 @@ class DocumentWindows:
             return np.split(ids, np.cumsum(lengths)[:-1]), [None] * len(texts)
         listed, places = self._tokenize.with_places(texts)
         return list(listed), [
-            _tokens_of(self._documents.salient(number), spans)
-            for number, spans in zip(numbers, places, strict=True)
+            _tokens_of(self._documents.salient(index), spans)
+            for index, spans in zip(numbers, places, strict=True)
         ]
 
     def _joined(self, texts: Sequence[Ids]) -> Ids:

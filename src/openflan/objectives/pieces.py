@@ -1,9 +1,9 @@
 """Documents become pieces of bounded length, and pieces become examples with their special tokens.
 
-Nothing is dropped and nothing is read twice: a document longer than a piece is divided into full pieces and a
-rest, and if that would be very short the last two are made equally long. EOS stands where a document ends; a
-piece whose text goes on has none in its targets, or it would teach to stop in the middle (T5's own pipeline
-ends every piece with it). Targets of span corruption are a complete list and always end with EOS.
+Nothing is dropped and nothing is read twice. A document longer than a piece is divided into full pieces and a
+rest. If the rest would be very short, the last two pieces are made equally long. EOS stands where a document
+ends. A piece whose text goes on has none in its targets, or it would teach to stop in the middle. (T5's own
+pipeline ends every piece with EOS.) Targets of span corruption are a complete list and always end with EOS.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from openflan.objectives.denoisers import Denoiser, Mode
 from openflan.packing.encode import Encoded, Limits
 
 SENTINEL = "<extra_id_{}>"
-"""How T5's tokenizers name their sentinels, from 0; those that a tokenizer lacks are added under these
-names."""
+"""The names of sentinels in T5's tokenizers, from 0; missing ones are added under these names."""
 
 
 _SHORT_REST = 8
@@ -50,12 +49,12 @@ class SpecialTokens:
         )
 
 
-def next_piece(left: int, size: int) -> int:
-    """How many of a document's `left` tokens the next piece takes, of `size` at most: so many that what then
+def next_piece(remaining: int, size: int) -> int:
+    """Return how many of a document's `remaining` tokens the next piece takes, `size` at most. What then
     remains is nothing, or not very short."""
-    if left <= size:
-        return left
-    return size if left - size >= size // _SHORT_REST else -(-left // 2)
+    if remaining <= size:
+        return remaining
+    return size if remaining - size >= size // _SHORT_REST else -(-remaining // 2)
 
 
 def encode(
@@ -89,7 +88,7 @@ def encode(
 
 
 def fits(length: int, denoisers: Sequence[Denoiser], special_tokens: SpecialTokens, limits: Limits) -> bool:
-    """Whether no piece of up to `length` tokens can come to more than `limits`, special tokens included."""
+    """Return True if every piece of up to `length` tokens fits `limits`, special tokens included."""
     # Neither side of a longer text is ever shorter: a token more is at most one noise token more.
     return all(_fits(length, denoiser, special_tokens, limits) for denoiser in denoisers)
 
@@ -109,8 +108,8 @@ def longest(denoisers: Sequence[Denoiser], special_tokens: SpecialTokens, limits
 
 
 def needed_sentinels(lengths: Mapping[Denoiser, int]) -> int:
-    """How many sentinels pieces use, unless they hold some themselves; `lengths` are the most tokens of each
-    denoiser's."""
+    """Return the number of sentinels that pieces use, unless they contain some themselves; `lengths` are the
+    most tokens of each denoiser's."""
     return max((denoiser.spans(length) for denoiser, length in lengths.items()), default=0)
 
 

@@ -209,7 +209,7 @@ def _kind_of(annotation: Any) -> str:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(kind for kind in map(_kind_of, arguments) if kind))
-    if origin is list:
+    if origin in (list, tuple):
         return f"list of: {_kind_of(arguments[0])}"
     if origin is dict:
         return f"mapping to: {_kind_of(arguments[1])}"

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
+from openflan.errors import did_you_mean
 from openflan.recipe.benchmark_name import BenchmarkName
 from openflan.recipe.effects import PLAN
 from openflan.recipe.presets import EXEMPLARS_ONLY, INVERTED, PARTS, RATES
@@ -20,8 +21,24 @@ from openflan.recipe.section import AsList, Section, Share
 WordingsName: TypeAlias = Literal["original", "openflan", "both"]
 
 
+RELEASE = "release"
+"""Stands for what the public release of the collection has, task by task."""
+
+STYLES_OF_RELEASE = {"inverted": RELEASE, "shots": RELEASE}
+"""What `styles: release` means."""
+
+
+def _number_or_name(value: Any) -> str:
+    return "name" if isinstance(value, str) else "number"
+
+
+def _list_or_name(value: Any) -> str:
+    return "name" if isinstance(value, str) else "list"
+
+
 class Styles(Section):
-    """How often each format occurs in a submixture. Defaults are those of the collection's public release."""
+    """How often each format occurs in a submixture. Defaults are those of the collection's public release as
+    a whole; `release` in place of a mapping takes what it has for each task."""
 
     few_shot: Share = Field(
         0.5, json_schema_extra=PLAN, description="The share of examples that contain exemplars."
@@ -36,12 +53,28 @@ class Styles(Section):
         json_schema_extra=PLAN,
         description="The share of examples that list the answer options, for tasks that have options.",
     )
-    inverted: Share = Field(
+    inverted: Annotated[
+        Annotated[Share, Tag("number")] | Annotated[Literal["release"], Tag("name")],
+        Discriminator(_number_or_name),
+    ] = Field(
         INVERTED,
         json_schema_extra=PLAN,
         description=(
             "The share of inverted examples, for tasks that have inverted wordings. The default is the "
-            "release's ratio of 0.3 to 1.0."
+            "release's ratio of 0.3 to 1.0 for its inverted tasks. release: each task's own share "
+            "(docs/wordings.md)."
+        ),
+    )
+    shots: Annotated[
+        Annotated[list[PositiveInt], Field(min_length=1), Tag("list")]
+        | Annotated[Literal["release"], Tag("name")],
+        Discriminator(_list_or_name),
+    ] = Field(
+        [5, 5, 2, 3],
+        json_schema_extra=PLAN,
+        description=(
+            "The numbers of exemplars in few-shot examples, drawn evenly: half of the release's have five, "
+            "the others two or three. release: the same, but two for natural instructions."
         ),
     )
     instruction_on_top: Share | None = Field(
@@ -57,6 +90,22 @@ class Styles(Section):
         json_schema_extra=PLAN,
         description="The share of the other few-shot examples that contain no instruction.",
     )
+
+
+def _places(value: Any) -> Any:
+    """One place by itself, several as a tuple. Raises ValueError for an empty list, for anything but paths,
+    and for a place that is named twice."""
+    if value is None or isinstance(value, str | Path):
+        return value
+    if (
+        not isinstance(value, list | tuple)
+        or not value
+        or not all(isinstance(place, str | Path) for place in value)
+    ):
+        raise ValueError(f"expected a path or hub:OWNER/NAME, or a list of them; found {value!r:.60}")
+    if len({str(place) for place in value}) < len(value):
+        raise ValueError("names a place twice; each may stand there once")
+    return value[0] if len(value) == 1 else tuple(value)
 
 
 class Submixture(Section):
@@ -79,12 +128,13 @@ class Submixture(Section):
             "(Table 23)."
         ),
     )
-    data: Path | None = Field(
+    data: Annotated[Path | tuple[Path, ...] | None, BeforeValidator(_places)] = Field(
         None,
         json_schema_extra=PLAN,
         description=(
             "The file or folder with the rows, or hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT] "
-            "(docs/data.md). Absent: the embedded world; embedded:microflan@SEED makes another one."
+            "(docs/data.md); of a list of them, the first that has a task gives it. Absent: the embedded "
+            "world; embedded:microflan@SEED makes another one."
         ),
     )
     wordings: WordingsName | Path | None = Field(
@@ -96,7 +146,13 @@ class Submixture(Section):
             "before the packaged ones."
         ),
     )
-    styles: Styles = Field(Styles(), description="How often each format of examples occurs.")
+    styles: Styles = Field(
+        Styles(),
+        description=(
+            "How often each format of examples occurs. `styles: release` stands for {inverted: release, "
+            "shots: release}."
+        ),
+    )
     targets: Literal["own", "shuffled"] = Field(
         "own",
         json_schema_extra=PLAN,
@@ -105,6 +161,16 @@ class Submixture(Section):
             "the answer of another row of its task."
         ),
     )
+
+    @field_validator("styles", mode="before")
+    @classmethod
+    def _styles_by_name(cls, styles: Any) -> Any:
+        if not isinstance(styles, str):
+            return styles
+        if styles == RELEASE:
+            return STYLES_OF_RELEASE
+        hint = did_you_mean(styles, [RELEASE]) or ""
+        raise ValueError(f"expected `{RELEASE}`, or a mapping such as {{few_shot: 0.5}}{hint}")
 
     @field_validator("wordings", mode="before")
     @classmethod
@@ -142,6 +208,14 @@ class Mixture(Section):
         description=(
             f"The rates of the submixtures, or of parts such as muffin/dialog: {', '.join(RATES)}, or a "
             "mapping. Absent: in proportion to capped sizes."
+        ),
+    )
+    unit: Literal["examples", "tokens"] = Field(
+        "examples",
+        json_schema_extra=PLAN,
+        description=(
+            "What rates and shares count: examples, or tokens (inputs and targets as they are trained on; "
+            "each task's mean is estimated from a sample, docs/rates.md)."
         ),
     )
     licences: Annotated[list[str], AsList] | None = Field(

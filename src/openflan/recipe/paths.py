@@ -35,7 +35,12 @@ def resolve_paths(values: dict[str, Any], folder: Path) -> None:
                 and submixture.get(key) in get_args(WordingsName)
             )
             if isinstance(submixture, dict) and key in submixture and not named:
-                submixture[key] = _absolute(submixture[key], folder)
+                value = submixture[key]
+                submixture[key] = (
+                    [_absolute(path, folder) for path in value]
+                    if key == "data" and isinstance(value, list)
+                    else _absolute(value, folder)
+                )
 
 
 def _absolute(path: Any, folder: Path) -> Any:

@@ -81,8 +81,8 @@ def largest_categories(
         if rank is not None and rank <= limit:
             kept_by_submixture.setdefault(count.submixture, []).append(count)
     return {
-        name: sorted(kept, key=lambda count: count.rank if by == "tasks" else count.share_rank or 0)
-        for name, kept in kept_by_submixture.items()
+        name: sorted(categories, key=lambda count: count.rank if by == "tasks" else count.share_rank or 0)
+        for name, categories in kept_by_submixture.items()
     }
 
 
@@ -102,8 +102,8 @@ def languages(lines: Iterable[TaskLine]) -> tuple[LanguageCount, ...]:
 def as_records(counts: Iterable[CategoryCount | LanguageCount]) -> list[dict[str, Any]]:
     """Return plain values for JSON, a language's submixtures as a mapping."""
     return [
-        {key: dict(value) if key == "submixtures" else value for key, value in asdict(one).items()}
-        for one in counts
+        {key: dict(value) if key == "submixtures" else value for key, value in asdict(count).items()}
+        for count in counts
     ]
 
 

@@ -1,10 +1,10 @@
 """The counts of a mixture as drawings: bars of categories, a panel for each submixture, and bars of
 languages.
 
-Drawn through matplotlib's objects and from its own defaults, so that a user's settings change nothing, and
-saved without dates and addresses, so that the same counts give the same SVG (of one version of matplotlib).
-Labels stay text, which makes the files small and searchable; price: a viewer without the font draws them in
-another one, hence the room at the left.
+They are drawn through matplotlib's objects and from its own defaults, so that a user's settings change
+nothing. They are saved without dates and addresses: the same counts give the same SVG (of one version of
+matplotlib). Labels stay text, which makes the files small and searchable; price: a viewer without the font
+draws them in another one, hence the room at the left.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SUFFIXES = (".svg", ".png")
 _BAR = "#3b6ea8"
 _INK = "#222222"
 _BAR_HEIGHT = 0.215
-"""Inches that a bar and the gap behind it take."""
+"""The inches of a bar and the gap after it."""
 
 _MOST_IN_COLUMN = 31
 
@@ -54,8 +54,8 @@ def draw_categories(
                 bars = panels[name]
                 values = [float(one.tasks) if by == "tasks" else 100 * (one.share or 0.0) for one in bars]
                 texts = [f"{one.tasks:,}" if by == "tasks" else _percent(one.share or 0.0) for one in bars]
-                most = max(len(panels[other]) for other in pair)
-                _bars(axes, [_short(one.category) for one in bars], values, texts, most)
+                num_bars = max(len(panels[other]) for other in pair)
+                _bars(axes, [_short(one.category) for one in bars], values, texts, num_bars)
                 axes.set_title(
                     _heading(titles.get(name, name), len(bars), totals.get(name, len(bars))),
                     loc="left",
@@ -71,7 +71,7 @@ def draw_languages(counts: Sequence[LanguageCount], path: Path, form: str = "svg
     next. Raises as `draw_categories` does."""
     columns = max(1, -(-len(counts) // _MOST_IN_COLUMN))
     height = -(-len(counts) // columns)
-    most = max((one.tasks for one in counts), default=1)
+    largest = max((one.tasks for one in counts), default=1)
     with drawing() as figure_of:
         figure = figure_of((4.4 * columns + 0.4, height * _BAR_HEIGHT + 0.75))
         grid = figure.add_gridspec(1, columns)
@@ -87,8 +87,8 @@ def draw_languages(counts: Sequence[LanguageCount], path: Path, form: str = "svg
                 height,
                 start=_ORIGIN,
             )
-            axes.set_xlim(_ORIGIN, max(10.0, most) * 3)
-            axes.set_xticks([place for place in (1, 10, 100, 1_000, 10_000) if place <= max(10, most)])
+            axes.set_xlim(_ORIGIN, max(10.0, largest) * 3)
+            axes.set_xticks([place for place in (1, 10, 100, 1_000, 10_000) if place <= max(10, largest)])
             axes.xaxis.set_major_formatter("{x:,.0f}")
             axes.minorticks_off()
             axes.set_xlabel("tasks (logarithmic)", fontsize=8.5)
@@ -105,7 +105,7 @@ def check_suffix(suffix: str) -> None:
 
 
 _ORIGIN = 0.6
-"""Where logarithmic bars begin, so that one task is a bar of some length."""
+"""The value at which logarithmic bars begin, so that one task is a visible bar."""
 
 
 def _bars(
@@ -113,17 +113,17 @@ def _bars(
     labels: Sequence[str],
     values: Sequence[float],
     texts: Sequence[str],
-    most: int,
+    num_bars: int,
     start: float = 0.0,
 ) -> None:
     """Horizontal bars from the top, each from `start` to its value, which is written behind it; room for
-    `most` bars, so that panels side by side agree."""
+    `num_bars` bars, so that panels side by side agree."""
     places = list(range(len(labels)))
     axes.barh(places, [value - start for value in values], left=start, height=0.72, color=_BAR)
-    for place, value, text in zip(places, values, texts, strict=True):
+    for position, value, text in zip(places, values, texts, strict=True):
         axes.annotate(
             text,
-            (value, place),
+            (value, position),
             xytext=(3, 0),
             textcoords="offset points",
             va="center",
@@ -131,7 +131,7 @@ def _bars(
             color=_INK,
         )
     axes.set_yticks(places, labels, fontsize=8.5)
-    axes.set_ylim(most - 0.4, -0.6)
+    axes.set_ylim(num_bars - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)

@@ -11,12 +11,12 @@ from openflan.evaluation.known_benchmarks import BENCHMARKS, has_splits
 from openflan.evaluation.score_record import EvaluationScore
 
 
-def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] = ()) -> str:
-    """`openflan evaluate` with every option that mattered. `model` is what is evaluated, `where` further
-    options.
+def evaluation_command(score: EvaluationScore, model: str, more_options: Sequence[str] = ()) -> str:
+    """Return the `openflan evaluate` command with every option that mattered. `model` is the evaluated model,
+    `more_options` are added at the end.
 
-    What no option sets stands behind a `#`: the device, and that a part of the questions was asked where no
-    option is recorded that says which.
+    What no option sets stands behind a `#`: the device, and that only a part of the questions was answered if
+    no recorded option says which part.
     """
     key, recorded = score.key, score.options
     benchmark = recorded.benchmark or key.benchmark
@@ -37,13 +37,13 @@ def evaluation_command(score: EvaluationScore, model: str, where: Sequence[str] 
         else None,
         "--checkpoint": None if key.model == "final" else key.model.removeprefix("step-"),
     }
-    said = [
+    arguments = [
         word for name, value in options.items() if value is not None for word in (name, str(value)) if word
     ]
     unsaid = [f"on {recorded.device}"] if recorded.device else []
     if score.partial and recorded.limit is None and recorded.subset is None:
         unsaid.append("a part of the questions: --limit or --subset was given")
-    command = shlex.join(["openflan", "evaluate", model, *said, *where])
+    command = shlex.join(["openflan", "evaluate", model, *arguments, *more_options])
     return f"{command}   # {'; '.join(unsaid)}" if unsaid else command
 
 

@@ -47,8 +47,8 @@ def gain(gathered: Gathered) -> tuple[str, Gain] | None:
     """Return the one figure that summarises a run, and what it is the mean over: the gain over the base,
     normalized by chance.
 
-    It is that of a quickstart's groups, else the mean over the benchmarks that both models were evaluated on
-    in the same way (greedily, with the usual exemplars). Returns None if there is none.
+    For a quickstart it is the gain over its groups. For other runs it is the mean over the benchmarks on
+    which both models were evaluated greedily with the usual exemplars. Returns None if there is none.
     """
     if gathered.gain:
         return "groups", gathered.gain

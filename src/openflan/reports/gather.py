@@ -173,9 +173,9 @@ def _checked(path: Path, kind: type[T], value: Any) -> T:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"])
         raise InputError(
-            f"{path}: `{where}`: {first['msg']}; write it anew with the command that made it, or remove "
+            f"{path}: `{key}`: {first['msg']}; write it anew with the command that made it, or remove "
             "it to report the run without"
         ) from None
 

@@ -111,9 +111,9 @@ def commands(gathered: Gathered) -> list[str]:
     lines = (
         [f"openflan {'finetune' if isinstance(recipe, Recipe) else 'pretrain'} {name}.yaml"] if recipe else []
     )
-    model, where = (f"runs/{name}", []) if recipe else ("MODEL", ["--run", f"runs/{name}"])
+    model, options = (f"runs/{name}", []) if recipe else ("MODEL", ["--run", f"runs/{name}"])
     lines += [
-        evaluation_command(score, model, where)
+        evaluation_command(score, model, options)
         for score in gathered.scores
         if score.key.model != "random-init"
     ]
@@ -121,10 +121,10 @@ def commands(gathered: Gathered) -> list[str]:
 
 
 def numeric(table: Table) -> list[bool]:
-    """Which columns hold numbers only, and stand to the right."""
+    """Return True for each column that holds numbers only; such columns are aligned to the right."""
     return [
-        all(row[place] is None or isinstance(row[place], int | float) for row in table.rows)
-        for place in range(len(table.columns))
+        all(row[column] is None or isinstance(row[column], int | float) for row in table.rows)
+        for column in range(len(table.columns))
     ]
 
 

@@ -70,11 +70,11 @@ def counts(gathered: Gathered) -> Table | None:
             if name != "examples"
         ]
     for score in gathered.scores:
-        where = f"{score.named}, {score.key.model}"
+        source = f"{score.named}, {score.key.model}"
         questions = sum(task.n for task in score.tasks.values())
         rows.append(
             (
-                where,
+                source,
                 "prompts too long, counted as wrong",
                 sum(task.too_long for task in score.tasks.values()),
                 questions,
@@ -83,7 +83,7 @@ def counts(gathered: Gathered) -> Table | None:
         generated = sum(task.n * task.samples for task in score.tasks.values())
         rows.append(
             (
-                where,
+                source,
                 "generations truncated at the token limit",
                 sum(task.truncated for task in score.tasks.values()),
                 generated,

@@ -79,14 +79,14 @@ def by_task(gathered: Gathered) -> list[Table]:
             rows = tuple(
                 (
                     task,
-                    one.n,
-                    one.accuracy,
-                    *(one.ci95 or (None, None)),
-                    one.normalized,
-                    one.extracted,
-                    one.truncation,
+                    task_score.n,
+                    task_score.accuracy,
+                    *(task_score.ci95 or (None, None)),
+                    task_score.normalized,
+                    task_score.extracted,
+                    task_score.truncation,
                 )
-                for task, one in score.tasks.items()
+                for task, task_score in score.tasks.items()
             )
             curve = ", ".join(f"{k}: {value:.2f}" for k, value in score.curve.items() if value is not None)
             note = f"Accuracy by number of samples: {curve}." if curve else ""

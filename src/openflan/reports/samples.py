@@ -57,7 +57,8 @@ def unanswered_generations(folder: Path, count: int) -> tuple[Sample, ...]:
     """
     model, written = most_trained(folder)
     return tuple(
-        _sample(model, one) for one in spread([one for one in written if answered(one) is False], count)
+        _sample(model, generation)
+        for generation in spread([one for one in written if answered(one) is False], count)
     )
 
 
@@ -65,18 +66,18 @@ def most_trained(folder: Path) -> tuple[str, list[Generation]]:
     """Return the most trained model that has generations, and the first sample of each of its questions; an
     empty name and an empty list if there is none.
 
-    Files are `MODEL-BENCHMARK-MODE.jsonl`. What was answered with another number of exemplars, by samples or
-    by likelihood stands in files with more behind the mode, and is taken only of a model that has no other.
+    Files are `MODEL-BENCHMARK-MODE.jsonl`. Answers with another number of exemplars, by samples or by
+    likelihood are in files with a longer name. They are read only of a model that has no other files.
     """
     usual: dict[str, list[Generation]] = {}
-    others: dict[str, list[Generation]] = {}
+    variants: dict[str, list[Generation]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         for _, generation in read_generations(path):
             if generation.sample == 0:
                 model, variant = _model(path.stem, generation)
-                (others if variant else usual).setdefault(model, []).append(generation)
-    model = max([*usual, *others], key=_trained, default="")
-    return model, usual.get(model) or others.get(model, [])
+                (variants if variant else usual).setdefault(model, []).append(generation)
+    model = max([*usual, *variants], key=_trained, default="")
+    return model, usual.get(model) or variants.get(model, [])
 
 
 def spread(generations: Sequence[Generation], count: int) -> list[Generation]:

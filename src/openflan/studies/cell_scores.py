@@ -1,4 +1,4 @@
-"""What the cells of a study answered, by cell, seed, evaluation and group of tasks."""
+"""The answers of the cells of a study, by cell, seed, evaluation and group of tasks."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Scores:
     def any_of(self, name: str) -> Cell:
         return next(cell for cell in self.cells.values() if cell.name == name)
 
-    def chosen(self, where: Mapping[str, str], control: str | None) -> list[str]:
+    def chosen(self, axis_values: Mapping[str, str], control: str | None) -> list[str]:
         """The names of the cells with these values, of the grid or of a control."""
         return list(
             dict.fromkeys(
                 cell.name
                 for cell in self.cells.values()
-                if cell.control == control and where.items() <= cell.values.items()
+                if cell.control == control and axis_values.items() <= cell.values.items()
             )
         )
 

@@ -1,9 +1,9 @@
 """The grid of a study: every cell as a recipe of its own, in the order in which they run.
 
-Decision: coarse first. All cells get their first seed before any gets its second, so that whatever time there
-is shows the whole question. A cell that trains on nothing is its base as it is: it runs once and stands for
-all seeds. Subsets of tasks are nested: those of 5 are among those of 50. Each seed has an order of its own,
-so that intervals over seeds include which tasks were drawn.
+Decision: coarse first. All cells get their first seed before any gets its second, so that a study that is
+stopped early covers all cells. A cell that trains on nothing is its base as it is: it runs once and stands
+for all seeds. Subsets of tasks are nested: those of 5 are among those of 50. Each seed has an order of its
+own, so that intervals over seeds include which tasks were drawn.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from openflan.recipe.load_recipe import load_pretrain_recipe, load_recipe
 from openflan.recipe.pretraining import PretrainRecipe
 from openflan.recipe.schema import Mixture, Model, Recipe
 from openflan.studies.study_schema import WORDS, Setting, Study
+from openflan.tasks.places import Data
 from openflan.tasks.sources import find_submixture
 from openflan.tasks.task import Opener, Task, open_each, select
 
@@ -110,7 +111,7 @@ def trainable(mixture: Mixture, submixture: str) -> list[str]:
     ]
 
 
-def opened(submixture: str, data: Path | None, patterns: Sequence[str]) -> dict[str, Task]:
+def opened(submixture: str, data: Data, patterns: Sequence[str]) -> dict[str, Task]:
     """The tasks of a submixture that the patterns choose; each is opened once, as the cells of a study share
     them."""
     chosen = select(_found(submixture, data), patterns)
@@ -118,12 +119,12 @@ def opened(submixture: str, data: Path | None, patterns: Sequence[str]) -> dict[
 
 
 @cache
-def _found(submixture: str, data: Path | None) -> dict[str, Opener]:
+def _found(submixture: str, data: Data) -> dict[str, Opener]:
     return find_submixture(submixture, data)
 
 
 @cache
-def _opened(submixture: str, data: Path | None, name: str) -> Task:
+def _opened(submixture: str, data: Data, name: str) -> Task:
     return _found(submixture, data)[name]()
 
 
@@ -143,8 +144,8 @@ def _cell(
     words = {key: value for setting in settings for key, value in setting.items() if key in WORDS}
     keys = [override for setting in settings for override in overrides_of(_keys(setting), folder)]
     named = str(words.get("recipe", study.recipe))
-    beside = folder / named
-    recipe = load_recipe(beside if beside.is_file() else named, [*keys, *overrides, f"seed={seed}"])
+    path = folder / named
+    recipe = load_recipe(path if path.is_file() else named, [*keys, *overrides, f"seed={seed}"])
     name = "-".join([*values.values(), *([control] if control else [])])
     count = words.get("tasks", "all")
     missing = _missing(recipe.model)
@@ -183,9 +184,9 @@ def _pretraining(words: Mapping[str, Any], recipe: Recipe, folder: Path, seed: i
             f"`pretrain: {setting}`: expected the name of a recipe of continued pretraining, or {{recipe: "
             f"NAME, KEY: VALUE}}"
         )
-    beside = folder / named
+    path = folder / named
     pretraining = load_pretrain_recipe(
-        beside if beside.is_file() else named, [*overrides_of(keys, folder), f"seed={seed}"]
+        path if path.is_file() else named, [*overrides_of(keys, folder), f"seed={seed}"]
     )
     return pretraining.model_copy(update={"model": recipe.model})
 
@@ -207,23 +208,25 @@ def _with_tasks(recipe: Recipe, submixture: str, count: Any, seed: int) -> Recip
 
 def _only(mixture: Mixture, names: Any) -> Mixture:
     """The mixture with some of its submixtures, at its own rates relative to one another."""
-    kept = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in kept if name not in mixture.submixtures]
-    if unknown or not kept:
+    kept_names = [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in kept_names if name not in mixture.submixtures]
+    if unknown or not kept_names:
         raise InputError(f"`submixtures: {names}`: expected some of {', '.join(mixture.submixtures)}")
     rates = relative_rates(mixture)
     return mixture.model_copy(
         update={
-            "submixtures": {name: section for name, section in mixture.submixtures.items() if name in kept},
+            "submixtures": {
+                name: section for name, section in mixture.submixtures.items() if name in kept_names
+            },
             "rates": None
             if rates is None
-            else {group: rate for group, rate in rates.items() if group.partition("/")[0] in kept},
+            else {group: rate for group, rate in rates.items() if group.partition("/")[0] in kept_names},
         }
     )
 
 
 def _missing(model: Model) -> str | None:
-    """What a local base lacks; one on the hub is asked for when it is loaded."""
+    """The files that a local base lacks; a base on the hub is checked when it is loaded."""
     try:
         if (
             model.base is not None

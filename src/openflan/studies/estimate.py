@@ -27,8 +27,8 @@ from openflan.training.optimizers import state_numbers
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A cell's cost; None is what nobody knows without the model. `seconds` are those of one device after
-    another; `memory` is bytes on one device."""
+    """A cell's cost; None means unknown without the model. `seconds` are those of one device after another;
+    `memory` is bytes on one device."""
 
     cell: str
     seed: int | None

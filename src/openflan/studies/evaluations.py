@@ -29,8 +29,8 @@ RIGHT, WRONG, ABSENT = "1", "0", "-"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What an evaluation asks: tasks with their numbers of questions and chances, groups of them, and a hash
-    of all prompts and targets."""
+    """The questions of an evaluation: tasks with their numbers of questions and chances, groups of tasks, and
+    a hash of all prompts and targets."""
 
     benchmark: str
     sizes: Mapping[str, int]
@@ -65,7 +65,7 @@ def open_evaluation(ask: Ask, data: Path | None) -> tuple[Benchmark, list[str]]:
 
 
 def layout_of(ask: Ask, data: Path | None) -> Layout:
-    """Renders every prompt once, so that missing data is found before any cell runs."""
+    """Render every prompt once, so that missing data is found before any cell runs."""
     benchmark, tasks = open_evaluation(ask, data)
     digest, sizes = hashlib.sha256(), {}
     for name in tasks:
@@ -106,11 +106,11 @@ def ask_model(
         decoding=decoding,
     )
     saved = read_saved(generations_path(run, label, benchmark, decoding), benchmark)
-    judged = {question: one.value for question, (_, one) in judge_all(saved).items()}
+    values_by_question = {question: one.value for question, (_, one) in judge_all(saved).items()}
     sizes = {
         name: 1 + max(example.index for example in benchmark.examples(name)[: ask.limit]) for name in tasks
     }
-    values = [judged.get((name, index)) for name, size in sizes.items() for index in range(size)]
+    values = [values_by_question.get((name, index)) for name, size in sizes.items() for index in range(size)]
     if any(value not in (None, 0.0, 1.0) for value in values):
         return [None if value is None else round(value, 4) for value in values]
     return "".join(ABSENT if value is None else RIGHT if value else WRONG for value in values)

@@ -31,8 +31,8 @@ def draw(figure: Figure, study: Study, results: Mapping[str, Any], path: Path) -
         page = figure_of((max(4.2, 3.5 * len(panels)), 3.4))
         axes_of = page.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, (evaluation, group) in zip(axes_of, panels, strict=True):
-            for number, (line, shown, of) in enumerate(_lines(figure, study, cells, evaluation)):
-                _plot(axes, shown, of, group, figure.x, places, COLOURS[number % len(COLOURS)], line)
+            for line_index, (line, line_cells, of) in enumerate(_lines(figure, study, cells, evaluation)):
+                _plot(axes, line_cells, of, group, figure.x, places, COLOURS[line_index % len(COLOURS)], line)
             _controls(axes, study, cells, evaluation or figure.evaluations[0], group, figure.x, places)
             axes.axhline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
             axes.set_xticks(range(len(places)), places)

@@ -19,7 +19,7 @@ from openflan.recipe.schema import Model, Recipe
 from openflan.studies.cells import Cell, opened
 from openflan.studies.evaluations import Layout
 from openflan.studies.study_schema import Ask
-from openflan.tasks.hub import is_hub
+from openflan.tasks.places import on_hub, written
 from openflan.tasks.texts import open_texts
 
 _ROWS = 5
@@ -82,8 +82,8 @@ def _weights(model: Model) -> str:
 def _rows(recipe: Recipe) -> dict[str, str]:
     digests: dict[str, str] = {}
     for name, section in recipe.mixture.submixtures.items():
-        if section.data is not None and is_hub(section.data):
-            digests[name] = str(section.data)
+        if on_hub(section.data):
+            digests[name] = written(section.data)
             continue
         digests[name] = _digest(
             [_of_task(name, section.data, task) for task in opened(name, section.data, section.tasks)]

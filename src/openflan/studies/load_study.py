@@ -1,4 +1,4 @@
-"""From a YAML file to a `Study`; relative paths start at the file's folder."""
+"""Reads a `Study` from a YAML file; relative paths start at the file's folder."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def _on_dev(ask: Ask) -> Ask:
 
 
 def _message(path: Path, problem: Any) -> str:
-    where = [str(part) for part in problem["loc"] if part != "[key]"]
-    dotted = ".".join(where)
+    keys = [str(part) for part in problem["loc"] if part != "[key]"]
+    dotted = ".".join(keys)
     if problem["type"] == "extra_forbidden":
-        known = list(Study.model_fields) if len(where) == 1 else []
-        return f"{path}: `{dotted}` is not a key of a study{did_you_mean(where[-1], known)}"
+        known = list(Study.model_fields) if len(keys) == 1 else []
+        return f"{path}: `{dotted}` is not a key of a study{did_you_mean(keys[-1], known)}"
     if problem["type"] == "missing":
         return f"{path}: `{dotted}` is missing"
     detail = str(problem["msg"]).removeprefix("Value error, ")

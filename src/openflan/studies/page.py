@@ -56,15 +56,15 @@ def page(
 def _directions(results: Mapping[str, Any]) -> str:
     rows = [
         [
-            one["says"],
-            f"{one['evaluation']}, {one['group']}",
-            f"> {one['by']:g}",
-            _number(one["difference"], signed=True),
-            _interval(one["ci95_seeds"]),
-            _interval(one["ci95_items"]),
-            f"**{one['verdict']}**",
+            result["says"],
+            f"{result['evaluation']}, {result['group']}",
+            f"> {result['by']:g}",
+            _number(result["difference"], signed=True),
+            _interval(result["ci95_seeds"]),
+            _interval(result["ci95_items"]),
+            f"**{result['verdict']}**",
         ]
-        for one in results["directions"]
+        for result in results["directions"]
     ]
     return (
         _markdown(["direction", "of", "margin", "difference", "over seeds", "over items", ""], rows)
@@ -77,19 +77,21 @@ def _table(results: Mapping[str, Any], evaluation: str, groups: Sequence[str]) -
     """Means with intervals over seeds, of untrained cells over items."""
     rows = []
     for cell in results["cells"]:
-        found = cell["scores"].get(evaluation, {})
-        seeds = max((len(one["seeds"]) for one in found.values()), default=0)
+        scores_by_group = cell["scores"].get(evaluation, {})
+        seeds = max((len(one["seeds"]) for one in scores_by_group.values()), default=0)
         named = [*cell["values"].values(), cell["control"] or "", seeds if cell["trained"] else "not trained"]
-        rows.append([*named, *(_cell(found.get(group)) for group in groups)])
+        rows.append([*named, *(_cell(scores_by_group.get(group)) for group in groups)])
     axes = list(results["cells"][0]["values"]) if results["cells"] else []
     return _markdown([*axes, "control", "seeds", *groups], rows) if rows else "Nothing has run yet."
 
 
-def _cell(one: Mapping[str, Any] | None) -> str:
-    if one is None:
+def _cell(score: Mapping[str, Any] | None) -> str:
+    if score is None:
         return "-"
-    interval, kind = (one["ci95_seeds"], "") if one["ci95_seeds"] else (one["ci95_items"], " over items")
-    return f"{_number(one['mean'])} {_interval(interval)}{kind}"
+    interval, kind = (
+        (score["ci95_seeds"], "") if score["ci95_seeds"] else (score["ci95_items"], " over items")
+    )
+    return f"{_number(score['mean'])} {_interval(interval)}{kind}"
 
 
 def _asked(scores: Scores, study: Study, evaluation: str) -> str:

@@ -47,11 +47,11 @@ class Job:
 
 
 def work(job: Job) -> dict[str, Any]:
-    """Trains and asks what is not there yet; returns the cell's line for `cells.jsonl`. What libraries print
-    goes to `log.txt` of the cell.
+    """Runs the missing training and evaluations of a cell; returns its line for `cells.jsonl`. What libraries
+    print goes to `log.txt` of the cell.
 
-    Where a cell that trains alike is at work on the same run folders, be it of another study, waits for it
-    and takes its model.
+    If a cell with the same training, also of another study, works on the same run folders, waits for it and
+    takes its model.
     """
     with locked(job.runs / f".lock-{job.model_key[:8]}"):
         folder = job.run.folder
@@ -119,7 +119,7 @@ def _before(run: Run) -> Run:
 
 
 def machine() -> str:
-    """What a cell ran on, as a person would say it."""
+    """The name of the device that a cell ran on, for people."""
     import torch
 
     processor = _processor()
@@ -132,8 +132,8 @@ def machine() -> str:
 
 
 def start_worker() -> None:
-    """Prepares a process of its own: one thread where there is no GPU, and no life after its parent's, which
-    would write where the next study does."""
+    """Prepare a process of a cell: it has one thread if there is no GPU, and ends with its parent. Otherwise
+    it could write to files of the next study."""
     one_thread()
     parent = os.getppid()
 

@@ -1,4 +1,5 @@
-"""Runs the cells of a study that have no result yet, side by side, and writes what all finished ones say.
+"""Runs the cells of a study that have no result yet, several at the same time, and writes the results of all
+finished cells.
 
     FOLDER/study.yaml         the study, as it was read, for whoever wants to run it again
     FOLDER/evaluations.json   what was asked: tasks, numbers of questions, chances
@@ -7,9 +8,9 @@
     FOLDER/cells/             run folders, unless they lie elsewhere; FOLDER/.gitignore leaves them out
     FOLDER/.lock              held while the study runs
 
-Decision: a line is known by the hash of what it depends on, so the same command goes on after a kill, and
-after a change of the study runs only what changed. Price: lines of what a study no longer asks stay in the
-file until somebody deletes them.
+Decision: a line is known by the hash of what it depends on. The same command therefore resumes after a kill,
+and after a change of the study it runs only what changed. Price: lines that a study no longer needs stay in
+the file until somebody deletes them.
 """
 
 from __future__ import annotations
@@ -62,19 +63,19 @@ class Options:
 def run_study(
     path: Path, study: Study, folder: Path, options: Options, say: Say = lambda text: None
 ) -> dict[str, Any]:
-    """Runs what is missing and returns the results of all finished cells, which it also writes. `say` is told
-    of every cell that ends.
+    """Runs the missing cells, and writes and returns the results of all finished cells. `say` is called with
+    a line for every cell that ends.
 
-    Raises InputError for cells that do not exist, bases and data that are not there, groups that no
-    evaluation has, and a folder in which another study is at work, before any cell runs; after all others
-    have run, what the first failing cell raised.
+    Raises InputError before any cell runs, for unknown cells, missing bases or data, groups that no
+    evaluation has, and a folder that another study uses. Raises what the first failing cell raised, after all
+    cells have run.
     """
     cells = grid(study, path.parent, options.overrides, options.seeds)
-    wanted = chosen_cells(cells, options)
+    chosen = chosen_cells(cells, options)
     evaluations = limited(study, options.limit)
     layouts = {name: layout_of(ask, options.data) for name, ask in evaluations.items()}
     check_groups(study, cells, layouts)
-    if missing := next((cell for cell in wanted if cell.missing), None):
+    if missing := next((cell for cell in chosen if cell.missing), None):
         raise InputError(
             f"cell {missing.label}: {missing.missing}; choose others with --cells, or name another base "
             "with model.base=FOLDER"
@@ -91,7 +92,7 @@ def run_study(
             "folder with --out"
         ),
     ):
-        jobs = [every[cell.label] for cell in wanted]
+        jobs = [every[cell.label] for cell in chosen]
         with replacing(folder / ".gitignore") as partial:
             partial.write_text("cells/\n.lock\n", encoding="utf-8")
         if path.resolve() != (folder / "study.yaml").resolve():
@@ -105,13 +106,13 @@ def run_study(
             f"run on {options.workers} at a time"
         )
         failure, began = None, time.monotonic()
-        for number, (job, line) in enumerate(_run(pending, options.workers, folder), 1):
+        for num_finished, (job, line) in enumerate(_run(pending, options.workers, folder), 1):
             if isinstance(line, BaseException):
                 failure = failure or _with_log(job, line)
                 say(f"{job.cell.label}: failed: {line}")
             else:
                 done[job.key] = line
-                say(_progress(job, line, number, pending, time.monotonic() - began, done))
+                say(_progress(job, line, num_finished, pending, time.monotonic() - began, done))
         lines = {label: done[job.key] for label, job in every.items() if job.key in done}
         scores = Scores.of(cells, lines, layouts, study.averages)
         results = results_of(study, scores, options.seeds or tuple(study.seeds))
@@ -122,19 +123,20 @@ def run_study(
 
 
 def chosen_cells(cells: Sequence[Cell], options: Options) -> list[Cell]:
-    """Those of the first seed if `coarse`, and those that the patterns name, with or without their seed."""
+    """Return the cells of the first seed if `coarse`, and of them those that the patterns name, with or
+    without their seed."""
     first = next((cell.seed for cell in cells if cell.trained), None)
-    some = [cell for cell in cells if not options.coarse or cell.seed in (None, first)]
+    first_cells = [cell for cell in cells if not options.coarse or cell.seed in (None, first)]
     for pattern in options.chosen:
-        if not any(_matches(cell, pattern) for cell in some):
-            names = list(dict.fromkeys(cell.name for cell in some))
+        if not any(_matches(cell, pattern) for cell in first_cells):
+            names = list(dict.fromkeys(cell.name for cell in first_cells))
             raise InputError(
                 "no cell is called "
                 f"`{pattern}`{did_you_mean(pattern, names) or '; there are ' + ', '.join(names)}"
             )
     return [
         cell
-        for cell in some
+        for cell in first_cells
         if not options.chosen or any(_matches(cell, pattern) for pattern in options.chosen)
     ]
 
@@ -246,11 +248,12 @@ def _progress(
     elapsed: float,
     done: Mapping[str, Any],
 ) -> str:
-    """How long what is left takes, if its cells end as often as those of this call did in its `elapsed`
-    seconds, cells without training apart."""
+    """Return a line about the finished cell, with the estimated remaining time. Remaining cells are assumed
+    to take as long as those of this call, which took `elapsed` seconds together; cells without training do
+    not count."""
     ended = sum(one.key in done and one.cell.trained for one in pending)
-    left = sum(one.key not in done and one.cell.trained for one in pending)
-    eta = f"; about {max(1, round(elapsed / ended * left / 60))} min left" if ended and left else ""
+    num_left = sum(one.key not in done and one.cell.trained for one in pending)
+    eta = f"; about {max(1, round(elapsed / ended * num_left / 60))} min left" if ended and num_left else ""
     return (
         f"[{num_ended}/{len(pending)}] {job.cell.label}: {sum(line['seconds'].values()):,.0f} s, "
         f"{time.strftime('%H:%M')}{eta}"

@@ -27,7 +27,7 @@ Column: TypeAlias = Mapping[tuple[str, str], NDArray[np.float64]]
 """By benchmark and task, each question's share of a score; not a number where a question was not asked."""
 
 _T975 = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
-"""Student's t that 97.5 % stay below, for 1 to 10 degrees of freedom."""
+"""The 97.5th percentile of Student's t, for 1 to 10 degrees of freedom."""
 _Z975 = 1.959964
 
 
@@ -61,8 +61,8 @@ def mean(columns: Sequence[Column]) -> Column:
     return weighted((1 / len(columns), one) for one in columns)
 
 
-def score(one: Column) -> float:
-    return float(sum(np.nansum(shares) for shares in one.values()))
+def score(column: Column) -> float:
+    return float(sum(np.nansum(shares) for shares in column.values()))
 
 
 def over_seeds(values: Sequence[float]) -> Interval | None:

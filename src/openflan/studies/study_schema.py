@@ -81,7 +81,7 @@ class Ask(Section):
 
 
 class Control(Section):
-    """Cells that differ from those of the grid in a setting that must not help."""
+    """Control cells: they differ from those of the grid in a setting that must not help."""
 
     at: Where = Field({}, description="Which cells get a control. Empty: all cells.")
     set: Setting = Field(description="The settings of the control, which replace those of the cell.")
@@ -197,13 +197,13 @@ class Study(Section):
             self._check_where(figure.where)
         return self
 
-    def _check_where(self, where: Mapping[str, str]) -> None:
-        for axis, value in where.items():
+    def _check_where(self, values: Mapping[str, str]) -> None:
+        for axis, value in values.items():
             self._known("axes", [axis], self.axes)
             self._known(f"axes.{axis}", [value], self.axes[axis])
 
     @staticmethod
-    def _known(place: str, names: Any, known: Any) -> None:
+    def _known(key: str, names: Any, known: Any) -> None:
         for name in names:
             if name not in known:
-                raise ValueError(f"`{place}`: there is no `{name}`; there is {', '.join(known) or 'none'}")
+                raise ValueError(f"`{key}`: there is no `{name}`; there is {', '.join(known) or 'none'}")

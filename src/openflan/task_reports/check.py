@@ -14,6 +14,7 @@ from openflan.microflan.leak_check import split_complaints, wording_complaints
 from openflan.task_reports.find_task import embedded_data, embedded_tasks
 from openflan.task_reports.listing import check_submixture
 from openflan.tasks.catalogue import POLICIES, SUBMIXTURES, catalogue, find, how_to_get
+from openflan.tasks.places import Data
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 from openflan.templates.render import Renderer
@@ -38,7 +39,7 @@ class TaskCheck:
 
 
 def check_tasks(
-    data: Path | None,
+    data: Data,
     submixture: str | None = None,
     wordings: Path | None = None,
     *,
@@ -46,11 +47,11 @@ def check_tasks(
 ) -> list[TaskCheck]:
     """Opens every task of `data`, or of the embedded world without `data`, and renders its first row.
 
-    For the embedded world it also checks that nothing held out appears in the training rows, and that no
-    wording, packaged or in the YAML file `wordings`, gives an answer away. A submixture that lacks more than
+    For the embedded world it also checks that nothing held out appears in the training rows. No wording,
+    packaged or in the YAML file `wordings`, may give an answer away. A submixture that lacks more than
     `max_missing` tasks gets one line. Raises InputError if there is no such file, folder or submixture.
     """
-    if data is not None and parse_data(data) is None:
+    if data is not None and (not isinstance(data, Path) or parse_data(data) is None):
         if wordings is not None:
             raise InputError(
                 "--wordings checks wordings of the embedded world, which has no --data; leave one out"
@@ -104,7 +105,10 @@ def _check_task(name: str, open_task: Callable[[], Task]) -> TaskCheck:
     left_out = f", {task.refused:,} left out ({reasons})" if task.refused else ""
     policy = f"; kept out of training: {POLICIES.get(task.held_out, task.held_out)}" if task.held_out else ""
     answer = " ".join(example.answer[:40].split())
-    return TaskCheck(name, "works", f"{len(task.rows):,} rows{left_out}; first answer: {answer}{policy}")
+    place = f" from {task.place}" if task.place else ""
+    return TaskCheck(
+        name, "works", f"{len(task.rows):,} rows{place}{left_out}; first answer: {answer}{policy}"
+    )
 
 
 def _check_world(tasks: Mapping[str, Task], custom: Sequence[WordingSet], world: int) -> list[TaskCheck]:

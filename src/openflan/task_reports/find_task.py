@@ -9,18 +9,19 @@ from openflan.embedded import SOURCES, EmbeddedData, parse_data
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks import embedded_rows
 from openflan.tasks.catalogue import SUBMIXTURES, catalogue, how_to_get, real_name, resolve
+from openflan.tasks.places import Data, written
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 
 
-def find_task(name: str, data: Path | None = None) -> Task:
+def find_task(name: str, data: Data = None) -> Task:
     """Opens one task of `data`, a file or folder, or of the embedded data if there is no `data`. The part of
     the name behind the submixture is enough where it is unique.
 
-    Raises InputError for an unknown task, with the nearest name, and for a task of the collection whose rows
-    are not there, with the way to get them.
+    Raises InputError for an unknown task, with the nearest name. It is also raised for a task of the
+    collection whose rows are missing, with the way to get them.
     """
-    if data is None or parse_data(data) is not None:
+    if data is None or (isinstance(data, Path) and parse_data(data) is not None):
         return _embedded_task(name, data)
     submixture = name.partition("/")[0] if "/" in name else None
     tasks_by_name = {task.name: task for task in reversed(reach(data, submixture))}
@@ -28,9 +29,11 @@ def find_task(name: str, data: Path | None = None) -> Task:
     if full_name := _full_name(list(tasks_by_name), catalogue_name):
         return tasks_by_name[full_name].open()
     if catalogue_name in catalogue():
-        raise InputError(f"{data}: no rows of {catalogue_name}; {how_to_get(resolve(catalogue_name))}")
+        raise InputError(
+            f"{written(data)}: no rows of {catalogue_name}; {how_to_get(resolve(catalogue_name))}"
+        )
     hint = did_you_mean(name, tasks_by_name) or "; it has " + ", ".join(sorted(tasks_by_name)[:5])
-    raise InputError(f"{data}: no task `{name}`{hint}")
+    raise InputError(f"{written(data)}: no task `{name}`{hint}")
 
 
 def embedded_data(data: Path | None) -> list[EmbeddedData]:

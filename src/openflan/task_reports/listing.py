@@ -11,6 +11,7 @@ from openflan.embedded import EMBEDDED_SUBMIXTURES, parse_data
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.task_reports.find_task import embedded_tasks
 from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, language
+from openflan.tasks.places import Data, written
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 from openflan.templates.render import Renderer
@@ -19,7 +20,7 @@ from openflan.templates.wording import packaged_wordings, wordings_for
 
 COLUMNS = ("task", "category", "dataset", "rows", "held out", "languages")
 EMBEDDED_COLUMNS = ("task", "category", "rows", "split", "held out", "wordings", "example")
-"""The columns of a list of embedded tasks alone, whose rows are always at hand."""
+"""The columns of a list of embedded tasks alone, whose rows are always available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class ListedTask:
 
     @property
     def example(self) -> dict[str, str] | None:
-        """Inputs and targets of the first row, if it is at hand."""
+        """Inputs and targets of the first row, if it is available."""
         return self.described.get("example")
 
     @property
@@ -68,8 +69,8 @@ class ListedTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskFilters:
-    """The tasks that a list shows: `category` and `dataset` are parts of their names, `language` is an ISO
-    code or a name, and `held_out` keeps only tasks that are never trained on."""
+    """Return the tasks that a list shows. `category` and `dataset` are parts of their names, `language` is an
+    ISO code or a name. `held_out` keeps only tasks that are never trained on."""
 
     submixture: str | None = None
     category: str | None = None
@@ -92,7 +93,7 @@ class TaskFilters:
         )
 
 
-def list_tasks(data: Path | None, filters: TaskFilters) -> tuple[list[ListedTask], int]:
+def list_tasks(data: Data, filters: TaskFilters) -> tuple[list[ListedTask], int]:
     """The tasks that pass the filters, and how many tasks of `data` cannot be read.
 
     Without `data` these are the tasks of the catalogue and of the embedded world; tasks that the collection
@@ -106,12 +107,12 @@ def list_tasks(data: Path | None, filters: TaskFilters) -> tuple[list[ListedTask
             {task.submixture for task in listed} or {task.name.partition("/")[0] for task in reach(data)}
         )
         hint = did_you_mean(filters.submixture, known) or "; it has " + ", ".join(known)
-        raise InputError(f"{data}: no tasks of submixture `{filters.submixture}`{hint}")
+        raise InputError(f"{written(data)}: no tasks of submixture `{filters.submixture}`{hint}")
     chosen = _filtered(of_submixture, filters)
     if data and not chosen:
         raise InputError(
-            f"{data}: none of its {len(listed):,} tasks fits {filters.options or 'what is listed'}; leave a "
-            "filter out"
+            f"{written(data)}: none of its {len(listed):,} tasks fits "
+            f"{filters.options or 'what is listed'}; leave a filter out"
         )
     return chosen, num_broken
 
@@ -157,9 +158,9 @@ def _catalogue_tasks(filters: TaskFilters) -> list[ListedTask]:
     return [*map(_catalogue_line, find(held_out=filters.held_out)), *embedded]
 
 
-def _tasks_of(data: Path, submixture: str | None) -> tuple[list[ListedTask], int]:
+def _tasks_of(data: Path | Sequence[Path], submixture: str | None) -> tuple[list[ListedTask], int]:
     """The tasks of `data` that can be opened, and the number of those that cannot."""
-    if parse_data(data) is not None:
+    if isinstance(data, Path) and parse_data(data) is not None:
         return [_embedded_line(task) for task in embedded_tasks(data).values()], 0
     listed: list[ListedTask] = []
     errors: list[OpenflanError] = []
@@ -170,7 +171,8 @@ def _tasks_of(data: Path, submixture: str | None) -> tuple[list[ListedTask], int
             errors.append(error)
     if errors and not listed:
         more = (
-            f"; {len(errors) - 1} more cannot be read either: `openflan tasks check --data {data}` says why"
+            f"; {len(errors) - 1} more cannot be read either: "
+            f"`openflan tasks check --data {written(data)}` says why"
             if len(errors) > 1
             else ""
         )
@@ -202,7 +204,7 @@ def _catalogue_line(entry: Entry) -> ListedTask:
 
 
 def _task_line(task: Task) -> ListedTask:
-    """A task whose rows are at hand."""
+    """A task whose rows are available."""
     described = {
         "name": task.name,
         "submixture": task.submixture,
@@ -214,6 +216,7 @@ def _task_line(task: Task) -> ListedTask:
         "licence": task.licence,
         "held_out": task.held_out,
         "split": task.split,
+        "place": task.place,
     }
     return ListedTask(task.submixture, task.category, task.dataset, task.languages, task.held_out, described)
 

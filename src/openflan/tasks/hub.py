@@ -2,13 +2,15 @@
 
 `hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]`; CONFIG may also be a folder of the data set, SPLIT is `train` if
 absent and may be a slice such as `train[:1000]`. The library keeps its copy as memory-mapped Arrow files, so
-rows are read as those of any table. Data sets that need a loading script no longer load; the hub keeps
-Parquet copies of most on the branch `refs/convert/parquet`.
+rows are read as those of any table. The library no longer runs loading scripts. The hub keeps Parquet copies
+of most data sets that have one, on the branch `refs/convert/parquet`; these are read instead, with a warning.
 """
 
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from openflan.tasks.task import Opener
 PREFIX = "hub:"
 FORM = "hub:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]"
 CONVERTED = "refs/convert/parquet"
+_NO_SCRIPTS = "scripts are no longer supported"
 _SOURCE = re.compile(
     r"hub:(?P<name>[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*)(?:/(?P<config>[^@:]+))?"
     r"(?:@(?P<revision>[^:]+))?(?::(?P<split>.+))?",
@@ -99,36 +102,124 @@ def _load(source: HubSource) -> Any:
             f"{source.text}: reading from the hub needs the library `datasets`; run `pip install "
             "'openflan[data]'`"
         ) from None
-    folder = source.revision == CONVERTED and source.config is not None
     try:
-        return _call(datasets, source, as_folder=folder)
+        return _call(datasets, source)
     except datasets.exceptions.DatasetNotFoundError:
         raise InputError(
             f"{source.text}: no such data set on the hub, or not one that you may read (`hf auth login`)"
         ) from None
     except (ConnectionError, TimeoutError, HfHubHTTPError) as error:
         raise SetupError(_offline(source, error)) from None
-    except RuntimeError as error:
-        if "scripts are no longer supported" not in str(error):
-            raise
-        raise InputError(
-            f"{source.text}: needs a loading script, which `datasets` no longer runs; try its Parquet copy, "
-            f"hub:{source.name}{f'/{source.config}' if source.config else ''}@{CONVERTED}:{source.split}"
-        ) from None
     except (ValueError, FileNotFoundError) as error:
+        if "LocalEntryNotFoundError" in str(error):
+            raise SetupError(_offline(source, error)) from None
         raise InputError(f"{source.text}: {' '.join(str(error).split())[:300]}") from None
 
 
-def _call(datasets: Any, source: HubSource, as_folder: bool) -> Any:
+def _call(datasets: Any, source: HubSource) -> Any:
+    """The split as the library has it; that of the Parquet copy if the data set needs a loading script."""
+    if source.revision == CONVERTED:
+        return _converted(datasets, source)
     chosen: dict[str, Any] = {"revision": source.revision, "split": source.split}
-    if as_folder:
-        return datasets.load_dataset(source.name, data_dir=source.config, **chosen)
     try:
         return datasets.load_dataset(source.name, name=source.config, **chosen)
     except ValueError as error:
-        if source.config is None or "BuilderConfig" not in str(error):
+        if source.config is not None and "BuilderConfig" in str(error):
+            return datasets.load_dataset(source.name, data_dir=source.config, **chosen)
+        if source.revision is not None or not _only_cached(error):
             raise
-        return datasets.load_dataset(source.name, data_dir=source.config, **chosen)
+        refusal: Exception = error
+    except RuntimeError as error:
+        if _NO_SCRIPTS not in str(error):
+            raise
+        refusal = error
+    needs_script = _NO_SCRIPTS in str(refusal)
+    if source.revision is not None:
+        raise InputError(
+            f"{source.text}: needs a loading script, which `datasets` no longer runs; its Parquet copy has "
+            f"revisions of its own: write {_copy_of(source)}"
+        )
+    try:
+        table = _converted(datasets, source)
+    except (ValueError, FileNotFoundError, InputError) as error:
+        if not needs_script:
+            raise (error if isinstance(error, InputError) else refusal) from None
+        raise InputError(
+            f"{source.text}: needs a loading script, which `datasets` no longer runs, and its Parquet copy "
+            f"({_copy_of(source)}) cannot be read: {' '.join(str(error).split())[:300]}"
+        ) from None
+    warnings.warn(
+        f"{source.text}: needs a loading script, which is not run; read from its Parquet copy, "
+        f"{_copy_of(source)}",
+        stacklevel=4,
+    )
+    return table
+
+
+def _converted(datasets: Any, source: HubSource) -> Any:
+    """The split of the Parquet copy, where a folder stands for a configuration.
+
+    The folder is looked up first: of one that is not there, the library would read what it has kept of
+    another. Raises InputError if there is no such configuration, with those that there are.
+    """
+    folders = _folders(source.name)
+    folder = source.config
+    if folders is not None:
+        folder = _folder_of(source, folders)
+        split = source.split.partition("[")[0]
+        inside = _folders(source.name, folder) or ()
+        if f"partial-{split}" in inside and split not in inside:
+            warnings.warn(
+                f"{source.text}: the hub converted only the first gigabytes of this split to Parquet",
+                stacklevel=5,
+            )
+    chosen: dict[str, Any] = {"revision": CONVERTED, "split": source.split}
+    return datasets.load_dataset(source.name, data_dir=folder, **chosen)
+
+
+def _folder_of(source: HubSource, folders: Sequence[str]) -> str:
+    """The folder of a configuration. The hub has called some configurations `default` when it made the copy;
+    a copy with one folder has one configuration."""
+    if source.config in folders:
+        return str(source.config)
+    if "default" in folders and (source.config is None or len(folders) == 1):
+        return "default"
+    if source.config is None and len(folders) == 1:
+        return folders[0]
+    raise InputError(
+        f"{source.text}: the Parquet copy has "
+        + (f"no configuration `{source.config}`; " if source.config else "several configurations; ")
+        + f"write one of {', '.join(folders[:8])}{', ...' if len(folders) > 8 else ''}"
+    )
+
+
+def _folders(name: str, inside: str = "") -> list[str] | None:
+    """The folders of a data set's Parquet copy, or of one of them; None if the hub cannot be asked."""
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    try:
+        entries = huggingface_hub.HfApi().list_repo_tree(
+            name, inside or None, revision=CONVERTED, repo_type="dataset"
+        )
+        folders = [entry.path for entry in entries if isinstance(entry, huggingface_hub.hf_api.RepoFolder)]
+    # the hub client raises a dozen unrelated types where there is no connection
+    except Exception as error:
+        if isinstance(error, EntryNotFoundError | HfHubHTTPError):
+            raise FileNotFoundError(f"{name} has no branch {CONVERTED}, or not {inside}") from error
+        return None
+    return [path.rpartition("/")[2] for path in folders]
+
+
+def _only_cached(error: ValueError) -> bool:
+    """Whether the library looked for the data set in its own copies alone. It does so also where it refused
+    what is on the hub, if it has read another part of the data set before."""
+    return "Couldn't find cache" in str(error)
+
+
+def _copy_of(source: HubSource) -> str:
+    config = f"/{source.config}" if source.config else ""
+    return f"hub:{source.name}{config}@{CONVERTED}:{source.split}"
 
 
 def _offline(source: HubSource, error: Exception) -> str:

@@ -63,10 +63,16 @@ class Excluded:
 
 @dataclass(slots=True)
 class PublicGroup:
-    """The records of one source that belong to a task; `fields` are those that each of its rows has."""
+    """The records of one source that belong to a task.
+
+    `fields` are those that each of its rows has, `partial` those that some have, each with the number of the
+    first record without it. `labels` counts the rows by what `usable` was asked to count them by.
+    """
 
     positions: array[int] = field(default_factory=lambda: array("I"))
     fields: frozenset[str] = frozenset()
+    partial: dict[str, int] = field(default_factory=dict)
+    labels: Counter[str | None] = field(default_factory=Counter)
     excluded: Excluded = field(default_factory=Excluded)
 
     def rows(self, records: Records, convert: Convert) -> Rows:
@@ -76,7 +82,15 @@ class PublicGroup:
         return ConvertedRows(SelectedRecords(records, self.positions), convert)
 
     def _add(self, index: int, row: Row) -> None:
-        self.fields = self.fields & row.keys() if self.positions else frozenset(row)
+        if not self.positions:
+            self.fields = frozenset(row)
+        elif row.keys() != self.fields:
+            first = self.positions[0]
+            for name in self.fields - row.keys():
+                self.partial.setdefault(name, index)
+            for name in row.keys() - self.fields:
+                self.partial.setdefault(name, first)
+            self.fields &= row.keys()
         self.positions.append(index)
 
 
@@ -121,9 +135,10 @@ def usable(
     convert: Convert,
     key: Callable[[Record], K],
     unwanted: Callable[[Row], Unusable | None] = lambda row: None,
+    label: Callable[[Row], str | None] | None = None,
 ) -> dict[K, PublicGroup]:
     """The records by `key`, in one pass. What cannot be read or converted is left out and counted, and what
-    is `unwanted`, which says why.
+    is `unwanted`, which says why. `label`: what to count the rows of a group by.
 
     A row of unknown `key` counts as one of the first group. Raises InputError, with the first row's fault, if
     no row has a key, and for a source that cannot be read any more.
@@ -148,6 +163,8 @@ def usable(
             group.excluded.add(records.place(index), refusal)
             continue
         group._add(index, row)
+        if label is not None:
+            group.labels[label(row)] += 1
     if not groups:
         raise InputError(f"{keyless.first}; none of {keyless.counts.total():,} rows can be used ({keyless})")
     first = next(iter(groups.values()))

@@ -18,6 +18,7 @@ from openflan.json_files import reading
 from openflan.tasks.catalogue import SUBMIXTURES
 from openflan.tasks.hub import is_hub
 from openflan.tasks.muffin.find import MUFFIN, find_muffin
+from openflan.tasks.places import Data, first_of_each, places_of
 from openflan.tasks.slices import is_there
 from openflan.tasks.sources import COT, ONE_TASK_A_FILE, Layout, find_submixture, layouts_of
 from openflan.tasks.splits import choose
@@ -36,14 +37,22 @@ class ReachableTask:
     open: Opener
 
 
-def reach(data: Path, submixture: str | None = None) -> tuple[ReachableTask, ...]:
-    """The tasks of a file, a folder or `hub:...`, none of them opened.
+def reach(data: Data, submixture: str | None = None) -> tuple[ReachableTask, ...]:
+    """The tasks of a file, a folder or `hub:...`, none of them opened; of several places, each task from the
+    first that has it.
 
     Chain-of-thought files belong to `cot`. `submixture` names the submixture of all other files; without it
     natural-instructions files belong to `niv2`, and others to the submixture that their folder is named
     after, else to `own`. Of two tasks of one name the second cannot be opened. Raises InputError if nothing
     is there.
     """
+    if data is None or not isinstance(data, Path):
+        openers = {
+            place: {task.name: task.open for task in reversed(reach(place, submixture))}
+            for place in places_of(data)
+            if place is not None
+        }
+        return tuple(ReachableTask(name, opener) for name, opener in first_of_each(openers).items())
     if is_hub(data):
         return tuple(
             ReachableTask(name, opener) for name, opener in find_submixture(submixture or OWN, data).items()

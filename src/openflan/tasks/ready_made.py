@@ -55,6 +55,9 @@ _NAMES: Mapping[str, str] = {
     "cot": "cot",
     "dialog": "dialog",
 }
+_TASKS_OF_NAME: Mapping[str, int] = {"glue/mnli": 2}
+"""How many tasks of the collection share a name in the copies, if more than one."""
+
 _SOURCE = r"(?P<source>flan2021|flan|t0|niv2|cot|dialog)"
 _ONE_STYLE = re.compile(rf"{_SOURCE}_(?P<shots>zs|fs)_?(?P<options>noopt|opt)(?:_data|_train)?(?:_part\d+)?")
 _ALL_STYLES = re.compile(rf"{_SOURCE}_submix(?:_original)?")
@@ -186,7 +189,7 @@ def _open_style(paths: Sequence[Path], submixture: str, source: str, style: str)
     if not paths:
         raise InputError(f"{source} {style}: no files")
     records = _records(paths)
-    (group,) = usable(records, worded_row, lambda record: style, _held_out).values()
+    (group,) = usable(records, worded_row, lambda record: style, _held_out, _source_task).values()
     return _task(records, group, submixture, source, style)
 
 
@@ -194,7 +197,7 @@ def _split(records: Records, submixture: str, source: str | None) -> dict[str, O
     def key(record: Record) -> tuple[str, str]:
         return source or _source_of(record), _style_of(record)
 
-    groups = usable(records, worded_row, key, _held_out)
+    groups = usable(records, worded_row, key, _held_out, _source_task)
     taken = _chosen_sources(submixture, {name for name, _ in groups}, records.place(0))
     return {
         _name(submixture, name, style): partial(_task, records, group, submixture, name, style)
@@ -214,7 +217,24 @@ def _task(records: Records, group: PublicGroup, submixture: str, source: str, st
         left_out=dict(group.excluded.counts),
         finished=True,
         part=source,
+        sizes=_sizes(group.labels),
     )
+
+
+def _sizes(labels: Mapping[str | None, int]) -> tuple[int, ...]:
+    """The rows of each task of the collection, by the names in the rows; empty if not every row names its
+    task. Some copies name the source there, in place of the task."""
+    if None in labels or all(str(name).lower() in _NAMES for name in labels):
+        return ()
+    return tuple(
+        size
+        for name, rows in sorted(labels.items(), key=lambda item: str(item[0]))
+        for size in _shared_out(rows, _TASKS_OF_NAME.get(str(name).partition(":")[0], 1))
+    )
+
+
+def _shared_out(rows: int, tasks: int) -> list[int]:
+    return [rows // tasks + (number < rows % tasks) for number in range(tasks)]
 
 
 def _chosen_sources(submixture: str, there: set[str], location: str) -> set[str]:
@@ -250,6 +270,11 @@ def _source_of(record: Record) -> str:
             "unknown `task_source`",
         )
     return _NAMES[source.lower()]
+
+
+def _source_task(row: Row) -> str | None:
+    name = row.get("source_task")
+    return name if isinstance(name, str) and name else None
 
 
 def _held_out(row: Row) -> Unusable | None:

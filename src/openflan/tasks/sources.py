@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from openflan.embedded import EMBEDDED_SUBMIXTURES
+from openflan.embedded import EMBEDDED_SUBMIXTURES, parse_data
 from openflan.errors import InputError
 from openflan.json_files import reading
 from openflan.tasks.cot import find_cot
@@ -18,6 +18,7 @@ from openflan.tasks.hub import FORM, find_hub, is_hub
 from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
 from openflan.tasks.natural_instructions import find_natural_instructions
 from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
+from openflan.tasks.places import Data, check_one_kind, first_of_each, places_of
 from openflan.tasks.ready_made import find_ready_made, is_ready_made
 from openflan.tasks.saved import is_saved
 from openflan.tasks.slices import is_there
@@ -95,7 +96,7 @@ READERS = (
 other two layouts in one folder are refused."""
 
 
-def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None = None) -> dict[str, Task]:
+def open_submixture(name: str, data: Data, patterns: Sequence[str] | None = None) -> dict[str, Task]:
     """The tasks called `name`/..., by name, from `data` or from an embedded source; `patterns` selects some,
     and only those are opened.
 
@@ -106,15 +107,28 @@ def open_submixture(name: str, data: Path | None, patterns: Sequence[str] | None
 
 
 def open_usable(
-    name: str, data: Path | None, patterns: Sequence[str] | None = None
+    name: str, data: Data, patterns: Sequence[str] | None = None
 ) -> tuple[dict[str, Task], dict[str, str]]:
     """The tasks that `open_submixture` returns, and the public tasks that cannot be used, by name, each with
     what is wrong with it."""
-    return open_each(select(find_submixture(name, data), patterns or ()), patterns or ())
+    opened = open_each(select(find_submixture(name, data), patterns or ()), patterns or ())
+    if len(places_of(data)) > 1:
+        check_one_kind(name, opened[0])
+    return opened
 
 
-def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
-    """The names of all tasks of a submixture, and what opens each.
+def find_submixture(name: str, data: Data) -> dict[str, Opener]:
+    """The names of all tasks of a submixture, and what opens each: of several places, the first that has the
+    task (see `places`). Raises InputError as `find_in_place` does."""
+    if data is None or isinstance(data, Path):
+        return find_in_place(name, data)
+    if embedded := next((place for place in data if parse_data(place) is not None), None):
+        raise InputError(f"submixture `{name}`: {embedded} has all tasks of its own; name it alone")
+    return first_of_each({place: find_in_place(name, place) for place in data})
+
+
+def find_in_place(name: str, data: Path | None) -> dict[str, Opener]:
+    """The names of the tasks of a submixture that one place has, and what opens each.
 
     `data` is a file or folder in one of the layouts of READERS, `hub:...`, or `embedded:NAME[@SEED]`; None
     means the embedded source that offers the submixture. If a folder holds a folder named after the
@@ -165,9 +179,14 @@ def _find_there(name: str, data: Path) -> dict[str, Opener]:
     return _layout(data).find(data, name)
 
 
-def check_layout(name: str, data: Path | None) -> None:
+def check_layout(name: str, data: Data) -> None:
     """Raises InputError as `find_submixture` does for a path that is not there, or of no known layout; reads
     no rows, and asks no hub."""
+    for place in places_of(data):
+        _check_layout(name, place)
+
+
+def _check_layout(name: str, data: Path | None) -> None:
     if embedded_data_of(name, data) is not None or data is None or is_hub(data):
         return
     if not is_there(data):

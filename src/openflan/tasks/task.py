@@ -53,7 +53,9 @@ class Task:
     `left_out` counts the rows of the source that were left out, by reason (`empty targets`). `finished` rows
     are whole examples (a collection that others rendered, conversations): they are shown as they are, without
     exemplars. `part` names the part of the collection that the rows of a copy come from (`dialog`), where one
-    submixture takes several.
+    submixture takes several; `sizes` are then the rows that come from each task of the collection, as far as
+    the rows name their tasks. `place` is the file, folder or `hub:...` that gave the task, where the recipe
+    names several.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Task:
     split: str | None = None
     lacking: tuple[tuple[str, str], ...] = ()
     part: str | None = None
+    place: str | None = None
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -182,9 +186,8 @@ def open_each(
 
 
 def _matched(tasks: Mapping[str, object], pattern: str) -> list[str]:
-    spelled = real_name(pattern)
     matched = [name for name in tasks if fnmatchcase(name, pattern)] or [
-        name for name in tasks if name.partition("/")[2] == pattern or name == spelled
+        name for name in tasks if _is_named(name, pattern)
     ]
     if not matched:
         hint = did_you_mean(pattern, _names(tasks)) or f"; there are {len(tasks)}: {_some(tasks)}"
@@ -192,6 +195,13 @@ def _matched(tasks: Mapping[str, object], pattern: str) -> list[str]:
     if len(matched) > 1 and pattern not in tasks and not _is_pattern(pattern):
         raise InputError(f"`{pattern}` is not unique: write one of {', '.join(matched)}")
     return matched
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Whether a text is a task's name without its submixture, or another spelling of it, such as that of a
+    natural-instructions file."""
+    submixture, _, bare = name.partition("/")
+    return bare == text or name in (real_name(text), real_name(f"{submixture}/{text}"))
 
 
 def _names(tasks: Iterable[str]) -> list[str]:

@@ -14,7 +14,15 @@ from typing import Literal, TypeAlias
 
 from openflan.cache_folder import cache_folder
 from openflan.errors import InputError, did_you_mean
-from openflan.templates.wording import READY_MADE, WordingSet, load_wordings, packaged_wordings, wordings_for
+from openflan.templates.wording import (
+    JOINED,
+    READY_MADE,
+    Wording,
+    WordingSet,
+    load_wordings,
+    packaged_wordings,
+    wordings_for,
+)
 
 Named: TypeAlias = Literal["original", "openflan", "both"]
 NAMES: tuple[Named, ...] = ("original", "openflan", "both")
@@ -69,6 +77,7 @@ def choose_wordings(choice: Named | Path | None, task: str, fields: frozenset[st
         fields=ours.fields | original.fields,
         wordings=(*original.wordings, *ours.wordings),
         source=f"{original.source}, {ours.source}",
+        inverted_share=original.inverted_share,
     )
 
 
@@ -147,7 +156,7 @@ def _original(task: str, fields: frozenset[str]) -> WordingSet | None:
     fitting = [
         replace(wording_set, wordings=kept)
         for wording_set in covering
-        if (kept := tuple(one for one in wording_set.wordings if one.fields <= fields))
+        if (kept := _fitting(wording_set, fields))
     ]
     if fitting:
         return wordings_for(task, fields, fitting)
@@ -159,6 +168,14 @@ def _original(task: str, fields: frozenset[str]) -> WordingSet | None:
             "from a checkout of the FLAN repository"
         )
     return None
+
+
+def _fitting(wording_set: WordingSet, fields: frozenset[str]) -> tuple[Wording, ...]:
+    """The wordings that name no other fields; the form for rows that hold two fields as one only where the
+    template's own does not fit."""
+    fitting = [one for one in wording_set.wordings if one.fields <= fields]
+    ids = {one.id for one in fitting}
+    return tuple(one for one in fitting if JOINED not in one.id or one.id.replace(JOINED, "") not in ids)
 
 
 @lru_cache(maxsize=1_024)

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from openflan.templates.flan_fields import fields_of, joined
+from openflan.tasks.p3.task_types import T0_TYPES, names_of_type
+from openflan.templates.flan_fields import MERGED, fields_of, merged
 from openflan.templates.flan_files import Skipped, Template, TemplateFile
 from openflan.templates.formats import Frame
 from openflan.templates.pattern import Pattern
-from openflan.templates.wording import Shots, Wording, WordingSet
+from openflan.templates.wording import JOINED, InvertedShare, Shots, Wording, WordingSet
 
 _FIELDS = {
     "options_": "options",
@@ -87,11 +88,14 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
     anchors = _anchors(lists)
     of_2021 = {key for release, _, key, _ in lists if not release}
     groups: dict[str, dict[tuple[object, ...], Wording]] = {}
+    counted: dict[tuple[str, str], list[bool]] = {}
     for release, store, key, wordings in lists:
         marked = [
-            _marked(one, bool(_INVERSION.search(key)) or _target_fields(one) != {anchors[key]}, _tasks(key))
+            _marked(one, bool(_INVERSION.search(key)) or _inverted(one, anchors[key]), _tasks(key))
             for one in wordings
         ]
+        if release and not _INVERSION.search(key):
+            counted[_file_name(key), _shots(store)] = [one.inverted for one in marked if JOINED not in one.id]
         # Zero-shot forms without options stem from the 2021 set where there is one: it never says that there
         # are options.
         without_options = (
@@ -104,7 +108,17 @@ def converted(files: list[TemplateFile], skipped: list[Skipped]) -> dict[str, Wo
         for wording in [*with_options, *without_options]:
             group.setdefault(_content_key(wording), wording)
     tasks = {_file_name(key): _tasks(key) for _, _, key, _ in lists}
-    return {name: _set(tasks[name], tuple(group.values())) for name, group in groups.items() if group}
+    of_their_own = {_file_name(key) for _, _, key, _ in lists if _INVERSION.search(key)}
+    return {
+        name: _set(
+            tasks[name],
+            tuple(group.values()),
+            # Inversions that are tasks of their own there are weighed beside the direct ones, not counted.
+            None if name in of_their_own else _inverted_share(counted, name),
+        )
+        for name, group in groups.items()
+        if group
+    }
 
 
 def _tasks(key: str) -> tuple[str, ...]:
@@ -114,12 +128,8 @@ def _tasks(key: str) -> tuple[str, ...]:
     if key in _SHARED:
         return _SHARED[key]
     name = _INVERSION.sub("", key)
-    if name.startswith("t0_"):
-        return (
-            "t0_sf/*",
-            # shown options: the set for separate ones; hidden: the sets for questions that hold theirs, or
-            # have none
-        )
+    if name in T0_TYPES:
+        return tuple(f"t0_sf/{task}" for task in names_of_type(name))
     chain = re.fullmatch(r"(?:cot|stream)_(\w+)", name)
     if chain:
         return (f"cot/{chain[1]}",)
@@ -140,15 +150,19 @@ def _file_name(key: str) -> str:
     return f"{submixture}/{'all' if name == '*' else key if len(tasks) > 1 or '*' in name else name}"
 
 
+def _shots(store: str) -> Shots:
+    return "few" if store.startswith("FEWSHOT") else "inside" if store.startswith("INLINE") else "zero"
+
+
 def _converted(store: str, templates: list[Template], skipped: list[Skipped], prefix: str) -> list[Wording]:
-    shots: Shots = (
-        "few" if store.startswith("FEWSHOT") else "inside" if store.startswith("INLINE") else "zero"
-    )
+    shots = _shots(store)
     form = "hidden" if store.endswith("NO_OPTIONS") else shots
     made: list[Wording] = []
     for template in templates:
+        name = f"{prefix}-{_slug(template.key)}-{form}-{template.index}"
         try:
-            made.append(_convert(template, f"{prefix}-{_slug(template.key)}-{form}-{template.index}", shots))
+            made.append(_convert(template, name, shots))
+            made += _converted_for_merged_rows(template, f"{name}{JOINED}", shots, made[-1])
         except ValueError as error:
             skipped.append(
                 Skipped(template.location, f"{store}[{template.key!r}][{template.index}]", str(error))
@@ -156,11 +170,15 @@ def _converted(store: str, templates: list[Template], skipped: list[Skipped], pr
     return made
 
 
-def _convert(template: Template, name: str, shots: Shots) -> Wording:
-    """ValueError with the reason if the template cannot be a wording."""
+def _convert(
+    template: Template, name: str, shots: Shots, renamed: Mapping[str, str] | None = None
+) -> Wording:
+    """`renamed`: our names for its fields, those of its key if absent. ValueError with the reason if the
+    template cannot be a wording."""
     key = _INVERSION.sub("", template.key)
-    texts, fields = template.texts, {**_FIELDS, **(_FIELDS_NIV2 if key == "natinst_v2" else fields_of(key))}
-    inputs, targets = (_renamed(joined(key, texts[side]), fields) for side in ("inputs", "targets"))
+    of_key = _FIELDS_NIV2 if key == "natinst_v2" else fields_of(key)
+    texts, fields = template.texts, {**_FIELDS, **(of_key if renamed is None else renamed)}
+    inputs, targets = (_renamed(texts[side], fields) for side in ("inputs", "targets"))
     input_fields, target_fields = set(Pattern.parse(inputs).fields), set(Pattern.parse(targets).fields)
     if texts.get("final_suffix"):
         raise ValueError("text after the last exemplar has no place in a wording")
@@ -176,7 +194,10 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
         instruction = _instruction(texts.get("input_pattern", ""), fields)
         if instruction:
             inputs = f"{instruction}\n\n{inputs}"
-        frame = Frame(labels, texts.get("x_y_delimiter", "\n\n"), texts.get("example_separator", "\n\n\n"))
+        # The release strips the targets of the final item, and of no exemplar.
+        stripped = targets.rstrip()
+        separator = targets[len(stripped) :] + texts.get("example_separator", "\n\n\n")
+        frame, targets = Frame(labels, texts.get("x_y_delimiter", "\n\n"), separator), stripped
     pattern = Pattern.parse(inputs)
     parts = pattern.paragraphs() if instruction else None
     if parts and not parts[1].fields:
@@ -193,6 +214,42 @@ def _convert(template: Template, name: str, shots: Shots) -> Wording:
         item=parts[1] if parts else None,
         plain_options="{options_str}" in texts["inputs"],
     )
+
+
+def _converted_for_merged_rows(
+    template: Template, name: str, shots: Shots, wording: Wording
+) -> Iterator[Wording]:
+    """The form for rows that hold two fields of the template as one, if it differs from `wording`, the
+    template's own. ValueError as `_convert`."""
+    key = _INVERSION.sub("", template.key)
+    inputs, targets = (merged(key, template.texts[side]) for side in ("inputs", "targets"))
+    if key not in MERGED or inputs is None or targets is None:
+        return
+    fields = {name: new for name, new in fields_of(key).items() if name != MERGED[key].whole}
+    made = _convert(
+        replace(template, texts=template.texts | {"inputs": inputs, "targets": targets}), name, shots, fields
+    )
+    if _content_key(made) != _content_key(wording):
+        yield made
+
+
+def _inverted(wording: Wording, anchor: str) -> bool:
+    """Whether a wording asks for anything but the field that the direct ones ask for. Targets of a rationale
+    alone are direct, unless the inputs give the answer."""
+    asked = set(wording.targets.fields) - {"rationale"}
+    if asked:
+        return asked != {anchor}
+    return anchor != "rationale" and anchor in wording.inputs.fields
+
+
+def _inverted_share(counted: Mapping[tuple[str, str], list[bool]], name: str) -> InvertedShare | None:
+    """The share of inversions among the release's templates with options, zero-shot and few-shot."""
+    zero, few = (counted.get((name, shots), []) for shots in ("zero", "few"))
+    if not zero and not few:
+        return None
+    shares = [sum(one) / len(one) if one else None for one in (zero, few)]
+    known = next(share for share in shares if share is not None)
+    return InvertedShare(*(known if share is None else share for share in shares))
 
 
 def _marked(wording: Wording, inverted: bool, tasks: tuple[str, ...]) -> Wording:
@@ -221,7 +278,8 @@ def _instruction(wrapper: str, fields: Mapping[str, str]) -> str:
 
 def _renamed(text: str, fields: Mapping[str, str]) -> str:
     pattern = Pattern.parse(text)
-    named = ["{" + fields.get(name, name) + "}" for name in pattern.fields]
+    names = [fields.get(name, name) for name in pattern.fields]
+    named = [name if "{" in name else f"{{{name}}}" for name in names]
     literals = [_escaped(literal) for literal in pattern.literals]
     return literals[0] + "".join(name + literal for name, literal in zip(named, literals[1:], strict=True))
 
@@ -261,8 +319,11 @@ def _without_options(wording: Wording) -> Iterator[Wording]:
         )
 
 
-def _set(tasks: tuple[str, ...], wordings: tuple[Wording, ...]) -> WordingSet:
-    return WordingSet(tasks, frozenset[str]().union(*(wording.fields for wording in wordings)), wordings)
+def _set(
+    tasks: tuple[str, ...], wordings: tuple[Wording, ...], inverted_share: InvertedShare | None
+) -> WordingSet:
+    fields = frozenset[str]().union(*(wording.fields for wording in wordings))
+    return WordingSet(tasks, fields, wordings, inverted_share=inverted_share)
 
 
 def _content_key(wording: Wording) -> tuple[object, ...]:

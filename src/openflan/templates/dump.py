@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -11,11 +12,13 @@ from openflan.templates.wording import Wording, WordingSet
 
 def dump_wordings(wording_set: WordingSet, head: str = "") -> str:
     """The set as one YAML document under the comment `head`; a wording's defaults are left out."""
-    document = {
+    document: dict[str, Any] = {
         "tasks": _Names(wording_set.tasks),
         "fields": _Names(sorted(wording_set.fields)),
-        "wordings": [_item(wording) for wording in wording_set.wordings],
     }
+    if wording_set.inverted_share is not None:
+        document["inverted_share"] = asdict(wording_set.inverted_share)
+    document["wordings"] = [_item(wording) for wording in wording_set.wordings]
     return head + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000)
 
 

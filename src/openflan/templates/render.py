@@ -11,7 +11,7 @@ vanishing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -22,6 +22,8 @@ from openflan.tasks.task import Task
 from openflan.templates.formats import PLAIN_OPTIONS, Formats, Frame, OptionStyle, packaged_formats
 from openflan.templates.style import Style
 from openflan.templates.suitable import actual_style, suitable
+from openflan.templates.token_budget import TokenBudget as TokenBudget
+from openflan.templates.token_budget import fits, pruned_inputs
 from openflan.templates.wording import Wording, WordingSet
 
 SHOTS = (5, 5, 2, 3)
@@ -68,15 +70,6 @@ class Rendered:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class TokenBudget:
-    """The greatest length of a few-shot example's inputs, exemplars with their targets included: `tokens`,
-    as counted by `measure`."""
-
-    tokens: int
-    measure: Callable[[str], int]
-
-
 _PURPOSE = key_of("render")
 
 _LOOKED_AT = 64
@@ -86,8 +79,16 @@ _LOOKED_AT = 64
 class Renderer:
     """Renders the rows of one task with one set of wordings."""
 
-    def __init__(self, task: Task, wordings: WordingSet, formats: Formats | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        wordings: WordingSet,
+        formats: Formats | None = None,
+        shots: Sequence[int] = SHOTS,
+    ) -> None:
+        """`shots`: the numbers of exemplars that are drawn evenly."""
         self.task = task
+        self._shots = tuple(shots)
         self._formats = formats or packaged_formats()
         self._key = key_of(task.name)  # hashed once, as names cost more than the rest of a draw
 
@@ -122,7 +123,7 @@ class Renderer:
     ) -> Rendered:
         """The example of row `row` at `position` of the stream of a run with `seed`.
 
-        `shots`: number of exemplars, drawn from SHOTS if None, fewer where the task has too few other rows.
+        `shots`: number of exemplars, drawn if None, fewer where the task has too few other rows.
         `unlike` leaves those out whose inputs are the example's own, as evaluation needs; training keeps
         them. `token_budget`: exemplars are dropped from the end until the rest fits. Wordings that name a
         field which the row lacks are not used for it, and rows that lack such a field are no exemplars.
@@ -143,10 +144,10 @@ class Renderer:
             example = self._without_exemplars(row, shown, wording, draws)
             return (
                 example
-                if _fits(example.inputs, token_budget) and not self._own_exemplar(row)
+                if fits(example.inputs, token_budget) and not self._own_exemplar(row)
                 else self._pruned(row, style, seed, position, 1)
             )
-        num_exemplars = draws.choice(SHOTS) if shots is None else shots
+        num_exemplars = draws.choice(self._shots) if shots is None else shots
         exemplars = self._exemplars(wording, draws, num_exemplars, row)
         frame = wording.frame or self._formats.frame(draws, labelled=wording.labels)
         once = shown.instruction == "top"
@@ -163,7 +164,7 @@ class Renderer:
             ][:num_exemplars]
         texts = [self._exemplar(index, wording, frame, once) for index in exemplars]
         top = _instruction(values, wording) if once else ""
-        inputs, kept = _pruned_inputs(top, texts, final, frame.separator, token_budget)
+        inputs, kept = pruned_inputs(top, texts, final, frame.separator, token_budget)
         if kept == 0:
             return self._pruned(row, style, seed, position, len(texts))
         targets = wording.targets.fill(values)
@@ -273,33 +274,6 @@ def _item_text(values: dict[str, str], wording: Wording, frame: Frame, once: boo
     before its instruction."""
     item = frame.labels[0] + (wording.item or wording.inputs).fill(values) + frame.between + frame.labels[1]
     return item if once else _instruction(values, wording) + item
-
-
-def _pruned_inputs(
-    top: str, exemplars: list[str], final: str, separator: str, token_budget: TokenBudget | None
-) -> tuple[str, int]:
-    """The few-shot inputs with as many of `exemplars`, from the first, as fit, and their number.
-
-    The joined text is measured: separators have tokens too, and the tokens of parts do not add up.
-    """
-    for kept in range(len(exemplars), 0, -1):
-        inputs = top + separator.join([*exemplars[:kept], final])
-        if _fits(inputs, token_budget):
-            return inputs, kept
-    return final, 0
-
-
-def _fits(inputs: str, token_budget: TokenBudget | None) -> bool:
-    return (
-        token_budget is None
-        or _most_tokens(inputs) <= token_budget.tokens
-        or token_budget.measure(inputs) <= token_budget.tokens
-    )
-
-
-def _most_tokens(text: str) -> int:
-    """A number of tokens that a text hardly ever exceeds: one for each byte, and two special tokens."""
-    return len(text.encode()) + 2
 
 
 def _answer(values: dict[str, str], wording: Wording, targets: str) -> str:

@@ -80,6 +80,7 @@ class StyleShares:
     `rationale` counts where a task has rationales, `options` where a row has answer options, `inverted` where
     a task has inverted wordings; elsewhere they do not apply. Of the few-shot examples, `instruction_on_top`
     give the instruction once, and of the rest `exemplars_only` give none, where the task has such wordings.
+    `inverted_few_shot` is the share of inverted ones among few-shot examples, None for that of `inverted`.
     The recipe's defaults and their reasons are in the schema (`styles`).
     """
 
@@ -89,3 +90,4 @@ class StyleShares:
     inverted: float = 0.0
     exemplars_only: float = 0.0
     instruction_on_top: float = 0.0
+    inverted_few_shot: float | None = None

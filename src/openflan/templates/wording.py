@@ -15,7 +15,9 @@ A file holds one or more sets: `tasks` (names or patterns), `fields` (all that i
     plain_options: true   options are always a dash list and the answer one of their texts, where other
                           option lists have drawn markers
 
-An unknown key or field is refused at load with its file and line.
+A set may also have `inverted_share`, with `zero` and `few`: the share of inverted ones among zero-shot and
+few-shot examples that a recipe takes with `inverted: release`. An unknown key or field is refused at load
+with its file and line.
 """
 
 from __future__ import annotations
@@ -33,11 +35,14 @@ import yaml
 from openflan.errors import InputError, did_you_mean
 from openflan.tasks.task import chosen
 from openflan.templates.formats import Frame
+from openflan.templates.inverted_share import InvertedShare as InvertedShare
+from openflan.templates.inverted_share import read_inverted_share
 from openflan.templates.pattern import Pattern as Pattern
 from openflan.yaml_files import Document, read_documents
 
 Shots: TypeAlias = Literal["any", "zero", "few", "inside"]
 
+_SET_KEYS = ("tasks", "fields", "inverted_share", "wordings")
 _KEYS = {
     "id",
     "inputs",
@@ -51,6 +56,10 @@ _KEYS = {
     "requires",
     "plain_options",
 }
+
+
+JOINED = "-joined"
+"""In the id of an imported wording whose template was changed for rows that hold two of its fields as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +116,15 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class WordingSet:
-    """The wordings of the tasks whose names match `tasks`."""
+    """The wordings of the tasks whose names match `tasks`. `inverted_share`: that of the public release,
+    where the set says it."""
 
     tasks: tuple[str, ...]
     fields: frozenset[str]
     wordings: tuple[Wording, ...] = field(repr=False)
     source: str = ""
     packaged: bool = False
+    inverted_share: InvertedShare | None = None
 
     def covers(self, task: str) -> bool:
         """Return whether a pattern of the set matches the task and no pattern with `!` takes it away."""
@@ -201,9 +212,13 @@ def wordings_for(task: str, fields: frozenset[str], sets: Sequence[WordingSet]) 
             f"{chosen[0].source}: all wordings for {task} hold an exemplar (`shots: inside`); add one "
             "for examples without"
         )
-    source = next(wording_set.source for wording_set in covering if chosen[0] in wording_set.wordings)
+    first = next(wording_set for wording_set in covering if chosen[0] in wording_set.wordings)
     return WordingSet(
-        (task,), frozenset().union(*(wording.fields for wording in chosen)), tuple(chosen), source
+        (task,),
+        frozenset().union(*(wording.fields for wording in chosen)),
+        tuple(chosen),
+        first.source,
+        inverted_share=first.inverted_share,
     )
 
 
@@ -213,10 +228,9 @@ def _read_set(read: Document, path: Path) -> WordingSet:
     if not isinstance(document, dict) or not isinstance(node, yaml.MappingNode):
         raise InputError(f"{location}: expected a mapping with `tasks:`, `fields:` and `wordings:`")
     for key in document:
-        if key not in {"tasks", "fields", "wordings"}:
+        if key not in _SET_KEYS:
             raise InputError(
-                f"{location}: `{key}` is not a key of a wordings "
-                f"file{did_you_mean(str(key), ['tasks', 'fields', 'wordings'])}"
+                f"{location}: `{key}` is not a key of a wordings file{did_you_mean(str(key), _SET_KEYS)}"
             )
     tasks, fields = (_strings(document.get(key), location, key) for key in ("tasks", "fields"))
     items = next((value for key, value in node.value if key.value == "wordings"), None)
@@ -228,7 +242,8 @@ def _read_set(read: Document, path: Path) -> WordingSet:
         if any(wording.id == other.id for other in wordings):
             raise InputError(f"{wording.source}: wording `{wording.id}` stands twice")
         wordings.append(wording)
-    return WordingSet(tuple(tasks), frozenset(fields), tuple(wordings), str(path))
+    share = read_inverted_share(document.get("inverted_share"), location)
+    return WordingSet(tuple(tasks), frozenset(fields), tuple(wordings), str(path), inverted_share=share)
 
 
 def _read_wording(item: Any, fields: frozenset[str], location: str) -> Wording:

@@ -53,6 +53,7 @@ def ledger(
     needs_N2 = needs(unpruned_N2, few_shot_N, INPUTS_SHARE)
     return {
         "examples": examples,
+        "unit": recipe.mixture.unit,
         "submixtures": _with(by_submixture(table, examples), "submixture", table, measured),
         "categories": _with(by_category(table, examples), "category", table, measured),
         "tasks": [row | measured.tasks.get(row["task"], Tally()).values() for row in table],

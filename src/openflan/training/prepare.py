@@ -31,6 +31,7 @@ from openflan.tasks.digest import rows_digest
 from openflan.tasks.task import Task
 from openflan.templates.choice import Named, wordings_files
 from openflan.templates.render import TokenBudget
+from openflan.training.token_shares import mean_tokens
 
 INPUTS_SHARE = 1_920 / 2_048
 """The share of `packing.inputs` that the inputs of a few-shot example may take (the collection's code: 1,920
@@ -53,7 +54,14 @@ def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bo
     )
     if encoder.tokenize.chat is not None:
         tasks = in_examples(tasks, encoder.tokenize.chat)
-    return build_stream(recipe.mixture, tasks, recipe.seed, _token_budget(recipe, encoder)), encoder
+    stream = build_stream(
+        recipe.mixture,
+        tasks,
+        recipe.seed,
+        _token_budget(recipe, encoder),
+        mean_tokens=lambda unweighed: mean_tokens(unweighed, encoder),
+    )
+    return stream, encoder
 
 
 def check_layout(recipe: Recipe, *, joint: bool) -> None:

@@ -19,7 +19,7 @@ def fact_skills(world: World) -> Iterator[Skill]:
 
 
 def sharing_tasks(world: World) -> Iterator[Task]:
-    """Whether two people have the same value of an attribute."""
+    """A question with the answer yes or no: do two people have the same value of an attribute?"""
     for attribute in world.of_kind("attribute"):
         name, held_out = (
             f"microflan/same_{attribute.word}-verify",
@@ -55,18 +55,21 @@ def _name(function: Function) -> tuple[str, str]:
 def _fact(function: Function, index: int, _: Draws) -> Item:
     argument, value = function.facts[index]
     # Neither the value itself nor the argument: nobody is their own boss, and no word its own opposite.
-    others = tuple(other for other in function.values if other not in (value, argument))
+    wrong_values = tuple(other for other in function.values if other not in (value, argument))
     return phrase_item(
-        function.phrase.format(x=argument), value, others, asks="Who is" if function.persons else "What is"
+        function.phrase.format(x=argument),
+        value,
+        wrong_values,
+        asks="Who is" if function.persons else "What is",
     )
 
 
 def _shared(attribute: Function, index: int, draws: Draws) -> Row:
     person_index, truth = index // 2, index % 2 == 0
     person, value = attribute.facts[person_index]
-    other = (
+    other_person = (
         partner(attribute, person_index)
         if truth
         else draws.choice([other for other, theirs in attribute.facts if theirs != value])
     )
-    return yes_no_row(f"Do {person} and {other} have the same {attribute.word}?", truth)
+    return yes_no_row(f"Do {person} and {other_person} have the same {attribute.word}?", truth)

@@ -79,7 +79,7 @@ class Item:
 def phrase_item(
     phrase: str,
     answer: str,
-    others: tuple[str, ...],
+    wrong_answers: tuple[str, ...],
     *,
     asks: str = "What is",
     context: str = "",
@@ -87,7 +87,7 @@ def phrase_item(
 ) -> Item:
     """An item that a noun phrase names: `the boss of Ann`, `3 plus 4`."""
     filled_claims = tuple(claim.replace("{phrase}", phrase) for claim in claims)
-    return Item(f"{asks} {phrase}?", f"{phrase} is {{value}}", answer, others, context, filled_claims)
+    return Item(f"{asks} {phrase}?", f"{phrase} is {{value}}", answer, wrong_answers, context, filled_claims)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,15 +58,15 @@ def _place(_: int, draws: Draws) -> Row:
 
 def _both(_: int, draws: Draws) -> Row:
     person, other_person = _two(PEOPLE, draws)
-    thing, another = _two(CARRIED, draws)
+    first, second = _two(CARRIED, draws)
     verdict = ("yes", "not known")[draws.below(2)]
     held = (
-        draws.choice((thing, another))
+        draws.choice((first, second))
         if verdict == "yes"
-        else draws.choice([item for item in CARRIED if item not in (thing, another)])
+        else draws.choice([item for item in CARRIED if item not in (first, second)])
     )
     return _verdict(
-        f"{person} and {other_person} have a {thing} and a {another}.", f"they have a {held}", verdict
+        f"{person} and {other_person} have a {first} and a {second}.", f"they have a {held}", verdict
     )
 
 
@@ -86,7 +86,7 @@ def _same(first: str, second: str, truth: bool) -> Row:
 def _same_fact(function: Function, index: int, draws: Draws) -> Row:
     argument, value = function.facts[draws.below(len(function.facts))]
     truth = index % 2 == 0
-    said = (
+    named_value = (
         value
         if truth
         else draws.choice([other for other in function.values if other not in (value, argument)])
@@ -94,7 +94,7 @@ def _same_fact(function: Function, index: int, draws: Draws) -> Row:
     phrase = function.phrase.format(x=argument)
     first, second = (
         f"{phrase} is {value}",
-        f"{argument}'s {function.word} is {said}" if draws.below(2) else f"{said} is {phrase}",
+        f"{argument}'s {function.word} is {named_value}" if draws.below(2) else f"{named_value} is {phrase}",
     )
     return _same(first, second, truth)
 
@@ -112,8 +112,10 @@ def _same_place(index: int, draws: Draws) -> Row:
     spot, elsewhere = _two(SPOTS, draws)
     truth = index % 2 == 0
     swapped = draws.below(2) == 0
-    said, where = (person, spot) if truth else (other_person, spot) if swapped else (person, elsewhere)
-    return _same(f"{person} is in the {spot}", f"the place of {said} is the {where}", truth)
+    named_person, named_spot = (
+        (person, spot) if truth else (other_person, spot) if swapped else (person, elsewhere)
+    )
+    return _same(f"{person} is in the {spot}", f"the place of {named_person} is the {named_spot}", truth)
 
 
 def _two(items: tuple[str, ...], draws: Draws) -> tuple[str, str]:

@@ -63,14 +63,14 @@ class Leaks:
     chained: frozenset[frozenset[str]]
 
     @classmethod
-    def of(cls, here: World) -> Leaks:
-        held_out = [function for function in here.functions if function.split != "train"]
+    def of(cls, world: World) -> Leaks:
+        held_out = [function for function in world.functions if function.split != "train"]
         values = {value.lower() for function in held_out if not function.persons for value in function.values}
         chained = {
             frozenset((outer.word.lower(), attribute.word.lower()))
-            for outer, attribute in here.pairs("train")
+            for outer, attribute in world.pairs("train")
         }
-        functions = frozenset(function.word.lower() for function in here.functions)
+        functions = frozenset(function.word.lower() for function in world.functions)
         return cls(
             frozenset({function.word.lower() for function in held_out} | values),
             functions,

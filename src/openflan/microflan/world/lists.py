@@ -132,27 +132,27 @@ def _times(_: int, draws: Draws) -> Item:
 
 def _in_both(_: int, draws: Draws) -> Item:
     shared, *apart = words(draws, 4)
-    place, other = draws.below(2), draws.below(2)
-    one, two = [apart[0]], [apart[1], apart[2]]
-    one.insert(place, shared)
-    two[other] = shared
+    first_index, second_index = draws.below(2), draws.below(2)
+    first, second = [apart[0]], [apart[1], apart[2]]
+    first.insert(first_index, shared)
+    second[second_index] = shared
     return phrase_item(
-        f"the word that is both in the list {joined(one)} and in the list {joined(two)}",
+        f"the word that is both in the list {joined(first)} and in the list {joined(second)}",
         shared,
-        tuple(word for word in one + two if word != shared),
+        tuple(word for word in first + second if word != shared),
     )
 
 
 def _missing(_: int, draws: Draws) -> Item:
     drawn = words(draws, 3)
     gone = draws.below(3)
-    left = [word for place, word in enumerate(drawn) if place != gone]
+    remaining = [word for place, word in enumerate(drawn) if place != gone]
     if draws.below(2):
-        left.reverse()
+        remaining.reverse()
     return phrase_item(
-        f"the word that is in the list {joined(drawn)} but not in the list {joined(left)}",
+        f"the word that is in the list {joined(drawn)} but not in the list {joined(remaining)}",
         drawn[gone],
-        tuple(left),
+        tuple(remaining),
     )
 
 

@@ -23,8 +23,8 @@ _RATIONALE = frozenset({"rationale"})
 
 
 def multistep_tasks(world: World) -> Iterator[Task]:
-    """Two-hop facts, a task for each pair of a function whose values are people and an attribute, then
-    chains, walks, stories and a list taken twice."""
+    """Two-hop facts, with a task for each pair of an attribute and a function whose values are people. After
+    them chains, walks, stories and a list taken twice."""
     splits: tuple[Split, ...] = ("train", "dev", "test")
     for split in splits:
         for outer, attribute in world.pairs(split):
@@ -60,26 +60,26 @@ def _two_hops(outer: Function, attribute: Function, index: int, _: Draws) -> Row
 def chain(steps: int, _: int, draws: Draws) -> Row:
     """Arithmetic in `steps` steps on whole numbers from 0 to 40."""
     start = total = 1 + draws.below(30)
-    asked, said = [f"Start with {start}"], []
+    instructions, sentences = [f"Start with {start}"], []
     for step in range(steps):
         then = "then " if step == steps - 1 else ""
         sort, by = draws.below(5), 1 + draws.below(9)
         before = total
         if sort == 0 and 2 * total <= _LARGEST:
             total *= 2
-            asked.append(f"{then}double it")
-            said.append(f"Double {before} is {total}.")
+            instructions.append(f"{then}double it")
+            sentences.append(f"Double {before} is {total}.")
         elif (sort <= 2 or total < by) and total + by <= _LARGEST:
             total += by
-            asked.append(f"{then}add {by}")
-            said.append(f"{before} plus {by} is {total}.")
+            instructions.append(f"{then}add {by}")
+            sentences.append(f"{before} plus {by} is {total}.")
         else:
             total -= by
-            asked.append(f"{then}take away {by}")
-            said.append(f"{before} minus {by} is {total}.")
+            instructions.append(f"{then}take away {by}")
+            sentences.append(f"{before} minus {by} is {total}.")
     return {
-        "question": f"{', '.join(asked)}. What is the result?",
-        "rationale": " ".join(said),
+        "question": f"{', '.join(instructions)}. What is the result?",
+        "rationale": " ".join(sentences),
         "answer": str(total),
     }
 
@@ -87,34 +87,34 @@ def chain(steps: int, _: int, draws: Draws) -> Row:
 def walk_line(_: int, draws: Draws) -> Row:
     """Two or three moves up and down a line of numbers, never below 0."""
     person, start = draws.choice(PEOPLE), draws.below(11)
-    position, moves, said = start, [], []
+    position, moves, sentences = start, [], []
     for _step in range(2 + draws.below(2)):
         by, before = 1 + draws.below(5), position
         way = "up" if position < by or draws.below(2) else "down"
         position += by if way == "up" else -by
         moves.append(f"{way} {by}")
-        said.append(f"{before} {way} {by} is {position}.")
+        sentences.append(f"{before} {way} {by} is {position}.")
     return {
         "question": f"{person} starts at {start}, goes {', then '.join(moves)}. Where is {person}?",
-        "rationale": " ".join(said),
+        "rationale": " ".join(sentences),
         "answer": str(position),
     }
 
 
 def walk_turn(index: int, _: Draws) -> Row:
     """Two or three turns; every person, first direction and turns once (768 rows)."""
-    rest, person = divmod(index, len(PEOPLE))
-    turns, first = divmod(rest, len(_DIRECTIONS))
+    remainder, person = divmod(index, len(PEOPLE))
+    turns, first = divmod(remainder, len(_DIRECTIONS))
     count = 2 if turns < 4 else 3
-    direction, moves, said = first, [], []
+    direction, moves, sentences = first, [], []
     for step in range(count):
         turn = "right" if (turns if count == 2 else turns - 4) >> step & 1 else "left"
         before, direction = direction, (direction + (1 if turn == "right" else -1)) % 4
         moves.append(f"turns {turn}")
-        said.append(f"{turn.capitalize()} of {_DIRECTIONS[before]} is {_DIRECTIONS[direction]}.")
+        sentences.append(f"{turn.capitalize()} of {_DIRECTIONS[before]} is {_DIRECTIONS[direction]}.")
     name = PEOPLE[person]
     question = f"{name} looks {_DIRECTIONS[first]}, {', then '.join(moves)}. Which way does {name} look?"
-    return {"question": question, "rationale": " ".join(said), "answer": _DIRECTIONS[direction]}
+    return {"question": question, "rationale": " ".join(sentences), "answer": _DIRECTIONS[direction]}
 
 
 def _story_gift(_: int, draws: Draws) -> Row:

@@ -37,20 +37,23 @@ def reading_skills() -> Iterator[Skill]:
         yield Skill(name, category, OPEN_ENDED, make, split=split_of_skill(name), enumerated=False)
 
 
-def _passage(draws: Draws, values: tuple[str, ...], said: str) -> tuple[str, list[str], list[str], int]:
-    """What is `said` of two or three people, the people, a different value for each, and the one who is asked
-    about."""
+def _passage(draws: Draws, values: tuple[str, ...], sentence: str) -> tuple[str, list[str], list[str], int]:
+    """Fills `sentence` for two or three people. Returns the text, the people, a different value for each, and
+    the index of the person in the question."""
     count = draws.choice(_READERS)
     people = [PEOPLE[place] for place in draws.distinct(count, len(PEOPLE))]
-    chosen_values, asked = [values[place] for place in draws.distinct(count, len(values))], draws.below(count)
+    chosen_values, chosen = (
+        [values[place] for place in draws.distinct(count, len(values))],
+        draws.below(count),
+    )
     return (
         " ".join(
-            said.format(person=person, value=value)
+            sentence.format(person=person, value=value)
             for person, value in zip(people, chosen_values, strict=True)
         ),
         people,
         chosen_values,
-        asked,
+        chosen,
     )
 
 
@@ -59,36 +62,40 @@ def _without(items: list[str], index: int) -> tuple[str, ...]:
 
 
 def _place(_: int, draws: Draws) -> Item:
-    context, people, spots, asked = _passage(draws, SPOTS, "{person} is in the {value}.")
+    context, people, spots, chosen = _passage(draws, SPOTS, "{person} is in the {value}.")
     return Item(
-        f"Where is {people[asked]}?",
-        f"the place of {people[asked]} is the {{value}}",
-        spots[asked],
-        _without(spots, asked),
+        f"Where is {people[chosen]}?",
+        f"the place of {people[chosen]} is the {{value}}",
+        spots[chosen],
+        _without(spots, chosen),
         context,
     )
 
 
 def _thing(_: int, draws: Draws) -> Item:
-    context, people, things, asked = _passage(draws, CARRIED, "{person} has a {value}.")
+    context, people, objects, chosen = _passage(draws, CARRIED, "{person} has a {value}.")
     return Item(
-        f"What does {people[asked]} have?",
-        f"what {people[asked]} has is a {{value}}",
-        things[asked],
-        _without(things, asked),
+        f"What does {people[chosen]} have?",
+        f"what {people[chosen]} has is a {{value}}",
+        objects[chosen],
+        _without(objects, chosen),
         context,
     )
 
 
 def _quality(_: int, draws: Draws) -> Item:
-    things, qualities, asked = draws.distinct(2, len(CARRIED)), draws.distinct(2, len(SIZES)), draws.below(2)
-    words, sizes = [CARRIED[place] for place in things], [SIZES[place] for place in qualities]
+    objects, qualities, chosen = (
+        draws.distinct(2, len(CARRIED)),
+        draws.distinct(2, len(SIZES)),
+        draws.below(2),
+    )
+    words, sizes = [CARRIED[place] for place in objects], [SIZES[place] for place in qualities]
     context = " ".join(f"The {word} is {quality}." for word, quality in zip(words, sizes, strict=True))
     return Item(
-        f"What is the {words[asked]} like?",
-        f"the {words[asked]} here is {{value}}",
-        sizes[asked],
-        _without(sizes, asked),
+        f"What is the {words[chosen]} like?",
+        f"the {words[chosen]} here is {{value}}",
+        sizes[chosen],
+        _without(sizes, chosen),
         context,
     )
 
@@ -108,25 +115,25 @@ def _last_place(_: int, draws: Draws) -> Item:
 
 
 def _who(_: int, draws: Draws) -> Item:
-    context, people, spots, asked = _passage(draws, SPOTS, "{person} is in the {value}.")
+    context, people, spots, chosen = _passage(draws, SPOTS, "{person} is in the {value}.")
     return Item(
-        f"Who is in the {spots[asked]}?",
-        f"the person in the {spots[asked]} is {{value}}",
-        people[asked],
-        _without(people, asked),
+        f"Who is in the {spots[chosen]}?",
+        f"the person in the {spots[chosen]} is {{value}}",
+        people[chosen],
+        _without(people, chosen),
         context,
     )
 
 
 def _given(_: int, draws: Draws) -> Item:
     giver, receiver, third = (PEOPLE[place] for place in draws.distinct(3, len(PEOPLE)))
-    thing, another = (CARRIED[place] for place in draws.distinct(2, len(CARRIED)))
-    gifts = [f"{giver} gives the {thing} to {receiver}.", f"{third} has the {another}."]
+    gift, kept_object = (CARRIED[place] for place in draws.distinct(2, len(CARRIED)))
+    gifts = [f"{giver} gives the {gift} to {receiver}.", f"{third} has the {kept_object}."]
     if draws.below(2):
         gifts.reverse()
     return Item(
-        f"Who has the {thing} now?",
-        f"the one who has the {thing} now is {{value}}",
+        f"Who has the {gift} now?",
+        f"the one who has the {gift} now is {{value}}",
         receiver,
         (giver, third),
         " ".join(gifts),
@@ -147,22 +154,24 @@ def _table(draws: Draws) -> tuple[str, list[str], list[int]]:
 
 def _points(_: int, draws: Draws) -> Item:
     context, people, points = _table(draws)
-    asked = draws.below(3)
-    others = tuple(
-        dict.fromkeys([*(str(number) for number in points if number != points[asked]), *near(points[asked])])
+    chosen = draws.below(3)
+    wrong_answers = tuple(
+        dict.fromkeys(
+            [*(str(number) for number in points if number != points[chosen]), *near(points[chosen])]
+        )
     )[:4]
     return phrase_item(
-        f"the number of points of {people[asked]}", str(points[asked]), others, context=context
+        f"the number of points of {people[chosen]}", str(points[chosen]), wrong_answers, context=context
     )
 
 
 def _most(word: str, _: int, draws: Draws) -> Item:
     context, people, points = _table(draws)
-    asked = points.index(max(points) if word == "most" else min(points))
+    chosen = points.index(max(points) if word == "most" else min(points))
     return phrase_item(
         f"the person with the {word} points",
-        people[asked],
-        _without(people, asked),
+        people[chosen],
+        _without(people, chosen),
         asks="Who is",
         context=context,
     )
@@ -170,11 +179,11 @@ def _most(word: str, _: int, draws: Draws) -> Item:
 
 def _holder(_: int, draws: Draws) -> Item:
     context, people, points = _table(draws)
-    asked = draws.below(3)
+    chosen = draws.below(3)
     return phrase_item(
-        f"the holder of {points[asked]} points",
-        people[asked],
-        _without(people, asked),
+        f"the holder of {points[chosen]} points",
+        people[chosen],
+        _without(people, chosen),
         asks="Who is",
         context=context,
     )

@@ -53,18 +53,22 @@ def recalled(draws: Draws) -> Sentence:
         )
     ]
     chosen = [statements[place] for place in draws.distinct(_REPEATED, count)]
-    said = _MIRRORED.get(pattern, pattern) if draws.below(3) == 0 else pattern
+    pattern_of_chosen = _MIRRORED.get(pattern, pattern) if draws.below(3) == 0 else pattern
     passage, again = (
         between.join(way.format(key=key, value=value) for key, value in parts) + end
-        for way, parts in ((pattern, statements), (said, chosen))
+        for way, parts in ((pattern, statements), (pattern_of_chosen, chosen))
     )
     # Whichever of key and value comes second can be looked up by the first.
     key, value = chosen[0]
-    first, second = ("{key}", value) if said.index("{key}") < said.index("{value}") else ("{value}", key)
+    first, second = (
+        ("{key}", value)
+        if pattern_of_chosen.index("{key}") < pattern_of_chosen.index("{value}")
+        else ("{value}", key)
+    )
     begin = (
         len(passage)
         + len(" Again: ")
-        + said.index("{value}" if first == "{key}" else "{key}")
+        + pattern_of_chosen.index("{value}" if first == "{key}" else "{key}")
         - len(first)
         + len(key if first == "{key}" else value)
     )

@@ -38,8 +38,8 @@ def rule_skills(world: World) -> Iterator[Skill]:
         ("rule_last", slice(-1, None)),
         ("rule_reverse", slice(None, None, -1)),
     )
-    for name, kept in orders:
-        yield _rule(name, partial(_list_pairs, kept))
+    for name, kept_slice in orders:
+        yield _rule(name, partial(_list_pairs, kept_slice))
     yield _rule(
         "rule_opposite",
         partial(_drawn_pairs, [pair for one, other in OPPOSITES for pair in ((one, other), (other, one))]),
@@ -76,16 +76,22 @@ def _rule(name: str, pairs: Pairs) -> Skill:
 
 
 def _becomes(pairs: Pairs, _: int, draws: Draws) -> Item:
-    *shown, (argument, answer) = pairs(draws)
-    context = " ".join(f"{one} becomes {other}." for one, other in shown)
+    *exemplar_pairs, (argument, answer) = pairs(draws)
+    context = " ".join(f"{one} becomes {other}." for one, other in exemplar_pairs)
     if answer.isdigit():
-        others = near(int(answer))
+        wrong_answers = near(int(answer))
     elif ", " in answer:
-        others = wrong_orders(answer.split(", "))
+        wrong_answers = wrong_orders(answer.split(", "))
     else:
-        others = tuple(dict.fromkeys(other for _, other in shown if other != answer)) or (argument,)
+        wrong_answers = tuple(dict.fromkeys(other for _, other in exemplar_pairs if other != answer)) or (
+            argument,
+        )
     return Item(
-        f"What does {argument} become?", f"by this rule {argument} becomes {{value}}", answer, others, context
+        f"What does {argument} become?",
+        f"by this rule {argument} becomes {{value}}",
+        answer,
+        wrong_answers,
+        context,
     )
 
 
@@ -93,10 +99,10 @@ def _number_pairs(factor: int, more: int, draws: Draws) -> list[tuple[str, str]]
     return [(str(number + 1), str(factor * (number + 1) + more)) for number in draws.distinct(SHOWN + 1, 20)]
 
 
-def _list_pairs(kept: slice, draws: Draws) -> list[tuple[str, str]]:
+def _list_pairs(kept_slice: slice, draws: Draws) -> list[tuple[str, str]]:
     count = 2 + draws.below(2)
     lists = [words(draws, count) for _ in range(SHOWN + 1)]
-    return [(joined(drawn), joined(drawn[kept])) for drawn in lists]
+    return [(joined(drawn), joined(drawn[kept_slice])) for drawn in lists]
 
 
 def _drawn_pairs(facts: list[tuple[str, str]], draws: Draws) -> list[tuple[str, str]]:

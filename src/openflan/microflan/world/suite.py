@@ -17,14 +17,14 @@ from openflan.microflan.world.world_facts import World, world
 from openflan.tasks.task import Task
 
 
-def skills(here: World) -> Iterator[Skill]:
+def skills(facts: World) -> Iterator[Skill]:
     """Every skill that is asked in several forms, held-out ones included."""
-    yield from fact_skills(here)
+    yield from fact_skills(facts)
     yield from number_skills()
     yield from term_skills()
     yield from list_skills()
     yield from reading_skills()
-    yield from rule_skills(here)
+    yield from rule_skills(facts)
     yield from format_skills()
 
 
@@ -32,11 +32,12 @@ def microflan_tasks(seed: int = 0) -> dict[str, Task]:
     """Every task `microflan/SKILL-FORM` of the world of `seed`.
 
     Forms: `qa` (question and answer), `mc` (with options), `verify` (yes or no), `judge` (with three
-    verdicts), `fill` (a sentence to complete), `state` (a whole sentence), `correct` (a wrong one to mend),
-    `steps` (with a rationale), and the held-out `either`, `echo`, `reworded`. Tasks whose `held_out` is not
-    None are for evaluation only; the module `splits` describes the kinds, `split` is the set.
+    verdicts). Further forms: `fill` (a sentence to complete), `state` (a whole sentence), `correct` (a wrong
+    one to mend), `steps` (with a rationale). The forms `either`, `echo` and `reworded` are held out. Tasks
+    whose `held_out` is not None are for evaluation only; the module `splits` describes the kinds, `split` is
+    the set.
     """
-    here = world(seed)
-    tasks = [task for skill in skills(here) for task in skill.tasks(seed)]
-    tasks += [*sharing_tasks(here), *even_tasks(seed), *judgement_tasks(here), *multistep_tasks(here)]
+    facts = world(seed)
+    tasks = [task for skill in skills(facts) for task in skill.tasks(seed)]
+    tasks += [*sharing_tasks(facts), *even_tasks(seed), *judgement_tasks(facts), *multistep_tasks(facts)]
     return {task.name: task for task in tasks}

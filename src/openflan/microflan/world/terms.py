@@ -163,7 +163,7 @@ def _entry(table: _Table, index: int, draws: Draws) -> Item:
 
 
 def _earlier(index: int, _: Draws) -> Item:
-    first, rest = divmod(index, len(MONTHS) - 1)
-    second = rest + (rest >= first)
-    answer, other = MONTHS[min(first, second)], MONTHS[max(first, second)]
-    return phrase_item(f"the earlier month of {MONTHS[first]} and {MONTHS[second]}", answer, (other,))
+    first, remainder = divmod(index, len(MONTHS) - 1)
+    second = remainder + (remainder >= first)
+    answer, later = MONTHS[min(first, second)], MONTHS[max(first, second)]
+    return phrase_item(f"the earlier month of {MONTHS[first]} and {MONTHS[second]}", answer, (later,))

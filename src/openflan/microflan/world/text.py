@@ -80,10 +80,11 @@ class Source:
     drawn: bool = False
 
 
-def sources(here: World) -> Mapping[str, Source]:
+def sources(facts_world: World) -> Mapping[str, Source]:
     """The kinds of plain text, by name."""
     skills_and_functions = [
-        (skill, function) for skill, function in zip(fact_skills(here), here.functions, strict=True)
+        (skill, function)
+        for skill, function in zip(fact_skills(facts_world), facts_world.functions, strict=True)
     ]
     facts = {
         "attributes": [one for one in skills_and_functions if one[1].kind == "attribute"],
@@ -93,7 +94,7 @@ def sources(here: World) -> Mapping[str, Source]:
     }
     linked = [
         (outer, attribute, index)
-        for outer, attribute in here.pairs("train")
+        for outer, attribute in facts_world.pairs("train")
         for index in range(len(outer.facts))
     ]
     sets: dict[str, list[Skill]] = {
@@ -106,26 +107,27 @@ def sources(here: World) -> Mapping[str, Source]:
     drawn: dict[str, list[Skill]] = {
         "lists": list(list_skills()),
         "reading": list(reading_skills()),
-        "rules": list(rule_skills(here)),
+        "rules": list(rule_skills(facts_world)),
         "formats": list(format_skills()),
     }
     kinds = {
         name: Source(
-            sum(len(_fact_sayings(function)) * skill.size for skill, function in some),
-            partial(_fact, _table(some)),
+            sum(len(_fact_sayings(function)) * skill.size for skill, function in skills),
+            partial(_fact, _table(skills)),
         )
-        for name, some in facts.items()
+        for name, skills in facts.items()
     }
     kinds["linked"] = Source(len(linked) * len(_LINKED), partial(_link, linked))
     kinds |= {
-        name: Source(len(SAID) * sum(skill.size for skill in some), partial(_worked, _numbered(some)))
-        for name, some in sets.items()
+        name: Source(len(SAID) * sum(skill.size for skill in skills), partial(_worked, _numbered(skills)))
+        for name, skills in sets.items()
     }
     kinds["sharing"] = Source(
-        EVEN_BELOW + len(here.of_kind("attribute")) * len(PEOPLE), partial(_shared, here)
+        EVEN_BELOW + len(facts_world.of_kind("attribute")) * len(PEOPLE), partial(_shared, facts_world)
     )
     kinds |= {
-        name: Source(OPEN_ENDED, partial(_drawn_sentence, some), drawn=True) for name, some in drawn.items()
+        name: Source(OPEN_ENDED, partial(_drawn_sentence, skills), drawn=True)
+        for name, skills in drawn.items()
     }
     kinds["steps"] = Source(OPEN_ENDED, _steps, drawn=True)
     return kinds
@@ -242,12 +244,12 @@ def _link(linked: list[tuple[Function, Function, int]], index: int, _: Draws) ->
     return Sentence(text, begin, begin + len(value))
 
 
-def _shared(here: World, index: int, _: Draws) -> Sentence:
+def _shared(facts: World, index: int, _: Draws) -> Sentence:
     if index < EVEN_BELOW:
         return _fill("{one} is a number that is {value}.", "odd" if index % 2 else "even", one=str(index))
-    attributes = here.of_kind("attribute")
-    person, rest = divmod(index - EVEN_BELOW, len(attributes))
-    attribute = attributes[rest]
+    attributes = facts.of_kind("attribute")
+    person, remainder = divmod(index - EVEN_BELOW, len(attributes))
+    attribute = attributes[remainder]
     return _fill(
         "{x} has the same {word} as {value}.",
         partner(attribute, person),

@@ -1,10 +1,10 @@
 """The facts of a world: people, places and things, what is true of each, and small dictionaries.
 
-Who has what is drawn from a seed, so no other text can give it away; the vocabulary is the same for
-every seed, but for the invented words. Every value of an attribute belongs to two people, and no one stands
-in two relations to the same person, so that guessing is equally hard everywhere. Decision: some 500 facts,
-which a model of two million parameters memorises in minutes. Price: two hops between so few facts can
-be memorised as well; longer chains need a larger world.
+Who has what is drawn from a seed, so no other text can give it away; the vocabulary is the same for every
+seed, but for the invented words. Every value of an attribute belongs to two people, and no one has two
+relations to the same person. Guessing is therefore equally hard everywhere. Decision: some 500 facts, which a
+model of two million parameters memorises in minutes. Price: two hops between so few facts can be memorised as
+well; longer chains need a larger world.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Function:
 
     @property
     def persons(self) -> bool:
-        """Whether its values are people."""
+        """True if its values are people."""
         return self.values[0] in PEOPLE
 
 
@@ -187,11 +187,11 @@ def world(seed: int = 0) -> World:
         _spread(seed, "place", word, PLACES, values, f"the {word} of {{x}}")
         for word, values in OF_PLACES.items()
     )
-    things = tuple(
+    objects = tuple(
         _spread(seed, "thing", word, THINGS, values, f"the {word} of the {{x}}")
         for word, values in OF_THINGS.items()
     )
-    functions = (*attributes, *_relations(seed), *places, *things, *_languages(seed), _opposite(), _group())
+    functions = (*attributes, *_relations(seed), *places, *objects, *_languages(seed), _opposite(), _group())
     return World(seed, functions, _held_out_pairs(seed, functions))
 
 
@@ -208,14 +208,14 @@ def _spread(
 
 
 def _relations(seed: int) -> Iterator[Function]:
-    taken = {(person, person) for person in PEOPLE}
+    used_pairs = {(person, person) for person in PEOPLE}
     for word in RELATIONS:
         attempt, facts = 0, tuple(zip(PEOPLE, PEOPLE, strict=True))
-        while not taken.isdisjoint(facts):
+        while not used_pairs.isdisjoint(facts):
             order = shuffled(len(PEOPLE), seed, "relation", word, attempt)
             facts = tuple((person, PEOPLE[int(place)]) for person, place in zip(PEOPLE, order, strict=True))
             attempt += 1
-        taken.update(facts)
+        used_pairs.update(facts)
         yield Function(word, "relation", f"the {word} of {{x}}", facts, PEOPLE)
 
 

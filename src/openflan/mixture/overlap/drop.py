@@ -1,7 +1,7 @@
-"""Leaves out of training what a file of hits names (`openflan overlap --out`).
+"""Drops the rows from training that a file of hits names (`openflan overlap --out`).
 
-Rows are known by number and by a hash of their fields, so a file that was made from other data is refused
-instead of dropping the wrong rows. Hits of the kind `stock` drop nothing; other lines that should not count
+Rows are known by number and by a hash of their fields. A file that was made from other data is therefore
+refused, and no wrong row is dropped. Hits of the kind `stock` drop nothing; other lines that should not count
 can be deleted from the file.
 """
 
@@ -19,14 +19,15 @@ from openflan.tasks.task import Task
 
 
 class _NoOverlaps(RowsWithout):
-    """Told apart from rows that are left out for other reasons."""
+    """The reason under which dropped rows are counted; rows that are left out for other reasons have their
+    own."""
 
 
 def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
-    """The tasks without the rows that the hits in `path` name; hits of other tasks are passed over.
+    """Return the tasks without the rows that the hits in `path` name; hits of other tasks are ignored.
 
-    Raises InputError if the file is missing or no file of hits, if it names none of the tasks though it names
-    some, or if a row is not the one that was hit.
+    Raises InputError if the file is missing or no file of hits, or if a row is not the one that was hit. It
+    is also raised if the file has hits, but none of these tasks.
     """
     if not path.is_file():
         raise InputError(
@@ -34,12 +35,12 @@ def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
         )
     dropped: dict[str, set[int]] = {}
     named: set[str] = set()
-    for number, hit in enumerate(read_jsonl(path), start=1):
-        place = f"{path}:{number}"
+    for line_number, hit in enumerate(read_jsonl(path), start=1):
+        location = f"{path}:{line_number}"
         name, row, digest = hit.get("task"), hit.get("row"), hit.get("row_hash")
         if not isinstance(name, str) or type(row) is not int or not isinstance(digest, str):
             raise InputError(
-                f"{place}: not a hit; expected the keys task, row and row_hash, as `openflan overlap "
+                f"{location}: not a hit; expected the keys task, row and row_hash, as `openflan overlap "
                 "--out` writes them"
             )
         named.add(name)
@@ -48,7 +49,7 @@ def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
         rows = tasks[name].rows
         if not 0 <= row < len(rows) or row_hash(rows[row]) != digest:
             raise InputError(
-                f"{place}: row {row} of {name} is not the one that was hit: its data changed since; run "
+                f"{location}: row {row} of {name} is not the one that was hit: its data changed since; run "
                 f"`openflan overlap --out {path}` again"
             )
         dropped.setdefault(name, set()).add(row)
@@ -64,7 +65,7 @@ def without_overlaps(tasks: Mapping[str, Task], path: Path) -> dict[str, Task]:
 
 
 def dropped_rows(task: Task) -> int:
-    """How many rows of a task were left out by `without_overlaps`."""
+    """Return the number of rows of a task that `without_overlaps` left out."""
     rows = task.rows
     while isinstance(rows, RowsWithout):
         if isinstance(rows, _NoOverlaps):

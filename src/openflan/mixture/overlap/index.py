@@ -17,15 +17,17 @@ from openflan.benchmark_data.items import Item
 from openflan.mixture.overlap.units import LENGTHS, Hashes, Places, Units, prefix_sums, split, windows
 
 STOCK = 10
-"""An n-gram that stands in more texts of the benchmarks than this is a stock phrase: it tells of no item."""
+"""An n-gram that occurs in more texts of the benchmarks than this is a stock phrase: it identifies no item.
+"""
 
 STOCK_QUESTIONS = 2
 """The least for a whole question that is shorter than an n-gram, such as `Which of the following statements
 is true?`."""
 
 LEAST_UNITS, LEAST_LETTERS = 3, 16
-"""A question shorter than an n-gram is looked for inside other texts if it has as many units and letters as
-this; others only as whole texts: `Keynes` and `Where is Belize?` are too common to tell of anything."""
+"""A question shorter than an n-gram is searched inside other texts if it has at least so many units and
+letters. Others count only as whole texts: `Keynes` and `Where is Belize?` are too common to identify an item.
+"""
 
 _BITS = 64  # bits of the bit table for an n-gram: 1.5 in 100 look-ups pass for nothing
 _AT_A_TIME = 4_096
@@ -51,7 +53,7 @@ class Table:
         return sum(array.nbytes for array in (self.hashes, self.starts, self.places, self.stock, self.bits))
 
     def find(self, hashes: Hashes) -> tuple[Places, Places]:
-        """Which of some hashes are here, by their positions, and the numbers of their n-grams."""
+        """Return the positions of the hashes that the table holds, and the numbers of their n-grams."""
         key = hashes >> np.uint64(64 - (8 * len(self.bits)).bit_length() + 1)
         hits = np.flatnonzero(
             (self.bits[key >> np.uint64(3)] >> (key & np.uint64(7)).astype(np.uint8)) & np.uint8(1)
@@ -95,8 +97,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """N-grams (N,) of one length as they come, called for by units of `kind`: hash, unit and item of each.
-    `whole` if they count as whole texts only."""
+    """N-grams (N,) of one length, whose units are of `kind` at most: hash, unit and item of each. `whole` is
+    True if they count as whole texts only."""
 
     kind: int
     length: int
@@ -107,78 +109,82 @@ class _Seen:
 
 
 def build_index(items: Iterable[Item]) -> Index:
-    """The index of some items, which are read in small pieces."""
-    kept: list[Item] = []
+    """Return the index of `items`, which are read in small pieces."""
+    indexed_items: list[Item] = []
     units: list[Hashes] = []
     starts = [0]
-    seen: list[_Seen] = []
+    ngrams: list[_Seen] = []
     for piece in _pieces(items):
-        found = split([item.text for item in piece])
-        counts = np.diff(found.starts)
+        piece_units = split([item.text for item in piece])
+        counts = np.diff(piece_units.starts)
         present = np.flatnonzero(counts)
-        item_U = np.repeat(np.arange(len(kept), len(kept) + len(present), dtype=np.int32), counts[present])
-        seen += _ngrams(found, item_U, starts[-1])
-        seen += _short_questions(piece, found, item_U, starts[-1])
-        kept += [piece[number] for number in present]
-        units.append(found.hashes)
-        starts += (starts[-1] + found.starts[1:][present]).tolist()
-    groups = _numbered([item.group for item in kept])
-    inside = [part for part in seen if not part.whole]
-    whole = [part for part in seen if part.whole]
+        item_U = np.repeat(
+            np.arange(len(indexed_items), len(indexed_items) + len(present), dtype=np.int32), counts[present]
+        )
+        ngrams += _ngrams(piece_units, item_U, starts[-1])
+        ngrams += _short_questions(piece, piece_units, item_U, starts[-1])
+        indexed_items += [piece[number] for number in present]
+        units.append(piece_units.hashes)
+        starts += (starts[-1] + piece_units.starts[1:][present]).tolist()
+    groups = _numbered([item.group for item in indexed_items])
+    in_context = [part for part in ngrams if not part.whole]
+    short_questions = [part for part in ngrams if part.whole]
     return Index(
-        items=tuple(kept),
+        items=tuple(indexed_items),
         units=np.concatenate([*units, np.zeros(0, dtype=np.uint64)]),
         starts=np.array(starts, dtype=np.int64),
         tables={
             length: _table(
-                [part for part in inside if part.length == length],
+                [part for part in in_context if part.length == length],
                 groups,
                 STOCK if length in LENGTHS.values() else STOCK_QUESTIONS,
             )
-            for length in sorted({part.length for part in inside})
+            for length in sorted({part.length for part in in_context})
         },
         lengths={
-            kind: tuple(sorted({part.length for part in inside if part.kind == kind})) for kind in LENGTHS
+            kind: tuple(sorted({part.length for part in in_context if part.kind == kind})) for kind in LENGTHS
         },
-        whole=_table(whole, groups, STOCK_QUESTIONS) if whole else None,
+        whole=_table(short_questions, groups, STOCK_QUESTIONS) if short_questions else None,
     )
 
 
 def _ngrams(item_units: Units, item_U: NDArray[np.int32], begin: int) -> Iterator[_Seen]:
-    """All n-grams of some texts; `item_U` are the items of their units, `begin` is the first unit's number in
-    the index."""
+    """All n-grams of the texts of `item_units`. `item_U` (units,) is the item of each unit, `begin` the
+    number of the first unit in the index."""
     sums = prefix_sums(item_units.hashes)
     left_U = np.repeat(item_units.starts[1:], np.diff(item_units.starts)) - np.arange(len(item_U))
     for kind, length in LENGTHS.items():
         of_kind = _of_kind(item_units.kinds, kind, length)
-        where = np.flatnonzero(of_kind & (left_U[: len(of_kind)] >= length))
-        if len(where):
+        begins = np.flatnonzero(of_kind & (left_U[: len(of_kind)] >= length))
+        if len(begins):
             yield _Seen(
                 kind,
                 length,
                 False,
-                windows(sums, length)[where],
-                (begin + where).astype(np.int32),
-                item_U[where],
+                windows(sums, length)[begins],
+                (begin + begins).astype(np.int32),
+                item_U[begins],
             )
 
 
 def _short_questions(
-    piece: list[Item], found: Units, item_U: NDArray[np.int32], begin: int
+    piece: list[Item], piece_units: Units, item_U: NDArray[np.int32], begin: int
 ) -> Iterator[_Seen]:
-    """Each question that is shorter than an n-gram, as one."""
-    for item, first, last in zip(piece, found.starts[:-1].tolist(), found.starts[1:].tolist(), strict=True):
+    """Each question that is shorter than an n-gram, as an n-gram of its own length."""
+    for item, first, last in zip(
+        piece, piece_units.starts[:-1].tolist(), piece_units.starts[1:].tolist(), strict=True
+    ):
         if item.part != "question" or first == last:
             continue
-        kind, length = int(found.kinds[first:last].max()), last - first
+        kind, length = int(piece_units.kinds[first:last].max()), last - first
         if length < LENGTHS[kind]:
-            letters = int((found.ends[first:last] - found.begins[first:last]).sum())
-            whole = length < LEAST_UNITS or letters < LEAST_LETTERS
-            hashes = windows(prefix_sums(found.hashes[first:last]), length)
+            letters = int((piece_units.ends[first:last] - piece_units.begins[first:last]).sum())
+            only_equal = length < LEAST_UNITS or letters < LEAST_LETTERS
+            hashes = windows(prefix_sums(piece_units.hashes[first:last]), length)
             yield _Seen(
                 kind,
                 length,
-                whole,
+                only_equal,
                 hashes,
                 np.array([begin + first], dtype=np.int32),
                 item_U[first : first + 1],
@@ -186,8 +192,8 @@ def _short_questions(
 
 
 def _of_kind(kinds: NDArray[np.uint8], kind: int, length: int) -> NDArray[np.bool_]:
-    """Whether the window of `length` units that begins at each unit has units of `kind` and of no longer one;
-    none begins in the last length - 1."""
+    """Return True for each unit at which a window of `length` units begins that has units of `kind` and of no
+    longer one. No window begins in the last length - 1 units."""
     count = max(0, len(kinds) - length + 1)
 
     def number(of: NDArray[np.bool_]) -> Places:
@@ -210,8 +216,8 @@ def _table(parts: list[_Seen], groups: NDArray[np.int32], largest: int) -> Table
     new = _differs(hashes)
     slots = np.cumsum(new) - 1
     stock = np.bincount(slots) > largest
-    kept = ~stock[slots] | new | _differs(groups[items])
-    hashes, places, slots = hashes[new], places[kept], slots[kept]
+    is_kept = ~stock[slots] | new | _differs(groups[items])
+    hashes, places, slots = hashes[new], places[is_kept], slots[is_kept]
     starts = np.concatenate([[0], np.cumsum(np.bincount(slots))]).astype(np.int32)
     bits = np.zeros(max(64, 1 << (len(hashes) * _BITS // 8 - 1).bit_length()), dtype=np.uint8)
     key = hashes >> np.uint64(64 - (8 * len(bits)).bit_length() + 1)
@@ -220,7 +226,7 @@ def _table(parts: list[_Seen], groups: NDArray[np.int32], largest: int) -> Table
 
 
 def _differs(values: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Whether each value differs from the one before."""
+    """Return True for each value that differs from the one before."""
     differs = np.ones(len(values), dtype=np.bool_)
     differs[1:] = values[1:] != values[:-1]
     return differs

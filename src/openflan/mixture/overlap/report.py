@@ -34,7 +34,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TaskOverlap:
-    """What one task shares. `hit_rows` share more than stock phrases, `stock_rows` nothing else."""
+    """The text that one task shares with the benchmarks. `hit_rows` share more than stock phrases,
+    `stock_rows` only stock phrases."""
 
     task: str
     rows: int
@@ -52,7 +53,8 @@ class TaskOverlap:
             "stock_rows": self.stock_rows,
             "groups": {name: asdict(counted) for name, counted in self.groups.items()},
             "examples": [
-                {**_described(one.hit), "text": one.text, "item": one.hit.item.text} for one in self.examples
+                {**_described(example.hit), "text": example.text, "item": example.hit.item.text}
+                for example in self.examples
             ],
         }
 
@@ -72,9 +74,9 @@ def check_task(
     rows = hit_rows = stock_rows = 0
     groups: dict[str, _Group] = {}
     for count, hits in scan(_numbered(task.rows), index):
-        for number, same in groupby(hits, key=lambda hit: hit.row):
+        for row_index, same in groupby(hits, key=lambda hit: hit.row):
             of_row = list(same)
-            row = task.rows[number]
+            row = task.rows[row_index]
             if write is not None:
                 digest = row_hash(row)
                 for hit in of_row:
@@ -121,7 +123,7 @@ class _Group:
 
 
 def _strength(hit: Hit) -> tuple[int, int]:
-    """Less is stronger: by kind, then by length."""
+    """The order of hits, the strongest first: by kind, then by length."""
     return KINDS.index(hit.kind), -hit.units
 
 

@@ -1,7 +1,7 @@
-"""Training rows against the index, in one pass and in constant memory.
+"""Compares training rows with the index, in one pass and in constant memory.
 
-Rows are taken in batches of a quarter of a million characters. What the index finds by hash is compared unit
-by unit and lengthened as far as row and item agree, so no hit is an accident of hashing, and each says how
+Rows are taken in batches of a quarter of a million characters. A match of hashes is compared unit by unit and
+lengthened as far as row and item agree. No hit is therefore an accident of hashing, and each hit says how
 much of the item the row holds.
 """
 
@@ -47,8 +47,8 @@ stock phrases, which more than `index.STOCK` texts of the benchmarks have."""
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row and an item that share a text. `span` is the longest stretch they share, `units` its length; it
-    stands in `field`, folded."""
+    """A row and an item that share a text. `span` is the longest shared stretch, folded, `units` its length,
+    and `field` the row's field that contains it."""
 
     row: int
     field: str
@@ -65,10 +65,10 @@ def scan(rows: Iterable[tuple[int, Row]], index: Index) -> Iterator[tuple[int, l
     fields: list[str] = []
     texts: list[str] = []
     count = size = 0
-    for number, row in rows:
+    for row_index, row in rows:
         count += 1
         for field, text in compared(row):
-            numbers.append(number)
+            numbers.append(row_index)
             fields.append(field)
             texts.append(text)
             size += len(text)
@@ -117,12 +117,12 @@ def _hits(batch: _Batch, index: Index) -> list[Hit]:
         texts = np.searchsorted(starts, units, side="right") - 1
         for unit, text, slot in zip(units.tolist(), texts.tolist(), slots.tolist(), strict=True):
             stock = bool(table.stock[slot])
-            for place in table.places[table.starts[slot] : table.starts[slot + 1]].tolist():
-                item = index.item_at(place)
+            for unit_in_index in table.places[table.starts[slot] : table.starts[slot + 1]].tolist():
+                item = index.item_at(unit_in_index)
                 # A stretch of many n-grams is measured at its first.
-                stretch = (text, item, unit - place)
+                stretch = (text, item, unit - unit_in_index)
                 if ends.get(stretch, -1) < unit + length:
-                    begin, end = _stretch(batch.units, index, text, item, unit, place)
+                    begin, end = _stretch(batch.units, index, text, item, unit, unit_in_index)
                     if end - begin < length:
                         continue
                     ends[stretch] = end
@@ -130,8 +130,8 @@ def _hits(batch: _Batch, index: Index) -> list[Hit]:
                 elif not stock:
                     shared[batch.rows[text], item].telling = True
     return [
-        _hit(batch, index, row, item, found)
-        for (row, item), found in sorted(shared.items(), key=lambda pair: pair[0])
+        _hit(batch, index, row, item, stretch_shared)
+        for (row, item), stretch_shared in sorted(shared.items(), key=lambda pair: pair[0])
     ]
 
 
@@ -166,40 +166,44 @@ def _candidates(batch: _Batch, index: Index) -> Iterator[tuple[int, Table, Place
             yield int(lengths_T[text]), index.whole, begins[text : text + 1], np.array([slot])
 
 
-def _stretch(units: Units, index: Index, text: int, item: int, unit: int, place: int) -> tuple[int, int]:
-    """The longest stretch of equal units around `unit` of the batch and `place` of the index, inside the text
-    and the item; empty if they differ."""
-    before = min(unit - int(units.starts[text]), place - int(index.starts[item]))
-    after = min(int(units.starts[text + 1]) - unit, int(index.starts[item + 1]) - place)
-    ahead = _equal(units.hashes[unit : unit + after], index.units[place : place + after])
-    behind = _equal(units.hashes[unit - before : unit][::-1], index.units[place - before : place][::-1])
+def _stretch(
+    units: Units, index: Index, text: int, item: int, unit: int, unit_in_index: int
+) -> tuple[int, int]:
+    """The longest stretch of equal units around `unit` of the batch and `unit_in_index` of the index, inside
+    the text and the item; empty if they differ."""
+    before = min(unit - int(units.starts[text]), unit_in_index - int(index.starts[item]))
+    after = min(int(units.starts[text + 1]) - unit, int(index.starts[item + 1]) - unit_in_index)
+    ahead = _equal(units.hashes[unit : unit + after], index.units[unit_in_index : unit_in_index + after])
+    behind = _equal(
+        units.hashes[unit - before : unit][::-1], index.units[unit_in_index - before : unit_in_index][::-1]
+    )
     return (unit - behind, unit + ahead) if ahead else (unit, unit)
 
 
-def _equal(some: NDArray[np.uint64], others: NDArray[np.uint64]) -> int:
-    """How many values are equal from the start."""
-    differ = np.flatnonzero(some != others)
-    return int(differ[0]) if len(differ) else len(some)
+def _equal(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> int:
+    """Return the number of equal values at the start of both arrays."""
+    differ = np.flatnonzero(first != second)
+    return int(differ[0]) if len(differ) else len(first)
 
 
 def _note(
-    shared: dict[tuple[int, int], _Shared], batch: _Batch, index: Index, item: int, found: _Shared
+    shared: dict[tuple[int, int], _Shared], batch: _Batch, index: Index, item: int, common: _Shared
 ) -> None:
-    whole = found.length == index.starts[item + 1] - index.starts[item]
-    of_text = batch.units.starts[found.text + 1] - batch.units.starts[found.text]
-    found.strength = 1 + int(found.length == of_text) if whole else 0
-    key = (batch.rows[found.text], item)
+    is_whole_item = common.length == index.starts[item + 1] - index.starts[item]
+    of_text = batch.units.starts[common.text + 1] - batch.units.starts[common.text]
+    common.strength = 1 + int(common.length == of_text) if is_whole_item else 0
+    key = (batch.rows[common.text], item)
     before = shared.get(key)
     if before is None:
-        shared[key] = found
+        shared[key] = common
         return
-    found.telling |= before.telling
-    before.telling = found.telling
-    if (found.strength, found.length) > (before.strength, before.length):
-        shared[key] = found
+    common.telling |= before.telling
+    before.telling = common.telling
+    if (common.strength, common.length) > (before.strength, before.length):
+        shared[key] = common
 
 
-def _hit(batch: _Batch, index: Index, row: int, item: int, found: _Shared) -> Hit:
-    kind: Kind = "stock" if not found.telling else ("n-gram", "contains", "equal")[found.strength]
-    span = batch.units.text(found.begin, found.begin + found.length)
-    return Hit(row, batch.fields[found.text], index.items[item], kind, found.length, span)
+def _hit(batch: _Batch, index: Index, row: int, item: int, common: _Shared) -> Hit:
+    kind: Kind = "stock" if not common.telling else ("n-gram", "contains", "equal")[common.strength]
+    span = batch.units.text(common.begin, common.begin + common.length)
+    return Hit(row, batch.fields[common.text], index.items[item], kind, common.length, span)

@@ -1,13 +1,14 @@
 """Texts as units that can be compared: words, or single characters where a script has no spaces.
 
 Case, width, compatibility forms, punctuation and the script of digits do not count; numbers do. Apostrophes
-are left out of words, and commas that group thousands out of numbers; every other mark ends a word, so
-`well-known` is two. All texts of a batch are turned at once: code points to 64-bit values by a table, values
-to units by prefix sums. Words and 13-grams then take a third of the time of Python's own words and tuples,
-and every further length next to none (docs/contamination.md).
+are left out of words, and commas that group thousands out of numbers. Every other mark ends a word, so
+`well-known` is two words. All texts of a batch are turned at once: code points to 64-bit values by a table,
+values to units by prefix sums. Words and 13-grams then take a third of the time of Python's own words and
+tuples, and every further length next to none (docs/contamination.md).
 
-Prefix sums S[i] = sum of v[j] B^j for j < i, modulo 2^64, give the hash of any stretch [a, b) as (S[b] -
-S[a]) B^-a: multiplying by an odd B can be undone modulo 2^64. A stretch of any length then costs the same.
+Prefix sums S[i] = sum of v[j] B^j for j < i, modulo 2^64, give the hash of any stretch [a, b): it is (S[b] -
+S[a]) B^-a, because multiplying by an odd B can be undone modulo 2^64. A stretch of any length then costs the
+same.
 """
 
 from __future__ import annotations
@@ -111,14 +112,14 @@ def split(texts: Sequence[str]) -> Units:
 
 
 def fold(text: str) -> str:
-    """Without case, width and compatibility forms."""
+    """Return the text without case, width and compatibility forms."""
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def prefix_sums(values: Hashes) -> Hashes:
-    """S (N + 1,) of values (N,), as the module's text says."""
+    """Return the prefix sums S (N + 1,) of values (N,) that the module's docstring defines."""
     sums = np.zeros(len(values) + 1, dtype=np.uint64)
     np.cumsum(values * powers(len(values))[0], out=sums[1:])
     return sums

@@ -18,27 +18,29 @@ class Submixture:
 SUBMIXTURES: Mapping[str, Submixture] = {
     "muffin": Submixture(
         "Muffin",
-        "ready-made rows: for NAME in flan2021 dialog, `hf download "
-        "DataProvenanceInitiative/NAME_submix_original --repo-type dataset "
-        "--local-dir FLAN/NAME_submix_original` (dialog is a set of its own), then pass --data FLAN; "
+        "`openflan collection fetch muffin --to FLAN`, then pass --data FLAN; or ready-made rows: "
+        "`openflan collection fetch ready-made --to FLAN`, then pass --data FLAN/ready-made; "
         "one task: `openflan tasks show muffin/TASK` says what to fetch and where to put it",
     ),
     "t0_sf": Submixture(
         "T0-SF",
-        "--data hub:bigscience/P3, or ready-made rows: --data "
-        "hub:DataProvenanceInitiative/t0_submix_original; "
+        "`openflan collection fetch t0_sf --to FLAN`, then pass --data FLAN; or --data hub:bigscience/P3, "
+        "or ready-made rows: --data hub:DataProvenanceInitiative/t0_submix_original; "
         "one task: `openflan tasks show t0_sf/TASK` says what to fetch and where to put it",
     ),
     "niv2": Submixture(
         "NIV2",
         (
-            "git clone --depth 1 https://github.com/allenai/natural-instructions, then pass --data "
-            "natural-instructions"
+            "`openflan collection fetch niv2 --to FLAN`, then pass --data FLAN; or git clone --depth 1 "
+            "https://github.com/allenai/natural-instructions, then pass --data natural-instructions"
         ),
     ),
     "cot": Submixture(
         "CoT",
-        "git clone --depth 1 https://github.com/google-research/FLAN, then pass --data FLAN/flan/v2/cot_data",
+        (
+            "`openflan collection fetch cot --to FLAN`, then pass --data FLAN; or git clone --depth 1 "
+            "https://github.com/google-research/FLAN, then pass --data FLAN/flan/v2/cot_data"
+        ),
     ),
 }
 """The submixtures by the names that recipes use, in the order of the paper's Table 23."""

@@ -36,8 +36,8 @@ def trivia_qa(raw: Raw) -> Row | None:
 
 
 def trivia_qa_wiki_missing(raw: Raw) -> Row | None:
-    """Only questions with search results but no Wikipedia page; a copy without any documents has nothing to
-    tell them by, so it gives no rows."""
+    """Only questions with search results but no Wikipedia page. A copy without any documents does not
+    distinguish them, so it gives no rows."""
     if texts(struct(raw, "entity_pages"), "title") or not texts(struct(raw, "search_results"), "title"):
         return None
     return trivia_qa(raw)

@@ -23,17 +23,17 @@ _TAG = re.compile(r"\s*\[[^\[\]]*\]\s*")
 def copa(raw: Raw) -> Row | None:
     """`question` is the word cause or effect in the data: here `asked_for`, with a whole question as
     `question`."""
-    chosen, asked = class_number(raw, "label", 2), text(raw, "question")
-    if asked not in _COPA_QUESTIONS:
-        raise ValueError(f"`question` is `{asked}`, expected cause or effect")
+    chosen, question = class_number(raw, "label", 2), text(raw, "question")
+    if question not in _COPA_QUESTIONS:
+        raise ValueError(f"`question` is `{question}`, expected cause or effect")
     options = [text(raw, "choice1"), text(raw, "choice2")]
     if chosen is None:
         return None
     return filled(
         {
             "premise": text(raw, "premise"),
-            "question": _COPA_QUESTIONS[asked],
-            "asked_for": asked,
+            "question": _COPA_QUESTIONS[question],
+            "asked_for": question,
             "options": options,
             "answer": options[chosen],
         }

@@ -18,8 +18,10 @@ _PLACEHOLDER = re.compile(r"\[([A-Za-z ]+)\]")
 
 
 def common_gen(raw: Raw) -> Row | None:
+    """`concepts` in one line, with commas, and `concept_lines`, a line each."""
+    concepts = [concept for concept in texts(raw["concepts"], "concepts") if concept]
     return complete(
-        concepts=", ".join(filter(None, texts(raw["concepts"], "concepts"))), answer=text(raw, "target")
+        concepts=", ".join(concepts), concept_lines="\n".join(concepts), answer=text(raw, "target")
     )
 
 
@@ -71,6 +73,7 @@ DATASETS: tuple[Dataset, ...] = (
         ("concepts", "target"),
         ("concepts", "answer"),
         common_gen,
+        further=("concept_lines",),
     ),
     Dataset("dart", "GEM/dart", "train[:-200]", ("tripleset", "target"), ("data", "answer"), dart),
     Dataset(

@@ -1,9 +1,9 @@
 """What a Muffin dataset is: where its rows lie, which columns they have, and how one becomes fields.
 
-Every family of datasets has a file of its own with a table of these. A row function is pure: a raw record, as
-the hub's copy has it, to the fields that wordings use, or None for a record that the collection leaves out
-too (unlabelled, or cleaned away); those are counted. Class words and their order are part of what is learned,
-so they stand in the row functions, never in wordings.
+Every family of datasets has a file of its own with a table of these. A row function is pure. It turns a raw
+record of the hub's copy into the fields that wordings use. It returns None for a record that the collection
+leaves out too (unlabelled, or cleaned away); those are counted. Class words and their order are part of what
+is learned, so they stand in the row functions, never in wordings.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class Dataset:
     `name` is the catalogue's, without `muffin/`. `hub` is `OWNER/NAME[/CONFIG]` (None: nowhere on the hub as
     far as is known). `split` is what is trained on, with a window such as `train[:-600]` where the collection
     keeps rows back. `columns` are those that `row` reads, checked when a file is opened. `fields` are those
-    that every row has afterwards. `row` gives None for records to leave out and raises ValueError, with what
-    is wrong, for records that are broken.
+    that every row has afterwards. `further` ones say the same in another form, for the collection's own
+    wordings, or come from columns that not every copy has, so rows may lack them. `row` gives None for
+    records to leave out and raises ValueError, with what is wrong, for records that are broken.
     """
 
     name: str
@@ -35,3 +36,4 @@ class Dataset:
     columns: tuple[str, ...]
     fields: tuple[str, ...]
     row: Callable[[Raw], Row | None]
+    further: tuple[str, ...] = ()

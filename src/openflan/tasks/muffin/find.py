@@ -94,10 +94,13 @@ def _open(dataset: Dataset, records: Callable[[], Records], window: slice = slic
     convert = partial(_row, dataset)
     (group,) = usable(chosen, convert, lambda record: dataset.name).values()
     entry = catalogue()[f"{MUFFIN}/{dataset.name}"]
+    further = frozenset(dataset.further)
+    lacking = {name: number for name, number in sorted(group.partial.items()) if name in further}
     return Task(
         name=entry.name,
         rows=group.rows(chosen, convert),
-        fields=frozenset(dataset.fields),
+        fields=frozenset(dataset.fields) | (group.fields & further) | lacking.keys(),
+        lacking=tuple((name, chosen.place(number)) for name, number in lacking.items()),
         dataset=entry.dataset,
         category=entry.category,
         languages=entry.languages,

@@ -65,14 +65,14 @@ def _winogrande(raw: Raw) -> Row | None:
         return None
     if answer not in ("1", "2"):
         raise ValueError(f"`answer` is `{answer[:60]}`, expected `1` or `2`, or nothing for unlabelled")
-    context, blank, rest = sentence.partition("_")
+    context, blank, ending = sentence.partition("_")
     candidates = [text(raw, "option1"), text(raw, "option2")]
     if not blank or not all(candidates):
         raise ValueError(
             f"expected `_` where a candidate is missing, and two candidates; found `{sentence[:60]}` and "
             f"{candidates}"
         )
-    options = [f"{candidate}{rest}" for candidate in candidates]
+    options = [f"{candidate}{ending}" for candidate in candidates]
     return (
         {"context": context.strip(), "options": options, "answer": options[int(answer) - 1]}
         if context.strip()

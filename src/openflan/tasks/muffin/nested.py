@@ -1,8 +1,8 @@
 """Lists and structs in raw records, for the row functions of question answering.
 
-Two kinds of bad record are told apart. A value of the wrong type or a label that does not exist means that
-the columns are not what they were: that is a ValueError, which names the column. A blank text is a flaw of
-one record among many that no reader can mend: such a record is left out, and counted.
+There are two kinds of bad record. A value of the wrong type or a label that does not exist means that the
+columns are not what they were: that is a ValueError, which names the column. A blank text is a flaw of one
+record among many that no reader can mend: such a record is left out, and counted.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@ repaired.
 
 A DrRepair record is a program that compiles, line by line, and several ways to break it with the compiler's
 first message. One of these is drawn from the record itself, so all four forms show the same mistake. The
-release describes the forms by their names alone; here they are: the program and nothing else (`plain_code`),
-its lines numbered (`no_errors`), numbered and with the message below (`line_numbers`), and with the message
-as a comment on the line that it names (`error_comments`). The answer is always the whole repaired program,
-without numbers and comments.
+release describes the forms by their names alone. Here `plain_code` is the program and nothing else, and
+`no_errors` has its lines numbered. `line_numbers` has numbered lines and the message below, `error_comments`
+the message as a comment on the line that it names. The answer is always the whole repaired program, without
+numbers and comments.
 """
 
 from __future__ import annotations
@@ -117,9 +117,9 @@ def _changed(code: Sequence[str], error: Mapping[str, Any]) -> list[str]:
 
 def _braces(code: Sequence[str], indents: Sequence[int]) -> tuple[list[str], list[str]]:
     """What to write before and after each line. SPoC's lines have lost the brace that opens a block at their
-    end, and the one that closes it before an `else`; the depth of indentation tells where. It is read off the
-    program that compiles, so that a mistake is never mended by accident. Lines whose braces are even, as
-    DeepFix's, are whole, and their authors' indentation proves nothing."""
+    end, and the one that closes it before an `else`; the depth of indentation tells where. It is taken from
+    the program that compiles, so that a mistake is never repaired by accident. Lines whose braces are even,
+    as DeepFix's, are whole, and their authors' indentation proves nothing."""
     if "".join(code).count("{") == "".join(code).count("}"):
         return [_INDENT * indent for indent in indents], [""] * len(code)
     before, after = [], [""] * len(code)
@@ -137,9 +137,9 @@ def _braces(code: Sequence[str], indents: Sequence[int]) -> tuple[list[str], lis
     return before, after
 
 
-def _whole(value: object, what: str) -> int:
+def _whole(value: object, column: str) -> int:
     if not isinstance(value, int):
-        raise ValueError(f"`{what}` holds {type(value).__name__}, not a whole number")
+        raise ValueError(f"`{column}` holds {type(value).__name__}, not a whole number")
     return value
 
 

@@ -20,24 +20,24 @@ def text(raw: Raw, column: str) -> str:
     return clean(raw[column], column)
 
 
-def clean(value: Any, what: str) -> str:
-    """Clean a value that lies deeper in a record, as `text` does for a field; `what` names it."""
+def clean(value: Any, column: str) -> str:
+    """Clean a value that lies deeper in a record, as `text` does for a field; `column` names it."""
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError(f"`{what}` holds {type(value).__name__}, not a text")
+        raise ValueError(f"`{column}` holds {type(value).__name__}, not a text")
     return value.replace("\r\n", "\n").strip()
 
 
-def items(value: Any, what: str) -> Sequence[Any]:
+def items(value: Any, column: str) -> Sequence[Any]:
     """A list, whatever kind of sequence its library made of it. Raises ValueError for anything else."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise ValueError(f"`{what}` holds {type(value).__name__}, not a list")
+        raise ValueError(f"`{column}` holds {type(value).__name__}, not a list")
     return value
 
 
-def texts(value: Any, what: str) -> list[str]:
-    return [clean(item, what) for item in items(value, what)]
+def texts(value: Any, column: str) -> list[str]:
+    return [clean(item, column) for item in items(value, column)]
 
 
 def complete(**fields: str) -> Row | None:

@@ -20,10 +20,11 @@ _HIGHLIGHT = "\n@highlight"
 
 
 def bool_q(raw: Raw) -> Row | None:
-    """`answer` is a truth value; questions have no question mark."""
-    return labelled(
-        raw, texts={"passage": "passage", "question": "question"}, classes=_NO_YES, label="answer"
-    )
+    """`answer` is a truth value; questions have no question mark. The original files name the page in
+    `title`, the hub's copy does not."""
+    row = labelled(raw, texts={"passage": "passage", "question": "question"}, classes=_NO_YES, label="answer")
+    title = text(raw, "title") if "title" in raw else ""
+    return {**row, "title": title} if row and title else row
 
 
 def multirc(raw: Raw) -> Row | None:
@@ -66,19 +67,21 @@ def drop(raw: Raw) -> Row | None:
 
 
 def quac(raw: Raw) -> Row | None:
-    """The background of the page and the section asked about make the passage; the no-answer marker is
-    blanked wherever it stands."""
+    """The background of the page and the section asked about make the passage, and are fields of their own;
+    the no-answer marker is blanked wherever it stands."""
     background, section = (
         text(raw, column).replace(_NO_ANSWER, "").strip() for column in ("background", "context")
     )
-    return filled(
+    row = filled(
         {
             "title": text(raw, "title"),
-            "passage": f"{background}\n\n{section}".strip() if section else "",
+            "section": section,
+            "passage": f"{background}\n\n{section}".strip(),
             "question": text(raw, "question"),
             "answer": text(struct(raw, "orig_answer"), "text").replace(_NO_ANSWER, "").strip(),
         }
     )
+    return {**row, "background": background} if row and background else row
 
 
 def coqa(raw: Raw) -> Row | None:
@@ -122,7 +125,13 @@ _SQUAD = ("title", "context", "question", "answers")
 
 DATASETS: tuple[Dataset, ...] = (
     Dataset(
-        "bool_q", "google/boolq", "train", ("question", "answer", "passage"), (*_QUESTION, "options"), bool_q
+        "bool_q",
+        "google/boolq",
+        "train",
+        ("question", "answer", "passage"),
+        (*_QUESTION, "options"),
+        bool_q,
+        further=("title",),
     ),
     Dataset(
         "multirc",
@@ -142,6 +151,7 @@ DATASETS: tuple[Dataset, ...] = (
         ("title", "background", "context", "question", "orig_answer"),
         ("title", *_QUESTION),
         quac,
+        further=("section", "background"),
     ),
     Dataset(
         "coqa",

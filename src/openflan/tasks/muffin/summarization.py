@@ -8,7 +8,7 @@ stands in angle brackets. Multi-News keeps the mark `|||||` between its articles
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -61,22 +61,31 @@ def wiki_lingua(raw: Raw) -> Row | None:
     return document(raw, source="source", summary="target")
 
 
+def newsroom(raw: Raw) -> Row | None:
+    """A row with the article's `title`, where the record has one."""
+    row, title = document(raw, source="text"), text(raw, "title") if "title" in raw else ""
+    return {**row, "title": title} if row and title else row
+
+
 def rotten_tomatoes(raw: Raw) -> Row | None:
+    """`reviews` as numbered lines; `first_review` is the first of them, without its number."""
+    reviews = _opinions(raw["_critics"], "_critics")
     return complete(
         movie=text(raw, "_movie_name"),
-        reviews=_numbered(raw["_critics"], "_critics"),
+        reviews=_numbered(reviews),
+        first_review=next(iter(reviews), ""),
         answer=text(raw, "_critic_consensus"),
     )
 
 
 def idebate(raw: Raw) -> Row | None:
-    arguments = _numbered(raw["_argument_sentences"], "_argument_sentences")
+    arguments = _numbered(_opinions(raw["_argument_sentences"], "_argument_sentences"))
     return complete(debate=text(raw, "_debate_name"), arguments=arguments, answer=text(raw, "_claim"))
 
 
-def _numbered(opinions: Any, column: str) -> str:
-    """The opinions, which the original files keep by their ids, TensorFlow Datasets as keys and values: a
-    list of pairs, or a pair of lists."""
+def _opinions(opinions: Any, column: str) -> list[str]:
+    """The first opinions, each in one line. The original files keep them by their ids, TensorFlow Datasets as
+    keys and values: a list of pairs, or a pair of lists."""
     if isinstance(opinions, Mapping):
         opinion_texts = (
             texts(opinions["value"], column)
@@ -85,8 +94,11 @@ def _numbered(opinions: Any, column: str) -> str:
         )
     else:
         opinion_texts = [text(opinion, "value") for opinion in items(opinions, column)]
-    kept = [" ".join(opinion.split()) for opinion in opinion_texts if opinion][:MOST_OPINIONS]
-    return "\n".join(f"{number}. {opinion}" for number, opinion in enumerate(kept, start=1))
+    return [" ".join(opinion.split()) for opinion in opinion_texts if opinion][:MOST_OPINIONS]
+
+
+def _numbered(opinions: Sequence[str]) -> str:
+    return "\n".join(f"{number}. {opinion}" for number, opinion in enumerate(opinions, start=1))
 
 
 _PAIR = ("document", "answer")
@@ -112,7 +124,7 @@ DATASETS: tuple[Dataset, ...] = (
     Dataset("multi_news", "alexfabbri/multi_news", "train", ("document", "summary"), _PAIR, document),
     # The hub has only a script for Newsroom, which asks for files that one must request; each line of them is
     # such a record.
-    Dataset("newsroom", None, "train", ("text", "summary"), _PAIR, partial(document, source="text")),
+    Dataset("newsroom", None, "train", ("text", "summary"), _PAIR, newsroom, further=("title",)),
     # Carved from 2,259 and 3,731 records: the last 600 are for validation and test.
     Dataset(
         "opinion_abstracts_idebate",
@@ -129,6 +141,7 @@ DATASETS: tuple[Dataset, ...] = (
         ("_movie_name", "_critics", "_critic_consensus"),
         ("movie", "reviews", "answer"),
         rotten_tomatoes,
+        further=("first_review",),
     ),
     Dataset("samsum", "knkarthick/samsum", "train", ("dialogue", "summary"), _PAIR, samsum),
     Dataset(

@@ -2,7 +2,7 @@
 ParaCrawl's English-Danish pairs.
 
 Rows that the change does not alter are left out, as there is nothing to mend. Records look like those of the
-hub's translation sets, `{"translation": {"en": ..., "da": ...}}`; nobody is known to keep this pair there.
+hub's translation sets, `{"translation": {"en": ..., "da": ...}}`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def without_blanks(sentence: str) -> str:
 def _dataset(name: str, window: str, damage: Callable[[str], str]) -> Dataset:
     return Dataset(
         name,
-        None,
+        "ParaCrawl/para_crawl/enda",
         f"train[{window}]",
         ("translation",),
         ("source", "answer"),

@@ -51,7 +51,7 @@ def _dataset(name: str, hub: str, split: str = "train") -> Dataset:
 
 
 DATASETS: tuple[Dataset, ...] = (
-    _dataset("para_crawl_enes", "Helsinki-NLP/opus_paracrawl/en-es", "train[:30000]"),
+    _dataset("para_crawl_enes", "ParaCrawl/para_crawl/enes", "train[:30000]"),
     _dataset("wmt14_enfr", "wmt/wmt14/fr-en"),
     _dataset("wmt16_translate_csen", "wmt/wmt16/cs-en"),
     _dataset("wmt16_translate_deen", "wmt/wmt16/de-en"),

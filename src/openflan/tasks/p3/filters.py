@@ -22,10 +22,10 @@ DRAWS_KEY = "|draws"
 def _choice(context: Context, items: Iterable[Any]) -> Any:
     """One of the items, drawn from what the caller passed to `render`."""
     draws: Draws = context.parent[DRAWS_KEY]
-    there = items if isinstance(items, Sequence) else list(items)
-    if not there:
+    choices = items if isinstance(items, Sequence) else list(items)
+    if not choices:
         raise Short("chooses from an empty list")
-    return draws.choice(there)
+    return draws.choice(choices)
 
 
 def _most_frequent(items: Sequence[Any]) -> list[Any] | None:

@@ -1,5 +1,4 @@
-"""Which tasks there are and what they are called: a P3 configuration, and a template of promptsource, by the
-name that the catalogue has.
+"""The names of P3's tasks: a P3 configuration, or a template of promptsource, by the name in the catalogue.
 
 Under the submixture `t0_sf` only its 193 tasks are opened: P3 holds 351 more whose datasets are in Muffin,
 and 116 that list every candidate answer, right or wrong, for scoring. Any other submixture takes what there
@@ -38,7 +37,7 @@ def published(bare: str) -> str:
     """The name that the list of T0-SF's tasks has for a configuration or template; itself, stripped, for
     others.
 
-    Copies differ in what stands at the end: a blank, the underscore that P3's rule makes of one, or neither.
+    Copies differ at the end of the name: a blank, the underscore that P3's rule makes of one, or neither.
     """
     name = bare.strip()
     return name if name in known_names() else _by_stem().get(_stem(name), name)
@@ -69,22 +68,22 @@ def chosen_names(names: Iterable[str], submixture: str, location: Path | str) ->
 
     Raises InputError if none is left, with the nearest name.
     """
-    there = list(names)
-    chosen = [name for name in there if (is_known(name) if submixture == T0_SF else SCORED not in name)]
-    left_out = [name for name in there if name not in set(chosen)]
+    all_names = list(names)
+    chosen = [name for name in all_names if (is_known(name) if submixture == T0_SF else SCORED not in name)]
+    left_out = [name for name in all_names if name not in set(chosen)]
     if not chosen:
         hint = did_you_mean(left_out[0], known_names()) if left_out else ""
-        where = "`openflan tasks list --submixture t0_sf` names those of T0-SF"
-        hint = hint or f"; {where}, another submixture takes all but *_score_eval"
+        list_command = "`openflan tasks list --submixture t0_sf` names those of T0-SF"
+        hint = hint or f"; {list_command}, another submixture takes all but *_score_eval"
         raise InputError(
-            f"{location}: none of its {len(there):,} tasks "
-            f"({', '.join(there[:3])}{', ...' if len(there) > 3 else ''}) is one that the submixture "
+            f"{location}: none of its {len(all_names):,} tasks "
+            f"({', '.join(all_names[:3])}{', ...' if len(all_names) > 3 else ''}) is one that the submixture "
             f"`{submixture}` takes{hint}"
         )
     if left_out:
         scored = sum(SCORED in name for name in left_out)
         warnings.warn(
-            f"{location}: {len(left_out):,} of {len(there):,} tasks left out "
+            f"{location}: {len(left_out):,} of {len(all_names):,} tasks left out "
             f"({left_out[0]}{', ...' if len(left_out) > 1 else ''}): "
             f"{scored:,} for scoring candidate answers, {len(left_out) - scored:,} not among T0-SF's "
             f"{len(known_names())}",

@@ -38,8 +38,8 @@ class Prompt:
 def read_prompts(path: Path) -> list[Prompt]:
     """The templates of a file, in its order.
 
-    Raises InputError naming file and line for what is not YAML, not UTF-8 or has foreign tags, and naming the
-    template that lacks its name or text.
+    Raises InputError with file and line for text that is not YAML, not UTF-8 or has foreign tags. A template
+    that lacks its name or text is named.
     """
     document = read_yaml(path, tags=TAGS, repeated_keys=True)
     templates = document.get("templates") if isinstance(document, dict) else None
@@ -68,11 +68,11 @@ def _prompt(template: Any, location: str) -> Prompt:
     if SEPARATOR not in template["jinja"]:
         raise InputError(f"{location}: its text has no {SEPARATOR}, which separates inputs and target")
     metadata = template.get("metadata")
-    shown = metadata.get("choices_in_prompt") if isinstance(metadata, dict) else None
+    choices_in_prompt = metadata.get("choices_in_prompt") if isinstance(metadata, dict) else None
     return Prompt(
         template["name"],
         template["jinja"],
         choices or None,
-        shown if isinstance(shown, bool) else None,
+        choices_in_prompt if isinstance(choices_in_prompt, bool) else None,
         location,
     )

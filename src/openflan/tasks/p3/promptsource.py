@@ -124,8 +124,8 @@ class Prompter:
 
     def _lacks(self, name: str, message: str, records: Records, record: Record) -> str:
         location = f"{self._prompt.place} names `{name}`"
-        there = ", ".join(f"`{key}`" for key in record if key != CHOICES)
-        hint = did_you_mean(name, [str(key) for key in record]) or f"; the row has {there}"
+        columns = ", ".join(f"`{key}`" for key in record if key != CHOICES)
+        hint = did_you_mean(name, [str(key) for key in record]) or f"; the row has {columns}"
         return (
             f"{location}, which is not there ({message}){hint}; are these the rows that the templates were "
             "written for?"
@@ -174,11 +174,13 @@ def find_promptsource(data: Path, submixture: str) -> dict[str, Opener]:
         if not has_rows(rows):
             continue
         for prompt in read_prompts(file):
-            other, _ = prompts.setdefault(published(template_task(dataset, prompt.name)), (prompt, rows))
-            if other is not prompt:
+            first_prompt, _ = prompts.setdefault(
+                published(template_task(dataset, prompt.name)), (prompt, rows)
+            )
+            if first_prompt is not prompt:
                 raise InputError(
                     f"{prompt.place}: would be named `{template_task(dataset, prompt.name)}`, as "
-                    f"{other.place}; rename one of them"
+                    f"{first_prompt.place}; rename one of them"
                 )
     if not prompts:
         folder = data.joinpath("data", *next(iter(files.values())))
@@ -243,13 +245,13 @@ def _open(prompt: Prompt, folder: Path, name: str, bare: str, settings: Settings
     )
 
 
-def _compiled(text: str, prompt: Prompt, what: str, clip: int | None) -> Program:
+def _compiled(text: str, prompt: Prompt, part: str, clip: int | None) -> Program:
     from openflan.tasks.p3.sandbox import compiled
 
     try:
         return compiled(text, clip)
     except ValueError as error:
-        raise InputError(f"{prompt.place}: its {what} {_saying(error)}") from None
+        raise InputError(f"{prompt.place}: its {part} {_saying(error)}") from None
 
 
 def _saying(error: ValueError) -> str:
@@ -278,7 +280,7 @@ def _protected(value: Any, old: str, new: str) -> Any:
 
 
 def _holds(value: Any, text: str) -> bool:
-    """Whether `text` occurs in any text of the value."""
+    """Return True if `text` occurs in any text of the value."""
     if isinstance(value, str):
         return text in value
     if isinstance(value, list):

@@ -62,9 +62,9 @@ class Program:
     def render(self, values: Mapping[str, Any], draws: Draws, budget: int = WORK) -> str:
         """The text with the values filled in, at the cost of `budget` items and characters.
 
-        Raises Missing for a name that they lack, Short for an item beyond a list's end, Refused for what no
-        text may do, and ValueError for a computation that fails on these values, such as a sum of a number
-        and a text.
+        Raises Missing for a name without a value, Short for an item beyond a list's end, and Refused for a
+        forbidden operation. Raises ValueError for a computation that fails on these values, such as a sum of
+        a number and a text.
         """
         context = self._template.new_context({**values, WORK_KEY: Work(budget), DRAWS_KEY: draws})
         try:

@@ -1,5 +1,5 @@
-"""What is done to texts on their way from P3 or promptsource to rows, as `openflan.yaml` in the data folder
-says.
+"""Changes of the texts of P3 and promptsource on their way to rows, set in `openflan.yaml` of the data
+folder.
 
     clean: flan     newlines of inputs become blanks, those of targets and options are deleted,
                     as in the public release of the collection
@@ -7,8 +7,8 @@ says.
                     in "..."; promptsource does so by default
     seed: 7         what the templates' random choices derive from
 
-Decision: nothing of it happens unless asked for. `clean: flan` glues the lines of a target together ("first
-line\nsecond" becomes "first linesecond"), and clipped passages can lose the sentence that a question is
+Decision: nothing of it happens unless asked for. `clean: flan` joins the lines of a target without a blank
+("first line\nsecond" becomes "first linesecond"). Clipped passages can lose the sentence that a question is
 about. Price: texts differ from the release's wherever they hold newlines, and from P3's wherever a passage is
 longer than 2,048 characters. T5's tokenizer reads a newline as a blank in any case.
 """

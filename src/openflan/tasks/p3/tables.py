@@ -58,7 +58,7 @@ class NamedRows:
 
 
 def has_rows(folder: Path) -> bool:
-    """Whether a folder holds a dataset's files, of any split."""
+    """Return True if a folder holds a dataset's files, of any split."""
     return any(
         True for subfolder in _PLACES for suffix in SUFFIXES for _ in (folder / subfolder).glob(f"*{suffix}")
     )
@@ -75,8 +75,8 @@ def train_files(folder: Path) -> list[Path]:
             files = sorted((folder / subfolder).glob(f"*{suffix}"))
             if trained := [file for file in files if split_of(file.name) == "train"]:
                 return trained
-            if rest := [file for file in files if split_of(file.name) is None]:
-                return rest
+            if unsplit := [file for file in files if split_of(file.name) is None]:
+                return unsplit
             if files:
                 raise InputError(
                     f"{folder}: holds {', '.join(file.name for file in files[:3])}, which are not for "

@@ -37,7 +37,7 @@ INPUTS, TARGETS, CHOICES = "inputs_pretokenized", "targets_pretokenized", "answe
 
 
 def p3_row(record: Record, clean: Clean = "none", options: bool = False) -> Row:
-    """A record as a row (see `row_of`), with its choices as `options` if asked for.
+    """A record as a row (see `row_of`), with its choices as `options` if requested.
 
     Raises EmptyTarget for empty inputs or targets, BadRow for values that are no texts, and for missing
     choices.
@@ -63,8 +63,8 @@ def p3_row(record: Record, clean: Clean = "none", options: bool = False) -> Row:
 
 
 def is_p3(data: Path) -> bool:
-    """Whether a folder, or its `data` folder, has a folder for each configuration: one named as a task of
-    T0-SF, or with P3's columns."""
+    """Return True if a folder, or its `data` folder, has a folder for each configuration: with the name of a
+    task of T0-SF, or with P3's columns."""
     return any(is_known(folder.name) or _has_columns(folder) for folder in _folders(data))
 
 
