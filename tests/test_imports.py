@@ -77,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     # Samples are drawn, hence the foundation's randomness. A prompt becomes ids by the same rule as what is
     # trained on.
-    "inference": FOUNDATION | {"models", "packing.text_ids", "chat_template"},
+    "inference": FOUNDATION | {"models", "packing.text_ids", "packing.message_form", "chat_template"},
     # Evaluation draws for its bootstrap, hence the foundation's randomness.
     "evaluation": FOUNDATION
     | {

@@ -52,7 +52,11 @@ def evaluator(recipe: Recipe, run: Run) -> Callable[[int, Any], Mapping[str, flo
 
     def evaluate(step: int, model: Any) -> Mapping[str, float]:
         engine = HuggingFaceEngine.of(
-            model, tokenizer, separator=separator, chat=recipe.packing.layout == "chat"
+            model,
+            tokenizer,
+            separator=separator,
+            chat=recipe.packing.layout == "chat",
+            added_tokens=recipe.packing.added_tokens,
         )
         scores = {}
         for name, benchmark in benchmarks.items():

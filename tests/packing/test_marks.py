@@ -10,7 +10,13 @@ from transformers import PreTrainedTokenizerFast
 
 from openflan.errors import InputError
 from openflan.packing.encode import Encoder, Limits
-from openflan.packing.special_tokens import Layout, SpecialTokens, chat_template_of, special_tokens_of
+from openflan.packing.special_tokens import (
+    Layout,
+    SpecialTokens,
+    around_a_turn,
+    chat_template_of,
+    special_tokens_of,
+)
 from openflan.templates.render import Rendered
 from openflan.templates.style import Style
 
@@ -77,23 +83,32 @@ def test_paper_and_plain_differ_between_inputs_and_targets(
     assert special_tokens_of(tokenizer(bos=bos), layout) == SpecialTokens((2,) if bos else (), between, (1,))
 
 
-def test_chat_takes_its_marks_from_the_template() -> None:
-    assert special_tokens_of(tokenizer(template=CHAT), "chat") == SpecialTokens(
-        ids("<turn>", "user"), ids("</turn>", "<turn>", "assistant"), ids("</turn>")
-    )
+def test_what_stands_around_a_single_turn_comes_from_the_template() -> None:
+    around = SpecialTokens(ids("<turn>", "user"), ids("</turn>", "<turn>", "assistant"), ids("</turn>"))
+    assert around_a_turn(tokenizer(template=CHAT), range(100)) == around
+    # Words beside a text could join it, control tokens cannot.
+    assert around_a_turn(tokenizer(template=CHAT)) is None
+
+
+def test_chat_without_a_template_is_refused() -> None:
+    with pytest.raises(InputError, match="has none; use paper or plain"):
+        Encoder(tokenizer(), Limits(40, 10, joint=True), layout="chat")
 
 
 @pytest.mark.parametrize(
-    ("template", "complaint"),
-    [
-        (None, "has none; use paper or plain"),
-        (DATED, "writes other marks|keep a turn's texts apart"),
-        (ENDLESS, "does not end the answer"),
-    ],
+    ("template", "learned"), [(DATED, ["3", "g", "h", "</turn>"]), (ENDLESS, ["g", "h"])]
 )
-def test_templates_that_cannot_be_packed_are_refused(template: str | None, complaint: str) -> None:
-    with pytest.raises(InputError, match=complaint):
-        special_tokens_of(tokenizer(template=template), "chat")
+def test_templates_that_write_other_tokens_around_other_texts_are_followed(
+    template: str, learned: list[str]
+) -> None:
+    words = tokenizer(template=template)
+    example = Rendered("a b c", "g h", answer="", task="own/quiz", row=0, style=Style(), wording="any")
+    (found,) = Encoder(words, Limits(40, 10, joint=True), layout="chat").encode([example])
+    turn = [{"role": "user", "content": "a b c"}, {"role": "assistant", "content": "g h"}]
+    assert [*found.input_ids.tolist(), *found.target_ids.tolist()] == list(
+        words.apply_chat_template(turn, tokenize=True)["input_ids"]
+    )
+    assert found.target_ids.tolist() == words(" ".join(learned), add_special_tokens=False)["input_ids"]
 
 
 def encoded(layout: Layout, inputs: int = 40) -> Any:

@@ -106,6 +106,8 @@ def test_a_dump_states_every_default(write: Write) -> None:
         "inputs": 1024,
         "targets": 256,
         "layout": "paper",
+        "learn": "all",
+        "added_tokens": "ids",
         "on_overflow": "truncate-inputs",
     }
     assert dumped["mixture"]["submixtures"]["cot"]["styles"] == {

@@ -271,7 +271,7 @@ def said(*turns: tuple[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("row", "inputs", "targets"),
     [
-        (said(("user", " Hello? "), ("assistant", "Hi.")), "Hello?", "Hi."),
+        (said(("user", " Hello? "), ("assistant", "  Hi.\n")), " Hello? ", "  Hi.\n"),
         (said(("system", "Be kind."), ("user", "Hello?"), ("assistant", "Hi.")), "Be kind.\n\nHello?", "Hi."),
         (
             said(
@@ -299,8 +299,10 @@ def test_a_conversation_asks_for_its_last_answer(
     tmp_path: Path, row: dict[str, Any], inputs: str, targets: str
 ) -> None:
     task = only(jsonl(tmp_path / "chat.jsonl", [{"id": 7, "source": None, **row}]))
-    assert rows_of(task) == [{"inputs": inputs, "targets": targets}]
-    assert task.fields == {"inputs", "targets"}
+    (found,) = rows_of(task)
+    assert (found["inputs"], found["targets"]) == (inputs, targets)
+    # A single turn says all of its conversation.
+    assert ("conversation" in task.fields) == (len(row["messages"]) > 2)
 
 
 def test_conversations_of_a_table_are_read(tmp_path: Path) -> None:
@@ -317,10 +319,10 @@ def test_conversations_of_a_table_are_read(tmp_path: Path) -> None:
     [
         ({"messages": []}, "`messages` must be a list of {role, content}; found []"),
         ({"messages": "Hi"}, '`messages` must be a list of {role, content}; found "Hi"'),
-        ({"messages": ["Hi"]}, "`messages[0].role` must be system, user or assistant; found null"),
+        ({"messages": ["Hi"]}, '`messages[0]` must be an object {role, content}; found "Hi"'),
         (
             said(("human", "a"), ("assistant", "b")),
-            '`messages[0].role` must be system, user or assistant; found "human"',
+            '`messages[0].role` must be system, developer, user, assistant or tool; found "human"',
         ),
         (said(("user", None), ("assistant", "b")), "`messages[0].content` must be a text; found null"),
         (said(("user", [{"type": "image"}]), ("assistant", "b")), "`messages[0].content` must be a text"),

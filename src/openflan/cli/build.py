@@ -14,6 +14,7 @@ from openflan.models.quiet import quiet_libraries
 from openflan.packing.build_ahead import Shard, Summary, build
 from openflan.packing.losses import losses_line
 from openflan.packing.pack import WINDOW
+from openflan.packing.unknown import unknown_line, unknown_targets
 from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
@@ -117,4 +118,6 @@ def _build(
         first = packed_stream_of(stream, encoder, parts, folder).window(0)
         if line := losses_line(first.counts(), first.longest(), encoder.limits):
             typer.echo(f"build: {line}", err=True)
+        if unknown := unknown_targets(first.tokens, first.examples, encoder.tokenize):
+            typer.echo(f"build: {unknown_line(unknown.values())}", err=True)
     return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -26,7 +27,7 @@ def show_rows(stream: Stream, encoder: Encoder, count: int, *, as_json: bool) ->
     sources = [window.origins(within) for window, within in located]
     encoded_sequences = packed_stream.sequences(0, count)
     sequences = [
-        described(row, *parts, packed_stream.limits)
+        described(row, *parts, packed_stream.limits, encoder.as_sent)
         for row, parts in enumerate(zip(positions, sources, encoded_sequences, strict=True))
     ]
     if as_json:
@@ -40,7 +41,8 @@ def show_rows(stream: Stream, encoder: Encoder, count: int, *, as_json: bool) ->
                 f"sequence {sequence['row']}, segment {segment['segment']} of {len(examples)}: position "
                 f"{segment['position']}, {_places(segment, packed_stream.limits.joint)}"
             )
-            print_example(example, title, {"truncated": segment["cut"] or None})
+            sent = {name: segment.get(name) for name in ("as_sent", "learned")}
+            print_example(example, title, {"truncated": segment["cut"] or None, **sent})
 
 
 def show_examples(stream: Stream, encoder: Encoder | None, count: int, *, as_json: bool) -> None:
@@ -61,21 +63,28 @@ def show_examples(stream: Stream, encoder: Encoder | None, count: int, *, as_jso
 
 
 def described(
-    row: int, positions: list[int], sources: list[Rendered], encoded: list[Encoded], limits: Limits
+    row: int,
+    positions: list[int],
+    sources: list[Rendered],
+    encoded: list[Encoded],
+    limits: Limits,
+    as_sent: Callable[[Encoded], dict[str, Any]] = lambda ids: {},
 ) -> dict[str, Any]:
     """A packed row as plain values: its tokens and fill, and its examples in their order.
 
     `inputs_at` and `targets_at` are the first token of an example's inputs and targets and the one behind its
-    last; in a causal row they count along the one sequence, in the other kind each along its own.
-    """
+    last (`as_sent` adds what is learned of a conversation); in a causal row they count along the one
+    sequence, in the other kind each along its own."""
     examples, at = [], [0, 0]
     for segment, (position, source, ids) in enumerate(zip(positions, sources, encoded, strict=True), 1):
         wide, long = len(ids.input_ids), len(ids.target_ids)
         begin = at[0] + wide if limits.joint else at[1]
         ranges = {"inputs_at": [at[0], at[0] + wide], "targets_at": [begin, begin + long]}
-        examples.append({"segment": segment, **record(position, source), **_tokens(ids), **ranges})
+        examples.append(
+            {"segment": segment, **record(position, source), **_tokens(ids), **ranges, **as_sent(ids)}
+        )
         at = [begin + long] * 2 if limits.joint else [at[0] + wide, begin + long]
-    inputs, targets = sum(len(ids.input_ids) for ids in encoded), sum(len(ids.target_ids) for ids in encoded)
+    inputs, targets = sum(ids.num_context for ids in encoded), sum(ids.num_learned for ids in encoded)
     return {
         "row": row,
         "input_tokens": inputs,
@@ -95,7 +104,7 @@ def _tokens(ids: Encoded | None) -> dict[str, object]:
     return (
         {"dropped": ids.dropped}
         if ids.dropped
-        else {"input_tokens": len(ids.input_ids), "target_tokens": len(ids.target_ids), "cut": ids.truncated}
+        else {"input_tokens": ids.num_context, "target_tokens": ids.num_learned, "cut": ids.truncated}
     )
 
 

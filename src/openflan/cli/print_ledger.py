@@ -57,10 +57,22 @@ def print_ledger(
     print_counts("rows left out", {f"({reason})": count for reason, count in reasons.items()})
     print_counts("rows left out", _by_task(tasks, "refused"))
     print_counts("rows left out as overlaps", _by_task(tasks, "overlaps_dropped"))
+    _notices(ledger)
     typer.echo()
     _capacities(ledger["capacities"], ledger["measured"]["examples"])
     print_estimates(ledger["estimates"], steps)
     next_command("finetune", *arguments)
+
+
+def _notices(ledger: Mapping[str, Any]) -> None:
+    """Prints what the vocabulary cannot write, and what the chat template makes of conversations."""
+    from openflan.packing.unknown import unknown_line
+    from openflan.training.conversations import conversation_lines
+
+    unknown = ledger["measured"].get("unknown_targets")
+    lines = [unknown_line(unknown)] if unknown else []
+    for line in [*lines, *conversation_lines(ledger.get("conversations", {}))]:
+        typer.echo(f"note: {line}")
 
 
 def span(seconds: float) -> str:

@@ -28,8 +28,9 @@ from openflan.inference.limits import (
     within_window,
 )
 from openflan.inference.protocol import Completion, LikelihoodRequest, OptionScores, Request
-from openflan.models.folder import Separator, layout_of, model_folder, separator_of
-from openflan.packing.text_ids import TextIds
+from openflan.models.folder import Separator, added_tokens_of, layout_of, model_folder, separator_of
+from openflan.packing.message_form import TEXTS, MessageForm, form_of, sent
+from openflan.packing.text_ids import AddedTokens, TextIds
 
 if TYPE_CHECKING:
     from openflan.inference.decoding_methods import LocalDecoding, Question
@@ -53,7 +54,7 @@ class HuggingFaceEngine:
     `separator` is what follows a causal prompt. `text` turns what users write into ids, in which control
     tokens that are spelled there stay text; `encode` does so for a whole prompt. With `chat` a prompt is a
     user's message in the tokenizer's chat template. `prefix`: the tokens of a causal prompt see one another
-    (prefix-LM).
+    (prefix-LM). `form` is that in which the chat template shows messages.
     """
 
     model: Any
@@ -69,6 +70,7 @@ class HuggingFaceEngine:
     method: DecodingMethod = "transformers"
     chat: bool = False
     prefix: bool = False
+    form: MessageForm = TEXTS
 
     @classmethod
     def load(
@@ -124,10 +126,12 @@ class HuggingFaceEngine:
             batch_tokens=batch_tokens,
             encode=encode,
             chat=chat,
+            added_tokens=added_tokens_of(folder),
             name=str(folder),
         )
         settings = [_ENGINE, f"dtype {precision}", f"context {made.context}", f"separator {chosen}"]
         flags = {"own encoding": encode is not None, "chat": chat, "prefix attention": made.prefix}
+        flags["added tokens as text"] = made.text.added_tokens == "text"
         return replace(
             made,
             fingerprint=folder_fingerprint(
@@ -147,14 +151,15 @@ class HuggingFaceEngine:
         batch_tokens: int | None = None,
         encode: Callable[[str], list[int]] | None = None,
         chat: bool = False,
+        added_tokens: AddedTokens = "ids",
         name: str = "the model",
     ) -> HuggingFaceEngine:
         """An engine over a model in memory, on its device and in its dtype: for evaluation during training.
 
         While it answers, the model is in evaluation mode and a causal one has our attention function;
-        afterwards it has its former mode and attention function. `fingerprint` names the weights (without one
-        they are hashed now); make another engine when they have changed. Raises InputError as `load` does.
-        """
+        afterwards it has its former mode and attention function. `added_tokens`: see `TextIds`.
+        `fingerprint` names the weights (without one they are hashed now); make another engine when they have
+        changed. Raises InputError as `load` does."""
         if batch_tokens is not None and batch_tokens < 1:
             raise InputError(f"batch_tokens is {batch_tokens}, expected at least 1")
         from openflan.models.prefix import attention_of_model
@@ -183,7 +188,7 @@ class HuggingFaceEngine:
                 f"separator {separator}",
                 *(name for name, is_set in flags.items() if is_set),
             )
-        text = TextIds(tokenizer)
+        text = TextIds(tokenizer, added_tokens)
         return cls(
             model=model,
             tokenizer=tokenizer,
@@ -198,6 +203,7 @@ class HuggingFaceEngine:
             method=method,
             chat=chat,
             prefix=prefix,
+            form=form_of(tokenizer.chat_template, text.written, name) if chat else TEXTS,
         )
 
     @property
@@ -224,7 +230,8 @@ class HuggingFaceEngine:
         """The ids of a prompt. Inputs of T5, and causal inputs of the paper's layout, end with exactly one
         end of sequence."""
         if self.chat:
-            return self.text.chat([{"role": "user", "content": prompt}], add_generation_prompt=True)
+            turn = sent([{"role": "user", "content": prompt}], self.form)
+            return self.text.chat(turn, add_generation_prompt=True)
         ids = self.encode(prompt)
         if (self.seq2seq or self.separator == "eos") and (not ids or ids[-1] not in self.eos):
             ids = [

@@ -30,9 +30,10 @@ def shares_table(
     examples in all. `place` says which of several places of a submixture gave the task.
     """
     table = []
-    capped = capped_tasks(mixture, tasks)
+    capped = capped_tasks(mixture, {entry.task.name: entry.task for entry in stream.entries})
     for entry in stream.entries:
-        task = tasks[entry.task.name]
+        # The stream's own, whose rows may be the examples of conversations.
+        task = entry.task
         cap, weight = capped[task.name].cap, capped[task.name].weight
         rows = len(task.rows)
         table.append(
@@ -41,7 +42,7 @@ def shares_table(
                 "submixture": task.submixture,
                 "category": task.category,
                 "rows": rows,
-                "overlaps_dropped": dropped_rows(task),
+                "overlaps_dropped": dropped_rows(tasks[task.name]),
                 "refused": task.refused,
                 "left_out": dict(task.left_out),
                 "place": task.place,

@@ -18,6 +18,7 @@ from openflan.errors import InputError, did_you_mean
 from openflan.models.hub import HUB_ID, fetch_from_hub, path_exists
 from openflan.models.json_file import json_object, one_line
 from openflan.packing.special_tokens import Layout
+from openflan.packing.text_ids import AddedTokens
 
 Separator: TypeAlias = Literal["eos", "none"]
 """What separates inputs and targets of a causal model: its end of sequence, as in the paper's layout, or
@@ -187,6 +188,19 @@ def layout_of(folder: Path) -> Layout | None:
             )
         return cast(Layout, layout)
     return None
+
+
+def added_tokens_of(folder: Path) -> AddedTokens:
+    """How a model was finetuned to read texts that spell added tokens: `openflan_added_tokens` of
+    generation_config.json; `ids` where the key is absent. Raises InputError for another value."""
+    path = folder / "generation_config.json"
+    added_tokens = json_object(path).get("openflan_added_tokens", "ids")
+    if added_tokens not in get_args(AddedTokens):
+        raise InputError(
+            f"{path}: `openflan_added_tokens` is {added_tokens!r}; expected one of "
+            f"{', '.join(get_args(AddedTokens))}"
+        )
+    return cast(AddedTokens, added_tokens)
 
 
 def attention_of(folder: Path) -> Attention:

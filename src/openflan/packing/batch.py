@@ -41,10 +41,10 @@ class Seq2SeqBatch:
 
 @dataclass(frozen=True, slots=True)
 class CausalBatch:
-    """Sequences for a decoder: inputs, EOS, targets, EOS of each example in turn.
+    """Sequences for a decoder: inputs, EOS, targets, EOS of each example in turn, or conversations.
 
     `positions_RL` restart with every example. `labels_RL[t]` is the token that follows position t where that
-    is a target token, else -100.
+    is a target token that is learned, else -100.
     """
 
     input_ids_RL: Ids
@@ -134,7 +134,11 @@ def causal_batch(
             end = middle + len(example.target_ids)
             ids[number, at:middle], ids[number, middle:end] = example.input_ids, example.target_ids
             segments[number, at:end], positions[number, at:end] = segment, np.arange(end - at)
-            labels[number, middle - 1 : end - 1] = example.target_ids
+            labels[number, middle - 1 : end - 1] = (
+                example.target_ids
+                if example.learned is None
+                else np.where(example.learned, example.target_ids, IGNORED)
+            )
             at = end
     return CausalBatch(ids, segments, positions, labels)
 

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openflan.errors import InputError
+from openflan.packing.chat_layout import ChatLayout, Learn
 from openflan.packing.special_tokens import Layout, special_tokens_of
+from openflan.packing.text_ids import AddedTokens
 from openflan.packing.tokens import Tokenize, Tokens, tokens_of
 from openflan.templates.render import Rendered
 
@@ -52,12 +54,24 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """One example as ids, special tokens included. `truncated` counts the input tokens that were left out;
-    `dropped` is the reason if the whole example is left out, and then there are no ids."""
+    `dropped` is the reason if the whole example is left out, and then there are no ids. `learned` says of
+    each target whether the loss is on it, as between the turns of a conversation it is not; None: on all."""
 
     input_ids: NDArray[np.int32]
     target_ids: NDArray[np.int32]
     truncated: int = 0
     dropped: Dropped = ""
+    learned: NDArray[np.bool_] | None = None
+
+    @property
+    def num_learned(self) -> int:
+        """The number of tokens that the loss is on."""
+        return len(self.target_ids) if self.learned is None else int(self.learned.sum())
+
+    @property
+    def num_context(self) -> int:
+        """The number of tokens without loss."""
+        return len(self.input_ids) + len(self.target_ids) - self.num_learned
 
     @property
     def keeps(self) -> bool:
@@ -92,13 +106,17 @@ class Encoder:
         limits: Limits,
         on_overflow: Overflow = "truncate-inputs",
         layout: Layout = "paper",
+        *,
+        learn: Learn = "all",
+        added_tokens: AddedTokens = "ids",
     ) -> None:
-        """`tokenizer` is a Hugging Face tokenizer. Raises InputError if it lacks the tokens of a `layout`
-        (see `special_tokens`)."""
+        """`tokenizer` is a Hugging Face tokenizer. `learn`: which turns of a conversation are learned in the
+        layout `chat`. `added_tokens`: see `TextIds`. Raises InputError if the tokenizer lacks the tokens of a
+        `layout` (see `special_tokens`)."""
         self.limits = limits
         self.on_overflow = on_overflow
         self.special_tokens = special_tokens_of(tokenizer, layout)
-        self.tokenize = Tokenize(tokenizer)
+        self.tokenize = Tokenize(tokenizer, chat=layout == "chat", learn=learn, added_tokens=added_tokens)
 
     def count(self, text: str) -> int:
         """The number of tokens of a text, without special tokens."""
@@ -122,8 +140,8 @@ class Encoder:
         available_N = limits.sequence - targets_N if limits.joint else np.full_like(targets_N, limits.inputs)
         over_N = np.maximum(inputs_N - available_N, 0)
         dropped_N = (targets_N > limits.targets).astype(np.int8)
-        # Special tokens are never left out.
-        refused_N = over_N > (raw_N2[:, 0] if self.on_overflow == "truncate-inputs" else 0)
+        # Special tokens are never left out, nor is any turn of a conversation.
+        refused_N = over_N > (tokens.texts_N if self.on_overflow == "truncate-inputs" else 0)
         dropped_N[(dropped_N == 0) & refused_N] = REASONS.index("inputs-too-long")
         truncated_N = np.where(dropped_N == 0, over_N, 0)
         return Fit(np.stack([inputs_N - truncated_N, targets_N], axis=1), truncated_N, dropped_N)
@@ -146,6 +164,8 @@ class Encoder:
         """One example with its special tokens. `dropped` is an index of REASONS, from `fit`."""
         if dropped:
             return Encoded(_NOTHING, _NOTHING, dropped=REASONS[dropped])
+        if tokens.learned is not None:
+            return self._chat_example(tokens, number)
         inputs, targets, special_tokens = tokens.inputs(number), tokens.targets(number), self.special_tokens
         begin, long = len(special_tokens.before), len(targets) + len(special_tokens.after)
         untruncated = len(inputs) + special_tokens.inputs
@@ -159,3 +179,31 @@ class Encoder:
         )
         target_ids[: len(targets)], target_ids[len(targets) :] = targets, special_tokens.after
         return Encoded(input_ids, target_ids, truncated=untruncated - wide)
+
+    def as_sent(self, ids: Encoded) -> dict[str, Any]:
+        """Of an example in the layout `chat`: its text `as_sent` and the parts `learned`; empty for
+        others."""
+        if ids.learned is None:
+            return {}
+        sent = self._chat.as_sent(ids.input_ids.tolist(), ids.target_ids.tolist(), ids.learned.tolist())
+        return {"as_sent": sent.text, "learned": list(sent.learned)}
+
+    def _chat_example(self, tokens: Tokens, number: int) -> Encoded:
+        """What is too long loses the end of the user's text, before the tokens that end the prompt."""
+        inputs, targets = tokens.inputs(number), tokens.targets(number)
+        over = max(0, len(inputs) + len(targets) - self.limits.sequence)
+        if over:
+            end = len(inputs) - self._chat.tail
+            inputs = np.concatenate([inputs[: end - over], inputs[end:]])
+        return Encoded(
+            inputs.astype(np.int32),
+            targets.astype(np.int32),
+            truncated=over,
+            learned=tokens.learned_targets(number),
+        )
+
+    @property
+    def _chat(self) -> ChatLayout:
+        if self.tokenize.chat is None:
+            raise ValueError("examples of the layout `chat` need an encoder of that layout")
+        return self.tokenize.chat

@@ -46,11 +46,11 @@ class FlatSeq2SeqBatch:
 
 @dataclass(frozen=True, slots=True)
 class FlatCausalBatch:
-    """Documents for a decoder: inputs, EOS, targets, EOS of each example in turn.
+    """Documents for a decoder: inputs, EOS, targets, EOS of each example in turn, or conversations.
 
     `positions_L` restart with every document, of which the first `input_lengths_N` tokens are inputs. The
     token after position `predicting_T[t]` is `target_ids_T[t]`; `target_offsets` (N + 1) tell the documents
-    of the T target tokens apart.
+    of the T target tokens apart, which are those that are learned.
     """
 
     input_ids_L: Ids
@@ -92,7 +92,14 @@ def flat_causal_batch(sequences: Sequence[Sequence[Encoded]], *, everything: boo
     offsets, middles = offsets[::2], offsets[1::2]
     positions = np.arange(len(ids)) - np.repeat(offsets[:-1], np.diff(offsets))
     first = offsets[:-1] + 1 if everything else middles
-    following = _ranges(first, offsets[1:])
+    following, counts = _ranges(first, offsets[1:]), offsets[1:] - first
+    if not everything and any(example.learned is not None for example in examples):
+        learned = [
+            np.ones(len(example.target_ids), dtype=np.bool_) if example.learned is None else example.learned
+            for example in examples
+        ]
+        following = following[np.concatenate(learned)]
+        counts = np.array([example.num_learned for example in examples])
     return FlatCausalBatch(
         ids,
         positions,
@@ -100,7 +107,7 @@ def flat_causal_batch(sequences: Sequence[Sequence[Encoded]], *, everything: boo
         middles - offsets[:-1],
         following - 1,
         ids[following],
-        _offsets(offsets[1:] - first),
+        _offsets(counts),
     )
 
 

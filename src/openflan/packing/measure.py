@@ -26,8 +26,8 @@ class Tally:
     """Counts over some examples.
 
     `drawn` examples, of which `kept` reach a sequence and `dropped` do not. `input_tokens` and
-    `target_tokens` are those of the kept, special tokens included, after truncation; `truncated` examples
-    lost `cut_tokens` at the end of their inputs, `thinned` ones lost `pruned` exemplars.
+    `target_tokens` are those of the kept without and with loss, special tokens included, after truncation;
+    `truncated` examples lost `cut_tokens` at the end of their inputs, `thinned` ones lost `pruned` exemplars.
     """
 
     drawn: int = 0
@@ -195,8 +195,8 @@ def _one(example: Rendered, ids: Encoded) -> Tally:
         drawn=1,
         kept=int(ids.keeps),
         dropped=int(not ids.keeps),
-        input_tokens=len(ids.input_ids),
-        target_tokens=len(ids.target_ids),
+        input_tokens=ids.num_context,
+        target_tokens=ids.num_learned,
         truncated=int(ids.truncated > 0),
         cut_tokens=ids.truncated,
         thinned=int(example.pruned > 0),

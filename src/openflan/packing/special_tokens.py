@@ -3,9 +3,9 @@
 - paper: inputs, EOS, targets, EOS (Chung et al. 2022, section 2.2). The only one of an encoder-decoder, whose
   two sequences it describes.
 - plain: inputs, targets, EOS, for causal models that are to go on from their prompt.
-- chat: one turn of the tokenizer's own chat template; the loss is on the assistant's part, its closing
-  special tokens
-  included.
+- chat: conversations in the tokenizer's own chat template, which writes its own special tokens
+  (`packing.chat_layout`). Where it writes the same around whatever a single turn says, `around_a_turn` finds
+  them.
 
 A BOS comes first where the tokenizer puts one. The special tokens are found once; texts are tokenised without
 them.
@@ -13,6 +13,7 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -40,10 +41,10 @@ class SpecialTokens:
 
 
 def special_tokens_of(tokenizer: Any, layout: Layout = "paper") -> SpecialTokens:
-    """The special tokens of a layout under a Hugging Face tokenizer.
+    """The special tokens of a layout under a Hugging Face tokenizer; none for `chat`, whose template writes
+    them.
 
-    Raises InputError if it has no EOS token or, for `chat`, no chat template or one whose special tokens
-    depend on the text.
+    Raises InputError if it has no EOS token.
     """
     if tokenizer.eos_token_id is None:
         raise InputError(
@@ -51,7 +52,7 @@ def special_tokens_of(tokenizer: Any, layout: Layout = "paper") -> SpecialTokens
             "targets; set one in its tokenizer_config.json"
         )
     if layout == "chat":
-        return _chat(tokenizer)
+        return SpecialTokens((), (), ())
     eos = (int(tokenizer.eos_token_id),)
     before = (int(tokenizer.bos_token_id),) if _adds_bos(tokenizer) else ()
     return SpecialTokens(before, eos if layout == "paper" else (), eos)
@@ -75,44 +76,41 @@ def chat_template_of(tokenizer: Any, layout: Layout) -> str | None:
     )
 
 
-def _chat(tokenizer: Any) -> SpecialTokens:
-    if not getattr(tokenizer, "chat_template", None):
-        raise InputError(
-            "`packing.layout: chat` needs a chat template, and the tokenizer of "
-            f"{tokenizer.name_or_path} has none; use paper or plain"
-        )
+def around_a_turn(tokenizer: Any, control: Iterable[int] = ()) -> SpecialTokens | None:
+    """What a chat template writes around the texts of a single turn; None where that depends on the texts,
+    where they are not tokenised as they are alone, or where the turn has no end.
+
+    The tokens beside the texts must be among `control`, or line breaks: others could join a text's first or
+    last letters.
+    """
     variants = {_around(tokenizer, question, answer) for question, answer in _SAMPLES}
-    if len(variants) != 1:
-        raise InputError(
-            f"the chat template of {tokenizer.name_or_path} writes other tokens around other texts, so it "
-            "cannot be packed; use paper or plain"
-        )
-    return variants.pop()
+    around = variants.pop() if len(variants) == 1 else None
+    if around is None or not around.after or not around.before:
+        return None
+    if tokenizer.decode(around.after[-1:]).endswith(" "):
+        # A separator, which is not learned.
+        return None
+    beside = {around.before[-1], around.between[0], around.between[-1], around.after[0]} - set(control)
+    return None if tokenizer.decode(sorted(beside)).strip() else around
 
 
-def _around(tokenizer: Any, question: str, answer: str) -> SpecialTokens:
-    """The special tokens around one turn. Raises InputError where its texts are not tokenised as they are
-    alone."""
+def _around(tokenizer: Any, question: str, answer: str) -> SpecialTokens | None:
     turn = [{"role": "user", "content": question}]
-    prompt = _ids(apply_chat_template(tokenizer, turn, add_generation_prompt=True, tokenize=True))
-    whole = _ids(
-        apply_chat_template(tokenizer, [*turn, {"role": "assistant", "content": answer}], tokenize=True)
-    )
+    try:
+        prompt = _ids(apply_chat_template(tokenizer, turn, add_generation_prompt=True, tokenize=True))
+        whole = _ids(
+            apply_chat_template(tokenizer, [*turn, {"role": "assistant", "content": answer}], tokenize=True)
+        )
+    except InputError:
+        return None
     asked, answered = (
         list(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in (question, answer)
     )
     start, after = _find(prompt, asked), len(prompt) + len(answered)
-    if (
-        start is None
-        or whole[: len(prompt)] != prompt
-        or whole[len(prompt) : after] != answered
-        or after == len(whole)
-    ):
-        raise InputError(
-            f"the chat template of {tokenizer.name_or_path} does not keep a turn's texts apart from its "
-            "special tokens, or does not end the answer; use paper or plain"
-        )
-    return SpecialTokens(tuple(prompt[:start]), tuple(prompt[start + len(asked) :]), tuple(whole[after:]))
+    if start is None or whole[: len(prompt)] != prompt or whole[len(prompt) : after] != answered:
+        return None
+    around = SpecialTokens(tuple(prompt[:start]), tuple(prompt[start + len(asked) :]), tuple(whole[after:]))
+    return around if around.between else None
 
 
 def _ids(encoding: Any) -> list[int]:

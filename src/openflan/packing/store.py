@@ -5,6 +5,8 @@
         ids.npy             token ids, flat: uint16 where the vocabulary allows, else uint32
         offsets.npy         where each text begins (2 x examples + 1,), int64
         pruned.npy          exemplars left out of each example, uint8
+        learned.npy         of conversations: whether the loss is on each token, bool
+        cuttable.npy        of conversations: input tokens that may be left out of each example, int32
         members.npy         example numbers within their window, one sequence after another, uint16
         starts.npy          where each sequence begins in members (sequences + 1,), int64
         block.json          sequences of each window, and a SHA-256 of every file above
@@ -47,6 +49,9 @@ class Layout:
 LAYOUT = Layout()
 
 TOKEN_FILES = ("ids", "offsets", "pruned")
+CHAT_FILES = ("learned", "cuttable")
+"""Further files of tokens, in builds of conversations."""
+
 SEQUENCE_FILES = ("members", "starts")
 
 _OPEN = 256
@@ -132,7 +137,9 @@ def _is_sound(block: Block) -> bool:
 
 def write_block(folder: Path, number: int, parts: Parts, tokens: Tokens, packed: Sequence[Packed]) -> Block:
     """Puts a block in its place, whole. Raises SetupError if the disk is full; what was there stays."""
-    arrays = {"ids": tokens.ids, "offsets": tokens.offsets, "pruned": tokens.pruned, **_arrays(packed)}
+    arrays: dict[str, NDArray[Any]] = {name: getattr(tokens, name) for name in TOKEN_FILES}
+    arrays |= {name: array for name in CHAT_FILES if (array := getattr(tokens, name)) is not None}
+    arrays |= _arrays(packed)
     with replacing(block_folder(folder, number)) as partial:
         partial.mkdir()
         for name, array in arrays.items():
@@ -184,6 +191,7 @@ def damaged(
     folder: Path, number: int, block: Block, names: Sequence[str] = (*TOKEN_FILES, *SEQUENCE_FILES)
 ) -> list[Path]:
     """The files of a block that are missing, or not as they were written."""
+    names = [*names, *(name for name in CHAT_FILES if name in block.files)]
     paths = {name: block_folder(folder, number) / f"{name}.npy" for name in names}
     return [
         path
@@ -194,8 +202,8 @@ def damaged(
 
 def read_tokens(folder: Path, number: int) -> Tokens:
     """The tokens of a block, mapped."""
-    ids, offsets, pruned = (_mapped(block_folder(folder, number) / f"{name}.npy") for name in TOKEN_FILES)
-    return Tokens(ids, offsets, pruned)
+    files = {name: block_folder(folder, number) / f"{name}.npy" for name in (*TOKEN_FILES, *CHAT_FILES)}
+    return Tokens(**{name: _mapped(path) for name, path in files.items() if path.is_file()})
 
 
 class Store:

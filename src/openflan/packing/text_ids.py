@@ -3,7 +3,7 @@
 A tokenizer looks for its control tokens in every text that it gets, so that a user's `</s>` would end a
 sequence and `<|im_end|>` a turn. Here control tokens come only from layouts, templates and objectives, never
 from a text. Tokens that a vocabulary adds as words, without calling them special (`<think>`), are found in
-texts as before.
+texts as before, unless their letters are asked for.
 
 A control token is found in two ways: as an added token, which the backend can leave aside, and as a piece of
 the vocabulary below it (Unigram knows T5's `</s>` as its cheapest piece), so those pieces are taken out of a
@@ -19,10 +19,12 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from openflan.chat_template import apply_chat_template
 from openflan.errors import InputError
+
+AddedTokens: TypeAlias = Literal["ids", "text"]
 
 _KEPT_KEYS = ("role", "type")
 """Values of a message that a template compares, and that no user writes."""
@@ -32,9 +34,12 @@ class TextIds:
     """A Hugging Face tokenizer, fast or slow, that reads texts as text. The tokenizer itself is not
     changed."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, added_tokens: AddedTokens = "ids") -> None:
+        """`added_tokens`: what becomes of a text that spells a token which the vocabulary adds as a word: its
+        id, or letters (`text`), as with control tokens."""
         self._tokenizer = tokenizer
-        self.control = control_tokens(tokenizer)
+        self.added_tokens: AddedTokens = added_tokens
+        self.control = control_tokens(tokenizer, added_tokens)
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._backend = None if backend is None else _reading_text(backend, self.control)
 
@@ -85,23 +90,45 @@ class TextIds:
     def chat(self, messages: Sequence[Mapping[str, Any]], **template: Any) -> list[int]:
         """The ids of a conversation in the tokenizer's chat template, control tokens coming from the template
         alone; `template` are further arguments of `apply_chat_template`."""
+        return self.written_ids(self.written(messages, **template))
+
+    def written(self, messages: Sequence[Mapping[str, Any]], **template: Any) -> str:
+        """The text of a conversation in the tokenizer's chat template, in which names stand for the control
+        tokens that the template writes (`name_pattern`). What users spell is theirs, letter by letter."""
+        if template.get("tools"):
+            template["tools"] = self._parted(template["tools"])
         shown = apply_chat_template(
             self._tokenizer, [self._parted(message) for message in messages], tokenize=False, **template
         )
         if self._spellings is None:
-            return self.batch([shown])[0]
-        text = self._spellings.sub(lambda found: self._names[found.group()], shown).replace(self._part, "")
+            return str(shown)
+        return self._spellings.sub(lambda found: self._names[found.group()], shown).replace(self._part, "")
+
+    def written_ids(self, text: str) -> list[int]:
+        """The ids of a text of `written`."""
+        return self.written_places(text)[0]
+
+    def written_places(self, text: str) -> tuple[list[int], list[tuple[int, int]] | None]:
+        """The ids of a text of `written`, and where each token begins and ends in it, in characters; None for
+        a tokenizer that does not know."""
         if self._backend is None:
-            pieces = re.split(f"({'|'.join(map(re.escape, self._names.values()))})", text)
+            names = sorted(self._names.values())
+            pieces = re.split(f"({'|'.join(map(re.escape, names))})", text) if names else [text]
             tokens = {name: self.control[token] for token, name in self._names.items()}
             return [
                 token
                 for piece in pieces
                 if piece
-                for token in ([tokens[piece]] if piece in tokens else self._slow(piece))
-            ]
+                for token in ([tokens[piece]] if piece in tokens else self.batch([piece])[0])
+            ], None
         backend, tokens_of = self._naming
-        return [tokens_of.get(token, token) for token in backend.encode(text, add_special_tokens=False).ids]
+        encoding = backend.encode(text, add_special_tokens=False)
+        return [tokens_of.get(token, token) for token in encoding.ids], encoding.offsets
+
+    @cached_property
+    def name_pattern(self) -> re.Pattern[str]:
+        """Matches the name of a control token in a text of `written`, and nothing that a user wrote."""
+        return re.compile(rf"{re.escape(self._nonce)}\.\d+\ue001")
 
     @cached_property
     def _spellings(self) -> re.Pattern[str] | None:
@@ -142,7 +169,10 @@ class TextIds:
             for token, name in self._names.items()
             for like in [known.get(token) or AddedToken(token)]
         ]
-        backend.add_tokens(made)
+        if made:
+            backend.add_tokens(made)
+        # It would leave white space out of the places.
+        backend.post_processor = None
         return backend, {
             backend.token_to_id(name): self.control[token] for token, name in self._names.items()
         }
@@ -182,9 +212,10 @@ class TextIds:
         return ids
 
 
-def control_tokens(tokenizer: Any) -> dict[str, int]:
+def control_tokens(tokenizer: Any, added_tokens: AddedTokens = "ids") -> dict[str, int]:
     """The tokenizer's special tokens, by their spelling: those with a role (EOS, padding, ...) and those that
-    it adds as special. One-character ones are not among them."""
+    it adds as special, with `text` also those that it adds as words. One-character ones are not among
+    them."""
     ids = dict(
         zip(
             getattr(tokenizer, "all_special_tokens", ()),
@@ -192,7 +223,8 @@ def control_tokens(tokenizer: Any) -> dict[str, int]:
             strict=True,
         )
     )
-    ids |= {str(token): number for number, token in _added(tokenizer).items() if token.special}
+    words = added_tokens == "text"
+    ids |= {str(token): number for number, token in _added(tokenizer).items() if token.special or words}
     return {str(token): int(number) for token, number in ids.items() if len(token) > 1 and number is not None}
 
 

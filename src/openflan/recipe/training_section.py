@@ -35,6 +35,24 @@ class Packing(Section):
             "targets, EOS) or chat (the tokenizer's chat template)."
         ),
     )
+    learn: Literal["all", "last"] = Field(
+        "all",
+        json_schema_extra=PLAN,
+        description=(
+            "Which turns of a conversation are learned in the layout chat: all turns of the assistant, or "
+            "the "
+            "last one. A turn of weight 0 never is."
+        ),
+    )
+    added_tokens: Literal["ids", "text"] = Field(
+        "ids",
+        json_schema_extra=PLAN,
+        description=(
+            "What becomes of a text that spells a token which the vocabulary adds as a word, such as "
+            "<think>: "
+            "its id, or the ids of its letters (text). Control tokens are always letters."
+        ),
+    )
     on_overflow: Literal["truncate-inputs", "drop", "error"] = Field(
         "truncate-inputs",
         json_schema_extra=PLAN,

@@ -79,6 +79,10 @@ class ConvertedRows:
     def __getitem__(self, index: int) -> Row:
         return _converted(self._records[index], self._convert, self._records, index)
 
+    def place(self, index: int) -> str:
+        """File and line or row of a row."""
+        return self._records.place(index)
+
     def digest(self) -> bytes | None:
         return joined("converted", [digest_of(self._records), function_digest(self._convert)])
 
@@ -143,6 +147,12 @@ def checked_rows(
         others = f"{count}; {first_empty.remedy}"
         raise InputError(f"{records.place(index)}: {first_empty if len(empty) == 1 else others}")
     return tally.checked(ConvertedRows(records, convert), records)
+
+
+def place_of(rows: Rows, index: int, name: str) -> str:
+    """File and line of a row where its source knows them, else the task's `name` and the row's number."""
+    place = getattr(rows, "place", None)
+    return f"{name} row {index}" if place is None else str(place(index))
 
 
 def listed(names: frozenset[str] | set[str]) -> str:

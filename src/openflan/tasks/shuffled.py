@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from openflan.randomness import Permutation
+from openflan.tasks.chat import conversation_row
+from openflan.tasks.conversation import ASSISTANT, FIELD, Conversation
 from openflan.tasks.digest import digest_of, joined
 from openflan.tasks.task import Row, Rows
 
@@ -34,7 +36,16 @@ class ShuffledAnswers:
             raise IndexError(index)
         own, other = self._rows[index], self._rows[int(self._order[np.array([index])][0])]
         kept = {name: value for name, value in own.items() if name not in ANSWERS}
-        return kept | {name: value for name, value in other.items() if name in ANSWERS}
+        row = kept | {name: value for name, value in other.items() if name in ANSWERS}
+        return _with_other_end(row) if FIELD in row else row
 
     def digest(self) -> bytes | None:
         return joined("answers shuffled", [digest_of(self._rows), self._name.encode()])
+
+
+def _with_other_end(row: Row) -> Row:
+    """A conversation that ends with the row's targets; its other turns are context."""
+    own = Conversation.parse(str(row[FIELD]))
+    end = {"role": ASSISTANT, "content": row["targets"]}
+    last = len(own.messages) - 1
+    return conversation_row(Conversation((*own.messages[:-1], end), own.tools).until(last))

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 from openflan.tasks.digest import digest_of, joined
+from openflan.tasks.rows import place_of
 from openflan.tasks.task import Row, Rows
 
 
@@ -32,6 +33,10 @@ class RowsWithout:
             raise IndexError(index)
         return self.rows[index + bisect_right(self._before, index)]
 
+    def place(self, index: int) -> str:
+        """File and line or row of a row."""
+        return place_of(self.rows, index + bisect_right(self._before, index), "")
+
     def digest(self) -> bytes | None:
         return joined("without", [digest_of(self.rows), repr(self._before).encode()])
 
@@ -48,6 +53,10 @@ class RowsOnly:
 
     def __getitem__(self, index: int) -> Row:
         return self._rows[self._numbers[index]]
+
+    def place(self, index: int) -> str:
+        """File and line or row of a row."""
+        return place_of(self._rows, self._numbers[index], "")
 
     def digest(self) -> bytes | None:
         return joined("only", [digest_of(self._rows), repr(self._numbers).encode()])

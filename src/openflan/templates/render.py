@@ -17,9 +17,11 @@ from functools import cache
 
 from openflan.errors import InputError
 from openflan.randomness import Draws, key_of
+from openflan.tasks.conversation import FIELD as CONVERSATION
 from openflan.tasks.task import Task
 from openflan.templates.formats import PLAIN_OPTIONS, Formats, Frame, OptionStyle, packaged_formats
-from openflan.templates.style import Instruction, Style
+from openflan.templates.style import Style
+from openflan.templates.suitable import actual_style, suitable
 from openflan.templates.token_budget import TokenBudget as TokenBudget
 from openflan.templates.token_budget import fits, pruned_inputs
 from openflan.templates.wording import Wording, WordingSet
@@ -35,7 +37,8 @@ class Rendered:
 
     `answer` is what the targets end in or consist of, as an evaluator should find it; of an inverted example,
     the targets. `exemplars` are row indices of the same task; `pruned` counts those left out because they did
-    not fit. A few-shot example without either has a wording that holds exemplars itself.
+    not fit. A few-shot example without either has a wording that holds exemplars itself. `conversation` is
+    the text of the conversation (`tasks.conversation`) that inputs and targets write readably.
     """
 
     inputs: str
@@ -49,6 +52,7 @@ class Rendered:
     pruned: int = 0
     frame: Frame | None = None
     option_style: OptionStyle | None = None
+    conversation: str | None = None
 
     def provenance(self) -> dict[str, object]:
         """All that is needed to find the example again, as plain JSON values."""
@@ -100,8 +104,9 @@ class Renderer:
                 for wording in wordings.wordings
                 if _can_show(wording, absent) and (inside or wording.shots != "inside")
             )
-            suitable = _suitable(usable, style, fields)
-            return tuple((wording, _actual_style(wording, style, fields)) for wording in suitable)
+            return tuple(
+                (wording, actual_style(wording, style, fields)) for wording in suitable(usable, style, fields)
+            )
 
         self._choices = choices
 
@@ -182,9 +187,10 @@ class Renderer:
         if wording.options and not shown.few_shot and not wording.plain_options:
             option_style = self._formats.option_style(draws, len(self.task.rows[row]["options"]))
         values = self._values(row, wording, option_style)
-        targets = wording.targets.fill(values)
+        inputs, targets = wording.inputs.fill(values), wording.targets.fill(values)
+        as_it_is = inputs == values.get("inputs") and targets == values.get("targets")
         return Rendered(
-            inputs=wording.inputs.fill(values),
+            inputs=inputs,
             targets=targets,
             answer=_answer(values, wording, targets),
             task=self.task.name,
@@ -192,6 +198,7 @@ class Renderer:
             style=shown,
             wording=wording.id,
             option_style=option_style if wording.options else None,
+            conversation=values.get(CONVERSATION) if as_it_is else None,
         )
 
     def _pruned(self, row: int, style: Style, seed: int, position: int, pruned: int) -> Rendered:
@@ -259,55 +266,6 @@ def _check_lacking(task: Task, wordings: WordingSet) -> None:
                 "names; "
                 "give the row one, remove it, or add a wording"
             )
-
-
-def _suitable(wordings: tuple[Wording, ...], style: Style, fields: frozenset[str]) -> tuple[Wording, ...]:
-    """The wordings for a style and a row with `fields`; where a set has none for it, those that come nearest.
-
-    What is shown of a rationale comes before inversion: a run without chains of thought must not meet them in
-    inverted examples.
-    """
-    shots = ("any", "few", "inside") if style.few_shot else ("any", "zero")
-    chosen = [wording for wording in wordings if wording.shots in shots] or [
-        wording for wording in wordings if wording.shots != "inside"
-    ]
-    chosen = [wording for wording in chosen if wording.rationale == style.rationale] or chosen
-    chosen = [wording for wording in chosen if wording.inverted == style.inverted] or chosen
-    if style.few_shot:
-        chosen = (
-            [wording for wording in chosen if _instructs(wording, style.instruction)]
-            or [wording for wording in chosen if _instructs(wording, "each")]
-            or chosen
-        )
-    return tuple(
-        [wording for wording in chosen if wording.options == (style.options and "options" in fields)]
-        or chosen
-    )
-
-
-def _instructs(wording: Wording, instruction: Instruction) -> bool:
-    """Whether a few-shot wording can place its instruction as `instruction` says."""
-    if instruction == "top":
-        return wording.instruction is not None or wording.shots == "inside"
-    return wording.shots != "inside" and wording.bare == (instruction == "none")
-
-
-def _actual_style(wording: Wording, style: Style, fields: frozenset[str]) -> Style:
-    """The actual style of an example: a row without a rationale or options has no such format."""
-    instruction: Instruction = "each"
-    if style.few_shot and wording.bare:
-        instruction = "none"
-    elif style.few_shot and (
-        wording.shots == "inside" or (style.instruction == "top" and wording.instruction is not None)
-    ):
-        instruction = "top"
-    return Style(
-        style.few_shot,
-        wording.rationale,
-        wording.options or "options" not in fields,
-        wording.inverted,
-        instruction,
-    )
 
 
 def _instruction(values: dict[str, str], wording: Wording) -> str:

@@ -25,8 +25,9 @@ from openflan.models.load_model import (
     seq2seq_by_config,
 )
 from openflan.models.staged import attending_on
+from openflan.packing.encode import Encoder
 from openflan.packing.example_windows import ExampleStream, packed_examples
-from openflan.packing.special_tokens import chat_template_of, special_tokens_of
+from openflan.packing.special_tokens import chat_template_of
 from openflan.recipe.schema import Recipe
 from openflan.run_folder import Run
 from openflan.tasks.slices import files_closed
@@ -34,12 +35,11 @@ from openflan.tasks.task import Task
 from openflan.training.changes import changed_data, changed_keys
 from openflan.training.distributed import join_distributed
 from openflan.training.export import export
-from openflan.training.ledger import ledger, losses
+from openflan.training.ledger import ledger, notices
 from openflan.training.load_sharded import load_on_main
 from openflan.training.loop import train
 from openflan.training.model_checks import check_context, check_loss, packing_for
 from openflan.training.prepare import (
-    check_layout,
     fingerprints,
     packed_stream_of,
     parts_of,
@@ -116,20 +116,19 @@ def prepare_run(
             announce(line, label)
     tokenizer = load_tokenizer(recipe.model)
     layout = recipe.packing.layout
-    check_layout(recipe, joint=not seq2seq_by_config(recipe.model))
+    stream, encoder = prepare(recipe, tasks, tokenizer, joint=not seq2seq_by_config(recipe.model))
     origin = provenance(fingerprints(recipe, tasks), tokenizer_hash(tokenizer)) | {
         "chat_template": template_hash(tokenizer, layout),
-        "special_tokens": special_tokens_as_json(special_tokens_of(tokenizer, layout)),
+        "special_tokens": special_tokens_as_json(encoder),
     }
     changes += changed_data(origin, run, allow_changes)
     model = load_on_main(lambda: load_model(recipe.model, tokenizer, recipe.seed), distributed)
-    stream, encoder = prepare(recipe, tasks, tokenizer, joint=not is_seq2seq(model))
     check_context(recipe, model)
     packing = distributed.run_on_main(
         lambda: packing_for(model, recipe.model, strict, attending_on(distributed.device))
     )
     check_loss(recipe, model)
-    _describe(model, tokenizer, recipe)
+    _describe(model, tokenizer, recipe, encoder)
     parts = parts_of(recipe, tasks, encoder, tokenizer, origin["data"])
     build = _build_folder(run, build)
     view = TrainableView(model)
@@ -145,7 +144,7 @@ def prepare_run(
         return ledger(recipe, tasks, stream, encoder, packed_stream, shape) | opened.described
 
     def summary(written: Mapping[str, Any]) -> str | None:
-        return losses(written, encoder.limits)
+        return "\n".join(notices(written, encoder.limits)) or None
 
     return TrainingSetup(
         recipe,
@@ -159,7 +158,7 @@ def prepare_run(
         label=label,
         provenance=origin,
         changes=changes,
-        describe=lambda: _describe(model, tokenizer, recipe),
+        describe=lambda: _describe(model, tokenizer, recipe, encoder),
         ledger=make_ledger,
         summary=summary,
     )
@@ -203,7 +202,7 @@ def _build_folder(run: Run, named: Path | None) -> Path:
     return named or run.build
 
 
-def _describe(model: Any, tokenizer: Any, recipe: Recipe) -> None:
+def _describe(model: Any, tokenizer: Any, recipe: Recipe, encoder: Encoder) -> None:
     """Writes into the configuration how the model is finetuned. Checkpoints and the exported model carry
     it."""
     if is_seq2seq(model):
@@ -211,9 +210,23 @@ def _describe(model: Any, tokenizer: Any, recipe: Recipe) -> None:
         model.config.n_positions = recipe.packing.inputs
     else:
         model.generation_config.openflan_layout = recipe.packing.layout
+        if recipe.packing.added_tokens != "ids":
+            model.generation_config.openflan_added_tokens = recipe.packing.added_tokens
         # Other tools then send the prompt that the model was finetuned with.
         tokenizer.chat_template = (
             chat_template_of(tokenizer, recipe.packing.layout) or tokenizer.chat_template
         )
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.eos_token_id = _end_tokens(model, tokenizer, encoder)
     model.generation_config.pad_token_id = pad_id(model, tokenizer)
+
+
+def _end_tokens(model: Any, tokenizer: Any, encoder: Encoder) -> int | list[int]:
+    """What generations stop at: the end of sequence, and in the layout `chat` also the tokens that end a turn
+    there, which need not be that one, and those that the model stopped at before."""
+    eos, chat = int(tokenizer.eos_token_id), encoder.tokenize.chat
+    if chat is None:
+        return eos
+    known = model.generation_config.eos_token_id
+    before = known if isinstance(known, list | tuple) else [] if known is None else [known]
+    ends = list(dict.fromkeys([eos, *chat.ends, *map(int, before)]))
+    return ends if len(ends) > 1 else eos

@@ -21,10 +21,12 @@ from openflan.packing.encode import Encoder, Limits
 from openflan.packing.example_windows import ExampleStream, ExampleWindow
 from openflan.packing.losses import losses_line
 from openflan.packing.measure import Measured, Tally, lengths, measure, summed
-from openflan.packing.tokens import tokens_of
+from openflan.packing.tokens import join, tokens_of
+from openflan.packing.unknown import unknown_line, unknown_targets
 from openflan.recipe.pretraining import AnyRecipe
 from openflan.recipe.schema import Recipe
 from openflan.tasks.task import Task
+from openflan.training.conversations import conversation_lines, conversations_of
 from openflan.training.flops import device_hours, training_flops
 from openflan.training.optimizers import state_numbers
 from openflan.training.prepare import INPUTS_SHARE
@@ -60,12 +62,14 @@ def ledger(
             "windows": windows,
             "longest_inputs": max(window.longest()[0] for window in seen),
             "longest_targets": max(window.longest()[1] for window in seen),
+            "unknown_targets": _unknown(seen, encoder),
             "formats": formats(example for window in seen for example in window.examples),
             "lengths": {
                 side: lengths(unpruned_N2[:, n], sizes(int(unpruned_N2[:, n].max()))).values()
                 for n, side in enumerate(("inputs", "targets"))
             },
         },
+        "conversations": conversations_of(stream, encoder),
         "capacities": [
             proposal.values() for proposal in propose(unpruned_N2, needs_N2, joint=packed_stream.limits.joint)
         ],
@@ -73,13 +77,19 @@ def ledger(
     }
 
 
-def losses(ledger: Mapping[str, Any], limits: Limits) -> str | None:
-    """A line about the examples that the capacities drop or truncate, by a ledger; None if there are none."""
+def notices(ledger: Mapping[str, Any], limits: Limits) -> list[str]:
+    """Lines by a ledger about what a user should know before training: examples that the capacities drop or
+    truncate, targets that the vocabulary cannot write, and what a chat template makes of conversations."""
     measured = ledger.get("measured", {})
-    if "longest_inputs" not in measured:
-        # An earlier version began the run.
-        return None
-    return losses_line(measured["counts"], (measured["longest_inputs"], measured["longest_targets"]), limits)
+    lines = []
+    if "longest_inputs" in measured:
+        # Else an earlier version began the run.
+        longest = (measured["longest_inputs"], measured["longest_targets"])
+        lines.append(losses_line(measured["counts"], longest, limits))
+    if unknown := measured.get("unknown_targets"):
+        lines.append(unknown_line(unknown))
+    lines += conversation_lines(ledger.get("conversations", {}))
+    return [line for line in lines if line]
 
 
 def estimates(recipe: AnyRecipe, shape: Shape, measured: Measured, hardware: Hardware) -> dict[str, Any]:
@@ -140,6 +150,15 @@ def _measured(windows: Sequence[ExampleWindow], limits: Limits) -> Measured:
         sequences,
         limits,
     )
+
+
+def _unknown(windows: Sequence[ExampleWindow], encoder: Encoder) -> dict[str, Any] | None:
+    """The targets of all windows that the vocabulary cannot write."""
+    tokens = join([window.tokens for window in windows])
+    unknown = unknown_targets(
+        tokens, [example for window in windows for example in window.examples], encoder.tokenize
+    )
+    return None if unknown is None else unknown.values()
 
 
 def _with(

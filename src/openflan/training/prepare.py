@@ -19,9 +19,10 @@ from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.stream import Stream
 from openflan.models.load_model import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
 from openflan.packing.build_ahead import Make, differences
+from openflan.packing.chat_examples import in_examples
 from openflan.packing.encode import Encoder, Limits
 from openflan.packing.example_windows import ExampleStream, packed_examples
-from openflan.packing.special_tokens import Layout, SpecialTokens
+from openflan.packing.special_tokens import Layout
 from openflan.packing.store import LAYOUT, Parts, Store
 from openflan.packing.text_ids import control_tokens
 from openflan.packing.torch_data import PackedDataset
@@ -38,13 +39,21 @@ of 2,048)."""
 
 
 def prepare(recipe: Recipe, tasks: dict[str, Task], tokenizer: Any, *, joint: bool) -> tuple[Stream, Encoder]:
-    """The stream of examples and the encoder of a recipe. Raises InputError for a layout that the model does
-    not have."""
+    """The stream of examples and the encoder of a recipe. In the layout `chat`, the stream's tasks have a row
+    for each example of their conversations. Raises InputError for a layout that the model does not have, and
+    for a conversation that the chat template refuses."""
     packing = recipe.packing
     check_layout(recipe, joint=joint)
     encoder = Encoder(
-        tokenizer, Limits(packing.inputs, packing.targets, joint), packing.on_overflow, packing.layout
+        tokenizer,
+        Limits(packing.inputs, packing.targets, joint),
+        packing.on_overflow,
+        packing.layout,
+        learn=packing.learn,
+        added_tokens=packing.added_tokens,
     )
+    if encoder.tokenize.chat is not None:
+        tasks = in_examples(tasks, encoder.tokenize.chat)
     stream = build_stream(
         recipe.mixture,
         tasks,
@@ -113,16 +122,21 @@ def parts_of(
         "layout of blocks": [LAYOUT.window, LAYOUT.windows],
     }
     packing = {f"packing.{name}": value for name, value in recipe.packing.model_dump(mode="json").items()}
+    learn, added_tokens = packing.pop("packing.learn"), packing.pop("packing.added_tokens")
+    if added_tokens != "ids":
+        tokens["packing.added_tokens"] = added_tokens
+    special_tokens = special_tokens_as_json(encoder)
     if template := template_hash(tokenizer, recipe.packing.layout):
-        packing["chat template"] = template
-    return Parts(
-        tokens,
-        {
-            **packing,
-            "inputs and targets in one sequence": encoder.limits.joint,
-            "special tokens": special_tokens_as_json(encoder.special_tokens),
-        },
-    )
+        # The template writes into the tokens; in the other layouts special tokens are added to them.
+        tokens |= {
+            "packing.layout": packing.pop("packing.layout"),
+            "packing.learn": learn,
+            "chat template": template,
+            "what the chat template writes around a text": special_tokens,
+        }
+    else:
+        packing["special tokens"] = special_tokens
+    return Parts(tokens, packing | {"inputs and targets in one sequence": encoder.limits.joint})
 
 
 def packed_stream_of(
@@ -141,9 +155,14 @@ def packed_stream_of(
     return packed_examples(stream, encoder, sequences_per_window, built=Store(build, parts))
 
 
-def special_tokens_as_json(special_tokens: SpecialTokens) -> dict[str, list[int]]:
-    """Special tokens as they are written to files."""
-    return {name: list(ids) for name, ids in asdict(special_tokens).items()}
+def special_tokens_as_json(encoder: Encoder) -> dict[str, list[int]]:
+    """The special tokens of an encoder's layout as they are written to files; of a chat template that writes
+    others around other texts, the ids of some samples."""
+    chat = encoder.tokenize.chat
+    special_tokens = encoder.special_tokens if chat is None else chat.around
+    if special_tokens is None and chat is not None:
+        return {f"sample {number}": ids for number, ids in enumerate(chat.samples, 1)}
+    return {name: list(ids) for name, ids in asdict(special_tokens or encoder.special_tokens).items()}
 
 
 def template_hash(tokenizer: Any, layout: Layout) -> str | None:

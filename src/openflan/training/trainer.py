@@ -160,8 +160,8 @@ class Trainer:
             batch = self.layout.batch(mine or sequences[:1])
             batches.append((stage(batch, self.distributed.device, self._attending), at, bool(mine)))
         examples = [example for sequence in sequences for example in sequence]
-        targets = sum(len(example.target_ids) for example in examples)
-        tokens = targets + sum(len(example.input_ids) for example in examples)
+        targets = sum(example.num_learned for example in examples)
+        tokens = targets + sum(example.num_context for example in examples)
         if self._full_sequence:
             # Nothing comes before an example's first token, from which it could be predicted.
             targets = tokens - len(examples)
