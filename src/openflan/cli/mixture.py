@@ -26,9 +26,11 @@ from openflan.packing.encode import Encoder
 from openflan.packing.pack import WINDOW
 from openflan.recipe.load_recipe import dump_recipe, load_recipe
 from openflan.recipe.schema import Recipe
+from openflan.tasks.file_notes import trusting_stamps
 from openflan.tasks.task import Task
 
 
+@trusting_stamps()
 def mixture(
     recipe: str = typer.Argument(help="A recipe file, or the name of a packaged recipe."),
     overrides: list[str] | None = typer.Argument(

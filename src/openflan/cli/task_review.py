@@ -10,11 +10,14 @@ from openflan.cli.output import next_command
 from openflan.errors import InputError
 from openflan.run_folder import replacing
 from openflan.tasks.catalogue import SUBMIXTURES
+from openflan.tasks.file_notes import trusting_stamps
+from openflan.tasks.natural_instructions import prepare_openers
 from openflan.tasks.reach import reach
 from openflan.templates.review import MOST, document, examples
 from openflan.templates.wording import load_wordings, packaged_wordings, wordings_for
 
 
+@trusting_stamps()
 def review(
     data: Path = typer.Option(
         ...,
@@ -47,7 +50,9 @@ def review(
     custom = load_wordings(wordings) if wordings else []
     sets = [*custom, *packaged_wordings()]
     known = [*SUBMIXTURES]
-    opened = [reached.open() for reached in reach(data)]
+    reached_tasks = reach(data)
+    prepare_openers(reached.open for reached in reached_tasks)
+    opened = [reached.open() for reached in reached_tasks]
     opened.sort(
         key=lambda task: (known.index(task.submixture) if task.submixture in known else len(known), task.name)
     )

@@ -17,6 +17,7 @@ from openflan.task_reports.check import check_tasks
 from openflan.task_reports.find_task import find_task
 from openflan.task_reports.listing import COLUMNS, EMBEDDED_COLUMNS, TaskFilters, list_tasks
 from openflan.tasks.catalogue import counts
+from openflan.tasks.file_notes import trusting_stamps
 from openflan.templates.style import Style
 
 app = typer.Typer(help="Browse tasks and see how they are rendered.", no_args_is_help=True)
@@ -35,6 +36,7 @@ _JSON = typer.Option(False, "--json", help="Print one JSON value on standard out
 
 
 @app.command("list")
+@trusting_stamps()
 def list_(
     data: Path | None = typer.Option(
         None, help="List the tasks of this folder or file instead of the catalogue."
@@ -88,6 +90,7 @@ def list_(
 
 
 @app.command("show")
+@trusting_stamps()
 def show(
     name: str = typer.Argument(metavar="TASK", help="A task, such as cot/gsm8k."),
     style: str = typer.Option(
@@ -136,6 +139,7 @@ def show(
 
 
 @app.command("check")
+@trusting_stamps()
 def check(
     data: Path | None = _DATA,
     submixture: str | None = typer.Option(None, help="List only this submixture."),

@@ -11,6 +11,7 @@ from openflan.embedded import EMBEDDED_SUBMIXTURES, parse_data
 from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.task_reports.find_task import embedded_tasks
 from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, language
+from openflan.tasks.natural_instructions import prepare_openers
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 from openflan.templates.render import Renderer
@@ -163,7 +164,9 @@ def _tasks_of(data: Path, submixture: str | None) -> tuple[list[ListedTask], int
         return [_embedded_line(task) for task in embedded_tasks(data).values()], 0
     listed: list[ListedTask] = []
     errors: list[OpenflanError] = []
-    for reached in reach(data, submixture):
+    reached_tasks = reach(data, submixture)
+    prepare_openers(reached.open for reached in reached_tasks)
+    for reached in reached_tasks:
         try:
             listed.append(_task_line(reached.open()))
         except OpenflanError as error:

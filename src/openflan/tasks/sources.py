@@ -16,7 +16,7 @@ from openflan.tasks.custom import find_arrow, find_jsonl, find_parquet
 from openflan.tasks.embedded_rows import embedded_data_of, embedded_tasks
 from openflan.tasks.hub import FORM, find_hub, is_hub
 from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
-from openflan.tasks.natural_instructions import find_natural_instructions
+from openflan.tasks.natural_instructions import find_natural_instructions, prepare_openers
 from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
 from openflan.tasks.ready_made import find_ready_made, is_ready_made
 from openflan.tasks.saved import is_saved
@@ -110,7 +110,9 @@ def open_usable(
 ) -> tuple[dict[str, Task], dict[str, str]]:
     """The tasks that `open_submixture` returns, and the public tasks that cannot be used, by name, each with
     what is wrong with it."""
-    return open_each(select(find_submixture(name, data), patterns or ()), patterns or ())
+    openers = select(find_submixture(name, data), patterns or ())
+    prepare_openers(openers.values())
+    return open_each(openers, patterns or ())
 
 
 def find_submixture(name: str, data: Path | None) -> dict[str, Opener]:
