@@ -27,6 +27,7 @@ from openflan.packing.text_ids import control_tokens
 from openflan.packing.torch_data import PackedDataset
 from openflan.recipe.schema import Recipe
 from openflan.tasks.digest import rows_digest
+from openflan.tasks.file_notes import trusting_stamps
 from openflan.tasks.task import Task
 from openflan.templates.choice import Named, wordings_files
 from openflan.templates.render import TokenBudget
@@ -174,6 +175,7 @@ def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
     ).hexdigest()
 
 
+@trusting_stamps()  # the process that started this one has read the files
 def _open(recipe: Recipe) -> tuple[Stream, Encoder]:
     tokenizer = load_tokenizer(recipe.model)
     return prepare(recipe, open_tasks(recipe.mixture), tokenizer, joint=not seq2seq_by_config(recipe.model))
