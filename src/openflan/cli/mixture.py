@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
+from openflan.cli.mixture_export import Target, export_to_file
 from openflan.cli.mixture_offline import offline
-from openflan.cli.output import print_counts, print_json
+from openflan.cli.output import print_json
 from openflan.cli.packed_sequences import show_examples, show_rows
 from openflan.cli.print_ledger import print_ledger
 from openflan.errors import InputError, OpenflanError
-from openflan.mixture.export import check_path, export
+from openflan.mixture.export import check_path
+from openflan.mixture.export_records import form_of
 from openflan.mixture.offline import without_data
-from openflan.mixture.open_mixture import build_stream, check_places, open_tasks, rows_of_one_epoch
+from openflan.mixture.open_mixture import build_stream, check_places, open_mixture, rows_of_one_epoch
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
 from openflan.models.hardware import check_no_hardware_options, hardware_from_options
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.encode import Encoder
 from openflan.packing.pack import WINDOW
-from openflan.recipe.load_recipe import dump_recipe, load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
 from openflan.tasks.file_notes import trusting_stamps
 from openflan.tasks.task import Task
@@ -43,6 +44,19 @@ def mixture(
             "Write the rendered mixture to this .jsonl or .parquet file: inputs, targets and where "
             "they came from."
         ),
+    ),
+    form: str = typer.Option(
+        "text",
+        "--form",
+        help=(
+            "With --export: `text` for the columns inputs and targets, or `messages` for one column of chat "
+            "messages, the inputs as the user's and the targets as the assistant's."
+        ),
+    ),
+    workers: int = typer.Option(
+        1,
+        min=1,
+        help="With --export: the number of processes that render, with one core each. The file is the same.",
     ),
     examples: int | None = typer.Option(
         None, min=1, help="With --export: the number of examples. Default: one epoch."
@@ -96,7 +110,8 @@ def mixture(
     training needs. Or print or export the mixture as text.
 
     Exemplars that do not fit `packing.inputs` are pruned as in training. This needs the recipe's tokenizer;
-    `--no-pruning` needs none.
+    `--no-pruning` needs none. An export that was stopped goes on if the same command is run again. A README
+    beside the file states its shares, licences and recipe.
 
     Examples:
 
@@ -104,7 +119,7 @@ def mixture(
 
     `openflan mixture recipes/mine.yaml --show 5`
 
-    `openflan mixture recipes/mine.yaml --export mine.parquet --epochs 1`
+    `openflan mixture recipes/mine.yaml --export mine.parquet --epochs 1 --workers 4`
     """
     if passes is not None:
         if epochs is not None:
@@ -112,6 +127,9 @@ def mixture(
         warnings.warn("--passes is now --epochs; the old name goes with the next version", stacklevel=2)
         epochs = passes
     _check_options(to, examples, epochs, show, no_pruning)
+    if to is None and (form != "text" or workers != 1):
+        raise InputError("--form and --workers are for --export; name the file with --export")
+    parsed_form = form_of(form)
     if examples_only and show is None:
         raise InputError("--examples-only says what --show prints; add --show N")
     hardware = hardware_from_options(device, device_tflops, devices, mfu)
@@ -130,7 +148,10 @@ def mixture(
             [recipe, *(overrides or [])], loaded, measure, hardware, everything=everything, as_json=as_json
         )
         return
-    tasks = open_tasks(loaded.mixture)
+    opened = open_mixture(loaded.mixture)
+    if opened.warning:
+        warnings.warn(opened.warning, stacklevel=2)
+    tasks = opened.tasks
     stream, encoder = (
         (build_stream(loaded.mixture, tasks, loaded.seed), None)
         if no_pruning
@@ -145,7 +166,9 @@ def mixture(
         count = examples or max(
             1, round((1.0 if epochs is None else epochs) * rows_of_one_epoch(loaded.mixture, tasks))
         )
-        _export(stream, loaded, to, count, pruned=not no_pruning, as_json=as_json)
+        export_to_file(
+            loaded, opened, stream, encoder, Target(to, count, parsed_form, workers), as_json=as_json
+        )
 
 
 def _check_options(
@@ -180,34 +203,6 @@ def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> t
             f"{error}; its tokenizer tells which exemplars fit: --no-pruning keeps them all and needs none"
         ) from None
     return prepare(recipe, tasks, tokenizer, joint=joint)
-
-
-def _export(stream: Stream, recipe: Recipe, path: Path, count: int, *, pruned: bool, as_json: bool) -> None:
-    began = time.monotonic()
-    notes = {
-        "openflan.recipe": dump_recipe(recipe),
-        "openflan.pruning": "as in training" if pruned else "none",
-    }
-    done = export(stream, path, count, notes)
-    seconds = time.monotonic() - began
-    if as_json:
-        print_json(
-            {
-                "path": str(done.path),
-                "examples": done.examples,
-                "bytes": done.size,
-                "seconds": seconds,
-                "pruning": pruned,
-                "tasks": dict(done.tasks),
-                "formats": dict(done.formats),
-            }
-        )
-        return
-    typer.echo(
-        f"{path}: {done.examples:,} examples of {len(done.tasks)} tasks, {done.size / 1e6:,.1f} MB, in "
-        f"{seconds:,.1f} s"
-    )
-    print_counts("formats", done.formats)
 
 
 def _ledger(

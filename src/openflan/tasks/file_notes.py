@@ -60,7 +60,20 @@ class Note:
 def trusting_stamps() -> Iterator[None]:
     """A context manager and decorator: inside it, a file with the stamp of its note counts as unchanged and
     is not read."""
-    token = _trusting.set(True)
+    with _set(True):
+        yield
+
+
+@contextmanager
+def reading_in_full() -> Iterator[None]:
+    """A context manager: inside it, and inside `trusting_stamps` around it, no stamp is trusted."""
+    with _set(False):
+        yield
+
+
+@contextmanager
+def _set(trusting: bool) -> Iterator[None]:
+    token = _trusting.set(trusting)
     try:
         yield
     finally:

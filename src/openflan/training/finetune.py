@@ -12,6 +12,7 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.mixture.embedded_seeds import data_of_mixture, warn_of_other_data
+from openflan.mixture.fingerprints import fingerprints
 from openflan.mixture.open_mixture import open_mixture
 from openflan.models.estimate import Hardware, shape_of_model
 from openflan.models.load_model import (
@@ -39,7 +40,6 @@ from openflan.training.loop import train
 from openflan.training.model_checks import check_context, check_loss, packing_for
 from openflan.training.prepare import (
     check_layout,
-    fingerprints,
     packed_stream_of,
     parts_of,
     prepare,
