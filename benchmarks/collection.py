@@ -1,10 +1,13 @@
 """Stand-ins for the Flan collection: a natural-instructions checkout and ready-made copies, of real size.
 
-    python benchmarks/collection.py --niv2 FOLDER --to FOLDER
+    python benchmarks/collection.py --niv2 FOLDER --cot FOLDER --to FOLDER
+    python benchmarks/collection.py --cot FOLDER --to FOLDER --export 1000000 --workers 2
 
 `--niv2` is a folder of real `task*.json` files; their instances are repeated under the 1,613 names of the
 public list until the checkout has `--bytes`. The copies of Flan 2021, T0 and Dialog are Parquet files with
-1,000-row groups and made-up texts, in the layout and with the columns of the hub's copies.
+1,000-row groups and made-up texts, in the layout and with the columns of the hub's copies. `--export` exports
+the mixture of both and of the real chain-of-thought files at the release's rates, without pruning, from
+stand-ins that are there, and prints the speed, the memory, the disk and the shares.
 """
 
 from __future__ import annotations
@@ -12,6 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import resource
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
@@ -95,13 +102,69 @@ def copy(source: str, to: Path, count: int, files: int) -> None:
                 writer.write_table(table)
 
 
+RECIPE = """name: release
+mixture:
+  rates: release
+  held_out: [mmlu]
+  submixtures:
+    muffin: {{ data: {to}/copies }}
+    t0_sf: {{ data: {to}/copies }}
+    niv2: {{ data: {to}/natural-instructions }}
+    cot: {{ data: {cot} }}
+model: {{ base: embedded:microflan-tiny }}
+packing: {{ inputs: 2048, targets: 512 }}
+training: {{ steps: 1, batch_size: 1 }}
+"""
+
+
+def report(to: Path, cot: Path, count: int, workers: int, suffix: str) -> None:
+    recipe, out = to / "release.yaml", to / "export" / f"flan{suffix}"
+    recipe.write_text(RECIPE.format(to=to.absolute(), cot=cot.absolute()))
+    command = [sys.executable, "-m", "openflan", "mixture", str(recipe), "--export", str(out), "--json"]
+    began, most_disk = time.monotonic(), 0
+    with subprocess.Popen(
+        [*command, "--no-pruning", "--examples", str(count), "--workers", str(workers)],
+        stdout=subprocess.PIPE,
+    ) as process:
+        while process.poll() is None and not (out.is_file() and out.with_name("README.md").is_file()):
+            most_disk = max(most_disk, sum(size_of(file) for file in out.parent.rglob("*")))
+            time.sleep(1)
+        done = json.loads(process.communicate()[0])
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = time.monotonic() - began
+    print(f"{count:,} examples of {len(done['tasks']):,} tasks, {done['bytes'] / 1e6:,.0f} MB")
+    print(f"export {done['seconds']:,.0f} s wall ({count / done['seconds']:,.0f} examples/s)")
+    print(f"command {wall:,.0f} s wall, {used.ru_utime + used.ru_stime:,.0f} CPU s of all processes")
+    print(
+        f"largest process {used.ru_maxrss / 1024:,.0f} MB; most disk in the folder {most_disk / 1e6:,.0f} MB"
+    )
+    card = out.with_name("README.md").read_text(encoding="utf-8")
+    print(card[card.index("## Shares") : card.index("## Licences")])
+
+
+def size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size if file.is_file() else 0
+    except OSError:
+        return 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--niv2", type=Path, required=True, help="a folder of real task*.json files")
+    parser.add_argument("--niv2", type=Path, help="a folder of real task*.json files")
+    parser.add_argument("--cot", type=Path, required=True, help="a folder of *_train.tsv files")
     parser.add_argument("--to", type=Path, required=True, help="an empty folder for the stand-ins")
     parser.add_argument("--bytes", type=float, default=3.0e9, help="the size of the checkout")
     parser.add_argument("--rows", type=int, default=400_000, help="the rows of the largest copy")
+    parser.add_argument("--export", type=int, metavar="N", help="export N examples of what is in --to")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--suffix", choices=(".parquet", ".jsonl"), default=".parquet")
     options = parser.parse_args()
+    if options.export:
+        report(options.to, options.cot, options.export, options.workers, options.suffix)
+        return
+    if options.niv2 is None:
+        parser.error("--niv2 names the real task files that the stand-ins are made of")
     checkout(options.niv2, options.to / "natural-instructions", int(options.bytes))
     for source, share in (("flan2021", 1.0), ("t0", 0.8), ("dialog", 0.1)):
         copy(source, options.to / "copies", int(options.rows * share), 2)

@@ -74,45 +74,53 @@ def export(
     cannot be written; an existing file then stays unchanged. After SIGTERM raises Terminated and after Ctrl-C
     Interrupted, once the parts under way are kept."""
     check_path(path)
-    folder = PartFolder(path)
-    tasks, formats, inputs, targets, done = Counter[str](), Counter[str](), 0, 0, 0
-    busy = f"{path}: another export is at work there; wait for it, or name another file"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritten(path, error) from error
-    try:
-        # The bar stays away where standard error is no terminal.
-        with (
-            locked(folder.lock, busy),
-            stoppable("part") as asked,
-            replacing(path) as partial,
-            _writer(partial, path.suffix, form, notes or {}) as write,
-            tqdm(total=count, desc=path.name, unit="ex", unit_scale=True, disable=None) as bar,
-        ):
-            folder.begin(key)
-            for part in parts(Plan(path, count, form), folder, examples, asked, workers, make):
-                write(part)
-                tasks.update(part.tasks)
-                formats.update(part.formats)
-                inputs, targets = inputs + part.characters[0], targets + part.characters[1]
-                done += part.examples
-                bar.update(part.examples)
-            if done < count:
-                raise asked.ended(f"after {done:,} of {count:,} examples")
-    except OpenflanError as error:
-        if key is None or not isinstance(error, Terminated | SetupError):
-            folder.remove()
-        raise
-    folder.remove()
-    return Exported(
-        path,
-        count,
-        path.stat().st_size,
-        dict(tasks.most_common()),
-        dict(formats.most_common()),
-        (inputs, targets),
-    )
+    folder = PartFolder(path)
+    busy = f"{path}: another export is at work there; wait for it, or name another file"
+    with locked(folder.lock, busy):
+        try:
+            done = _written(Plan(path, count, form), folder, examples, notes or {}, workers, make, key)
+        except OpenflanError as error:
+            if key is None or not isinstance(error, Terminated | SetupError):
+                folder.remove()
+            raise
+        folder.remove()
+    return done
+
+
+def _written(
+    plan: Plan,
+    folder: PartFolder,
+    examples: Examples,
+    notes: Mapping[str, str],
+    workers: int,
+    make: Make | None,
+    key: str | None,
+) -> Exported:
+    path, count = plan.path, plan.count
+    tasks, formats, inputs, targets, done = Counter[str](), Counter[str](), 0, 0, 0
+    # The bar stays away where standard error is no terminal.
+    with (
+        stoppable("part") as asked,
+        replacing(path) as partial,
+        _writer(partial, path.suffix, plan.form, notes) as write,
+        tqdm(total=count, desc=path.name, unit="ex", unit_scale=True, disable=None) as bar,
+    ):
+        folder.begin(key)
+        for part in parts(plan, folder, examples, asked, workers, make):
+            write(part)
+            tasks.update(part.tasks)
+            formats.update(part.formats)
+            inputs, targets = inputs + part.characters[0], targets + part.characters[1]
+            done += part.examples
+            bar.update(part.examples)
+        if done < count:
+            raise asked.ended(f"after {done:,} of {count:,} examples")
+    counted = dict(tasks.most_common()), dict(formats.most_common())
+    return Exported(path, count, path.stat().st_size, *counted, (inputs, targets))
 
 
 def hf_dataset(
