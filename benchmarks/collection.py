@@ -135,9 +135,7 @@ def report(to: Path, cot: Path, count: int, workers: int, suffix: str) -> None:
     print(f"{count:,} examples of {len(done['tasks']):,} tasks, {done['bytes'] / 1e6:,.0f} MB")
     print(f"export {done['seconds']:,.0f} s wall ({count / done['seconds']:,.0f} examples/s)")
     print(f"command {wall:,.0f} s wall, {used.ru_utime + used.ru_stime:,.0f} CPU s of all processes")
-    print(
-        f"largest process {used.ru_maxrss / 1024:,.0f} MB; most disk in the folder {most_disk / 1e6:,.0f} MB"
-    )
+    print(f"largest process {used.ru_maxrss / 1024:,.0f} MB, most disk {most_disk / 1e6:,.0f} MB")
     card = out.with_name("README.md").read_text(encoding="utf-8")
     print(card[card.index("## Shares") : card.index("## Licences")])
 
