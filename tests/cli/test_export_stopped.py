@@ -19,8 +19,10 @@ PATIENCE = 300.0
 
 def start(out: Path, workers: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "openflan", "mixture", "microflan", "--no-pruning"]
-        + ["--export", str(out), "--examples", str(EXAMPLES), "--workers", str(workers)],
+        [
+            *(sys.executable, "-m", "openflan", "mixture", "microflan", "--no-pruning"),
+            *("--export", str(out), "--examples", str(EXAMPLES), "--workers", str(workers)),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
