@@ -156,39 +156,33 @@ class _DrawnTable:
 
     def block_of(self, row: int, names: list[str]) -> tuple[Block, int]:
         """A block that holds a row, and the row's number in it."""
+        if self._table.decoded and self._rows is self._table and self._decoded >= self._look_again:
+            self._find_copy(names)
         if self._rows is not self._table:
             try:
-                return self._of_copy(row, names)
+                index = bisect_right(self._starts, row) - 1
+                return self._rows.block(index, names), row - self._starts[index]
             except (DamagedCopy, InputError):
                 remove_copy(self._table, names)
                 self._rows, self._starts = self._table, _starts(self._table)
-                self._decoded = self._look_again = 0
+                self._decoded, self._look_again = 0, _LOOK
         index = bisect_right(self._starts, row) - 1
         if not self._table.decoded:
             return self._table.block(index, names), row - self._starts[index]
-        if self._decoded >= self._look_again and self._find_copy(names):
-            return self._of_copy(row, names)
         block = self._recent.get(self, index, lambda: self._decode(index, names))
         return block, row - self._starts[index]
-
-    def _of_copy(self, row: int, names: list[str]) -> tuple[Block, int]:
-        index = bisect_right(self._starts, row) - 1
-        return self._rows.block(index, names), row - self._starts[index]
 
     def _decode(self, index: int, names: list[str]) -> Block:
         self._decoded += 1
         return self._table.block(index, names)
 
-    def _find_copy(self, names: list[str]) -> bool:
-        """Whether there is a copy now: an earlier one, or one that is made because so many blocks were
-        decoded."""
+    def _find_copy(self, names: list[str]) -> None:
+        """Turns to a copy: an earlier one, or one that is made because so many blocks were decoded."""
         many = self._decoded > len(self._table.lengths)
         self._look_again = self._decoded + max(_LOOK, len(self._table.lengths) // 4)
         copy = make_copy(self._table, names) if many else open_copy(self._table, names)
-        if copy is None:
-            return False
-        self._rows, self._starts = copy, _starts(copy)
-        return True
+        if copy is not None:
+            self._rows, self._starts = copy, _starts(copy)
 
 
 def _starts(table: TableFile) -> array[int]:

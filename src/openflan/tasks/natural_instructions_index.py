@@ -162,7 +162,9 @@ def _unpacked(body: bytes) -> TaskFile:
 def _kind() -> str:
     """The kind of the notes, another one for another reader: what it counts as usable may have changed."""
     digest = hashed()
-    digest.update(Path(natural_instructions_file.__file__).read_bytes())
+    digest.update(openflan.__version__.encode())
+    with suppress(OSError):  # an installation without sources
+        digest.update(Path(natural_instructions_file.__file__).read_bytes())
     return f"natural-instructions-{digest.hexdigest()[:16]}"
 
 
