@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 TIME_IS_UP = "not started: the time of --stop-after is up"
 
 _DEADLINE = pytest.StashKey[float]()
+_CACHE = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # What tests keep between commands belongs to no user's cache folder.
+    os.environ["OPENFLAN_CACHE"] = config.stash[_CACHE] = tempfile.mkdtemp(prefix="openflan-cache-")
     # A worker of xdist takes the moment from the process that started it.
     deadline = getattr(config, "workerinput", {}).get("deadline")
     seconds = config.getoption("stop_after")
@@ -30,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
         deadline = time.time() + seconds
     if deadline is not None:
         config.stash[_DEADLINE] = deadline
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash.get(_CACHE, ""), ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -53,10 +53,13 @@ ALLOWED: dict[str, set[str]] = {
     "benchmark_data": (FOUNDATION - {"jinja", "embedded"}) | {"downloads"},
     # A recipe names the benchmarks that it holds out.
     "recipe": {"errors", "yaml_files", "embedded", "benchmark_data"},
-    "tasks": FOUNDATION,
+    # Of several processes that draw from a table one makes the copy, hence the lock.
+    "tasks": FOUNDATION | {"lock"},
     "templates": FOUNDATION | {"tasks"},
-    # The mixture is exported to files, hence the run's way of writing them whole.
-    "mixture": FOUNDATION | {"benchmark_data", "recipe", "tasks", "templates", "run_folder"},
+    # The mixture is exported to files, hence the run's way of writing them whole; an export that was stopped
+    # goes on.
+    "mixture": FOUNDATION
+    | {"benchmark_data", "recipe", "tasks", "templates", "run_folder", "lock", "stopping"},
     # A build is written to files, hence the run's way of writing them whole.
     "packing": FOUNDATION | {"tasks", "templates", "run_folder", "lock", "stopping", "chat_template"},
     "objectives": FOUNDATION | {"packing"},

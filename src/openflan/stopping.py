@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from types import FrameType
 
 from openflan.errors import OpenflanError
@@ -105,3 +106,18 @@ def stoppable(unit: str) -> Iterator[Request]:
 def _launched() -> bool:
     """Return True if a launcher started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def become_worker() -> None:
+    """Makes this process, which a pool started, a worker: a terminal's Ctrl-C is for the process that started
+    it, which decides what becomes of the work; and it ends when that one is killed, where a pool's workers
+    would wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a pool ends its workers with it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)

@@ -123,6 +123,10 @@ BAD = [
     (["--export", "out.jsonl", "--epochs", 0], "--epochs 0: expected a number above 0"),
     (["--export", "out.jsonl", "--epochs", "nan"], "--epochs nan: expected a number above 0"),
     (["--no-pruning"], "--export and --show"),
+    (["--form", "messages"], "name the file with --export"),
+    (["--workers", 2], "name the file with --export"),
+    (["--export", "out.jsonl", "--form", "mesages"], "did you mean `messages`"),
+    (["--export", "out.jsonl", "--form", "alpaca"], "expected text or messages"),
 ]
 
 

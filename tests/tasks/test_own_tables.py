@@ -16,6 +16,7 @@ import pytest
 from openflan.errors import InputError
 from openflan.tasks import records as records_module
 from openflan.tasks.columns import ColumnRecords
+from openflan.tasks.recent_blocks import RecentBlocks
 from openflan.tasks.sources import find_submixture, open_submixture
 from openflan.tasks.table_files import open_table
 from openflan.tasks.task import Row, Task
@@ -100,7 +101,7 @@ def test_only_recent_row_groups_are_kept(tmp_path: Path) -> None:
     order = [*range(100), *range(99, -1, -1)]
     held = {}
     for max_bytes in (1, 2_500_000, 100_000_000):
-        records = ColumnRecords([open_table(path)], recent_bytes=max_bytes)
+        records = ColumnRecords([open_table(path)], recent=RecentBlocks(max_bytes))
         before = pa.total_allocated_bytes()
         assert [records[index]["targets"] for index in order] == [str(index) for index in order]
         held[max_bytes] = pa.total_allocated_bytes() - before

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from small_runs import furnish, recipe
 
 from openflan.errors import InputError
+from openflan.mixture.fingerprints import fingerprint
 from openflan.mixture.open_mixture import open_tasks
 from openflan.models.load_model import load_tokenizer
 from openflan.recipe.schema import Recipe
@@ -26,7 +27,7 @@ from openflan.tasks.subset import RowsOnly, RowsWithout
 from openflan.tasks.task import Task
 from openflan.tasks.texts import open_texts
 from openflan.training.finetune import finetune
-from openflan.training.prepare import fingerprint, parts_of, prepare
+from openflan.training.prepare import parts_of, prepare
 from openflan.training.pretraining_data import texts_fingerprint
 
 MANY = 2_500

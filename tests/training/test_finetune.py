@@ -12,11 +12,11 @@ from small_runs import losses, recipe, write_data
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from openflan.errors import InputError
+from openflan.mixture.fingerprints import fingerprint
 from openflan.mixture.open_mixture import open_tasks
 from openflan.run_folder import Run, remove_run, training_alone
 from openflan.training.finetune import finetune
 from openflan.training.loop import train
-from openflan.training.prepare import fingerprint
 from openflan.training.setup import TrainingSetup
 
 

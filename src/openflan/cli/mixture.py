@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
+from openflan.cli.mixture_export import Target, export_to_file
 from openflan.cli.mixture_offline import offline
-from openflan.cli.output import print_counts, print_json
+from openflan.cli.output import print_json
 from openflan.cli.own_data_options import FORMAT, MAP, overrides_of_own_data
 from openflan.cli.packed_sequences import show_examples, show_rows
 from openflan.cli.print_ledger import print_ledger
 from openflan.errors import InputError, OpenflanError
-from openflan.mixture.export import check_path, export
+from openflan.mixture.export import check_path
+from openflan.mixture.export_records import Form, form_of
 from openflan.mixture.offline import without_data
-from openflan.mixture.open_mixture import build_stream, check_places, open_tasks, rows_of_one_epoch
+from openflan.mixture.open_mixture import build_stream, check_places, open_mixture, rows_of_one_epoch
 from openflan.mixture.own_data import own_data_described, own_data_lines
 from openflan.mixture.stream import Stream
 from openflan.models.estimate import DEVICES, MFU, Hardware
@@ -26,11 +27,13 @@ from openflan.models.hardware import check_no_hardware_options, hardware_from_op
 from openflan.models.quiet import quiet_libraries
 from openflan.packing.encode import Encoder
 from openflan.packing.pack import WINDOW
-from openflan.recipe.load_recipe import dump_recipe, load_recipe
+from openflan.recipe.load_recipe import load_recipe
 from openflan.recipe.schema import Recipe
+from openflan.tasks.file_notes import trusting_stamps
 from openflan.tasks.task import Task
 
 
+@trusting_stamps()
 def mixture(
     recipe: str = typer.Argument(help="A recipe file, or the name of a packaged recipe."),
     overrides: list[str] | None = typer.Argument(
@@ -45,6 +48,19 @@ def mixture(
             "Write the rendered mixture to this .jsonl or .parquet file: inputs, targets and where "
             "they came from."
         ),
+    ),
+    export_form: str = typer.Option(
+        "text",
+        "--form",
+        help=(
+            "With --export: `text` for the columns inputs and targets, or `messages` for one column of chat "
+            "messages, the inputs as the user's and the targets as the assistant's."
+        ),
+    ),
+    workers: int = typer.Option(
+        1,
+        min=1,
+        help="With --export: the number of processes that render, with one core each. The file is the same.",
     ),
     examples: int | None = typer.Option(
         None, min=1, help="With --export: the number of examples. Default: one epoch."
@@ -98,7 +114,8 @@ def mixture(
     training needs. Or print or export the mixture as text.
 
     Exemplars that do not fit `packing.inputs` are pruned as in training. This needs the recipe's tokenizer;
-    `--no-pruning` needs none.
+    `--no-pruning` needs none. An export that was stopped goes on if the same command is run again. A README
+    beside the file states its shares, licences and recipe.
 
     Examples:
 
@@ -106,10 +123,13 @@ def mixture(
 
     `openflan mixture recipes/mine.yaml --show 5`
 
-    `openflan mixture recipes/mine.yaml --export mine.parquet --epochs 1`
+    `openflan mixture recipes/mine.yaml --export mine.parquet --epochs 1 --workers 4`
     """
     epochs = _epochs(epochs, passes)
     _check_options(to, examples, epochs, show, no_pruning, examples_only)
+    if to is None and (export_form != "text" or workers != 1):
+        raise InputError("--form and --workers are for --export; name the file with --export")
+    parsed_form = form_of(export_form)
     hardware = hardware_from_options(device, device_tflops, devices, mfu)
     if to is not None or show is not None:
         check_no_hardware_options(device, device_tflops, devices, mfu, "without --export and --show")
@@ -118,7 +138,18 @@ def mixture(
     arguments = [recipe, *overrides]
     if to is not None or show is not None:
         check_places(loaded.mixture)
-        _print_or_export(loaded, to, show, examples, epochs, not no_pruning, examples_only, as_json)
+        _print_or_export(
+            loaded,
+            to,
+            show,
+            examples,
+            epochs,
+            parsed_form,
+            workers,
+            not no_pruning,
+            examples_only,
+            as_json,
+        )
     elif without_data(loaded.mixture):
         check_no_hardware_options(
             device, device_tflops, devices, mfu, "where the recipe's data are there (mixture.data)"
@@ -145,6 +176,8 @@ def _print_or_export(
     show: int | None,
     examples: int | None,
     epochs: float | None,
+    form: Form,
+    workers: int,
     pruned: bool,
     examples_only: bool,
     as_json: bool,
@@ -152,9 +185,12 @@ def _print_or_export(
     """Print the first `show` sequences or examples of training, or write the mixture to the file `to`.
 
     The file gets `examples` examples, else those of `epochs` epochs, else of one. `pruned` prunes exemplars
-    as in training.
+    as in training. `form` and `workers` are of the file.
     """
-    tasks = open_tasks(recipe.mixture)
+    opened = open_mixture(recipe.mixture)
+    if opened.warning:
+        warnings.warn(opened.warning, stacklevel=3)
+    tasks = opened.tasks
     for line in own_data_lines(own_data_described(tasks.values())):
         typer.echo(line, err=True)
     stream, encoder = (
@@ -170,7 +206,7 @@ def _print_or_export(
     if to is not None:
         num_epochs = 1.0 if epochs is None else epochs
         count = examples or max(1, round(num_epochs * rows_of_one_epoch(recipe.mixture, tasks)))
-        _export(stream, recipe, to, count, pruned=pruned, as_json=as_json)
+        export_to_file(recipe, opened, stream, encoder, Target(to, count, form, workers), as_json=as_json)
 
 
 def _check_options(
@@ -213,34 +249,6 @@ def _as_in_training(recipe: Recipe, tasks: dict[str, Task], *, exact: bool) -> t
             f"{error}; its tokenizer tells which exemplars fit: --no-pruning keeps them all and needs none"
         ) from None
     return prepare(recipe, tasks, tokenizer, joint=joint)
-
-
-def _export(stream: Stream, recipe: Recipe, path: Path, count: int, *, pruned: bool, as_json: bool) -> None:
-    began = time.monotonic()
-    notes = {
-        "openflan.recipe": dump_recipe(recipe),
-        "openflan.pruning": "as in training" if pruned else "none",
-    }
-    done = export(stream, path, count, notes)
-    seconds = time.monotonic() - began
-    if as_json:
-        print_json(
-            {
-                "path": str(done.path),
-                "examples": done.examples,
-                "bytes": done.size,
-                "seconds": seconds,
-                "pruning": pruned,
-                "tasks": dict(done.tasks),
-                "formats": dict(done.formats),
-            }
-        )
-        return
-    typer.echo(
-        f"{path}: {done.examples:,} examples of {len(done.tasks)} tasks, {done.size / 1e6:,.1f} MB, in "
-        f"{seconds:,.1f} s"
-    )
-    print_counts("formats", done.formats)
 
 
 def _ledger(

@@ -11,8 +11,10 @@ from openflan.cli.output import print_json
 from openflan.errors import InputError
 from openflan.evaluation.known_benchmarks import find_mode
 from openflan.evaluation.selection import NAMES, open_benchmark
+from openflan.tasks.file_notes import trusting_stamps
 
 
+@trusting_stamps()
 def show(
     benchmark: str = typer.Argument(
         help=f"A benchmark: {NAMES}, a task of --data, or a YAML file of your own."

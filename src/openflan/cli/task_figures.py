@@ -15,10 +15,12 @@ from openflan.recipe.load_recipe import load_recipe
 from openflan.reports import collection, collection_figures
 from openflan.run_folder import replacing, write_json
 from openflan.tasks.catalogue import SUBMIXTURES, find
+from openflan.tasks.file_notes import trusting_stamps
 
 _TITLES = {name: submixture.title for name, submixture in SUBMIXTURES.items()}
 
 
+@trusting_stamps()
 def figures(
     recipe: str | None = typer.Argument(
         None,

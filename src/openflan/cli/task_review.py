@@ -11,12 +11,16 @@ from openflan.cli.own_data_options import FORMAT, MAP
 from openflan.errors import InputError
 from openflan.run_folder import replacing
 from openflan.tasks.catalogue import SUBMIXTURES
+from openflan.tasks.file_notes import trusting_stamps
 from openflan.tasks.formats.reading import make_reading
+from openflan.tasks.natural_instructions import prepare_openers
+from openflan.tasks.places import single_openers
 from openflan.tasks.reach import reach
 from openflan.templates.review import MOST, document, examples
 from openflan.templates.wording import load_wordings, packaged_wordings, wordings_for
 
 
+@trusting_stamps()
 def review(
     data: Path = typer.Option(
         ...,
@@ -53,7 +57,9 @@ def review(
     custom = load_wordings(wordings) if wordings else []
     sets = [*custom, *packaged_wordings()]
     known = [*SUBMIXTURES]
-    opened_tasks = [reached.open() for reached in reach(data, None, make_reading(form, columns))]
+    reached_tasks = reach(data, None, make_reading(form, columns))
+    prepare_openers(single_openers(reached.open for reached in reached_tasks))
+    opened_tasks = [reached.open() for reached in reached_tasks]
     opened_tasks.sort(
         key=lambda task: (known.index(task.submixture) if task.submixture in known else len(known), task.name)
     )

@@ -18,6 +18,7 @@ from openflan.task_reports.check import check_tasks
 from openflan.task_reports.find_task import find_task
 from openflan.task_reports.listing import COLUMNS, EMBEDDED_COLUMNS, OWN_COLUMNS, TaskFilters, list_tasks
 from openflan.tasks.catalogue import counts
+from openflan.tasks.file_notes import trusting_stamps
 from openflan.tasks.formats.reading import Reading, make_reading
 from openflan.tasks.places import Data
 from openflan.templates.style import Style
@@ -46,6 +47,7 @@ def _data_options(data: list[Path] | None) -> list[object]:
 
 
 @app.command("list")
+@trusting_stamps()
 def list_(
     data: list[Path] | None = typer.Option(
         None,
@@ -108,6 +110,7 @@ def list_(
 
 
 @app.command("show")
+@trusting_stamps()
 def show(
     name: str = typer.Argument(metavar="TASK", help="A task, such as cot/gsm8k."),
     style: str = typer.Option(
@@ -168,6 +171,7 @@ def show(
 
 
 @app.command("check")
+@trusting_stamps()
 def check(
     data: list[Path] | None = _DATA,
     form: str | None = FORMAT,

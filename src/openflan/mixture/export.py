@@ -1,77 +1,48 @@
 """Export the rendered mixture as a text file, for use in any other trainer.
 
-Examples are written in the order of the stream, chunk by chunk, so that memory does not grow with the file.
-The file gets its name when it is complete. Each example has `inputs`, `targets`, its `position` in the stream
-and where it came from (`Rendered.provenance`). `hf_dataset` gives the same examples without a file, as a
-Hugging Face dataset that renders while it is read."""
+Examples are rendered in parts of some thousand (`export_parts`), by several processes if asked for, and the
+parts are written in the order of the stream, so that the file does not depend on the number of processes and
+memory does not grow with it. The file gets its name when it is complete; until then its parts are kept, and
+an export that was stopped or killed goes on from them. `hf_dataset` gives the same examples without a file,
+as a Hugging Face dataset that renders while it is read."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from openflan.errors import InputError, SetupError
-from openflan.run_folder import replacing
-from openflan.templates.render import Rendered
-
-CHUNK = 4_096
-"""Examples that are written at a time."""
+from openflan.errors import InputError, OpenflanError, SetupError
+from openflan.lock import locked
+from openflan.mixture.export_parts import SIZE as CHUNK
+from openflan.mixture.export_parts import Part, PartFolder, table_of
+from openflan.mixture.export_records import Form, Record, columns, record, schema
+from openflan.mixture.export_workers import Examples, Make, Plan, parts
+from openflan.run_folder import replacing, unwritten
+from openflan.stopping import Terminated, stoppable
 
 SUFFIXES = (".jsonl", ".parquet")
 
-Record: TypeAlias = dict[str, object]
-
-_Kind: TypeAlias = Literal["text", "name", "number", "numbers", "texts"]
-_COLUMNS: dict[str, _Kind] = {
-    "inputs": "text",
-    "targets": "text",
-    "position": "number",
-    "task": "name",
-    "row": "number",
-    "style": "name",
-    "wording": "name",
-    "exemplars": "numbers",
-    "pruned": "number",
-    "labels": "texts",
-    "between": "text",
-    "separator": "text",
-    "options": "text",
-}
-
-
-class Examples(Protocol):
-    """Rendered examples by position (`mixture.stream.Stream`)."""
-
-    def __getitem__(self, position: int, /) -> Rendered: ...
+__all__ = ["CHUNK", "Exported", "check_path", "export", "hf_dataset", "record"]
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written; `tasks` and `formats` count examples."""
+    """What was written; `tasks` and `formats` count examples. `characters` are those of all inputs and of all
+    targets."""
 
     path: Path
     examples: int
     size: int
     tasks: Mapping[str, int]
     formats: Mapping[str, int]
-
-
-def record(position: int, example: Rendered) -> Record:
-    """Return one line of the file: texts, position and provenance of an example."""
-    return {
-        "inputs": example.inputs,
-        "targets": example.targets,
-        "position": position,
-        **example.provenance(),
-    }
+    characters: tuple[int, int] = (0, 0)
 
 
 def check_path(path: Path) -> None:
@@ -82,30 +53,79 @@ def check_path(path: Path) -> None:
         raise InputError(f"{path}: is a folder; name a file in it")
 
 
-def export(examples: Examples, path: Path, count: int, notes: Mapping[str, str] | None = None) -> Exported:
+def export(
+    examples: Examples,
+    path: Path,
+    count: int,
+    notes: Mapping[str, str] | None = None,
+    *,
+    form: Form = "text",
+    workers: int = 1,
+    make: Make | None = None,
+    key: str | None = None,
+) -> Exported:
     """Write the first `count` examples to a `.jsonl` or `.parquet` file; `notes` go into a Parquet file's
     metadata.
 
-    Raises InputError for another suffix, SetupError if the file cannot be written; an existing file then
-    stays unchanged."""
+    `workers` processes render; where the system cannot fork them, each opens the stream with `make`. `key`
+    names all that the examples depend on: an export of the same key that did not end goes on from its parts.
+
+    Raises InputError for another suffix, and if another export to the file is at work; SetupError if the file
+    cannot be written; an existing file then stays unchanged. After SIGTERM raises Terminated and after Ctrl-C
+    Interrupted, once the parts under way are kept."""
     check_path(path)
-    tasks, formats = Counter[str](), Counter[str]()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritten(path, error) from error
+    folder = PartFolder(path)
+    busy = f"{path}: another export is at work there; wait for it, or name another file"
+    with locked(folder.lock, busy):
+        try:
+            done = _written(Plan(path, count, form), folder, examples, notes or {}, workers, make, key)
+        except OpenflanError as error:
+            if key is None or not isinstance(error, Terminated | SetupError):
+                folder.remove()
+            raise
+        folder.remove()
+    return done
+
+
+def _written(
+    plan: Plan,
+    folder: PartFolder,
+    examples: Examples,
+    notes: Mapping[str, str],
+    workers: int,
+    make: Make | None,
+    key: str | None,
+) -> Exported:
+    path, count = plan.path, plan.count
+    tasks, formats, inputs, targets, done = Counter[str](), Counter[str](), 0, 0, 0
     # The bar stays away where standard error is no terminal.
     with (
+        stoppable("part") as asked,
         replacing(path) as partial,
-        _writer(partial, path.suffix, notes or {}) as write,
-        tqdm(total=count, desc=path.name, unit="ex", disable=None) as bar,
+        _writer(partial, path.suffix, plan.form, notes) as write,
+        tqdm(total=count, desc=path.name, unit="ex", unit_scale=True, disable=None) as bar,
     ):
-        for first in range(0, count, CHUNK):
-            chunk = [examples[position] for position in range(first, min(first + CHUNK, count))]
-            write([record(position, example) for position, example in enumerate(chunk, start=first)])
-            tasks.update(example.task for example in chunk)
-            formats.update(example.style.name for example in chunk)
-            bar.update(len(chunk))
-    return Exported(path, count, path.stat().st_size, dict(tasks.most_common()), dict(formats.most_common()))
+        folder.begin(key)
+        for part in parts(plan, folder, examples, asked, workers, make):
+            write(part)
+            tasks.update(part.tasks)
+            formats.update(part.formats)
+            inputs, targets = inputs + part.characters[0], targets + part.characters[1]
+            done += part.examples
+            bar.update(part.examples)
+        if done < count:
+            raise asked.ended(f"after {done:,} of {count:,} examples")
+    counted = dict(tasks.most_common()), dict(formats.most_common())
+    return Exported(path, count, path.stat().st_size, *counted, (inputs, targets))
 
 
-def hf_dataset(open_examples: Callable[[], Examples], count: int, shards: int = 1) -> Any:
+def hf_dataset(
+    open_examples: Callable[[], Examples], count: int, shards: int = 1, form: Form = "text"
+) -> Any:
     """Return the first `count` examples as a `datasets.IterableDataset`, with the columns of an exported
     file, rendered while they are read.
 
@@ -120,47 +140,33 @@ def hf_dataset(open_examples: Callable[[], Examples], count: int, shards: int = 
         raise SetupError("datasets is not installed: pip install 'openflan[data]'") from None
     kinds = {"text": Value("string"), "name": Value("string"), "number": Value("int64")}
     kinds |= {"numbers": List(kinds["number"]), "texts": List(kinds["text"])}
+    kinds["messages"] = List({"role": Value("string"), "content": Value("string")})
     ends = [count * shard // shards for shard in range(shards + 1)]
     positions = [range(first, end) for first, end in pairwise(ends)]
     return IterableDataset.from_generator(
         _records,
-        features=Features({column: kinds[kind] for column, kind in _COLUMNS.items()}),
-        gen_kwargs={"open_examples": open_examples, "positions": positions},
+        features=Features({column: kinds[kind] for column, kind in columns(form).items()}),
+        gen_kwargs={"open_examples": open_examples, "positions": positions, "form": form},
     )
 
 
-def _records(open_examples: Callable[[], Examples], positions: list[range]) -> Iterator[Record]:
+def _records(open_examples: Callable[[], Examples], positions: list[range], form: Form) -> Iterator[Record]:
     examples = open_examples()
     for position in chain.from_iterable(positions):
-        yield record(position, examples[position])
+        yield record(position, examples[position], form)
 
 
-Write: TypeAlias = Callable[[list[Record]], None]
+Write: TypeAlias = Callable[[Part], object]
 
 
 @contextmanager
-def _writer(path: Path, suffix: str, notes: Mapping[str, str]) -> Iterator[Write]:
+def _writer(path: Path, suffix: str, form: Form, notes: Mapping[str, str]) -> Iterator[Write]:
     if suffix == ".jsonl":
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            yield lambda records: file.writelines(
-                json.dumps(one, ensure_ascii=False) + "\n" for one in records
-            )
+        with path.open("wb") as file:
+            yield lambda part: file.write(part.content)
         return
-    import pyarrow as pa
     from pyarrow import parquet
 
-    schema = _schema().with_metadata(dict(notes))
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        yield lambda records: writer.write_table(pa.Table.from_pylist(records, schema=schema))
-
-
-def _schema() -> Any:
-    import pyarrow as pa
-
-    kinds: dict[_Kind, Any] = {
-        "text": pa.string(),
-        "name": pa.dictionary(pa.int32(), pa.string()),
-        "number": pa.int64(),
-    }
-    kinds |= {"numbers": pa.list_(pa.int64()), "texts": pa.list_(pa.string())}
-    return pa.schema([(column, kinds[kind]) for column, kind in _COLUMNS.items()])
+    columns = schema(form).with_metadata(dict(notes))
+    with parquet.ParquetWriter(path, columns, compression="zstd") as writer:
+        yield lambda part: writer.write_table(table_of(part).replace_schema_metadata(dict(notes)))

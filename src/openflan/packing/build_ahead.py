@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from typing import Any, TypeAlias
 
 from openflan.errors import InputError
@@ -41,7 +39,7 @@ from openflan.packing.store import (
 )
 from openflan.packing.tokens import Examples, Tokens, join, tokens_at
 from openflan.run_folder import read_json, write_json
-from openflan.stopping import stoppable
+from openflan.stopping import become_worker, stoppable
 
 Make: TypeAlias = Callable[[], tuple[Examples, Encoder]]
 """Opens the stream and the encoder; called once in every worker process, so it must be picklable."""
@@ -285,23 +283,14 @@ _opened: list[tuple[Examples, Encoder]] = []
 
 
 def _open_in_worker(make: Make) -> None:
-    # A terminal sends Ctrl-C to all processes; the one that started the workers decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    become_worker()
     # One core a worker: the tokenizer would start threads on all of them.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    Thread(target=_end_with_parent, daemon=True).start()
     _opened[:] = [make()]
 
 
 def _window_in_worker(size: int, number: int) -> Tokens:
     return _window(*_opened[0], size, number)
-
-
-def _end_with_parent() -> None:
-    """A pool's workers wait for work for ever if the process that made them was killed."""
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from openflan.task_reports.find_task import embedded_data, embedded_tasks
 from openflan.task_reports.listing import check_submixture
 from openflan.tasks.catalogue import POLICIES, SUBMIXTURES, catalogue, find, how_to_get
 from openflan.tasks.formats.reading import AS_IT_IS, Reading
-from openflan.tasks.places import Data
+from openflan.tasks.natural_instructions import prepare_openers
+from openflan.tasks.places import Data, single_openers
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 from openflan.templates.render import Renderer
@@ -60,6 +61,7 @@ def check_tasks(
                 "--wordings checks wordings of the embedded world, which has no --data; leave one out"
             )
         reached = reach(data, submixture, reading)
+        prepare_openers(single_openers(task.open for task in reached))
         results = [_check_task(task.name, task.open) for task in reached]
         present = {task.name for task in reached} & catalogue().keys()
         begun = [name for name in SUBMIXTURES if any(task.startswith(f"{name}/") for task in present)]

@@ -12,7 +12,8 @@ from openflan.errors import InputError, OpenflanError, did_you_mean
 from openflan.task_reports.find_task import embedded_tasks
 from openflan.tasks.catalogue import SUBMIXTURES, Entry, find, language
 from openflan.tasks.formats.reading import AS_IT_IS, Reading
-from openflan.tasks.places import Data, written
+from openflan.tasks.natural_instructions import prepare_openers
+from openflan.tasks.places import Data, single_openers, written
 from openflan.tasks.reach import reach
 from openflan.tasks.task import Task
 from openflan.templates.render import Renderer
@@ -183,7 +184,9 @@ def _tasks_of(
         return [_embedded_line(task) for task in embedded_tasks(data).values()], 0
     listed: list[ListedTask] = []
     errors: list[OpenflanError] = []
-    for reached in reach(data, submixture, reading):
+    reached_tasks = reach(data, submixture, reading)
+    prepare_openers(single_openers(reached.open for reached in reached_tasks))
+    for reached in reached_tasks:
         try:
             listed.append(_task_line(reached.open()))
         except OpenflanError as error:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
 from openflan.errors import InputError
+from openflan.tasks.addressable import DamagedCopy, make_copy, open_copy, remove_copy
 from openflan.tasks.digest import file_digest, hashed, joined
+from openflan.tasks.recent_blocks import SHARED, RecentBlocks
 from openflan.tasks.records import Record
 from openflan.tasks.table_cells import cell_value, readable_columns, rows_of_batch
 from openflan.tasks.table_files import Block, TableFile, readable_values
 
-RECENT_BYTES = 1 << 25
-"""The most bytes of decoded row groups that a Parquet source keeps, unless one alone is larger."""
+_LOOK = 16
+"""Blocks that are decoded before a copy is looked for."""
 
 
 class ColumnRecords:
@@ -30,15 +32,14 @@ class ColumnRecords:
         self,
         parts: Sequence[TableFile],
         only: frozenset[str] | None = None,
-        recent_bytes: int = RECENT_BYTES,
         *,
+        recent: RecentBlocks = SHARED,
         raw: bool = False,
         whole: frozenset[str] = frozenset({"messages"}),
     ) -> None:
         """`only` names the columns to read; None reads all that can be fields, and those that `whole` names
-        whatever their type. `raw` reads columns of any
-        kind, empty cells as None, and needs the same columns in every table. `recent_bytes` limits the
-        decoded blocks that are kept.
+        whatever their type. `raw` reads columns of any kind, empty cells as None, and needs the same columns
+        in every table. `recent` keeps decoded blocks.
 
         The attribute `columns` lists the columns of all tables that are read, in their order; a record has
         those of its table. Raises InputError if the tables have no rows, and for `raw` if their columns
@@ -64,30 +65,21 @@ class ColumnRecords:
                     f"{part.location}: lacks the columns {', '.join(missing)}, which "
                     f"{parts[0].location} has; all files of a table have the same columns"
                 )
-        blocks = [
-            (order, block_index, length)
-            for order, part in enumerate(parts)
-            for block_index, length in enumerate(part.lengths)
-            if length
-        ]
-        if not blocks:
+        self._firsts = [0, *accumulate(sum(part.lengths) for part in parts)]
+        if not len(self):
             raise InputError(f"{parts[0].location}: a table without rows; expected one example a row")
-        self._blocks = [(order, block_index) for order, block_index, _ in blocks]
-        self._starts = [0, *accumulate(length for _, _, length in blocks)]
-        self._recent: OrderedDict[int, Block] = OrderedDict()
-        self._recent_bytes = 0
-        self._recent_limit = recent_bytes
+        self._drawn = [_DrawnTable(part, recent) for part in parts]
         self._digest: bytes | None = None
 
     def __len__(self) -> int:
-        return self._starts[-1]
+        return self._firsts[-1]
 
     def __getitem__(self, index: int) -> Record:
         """Raises InputError with file and row for a damaged file, and for a text that is not UTF-8."""
-        block_index, row_in_block = self._find(index)
-        names = self._columns_of(self._blocks[block_index][0])
+        order, row = self._find(index)
+        names = self._columns_of(order)
         with readable_values(lambda: self.place(index)):
-            block = self._block(block_index, names)
+            block, row_in_block = self._drawn[order].block_of(row, names)
             return self._record(
                 {name: cell_value(block.column(name)[row_in_block]) for name in names}
             )  # a file has columns in its own order
@@ -103,7 +95,7 @@ class ColumnRecords:
                         batch = next(batches, None)
                         records = rows_of_batch(batch) if batch is not None else []
                 except InputError:  # one by one, the broken row says so itself
-                    end = sum(sum(other.lengths) for other in self._parts[: order + 1])
+                    end = self._firsts[order + 1]
                     yield from (self[later] for later in range(index, end))
                     index = end
                     break
@@ -122,11 +114,8 @@ class ColumnRecords:
 
     def place(self, index: int) -> str:
         """`file, row N`, counted from 0 within its file."""
-        order = self._blocks[self._find(index)[0]][0]
-        first = self._starts[
-            next(block_index for block_index, (other, _) in enumerate(self._blocks) if other == order)
-        ]
-        return f"{self._parts[order].location}, row {index - first}"
+        order, row = self._find(index)
+        return f"{self._parts[order].location}, row {row}"
 
     def digest(self) -> bytes | None:
         """The hash of the files' bytes, of rows that are in no file, and of the columns that are read."""
@@ -144,22 +133,60 @@ class ColumnRecords:
         return bytes(digest.digest())
 
     def _find(self, index: int) -> tuple[int, int]:
+        """The number of a part, and of the row in it."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        block_index = bisect_right(self._starts, index) - 1
-        return block_index, index - self._starts[block_index]
+        order = bisect_right(self._firsts, index) - 1
+        return order, index - self._firsts[order]
 
-    def _block(self, block_index: int, names: list[str]) -> Block:
-        part_index, index_in_part = self._blocks[block_index]
-        part = self._parts[part_index]
-        if not part.decoded:
-            return part.block(index_in_part, names)
-        block = self._recent.get(block_index)
-        if block is None:
-            block = self._recent[block_index] = part.block(index_in_part, names)
-            self._recent_bytes += block.nbytes
-            while len(self._recent) > 1 and self._recent_bytes > self._recent_limit:
-                self._recent_bytes -= self._recent.popitem(last=False)[1].nbytes
-        else:
-            self._recent.move_to_end(block_index)
-        return block
+
+class _DrawnTable:
+    """The blocks of a table as rows are drawn from it, in any order.
+
+    Where more blocks had to be decoded than the table has, drawing goes on as it began: then a copy is made
+    from which rows can be read one by one. So the time for decoding is at most twice what it could have been,
+    whether few rows are drawn or many.
+    """
+
+    def __init__(self, table: TableFile, recent: RecentBlocks) -> None:
+        self._table = table
+        self._rows = table
+        self._starts = _starts(table)
+        self._recent = recent
+        self._decoded = 0
+        self._look_again = min(_LOOK, len(table.lengths))
+
+    def block_of(self, row: int, names: list[str]) -> tuple[Block, int]:
+        """A block that holds a row, and the row's number in it."""
+        if self._table.decoded and self._rows is self._table and self._decoded >= self._look_again:
+            self._find_copy(names)
+        if self._rows is not self._table:
+            try:
+                index = bisect_right(self._starts, row) - 1
+                return self._rows.block(index, names), row - self._starts[index]
+            except (DamagedCopy, InputError):
+                remove_copy(self._table, names)
+                self._rows, self._starts = self._table, _starts(self._table)
+                self._decoded, self._look_again = 0, _LOOK
+        index = bisect_right(self._starts, row) - 1
+        if not self._table.decoded:
+            return self._table.block(index, names), row - self._starts[index]
+        block = self._recent.get(self, index, lambda: self._decode(index, names))
+        return block, row - self._starts[index]
+
+    def _decode(self, index: int, names: list[str]) -> Block:
+        self._decoded += 1
+        return self._table.block(index, names)
+
+    def _find_copy(self, names: list[str]) -> None:
+        """Turns to a copy: an earlier one, or one that is made because so many blocks were decoded."""
+        many = self._decoded > len(self._table.lengths)
+        self._look_again = self._decoded + max(_LOOK, len(self._table.lengths) // 4)
+        copy = make_copy(self._table, names) if many else open_copy(self._table, names)
+        if copy is not None:
+            self._rows, self._starts = copy, _starts(copy)
+
+
+def _starts(table: TableFile) -> array[int]:
+    """The first row of each block, and the end of the last; blocks may be empty."""
+    return array("q", [0, *accumulate(table.lengths)])

@@ -50,9 +50,8 @@ class Lines:
                 f"{self.path}: UTF-16, expected UTF-8; convert the file with `iconv -f UTF-16 -t UTF-8`"
             )
         self._begin = len(_BYTE_ORDER_MARK) if mark == _BYTE_ORDER_MARK else 0
-        self._hash = hashed()
         self._spaced = array("Q")  # lines that begin with white space: only these can be blank
-        self._length, self._starts = self._scan()
+        self._length, self._starts, self._digest = self._scan()
 
     def __len__(self) -> int:
         return self._length
@@ -74,7 +73,7 @@ class Lines:
 
     def digest(self) -> bytes:
         """The hash of the file's bytes, as they were when it was opened."""
-        return bytes(self._hash.digest())
+        return self._digest
 
     def place(self, index: int) -> str:
         """`file:line`, counted from 1, for messages."""
@@ -91,15 +90,16 @@ class Lines:
         end = self._starts[group + 1] if group + 1 < len(self._starts) else self._file.size
         return self._file.read(self._starts[group], end).split(b"\n", within + 1)[within]
 
-    def _scan(self) -> tuple[int, array[int]]:
-        """The number of lines, and where lines 0, GROUP, 2 * GROUP, ... begin (a last one may point at the
-        end of the file)."""
+    def _scan(self) -> tuple[int, array[int], bytes]:
+        """The number of lines, where lines 0, GROUP, 2 * GROUP, ... begin (a last one may point at the end of
+        the file), and the hash of the file."""
+        digest = hashed()
         starts = array("q", [self._begin])
         newlines = 0
         before = _LF  # the byte before a chunk: a line begins with the file
         for offset in range(0, self._file.size, _CHUNK):
             read = self._file.read(offset, min(offset + _CHUNK, self._file.size))
-            self._hash.update(read)
+            digest.update(read)
             chunk = np.frombuffer(read, dtype=np.uint8)
             ends = np.flatnonzero(chunk == _LF)
             # The line after the k-th newline has the number k + 1.
@@ -111,7 +111,7 @@ class Lines:
             before = int(chunk[-1])
             newlines += len(ends)
         unfinished = self._file.read(self._file.size - 1, self._file.size) != b"\n"
-        return newlines + unfinished, starts
+        return newlines + unfinished, starts, bytes(digest.digest())
 
     def _decode(self, raw: bytes, index: int) -> str:
         try:

@@ -7,9 +7,8 @@ depend on the state of a network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -46,11 +45,18 @@ def first_of_each(openers: Mapping[Path, Mapping[str, Opener]]) -> dict[str, Ope
     """What opens each task that any place has, where `openers` are those of each place in their order."""
     names = dict.fromkeys(name for of_place in openers.values() for name in of_place)
     return {
-        name: partial(
-            _first, {place: of_place[name] for place, of_place in openers.items() if name in of_place}
-        )
+        name: FirstOf({place: of_place[name] for place, of_place in openers.items() if name in of_place})
         for name in names
     }
+
+
+def single_openers(openers: Iterable[Opener]) -> Iterator[Opener]:
+    """The openers of single places: those of several places are taken apart."""
+    for opener in openers:
+        if isinstance(opener, FirstOf):
+            yield from opener.openers.values()
+        else:
+            yield opener
 
 
 def check_one_kind(submixture: str, tasks: Mapping[str, Task]) -> None:
@@ -65,11 +71,17 @@ def check_one_kind(submixture: str, tasks: Mapping[str, Task]) -> None:
         )
 
 
-def _first(openers: Mapping[Path, Opener]) -> Task:
-    reasons: list[str] = []
-    for place, opener in openers.items():
-        try:
-            return replace(opener(), place=str(place))
-        except NotUsable as error:
-            reasons.append(str(error))
-    raise NotUsable("; ".join(reasons))
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """Opens a task from the first place that has it. Raises NotUsable if it can be used from none."""
+
+    openers: Mapping[Path, Opener]
+
+    def __call__(self) -> Task:
+        reasons: list[str] = []
+        for place, opener in self.openers.items():
+            try:
+                return replace(opener(), place=str(place))
+            except NotUsable as error:
+                reasons.append(str(error))
+        raise NotUsable("; ".join(reasons))

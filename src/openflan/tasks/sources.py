@@ -19,9 +19,9 @@ from openflan.tasks.formats.reading import AS_IT_IS, Reading
 from openflan.tasks.hub import FORM, find_hub, is_hub
 from openflan.tasks.lines import holds_any
 from openflan.tasks.muffin.find import MUFFIN, find_muffin, find_muffin_on_hub
-from openflan.tasks.natural_instructions import find_natural_instructions
+from openflan.tasks.natural_instructions import find_natural_instructions, prepare_openers
 from openflan.tasks.p3 import find_hub_p3, find_p3, find_promptsource, is_hub_p3, is_p3, is_promptsource
-from openflan.tasks.places import Data, check_one_kind, first_of_each, places_of
+from openflan.tasks.places import Data, check_one_kind, first_of_each, places_of, single_openers
 from openflan.tasks.ready_made import find_ready_made, is_ready_made
 from openflan.tasks.row_files import JSONL, ROW_FILES, TABLES, is_rows_json, kind_of
 from openflan.tasks.saved import is_saved
@@ -119,7 +119,9 @@ def open_usable(
 ) -> tuple[dict[str, Task], dict[str, str]]:
     """The tasks that `open_submixture` returns, and the public tasks that cannot be used, by name, each with
     what is wrong with it."""
-    opened = open_each(select(find_submixture(name, data, reading), patterns or ()), patterns or ())
+    openers = select(find_submixture(name, data, reading), patterns or ())
+    prepare_openers(single_openers(openers.values()))
+    opened = open_each(openers, patterns or ())
     if len(places_of(data)) > 1:
         check_one_kind(name, opened[0])
     return opened

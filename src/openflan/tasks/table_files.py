@@ -1,8 +1,8 @@
 """Parquet and Arrow files as tables: their schema and their blocks of rows.
 
 Arrow files are memory-mapped, so a row costs microseconds wherever it stands. Parquet has no rows to point
-at: it is decoded by row group, and a few of those are kept. Drawing at random from a table larger than that
-costs the decoding of one row group a row; the documentation says how to turn such a file into Arrow once.
+at: it is decoded by row group, and a few of those are kept (`recent_blocks`). Drawing at random from a table
+larger than that costs the decoding of one row group a row, until there is a copy for it (`addressable`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class TableFile:
 
     `location` names it in messages. `lengths` are the numbers of rows of its blocks. `block(index, columns)`
     returns one block, `batches(columns)` all rows in small pieces. `decoded`: a block is decoded again, into
-    memory, at each call. `file` holds the whole table; None if no file does.
+    memory, at each call; all of them together take about `decoded_bytes`. `file` holds the whole table; None
+    if no file does.
     """
 
     location: str
@@ -50,6 +51,7 @@ class TableFile:
     batches: Callable[[list[str]], Iterable[Block]]
     decoded: bool = False
     file: Path | None = None
+    decoded_bytes: int = 0
 
 
 def columns_of(files: Iterable[Path]) -> frozenset[str]:
@@ -122,8 +124,16 @@ def _parquet(path: Path) -> TableFile:
         return batches
 
     lengths = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+    size = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
     return TableFile(
-        str(path), metadata.schema.to_arrow_schema(), lengths, block, batches, decoded=True, file=path
+        str(path),
+        metadata.schema.to_arrow_schema(),
+        lengths,
+        block,
+        batches,
+        decoded=True,
+        file=path,
+        decoded_bytes=size,
     )
 
 

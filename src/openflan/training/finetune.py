@@ -12,6 +12,7 @@ from typing import Any
 
 from openflan.errors import InputError
 from openflan.mixture.embedded_seeds import data_of_mixture, warn_of_other_data
+from openflan.mixture.fingerprints import fingerprints
 from openflan.mixture.open_mixture import open_mixture
 from openflan.mixture.own_data import own_data_described, own_data_lines
 from openflan.models.estimate import Hardware, shape_of_model
@@ -40,7 +41,6 @@ from openflan.training.load_sharded import load_on_main
 from openflan.training.loop import train
 from openflan.training.model_checks import check_context, check_loss, packing_for
 from openflan.training.prepare import (
-    fingerprints,
     packed_stream_of,
     parts_of,
     prepare,

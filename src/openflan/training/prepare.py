@@ -3,7 +3,6 @@ build of them depends on."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import openflan
 from openflan.errors import InputError
 from openflan.hashes import sha256_of_json
+from openflan.mixture.fingerprints import fingerprints
 from openflan.mixture.open_mixture import build_stream, open_tasks
 from openflan.mixture.stream import Stream
 from openflan.models.load_model import empty_model, is_seq2seq, load_tokenizer, pad_id, seq2seq_by_config
@@ -27,9 +27,8 @@ from openflan.packing.store import LAYOUT, Parts, Store
 from openflan.packing.text_ids import control_tokens
 from openflan.packing.torch_data import PackedDataset
 from openflan.recipe.schema import Recipe
-from openflan.tasks.digest import rows_digest
+from openflan.tasks.file_notes import trusting_stamps
 from openflan.tasks.task import Task
-from openflan.templates.choice import Named, wordings_files
 from openflan.templates.render import TokenBudget
 from openflan.training.token_shares import mean_tokens
 
@@ -185,22 +184,7 @@ def tokenizer_hash(tokenizer: Any) -> str:
     return sha256_of_json([settings, roles, control_tokens(tokenizer)])
 
 
-def fingerprints(recipe: Recipe, tasks: Mapping[str, Task]) -> dict[str, str]:
-    """The fingerprint of every task of a recipe, by name."""
-    return {
-        name: fingerprint(task, recipe.mixture.submixtures[task.submixture].wordings)
-        for name, task in tasks.items()
-    }
-
-
-def fingerprint(task: Task, wordings: Named | Path | None = None) -> str:
-    """A hash of all of a task's rows, and of the files of its wordings if they are not the packaged ones."""
-    files = [path.read_bytes() if path.is_file() else b"" for path in wordings_files(wordings, task.name)]
-    return hashlib.sha256(
-        b"".join([rows_digest(task.rows), *(hashlib.sha256(text).digest() for text in files)])
-    ).hexdigest()
-
-
+@trusting_stamps()  # the process that started this one has read the files
 def _open(recipe: Recipe) -> tuple[Stream, Encoder]:
     tokenizer = load_tokenizer(recipe.model)
     return prepare(recipe, open_tasks(recipe.mixture), tokenizer, joint=not seq2seq_by_config(recipe.model))
