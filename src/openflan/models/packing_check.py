@@ -24,7 +24,6 @@ from openflan.models.attention import at_least_float32
 from openflan.models.attention_masks import prefix_lm_mask
 from openflan.models.json_file import one_line
 from openflan.models.packed import LossOptions, Packing, temporary_layout
-from openflan.models.prefix import attention_window
 from openflan.models.probe import probe_of
 from openflan.models.staged import Attending
 from openflan.models.state import recurrent_layer
@@ -102,8 +101,6 @@ def check_packing(
             f"{kind} cannot be packed: its layers of kind {carrying} carry state from one document into "
             "the next"
         )
-    if packing == "dense" and _windowed(model.config):
-        raise InputError(f"{kind} cannot be packed: a dense mask does not keep its attention windows")
     try:
         probe = probe_of(model, windows=not prefix)
     except _FAILURES as error:
@@ -270,19 +267,6 @@ def _worst_token(found: Tensor, expected: Tensor, tolerance: float) -> int | Non
     return None if bool((beyond <= 0).all()) else int(beyond.nan_to_num(nan=float("inf")).argmax())
 
 
-def _windowed(config: Any) -> bool:
-    """Whether an encoder-decoder has layers with an attention window, which a dense mask does not keep. A
-    causal model's window is compared with its sequences."""
-    if not config.is_encoder_decoder:
-        return False
-    sides = [side for name in ("encoder", "decoder") if (side := getattr(config, name, None)) is not None]
-    return any(
-        attention_window(side) is not None
-        and "sliding_attention" in (getattr(side, "layer_types", None) or ())
-        for side in sides
-    )
-
-
 def _prefixed(model: Any, example: Encoded) -> Tensor:
     """The target losses (T) of one prefix-LM example, by transformers' own forward under a 4-D mask.
 
@@ -302,23 +286,30 @@ def _prefixed(model: Any, example: Encoded) -> Tensor:
 def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
     """Documents of random tokens from a fixed seed; shorter where the model has fewer positions."""
     random = np.random.default_rng(7)
-    size = model.get_input_embeddings().weight.shape[0]
+    allowed = _tokens(model)
     positions = getattr(model.config, "max_position_embeddings", None)
     max_length = min(64, positions) // 2 if isinstance(positions, int) else 64
     random_ids = (
-        [random.integers(0, size, size=min(length, max_length), dtype=np.int32) for length in pair]
+        [random.choice(allowed, size=min(length, max_length)) for length in pair]
         for pair in lengths
     )
     return [Encoded(inputs, targets) for inputs, targets in random_ids]
 
 
 def _changed(model: Any, document: Encoded) -> Encoded:
-    size = model.get_input_embeddings().weight.shape[0]
+    allowed = _tokens(model)
     inputs, targets = (
-        (ids + 1 + np.arange(len(ids), dtype=np.int32) % 5) % size
+        allowed[(np.searchsorted(allowed, ids) + 1 + np.arange(len(ids)) % 5) % len(allowed)]
         for ids in (document.input_ids, document.target_ids)
     )
     return Encoded(inputs, targets)
+
+
+def _tokens(model: Any) -> Any:
+    """The token ids that documents are made of, ascending. Padding is none of them: some models give it no
+    position, and no document contains it."""
+    ids = np.arange(model.get_input_embeddings().weight.shape[0], dtype=np.int32)
+    return ids[ids != getattr(model.config, "pad_token_id", None)]
 
 
 def _tensor(ids: Any, model: Any) -> Tensor:

@@ -54,9 +54,9 @@ _DENSE_FIRST = (
 _VOCABULARY = 256
 
 
-def probe_of(model: Any, *, windows: bool = True) -> Any:
-    """A small random model of the class and configuration of `model`, on its device, in evaluation mode and
-    float32.
+def probe_of(model: Any, *, windows: bool = True, device: torch.device | None = None) -> Any:
+    """A small random model of the class and configuration of `model`, on its device or on `device`, in
+    evaluation mode and float32.
 
     `windows` False leaves attention windows as wide as they are. Raises whatever the class raises over a
     configuration that it does not take.
@@ -83,7 +83,7 @@ def probe_of(model: Any, *, windows: bool = True) -> Any:
         implementation if implementation in ("eager", "sdpa") else transformers_implementation(model)
     )
     _spread(probe)
-    return probe.to(device=next(model.parameters()).device, dtype=torch.float32).eval()
+    return probe.to(device=device or next(model.parameters()).device, dtype=torch.float32).eval()
 
 
 def _shrink(config: Any, *, windows: bool) -> None:
