@@ -19,7 +19,7 @@ import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ from openflan.models.bucketed import BucketTensors
 from openflan.models.causal import HARMLESS_ARGUMENTS
 from openflan.models.loss import head_losses, token_cross_entropy
 from openflan.models.masked_attention import Visibility, masked_attention
-from openflan.models.one_bucket import buckets_of
+from openflan.models.masked_buckets import Source, attend_masked_buckets
 from openflan.models.restarting_positions import restarting_positions
 
 NAME = "openflan_inputs_and_targets"
@@ -61,15 +61,6 @@ class Seq2SeqDocuments:
     decoding: bool
     across: frozenset[int]
     buckets: tuple[BucketTensors, ...] = ()
-
-
-class _Source(NamedTuple):
-    """Keys and values of one side, and which of them a query sees. `own`: queries are of the same side."""
-
-    key_GKC: Tensor
-    value_GKC: Tensor
-    visibility: Visibility
-    own: bool
 
 
 class PackedSeq2Seq(nn.Module):
@@ -198,25 +189,30 @@ def attend_inputs_and_targets(
         # Norms of queries and keys may have left them in float32.
         query, key, value = (states.to(torch.get_autocast_dtype(kind)) for states in (query, key, value))
     sources = _sources(module, key, value, documents, window)
-    rule = _by_buckets if documents.buckets else _by_documents
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    attended_QHC = rule(query, sources, documents, scale, dropout, softcap)
-    return attended_QHC[None].contiguous(), None
+    if documents.buckets:
+        encoder, decoder, between = documents.buckets
+        alone = all(source.own for source in sources)
+        buckets = (decoder if documents.decoding else encoder) if alone else between
+        attended = attend_masked_buckets(query, sources, buckets, scale=scale, dropout=dropout, softcap=softcap)
+    else:
+        attended = _by_documents(query, sources, documents, scale, dropout, softcap)
+    return attended[None].contiguous(), None
 
 
 def _sources(
     module: Any, key: Tensor, value: Tensor, documents: Seq2SeqDocuments, window: int | None
-) -> list[_Source]:
+) -> list[Source]:
     targets, inputs = documents.targets[-1], documents.inputs[-1]
     if not documents.decoding:
-        sources = [_Source(key, value, _of_encoder(module, window), True)]
+        sources = [Source(key, value, _of_encoder(module, window), True)]
     elif id(module) in documents.across:
-        sources = [_Source(key, value, _ALL, False)]
+        sources = [Source(key, value, _ALL, False)]
     else:
         causal = Visibility(behind=None if window is None else window - 1)
-        sources = [_Source(key[:, :targets], value[:, :targets], causal, True)]
+        sources = [Source(key[:, :targets], value[:, :targets], causal, True)]
         if type(module).__name__ == _MERGED:
-            sources.append(_Source(key[:, targets:], value[:, targets:], _ALL, False))
+            sources.append(Source(key[:, targets:], value[:, targets:], _ALL, False))
     expected = sum(
         targets if documents.decoding and source.own else inputs for source in sources
     )
@@ -237,7 +233,7 @@ def _of_encoder(module: Any, window: int | None) -> Visibility:
 
 def _by_documents(
     query_HQC: Tensor,
-    sources: Sequence[_Source],
+    sources: Sequence[Source],
     documents: Seq2SeqDocuments,
     scale: float,
     dropout: float,
@@ -266,56 +262,6 @@ def _by_documents(
         )
         parts.append(attended[0].transpose(0, 1))
     return torch.cat(parts)
-
-
-def _by_buckets(
-    query_HQC: Tensor,
-    sources: Sequence[_Source],
-    documents: Seq2SeqDocuments,
-    scale: float,
-    dropout: float,
-    softcap: float | None,
-) -> Tensor:
-    """(Q, H, C). Where queries have keys on both sides, buckets are those between the sides: queries stand in
-    them as in those of their own."""
-    encoder, decoder, across = documents.buckets
-    alone = all(source.own for source in sources)
-    buckets = (decoder if documents.decoding else encoder) if alone else across
-    sides = [
-        (buckets.query_slots, buckets.query_padding) if source.own else (buckets.key_slots, buckets.key_padding)
-        for source in sources
-    ]
-    queries = query_HQC.transpose(0, 1).index_select(0, buckets.query_slots)
-    states = [
-        [each.transpose(0, 1).index_select(0, slots) for each in (source.key_GKC, source.value_GKC)]
-        for source, (slots, _) in zip(sources, sides, strict=True)
-    ]
-    parts = []
-    for bucket in buckets_of(buckets.shapes):
-        keys, values, masks = [], [], []
-        padded_queries = bucket.of_queries(buckets.query_padding[:, None, None])[:, 0]
-        for source, (_, padding), (key, value) in zip(sources, sides, states, strict=True):
-            of_side = bucket.of_queries if source.own else bucket.of_keys
-            keys.append(of_side(key))
-            values.append(of_side(value))
-            hidden = of_side(padding[:, None, None])[:, 0].transpose(1, 2)
-            visible = ~hidden.expand(-1, bucket.queries, -1)
-            if source.own:
-                # A padded query sees padding, itself above all: without a key it would give NaN.
-                visible = visible | padded_queries
-            pattern = source.visibility.mask(bucket.queries, keys[-1].shape[2], queries.device)
-            masks.append(visible if pattern is None else visible & pattern)
-        attended = masked_attention(
-            bucket.of_queries(queries),
-            torch.cat(keys, 2),
-            torch.cat(values, 2),
-            torch.cat(masks, 2)[:, None],
-            scale=scale,
-            dropout=dropout,
-            softcap=softcap,
-        )
-        parts.append(attended.transpose(1, 2).flatten(0, 1))
-    return torch.cat(parts).index_select(0, buckets.query_places)
 
 
 def _joined(masks: Sequence[Tensor | None], sizes: Sequence[int], device: torch.device) -> Tensor | None:

@@ -36,6 +36,7 @@ loss."""
 _OF_WEIGHTS = 1e-4
 _OF_EXPERTS = 1e-6
 _OF_GRADIENTS = 1e-4
+_OF_GRADIENTS_LEAST = 1e-3
 _LENGTHS = ((24, 20), (18, 17), (3, 2))
 _SHORT = ((9, 7), (6, 4))
 
@@ -112,9 +113,21 @@ def check_packing(
         probe, packing, prefix, attending, TOLERANCE, _OF_EXPERTS if experts else 0.0
     )
     with _without_dropout(probe):
-        comparison.losses(kind, _documents(probe, _LENGTHS))
-        if not prefix:
-            comparison.gradients(kind, _documents(probe, _LENGTHS))
+        try:
+            comparison.probe(kind)
+        except InputError:
+            # In float64 a leak stays and rounding goes. transformers rounds some steps to float32 there too.
+            if next(probe.parameters()).device.type == "mps":
+                raise
+            probe.double()
+            try:
+                comparison.probe(kind)
+            except InputError:
+                failed = True
+            else:
+                failed = False
+            if failed:
+                raise
     with _without_dropout(model):
         replace(
             comparison, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0
@@ -158,6 +171,13 @@ class _LossComparison:
     tolerance: float
     equality: float
 
+    def probe(self, kind: str) -> None:
+        """Raises InputError where losses or gradients of long documents are not those of each alone."""
+        documents = _documents(self.model, _LENGTHS)
+        self.losses(kind, documents)
+        if not self.prefix:
+            self.gradients(kind, documents)
+
     @torch.no_grad()
     def losses(self, kind: str, documents: list[Encoded]) -> None:
         """Raises InputError where documents in one sequence have other losses than alone, or than beside
@@ -194,30 +214,32 @@ class _LossComparison:
     @torch.enable_grad()
     def gradients(self, kind: str, documents: list[Encoded]) -> None:
         """Raises InputError where the gradient of documents in one sequence is not the sum of their
-        gradients alone."""
+        gradients alone, by the largest entry of each tensor."""
         # In one sequence, and each alone in the same layout, whose losses `losses` has compared with
         # transformers' own.
         packed, alone = (
-            self._gradient(rows) for rows in ([documents], [[document] for document in documents])
+            self._gradients(rows) for rows in ([documents], [[document] for document in documents])
         )
-        if not (packed - alone).norm() <= _OF_GRADIENTS * alone.norm():
-            raise InputError(
-                f"{kind} cannot be packed exactly: documents in one sequence have other gradients than "
-                "each alone"
-            )
+        # What is 0 but for rounding, such as the gradient of a key's bias, has no scale of its own.
+        least = _OF_GRADIENTS_LEAST * max(float(expected.abs().max()) for expected in alone.values())
+        for name, together in packed.items():
+            expected = alone[name]
+            scale = max(float(expected.abs().max()), least)
+            if not float((together - expected).abs().max()) <= _OF_GRADIENTS * scale:
+                raise InputError(
+                    f"{kind} cannot be packed exactly: documents in one sequence have other gradients than "
+                    f"each alone (first in {name})"
+                )
 
-    def _gradient(self, rows: Sequence[Sequence[Encoded]]) -> Tensor:
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        total = torch.zeros(sum(parameter.numel() for parameter in parameters), dtype=torch.float64)
+    def _gradients(self, rows: Sequence[Sequence[Encoded]]) -> dict[str, Tensor]:
+        named = {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+        total = {name: torch.zeros_like(each) for name, each in named.items()}
         for row in rows:
             losses, segments = self._losses(self.packing, row, LossOptions(attending=self.attending))
-            gradients = torch.autograd.grad(losses[segments > 0].sum(), parameters, allow_unused=True)
-            total += torch.cat(
-                [
-                    (torch.zeros_like(parameter) if gradient is None else gradient).flatten().double().cpu()
-                    for parameter, gradient in zip(parameters, gradients, strict=True)
-                ]
-            )
+            gradients = torch.autograd.grad(losses[segments > 0].sum(), [*named.values()], allow_unused=True)
+            for name, gradient in zip(named, gradients, strict=True):
+                if gradient is not None:
+                    total[name] += gradient
         return total
 
     def _losses_packed(self, kind: str, documents: list[Encoded]) -> list[Tensor]:
