@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from openflan.models.attention import kept_area
 from openflan.models.causal import Documents, PackedCausal
+from openflan.models.decoder_start import decoder_start
 from openflan.models.dense import causal_logits, seq2seq_logits
 from openflan.models.flat_seq2seq import PackedSeq2Seq
 from openflan.models.loss import token_cross_entropy
@@ -295,15 +296,6 @@ def temporary_layout(
         yield layout
     finally:
         layout.restore()
-
-
-def decoder_start(config: Any) -> int:
-    """The token before a decoder's first one. T5Gemma's configurations state it as the decoder's `bos_token_id`
-    only."""
-    start = getattr(config, "decoder_start_token_id", None)
-    if start is None:
-        start = getattr(getattr(config, "decoder", None), "bos_token_id", None)
-    return 0 if start is None else int(start)
 
 
 def _needs_padding_mask_only(batch: Any, segments: str) -> bool:

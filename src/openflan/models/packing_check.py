@@ -3,9 +3,10 @@
 A layout must pass two checks. Each token's loss equals the one that transformers' own forward gives for the
 document alone, within 1e-5. And a document's losses do not change by a bit when another document changes
 (1e-6 for mixtures of experts, whose matrix products then have other sizes). Both run first on a small random
-copy of the architecture (`probe`), with documents longer than its windows, gradients included. Then they run
-on the real weights with short documents, where rounding over many layers allows 1e-4 for the first and no
-more than before for the second.
+copy of the architecture (`probe`), with documents longer than its windows and chunks. There gradients are
+compared too, by the largest entry of each tensor. A copy that fails is tried again in float64, which tells
+rounding from a leak. Then the real weights are tried with short documents, where rounding over many layers
+allows 1e-4 for the first and no more than before for the second.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class NotCausal(InputError):
     """Raised for a model without an encoder that sees the tokens which it would learn to write."""
 
 
+class NotFinite(InputError):
+    """Raised for a model that gives NaN or infinite losses, in whatever layout."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The fastest layout that is exact for a model, and why each faster one is not."""
@@ -64,8 +69,8 @@ def chosen_packing(model: Any, attending: Attending | None = None) -> Chosen:
     """The fastest layout that is exact for a Hugging Face model: the first that passes `check_packing`.
     `attending` is as in training.
 
-    Raises InputError for a model that sees what it would learn to write (BERT and similar encoders), which no
-    layout can train.
+    Raises InputError for a model that sees what it would learn to write (BERT and similar encoders), or gives
+    NaN, which no layout can train.
     """
     refuse_not_causal(model)
     reasons: list[str] = []
@@ -73,6 +78,8 @@ def chosen_packing(model: Any, attending: Attending | None = None) -> Chosen:
     for packing in choices:
         try:
             check_packing(model, packing, attending=attending)
+        except NotFinite:
+            raise
         except InputError as error:
             reasons.append(str(error))
         else:
@@ -116,21 +123,11 @@ def check_packing(
         try:
             comparison.probe(kind)
         except InputError:
-            # In float64 a leak stays and rounding goes. transformers rounds some steps to float32 there too.
-            if next(probe.parameters()).device.type == "mps":
-                raise
-            probe.double()
-            try:
-                comparison.probe(kind)
-            except InputError:
-                failed = True
-            else:
-                failed = False
-            if failed:
+            if not _only_rounding(comparison, kind):
                 raise
     with _without_dropout(model):
         replace(
-            comparison, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0
+            comparison, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0, real=True
         ).losses(kind, _documents(model, _SHORT))
 
 
@@ -162,7 +159,8 @@ def refuse_not_causal(model: Any) -> None:
 @dataclass(frozen=True, slots=True)
 class _LossComparison:
     """Compares the losses of a model in a layout. They may differ by `tolerance` from those of a document
-    alone, and by `equality` when another document changes."""
+    alone, and by `equality` when another document changes. `real`: the weights are those to be trained, and
+    not a probe's."""
 
     model: Any
     packing: Packing
@@ -170,6 +168,7 @@ class _LossComparison:
     attending: Attending | None
     tolerance: float
     equality: float
+    real: bool = False
 
     def probe(self, kind: str) -> None:
         """Raises InputError where losses or gradients of long documents are not those of each alone."""
@@ -185,6 +184,8 @@ class _LossComparison:
         packed = self._losses_packed(kind, documents)
         for index, document in enumerate(documents):
             alone = self._losses_alone(kind, document)
+            if self.real and not alone.isfinite().all():
+                raise NotFinite(self._why_not_finite(kind))
             worst_index = _worst_token(packed[index], alone, self.tolerance)
             if worst_index is not None:
                 raise InputError(
@@ -210,6 +211,13 @@ class _LossComparison:
                         f"{float(packed[index][worst_index])!r} to "
                         f"{float(others[index][worst_index])!r} when another document changes"
                     )
+
+    def _why_not_finite(self, kind: str) -> str:
+        broken = next((name for name, each in self.model.named_parameters() if not each.isfinite().all()), None)
+        why = "its weights are damaged or too large"
+        if broken is not None:
+            why = f"its weights hold NaN or infinite values (first in {broken})"
+        return f"{kind} gives NaN or infinite losses: {why}; fetch or export the model again"
 
     @torch.enable_grad()
     def gradients(self, kind: str, documents: list[Encoded]) -> None:
@@ -266,6 +274,19 @@ class _LossComparison:
             return losses[segments > 0]
         except _FAILURES as error:
             raise InputError(f"{kind} cannot be packed: {one_line(error, 200)}") from error
+
+
+def _only_rounding(comparison: _LossComparison, kind: str) -> bool:
+    """Whether a probe that failed passes in float64, where a leak stays and rounding goes."""
+    probe = comparison.model
+    if next(probe.parameters()).device.type == "mps":
+        return False
+    probe.double()
+    try:
+        comparison.probe(kind)
+    except InputError:
+        return False
+    return True
 
 
 class _without_dropout:
