@@ -37,7 +37,18 @@ from openflan.models.read_model import build, configuration_of, refuse_encoder
 
 MOST_USED = (
     *("t5", "mt5", "umt5", "t5gemma", "t5gemma2", "bart", "mbart", "pegasus", "marian", "m2m_100"),
-    *("llama", "mistral", "mixtral", "ministral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2"),
+    *(
+        "llama",
+        "mistral",
+        "mixtral",
+        "ministral",
+        "qwen2",
+        "qwen2_moe",
+        "qwen3",
+        "qwen3_moe",
+        "gemma",
+        "gemma2",
+    ),
     *("gemma3_text", "phi", "phi3", "olmo2", "olmo3", "smollm3", "gpt_oss", "gpt2", "gpt_neox", "gptj"),
     *("opt", "bloom", "falcon", "starcoder2", "stablelm", "cohere", "cohere2", "granite", "deepseek_v3"),
     "llama4_text",
@@ -119,7 +130,9 @@ def table(results: Mapping[str, Mapping[str, str]]) -> str:
         "| --- | --- |",
     ]
     for outcome in ("flat", "dense"):
-        lines.append(f"| {outcome} | {_named(kind for kind in results if results[kind]['outcome'] == outcome)} |")
+        lines.append(
+            f"| {outcome} | {_named(kind for kind in results if results[kind]['outcome'] == outcome)} |"
+        )
     for outcome in ("padded", "refused", "not tried"):
         by_reason: dict[str, list[str]] = {}
         for kind, result in results.items():
@@ -170,8 +183,12 @@ def write(results: Mapping[str, Mapping[str, str]], docs: Path = _DOCS) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, required=True, help="file that gets a line for each architecture")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--results", type=Path, required=True, help="file that gets a line for each architecture"
+    )
     parser.add_argument("--only", nargs="+", default=[], help="try these only")
     parser.add_argument("--again", action="store_true", help="try those that FILE has once more")
     parser.add_argument("--write", action="store_true", help="write the table into docs/models.md")
@@ -188,7 +205,9 @@ def main() -> None:
             continue
         began = time.monotonic()
         results[kind] = in_a_process(kind)
-        print(f"{kind}: {results[kind]['outcome']} {results[kind]['reason']} ({time.monotonic() - began:.1f} s)")
+        print(
+            f"{kind}: {results[kind]['outcome']} {results[kind]['reason']} ({time.monotonic() - began:.1f} s)"
+        )
         with arguments.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"model_type": kind} | results[kind]) + "\n")
     if arguments.write:

@@ -25,9 +25,16 @@ _MASK_BY_KIND = ("t5gemma", "t5gemma2")
 
 
 def seq2seq_logits(
-    model: Any, input_ids_RE: Tensor, input_segments_RE: Tensor, decoder_ids_RD: Tensor, segments_RD: Tensor
+    model: Any,
+    input_ids_RE: Tensor,
+    input_segments_RE: Tensor,
+    decoder_ids_RD: Tensor,
+    segments_RD: Tensor,
+    *,
+    longest: tuple[int, int],
 ) -> Tensor:
-    """(R, D, V) of an encoder-decoder; `segments_RD` are those of the targets."""
+    """(R, D, V) of an encoder-decoder; `segments_RD` are those of the targets. `longest`: the tokens of the
+    longest segment on either side."""
     encoder, decoder, dtype = model.get_encoder(), model.get_decoder(), model.dtype
     by_kind = model.config.model_type in _MASK_BY_KIND
     input_positions, target_positions = (
@@ -44,14 +51,14 @@ def seq2seq_logits(
     if model.config.model_type in PADDING_MASKS_ONLY:
         encoded = encode_with_mask(model, input_ids_RE, own)
     else:
-        with restarting_positions(encoder, input_positions, input_positions.shape[1]):
+        with restarting_positions(encoder, input_positions, longest[0]):
             encoded = encoder(
                 input_ids=input_ids_RE,
                 attention_mask=masks(own, window_of_encoder(encoder) if by_kind else None),
                 **positions_if_taken(encoder, input_positions),
             )
     causal = segment_mask(segments_RD, segments_RD, dtype, causal=True)
-    with restarting_positions(decoder, target_positions, target_positions.shape[1]):
+    with restarting_positions(decoder, target_positions, longest[1]):
         logits: Tensor = model(
             encoder_outputs=encoded,
             attention_mask=masks(segment_mask(segments_RD, input_segments_RE, dtype), None),
@@ -63,10 +70,12 @@ def seq2seq_logits(
     return logits
 
 
-def causal_logits(model: Any, input_ids_RL: Tensor, segments_RL: Tensor, positions_RL: Tensor) -> Tensor:
-    """(R, L, V) of a causal model."""
+def causal_logits(
+    model: Any, input_ids_RL: Tensor, segments_RL: Tensor, positions_RL: Tensor, *, longest: int
+) -> Tensor:
+    """(R, L, V) of a causal model. `longest`: the tokens of the longest segment."""
     mask = segment_mask(segments_RL, segments_RL, model.dtype, causal=True)
-    with restarting_positions(model.base_model, positions_RL, positions_RL.shape[1]):
+    with restarting_positions(model.base_model, positions_RL, longest):
         logits: Tensor = model(
             input_ids=input_ids_RL, attention_mask=mask, position_ids=positions_RL, use_cache=False
         ).logits
@@ -74,11 +83,11 @@ def causal_logits(model: Any, input_ids_RL: Tensor, segments_RL: Tensor, positio
 
 
 def _positions(segments_RL: Tensor) -> Tensor:
-    """The position of each token in its segment, (R, L)."""
+    """The position of each token in its segment, (R, L); 0 for padding."""
     places = torch.arange(segments_RL.shape[1], device=segments_RL.device).expand_as(segments_RL)
     begins = torch.ones_like(segments_RL, dtype=torch.bool)
     begins[:, 1:] = segments_RL[:, 1:] != segments_RL[:, :-1]
-    return places - torch.where(begins, places, 0).cummax(1).values
+    return (places - torch.where(begins, places, 0).cummax(1).values) * (segments_RL > 0)
 
 
 def _within(mask: Tensor, window: Visibility) -> Tensor:

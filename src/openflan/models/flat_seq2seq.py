@@ -111,7 +111,9 @@ class PackedSeq2Seq(nn.Module):
                 longest = max(end - first for first, end in itertools.pairwise(offsets))
                 restored.enter_context(restarting_positions(stack, positions[None], longest))
             encoded = encoder(
-                input_ids=input_ids_E[None], documents=documents, **positions_if_taken(encoder, input_positions_E[None])
+                input_ids=input_ids_E[None],
+                documents=documents,
+                **positions_if_taken(encoder, input_positions_E[None]),
             )
             masks = _no_masks(input_ids_E) if self.merged else {}
             cap = getattr(config.get_text_config(decoder=True), "final_logit_softcapping", None)
@@ -194,7 +196,9 @@ def attend_inputs_and_targets(
         encoder, decoder, between = documents.buckets
         alone = all(source.own for source in sources)
         buckets = (decoder if documents.decoding else encoder) if alone else between
-        attended = attend_masked_buckets(query, sources, buckets, scale=scale, dropout=dropout, softcap=softcap)
+        attended = attend_masked_buckets(
+            query, sources, buckets, scale=scale, dropout=dropout, softcap=softcap
+        )
     else:
         attended = _by_documents(query, sources, documents, scale, dropout, softcap)
     return attended[None].contiguous(), None
@@ -213,9 +217,7 @@ def _sources(
         sources = [Source(key[:, :targets], value[:, :targets], causal, True)]
         if type(module).__name__ == _MERGED:
             sources.append(Source(key[:, targets:], value[:, targets:], _ALL, False))
-    expected = sum(
-        targets if documents.decoding and source.own else inputs for source in sources
-    )
+    expected = sum(targets if documents.decoding and source.own else inputs for source in sources)
     if key.shape[1] != expected:
         raise ValueError(f"attention by documents got {key.shape[1]:,} keys, expected {expected:,}")
     return sources

@@ -237,7 +237,16 @@ class DenseMask(PackedLayout):
             masks = {"attention_mask": input_segments, "decoder_attention_mask": target_segments}
             output = model(input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False)
             return output.logits, labels, target_segments
-        logits = seq2seq_logits(model, input_ids, input_segments, decoder_ids, target_segments)
+        sides = (getattr(staged.batch, name) for name in ("input_segments_RE", "target_segments_RD"))
+        input_longest, target_longest = (_longest_segment(segments) for segments in sides)
+        logits = seq2seq_logits(
+            model,
+            input_ids,
+            input_segments,
+            decoder_ids,
+            target_segments,
+            longest=(input_longest, target_longest),
+        )
         return logits, labels, target_segments
 
     def _causal(self, staged: Staged) -> tuple[Tensor, Tensor, Tensor]:
@@ -255,7 +264,8 @@ class DenseMask(PackedLayout):
                 f"sequences of {segments.shape[1]:,} tokens are longer than its attention window of "
                 f"{window:,}, which a dense mask does not keep"
             )
-        logits = causal_logits(model, ids, segments, positions)
+        longest = _longest_segment(getattr(staged.batch, "segments_RL"))
+        logits = causal_logits(model, ids, segments, positions, longest=longest)
         return logits, labels, segments * (labels != IGNORED)
 
 
@@ -302,6 +312,11 @@ def _needs_padding_mask_only(batch: Any, segments: str) -> bool:
     """Whether every sequence holds one example. It is read off the arrays on the host, so nothing waits for
     the device."""
     return bool((getattr(batch, segments) <= 1).all())
+
+
+def _longest_segment(segments_RL: Any) -> int:
+    """The tokens of the longest example of all sequences."""
+    return max(int(np.bincount(row)[1:].max(initial=1)) for row in segments_RL)
 
 
 def _with_labels_everywhere(batch: CausalBatch) -> CausalBatch:

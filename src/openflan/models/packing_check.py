@@ -213,7 +213,9 @@ class _LossComparison:
                     )
 
     def _why_not_finite(self, kind: str) -> str:
-        broken = next((name for name, each in self.model.named_parameters() if not each.isfinite().all()), None)
+        broken = next(
+            (name for name, each in self.model.named_parameters() if not each.isfinite().all()), None
+        )
         why = "its weights are damaged or too large"
         if broken is not None:
             why = f"its weights hold NaN or infinite values (first in {broken})"
@@ -333,8 +335,7 @@ def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
     positions = getattr(model.config, "max_position_embeddings", None)
     max_length = min(64, positions) // 2 if isinstance(positions, int) else 64
     random_ids = (
-        [random.choice(allowed, size=min(length, max_length)) for length in pair]
-        for pair in lengths
+        [random.choice(allowed, size=min(length, max_length)) for length in pair] for pair in lengths
     )
     return [Encoded(inputs, targets) for inputs, targets in random_ids]
 

@@ -157,8 +157,10 @@ def _fewer_layers(config: Any, values: dict[str, Any]) -> None:
 
 def _are_indices(values: list[Any], count: int) -> bool:
     """Whether a list names layers of `count` by their numbers, and does not say something of each."""
-    return all(type(value) is int for value in values) and sorted({*values}) == values and (
-        not values or 0 <= values[0] <= values[-1] < count
+    return (
+        all(type(value) is int for value in values)
+        and sorted({*values}) == values
+        and (not values or 0 <= values[0] <= values[-1] < count)
     )
 
 
