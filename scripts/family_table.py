@@ -1,11 +1,12 @@
-"""Tries whether every architecture of transformers' auto classes packs, and writes the table in docs/models.md.
+"""Tries whether each architecture of the auto classes packs, and writes the table of docs/models.md.
 
     python scripts/family_table.py --results FILE [--only NAME ...] [--again] [--write]
 
 Each architecture is tried in a process of its own, with a limit on memory and time: its configuration with
 default settings (or those below) is copied small, with random weights, as before every training
 (`openflan.models.probe`), and the check of training (`openflan.models.packing_check`) says how it packs. FILE
-gets one line of JSON for each; a second call continues where the first one stopped. `--write` writes the table.
+gets one line of JSON for each, and a second call continues where the first one stopped. `--write` writes the
+table.
 """
 
 from __future__ import annotations
@@ -129,10 +130,10 @@ def table(results: Mapping[str, Mapping[str, str]]) -> str:
         "| result | architectures |",
         "| --- | --- |",
     ]
-    for outcome in ("flat", "dense"):
-        lines.append(
-            f"| {outcome} | {_named(kind for kind in results if results[kind]['outcome'] == outcome)} |"
-        )
+    lines += [
+        f"| {outcome} | {_named(kind for kind in results if results[kind]['outcome'] == outcome)} |"
+        for outcome in ("flat", "dense")
+    ]
     for outcome in ("padded", "refused", "not tried"):
         by_reason: dict[str, list[str]] = {}
         for kind, result in results.items():

@@ -15,16 +15,13 @@ from flat_families import (
     ALL,
     ATTENDING,
     DECODERS,
-    EOS,
     FLAT,
     OTHERS,
     OURS,
-    PAD,
     SOME,
     VOCABULARY,
     random_sequences,
     shared_model,
-    spread,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st

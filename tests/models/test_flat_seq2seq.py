@@ -1,5 +1,5 @@
-"""Encoder-decoders beside T5 in packed sequences: windows on both sides, positions that restart, one softmax over
-two sides. The oracle is transformers' own forward on each document alone."""
+"""Encoder-decoders beside T5 in packed sequences: windows on both sides, positions that restart, one softmax
+over two sides. The oracle is transformers' own forward on each document alone."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _alone(model: Any, example: Encoded) -> torch.Tensor:
 
 
 def _worst(model: Any, rows: list[list[Encoded]], packing: Packing, **options: Any) -> float:
-    """The largest difference of a token's loss, packed and alone, in units of the larger of 1 and the loss."""
+    """The largest difference of a token's loss, packed and alone, in units of max(1, loss)."""
     losses, segments = packed_losses(model, rows, packing, **options)
     found = losses.detach()[segments > 0]
     alone = torch.cat([_alone(model, example) for row in rows for example in row])

@@ -118,7 +118,7 @@ FLAT: dict[str, tuple[Any, Any, dict[str, Any]]] = {
         {"head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2},
     ),
 }
-"""Families that pack flat. Their windows and chunks are as wide as in public models, wider than any document here."""
+"""Families that pack flat. Windows and chunks are wider than any document here, as in public models."""
 
 NOT_FLAT: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "GPT-Neo": (

@@ -217,7 +217,8 @@ def _scaled_by_position(module: Any, query_1HLC: Tensor, documents: Documents) -
         torch.log1p(torch.floor((each.float() + 1) / module.floor_scale)) * module.attn_scale + 1
         for each in (places, positions)
     )
-    return query_1HLC * (of_position / of_place).to(query_1HLC.dtype)[:, None]
+    scaled: Tensor = query_1HLC * (of_position / of_place).to(query_1HLC.dtype)[:, None]
+    return scaled
 
 
 def _attend_masked(
@@ -279,8 +280,8 @@ def _visible(length: int, prefix: int, window: int | None, device: torch.device)
 def _within_chunks(
     visible: Tensor | None, length: int, chunk: int, prefix: int, device: torch.device
 ) -> Tensor:
-    within = Visibility(chunk=chunk).mask(length, length, device)
-    assert within is not None
+    chunks = torch.arange(length, device=device) // chunk
+    within = (chunks[:, None] == chunks[None, :]).tril()
     narrowed = within if visible is None else within & visible
     narrowed[:prefix, :prefix] = True
     return narrowed

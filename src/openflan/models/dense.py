@@ -91,5 +91,5 @@ def _positions(segments_RL: Tensor) -> Tensor:
 
 
 def _within(mask: Tensor, window: Visibility) -> Tensor:
-    visible = window.mask(*mask.shape[-2:], mask.device)
+    visible = window.mask(mask.shape[-2], mask.shape[-1], mask.device)
     return mask if visible is None else mask.masked_fill(~visible, torch.finfo(mask.dtype).min)

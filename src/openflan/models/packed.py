@@ -237,15 +237,12 @@ class DenseMask(PackedLayout):
             masks = {"attention_mask": input_segments, "decoder_attention_mask": target_segments}
             output = model(input_ids=input_ids, decoder_input_ids=decoder_ids, **masks, use_cache=False)
             return output.logits, labels, target_segments
-        sides = (getattr(staged.batch, name) for name in ("input_segments_RE", "target_segments_RD"))
-        input_longest, target_longest = (_longest_segment(segments) for segments in sides)
+        longest = (
+            _longest_segment(staged.batch, "input_segments_RE"),
+            _longest_segment(staged.batch, "target_segments_RD"),
+        )
         logits = seq2seq_logits(
-            model,
-            input_ids,
-            input_segments,
-            decoder_ids,
-            target_segments,
-            longest=(input_longest, target_longest),
+            model, input_ids, input_segments, decoder_ids, target_segments, longest=longest
         )
         return logits, labels, target_segments
 
@@ -264,7 +261,7 @@ class DenseMask(PackedLayout):
                 f"sequences of {segments.shape[1]:,} tokens are longer than its attention window of "
                 f"{window:,}, which a dense mask does not keep"
             )
-        longest = _longest_segment(getattr(staged.batch, "segments_RL"))
+        longest = _longest_segment(staged.batch, "segments_RL")
         logits = causal_logits(model, ids, segments, positions, longest=longest)
         return logits, labels, segments * (labels != IGNORED)
 
@@ -314,9 +311,9 @@ def _needs_padding_mask_only(batch: Any, segments: str) -> bool:
     return bool((getattr(batch, segments) <= 1).all())
 
 
-def _longest_segment(segments_RL: Any) -> int:
-    """The tokens of the longest example of all sequences."""
-    return max(int(np.bincount(row)[1:].max(initial=1)) for row in segments_RL)
+def _longest_segment(batch: Any, segments: str) -> int:
+    """The tokens of the longest example of all sequences, on one side."""
+    return max(int(np.bincount(row)[1:].max(initial=1)) for row in getattr(batch, segments))
 
 
 def _with_labels_everywhere(batch: CausalBatch) -> CausalBatch:

@@ -24,8 +24,10 @@ from openflan.errors import InputError
 from openflan.models.attention import at_least_float32
 from openflan.models.attention_masks import prefix_lm_mask
 from openflan.models.json_file import one_line
+from openflan.models.not_causal import refuse_not_causal
 from openflan.models.packed import LossOptions, Packing, temporary_layout
-from openflan.models.probe import probe_of
+from openflan.models.probe import FAILURES, probe_of
+from openflan.models.random_documents import changed, random_documents, tensor_on, without_dropout
 from openflan.models.staged import Attending
 from openflan.models.state import recurrent_layer
 from openflan.packing.encode import Encoded
@@ -40,12 +42,6 @@ _OF_GRADIENTS = 1e-4
 _OF_GRADIENTS_LEAST = 1e-3
 _LENGTHS = ((24, 20), (18, 17), (3, 2))
 _SHORT = ((9, 7), (6, 4))
-
-_FAILURES = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
-
-
-class NotCausal(InputError):
-    """Raised for a model without an encoder that sees the tokens which it would learn to write."""
 
 
 class NotFinite(InputError):
@@ -111,7 +107,7 @@ def check_packing(
         )
     try:
         probe = probe_of(model, windows=not prefix)
-    except _FAILURES as error:
+    except FAILURES as error:
         raise InputError(
             f"{kind} cannot be packed: no small copy of it can be made to try it on ({one_line(error, 200)})"
         ) from error
@@ -119,41 +115,16 @@ def check_packing(
     comparison = _LossComparison(
         probe, packing, prefix, attending, TOLERANCE, _OF_EXPERTS if experts else 0.0
     )
-    with _without_dropout(probe):
+    with without_dropout(probe):
         try:
             comparison.probe(kind)
         except InputError:
             if not _only_rounding(comparison, kind):
                 raise
-    with _without_dropout(model):
+    with without_dropout(model):
         replace(
             comparison, model=model, tolerance=_OF_WEIGHTS, equality=TOLERANCE if experts else 0.0, real=True
-        ).losses(kind, _documents(model, _SHORT))
-
-
-@torch.no_grad()
-def refuse_not_causal(model: Any) -> None:
-    """Raises NotCausal for a model without an encoder in which a token changes the logits before it."""
-    if model.config.is_encoder_decoder:
-        return
-    try:
-        probe = probe_of(model)
-    except _FAILURES:
-        probe = model
-    ids = _tensor(_documents(probe, ((8, 8),))[0].input_ids, probe)[None]
-    other = ids.clone()
-    other[0, -1] = (other[0, -1] + 1) % probe.get_input_embeddings().weight.shape[0]
-    try:
-        with _without_dropout(probe):
-            before, after = (probe(input_ids=one, use_cache=False).logits[0, :-1] for one in (ids, other))
-    except _FAILURES:
-        return
-    if (before - after).abs().max() > 1e-3 * before.abs().max():
-        raise NotCausal(
-            f"a model of type {model.config.model_type} is an encoder: each token sees those after it, "
-            "so it cannot learn to write; "
-            "use an encoder-decoder such as T5, or a causal model"
-        )
+        ).losses(kind, random_documents(model, _SHORT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +143,7 @@ class _LossComparison:
 
     def probe(self, kind: str) -> None:
         """Raises InputError where losses or gradients of long documents are not those of each alone."""
-        documents = _documents(self.model, _LENGTHS)
+        documents = random_documents(self.model, _LENGTHS)
         self.losses(kind, documents)
         if not self.prefix:
             self.gradients(kind, documents)
@@ -193,16 +164,13 @@ class _LossComparison:
                     f"where its document is alone and {float(packed[index][worst_index]):.6f} where others "
                     "stand beside it"
                 )
-        for changed in range(len(documents)):
+        for other in range(len(documents)):
             others = self._losses_packed(
                 kind,
-                [
-                    _changed(self.model, one) if index == changed else one
-                    for index, one in enumerate(documents)
-                ],
+                [changed(self.model, one) if index == other else one for index, one in enumerate(documents)],
             )
             for index in range(len(documents)):
-                if index == changed:
+                if index == other:
                     continue
                 worst_index = _worst_token(others[index], packed[index], self.equality)
                 if worst_index is not None:
@@ -257,7 +225,7 @@ class _LossComparison:
         try:
             options = LossOptions(prefix=self.prefix, attending=self.attending)
             losses, segments = self._losses(self.packing, documents, options)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise InputError(f"{kind} cannot be packed: {one_line(error, 200)}") from error
         return [losses[segments == index] for index in range(1, len(documents) + 1)]
 
@@ -274,7 +242,7 @@ class _LossComparison:
                 return _prefixed(self.model, document)
             losses, segments = self._losses("none", [document], LossOptions())
             return losses[segments > 0]
-        except _FAILURES as error:
+        except FAILURES as error:
             raise InputError(f"{kind} cannot be packed: {one_line(error, 200)}") from error
 
 
@@ -291,19 +259,6 @@ def _only_rounding(comparison: _LossComparison, kind: str) -> bool:
     return True
 
 
-class _without_dropout:
-    """A model in evaluation mode for a block; afterwards in its former mode."""
-
-    def __init__(self, model: Any) -> None:
-        self._model, self._training = model, model.training
-
-    def __enter__(self) -> None:
-        self._model.eval()
-
-    def __exit__(self, *_: object) -> None:
-        self._model.train(self._training)
-
-
 def _worst_token(found: Tensor, expected: Tensor, tolerance: float) -> int | None:
     """The token whose loss differs most beyond the tolerance, NaN included; None where all agree."""
     if found.shape != expected.shape:
@@ -318,7 +273,7 @@ def _prefixed(model: Any, example: Encoded) -> Tensor:
     Raises ValueError if the mask changes nothing: the architecture ignores it.
     """
     inputs = len(example.input_ids)
-    ids = _tensor(np.concatenate([example.input_ids, example.target_ids]), model)
+    ids = tensor_on(np.concatenate([example.input_ids, example.target_ids]), model)
     masks = [prefix_lm_mask(prefix, len(ids), model.dtype, ids.device) for prefix in (0, inputs)]
     logits = [model(input_ids=ids[None], attention_mask=mask, use_cache=False).logits[0] for mask in masks]
     if torch.equal(*logits):
@@ -326,35 +281,3 @@ def _prefixed(model: Any, example: Encoded) -> Tensor:
     return functional.cross_entropy(
         at_least_float32(logits[1][inputs - 1 : -1]), ids[inputs:], reduction="none"
     )
-
-
-def _documents(model: Any, lengths: Sequence[tuple[int, int]]) -> list[Encoded]:
-    """Documents of random tokens from a fixed seed; shorter where the model has fewer positions."""
-    random = np.random.default_rng(7)
-    allowed = _tokens(model)
-    positions = getattr(model.config, "max_position_embeddings", None)
-    max_length = min(64, positions) // 2 if isinstance(positions, int) else 64
-    random_ids = (
-        [random.choice(allowed, size=min(length, max_length)) for length in pair] for pair in lengths
-    )
-    return [Encoded(inputs, targets) for inputs, targets in random_ids]
-
-
-def _changed(model: Any, document: Encoded) -> Encoded:
-    allowed = _tokens(model)
-    inputs, targets = (
-        allowed[(np.searchsorted(allowed, ids) + 1 + np.arange(len(ids)) % 5) % len(allowed)]
-        for ids in (document.input_ids, document.target_ids)
-    )
-    return Encoded(inputs, targets)
-
-
-def _tokens(model: Any) -> Any:
-    """The token ids that documents are made of, ascending. Padding is none of them: some models give it no
-    position, and no document contains it."""
-    ids = np.arange(model.get_input_embeddings().weight.shape[0], dtype=np.int32)
-    return ids[ids != getattr(model.config, "pad_token_id", None)]
-
-
-def _tensor(ids: Any, model: Any) -> Tensor:
-    return torch.from_numpy(ids.astype(np.int64)).to(next(model.parameters()).device)

@@ -51,10 +51,12 @@ _DENSE_FIRST = (
     "interleave_moe_layer_step",
     "global_attn_every_n_layers",
 )
+FAILURES = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
+"""What a model raises over a configuration or a call that it does not take."""
+
 _HEAD_SIZE = 64
 _SCALINGS = 4
 """Scalings of a head at most: where logits are capped, one is not enough."""
-_FAILURES = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 _VOCABULARY = 256
 _VOCABULARIES = re.compile(r"\w*vocab_size(_per_layer_input)?")
 _EXPERTS = re.compile(r"(moe_)?(num|n)_(local_|routed_)?experts")
@@ -70,7 +72,7 @@ def probe_of(model: Any, *, windows: bool = True, device: torch.device | None = 
     """
     try:
         probe = _probe(model, windows=windows, head_size=_HEAD_SIZE)
-    except _FAILURES:
+    except FAILURES:
         # Some sizes that follow from a head's have names of their own.
         probe = _probe(model, windows=windows, head_size=None)
     probe = probe.to(device=device or next(model.parameters()).device, dtype=torch.float32).eval()
@@ -227,7 +229,7 @@ def _scale_head(probe: Any) -> None:
     for _ in range(_SCALINGS):
         try:
             spread = float(probe(**_some_ids(probe), use_cache=False).logits.float().std())
-        except _FAILURES:
+        except FAILURES:
             return
         if not 1.01 < spread < float("inf"):
             return

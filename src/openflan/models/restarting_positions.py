@@ -58,7 +58,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 def _from_table(table: Any, positions_RL: Tensor, longest: int) -> Any:
     rule = table.forward
-    rows, length = positions_RL.shape
+    length = positions_RL.shape[1]
 
     def shortened(value: Any, name: str = "") -> Any:
         """The argument that a document of `longest` tokens would give."""
@@ -87,10 +87,11 @@ def _from_table(table: Any, positions_RL: Tensor, longest: int) -> Any:
 def _by_position(stack: Any, positions_RL: Tensor, longest: int) -> Any:
     rule = getattr(stack, _DISTANCES)
 
-    def biases(mask: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
+    def by_position(mask: Tensor, heads: int, dtype: torch.dtype) -> Tensor:
         """(R H, 1, L): what each head adds at each key."""
         whole = rule(torch.ones(1, longest, device=mask.device), heads, dtype=dtype)
         by_row = whole.reshape(heads, longest)[:, positions_RL].transpose(0, 1)
-        return by_row.reshape(-1, 1, positions_RL.shape[1])
+        biases: Tensor = by_row.reshape(-1, 1, positions_RL.shape[1])
+        return biases
 
-    return biases
+    return by_position

@@ -35,8 +35,8 @@ _ON_THE_HOST = {"input_offsets", "target_offsets", "offsets", "input_lengths_N"}
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A batch and its tensors. `tensors` are the batch's arrays by name, without offsets; for a flat batch
-    also `documents`, the document of each target token, from 1, and of an encoder-decoder the positions of inputs
-    and targets, which restart with every document.
+    also `documents`, the document of each target token, from 1, and of an encoder-decoder the positions of
+    inputs and targets, which restart with every document.
 
     `buckets` are those of each attention: encoder, decoder, between them; or of the one that a causal model
     has. Empty: document by document.
