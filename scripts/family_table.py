@@ -59,6 +59,7 @@ MOST_USED = (
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "bloom": {"n_layer": 4, "hidden_size": 256, "n_head": 4},
     "ministral": {"head_dim": 128},
+    "lfm2": {"num_hidden_layers": 16, "layer_types": ["conv", "full_attention"] * 8},
     "deepseek_v2": {"num_experts_per_tok": 4},
     "hunyuan_v1_dense": {"head_dim": 128},
     "hunyuan_v1_moe": {"head_dim": 128},
@@ -163,6 +164,7 @@ def _general(kind: str, reason: str) -> str:
         "attention window",
         "where others stand beside it",
         "when another document changes",
+        "Unrecognized configuration class",
         "other gradients",
     ):
         if known in reason:
@@ -176,6 +178,7 @@ _GENERAL = {
     "attention window": "attention windows that neither layout keeps",
     "where others stand beside it": "losses differ from those of a document alone",
     "when another document changes": "losses change when another document changes",
+    "Unrecognized configuration class": "reads more than text",
     "other gradients": "gradients differ from those of documents alone",
 }
 
